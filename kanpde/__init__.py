@@ -1,0 +1,34 @@
+"""kanpde: partial differential equations solved with Kolmogorov-Arnold networks, and checked by finite differences."""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "kanpde.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
+    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
+    "kanpde.errors": ["KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
+    "kanpde.geometry": ["Box", "Time"],
+    "kanpde.networks": ["KAN", "MLP"],
+    "kanpde.problem": ["Problem"],
+    "kanpde.recipe": ["Recipe"],
+    "kanpde.reference": ["reference"],
+    "kanpde.results": ["Result", "load"],
+    "kanpde.solver": ["solve"],
+    "kanpde.training": ["LBFGS", "Adam", "Extend", "LevenbergMarquardt"],
+}
+_module_of = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_module_of)  # noqa: PLE0605 - built from the table above
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that `python -m kanpde list` need not wait for torch."""
+    if name not in _module_of:
+        raise AttributeError(f"module 'kanpde' has no attribute {name!r}")
+    return getattr(importlib.import_module(_module_of[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,41 @@
+"""Typed errors: each message is one line that names what came, what was expected and the nearest right thing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KanpdeError(Exception):
+    """Base of every error that a user can cause; the command line prints its message and nothing else."""
+
+
+class ProblemError(KanpdeError):
+    """The problem definition is wrong: a name, a shape, a condition."""
+
+
+class RecipeError(KanpdeError):
+    """The network, schedule or other solver setting does not fit the problem or the machine."""
+
+
+class ReferenceUnavailable(KanpdeError):
+    """The finite-difference reference cannot be computed for this problem."""
+
+
+class RunError(KanpdeError):
+    """A run folder cannot be written or read."""
+
+
+class ProblemWarning(UserWarning):
+    """The problem can be solved, but probably is not what was meant."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint `; did you mean 'a' or 'b'?` for a misspelt name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names joined by commas, or 'none'."""
+    return ", ".join(names) or "none"

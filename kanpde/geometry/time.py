@@ -1,0 +1,87 @@
+"""Time, and the product of a region of space with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from kanpde.errors import ProblemError
+from kanpde.geometry.domain import Domain, Face, Interval, checked_interval
+
+
+class Time:
+    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`. Raises ProblemError unless it is one increasing interval."""
+
+    def __init__(self, **interval: tuple[float, float]):
+        if len(interval) != 1:
+            raise ProblemError(f"Time(…): got {len(interval)} coordinates; expected one, such as Time(t=(0, 1))")
+        ((self.name, span),) = interval.items()
+        self.span = checked_interval("Time", self.name, span)
+
+    def __repr__(self) -> str:
+        return f"Time({self.name}=({self.span[0]:g}, {self.span[1]:g}))"
+
+
+class SpaceTime(Domain):
+    """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-"."""
+
+    def __init__(self, space: Domain, time: Time):
+        if time.name in space.coordinates:
+            raise ProblemError(f"Time({time.name}=…): {time.name!r} is a space coordinate already")
+        self.region = space
+        self._time = time
+
+    def __repr__(self) -> str:
+        return f"{self.region!r} * {self._time!r}"
+
+    @property
+    def time(self) -> str:
+        return self._time.name
+
+    @property
+    def initial_face(self) -> str:
+        """Name of the face at the start of time."""
+        return f"{self._time.name}-"
+
+    @property
+    def bounds(self) -> Mapping[str, Interval]:
+        return {**self.region.bounds, self._time.name: self._time.span}
+
+    @cached_property
+    def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
+        low, high = self._time.span
+        found = {name: Face(name, face.measure * (high - low), face.coordinate, face.side) for name, face in self.region.faces.items()}
+        volume = 1.0
+        for a, b in self.region.bounds.values():
+            volume *= b - a
+        found[self.initial_face] = Face(self.initial_face, volume, self.time, -1)
+        return found
+
+    @property
+    def is_box(self) -> bool:
+        return self.region.is_box
+
+    def interior(self, unit: Tensor) -> Tensor:
+        return self._with_time(self.region.interior, unit)
+
+    def boundary(self, face: str, unit: Tensor) -> Tensor:
+        if face == self.initial_face:
+            space = self.region.interior(unit)
+            return torch.cat([space, space.new_full((len(space), 1), self._time.span[0])], 1)
+        return self._with_time(lambda part: self.region.boundary(face, part), unit)
+
+    def normals(self, face: str, points: Tensor) -> Tensor:
+        normals = torch.zeros_like(points)
+        if face == self.initial_face:
+            normals[:, -1] = -1
+        else:
+            normals[:, :-1] = self.region.normals(face, points[:, :-1])
+        return normals
+
+    def _with_time(self, place, unit: Tensor) -> Tensor:
+        """Map the first columns by `place` and the last onto the time span."""
+        low, high = self._time.span
+        return torch.cat([place(unit[:, :-1]), low + (high - low) * unit[:, -1:]], 1)

@@ -1,0 +1,24 @@
+"""Poisson's equation on the square: the benchmark of Liu et al. 2024, section 3.4."""
+
+from math import pi
+
+from torch import sin
+
+from kanpde import Box, Dirichlet, Problem, laplacian
+
+
+def exact(x, y):
+    return sin(pi * x) * sin(pi * y)
+
+
+def poisson(u, x, y):
+    """Δu = f, with f chosen so that `exact` solves it."""
+    return laplacian(u) + 2 * pi**2 * exact(x, y)
+
+
+problem = Problem(
+    domain=Box(x=(-1, 1), y=(-1, 1)),
+    equations=[poisson],
+    conditions=[Dirichlet(u=0)],
+    exact={"u": exact},
+)
