@@ -15,6 +15,8 @@ from torch import Tensor
 
 from kanpde.conditions import BoundaryCondition, Constraint, Periodic, Value, by_name, prescribed_value, space_faces
 from kanpde.errors import ProblemError, ProblemWarning, listed, nearest
+from kanpde.gallery import find as find
+from kanpde.gallery import gallery as gallery
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.residual import Residual, Values, argument_names, check_arguments, record
 
@@ -201,34 +203,6 @@ def _warn_missing(problem: Problem) -> None:
 
 def _warn(message: str) -> None:
     warnings.warn(message, ProblemWarning, stacklevel=4)
-
-
-GALLERY = "kanpde.problems"
-
-
-def gallery() -> dict[str, Path]:
-    """Names and files of the problems that come with kanpde."""
-    spec = importlib.util.find_spec(GALLERY)
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
-
-
-def find(name: str) -> Path:
-    """The file of a problem: a path, then problems/ in the current folder, then the gallery. Raises ProblemError."""
-    path = Path(name)
-    if path.suffix == ".py" or path.is_file():
-        if not path.is_file():
-            raise ProblemError(f"{name}: no such file")
-        return path
-    local = Path("problems") / f"{name}.py"
-    if local.is_file():
-        return local
-    known = gallery()
-    if name in known:
-        return known[name]
-    here = [p.stem for p in Path("problems").glob("*.py") if not p.stem.startswith("_")] if Path("problems").is_dir() else []
-    hint = nearest(name, [*known, *here]) or f"; the gallery has {listed(known)}"
-    raise ProblemError(f"{name}: no such problem or file{hint}")
 
 
 def load(name: str) -> tuple[Problem, Recipe | None]:
