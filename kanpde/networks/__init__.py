@@ -1,0 +1,8 @@
+"""Networks that map jets to jets, and the ansatz that gives them exact boundary and initial values."""
+
+from kanpde.networks.ansatz import Ansatz as Ansatz
+from kanpde.networks.ansatz import restore as restore
+from kanpde.networks.kan import KAN as KAN
+from kanpde.networks.mlp import MLP as MLP
+from kanpde.networks.network import Edges as Edges
+from kanpde.networks.network import Network as Network

@@ -1,0 +1,141 @@
+"""B-spline KANs: Liu et al. 2024, with tanh between layers so that every layer sees its grid's interval [-1, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.errors import RecipeError
+from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian
+from kanpde.kernels.reference import edges as edge_values
+from kanpde.kernels.reference import taps
+from kanpde.networks.activation import Activation
+from kanpde.networks.network import Edges, Network
+
+LOW, HIGH = -1.0, 1.0
+
+
+class SplineLayer:
+    """y_q = Σ_p φ_pq(x_p) with B-splines on a uniform grid over [-1, 1]; theta holds c [inputs, grid + degree, outputs]."""
+
+    def __init__(self, inputs: int, outputs: int, grid: int, degree: int):
+        self.shape = (inputs, grid + degree, outputs)
+        self.grid, self.degree = grid, degree
+        self.size = math.prod(self.shape)
+
+    def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
+        return spline_jet(X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
+
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        back, gradient = spline_jet_adjoint(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
+        return back, gradient.view(-1)
+
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return spline_jet_jacobian(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
+
+    def extended(self, theta: Tensor, grid: int) -> tuple[SplineLayer, Tensor]:
+        """The same functions on another grid: least squares at 4 points an interval and function.
+
+        A finer grid that contains the old one holds the old functions, so the fit is exact to rounding.
+        """
+        finer = SplineLayer(self.shape[0], self.shape[2], grid, self.degree)
+        cells = math.lcm(self.grid, grid) if math.lcm(self.grid, grid) <= 4096 else 4 * max(self.grid, grid)
+        inner = (torch.arange(self.degree + 1, dtype=torch.float64) + 0.5) / (self.degree + 1)
+        x = (LOW + (HIGH - LOW) * ((torch.arange(cells, dtype=torch.float64)[:, None] + inner) / cells)).reshape(-1, 1)
+        old = theta.detach().double().cpu().view(self.shape)
+        values = edge_values(old, *_values_at(x.expand(-1, self.shape[0]), self))[:, :, 0]
+        cell, b = _values_at(x, finer)
+        basis = torch.zeros(len(x), finer.shape[1], dtype=torch.float64)
+        basis.scatter_(1, cell + torch.arange(self.degree + 1), b[:, 0, 0])
+        fit = torch.linalg.lstsq(basis, values.flatten(1)).solution
+        coefficients = fit.view(finer.shape[1], *values.shape[1:]).transpose(0, 1)
+        return finer, coefficients.reshape(-1).to(theta)
+
+
+def _values_at(x: Tensor, layer: SplineLayer) -> tuple[Tensor, Tensor]:
+    return taps(x, LOW, HIGH, layer.grid, layer.degree, 0)
+
+
+@dataclass(frozen=True)
+class KAN:
+    """A B-spline Kolmogorov-Arnold network.
+
+    width: hidden units by layer; degree: of the splines, 1 to 7; grid: knot intervals on [-1, 1].
+    Raises RecipeError for anything out of range.
+    """
+
+    width: tuple[int, ...] = (5,)
+    degree: int = 7
+    grid: int = 6
+    kind = "kan"
+
+    def __post_init__(self):
+        object.__setattr__(self, "width", checked_width(self.width))
+        if not 1 <= self.degree <= 7:
+            raise RecipeError(f"degree: got {self.degree}; expected 1 to 7")
+        if self.grid < 1:
+            raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
+
+    def describe(self, widths: Sequence[int]) -> str:
+        """Such as "KAN 2-5-1, degree 7, grid 24"."""
+        return f"KAN {'-'.join(map(str, widths))}, degree {self.degree}, grid {self.grid}"
+
+    def count(self, inputs: int, outputs: int) -> int:
+        """Number of parameters between so many inputs and outputs."""
+        return sum(p * q * (self.grid + self.degree) for p, q in pairwise((inputs, *self.width, outputs)))
+
+    def highest_order(self) -> int:
+        """Highest derivative that is continuous: degree - 1."""
+        return self.degree - 1
+
+    def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
+        """A network with random coefficients, float64 on the CPU."""
+        widths = (inputs, *self.width, outputs)
+        layers: list = []
+        theta = []
+        for i, (p, q) in enumerate(pairwise(widths)):
+            if i:
+                layers.append(Activation("tanh"))
+            layer = SplineLayer(p, q, self.grid, self.degree)
+            layers.append(layer)
+            theta.append(torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p))
+        return Network(self, widths, layers, torch.cat(theta))
+
+    def extend(self, network: Network, grid: int) -> Network:
+        """The same function on another grid."""
+        layers: list = []
+        theta = []
+        for layer, part in zip(network.layers, network._parts(), strict=True):
+            if isinstance(layer, SplineLayer):
+                layer, part = layer.extended(part, grid)
+                theta.append(part)
+            layers.append(layer)
+        return Network(replace(self, grid=grid), network.widths, layers, torch.cat(theta))
+
+    def edges(self, network: Network, samples: int) -> list[Edges]:
+        """Edge functions sampled over the grid's interval."""
+        x = torch.linspace(LOW, HIGH, samples, dtype=torch.float64)
+        found = []
+        for layer, part in zip(network.layers, network._parts(), strict=True):
+            if isinstance(layer, SplineLayer):
+                at = x[:, None].expand(-1, layer.shape[0])
+                values = edge_values(part.detach().double().cpu().view(layer.shape), *_values_at(at, layer))[:, :, 0]
+                found.append(Edges(np.tile(x.numpy(), (layer.shape[0], 1)), values.permute(1, 2, 0).numpy()))
+        return found
+
+
+def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
+    """Hidden widths as a tuple; raises RecipeError unless all are positive."""
+    widths = (width,) if isinstance(width, int) else tuple(width)
+    if any(not isinstance(w, int) or w < 1 for w in widths):
+        raise RecipeError(f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)")
+    return widths
+
+

@@ -1,0 +1,90 @@
+"""A network is a sequence of layers on jets and one flat vector of parameters.
+
+Every layer knows three things: its output jet, the adjoint of its input together with its gradient, and the adjoint of
+its input together with one Jacobian row a point. The network only chains them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Counts = Sequence[int]
+
+
+class Layer(Protocol):
+    """One layer; `theta` is its own part of the parameters, jets are [points, channels, units]."""
+
+    size: int
+
+    def forward(self, theta: Tensor, X: Tensor, counts: Counts) -> Tensor:
+        """The output jet."""
+
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+        """Adjoint of X from the adjoint L of the output, and the gradient [size]."""
+
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+        """Adjoint of X, and one row a point [points, size]."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The edge functions of one KAN layer, sampled: inputs [inputs, samples], outputs [inputs, outputs, samples]."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass
+class Network:
+    """Layers and their parameters. spec is what it was built from; widths are the units at each level."""
+
+    spec: Any
+    widths: tuple[int, ...]
+    layers: list[Layer]
+    theta: Float[Tensor, " parameters"]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return self.theta.numel()
+
+    def describe(self) -> str:
+        """Such as "KAN 2-5-1, degree 7, grid 24"."""
+        return self.spec.describe(self.widths)
+
+    def edges(self, samples: int = 100) -> list[Edges]:
+        """Edge functions layer by layer; empty for networks that have none."""
+        return self.spec.edges(self, samples)
+
+    def _parts(self) -> list[Tensor]:
+        return list(torch.split(self.theta, [layer.size for layer in self.layers]))
+
+    def forward(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
+        """The jets at every level: the input, each layer's output; the last one is the network's."""
+        jets = [X]
+        for layer, theta in zip(self.layers, self._parts(), strict=True):
+            jets.append(layer.forward(theta, jets[-1], counts))
+        return jets
+
+    def gradient(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Float[Tensor, " parameters"]:
+        """Gradient of Σ L·Y over all points, given the jets of the forward pass."""
+        found = []
+        for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
+            L, part = layer.adjoint(theta, L, X, counts)
+            found.append(part)
+        return torch.cat(found[::-1])
+
+    def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts, out: Float[Tensor, "points parameters"]) -> None:
+        """Write the gradient of each point's own Σ L·Y into the rows of `out`."""
+        end = self.parameters
+        for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
+            L, rows = layer.jacobian(theta, L, X, counts)
+            out[:, end - layer.size : end] = rows
+            end -= layer.size

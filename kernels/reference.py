@@ -1,0 +1,129 @@
+"""The spline layer on jets in plain PyTorch: y_q = Σ_p φ_pq(x_p), with φ_pq = Σ_j c_pjq B_j. The truth for every kernel.
+
+Shapes: input jet X [points, channels, inputs], coefficients C [inputs, functions, outputs], output jet
+Y [points, channels, outputs]; counts gives the channel layout (see taylor.py). The functions are the grid + degree
+B-splines on a uniform extended knot vector over [low, high]. Outside of it the polynomial of the end interval
+continues, so values and all derivatives stay smooth in the input.
+
+Only degree + 1 splines are non-zero at a point. With the Taylor coefficients b_ν = B^(ν)/ν! of these at the input value,
+
+    edges      φ_ν[n,p,q] = Σ_j c_pjq b_ν[n,p,j]
+    forward    Y[n,c,q]   = Σ_pν δ^ν[n,c,p] φ_ν[n,p,q]
+    input      G_ν[n,c,p] = Σ_q L[n,c,q] φ_ν[n,p,q], correlated with δ^(ν-1), weighted by ν
+    Jacobian   J[n,p,j,q] = Σ_ν b_ν[n,p,j] H_ν[n,p,q],  H_ν[n,p,q] = Σ_c δ^ν[n,c,p] L[n,c,q]
+    gradient   the sum of J over the points
+
+so that nothing of shape (points, inputs, grid, outputs) is ever formed.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from kanpde.kernels.taylor import Counts, correlate, powers
+
+
+@lru_cache(maxsize=64)
+def spline_polynomials(degree: int, order: int) -> Tensor:
+    """[degree + 1, (order + 1) (degree + 1)]: from the powers 1, t, …, t^degree on one knot interval (t from 0 to 1)
+    to the Taylor coefficients b_0, …, b_order of the splines that live there, leftmost first (Cox and de Boor)."""
+    table = [[1.0]]
+    for k in range(1, degree + 1):
+        new = [[0.0] * (k + 1) for _ in range(k + 1)]
+        for j, polynomial in enumerate(table):
+            start = j - (k - 1)
+            for power, c in enumerate(polynomial):
+                new[j + 1][power + 1] += c / k
+                new[j + 1][power] -= start * c / k
+                new[j][power + 1] -= c / k
+                new[j][power] += (start + k) * c / k
+        table = new
+    values = torch.tensor(table, dtype=torch.float64)
+    rows = []
+    for nu in range(order + 1):
+        shifted = torch.zeros_like(values)
+        for power in range(nu, degree + 1):
+            shifted[:, power - nu] = math.comb(power, nu) * values[:, power]
+        rows.append(shifted)
+    return torch.cat(rows).T.contiguous()
+
+
+def taps(x: Tensor, low: float, high: float, grid: int, degree: int, order: int) -> tuple[Tensor, Tensor]:
+    """First non-zero spline [points, inputs] and Taylor coefficients [points, inputs, order + 1, degree + 1] at x."""
+    step = (high - low) / grid
+    s = (x - low) / step
+    cell = s.floor().clamp_(0, grid - 1)
+    t = s - cell
+    monomials = [torch.ones_like(t), t]
+    for power in range(2, degree + 1):
+        monomials.append(monomials[power // 2] * monomials[power - power // 2])
+    table = _scaled_polynomials(degree, order, step, x.dtype, x.device)
+    return cell.long(), (torch.stack(monomials, -1) @ table).view(*x.shape, order + 1, degree + 1)
+
+
+@lru_cache(maxsize=256)
+def _scaled_polynomials(degree: int, order: int, step: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    table = spline_polynomials(degree, order).view(degree + 1, order + 1, degree + 1)
+    scale = torch.tensor([step**-nu for nu in range(order + 1)], dtype=torch.float64)
+    return (table * scale[:, None]).view(degree + 1, -1).to(device=device, dtype=dtype)
+
+
+def edges(c: Tensor, cell: Tensor, b: Tensor) -> Tensor:
+    """Taylor coefficients φ_ν of every edge function at its input, [points, inputs, order + 1, outputs]."""
+    inputs, functions, outputs = c.shape
+    width = b.shape[-1]
+    start = cell + functions * torch.arange(inputs, device=c.device)
+    index = (start[..., None] + torch.arange(width, device=c.device)).view(-1)
+    local = c.reshape(inputs * functions, outputs).index_select(0, index).view(*cell.shape, width, outputs)
+    return torch.matmul(b, local)
+
+
+def forward(X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> Tensor:
+    """The output jet [points, channels, outputs]."""
+    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, len(counts))
+    phi = edges(c, cell, b)
+    delta = torch.stack(powers(X, counts), 3)
+    return torch.bmm(delta.flatten(2), phi.flatten(1, 2))
+
+
+def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor, Tensor]:
+    """Adjoint of the input jet, and the local part of the Jacobian: cell [points, inputs] and its block
+    [points, inputs, degree + 1, outputs], the derivative of each point's own Σ L·Y by the coefficients that act there."""
+    order = len(counts)
+    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, order + 1)
+    phi = edges(c, cell, b)
+    delta = torch.stack(powers(X, counts), 3)
+    points, width, inputs, _ = delta.shape
+    H = torch.bmm(delta.flatten(2).transpose(1, 2), L).view(points, inputs, order + 1, -1)
+    block = torch.matmul(b[:, :, : order + 1].transpose(2, 3), H)
+    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), -1).transpose(1, 2)).view(points, width, inputs, order + 1)
+    adjoint = torch.zeros_like(X)
+    for nu in range(order + 1):
+        adjoint = adjoint + (nu + 1) * correlate(G[..., nu], delta[..., nu], counts)
+    return adjoint, cell, block
+
+
+def adjoint(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor]:
+    """Adjoints of the input jet and of the coefficients."""
+    back, cell, block = pullback(L, X, c, low, high, degree, counts)
+    inputs, functions, outputs = c.shape
+    width = degree + 1
+    start = cell + functions * torch.arange(inputs, device=c.device)
+    index = (start[..., None] + torch.arange(width, device=c.device)).view(-1)
+    gradient = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
+    gradient.index_add_(0, index, block.reshape(-1, outputs))
+    return back, gradient.view_as(c)
+
+
+def jacobian(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor]:
+    """Adjoint of the input jet, and one Jacobian row a point, [points, inputs · functions · outputs]."""
+    back, cell, block = pullback(L, X, c, low, high, degree, counts)
+    inputs, functions, outputs = c.shape
+    rows = torch.zeros(len(X), inputs, functions, outputs, dtype=c.dtype, device=c.device)
+    index = (cell[..., None] + torch.arange(degree + 1, device=c.device))[..., None].expand_as(block)
+    rows.scatter_(2, index, block)
+    return back, rows.view(len(X), -1)
