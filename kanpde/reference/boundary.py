@@ -1,0 +1,139 @@
+"""Which boundary condition replaces the equation of which unknown at which node.
+
+A condition on a face replaces the row of its unknown at the face's nodes. Where a face has two conditions for one unknown
+(a clamped plate), the one with the higher derivative replaces the row of the next layer of nodes, though it still holds on
+the face. A node that two faces share belongs to the condition with the lower derivative, then to the one given first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from scipy.optimize import linear_sum_assignment
+
+from kanpde.conditions import Constraint, space_faces
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import SpaceTime
+from kanpde.problem import Problem
+from kanpde.reference.assembly import dependence
+from kanpde.reference.grid import Grid
+from kanpde.residual import Residual, Values
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One row of a condition: it holds at the nodes `at` of a face and replaces the unknown's rows at `owners`."""
+
+    constraint: Constraint
+    row: int
+    unknown: int
+    at: Int[np.ndarray, " points"]
+    owners: Int[np.ndarray, " points"]
+
+
+def place(problem: Problem, grid: Grid) -> list[Placed]:
+    """All conditions on the faces of space. Raises ReferenceUnavailable where there are more than the orders allow."""
+    rows = sorted(_rows(problem, grid), key=lambda row: row[3])
+    owner = np.full((len(problem.unknowns), grid.nodes), -1)
+    faces = list(space_faces(problem.domain))
+    used: dict[tuple[int, str], np.ndarray] = {}
+    placed = []
+    for constraint, r, unknown, _ in rows:
+        face = problem.domain.faces[constraint.face]
+        assert face.coordinate is not None
+        order = problem.order(problem.unknowns[unknown], face.coordinate)
+        here = grid.face(face)
+        wanted = _chosen(constraint, problem, grid, here)
+        count = used.setdefault((unknown, face.coordinate), np.zeros(len(here), dtype=int))
+        count += wanted
+        if count.max(initial=0) > order:
+            name = problem.unknowns[unknown]
+            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {face.coordinate}- and {face.coordinate}+ together, but {name!r} is of order {order} along {face.coordinate!r}")
+        me, target = faces.index(constraint.face), np.full(len(here), -1)
+        for layer in range(order):
+            nodes = grid.face(face, layer)
+            free = wanted & (owner[unknown, nodes] < 0)
+            target[free] = nodes[free]
+            wanted = wanted & (owner[unknown, nodes] == me)
+            owner[unknown, nodes[free]] = me
+        held = target >= 0
+        if held.any():
+            placed.append(Placed(constraint, r, unknown, here[held], target[held]))
+    return placed
+
+
+def _rows(problem: Problem, grid: Grid) -> list[tuple[Constraint, int, int, int]]:
+    """(constraint, its row, the unknown whose equation it replaces, its order of differentiation)."""
+    found = []
+    for name in space_faces(problem.domain):
+        constraints = [c for c in problem.constraints if c.face == name]
+        if not constraints:
+            continue
+        nodes = grid.face(problem.domain.faces[name])
+        at, normal = coordinates_on(problem, grid, name, nodes)
+        entries = [(c, r, orders) for c in constraints for r, orders in enumerate(_orders(c.residual, problem.unknowns, dependence(c.residual, at, normal)))]
+        general = [(c, r, orders) for c, r, orders in entries if c.prescribed is None and (orders >= 0).sum() > 1]
+        for c, r, orders in entries:
+            if not any(c is g[0] and r == g[1] for g in general):
+                if (orders < 0).all():
+                    raise ReferenceUnavailable(f"{c.label}: does not depend on any unknown")
+                found.append((c, r, int(np.argmax(orders)), int(orders.max())))
+        if general:
+            taken = np.zeros(len(problem.unknowns))
+            for c, _, v, _ in found:
+                taken[v] += c.face == name and c.where is None
+            gain = np.stack([np.where(orders < 0, -1e3, orders - 10 * taken) for _, _, orders in general])
+            which, unknown = linear_sum_assignment(np.concatenate([gain, gain - 10], 1), maximize=True)
+            for i, v in zip(which, unknown % len(problem.unknowns), strict=True):
+                found.append((general[i][0], general[i][1], int(v), int(general[i][2][v])))
+    return found
+
+
+def _orders(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) -> Int[np.ndarray, "rows unknowns"]:
+    """Highest order of differentiation of each unknown in each row; -1 where the unknown does not enter."""
+    found = np.full((residual.equations, len(unknowns)), -1)
+    for a, (unknown, index) in enumerate(residual.needs):
+        v = unknowns.index(unknown)
+        found[:, v] = np.where(depends[:, a], np.maximum(found[:, v], sum(index)), found[:, v])
+    return found
+
+
+def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
+    """(equation, its row, the unknown that it is solved for), by highest derivative.
+
+    Raises ReferenceUnavailable where there are more equations than unknowns or an unknown has no equation.
+    """
+    entries = [(e, r, orders) for e in problem.equations for r, orders in enumerate(_orders(e, problem.unknowns, dependence(e, at)))]
+    if len(entries) != len(problem.unknowns):
+        raise ReferenceUnavailable(f"{len(entries)} equations for {len(problem.unknowns)} unknowns: finite differences take as many of each")
+    gain = np.stack([np.where(orders < 0, -1e3, orders) for _, _, orders in entries])
+    rows, unknowns = linear_sum_assignment(gain, maximize=True)
+    for r, v in zip(rows, unknowns, strict=True):
+        if gain[r, v] < 0:
+            raise ReferenceUnavailable(f"no equation is left to determine {problem.unknowns[v]!r}")
+    return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, unknowns, strict=True)]
+
+
+def coordinates_on(problem: Problem, grid: Grid, face: str, nodes: np.ndarray, time: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Coordinates and outward unit normals at nodes of a face; time: by default the start of it."""
+    at = {x: v[torch.from_numpy(nodes)] for x, v in grid.points().items()}
+    if isinstance(problem.domain, SpaceTime):
+        start = problem.domain.bounds[problem.domain.time][0]
+        at[problem.domain.time] = torch.full((len(nodes),), start if time is None else time, dtype=torch.float64)
+    points = torch.stack([at[x] for x in problem.coordinates], 1)
+    return at, dict(zip(problem.coordinates, problem.domain.normals(face, points).T, strict=True))
+
+
+def _chosen(constraint: Constraint, problem: Problem, grid: Grid, nodes: np.ndarray) -> np.ndarray:
+    """Which nodes of a face a condition's `where` keeps, bool [nodes]; raises ReferenceUnavailable if that changes in time."""
+    if constraint.where is None:
+        return np.ones(len(nodes), dtype=bool)
+    times = np.linspace(*problem.domain.bounds[problem.domain.time], 5) if problem.domain.time else [None]
+    masks = [constraint.where(coordinates_on(problem, grid, constraint.face, nodes, t)[0]).numpy().astype(bool) for t in times]
+    if any((mask != masks[0]).any() for mask in masks):
+        raise ReferenceUnavailable(f"{constraint.label}: where=… changes with time; the finite differences take pieces of a face that stay")
+    return masks[0]

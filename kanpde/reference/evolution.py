@@ -1,0 +1,131 @@
+"""Evolution problems: the method of lines, integrated by SciPy with a choice of method by the spectrum of ∂f/∂y.
+
+One space dimension: LSODA with a banded Jacobian (Adams and BDF up to orders 12 and 5, switching by stiffness). Otherwise
+DOP853 where its stability limit asks for few steps, as for waves; BDF with a sparse Jacobian where the stiff part decays;
+Radau, which is stable on the whole imaginary axis, where the stiff part oscillates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse.linalg as sla
+from jaxtyping import Float
+from scipy.integrate import Radau, solve_ivp
+
+from kanpde.errors import ReferenceUnavailable
+from kanpde.problem import Problem
+from kanpde.reference.grid import Grid
+from kanpde.reference.semidiscrete import SemiDiscrete
+
+AFFORDABLE = 6000
+"""Evaluations for stability's sake up to which the explicit method beats factorising."""
+
+MOST = 400_000
+"""Evaluations after which an integration is given up."""
+
+
+def solve_evolution(problem: Problem, grid: Grid, times: Float[np.ndarray, " times"], tolerance: float) -> tuple[Float[np.ndarray, "unknowns nodes times"], str]:
+    """The unknowns on the nodes at the given times (the first is the start), and the name of the integrator.
+
+    tolerance: relative, per step; absolute errors are held to the same fraction of the solution's size at the start.
+    Raises ReferenceUnavailable where the problem cannot be discretised, or the solution blows up, saying when.
+    """
+    system = SemiDiscrete(problem, grid)
+    y = system.initial()
+    f = _Watched(system)
+    f(times[0], y)
+    method = choose(system, y)
+    size = float(np.abs(y).max(initial=0.0)) or 1.0
+    states = INTEGRATORS[method](f, y, times, tolerance, tolerance * min(1.0, size))
+    if len(states) < len(times) or not np.isfinite(states).all():
+        raise ReferenceUnavailable(f"the integration in time ({method}) stops at {system.time} = {f.reached:.4g}; the solution may blow up or be discontinuous there")
+    fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
+    fields[:, :, 0].ravel()[system.boundary.free] = y[: len(system.boundary.free)]
+    return fields, method
+
+
+def choose(system: SemiDiscrete, y: Float[np.ndarray, " state"]) -> str:
+    """LSODA, DOP853, BDF or Radau, by the eigenvalue of ∂f/∂y at the start that is largest in modulus."""
+    J = system.jacobian(system.span[0], y)
+    largest = _largest(J)
+    steps = 2.2 * abs(largest) * (system.span[1] - system.span[0])
+    oscillates = abs(largest.imag) > abs(largest.real)
+    if len(system.grid.names) == 1 and not oscillates:
+        return "LSODA"
+    if steps <= AFFORDABLE * (10 if oscillates else 1):
+        return "DOP853"
+    return "Radau" if oscillates else "BDF"
+
+
+class _Watched:
+    """f with its blow-ups and its number of evaluations watched."""
+
+    def __init__(self, system: SemiDiscrete):
+        self.system, self.reached, self.count = system, system.span[0], 0
+
+    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
+        self.count += 1
+        if not np.isfinite(y).all():
+            raise ReferenceUnavailable(f"the solution is no longer finite at {self.system.time} = {self.reached:.4g}; it blows up")
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = self.system(t, y)
+        if not np.isfinite(found).all():
+            raise ReferenceUnavailable(f"the solution or its rate is no longer finite at {self.system.time} = {t:.4g}; it blows up")
+        if self.count > MOST:
+            raise ReferenceUnavailable(f"the integration in time is given up at {self.system.time} = {t:.4g} after {MOST} evaluations; the solution may blow up there")
+        self.reached = t
+        return found
+
+
+def _lsoda(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    system, order = f.system, f.system.interleaved()
+    back = np.argsort(order)
+    start = system.jacobian(times[0], y)[order][:, order].tocoo()
+    below, above = int((start.row - start.col).max(initial=0)), int((start.col - start.row).max(initial=0))
+
+    def banded(t: float, z: np.ndarray) -> np.ndarray:
+        J = system.jacobian(t, z[back])[order][:, order].tocoo()
+        packed = np.zeros((below + above + 1, system.size))
+        packed[above + J.row - J.col, J.col] = J.data
+        return packed
+
+    found = solve_ivp(lambda t, z: f(t, z[back])[order], (times[0], times[-1]), y[order], "LSODA", times, rtol=rtol, atol=atol, jac=banded, lband=below, uband=above)
+    return found.y.T[:, back] if len(found.t) else np.zeros((0, len(y)))
+
+
+def _dop853(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    return np.asarray(solve_ivp(f, (times[0], times[-1]), y, "DOP853", times, rtol=rtol, atol=atol).y).T
+
+
+def _bdf(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    return np.asarray(solve_ivp(f, (times[0], times[-1]), y, "BDF", times, rtol=rtol, atol=atol, jac=f.system.jacobian).y).T
+
+
+def _radau(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    """Radau made to step on the output times: between its steps it interpolates to third order only."""
+    solver = Radau(f, times[0], y, times[1], rtol=rtol, atol=atol, jac=f.system.jacobian)
+    states = [y]
+    for t in times[1:]:
+        solver.t_bound, solver.status = t, "running"
+        while solver.status == "running":
+            solver.step()
+        if solver.status == "failed":
+            break
+        states.append(solver.y.copy())
+    return np.stack(states)
+
+
+INTEGRATORS: dict[str, Callable[[_Watched, np.ndarray, np.ndarray, float, float], np.ndarray]] = {"LSODA": _lsoda, "DOP853": _dop853, "BDF": _bdf, "Radau": _radau}
+
+
+def _largest(J) -> complex:
+    if J.shape[0] < 20:
+        found = np.linalg.eigvals(J.toarray())
+    else:
+        try:
+            found = sla.eigs(J, k=1, which="LM", tol=1e-2, v0=np.random.default_rng(0).standard_normal(J.shape[0]), return_eigenvectors=False)
+        except sla.ArpackNoConvergence:
+            found = np.array([complex(-sla.norm(J, np.inf))])
+    return complex(found[np.argmax(np.abs(found))])

@@ -1,0 +1,111 @@
+"""A tensor grid on a box: its nodes, D_α as Kronecker products of 1-D matrices, and the nodes on its faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+
+from kanpde.calculus import MultiIndex
+from kanpde.geometry import Face
+from kanpde.geometry.domain import Interval
+from kanpde.reference.stencils import matrix
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Equidistant nodes along every space coordinate, numbered in C order.
+
+    bounds: interval by coordinate; cells: how many along each; order: of accuracy of all differences; periodic: the
+    coordinates that wrap round, whose last node is left out because it repeats the first.
+    """
+
+    bounds: Mapping[str, Interval]
+    cells: tuple[int, ...]
+    order: int
+    periodic: frozenset[str] = frozenset()
+    _matrices: dict[MultiIndex, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+        return tuple(self.bounds)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Nodes along each coordinate."""
+        return tuple(n if x in self.periodic else n + 1 for x, n in zip(self.bounds, self.cells, strict=True))
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return int(np.prod(self.shape))
+
+    def axis(self, name: str, closed: bool = False) -> Float[np.ndarray, " nodes"]:
+        """Node positions along a coordinate; closed: with the end point of a periodic one."""
+        a, b = self.bounds[name]
+        i = self.names.index(name)
+        full = np.linspace(a, b, self.cells[i] + 1)
+        return full if closed else full[: self.shape[i]]
+
+    def points(self) -> dict[str, torch.Tensor]:
+        """Coordinates of all nodes, [nodes] each."""
+        mesh = np.meshgrid(*(self.axis(x) for x in self.names), indexing="ij")
+        return {x: torch.from_numpy(np.ascontiguousarray(m).ravel()) for x, m in zip(self.names, mesh, strict=True)}
+
+    def derivative(self, index: MultiIndex) -> sp.csr_matrix:
+        """D_α, sparse [nodes, nodes]."""
+        if index not in self._matrices:
+            found = sp.identity(1, format="csr")
+            for x, cells, nodes, m in zip(self.names, self.cells, self.shape, index, strict=True):
+                a, b = self.bounds[x]
+                found = sp.kron(found, matrix(nodes, (b - a) / cells, m, self.order, x in self.periodic), format="csr")
+            self._matrices[index] = found
+        return self._matrices[index]
+
+    def face(self, face: Face, layer: int = 0) -> Int[np.ndarray, " nodes"]:
+        """Nodes on a face, or that many layers inside it, always in the same order along the face."""
+        assert face.coordinate is not None
+        i = self.names.index(face.coordinate)
+        numbers = np.arange(self.nodes).reshape(self.shape)
+        return np.take(numbers, layer if face.side < 0 else self.shape[i] - 1 - layer, axis=i).ravel()
+
+    def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
+        """Values on the nodes, reshaped to the grid and with the repeated end of periodic coordinates added."""
+        found = values.reshape(len(values), *self.shape)
+        for i, x in enumerate(self.names, 1):
+            if x in self.periodic:
+                found = np.concatenate([found, np.take(found, [0], axis=i)], axis=i)
+        return found
+
+    def open(self, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields nodes"]:
+        """The inverse of `close`."""
+        return np.ascontiguousarray(values[(slice(None), *(slice(0, n) for n in self.shape))]).reshape(len(values), -1)
+
+
+def dissection(shape: Sequence[int], width: int) -> Int[np.ndarray, " nodes"]:
+    """Elimination order of the nodes by nested dissection with separators `width` nodes thick.
+
+    Source: George, SIAM J. Numer. Anal. 10 (1973), 345-363. On a tensor grid it needs no graph algorithm, and it leaves
+    several times less fill than the orderings that SuperLU brings.
+    """
+    found: list[np.ndarray] = []
+
+    def split(block: np.ndarray) -> None:
+        axis = int(np.argmax(block.shape))
+        n = block.shape[axis]
+        if n <= 2 * width + 2 or block.size <= 64:
+            found.append(block.ravel())
+            return
+        low = (n - width) // 2
+        first, separator, second = np.split(block, [low, low + width], axis=axis)
+        split(first)
+        split(second)
+        found.append(separator.ravel())
+
+    split(np.arange(int(np.prod(shape))).reshape(shape))
+    return np.concatenate(found)

@@ -1,0 +1,340 @@
+"""The method of lines: an evolution equation on a space grid as an initial-value problem y' = f(t, y).
+
+The state y holds every unknown on its free nodes, then the velocities of those that are of second order in time. Nodes
+that a boundary condition owns are eliminated: their values follow from the free ones and the data, U = P y + b(t).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as sla
+import torch
+from jaxtyping import Float
+
+from kanpde.calculus import Leaf
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import SpaceTime
+from kanpde.problem import Problem
+from kanpde.reference.assembly import Collocation
+from kanpde.reference.boundary import coordinates_on, place
+from kanpde.reference.grid import Grid
+from kanpde.residual import Residual, leaf_name
+
+
+class Boundary:
+    """Values on the nodes that conditions own, from those on the free nodes.
+
+    free and owned are flat numbers (unknown * nodes + node). Raises ReferenceUnavailable where the conditions do not
+    determine the owned values, or hold derivatives in time.
+    """
+
+    def __init__(self, problem: Problem, grid: Grid):
+        domain = problem.domain
+        assert isinstance(domain, SpaceTime)
+        self._time, self._span = domain.time, domain.bounds[domain.time]
+        self._size = len(problem.unknowns) * grid.nodes
+        placed = place(problem, grid)
+        self._parts: list[tuple[Collocation, int]] = []
+        for p in placed:
+            residual = p.constraint.residual
+            for leaf in residual.needs:
+                if leaf[1][-1]:
+                    raise ReferenceUnavailable(f"{p.constraint.label}: holds {leaf_name(leaf, problem.coordinates)}; a boundary condition with a derivative in time is not discretised")
+            normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
+            self._parts.append((Collocation(residual, grid, problem.unknowns, p.at, [(u, index[:-1]) for u, index in residual.needs], normal), p.row))
+        self.owned = np.concatenate([p.unknown * grid.nodes + p.owners for p in placed]) if placed else np.zeros(0, dtype=int)
+        self.free = np.setdiff1d(np.arange(self._size), self.owned)
+        self.spread = sp.identity(self._size, format="csc")[:, self.free]
+        self.affine = self._is_affine()
+        if self.affine:
+            self.P, self._solve = self._eliminate(self._jacobian(self._span[0], np.zeros(self._size)))
+            probes = [self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, 5)]
+            self.steady = all((probe == probes[0]).all() for probe in probes)
+            self._fixed = self._offset(probes[0])
+
+    def offset(self, t: float) -> Float[np.ndarray, " fields*nodes"]:
+        """b(t) of affine conditions."""
+        return self._fixed if self.steady else self._offset(self._defect(t, np.zeros(self._size)))
+
+    def fill(self, t: float, free: Float[np.ndarray, " free"]) -> Float[np.ndarray, " fields*nodes"]:
+        """All values from the free ones."""
+        if self.affine:
+            return self.P @ free + self.offset(t)
+        U = self.spread @ free
+        U[self.owned] = self._guess if hasattr(self, "_guess") else 0.0
+        for _ in range(30):
+            _, solve = self._eliminate(self._jacobian(t, U))
+            step = solve(self._defect(t, U))
+            U[self.owned] -= step
+            if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(U).max()):
+                self._guess = U[self.owned]
+                return U
+        raise ReferenceUnavailable(f"a nonlinear boundary condition cannot be solved for the boundary values at {self._time} = {t:.4g}")
+
+    def slope(self, t: float, U: Float[np.ndarray, " fields*nodes"]) -> sp.csc_matrix:
+        """dU/dy, sparse [fields * nodes, free]."""
+        return self.P if self.affine else self._eliminate(self._jacobian(t, U))[0]
+
+    def _defect(self, t: float, U: np.ndarray) -> np.ndarray:
+        return np.concatenate([part(U, False, self._now(part, t))[0][:, row] for part, row in self._parts]) if self._parts else np.zeros(0)
+
+    def _jacobian(self, t: float, U: np.ndarray) -> sp.csc_matrix:
+        if not self._parts:
+            return sp.csc_matrix((0, self._size))
+        slopes = [(part, part(U, True, self._now(part, t))[1], row) for part, row in self._parts]
+        return sp.vstack([part.matrix(s[:, row]) for part, s, row in slopes if s is not None], format="csc")
+
+    def _now(self, part: Collocation, t: float) -> dict[str, torch.Tensor]:
+        return {self._time: torch.full((len(part.nodes),), t, dtype=torch.float64)}
+
+    def _is_affine(self) -> bool:
+        rng, (start, end) = np.random.default_rng(0), self._span
+        first = self._jacobian(start, np.zeros(self._size))
+        return all(abs(first - self._jacobian(t, rng.uniform(-1, 1, self._size))).max() <= 1e-12 * abs(first).max() for t in (start, (start + end) / 2, end) if len(self.owned))
+
+    def _eliminate(self, G: sp.csc_matrix):
+        """dU/dy and the solver for the owned values, from the conditions' Jacobian."""
+        if not len(self.owned):
+            return self.spread, lambda r: r
+        try:
+            lu = sla.splu(G[:, self.owned].tocsc())
+        except RuntimeError as error:
+            raise ReferenceUnavailable(f"the boundary conditions do not determine the boundary values ({error})") from error
+        right = G[:, self.free].tocsc()
+        busy = np.flatnonzero(np.diff(right.indptr))
+        columns = lu.solve(right[:, busy].toarray()) if len(busy) else np.zeros((len(self.owned), 0))
+        columns[np.abs(columns) < 1e-15 * np.abs(columns).max(initial=0.0)] = 0.0
+        part = sp.coo_matrix(columns)
+        lifted = sp.coo_matrix((-part.data, (self.owned[part.row], busy[part.col])), shape=(self._size, len(self.free)))
+        return (self.spread + lifted).tocsc(), lu.solve
+
+    def _offset(self, defect: np.ndarray) -> np.ndarray:
+        found = np.zeros(self._size)
+        found[self.owned] = -self._solve(defect)
+        return found
+
+
+@dataclass
+class _Equation:
+    """One residual on all busy nodes: where each of its leaves comes from."""
+
+    residual: Residual
+    collocation: Collocation
+    stack: sp.csr_matrix
+    grid_columns: list[int]
+    rate_columns: list[tuple[int, int]]
+    velocity_columns: list[tuple[int, int]]
+
+
+class SemiDiscrete:
+    """f(t, y) and ∂f/∂y of a problem on a space grid.
+
+    orders: of each unknown in time. Raises ReferenceUnavailable for equations that are not of first or second order
+    in time in every unknown, or not affine in their highest rates, or that mix derivatives in time and space.
+    """
+
+    def __init__(self, problem: Problem, grid: Grid):
+        domain = problem.domain
+        assert isinstance(domain, SpaceTime)
+        self.problem, self.grid, self.time, self.span = problem, grid, domain.time, domain.bounds[domain.time]
+        self.orders = [_time_order(problem, u) for u in problem.unknowns]
+        rows = sum(e.equations for e in problem.equations)
+        if rows != len(problem.unknowns):
+            raise ReferenceUnavailable(f"{rows} equations for {len(problem.unknowns)} unknowns: finite differences take as many of each")
+        self.boundary = Boundary(problem, grid)
+        N = grid.nodes
+        free = np.zeros((len(problem.unknowns), N), dtype=bool)
+        free.ravel()[self.boundary.free] = True
+        self.nodes = np.flatnonzero(free.any(0))
+        position = np.full(N, -1)
+        position[self.nodes] = np.arange(len(self.nodes))
+        self._unknown, node = np.divmod(self.boundary.free, N)
+        self._row = position[node]
+        self._second = np.flatnonzero(np.asarray(self.orders)[self._unknown] == 2)
+        self.size = len(self.boundary.free) + len(self._second)
+        self._equations = [self._equation(e) for e in problem.equations]
+        self._mass = self._constant_mass()
+
+    def __call__(self, t: float, y: Float[np.ndarray, " state"]) -> Float[np.ndarray, " state"]:
+        """f(t, y)."""
+        U = self.boundary.fill(t, y[: len(self.boundary.free)])
+        velocity = self._velocity(y)
+        rates = self._rates(t, U, velocity)
+        return self._state_rates(rates, y)
+
+    def jacobian(self, t: float, y: Float[np.ndarray, " state"]) -> sp.csc_matrix:
+        """∂f/∂y, sparse [state, state], by implicit differentiation of the residual at its own rates."""
+        F = len(self.boundary.free)
+        U, velocity = self.boundary.fill(t, y[:F]), self._velocity(y)
+        rates, V = self._rates(t, U, velocity), len(self.problem.unknowns)
+        P = self.boundary.slope(t, U)
+        mass = np.zeros((len(self.nodes), V, V))
+        by_field, by_velocity, first = [], [], 0
+        for e in self._equations:
+            leaves = self._leaves(e, U, velocity)
+            for a, v in e.rate_columns:
+                leaves[:, a] = rates[:, v]
+            slopes = self._evaluate(e, t, leaves, True)[1]
+            assert slopes is not None
+            for r in range(e.residual.equations):
+                for a, v in e.rate_columns:
+                    mass[:, first + r, v] = slopes[:, r, a]
+                by_field.append(e.collocation.matrix(slopes[:, r]) @ P)
+                drag = sp.csr_matrix((len(self.nodes), V * len(self.nodes)))
+                for a, v in e.velocity_columns:
+                    drag = drag + sp.hstack([sp.diags(slopes[:, r, a]) if w == v else sp.csr_matrix((len(self.nodes),) * 2) for w in range(V)], format="csr")
+                by_velocity.append(drag)
+            first += e.residual.equations
+        inverse = _inverse(mass)
+        upper, lower = [], []
+        for v in range(V):
+            upper.append(-sum(sp.diags(inverse[:, v, e]) @ by_field[e] for e in range(V)))
+            lower.append(-sum(sp.diags(inverse[:, v, e]) @ by_velocity[e] for e in range(V)))
+        pick = self._unknown * len(self.nodes) + self._row
+        K = sp.vstack(upper, format="csr")[pick]
+        if not len(self._second):
+            return K.tocsc()
+        C = sp.vstack(lower, format="csr")[pick][:, pick[self._second]]
+        first_order = np.setdiff1d(np.arange(F), self._second)
+        keep = sp.csr_matrix((np.ones(len(first_order)), (first_order, first_order)), shape=(F, F))
+        carry = sp.csr_matrix((np.ones(len(self._second)), (self._second, np.arange(len(self._second)))), shape=(F, len(self._second)))
+        return sp.bmat([[keep @ K, carry + keep @ C], [K[self._second], C[self._second]]], format="csc")
+
+    def initial(self) -> Float[np.ndarray, " state"]:
+        """y at the start. Raises ReferenceUnavailable where an initial value or velocity is not given."""
+        domain = self.problem.domain
+        assert isinstance(domain, SpaceTime)
+        at = {**self.grid.points(), self.time: torch.full((self.grid.nodes,), self.span[0], dtype=torch.float64)}
+        given: dict[tuple[str, int], np.ndarray] = {}
+        for c in self.problem.constraints:
+            if c.face == domain.initial_face:
+                if c.prescribed is None or c.where is not None:
+                    raise ReferenceUnavailable(f"{c.label}: the start must be given as Initial(…)")
+                given[c.prescribed.unknown, c.prescribed.derivative] = c.prescribed.data(at).numpy()
+        fields = []
+        for order in (0, 1):
+            for u, most in zip(self.problem.unknowns, self.orders, strict=True):
+                if order < most and (u, order) not in given:
+                    raise ReferenceUnavailable(f"no initial {'velocity' if order else 'value'} of {u!r} is given; add Initial({u}{f'_{self.time}' if order else ''}=…)")
+                fields.append(given.get((u, order), np.zeros(self.grid.nodes)))
+        half = len(self.problem.unknowns)
+        return np.concatenate([np.concatenate(fields[:half])[self.boundary.free], np.concatenate(fields[half:])[self.boundary.free][self._second]])
+
+    def fields(self, t: float, y: Float[np.ndarray, " state"]) -> Float[np.ndarray, "unknowns nodes"]:
+        """The unknowns on all nodes."""
+        return self.boundary.fill(t, y[: len(self.boundary.free)]).reshape(len(self.problem.unknowns), -1)
+
+    def interleaved(self) -> np.ndarray:
+        """An ordering of the state that keeps what belongs to one node together, for a narrow band."""
+        place = np.concatenate([self.boundary.free % self.grid.nodes, (self.boundary.free % self.grid.nodes)[self._second]])
+        return np.argsort(place, kind="stable")
+
+    def _equation(self, residual: Residual) -> _Equation:
+        leaves: list[Leaf | None] = []
+        grid_columns, rate_columns, velocity_columns = [], [], []
+        for a, (u, index) in enumerate(residual.needs):
+            v = self.problem.unknowns.index(u)
+            if index[-1] == 0:
+                leaves.append((u, index[:-1]))
+                grid_columns.append(a)
+                continue
+            leaves.append(None)
+            if any(index[:-1]):
+                raise ReferenceUnavailable(f"{residual.name}(): holds {leaf_name((u, index), self.problem.coordinates)}; derivatives that mix time and space are not discretised")
+            (rate_columns if index[-1] == self.orders[v] else velocity_columns).append((a, v))
+        collocation = Collocation(residual, self.grid, self.problem.unknowns, self.nodes, leaves)
+        blocks = [collocation.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0)) for a in grid_columns]
+        stack = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(self.problem.unknowns) * self.grid.nodes))
+        return _Equation(residual, collocation, stack, grid_columns, rate_columns, velocity_columns)
+
+    def _velocity(self, y: np.ndarray) -> np.ndarray:
+        """Velocities at the busy nodes, [points, unknowns]; zero for unknowns of first order."""
+        found = np.zeros((len(self.nodes), len(self.problem.unknowns)))
+        found[self._row[self._second], self._unknown[self._second]] = y[len(self.boundary.free) :]
+        return found
+
+    def _leaves(self, e: _Equation, U: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+        leaves = np.zeros((len(self.nodes), len(e.residual.needs)))
+        leaves[:, e.grid_columns] = (e.stack @ U).reshape(len(e.grid_columns), -1).T
+        for a, v in e.velocity_columns:
+            leaves[:, a] = velocity[:, v]
+        return leaves
+
+    def _evaluate(self, e: _Equation, t: float, leaves: np.ndarray, partials: bool):
+        now = torch.full((len(self.nodes),), t, dtype=torch.float64)
+        values, slopes = e.residual({**e.collocation.at, self.time: now}, torch.from_numpy(leaves), None, partials)
+        return values.numpy(), None if slopes is None else slopes.numpy()
+
+    def _rates(self, t: float, U: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+        """The highest derivatives in time that make the residuals vanish, [points, unknowns]."""
+        values, masses = [], []
+        for e in self._equations:
+            r, slopes = self._evaluate(e, t, self._leaves(e, U, velocity), self._mass is None)
+            values.append(r)
+            if slopes is not None:
+                masses.append(self._mass_rows(e, slopes))
+        r = np.concatenate(values, 1)
+        inverse = self._mass if self._mass is not None else _inverse(np.concatenate(masses, 1))
+        if r.shape[1] == 1:
+            return -inverse[:, 0] * r
+        return -np.einsum("nve,ne->nv", inverse, r)
+
+    def _mass_rows(self, e: _Equation, slopes: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(self.nodes), e.residual.equations, len(self.problem.unknowns)))
+        for a, v in e.rate_columns:
+            found[:, :, v] = slopes[:, :, a]
+        return found
+
+    def _constant_mass(self) -> np.ndarray | None:
+        """Inverse of ∂r/∂(rates) where it depends on the place alone; refuses equations that are not affine in the rates."""
+        rng, fixed, found = np.random.default_rng(0), True, None
+        for t in np.linspace(*self.span, 3):
+            pair = []
+            leaves = [rng.uniform(0.25, 0.75, (len(self.nodes), len(e.residual.needs))) for e in self._equations]
+            for _ in range(2):
+                rows = []
+                for e, values in zip(self._equations, leaves, strict=True):
+                    for a, _v in e.rate_columns:
+                        values[:, a] = rng.uniform(-1, 1, len(self.nodes))
+                    slopes = self._evaluate(e, t, values, True)[1]
+                    assert slopes is not None
+                    rows.append(self._mass_rows(e, slopes))
+                pair.append(np.concatenate(rows, 1))
+            if not np.allclose(pair[0], pair[1], rtol=1e-10, atol=1e-12):
+                raise ReferenceUnavailable("the equations are not affine in their highest derivatives in time, so these cannot be solved for")
+            fixed = fixed and (found is None or np.allclose(pair[0], found, rtol=1e-13, atol=0))
+            found = pair[0]
+        assert found is not None
+        inverse = _inverse(found)
+        return inverse if fixed else None
+
+    def _state_rates(self, rates: np.ndarray, y: np.ndarray) -> np.ndarray:
+        found = rates[self._row, self._unknown]
+        if not len(self._second):
+            return found
+        acceleration = found[self._second]
+        found[self._second] = y[len(self.boundary.free) :]
+        return np.concatenate([found, acceleration])
+
+
+def _time_order(problem: Problem, unknown: str) -> int:
+    assert problem.domain.time is not None
+    order = problem.order(unknown, problem.domain.time)
+    if order == 0:
+        raise ReferenceUnavailable(f"{unknown!r} has no derivative in time while others do; such constraints are not discretised")
+    if order > 2:
+        raise ReferenceUnavailable(f"{unknown!r} is of order {order} in time; expected 1 or 2")
+    return order
+
+
+def _inverse(mass: np.ndarray) -> np.ndarray:
+    try:
+        found = np.linalg.inv(mass)
+    except np.linalg.LinAlgError:
+        found = np.full_like(mass, np.nan)
+    if not np.isfinite(found).all():
+        raise ReferenceUnavailable("the equations cannot be solved for their highest derivatives in time: the matrix of these is singular somewhere")
+    return found

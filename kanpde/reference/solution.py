@@ -1,0 +1,172 @@
+"""The finite-difference reference of a problem: ever finer grids until two of them agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.interpolate import make_interp_spline
+
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import SpaceTime
+from kanpde.problem import Problem
+from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.grid import Grid
+from kanpde.reference.richardson import distance, estimate
+from kanpde.reference.steady import solve_steady
+
+ORDER = 4
+"""Order of accuracy by default."""
+
+TIMES = 65
+"""Output times of an evolution, the start and the end among them."""
+
+KEPT = 513
+"""Nodes along one coordinate past which the output of an evolution is thinned."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Cells along each coordinate of the first grid and of the last that is tried, and the relative error to stop at."""
+
+    first: int
+    last: int
+    target: float
+
+
+STEADY = {1: Ladder(32, 2048, 1e-11), 2: Ladder(16, 128, 1e-9), 3: Ladder(6, 24, 1e-9)}
+EVOLUTION = {1: Ladder(64, 8192, 1e-8), 2: Ladder(16, 64, 1e-8), 3: Ladder(6, 24, 1e-8)}
+"""By number of space dimensions."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A solution by finite differences, and what its error is.
+
+    coordinates: 1-D grid by coordinate, time last; values: by unknown, with one axis a coordinate; order: of accuracy;
+    kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation.
+    """
+
+    coordinates: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    order: int
+    kind: str
+    estimated_error: float
+    seconds: float
+
+    def points(self) -> Float[np.ndarray, "nodes dims"]:
+        """All grid nodes, in the C order of `values`."""
+        mesh = np.meshgrid(*self.coordinates.values(), indexing="ij")
+        return np.stack([m.ravel() for m in mesh], 1)
+
+
+def reference(problem: Problem, *, order: int | None = ORDER, cells: int | Mapping[str, int] | None = None) -> Reference:
+    """Solve a problem on a box by finite differences, from its own residuals.
+
+    order: of accuracy in space, even. cells: along every space coordinate of the finest grid, or by coordinate; each a
+    multiple of 2; by default grids are doubled until the error estimate meets a target or the grid a limit.
+    Raises ReferenceUnavailable, with the reason, where the problem is outside the method.
+    """
+    begin, order = time.perf_counter(), ORDER if order is None else order
+    domain = problem.domain
+    if not domain.is_box:
+        raise ReferenceUnavailable(f"{domain!r} is not a box; finite differences take a box, with or without time")
+    if order < 2 or order % 2:
+        raise ReferenceUnavailable(f"order={order}: expected 2, 4 or another even number")
+    if domain.time and not problem.time_order:
+        raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
+    ladder = (EVOLUTION if domain.time else STEADY).get(len(domain.space))
+    if ladder is None:
+        raise ReferenceUnavailable(f"{len(domain.space)} space dimensions; finite differences take at most 3")
+    best: tuple[_Solved, float] | None = None
+    solved: list[_Solved] = []
+    distances: list[float] = []
+    for found in _solutions(problem, order, list(_sizes(problem, ladder, cells)), distances):
+        solved.append(found)
+        if len(solved) > 1:
+            distances.append(distance(found.closed, solved[-2].closed, len(domain.space)))
+            error = estimate(distances[-1], distances[-2] if len(distances) > 1 else None, order)
+            if cells is not None or best is None or error < best[1]:
+                best = found, error
+            elif distances[-1] < 1e-5:
+                break  # rounding grows faster than truncation falls
+            if cells is None and error <= ladder.target:
+                break
+    assert best is not None
+    return _packed(problem, *best, order, time.perf_counter() - begin)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    grid: Grid
+    closed: np.ndarray
+    method: str
+
+
+def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
+    """Cells along each space coordinate, grid by grid: three of them where the caller says how many."""
+    space = problem.domain.space
+    if cells is None:
+        n = ladder.first
+        while n <= ladder.last:
+            yield (n,) * len(space)
+            n *= 2
+        return
+    finest = tuple(cells[x] for x in space) if isinstance(cells, Mapping) else (cells,) * len(space)
+    if any(n < 2 or n % 2 for n in finest):
+        raise ReferenceUnavailable(f"cells={cells}: expected even numbers, because the error is estimated on a grid of half as many")
+    coarsest = tuple(n // 4 for n in finest)
+    if all(n % 4 == 0 for n in finest) and min(coarsest) >= 8:
+        yield coarsest
+    yield tuple(n // 2 for n in finest)
+    yield finest
+
+
+def _solutions(problem: Problem, order: int, sizes: list[tuple[int, ...]], distances: list[float]) -> Iterator[_Solved]:
+    """Solve on one grid after another; each starts from what the one before found. distances: filled in by the caller.
+
+    The tolerance in time falls at least fourfold with every grid, so that the distance of two grids holds the error in
+    time as well, and stays well below the distance that the next grid is expected to leave.
+    """
+    domain = problem.domain
+    bounds = {x: domain.bounds[x] for x in domain.space}
+    start: np.ndarray | None = None
+    tolerance = 1e-6
+    for cells in sizes:
+        grid = Grid(bounds, cells, order, frozenset(problem.periodic))
+        if isinstance(domain, SpaceTime):
+            if distances:
+                tolerance = max(1e-12, min(tolerance / 4, 1e-3 * distances[-1] / 2**order))
+            times = np.linspace(*domain.bounds[domain.time], TIMES)
+            fields, integrator = solve_evolution(problem, grid, times, tolerance)
+            closed = np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1)
+            yield _Solved(grid, closed, f"{integrator} to {tolerance:.0e} in time")
+        else:
+            closed = grid.close(solve_steady(problem, grid, None if start is None else grid.open(start)))
+            start = _doubled(closed)
+            yield _Solved(grid, closed, "Newton")
+
+
+def _doubled(values: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
+    """Cubic interpolation onto a grid of twice as many cells."""
+    for axis in range(1, values.ndim):
+        n = values.shape[axis]
+        values = make_interp_spline(np.arange(n), values, k=3, axis=axis)(np.arange(2 * n - 1) / 2)
+    return values
+
+
+def _packed(problem: Problem, found: _Solved, error: float, order: int, seconds: float) -> Reference:
+    domain, grid, values = problem.domain, found.grid, found.closed
+    coordinates = {x: grid.axis(x, closed=True) for x in domain.space}
+    shown = " x ".join(str(len(axis)) for axis in coordinates.values())
+    if isinstance(domain, SpaceTime):
+        for i, x in enumerate(domain.space, 1):
+            while len(coordinates[x]) > KEPT and len(coordinates[x]) % 2:
+                coordinates[x] = coordinates[x][::2]
+                values = np.take(values, np.arange(0, values.shape[i], 2), axis=i)
+        coordinates[domain.time] = np.linspace(*domain.bounds[domain.time], TIMES)
+    kind = f"finite differences of order {order}, {shown} points, {found.method}"
+    return Reference(coordinates, {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}, order, kind, error, seconds)
