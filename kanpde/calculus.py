@@ -8,14 +8,17 @@ derivative of anything else that was computed from them is the chain rule over t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import reduce
+from numbers import Real
+from operator import add
 
 import torch
 from torch import Tensor
 
-from kanpde.errors import ProblemError, listed
+from kanpde.errors import ProblemError, listed, nearest
 
 MultiIndex = tuple[int, ...]
 """How often one differentiates along each coordinate, in the domain's order of coordinates: u_xxy is (2, 1)."""
@@ -73,29 +76,38 @@ class Leaves:
         for i, (name, values) in enumerate(self.coordinates.items()):
             if coordinate is values or (isinstance(coordinate, str) and coordinate == name):
                 return i
-        came = repr(coordinate) if isinstance(coordinate, str) else "an expression"
-        raise ProblemError(f"d(…): differentiates with respect to {came}; expected a coordinate ({listed(self.coordinates)})")
+        came = repr(coordinate) if isinstance(coordinate, str) else "an expression" if isinstance(coordinate, Tensor) else type(coordinate).__name__
+        hint = nearest(coordinate, self.coordinates) if isinstance(coordinate, str) else ""
+        raise ProblemError(f"d(…): differentiates with respect to {came}; expected a coordinate ({listed(self.coordinates)}){hint}")
 
     def differentiate(self, expression: Tensor | float, axes: Sequence[int]) -> Tensor:
         """The total derivative of an expression along the given axes, one after another."""
+        like = next(iter(self.coordinates.values()))
+        if isinstance(expression, Real):
+            return torch.zeros_like(like)
         if not isinstance(expression, Tensor):
-            return torch.zeros_like(next(iter(self.coordinates.values())))
+            raise ProblemError(f"d(…): differentiates {type(expression).__name__}; expected an unknown or an expression of one value a point")
         leaf = self._leaf_of.get(id(expression))
         if leaf is not None:
             return self[leaf[0], raised(leaf[1], axes)]
+        if expression.ndim and expression.shape != like.shape:
+            raise ProblemError(f"d(…): differentiates shape {list(expression.shape)} for {len(like)} points; expected one value a point, [{len(like)}]")
         for axis in axes:
             expression = self._chain_rule(expression, axis)
         return expression
 
     def _chain_rule(self, expression: Tensor, axis: int) -> Tensor:
+        """dE/dx = ∂E/∂x + Σ_leaves ∂E/∂u_α u_αx, itself an expression of coordinates and leaves."""
         self.composite = True
-        if not expression.requires_grad:
-            return torch.zeros_like(expression)
-        leaves = list(self.tensors.items())
         x = list(self.coordinates.values())[axis]
+        total = torch.zeros_like(x)
+        if not expression.requires_grad:
+            return total
+        leaves = list(self.tensors.items())
         inputs = [x, *(values for _, values in leaves)]
         partials = torch.autograd.grad(expression.sum(), inputs, create_graph=True, allow_unused=True)
-        total = torch.zeros_like(x) if partials[0] is None else partials[0]
+        if partials[0] is not None:
+            total = total + partials[0]
         for ((unknown, index), _), partial in zip(leaves, partials[1:], strict=True):
             if partial is not None:
                 total = total + partial * self[unknown, raised(index, (axis,))]
@@ -108,10 +120,10 @@ def raised(index: MultiIndex, axes: Sequence[int]) -> MultiIndex:
 
 
 def _leaves(operator: str) -> Leaves:
-    try:
-        return _active.get()
-    except LookupError:
-        raise ProblemError(f"{operator}(…) works only inside an equation or a condition while it is being evaluated") from None
+    leaves = _active.get(None)
+    if leaves is None:
+        raise ProblemError(f"{operator}(…): works only while an equation or a condition is being evaluated")
+    return leaves
 
 
 def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
@@ -122,6 +134,8 @@ def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
     Raises ProblemError for anything that is not a coordinate.
     """
     leaves = _leaves("d")
+    if not coordinates:
+        raise ProblemError(f"d(…): names no coordinate; expected such as d(u, {next(iter(leaves.coordinates))})")
     return leaves.differentiate(expression, [leaves.axis(x) for x in coordinates])
 
 
@@ -134,30 +148,25 @@ def div(vector: Sequence[Tensor | float]) -> Tensor:
     """Divergence of a vector with one component a space coordinate, in the domain's order. Returns [points]."""
     space = _leaves("div").space
     if not isinstance(vector, Sequence) or len(vector) != len(space):
-        came = f"{len(vector)} components" if isinstance(vector, Sequence) else "no sequence of components"
-        raise ProblemError(f"div(…): {came}; expected one for each of {listed(space)}")
-    parts = [d(component, x) for component, x in zip(vector, space, strict=True)]
-    return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+        came = f"{len(vector)} components" if isinstance(vector, Sequence) else type(vector).__name__
+        raise ProblemError(f"div(…): got {came}; expected one component for each of {listed(space)}")
+    return _sum(d(component, x) for component, x in zip(vector, space, strict=True))
 
 
 def laplacian(expression: Tensor | float) -> Tensor:
     """Sum of the second derivatives along the space coordinates, [points]."""
-    total: Tensor | None = None
-    for x in _leaves("laplacian").space:
-        second = d(expression, x, x)
-        total = second if total is None else total + second
-    assert total is not None  # a domain has at least one space coordinate
-    return total
+    return _sum(d(expression, x, x) for x in _leaves("laplacian").space)
 
 
 def normal_derivative(expression: Tensor | float) -> Tensor:
     """Derivative along the outward unit normal, [points]; only in a condition on the boundary of space."""
     leaves = _leaves("normal_derivative")
-    if leaves.normal is None:
-        raise ProblemError("normal_derivative(…): only a condition on a boundary face has a normal; write d(u, x) elsewhere")
-    total: Tensor | None = None
-    for x in leaves.space:
-        part = leaves.normal[x] * d(expression, x)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+    normal = leaves.normal
+    if normal is None:
+        raise ProblemError("normal_derivative(…): only a condition on a face of space has a normal; write d(u, x) elsewhere")
+    # A flat face has no normal along the other coordinates, and asks for no derivative along them.
+    return _sum(normal[x] * d(expression, x) for x in leaves.space if normal[x].any())
+
+
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    return reduce(add, terms)

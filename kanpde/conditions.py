@@ -10,6 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -17,10 +19,13 @@ from torch import Tensor
 from kanpde.calculus import d, normal_derivative
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.residual import Residual, Values, argument_names, check_arguments, record
+from kanpde.residual import Residual, Values, argument_names, at_point, call, check_arguments, forgotten, function_name, record
 
 Value = float | Callable[..., Tensor]
 """A number, or a torch function of some of the coordinates by name."""
+
+On = str | Sequence[str] | None
+"""A face, several, or None for all faces of space."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,11 @@ class Prescribed:
 
 @dataclass(frozen=True)
 class Constraint:
-    """One condition on one face, as everything else sees it: a residual, and whether it is of the plain form."""
+    """One condition on one face, as everything else sees it: a residual, and whether it is of the plain form.
+
+    where: which of the face's points it holds at, by coordinates [points]; weight: of its square in the loss, None for a
+    balanced one; prescribed: set where it only gives a value or a first derivative.
+    """
 
     label: str
     face: str
@@ -50,63 +59,77 @@ class Constraint:
 class BoundaryCondition(ABC):
     """What a Problem accepts among its `conditions`."""
 
-    kind = "Condition"
-    unknowns: tuple[str, ...] = ()
-    """Unknowns that it names, by which a Problem knows them."""
-
     @abstractmethod
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
         """Its residuals, face by face. Raises ProblemError for faces or unknowns that do not exist."""
 
+    def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
+        """The unknowns that it names, given the arguments of the equations; by these a Problem knows its unknowns."""
+        return ()
 
-class Dirichlet(BoundaryCondition):
-    """The unknowns have given values: `Dirichlet(u=0)`, `Dirichlet(u=1, v=lambda y: y, on="x-")`.
 
-    weight multiplies the squared residual where the condition enters the loss (by default it is balanced).
-    """
+class _OnFaces(BoundaryCondition):
+    """A linear expression of one unknown equals given data on faces: what Dirichlet, Neumann and Robin share."""
 
-    kind = "Dirichlet"
-
-    def __init__(self, *, on: str | Sequence[str] | None = None, where: Callable[..., Tensor] | None = None, weight: float | None = None, **values: Value):
+    def __init__(self, on: On, where: Callable[..., Tensor] | None, weight: float | None, values: Mapping[str, Value]):
+        self.kind = type(self).__name__
         if not values:
             raise ProblemError(f"{self.kind}(…): names no unknown; expected such as {self.kind}(u=0)")
-        self.on, self.where, self.weight, self.values = on, where, weight, values
-        self.unknowns = tuple(values)
+        self.on, self.where, self.weight, self.values = on, where, _checked_weight(weight, self.kind), dict(values)
 
     def __repr__(self) -> str:
-        return f"{self.kind}({', '.join(f'{u}={_shown(v)}' for u, v in self.values.items())}{f', on={self.on!r}' if self.on else ''})"
+        return f"{self.kind}({_listed_values(self.values)}{_listed_faces(self.on)})"
+
+    def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self.values)
 
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
         for unknown in self.values:
             if unknown not in unknowns:
                 raise ProblemError(f"{self.kind}({unknown}=…): no such unknown; they are {listed(unknowns)}{nearest(unknown, unknowns)}")
-        found = []
-        for face in _faces(self.on, domain, self.kind):
-            for unknown, value in self.values.items():
-                data = _data(value, domain, f"{self.kind}({unknown}=…)")
-                found.append(self._constraint(domain, face, unknown, data))
-        return found
+        where = _where(self.where, domain, self.kind)
+        faces = _faces(self.on, where, domain, self.kind)
+        return [self._constraint(domain, face, unknown, value, where) for face in faces for unknown, value in self.values.items()]
 
-    def _constraint(self, domain: Domain, face: str, unknown: str, data: Callable[[Values], Tensor]) -> Constraint:
-        label = f"{self.kind}({unknown}=…) on {face}"
+    def _constraint(self, domain: Domain, face: str, unknown: str, value: Value, where: Callable[[Values], Tensor] | None) -> Constraint:
+        label = f"{self.kind}({_listed_values({unknown: value})}) on {face}"
+        data = prescribed_value(value, domain.coordinates, label)
 
         def residual(**at: Tensor) -> Tensor:
             return self._left(at.pop(unknown)) - data(at)
 
         recorded = _record(residual, label, (unknown, *domain.coordinates), (unknown,), domain, face)
-        return Constraint(label, face, recorded, _where(self.where, domain, self.kind), self.weight, self._prescribed(domain, face, unknown, data))
+        return Constraint(label, face, recorded, where, self.weight, self._prescribed(domain, face, unknown, data))
+
+    @abstractmethod
+    def _left(self, u: Tensor) -> Tensor:
+        """The left-hand side, on the face."""
+
+    def _prescribed(self, domain: Domain, face: str, unknown: str, data: Callable[[Values], Tensor]) -> Prescribed | None:
+        return None
+
+
+class Dirichlet(_OnFaces):
+    """The unknowns have given values: `Dirichlet(u=0)`, `Dirichlet(u=1, v=lambda y: y, on="x-")`.
+
+    weight multiplies the squared residual where the condition enters the loss (by default it is balanced).
+    """
+
+    def __init__(self, *, on: On = None, where: Callable[..., Tensor] | None = None, weight: float | None = None, **values: Value):
+        super().__init__(on, where, weight, values)
 
     def _left(self, u: Tensor) -> Tensor:
         return u
 
-    def _prescribed(self, domain: Domain, face: str, unknown: str, data: Callable[[Values], Tensor]) -> Prescribed | None:
+    def _prescribed(self, domain: Domain, face: str, unknown: str, data: Callable[[Values], Tensor]) -> Prescribed:
         return Prescribed(unknown, 0, data)
 
 
-class Neumann(Dirichlet):
-    """The outward normal derivatives of the unknowns are given: `Neumann(u=0, on="x+")`."""
+class Neumann(_OnFaces):
+    """The outward normal derivatives of the unknowns are given: `Neumann(u=0, on="x+")`. weight: as for Dirichlet."""
 
-    kind = "Neumann"
+    def __init__(self, *, on: On = None, where: Callable[..., Tensor] | None = None, weight: float | None = None, **values: Value):
+        super().__init__(on, where, weight, values)
 
     def _left(self, u: Tensor) -> Tensor:
         return normal_derivative(u)
@@ -116,54 +139,55 @@ class Neumann(Dirichlet):
         return Prescribed(unknown, 1, lambda at: side * data(at)) if side else None
 
 
-class Robin(Dirichlet):
-    """a·u + b·∂u/∂n is given: `Robin(u=0, a=1, b=0.5, on="x+")`; a and b are numbers."""
+class Robin(_OnFaces):
+    """a·u + b·∂u/∂n is given: `Robin(u=0, a=1, b=0.5, on="x+")`; a and b are numbers. weight: as for Dirichlet."""
 
-    kind = "Robin"
-
-    def __init__(self, *, a: float = 1.0, b: float = 1.0, on: str | Sequence[str] | None = None, where: Callable[..., Tensor] | None = None, weight: float | None = None, **values: Value):
-        super().__init__(on=on, where=where, weight=weight, **values)
-        if not b:
-            raise ProblemError("Robin(…, b=0): that is a Dirichlet condition; write Dirichlet(…)")
+    def __init__(self, *, a: float = 1.0, b: float = 1.0, on: On = None, where: Callable[..., Tensor] | None = None, weight: float | None = None, **values: Value):
+        super().__init__(on, where, weight, values)
+        for name, factor, plain in (("a", a, "Neumann"), ("b", b, "Dirichlet")):
+            if not _is_number(factor):
+                raise ProblemError(f"Robin(…, {name}={factor!r}): expected a number; for a coefficient that varies, or an unknown of that name, write Condition(…)")
+            if not factor:
+                raise ProblemError(f"Robin(…, {name}=0): that is a {plain} condition; write {plain}(…)")
         self.a, self.b = float(a), float(b)
 
     def _left(self, u: Tensor) -> Tensor:
         return self.a * u + self.b * normal_derivative(u)
 
-    def _prescribed(self, domain: Domain, face: str, unknown: str, data: Callable[[Values], Tensor]) -> Prescribed | None:
-        return None
-
 
 class Initial(BoundaryCondition):
     """Values at the start of time, and velocities where the equation is of second order in it: `Initial(u=…, u_t=0)`."""
 
-    kind = "Initial"
-
     def __init__(self, *, weight: float | None = None, **values: Value):
         if not values:
             raise ProblemError("Initial(…): names no unknown; expected such as Initial(u=0)")
-        self.weight, self.values = weight, values
-        self.unknowns = tuple(name for name in values if name.split("_")[0] not in values or "_" not in name)
+        self.weight, self.values = _checked_weight(weight, "Initial"), dict(values)
 
     def __repr__(self) -> str:
-        return f"Initial({', '.join(f'{u}={_shown(v)}' for u, v in self.values.items())})"
+        return f"Initial({_listed_values(self.values)})"
+
+    def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
+        unknowns = [a for a in arguments if a not in domain.coordinates]
+        return tuple(_target(name, self._domain(domain).time, unknowns)[0] for name in self.values)
 
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
-        if not isinstance(domain, SpaceTime):
-            raise ProblemError(f"Initial(…): the domain {domain!r} has no time; write domain=Box(…) * Time(t=(0, 1))")
+        domain = self._domain(domain)
         found = []
         for name, value in self.values.items():
-            order, unknown = 0, name
-            if name not in unknowns and name.endswith(f"_{domain.time}"):
-                order, unknown = 1, name[: -len(domain.time) - 1]
-            if unknown not in unknowns:
-                known = [*unknowns, *(f"{u}_{domain.time}" for u in unknowns)]
-                raise ProblemError(f"Initial({name}=…): no such unknown or velocity; they are {listed(known)}{nearest(name, known)}")
-            found.append(self._constraint(domain, name, unknown, order, _data(value, domain, f"Initial({name}=…)")))
+            unknown, order = _target(name, domain.time, unknowns)
+            found.append(self._constraint(domain, name, unknown, order, value))
         return found
 
-    def _constraint(self, domain: SpaceTime, name: str, unknown: str, order: int, data: Callable[[Values], Tensor]) -> Constraint:
-        label = f"Initial({name}=…)"
+    def _domain(self, domain: Domain) -> SpaceTime:
+        if isinstance(domain, SpaceTime):
+            return domain
+        times = [x for x in domain.coordinates if x in ("t", "tau", "time")]
+        hint = f"take {times[0]} out of the box and write Box(…) * Time({times[0]}=…)" if times else "write domain=Box(…) * Time(t=(0, 1))"
+        raise ProblemError(f"{self!r}: the domain {domain!r} has no time; {hint}")
+
+    def _constraint(self, domain: SpaceTime, name: str, unknown: str, order: int, value: Value) -> Constraint:
+        label = f"Initial({_listed_values({name: value})})"
+        data = prescribed_value(value, domain.coordinates, label)
 
         def residual(**at: Tensor) -> Tensor:
             u = at.pop(unknown)
@@ -176,8 +200,6 @@ class Initial(BoundaryCondition):
 class Periodic(BoundaryCondition):
     """All unknowns repeat along the given space coordinates: `Periodic("x")`."""
 
-    kind = "Periodic"
-
     def __init__(self, *coordinates: str):
         if not coordinates:
             raise ProblemError('Periodic(…): names no coordinate; expected such as Periodic("x")')
@@ -189,7 +211,7 @@ class Periodic(BoundaryCondition):
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
         for x in self.coordinates:
             if x not in domain.space:
-                raise ProblemError(f"Periodic({x!r}): no such space coordinate; they are {listed(domain.space)}{nearest(x, domain.space)}")
+                raise ProblemError(f"Periodic({x!r}): no such space coordinate; they are {listed(domain.space)}{nearest(str(x), domain.space)}")
         return []
 
 
@@ -199,55 +221,72 @@ class Condition(BoundaryCondition):
     The function takes unknowns and coordinates by name, as an equation does, and may use normal_derivative.
     """
 
-    def __init__(self, function: Callable[..., Tensor | Sequence[Tensor]], *, on: str | Sequence[str] | None = None, where: Callable[..., Tensor] | None = None, weight: float | None = None):
-        self.function, self.on, self.where, self.weight = function, on, where, weight
+    def __init__(self, function: Callable[..., Tensor | Sequence[Tensor]], *, on: On = None, where: Callable[..., Tensor] | None = None, weight: float | None = None):
+        self.label = f"Condition({_shown(function)})"
+        self.arguments = argument_names(function, self.label)
+        self.function, self.on, self.where, self.weight = function, on, where, _checked_weight(weight, "Condition")
 
     def __repr__(self) -> str:
-        return f"Condition({_shown(self.function)}{f', on={self.on!r}' if self.on else ''})"
+        return f"{self.label[:-1]}{_listed_faces(self.on)})"
+
+    def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
+        return tuple(a for a in self.arguments if a not in domain.coordinates)
 
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
-        name = f"Condition({_shown(self.function)})"
-        arguments = argument_names(self.function, name)
-        check_arguments(arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, name)
-        return [
-            Constraint(f"{name} on {face}", face, _record(self.function, name, arguments, unknowns, domain, face), _where(self.where, domain, self.kind), self.weight)
-            for face in _faces(self.on, domain, self.kind)
-        ]
+        check_arguments(self.arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, self.label)
+        where = _where(self.where, domain, "Condition")
+        found = []
+        for face in _faces(self.on, where, domain, "Condition"):
+            label = f"{self.label} on {face}"
+            found.append(Constraint(label, face, _record(self.function, label, self.arguments, unknowns, domain, face), where, self.weight))
+        return found
 
 
 def points_on(domain: Domain, face: str, unit: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Coordinates and outward normals, by name, of points on a face."""
     points = domain.boundary(face, unit)
-    normals = domain.normals(face, points)
-    return dict(zip(domain.coordinates, points.T, strict=True)), dict(zip(domain.coordinates, normals.T, strict=True))
+    return by_name(points, domain.coordinates), by_name(domain.normals(face, points), domain.coordinates)
 
 
-def prescribed_value(value: Value, coordinates: Sequence[str], what: str) -> Callable[[Values], Tensor]:
-    """A number or a function of coordinates as a function of all coordinates that returns [points]."""
-    if callable(value):
-        arguments = argument_names(value, what)
-        check_arguments(arguments, {"coordinate": coordinates}, what)
-
-        def evaluate(at: Values) -> Tensor:
-            like = next(iter(at.values()))
-            try:
-                found = value(**{a: at[a] for a in arguments})
-            except Exception as error:  # the user's own code: anything can come; it is named, never swallowed
-                hint = "; use torch's functions (torch.sin, not math.sin)" if "Python scalar" in str(error) else ""
-                raise ProblemError(f"{what}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}{hint}") from error
-            found = torch.as_tensor(found, dtype=like.dtype, device=like.device)
-            if found.ndim and found.shape != like.shape:
-                raise ProblemError(f"{what}: returned shape {list(found.shape)} for {len(like)} points; expected [{len(like)}]")
-            return found.expand_as(like)
-
-        return evaluate
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ProblemError(f"{what}: got {value!r}; expected a number or a function of {listed(coordinates)}")
-    return lambda at: torch.full_like(next(iter(at.values())), value)
+def space_faces(domain: Domain) -> tuple[str, ...]:
+    """Names of the faces of space: all but the initial one."""
+    return tuple(face for face in domain.faces if not (isinstance(domain, SpaceTime) and face == domain.initial_face))
 
 
-def _data(value: Value, domain: Domain, what: str) -> Callable[[Values], Tensor]:
-    return prescribed_value(value, domain.coordinates, what)
+def by_name(columns: Mapping[str, Tensor] | Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """Columns of points [points, names] as a mapping."""
+    return dict(columns) if isinstance(columns, Mapping) else dict(zip(names, columns.unbind(1), strict=True))
+
+
+def prescribed_value(value: Value, coordinates: Sequence[str], what: str, finite: bool = True) -> Callable[[Values], Tensor]:
+    """A number or a function of some coordinates, by name, as a function of all coordinates that returns [points].
+
+    finite: whether values that are not finite are an error. Raises ProblemError, here or when it is called, for anything
+    that is not one number a point.
+    """
+    if not callable(value):
+        if not _is_number(value):
+            raise ProblemError(f"{what}: got {value!r}; expected a finite number or a function of {listed(coordinates)}")
+        return lambda at: torch.full_like(next(iter(at.values())), float(value))
+    arguments = argument_names(value, what)
+    check_arguments(arguments, {"coordinate": coordinates}, what)
+
+    def evaluate(at: Values) -> Tensor:
+        like = next(iter(at.values()))
+        found = call(value, {a: at[a] for a in arguments}, what)
+        if _is_number(found):
+            return torch.full_like(like, float(found))
+        if not isinstance(found, Tensor):
+            raise ProblemError(f"{what}: returned {type(found).__name__}; expected a tensor of one value a point{forgotten(found)}")
+        if found.ndim and found.shape != like.shape:
+            raise ProblemError(f"{what}: returned shape {list(found.shape)} for {len(like)} points; expected one value a point, [{len(like)}]")
+        found = found.to(like).expand_as(like)
+        if finite and not found.isfinite().all():
+            i = int((~found.isfinite()).nonzero()[0])
+            raise ProblemError(f"{what}: returned {float(found[i])} at {at_point(at, i)}; expected a finite number")
+        return found
+
+    return evaluate
 
 
 def _record(function: Callable[..., Tensor | Sequence[Tensor]], name: str, arguments: tuple[str, ...], unknowns: Sequence[str], domain: Domain, face: str) -> Residual:
@@ -256,33 +295,75 @@ def _record(function: Callable[..., Tensor | Sequence[Tensor]], name: str, argum
     return record(function, name, arguments, unknowns, points, domain.space, normals if face in space_faces(domain) else None)
 
 
-def space_faces(domain: Domain) -> tuple[str, ...]:
-    """Names of the faces of space: all but the initial one."""
-    return tuple(face for face in domain.faces if not (isinstance(domain, SpaceTime) and face == domain.initial_face))
+def _target(name: str, time: str, unknowns: Sequence[str]) -> tuple[str, int]:
+    """The unknown that a keyword of Initial names, and 1 where it means the velocity: u_t is ("u", 1), unless u_t is an unknown."""
+    stem, _, last = name.rpartition("_")
+    if name in unknowns:
+        return name, 0
+    if stem in unknowns and last == time:
+        return stem, 1
+    known = [*unknowns, *(f"{u}_{time}" for u in unknowns)]
+    hint = f"; did you mean '{stem}_{time}'?" if stem in unknowns else nearest(name, known)
+    raise ProblemError(f"Initial({name}=…): no such unknown or velocity; they are {listed(known)}{hint}")
 
 
-def _faces(on: str | Sequence[str] | None, domain: Domain, kind: str) -> tuple[str, ...]:
-    if on is None:
-        return space_faces(domain)
-    names = (on,) if isinstance(on, str) else tuple(on)
+def _faces(on: On, where: Callable[[Values], Tensor] | None, domain: Domain, kind: str) -> tuple[str, ...]:
+    """The faces that a condition is put on, less those of which `where` keeps nothing."""
+    names = space_faces(domain) if on is None else (on,) if isinstance(on, str) else tuple(on)
+    if not names:
+        raise ProblemError(f"{kind}(on={on!r}): names no face; the domain's faces are {listed(domain.faces)}")
     for name in names:
         if name not in domain.faces:
             raise ProblemError(f"{kind}(on={name!r}): this domain has no face {name!r}; its faces are {listed(domain.faces)}")
-    return names
+    if where is None:
+        return names
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.rand(4096, len(domain.coordinates) - 1, generator=generator, dtype=torch.float64)
+    kept = tuple(name for name in names if where(points_on(domain, name, unit)[0]).any())
+    if not kept:
+        raise ProblemError(f"{kind}(where=…): keeps no point of {listed(names)}; expected a piece of a face")
+    return kept
 
 
 def _where(where: Callable[..., Tensor] | None, domain: Domain, kind: str) -> Callable[[Values], Tensor] | None:
     if where is None:
         return None
-    arguments = argument_names(where, f"{kind}(where=…)")
-    check_arguments(arguments, {"coordinate": domain.coordinates}, f"{kind}(where=…)")
-    return lambda at: where(**{a: at[a] for a in arguments})
+    what = f"{kind}(where=…)"
+    arguments = argument_names(where, what)
+    check_arguments(arguments, {"coordinate": domain.coordinates}, what)
+
+    def evaluate(at: Values) -> Tensor:
+        like = next(iter(at.values()))
+        found = call(where, {a: at[a] for a in arguments}, what)
+        if not isinstance(found, Tensor) or found.dtype != torch.bool or found.shape != like.shape:
+            came = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            raise ProblemError(f"{what}: returned {came}; expected true or false at each of {len(like)} points, such as x < 0{forgotten(found)}")
+        return found
+
+    return evaluate
+
+
+def _checked_weight(weight: float | None, kind: str) -> float | None:
+    if weight is None:
+        return None
+    if not _is_number(weight) or weight <= 0:
+        raise ProblemError(f"{kind}(weight={weight!r}): expected a positive number")
+    return float(weight)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < inf
+
+
+def _listed_values(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+
+
+def _listed_faces(on: On) -> str:
+    return "" if on is None else f", on={on!r}"
 
 
 def _shown(value: object) -> str:
-    return getattr(value, "__name__", "function") if callable(value) else f"{value:g}" if isinstance(value, float) else repr(value)
-
-
-def by_name(columns: Mapping[str, Tensor] | Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Columns of points [points, names] as a mapping."""
-    return dict(columns) if isinstance(columns, Mapping) else dict(zip(names, columns.T, strict=True))
+    if callable(value):
+        return function_name(value)[:-2]
+    return f"{value:g}" if isinstance(value, float) else repr(value)

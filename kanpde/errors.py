@@ -32,10 +32,17 @@ class ProblemWarning(UserWarning):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint `; did you mean 'a' or 'b'?` for a misspelt name, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    names = list(dict.fromkeys(known))
+    close = [k for k in names if k.lower() == name.lower()] or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:
     """Names joined by commas, or 'none'."""
     return ", ".join(names) or "none"
+
+
+def first_line(error: BaseException) -> str:
+    """Type and first line of an error that the user's own code raised."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

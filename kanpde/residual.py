@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.calculus import Leaf, Leaves, MultiIndex
-from kanpde.errors import KanpdeError, ProblemError, listed, nearest
+from kanpde.errors import KanpdeError, ProblemError, first_line, listed, nearest
 
 Values = Mapping[str, Tensor]
 """Coordinate name to tensor [points]."""
@@ -21,7 +23,8 @@ Values = Mapping[str, Tensor]
 class Residual:
     """A pointwise function r(x, u_α) that vanishes at the solution.
 
-    needs: the derivatives that it asks for, the columns of what `__call__` takes and of the partials it returns;
+    needs: the derivatives that r depends on, the columns of what `__call__` takes and of the partials it returns;
+    unused: derivatives that it is given or asks for on the way but that do not change r (the plain u of Δu = f);
     equations: how many numbers it gives at a point; composite: whether it differentiates expressions.
     """
 
@@ -32,6 +35,7 @@ class Residual:
     coordinates: tuple[str, ...]
     space: tuple[str, ...]
     needs: tuple[Leaf, ...]
+    unused: tuple[Leaf, ...]
     equations: int
     composite: bool
 
@@ -56,60 +60,111 @@ class Residual:
         column = {leaf: a for a, leaf in enumerate(self.needs)}
 
         def supply(leaf: Leaf) -> Tensor:
-            if leaf not in column:
-                raise ProblemError(f"{self.name}(): asks for {leaf_name(leaf, self.coordinates)} only at some points; a residual must not branch on values")
-            return derivatives[:, column[leaf]]
+            if leaf in column:
+                return derivatives[:, column[leaf]]
+            if leaf in self.unused:
+                return derivatives.new_full((len(derivatives),), torch.nan)  # poisoned: if it mattered after all, it would show
+            raise ProblemError(f"{self.name}: asks for {leaf_name(leaf, self.coordinates)} only at some points; a residual must not branch on values")
 
-        if self.composite:
-            coordinates = {x: v.detach().requires_grad_() for x, v in coordinates.items()}
-        leaves = Leaves(coordinates, self.space, supply, normal)
+        # Operators know a coordinate by the identity of its tensor: each gets its own.
+        at = {x: v.detach().requires_grad_(self.composite) for x, v in coordinates.items()}
+        leaves = Leaves(at, self.space, supply, normal)
         with torch.set_grad_enabled(partials or self.composite):
-            rows = _rows(self, leaves)
+            rows = _rows(self.function, self.name, self.arguments, self.unknowns, leaves)
         values = torch.stack([row.detach() for row in rows], 1)
         if not partials:
             return values, None
-        return values, torch.stack([self._partials(row, leaves) for row in rows], 1)
-
-    def _partials(self, row: Tensor, leaves: Leaves) -> Float[Tensor, "points leaves"]:
         inputs = [leaves[leaf] for leaf in self.needs]
-        if not row.requires_grad or not inputs:
-            return row.new_zeros(len(row), len(inputs))
-        found = torch.autograd.grad(row.sum(), inputs, allow_unused=True, retain_graph=True)
-        return torch.stack([torch.zeros_like(row) if g is None else g for g in found], 1)
+        return values, torch.stack([_gradient(row, inputs) for row in rows], 1)
 
 
-def _rows(residual: Residual, leaves: Leaves) -> list[Tensor]:
-    """Call the user's function on the leaves and check the shape of what it returns."""
-    values = {a: leaves.value(a) if a in residual.unknowns else leaves.coordinates[a] for a in residual.arguments}
-    points = len(next(iter(leaves.coordinates.values())))
+def record(
+    function: Callable[..., Tensor | Sequence[Tensor]],
+    name: str,
+    arguments: tuple[str, ...],
+    unknowns: Sequence[str],
+    points: Values,
+    space: Sequence[str],
+    normal: Values | None = None,
+) -> Residual:
+    """Dry run on two points: on which derivatives does the function depend, how many equations does it return?
+
+    name: how messages call it; points: two points of the place where it holds. Raises ProblemError where the function
+    fails there, returns the wrong shape, depends on no unknown, or mixes points with each other.
+    """
+    generator = torch.Generator().manual_seed(0)
+    drawn: dict[Leaf, Tensor] = {}
+
+    def run(count: int, override: Mapping[Leaf, float]) -> tuple[Leaves, list[Tensor]]:
+        def supply(leaf: Leaf) -> Tensor:
+            if leaf not in drawn:
+                drawn[leaf] = 0.25 + 0.5 * torch.rand(2, generator=generator, dtype=torch.float64)
+            return torch.full((count,), override[leaf], dtype=torch.float64) if leaf in override else drawn[leaf][:count]
+
+        coordinates = {x: v[:count].detach().clone().requires_grad_() for x, v in points.items()}
+        leaves = Leaves(coordinates, space, supply, None if normal is None else {x: v[:count] for x, v in normal.items()})
+        return leaves, _rows(function, name, arguments, unknowns, leaves)
+
+    leaves, rows = run(2, {})
+    for row, alone in zip(rows, run(1, {})[1], strict=True):
+        if not torch.allclose(row[:1], alone, rtol=1e-9, equal_nan=True):
+            raise ProblemError(f"{name}: the value at one point depends on another point; a residual must be pointwise (no mean, sum or norm over points)")
+
+    def matters(leaf: Leaf) -> bool:
+        """Connected by autograd; or by a comparison or a detached value, which shows when the leaf takes other values."""
+        tensor = leaves.tensors[leaf]
+        if any(row.requires_grad and torch.autograd.grad(row.sum(), tensor, allow_unused=True, retain_graph=True)[0] is not None for row in rows):
+            return True
+        return any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for probe in (-1e3, 1e3) for a, b in zip(rows, run(2, {leaf: probe})[1], strict=True))
+
+    place = {u: i for i, u in enumerate(unknowns)}
+    asked = sorted(leaves.tensors, key=lambda leaf: (place[leaf[0]], sum(leaf[1]), [-n for n in leaf[1]]))
+    needs = tuple(leaf for leaf in asked if matters(leaf))
+    if not needs:
+        raise ProblemError(f"{name}: depends on no unknown; expected an expression in {listed(unknowns)} that vanishes at the solution")
+    unused = tuple(leaf for leaf in asked if leaf not in needs)
+    return Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), needs, unused, len(rows), leaves.composite)
+
+
+def check_finite(residual: Residual, values: Float[Tensor, "points equations"], coordinates: Values, derivatives: Float[Tensor, "points leaves"]) -> None:
+    """Raise a ProblemError that names function and point where the residual is not finite although its inputs are."""
+    bad = (~values.isfinite().all(1) & derivatives.isfinite().all(1)).nonzero()
+    if len(bad):
+        i = int(bad[0])
+        k = int((~values[i].isfinite()).nonzero()[0])
+        which = f" (equation {k + 1})" if residual.equations > 1 else ""
+        given = {leaf_name(leaf, residual.coordinates): derivatives[:, a] for a, leaf in enumerate(residual.needs)}
+        raise ProblemError(f"{residual.name}: returned {float(values[i, k])}{which} at {at_point(coordinates, i)}, where {at_point(given, i)}; expected a finite number")
+
+
+def call(function: Callable[..., object], arguments: Values, name: str) -> Any:
+    """Call the user's own function; whatever it raises becomes a ProblemError that names it."""
     try:
-        with leaves.active():
-            returned = residual.function(**values)
+        return function(**arguments)
     except KanpdeError:
         raise
     except Exception as error:  # the user's own code: anything can come; it is named, never swallowed
-        hint = "; use torch's functions (torch.sin, not math.sin)" if "Python scalar" in str(error) else ""
-        raise ProblemError(f"{residual.name}(): {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}{hint}") from error
-    rows = list(returned) if isinstance(returned, tuple | list) else [returned]
-    for row in rows:
-        if not isinstance(row, Tensor):
-            raise ProblemError(f"{residual.name}(): returned {type(row).__name__}; expected a tensor of one value a point, shape [points]")
-        if row.shape != (points,):
-            raise ProblemError(f"{residual.name}(): returned shape {list(row.shape)} for {points} points; expected one value a point, [{points}]")
-    return rows
+        scalar = any(clue in str(error) for clue in ("Python scalar", "numpy()", "must be Tensor, not"))
+        hint = "; use torch's functions on tensors (torch.sin, not math.sin or numpy.sin)" if scalar else ""
+        hint = "; choose between values with torch.where, not with if" if "Boolean value" in str(error) else hint
+        raise ProblemError(f"{name}: {first_line(error)}{hint}") from error
 
 
 def argument_names(function: Callable[..., object], what: str) -> tuple[str, ...]:
-    """Names of a function's arguments, those with a default left out; raises ProblemError where one has no name to match by."""
+    """Names of a function's arguments; those with a default are constants and left out.
+
+    Raises ProblemError where an argument has no name to match by.
+    """
     if not callable(function):
         raise ProblemError(f"{what}: got {type(function).__name__}; expected a function")
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         raise ProblemError(f"{what}: {function!r} has no readable signature; wrap it in a def or lambda with named arguments") from None
-    bad = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)]
-    if bad:
-        raise ProblemError(f"{what}: argument {bad[0]!r} has no name to match; write unknowns and coordinates out")
+    for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
+            stars = "*" if p.kind == p.VAR_POSITIONAL else "**" if p.kind == p.VAR_KEYWORD else ""
+            raise ProblemError(f"{what}: argument '{stars}{p.name}' has no name to match; expected unknowns and coordinates by name")
     return tuple(p.name for p in parameters if p.default is p.empty)
 
 
@@ -123,39 +178,9 @@ def check_arguments(arguments: Sequence[str], known: Mapping[str, Sequence[str]]
             raise ProblemError(f"{what}: argument {argument!r} is {either}{kinds}{nearest(argument, names)}")
 
 
-def record(
-    function: Callable[..., Tensor | Sequence[Tensor]],
-    name: str,
-    arguments: tuple[str, ...],
-    unknowns: Sequence[str],
-    points: Values,
-    space: Sequence[str],
-    normal: Values | None = None,
-) -> Residual:
-    """Dry run on two points: which derivatives does the function ask for, how many equations does it return?
-
-    points: two points of the place where it holds. Raises ProblemError where the function fails there, returns the
-    wrong shape, or mixes points with each other.
-    """
-    generator = torch.Generator().manual_seed(0)
-    coordinates = {x: v.detach().clone().requires_grad_() for x, v in points.items()}
-
-    def supply(leaf: Leaf) -> Tensor:
-        like = next(iter(coordinates.values()))
-        return 0.25 + 0.5 * torch.rand(len(like), generator=generator, dtype=like.dtype)
-
-    leaves = Leaves(coordinates, space, supply, normal)
-    draft = Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), (), 0, True)
-    rows = _rows(draft, leaves)
-    tensors = list(leaves.tensors.values())
-    for row in rows:
-        if row.requires_grad and tensors:
-            for g in torch.autograd.grad(row[0], tensors, allow_unused=True, retain_graph=True):
-                if g is not None and g[1:].abs().max() > 0:
-                    raise ProblemError(f"{name}(): the value at one point depends on another point; a residual must be pointwise (no mean, sum or norm over points)")
-    order = {u: i for i, u in enumerate(unknowns)}
-    needs = tuple(sorted(leaves.tensors, key=lambda leaf: (order[leaf[0]], sum(leaf[1]), [-n for n in leaf[1]])))
-    return Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), needs, len(rows), leaves.composite)
+def function_name(function: object) -> str:
+    """How a message calls a function: "poisson()"."""
+    return f"{getattr(function, '__name__', type(function).__name__)}()"
 
 
 def leaf_name(leaf: Leaf, coordinates: Sequence[str]) -> str:
@@ -166,7 +191,39 @@ def leaf_name(leaf: Leaf, coordinates: Sequence[str]) -> str:
 
 def below(index: MultiIndex) -> list[MultiIndex]:
     """All multi-indices that are at most `index` in every coordinate."""
-    found: list[MultiIndex] = [()]
-    for n in index:
-        found = [(*head, i) for head in found for i in range(n + 1)]
-    return found
+    return list(product(*(range(n + 1) for n in index)))
+
+
+def _rows(function: Callable[..., object], name: str, arguments: Sequence[str], unknowns: Sequence[str], leaves: Leaves) -> list[Tensor]:
+    """Call the user's function on the leaves and check what it returns: one tensor [points] for each equation."""
+    like = next(iter(leaves.coordinates.values()))
+    values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}
+    with leaves.active():
+        returned = call(function, values, name)
+    rows = list(returned) if isinstance(returned, tuple | list) else [returned]
+    if not rows:
+        raise ProblemError(f"{name}: returned nothing; expected a tensor of one value a point")
+    for row in rows:
+        if not isinstance(row, Tensor) or not row.is_floating_point():
+            came = f"a tensor of {row.dtype}" if isinstance(row, Tensor) else type(row).__name__
+            raise ProblemError(f"{name}: returned {came}; expected a tensor of one real number a point{forgotten(row)}")
+        if row.shape != like.shape:
+            raise ProblemError(f"{name}: returned shape {list(row.shape)} for {len(like)} points; expected one value a point, [{len(like)}]")
+    return [row.to(like.dtype) for row in rows]
+
+
+def _gradient(row: Tensor, inputs: Sequence[Tensor]) -> Float[Tensor, "points leaves"]:
+    if not row.requires_grad:
+        return row.new_zeros(len(row), len(inputs))
+    found = torch.autograd.grad(row.sum(), inputs, allow_unused=True, retain_graph=True)
+    return torch.stack([torch.zeros_like(row) if g is None else g for g in found], 1)
+
+
+def forgotten(returned: object) -> str:
+    """A hint for what a function without `return` returns."""
+    return " (is a `return` missing?)" if returned is None else ""
+
+
+def at_point(values: Values, i: int) -> str:
+    """Point i in words: "x = 0.5, y = 0"."""
+    return ", ".join(f"{name} = {float(v[i]):.6g}" for name, v in values.items())

@@ -21,7 +21,7 @@ class Box(Domain):
 
     def __init__(self, **intervals: tuple[float, float]):
         if not 1 <= len(intervals) <= 4:
-            raise ProblemError(f"Box(…): got {len(intervals)} coordinates; expected 1 to 4, such as Box(x=(0, 1), y=(0, 2))")
+            raise ProblemError(f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 4, such as Box(x=(0, 1), y=(0, 2))")
         self._bounds = {name: checked_interval("Box", name, interval) for name, interval in intervals.items()}
 
     def __repr__(self) -> str:
@@ -64,8 +64,3 @@ class Box(Domain):
         where = self.faces[face]
         assert where.coordinate is not None
         return self.coordinates.index(where.coordinate), where.side
-
-    def __mul__(self, other: object):
-        from kanpde.geometry.time import SpaceTime, Time
-
-        return SpaceTime(self, other) if isinstance(other, Time) else NotImplemented

@@ -6,11 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+
+if TYPE_CHECKING:
+    from kanpde.geometry.time import SpaceTime
 
 Interval = tuple[float, float]
 
@@ -74,15 +79,21 @@ class Domain(ABC):
         """Whether it is the whole product of its bounding intervals, so that grids and exact boundary values apply."""
         return False
 
+    def __mul__(self, time: object) -> SpaceTime:
+        """Space times time. Raises ProblemError for anything but Time."""
+        from kanpde.geometry.time import SpaceTime  # a domain that is itself built on this class
+
+        return SpaceTime(self, time)
+
 
 def checked_interval(what: str, name: str, interval: object) -> Interval:
     """The interval as two floats; raises ProblemError unless it is finite and increasing."""
     if not isinstance(interval, tuple | list) or len(interval) != 2:
         raise ProblemError(f"{what}({name}=…): got {interval!r}; expected (low, high)")
-    try:
-        low, high = (float(end) for end in interval)
-    except (TypeError, ValueError):
-        raise ProblemError(f"{what}({name}=…): got {interval!r}; expected two numbers (low, high)") from None
+    if not all(isinstance(end, Real) and not isinstance(end, bool) for end in interval):
+        raise ProblemError(f"{what}({name}=…): got {interval!r}; expected two numbers (low, high)")
+    low, high = (float(end) for end in interval)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ProblemError(f"{what}({name}=…): got ({low:g}, {high:g}); expected low < high, both finite")
+        hint = f"; did you mean ({high:g}, {low:g})?" if high < low else ""
+        raise ProblemError(f"{what}({name}=…): got ({low:g}, {high:g}); expected low < high, both finite{hint}")
     return low, high

@@ -17,18 +17,25 @@ class Time:
 
     def __init__(self, **interval: tuple[float, float]):
         if len(interval) != 1:
-            raise ProblemError(f"Time(…): got {len(interval)} coordinates; expected one, such as Time(t=(0, 1))")
+            raise ProblemError(f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as Time(t=(0, 1))")
         ((self.name, span),) = interval.items()
         self.span = checked_interval("Time", self.name, span)
 
     def __repr__(self) -> str:
         return f"Time({self.name}=({self.span[0]:g}, {self.span[1]:g}))"
 
+    def __mul__(self, space: object) -> SpaceTime:
+        raise ProblemError(f"{self!r} * …: time comes last; write space * {self!r}")
+
 
 class SpaceTime(Domain):
     """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-"."""
 
-    def __init__(self, space: Domain, time: Time):
+    def __init__(self, space: Domain, time: object):
+        if not isinstance(time, Time):
+            raise ProblemError(f"{space!r} * {time!r}: expected Time, such as Time(t=(0, 1)); a box takes all its coordinates at once, Box(x=…, y=…)")
+        if space.time is not None:
+            raise ProblemError(f"{space!r} * {time!r}: has a time already, {space.time!r}")
         if time.name in space.coordinates:
             raise ProblemError(f"Time({time.name}=…): {time.name!r} is a space coordinate already")
         self.region = space

@@ -1,0 +1,26 @@
+"""The Helmholtz equation Δu + k²u = f with u = sin πx sin 4πy: Wang, Teng and Perdikaris 2021."""
+
+from math import pi
+
+from torch import sin
+
+from kanpde import Box, Dirichlet, Problem, laplacian
+
+k = 1
+
+
+def exact(x, y):
+    return sin(pi * x) * sin(4 * pi * y)
+
+
+def helmholtz(u, x, y):
+    """Δu + k²u = f, with f chosen so that `exact` solves it."""
+    return laplacian(u) + k**2 * u - (k**2 - 17 * pi**2) * exact(x, y)
+
+
+problem = Problem(
+    domain=Box(x=(-1, 1), y=(-1, 1)),
+    equations=[helmholtz],
+    conditions=[Dirichlet(u=0)],
+    exact={"u": exact},
+)

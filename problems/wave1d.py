@@ -1,0 +1,30 @@
+"""The wave equation u_tt = c² u_xx on a string: two standing waves (Wang, Yu and Perdikaris 2022)."""
+
+from math import pi
+
+from torch import cos, sin
+
+from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+
+c = 2
+
+
+def start(x):
+    return sin(pi * x) + sin(4 * pi * x) / 2
+
+
+def exact(x, t):
+    return sin(pi * x) * cos(c * pi * t) + sin(4 * pi * x) * cos(4 * c * pi * t) / 2
+
+
+def wave(u, x, t):
+    """u_tt = c² u_xx."""
+    return d(u, t, t) - c**2 * d(u, x, x)
+
+
+problem = Problem(
+    domain=Box(x=(0, 1)) * Time(t=(0, 1)),
+    equations=[wave],
+    conditions=[Dirichlet(u=0), Initial(u=start, u_t=0)],
+    exact={"u": exact},
+)
