@@ -1,0 +1,109 @@
+"""Fields on tensor grids: where a solution is measured against the exact one, and against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kanpde.errors import ProblemError
+
+if TYPE_CHECKING:
+    from kanpde.geometry import Domain
+    from kanpde.networks import Ansatz
+    from kanpde.problem import Problem
+    from kanpde.reference import Reference
+
+Grid = Mapping[str, NDArray[np.float64]]
+"""Coordinate name to nodes [n]; a field on it has one axis a coordinate, in order."""
+
+_NODES = {1: 1001, 2: 201, 3: 41, 4: 17, 5: 9}
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Solution, reference and exact values by unknown on one grid; the last two are empty where not known."""
+
+    grid: Grid
+    solution: Mapping[str, NDArray[np.float64]]
+    reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    exact: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def truth(self, unknown: str) -> NDArray[np.float64] | None:
+        """The exact values where they are known, else the reference's, else None."""
+        return self.exact.get(unknown, self.reference.get(unknown))
+
+    def error(self, unknown: str) -> NDArray[np.float64] | None:
+        """Solution minus truth, or None."""
+        truth = self.truth(unknown)
+        return None if truth is None else self.solution[unknown] - truth
+
+
+def dense_grid(domain: Domain) -> Grid:
+    """Evenly spaced nodes over the bounding intervals, ends included: 1001, 201², 41³, 17⁴ or 9⁵ of them."""
+    nodes = _NODES[len(domain.coordinates)]
+    return {x: np.linspace(low, high, nodes) for x, (low, high) in domain.bounds.items()}
+
+
+def nodes_of(grid: Grid) -> NDArray[np.float64]:
+    """All nodes of a grid, [nodes, dimensions], the last coordinate running fastest."""
+    return np.stack([axis.ravel() for axis in np.meshgrid(*grid.values(), indexing="ij")], 1)
+
+
+def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
+    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite, naming the unknown and the point."""
+    points = nodes_of(grid)
+    shape = tuple(len(axis) for axis in grid.values())
+    found = {}
+    for unknown, values in problem.exact_values(torch.from_numpy(points)).items():
+        flat = values.detach().cpu().numpy()
+        if not np.isfinite(flat).all():
+            first = int(np.flatnonzero(~np.isfinite(flat))[0])
+            where = ", ".join(f"{x}={v:g}" for x, v in zip(grid, points[first], strict=True))
+            raise ProblemError(f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the whole domain")
+        found[unknown] = flat.reshape(shape)
+    return found
+
+
+def solution_on(ansatz: Ansatz, unknowns: Sequence[str], grid: Grid) -> dict[str, NDArray[np.float64]]:
+    """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
+    values = evaluate(ansatz, torch.from_numpy(nodes_of(grid))).cpu().double().numpy()
+    shape = tuple(len(axis) for axis in grid.values())
+    return {u: values[:, i].reshape(shape) for i, u in enumerate(unknowns)}
+
+
+def evaluate(ansatz: Ansatz, points: Tensor) -> Tensor:
+    """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory, without gradients."""
+    with torch.no_grad():
+        return torch.cat([ansatz(piece) for piece in points.split(_CHUNK)])
+
+
+def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, NDArray[np.float64]]) -> float:
+    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean square where truth is zero."""
+    difference = np.sqrt(sum(np.sum((found[u] - values) ** 2) for u, values in truth.items()))
+    scale = np.sqrt(sum(np.sum(values**2) for values in truth.values()))
+    return float(difference / (scale or np.sqrt(sum(values.size for values in truth.values()))))
+
+
+def measure(problem: Problem, ansatz: Ansatz) -> tuple[float | None, float | None]:
+    """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where it is not known.
+
+    Unknowns without an exact solution are left out. Raises ProblemError where the exact solution is not finite.
+    """
+    if not problem.exact:
+        return None, None
+    grid = dense_grid(problem.domain)
+    truth = exact_on(problem, grid)
+    found = solution_on(ansatz, problem.unknowns, grid)
+    return relative_l2(found, truth), max(float(np.abs(found[u] - values).max()) for u, values in truth.items())
+
+
+def measure_reference(ansatz: Ansatz, reference: Reference) -> float:
+    """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns together."""
+    return relative_l2(solution_on(ansatz, tuple(reference.values), reference.coordinates), reference.values)

@@ -1,0 +1,319 @@
+"""Pictures of a result. They see arrays only, never a network, and leave no global state: plain Figures, drawn with Agg.
+
+Colours are safe for the colour-blind: viridis and cividis, a red-blue diverging map for signed errors, Okabe and Ito's
+palette (2008) for lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from kanpde.fields import Grid
+    from kanpde.results import Drawing, Result
+
+Array = NDArray[np.float64]
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+_PEAKED = 30.0
+"""An error whose peak is so many times its median is drawn by magnitude on a logarithmic scale."""
+
+
+def plot_solution(result: Result) -> Figure:
+    """Solution, reference and error side by side, one row an unknown (three rows in space of three dimensions: its mid-planes)."""
+    fields = result.fields
+    views = [(unknown, view) for unknown in result.unknowns for view in _views(fields.grid, fields.solution[unknown], result.settings.get("time"))]
+    lines = len(views[0][1].axes) == 1
+    columns = (1 if lines else 1 + bool(fields.reference or fields.exact)) + bool(fields.reference or fields.exact)
+    heights = [3.1 if lines else _row_height(fields.grid, view) for _, view in views]
+    figure = Figure(figsize=(4.6 * columns + 0.4, sum(heights) + 0.9), layout="constrained")
+    figure.suptitle(f"{result.settings.get('title') or result.name}\n{result.settings['network']}, {result.settings['parameters']} parameters", fontsize=10)
+    grid = figure.subplots(len(views), columns, squeeze=False, height_ratios=heights)
+    for row, (unknown, view) in zip(grid, views, strict=True):
+        (_draw_lines if lines else _draw_maps)(result, unknown, view, list(row))
+    return figure
+
+
+def plot_history(result: Result) -> Figure:
+    """Loss, residual on fresh points and true error against the steps and against time, with the stages marked."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure.suptitle(f"{result.settings.get('title') or result.name}\n{result.settings['network']}", fontsize=10)
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_history(result, left, "step")
+    draw_history(result, right, "seconds")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def plot_network(result: Result) -> Figure:
+    """The network: a KAN with its edge functions, as Liu et al. 2024 draw it; an MLP as a graph of its units."""
+    drawing = result.drawing
+    layout = _layout(drawing)
+    figure = Figure(figsize=(layout.width + 0.6, layout.height + 1.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(f"{drawing.title}, {result.settings['parameters']} parameters", fontsize=10)
+    draw_network(drawing, axes)
+    return figure
+
+
+def draw_line(axes: Axes, name: str, nodes: Array, values: Array, **style: object) -> Axes:
+    """One field of one coordinate."""
+    axes.plot(nodes, values, **style)  # type: ignore[arg-type]
+    axes.set_xlabel(name)
+    axes.margins(x=0)
+    axes.grid(alpha=0.25)
+    return axes
+
+
+def draw_map(axes: Axes, names: Sequence[str], nodes: Sequence[Array], values: Array, norm: Normalize, cmap: str, equal: bool) -> Axes:
+    """One field of two coordinates as colours, values [first, second], the first coordinate to the right; with a colour bar."""
+    mesh = axes.pcolormesh(nodes[0], nodes[1], values.T, norm=norm, cmap=cmap, shading="gouraud", rasterized=True)
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1], rotation=0, labelpad=8)
+    axes.set_aspect("equal" if equal else "auto")
+    bar = axes.figure.colorbar(mesh, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
+    bar.ax.tick_params(labelsize=8)
+    if not isinstance(norm, LogNorm):
+        bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    return axes
+
+
+def draw_history(result: Result, axes: Axes, against: str) -> Axes:
+    """Loss, fresh residual and true error of every step against "step" or "seconds"."""
+    history = result.history
+    at = np.array(history.column(against), dtype=float)
+    shown = (
+        ("loss", "loss: mean squared residual", BLUE, "-"),
+        ("fresh", "the same on fresh points", ORANGE, "--"),
+        ("error", "relative L2 error against the exact solution", RED, "-"),
+    )
+    for column, label, colour, dashes in shown:
+        values = np.array(history.column(column), dtype=float)
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(values) & (values > 0)
+        if known.any():
+            axes.plot(at[known], values[known], dashes, color=colour, label=label, lw=1.4, marker="." if known.sum() < 60 else None, ms=4)
+    axes.set_yscale("log")
+    axes.set_xlabel({"step": "step", "seconds": "seconds of training"}[against])
+    axes.grid(alpha=0.25)
+    _mark_stages(result, axes, at)
+    return axes
+
+
+def draw_network(drawing: Drawing, axes: Axes) -> Axes:
+    """Nodes, edges and, for a KAN, each edge function in a box of its own, darker where its range is larger."""
+    layout = _layout(drawing)
+    for layer, width in enumerate(drawing.widths[:-1]):
+        ends = layout.nodes(layer), layout.nodes(layer + 1)
+        if drawing.edges:
+            _draw_edges(axes, layout, layer, drawing.edges[layer])
+        else:
+            lines = [(a, b) for a in ends[0] for b in ends[1]]
+            axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.5, alpha=0.5, zorder=1))
+        _draw_hidden(axes, layout, layer, width)
+    _draw_hidden(axes, layout, len(drawing.widths) - 1, drawing.widths[-1])
+    for names, layer, offset, align in ((drawing.inputs, 0, -0.16, "top"), (drawing.outputs, len(drawing.widths) - 1, 0.16, "bottom")):
+        for (x, y), name in zip(layout.nodes(layer), names, strict=False):
+            axes.text(x, y + offset, name, ha="center", va=align, fontsize=12, style="italic")
+    if not drawing.edges:
+        axes.text(layout.width / 2, -0.62, "units and connections; an MLP has no edge functions to draw", ha="center", fontsize=8, color=GREY)
+    axes.set_xlim(-0.1, layout.width + 0.1)
+    axes.set_ylim(-0.5 if drawing.edges else -0.75, layout.height + 0.45)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return axes
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is drawn of a field: the coordinates that span the picture, the index of all axes, and the fixed coordinates in words."""
+
+    axes: tuple[str, ...]
+    index: tuple[int | slice, ...]
+    fixed: str
+    equal: bool
+
+
+def _views(grid: Grid, values: Array, time: str | None) -> Iterator[_View]:
+    names = list(grid)
+    space = [x for x in names if x != time]
+    if len(names) == 1:
+        pairs: list[tuple[str, ...]] = [(names[0],)]
+    elif len(space) == 1 and time:
+        pairs = [(time, space[0])]
+    elif len(space) == 3:
+        pairs = [(space[0], space[1]), (space[0], space[2]), (space[1], space[2])]
+    else:
+        pairs = [(space[0], space[1])]
+    for shown in pairs:
+        fixed = {x: len(grid[x]) - 1 if x == time else _plane(values, names.index(x)) for x in names if x not in shown}
+        words = ", ".join(f"{x} = {grid[x][i]:.3g}" for x, i in fixed.items())
+        yield _View(shown, tuple(fixed.get(x, slice(None)) for x in names), words, time not in shown)
+
+
+def _plane(values: Array, axis: int) -> int:
+    """The middle plane, or, where the field (nearly) vanishes on it, the one on which it is largest."""
+    others = tuple(a for a in range(values.ndim) if a != axis)
+    size = np.sqrt(np.mean(values**2, axis=others))
+    middle = len(size) // 2
+    return middle if size[middle] >= 0.2 * size.max() else int(size.argmax())
+
+
+def _cut(view: _View, grid: Grid, values: Array) -> Array:
+    """The field on a view, its axes in the view's order."""
+    kept = [x for x, i in zip(grid, view.index, strict=True) if isinstance(i, slice)]
+    cut = values[view.index]
+    return cut if tuple(kept) == view.axes else cut.T
+
+
+def _row_height(grid: Grid, view: _View) -> float:
+    if not view.equal:
+        return 3.3
+    spans = [np.ptp(grid[x]) for x in view.axes]
+    return float(np.clip(3.4 * spans[1] / spans[0] + 0.5, 1.8, 7.0))
+
+
+def _draw_lines(result: Result, unknown: str, view: _View, row: list[Axes]) -> None:
+    fields, x = result.fields, view.axes[0]
+    nodes = fields.grid[x]
+    draw_line(row[0], x, nodes, fields.solution[unknown], color=BLUE, lw=2, label="network")
+    if unknown in fields.reference:
+        some = slice(None, None, max(1, len(nodes) // 24))
+        draw_line(row[0], x, nodes[some], fields.reference[unknown][some], color="black", ls="", marker="o", ms=4, mfc="none", label=_reference_title(result))
+    elif unknown in fields.exact:
+        draw_line(row[0], x, nodes, fields.exact[unknown], color="black", ls="--", lw=1, label="exact")
+    row[0].set_title(f"solution {unknown}", fontsize=9)
+    row[0].legend(fontsize=8, frameon=False)
+    error = fields.error(unknown)
+    if error is not None and len(row) > 1:
+        draw_line(row[1], x, nodes, error, color=RED, lw=1.2)
+        row[1].set_title(_error_title(result, unknown), fontsize=9)
+        row[1].ticklabel_format(axis="y", scilimits=(-2, 3))
+
+
+def _draw_maps(result: Result, unknown: str, view: _View, row: list[Axes]) -> None:
+    fields = result.fields
+    nodes = [fields.grid[x] for x in view.axes]
+    at = f" at {view.fixed}" if view.fixed else ""
+    solution = _cut(view, fields.grid, fields.solution[unknown])
+    truth = fields.reference.get(unknown, fields.exact.get(unknown))
+    other = None if truth is None else _cut(view, fields.grid, truth)
+    both = [solution] if other is None else [solution, other]
+    norm = Normalize(min(float(v.min()) for v in both), max(float(v.max()) for v in both))
+    draw_map(row[0], view.axes, nodes, solution, norm, "viridis", view.equal).set_title(f"network: {unknown}{at}", fontsize=9)
+    if other is None:
+        return
+    draw_map(row[1], view.axes, nodes, other, norm, "viridis", view.equal).set_title(_reference_title(result) if unknown in fields.reference else "exact solution", fontsize=9)
+    error = fields.error(unknown)
+    assert error is not None
+    shown, norm, cmap = _error_scale(_cut(view, fields.grid, error))
+    draw_map(row[2], view.axes, nodes, shown, norm, cmap, view.equal).set_title(_error_title(result, unknown), fontsize=9)
+
+
+def _error_scale(error: Array) -> tuple[Array, Normalize, str]:
+    """Signed on a diverging scale; where it is concentrated, as under a front, by magnitude on a logarithmic one."""
+    size = np.abs(error)
+    peak = float(size.max())
+    if peak > 0 and peak > _PEAKED * float(np.median(size)):
+        low = max(peak * 1e-6, float(np.median(size)) * 0.1)
+        return np.maximum(size, low), LogNorm(low, peak), "cividis"
+    return error, Normalize(-peak or -1.0, peak or 1.0), "RdBu_r"
+
+
+def _reference_title(result: Result) -> str:
+    reference = result.reference
+    if reference is None:
+        return "reference"
+    return f"finite differences, order {reference.order}\nown error {reference.estimated_error:.0e}"
+
+
+def _error_title(result: Result, unknown: str) -> str:
+    if unknown in result.fields.exact:
+        against, error = "the exact solution", result.relative_l2
+        peak = "" if result.max_error is None else f", max {result.max_error:.1e}"
+    else:
+        against, error, peak = "finite differences", result.reference_relative_l2, ""
+    return f"error against {against}" + ("" if error is None else f"\nrelative L2 {error:.1e}{peak}")
+
+
+def _mark_stages(result: Result, axes: Axes, at: Array) -> None:
+    stages = np.array(result.history.column("stage"), dtype=int)
+    titles = result.history.stages
+    for stage in np.unique(stages):
+        start = float(at[np.argmax(stages == stage)])
+        axes.axvline(start, color=GREY, lw=0.8, ls=":", zorder=0)
+        if stage < len(titles) and len(titles) <= 12:
+            across = axes.get_xaxis_transform()
+            label = axes.annotate(titles[stage][0], (start, 1), (3, -4), across, "offset points", rotation=90, va="top", ha="left", fontsize=7, color="#444444")
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Places in inches: node rows from the inputs at the bottom to the outputs at the top, boxes between them."""
+
+    width: float
+    gap: float
+    shown: tuple[int, ...]
+
+    @property
+    def height(self) -> float:
+        return self.gap * (len(self.shown) - 1)
+
+    def nodes(self, layer: int) -> list[tuple[float, float]]:
+        return [(self.width * (i + 0.5) / self.shown[layer], self.gap * layer) for i in range(self.shown[layer])]
+
+
+_MOST_UNITS = 24
+
+
+def _layout(drawing: Drawing) -> _Layout:
+    boxes = max((outputs.shape[0] * outputs.shape[1] for _, outputs in drawing.edges), default=0)
+    if boxes:
+        width = float(np.clip(0.62 * boxes, 4.0, 16.0))
+        return _Layout(width, float(np.clip(0.26 * width, 1.7, 3.0)), drawing.widths)
+    shown = tuple(min(width, _MOST_UNITS) for width in drawing.widths)
+    return _Layout(max(4.0, 0.4 * max(shown)), 1.3, shown)
+
+
+def _draw_edges(axes: Axes, layout: _Layout, layer: int, edges: tuple[Array, Array]) -> None:
+    inputs, outputs = edges
+    starts, ends = layout.nodes(layer), layout.nodes(layer + 1)
+    count, middle = outputs.shape[0] * outputs.shape[1], (layer + 0.5) * layout.gap
+    half = min(0.25, 0.42 * layout.width / count)
+    ranges = np.ptp(outputs, axis=2)
+    weight = 0.2 + 0.8 * np.tanh(3 * ranges / (ranges.max() or 1.0))
+    wires, curves, boxes, shades = [], [], [], []
+    for p in range(outputs.shape[0]):
+        for q in range(outputs.shape[1]):
+            centre = layout.width * (p * outputs.shape[1] + q + 0.5) / count
+            wires += [[starts[p], (centre, middle - half)], [(centre, middle + half), ends[q]]]
+            boxes.append(Rectangle((centre - half, middle - half), 2 * half, 2 * half))
+            curves.append(np.stack([centre + 0.84 * half * _unit(inputs[p]), middle + 0.8 * half * _unit(outputs[p, q])], 1))
+            shades.append((0.0, 0.0, 0.0, float(weight[p, q])))
+    axes.add_collection(LineCollection(wires, colors=np.repeat(shades, 2, axis=0), linewidths=0.8, zorder=1))
+    axes.add_collection(PatchCollection(boxes, facecolor="white", edgecolor=[(0, 0, 0, s[3]) for s in shades], linewidth=0.7, zorder=2))
+    axes.add_collection(LineCollection(curves, colors=[(0.0, 0.447, 0.698, s[3]) for s in shades], linewidths=1.5, zorder=3, capstyle="round"))
+
+
+def _unit(values: Array) -> Array:
+    """Values moved and scaled to [-1, 1]; a constant to 0."""
+    span = float(np.ptp(values))
+    return (values - values.min()) * (2 / span) - 1 if span > 0 else np.zeros_like(values)
+
+
+def _draw_hidden(axes: Axes, layout: _Layout, layer: int, width: int) -> None:
+    places = np.array(layout.nodes(layer))
+    axes.scatter(places[:, 0], places[:, 1], s=42, color="black", zorder=4)
+    if width > len(places):
+        axes.text(layout.width + 0.05, layer * layout.gap, f"… {width}", va="center", fontsize=9)

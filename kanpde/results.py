@@ -1,0 +1,254 @@
+"""The result of a solve: a function to evaluate, its errors, and the way to its run folder and back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kanpde import run_folder
+from kanpde.errors import ProblemError, listed, nearest
+from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
+from kanpde.fields import measure as measure
+from kanpde.fields import measure_reference as measure_reference
+from kanpde.problem import Problem
+from kanpde.provenance import provenance
+from kanpde.training.history import History
+
+if TYPE_CHECKING:
+    from kanpde.networks import Ansatz
+    from kanpde.reference import Reference
+
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the edge functions.
+
+    edges: one pair a KAN layer, inputs [inputs, samples] and outputs [inputs, outputs, samples]; none for an MLP.
+    """
+
+    title: str
+    widths: tuple[int, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    edges: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = ()
+
+
+@dataclass(eq=False)
+class Result:
+    """A solved problem; call it with coordinates by name.
+
+    seconds: of training. relative_l2, max_error: against the exact solution, None where it is not known.
+    reference, reference_relative_l2: finite differences and the distance to them; where there are none,
+    `reference_note` says why. problem and ansatz are None only after `load` of a run whose problem file is gone.
+    """
+
+    problem: Problem | None
+    ansatz: Ansatz | None
+    history: History
+    settings: dict[str, Any]
+    seconds: float
+    relative_l2: float | None = None
+    max_error: float | None = None
+    reference: Reference | None = None
+    reference_note: str = ""
+    reference_relative_l2: float | None = None
+    run_dir: Path | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.problem is not None and self.ansatz is not None:
+            self.settings = {**_described(self.problem, self.ansatz), **self.settings}
+        self.provenance = self.provenance or provenance(str(self.settings.get("device", "cpu")))
+
+    def __repr__(self) -> str:
+        error = self.reference_relative_l2 if self.relative_l2 is None else self.relative_l2
+        shown = "" if error is None else f", relative L2 {error:.1e}{' against the reference' if self.relative_l2 is None else ''}"
+        return f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')} parameters{shown})"
+
+    def __call__(self, **coordinates: Any) -> Any:
+        """Values at points given by coordinate name: numbers, NumPy arrays or tensors that broadcast together.
+
+        Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by unknown where there are several.
+        Raises ProblemError for coordinates that are missing, unknown, outside the domain, or do not broadcast.
+        """
+        problem, ansatz = self._solved()
+        names = problem.coordinates
+        for name in coordinates:
+            if name not in names:
+                raise ProblemError(f"result({name}=…): no such coordinate; they are {listed(names)}{nearest(name, names)}")
+        missing = [name for name in names if name not in coordinates]
+        if missing:
+            raise ProblemError(f"result(…): {missing[0]!r} is missing; expected {', '.join(f'{x}=…' for x in names)}")
+        values = [coordinates[x] for x in names]
+        tensor = next((v for v in values if isinstance(v, Tensor) and v.is_floating_point()), next((v for v in values if isinstance(v, Tensor)), None))
+        points, shape = _points(names, values)
+        found = evaluate(ansatz, _inside(points, problem))
+        columns = {u: found[:, i].reshape(shape) for i, u in enumerate(problem.unknowns)}
+        kind = {u: _like(v, tensor, values) for u, v in columns.items()}
+        return kind if len(kind) > 1 else kind[problem.unknowns[0]]
+
+    @property
+    def name(self) -> str:
+        """Name of the problem."""
+        return str(self.settings.get("problem", "problem"))
+
+    @property
+    def unknowns(self) -> tuple[str, ...]:
+        return tuple(self.settings["unknowns"])
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Solution, reference and exact values on the reference's grid, or on an even one where there is no reference."""
+        problem, ansatz = self._solved()
+        grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
+        return Fields(grid, solution_on(ansatz, problem.unknowns, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The network as arrays."""
+        problem, ansatz = self._solved()
+        network = ansatz.network
+        edges = tuple((np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges())
+        return Drawing(network.describe(), tuple(network.widths), tuple(ansatz.input_names), problem.unknowns, edges)
+
+    def summary(self) -> dict[str, Any]:
+        """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""
+        settings, history = self.settings, self.history
+        reference = self.reference
+        measured = {
+            "problem": self.name,
+            "title": settings.get("title"),
+            "network": settings.get("network"),
+            "parameters": settings.get("parameters"),
+            "relative_l2": self.relative_l2,
+            "max_error": self.max_error,
+            "seconds": self.seconds,
+            "reference": {
+                "kind": reference.kind if reference else None,
+                "order": reference.order if reference else None,
+                "relative_l2": self.reference_relative_l2,
+                "estimated_error": reference.estimated_error if reference else None,
+                "exact_error": self._reference_error(),
+                "seconds": reference.seconds if reference else None,
+                "note": self.reference_note or None,
+            },
+            "run_dir": str(self.run_dir) if self.run_dir else None,
+            "seed": settings.get("seed"),
+            "loss": _last(history.column("loss")),
+            "fresh": _last(history.column("fresh")),
+            "steps": len(history.records),
+            "stages": [{"title": title, "ended": reason} for title, reason in history.stages],
+            "interrupted": history.interrupted,
+            "settings": settings,
+            "provenance": self.provenance,
+        }
+        return {key: _plain(value) for key, value in measured.items()}
+
+    def save(self, out: str | Path = "results") -> Path:
+        """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
+        return run_folder.write(self, Path(out))
+
+    def _reference_error(self) -> float | None:
+        """The reference's own true error, where the exact solution is known."""
+        exact = self.fields.exact if self.reference else {}
+        return relative_l2(self.fields.reference, exact) if exact else None
+
+    def _solved(self) -> tuple[Problem, Ansatz]:
+        if self.problem is None or self.ansatz is None:
+            raise ProblemError(f"{self.run_dir}: the problem {self.name!r} was not found again; pass it: kanpde.load({str(self.run_dir)!r}, problem=…)")
+        return self.problem, self.ansatz
+
+
+def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
+    """The result of an earlier run.
+
+    Nothing in the folder is executed. The problem is found again where it was (its file is Python and runs, as in `solve`) or
+    by its name in the gallery; or pass it. Where it is not found, the stored fields, history and network still load.
+    Raises RunError for folders that are missing, unfinished, damaged or no runs of kanpde.
+    """
+    return run_folder.read(Path(run_dir), problem)
+
+
+def _described(problem: Problem, ansatz: Ansatz) -> dict[str, Any]:
+    source = getattr(problem, "source", None)
+    found: dict[str, Any] = {
+        "problem": problem.name,
+        "title": problem.title,
+        "unknowns": list(problem.unknowns),
+        "domain": repr(problem.domain),
+        "time": problem.domain.time,
+        "network": ansatz.network.describe(),
+        "parameters": ansatz.network.parameters,
+    }
+    if source is not None:
+        found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
+    return found
+
+
+def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Size]:
+    """Broadcast values as points [points, dimensions], and the broadcast shape."""
+    device = next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
+    columns = []
+    for name, value in zip(names, values, strict=True):
+        try:
+            column = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64), device=device)
+        except (TypeError, ValueError):
+            raise ProblemError(f"result({name}=…): got {type(value).__name__}; expected a number, a NumPy array or a tensor") from None
+        columns.append(column.double())
+    try:
+        broadcast = torch.broadcast_tensors(*columns)
+    except RuntimeError:
+        shapes = ", ".join(f"{x} {list(c.shape)}" for x, c in zip(names, columns, strict=True))
+        raise ProblemError(f"result(…): the shapes do not broadcast: {shapes}") from None
+    return torch.stack([b.reshape(-1) for b in broadcast], 1), broadcast[0].shape
+
+
+def _inside(points: Tensor, problem: Problem) -> Tensor:
+    """The points, those beyond an end by rounding moved onto it; raises ProblemError for any further out."""
+    bounds = points.new_tensor(list(problem.domain.bounds.values()))
+    low, high = bounds[:, 0], bounds[:, 1]
+    slack = _SLACK * (high - low)
+    outside = ~((points >= low - slack) & (points <= high + slack))
+    if outside.any():
+        row, column = (int(i) for i in outside.nonzero()[0])
+        name = problem.coordinates[column]
+        raise ProblemError(f"result({name}=…): {float(points[row, column]):g} is outside {name}=({float(low[column]):g}, {float(high[column]):g})")
+    return points.clamp(low, high)
+
+
+def _like(found: Tensor, tensor: Tensor | None, values: list[Any]) -> Any:
+    """The values as the kind that came in: a tensor, an array, or a float."""
+    if tensor is not None:
+        return found.to(device=tensor.device, dtype=tensor.dtype if tensor.is_floating_point() else found.dtype)
+    array = found.cpu().double().numpy()
+    return array if any(np.ndim(v) or isinstance(v, np.ndarray) for v in values) else float(array)
+
+
+def _last(column: list[float]) -> float | None:
+    """The last finite number of a column."""
+    return next((x for x in reversed(column) if math.isfinite(x)), None)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)

@@ -1,0 +1,266 @@
+"""Run folders: `<out>/<problem>/<run>/` with summary.json, run.h5, checkpoint.pt and the pictures.
+
+Every file is written beside its place and moved there; summary.json comes last of the data, so that a folder without it is
+an unfinished run. Pictures follow: a failure to draw loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import torch
+
+from kanpde import gallery
+from kanpde.errors import ProblemError, ProblemWarning, RunError
+from kanpde.fields import Fields
+from kanpde.problem import Problem
+from kanpde.problem import load as load_problem
+from kanpde.training.history import History, Record
+
+if TYPE_CHECKING:
+    from kanpde.reference import Reference
+    from kanpde.results import Drawing, Result
+
+FORMAT = "kanpde run 1"
+_COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
+_LONG_NAME = {
+    "loss": "mean squared residual over the collocation points",
+    "fresh": "mean squared residual on points not trained on",
+    "error": "relative L2 against the exact solution",
+    "seconds": "since training began",
+    "stage": "index of the training stage",
+    "parameters": "number of trained parameters",
+}
+
+
+def check_writable(out: str | Path) -> None:
+    """Make the folder where needed and raise RunError unless a file can be written there: before hours of training."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise RunError(f"{out}: the output folder is not writable ({error.strerror or error})") from error
+
+
+def write(result: Result, out: Path) -> Path:
+    """Write a new run folder below `out` and return it; `result.run_dir` is set to it. Raises RunError."""
+    try:
+        folder = _reserve(out / _safe(result.name), int(result.settings.get("seed") or 0))
+        result.run_dir = folder
+        if result.ansatz is not None:
+            checkpoint = {"format": FORMAT, "problem": result.name, "ansatz": result.ansatz.state()}
+            _replace(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
+        _replace(folder / "run.h5", lambda path: _write_arrays(result, path))
+        summary = json.dumps({"format": FORMAT, **result.summary()}, indent=2, ensure_ascii=False, allow_nan=False)
+        _replace(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
+        draw(result, folder)
+    except OSError as error:
+        raise RunError(f"{error.filename or out}: the run cannot be written ({error.strerror or error})") from error
+    return folder
+
+
+def draw(result: Result, folder: Path) -> list[Path]:
+    """Draw solution.png, history.png and network.png into a folder, replacing what is there; returns their paths."""
+    from kanpde import plots
+
+    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": plots.plot_network}
+    for name, plot in pictures.items():
+        _replace(folder / name, partial(plot(result).savefig, format="png", dpi=150))
+    return [folder / name for name in pictures]
+
+
+def read(folder: Path, problem: Problem | None = None) -> Result:
+    """The result that a run folder holds. Raises RunError."""
+    from kanpde.networks import restore
+    from kanpde.results import Result
+
+    summary = _read_summary(folder)
+    settings = summary["settings"]
+    history, fields, drawing, reference = _guarded(folder / "run.h5", lambda path: _read_arrays(path, summary))
+    state = _guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
+    problem = problem or _find_again(settings)
+    ansatz = None
+    if problem is not None:
+        if list(problem.unknowns) != settings["unknowns"] or repr(problem.domain) != settings["domain"]:
+            raise RunError(f"{folder}: the run solved {settings['unknowns']} on {settings['domain']}, but the problem given has {list(problem.unknowns)} on {problem.domain!r}")
+        ansatz = _guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
+    result = Result(
+        problem if ansatz else None,
+        ansatz,
+        history,
+        settings,
+        summary["seconds"],
+        summary["relative_l2"],
+        summary["max_error"],
+        reference,
+        summary["reference"]["note"] or "",
+        summary["reference"]["relative_l2"],
+        folder,
+        summary["provenance"],
+    )
+    result.__dict__.update(fields=fields, drawing=drawing)
+    return result
+
+
+def _reserve(parent: Path, seed: int) -> Path:
+    """A new empty folder of its own, such as 20261122-171200-seed0."""
+    parent.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
+    for attempt in range(1000):
+        folder = parent / (f"{stem}-{attempt + 1}" if attempt else stem)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise RunError(f"{parent}: a thousand runs named {stem} already")
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "problem"
+
+
+def _replace(path: Path, produce: Callable[[Path], object]) -> None:
+    """Write a file beside its place, then move it there in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        produce(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_arrays(result: Result, path: Path) -> None:
+    with h5py.File(path, "w", track_order=True) as file:
+        for key, value in {"format": FORMAT, "problem": result.name, **result.summary()["provenance"]}.items():
+            if value is not None:
+                file.attrs[key] = value
+        _write_fields(file, result.fields)
+        _write_history(file.create_group("history"), result.history)
+        _write_drawing(file.create_group("network"), result.drawing)
+
+
+def _write_fields(file: h5py.File, fields: Fields) -> None:
+    """One variable a field: u, u_reference, u_exact, u_error, each on the scales of all coordinates."""
+    for x, nodes in fields.grid.items():
+        file.create_dataset(x, data=nodes).make_scale(x)
+    kinds = {"solution": fields.solution, "reference": fields.reference, "exact": fields.exact}
+    kinds["error"] = {u: e for u in fields.solution if (e := fields.error(u)) is not None}
+    for kind, values in kinds.items():
+        for unknown, array in values.items():
+            name = unknown if kind == "solution" else f"{unknown}_{kind}"
+            while name in file:
+                name += "_"
+            variable = file.create_dataset(name, data=array, compression="gzip" if array.size > 4096 else None, shuffle=array.size > 4096 or None)
+            variable.attrs.update(unknown=unknown, kind=kind)
+            if kind == "error":
+                variable.attrs["against"] = "exact" if unknown in fields.exact else "reference"
+            _attach(variable, [file[x] for x in fields.grid])
+
+
+def _write_history(group: h5py.Group, history: History) -> None:
+    step = group.create_dataset("step", data=np.array(history.column("step"), dtype=np.int64))
+    step.make_scale("step")
+    for name in _COLUMNS:
+        kind = np.int64 if name in ("stage", "parameters") else np.float64
+        variable = group.create_dataset(name, data=np.array(history.column(name), dtype=kind))
+        variable.attrs["long_name"] = _LONG_NAME[name]
+        _attach(variable, [step])
+
+
+def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
+    group.attrs.update(title=drawing.title, widths=list(drawing.widths), inputs=list(drawing.inputs), outputs=list(drawing.outputs))
+    for i, (inputs, outputs) in enumerate(drawing.edges):
+        layer = group.create_group(f"layer{i}")
+        scales = [layer.create_dataset(name, data=np.arange(n)) for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)]
+        for scale in scales:
+            scale.make_scale(scale.name.rpartition("/")[2])
+        _attach(layer.create_dataset("inputs", data=inputs), [scales[0], scales[2]])
+        _attach(layer.create_dataset("outputs", data=outputs), scales)
+
+
+def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
+    for axis, scale in enumerate(scales):
+        variable.dims[axis].attach_scale(scale)
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    path = folder / "summary.json"
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such run folder")
+    if not path.is_file():
+        known = "an unfinished run" if (folder / "run.h5").exists() or (folder / "checkpoint.pt").exists() else "not a run folder"
+        raise RunError(f"{folder}: no summary.json in it, so it is {known}; expected a folder such as results/poisson2d/20261122-171200-seed0")
+    summary = _guarded(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
+    expected = {"settings": dict, "reference": dict, "provenance": dict, "stages": list}
+    if not isinstance(summary, dict) or summary.get("format") != FORMAT or not all(isinstance(summary.get(k), t) for k, t in expected.items()):
+        came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
+        raise RunError(f"{path}: is no summary of a kanpde run (format {came!r}; expected {FORMAT!r})")
+    return summary
+
+
+def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
+    from kanpde.reference import Reference
+    from kanpde.results import Drawing
+
+    with h5py.File(path, "r") as file:
+        stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
+        columns = [file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")]
+        history = History([Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"])
+        kinds: dict[str, dict[str, np.ndarray]] = {"solution": {}, "reference": {}, "exact": {}, "error": {}}
+        for variable in file.values():
+            if "kind" in variable.attrs:
+                kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
+        first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
+        grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
+        network = file["network"]
+        layers = [network[f"layer{i}"] for i in range(len(network))]
+        edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
+        names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
+        drawing = Drawing(network.attrs["title"], edges=edges, **names)
+    fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
+    about = summary["reference"]
+    reference = Reference(grid, kinds["reference"], about["kind"], about["estimated_error"], about["order"], about["seconds"]) if fields.reference else None
+    return history, fields, drawing, reference
+
+
+def _guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
+    """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
+    if not path.is_file():
+        raise RunError(f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged")
+    try:
+        return read_(path)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, StopIteration, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
+
+
+def _find_again(settings: dict[str, Any]) -> Problem | None:
+    """The problem of a run: its recorded file, else the gallery's of that name, else None."""
+    source = Path(settings.get("source", ""))
+    if not source.is_file():
+        found = gallery.gallery().get(settings["problem"]) if "source" in settings else None
+        if found is None:
+            return None
+        source = found
+    if hashlib.sha256(source.read_bytes()).hexdigest() != settings.get("source_sha256"):
+        warnings.warn(f"{source}: has changed since the run was made", ProblemWarning, stacklevel=5)
+    try:
+        return load_problem(str(source))[0]
+    except ProblemError as error:
+        warnings.warn(f"{error} (the stored fields are still there)", ProblemWarning, stacklevel=5)
+        return None
