@@ -234,7 +234,7 @@ def _reference_title(result: Result) -> str:
     reference = result.reference
     if reference is None:
         return "reference"
-    return f"finite differences, order {reference.order}\nown error {reference.estimated_error:.0e}"
+    return f"finite differences, order {reference.order}\ntheir own error {reference.estimated_error:.0e}"
 
 
 def _error_title(result: Result, unknown: str) -> str:

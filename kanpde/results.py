@@ -128,6 +128,7 @@ class Result:
         settings, history = self.settings, self.history
         reference = self.reference
         measured = {
+            "format": run_folder.FORMAT,
             "problem": self.name,
             "title": settings.get("title"),
             "network": settings.get("network"),

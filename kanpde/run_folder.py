@@ -28,10 +28,10 @@ from kanpde.errors import ProblemError, ProblemWarning, RunError
 from kanpde.fields import Fields
 from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
+from kanpde.reference import Reference
 from kanpde.training.history import History, Record
 
 if TYPE_CHECKING:
-    from kanpde.reference import Reference
     from kanpde.results import Drawing, Result
 
 FORMAT = "kanpde run 1"
@@ -65,7 +65,7 @@ def write(result: Result, out: Path) -> Path:
             checkpoint = {"format": FORMAT, "problem": result.name, "ansatz": result.ansatz.state()}
             _replace(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
         _replace(folder / "run.h5", lambda path: _write_arrays(result, path))
-        summary = json.dumps({"format": FORMAT, **result.summary()}, indent=2, ensure_ascii=False, allow_nan=False)
+        summary = json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False)
         _replace(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
         draw(result, folder)
     except OSError as error:
@@ -214,7 +214,6 @@ def _read_summary(folder: Path) -> dict[str, Any]:
 
 
 def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
-    from kanpde.reference import Reference
     from kanpde.results import Drawing
 
     with h5py.File(path, "r") as file:
@@ -233,8 +232,9 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
         names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
         drawing = Drawing(network.attrs["title"], edges=edges, **names)
     fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
-    about = summary["reference"]
-    reference = Reference(grid, kinds["reference"], about["kind"], about["estimated_error"], about["order"], about["seconds"]) if fields.reference else None
+    reference = None
+    if fields.reference:
+        reference = Reference(coordinates=grid, values=kinds["reference"], **{key: summary["reference"][key] for key in ("kind", "order", "estimated_error", "seconds")})
     return history, fields, drawing, reference
 
 
