@@ -154,8 +154,13 @@ def _unknowns(domain: Domain, functions: Sequence[Callable], conditions: Sequenc
 
 def _equation(function: Callable[..., Tensor | Sequence[Tensor]], unknowns: tuple[str, ...], domain: Domain) -> Residual:
     name, arguments = function_name(function), argument_names(function, function_name(function))
-    check_arguments(arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, name)
+    check_arguments(arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, name, _unconditioned(unknowns, arguments, domain))
     return record(function, name, arguments, unknowns, by_name(_two_points(domain), domain.coordinates), domain.space)
+
+
+def _unconditioned(unknowns: tuple[str, ...], arguments: Sequence[str], domain: Domain) -> str:
+    every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])
+    return f"; name an unknown without conditions in unknowns={list(every)}"
 
 
 def _two_points(domain: Domain) -> Tensor:
@@ -299,7 +304,12 @@ def load(name: str) -> tuple[Problem, Recipe | None]:
 
     A problem file is Python code and is executed. Raises ProblemError where it fails or defines no `problem`.
     """
-    path = find(name)
+    try:
+        path = find(name)
+    except ProblemError:
+        if Path(name).is_dir():
+            raise ProblemError(f"{name}: that is a folder; expected a Python file that defines `problem`") from None
+        raise
     module = _execute(path)
     problem = getattr(module, "problem", None)
     if not isinstance(problem, Problem):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -95,27 +96,31 @@ def record(
     generator = torch.Generator().manual_seed(0)
     drawn: dict[Leaf, Tensor] = {}
 
-    def run(count: int, override: Mapping[Leaf, float]) -> tuple[Leaves, list[Tensor]]:
+    def run(part: slice, override: Mapping[Leaf, float]) -> tuple[Leaves, list[Tensor]]:
         def supply(leaf: Leaf) -> Tensor:
             if leaf not in drawn:
                 drawn[leaf] = 0.25 + 0.5 * torch.rand(2, generator=generator, dtype=torch.float64)
-            return torch.full((count,), override[leaf], dtype=torch.float64) if leaf in override else drawn[leaf][:count]
+            return (torch.full_like(drawn[leaf], override[leaf]) if leaf in override else drawn[leaf])[part]
 
-        coordinates = {x: v[:count].detach().clone().requires_grad_() for x, v in points.items()}
-        leaves = Leaves(coordinates, space, supply, None if normal is None else {x: v[:count] for x, v in normal.items()})
-        return leaves, _rows(function, name, arguments, unknowns, leaves)
+        coordinates = {x: v[part].detach().clone().requires_grad_() for x, v in points.items()}
+        leaves = Leaves(coordinates, space, supply, None if normal is None else {x: v[part] for x, v in normal.items()})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")  # math.sin(x): the error says it better
+            return leaves, _rows(function, name, arguments, unknowns, leaves)
 
-    leaves, rows = run(2, {})
-    for row, alone in zip(rows, run(1, {})[1], strict=True):
-        if not torch.allclose(row[:1], alone, rtol=1e-9, equal_nan=True):
-            raise ProblemError(f"{name}: the value at one point depends on another point; a residual must be pointwise (no mean, sum or norm over points)")
+    both = slice(0, 2)
+    leaves, rows = run(both, {})
+    for part in (slice(0, 1), slice(1, 2)):
+        for row, alone in zip(rows, run(part, {})[1], strict=True):
+            if not torch.allclose(row[part], alone, rtol=1e-9, equal_nan=True):
+                raise ProblemError(f"{name}: the value at one point depends on another point; a residual must be pointwise (no mean, sum or norm over points)")
 
     def matters(leaf: Leaf) -> bool:
         """Connected by autograd; or by a comparison or a detached value, which shows when the leaf takes other values."""
         tensor = leaves.tensors[leaf]
         if any(row.requires_grad and torch.autograd.grad(row.sum(), tensor, allow_unused=True, retain_graph=True)[0] is not None for row in rows):
             return True
-        return any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for probe in (-1e3, 1e3) for a, b in zip(rows, run(2, {leaf: probe})[1], strict=True))
+        return any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for probe in (-1e3, 1e3) for a, b in zip(rows, run(both, {leaf: probe})[1], strict=True))
 
     place = {u: i for i, u in enumerate(unknowns)}
     asked = sorted(leaves.tensors, key=lambda leaf: (place[leaf[0]], sum(leaf[1]), [-n for n in leaf[1]]))
@@ -168,14 +173,17 @@ def argument_names(function: Callable[..., object], what: str) -> tuple[str, ...
     return tuple(p.name for p in parameters if p.default is p.empty)
 
 
-def check_arguments(arguments: Sequence[str], known: Mapping[str, Sequence[str]], what: str) -> None:
-    """Every argument must be among the known names, given by kind ("unknown", "coordinate"); raises ProblemError."""
+def check_arguments(arguments: Sequence[str], known: Mapping[str, Sequence[str]], what: str, hint: str = "") -> None:
+    """Every argument must be among the known names, given by kind ("unknown", "coordinate"); raises ProblemError.
+
+    hint: ends the message where no name is near.
+    """
     names = [name for group in known.values() for name in group]
     for argument in arguments:
         if argument not in names:
             kinds = " nor ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} ({listed(group)})" for kind, group in known.items())
             either = "neither " if len(known) > 1 else "not "
-            raise ProblemError(f"{what}: argument {argument!r} is {either}{kinds}{nearest(argument, names)}")
+            raise ProblemError(f"{what}: argument {argument!r} is {either}{kinds}{nearest(argument, names) or hint}")
 
 
 def function_name(function: object) -> str:

@@ -25,7 +25,7 @@ class Time:
         return f"Time({self.name}=({self.span[0]:g}, {self.span[1]:g}))"
 
     def __mul__(self, space: object) -> SpaceTime:
-        raise ProblemError(f"{self!r} * …: time comes last; write space * {self!r}")
+        raise ProblemError(f"{self!r} * …: time comes last; write {space!r} * {self!r}")
 
 
 class SpaceTime(Domain):
