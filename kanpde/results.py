@@ -193,7 +193,7 @@ def _described(problem: Problem, ansatz: Ansatz) -> dict[str, Any]:
         "network": ansatz.network.describe(),
         "parameters": ansatz.network.parameters,
     }
-    if source is not None:
+    if source is not None and Path(source).is_file():
         found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
     return found
 

@@ -1,0 +1,104 @@
+"""Strict tests: float64, floating-point errors raise, generators seeded, fresh memory poisoned, nothing global left behind."""
+
+import os
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts: its matrix products are deterministic only then
+
+import random
+import shutil
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from kanpde import problem as problems
+from kanpde.fields import exact_on
+from kanpde.networks import KAN, Ansatz
+from kanpde.reference import Reference
+from kanpde.results import Result, measure, measure_reference
+from kanpde.training.history import History, Record
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """The state that every test starts from, put back when it ends."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(True)  # new memory is then filled with nan (torch.utils.deterministic)
+    assert torch.get_default_dtype() == torch.float32, "an earlier test changed torch's default dtype"
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_default_dtype(torch.float32)
+    assert "matplotlib.pyplot" not in __import__("sys").modules, "pyplot keeps global figures; use matplotlib.figure.Figure"
+
+
+def fitted(problem, spec, seed=0, steps=30, points=400):
+    """An ansatz fitted to the exact solution by a few damped Gauss-Newton steps: a solved problem without a solver."""
+    generator = torch.Generator().manual_seed(seed)
+    network = spec.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator)
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    at = problem.domain.interior(torch.rand(points, len(problem.coordinates), generator=generator, dtype=torch.float64))
+    (unknown,) = problem.unknowns
+    target = problem.exact_values(at)[unknown]
+    frame = ansatz.frame(at, [(unknown, (0,) * len(problem.coordinates))])
+    ones, J = torch.ones(points, 1, dtype=torch.float64), torch.empty(points, network.parameters, dtype=torch.float64)
+    history = History(stages=[("LM, grid 4", "steps done"), ("LM, grid 4 again", "steps done")])
+    damping, loss = 1e-2, float("inf")
+    for step in range(steps):
+        jets = network.forward(frame.X, frame.counts)
+        residual = frame.derivatives(jets[-1])[:, 0] - target
+        if float(residual @ residual) / points < loss:
+            damping, loss, best = damping / 8, float(residual @ residual) / points, network.theta
+            network.jacobian(jets, frame.adjoint(ones, 1), frame.counts, J)
+            normal, gradient = J.T @ J / points, J.T @ residual / points
+        else:
+            damping *= 4
+        history.records.append(Record(step, 2 * step // steps, 0.01 * step, loss, 2 * loss if step % 3 == 0 else float("nan"), sqrt(loss), network.parameters))
+        network.theta = best - torch.linalg.solve(normal + damping * torch.eye(len(best), dtype=best.dtype), gradient)
+    network.theta = best
+    return ansatz, history
+
+
+def referenced(problem, nodes=17):
+    """What finite differences would return, of a known error."""
+    grid = {x: np.linspace(low, high, nodes) for x, (low, high) in problem.domain.bounds.items()}
+    values = {u: (1 + 1e-6) * v for u, v in exact_on(problem, grid).items()}
+    return Reference(coordinates=grid, values=values, order=4, kind="finite differences of order 4", estimated_error=1e-6, seconds=0.5)
+
+
+def solved(problem, spec=None, reference=True, **options):
+    """A Result with everything in it, made in a fraction of a second."""
+    ansatz, history = fitted(problem, spec or KAN((3,), 5, 4), **options)
+    relative, largest = measure(problem, ansatz)
+    found = referenced(problem) if reference else None
+    settings = {"seed": 0, "device": "cpu", "dtype": "float64", "points": 400, "schedule": "lm:6,lm:6", "restarts": 1}
+    about = {"reference": found, "reference_relative_l2": measure_reference(ansatz, found) if found else None, "reference_note": "" if found else "not asked for"}
+    return Result(problem, ansatz, history, settings, 0.25, relative, largest, **about)
+
+
+@pytest.fixture(scope="session")
+def poisson():
+    return problems.load("poisson2d")[0]
+
+
+@pytest.fixture(scope="session")
+def result(poisson):
+    """A solved poisson2d, shared: leave it as it is."""
+    return solved(poisson)
+
+
+@pytest.fixture(scope="session")
+def saved(result, tmp_path_factory):
+    """The run folder of a copy of `result`, shared: leave it as it is."""
+    return replace(result).save(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def run(saved, tmp_path):
+    """A copy of a run folder, to do with as one likes."""
+    return shutil.copytree(saved, tmp_path / "run")
