@@ -76,7 +76,7 @@ def test_faces_of_space_are_swept_through_time():
     ("build", "message"),
     [
         (lambda: Box(), r"Box\(…\): got no coordinates; expected 1 to 4"),
-        (lambda: Box(**{x: (0, 1) for x in "vwxyz"}), r"Box\(…\): got 5 coordinates; expected 1 to 4"),
+        (lambda: Box(**dict.fromkeys("vwxyz", (0, 1))), r"Box\(…\): got 5 coordinates; expected 1 to 4"),
         (lambda: Box(x=(1, -1)), r"Box\(x=…\): got \(1, -1\); expected low < high, both finite; did you mean \(-1, 1\)\?"),
         (lambda: Box(x=(1, 1)), r"Box\(x=…\): got \(1, 1\); expected low < high"),
         (lambda: Box(x=(0, math.inf)), r"Box\(x=…\): got \(0, inf\); expected low < high, both finite$"),

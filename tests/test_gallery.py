@@ -1,0 +1,152 @@
+"""The gallery: every exact solution solves its equations and conditions, and the finite differences converge to it."""
+
+import ast
+import math
+
+import numpy as np
+import pytest
+import torch
+from nested import derivative, leaves, random_points
+
+from kanpde.conditions import points_on, space_faces
+from kanpde.problem import gallery, load
+from kanpde.reference import reference
+
+NAMES = sorted(gallery())
+
+
+def exact_functions(problem):
+    """The exact solution by unknown, as functions of the coordinates in their order."""
+    return {u: lambda *at, f=f: f(dict(zip(problem.coordinates, at, strict=True))) for u, f in problem.exact.items()}
+
+
+def defect(problem, residual, at, normals=None):
+    """Largest residual of the exact solution, relative to the largest term of the equation."""
+    derivatives = leaves(exact_functions(problem), at, residual.needs)
+    values, partials = residual(at, derivatives, normals)
+    terms = (partials.abs() * derivatives[:, None]).abs().sum(2)
+    return float((values.abs() / terms.max().clamp(min=1)).max())
+
+
+def test_the_gallery_is_all_there():
+    assert {
+        "poisson2d",
+        "poisson2d_paper",
+        "helmholtz2d",
+        "poisson3d",
+        "nonlinear_poisson2d",
+        "biharmonic1d",
+        "heat1d",
+        "advection1d",
+        "wave1d",
+        "burgers1d",
+    } <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_problem_is_a_page(name):
+    text = gallery()[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 50
+    problem, _ = load(name)
+    assert problem.name == name
+    assert 20 < len(problem.title) < 120
+    assert problem.title.endswith(".")
+    modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names}
+    assert modules <= {"math", "numpy", "torch", "kanpde"}  # the public API only
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exact_solution_annihilates_the_residual(name):
+    problem, _ = load(name)
+    at = random_points(problem.domain.bounds, 200)
+    assert set(problem.exact) == set(problem.unknowns)
+    for equation in problem.equations:
+        assert defect(problem, equation, at) < 1e-11
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exact_solution_satisfies_the_conditions(name):
+    problem, _ = load(name)
+    unit = torch.rand(50, len(problem.coordinates) - 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for c in problem.constraints:
+        at, normals = points_on(problem.domain, c.face, unit)
+        assert defect(problem, c.residual, at, normals if c.face in space_faces(problem.domain) else None) < 1e-13
+        if c.prescribed is not None:
+            u = exact_functions(problem)[c.prescribed.unknown]
+            axis = problem.coordinates.index(problem.domain.faces[c.face].coordinate)
+            given = derivative(u, *[axis] * c.prescribed.derivative)(*at.values())
+            torch.testing.assert_close(c.prescribed.data(at), given.detach(), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name)[0].periodic])
+def test_the_exact_solution_is_smoothly_periodic(name):
+    problem, _ = load(name)
+    unit = torch.rand(20, len(problem.coordinates) - 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for x in problem.periodic:
+        axis = problem.coordinates.index(x)
+        for u in exact_functions(problem).values():
+            for order in range(4):
+                low, high = (derivative(u, *[axis] * order)(*points_on(problem.domain, x + side, unit)[0].values()) for side in "-+")
+                torch.testing.assert_close(low, high, rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exact_solutions_keep_the_precision_of_their_points(name):
+    problem, _ = load(name)
+    at = {x: v.float() for x, v in random_points(problem.domain.bounds, 5).items()}
+    for u, values in problem.exact_values(at).items():
+        assert values.dtype == torch.float32
+        torch.testing.assert_close(values.double(), problem.exact_values({x: v.double() for x, v in at.items()})[u], rtol=1e-3, atol=1e-4)
+
+
+# Order of accuracy, and two grids on which the leading term of the error dominates.
+GRIDS = {
+    "poisson2d": (4, 64, 128),
+    "poisson2d_paper": (2, 32, 64),
+    "helmholtz2d": (4, 64, 128),
+    "poisson3d": (2, 8, 16),
+    "nonlinear_poisson2d": (4, 64, 128),
+    "biharmonic1d": (2, 128, 256),
+    "heat1d": (4, 64, 128),
+    "advection1d": (4, 48, 96),
+    "wave1d": (4, 64, 128),
+    "burgers1d": (4, 1024, 2048),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_differences_converge_to_the_exact_solution(name):
+    problem, _ = load(name)
+    order, coarse, fine = GRIDS[name]
+    errors = []
+    for cells in (coarse, fine):
+        found = reference(problem, order=order, cells=cells)
+        exact = problem.exact_values(torch.from_numpy(found.points()))
+        truth = np.concatenate([exact[u].numpy() for u in problem.unknowns])
+        errors.append(np.linalg.norm(np.concatenate([found.values[u].ravel() for u in problem.unknowns]) - truth) / np.linalg.norm(truth))
+    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+
+
+def cole_hopf(x, t, nodes):
+    """Burgers' solution by the trapezoidal rule, which converges geometrically here and shares nothing with Gauss-Hermite."""
+    nu = 0.01 / math.pi
+    z = torch.linspace(-16, 16, nodes, dtype=torch.float64)
+    eta = x[:, None] - torch.sqrt(4 * nu * t)[:, None] * z
+    density = torch.softmax(-(z**2) - torch.cos(math.pi * eta) / (2 * math.pi * nu), 1)
+    return -(density * torch.sin(math.pi * eta)).sum(1)
+
+
+def test_burgers_exact_solution_is_exact_to_rounding():
+    burgers = exact_functions(load("burgers1d")[0])["u"]
+    near = torch.tensor([-0.1, -0.03, -0.01, -1e-3, -1e-5, -1e-8, 1e-4, 0.02], dtype=torch.float64)
+    x, t = (v.reshape(-1) for v in torch.meshgrid(torch.cat([torch.linspace(-1, 1, 41, dtype=torch.float64), near]), torch.linspace(0, 1, 21, dtype=torch.float64), indexing="ij"))
+    torch.testing.assert_close(burgers(x, t), cole_hopf(x, t, 2001), rtol=0, atol=1e-13)
+    torch.testing.assert_close(burgers(x, 0 * t), -torch.sin(math.pi * x), rtol=0, atol=1e-14)
+
+
+def test_burgers_front_is_as_steep_as_published():
+    """Basdevant et al. 1986: the slope at x = 0 is steepest, 152.00516, at πt = 1.6037."""
+    burgers = exact_functions(load("burgers1d")[0])["u"]
+    x, t = torch.zeros(1, dtype=torch.float64), torch.full((1,), 1.6037 / math.pi, dtype=torch.float64)
+    assert derivative(burgers, 0)(x, t).item() == pytest.approx(-152.00516, abs=1e-5)
