@@ -1,0 +1,109 @@
+"""Imports run one way, and only the command line prints: both read off the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kanpde
+
+ROOT = Path(kanpde.__file__).parent
+KERNELS = Path(__file__).parents[1] / "kernels"
+
+LANGUAGE = {"calculus", "conditions", "gallery", "geometry", "problem", "residual"}
+"""The problem language."""
+
+MAY = {
+    "errors": set(),
+    "gallery": {"errors"},
+    "geometry": {"errors"},
+    "residual": {"errors", "calculus"},
+    "calculus": {"errors"},
+    "conditions": {"errors", "calculus", "geometry", "residual"},
+    "problem": {"errors", *LANGUAGE},
+    "sampling": {"errors", "geometry"},
+    "kernels": set(),
+    "jets": {"errors", "kernels"},
+    "networks": {"errors", "kernels", "jets", "calculus", "conditions", "geometry", "residual"},
+    "training": {"errors", "kernels", "jets", "networks", "sampling", *LANGUAGE},
+    "reference": {"errors", *LANGUAGE},
+    "recipe": {"errors", "networks", "training", "sampling", *LANGUAGE},
+    "provenance": {""},
+    "fields": {"errors", *LANGUAGE},
+    "plots": set(),
+    "results": {"errors", "fields", "plots", "provenance", "run_folder", "training", *LANGUAGE},
+    "run_folder": {"errors", "fields", "networks", "plots", "reference", "results", "training", *LANGUAGE},
+    "solver": {"errors", "fields", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", *LANGUAGE},
+}
+"""What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""
+
+STANDALONE = {"kernels": {"torch", "triton"}, "errors": set(), "gallery": set()}
+"""Parts whose imports from outside the standard library are counted too."""
+
+
+def sources():
+    for path in sorted([*ROOT.rglob("*.py"), *KERNELS.rglob("*.py")]):
+        inside = path.is_relative_to(KERNELS)
+        name = "kernels" if inside else path.relative_to(ROOT).with_suffix("").parts[0]
+        if name not in ("cli", "bench", "__init__", "__main__", "problems") and "__pycache__" not in path.parts:
+            yield pytest.param(path, name, id=f"{name}/{path.name}" if path.stem != name else name)
+
+
+def imported(tree):
+    """Modules that a file imports, late ones included, those for type checking only left out."""
+    skipped = {id(node) for test in ast.walk(tree) if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.unparse(test.test) for node in ast.walk(test)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            if node.module == "kanpde":
+                yield from (f"kanpde.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize(("path", "part"), list(sources()))
+def test_imports_run_one_way(path, part):
+    assert part in MAY, f"{part} is new: say in this test what it may import"
+    for module in imported(ast.parse(path.read_text())):
+        top, _, rest = module.partition(".")
+        below = rest.partition(".")[0]
+        if top == "kanpde" and below != part:
+            assert below in MAY[part], f"{path.name} imports {module}; {part} may import {sorted(MAY[part])}"
+        elif top != "kanpde" and part in STANDALONE:
+            assert top in STANDALONE[part] or top in sys.stdlib_module_names, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize(("path", "part"), list(sources()))
+def test_only_the_command_line_prints(path, part):
+    tree = ast.parse(path.read_text())
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not [f for f in calls if isinstance(f, ast.Name) and f.id in ("print", "input")], f"{path.name} prints"
+    assert not {"rich", "typer", "tqdm", "matplotlib.pyplot"} & set(imported(tree)), f"{path.name} imports what only the command line may"
+
+
+def test_the_gallery_uses_the_public_interface_only():
+    folder = Path(__file__).parents[1] / "problems"
+    for path in sorted(folder.glob("*.py")):
+        for module in imported(ast.parse(path.read_text())):
+            assert module.startswith("kanpde.") is False or module.removeprefix("kanpde.") in kanpde.__all__, f"{path.name} imports {module}"
+
+
+def test_listing_the_gallery_imports_neither_torch_nor_numpy():
+    script = "import sys; from kanpde.cli import main; main(['list']); sys.exit(' '.join({'torch', 'numpy', 'scipy', 'matplotlib', 'rich'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "poisson2d" in done.stdout
+
+
+def test_every_public_name_can_be_imported():
+    for name in kanpde.__all__:
+        assert getattr(kanpde, name) is not None
+    assert set(kanpde.__all__) <= set(dir(kanpde))
+    with pytest.raises(AttributeError, match="no attribute 'poisson'"):
+        _ = kanpde.poisson
