@@ -49,6 +49,11 @@ def test_a_problem_knows_itself():
     assert repr(problem) == "Problem(problem: u on Box(x=(0, 1)) * Time(t=(0, 1)))"
 
 
+def test_an_exact_solution_may_be_singular_at_points():
+    problem = Problem(line, poisson1d, Dirichlet(u=0), exact={"u": lambda x: 1 / x})
+    assert problem.exact_values({"x": torch.zeros(1)})["u"].isinf().all()
+
+
 def test_a_problem_is_frozen():
     problem = Problem(square, poisson, Dirichlet(u=0))
     with pytest.raises(AttributeError, match="frozen; make a new one instead of setting 'name'"):
@@ -105,6 +110,7 @@ accepted = {
     "periodic, in time": lambda: Problem(rod, heat, [Periodic("x"), Initial(u=0)]),
     "channel": lambda: Problem(square, poisson, [Periodic("x"), Dirichlet(u=0, on=("y-", "y+"))]),
     "inflow": lambda: Problem(rod, lambda u, x, t: d(u, t) + d(u, x), [Dirichlet(u=0, on="x-"), Initial(u=0)]),
+    "outflow at both ends": lambda: Problem(rod, lambda u, x, t: d(u, t) + (x - 0.5) * d(u, x), Initial(u=0)),
     "KdV": lambda: Problem(rod, lambda u, x, t: d(u, t) + 6 * u * d(u, x) + d(u, x, x, x), [Periodic("x"), Initial(u=lambda x: exp(-x))]),
     "start value and slope": lambda: Problem(line, poisson1d, [Dirichlet(u=0, on="x-"), Neumann(u=0, on="x-")]),
     "first-order system": lambda: Problem(line, lambda u, v, x: (d(u, x) - v, d(v, x) - x), [Dirichlet(u=0)], unknowns=["u", "v"]),

@@ -56,6 +56,10 @@ def test_what_does_not_matter_is_poisoned_and_never_shows():
     values, partials = residual(points, derivatives_of(residual))
     assert values.isfinite().all()
     assert partials.isfinite().all()
+    seen = []
+    residual = recorded(lambda u, x: seen.append(u) or d(u, x), ("u",))
+    residual(points, derivatives_of(residual))
+    assert seen[-1].isnan().all()
 
 
 def test_supplies_are_asked_only_for_recorded_derivatives():
@@ -123,7 +127,7 @@ def test_coordinates_that_share_a_tensor_stay_apart():
 
 
 def test_float32_stays_float32():
-    residual = recorded(lambda u, x, y: (d(u, x) * torch.tensor(2.0, dtype=torch.float64), u * x))
+    residual = recorded(lambda u, x, y: (d(u, x) * torch.ones(len(x), dtype=torch.float64), u * x))
     values, partials = residual({x: v.float() for x, v in points.items()}, derivatives_of(residual).float())
     assert values.dtype == partials.dtype == torch.float32
 
