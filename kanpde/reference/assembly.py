@@ -54,15 +54,14 @@ class Collocation:
     def __post_init__(self) -> None:
         chosen = torch.from_numpy(self.nodes)
         self.at = {x: v[chosen] for x, v in self.grid.points().items()}
-        self._rows = [None if leaf is None else self.grid.derivative(leaf[1])[self.nodes] for leaf in self.leaves]
+        self._rows = {a: (self.unknowns.index(leaf[0]), self.grid.derivative(leaf[1])[self.nodes]) for a, leaf in enumerate(self.leaves) if leaf is not None}
 
     def values(self, U: Float[np.ndarray, " fields*nodes"]) -> Float[np.ndarray, "points leaves"]:
         """The leaves' values at the points, zero where they are supplied from elsewhere."""
         fields = U.reshape(len(self.unknowns), -1)
         found = np.zeros((len(self.nodes), len(self.leaves)))
-        for a, (leaf, rows) in enumerate(zip(self.leaves, self._rows, strict=True)):
-            if leaf is not None:
-                found[:, a] = rows @ fields[self.unknowns.index(leaf[0])]
+        for a, (v, rows) in self._rows.items():
+            found[:, a] = rows @ fields[v]
         return found
 
     def __call__(
@@ -74,9 +73,8 @@ class Collocation:
     def matrix(self, slopes: Float[np.ndarray, "points leaves"]) -> sp.csr_matrix:
         """Σ_α diag(slope_α) D_α, sparse [points, fields * nodes], for one equation's partials."""
         blocks: list[sp.csr_matrix | None] = [None] * len(self.unknowns)
-        for a, (leaf, rows) in enumerate(zip(self.leaves, self._rows, strict=True)):
-            if leaf is not None and slopes[:, a].any():
-                v = self.unknowns.index(leaf[0])
+        for a, (v, rows) in self._rows.items():
+            if slopes[:, a].any():
                 part = sp.csr_matrix((rows.data * np.repeat(slopes[:, a], np.diff(rows.indptr)), rows.indices, rows.indptr), shape=rows.shape)
                 blocks[v] = part if blocks[v] is None else blocks[v] + part
         empty = sp.csr_matrix((len(self.nodes), self.grid.nodes))

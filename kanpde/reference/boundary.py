@@ -52,7 +52,8 @@ def place(problem: Problem, grid: Grid) -> list[Placed]:
         count += wanted
         if count.max(initial=0) > order:
             name = problem.unknowns[unknown]
-            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {face.coordinate}- and {face.coordinate}+ together, but {name!r} is of order {order} along {face.coordinate!r}")
+            x = face.coordinate
+            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {x}- and {x}+ together, but {name!r} is of order {order} along {x!r}")
         me, target = faces.index(constraint.face), np.full(len(here), -1)
         for layer in range(order):
             nodes = grid.face(face, layer)

@@ -23,6 +23,8 @@ from kanpde.reference.boundary import coordinates_on, place
 from kanpde.reference.grid import Grid
 from kanpde.residual import Residual, leaf_name
 
+PROBES = 101
+"""Instants at which data are compared before they are taken for constant in time."""
 
 class Boundary:
     """Values on the nodes that conditions own, from those on the free nodes.
@@ -42,16 +44,18 @@ class Boundary:
             residual = p.constraint.residual
             for leaf in residual.needs:
                 if leaf[1][-1]:
-                    raise ReferenceUnavailable(f"{p.constraint.label}: holds {leaf_name(leaf, problem.coordinates)}; a boundary condition with a derivative in time is not discretised")
+                    name = leaf_name(leaf, problem.coordinates)
+                    raise ReferenceUnavailable(f"{p.constraint.label}: holds {name}; a boundary condition with a derivative in time is not discretised")
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
             self._parts.append((Collocation(residual, grid, problem.unknowns, p.at, [(u, index[:-1]) for u, index in residual.needs], normal), p.row))
         self.owned = np.concatenate([p.unknown * grid.nodes + p.owners for p in placed]) if placed else np.zeros(0, dtype=int)
         self.free = np.setdiff1d(np.arange(self._size), self.owned)
         self.spread = sp.identity(self._size, format="csc")[:, self.free]
         self.affine = self._is_affine()
+        self._guess = np.zeros(len(self.owned))
         if self.affine:
             self.P, self._solve = self._eliminate(self._jacobian(self._span[0], np.zeros(self._size)))
-            probes = [self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, 5)]
+            probes = [self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, PROBES)]
             self.steady = all((probe == probes[0]).all() for probe in probes)
             self._fixed = self._offset(probes[0])
 
@@ -64,7 +68,7 @@ class Boundary:
         if self.affine:
             return self.P @ free + self.offset(t)
         U = self.spread @ free
-        U[self.owned] = self._guess if hasattr(self, "_guess") else 0.0
+        U[self.owned] = self._guess
         for _ in range(30):
             _, solve = self._eliminate(self._jacobian(t, U))
             step = solve(self._defect(t, U))
@@ -157,9 +161,12 @@ class SemiDiscrete:
         self.size = len(self.boundary.free) + len(self._second)
         self._equations = [self._equation(e) for e in problem.equations]
         self._mass = self._constant_mass()
+        self._linear = self._constant_coefficients()
 
     def __call__(self, t: float, y: Float[np.ndarray, " state"]) -> Float[np.ndarray, " state"]:
         """f(t, y)."""
+        if self._linear is not None:
+            return self._linear[0] @ y + self._linear[1]
         U = self.boundary.fill(t, y[: len(self.boundary.free)])
         velocity = self._velocity(y)
         rates = self._rates(t, U, velocity)
@@ -167,6 +174,8 @@ class SemiDiscrete:
 
     def jacobian(self, t: float, y: Float[np.ndarray, " state"]) -> sp.csc_matrix:
         """∂f/∂y, sparse [state, state], by implicit differentiation of the residual at its own rates."""
+        if self._linear is not None:
+            return self._linear[0]
         F = len(self.boundary.free)
         U, velocity = self.boundary.fill(t, y[:F]), self._velocity(y)
         rates, V = self._rates(t, U, velocity), len(self.problem.unknowns)
@@ -234,7 +243,9 @@ class SemiDiscrete:
 
     def _equation(self, residual: Residual) -> _Equation:
         leaves: list[Leaf | None] = []
-        grid_columns, rate_columns, velocity_columns = [], [], []
+        grid_columns: list[int] = []
+        rate_columns: list[tuple[int, int]] = []
+        velocity_columns: list[tuple[int, int]] = []
         for a, (u, index) in enumerate(residual.needs):
             v = self.problem.unknowns.index(u)
             if index[-1] == 0:
@@ -310,6 +321,21 @@ class SemiDiscrete:
         assert found is not None
         inverse = _inverse(found)
         return inverse if fixed else None
+
+    def _constant_coefficients(self) -> tuple[sp.csc_matrix, np.ndarray] | None:
+        """A and b where f(t, y) = A y + b, which spares the evaluation of the residuals; found by probing."""
+        self._linear = None
+        if not (self.boundary.affine and self.boundary.steady and self._mass is not None):
+            return None
+        rng, (start, end), zero = np.random.default_rng(1), self.span, np.zeros(self.size)
+        A, b = self.jacobian(start, zero), self(start, zero)
+        for t in np.linspace(start, end, 3):
+            other = self.jacobian(t, rng.uniform(-1, 1, self.size))
+            if abs(other - A).max() > 1e-14 * abs(A).max():
+                return None
+        if any((self(t, zero) != b).any() for t in np.linspace(start, end, PROBES)):
+            return None
+        return (A, b) if np.isfinite(b).all() else None
 
     def _state_rates(self, rates: np.ndarray, y: np.ndarray) -> np.ndarray:
         found = rates[self._row, self._unknown]

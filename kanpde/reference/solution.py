@@ -15,7 +15,7 @@ from kanpde.geometry import SpaceTime
 from kanpde.problem import Problem
 from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.grid import Grid
-from kanpde.reference.richardson import distance, estimate
+from kanpde.reference.richardson import distance, estimate, rounding
 from kanpde.reference.steady import solve_steady
 
 ORDER = 4
@@ -37,9 +37,18 @@ class Ladder:
     target: float
 
 
-STEADY = {1: Ladder(32, 2048, 1e-11), 2: Ladder(16, 128, 1e-9), 3: Ladder(6, 24, 1e-9)}
-EVOLUTION = {1: Ladder(64, 8192, 1e-8), 2: Ladder(16, 64, 1e-8), 3: Ladder(6, 24, 1e-8)}
+STEADY = {1: Ladder(32, 4096, 1e-10), 2: Ladder(16, 128, 1e-9), 3: Ladder(6, 24, 1e-9)}
+EVOLUTION = {1: Ladder(32, 8192, 2e-8), 2: Ladder(16, 64, 2e-8), 3: Ladder(6, 24, 2e-8)}
 """By number of space dimensions."""
+
+BUDGET = 12.0
+"""Seconds that a default reference of an evolution is expected to stay within; the grid in `kind` says what came of it."""
+
+PATIENCE = 60.0
+"""Seconds after which an integration is given up on the first two grids, or on those that the caller asks for."""
+
+FIRST_TOLERANCE = 1e-7
+"""Of the integration in time on the coarsest grid."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,8 @@ def reference(problem: Problem, *, order: int | None = ORDER, cells: int | Mappi
     domain = problem.domain
     if not domain.is_box:
         raise ReferenceUnavailable(f"{domain!r} is not a box; finite differences take a box, with or without time")
-    if order < 2 or order % 2:
-        raise ReferenceUnavailable(f"order={order}: expected 2, 4 or another even number")
+    if order < 2 or order % 2 or (order > 4 and domain.time):  # one-sided closures of order 6 make waves unstable
+        raise ReferenceUnavailable(f"order={order}: expected 2 or 4 (or, without time, a higher even number)")
     if domain.time and not problem.time_order:
         raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
     ladder = (EVOLUTION if domain.time else STEADY).get(len(domain.space))
@@ -84,18 +93,30 @@ def reference(problem: Problem, *, order: int | None = ORDER, cells: int | Mappi
     best: tuple[_Solved, float] | None = None
     solved: list[_Solved] = []
     distances: list[float] = []
-    for found in _solutions(problem, order, list(_sizes(problem, ladder, cells)), distances):
-        solved.append(found)
-        if len(solved) > 1:
-            distances.append(distance(found.closed, solved[-2].closed, len(domain.space)))
-            error = estimate(distances[-1], distances[-2] if len(distances) > 1 else None, order)
+    spent = [0.0]
+    for sizes in _sizes(problem, ladder, cells):
+        started = time.perf_counter()
+        left = BUDGET - (started - begin)
+        if best is not None and cells is None and spent[-1] * max(2.0, spent[-1] / spent[-2]) > left:
+            break
+        try:
+            found = _solve(problem, order, sizes, solved, patience=PATIENCE if best is None or cells is not None else left)
+        except ReferenceUnavailable:
+            if best is None or cells is not None:
+                raise
+            break  # a finer grid would only have been more accurate
+        spent.append(time.perf_counter() - started)
+        if solved:
+            distances.append(distance(found.closed, solved[-1].closed, len(domain.space)))
+            error = estimate(distances[-1], distances[-2] if len(distances) > 1 else None, order) + rounding(max(sizes), _space_order(problem))
             if cells is not None or best is None or error < best[1]:
                 best = found, error
             elif distances[-1] < 1e-5:
                 break  # rounding grows faster than truncation falls
             if cells is None and error <= ladder.target:
                 break
-    assert best is not None
+        solved.append(found)
+    assert best is not None  # every ladder has two grids
     return _packed(problem, *best, order, time.perf_counter() - begin)
 
 
@@ -125,29 +146,24 @@ def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | No
     yield finest
 
 
-def _solutions(problem: Problem, order: int, sizes: list[tuple[int, ...]], distances: list[float]) -> Iterator[_Solved]:
-    """Solve on one grid after another; each starts from what the one before found. distances: filled in by the caller.
+def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], patience: float) -> _Solved:
+    """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts.
 
-    The tolerance in time falls at least fourfold with every grid, so that the distance of two grids holds the error in
-    time as well, and stays well below the distance that the next grid is expected to leave.
+    The tolerance in time falls by 2^p with every grid as the error in space does, so that their distance and its division by
+    2^p - 1 hold for the error in time as well.
     """
     domain = problem.domain
-    bounds = {x: domain.bounds[x] for x in domain.space}
-    start: np.ndarray | None = None
-    tolerance = 1e-6
-    for cells in sizes:
-        grid = Grid(bounds, cells, order, frozenset(problem.periodic))
-        if isinstance(domain, SpaceTime):
-            if distances:
-                tolerance = max(1e-12, min(tolerance / 4, 1e-3 * distances[-1] / 2**order))
-            times = np.linspace(*domain.bounds[domain.time], TIMES)
-            fields, integrator = solve_evolution(problem, grid, times, tolerance)
-            closed = np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1)
-            yield _Solved(grid, closed, f"{integrator} to {tolerance:.0e} in time")
-        else:
-            closed = grid.close(solve_steady(problem, grid, None if start is None else grid.open(start)))
-            start = _doubled(closed)
-            yield _Solved(grid, closed, "Newton")
+    grid = Grid({x: domain.bounds[x] for x in domain.space}, cells, order, frozenset(problem.periodic))
+    if isinstance(domain, SpaceTime):
+        times = np.linspace(*domain.bounds[domain.time], TIMES)
+        fields, integrator = solve_evolution(problem, grid, times, FIRST_TOLERANCE / 2 ** (order * len(before)), patience)
+        return _Solved(grid, np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1), f"{integrator} in time")
+    start = grid.open(_doubled(before[-1].closed)) if before else None
+    return _Solved(grid, grid.close(solve_steady(problem, grid, start)), "Newton")
+
+
+def _space_order(problem: Problem) -> int:
+    return max(problem.order(u, x) for u in problem.unknowns for x in problem.domain.space)
 
 
 def _doubled(values: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:

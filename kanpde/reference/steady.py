@@ -16,6 +16,9 @@ from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
 from kanpde.reference.stencils import half_width
 
+ROUNDED = 1e-6
+"""Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
+
 Discrete = Callable[[Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n"], sp.csr_matrix | None]]
 """Residual vector of a discretised problem and, where asked for, its sparse Jacobian."""
 
@@ -92,9 +95,11 @@ def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width
             simplified = -factor.solve(r_trial) if np.isfinite(r_trial).all() else np.full_like(step, np.inf)
             if _size(simplified) <= (1 - damping / 4) * length or _size(simplified) <= tolerance * _size(trial):
                 break
+            if damping == 1.0 and max(length, _size(simplified)) <= ROUNDED * _size(trial):
+                return trial  # steps no longer shrink: they are rounding errors
             damping /= 2
             if damping < 1e-4:
-                raise ReferenceUnavailable(f"Newton's method does not converge: no damping shortens its step (length {length:.1e}); the equations may have no solution near the start")
+                raise ReferenceUnavailable(f"Newton's method does not converge: no damping shortens its step (length {length:.1e}); there may be no solution near the start")
         if damping == 1.0 and _size(simplified) <= tolerance * max(_size(trial), length):
             return trial + simplified
         U = trial

@@ -58,10 +58,11 @@ def matrix(nodes: int, step: float, derivative: int, accuracy: int, periodic: bo
     row, reach = np.arange(nodes)[:, None], np.broadcast_to(centred, (nodes, len(centred)))
     values = np.broadcast_to(weights(centred.astype(float), derivative), reach.shape)
     if periodic:
-        columns, rows = (row + reach) % nodes, np.broadcast_to(row, reach.shape)
-        return _scaled(rows, columns, values, nodes, step, derivative)
+        return _scaled(np.broadcast_to(row, reach.shape), (row + reach) % nodes, values, nodes, step, derivative)
     inner = slice(half, nodes - half)
-    rows, columns, data = [np.broadcast_to(row, reach.shape)[inner]], [(row + reach)[inner]], [values[inner]]
+    rows: list[np.ndarray] = [np.broadcast_to(row, reach.shape)[inner]]
+    columns: list[np.ndarray] = [(row + reach)[inner]]
+    data: list[np.ndarray] = [values[inner]]
     near = np.arange(one_sided)
     for i in range(half):
         w = weights((near - i).astype(float), derivative)
