@@ -212,16 +212,14 @@ class Bars:
     """The observer of the command line: one progress bar a stage, with loss, true error and time left."""
 
     def __init__(self, console: Console):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=18),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]}  error {task.fields[error]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             refresh_per_second=5,
         )
@@ -398,14 +396,16 @@ def _show_result(console: Console, result: Result) -> None:
     if result.relative_l2 is not None:
         table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
     if result.reference is not None:
-        table.add_row(f"{result.reference.kind}\n(its own error {result.reference.estimated_error:.1e})", _shown(result.reference_relative_l2), "")
+        table.add_row(f"the reference (its own error {result.reference.estimated_error:.1e})", _shown(result.reference_relative_l2), "")
     else:
-        table.add_row(f"no finite differences: {result.reference_note}", "", "")
+        table.add_row(f"no reference: {result.reference_note}", "", "")
     console.print()
     console.print(table)
     about = _table()
     about.add_row("network", f"{result.settings['network']}, {result.settings['parameters']} parameters")
     about.add_row("training", f"{result.seconds:.1f} s, {len(result.history.records)} steps")
+    if result.reference is not None:
+        about.add_row("reference", f"{result.reference.kind}, {result.reference.seconds:.1f} s")
     console.print(about)
     if result.run_dir is not None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)

@@ -153,7 +153,16 @@ def test_a_missing_condition_is_a_warning_that_names_the_direction(capsys):
 def test_solve_prints_the_problem_the_errors_and_the_files(capsys):
     assert main(["solve", "poisson2d", *QUICK]) == 0
     printed = capsys.readouterr().out
-    for part in ("Box(x=(-1, 1), y=(-1, 1))", "Dirichlet(u=0)", "the exact solution", "finite differences", "own error", "KAN 2-2-1", "parameters", "results/poisson2d/"):
+    for part in (
+        "Box(x=(-1, 1), y=(-1, 1))",
+        "Dirichlet(u=0)",
+        "the exact solution",
+        "the reference (its own error",
+        "finite differences of order 4",
+        "KAN 2-2-1",
+        "parameters",
+        "results/poisson2d/",
+    ):
         assert part in printed
     (run,) = Path("results/poisson2d").iterdir()
     assert {path.name for path in run.iterdir()} == FILES
