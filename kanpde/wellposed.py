@@ -1,0 +1,153 @@
+"""Whether equations and conditions fit together: enough of them, not too many, none against another."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kanpde.calculus import Leaf
+from kanpde.conditions import Constraint, space_faces
+from kanpde.errors import ProblemError, ProblemWarning, listed
+from kanpde.geometry import SpaceTime
+
+if TYPE_CHECKING:
+    from kanpde.problem import Problem
+
+MAX_ORDER = 4
+"""Highest order of differentiation that networks and grids supply."""
+
+
+def check(problem: Problem) -> None:
+    """Raise ProblemError for what has no or no unique solution; warn (ProblemWarning) of what probably has none."""
+    _check_orders(problem)
+    _check_counts(problem)
+    _check_periodic(problem)
+    _check_repeated(problem)
+    _check_determined(problem)
+    _check_overdetermined(problem)
+    _warn_missing(problem)
+
+
+def _check_orders(problem: Problem) -> None:
+    for residual in [*problem.equations, *(c.residual for c in problem.constraints)]:
+        if residual.order > MAX_ORDER:
+            raise ProblemError(f"{residual.name}: asks for a derivative of order {residual.order}; expected at most {MAX_ORDER} (introduce an unknown for an inner derivative)")
+
+
+def _check_counts(problem: Problem) -> None:
+    for unknown in problem.unknowns:
+        if not any(name == unknown for e in problem.equations for name, _ in e.needs):
+            raise ProblemError(f"unknown {unknown!r}: no equation depends on it, although one takes it as an argument")
+    equations = sum(e.equations for e in problem.equations)
+    if equations != len(problem.unknowns):
+        message = f"Problem(…): {_counted(equations, 'equation')} for {_counted(len(problem.unknowns), 'unknown')} ({listed(problem.unknowns)}); expected as many of each"
+        if equations < len(problem.unknowns):
+            raise ProblemError(message)
+        _warn(message)
+
+
+def _check_periodic(problem: Problem) -> None:
+    free = [face for face in space_faces(problem.domain) if problem.domain.faces[face].coordinate not in problem.periodic]
+    for c in problem.constraints:
+        x = problem.domain.faces[c.face].coordinate
+        if x in problem.periodic:
+            hint = f"put the condition on={tuple(free)!r}" if free else "leave one of them out"
+            raise ProblemError(f"Periodic({x!r}) contradicts {c.label}: a periodic coordinate has no boundary; {hint}")
+
+
+def _check_repeated(problem: Problem) -> None:
+    seen: dict[tuple[str, int, str], Constraint] = {}
+    for c in problem.constraints:
+        if c.prescribed is not None and c.where is None:
+            first = seen.setdefault((c.prescribed.unknown, c.prescribed.derivative, c.face), c)
+            if first is not c:
+                what = "repeats" if first.label == c.label else "contradicts"
+                raise ProblemError(f"{c.label} {what} {first.label}; keep one, and put each on the faces where it holds (on=…)")
+
+
+def _value_of(problem: Problem, unknown: str) -> Leaf:
+    return unknown, (0,) * len(problem.coordinates)
+
+
+def _check_determined(problem: Problem) -> None:
+    """An unknown that enters only through derivatives is free up to a constant."""
+    domain = problem.domain
+    for unknown in problem.unknowns:
+        if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
+            continue
+        free = [face for face in space_faces(domain) if domain.faces[face].coordinate not in problem.periodic]
+        if domain.time and problem.order(unknown, domain.time):
+            hint = f"add Initial({unknown}=…)"
+        elif free:
+            piece = "" if len(domain.coordinates) == 1 else ", where=…"
+            hint = f"pin its value, such as Dirichlet({unknown}=0, on={free[0]!r}{piece})"
+        else:
+            hint = f"add a term in {unknown} itself"
+        raise ProblemError(f"unknown {unknown!r}: enters only through its derivatives, so it is determined up to a constant; {hint}")
+
+
+def _along(problem: Problem, coordinate: str) -> list[Constraint]:
+    """The constraints at the ends of a coordinate."""
+    return [c for c in problem.constraints if problem.domain.faces[c.face].coordinate == coordinate]
+
+
+def _check_overdetermined(problem: Problem) -> None:
+    """Along a coordinate there can be as many conditions as the system has orders there, and one that pins a free constant."""
+    pins = 0
+    for unknown in problem.unknowns:
+        value = _value_of(problem, unknown)
+        if not any(value in e.needs for e in problem.equations):
+            pins += sum(value in c.residual.needs for c in problem.constraints) == 1
+    for x in problem.coordinates:
+        whole = [c for c in _along(problem, x) if c.where is None]
+        order = sum(problem.order(u, x) for u in problem.unknowns)
+        count = sum(c.residual.equations for c in whole)
+        if count > order + pins:
+            given = listed(c.label for c in whole)
+            raise ProblemError(f"Problem(…): {_counted(count, 'condition')} along {x!r} ({given}), but the equations are only of order {order} along it; leave some out")
+
+
+def _warn_missing(problem: Problem) -> None:
+    """Name the directions along which an equation is of an order for which too few conditions are given."""
+    domain = problem.domain
+    for x in problem.coordinates:
+        if x in problem.periodic:
+            continue
+        given = _along(problem, x)
+        if isinstance(domain, SpaceTime) and x == domain.time:
+            for unknown in problem.unknowns:
+                _warn_missing_initial(problem, unknown, given)
+        elif sum(c.residual.equations for c in given) < sum(problem.order(u, x) for u in problem.unknowns):
+            for unknown in problem.unknowns:
+                order = problem.order(unknown, x)
+                count = sum(c.residual.equations for c in given if any(name == unknown for name, _ in c.residual.needs))
+                if order >= 2 and count < order:
+                    have = f"only {_counted(count, 'condition')} is" if count == 1 else f"only {count} conditions are" if count else "no condition is"
+                    _warn(f"unknown {unknown!r} is of order {order} along {x!r}, but {have} given on {x}- or {x}+; add Dirichlet, Neumann, Robin or Periodic({x!r})")
+
+
+def _warn_missing_initial(problem: Problem, unknown: str, given: Sequence[Constraint]) -> None:
+    time = problem.coordinates[-1]
+    order = problem.order(unknown, time)
+    for n in range(order):
+        if not any((unknown, (*(0,) * len(problem.domain.space), n)) in c.residual.needs for c in given):
+            missing, name = (("initial value", unknown), ("initial velocity", f"{unknown}_{time}"))[min(n, 1)]
+            hint = f"Initial({name}=…)" if n < 2 else f'Condition(…, on="{time}-")'
+            _warn(f"unknown {unknown!r} is of order {order} in time, but no {missing} is given; add {hint}")
+            return
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _warn(message: str) -> None:
+    """Warn at the first line outside of these files: where the problem is built."""
+    ours = {__file__, str(Path(__file__).with_name("problem.py"))}
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_code.co_filename in ours:
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    warnings.warn(message, ProblemWarning, stacklevel=level)
