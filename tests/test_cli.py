@@ -110,7 +110,7 @@ def test_cuda_without_a_gpu_gets_one_line(capsys):
         ("def poisson(u, x, z):\n    return laplacian(u) + z", "[Dirichlet(u=0)]", "'z' is neither an unknown"),
         ("def poisson(u, x, y):\n    return (laplacian(u) + 1).sum()", "[Dirichlet(u=0)]", "poisson(): returned shape []"),
         (GOOD, "[Dirichlet(u=0, on='z+')]", "no face 'z+'; its faces are x-, x+, y-, y+"),
-        (GOOD, "[Dirichlet(u=0), Dirichlet(u=1, on='x-')]", "is given twice"),
+        (GOOD, "[Dirichlet(u=0), Dirichlet(u=1, on='x-')]", "contradicts Dirichlet(u=0) on x-"),
         (GOOD, "[Neumann(u=0)]", "determined up to a constant; pin its value"),
         ("def poisson(u, x, y):\n    return laplacian(u) + (x - 2)**0.5", "[Dirichlet(u=0)]", "poisson(): "),
         ("def poisson(u, x, y):\n    return laplacian(u) + 1 / 0", "[Dirichlet(u=0)]", "ZeroDivisionError"),

@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "gallery", "geometry", "problem", "residual"}
+LANGUAGE = {"calculus", "conditions", "gallery", "geometry", "problem", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -22,6 +22,7 @@ MAY = {
     "residual": {"errors", "calculus"},
     "calculus": {"errors"},
     "conditions": {"errors", "calculus", "geometry", "residual"},
+    "wellposed": {"errors", "calculus", "conditions", "geometry", "problem", "residual"},
     "problem": {"errors", *LANGUAGE},
     "sampling": {"errors", "geometry"},
     "kernels": set(),
