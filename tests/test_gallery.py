@@ -108,7 +108,7 @@ GRIDS = {
     "poisson3d": (2, 8, 16),
     "nonlinear_poisson2d": (4, 64, 128),
     "biharmonic1d": (2, 128, 256),
-    "heat1d": (4, 64, 128),
+    "heat1d": (2, 64, 128),
     "advection1d": (4, 48, 96),
     "wave1d": (4, 64, 128),
     "burgers1d": (4, 1024, 2048),
