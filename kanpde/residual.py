@@ -233,5 +233,5 @@ def forgotten(returned: object) -> str:
 
 
 def at_point(values: Values, i: int) -> str:
-    """Point i in words: "x = 0.5, y = 0"."""
-    return ", ".join(f"{name} = {float(v[i]):.6g}" for name, v in values.items())
+    """Point i in words: "x=0.5, y=0"."""
+    return ", ".join(f"{name}={float(v[i]):.6g}" for name, v in values.items())

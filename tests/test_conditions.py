@@ -176,7 +176,7 @@ def test_conditions_print_as_they_are_written(condition, shown):
         (lambda: Dirichlet(u=lambda x: torch.ones(3)).constraints(square, ["u"]), r"returned shape \[3\] for 2 points"),
         (
             lambda: Dirichlet(u=lambda x, y: (y + 2) / x, on="x-").constraints(square, ["u"]),
-            r"Dirichlet\(u=<lambda>\) on x-: returned inf at x = 0, y = -0.07; expected a finite number",
+            r"Dirichlet\(u=<lambda>\) on x-: returned inf at x=0, y=-0.07; expected a finite number",
         ),
         (lambda: Dirichlet(u=0, where=lambda x: x < -1).constraints(square, ["u"]), r"Dirichlet\(where=…\): keeps no point of x-, x\+, y-, y\+"),
         (lambda: Dirichlet(u=0, where=lambda x: x).constraints(square, ["u"]), r"Dirichlet\(where=…\): returned torch.float64 of shape \[4096\]; expected true or false"),
@@ -191,7 +191,7 @@ def test_conditions_print_as_they_are_written(condition, shown):
         (lambda: Initial(w=0).constraints(rod, ["u"]), r"Initial\(w=…\): no such unknown or velocity; they are u, u_t"),
         (lambda: Initial(u_tt=0).constraints(rod, ["u"]), r"Initial\(u_tt=…\): .*did you mean 'u_t'\?"),
         (lambda: Initial(u_t=0).names(Box(x=(0, 1)) * Time(tau=(0, 1)), ["u", "x"]), r"Initial\(u_t=…\): no such unknown or velocity; they are u, u_tau; did you mean 'u_tau'\?"),
-        (lambda: Initial(u=lambda x, t: 1 / (t - 1)).constraints(rod, ["u"]), r"Initial\(u=<lambda>\): returned inf at x = .*, t = 1; expected a finite number"),
+        (lambda: Initial(u=lambda x, t: 1 / (t - 1)).constraints(rod, ["u"]), r"Initial\(u=<lambda>\): returned inf at x=.*, t=1; expected a finite number"),
     ],
 )
 def test_what_a_condition_refuses(build, message):

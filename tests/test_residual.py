@@ -200,7 +200,7 @@ def test_nan_of_the_function_is_named_with_its_point():
     at = {"x": torch.tensor([0.1, 0.5], dtype=torch.float64), "y": torch.tensor([0.0, 0.25], dtype=torch.float64)}
     given = torch.tensor([[1.0, 2.0], [1.0, 3.0]], dtype=torch.float64)
     values, _ = residual(at, given)
-    with pytest.raises(ProblemError, match=r"r\(\): returned inf \(equation 2\) at x = 0.5, y = 0.25, where u = 1, u_x = 3; expected a finite number"):
+    with pytest.raises(ProblemError, match=r"r\(\): returned inf \(equation 2\) at x=0.5, y=0.25, where u=1, u_x=3; expected a finite number"):
         check_finite(residual, values, at, given)
 
 
