@@ -48,14 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", ProblemWarning)
         warnings.showwarning = _show_warning
         try:
-            return app(arguments, standalone_mode=False, prog_name="kanpde") or 0
+            code = app(arguments, standalone_mode=False, prog_name="kanpde") or 0
         except KanpdeError as error:
             return _complain(str(error))
         except TyperException as error:
             return _complain(_usage(error))
         except (KeyboardInterrupt, typer.Abort):
-            print("interrupted", file=sys.stderr)
-            return INTERRUPTED
+            code = INTERRUPTED
+    if code == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code
 
 
 @app.callback(invoke_without_command=True)
@@ -121,10 +123,7 @@ def solve(
         _print_json(result.summary())
     else:
         _show_result(console, result)
-    if result.history.interrupted:
-        _console(True).print("interrupted: what there was is saved")
-        return INTERRUPTED
-    return 0
+    return INTERRUPTED if result.history.interrupted else 0
 
 
 @app.command()
