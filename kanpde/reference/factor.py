@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.reference.grid import dissection
+from kanpde.reference.grid import Grid, dissection
 
 SINGULAR = 1e14
 """Condition number in the 1-norm past which no digit of a solution can be trusted."""
@@ -22,16 +20,15 @@ class Factor:
     Raises ReferenceUnavailable where the matrix is singular, exactly or to working precision.
     """
 
-    def __init__(self, A: sp.csr_matrix, shape: Sequence[int], width: int):
-        nodes = int(np.prod(shape))
-        fields = A.shape[0] // nodes
+    def __init__(self, A: sp.csr_matrix, grid: Grid, width: int):
+        fields = A.shape[0] // grid.nodes
         scale = abs(A).max(axis=1).toarray().ravel()
         if not np.isfinite(scale).all():
             raise ReferenceUnavailable("the linearised equations are not finite at some node")
         if (scale == 0).any():
             raise ReferenceUnavailable("the linearised equations are singular: a row vanishes, so an unknown is not determined there")
         self.A, self._scale = A, scale
-        self._order = (dissection(shape, width)[:, None] + nodes * np.arange(fields)).ravel()
+        self._order = (dissection(grid.shape, width, [x in grid.periodic for x in grid.names])[:, None] + grid.nodes * np.arange(fields)).ravel()
         permuted = (sp.diags(1 / scale) @ A)[self._order][:, self._order].tocsc()
         try:
             # A low pivoting threshold keeps the diagonal, and with it the ordering; refinement repairs what that costs.

@@ -24,11 +24,14 @@ def rounding(cells: int, derivative: int) -> float:
 def estimate(latest: float, before: float | None, order: int) -> float:
     """Relative error of the finest of two or three grids: latest / (2^p - 1).
 
-    latest: distance of the two finest grids; before: of the two before them. p is the scheme's order, or the order that
-    is observed between the two distances where that is lower, because the solution is not smooth or not yet resolved
-    (at worst 1, so that the estimate is the whole distance). Source: Roache, Annu. Rev. Fluid Mech. 29 (1997), 123-160.
+    latest: distance of the two finest grids; before: of the two before them. p is the scheme's order. Where the order
+    observed between the two distances is lower by more than a half, the solution is not smooth or not yet resolved, and
+    p is one less than observed (at least 1, so that the estimate is at most the whole distance).
+    Source: Roache, Annu. Rev. Fluid Mech. 29 (1997), 123-160.
     """
     p = float(order)
     if before is not None and latest > 0:
-        p = min(p, max(1.0, float(np.log2(before / latest))) if before > 0 else 1.0)
+        observed = float(np.log2(before / latest)) if before > 0 else 0.0
+        if observed < order - 0.5:
+            p = max(1.0, observed - 1)
     return latest / (2**p - 1)

@@ -6,6 +6,7 @@ that a boundary condition owns are eliminated: their values follow from the free
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,7 @@ class Boundary:
         self.spread = sp.identity(self._size, format="csc")[:, self.free]
         self.affine = self._is_affine()
         self._guess = np.zeros(len(self.owned))
+        self._chord: Callable[[np.ndarray], np.ndarray] | None = None
         if self.affine:
             self.P, self._solve = self._eliminate(self._jacobian(self._span[0], np.zeros(self._size)))
             probes = [self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, PROBES)]
@@ -69,13 +71,19 @@ class Boundary:
             return self.P @ free + self.offset(t)
         U = self.spread @ free
         U[self.owned] = self._guess
+        before = np.inf
         for _ in range(30):
-            _, solve = self._eliminate(self._jacobian(t, U))
-            step = solve(self._defect(t, U))
+            if self._chord is None:
+                self._chord = self._eliminate(self._jacobian(t, U))[1]
+            step = self._chord(self._defect(t, U))
             U[self.owned] -= step
-            if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(U).max()):
+            length = float(np.abs(step).max())
+            if length <= 1e-13 * max(1.0, np.abs(U).max()):
                 self._guess = U[self.owned]
                 return U
+            if length > 0.1 * before:
+                self._chord = None
+            before = length
         raise ReferenceUnavailable(f"a nonlinear boundary condition cannot be solved for the boundary values at {self._time} = {t:.4g}")
 
     def slope(self, t: float, U: Float[np.ndarray, " fields*nodes"]) -> sp.csc_matrix:
@@ -99,7 +107,7 @@ class Boundary:
         first = self._jacobian(start, np.zeros(self._size))
         return all(abs(first - self._jacobian(t, rng.uniform(-1, 1, self._size))).max() <= 1e-12 * abs(first).max() for t in (start, (start + end) / 2, end) if len(self.owned))
 
-    def _eliminate(self, G: sp.csc_matrix):
+    def _eliminate(self, G: sp.csc_matrix) -> tuple[sp.csc_matrix, Callable[[np.ndarray], np.ndarray]]:
         """dU/dy and the solver for the owned values, from the conditions' Jacobian."""
         if not len(self.owned):
             return self.spread, lambda r: r

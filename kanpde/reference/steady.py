@@ -85,7 +85,7 @@ def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width
     r, J = discrete(U, True)
     for _ in range(most):
         assert J is not None
-        factor = Factor(J, grid.shape, width)
+        factor = Factor(J, grid, width)
         step = -factor.solve(_finite(r))
         length = _size(step)
         damping = min(1.0, 2 * damping)
@@ -123,7 +123,7 @@ def _harmonic(problem: Problem, grid: Grid) -> np.ndarray:
     try:
         r, J = discretise(problem, grid, harmonic=True)(zero, True)
         assert J is not None
-        found = -Factor(J, grid.shape, _width(problem, grid)).solve(r)
+        found = -Factor(J, grid, _width(problem, grid)).solve(r)
     except ReferenceUnavailable:
         found = zero
     return (found if np.isfinite(found).all() else zero).reshape(len(problem.unknowns), -1)

@@ -1,0 +1,302 @@
+"""Problems with known solutions, in the public problem language, and the error of a scheme on a given grid."""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+import torch
+from torch import cos, exp, sin
+
+from kanpde import Box, Condition, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
+from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.grid import Grid
+from kanpde.reference.steady import solve_steady
+
+KINDS = ("Dirichlet", "Neumann", "Robin", "Periodic")
+
+
+def sides(kind, u, u_x):
+    """Conditions of a kind on both ends of x (Neumann on the upper one only: with two it would be free up to a constant)."""
+    return {
+        "Dirichlet": [Dirichlet(u=u, on=("x-", "x+"))],
+        "Neumann": [Dirichlet(u=u, on="x-"), Neumann(u=u_x, on="x+")],
+        "Robin": [Robin(u=_sum(u, u_x, 2, -1), a=2, on="x-"), Robin(u=_sum(u, u_x, 1, 3), b=3, on="x+")],
+        "Periodic": [Periodic("x")],
+    }[kind]
+
+
+def _sum(u, u_x, a, b):
+    """a u + b u_x, with the arguments that u takes."""
+    names = u.__code__.co_varnames[: u.__code__.co_argcount]
+    return eval(f"lambda {', '.join(names)}: a * u({', '.join(names)}) + b * u_x({', '.join(names)})", {"a": a, "b": b, "u": u, "u_x": u_x})
+
+
+# Steady
+
+
+def w(x):
+    return exp(sin(2 * x + 0.3))
+
+
+def w_x(x):
+    return 2 * cos(2 * x + 0.3) * w(x)
+
+
+def w_xx(x):
+    return 4 * (cos(2 * x + 0.3) ** 2 - sin(2 * x + 0.3)) * w(x)
+
+
+def w_xxxx(x):
+    s, c = sin(2 * x + 0.3), cos(2 * x + 0.3)
+    return 16 * (c**4 - 6 * s * c**2 - 4 * c**2 + 3 * s**2 + s) * w(x)
+
+
+def reaction_1d(kind):
+    """u_xx - u = f on an interval; a whole period of the solution, so that it can be periodic."""
+    return Problem(Box(x=(0, pi)), [lambda u, x: d(u, x, x) - u - w_xx(x) + w(x)], sides(kind, w, w_x), exact={"u": w})
+
+
+def plane(kind):
+    """An elliptic equation with a mixed derivative and variable coefficients on a rectangle."""
+
+    def u_(x, y):
+        return sin(2 * x + 3 * y + 0.3)
+
+    def u_x(x, y):
+        return 2 * cos(2 * x + 3 * y + 0.3)
+
+    def operator(u, x, y):
+        return d(u, x, x) + 0.5 * d(u, x, y) + 2 * d((1 + y) * d(u, y), y) + d(u, x) - u
+
+    def equation(u, x, y):
+        return operator(u, x, y) - operator(u_(x, y), x, y)
+
+    return Problem(Box(x=(0, pi), y=(0, 1)), [equation], [*sides(kind, u_, u_x), Dirichlet(u=u_, on=("y-", "y+"))], exact={"u": u_})
+
+
+def plane_neumann_corner(kind):
+    """Neumann or Robin conditions on two faces that share a corner."""
+
+    def u_(x, y):
+        return sin(2 * x + 3 * y + 0.3)
+
+    def slope(k):
+        return lambda x, y: k * cos(2 * x + 3 * y + 0.3)
+
+    a = 1.0 if kind == "Robin" else 0.0
+    corner = [
+        Condition(lambda u, x, y: a * u + d(u, x) - a * u_(x, y) - slope(2)(x, y), on="x+"),
+        Condition(lambda u, x, y: a * u + d(u, y) - a * u_(x, y) - slope(3)(x, y), on="y+"),
+    ]
+    return Problem(Box(x=(0, 1), y=(0, 1.5)), [lambda u, x, y: laplacian(u) + 13 * u_(x, y)], [Dirichlet(u=u_, on=("x-", "y-")), *corner], exact={"u": u_})
+
+
+def space(kind):
+    """Poisson's equation on a brick."""
+
+    def u_(x, y, z):
+        return sin(2 * x + 2 * y + z + 0.3)
+
+    def u_x(x, y, z):
+        return 2 * cos(2 * x + 2 * y + z + 0.3)
+
+    others = Dirichlet(u=u_, on=("y-", "y+", "z-", "z+"))
+    brick = Box(x=(0, pi if kind == "Periodic" else 1), y=(0, 1), z=(0, 1))
+    return Problem(brick, [lambda u, x, y, z: laplacian(u) + 9 * u_(x, y, z)], [*sides(kind, u_, u_x), others], exact={"u": u_})
+
+
+def cubic():
+    """u_xx = u³ + f."""
+    return Problem(Box(x=(0, 2)), [lambda u, x: d(u, x, x) - u**3 - w_xx(x) + w(x) ** 3], [Dirichlet(u=w)], exact={"u": w})
+
+
+def quasilinear():
+    """(u u_x)_x = f: Newton's matrix vanishes at u = 0."""
+    return Problem(Box(x=(0, 2)), [lambda u, x: d(u * d(u, x), x) - w_x(x) ** 2 - w(x) * w_xx(x)], [Dirichlet(u=w)], exact={"u": w})
+
+
+def conductivity():
+    """(k u_x)_x = f with k = 1 + x²."""
+    return Problem(Box(x=(0, 2)), [lambda u, x: d((1 + x**2) * d(u, x), x) - 2 * x * w_x(x) - (1 + x**2) * w_xx(x)], [Dirichlet(u=w)], exact={"u": w})
+
+
+def coupled():
+    """Two unknowns; the equation of each comes in the other's place, and neither sets the order of the conditions."""
+
+    def v_(x):
+        return sin(3 * x)
+
+    def first(u, v, x):
+        return d(v, x, x) + u + 9 * v_(x) - w(x)
+
+    def second(u, v, x):
+        return d(u, x, x) - u * v - w_xx(x) + w(x) * v_(x)
+
+    return Problem(Box(x=(0, 2)), [first, second], [Neumann(u=w_x, on="x+"), Dirichlet(u=w, on="x-"), Dirichlet(v=v_)], exact={"u": w, "v": v_})
+
+
+def transport():
+    """u_x + u = f: one condition, at the inflow."""
+    return Problem(Box(x=(0, 2)), [lambda u, x: d(u, x) + u - w_x(x) - w(x)], [Dirichlet(u=w, on="x-")], exact={"u": w})
+
+
+def clamped_beam(length=1.25):
+    """u_xxxx = f with the value and the slope given at both ends."""
+    slopes = [Neumann(u=w_x, on="x+"), Neumann(u=lambda x: -w_x(x), on="x-")]
+    return Problem(Box(x=(0, length)), [lambda u, x: d(u, x, x, x, x) - w_xxxx(x)], [Dirichlet(u=w), *slopes], exact={"u": w})
+
+
+def clamped_plate():
+    """ΔΔu = f with the value and the slope given on all sides; u = sin² sin²."""
+
+    def u_(x, y):
+        return (sin(pi * x) * sin(pi * y)) ** 2
+
+    def load(x, y):
+        a, b = cos(2 * pi * x), cos(2 * pi * y)
+        return 4 * pi**4 * (-a * (1 - b) + 2 * a * b - b * (1 - a))
+
+    return Problem(Box(x=(0, 1), y=(0, 1)), [lambda u, x, y: laplacian(laplacian(u)) - load(x, y)], [Dirichlet(u=0), Neumann(u=0)], exact={"u": u_})
+
+
+# Evolution
+
+
+def heat(kind):
+    """u_t = u_xx + f."""
+
+    def u_(x, t):
+        return exp(-t) * sin(2 * x + 0.3)
+
+    def u_x(x, t):
+        return 2 * exp(-t) * cos(2 * x + 0.3)
+
+    return Problem(
+        Box(x=(0, pi)) * Time(t=(0, 1)),
+        [lambda u, x, t: d(u, t) - d(u, x, x) - 3 * u_(x, t)],
+        [*sides(kind, u_, u_x), Initial(u=lambda x: sin(2 * x + 0.3))],
+        exact={"u": u_},
+    )
+
+
+def wave(kind):
+    """u_tt = u_xx, a travelling wave."""
+
+    def u_(x, t):
+        return sin(2 * (x - t) + 0.3)
+
+    def u_x(x, t):
+        return 2 * cos(2 * (x - t) + 0.3)
+
+    start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
+    return Problem(Box(x=(0, pi)) * Time(t=(0, 1)), [lambda u, x, t: d(u, t, t) - d(u, x, x)], [*sides(kind, u_, u_x), start], exact={"u": u_})
+
+
+def advection(kind):
+    """u_t + u_x = 0; with Dirichlet at the inflow, nothing at the outflow."""
+
+    def u_(x, t):
+        return sin(2 * (x - t) + 0.3)
+
+    conditions = {"Dirichlet": Dirichlet(u=u_, on="x-"), "Periodic": Periodic("x")}
+    return Problem(Box(x=(0, pi)) * Time(t=(0, 1)), [lambda u, x, t: d(u, t) + d(u, x)], [conditions[kind], Initial(u=lambda x: sin(2 * x + 0.3))], exact={"u": u_})
+
+
+def heat_plane():
+    """u_t = Δu + f on a rectangle, Dirichlet on three sides, Neumann on one."""
+
+    def u_(x, y, t):
+        return exp(-t) * sin(3 * x + 2 * y + 0.3)
+
+    def u_y(x, y, t):
+        return 2 * exp(-t) * cos(3 * x + 2 * y + 0.3)
+
+    return Problem(
+        Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 0.5)),
+        [lambda u, x, y, t: d(u, t) - laplacian(u) - 12 * u_(x, y, t)],
+        [Dirichlet(u=u_, on=("x-", "x+", "y-")), Neumann(u=u_y, on="y+"), Initial(u=lambda x, y: sin(3 * x + 2 * y + 0.3))],
+        exact={"u": u_},
+    )
+
+
+def membrane():
+    """u_tt = Δu on the square, one mode."""
+    start = Initial(u=lambda x, y: sin(pi * x) * sin(pi * y), u_t=0)
+    exact = {"u": lambda x, y, t: sin(pi * x) * sin(pi * y) * cos(2**0.5 * pi * t)}
+    return Problem(Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)), [lambda u, x, y, t: d(u, t, t) - laplacian(u)], [Dirichlet(u=0), start], exact=exact)
+
+
+def schroedinger():
+    """i ψ_t = -ψ_xx as a system of two real equations: a stiff spectrum on the imaginary axis."""
+    exact = {"u": lambda x, t: sin(2 * x) * cos(4 * t), "v": lambda x, t: -sin(2 * x) * sin(4 * t)}
+    equations = [lambda u, v, x, t: d(u, t) + d(v, x, x), lambda u, v, x, t: d(v, t) - d(u, x, x)]
+    return Problem(Box(x=(0, pi)) * Time(t=(0, 1)), equations, [Dirichlet(u=0, v=0), Initial(u=lambda x: sin(2 * x), v=0)], exact=exact)
+
+
+def telegraph():
+    """u_tt + u_t = u_xx + f, a velocity in the equation, a mass that varies in space, and data that vary in time."""
+
+    def u_(x, t):
+        return sin(2 * (x - t) + 0.3)
+
+    def equation(u, x, t):
+        return (1 + x) * d(u, t, t) + d(u, t) - d(u, x, x) + 4 * x * u_(x, t) + 2 * cos(2 * (x - t) + 0.3)
+
+    start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
+    return Problem(Box(x=(0, 2)) * Time(t=(0, 1)), [equation], [Dirichlet(u=u_), start], exact={"u": u_})
+
+
+def radiating():
+    """u_t = u_xx + f with the nonlinear condition u_x + u⁴ = g at one end."""
+
+    def u_(x, t):
+        return 2 + exp(-t) * sin(2 * x + 0.3)
+
+    def condition(u, x, t):
+        return d(u, x) + u**4 - 2 * exp(-t) * cos(2 * x + 0.3) - u_(x, t) ** 4
+
+    return Problem(
+        Box(x=(0, 2)) * Time(t=(0, 1)),
+        [lambda u, x, t: d(u, t) - d(u, x, x) - 3 * (u_(x, t) - 2)],
+        [Dirichlet(u=u_, on="x-"), Condition(condition, on="x+"), Initial(u=lambda x: 2 + sin(2 * x + 0.3))],
+        exact={"u": u_},
+    )
+
+
+# Errors
+
+
+def grid(problem, cells, order):
+    domain = problem.domain
+    return Grid({x: domain.bounds[x] for x in domain.space}, (cells,) * len(domain.space), order, frozenset(problem.periodic))
+
+
+def error(problem, cells, order, every=1):
+    """Relative L2 error over all unknowns on every so many nodes, for an evolution at nine instants with next to no error in time."""
+    g = grid(problem, cells, order)
+    kept = np.arange(g.nodes).reshape(g.shape)[(slice(None, None, every),) * len(g.shape)].ravel()
+    times = [None] if problem.domain.time is None else np.linspace(*problem.domain.bounds[problem.domain.time], 9)
+    exact = np.stack([_exact(problem, g.points(), t) for t in times], -1)
+    found = solve_steady(problem, g)[..., None] if times[0] is None else solve_evolution(problem, g, times, 1e-11)[0]
+    return np.linalg.norm((found - exact)[:, kept]) / np.linalg.norm(exact[:, kept])
+
+
+def slope(problem, cells, order):
+    """Observed order of accuracy between a grid of that many cells and one of twice as many, on the nodes they share.
+
+    On all nodes the share of those on a Dirichlet boundary, where the error is zero, would enter the slope.
+    """
+    return np.log2(error(problem, cells, order) / error(problem, 2 * cells, order, every=2))
+
+
+def true_error(problem, found):
+    """Relative L2 error of a Reference over all its unknowns."""
+    exact = np.stack([v.numpy() for v in problem.exact_values(torch.from_numpy(found.points())).values()])
+    values = np.stack([v.ravel() for v in found.values.values()])
+    return np.linalg.norm(values - exact) / np.linalg.norm(exact)
+
+
+def _exact(problem, at, t):
+    full = at if t is None else {**at, problem.domain.time: torch.full((len(next(iter(at.values()))),), t, dtype=torch.float64)}
+    return np.stack([v.numpy() for v in problem.exact_values(full).values()])
