@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kanpde.problem import Problem
     from kanpde.recipe import Recipe
     from kanpde.results import Result
+    from kanpde.training import Stage
     from kanpde.training.history import Record
 
 app = typer.Typer(
@@ -211,19 +212,18 @@ class Bars:
     """The observer of the command line: one progress bar a stage, with loss, true error and time left."""
 
     def __init__(self, console: Console):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  error {task.fields[error]}"),
+            BarColumn(bar_width=14),
+            TextColumn("loss {task.fields[loss]} error {task.fields[error]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             refresh_per_second=5,
         )
         self._task: Any = None
-        self._steps = 0
+        self._first = self._last = 0
         self._error = "-"
 
     def __enter__(self) -> Bars:
@@ -236,15 +236,15 @@ class Bars:
 
     def stage(self, index: int, count: int, title: str, steps: int) -> None:
         self._finish()
-        self._steps = 0
+        self._first = self._last
         self._task = self._progress.add_task(f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error)
 
     def step(self, record: Record) -> None:
-        self._steps += 1
+        self._last = record.step
         if record.error == record.error:  # it is measured now and then, and nan in between
             self._error = f"{record.error:.1e}"
         if self._task is not None:
-            self._progress.update(self._task, advance=1, loss=f"{record.loss:.1e}", error=self._error)
+            self._progress.update(self._task, completed=self._last - self._first, loss=f"{record.loss:.1e}", error=self._error)
 
     def message(self, text: str) -> None:
         self._progress.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
@@ -252,7 +252,8 @@ class Bars:
     def _finish(self) -> None:
         """A stage that ended early is complete all the same."""
         if self._task is not None:
-            self._progress.update(self._task, total=max(self._steps, 1), completed=max(self._steps, 1))
+            steps = max(self._last - self._first, 1)
+            self._progress.update(self._task, total=steps, completed=steps)
             self._progress.stop_task(self._task)
             self._task = None
 
@@ -330,7 +331,7 @@ def _overrides(
     grid: tuple[int, ...] | None,
     degree: int | None,
     schedule: str | None,
-) -> tuple[KAN | MLP | None, list[Any] | None]:
+) -> tuple[KAN | MLP | None, list[Stage] | None]:
     """The network and the schedule that the options ask for, starting from the problem's own; None where they ask for none.
 
     Raises RecipeError for options that do not go together.
@@ -361,11 +362,11 @@ def _overrides(
     return replace(network, grid=grid[0]), stages or _extended(recipe.schedule, grid[1:])
 
 
-def _extended(schedule: Sequence[Any], grids: Sequence[int]) -> list[Any]:
+def _extended(schedule: Sequence[Stage], grids: Sequence[int]) -> list[Stage]:
     """A schedule with its grid extensions replaced: training as between its own extensions, the last part repeated where there are more."""
     from kanpde.training import Extend
 
-    parts: list[list[Any]] = [[]]
+    parts: list[list[Stage]] = [[]]
     for stage in schedule:
         if isinstance(stage, Extend):
             parts.append([])

@@ -90,7 +90,7 @@ def test_version_and_help(capsys):
         (["solve", "poisson2d", "--network", "mlp", "--degree", "3"], "--degree: an MLP has no splines"),
         (["solve", "poisson2d", "--grid", "6,12", "--schedule", "lm:5"], "--grid 6,12 extends the grid by itself"),
         (["solve", "poisson2d", "--schedule", "lmm:5"], "lmm"),
-        (["solve", "poisson2d", "--schedule", "lm:x"], "'x'"),
+        (["solve", "poisson2d", "--schedule", "lm:x"], "'lm:x' has no number"),
         (["solve", "poisson2d", "--device", "tpu"], "tpu"),
         (["plot", "nowhere"], "nowhere: no such run folder"),
     ],
