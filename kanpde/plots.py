@@ -248,13 +248,16 @@ def _error_title(result: Result, unknown: str) -> str:
 
 def _mark_stages(result: Result, axes: Axes, at: Array) -> None:
     stages = np.array(result.history.column("stage"), dtype=int)
-    titles = result.history.stages
-    for stage in np.unique(stages):
+    trained = [int(stage) for stage in np.unique(stages)]
+    titles = {stage: result.history.stages[stage][0].split(", ") for stage in trained if stage < len(result.history.stages)}
+    shared = set.intersection(*map(set, titles.values())) if len(titles) > 1 else set()
+    for stage in trained:
         start = float(at[np.argmax(stages == stage)])
         axes.axvline(start, color=GREY, lw=0.8, ls=":", zorder=0)
-        if stage < len(titles) and len(titles) <= 12:
+        if stage in titles and len(titles) <= 12:
+            title = ", ".join(part for part in titles[stage] if part not in shared) or titles[stage][0]
             across = axes.get_xaxis_transform()
-            label = axes.annotate(titles[stage][0], (start, 1), (3, -4), across, "offset points", rotation=90, va="top", ha="left", fontsize=7, color="#444444")
+            label = axes.annotate(title, (start, 1), (3, -4), across, "offset points", rotation=90, va="top", ha="left", fontsize=7, color="#444444")
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
 
 
