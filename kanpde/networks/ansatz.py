@@ -16,6 +16,7 @@ from kanpde.conditions import Constraint
 from kanpde.errors import RunError
 from kanpde.geometry import Domain
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
+from kanpde.networks.activation import Activation
 from kanpde.networks.boundary import Boundary, split
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
@@ -124,7 +125,14 @@ class Ansatz:
         """Tensors and plain values from which `restore` rebuilds it; loads with weights_only=True."""
         spec = self.network.spec
         fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(spec).items()}
-        return {"kind": spec.kind, "spec": fields, "inputs": self.network.widths[0], "outputs": self.network.widths[-1], "theta": self.network.theta.detach().cpu()}
+        return {
+            "kind": spec.kind,
+            "spec": fields,
+            "inputs": self.network.widths[0],
+            "outputs": self.network.widths[-1],
+            "theta": self.network.theta.detach().cpu(),
+            "ranges": [[a.center, a.scale] for a in self.network.layers if isinstance(a, Activation) and a.center is not None],
+        }
 
 
 def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
@@ -132,7 +140,7 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
     try:
         spec = SPECS[state["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in state["spec"].items()})
         network = spec.build(state["inputs"], state["outputs"], torch.Generator())
-        theta = state["theta"]
+        theta, _ = state["theta"], state["ranges"]
     except (KeyError, TypeError) as error:
         raise RunError(f"checkpoint: {error} does not describe a network of this version") from error
     if theta.shape != network.theta.shape:
@@ -140,6 +148,9 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
     if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.unknowns):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
     network.theta = theta
+    activations = [layer for layer in network.layers if isinstance(layer, Activation)]
+    for activation, (center, scale) in zip(activations, state["ranges"], strict=False):
+        activation.center, activation.scale = center, scale
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 

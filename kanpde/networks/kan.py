@@ -40,19 +40,20 @@ class SplineLayer:
     def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
         return spline_jet_jacobian(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
 
-    def extended(self, theta: Tensor, grid: int) -> tuple[SplineLayer, Tensor]:
-        """The same functions on another grid: least squares at 4 points an interval and function.
+    def extended(self, theta: Tensor, grid: int, center: Tensor, scale: Tensor) -> tuple[SplineLayer, Tensor]:
+        """The same functions on another grid, over inputs z with x = center + scale · z, [inputs] each.
 
-        A finer grid that contains the old one holds the old functions, so the fit is exact to rounding.
+        Coefficients are refitted by least squares, degree + 1 points on every piece of either grid. A finer grid that
+        contains the old one holds the old functions, so that fit is exact to rounding.
         """
         finer = SplineLayer(self.shape[0], self.shape[2], grid, self.degree)
-        cells = math.lcm(self.grid, grid) if math.lcm(self.grid, grid) <= 4096 else 4 * max(self.grid, grid)
+        cells = math.lcm(self.grid, grid) if math.lcm(self.grid, grid) <= 1024 else 4 * max(self.grid, grid)
         inner = (torch.arange(self.degree + 1, dtype=torch.float64) + 0.5) / (self.degree + 1)
-        x = (LOW + (HIGH - LOW) * ((torch.arange(cells, dtype=torch.float64)[:, None] + inner) / cells)).reshape(-1, 1)
+        z = (LOW + (HIGH - LOW) * ((torch.arange(cells, dtype=torch.float64)[:, None] + inner) / cells)).reshape(-1, 1)
         old = theta.detach().double().cpu().view(self.shape)
-        values = edge_values(old, *_values_at(x.expand(-1, self.shape[0]), self))[:, :, 0]
-        cell, b = _values_at(x, finer)
-        basis = torch.zeros(len(x), finer.shape[1], dtype=torch.float64)
+        values = edge_values(old, *_values_at(center + scale * z, self))[:, :, 0]
+        cell, b = _values_at(z, finer)
+        basis = torch.zeros(len(z), finer.shape[1], dtype=torch.float64)
         basis.scatter_(1, cell + torch.arange(self.degree + 1), b[:, 0, 0])
         fit = torch.linalg.lstsq(basis, values.flatten(1)).solution
         coefficients = fit.view(finer.shape[1], *values.shape[1:]).transpose(0, 1)
@@ -61,6 +62,12 @@ class SplineLayer:
 
 def _values_at(x: Tensor, layer: SplineLayer) -> tuple[Tensor, Tensor]:
     return taps(x, LOW, HIGH, layer.grid, layer.degree, 0)
+
+
+def _covering(values: Tensor, margin: float = 0.05) -> tuple[Tensor, Tensor]:
+    """Center and half-width [units] of intervals that cover the values [points, units] and a margin on both sides."""
+    low, high = values.detach().double().cpu().aminmax(dim=0)
+    return (low + high) / 2, ((high - low) / 2).clamp_min(1e-3) * (1 + margin)
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,21 @@ class KAN:
             theta.append(torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p))
         return Network(self, widths, layers, torch.cat(theta))
 
-    def extend(self, network: Network, grid: int) -> Network:
-        """The same function on another grid."""
+    def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
+        """The same function on another grid.
+
+        jets: those of a forward pass over the collocation points; given, every hidden layer's grid is moved to where its
+        inputs are, with a margin, so that no coefficient is left without points.
+        """
         layers: list = []
         theta = []
-        for layer, part in zip(network.layers, network._parts(), strict=True):
+        for level, (layer, part) in enumerate(zip(network.layers, network._parts(), strict=True)):
             if isinstance(layer, SplineLayer):
-                layer, part = layer.extended(part, grid)
+                center, scale = torch.zeros(layer.shape[0], dtype=torch.float64), torch.ones(layer.shape[0], dtype=torch.float64)
+                if layers and jets is not None:
+                    center, scale = _covering(jets[level][:, 0])
+                    layers[-1] = layers[-1].rescaled(center, scale)
+                layer, part = layer.extended(part, grid, center, scale)
                 theta.append(part)
             layers.append(layer)
         return Network(replace(self, grid=grid), network.widths, layers, torch.cat(theta))
@@ -137,5 +152,3 @@ def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
     if any(not isinstance(w, int) or w < 1 for w in widths):
         raise RecipeError(f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)")
     return widths
-
-

@@ -7,7 +7,7 @@ its input together with one Jacobian row a point. The network only chains them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,6 +62,10 @@ class Network:
     def edges(self, samples: int = 100) -> list[Edges]:
         """Edge functions layer by layer; empty for networks that have none."""
         return self.spec.edges(self, samples)
+
+    def to(self, device: str, dtype: torch.dtype) -> Network:
+        """The same network elsewhere or in another precision."""
+        return replace(self, theta=self.theta.to(device=device, dtype=dtype))
 
     def _parts(self) -> list[Tensor]:
         return list(torch.split(self.theta, [layer.size for layer in self.layers]))

@@ -1,0 +1,47 @@
+"""Collocation points: low-discrepancy sequences in the unit cube, and points drawn where the residual is large."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.stats import qmc
+from torch import Tensor
+
+from kanpde.errors import RecipeError, listed, nearest
+
+SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
+
+
+def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
+    """Points in the unit cube: scrambled Sobol (default), Halton, Latin hypercube or uniform, from scipy.stats.qmc.
+
+    Raises RecipeError for an unknown sampler.
+    """
+    if dimensions == 0:
+        return torch.zeros(1, 0, dtype=torch.float64)
+    if sampler == "uniform":
+        return torch.rand(count, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    if sampler not in SAMPLERS:
+        names = [*SAMPLERS, "uniform"]
+        raise RecipeError(f"sampler: got {sampler!r}; expected one of {listed(names)}{nearest(sampler, names)}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The balance properties of Sobol", category=UserWarning)
+        return torch.from_numpy(SAMPLERS[sampler](dimensions, rng=np.random.default_rng(seed)).random(count))
+
+
+def by_residual(
+    residual: Callable[[Tensor], Tensor], candidates: Float[Tensor, "pool dims"], count: int, seed: int, power: float = 1.0, floor: float = 1.0
+) -> Float[Tensor, "count dims"]:
+    """Points drawn from the candidates with probability proportional to |r|^power / mean + floor (Wu et al. 2023, RAD).
+
+    residual gives the size of the residual at points, [pool].
+    """
+    size = residual(candidates).abs() ** power
+    density = size / size.mean().clamp_min(torch.finfo(size.dtype).tiny) + floor
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.multinomial(density.double().cpu(), count, replacement=False, generator=generator)
+    return candidates[chosen]

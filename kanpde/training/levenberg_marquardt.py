@@ -1,0 +1,87 @@
+"""Levenberg-Marquardt with the exact Jacobian, delayed gratification and geodesic acceleration.
+
+The damping μ falls by a large factor on success and grows by a small one on failure, as often as it takes, and a step
+gets the second-order correction of Transtrum and Sethna 2012, "Improvements to the Levenberg-Marquardt algorithm for
+nonlinear least-squares minimization", which follows the narrow curved valleys that compositions of splines have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kanpde.training.objective import Objective
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """steps: at most so many; damping: initial μ; accept: largest length of the correction, as a share of the step.
+
+    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
+    a hundredth.
+    """
+
+    steps: int = 100
+    damping: float = 1e-3
+    accept: float = 0.75
+    patience: int = 20
+    name = "lm"
+
+    def minimise(self, objective: Objective) -> Generator[float, None, str]:
+        """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
+        mu, losses = self.damping, []
+        for _ in range(self.steps):
+            found = self._step(objective, mu)
+            if found is None:
+                return "no damping lowers the loss any further"
+            loss, mu = found
+            losses.append(loss)
+            yield loss
+            if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:
+                return f"the loss fell by less than 1 % in {self.patience} steps"
+        return "all steps done"
+
+    def _step(self, objective: Objective, mu: float) -> tuple[float, float] | None:
+        """Raise μ until a step lowers the loss; leaves the network there and returns the loss and the next μ."""
+        network, start = objective.network, objective.network.theta
+        r, J = objective.jacobian()
+        loss, normal, gradient = float(r @ r), J.T @ J, J.T @ r
+        ceiling = 1e6 * max(float(normal.diagonal().max()), 1.0)
+        while mu < ceiling:
+            factor = damped_cholesky(normal, mu)
+            if factor is not None:
+                velocity = -_solve(factor, gradient)
+                network.theta = start + PROBE * velocity
+                bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ velocity)
+                correction = -0.5 * _solve(factor, J.T @ bending)
+                if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
+                    network.theta = start + velocity + correction
+                    new = objective.loss()
+                    if new < loss:
+                        return new, max(mu / EASE, torch.finfo(r.dtype).eps ** 2)
+            mu *= TIGHTEN
+        network.theta = start
+        return None
+
+
+PROBE = 0.1
+"""Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
+
+EASE, TIGHTEN = 10.0, 1.5
+"""What μ is divided by after a success and multiplied by after a failure."""
+
+
+def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
+    """Cholesky factor of the normal matrix plus μ; None where rounding leaves it indefinite or not finite."""
+    damped = normal.clone()
+    damped.diagonal().add_(mu)
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    return None if int(failed) or not math.isfinite(float(factor.diagonal().sum())) else factor
+
+
+def _solve(factor: Tensor, right: Tensor) -> Tensor:
+    return torch.cholesky_solve(right[:, None], factor)[:, 0]

@@ -1,0 +1,117 @@
+"""The sum of squares that training minimises: residuals of the equations and of the soft conditions at points.
+
+Each term has its own points. Its rows are scaled by sqrt(weight / rows), so that the sum of the squared rows is the
+weighted sum of the terms' mean squared residuals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.calculus import Leaf
+from kanpde.networks.ansatz import Ansatz, Frame
+from kanpde.networks.network import Network
+from kanpde.residual import Residual, Values
+
+Sampler = Callable[[int], tuple[Tensor, Values | None]]
+
+
+@dataclass
+class Term:
+    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame."""
+
+    residuals: Sequence[Residual]
+    frame: Frame
+    columns: Sequence[Tensor]
+    normal: Values | None
+    weight: float
+
+    @property
+    def equations(self) -> int:
+        """Rows at a point."""
+        return sum(r.equations for r in self.residuals)
+
+    @property
+    def scale(self) -> float:
+        """What each row is multiplied by."""
+        return math.sqrt(self.weight / len(self.frame.points))
+
+    def evaluate(self, network: Network, partials: bool) -> tuple[list[Tensor], Tensor, Tensor | None]:
+        """The network's jets, scaled rows [points, equations], and their partials [points, equations, leaves]."""
+        jets = network.forward(self.frame.X, self.frame.counts)
+        u = self.frame.derivatives(jets[-1])
+        at = dict(zip(self.residuals[0].coordinates, self.frame.points.to(u).T, strict=True))
+        rows, gradients = [], []
+        for residual, columns in zip(self.residuals, self.columns, strict=True):
+            r, g = residual(at, u[:, columns], self.normal, partials)
+            rows.append(r)
+            if g is not None:
+                full = g.new_zeros(*g.shape[:2], u.shape[1])
+                full[:, :, columns] = g
+                gradients.append(full)
+        return jets, torch.cat(rows, 1) * self.scale, torch.cat(gradients, 1) * self.scale if partials else None
+
+
+def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: Values | None, weight: float) -> Term:
+    """Prepare residuals at points: one frame for all the leaves that they need together."""
+    needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
+    columns = [torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long) for r in residuals]
+    theta = ansatz.network.theta
+    normal = None if normal is None else {x: v.to(theta) for x, v in normal.items()}
+    return Term(residuals, ansatz.frame(points, needs), columns, normal, weight)
+
+
+class Objective:
+    """The terms together, for one network. All quantities are functions of the network's current parameters."""
+
+    def __init__(self, network: Network, terms: Sequence[Term]):
+        self.network, self.terms = network, list(terms)
+        self._buffer: Tensor | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of residual rows."""
+        return sum(t.equations * len(t.frame.points) for t in self.terms)
+
+    def residuals(self) -> Float[Tensor, " rows"]:
+        """All scaled rows; the loss is their sum of squares."""
+        return torch.cat([t.evaluate(self.network, False)[1].T.reshape(-1) for t in self.terms])
+
+    def loss(self) -> float:
+        """Weighted sum of mean squared residuals."""
+        return float(self.residuals().square().sum())
+
+    def gradient(self) -> tuple[float, Float[Tensor, " parameters"]]:
+        """Loss and its gradient, by one adjoint sweep a term."""
+        loss, total = 0.0, torch.zeros_like(self.network.theta)
+        for t in self.terms:
+            jets, r, g = t.evaluate(self.network, True)
+            assert g is not None
+            L = t.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), self.network.widths[-1])
+            loss += float(r.square().sum())
+            total += self.network.gradient(jets, L, t.frame.counts)
+        return loss, total
+
+    def jacobian(self) -> tuple[Float[Tensor, " rows"], Float[Tensor, "rows parameters"]]:
+        """All rows and their derivatives by the parameters, one adjoint sweep an equation.
+
+        The matrix is a buffer that the next call overwrites.
+        """
+        if self._buffer is None or self._buffer.shape != (self.rows, self.network.parameters):
+            self._buffer = torch.empty(self.rows, self.network.parameters).to(self.network.theta)
+        rows, start = [], 0
+        for t in self.terms:
+            jets, r, g = t.evaluate(self.network, True)
+            assert g is not None
+            rows.append(r.T.reshape(-1))
+            for e in range(t.equations):
+                out = self._buffer[start : start + len(r)]
+                self.network.jacobian(jets, t.frame.adjoint(g[:, e], self.network.widths[-1]), t.frame.counts, out)
+                start += len(r)
+        return torch.cat(rows), self._buffer

@@ -1,0 +1,94 @@
+"""Where the residuals are evaluated: points for training, fresh ones to watch it, and new ones where it is large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from kanpde.conditions import Constraint
+from kanpde.networks.ansatz import Ansatz
+from kanpde.problem import Problem
+from kanpde.residual import check_finite
+from kanpde.sampling import by_residual, unit_points
+from kanpde.training.objective import Objective, Term, term
+
+
+@dataclass
+class Collocation:
+    """Points of one stage. count: interior points; seed: of their sequence; weights: of the soft conditions by label."""
+
+    problem: Problem
+    ansatz: Ansatz
+    count: int
+    seed: int
+    sampler: str = "sobol"
+    weights: dict[str, float] = field(default_factory=dict)
+    draws: int = 0
+
+    def objective(self) -> Objective:
+        """All terms at the points of this stage."""
+        interior = self._interior(self._draw(self.count))
+        soft = [self._soft(c, k) for k, c in enumerate(self.ansatz.soft)]
+        return Objective(self.ansatz.network, [interior, *(t for t in soft if len(t.frame.points))])
+
+    def fresh(self) -> Objective:
+        """The equations' residuals at other points, a quarter as many."""
+        return Objective(self.ansatz.network, [self._interior(self._draw(max(self.count // 4, 64)))])
+
+    def redraw(self, objective: Objective) -> None:
+        """Replace the interior points: half of them even, half where the residual is large among 8 candidates a point."""
+        even = self._draw(self.count - self.count // 2)
+        pool = self._draw(8 * self.count)
+        chosen = by_residual(self._size, pool, self.count // 2, self.seed + self.draws)
+        objective.terms[0] = self._interior(torch.cat([even, chosen]))
+
+    def _draw(self, count: int) -> Tensor:
+        self.draws += 1
+        return self.problem.domain.interior(unit_points(count, len(self.problem.coordinates), 1000 * self.seed + self.draws, self.sampler))
+
+    def _interior(self, points: Tensor) -> Term:
+        return term(self.ansatz, self.problem.equations, points, None, 1.0)
+
+    def _size(self, points: Tensor) -> Tensor:
+        """Size of the equations' residuals at points, [points]."""
+        return self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt().cpu()
+
+    def _soft(self, constraint: Constraint, k: int) -> Term:
+        domain = self.problem.domain
+        dims = len(domain.coordinates) - 1
+        count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
+        points = domain.boundary(constraint.face, unit_points(count, dims, 1000 * self.seed + 500 + k, self.sampler))
+        if constraint.where is not None:
+            points = points[constraint.where(dict(zip(domain.coordinates, points.T, strict=True))).bool()]
+        normals = dict(zip(domain.coordinates, domain.normals(constraint.face, points).T, strict=True))
+        weight = constraint.weight if constraint.weight is not None else self.weights.get(constraint.label, 1.0)
+        return term(self.ansatz, [constraint.residual], points, normals, weight)
+
+
+def balanced(collocation: Collocation) -> dict[str, float]:
+    """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and Perdikaris 2022).
+
+    Where a row of a condition is small, because it differentiates less, its weight is large.
+    """
+    ansatz = collocation.ansatz
+    soft = {c.label: t for k, c in enumerate(ansatz.soft) if c.weight is None for t in [collocation._soft(c, k)] if len(t.frame.points)}
+    interior = _trace(Objective(ansatz.network, [collocation._interior(collocation._draw(256))]))
+    return {label: interior / max(_trace(Objective(ansatz.network, [t])), 1e-12) for label, t in soft.items()}
+
+
+def _trace(objective: Objective) -> float:
+    _, J = objective.jacobian()
+    return float(J.square().sum()) / objective.terms[0].weight
+
+
+def check_terms(objective: Objective) -> None:
+    """Raise ProblemError where the user's function is not finite at the first points."""
+    for t in objective.terms:
+        jets = objective.network.forward(t.frame.X, t.frame.counts)
+        u = t.frame.derivatives(jets[-1])
+        at = dict(zip(t.residuals[0].coordinates, t.frame.points.to(u).T, strict=True))
+        for residual, columns in zip(t.residuals, t.columns, strict=True):
+            values, _ = residual(at, u[:, columns], t.normal, False)
+            check_finite(residual, values, at, u[:, columns])

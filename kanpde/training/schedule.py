@@ -1,0 +1,63 @@
+"""Schedules: what a stage is, and how one is written on a command line, such as lm:60,extend:12,lm:60."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from kanpde.errors import RecipeError, listed, nearest
+from kanpde.training.adam import Adam
+from kanpde.training.lbfgs import LBFGS
+from kanpde.training.levenberg_marquardt import LevenbergMarquardt
+from kanpde.training.objective import Objective
+
+
+@runtime_checkable
+class Optimiser(Protocol):
+    """Anything that lowers an objective step by step."""
+
+    name: str
+    steps: int
+
+    def minimise(self, objective: Objective) -> Generator[float, None, str]:
+        """Move objective.network.theta; yield the loss at each step, return why it stopped."""
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Go on with a finer grid: the coefficients are refitted, the function stays. grid: intervals."""
+
+    grid: int
+    name = "extend"
+
+    def __post_init__(self) -> None:
+        if self.grid < 1:
+            raise RecipeError(f"extend:{self.grid}: expected a grid of at least 1 interval")
+
+
+Stage = Optimiser | Extend
+
+OPTIMISERS: dict[str, type[Adam] | type[LBFGS] | type[LevenbergMarquardt]] = {"adam": Adam, "lbfgs": LBFGS, "lm": LevenbergMarquardt}
+
+
+def parse_schedule(text: str) -> list[Stage]:
+    """Stages from text: names with a number of steps (adam:500, lbfgs:200, lm:100) or a grid (extend:12), by commas.
+
+    Raises RecipeError for anything else.
+    """
+    stages: list[Stage] = []
+    for item in text.split(","):
+        name, _, number = item.strip().partition(":")
+        known = [*OPTIMISERS, Extend.name]
+        if name not in known:
+            raise RecipeError(f"schedule: {item.strip()!r} is no stage; expected {listed(known)} with a number, such as lm:60,extend:12,lm:60{nearest(name, known)}")
+        if not (number.isdecimal() and int(number) > 0):
+            raise RecipeError(f"schedule: {item.strip()!r} has no number; expected such as {name}:{12 if name == Extend.name else 100}")
+        stages.append(Extend(int(number)) if name == Extend.name else OPTIMISERS[name](steps=int(number)))
+    return stages
+
+
+def show_schedule(stages: Sequence[Stage]) -> str:
+    """The text of a schedule, as parse_schedule reads it."""
+    return ",".join(f"{s.name}:{s.grid if isinstance(s, Extend) else s.steps}" for s in stages)
