@@ -116,6 +116,20 @@ def test_points_are_in_the_order_of_the_values():
     assert isinstance(found, Reference)
 
 
+def test_a_grid_too_coarse_does_not_end_it():
+    """A soliton of the Korteweg-de Vries equation, which the coarsest grids do not hold together."""
+    soliton = lambda x, t: 2 / torch.cosh(x - 4 * t) ** 2
+    kdv = Problem(
+        Box(x=(-12, 12)) * Time(t=(0, 0.5)),
+        [lambda u, x, t: d(u, t) + 6 * u * d(u, x) + d(u, x, x, x)],
+        [Periodic("x"), Initial(u=lambda x: soliton(x, 0))],
+        exact={"u": soliton},
+    )
+    found = reference(kdv)
+    assert found.estimated_error < 1e-3
+    assert true_error(kdv, found) < 3 * found.estimated_error
+
+
 def test_richardson():
     fine = np.arange(9.0)[None]
     assert distance(fine, fine[:, ::2], 1) == 0
@@ -133,7 +147,10 @@ def sine(x):
 LINE, STRIP = Box(x=(0, 1)), Box(x=(0, 1)) * Time(t=(0, 1))
 START = Initial(u=sine)
 REFUSALS = {
-    "over-determined": (lambda: Problem(LINE, [lambda u, v, x: d(u, x) - v, lambda u, v, x: d(v, x) - 1], [Dirichlet(u=0)], unknowns=["u", "v"]), "2 conditions on x- and x\\+ together, but 'u' is of order 1"),
+    "over-determined": (
+        lambda: Problem(LINE, [lambda u, v, x: d(u, x) - v, lambda u, v, x: d(v, x) - 1], [Dirichlet(u=0)], unknowns=["u", "v"]),
+        "2 conditions on x- and x\\+ together, but 'u' is of order 1",
+    ),
     "singular": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) - 1], [Dirichlet(u=0, on="x-")]), "singular"),
     "no solution": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) + 10 * u.exp()], [Dirichlet(u=0)]), "Newton's method does not converge|singular|not finite"),
     "constraint": (lambda: Problem(STRIP, [lambda u, v, x, t: d(u, t) - v, lambda u, v, x, t: d(v, x, x) - u], [Dirichlet(v=0), START]), "no derivative in time"),
