@@ -47,8 +47,8 @@ BUDGET = 12.0
 PATIENCE = 60.0
 """Seconds after which an integration is given up on a grid that the caller asks for."""
 
-MOST = 70_000
-"""Values on a default grid, all unknowns together: the factors of a matrix of that size take some 300 MB in the plane."""
+MOST_STEADY, MOST_EVOLVING = 70_000, 20_000
+"""Values on a default grid, all unknowns together; more of them take factors of over 300 MB in the plane."""
 
 COARSE = 3
 """Grids from the first on that may fail before the problem is given up."""
@@ -140,8 +140,8 @@ def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | No
     """Cells along each space coordinate, grid by grid: three of them where the caller says how many."""
     space = problem.domain.space
     if cells is None:
-        n = ladder.first
-        while n <= ladder.last and (n == ladder.first or len(problem.unknowns) * n ** len(space) <= MOST):
+        n, most = ladder.first, MOST_EVOLVING if problem.domain.time else MOST_STEADY
+        while n <= ladder.last and (n == ladder.first or len(problem.unknowns) * n ** len(space) <= most):
             yield (n,) * len(space)
             n *= 2
         return
