@@ -48,7 +48,7 @@ PATIENCE = 60.0
 """Seconds after which an integration is given up on a grid that the caller asks for."""
 
 MOST_STEADY, MOST_EVOLVING = 70_000, 20_000
-"""Values on a default grid, all unknowns together; more of them take factors of over 300 MB in the plane."""
+"""Nodes of a default grid, times unknowns to the power 1.5 as in the fill of LU; past them factors take over 300 MB in the plane."""
 
 COARSE = 3
 """Grids from the first on that may fail before the problem is given up."""
@@ -141,7 +141,7 @@ def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | No
     space = problem.domain.space
     if cells is None:
         n, most = ladder.first, MOST_EVOLVING if problem.domain.time else MOST_STEADY
-        while n <= ladder.last and (n == ladder.first or len(problem.unknowns) * n ** len(space) <= most):
+        while n <= ladder.last and (n == ladder.first or len(problem.unknowns) ** 1.5 * n ** len(space) <= most):
             yield (n,) * len(space)
             n *= 2
         return
