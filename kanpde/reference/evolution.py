@@ -1,13 +1,15 @@
 """Evolution problems: the method of lines, integrated by SciPy with a choice of method by the spectrum of ∂f/∂y.
 
 One space dimension: VODE, its BDF formulas of up to order 5 with a banded Jacobian (LSODA, which would switch to Adams
-formulas by itself, stays with them on some stiff problems and takes a hundred times the steps). Otherwise DOP853 where its stability limit asks for few steps, as for waves; BDF with a
-sparse Jacobian where the stiff part decays; Radau, which is stable on the whole imaginary axis, where it oscillates.
+formulas by itself, stays with them on some stiff problems and takes a hundred times the steps). Otherwise DOP853 where
+its stability limit asks for few steps, as for waves; BDF with a sparse Jacobian where the stiff part decays; Radau, which
+is stable on the whole imaginary axis, where it oscillates.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -111,7 +113,8 @@ def _vode(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: floa
     states = [y]
     for t in times[1:]:
         try:
-            state = solver.integrate(t)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a failure, which is reported below
+                state = solver.integrate(t)
         except (ValueError, SystemError):
             if refusals:
                 raise refusals[0] from None

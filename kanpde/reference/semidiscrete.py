@@ -262,7 +262,7 @@ class SemiDiscrete:
                 continue
             leaves.append(None)
             if any(index[:-1]):
-                raise ReferenceUnavailable(f"{residual.name}(): holds {leaf_name((u, index), self.problem.coordinates)}; derivatives that mix time and space are not discretised")
+                raise ReferenceUnavailable(f"{residual.name}: holds {leaf_name((u, index), self.problem.coordinates)}; derivatives that mix time and space are not discretised")
             (rate_columns if index[-1] == self.orders[v] else velocity_columns).append((a, v))
         collocation = Collocation(residual, self.grid, self.problem.unknowns, self.nodes, leaves)
         blocks = [collocation.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0)) for a in grid_columns]
