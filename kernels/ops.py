@@ -1,8 +1,10 @@
 """The spline layer on jets as registered operators: forward, adjoint and per-point Jacobian, with fakes and autograd.
 
     spline_jet(X, C, low, high, degree, counts) -> Y
-    spline_jet_adjoint(L, X, C, low, high, degree, counts) -> (adjoint of X, adjoint of C)
-    spline_jet_jacobian(L, X, C, low, high, degree, counts) -> (adjoint of X, rows)
+    spline_jet_adjoint(L, X, C, low, high, degree, counts, back=True) -> (adjoint of X, adjoint of C)
+    spline_jet_jacobian(L, X, C, low, high, degree, counts, back=True) -> (adjoint of X, rows)
+
+Without `back` the adjoint of X is left out (an empty tensor): the first layer of a network does not need it.
 
 Shapes and the mathematics are in reference.py. The first is differentiable once, by the second; differentiating the
 second is refused by torch, as it has no formula registered, so a double backward is never silently wrong.
@@ -54,27 +56,27 @@ def _(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequen
 
 
 @torch.library.custom_op("kanpde::spline_jet_adjoint", mutates_args=())
-def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels, outputs] of the output."""
     check(X, C, low, high, degree, counts)
-    return reference.adjoint(L, X, C, low, high, degree, counts)
+    return reference.adjoint(L, X, C, low, high, degree, counts, back)
 
 
 @spline_jet_adjoint.register_fake
-def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X), torch.empty_like(C)
+def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
 
 
 @torch.library.custom_op("kanpde::spline_jet_jacobian", mutates_args=())
-def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by all coefficients, [points, C.numel()]."""
     check(X, C, low, high, degree, counts)
-    return reference.jacobian(L, X, C, low, high, degree, counts)
+    return reference.jacobian(L, X, C, low, high, degree, counts, back)
 
 
 @spline_jet_jacobian.register_fake
-def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X), X.new_empty(X.shape[0], C.numel())
+def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(X) if back else X.new_empty(0), X.new_empty(X.shape[0], C.numel())
 
 
 def _setup_context(ctx, inputs, output) -> None:

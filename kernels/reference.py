@@ -90,40 +90,41 @@ def forward(X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: 
     return torch.bmm(delta.flatten(2), phi.flatten(1, 2))
 
 
-def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor, Tensor]:
-    """Adjoint of the input jet, and the local part of the Jacobian: cell [points, inputs] and its block
-    [points, inputs, degree + 1, outputs], the derivative of each point's own Σ L·Y by the coefficients that act there."""
+def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Adjoint of the input jet (empty unless `back`), and the local part of the Jacobian: cell [points, inputs] and its
+    block [points, inputs, degree + 1, outputs], the derivative of each point's own Σ L·Y by the coefficients there."""
     order = len(counts)
-    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, order + 1)
-    phi = edges(c, cell, b)
+    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, order + back)
     delta = torch.stack(powers(X, counts), 3)
     points, width, inputs, _ = delta.shape
     H = torch.bmm(delta.flatten(2).transpose(1, 2), L).view(points, inputs, order + 1, -1)
     block = torch.matmul(b[:, :, : order + 1].transpose(2, 3), H)
-    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), -1).transpose(1, 2)).view(points, width, inputs, order + 1)
-    adjoint = torch.zeros_like(X)
-    for nu in range(order + 1):
-        adjoint = adjoint + (nu + 1) * correlate(G[..., nu], delta[..., nu], counts)
+    if not back:
+        return X.new_empty(0), cell, block
+    phi = edges(c, cell, b)
+    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), -1).transpose(1, 2))
+    weight = torch.arange(1, order + 2, dtype=X.dtype, device=X.device)
+    adjoint = correlate(G, (delta * weight).flatten(2), counts).view(points, width, inputs, order + 1).sum(3)
     return adjoint, cell, block
 
 
-def adjoint(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor]:
+def adjoint(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients."""
-    back, cell, block = pullback(L, X, c, low, high, degree, counts)
+    inward, cell, block = pullback(L, X, c, low, high, degree, counts, back)
     inputs, functions, outputs = c.shape
     width = degree + 1
     start = cell + functions * torch.arange(inputs, device=c.device)
     index = (start[..., None] + torch.arange(width, device=c.device)).view(-1)
     gradient = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
     gradient.index_add_(0, index, block.reshape(-1, outputs))
-    return back, gradient.view_as(c)
+    return inward, gradient.view_as(c)
 
 
-def jacobian(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> tuple[Tensor, Tensor]:
+def jacobian(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoint of the input jet, and one Jacobian row a point, [points, inputs · functions · outputs]."""
-    back, cell, block = pullback(L, X, c, low, high, degree, counts)
+    inward, cell, block = pullback(L, X, c, low, high, degree, counts, back)
     inputs, functions, outputs = c.shape
     rows = torch.zeros(len(X), inputs, functions, outputs, dtype=c.dtype, device=c.device)
     index = (cell[..., None] + torch.arange(degree + 1, device=c.device))[..., None].expand_as(block)
     rows.scatter_(2, index, block)
-    return back, rows.view(len(X), -1)
+    return inward, rows.view(len(X), -1)

@@ -40,11 +40,11 @@ class Activation:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return compose(self.taylor(X[:, 0], len(counts)), X, counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
         f = self.taylor(X[:, 0], len(counts) + 1)
         derivative = [(nu + 1) * f[nu + 1] for nu in range(len(counts) + 1)]
         return correlate(L, compose(derivative, X, counts), counts), theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        back, _ = self.adjoint(theta, L, X, counts)
-        return back, X.new_empty(len(X), 0)
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+        inward, _ = self.adjoint(theta, L, X, counts)
+        return inward, X.new_empty(len(X), 0)

@@ -33,12 +33,12 @@ class SplineLayer:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return spline_jet(X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        back, gradient = spline_jet_adjoint(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
-        return back, gradient.view(-1)
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+        inward, gradient = spline_jet_adjoint(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts, back)
+        return inward, gradient.view(-1)
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return spline_jet_jacobian(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+        return spline_jet_jacobian(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts, back)
 
     def extended(self, theta: Tensor, grid: int, center: Tensor, scale: Tensor) -> tuple[SplineLayer, Tensor]:
         """The same functions on another grid, over inputs z with x = center + scale · z, [inputs] each.

@@ -32,11 +32,11 @@ class LinearLayer:
         Y[:, 0] += b
         return Y
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
         W, _ = self._split(theta)
         return L @ W.T, torch.cat([(X.flatten(0, 1).T @ L.flatten(0, 1)).view(-1), L[:, 0].sum(0)])
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
         W, _ = self._split(theta)
         return L @ W.T, torch.cat([(X.transpose(1, 2) @ L).flatten(1), L[:, 0]], 1)
 

@@ -19,17 +19,20 @@ Counts = Sequence[int]
 
 
 class Layer(Protocol):
-    """One layer; `theta` is its own part of the parameters, jets are [points, channels, units]."""
+    """One layer; `theta` is its own part of the parameters, jets are [points, channels, units].
+
+    Without `back` the adjoint of X is not needed, and may be anything.
+    """
 
     size: int
 
     def forward(self, theta: Tensor, X: Tensor, counts: Counts) -> Tensor:
         """The output jet."""
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
         """Adjoint of X from the adjoint L of the output, and the gradient [size]."""
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
         """Adjoint of X, and one row a point [points, size]."""
 
 
@@ -79,9 +82,9 @@ class Network:
 
     def gradient(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Float[Tensor, " parameters"]:
         """Gradient of Σ L·Y over all points, given the jets of the forward pass."""
-        found = []
+        found: list[Tensor] = []
         for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
-            L, part = layer.adjoint(theta, L, X, counts)
+            L, part = layer.adjoint(theta, L, X, counts, back=X is not jets[0])
             found.append(part)
         return torch.cat(found[::-1])
 
@@ -89,6 +92,6 @@ class Network:
         """Write the gradient of each point's own Σ L·Y into the rows of `out`."""
         end = self.parameters
         for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
-            L, rows = layer.jacobian(theta, L, X, counts)
+            L, rows = layer.jacobian(theta, L, X, counts, back=X is not jets[0])
             out[:, end - layer.size : end] = rows
             end -= layer.size
