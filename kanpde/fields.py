@@ -91,6 +91,16 @@ def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, ND
     return float(difference / (scale or np.sqrt(sum(values.size for values in truth.values()))))
 
 
+def check_solution(problem: Problem, ansatz: Ansatz) -> None:
+    """Raise ProblemError where the solution is not finite on `dense_grid`, naming the unknown and the point."""
+    grid = dense_grid(problem.domain)
+    for unknown, values in solution_on(ansatz, problem.unknowns, grid).items():
+        if not np.isfinite(values).all():
+            first = np.unravel_index(np.flatnonzero(~np.isfinite(values))[0], values.shape)
+            where = ", ".join(f"{x}={axis[k]:g}" for (x, axis), k in zip(grid.items(), first, strict=True))
+            raise ProblemError(f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the conditions' data are probably not finite near there")
+
+
 def measure(problem: Problem, ansatz: Ansatz) -> tuple[float | None, float | None]:
     """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where it is not known.
 

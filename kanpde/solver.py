@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from kanpde.errors import RecipeError, ReferenceUnavailable, listed, nearest
+from kanpde import run_folder
+from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
+from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.networks import KAN, MLP, Ansatz
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe, default
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
+from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, measure, measure_reference
+from kanpde.sampling import unit_points
 from kanpde.training import Stage, parse_schedule, show_schedule, train
-from kanpde.training.history import Observer, Silent
+from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -41,51 +50,87 @@ def solve(
 
     recipe: how; by default chosen from the problem. network, schedule, points, restarts replace parts of it. reference:
     whether to compute finite differences for comparison. out: folder to write the run to; nothing is written without it.
-    Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem.
+    Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved.
+    Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
+    for a folder that cannot be written; all of that, where it can be known, before training.
     """
     recipe = recipe or default(problem)
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
-    given = {"network": network, "schedule": stages, "points": points, "restarts": restarts}
+    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
+    observer = observer or Silent()
     _check(problem, recipe, device, dtype)
-    began = time.perf_counter()
-    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer or Silent())
-    seconds = time.perf_counter() - began
-    relative_l2, max_error = measure(problem, ansatz)
-    judge, note = _reference(problem, wanted=reference and not history.interrupted)
-    settings = {
-        "seed": seed,
-        "device": device,
-        "dtype": dtype,
-        "points": recipe.points,
-        "sampler": recipe.sampler,
-        "restarts": recipe.restarts,
-        "schedule": show_schedule(recipe.schedule),
-    }
-    result = Result(
-        problem=problem,
-        ansatz=ansatz,
-        history=history,
-        settings=settings,
-        seconds=seconds,
-        relative_l2=relative_l2,
-        max_error=max_error,
-        reference=judge,
-        reference_note=note,
-        reference_relative_l2=measure_reference(ansatz, judge) if judge else None,
-    )
+    _check_data(problem, recipe)
     if out is not None:
-        result.save(out)
+        run_folder.check_writable(out)
+    began = time.perf_counter()
+    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer)
+    seconds = time.perf_counter() - began
+    with _held() as interrupts:
+        check_solution(problem, ansatz)
+        relative_l2, max_error = measure(problem, ansatz)
+    history.interrupted |= bool(interrupts)
+    judge, note, distance = None, "not asked for", None
+    if reference:
+        try:
+            judge, note, distance = _judged(problem, ansatz, history, observer)
+        except KeyboardInterrupt:
+            history.interrupted = True
+            judge, note, distance = None, "interrupted", None
+    with _held() as interrupts:
+        settings = {
+            "seed": seed,
+            "device": device,
+            "dtype": dtype,
+            "points": recipe.points,
+            "sampler": recipe.sampler,
+            "restarts": recipe.restarts,
+            "schedule": show_schedule(recipe.schedule),
+        }
+        result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, judge, note, distance)
+        if out is not None:
+            result.save(out)
+    history.interrupted |= bool(interrupts)
     return result
 
 
-def _reference(problem: Problem, wanted: bool) -> tuple[Reference | None, str]:
-    if not wanted:
-        return None, "not asked for"
+def _judged(problem: Problem, ansatz: Ansatz, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
+    """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
+    if history.interrupted:
+        return None, "interrupted", None
+    observer.message("computing the finite-difference reference")
     try:
-        return finite_differences(problem), ""
-    except ReferenceUnavailable as reason:
-        return None, str(reason)
+        found = finite_differences(problem)
+    except KanpdeError as reason:
+        return None, str(reason), None
+    except MemoryError:
+        return None, "it does not fit into memory", None
+    distance = measure_reference(ansatz, found)
+    if not math.isfinite(distance):
+        return None, "its values are not finite", None
+    return found, "", distance
+
+
+@contextmanager
+def _held() -> Iterator[list[int]]:
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the list says whether one came.
+
+    A second one goes through. Signals reach the main thread only; elsewhere nothing needs to be held.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield came
+        return
+
+    def hold(number: int, frame: object) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
@@ -100,5 +145,24 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if kind not in ("cpu", "cuda"):
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
-    if recipe.network.highest_order() < order:
+    if isinstance(recipe.network, KAN) and recipe.network.highest_order() < order:
         raise RecipeError(f"degree: got {recipe.network.degree} for derivatives of order {order}; expected at least {order + 1}")
+
+
+def _check_data(problem: Problem, recipe: Recipe) -> None:
+    """Evaluate what the user gave where it is needed: the exact solution, and derivatives of the conditions' data.
+
+    Raises ProblemError where they are not finite.
+    """
+    exact_on(problem, dense_grid(problem.domain))
+    network = recipe.network.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(0))
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
+    points = problem.domain.interior(unit_points(32, len(problem.coordinates), 0))
+    lift = ansatz.frame(points, needs).lift
+    if not lift.isfinite().all():
+        i, a = (int(k) for k in (~lift.isfinite()).nonzero()[0])
+        at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), i)
+        name = leaf_name(needs[a], problem.coordinates)
+        came = f"{name} = {float(lift[i, a])} at {at}"
+        raise ProblemError(f"conditions on {needs[a][0]!r}: their data, continued into the domain, give {came}; expected data with finite derivatives up to the ends of the faces")
