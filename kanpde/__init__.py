@@ -14,7 +14,6 @@ _HOME = {
     "kanpde.networks": ["KAN", "MLP"],
     "kanpde.problem": ["Problem"],
     "kanpde.recipe": ["Recipe"],
-    "kanpde.reference": ["reference"],
     "kanpde.results": ["Result", "load"],
     "kanpde.solver": ["solve"],
     "kanpde.training": ["LBFGS", "Adam", "Extend", "LevenbergMarquardt"],
