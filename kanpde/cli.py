@@ -194,18 +194,33 @@ def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 
 @app.command()
 def bench(
+    only: Annotated[str | None, typer.Option(help="One part: timing, command or accuracy.", metavar="PART")] = None,
+    seeds: Annotated[str, typer.Option(help="Of the accuracy part.", metavar="N,…")] = "0,1,2,3,4",
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Measure speed and accuracy, as ratios in one run, and write a table below FOLDER."""
-    from kanpde import bench as benchmark
-    from kanpde import run_folder
+    """Measure speed and accuracy, and write FOLDER/benchmarks/solve.md and solve.json.
 
-    run_folder.check_writable(out)
+    Takes some minutes, on a quiet machine. Parts that are not measured again stay in the table.
+    """
+    part = None if only is None else _choice("--only", only, ("timing", "command", "accuracy"))
+    chosen = [number for text in seeds.split(",") for number in [_number("--seeds", text.strip(), least=0)] if number is not None]
+    from kanpde import bench as benchmark
+
     console = _console(as_json)
-    measured = benchmark.run(out, tell=lambda line: console.print(line, soft_wrap=True))
+    measured = benchmark.run(out, lambda line: console.print(line, soft_wrap=True, markup=False), only=part, seeds=chosen)
     if as_json:
         _print_json(measured)
+        return
+    for part, found in measured.items():
+        table = _table(part, "measured", "must", "aim", "met")
+        for row in found["rows"]:
+            sign = "≥ " if row["least"] else "≤ "
+            bounds = ["" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")]
+            table.add_row(row["what"], f"{row['value']:.2g} {row['unit']}", *bounds, row["verdict"])
+        console.print()
+        console.print(table)
+    console.print(f"\nfiles     {out / 'benchmarks' / 'solve.md'}", markup=False, soft_wrap=True)
 
 
 class Bars:

@@ -144,6 +144,14 @@ def _replace(path: Path, produce: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step. Raises RunError."""
+    try:
+        _replace(path, lambda partial_: partial_.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
 def _write_arrays(result: Result, path: Path) -> None:
     with h5py.File(path, "w", track_order=True) as file:
         for key, value in {"format": FORMAT, "problem": result.name, **result.summary()["provenance"]}.items():
