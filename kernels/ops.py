@@ -42,6 +42,15 @@ def check(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Se
         raise ValueError(f"X, C: got devices {X.device} and {C.device}; expected one")
 
 
+def check_adjoint(L: Tensor, X: Tensor, C: Tensor) -> None:
+    """Raise ValueError or TypeError where L cannot be the adjoint of the output."""
+    shape = [X.shape[0], X.shape[1], C.shape[2]]
+    if list(L.shape) != shape:
+        raise ValueError(f"L: got shape {list(L.shape)}; expected {shape}, that of the output")
+    if L.dtype != X.dtype or L.device != X.device:
+        raise TypeError(f"L: got {L.dtype} on {L.device}; expected {X.dtype} on {X.device}")
+
+
 @torch.library.custom_op("kanpde::spline_jet", mutates_args=())
 def spline_jet(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> Tensor:
     """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad arguments."""
@@ -59,6 +68,7 @@ def _(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequen
 def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels, outputs] of the output."""
     check(X, C, low, high, degree, counts)
+    check_adjoint(L, X, C)
     return reference.adjoint(L, X, C, low, high, degree, counts, back)
 
 
@@ -71,6 +81,7 @@ def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, cou
 def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by all coefficients, [points, C.numel()]."""
     check(X, C, low, high, degree, counts)
+    check_adjoint(L, X, C)
     return reference.jacobian(L, X, C, low, high, degree, counts, back)
 
 

@@ -56,7 +56,7 @@ def taps(x: Tensor, low: float, high: float, grid: int, degree: int, order: int)
     """First non-zero spline [points, inputs] and Taylor coefficients [points, inputs, order + 1, degree + 1] at x."""
     step = (high - low) / grid
     s = (x - low) / step
-    cell = s.floor().clamp_(0, grid - 1)
+    cell = s.floor().clamp_(0, grid - 1).nan_to_num_(0.0)  # an input that is nan indexes something, and stays nan in t
     t = s - cell
     monomials = [torch.ones_like(t), t]
     for power in range(2, degree + 1):
@@ -97,12 +97,12 @@ def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: i
     cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, order + back)
     delta = torch.stack(powers(X, counts), 3)
     points, width, inputs, _ = delta.shape
-    H = torch.bmm(delta.flatten(2).transpose(1, 2), L).view(points, inputs, order + 1, -1)
+    H = torch.bmm(delta.flatten(2).transpose(1, 2), L).view(points, inputs, order + 1, L.shape[2])
     block = torch.matmul(b[:, :, : order + 1].transpose(2, 3), H)
     if not back:
         return X.new_empty(0), cell, block
     phi = edges(c, cell, b)
-    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), -1).transpose(1, 2))
+    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), L.shape[2]).transpose(1, 2))
     weight = torch.arange(1, order + 2, dtype=X.dtype, device=X.device)
     adjoint = correlate(G, (delta * weight).flatten(2), counts).view(points, width, inputs, order + 1).sum(3)
     return adjoint, cell, block
@@ -127,4 +127,4 @@ def jacobian(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: i
     rows = torch.zeros(len(X), inputs, functions, outputs, dtype=c.dtype, device=c.device)
     index = (cell[..., None] + torch.arange(degree + 1, device=c.device))[..., None].expand_as(block)
     rows.scatter_(2, index, block)
-    return inward, rows.view(len(X), -1)
+    return inward, rows.view(len(X), c.numel())
