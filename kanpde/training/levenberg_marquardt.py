@@ -19,7 +19,8 @@ from kanpde.training.objective import Objective
 
 @dataclass(frozen=True)
 class LevenbergMarquardt:
-    """steps: at most so many; damping: initial μ; accept: largest length of the correction, as a share of the step.
+    """steps: at most so many; damping: initial μ, or the initial loss where that is smaller (Yamashita and Fukushima 2001:
+    μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step.
 
     It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
     a hundredth.
@@ -27,26 +28,28 @@ class LevenbergMarquardt:
 
     steps: int = 100
     damping: float = 1e-3
-    accept: float = 0.75
+    accept: float = 2.0
     patience: int = 20
     name = "lm"
 
     def minimise(self, objective: Objective) -> Generator[float, None, str]:
         """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
-        mu, losses = self.damping, []
+        mu, losses = min(self.damping, objective.loss()), [math.inf]
         for _ in range(self.steps):
             found = self._step(objective, mu)
             if found is None:
                 return "no damping lowers the loss any further"
-            loss, mu = found
+            before, loss, mu = found
+            if before > losses[-1]:  # other points than before
+                losses.clear()
             losses.append(loss)
             yield loss
             if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:
                 return f"the loss fell by less than 1 % in {self.patience} steps"
         return "all steps done"
 
-    def _step(self, objective: Objective, mu: float) -> tuple[float, float] | None:
-        """Raise μ until a step lowers the loss; leaves the network there and returns the loss and the next μ."""
+    def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | None:
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
         loss, normal, gradient = float(r @ r), J.T @ J, J.T @ r
@@ -62,7 +65,7 @@ class LevenbergMarquardt:
                     network.theta = start + velocity + correction
                     new = objective.loss()
                     if new < loss:
-                        return new, max(mu / EASE, torch.finfo(r.dtype).eps ** 2)
+                        return loss, new, max(mu / EASE, torch.finfo(r.dtype).eps ** 2)
             mu *= TIGHTEN
         network.theta = start
         return None
@@ -71,7 +74,7 @@ class LevenbergMarquardt:
 PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
 
-EASE, TIGHTEN = 10.0, 1.5
+EASE, TIGHTEN = 3.0, 2.0
 """What μ is divided by after a success and multiplied by after a failure."""
 
 

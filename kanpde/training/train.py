@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WATCH = 10
 """Steps between two looks at fresh points and at the true error."""
 
-PARTED = 4.0
+PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
 
 
