@@ -73,7 +73,7 @@ def _polarised(index: Index) -> dict[Index, float]:
     order, axes = sum(index), [i for i, n in enumerate(index) if n]
     if order == 0:
         return {(0,) * len(index): 1.0}
-    candidates = [c for c in _compositions(order, len(axes))]
+    candidates = _compositions(order, len(axes))
     powers = np.array([[math.prod(v**g for v, g in zip(c, gamma, strict=True)) / math.prod(map(math.factorial, gamma)) for c in candidates] for gamma in candidates])
     wanted = np.array([float(gamma == tuple(index[a] for a in axes)) for gamma in candidates])
     weights = np.linalg.solve(powers, wanted)

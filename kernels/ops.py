@@ -13,6 +13,7 @@ second is refused by torch, as it has no formula registered, so a double backwar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def check(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Se
     """Raise ValueError or TypeError, naming the argument, for anything that the layer cannot take."""
     if not 1 <= degree <= MAX_DEGREE:
         raise ValueError(f"degree: got {degree}; expected 1 to {MAX_DEGREE}")
-    if len(counts) > MAX_ORDER or any(a < b for a, b in zip(counts, counts[1:], strict=False)) or any(n < 1 for n in counts):
+    if len(counts) > MAX_ORDER or any(a < b for a, b in pairwise(counts)) or any(n < 1 for n in counts):
         raise ValueError(f"counts: got {tuple(counts)}; expected at most {MAX_ORDER} positive numbers that do not increase")
     if not low < high:
         raise ValueError(f"low, high: got {low:g}, {high:g}; expected low < high")

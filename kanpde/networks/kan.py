@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import RecipeError

@@ -157,7 +157,7 @@ def test_fakes_have_the_shapes_of_the_real():
         real = op(*arguments)
         for fake, value in zip([fakes] if isinstance(real, torch.Tensor) else fakes, [real] if isinstance(real, torch.Tensor) else real, strict=True):
             assert (fake.shape, fake.dtype) == (value.shape, value.dtype)
-    with FakeTensorMode() as mode, pytest.raises(ValueError, match="^degree"):
+    with FakeTensorMode() as mode, pytest.raises(ValueError, match=r"^degree"):
         spline_jet(mode.from_tensor(X), mode.from_tensor(C), LOW, HIGH, 9, (2, 1))
 
 
@@ -236,5 +236,5 @@ def test_bad_arguments_are_named(argument, error, change):
 def test_a_bad_adjoint_is_named(L):
     X, C, _, layout = layer(4, 2, 2, 3, (2, 1))
     for op in (spline_jet_adjoint, spline_jet_jacobian):
-        with pytest.raises((ValueError, TypeError), match="^L: got .*expected"):
+        with pytest.raises((ValueError, TypeError), match=r"^L: got .*expected"):
             op(L, X, C, *layout)
