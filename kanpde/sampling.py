@@ -42,6 +42,6 @@ def by_residual(
     """
     size = residual(candidates).abs() ** power
     density = size / size.mean().clamp_min(torch.finfo(size.dtype).tiny) + floor
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0x5EED_0000 + seed)  # not the stream that drew uniform candidates of this seed
     chosen = torch.multinomial(density.double().cpu(), count, replacement=False, generator=generator)
     return candidates[chosen]
