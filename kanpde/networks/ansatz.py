@@ -131,7 +131,7 @@ class Ansatz:
             "inputs": self.network.widths[0],
             "outputs": self.network.widths[-1],
             "theta": self.network.theta.detach().cpu(),
-            "ranges": [[a.center, a.scale] for a in self.network.layers if isinstance(a, Activation) and a.center is not None],
+            "ranges": [[] if a.center is None else [a.center, a.scale] for a in self.network.layers if isinstance(a, Activation)],
         }
 
 
@@ -149,8 +149,10 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
     network.theta = theta
     activations = [layer for layer in network.layers if isinstance(layer, Activation)]
-    for activation, (center, scale) in zip(activations, state["ranges"], strict=False):
-        activation.center, activation.scale = center, scale
+    if len(activations) != len(state["ranges"]):
+        raise RunError(f"checkpoint: {len(state['ranges'])} ranges for {network.describe()}, which has {len(activations)}")
+    for activation, saved in zip(activations, state["ranges"], strict=True):
+        activation.center, activation.scale = saved or (None, None)
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 
