@@ -42,6 +42,7 @@ class LevenbergMarquardt:
             before, loss, mu = found
             if before > losses[-1]:  # other points than before
                 losses.clear()
+                mu = max(mu, min(self.damping, before))
             losses.append(loss)
             yield loss
             if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +16,10 @@ from kanpde.sampling import by_residual, unit_points
 from kanpde.training.objective import Objective, Term, term
 
 
+BLOCKS = 4
+"""Adaptive points come in so many blocks, together half of all points."""
+
+
 @dataclass
 class Collocation:
     """Points of one stage. count: interior points; seed: of their sequence; weights: of the soft conditions by label."""
@@ -26,10 +31,11 @@ class Collocation:
     sampler: str = "sobol"
     weights: dict[str, float] = field(default_factory=dict)
     draws: int = 0
+    adaptive: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BLOCKS))
 
     def objective(self) -> Objective:
         """All terms at the points of this stage."""
-        interior = self._interior(self._draw(self.count))
+        interior = self._interior(self._points())
         soft = [self._soft(c, k) for k, c in enumerate(self.ansatz.soft)]
         return Objective(self.ansatz.network, [interior, *(t for t in soft if len(t.frame.points))])
 
@@ -38,11 +44,17 @@ class Collocation:
         return Objective(self.ansatz.network, [self._interior(self._draw(max(self.count // 4, 64)))])
 
     def redraw(self, objective: Objective) -> None:
-        """Replace the interior points: half of them even, half where the residual is large among 8 candidates a point."""
-        even = self._draw(self.count - self.count // 2)
+        """Replace the oldest block of adaptive points by points where the residual is large now, and the even ones too.
+
+        A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where a front was found, points stay.
+        """
         pool = self._draw(8 * self.count)
-        chosen = by_residual(self._size, pool, self.count // 2, self.seed + self.draws)
-        objective.terms[0] = self._interior(torch.cat([even, chosen]))
+        self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
+        objective.terms[0] = self._interior(self._points())
+
+    def _points(self) -> Tensor:
+        """Even points, and in place of up to half of them the adaptive blocks."""
+        return torch.cat([self._draw(self.count - sum(map(len, self.adaptive))), *self.adaptive])
 
     def _draw(self, count: int) -> Tensor:
         self.draws += 1
