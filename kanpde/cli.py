@@ -367,14 +367,14 @@ def _overrides(
         for option, value in (("--degree", degree), ("--grid", grid)):
             if value is not None:
                 raise RecipeError(f"{option}: an MLP has no splines; leave it out, or choose --network kan")
-        return network, stages or [stage for stage in recipe.schedule if not isinstance(stage, Extend)]
+        return network, stages or [stage for stage in recipe.stages if not isinstance(stage, Extend)]
     if degree is not None:
         network = replace(network, degree=degree)
     if grid is None:
         return network, stages
     if stages is not None and len(grid) > 1:
         raise RecipeError(f"--grid {','.join(map(str, grid))} extends the grid by itself; give one grid with --schedule, and extend:… in it")
-    return replace(network, grid=grid[0]), stages or _extended(recipe.schedule, grid[1:])
+    return replace(network, grid=grid[0]), stages or _extended(recipe.stages, grid[1:])
 
 
 def _extended(schedule: Sequence[Stage], grids: Sequence[int]) -> list[Stage]:

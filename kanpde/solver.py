@@ -85,7 +85,7 @@ def solve(
             "points": recipe.points,
             "sampler": recipe.sampler,
             "restarts": recipe.restarts,
-            "schedule": show_schedule(recipe.schedule),
+            "schedule": show_schedule(recipe.stages),
         }
         result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, judge, note, distance)
         if out is not None:

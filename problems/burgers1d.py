@@ -6,7 +6,7 @@ import numpy
 import torch
 from torch import cos, log, sin, softmax, sqrt
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 
 nu = 0.01 / pi
 nodes, weights = (torch.from_numpy(a) for a in numpy.polynomial.hermite.hermgauss(100))
@@ -38,3 +38,5 @@ problem = Problem(
     conditions=[Dirichlet(u=0), Initial(u=start)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:120,extend:8,lm:150")

@@ -4,7 +4,7 @@ from math import pi
 
 from torch import exp, sin
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 
 kappa = 0.1
 
@@ -28,3 +28,5 @@ problem = Problem(
     conditions=[Dirichlet(u=0), Initial(u=start)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(5,), degree=7, grid=3), points=1600, schedule="lm:60,extend:8,lm:80,extend:16,lm:80", restarts=3)

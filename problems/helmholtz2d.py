@@ -4,7 +4,7 @@ from math import pi
 
 from torch import sin
 
-from kanpde import Box, Dirichlet, Problem, laplacian
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, laplacian
 
 k = 1
 
@@ -24,3 +24,5 @@ problem = Problem(
     conditions=[Dirichlet(u=0)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(8,), degree=7, grid=6), points=2400, schedule="lm:60,extend:12,lm:60,extend:30,lm:100", restarts=3)

@@ -4,7 +4,7 @@ from math import pi
 
 from torch import cos, sin
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 
 c = 2
 
@@ -28,3 +28,5 @@ problem = Problem(
     conditions=[Dirichlet(u=0), Initial(u=start, u_t=0)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2000, schedule="lm:200,extend:8,lm:150", restarts=3)

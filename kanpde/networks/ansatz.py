@@ -23,7 +23,7 @@ from kanpde.networks.mlp import MLP
 from kanpde.networks.network import Network
 from kanpde.residual import below
 
-SPECS: dict[str, type[KAN] | type[MLP]] = {"kan": KAN, "mlp": MLP}
+SPECS: dict[str, Any] = {"kan": KAN, "mlp": MLP}
 
 
 @dataclass(frozen=True)

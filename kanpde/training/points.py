@@ -15,7 +15,6 @@ from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, unit_points
 from kanpde.training.objective import Objective, Term, term
 
-
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
 

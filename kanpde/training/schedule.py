@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
-from kanpde.training.objective import Objective
 
-
-@runtime_checkable
-class Optimiser(Protocol):
-    """Anything that lowers an objective step by step."""
-
-    name: str
-    steps: int
-
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Move objective.network.theta; yield the loss at each step, return why it stopped."""
+Optimiser = Adam | LBFGS | LevenbergMarquardt
+"""What lowers an objective: its minimise(objective) moves the network, yields the loss at each step, returns why it stopped."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +28,7 @@ class Extend:
 
 Stage = Optimiser | Extend
 
-OPTIMISERS: dict[str, type[Adam] | type[LBFGS] | type[LevenbergMarquardt]] = {"adam": Adam, "lbfgs": LBFGS, "lm": LevenbergMarquardt}
+OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "lbfgs": LBFGS, "lm": LevenbergMarquardt}
 
 
 def parse_schedule(text: str) -> list[Stage]:

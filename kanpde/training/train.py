@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,7 +40,7 @@ def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch
     try:
         if recipe.restarts > 1:
             run.restart(device, dtype)
-        for index, stage in enumerate(recipe.schedule):
+        for index, stage in enumerate(recipe.stages):
             if isinstance(stage, Extend):
                 run.extend(stage.grid)
             else:
@@ -77,13 +78,14 @@ class _Run:
 
     def restart(self, device: str, dtype: torch.dtype) -> None:
         """Train the first stage from several random networks and keep the one with the smallest loss."""
-        first = next(s for s in self.recipe.schedule if not isinstance(s, Extend))
+        first = next(s for s in self.recipe.stages if not isinstance(s, Extend))
+        self.observer.message(f"{self.recipe.restarts} random starts, a third of the first stage each")
         losses: list[tuple[float, Network]] = []
         for trial in range(self.recipe.restarts):
             candidate = _start(self.problem, self.recipe, self.points.seed + 7919 * trial, device, dtype)
             self.ansatz.network = candidate.network
             loss = math.inf
-            for loss in type(first)(steps=max(first.steps // 3, 1)).minimise(self.points.objective()):  # noqa: B007
+            for loss in replace(first, steps=max(first.steps // 3, 1)).minimise(self.points.objective()):  # noqa: B007
                 pass
             losses.append((loss, candidate.network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
@@ -101,7 +103,7 @@ class _Run:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
         network = self.ansatz.network
         title = f"{stage.name}, {network.describe()}"
-        self.observer.stage(index, len(self.recipe.schedule), title, stage.steps)
+        self.observer.stage(index, len(self.recipe.stages), title, stage.steps)
         objective, fresh = self.points.objective(), self.points.fresh()
         steps, taken = stage.minimise(objective), 0
         while True:
