@@ -1,0 +1,172 @@
+"""The optimisers on small objectives, what they say when they stop, and how a schedule is written."""
+
+import math
+
+import pytest
+import torch
+
+from kanpde import Box, Dirichlet, Problem, RecipeError, d
+from kanpde.networks import KAN, MLP, Ansatz
+from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, parse_schedule, show_schedule
+from kanpde.training.levenberg_marquardt import damped_cholesky
+from kanpde.training.points import Collocation
+
+
+def exact(x):
+    return torch.sin(math.pi * x)
+
+
+def linear(u, x):
+    return d(u, x, x) - math.pi**2 * u + 2 * math.pi**2 * exact(x)
+
+
+def cubic(u, x):
+    return d(u, x, x) - u**3 + math.pi**2 * exact(x) + exact(x) ** 3
+
+
+def objective_of(equation=linear, spec=None, points=60, seed=0):
+    problem = Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact})
+    network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Collocation(problem, ansatz, points, seed).objective()
+
+
+def run(optimiser, objective):
+    """Losses step by step and the reason for the end."""
+    losses, steps = [], optimiser.minimise(objective)
+    while True:
+        try:
+            losses.append(next(steps))
+        except StopIteration as end:
+            return losses, end.value
+
+
+def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
+    """One layer is linear in its coefficients: what is left is the least-squares minimum, found by a direct solver."""
+    objective = objective_of(spec=KAN((), 5, 6))
+    start = objective.network.theta
+    r, J = objective.jacobian()
+    wanted = float((r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum())
+    losses, _ = run(LevenbergMarquardt(12), objective)
+    assert losses[-1] == pytest.approx(wanted, rel=1e-3)
+    assert not torch.equal(objective.network.theta, start)
+
+
+def test_levenberg_marquardt_never_goes_up_and_reports_the_loss_where_it_is():
+    objective = objective_of(cubic)
+    before = objective.loss()
+    steps, last = LevenbergMarquardt(30).minimise(objective), before
+    for loss in steps:
+        assert loss < last
+        assert loss == objective.loss()
+        last = loss
+    assert last < 1e-6 * before
+
+
+def test_levenberg_marquardt_ends_at_a_minimum_without_moving():
+    objective = objective_of(spec=KAN((), 5, 3))
+    run(LevenbergMarquardt(60), objective)
+    theta = objective.network.theta
+    losses, reason = run(LevenbergMarquardt(60), objective)
+    assert reason == "no damping lowers the loss any further" or "less than 1 %" in reason
+    if not losses:
+        assert torch.equal(objective.network.theta, theta)
+
+
+def test_patience_ends_a_stage_that_creeps():
+    losses, reason = run(LevenbergMarquardt(200, patience=3), objective_of(spec=KAN((), 5, 3)))
+    assert len(losses) < 200
+    assert reason == "the loss fell by less than 1 % in 3 steps" or reason.startswith("no damping")
+
+
+def test_a_matrix_that_is_not_finite_has_no_factor():
+    normal = torch.eye(3, dtype=torch.float64)
+    assert damped_cholesky(normal, 1.0) is not None
+    assert damped_cholesky(-2 * normal, 1.0) is None
+    assert damped_cholesky(normal * math.nan, 1.0) is None
+    assert torch.equal(normal, torch.eye(3, dtype=torch.float64)), "the matrix is left as it was"
+
+
+@pytest.mark.parametrize("spec", [KAN((3,), 5, 4), MLP((6,))], ids=["kan", "mlp"])
+@pytest.mark.parametrize(("optimiser", "factor"), [(LevenbergMarquardt(25), 1e-4), (LBFGS(60), 1e-2), (Adam(80, rate=1e-2), 0.5)], ids=["lm", "lbfgs", "adam"])
+def test_every_optimiser_lowers_the_loss(optimiser, factor, spec):
+    objective = objective_of(cubic, spec)
+    before = objective.loss()
+    losses, reason = run(optimiser, objective)
+    assert objective.loss() < factor * before
+    assert all(math.isfinite(loss) for loss in losses)
+    assert reason
+
+
+def test_lbfgs_goes_down_and_says_why_it_stopped():
+    objective = objective_of(cubic)
+    losses, reason = run(LBFGS(15), objective)
+    assert losses == sorted(losses, reverse=True)
+    assert (len(losses), reason) == (15, "all steps done")
+    assert run(LBFGS(15, tolerance=1e9), objective) == ([], "gradient below 1e+09")
+
+
+def test_lbfgs_on_a_quadratic_reaches_its_minimum():
+    """Two parameters: exact after a few steps."""
+
+    class Bowl:
+        network = type("Point", (), {"theta": torch.tensor([3.0, -2.0], dtype=torch.float64)})()
+        matrix = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+
+        def gradient(self):
+            theta = self.network.theta
+            return float(0.5 * theta @ self.matrix @ theta), self.matrix @ theta
+
+    bowl = Bowl()
+    losses, reason = run(LBFGS(50), bowl)
+    assert reason == "gradient below 1e-12"
+    assert len(losses) < 20
+    assert float(bowl.network.theta.abs().max()) < 1e-12
+
+
+def test_lbfgs_stops_where_nothing_is_finite_and_does_not_move():
+    def bad(u, x):
+        return d(u, x, x) + torch.where(x > -1, math.nan, 1.0) * u
+
+    objective = objective_of(bad)
+    theta = objective.network.theta
+    losses, reason = run(LBFGS(10), objective)
+    assert (losses, reason) == ([], "loss became nan")
+    assert torch.equal(objective.network.theta, theta)
+
+
+@pytest.mark.parametrize("text", ["lm:60", "adam:500,lbfgs:200,lm:100", "lm:60,extend:12,lm:60"])
+def test_a_schedule_reads_as_it_is_written(text):
+    stages = parse_schedule(text)
+    assert show_schedule(stages) == text
+    assert parse_schedule(show_schedule(stages)) == stages
+    assert parse_schedule(text.replace(",", " , ")) == stages
+
+
+def test_the_stages_of_a_schedule():
+    assert parse_schedule("adam:3,lbfgs:4,lm:5,extend:6") == [Adam(steps=3), LBFGS(steps=4), LevenbergMarquardt(steps=5), Extend(6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"'' is no stage; expected adam, lbfgs, lm, extend with a number"),
+        ("lm:60,,lm:60", r"'' is no stage"),
+        ("lbgfs:20", r"'lbgfs:20' is no stage.*did you mean 'lbfgs'"),
+        ("LM:20", r"'LM:20' is no stage.*did you mean 'lm'"),
+        ("lm", r"'lm' has no number; expected such as lm:100"),
+        ("lm:0", r"'lm:0' has no number"),
+        ("lm:-3", r"'lm:-3' has no number"),
+        ("lm:1.5", r"'lm:1.5' has no number"),
+        ("extend:", r"'extend:' has no number; expected such as extend:12"),
+    ],
+)
+def test_a_schedule_that_is_not_one_is_refused(text, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        parse_schedule(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_extension_needs_an_interval():
+    with pytest.raises(RecipeError, match="extend:0: expected a grid of at least 1 interval"):
+        Extend(0)
