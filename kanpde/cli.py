@@ -38,6 +38,8 @@ app = typer.Typer(
 )
 
 USER_ERROR, INTERRUPTED = 2, 130
+POOR = 1e-2
+"""Relative error past which a solution is called not converged."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
@@ -416,6 +418,10 @@ def _show_result(console: Console, result: Result) -> None:
         table.add_row(f"no reference: {result.reference_note}", "", "")
     console.print()
     console.print(table)
+    error, whose = _true_error(result)
+    if error is not None and error > POOR and not result.history.interrupted:
+        advice = "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another --seed"
+        console.print(f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True)
     about = _table()
     about.add_row("network", f"{result.settings['network']}, {result.settings['parameters']} parameters")
     about.add_row("training", f"{result.seconds:.1f} s, {len(result.history.records)} steps")
@@ -424,6 +430,14 @@ def _show_result(console: Console, result: Result) -> None:
     console.print(about)
     if result.run_dir is not None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def _true_error(result: Result) -> tuple[float | None, str]:
+    """The relative L2 that tells most: against the exact solution, else against a reference that is itself accurate."""
+    if result.relative_l2 is not None:
+        return result.relative_l2, "the exact solution"
+    trusted = result.reference is not None and result.reference.estimated_error < POOR / 10
+    return (result.reference_relative_l2 if trusted else None), "the reference"
 
 
 def _shown(value: float | None) -> str:

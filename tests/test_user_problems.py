@@ -1,0 +1,53 @@
+"""What a stranger writes after reading the README: its own blocks of code, solved with default settings and judged by the reference."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import kanpde
+from kanpde.problem import load
+
+README = Path(__file__).parents[1] / "README.md"
+ALL = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = [block for block in ALL if "problem = Problem(" in block]
+BLOCKS_WITHOUT_PROBLEM = [block for block in ALL if "problem = Problem(" not in block]
+CALLED = {"layer": "convection(", "predators": "predator(", "kdv": "kdv("}
+BUDGET = {
+    "layer": ("lm:30,extend:8,lm:30,extend:24,lm:30", 1600, 3e-5),
+    "predators": ("lm:20,extend:6,lm:10", 1000, 1e-7),
+    "kdv": ("lm:30,extend:6,lm:30", 1500, 1e-4),
+}
+"""A shorter schedule, points, and the relative L2 against the reference to reach: five times what seeds 0 and 1 do."""
+
+
+def block(name):
+    (found,) = [text for text in BLOCKS if f"def {CALLED[name]}" in text]
+    return found
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path):
+    path = tmp_path / f"{name}.py"
+    path.write_text(block(name), encoding="utf-8")
+    problem, recipe = load(str(path))
+    assert recipe is None, "the network is the default one"
+    schedule, points, error = BUDGET[name]
+    result = kanpde.solve(problem, schedule=schedule, points=points, restarts=1)
+    assert result.reference is not None, result.reference_note
+    assert result.reference.estimated_error < 1e-6
+    assert result.reference_relative_l2 < error
+
+
+def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch):
+    """The recipe, and the use from Python, with a budget of one step."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("layer.py").write_text(block("layer"), encoding="utf-8")
+    solve = kanpde.solve
+    monkeypatch.setattr(kanpde, "solve", lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1), raising=False)
+    for text in BLOCKS_WITHOUT_PROBLEM:
+        exec(compile(text, str(README), "exec"), {})
+    sys.modules.pop("layer")
+    assert len(list(Path("results").glob("*/*/summary.json"))) == 1
