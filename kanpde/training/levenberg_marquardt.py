@@ -53,7 +53,7 @@ class LevenbergMarquardt:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        loss, normal, gradient = float(r @ r), J.T @ J, J.T @ r
+        loss, normal, gradient = float(r @ r), lower_gram(J), J.T @ r
         ceiling = 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
@@ -75,12 +75,25 @@ class LevenbergMarquardt:
 PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
 
-EASE, TIGHTEN = 3.0, 2.0
+EASE, TIGHTEN = 2.0, 2.0
 """What μ is divided by after a success and multiplied by after a failure."""
 
 
+def lower_gram(J: Tensor, block: int = 128) -> Tensor:
+    """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not set.
+
+    By block rows up to the diagonal, it takes little more than half the time of the full product.
+    """
+    size = J.shape[1]
+    gram = J.new_zeros(size, size)
+    for start in range(0, size, block):
+        end = min(start + block, size)
+        gram[start:end, :end] = J[:, start:end].T @ J[:, :end]
+    return gram
+
+
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
-    """Cholesky factor of the normal matrix plus μ; None where rounding leaves it indefinite or not finite."""
+    """Cholesky factor of the normal matrix (its lower triangle) plus μ; None where rounding leaves it indefinite or not finite."""
     damped = normal.clone()
     damped.diagonal().add_(mu)
     factor, failed = torch.linalg.cholesky_ex(damped)
