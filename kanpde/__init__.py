@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -22,7 +23,7 @@ _module_of = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_module_of)  # noqa: PLE0605 - built from the table above
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `python -m kanpde list` need not wait for torch."""
     if name not in _module_of:
         raise AttributeError(f"module 'kanpde' has no attribute {name!r}")

@@ -37,7 +37,7 @@ def test_no_speed_is_reported_of_a_side_that_is_wrong():
 
 
 def test_timing_states_the_ratio_after_the_check():
-    lines = []
+    lines: list[str] = []
     ratio, ours, theirs = bench.loss_gradient(lines.append, points=200, repetitions=2)
     assert ratio.value == pytest.approx(theirs.value / ours.value)
     assert ratio.least
