@@ -283,7 +283,7 @@ def prescribed_value(value: Value, coordinates: Sequence[str], what: str, finite
         found = found.to(like).expand_as(like)
         if finite and not found.isfinite().all():
             i = int((~found.isfinite()).nonzero()[0])
-            raise ProblemError(f"{what}: returned {float(found[i])} at {at_point(at, i)}; expected a finite number")
+            raise ProblemError(f"{what}: returned {float(found[i].detach())} at {at_point(at, i)}; expected a finite number")
         return found
 
     return evaluate

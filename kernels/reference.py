@@ -24,7 +24,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from kanpde.kernels.taylor import Counts, correlate, powers
+from kanpde.kernels.taylor import Counts, compose, correlate, powers
 
 
 @lru_cache(maxsize=64)
@@ -86,8 +86,15 @@ def forward(X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: 
     """The output jet [points, channels, outputs]."""
     cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, len(counts))
     phi = edges(c, cell, b)
+    if c.shape[2] == 1:
+        return compose(_nodes(phi), X, counts).sum(2, keepdim=True)
     delta = torch.stack(powers(X, counts), 3)
     return torch.bmm(delta.flatten(2), phi.flatten(1, 2))
+
+
+def _nodes(phi: Tensor) -> list[Tensor]:
+    """Edges into a single output as one function an input: Taylor coefficients [points, inputs], cheaper than by products."""
+    return list(phi[..., 0].permute(2, 0, 1).contiguous())
 
 
 def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,6 +109,9 @@ def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: i
     if not back:
         return X.new_empty(0), cell, block
     phi = edges(c, cell, b)
+    if c.shape[2] == 1:
+        slope = [nu * nth for nu, nth in enumerate(_nodes(phi))][1:]
+        return correlate(L.expand_as(X), compose(slope, X, counts), counts), cell, block
     G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), L.shape[2]).transpose(1, 2))
     weight = torch.arange(1, order + 2, dtype=X.dtype, device=X.device)
     adjoint = correlate(G, (delta * weight).flatten(2), counts).view(points, width, inputs, order + 1).sum(3)
@@ -116,7 +126,8 @@ def adjoint(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: in
     start = cell + functions * torch.arange(inputs, device=c.device)
     index = (start[..., None] + torch.arange(width, device=c.device)).view(-1)
     gradient = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
-    gradient.index_add_(0, index, block.reshape(-1, outputs))
+    for q in range(outputs):  # column by column: torch adds single numbers much faster than short rows
+        gradient[:, q] = torch.zeros_like(gradient[:, q]).index_add_(0, index, block[..., q].reshape(-1))
     return inward, gradient.view_as(c)
 
 

@@ -27,6 +27,7 @@ from kanpde.residual import Residual, leaf_name
 PROBES = 101
 """Instants at which data are compared before they are taken for constant in time."""
 
+
 class Boundary:
     """Values on the nodes that conditions own, from those on the free nodes.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 
 from scipy.optimize import line_search
+from scipy.optimize._linesearch import LineSearchWarning
 from torch import Tensor
 
 from kanpde.training.objective import Objective
@@ -36,10 +38,11 @@ class LBFGS:
             if float(direction @ gradient) >= 0:
                 pairs.clear()
                 direction = -gradient
-            found = _wolfe(objective, direction, loss, gradient, first=not pairs)
+            reach = [1.0] if pairs else [shrink / float(gradient.norm()) for shrink in (1.0, 0.1, 0.01, 0.001)]
+            found = next((step for scale in reach if (step := _wolfe(objective, scale * direction, loss, gradient)) is not None), None)
             if found is None:
                 if not pairs:
-                    return "no step along the gradient satisfies the strong Wolfe conditions"
+                    return "no step along the gradient lowers the loss"
                 pairs.clear()
                 continue
             theta, new_loss, new_gradient = found
@@ -65,22 +68,30 @@ def _two_loops(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> 
     return q
 
 
-def _wolfe(objective: Objective, direction: Tensor, loss: float, gradient: Tensor, first: bool) -> tuple[Tensor, float, Tensor] | None:
-    """A point along the direction that satisfies the strong Wolfe conditions, by SciPy's search; None if none is found."""
+def _wolfe(objective: Objective, direction: Tensor, loss: float, gradient: Tensor) -> tuple[Tensor, float, Tensor] | None:
+    """A point along the direction that satisfies the strong Wolfe conditions, by SciPy's search, or at least the first.
+
+    None where no point tried lowers the loss.
+    """
     network, start = objective.network, objective.network.theta
-    scale = min(1.0, 1 / float(gradient.norm())) if first else 1.0
     seen: dict[float, tuple[float, Tensor]] = {0.0: (loss, gradient)}
 
     def at(t: float) -> tuple[float, Tensor]:
         if t not in seen:
-            network.theta = start + t * scale * direction
-            seen[t] = objective.gradient()
+            network.theta = start + t * direction
+            found, slopes = objective.gradient()
+            seen[t] = (found, slopes) if math.isfinite(found) else (math.inf, gradient)  # too far: the search bisects
             network.theta = start
         return seen[t]
 
-    slope = float(gradient @ direction) * scale
-    step = line_search(lambda t: at(float(t))[0], lambda t: float(at(float(t))[1] @ direction) * scale, 0.0, 1.0, slope, loss, c1=1e-4, c2=0.9, maxiter=20)[0]
-    if step is None or not math.isfinite(at(float(step))[0]):
-        return None
+    slope = float(gradient @ direction)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=LineSearchWarning)  # a failed search is answered below
+        step = line_search(lambda t: at(float(t))[0], lambda t: float(at(float(t))[1] @ direction), 0.0, 1.0, slope, loss, c1=1e-4, c2=0.9, maxiter=20)[0]
+    if step is None:  # none may exist before a wall where the residual is undefined: then the lowest sufficient decrease
+        lower = [t for t, (value, _) in seen.items() if value < loss + 1e-4 * t * slope]
+        if not lower:
+            return None
+        step = min(lower, key=lambda t: seen[t][0])
     new_loss, new_gradient = at(float(step))
-    return start + float(step) * scale * direction, new_loss, new_gradient
+    return start + float(step) * direction, new_loss, new_gradient

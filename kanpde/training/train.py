@@ -87,7 +87,7 @@ class _Run:
             loss = math.inf
             for loss in replace(first, steps=max(first.steps // 3, 1)).minimise(self.points.objective()):  # noqa: B007
                 pass
-            losses.append((loss, candidate.network))
+            losses.append((loss if math.isfinite(loss) else math.inf, candidate.network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
         self.observer.message(f"{self.recipe.restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
 

@@ -34,9 +34,7 @@ def test_order_in_three_dimensions(kind, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    ("name", "cells"), [("cubic", 64), ("quasilinear", 64), ("conductivity", 64), ("coupled", 128), ("transport", 64), ("clamped_beam", 64)]
-)
+@pytest.mark.parametrize(("name", "cells"), [("cubic", 64), ("quasilinear", 64), ("conductivity", 64), ("coupled", 128), ("transport", 64), ("clamped_beam", 64)])
 def test_order_of_other_equations(name, cells, order):
     assert slope(getattr(manufactured, name)(), cells, order) == pytest.approx(order, abs=0.1)
 
@@ -88,9 +86,7 @@ def test_pieces_of_a_face():
 
 def test_fourth_order_is_exact_on_quartics():
     """Every stencil that takes part, at the ends too, is exact on polynomials of degree 4."""
-    problem = Problem(
-        Box(x=(0, 1)), [lambda u, x: d(u, x, x) + d(u, x) - 12 * x**2 - 4 * x**3], [Dirichlet(u=0, on="x-"), Neumann(u=4, on="x+")], exact={"u": lambda x: x**4}
-    )
+    problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) + d(u, x) - 12 * x**2 - 4 * x**3], [Dirichlet(u=0, on="x-"), Neumann(u=4, on="x+")], exact={"u": lambda x: x**4})
     assert error(problem, 16, 4) < 1e-12
 
 

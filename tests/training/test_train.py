@@ -150,8 +150,8 @@ def explosive(u, x):
     "stage",
     [
         LevenbergMarquardt(30),
-        pytest.param(LBFGS(30), marks=pytest.mark.xfail(strict=True, reason="SciPy's LineSearchWarning reaches the user")),
-        pytest.param(Adam(200, rate=0.3), marks=pytest.mark.xfail(strict=True, reason="Adam returns with the parameters that made its loss nan")),
+        LBFGS(30),
+        Adam(200, rate=0.3),
     ],
     ids=["lm", "lbfgs", "adam"],
 )
