@@ -54,7 +54,7 @@ class SplineLayer:
         cell, b = _values_at(z, finer)
         basis = torch.zeros(len(z), finer.shape[1], dtype=torch.float64)
         basis.scatter_(1, cell + torch.arange(self.degree + 1), b[:, 0, 0])
-        fit = torch.linalg.lstsq(basis, values.flatten(1)).solution
+        fit = torch.linalg.lstsq(basis, values.flatten(1), driver="gels").solution
         coefficients = fit.view(finer.shape[1], *values.shape[1:]).transpose(0, 1)
         return finer, coefficients.reshape(-1).to(theta)
 
