@@ -130,11 +130,11 @@ def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
     for _ in LevenbergMarquardt(steps=10).minimise(objective):
         pass
     _, J = objective.jacobian()
-    normal = J.T @ J
+    normal = J.gram()
     damped = normal + 1e-6 * torch.eye(len(normal), dtype=normal.dtype)
     parts = {
         "Jacobian": lambda: objective.jacobian(),
-        "normal matrix": lambda: J.T @ J,
+        "normal matrix": lambda: J.gram(),
         "Cholesky": lambda: torch.linalg.cholesky_ex(damped),
         "trial residual": lambda: objective.residuals(),
     }

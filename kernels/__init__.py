@@ -1,5 +1,9 @@
 """Spline-KAN layers on jets: the plain reference and the operators registered with torch.library."""
 
+from kanpde.kernels.ops import runs_gram as runs_gram
+from kanpde.kernels.ops import runs_times as runs_times
+from kanpde.kernels.ops import runs_transposed_times as runs_transposed_times
 from kanpde.kernels.ops import spline_jet as spline_jet
 from kanpde.kernels.ops import spline_jet_adjoint as spline_jet_adjoint
 from kanpde.kernels.ops import spline_jet_jacobian as spline_jet_jacobian
+from kanpde.kernels.pieces import uniform_knots as uniform_knots

@@ -1,8 +1,9 @@
-"""The spline layer on jets as registered operators: forward, adjoint and per-point Jacobian, with fakes and autograd.
+"""The kernels as registered operators, with fakes and autograd: forward jet, adjoint, per-point Jacobian and its products.
 
-    spline_jet(X, C, low, high, degree, counts) -> Y
-    spline_jet_adjoint(L, X, C, low, high, degree, counts, back=True) -> (adjoint of X, adjoint of C)
-    spline_jet_jacobian(L, X, C, low, high, degree, counts, back=True) -> (adjoint of X, rows)
+    spline_jet(X, C, knots, counts) -> Y
+    spline_jet_adjoint(L, X, C, knots, counts, back=True) -> (adjoint of X, adjoint of C)
+    spline_jet_jacobian(L, X, C, knots, counts, back=True) -> (adjoint of X, cell, block)
+    runs_times, runs_transposed_times, runs_gram: products with such rows, which second-order training needs
 
 Without `back` the adjoint of X is left out (an empty tensor): the first layer of a network does not need it.
 
@@ -18,29 +19,32 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from kanpde.kernels import reference
+from kanpde.kernels import reference, runs
+from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import channels
 
 MAX_DEGREE = 7
 MAX_ORDER = 4
 
 
-def check(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> None:
+def check(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> None:
     """Raise ValueError or TypeError, naming the argument, for anything that the layer cannot take."""
-    if not 1 <= degree <= MAX_DEGREE:
-        raise ValueError(f"degree: got {degree}; expected 1 to {MAX_DEGREE}")
     if len(counts) > MAX_ORDER or any(a < b for a, b in pairwise(counts)) or any(n < 1 for n in counts):
         raise ValueError(f"counts: got {tuple(counts)}; expected at most {MAX_ORDER} positive numbers that do not increase")
-    if not low < high:
-        raise ValueError(f"low, high: got {low:g}, {high:g}; expected low < high")
     if X.ndim != 3 or X.shape[1] != channels(counts):
         raise ValueError(f"X: got shape {list(X.shape)}; expected [points, {channels(counts)}, inputs]")
-    if C.ndim != 3 or C.shape[0] != X.shape[2] or C.shape[1] <= degree:
-        raise ValueError(f"C: got shape {list(C.shape)}; expected [{X.shape[2]}, more than {degree}, outputs]")
-    if not X.is_floating_point() or X.dtype != C.dtype:
-        raise TypeError(f"X, C: got dtypes {X.dtype} and {C.dtype}; expected one floating type")
-    if X.device != C.device:
-        raise ValueError(f"X, C: got devices {X.device} and {C.device}; expected one")
+    if C.ndim != 3 or C.shape[0] != X.shape[2]:
+        raise ValueError(f"C: got shape {list(C.shape)}; expected [{X.shape[2]}, functions, outputs]")
+    if knots.ndim != 2 or knots.shape[0] != X.shape[2]:
+        raise ValueError(f"knots: got shape {list(knots.shape)}; expected [{X.shape[2]}, functions + degree + 1]")
+    if not 1 <= degree_of(C, knots) <= MAX_DEGREE:
+        raise ValueError(f"knots: got {knots.shape[1]} for {C.shape[1]} functions, which is degree {degree_of(C, knots)}; expected degree 1 to {MAX_DEGREE}")
+    if C.shape[1] <= degree_of(C, knots):
+        raise ValueError(f"C: got {C.shape[1]} functions of degree {degree_of(C, knots)}; expected more functions than the degree")
+    if not X.is_floating_point() or X.dtype != C.dtype or X.dtype != knots.dtype:
+        raise TypeError(f"X, C, knots: got dtypes {X.dtype}, {C.dtype} and {knots.dtype}; expected one floating type")
+    if X.device != C.device or X.device != knots.device:
+        raise ValueError(f"X, C, knots: got devices {X.device}, {C.device} and {knots.device}; expected one")
 
 
 def check_adjoint(L: Tensor, X: Tensor, C: Tensor) -> None:
@@ -53,53 +57,104 @@ def check_adjoint(L: Tensor, X: Tensor, C: Tensor) -> None:
 
 
 @torch.library.custom_op("kanpde::spline_jet", mutates_args=())
-def spline_jet(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> Tensor:
+def spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
     """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad arguments."""
-    check(X, C, low, high, degree, counts)
-    return reference.forward(X, C, low, high, degree, counts)
+    check(X, C, knots, counts)
+    return reference.forward(X, C, knots, counts)
 
 
 @spline_jet.register_fake
-def _(X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int]) -> Tensor:
-    check(X, C, low, high, degree, counts)
+def _(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
+    check(X, C, knots, counts)
     return X.new_empty(X.shape[0], X.shape[1], C.shape[2])
 
 
 @torch.library.custom_op("kanpde::spline_jet_adjoint", mutates_args=())
-def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels, outputs] of the output."""
-    check(X, C, low, high, degree, counts)
+    check(X, C, knots, counts)
     check_adjoint(L, X, C)
-    return reference.adjoint(L, X, C, low, high, degree, counts, back)
+    return reference.adjoint(L, X, C, knots, counts, back)
 
 
 @spline_jet_adjoint.register_fake
-def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+def _(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
     return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
 
 
 @torch.library.custom_op("kanpde::spline_jet_jacobian", mutates_args=())
-def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-    """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by all coefficients, [points, C.numel()]."""
-    check(X, C, low, high, degree, counts)
+def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by the coefficients that it depends on:
+    the first of them, cell [points, inputs], and block [points, inputs, degree + 1, outputs]."""
+    check(X, C, knots, counts)
     check_adjoint(L, X, C)
-    return reference.jacobian(L, X, C, low, high, degree, counts, back)
+    return reference.pullback(L, X, C, knots, counts, back)
 
 
 @spline_jet_jacobian.register_fake
-def _(L: Tensor, X: Tensor, C: Tensor, low: float, high: float, degree: int, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X) if back else X.new_empty(0), X.new_empty(X.shape[0], C.numel())
+def _(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    points, inputs = X.shape[0], X.shape[2]
+    block = X.new_empty(points, inputs, degree_of(C, knots) + 1, C.shape[2])
+    return torch.empty_like(X) if back else X.new_empty(0), X.new_empty(points, inputs, dtype=torch.int64), block
 
 
 def _setup_context(ctx, inputs, output) -> None:
-    X, C, *ctx.layout = inputs
-    ctx.save_for_backward(X, C)
+    X, C, knots, ctx.counts = inputs
+    ctx.save_for_backward(X, C, knots)
 
 
 def _backward(ctx, L: Tensor):
-    X, C = ctx.saved_tensors
-    back, gradient = spline_jet_adjoint(L.contiguous(), X, C, *ctx.layout)
-    return back, gradient, None, None, None, None
+    X, C, knots = ctx.saved_tensors
+    back, gradient = spline_jet_adjoint(L.contiguous(), X, C, knots, ctx.counts)
+    return back, gradient, None, None
 
 
 spline_jet.register_autograd(_backward, setup_context=_setup_context)
+
+
+@torch.library.custom_op("kanpde::runs_times", mutates_args=())
+def runs_times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
+    """J v [rows] for a matrix given by runs of columns (see runs.py)."""
+    check_runs(values, starts, lengths, len(v))
+    return runs.times(values, starts, lengths, v)
+
+
+@runs_times.register_fake
+def _(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
+    return values.new_empty(len(values))
+
+
+@torch.library.custom_op("kanpde::runs_transposed_times", mutates_args=())
+def runs_transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
+    """Jᵀ r [columns]."""
+    check_runs(values, starts, lengths, columns)
+    return runs.transposed_times(values, starts, lengths, columns, r)
+
+
+@runs_transposed_times.register_fake
+def _(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
+    return values.new_empty(columns)
+
+
+@torch.library.custom_op("kanpde::runs_gram", mutates_args=())
+def runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
+    """JᵀJ [columns, columns] below and on the diagonal; what stands above is not set."""
+    check_runs(values, starts, lengths, columns)
+    return runs.gram(values, starts, lengths, columns)
+
+
+@runs_gram.register_fake
+def _(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
+    return values.new_empty(columns, columns)
+
+
+def check_runs(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> None:
+    """Raise ValueError or TypeError, naming the argument, for anything that is no matrix by runs."""
+    if any(n < 1 for n in lengths) or sum(lengths) > columns:
+        raise ValueError(f"lengths: got {tuple(lengths)}; expected positive numbers of at most {columns} columns together")
+    if list(values.shape[1:]) != [sum(lengths)]:
+        raise ValueError(f"values: got shape {list(values.shape)}; expected [rows, {sum(lengths)}]")
+    if list(starts.shape) != [len(values), len(lengths)]:
+        raise ValueError(f"starts: got shape {list(starts.shape)}; expected {[len(values), len(lengths)]}")
+    if starts.dtype != torch.int64 or not values.is_floating_point():
+        raise TypeError(f"values, starts: got {values.dtype} and {starts.dtype}; expected a floating type and int64")

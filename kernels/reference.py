@@ -2,8 +2,8 @@
 
 Shapes: input jet X [points, channels, inputs], coefficients C [inputs, functions, outputs], output jet
 Y [points, channels, outputs]; counts gives the channel layout (see taylor.py). The functions are the grid + degree
-B-splines on a uniform extended knot vector over [low, high]. Outside of it the polynomial of the end interval
-continues, so values and all derivatives stay smooth in the input.
+B-splines on the knots [inputs, grid + 2 degree + 1] (see pieces.py). Outside of the grid the polynomial of the end
+interval continues, so values and all derivatives stay smooth in the input.
 
 Only degree + 1 splines are non-zero at a point. With the Taylor coefficients b_ν = B^(ν)/ν! of these at the input value,
 
@@ -18,58 +18,19 @@ so that nothing of shape (points, inputs, grid, outputs) is ever formed.
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
+from kanpde.kernels.pieces import degree_of, interval, pieces, taylor_monomials
 from kanpde.kernels.taylor import Counts, compose, correlate, powers
 
 
-@lru_cache(maxsize=64)
-def spline_polynomials(degree: int, order: int) -> Tensor:
-    """[degree + 1, (order + 1) (degree + 1)]: from the powers 1, t, …, t^degree on one knot interval (t from 0 to 1)
-    to the Taylor coefficients b_0, …, b_order of the splines that live there, leftmost first (Cox and de Boor)."""
-    table = [[1.0]]
-    for k in range(1, degree + 1):
-        new = [[0.0] * (k + 1) for _ in range(k + 1)]
-        for j, polynomial in enumerate(table):
-            start = j - (k - 1)
-            for power, c in enumerate(polynomial):
-                new[j + 1][power + 1] += c / k
-                new[j + 1][power] -= start * c / k
-                new[j][power + 1] -= c / k
-                new[j][power] += (start + k) * c / k
-        table = new
-    values = torch.tensor(table, dtype=torch.float64)
-    rows = []
-    for nu in range(order + 1):
-        shifted = torch.zeros_like(values)
-        for power in range(nu, degree + 1):
-            shifted[:, power - nu] = math.comb(power, nu) * values[:, power]
-        rows.append(shifted)
-    return torch.cat(rows).T.contiguous()
-
-
-def taps(x: Tensor, low: float, high: float, grid: int, degree: int, order: int) -> tuple[Tensor, Tensor]:
+def taps(x: Tensor, knots: Tensor, degree: int, order: int) -> tuple[Tensor, Tensor]:
     """First non-zero spline [points, inputs] and Taylor coefficients [points, inputs, order + 1, degree + 1] at x."""
-    step = (high - low) / grid
-    s = (x - low) / step
-    cell = s.floor().clamp_(0, grid - 1).nan_to_num_(0.0)  # an input that is nan indexes something, and stays nan in t
-    t = s - cell
-    monomials = [torch.ones_like(t), t]
-    for power in range(2, degree + 1):
-        monomials.append(monomials[power // 2] * monomials[power - power // 2])
-    table = _scaled_polynomials(degree, order, step, x.dtype, x.device)
-    return cell.long(), (torch.stack(monomials, -1) @ table).view(*x.shape, order + 1, degree + 1)
-
-
-@lru_cache(maxsize=256)
-def _scaled_polynomials(degree: int, order: int, step: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    table = spline_polynomials(degree, order).view(degree + 1, order + 1, degree + 1)
-    scale = torch.tensor([step**-nu for nu in range(order + 1)], dtype=torch.float64)
-    return (table * scale[:, None]).view(degree + 1, -1).to(device=device, dtype=dtype)
+    breaks, table = pieces(knots, degree)
+    cell, tau, length = interval(x, breaks)
+    local = table[torch.arange(len(breaks), device=x.device), cell]
+    return cell, torch.matmul(taylor_monomials(tau, length, degree, order), local.transpose(-1, -2))
 
 
 def edges(c: Tensor, cell: Tensor, b: Tensor) -> Tensor:
@@ -82,9 +43,9 @@ def edges(c: Tensor, cell: Tensor, b: Tensor) -> Tensor:
     return torch.matmul(b, local)
 
 
-def forward(X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts) -> Tensor:
+def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """The output jet [points, channels, outputs]."""
-    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, len(counts))
+    cell, b = taps(X[:, 0], knots, degree_of(c, knots), len(counts))
     phi = edges(c, cell, b)
     if c.shape[2] == 1:
         return compose(_nodes(phi), X, counts).sum(2, keepdim=True)
@@ -97,11 +58,11 @@ def _nodes(phi: Tensor) -> list[Tensor]:
     return list(phi[..., 0].permute(2, 0, 1).contiguous())
 
 
-def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
+def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Adjoint of the input jet (empty unless `back`), and the local part of the Jacobian: cell [points, inputs] and its
     block [points, inputs, degree + 1, outputs], the derivative of each point's own Σ L·Y by the coefficients there."""
     order = len(counts)
-    cell, b = taps(X[:, 0], low, high, c.shape[1] - degree, degree, order + back)
+    cell, b = taps(X[:, 0], knots, degree_of(c, knots), order + back)
     delta = torch.stack(powers(X, counts), 3)
     points, width, inputs, _ = delta.shape
     H = torch.bmm(delta.flatten(2).transpose(1, 2), L).view(points, inputs, order + 1, L.shape[2])
@@ -118,24 +79,13 @@ def pullback(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: i
     return adjoint, cell, block
 
 
-def adjoint(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
+def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients."""
-    inward, cell, block = pullback(L, X, c, low, high, degree, counts, back)
+    inward, cell, block = pullback(L, X, c, knots, counts, back)
     inputs, functions, outputs = c.shape
-    width = degree + 1
     start = cell + functions * torch.arange(inputs, device=c.device)
-    index = (start[..., None] + torch.arange(width, device=c.device)).view(-1)
+    index = (start[..., None] + torch.arange(block.shape[2], device=c.device)).view(-1)
     gradient = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
     for q in range(outputs):  # column by column: torch adds single numbers much faster than short rows
         gradient[:, q] = torch.zeros_like(gradient[:, q]).index_add_(0, index, block[..., q].reshape(-1))
     return inward, gradient.view_as(c)
-
-
-def jacobian(L: Tensor, X: Tensor, c: Tensor, low: float, high: float, degree: int, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
-    """Adjoint of the input jet, and one Jacobian row a point, [points, inputs · functions · outputs]."""
-    inward, cell, block = pullback(L, X, c, low, high, degree, counts, back)
-    inputs, functions, outputs = c.shape
-    rows = torch.zeros(len(X), inputs, functions, outputs, dtype=c.dtype, device=c.device)
-    index = (cell[..., None] + torch.arange(degree + 1, device=c.device))[..., None].expand_as(block)
-    rows.scatter_(2, index, block)
-    return inward, rows.view(len(X), c.numel())

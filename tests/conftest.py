@@ -47,7 +47,7 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
     (unknown,) = problem.unknowns
     target = problem.exact_values(at)[unknown]
     frame = ansatz.frame(at, [(unknown, (0,) * len(problem.coordinates))])
-    ones, J = torch.ones(points, 1, dtype=torch.float64), torch.empty(points, network.parameters, dtype=torch.float64)
+    ones = torch.ones(points, 1, dtype=torch.float64)
     history = History(stages=[("LM, grid 4", "steps done"), ("LM, grid 4 again", "steps done")])
     damping, loss = 1e-2, float("inf")
     for step in range(steps):
@@ -55,7 +55,7 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
         residual = frame.derivatives(jets[-1])[:, 0] - target
         if float(residual @ residual) / points < loss:
             damping, loss, best = damping / 8, float(residual @ residual) / points, network.theta
-            network.jacobian(jets, frame.adjoint(ones, 1), frame.counts, J)
+            J = network.jacobian(jets, frame.adjoint(ones, 1), frame.counts).dense()
             normal, gradient = J.T @ J / points, J.T @ residual / points
         else:
             damping *= 4

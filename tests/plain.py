@@ -7,30 +7,30 @@ from torch import Tensor
 
 from kanpde.networks import Ansatz, Network
 from kanpde.networks.activation import Activation
-from kanpde.networks.kan import HIGH, LOW, SplineLayer
+from kanpde.networks.kan import SplineLayer
 
 
-def splines(x: Tensor, low: float, high: float, grid: int, degree: int) -> Tensor:
-    """All B-splines at x inside of the grid, [..., grid + degree], by Cox and de Boor's recursion."""
-    step = (high - low) / grid
-    knots = low + step * (torch.arange(grid + 2 * degree + 1, dtype=x.dtype) - degree)
+def splines(x: Tensor, knots: Tensor, degree: int) -> Tensor:
+    """All B-splines of knots [inputs, grid + 2 degree + 1] at x [points, inputs] inside of the grid, by Cox and de Boor's recursion."""
     x = x[..., None]
-    B = ((knots[:-1] <= x) & (x < knots[1:])).to(x)
+    B = ((knots[:, :-1] <= x) & (x < knots[:, 1:])).to(x)
     for k in range(1, degree + 1):
-        B = (x - knots[: -k - 1]) / (k * step) * B[..., :-1] + (knots[k + 1 :] - x) / (k * step) * B[..., 1:]
+        left = (x - knots[:, : -k - 1]) / (knots[:, k:-1] - knots[:, : -k - 1])
+        right = (knots[:, k + 1 :] - x) / (knots[:, k + 1 :] - knots[:, 1:-k])
+        B = left * B[..., :-1] + right * B[..., 1:]
     return B
 
 
-def spline_layer(x: Tensor, c: Tensor, low: float, high: float, degree: int) -> Tensor:
+def spline_layer(x: Tensor, c: Tensor, knots: Tensor, degree: int) -> Tensor:
     """y_q = Σ_pj c_pjq B_j(x_p), [points, outputs]."""
-    return torch.einsum("npj,pjq->nq", splines(x, low, high, c.shape[1] - degree, degree), c)
+    return torch.einsum("npj,pjq->nq", splines(x, knots, degree), c)
 
 
 def network_values(network: Network, x: Tensor) -> Tensor:
     """The network's outputs [points, outputs] at inputs x [points, inputs]."""
     for layer, theta in zip(network.layers, torch.split(network.theta, [layer.size for layer in network.layers]), strict=True):
         if isinstance(layer, SplineLayer):
-            x = spline_layer(x, theta.view(layer.shape), LOW, HIGH, layer.degree)
+            x = spline_layer(x, theta.view(layer.shape), layer.knots(x), layer.degree)
         elif isinstance(layer, Activation):
             x = {"tanh": torch.tanh, "sin": torch.sin}[layer.name](x)
             x = x if layer.scale is None else (x - layer.center) / layer.scale

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kanpde.jets import sine_taylor, tanh_taylor
 from kanpde.kernels.taylor import compose, correlate
+from kanpde.networks.rows import Rows
 
 TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {"tanh": tanh_taylor, "sin": sine_taylor}
 
@@ -45,6 +46,6 @@ class Activation:
         derivative = [(nu + 1) * f[nu + 1] for nu in range(len(counts) + 1)]
         return correlate(L, compose(derivative, X, counts), counts), theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
         inward, _ = self.adjoint(theta, L, X, counts)
-        return inward, X.new_empty(len(X), 0)
+        return inward, Rows.full(X.new_empty(len(X), 0))

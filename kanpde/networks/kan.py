@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian
+from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
 from kanpde.kernels.reference import edges as edge_values
 from kanpde.kernels.reference import taps
 from kanpde.networks.activation import Activation
 from kanpde.networks.network import Edges, Network
+from kanpde.networks.rows import Rows
 
 LOW, HIGH = -1.0, 1.0
 
@@ -29,15 +30,22 @@ class SplineLayer:
         self.grid, self.degree = grid, degree
         self.size = math.prod(self.shape)
 
+    def knots(self, like: Tensor) -> Tensor:
+        """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor."""
+        return uniform_knots(self.shape[0], LOW, HIGH, self.grid, self.degree, like.dtype, like.device)
+
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
-        return spline_jet(X, theta.view(self.shape), LOW, HIGH, self.degree, counts)
+        return spline_jet(X, theta.view(self.shape), self.knots(X), counts)
 
     def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-        inward, gradient = spline_jet_adjoint(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts, back)
+        inward, gradient = spline_jet_adjoint(L, X, theta.view(self.shape), self.knots(X), counts, back)
         return inward, gradient.view(-1)
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-        return spline_jet_jacobian(L, X, theta.view(self.shape), LOW, HIGH, self.degree, counts, back)
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+        inward, cell, block = spline_jet_jacobian(L, X, theta.view(self.shape), self.knots(X), counts, back)
+        inputs, functions, outputs = self.shape
+        first = outputs * (cell + functions * torch.arange(inputs, device=cell.device))
+        return inward, Rows(block.flatten(1), first, ((self.degree + 1) * outputs,) * inputs, self.size)
 
     def extended(self, theta: Tensor, grid: int, center: Tensor, scale: Tensor) -> tuple[SplineLayer, Tensor]:
         """The same functions on another grid, over inputs z with x = center + scale · z, [inputs] each.
@@ -60,7 +68,7 @@ class SplineLayer:
 
 
 def _values_at(x: Tensor, layer: SplineLayer) -> tuple[Tensor, Tensor]:
-    return taps(x, LOW, HIGH, layer.grid, layer.degree, 0)
+    return taps(x, layer.knots(x)[: x.shape[1]], layer.degree, 0)
 
 
 def _covering(values: Tensor, margin: float = 0.05) -> tuple[Tensor, Tensor]:

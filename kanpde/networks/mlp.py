@@ -14,6 +14,7 @@ from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.activation import TAYLOR, Activation
 from kanpde.networks.kan import checked_width
 from kanpde.networks.network import Edges, Network
+from kanpde.networks.rows import Rows
 
 
 class LinearLayer:
@@ -36,9 +37,9 @@ class LinearLayer:
         W, _ = self._split(theta)
         return L @ W.T, torch.cat([(X.flatten(0, 1).T @ L.flatten(0, 1)).view(-1), L[:, 0].sum(0)])
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
         W, _ = self._split(theta)
-        return L @ W.T, torch.cat([(X.transpose(1, 2) @ L).flatten(1), L[:, 0]], 1)
+        return L @ W.T, Rows.full(torch.cat([(X.transpose(1, 2) @ L).flatten(1), L[:, 0]], 1))
 
 
 @dataclass(frozen=True)

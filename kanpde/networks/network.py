@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.networks.rows import Rows
+
 Counts = Sequence[int]
 
 
@@ -32,8 +34,8 @@ class Layer(Protocol):
     def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
         """Adjoint of X from the adjoint L of the output, and the gradient [size]."""
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
-        """Adjoint of X, and one row a point [points, size]."""
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Rows]:
+        """Adjoint of X, and one row a point, [points, size]."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ class Network:
             found.append(part)
         return torch.cat(found[::-1])
 
-    def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts, out: Float[Tensor, "points parameters"]) -> None:
-        """Write the gradient of each point's own Σ L·Y into the rows of `out`."""
-        end = self.parameters
+    def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Rows:
+        """The gradient of each point's own Σ L·Y, one row a point."""
+        found: list[Rows] = []
         for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
             L, rows = layer.jacobian(theta, L, X, counts, back=X is not jets[0])
-            out[:, end - layer.size : end] = rows
-            end -= layer.size
+            found.append(rows)
+        return Rows.beside(found[::-1])

@@ -40,7 +40,7 @@ class LevenbergMarquardt:
             if found is None:
                 return "no damping lowers the loss any further"
             before, loss, mu = found
-            if before > losses[-1]:  # other points than before
+            if before > (1 + 1e-9) * losses[-1]:  # other points than before, and not only rounding
                 losses.clear()
                 mu = max(mu, min(self.damping, before))
             losses.append(loss)
@@ -53,7 +53,7 @@ class LevenbergMarquardt:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        loss, normal, gradient = float(r @ r), lower_gram(J), J.T @ r
+        loss, normal, gradient = float(r @ r), J.gram(), J.transposed_times(r)
         ceiling = 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
@@ -61,7 +61,7 @@ class LevenbergMarquardt:
                 velocity = -_solve(factor, gradient)
                 network.theta = start + PROBE * velocity
                 bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ velocity)
-                correction = -0.5 * _solve(factor, J.T @ bending)
+                correction = -0.5 * _solve(factor, J.transposed_times(bending))
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     network.theta = start + velocity + correction
                     new = objective.loss()
@@ -77,20 +77,6 @@ PROBE = 0.1
 
 EASE, TIGHTEN = 2.0, 2.0
 """What μ is divided by after a success and multiplied by after a failure."""
-
-
-def lower_gram(J: Tensor, block: int = 128) -> Tensor:
-    """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not set.
-
-    By block rows up to the diagonal, it takes little more than half the time of the full product. (SciPy's syrk is faster
-    alone, but its threads and torch's get in each other's way.)
-    """
-    size = J.shape[1]
-    gram = J.new_zeros(size, size)
-    for start in range(0, size, block):
-        end = min(start + block, size)
-        gram[start:end, :end] = J[:, start:end].T @ J[:, :end]
-    return gram
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:

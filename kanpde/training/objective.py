@@ -17,6 +17,7 @@ from torch import Tensor
 from kanpde.calculus import Leaf
 from kanpde.networks.ansatz import Ansatz, Frame
 from kanpde.networks.network import Network
+from kanpde.networks.rows import Rows
 from kanpde.residual import Residual, Values
 
 Sampler = Callable[[int], tuple[Tensor, Values | None]]
@@ -72,7 +73,6 @@ class Objective:
 
     def __init__(self, network: Network, terms: Sequence[Term]):
         self.network, self.terms = network, list(terms)
-        self._buffer: Tensor | None = None
 
     @property
     def rows(self) -> int:
@@ -98,20 +98,13 @@ class Objective:
             total += self.network.gradient(jets, L, t.frame.counts)
         return loss, total
 
-    def jacobian(self) -> tuple[Float[Tensor, " rows"], Float[Tensor, "rows parameters"]]:
-        """All rows and their derivatives by the parameters, one adjoint sweep an equation.
-
-        The matrix is a buffer that the next call overwrites.
-        """
-        if self._buffer is None or self._buffer.shape != (self.rows, self.network.parameters):
-            self._buffer = torch.empty(self.rows, self.network.parameters).to(self.network.theta)
-        rows, start = [], 0
+    def jacobian(self) -> tuple[Float[Tensor, " rows"], Rows]:
+        """All rows and their derivatives by the parameters, one adjoint sweep an equation."""
+        values, rows = [], []
         for t in self.terms:
             jets, r, g = t.evaluate(self.network, True)
             assert g is not None
-            rows.append(r.T.reshape(-1))
+            values.append(r.T.reshape(-1))
             for e in range(t.equations):
-                out = self._buffer[start : start + len(r)]
-                self.network.jacobian(jets, t.frame.adjoint(g[:, e], self.network.widths[-1]), t.frame.counts, out)
-                start += len(r)
-        return torch.cat(rows), self._buffer
+                rows.append(self.network.jacobian(jets, t.frame.adjoint(g[:, e], self.network.widths[-1]), t.frame.counts))
+        return torch.cat(values), Rows.below(rows)

@@ -91,7 +91,7 @@ def balanced(collocation: Collocation) -> dict[str, float]:
 
 def _trace(objective: Objective) -> float:
     _, J = objective.jacobian()
-    return float(J.square().sum()) / objective.terms[0].weight
+    return float(J.values.square().sum()) / objective.terms[0].weight
 
 
 def check_terms(objective: Objective) -> None:

@@ -13,34 +13,49 @@ from kanpde.kernels import reference, spline_jet, spline_jet_adjoint, spline_jet
 from kanpde.kernels.taylor import channels
 
 LOW, HIGH = -1.0, 1.5
+
+
+def knots_of(inputs, grid, degree, uneven=True, dtype=torch.float64):
+    """Knots with the grid on [LOW, HIGH]: equally spaced, or the same pulled to one side, to another one for every input."""
+    s = torch.arange(-degree, grid + degree + 1, dtype=torch.float64) / grid
+    pulls = torch.linspace(-0.5, 0.7, inputs, dtype=torch.float64)[:, None] if uneven else torch.zeros(inputs, 1)
+    return (LOW + (HIGH - LOW) * (s + pulls / (2 * torch.pi) * torch.sin(2 * torch.pi * s))).to(dtype)
+
+
 SIZES = [(0, 2, 2), (1, 1, 1), (1, 3, 17), (3, 17, 1), (127, 3, 3), (1023, 1, 3)]
 """Points, inputs, outputs."""
 
 
 def layer(points, inputs, outputs, degree, counts, grid=5, spread=(LOW, HIGH), dtype=torch.float64):
-    """A random input jet, coefficients, an adjoint of the output, and the layer's other arguments."""
+    """A random input jet, coefficients, an adjoint of the output, and the layer's other arguments (uneven knots)."""
     X = torch.randn(points, channels(counts), inputs, dtype=dtype)
     X[:, 0] = spread[0] + (spread[1] - spread[0]) * torch.rand(points, inputs, dtype=dtype)
     C = torch.randn(inputs, grid + degree, outputs, dtype=dtype)
     L = torch.randn(points, channels(counts), outputs, dtype=dtype)
-    return X, C, L, (LOW, HIGH, degree, counts)
+    return X, C, L, (knots_of(inputs, grid, degree, dtype=dtype), counts)
 
 
-def scipy_derivatives(x, c, degree, order):
+def scipy_derivatives(x, c, degree, order, uneven=False):
     """Derivatives 0 … order of Σ_j c_j B_j at x, the end polynomials continued."""
-    grid = len(c) - degree
-    knots = LOW + (HIGH - LOW) / grid * (np.arange(grid + 2 * degree + 1) - degree)
-    spline = BSpline(knots, c, degree, extrapolate=True)
+    spline = BSpline(knots_of(1, len(c) - degree, degree, uneven)[0].numpy(), c, degree, extrapolate=True)
     return np.stack([spline(x, nu) if nu <= degree else np.zeros_like(x) for nu in range(order + 1)])
 
 
-def line_derivatives(x, c, degree, order=4):
+def line_derivatives(x, c, degree, order=4, uneven=False):
     """The same from the layer: one input, one output, the jet of x(s) = x + s."""
     counts = (1,) * order
     X = torch.zeros(len(x), 1 + order, 1, dtype=torch.float64)
     X[:, 0, 0], X[:, 1] = torch.from_numpy(x), 1
-    Y = spline_jet(X, torch.from_numpy(c)[None, :, None].contiguous(), LOW, HIGH, degree, counts)[:, :, 0].numpy()
+    Y = spline_jet(X, torch.from_numpy(c)[None, :, None].contiguous(), knots_of(1, len(c) - degree, degree, uneven), counts)[:, :, 0].numpy()
     return np.stack([math.factorial(nu) * Y[:, nu] for nu in range(order + 1)])
+
+
+def rows_of(L, X, C, knots, counts):
+    """Adjoint of the input jet, and the whole rows of the Jacobian [points, coefficients]."""
+    inward, cell, block = spline_jet_jacobian(L, X, C, knots, counts)
+    rows = torch.zeros(len(X), *C.shape, dtype=C.dtype)
+    index = cell[..., None] + torch.arange(block.shape[2])
+    return inward, rows.scatter_(2, index[..., None].expand_as(block), block).flatten(1)
 
 
 def close(found, wanted, relative=1e-12):
@@ -49,12 +64,13 @@ def close(found, wanted, relative=1e-12):
         assert np.abs(a - b).max() <= relative * max(np.abs(b).max(), 1e-30), f"derivative {nu}: off by {np.abs(a - b).max():.1e} of {np.abs(b).max():.1e}"
 
 
+@pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("grid", [1, 2, 5, 24])
 @pytest.mark.parametrize("degree", range(1, 8))
-def test_values_and_derivatives_are_those_of_scipy(degree, grid):
+def test_values_and_derivatives_are_those_of_scipy(degree, grid, uneven):
     rng = np.random.default_rng(degree)
     x, c = rng.uniform(LOW, HIGH, 501), rng.standard_normal(grid + degree)
-    close(line_derivatives(x, c, degree), scipy_derivatives(x, c, degree, 4))
+    close(line_derivatives(x, c, degree, uneven=uneven), scipy_derivatives(x, c, degree, 4, uneven))
 
 
 @pytest.mark.parametrize("degree", range(1, 8))
@@ -83,7 +99,7 @@ def test_outside_of_the_grid_the_end_polynomial_continues(degree):
 @pytest.mark.parametrize("degree", [1, 3, 5, 7])
 def test_the_whole_jet_is_that_of_nested_autograd(degree, counts):
     X, C, _, layout = layer(6, 3, 2, degree, counts)
-    wanted = jet_along(lambda x: spline_layer(x, C, LOW, HIGH, degree), X, counts)
+    wanted = jet_along(lambda x: spline_layer(x, C, layout[0], degree), X, counts)
     torch.testing.assert_close(spline_jet(X, C, *layout), wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
 
 
@@ -105,7 +121,7 @@ def test_adjoint_is_that_of_torch_autograd(size, counts):
 def test_jacobian_rows_are_gradients_of_single_points(size, degree):
     counts = (3, 2, 1)
     X, C, L, layout = layer(*size, degree, counts, spread=(LOW - 0.2, HIGH + 0.2))
-    inward, rows = spline_jet_jacobian(L, X, C, *layout)
+    inward, rows = rows_of(L, X, C, *layout)
     both, gradient = spline_jet_adjoint(L, X, C, *layout)
     assert torch.equal(inward, both)
     torch.testing.assert_close(rows.sum(0), gradient.flatten(), rtol=1e-11, atol=1e-11 * (1 + float(gradient.abs().max())))
@@ -118,11 +134,12 @@ def test_jacobian_rows_are_gradients_of_single_points(size, degree):
 def test_without_back_only_the_adjoint_of_the_input_is_left_out():
     X, C, L, layout = layer(37, 3, 2, 5, (2, 1))
     for op in (spline_jet_adjoint, spline_jet_jacobian):
-        nothing, short = op(L, X, C, *layout, back=False)
-        inward, full = op(L, X, C, *layout)
+        nothing, *short = op(L, X, C, *layout, back=False)
+        inward, *full = op(L, X, C, *layout)
         assert nothing.numel() == 0
         assert inward.shape == X.shape
-        torch.testing.assert_close(short, full, rtol=1e-14, atol=1e-14)
+        for a, b in zip(short, full, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-14, atol=1e-14)
 
 
 def test_gradcheck():
@@ -157,8 +174,8 @@ def test_fakes_have_the_shapes_of_the_real():
         real = op(*arguments)
         for fake, value in zip([fakes] if isinstance(real, torch.Tensor) else fakes, [real] if isinstance(real, torch.Tensor) else real, strict=True):
             assert (fake.shape, fake.dtype) == (value.shape, value.dtype)
-    with FakeTensorMode() as mode, pytest.raises(ValueError, match=r"^degree"):
-        spline_jet(mode.from_tensor(X), mode.from_tensor(C), LOW, HIGH, 9, (2, 1))
+    with FakeTensorMode() as mode, pytest.raises(ValueError, match=r"^counts"):
+        spline_jet(*map(mode.from_tensor, (X, C, layout[0])), (1, 2))
 
 
 def test_the_same_input_gives_the_same_bits():
@@ -172,11 +189,11 @@ def test_the_same_input_gives_the_same_bits():
 def test_float32_stays_float32():
     X, C, L, layout = layer(64, 3, 2, 5, (3, 2))
     double = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
-    X, C, L = X.float(), C.float(), L.float()
+    X, C, L, layout = X.float(), C.float(), L.float(), (layout[0].float(), layout[1])
     single = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
     for a, b in zip(single, double, strict=True):
-        assert a.dtype == torch.float32
-        torch.testing.assert_close(a.double(), b, rtol=0, atol=1e-5 * float(b.abs().max()))
+        assert a.dtype == (torch.float32 if b.is_floating_point() else torch.int64)
+        torch.testing.assert_close(a.to(b.dtype), b, rtol=0, atol=1e-5 * float(b.abs().max()))
 
 
 def test_a_value_that_is_not_finite_stays_in_its_point():
@@ -187,7 +204,7 @@ def test_a_value_that_is_not_finite_stays_in_its_point():
     Y = spline_jet(X, C, *layout)
     assert not Y[:3, 0].isfinite().any()
     torch.testing.assert_close(Y[3:], clean[3:])
-    _, rows = spline_jet_jacobian(L, X, C, *layout)
+    _, rows = rows_of(L, X, C, *layout)
     assert not rows[:3].isfinite().all(1).any()
     assert rows[3:].isfinite().all()
 
@@ -205,26 +222,30 @@ def test_coefficients_of_a_straight_line_give_it():
 
 
 BAD = [
-    ("degree", ValueError, {"degree": 0}),
-    ("degree", ValueError, {"degree": 8}),
+    ("knots", ValueError, {"knots": knots_of(2, 7, 0)}),
+    ("knots", ValueError, {"knots": knots_of(2, 1, 8)}),
+    ("knots", ValueError, {"knots": knots_of(3, 5, 3)}),
+    ("knots", ValueError, {"knots": knots_of(2, 5, 3).flip(1)}),
+    ("knots", ValueError, {"knots": knots_of(2, 5, 3).round()}),
+    ("knots", ValueError, {"knots": torch.full((2, 12), torch.nan, dtype=torch.float64)}),
     ("counts", ValueError, {"counts": (1, 2)}),
     ("counts", ValueError, {"counts": (2, 0)}),
     ("counts", ValueError, {"counts": (1, 1, 1, 1, 1)}),
-    ("low, high", ValueError, {"high": LOW}),
-    ("low, high", ValueError, {"high": math.nan}),
     ("X", ValueError, {"X": torch.zeros(4, 3, 2, dtype=torch.float64)}),
     ("X", ValueError, {"X": torch.zeros(4, 4, dtype=torch.float64)}),
     ("C", ValueError, {"C": torch.zeros(3, 8, 2, dtype=torch.float64)}),
-    ("C", ValueError, {"C": torch.zeros(2, 3, 2, dtype=torch.float64)}),
+    ("knots", ValueError, {"C": torch.zeros(2, 3, 2, dtype=torch.float64)}),
+    ("C", ValueError, {"C": torch.zeros(2, 3, 2, dtype=torch.float64), "knots": knots_of(2, 0, 3)}),
     ("C", ValueError, {"C": torch.zeros(2, 8, dtype=torch.float64)}),
-    ("X, C", TypeError, {"C": torch.zeros(2, 8, 2)}),
-    ("X, C", TypeError, {"X": torch.zeros(4, 4, 2, dtype=torch.long), "C": torch.zeros(2, 8, 2, dtype=torch.long)}),
+    ("X, C, knots", TypeError, {"C": torch.zeros(2, 8, 2)}),
+    ("X, C, knots", TypeError, {"knots": knots_of(2, 5, 3, dtype=torch.float32)}),
+    ("X, C, knots", TypeError, {"X": torch.zeros(4, 4, 2, dtype=torch.long), "C": torch.zeros(2, 8, 2, dtype=torch.long)}),
 ]
 
 
 @pytest.mark.parametrize(("argument", "error", "change"), BAD)
 def test_bad_arguments_are_named(argument, error, change):
-    given = {"X": torch.zeros(4, 4, 2, dtype=torch.float64), "C": torch.zeros(2, 8, 2, dtype=torch.float64), "low": LOW, "high": HIGH, "degree": 3, "counts": (2, 1)}
+    given = {"X": torch.zeros(4, 4, 2, dtype=torch.float64), "C": torch.zeros(2, 8, 2, dtype=torch.float64), "knots": knots_of(2, 5, 3), "counts": (2, 1)}
     spline_jet(**given)
     for op in (spline_jet, spline_jet_adjoint, spline_jet_jacobian):
         extra = {} if op is spline_jet else {"L": torch.zeros(4, 4, 2, dtype=torch.float64)}

@@ -45,7 +45,8 @@ def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_step
     """One layer is linear in its coefficients: what is left is the least-squares minimum, found by a direct solver."""
     objective = objective_of(spec=KAN((), 5, 6))
     start = objective.network.theta
-    r, J = objective.jacobian()
+    r, rows = objective.jacobian()
+    J = rows.dense()
     wanted = float((r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum())
     losses, _ = run(LevenbergMarquardt(12), objective)
     assert losses[-1] == pytest.approx(wanted, rel=1e-3)

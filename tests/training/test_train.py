@@ -247,7 +247,7 @@ def test_balanced_weights_make_soft_rows_as_large_as_those_of_the_equation():
     for t in (interior, soft):
         objective = points.objective()
         objective.terms = [t]
-        traces.append(float(objective.jacobian()[1].square().sum()))
+        traces.append(float(objective.jacobian()[1].values.square().sum()))
     assert traces[1] == pytest.approx(traces[0], rel=0.3), "other points: the interior is a mean over 256 of them"
 
 

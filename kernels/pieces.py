@@ -1,0 +1,115 @@
+"""Knots as piecewise polynomials: on each knot interval the degree + 1 splines that live there are polynomials.
+
+Knots are those of SciPy's BSpline, one strictly increasing vector [grid + 2 degree + 1] an input; the layer's interval is
+the part from knot `degree` to knot `-degree - 1`, where the grid + degree splines sum to one. On the interval between two
+neighbouring knots, τ = (x - its middle) / its length runs from -1/2 to 1/2: centred, so that little cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+class Pieces(NamedTuple):
+    """breaks [inputs, grid + 1]: ends of the intervals; table [inputs, grid, degree + 1, degree + 1]: the coefficient of
+    τ^s of the j-th spline on each interval, as [..., j, s], leftmost spline first."""
+
+    breaks: Tensor
+    table: Tensor
+
+
+_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def pieces(knots: Tensor, degree: int) -> Pieces:
+    """The pieces of knots [inputs, grid + 2 degree + 1], kept as long as that tensor lives and is not changed.
+
+    Raises ValueError unless the knots of every input increase strictly.
+    """
+    version, found = _known.get(knots, (None, None))
+    if found is None or version != (knots._version, degree):
+        found = _pieces(knots, degree)
+        _known[knots] = ((knots._version, degree), found)
+    return found
+
+
+def _pieces(knots: Tensor, degree: int) -> Pieces:
+    exact = knots.detach().to(device="cpu", dtype=torch.float64)
+    steps = exact.diff(dim=1)
+    if not bool((steps > 0).all()):  # a comparison with nan is false too
+        p, i = (~(steps > 0)).nonzero()[0].tolist()
+        raise ValueError(f"knots: got {exact[p, i]:g} and then {exact[p, i + 1]:g} for input {p}; expected knots that increase")
+    return Pieces(knots.detach()[:, degree : knots.shape[1] - degree].contiguous(), polynomials(exact, degree).to(knots))
+
+
+def polynomials(knots: Tensor, degree: int) -> Tensor:
+    """The table of Pieces, by the recursion of Cox and de Boor on polynomials in τ."""
+    grid = knots.shape[1] - 2 * degree - 1
+
+    def at(offset: int) -> Tensor:
+        """The knot so far to the right of the left end of each interval, [inputs, grid, 1]."""
+        return knots[:, degree + offset : degree + offset + grid, None]
+
+    length, middle = at(1) - at(0), (at(0) + at(1)) / 2
+    table = torch.ones(len(knots), grid, 1, 1, dtype=knots.dtype)
+    for k in range(1, degree + 1):
+        finer = torch.zeros(len(knots), grid, k + 1, k + 1, dtype=knots.dtype)
+        for j in range(k):
+            start, end, old = at(j - k + 1), at(j + 1), table[:, :, j]
+            finer[:, :, j + 1, :k] += (middle - start) / (end - start) * old
+            finer[:, :, j + 1, 1:] += length / (end - start) * old
+            finer[:, :, j, :k] += (end - middle) / (end - start) * old
+            finer[:, :, j, 1:] -= length / (end - start) * old
+        table = finer
+    return table
+
+
+@lru_cache(maxsize=256)
+def uniform_knots(inputs: int, low: float, high: float, grid: int, degree: int, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu") -> Tensor:
+    """Equally spaced knots, the same for all inputs, with `grid` intervals on [low, high]. Do not write into them."""
+    step = (high - low) / grid
+    knots = low + step * torch.arange(-degree, grid + degree + 1, dtype=torch.float64)
+    knots[degree + grid] = high
+    return knots.expand(inputs, -1).to(device=device, dtype=dtype).contiguous()
+
+
+def interval(x: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The interval [points, inputs] that holds x, τ in it, and its length. Outside of the breaks it is the nearest one."""
+    cell = torch.searchsorted(breaks[:, 1:-1].contiguous(), x.T.contiguous(), right=True).T.contiguous()
+    left, right = torch.gather(breaks.T, 0, cell), torch.gather(breaks.T, 0, cell + 1)
+    return cell, (x - (left + right) / 2) / (right - left), right - left
+
+
+def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Tensor:
+    """Taylor coefficients in x of τ^s: binomial(s, ν) τ^(s-ν) / length^ν, as [..., order + 1, degree + 1]."""
+    powers = [torch.ones_like(tau)]
+    for _ in range(degree):
+        powers.append(powers[-1] * tau)
+    rows = [torch.stack([math.comb(s, nu) * powers[s - nu] if s >= nu else torch.zeros_like(tau) for s in range(degree + 1)], -1) for nu in range(order + 1)]
+    return torch.stack([row / length[..., None] ** nu for nu, row in enumerate(rows)], -2)
+
+
+def piecewise(C: Tensor, table: Tensor) -> Tensor:
+    """Coefficients of the edge functions on each interval, [inputs, grid, degree + 1, outputs]: the coefficient of τ^s."""
+    return torch.einsum("pgjs,pgqj->pgsq", table, C.unfold(1, table.shape[2], 1))
+
+
+def piecewise_adjoint(A: Tensor, table: Tensor) -> Tensor:
+    """Adjoint of C [inputs, grid + degree, outputs] from that of piecewise(C, table)."""
+    local = torch.einsum("pgjs,pgsq->pgjq", table, A)
+    inputs, grid, width, outputs = local.shape
+    C = A.new_zeros(inputs, grid + width - 1, outputs)
+    for j in range(width):
+        C[:, j : j + grid] += local[:, :, j]
+    return C
+
+
+def degree_of(C: Tensor, knots: Tensor) -> int:
+    """The degree, from the numbers of functions and of knots."""
+    return knots.shape[-1] - C.shape[1] - 1
