@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.kernels.activation import sine_taylor
 from kanpde.kernels.taylor import channels, compose
 
 Index = tuple[int, ...]
@@ -101,21 +102,6 @@ def coordinate_jet(points: Float[Tensor, "points dims"], directions: Directions)
     for i, vector in enumerate(directions.vectors):
         jet[:, 1 + i] = points.new_tensor(vector)
     return jet
-
-
-def sine_taylor(x: Tensor, order: int, phase: float = 0.0) -> list[Tensor]:
-    """Taylor coefficients f^(ν)(x)/ν! of sin(x + phase), ν = 0 … order."""
-    s, c = torch.sin(x + phase), torch.cos(x + phase)
-    return [(s, c, -s, -c)[nu % 4] / math.factorial(nu) for nu in range(order + 1)]
-
-
-def tanh_taylor(x: Tensor, order: int) -> list[Tensor]:
-    """Taylor coefficients f^(ν)(x)/ν! of tanh, ν = 0 … order, from f' = 1 - f²."""
-    f = [torch.tanh(x)]
-    for nu in range(order):
-        square = sum((f[i] * f[nu - i] for i in range(nu + 1)), torch.zeros_like(x))
-        f.append((float(nu == 0) - square) / (nu + 1))
-    return f
 
 
 def periodic_jet(jet: Float[Tensor, "points channels dims"], frequencies: Sequence[float | None], counts: Sequence[int]) -> Float[Tensor, "points channels inputs"]:

@@ -1,5 +1,7 @@
 """Spline-KAN layers on jets: the plain reference and the operators registered with torch.library."""
 
+from kanpde.kernels.ops import activation_jet as activation_jet
+from kanpde.kernels.ops import activation_jet_adjoint as activation_jet_adjoint
 from kanpde.kernels.ops import runs_gram as runs_gram
 from kanpde.kernels.ops import runs_times as runs_times
 from kanpde.kernels.ops import runs_transposed_times as runs_transposed_times

@@ -3,6 +3,7 @@
     spline_jet(X, C, knots, counts) -> Y
     spline_jet_adjoint(L, X, C, knots, counts, back=True) -> (adjoint of X, adjoint of C)
     spline_jet_jacobian(L, X, C, knots, counts, back=True) -> (adjoint of X, cell, block)
+    activation_jet, activation_jet_adjoint: tanh and sin on jets
     runs_times, runs_transposed_times, runs_gram: products with such rows, which second-order training needs
 
 Without `back` the adjoint of X is left out (an empty tensor): the first layer of a network does not need it.
@@ -19,7 +20,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from kanpde.kernels import reference, runs
+from kanpde.kernels.activation import TAYLOR
+from kanpde.kernels.paths import path
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import channels
 
@@ -27,10 +29,15 @@ MAX_DEGREE = 7
 MAX_ORDER = 4
 
 
-def check(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> None:
-    """Raise ValueError or TypeError, naming the argument, for anything that the layer cannot take."""
+def check_counts(counts: Sequence[int]) -> None:
+    """Raise ValueError where counts is no channel layout."""
     if len(counts) > MAX_ORDER or any(a < b for a, b in pairwise(counts)) or any(n < 1 for n in counts):
         raise ValueError(f"counts: got {tuple(counts)}; expected at most {MAX_ORDER} positive numbers that do not increase")
+
+
+def check(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> None:
+    """Raise ValueError or TypeError, naming the argument, for anything that the layer cannot take."""
+    check_counts(counts)
     if X.ndim != 3 or X.shape[1] != channels(counts):
         raise ValueError(f"X: got shape {list(X.shape)}; expected [points, {channels(counts)}, inputs]")
     if C.ndim != 3 or C.shape[0] != X.shape[2]:
@@ -60,7 +67,7 @@ def check_adjoint(L: Tensor, X: Tensor, C: Tensor) -> None:
 def spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
     """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad arguments."""
     check(X, C, knots, counts)
-    return reference.forward(X, C, knots, counts)
+    return path(X).jet.forward(X, C, knots, counts)
 
 
 @spline_jet.register_fake
@@ -74,7 +81,7 @@ def spline_jet_adjoint(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: S
     """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels, outputs] of the output."""
     check(X, C, knots, counts)
     check_adjoint(L, X, C)
-    return reference.adjoint(L, X, C, knots, counts, back)
+    return path(X).jet.adjoint(L, X, C, knots, counts, back)
 
 
 @spline_jet_adjoint.register_fake
@@ -88,7 +95,7 @@ def spline_jet_jacobian(L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: 
     the first of them, cell [points, inputs], and block [points, inputs, degree + 1, outputs]."""
     check(X, C, knots, counts)
     check_adjoint(L, X, C)
-    return reference.pullback(L, X, C, knots, counts, back)
+    return path(X).jet.pullback(L, X, C, knots, counts, back)
 
 
 @spline_jet_jacobian.register_fake
@@ -112,11 +119,64 @@ def _backward(ctx, L: Tensor):
 spline_jet.register_autograd(_backward, setup_context=_setup_context)
 
 
+@torch.library.custom_op("kanpde::activation_jet", mutates_args=())
+def activation_jet(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
+    """Output jet of y = (f(x) - center) / scale, [points, channels, units]; kind: of f, "tanh" or "sin" (see activation.py)."""
+    check_activation(kind, X, center, scale, counts)
+    return path(X).activation.forward(kind, X, center, scale, counts)
+
+
+@activation_jet.register_fake
+def _(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
+    return torch.empty_like(X)
+
+
+@torch.library.custom_op("kanpde::activation_jet_adjoint", mutates_args=())
+def activation_jet_adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
+    """Adjoint of the input jet."""
+    check_activation(kind, X, scale, scale, counts)
+    if L.shape != X.shape or L.dtype != X.dtype or L.device != X.device:
+        raise ValueError(f"L: got {L.dtype} {list(L.shape)} on {L.device}; expected {X.dtype} {list(X.shape)} on {X.device}, as X")
+    return path(X).activation.adjoint(kind, L, X, scale, counts)
+
+
+@activation_jet_adjoint.register_fake
+def _(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
+    return torch.empty_like(X)
+
+
+def _setup_activation(ctx, inputs, output) -> None:
+    ctx.kind, X, _, scale, ctx.counts = inputs
+    ctx.save_for_backward(X, scale)
+
+
+def _activation_backward(ctx, L: Tensor):
+    X, scale = ctx.saved_tensors
+    return None, activation_jet_adjoint(ctx.kind, L.contiguous(), X, scale, ctx.counts), None, None, None
+
+
+activation_jet.register_autograd(_activation_backward, setup_context=_setup_activation)
+
+
+def check_activation(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]) -> None:
+    """Raise ValueError or TypeError, naming the argument, for anything that is no activation on jets."""
+    if kind not in TAYLOR:
+        raise ValueError(f"kind: got {kind!r}; expected {' or '.join(TAYLOR)}")
+    check_counts(counts)
+    if X.ndim != 3 or X.shape[1] != channels(counts):
+        raise ValueError(f"X: got shape {list(X.shape)}; expected [points, {channels(counts)}, units]")
+    for name, t in (("center", center), ("scale", scale)):
+        if list(t.shape) != [X.shape[2]]:
+            raise ValueError(f"{name}: got shape {list(t.shape)}; expected {[X.shape[2]]}")
+        if t.dtype != X.dtype or t.device != X.device or not X.is_floating_point():
+            raise TypeError(f"X, {name}: got {X.dtype} on {X.device} and {t.dtype} on {t.device}; expected one floating type and device")
+
+
 @torch.library.custom_op("kanpde::runs_times", mutates_args=())
 def runs_times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
     """J v [rows] for a matrix given by runs of columns (see runs.py)."""
     check_runs(values, starts, lengths, len(v))
-    return runs.times(values, starts, lengths, v)
+    return path(values).runs.times(values, starts, lengths, v)
 
 
 @runs_times.register_fake
@@ -128,7 +188,7 @@ def _(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tens
 def runs_transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
     """Jᵀ r [columns]."""
     check_runs(values, starts, lengths, columns)
-    return runs.transposed_times(values, starts, lengths, columns, r)
+    return path(values).runs.transposed_times(values, starts, lengths, columns, r)
 
 
 @runs_transposed_times.register_fake
@@ -140,7 +200,7 @@ def _(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: T
 def runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
     """JᵀJ [columns, columns] below and on the diagonal; what stands above is not set."""
     check_runs(values, starts, lengths, columns)
-    return runs.gram(values, starts, lengths, columns)
+    return path(values).runs.gram(values, starts, lengths, columns)
 
 
 @runs_gram.register_fake
@@ -158,3 +218,7 @@ def check_runs(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: 
         raise ValueError(f"starts: got shape {list(starts.shape)}; expected {[len(values), len(lengths)]}")
     if starts.dtype != torch.int64 or not values.is_floating_point():
         raise TypeError(f"values, starts: got {values.dtype} and {starts.dtype}; expected a floating type and int64")
+    if len(values) and lengths and starts.device.type == "cpu":  # elsewhere it would wait for the device
+        low, high = int(starts.min()), int((starts + starts.new_tensor(lengths)).max())
+        if low < 0 or high > columns:
+            raise ValueError(f"starts: got runs from column {low} to {high}; expected them within {columns} columns")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from plain import along, jet_along
 
-from kanpde.jets import Directions, coordinate_jet, directions_for, nested_derivatives, periodic_jet, sine_taylor, tanh_taylor
+from kanpde.jets import Directions, coordinate_jet, directions_for, nested_derivatives, periodic_jet
+from kanpde.kernels.activation import sine_taylor, tanh_taylor
 
 
 def multi_indices(dims, order=4):

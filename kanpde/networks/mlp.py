@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks.activation import TAYLOR, Activation
+from kanpde.kernels.activation import TAYLOR
+from kanpde.networks.activation import Activation
 from kanpde.networks.kan import checked_width
 from kanpde.networks.network import Edges, Network
 from kanpde.networks.rows import Rows

@@ -22,6 +22,12 @@ def knots_of(inputs, grid, degree, uneven=True, dtype=torch.float64):
     return (LOW + (HIGH - LOW) * (s + pulls / (2 * torch.pi) * torch.sin(2 * torch.pi * s))).to(dtype)
 
 
+@pytest.fixture(autouse=True, params=["reference", "cpu"])
+def _path(request, monkeypatch):
+    """Every test on every path that runs on a CPU."""
+    monkeypatch.setenv("KANPDE_KERNELS", request.param)
+
+
 SIZES = [(0, 2, 2), (1, 1, 1), (1, 3, 17), (3, 17, 1), (127, 3, 3), (1023, 1, 3)]
 """Points, inputs, outputs."""
 

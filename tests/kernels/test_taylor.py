@@ -6,7 +6,7 @@ import pytest
 import torch
 from plain import jet_along
 
-from kanpde.jets import sine_taylor
+from kanpde.kernels.activation import sine_taylor
 from kanpde.kernels.taylor import blocks, channels, compose, correlate, powers
 
 COUNTS = [(), (1,), (3,), (2, 1), (2, 2), (3, 1, 1), (2, 2, 2), (3, 2, 1), (1, 1, 1, 1), (3, 2, 2, 1), (4, 3, 2, 1), (5, 5, 5, 5), (4, 4, 1, 1)]

@@ -1,0 +1,80 @@
+"""Which implementation runs: by the tensors' device, or the one that KANPDE_KERNELS names.
+
+A path that cannot be used here (no Numba, no Triton, or a self-test that fails) is replaced by the reference, with one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kanpde.kernels import activation, reference, runs
+
+MODULES = {
+    "reference": ("reference", "runs", "activation"),
+    "cpu": ("cpu", "cpu_runs", "cpu_activation"),
+    "triton": ("triton_jet", "triton_runs", "activation"),
+}
+DEFAULT = {"cpu": "cpu", "cuda": "triton"}
+
+
+class KernelWarning(UserWarning):
+    """The fast kernels cannot be used; the plain ones take their place."""
+
+
+class Path(NamedTuple):
+    """Modules with the functions of reference.py, runs.py and activation.py."""
+
+    name: str
+    jet: ModuleType
+    runs: ModuleType
+    activation: ModuleType
+
+
+REFERENCE = Path("reference", reference, runs, activation)
+
+
+def path(x: Tensor) -> Path:
+    """The path for tensors like x. Raises ValueError where KANPDE_KERNELS names none, or one that cannot run there."""
+    forced = os.environ.get("KANPDE_KERNELS", "")
+    if forced and forced not in MODULES:
+        near = difflib.get_close_matches(forced, MODULES, 1)
+        raise ValueError(f"KANPDE_KERNELS: got {forced!r}; expected reference, cpu or triton{f'; did you mean {near[0]}?' if near else ''}")
+    if forced == "cpu" and x.device.type != "cpu":
+        raise ValueError(f"KANPDE_KERNELS: got cpu for tensors on {x.device}; expected reference or triton")
+    if forced == "triton" and x.device.type != "cuda" and not os.environ.get("TRITON_INTERPRET"):
+        raise ValueError(f"KANPDE_KERNELS: got triton for tensors on {x.device}; expected a GPU, or TRITON_INTERPRET=1 to try them without")
+    return _usable(forced or DEFAULT.get(x.device.type, "reference"), x.device)
+
+
+@lru_cache(maxsize=16)
+def _usable(name: str, device: torch.device) -> Path:
+    """The path, or the reference where it fails its self-test."""
+    if name == "reference":
+        return REFERENCE
+    try:
+        found = Path(name, *(import_module(f"kanpde.kernels.{module}") for module in MODULES[name]))
+        _try(found, device)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        warnings.warn(f"the {name} kernels cannot be used, and the plain ones are slower: {type(error).__name__}: {reason}", KernelWarning, stacklevel=4)
+        return REFERENCE
+    return found
+
+
+def _try(found: Path, device: torch.device) -> None:
+    """Raise RuntimeError unless a small layer comes out as the reference has it."""
+    X, C = (torch.linspace(-0.9, 0.9, n, dtype=torch.float64, device=device) for n in (24, 12))
+    knots = torch.linspace(-2, 2, 9, dtype=torch.float64, device=device).expand(2, -1).contiguous()
+    arguments = X.view(4, 3, 2), C.view(2, 6, 1)[:, :6], knots, (1, 1)
+    wanted = reference.forward(*arguments)
+    if not torch.allclose(found.jet.forward(*arguments), wanted, rtol=1e-10, atol=1e-10):
+        raise RuntimeError("a small layer gave other numbers than the reference")
