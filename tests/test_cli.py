@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import kanpde
-from kanpde.cli import Bars, _console, main
+from kanpde.cli import main
+from kanpde.cli.bars import Bars
+from kanpde.cli.display import console
 from kanpde.training.history import Record
 
 QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
@@ -201,7 +203,7 @@ def test_reference_states_its_own_error(capsys):
 
 
 def test_bars_count_steps_and_show_the_last_known_error(capsys):
-    with Bars(_console(True)) as bars:
+    with Bars(console(True)) as bars:
         bars.stage(0, 2, "LevenbergMarquardt", 10)
         bars.step(Record(0, 0, 0.1, 1e-3, error=2e-2))
         bars.step(Record(1, 0, 0.2, 1e-4))

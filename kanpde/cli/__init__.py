@@ -1,0 +1,35 @@
+"""The command line, and the only part that prints. Heavy imports come late, inside the commands that need them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from typer import Abort
+from typer.exceptions import TyperException
+
+from kanpde.cli.commands import app
+from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
+from kanpde.errors import KanpdeError, ProblemWarning
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0, 2 for what the user can put right (one line says what), 130 after Ctrl-C."""
+    # libgomp's threads spin for milliseconds while they wait: on a machine that is busy they starve each other, thirtyfold.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before torch is imported; as fast as the default on a quiet one
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ProblemWarning)
+        warnings.showwarning = show_warning
+        try:
+            code = app(arguments, standalone_mode=False, prog_name="kanpde") or 0
+        except KanpdeError as error:
+            return complain(str(error))
+        except TyperException as error:
+            return complain(usage(error))
+        except (KeyboardInterrupt, Abort):
+            code = INTERRUPTED
+    if code == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code

@@ -1,0 +1,181 @@
+"""The commands: solve, reference, list, plot and bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import kanpde
+from kanpde import gallery
+from kanpde.cli.complaints import INTERRUPTED
+from kanpde.cli.options import choice, number, numbers
+
+app = typer.Typer(
+    name="kanpde",
+    help="Solve partial differential equations with Kolmogorov-Arnold networks, and check them by finite differences.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"kanpde {kanpde.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def solve(
+    name: Name,
+    network: Annotated[str | None, typer.Option(help="kan or mlp.", metavar="KIND")] = None,
+    width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
+    grid: Annotated[str | None, typer.Option(help="Spline intervals, coarse to fine, such as 6,12,24: training extends the grid from one to the next.", metavar="N,…")] = None,
+    degree: Annotated[str | None, typer.Option(help="Of the splines, 1 to 7.", metavar="N")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Training stages, such as lm:100,extend:12,lm:100 or adam:2000,lbfgs:500.", metavar="STAGES")] = None,
+    seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
+    points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,
+    restarts: Annotated[str | None, typer.Option(help="Random starts, of which the best is trained on.", metavar="N")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="NAME")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
+    out: Annotated[Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")] = Path("results"),
+    no_reference: Annotated[bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields, checkpoint and pictures.
+
+    Without options, the problem's own recipe or a default one is used.
+    """
+    gallery.find(name)
+    kind = None if network is None else choice("--network", network, ("kan", "mlp"))
+    widths, grids = numbers("--width", width), numbers("--grid", grid)
+    degrees, starts, collocation = number("--degree", degree), number("--restarts", restarts), number("--points", points)
+    chance = number("--seed", seed, least=0) or 0
+    choice("--dtype", dtype, ("float64", "float32"))
+    from kanpde import problem as problems
+    from kanpde import run_folder, solver
+    from kanpde.cli import display
+    from kanpde.cli.bars import Bars
+    from kanpde.cli.overrides import overrides
+
+    run_folder.check_writable(out)
+    console = display.console(as_json)
+    problem, recipe = problems.load(name)
+    spec, stages = overrides(problem, recipe, kind, widths, grids, degrees, schedule)
+    display.show_problem(console, problem)
+    with Bars(console) as observer:
+        result = solver.solve(
+            problem,
+            recipe=recipe,
+            network=spec,
+            schedule=stages,
+            points=collocation,
+            restarts=starts,
+            seed=chance,
+            device=device,
+            dtype=dtype,
+            reference=not no_reference,
+            out=out,
+            observer=observer,
+        )
+    if as_json:
+        _print_json(result.summary())
+    else:
+        display.show_result(console, result)
+    return INTERRUPTED if result.history.interrupted else 0
+
+
+@app.command()
+def reference(
+    name: Name,
+    order: Annotated[str | None, typer.Option(help="Of accuracy: 2 or 4.", metavar="N")] = None,
+    cells: Annotated[str | None, typer.Option(help="Along each space coordinate of the finest grid.", metavar="N")] = None,
+    as_json: Json = False,
+) -> None:
+    """Solve a problem by finite differences only, and say how good that is."""
+    gallery.find(name)
+    orders, finest = number("--order", order), number("--cells", cells)
+    from kanpde import problem as problems
+    from kanpde.cli import display
+    from kanpde.fields import exact_on, relative_l2
+    from kanpde.reference import reference as by_differences
+
+    problem, _ = problems.load(name)
+    console = display.console(as_json)
+    display.show_problem(console, problem)
+    found = by_differences(problem, order=orders, cells=finest)
+    exact = exact_on(problem, found.coordinates)
+    error = relative_l2(found.values, exact) if exact else None
+    if as_json:
+        _print_json(
+            {
+                "problem": problem.name,
+                "kind": found.kind,
+                "order": found.order,
+                "nodes": {x: len(nodes) for x, nodes in found.coordinates.items()},
+                "estimated_error": found.estimated_error,
+                "relative_l2": error,
+                "seconds": found.seconds,
+            }
+        )
+    else:
+        display.show_reference(console, found, error)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the problems that `solve` knows by name: the gallery, and ./problems."""
+    rows = [(name, gallery.title(path), where) for where, known in (("./problems", gallery.local()), ("gallery", gallery.gallery())) for name, path in known.items()]
+    if as_json:
+        _print_json({"problems": [{"name": name, "title": title, "where": where} for name, title, where in rows]})
+        return
+    width = max((len(name) for name, _, _ in rows), default=0)
+    for name, title, where in rows:
+        print(f"{name:{width}}  {title}{'' if where == 'gallery' else f' ({where})'}")
+
+
+@app.command()
+def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
+    """Draw the pictures of an earlier run again."""
+    from kanpde import results, run_folder
+
+    run_folder.check_writable(run) if run.is_dir() else None
+    for picture in run_folder.draw(results.load(run), run):
+        print(picture)
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="One part: timing, command or accuracy.", metavar="PART")] = None,
+    seeds: Annotated[str, typer.Option(help="Of the accuracy part.", metavar="N,…")] = "0,1,2,3,4",
+    out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Measure speed and accuracy, and write FOLDER/benchmarks/solve.md and solve.json.
+
+    Takes some minutes, on a quiet machine. Parts that are not measured again stay in the table.
+    """
+    part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
+    chosen = [seed for text in seeds.split(",") for seed in [number("--seeds", text.strip(), least=0)] if seed is not None]
+    from kanpde import bench as benchmark
+    from kanpde.cli import display
+
+    console = display.console(as_json)
+    measured = benchmark.run(out, lambda line: console.print(line, soft_wrap=True, markup=False), only=part, seeds=chosen)
+    if as_json:
+        _print_json(measured)
+    else:
+        display.show_measured(console, measured, out / "benchmarks" / "solve.md")
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))

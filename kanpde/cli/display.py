@@ -1,0 +1,106 @@
+"""What is shown: the problem, the reference, the result and the measurements, as tables without rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kanpde.errors import listed
+
+if TYPE_CHECKING:
+    from kanpde.problem import Problem
+    from kanpde.reference import Reference
+    from kanpde.results import Result
+
+POOR = 1e-2
+"""Relative error past which a solution is called not converged."""
+
+
+def console(to_stderr: bool) -> Console:
+    """Where a command shows things: standard output, or standard error where that is kept for JSON."""
+    return Console(stderr=to_stderr, highlight=False)
+
+
+def show_problem(console: Console, problem: Problem) -> None:
+    """Name, title, domain, unknowns, equations and conditions."""
+    table = _table()
+    table.add_row("domain", repr(problem.domain))
+    table.add_row("unknowns", listed(problem.unknowns))
+    table.add_row("equations", listed(e.name.removesuffix("()") for e in problem.equations))
+    table.add_row("conditions", listed(repr(c) for c in problem.conditions))
+    table.add_row("exact solution", "known" if len(problem.exact) == len(problem.unknowns) else f"known for {listed(problem.exact)}" if problem.exact else "not known")
+    console.print(f"[bold]{problem.name}[/bold]  ", end="")
+    console.print(problem.title, markup=False, soft_wrap=True)
+    console.print(table)
+
+
+def show_reference(console: Console, found: Reference, error: float | None) -> None:
+    """A finite-difference solution: its method, its own estimate of its error, and the true one where that is known."""
+    table = _table()
+    table.add_row("method", found.kind)
+    table.add_row("nodes", " × ".join(f"{x} {len(nodes)}" for x, nodes in found.coordinates.items()))
+    table.add_row("estimated error", f"{found.estimated_error:.1e} (relative L2, by Richardson extrapolation)")
+    table.add_row("true error", "no exact solution to compare with" if error is None else f"{error:.1e} (relative L2)")
+    table.add_row("seconds", f"{found.seconds:.2f}")
+    console.print(table)
+
+
+def show_result(console: Console, result: Result) -> None:
+    """Errors against the exact solution and the reference, advice where they are large, and where the files are."""
+    table = _table("against", "relative L2", "maximum error")
+    if result.relative_l2 is not None:
+        table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
+    if result.reference is not None:
+        table.add_row(f"the reference (its own error {result.reference.estimated_error:.1e})", _shown(result.reference_relative_l2), "")
+    else:
+        table.add_row(f"no reference: {result.reference_note}", "", "")
+    console.print()
+    console.print(table)
+    error, whose = _true_error(result)
+    if error is not None and error > POOR and not result.history.interrupted:
+        advice = "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another --seed"
+        console.print(f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True)
+    about = _table()
+    about.add_row("network", f"{result.settings['network']}, {result.settings['parameters']} parameters")
+    about.add_row("training", f"{result.seconds:.1f} s, {len(result.history.records)} steps")
+    if result.reference is not None:
+        about.add_row("reference", f"{result.reference.kind}, {result.reference.seconds:.1f} s")
+    console.print(about)
+    if result.run_dir is not None:
+        console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def show_measured(console: Console, measured: dict[str, Any], table_file: Path) -> None:
+    """The measurements of `bench`, one table a part, and where they are kept."""
+    for part, found in measured.items():
+        table = _table(part, "measured", "must", "aim", "met")
+        for row in found["rows"]:
+            sign = "≥ " if row["least"] else "≤ "
+            bounds = ["" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")]
+            table.add_row(row["what"], f"{row['value']:.2g} {row['unit']}", *bounds, row["verdict"])
+        console.print()
+        console.print(table)
+    console.print(f"\nfiles     {table_file}", markup=False, soft_wrap=True)
+
+
+def _table(*header: str) -> Table:
+    """A table without rules; numbers, all columns but the first of one with a header, to the right."""
+    table = Table(box=None, show_header=bool(header), header_style="bold", padding=(0, 2, 0, 0))
+    for i, column in enumerate(header):
+        table.add_column(column, justify="right" if i else "left")
+    return table
+
+
+def _true_error(result: Result) -> tuple[float | None, str]:
+    """The relative L2 that tells most: against the exact solution, else against a reference that is itself accurate."""
+    if result.relative_l2 is not None:
+        return result.relative_l2, "the exact solution"
+    trusted = result.reference is not None and result.reference.estimated_error < POOR / 10
+    return (result.reference_relative_l2 if trusted else None), "the reference"
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"

@@ -1,0 +1,33 @@
+"""Options read from text: choices and whole numbers, refused in one line before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kanpde.errors import RecipeError, nearest
+
+
+def choice(option: str, value: str, known: Sequence[str]) -> str:
+    """One of the known values; raises RecipeError for anything else."""
+    if value not in known:
+        raise RecipeError(f"{option}: got {value!r}; expected {' or '.join(known)}{nearest(value, known)}")
+    return value
+
+
+def number(option: str, text: str | None, least: int = 1) -> int | None:
+    """A whole number; raises RecipeError for anything else and for numbers below `least`."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise RecipeError(f"{option}: got {text!r}; expected a whole number, {least} or more")
+    return int(text)
+
+
+def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """Numbers such as 8,8; raises RecipeError unless all are positive integers."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {'5 or 8,8' if option == '--width' else '6 or 6,12,24'}")
+    return tuple(int(part) for part in parts)
