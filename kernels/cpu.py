@@ -14,13 +14,41 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels.compiled import TILE, compiled
-from kanpde.kernels.pieces import degree_of, pieces, piecewise, piecewise_adjoint
+from kanpde.kernels.pieces import degree_of, pieces
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal, offsets_of
-from kanpde.kernels.tiles import add_composed, add_products, add_value_adjoint, correlated, load_powers, load_value, locate, moments, taylor, taylor_adjoint
+from kanpde.kernels.tiles import add_composed, add_products, add_value_adjoint, correlated, fill_powers, load, locate, moments, store, taylor, taylor_adjoint
+
+BLOCK = 16
+"""Outputs that are summed at a time."""
 
 CHUNKS = 32
 """Partial sums of a gradient, at most."""
+
+
+@compiled
+def _piecewise(c, table, A):
+    """A [inputs, outputs, grid, degree + 1]: the edge functions as piecewise polynomials, from their coefficients."""
+    inputs, grid, width, _ = table.shape
+    for p in range(inputs):
+        for q in range(c.shape[2]):
+            for g in range(grid):
+                A[p, q, g, :] = 0
+                for j in range(width):
+                    for s in range(width):
+                        A[p, q, g, s] += c[p, g + j, q] * table[p, g, j, s]
+
+
+@compiled
+def _piecewise_adjoint(A, table, c):
+    """The transpose: adds to c."""
+    inputs, grid, width, _ = table.shape
+    for p in range(inputs):
+        for q in range(c.shape[2]):
+            for g in range(grid):
+                for j in range(width):
+                    for s in range(width):
+                        c[p, g + j, q] += A[p, q, g, s] * table[p, g, j, s]
 
 
 @compiled
@@ -29,22 +57,19 @@ def _forward_points(X, breaks, A, offsets, begin, end, Y):
     inputs, outputs, _, width = A.shape
     cell, tau, inverse = np.empty(TILE, np.int64), np.empty(TILE, X.dtype), np.empty(TILE, X.dtype)
     powers, w = np.empty((order + 1, channels, TILE), X.dtype), np.empty((max(width, order + 1), TILE), X.dtype)
-    sums = np.empty((min(outputs, 16), channels, TILE), X.dtype)
+    x, y = np.empty((inputs, channels, TILE), X.dtype), np.empty((min(outputs, BLOCK), channels, TILE), X.dtype)
     for first in range(begin, end, TILE):
-        for start in range(0, outputs, len(sums)):
-            count = min(len(sums), outputs - start)
-            sums[:] = 0
+        load(X, first, x)
+        for start in range(0, outputs, BLOCK):
+            count = min(BLOCK, outputs - start)
+            y[:] = 0
             for p in range(inputs):
-                load_value(X, first, p, tau)
-                locate(tau, breaks[p], cell, tau, inverse)
-                load_powers(X, first, p, offsets, inverse, powers)
+                locate(x[p, 0], breaks[p], cell, tau, inverse)
+                fill_powers(x[p], offsets, inverse, powers)
                 for q in range(count):
                     taylor(A[p, start + q], cell, tau, order, w)
-                    add_composed(w, powers, offsets, sums[q])
-            for i in range(min(TILE, end - first)):
-                for c in range(channels):
-                    for q in range(count):
-                        Y[first + i, c, start + q] = sums[q, c, i]
+                    add_composed(w, powers, offsets, y[q])
+            store(y[:count], first, min(TILE, end - first), start, Y)
 
 
 @compiled
@@ -56,57 +81,57 @@ def _pullback_points(L, X, breaks, A, T, offsets, begin, end, size, inward, grad
     back, local = len(inward) > 0, len(block) > 0
     cell, tau, inverse = np.empty(TILE, np.int64), np.empty(TILE, X.dtype), np.empty(TILE, X.dtype)
     powers, w = np.empty((order + 1, channels, TILE), X.dtype), np.empty((max(width, order + 2), TILE), X.dtype)
-    H, S, value = np.empty((order + 1, TILE), X.dtype), np.empty((order + 1, channels, TILE), X.dtype), np.empty(TILE, X.dtype)
-    lift, b = np.empty((outputs, channels, TILE), X.dtype), np.empty((width, order + 1, TILE), X.dtype)
+    H, S = np.empty((order + 1, TILE), X.dtype), np.empty((order + 1, channels, TILE), X.dtype)
+    x, lift = np.empty((inputs, channels, TILE), X.dtype), np.empty((outputs, channels, TILE), X.dtype)
+    b, row = np.empty((width, order + 1, TILE), X.dtype), np.empty((width, outputs, TILE), X.dtype)
     for first in range(begin, end, TILE):
         valid, chunk = min(TILE, end - first), first // size
-        for i in range(TILE):
-            n = min(first + i, len(X) - 1)
-            for c in range(channels):
-                for q in range(outputs):
-                    lift[q, c, i] = L[n, c, q]
+        load(X, first, x)
+        load(L, first, lift)
         for p in range(inputs):
-            load_value(X, first, p, tau)
-            locate(tau, breaks[p], cell, tau, inverse)
-            load_powers(X, first, p, offsets, inverse, powers)
+            locate(x[p, 0], breaks[p], cell, tau, inverse)
+            fill_powers(x[p], offsets, inverse, powers)
             S[:] = 0
-            value[:] = 0
+            if back:
+                x[p, 0] = 0  # from here on x[p] is the adjoint
             if local:
                 for j in range(width):
                     taylor(T[p, j], cell, tau, order, w)
-                    for nu in range(order + 1):
-                        for i in range(TILE):
-                            b[j, nu, i] = w[nu, i]
+                    b[j] = w[: order + 1]
                 for i in range(valid):
                     cells[first + i, p] = cell[i]
             for q in range(outputs):
                 moments(lift[q], powers, offsets, H)
                 if back:
                     taylor(A[p, q], cell, tau, order + 1, w)
-                    add_value_adjoint(w, H, value)
+                    add_value_adjoint(w, H, x[p, 0])
                     add_products(w, lift[q], offsets, S)
                 if local:
                     for j in range(width):
                         for i in range(TILE):
-                            w[0, i] = b[j, 0, i] * H[0, i]
+                            row[j, q, i] = b[j, 0, i] * H[0, i]
                         for nu in range(1, order + 1):
                             for i in range(TILE):
-                                w[0, i] += b[j, nu, i] * H[nu, i]
-                        for i in range(valid):
-                            block[first + i, p, j, q] = w[0, i]
+                                row[j, q, i] += b[j, nu, i] * H[nu, i]
                 else:
                     taylor_adjoint(H, tau, order, w, width)
                     for i in range(valid):
                         for s in range(width):
                             gradients[chunk, p, q, cell[i], s] += w[s, i]
-            if back:
+            if local:
                 for i in range(valid):
-                    inward[first + i, 0, p] = value[i] * inverse[i]
+                    for j in range(width):
+                        for q in range(outputs):
+                            block[first + i, p, j, q] = row[j, q, i]
+            if back:
                 for low in range(1, order + 1):
                     for direction in range(offsets[low + 1] - offsets[low]):
-                        correlated(S, powers, offsets, low, direction, value)
-                        for i in range(valid):
-                            inward[first + i, offsets[low] + direction, p] = value[i] * inverse[i]
+                        correlated(S, powers, offsets, low, direction, x[p, offsets[low] + direction])
+                for c in range(channels):
+                    for i in range(TILE):
+                        x[p, c, i] *= inverse[i]
+        if back:
+            store(x, first, valid, 0, inward)
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
@@ -125,7 +150,9 @@ def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back
     size = max(1, -(-len(X) // (TILE * max(1, min(CHUNKS, 2**22 // entries))))) * TILE  # from the shapes alone
     gradients = X.new_zeros(-(-len(X) // size), c.shape[0], c.shape[2], table.shape[1], table.shape[2])
     inward, _, _ = _pullback(L, X, c, knots, counts, back, size, gradients, local=False)
-    return inward, piecewise_adjoint(gradients.sum(0).permute(0, 2, 3, 1), table)
+    gradient = torch.zeros_like(c, memory_format=torch.contiguous_format)
+    _piecewise_adjoint(gradients.sum(0).numpy(), array(table), gradient.numpy())
+    return inward, gradient
 
 
 def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,4 +174,6 @@ def _pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, ba
 
 def _edges(c: Tensor, table: Tensor) -> np.ndarray:
     """Every edge function as a piecewise polynomial, [inputs, outputs, grid, degree + 1]."""
-    return array(piecewise(c, table).permute(0, 3, 1, 2))
+    A = np.empty((c.shape[0], c.shape[2], *table.shape[1:3]), array(c).dtype)
+    _piecewise(array(c), array(table), A)
+    return A

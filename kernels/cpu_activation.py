@@ -9,84 +9,81 @@ from torch import Tensor
 from kanpde.kernels.compiled import TILE, compiled
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal, offsets_of
-from kanpde.kernels.tiles import add_composed, add_products, add_value_adjoint, correlated, load_powers, moments
+from kanpde.kernels.tiles import add_composed, add_products, add_value_adjoint, correlated, fill_powers, load, moments, store
 
 POINTS = 512
 """Points that are worth a thread of their own."""
 
 
 @compiled
-def _taylor_of(a, b, order, w):
-    """Taylor coefficients of tanh from its values a (b empty), or of sin from a and the cosines b, [points, units] each, into w."""
+def _taylor_of(value, cosine, order, w):
+    """Taylor coefficients of tanh from its values, or, where cosine [1, 1, TILE] is not empty, of sin from its values and these, into w."""
+    for i in range(TILE):
+        w[0, i] = value[i]
     for nu in range(1, order + 1):
-        if len(b):
+        if len(cosine):
+            factor = -1 / max(nu * (nu - 1), 1)
             for i in range(TILE):
-                w[nu, i] = b[i] if nu == 1 else -w[nu - 2, i] / (nu * (nu - 1))
+                w[nu, i] = cosine[0, 0, i] if nu == 1 else factor * w[nu - 2, i]
         else:
+            factor = -1 / nu
             for i in range(TILE):
                 w[nu, i] = 1 if nu == 1 else 0
             for j in range(nu):
                 for i in range(TILE):
-                    w[nu, i] -= w[j, i] * w[nu - 1 - j, i]
-            for i in range(TILE):
-                w[nu, i] /= nu
-
-
-@compiled
-def _load(values, first, unit, target):
-    last = len(values) - 1
-    for i in range(len(target)):
-        target[i] = values[min(first + i, last), unit]
+                    w[nu, i] += factor * w[j, i] * w[nu - 1 - j, i]
 
 
 @compiled
 def _forward_points(X, a, b, center, scale, offsets, begin, end, Y):
-    order, channels = len(offsets) - 2, X.shape[1]
+    order, (_, channels, units) = len(offsets) - 2, X.shape
     powers, w, ones = np.empty((order + 1, channels, TILE), X.dtype), np.empty((order + 2, TILE), X.dtype), np.ones(TILE, X.dtype)
-    cosine, sums = np.empty(TILE if len(b) else 0, X.dtype), np.empty((channels, TILE), X.dtype)
+    x, sine, cosine = np.empty((units, channels, TILE), X.dtype), np.empty((units, 1, TILE), X.dtype), np.empty((len(b) and units, 1, TILE), X.dtype)
     for first in range(begin, end, TILE):
-        for unit in range(X.shape[2]):
-            load_powers(X, first, unit, offsets, ones, powers)
-            _load(a, first, unit, w[0])
-            _load(b, first, unit, cosine)
-            _taylor_of(w[0], cosine, order, w)
-            sums[:] = 0
-            add_composed(w, powers, offsets, sums)
+        load(X, first, x)
+        load(a, first, sine)
+        load(b, first, cosine)
+        for u in range(units):
+            fill_powers(x[u], offsets, ones, powers)
+            _taylor_of(sine[u, 0], cosine[u : u + 1], order, w)
+            x[u] = 0
+            add_composed(w, powers, offsets, x[u])
+            factor = 1 / scale[u]
             for i in range(TILE):
-                sums[0, i] -= center[unit]
-            for i in range(min(TILE, end - first)):
-                for c in range(channels):
-                    Y[first + i, c, unit] = sums[c, i] / scale[unit]
+                x[u, 0, i] -= center[u]
+            for c in range(channels):
+                for i in range(TILE):
+                    x[u, c, i] *= factor
+        store(x, first, min(TILE, end - first), 0, Y)
 
 
 @compiled
 def _adjoint_points(L, X, a, b, scale, offsets, begin, end, inward):
-    order, channels = len(offsets) - 2, X.shape[1]
+    order, (_, channels, units) = len(offsets) - 2, X.shape
     powers, w, ones = np.empty((order + 1, channels, TILE), X.dtype), np.empty((order + 2, TILE), X.dtype), np.ones(TILE, X.dtype)
-    cosine, value = np.empty(TILE if len(b) else 0, X.dtype), np.empty(TILE, X.dtype)
-    lift, H, S = np.empty((channels, TILE), X.dtype), np.empty((order + 1, TILE), X.dtype), np.empty((order + 1, channels, TILE), X.dtype)
+    x, sine, cosine = np.empty((units, channels, TILE), X.dtype), np.empty((units, 1, TILE), X.dtype), np.empty((len(b) and units, 1, TILE), X.dtype)
+    lift, H, S = np.empty((units, channels, TILE), X.dtype), np.empty((order + 1, TILE), X.dtype), np.empty((order + 1, channels, TILE), X.dtype)
     for first in range(begin, end, TILE):
-        valid = min(TILE, end - first)
-        for unit in range(X.shape[2]):
-            for i in range(TILE):
-                for c in range(channels):
-                    lift[c, i] = L[min(first + i, len(X) - 1), c, unit] / scale[unit]
-            load_powers(X, first, unit, offsets, ones, powers)
-            _load(a, first, unit, w[0])
-            _load(b, first, unit, cosine)
-            _taylor_of(w[0], cosine, order + 1, w)
+        load(X, first, x)
+        load(L, first, lift)
+        load(a, first, sine)
+        load(b, first, cosine)
+        for u in range(units):
+            fill_powers(x[u], offsets, ones, powers)
+            _taylor_of(sine[u, 0], cosine[u : u + 1], order + 1, w)
+            factor = 1 / scale[u]
+            for nu in range(order + 2):
+                for i in range(TILE):
+                    w[nu, i] *= factor
             S[:] = 0
-            value[:] = 0
-            moments(lift, powers, offsets, H)
-            add_value_adjoint(w, H, value)
-            add_products(w, lift, offsets, S)
-            for i in range(valid):
-                inward[first + i, 0, unit] = value[i]
+            x[u, 0] = 0
+            moments(lift[u], powers, offsets, H)
+            add_value_adjoint(w, H, x[u, 0])
+            add_products(w, lift[u], offsets, S)
             for low in range(1, order + 1):
                 for direction in range(offsets[low + 1] - offsets[low]):
-                    correlated(S, powers, offsets, low, direction, value)
-                    for i in range(valid):
-                        inward[first + i, offsets[low] + direction, unit] = value[i]
+                    correlated(S, powers, offsets, low, direction, x[u, offsets[low] + direction])
+        store(x, first, min(TILE, end - first), 0, inward)
 
 
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:
@@ -107,5 +104,5 @@ def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> T
 
 def _values(kind: str, X: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """The function at the values, and for sin the cosines there."""
-    x = X[:, 0]
-    return (array(torch.tanh(x)), np.empty((0, 0), array(x).dtype)) if kind == "tanh" else (array(torch.sin(x)), array(torch.cos(x)))
+    x = X[:, :1]
+    return (array(torch.tanh(x)), array(x[:0])) if kind == "tanh" else (array(torch.sin(x)), array(torch.cos(x)))

@@ -27,34 +27,49 @@ def locate(x, breaks, cell, tau, inverse):
         while g < grid - 1 and x[i] >= breaks[g + 1]:
             g += 1
         cell[i] = g
-        inverse[i] = 1 / (breaks[g + 1] - breaks[g])
-        tau[i] = (x[i] - (breaks[g] + breaks[g + 1]) / 2) * inverse[i]
-
-
-@compiled
-def load_value(X, first, unit, x):
-    """Channel 0 of a unit at the points from `first` on; past the end the last point is repeated."""
-    last = len(X) - 1
     for i in range(TILE):
-        x[i] = X[min(first + i, last), 0, unit]
+        left, right = breaks[cell[i]], breaks[cell[i] + 1]
+        inverse[i] = 1 / (right - left)
+        tau[i] = (x[i] - (left + right) / 2) * inverse[i]
 
 
 @compiled
-def load_powers(X, first, unit, offsets, factor, powers):
-    """Powers δ^1 … δ^order of a unit's jets, as powers[ν, channel], times factor^ν at each point."""
-    order, last = len(offsets) - 2, len(X) - 1
+def load(X, first, tile):
+    """Jets X [points, channels, units] from point `first` on, into tile [units, channels, TILE]; past the end the last one is repeated."""
+    units, channels, _ = tile.shape
+    for i in range(TILE):
+        n = min(first + i, len(X) - 1)
+        for c in range(channels):
+            for u in range(units):
+                tile[u, c, i] = X[n, c, u]
+
+
+@compiled
+def store(tile, first, valid, start, Y):
+    """The reverse for the first `valid` points, into the units of Y from `start` on."""
+    units, channels, _ = tile.shape
+    for i in range(valid):
+        for c in range(channels):
+            for u in range(units):
+                Y[first + i, c, start + u] = tile[u, c, i]
+
+
+@compiled
+def fill_powers(x, offsets, factor, powers):
+    """Powers δ^1 … δ^order of one unit's jets x [channels, TILE], as powers[ν, channel], times factor^ν at each point."""
+    order = len(offsets) - 2
     if order == 0:
         return
-    for c in range(1, offsets[order + 1]):
+    for c in range(1, len(x)):
         for i in range(TILE):
-            powers[1, c, i] = X[min(first + i, last), c, unit] * factor[i]
+            powers[1, c, i] = x[c, i] * factor[i]
     for nu in range(2, order + 1):
         for k in range(nu, order + 1):
             for direction in range(offsets[k + 1] - offsets[k]):
                 row = offsets[k] + direction
                 for i in range(TILE):
-                    powers[nu, row, i] = 0
-                for j in range(1, k - nu + 2):
+                    powers[nu, row, i] = powers[1, offsets[1] + direction, i] * powers[nu - 1, offsets[k - 1] + direction, i]
+                for j in range(2, k - nu + 2):
                     for i in range(TILE):
                         powers[nu, row, i] += powers[1, offsets[j] + direction, i] * powers[nu - 1, offsets[k - j] + direction, i]
 
@@ -103,12 +118,13 @@ def add_composed(w, powers, offsets, target):
 @compiled
 def moments(lift, powers, offsets, H):
     """H_ν = Σ_c δ^ν_c L_c, the adjoints of the Taylor coefficients, from the adjoint lift [channels, TILE] of the output."""
-    for i in range(TILE):
-        H[0, i] = lift[0, i]
-    for nu in range(1, len(offsets) - 1):
+    for nu in range(len(H)):
         for i in range(TILE):
-            H[nu, i] = powers[nu, offsets[nu], i] * lift[offsets[nu], i]
-        for c in range(offsets[nu] + 1, len(lift)):
+            H[nu, i] = 0
+    for i in range(TILE):
+        H[0, i] += lift[0, i]
+    for nu in range(1, len(offsets) - 1):
+        for c in range(offsets[nu], len(lift)):
             for i in range(TILE):
                 H[nu, i] += powers[nu, c, i] * lift[c, i]
 

@@ -1,8 +1,8 @@
 """Levenberg-Marquardt with the exact Jacobian, delayed gratification and geodesic acceleration.
 
-The damping μ falls by a large factor on success and grows by a small one on failure, as often as it takes, and a step
-gets the second-order correction of Transtrum and Sethna 2012, "Improvements to the Levenberg-Marquardt algorithm for
-nonlinear least-squares minimization", which follows the narrow curved valleys that compositions of splines have.
+The damping μ grows on failure, as often as it takes, and falls when a step succeeds at once. A step gets the second-order
+correction of Transtrum and Sethna 2012, "Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares
+minimization", which follows the narrow curved valleys that compositions of splines have.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class LevenbergMarquardt:
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
         loss, normal, gradient = float(r @ r), J.gram(), J.transposed_times(r)
-        ceiling = 1e6 * max(float(normal.diagonal().max()), 1.0)
+        given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
             if factor is not None:
@@ -66,7 +66,7 @@ class LevenbergMarquardt:
                     network.theta = start + velocity + correction
                     new = objective.loss()
                     if new < loss:
-                        return loss, new, max(mu / EASE, torch.finfo(r.dtype).eps ** 2)
+                        return loss, new, max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2)
             mu *= TIGHTEN
         network.theta = start
         return None
@@ -76,7 +76,7 @@ PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
 
 EASE, TIGHTEN = 2.0, 2.0
-"""What μ is divided by after a success and multiplied by after a failure."""
+"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure."""
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
