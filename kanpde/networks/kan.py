@@ -15,8 +15,7 @@ from kanpde.errors import RecipeError
 from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
 from kanpde.kernels.reference import edges as edge_values
 from kanpde.kernels.reference import taps
-from kanpde.networks.activation import Activation
-from kanpde.networks.network import Edges, Network
+from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
 from kanpde.networks.rows import Rows
 
 LOW, HIGH = -1.0, 1.0
@@ -111,16 +110,12 @@ class KAN:
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with random coefficients, float64 on the CPU."""
-        widths = (inputs, *self.width, outputs)
-        layers: list = []
-        theta = []
-        for i, (p, q) in enumerate(pairwise(widths)):
-            if i:
-                layers.append(Activation("tanh"))
+
+        def spline(p: int, q: int) -> tuple[Layer, Tensor]:
             layer = SplineLayer(p, q, self.grid, self.degree)
-            layers.append(layer)
-            theta.append(torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p))
-        return Network(self, widths, layers, torch.cat(theta))
+            return layer, torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p)
+
+        return chained(self, (inputs, *self.width, outputs), spline, "tanh")
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
         """The same function on another grid.
@@ -130,7 +125,7 @@ class KAN:
         """
         layers: list = []
         theta = []
-        for level, (layer, part) in enumerate(zip(network.layers, network._parts(), strict=True)):
+        for level, (layer, part) in enumerate(zip(network.layers, network.parts(), strict=True)):
             if isinstance(layer, SplineLayer):
                 center, scale = torch.zeros(layer.shape[0], dtype=torch.float64), torch.ones(layer.shape[0], dtype=torch.float64)
                 if layers and jets is not None:
@@ -145,17 +140,9 @@ class KAN:
         """Edge functions sampled over the grid's interval."""
         x = torch.linspace(LOW, HIGH, samples, dtype=torch.float64)
         found = []
-        for layer, part in zip(network.layers, network._parts(), strict=True):
+        for layer, part in zip(network.layers, network.parts(), strict=True):
             if isinstance(layer, SplineLayer):
                 at = x[:, None].expand(-1, layer.shape[0])
                 values = edge_values(part.detach().double().cpu().view(layer.shape), *_values_at(at, layer))[:, :, 0]
                 found.append(Edges(np.tile(x.numpy(), (layer.shape[0], 1)), values.permute(1, 2, 0).numpy()))
         return found
-
-
-def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
-    """Hidden widths as a tuple; raises RecipeError unless all are positive."""
-    widths = (width,) if isinstance(width, int) else tuple(width)
-    if any(not isinstance(w, int) or w < 1 for w in widths):
-        raise RecipeError(f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)")
-    return widths

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.kernels.activation import TAYLOR
-from kanpde.networks.activation import Activation
-from kanpde.networks.kan import checked_width
-from kanpde.networks.network import Edges, Network
+from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
 from kanpde.networks.rows import Rows
 
 
@@ -73,16 +71,12 @@ class MLP:
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with Glorot's initialisation (Glorot and Bengio 2010), float64 on the CPU."""
-        widths = (inputs, *self.width, outputs)
-        layers: list = []
-        theta = []
-        for i, (p, q) in enumerate(pairwise(widths)):
-            if i:
-                layers.append(Activation(self.activation))
-            layers.append(LinearLayer(p, q))
+
+        def linear(p: int, q: int) -> tuple[Layer, Tensor]:
             W = torch.randn(p * q, generator=generator, dtype=torch.float64) * math.sqrt(2 / (p + q))
-            theta += [W, torch.zeros(q, dtype=torch.float64)]
-        return Network(self, widths, layers, torch.cat(theta))
+            return LinearLayer(p, q), torch.cat([W, torch.zeros(q, dtype=torch.float64)])
+
+        return chained(self, (inputs, *self.width, outputs), linear, self.activation)
 
     def extend(self, network: Network, grid: int) -> Network:
         raise RecipeError(f"Extend(grid={grid}): an MLP has no grid to extend; leave it out of the schedule")

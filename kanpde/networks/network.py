@@ -6,8 +6,9 @@ its input together with one Jacobian row a point. The network only chains them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.errors import RecipeError
+from kanpde.networks.activation import Activation
 from kanpde.networks.rows import Rows
 
 Counts = Sequence[int]
@@ -72,20 +75,21 @@ class Network:
         """The same network elsewhere or in another precision."""
         return replace(self, theta=self.theta.to(device=device, dtype=dtype))
 
-    def _parts(self) -> list[Tensor]:
+    def parts(self) -> list[Tensor]:
+        """Each layer's own part of theta, in their order."""
         return list(torch.split(self.theta, [layer.size for layer in self.layers]))
 
     def forward(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
         """The jets at every level: the input, each layer's output; the last one is the network's."""
         jets = [X]
-        for layer, theta in zip(self.layers, self._parts(), strict=True):
+        for layer, theta in zip(self.layers, self.parts(), strict=True):
             jets.append(layer.forward(theta, jets[-1], counts))
         return jets
 
     def gradient(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Float[Tensor, " parameters"]:
         """Gradient of Σ L·Y over all points, given the jets of the forward pass."""
         found: list[Tensor] = []
-        for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
+        for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
             L, part = layer.adjoint(theta, L, X, counts, back=X is not jets[0])
             found.append(part)
         return torch.cat(found[::-1])
@@ -93,7 +97,31 @@ class Network:
     def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Rows:
         """The gradient of each point's own Σ L·Y, one row a point."""
         found: list[Rows] = []
-        for layer, theta, X in zip(reversed(self.layers), reversed(self._parts()), reversed(jets[:-1]), strict=True):
+        for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
             L, rows = layer.jacobian(theta, L, X, counts, back=X is not jets[0])
             found.append(rows)
         return Rows.beside(found[::-1])
+
+
+def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tuple[Layer, Tensor]], activation: str) -> Network:
+    """A network of layers with parameters, and an activation between each two.
+
+    trained: makes such a layer of so many inputs and outputs, with its first parameters; called in order, from the input on.
+    """
+    layers: list[Layer] = []
+    theta: list[Tensor] = []
+    for inputs, outputs in pairwise(widths):
+        if layers:
+            layers.append(Activation(activation))
+        layer, part = trained(inputs, outputs)
+        layers.append(layer)
+        theta.append(part)
+    return Network(spec, widths, layers, torch.cat(theta))
+
+
+def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
+    """Hidden widths as a tuple; raises RecipeError unless all are positive."""
+    widths = (width,) if isinstance(width, int) else tuple(width)
+    if any(not isinstance(w, int) or w < 1 for w in widths):
+        raise RecipeError(f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)")
+    return widths

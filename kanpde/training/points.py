@@ -35,12 +35,16 @@ class Collocation:
     def objective(self) -> Objective:
         """All terms at the points of this stage."""
         interior = self._interior(self._points())
-        soft = [self._soft(c, k) for k, c in enumerate(self.ansatz.soft)]
-        return Objective(self.ansatz.network, [interior, *(t for t in soft if len(t.frame.points))])
+        return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft())])
 
-    def fresh(self) -> Objective:
-        """The equations' residuals at other points, a quarter as many."""
-        return Objective(self.ansatz.network, [self._interior(self._draw(max(self.count // 4, 64)))])
+    def fresh(self, count: int | None = None) -> Objective:
+        """The equations' residuals at other points, by default a quarter as many."""
+        return Objective(self.ansatz.network, [self._interior(self._draw(count or max(self.count // 4, 64)))])
+
+    def soft(self) -> list[tuple[Constraint, Term]]:
+        """The soft conditions with their terms; those of which no point lies on their piece of the face are left out."""
+        found = [(c, self._condition(c, k)) for k, c in enumerate(self.ansatz.soft)]
+        return [(c, t) for c, t in found if len(t.frame.points)]
 
     def redraw(self, objective: Objective) -> None:
         """Replace the oldest block of adaptive points by points where the residual is large now, and the even ones too.
@@ -66,7 +70,7 @@ class Collocation:
         """Size of the equations' residuals at points, [points]."""
         return self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt().cpu()
 
-    def _soft(self, constraint: Constraint, k: int) -> Term:
+    def _condition(self, constraint: Constraint, k: int) -> Term:
         domain = self.problem.domain
         dims = len(domain.coordinates) - 1
         count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
@@ -83,10 +87,9 @@ def balanced(collocation: Collocation) -> dict[str, float]:
 
     Where a row of a condition is small, because it differentiates less, its weight is large.
     """
-    ansatz = collocation.ansatz
-    soft = {c.label: t for k, c in enumerate(ansatz.soft) if c.weight is None for t in [collocation._soft(c, k)] if len(t.frame.points)}
-    interior = _trace(Objective(ansatz.network, [collocation._interior(collocation._draw(256))]))
-    return {label: interior / max(_trace(Objective(ansatz.network, [t])), 1e-12) for label, t in soft.items()}
+    network = collocation.ansatz.network
+    interior = _trace(collocation.fresh(256))
+    return {c.label: interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
 
 
 def _trace(objective: Objective) -> float:
