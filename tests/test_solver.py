@@ -19,10 +19,14 @@ UNIT = Box(x=(0, 1), y=(0, 1))
 
 
 class Watching(Silent):
-    """Keeps what it is told; presses Ctrl-C at a step or at a message, where asked to."""
+    """Keeps what it is told; presses Ctrl-C at a stage, at a step or at a message, where asked to."""
 
-    def __init__(self, step=None, message=None):
-        self.at_step, self.at_message, self.messages, self.steps = step, message, [], 0
+    def __init__(self, step=None, message=None, stage=None):
+        self.at_stage, self.at_step, self.at_message, self.messages, self.steps = stage, step, message, [], 0
+
+    def stage(self, index, count, title, steps):
+        if index == self.at_stage:
+            raise KeyboardInterrupt
 
     def step(self, record):
         self.steps += 1
@@ -168,7 +172,31 @@ def test_interrupted_in_training(poisson, tmp_path):
     summary = kept(tmp_path)
     assert summary["interrupted"]
     assert summary["reference"]["note"] == "interrupted"
-    assert kanpde.load(summary["run_dir"]).history.interrupted
+    assert summary["stages"] == [{"title": "lm, KAN 2-3-1, degree 5, grid 4", "ended": "interrupted"}]
+    back = kanpde.load(summary["run_dir"])
+    assert back.history.interrupted
+    assert back.history.stages == result.history.stages
+
+
+TWO = QUICK | {"schedule": "lm:3,extend:7,lm:3"}
+
+
+@pytest.mark.parametrize(
+    ("pressed", "options", "ended"),
+    [
+        ({"message": "random starts"}, TWO | {"restarts": 2}, []),
+        ({"stage": 0}, TWO, ["interrupted"]),
+        ({"stage": 2}, TWO, ["all steps done", f"{3 * 3 * 12} parameters", "interrupted"]),
+    ],
+    ids=["restarts", "before the first step", "before the first step on a finer grid"],
+)
+def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, ended):
+    result = kanpde.solve(poisson, **options, out=tmp_path, observer=Watching(**pressed))
+    assert [reason for _, reason in result.history.stages] == ended
+    back = kanpde.load(kept(tmp_path)["run_dir"])
+    assert back.history.interrupted
+    assert back.history.stages == result.history.stages
+    assert back(x=0.3, y=0.4) == result(x=0.3, y=0.4)
 
 
 def test_interrupted_in_the_reference(poisson, tmp_path):

@@ -17,7 +17,7 @@ from kanpde.sampling import unit_points
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.points import Collocation, balanced, check_terms
-from kanpde.training.schedule import Extend, Optimiser
+from kanpde.training.schedule import Extend, Optimiser, Stage
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
@@ -41,10 +41,7 @@ def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch
         if recipe.restarts > 1:
             run.restart(device, dtype)
         for index, stage in enumerate(recipe.stages):
-            if isinstance(stage, Extend):
-                run.extend(stage.grid)
-            else:
-                run.optimise(index, stage)
+            run.carry_out(index, stage)
     except KeyboardInterrupt:
         history.interrupted = True
         run.restore()
@@ -91,18 +88,26 @@ class _Run:
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
         self.observer.message(f"{self.recipe.restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
 
-    def extend(self, grid: int) -> None:
+    def carry_out(self, index: int, stage: Stage) -> None:
+        """One stage. The history gets its title and why it ended, Ctrl-C included."""
+        title = f"extend to grid {stage.grid}" if isinstance(stage, Extend) else f"{stage.name}, {self.ansatz.network.describe()}"
+        reason = "interrupted"
+        try:
+            reason = self._extend(stage.grid) if isinstance(stage, Extend) else self._optimise(index, stage, title)
+        finally:
+            self.history.stages.append((title, reason))
+
+    def _extend(self, grid: int) -> str:
         """Refit the network on a finer grid, where its hidden values are."""
         network = self.ansatz.network
         frame = self.points.objective().terms[0].frame
         jets = network.forward(frame.X[:, :1], ())
         self.ansatz.network = network.spec.extend(network, grid, jets)
-        self.history.stages.append((f"extend to grid {grid}", f"{self.ansatz.network.parameters} parameters"))
+        return f"{self.ansatz.network.parameters} parameters"
 
-    def optimise(self, index: int, stage: Optimiser) -> None:
+    def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
         network = self.ansatz.network
-        title = f"{stage.name}, {network.describe()}"
         self.observer.stage(index, len(self.recipe.stages), title, stage.steps)
         objective, fresh = self.points.objective(), self.points.fresh()
         steps, taken = stage.minimise(objective), 0
@@ -123,8 +128,8 @@ class _Run:
                 self.points.redraw(objective)
                 self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
         self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
-        self.history.stages.append((title, reason))
         self.observer.message(f"{title}: {reason}")
+        return reason
 
     def _parted(self, record: Record) -> bool:
         return record.fresh > PARTED * record.loss

@@ -81,8 +81,11 @@ def test_restarts_go_on_from_the_smallest_loss():
     assert float(best) == min(found)
 
 
-@pytest.mark.parametrize("at", [1, 7, 25])
-def test_ctrl_c_ends_with_a_finite_network(at):
+FIRST, FINER, SECOND = "lm, KAN 1-3-1, degree 5, grid 4", "extend to grid 8", "lbfgs, KAN 1-3-1, degree 5, grid 8"
+
+
+@pytest.mark.parametrize(("at", "titles"), [(1, [FIRST]), (7, [FIRST]), (25, [FIRST, FINER, SECOND])])
+def test_ctrl_c_ends_with_a_finite_network(at, titles):
     class Impatient(Silent):
         def step(self, record):
             if record.step == at:
@@ -92,6 +95,8 @@ def test_ctrl_c_ends_with_a_finite_network(at):
     assert history.interrupted
     assert ansatz.network.theta.isfinite().all()
     assert history.records[-1].step == at
+    assert [title for title, _ in history.stages] == titles
+    assert [reason == "interrupted" for _, reason in history.stages] == [*(False for _ in titles[:-1]), True]
     assert ansatz(torch.rand(5, 1, dtype=torch.float64)).isfinite().all()
 
 
