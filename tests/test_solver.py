@@ -182,17 +182,18 @@ TWO = QUICK | {"schedule": "lm:3,extend:7,lm:3"}
 
 
 @pytest.mark.parametrize(
-    ("pressed", "options", "ended"),
+    ("pressed", "options", "ended", "grid"),
     [
-        ({"message": "random starts"}, TWO | {"restarts": 2}, []),
-        ({"stage": 0}, TWO, ["interrupted"]),
-        ({"stage": 2}, TWO, ["all steps done", f"{3 * 3 * 12} parameters", "interrupted"]),
+        ({"message": "random starts"}, TWO | {"restarts": 2}, [], 4),
+        ({"stage": 0}, TWO, ["interrupted"], 4),
+        ({"stage": 2}, TWO, ["all steps done", f"{3 * 3 * 12} parameters", "interrupted"], 7),
     ],
     ids=["restarts", "before the first step", "before the first step on a finer grid"],
 )
-def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, ended):
+def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, ended, grid):
     result = kanpde.solve(poisson, **options, out=tmp_path, observer=Watching(**pressed))
     assert [reason for _, reason in result.history.stages] == ended
+    assert result.ansatz.network.spec.grid == grid
     back = kanpde.load(kept(tmp_path)["run_dir"])
     assert back.history.interrupted
     assert back.history.stages == result.history.stages

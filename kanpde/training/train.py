@@ -64,14 +64,18 @@ class _Run:
         self.points = Collocation(problem, ansatz, recipe.points, seed, recipe.sampler)
         self.points.weights = balanced(self.points)
         check_terms(self.points.objective())
-        self.good: tuple[Network, Tensor] = (ansatz.network, ansatz.network.theta)
+        self.keep()
         self.step = 0
         self._test = problem.domain.interior(unit_points(2048, len(problem.coordinates), 987654321))
         self._truth = torch.stack(list(problem.exact_values(self._test).values()), 1) if len(problem.exact) == len(problem.unknowns) else None
 
+    def keep(self) -> None:
+        """This state is good: go back to it when the next ones are not."""
+        self._good: tuple[Network, Tensor] = (self.ansatz.network, self.ansatz.network.theta)
+
     def restore(self) -> None:
         """Back to the last good state."""
-        self.ansatz.network, self.ansatz.network.theta = self.good
+        self.ansatz.network, self.ansatz.network.theta = self._good
 
     def restart(self, device: str, dtype: torch.dtype) -> None:
         """Train the first stage from several random networks and keep the one with the smallest loss."""
@@ -86,6 +90,7 @@ class _Run:
                 pass
             losses.append((loss if math.isfinite(loss) else math.inf, candidate.network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
+        self.keep()
         self.observer.message(f"{self.recipe.restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
 
     def carry_out(self, index: int, stage: Stage) -> None:
@@ -103,11 +108,11 @@ class _Run:
         frame = self.points.objective().terms[0].frame
         jets = network.forward(frame.X[:, :1], ())
         self.ansatz.network = network.spec.extend(network, grid, jets)
+        self.keep()
         return f"{self.ansatz.network.parameters} parameters"
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
-        network = self.ansatz.network
         self.observer.stage(index, len(self.recipe.stages), title, stage.steps)
         objective, fresh = self.points.objective(), self.points.fresh()
         steps, taken = stage.minimise(objective), 0
@@ -122,7 +127,7 @@ class _Run:
                 self.restore()
                 reason = f"loss became {loss}: went back to the last good state"
                 break
-            self.good = (network, network.theta)
+            self.keep()
             record = self._watch(index, loss, fresh if taken % WATCH == 0 or taken == 1 else None)
             if self._parted(record) and stage.name == "lm" and taken <= stage.steps - 2 * WATCH:
                 self.points.redraw(objective)

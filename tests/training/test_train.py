@@ -100,6 +100,17 @@ def test_ctrl_c_ends_with_a_finite_network(at, titles):
     assert ansatz(torch.rand(5, 1, dtype=torch.float64)).isfinite().all()
 
 
+def test_ctrl_c_after_the_restarts_keeps_the_best_of_them():
+    class Impatient(Notes):
+        def stage(self, index, count, title, steps):
+            raise KeyboardInterrupt
+
+    notes = Impatient()
+    ansatz, _ = trained(schedule=[LevenbergMarquardt(60)], restarts=2, observer=notes)
+    (best,) = [float(text.split("goes on from ")[1]) for text in notes.texts if "goes on from" in text]
+    assert Collocation(line, ansatz, 80, 0).objective().loss() < 10 * best
+
+
 def test_ctrl_c_in_the_middle_of_a_step_goes_back_to_the_last_good_state():
     calls, theta = [0], []
 
