@@ -66,31 +66,16 @@ def solve(
     began = time.perf_counter()
     ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer)
     seconds = time.perf_counter() - began
-    with _held() as interrupts:
+    with _held(history):
         check_solution(problem, ansatz)
         relative_l2, max_error = measure(problem, ansatz)
-    history.interrupted |= bool(interrupts)
-    judge, note, distance = None, "not asked for", None
-    if reference:
-        try:
-            judge, note, distance = _judged(problem, ansatz, history, observer)
-        except KeyboardInterrupt:
-            history.interrupted = True
-            judge, note, distance = None, "interrupted", None
-    with _held() as interrupts:
-        settings = {
-            "seed": seed,
-            "device": device,
-            "dtype": dtype,
-            "points": recipe.points,
-            "sampler": recipe.sampler,
-            "restarts": recipe.restarts,
-            "schedule": show_schedule(recipe.stages),
-        }
-        result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, judge, note, distance)
+    judged = _judged(problem, ansatz, history, observer) if reference else (None, "not asked for", None)
+    with _held(history):
+        settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
+        settings |= {"restarts": recipe.restarts, "schedule": show_schedule(recipe.stages)}
+        result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
         if out is not None:
             result.save(out)
-    history.interrupted |= bool(interrupts)
     return result
 
 
@@ -98,37 +83,39 @@ def _judged(problem: Problem, ansatz: Ansatz, history: History, observer: Observ
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
-    observer.message("computing the finite-difference reference")
     try:
+        observer.message("computing the finite-difference reference")
         found = finite_differences(problem)
+        distance = measure_reference(ansatz, found)
+    except KeyboardInterrupt:
+        history.interrupted = True
+        return None, "interrupted", None
     except KanpdeError as reason:
         return None, str(reason), None
     except MemoryError:
         return None, "it does not fit into memory", None
-    distance = measure_reference(ansatz, found)
     if not math.isfinite(distance):
         return None, "its values are not finite", None
     return found, "", distance
 
 
 @contextmanager
-def _held() -> Iterator[list[int]]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the list says whether one came.
+def _held(history: History) -> Iterator[None]:
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the history says that one came.
 
     A second one goes through. Signals reach the main thread only; elsewhere nothing needs to be held.
     """
-    came: list[int] = []
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield came
+        yield
         return
 
     def hold(number: int, frame: object) -> None:
-        came.append(number)
+        history.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, hold)
     try:
-        yield came
+        yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
