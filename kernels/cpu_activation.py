@@ -1,108 +1,73 @@
-"""Activations on jets for CPUs: the formulas of activation.py on tiles of points, with the function's own values by torch."""
+"""Activations on jets for CPUs, compiled by Numba: the formulas of activation.py with vectors over the units.
+
+tanh is computed in registers, with the rest (see instructions.py); sine and cosine come from torch.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from kanpde.kernels.compiled import TILE, compiled
+from kanpde.kernels.compiled import compiled
+from kanpde.kernels.instructions import LANES, activate, activate_adjoint
 from kanpde.kernels.taylor import Counts
-from kanpde.kernels.threads import array, deal, offsets_of
-from kanpde.kernels.tiles import add_composed, add_products, add_value_adjoint, correlated, fill_powers, load, moments, store
+from kanpde.kernels.threads import array, deal
 
 POINTS = 512
 """Points that are worth a thread of their own."""
 
 
 @compiled
-def _taylor_of(value, cosine, order, w):
-    """Taylor coefficients of tanh from its values, or, where cosine [1, 1, TILE] is not empty, of sin from its values and these, into w."""
-    for i in range(TILE):
-        w[0, i] = value[i]
-    for nu in range(1, order + 1):
-        if len(cosine):
-            factor = -1 / max(nu * (nu - 1), 1)
-            for i in range(TILE):
-                w[nu, i] = cosine[0, 0, i] if nu == 1 else factor * w[nu - 2, i]
-        else:
-            factor = -1 / nu
-            for i in range(TILE):
-                w[nu, i] = 1 if nu == 1 else 0
-            for j in range(nu):
-                for i in range(TILE):
-                    w[nu, i] += factor * w[j, i] * w[nu - 1 - j, i]
+def _forward_points(X, sine, cosine, center, factor, counts, begin, end, Y):
+    _, channels, units = X.shape
+    x, y = X.reshape(-1), Y.reshape(-1)
+    for n in range(begin, end):
+        for v in range(0, units, LANES):
+            u = min(v, units - LANES)  # the last vector begins earlier, and repeats
+            at = n * channels * units + u
+            activate(sine, cosine, n * units + u, x, at, units, center, factor, u, y, at, counts)
 
 
 @compiled
-def _forward_points(X, a, b, center, scale, offsets, begin, end, Y):
-    order, (_, channels, units) = len(offsets) - 2, X.shape
-    powers, w, ones = np.empty((order + 1, channels, TILE), X.dtype), np.empty((order + 2, TILE), X.dtype), np.ones(TILE, X.dtype)
-    x, sine, cosine = np.empty((units, channels, TILE), X.dtype), np.empty((units, 1, TILE), X.dtype), np.empty((len(b) and units, 1, TILE), X.dtype)
-    for first in range(begin, end, TILE):
-        load(X, first, x)
-        load(a, first, sine)
-        load(b, first, cosine)
-        for u in range(units):
-            fill_powers(x[u], offsets, ones, powers)
-            _taylor_of(sine[u, 0], cosine[u : u + 1], order, w)
-            x[u] = 0
-            add_composed(w, powers, offsets, x[u])
-            factor = 1 / scale[u]
-            for i in range(TILE):
-                x[u, 0, i] -= center[u]
-            for c in range(channels):
-                for i in range(TILE):
-                    x[u, c, i] *= factor
-        store(x, first, min(TILE, end - first), 0, Y)
-
-
-@compiled
-def _adjoint_points(L, X, a, b, scale, offsets, begin, end, inward):
-    order, (_, channels, units) = len(offsets) - 2, X.shape
-    powers, w, ones = np.empty((order + 1, channels, TILE), X.dtype), np.empty((order + 2, TILE), X.dtype), np.ones(TILE, X.dtype)
-    x, sine, cosine = np.empty((units, channels, TILE), X.dtype), np.empty((units, 1, TILE), X.dtype), np.empty((len(b) and units, 1, TILE), X.dtype)
-    lift, H, S = np.empty((units, channels, TILE), X.dtype), np.empty((order + 1, TILE), X.dtype), np.empty((order + 1, channels, TILE), X.dtype)
-    for first in range(begin, end, TILE):
-        load(X, first, x)
-        load(L, first, lift)
-        load(a, first, sine)
-        load(b, first, cosine)
-        for u in range(units):
-            fill_powers(x[u], offsets, ones, powers)
-            _taylor_of(sine[u, 0], cosine[u : u + 1], order + 1, w)
-            factor = 1 / scale[u]
-            for nu in range(order + 2):
-                for i in range(TILE):
-                    w[nu, i] *= factor
-            S[:] = 0
-            x[u, 0] = 0
-            moments(lift[u], powers, offsets, H)
-            add_value_adjoint(w, H, x[u, 0])
-            add_products(w, lift[u], offsets, S)
-            for low in range(1, order + 1):
-                for direction in range(offsets[low + 1] - offsets[low]):
-                    correlated(S, powers, offsets, low, direction, x[u, offsets[low] + direction])
-        store(x, first, min(TILE, end - first), 0, inward)
+def _adjoint_points(L, X, sine, cosine, factor, counts, begin, end, inward):
+    _, channels, units = X.shape
+    x, lift, found = X.reshape(-1), L.reshape(-1), inward.reshape(-1)
+    for n in range(begin, end):
+        for v in range(0, units, LANES):
+            u = min(v, units - LANES)
+            at = n * channels * units + u
+            activate_adjoint(sine, cosine, n * units + u, x, at, units, lift, factor, u, found, counts)
 
 
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.forward."""
-    Y = torch.empty_like(X, memory_format=torch.contiguous_format)
-    given, y = (array(X), *_values(kind, X), array(center), array(scale), offsets_of(counts)), Y.numpy()
-    deal(lambda begin, end: _forward_points(*given, begin, end, y), len(X), POINTS)
-    return Y
+    x, middle, factor = _filled(X, center, 1 / scale)
+    return _by_points(_forward_points, X, (array(x), *_values(kind, x), array(middle), array(factor)), counts, x)
 
 
 def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.adjoint."""
-    inward = torch.empty_like(X, memory_format=torch.contiguous_format)
-    given, x = (array(L), array(X), *_values(kind, X), array(scale), offsets_of(counts)), inward.numpy()
-    deal(lambda begin, end: _adjoint_points(*given, begin, end, x), len(X), POINTS)
-    return inward
+    lift, x, factor = _filled(L, X, 1 / scale)
+    return _by_points(_adjoint_points, X, (array(lift), array(x), *_values(kind, x), array(factor)), counts, x)
 
 
-def _values(kind: str, X: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The function at the values, and for sin the cosines there."""
-    x = X[:, :1]
-    return (array(torch.tanh(x)), array(x[:0])) if kind == "tanh" else (array(torch.sin(x)), array(torch.cos(x)))
+def _by_points(work: Callable[..., None], X: Tensor, given: tuple, counts: Counts, filled: Tensor) -> Tensor:
+    found = torch.empty_like(filled, memory_format=torch.contiguous_format)
+    layout, target = tuple((0,) * count for count in counts), found.numpy()
+    deal(lambda begin, end: work(*given, layout, begin, end, target), len(X), POINTS)
+    return found if filled.shape == X.shape else found[:, :, : X.shape[2]].contiguous()
+
+
+def _filled(*by_unit: Tensor) -> list[Tensor]:
+    """The same with at least as many units as a vector holds."""
+    missing = LANES - by_unit[0].shape[-1]
+    return [pad(x, (0, missing)) for x in by_unit] if missing > 0 else list(by_unit)
+
+
+def _values(kind: str, x: Tensor) -> tuple[np.ndarray, np.ndarray] | tuple[float, float]:
+    """Sine and cosine of the values, flat; numbers in place of both say tanh."""
+    return (0.0, 0.0) if kind == "tanh" else (array(torch.sin(x[:, 0])).reshape(-1), array(torch.cos(x[:, 0])).reshape(-1))

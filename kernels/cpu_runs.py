@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels import runs
-from kanpde.kernels.compiled import LANES, add_scaled, compiled
+from kanpde.kernels.compiled import compiled
+from kanpde.kernels.instructions import LANES, add_scaled
 from kanpde.kernels.threads import array, deal
 
 BAND = 48

@@ -12,17 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kanpde.kernels.taylor import Counts
-
 
 def array(x: Tensor) -> np.ndarray:
     """The numbers of a tensor, row after row."""
     return x.detach().contiguous().numpy()
-
-
-def offsets_of(counts: Counts) -> np.ndarray:
-    """Where the channels of each order begin, and where the last ones end."""
-    return np.cumsum(np.array([0, 1, *counts]))
 
 
 @lru_cache(maxsize=1)
