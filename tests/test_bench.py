@@ -1,4 +1,4 @@
-"""The benchmark: both sides of a ratio agree before it is taken, and the table says what was measured. No times are asserted."""
+"""The benchmark of whole problems: both sides of a ratio agree before it is taken, and the table says what was measured. No times are asserted."""
 
 import json
 
@@ -6,8 +6,10 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 
-from kanpde import KAN, Box, Dirichlet, Problem, RecipeError, RunError, bench, d, laplacian
-from kanpde.bench import Row, Target
+from kanpde import KAN, Box, Dirichlet, Problem, RecipeError, RunError, d, laplacian
+from kanpde.bench import Row, peers
+from kanpde.bench import solve as bench
+from kanpde.bench.solve import Target
 from kanpde.cli import main
 
 
@@ -21,19 +23,18 @@ def test_the_materialised_basis_is_that_of_scipy():
     x = torch.linspace(-1, 0.999, 41, dtype=torch.float64)
     knots = -1 + 0.4 * torch.arange(-3, 9, dtype=torch.float64)
     expected = torch.from_numpy(BSpline.design_matrix(x.numpy(), knots.numpy(), 3).toarray())
-    torch.testing.assert_close(bench.materialised_basis(x[:, None], 5, 3)[:, 0], expected, rtol=0, atol=1e-14)
+    torch.testing.assert_close(peers.materialised_basis(x[:, None], 5, 3)[:, 0], expected, rtol=0, atol=1e-14)
 
 
 def test_no_speed_is_reported_of_a_side_that_is_wrong():
     problem = Problem(Box(x=(-1, 1), y=(-1, 1)), [lambda u, x, y: laplacian(u) + x * d(u, x) + u - y], [Dirichlet(u=0)])
-    objective = bench._objective(problem, KAN((4,), 4, 5), 50)
+    at = bench.objective(problem, KAN((4,), 4, 5), 50)
 
     def residual(u, u_x, u_y, lap, x, y):
         return lap + x * u_x + u - y
 
-    at = objective.terms[0].frame.points
     with pytest.raises(bench.BenchmarkError, match="differ by"):  # the boundary's factor is on one side only
-        bench.check_agreement(objective.gradient(), bench.nested_gradient(objective.network, at, residual))
+        bench.check_agreement(at.gradient(), bench.nested_gradient(at.network, at.terms[0].frame.points, residual))
 
 
 def test_timing_states_the_ratio_after_the_check():
@@ -61,6 +62,7 @@ def test_timing_states_the_ratio_after_the_check():
         (Row("a", 1, must=2, aim=1, more={"allowed": False}), "missed"),
         (Row("a", float("nan"), must=2), "missed"),
         (Row("a", 1), ""),
+        (Row("a", None, must=2), "unmeasured"),
     ],
 )
 def test_verdicts(row, verdict):

@@ -12,6 +12,7 @@ import kanpde
 from kanpde import gallery
 from kanpde.cli.complaints import INTERRUPTED
 from kanpde.cli.options import choice, number, numbers
+from kanpde.errors import RecipeError
 
 app = typer.Typer(
     name="kanpde",
@@ -155,26 +156,54 @@ def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option(help="One part: timing, command or accuracy.", metavar="PART")] = None,
-    seeds: Annotated[str, typer.Option(help="Of the accuracy part.", metavar="N,…")] = "0,1,2,3,4",
+    what: Annotated[str, typer.Argument(metavar="[solve|kernels]", help="Speed and accuracy of whole problems, or the kernels against other KANs.")] = "solve",
+    only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
+    seeds: Annotated[str, typer.Option(help="Of solve: those of the accuracy part.", metavar="N,…")] = "0,1,2,3,4",
+    points: Annotated[str, typer.Option(help="Of kernels.", metavar="N,…")] = "1e3,1e4,1e5,1e6",
+    quick: Annotated[bool, typer.Option("--quick", help="Of kernels: up to 10,000 points, few repetitions, nothing compiled.")] = False,
+    device: Annotated[str | None, typer.Option(help="Of kernels: cpu or cuda only.", metavar="NAME")] = None,
+    minutes: Annotated[str | None, typer.Option(help="Of kernels: what is not measured by then is left out.", metavar="N")] = None,
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Measure speed and accuracy, and write FOLDER/benchmarks/solve.md and solve.json.
+    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or kernels.md, kernels.json and kernels.png.
 
-    Takes some minutes, on a quiet machine. Parts that are not measured again stay in the table.
+    Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
+    choice("bench", what, ("solve", "kernels"))
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
+    if part is not None and what == "kernels":
+        raise RecipeError("--only: is an option of `bench solve`; `bench kernels` takes --points, --device and --quick")
     chosen = [seed for text in seeds.split(",") for seed in [number("--seeds", text.strip(), least=0)] if seed is not None]
+    sizes = [size for text in points.split(",") for size in [number("--points", _exponent(text.strip()))] if size is not None]
+    where = None if device is None else choice("--device", device, ("cpu", "cuda"))
+    limit = number("--minutes", minutes)
     from kanpde import bench as benchmark
     from kanpde.cli import display
 
     console = display.console(as_json)
-    measured = benchmark.run(out, lambda line: console.print(line, soft_wrap=True, markup=False), only=part, seeds=chosen)
+
+    def tell(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False)
+
+    if what == "kernels":
+        rows = benchmark.run_kernels(out, tell, sizes, quick, where, limit)
+        if as_json:
+            _print_json(rows)
+        else:
+            display.show_measured(console, benchmark.kernel_targets(rows), out / "benchmarks" / "kernels.md")
+        return
+    measured = benchmark.run(out, tell, only=part, seeds=chosen)
     if as_json:
         _print_json(measured)
     else:
         display.show_measured(console, measured, out / "benchmarks" / "solve.md")
+
+
+def _exponent(text: str) -> str:
+    """1e4 written out, as 10000; any other text as it is."""
+    digits, mark, zeros = text.partition("e")
+    return digits + "0" * int(zeros) if mark and zeros.isascii() and zeros.isdigit() and len(zeros) == 1 else text
 
 
 def _print_json(value: object) -> None:

@@ -80,7 +80,8 @@ def show_measured(console: Console, measured: dict[str, Any], table_file: Path) 
         for row in found["rows"]:
             sign = "≥ " if row["least"] else "≤ "
             bounds = ["" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")]
-            table.add_row(row["what"], f"{row['value']:.2g} {row['unit']}", *bounds, row["verdict"])
+            value = "-" if row["value"] is None else f"{row['value']:.2g} {row['unit']}"
+            table.add_row(row["what"], value, *bounds, row["verdict"])
         console.print()
         console.print(table)
     console.print(f"\nfiles     {table_file}", markup=False, soft_wrap=True)

@@ -12,7 +12,6 @@ No speed is reported before both sides give the same numbers.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,62 +19,29 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from kanpde import problem as problems
 from kanpde import run_folder
+from kanpde.bench.closure import check_agreement, objective
+from kanpde.bench.peers import nested_gradient
+from kanpde.bench.rows import BenchmarkError, Row, Tell, load, markdown, provenance_lines, timed, times, timing_table
 from kanpde.calculus import d, laplacian
-from kanpde.errors import KanpdeError, ProblemWarning, RecipeError, RunError, listed
+from kanpde.errors import ProblemWarning, RecipeError, RunError, listed
 from kanpde.geometry import Box
-from kanpde.networks import KAN, Ansatz
-from kanpde.networks.kan import HIGH, LOW, SplineLayer
-from kanpde.networks.network import Network
+from kanpde.networks import KAN
 from kanpde.problem import Problem
 from kanpde.provenance import provenance
 from kanpde.results import Result
-from kanpde.sampling import unit_points
 from kanpde.solver import solve
 from kanpde.training import LevenbergMarquardt
-from kanpde.training.objective import Objective, term
 
-Tell = Callable[[str], None]
 PARTS = ("timing", "command", "accuracy")
-AGREE = 1e-9
-"""Relative difference up to which two ways of computing a loss and its gradient count as the same."""
-
-
-class BenchmarkError(KanpdeError):
-    """Two ways of computing the same thing disagree, or a command that is measured fails."""
-
-
-@dataclass
-class Row:
-    """One measured quantity. must and aim bound it from above, or, where `least`, from below; more: what else belongs to it."""
-
-    what: str
-    value: float
-    unit: str = ""
-    must: float | None = None
-    aim: float | None = None
-    least: bool = False
-    more: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        """ "aim" or "must" where met, "missed" where not, "" where nothing is asked."""
-        if self.must is None:
-            return ""
-        sign = -1 if self.least else 1
-        allowed = self.more.get("allowed", True)
-        if not allowed or not sign * self.value <= sign * self.must:
-            return "missed"
-        return "aim" if self.aim is not None and sign * self.value <= sign * self.aim else "must"
 
 
 @dataclass(frozen=True)
@@ -115,7 +81,7 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
     for part in PARTS if only is None else [only]:
         tell(f"measuring {part}")
         options = f" --seeds {','.join(map(str, seeds))}" if part == "accuracy" else ""
-        about = {**provenance(), "load": _load(), "command": f"python -m kanpde bench --only {part}{options}"}
+        about = {**provenance(), "load": load(), "command": f"python -m kanpde bench --only {part}{options}"}
         found[part] = {"provenance": about, "rows": [{**asdict(row), "verdict": row.verdict} for row in measure[part]()]}
         text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         run_folder.write_text(folder / "solve.json", text)
@@ -126,36 +92,33 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
 def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
     """One iteration for 450 parameters and 1,600 points of poisson2d: its parts, and whole steps as training takes them."""
     problem, _ = problems.load("poisson2d")
-    objective = _objective(problem, KAN((5,), 7, 23), 1600)
-    for _ in LevenbergMarquardt(steps=10).minimise(objective):
+    at = objective(problem, KAN((5,), 7, 23), 1600)
+    for _ in LevenbergMarquardt(steps=10).minimise(at):
         pass
-    _, J = objective.jacobian()
+    _, J = at.jacobian()
     normal = J.gram()
     damped = normal + 1e-6 * torch.eye(len(normal), dtype=normal.dtype)
     parts = {
-        "Jacobian": lambda: objective.jacobian(),
+        "Jacobian": lambda: at.jacobian(),
         "normal matrix": lambda: J.gram(),
         "Cholesky": lambda: torch.linalg.cholesky_ex(damped),
-        "trial residual": lambda: objective.residuals(),
+        "trial residual": lambda: at.residuals(),
     }
-    rows = []
-    for name, work in parts.items():
-        times = _times(work, repetitions)
-        rows.append(_timed(f"Levenberg-Marquardt: {name}", times))
-    times = []
-    steps = LevenbergMarquardt(steps=repetitions).minimise(objective)
+    spent = {name: times(work, repetitions) for name, work in parts.items()}
+    steps_taken = []
+    steps = LevenbergMarquardt(steps=repetitions).minimise(at)
     while True:
         began = time.perf_counter()
         try:
             next(steps)
         except StopIteration:
             break
-        times.append(time.perf_counter() - began)
-    whole = _timed("Levenberg-Marquardt: an iteration as trained (2-5-1, 450 parameters, 1,600 points)", times, must=20, aim=8)
-    product = next(row.value for row in rows if row.what.endswith("normal matrix"))
-    whole.more |= {"against the normal matrix alone": whole.value / product, "parameters": objective.network.parameters, "points": objective.rows}
-    tell(f"  one iteration {whole.value:.1f} ms, median of {len(times)}")
-    return [whole, *rows]
+        steps_taken.append(time.perf_counter() - began)
+    whole = timed("Levenberg-Marquardt: an iteration as trained (2-5-1, 450 parameters, 1,600 points)", steps_taken, must=20, aim=8)
+    median = statistics.median(steps_taken)
+    whole.more |= {"against the normal matrix alone": median / statistics.median(spent["normal matrix"]), "parameters": at.network.parameters, "points": at.rows}
+    tell(f"  one iteration {1e3 * median:.1f} ms, median of {len(steps_taken)}")
+    return [whole, *(timed(f"Levenberg-Marquardt: {name}", found) for name, found in spent.items())]
 
 
 def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> list[Row]:
@@ -167,68 +130,21 @@ def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> li
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ProblemWarning)  # no conditions: both sides shall compute the bare network
         problem = Problem(Box(x=(-1, 1), y=(-1, 1)), [equation])
-    objective = _objective(problem, KAN((10,), 3, 5), points)
-    at = objective.terms[0].frame.points
+    at = objective(problem, KAN((10,), 3, 5), points)
 
     def nested() -> tuple[float, Tensor]:
-        return nested_gradient(objective.network, at, lambda u, u_x, u_y, lap, x, y: lap + x * u_x - y * u_y + u - torch.sin(x) * torch.cos(y))
+        return nested_gradient(at.network, at.terms[0].frame.points, lambda u, u_x, u_y, lap, x, y: lap + x * u_x - y * u_y + u - torch.sin(x) * torch.cos(y))
 
-    check_agreement(objective.gradient(), nested())
+    check_agreement(at.gradient(), nested())
     ours, theirs = [], []
     for _ in range(repetitions):  # alternating, so that whatever else the machine does meets both
-        ours += _times(objective.gradient, 3, warm_up=0)
-        theirs += _times(nested, 1, warm_up=0)
+        ours += times(at.gradient, 3, warm_up=0)
+        theirs += times(nested, 1, warm_up=0)
     fast, slow = statistics.median(ours), statistics.median(theirs)
     tell(f"  loss gradient {1e3 * fast:.1f} ms, nested autograd {1e3 * slow:.1f} ms: {slow / fast:.1f} times")
     ratio = Row("loss gradient with u, ∇u, Δu against nested autograd (2-10-1, grid 5, degree 3, 10,000 points)", slow / fast, "times faster", 8, 20, least=True)
-    ratio.more = {"points": points, "parameters": objective.network.parameters, "ratio of the minima": min(theirs) / min(ours)}
-    return [ratio, _timed("loss gradient: jets and adjoint", ours), _timed("loss gradient: nested autograd, materialised basis", theirs)]
-
-
-def nested_gradient(network: Network, points: Tensor, residual: Callable[..., Tensor]) -> tuple[float, Tensor]:
-    """Loss and gradient in the usual way of PINNs: the whole basis [points, inputs, grid + degree] by the recursion of Cox
-    and de Boor, one matrix product a layer (Blealtan's efficient-kan), and torch.autograd.grad nested for ∇u and Δu.
-
-    residual: a function of u, u_x, u_y, Δu, x, y. For plain networks, whose grids have not been moved.
-    """
-    theta = network.theta.detach().clone().requires_grad_()
-    x, y = (column.clone().requires_grad_() for column in points.T)
-    values, parts = torch.stack([x, y], 1), iter(torch.split(theta, [layer.size for layer in network.layers]))
-    for layer in network.layers:
-        part = next(parts)
-        if isinstance(layer, SplineLayer):
-            weight = part.view(-1, layer.shape[2]).T
-            values = linear(materialised_basis(values, layer.grid, layer.degree).flatten(1), weight)
-        else:
-            values = torch.tanh(values)
-    u = values[:, 0]
-    u_x, u_y = torch.autograd.grad(u.sum(), (x, y), create_graph=True)
-    (u_xx,) = torch.autograd.grad(u_x.sum(), x, create_graph=True)
-    (u_yy,) = torch.autograd.grad(u_y.sum(), y, create_graph=True)
-    loss = residual(u, u_x, u_y, u_xx + u_yy, x, y).square().mean()
-    (gradient,) = torch.autograd.grad(loss, theta)
-    return float(loss.detach()), gradient
-
-
-def materialised_basis(x: Tensor, grid: int, degree: int) -> Tensor:
-    """All B-splines at x [points, inputs], on the uniform extended knots over [-1, 1): [points, inputs, grid + degree]."""
-    step = (HIGH - LOW) / grid
-    knots = LOW + step * torch.arange(-degree, grid + degree + 1, dtype=x.dtype, device=x.device)
-    x = x[..., None]
-    basis = ((x >= knots[:-1]) & (x < knots[1:])).to(x)
-    for k in range(1, degree + 1):
-        left = (x - knots[: -k - 1]) / (knots[k:-1] - knots[: -k - 1])
-        right = (knots[k + 1 :] - x) / (knots[k + 1 :] - knots[1:-k])
-        basis = left * basis[..., :-1] + right * basis[..., 1:]
-    return basis
-
-
-def check_agreement(ours: tuple[float, Tensor], theirs: tuple[float, Tensor]) -> None:
-    """Raise BenchmarkError unless losses and gradients agree."""
-    loss = abs(ours[0] - theirs[0]) / abs(theirs[0])
-    gradient = float((ours[1] - theirs[1]).norm() / theirs[1].norm())
-    if not (loss <= AGREE and gradient <= AGREE):
-        raise BenchmarkError(f"loss gradient: jets and nested autograd differ by {loss:.1e} in the loss and {gradient:.1e} in the gradient; expected at most {AGREE:g}")
+    ratio.more = {"points": points, "parameters": at.network.parameters, "ratio of the minima": min(theirs) / min(ours)}
+    return [ratio, timed("loss gradient: jets and adjoint", ours), timed("loss gradient: nested autograd, materialised basis", theirs)]
 
 
 _MEASURED = """
@@ -293,7 +209,7 @@ def page(found: Mapping[str, Any]) -> str:
         if part in found:
             about, rows = found[part]["provenance"], found[part]["rows"]
             table = accuracy_table(rows) if part == "accuracy" else timing_table(rows)
-            lines += ["", f"## {part.capitalize()}", "", f"<!-- table:{part} -->", *table, "<!-- /table -->", "", *_provenance_lines(about)]
+            lines += ["", f"## {part.capitalize()}", "", f"<!-- table:{part} -->", *table, "<!-- /table -->", "", *provenance_lines(about)]
     return "\n".join(lines) + "\n"
 
 
@@ -310,55 +226,7 @@ def accuracy_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             must = f"{row['must']:.0e} with ≤ {limits['parameters']:,} in ≤ {limits['seconds']:g} s"
         aim = "" if row["aim"] is None else f"{row['aim']:.0e}"
         table.append([row["what"], more["network"], f"{more['parameters']:,}", f"{row['value']:.1e}", each, f"{low:.1f} to {high:.1f}", must, aim, row["verdict"]])
-    return _markdown(table, left=(0, 1))
-
-
-def timing_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of Markdown: one a quantity."""
-    table = [["what", "measured", "minimum", "must", "aim", "met"]]
-    for row in rows:
-        least = "≥ " if row["least"] else "≤ "
-        low = row["more"].get("minimum")
-        bounds = ["" if row[kind] is None else f"{least}{row[kind]:g}" for kind in ("must", "aim")]
-        table.append([row["what"], f"{row['value']:.3g} {row['unit']}", "" if low is None else f"{low:.3g} {row['unit']}", *bounds, row["verdict"]])
-    return _markdown(table, left=(0,))
-
-
-def _markdown(table: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    rule = ["---" if column in left else "---:" for column in range(len(table[0]))]
-    return ["| " + " | ".join(row) + " |" for row in (table[0], rule, *table[1:])]
-
-
-def _provenance_lines(about: Mapping[str, Any]) -> list[str]:
-    versions = ", ".join(f"{package} {about[package]}" for package in ("kanpde", "python", "torch", "numpy", "scipy") if about.get(package))
-    machine = f"{about['processor']}, {about['cores']} cores, {about['threads']} threads, {about['platform']}"
-    load = "" if about["load"] is None else f" The machine's load when it began: {about['load']:.1f}{', so it was not quiet' if about['load'] > about['cores'] / 2 else ''}."
-    return [f"`{about['command']}` on {about['date']}, commit {about['commit'] or 'unknown'}; {versions}; {machine}.{load}"]
-
-
-def _objective(problem: Problem, spec: KAN, points: int) -> Objective:
-    """The equation at Sobol points, with a network of random coefficients."""
-    dims = len(problem.coordinates)
-    network = spec.build(dims, 1, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    return Objective(network, [term(ansatz, problem.equations, problem.domain.interior(unit_points(points, dims, 0)), None, 1.0)])
-
-
-def _times(work: Callable[[], object], repetitions: int, warm_up: int = 3) -> list[float]:
-    """Seconds of each repetition."""
-    for _ in range(warm_up):
-        work()
-    times = []
-    for _ in range(repetitions):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return times
-
-
-def _timed(what: str, times: Sequence[float], must: float | None = None, aim: float | None = None) -> Row:
-    """The median in milliseconds, and the minimum beside it."""
-    return Row(what, 1e3 * statistics.median(times), "ms", must, aim, more={"minimum": 1e3 * min(times), "repetitions": len(times)})
+    return markdown(table, left=(0, 1))
 
 
 def _process(*arguments: str) -> tuple[float, float, str]:
@@ -382,8 +250,3 @@ def _earlier(path: Path) -> dict[str, Any]:
         return {part: {"provenance": dict(found[part]["provenance"]), "rows": list(found[part]["rows"])} for part in PARTS if part in found}
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: is no result of `kanpde bench` ({type(error).__name__}); move it away") from error
-
-
-def _load() -> float | None:
-    """Running processes over the last minute; None where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -1,0 +1,132 @@
+"""Rows of the kernel benchmark: what is timed, how it is timed in turns, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from kanpde.bench.closure import Case
+from kanpde.bench.roofline import Ceiling
+
+CLOSURE, ITERATION, GRAPH = "closure", "Levenberg-Marquardt iteration", "closure under CUDA graph"
+NO_GPU = "unmeasured: no GPU"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row. ratio: its time over that of kanpde on its default path, in the same run; path: that of the kernels, for a peer
+    the one that it is compared with; peak_bytes: of the closure, beyond what stays from step to step.
+
+    roofline_share: the least possible time over the measured one; flop_share: the same by operations alone. Where
+    milliseconds is None, reason says why.
+    """
+
+    case: str
+    quantity: str
+    device: str
+    dtype: str
+    points: int
+    path: str
+    peer: str
+    milliseconds: float | None = None
+    ratio: float | None = None
+    roofline_share: float | None = None
+    peak_bytes: int | None = None
+    flop_share: float | None = None
+    minimum: float | None = None
+    repetitions: int = 0
+    reason: str | None = None
+
+
+Way = tuple[str, str]
+"""Path and peer."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take: seconds of one closure, rounds and seconds of alternating timing, and when to stop (a clock time)."""
+
+    seconds: float = 30.0
+    rounds: int = 9
+    timing: float = 60.0
+    until: float = math.inf
+
+
+QUICK = Limits(seconds=3.0, rounds=3, timing=5.0)
+
+
+def alternate(works: Mapping[Way, Callable[[], object]], limits: Limits, device: str) -> dict[Way, list[float]]:
+    """Seconds of each, in turns: as many rounds as the limits allow, the fast ones several times a round.
+
+    On a GPU a time is the mean of enough calls to fill 2 ms, between two synchronisations.
+    """
+
+    def once(work: Callable[[], object], calls: int) -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(calls):
+            work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - began) / calls
+
+    if not works:
+        return {}
+    for work in works.values():
+        once(work, 1)
+    first = {way: once(work, 1) for way, work in works.items()}
+    calls = {way: max(1, math.ceil(2e-3 / one)) if device == "cuda" else 1 for way, one in first.items()}
+    slowest = max(first.values())
+    turns = {way: min(5, max(1, int(slowest / (4 * calls[way] * one)))) for way, one in first.items()}
+    round_takes = sum(first[way] * calls[way] * turns[way] for way in works)
+    found: dict[Way, list[float]] = {way: [] for way in works}
+    for _ in range(min(limits.rounds, max(1, int(limits.timing / round_takes)))):
+        for way, work in works.items():
+            found[way] += [once(work, calls[way]) for _ in range(turns[way])]
+    return found
+
+
+def row_of(
+    case: Case,
+    quantity: str,
+    device: str,
+    dtype: torch.dtype,
+    n: int,
+    way: Way,
+    spent: Mapping[Way, Sequence[float]] | None = None,
+    base: Way | None = None,
+    reason: str | None = None,
+) -> Measured:
+    """The row of a way, with its median of what was spent, over that of `base`."""
+    row = Measured(case.name, quantity, device, name_of(dtype), n, *way, reason=reason)
+    if not spent or way not in spent:
+        return row
+    found = spent[way]
+    median = statistics.median(found)
+    ratio = median / statistics.median(spent[base]) if base is not None and base in spent else None
+    return replace(row, milliseconds=1e3 * median, ratio=ratio, minimum=1e3 * min(found), repetitions=len(found))
+
+
+def against(row: Measured, ceiling: Ceiling, flops: float, moved: float) -> Measured:
+    """The row with its shares of the roofline."""
+    if row.milliseconds is None:
+        return row
+    seconds = row.milliseconds / 1e3
+    return replace(row, roofline_share=ceiling.seconds(flops, moved) / seconds, flop_share=ceiling.seconds(flops, 0) / seconds)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Such as "float64"."""
+    return str(dtype).removeprefix("torch.")
+
+
+def summary(rows: Sequence[Measured]) -> str:
+    """The times in one line."""
+    shown = [f"{row.peer if row.peer != 'kanpde' else f'{row.peer} ({row.path})'} {row.milliseconds:.3g} ms" for row in rows if row.milliseconds]
+    return ", ".join(shown) or (rows[0].reason or "nothing could be measured")
