@@ -1,6 +1,6 @@
 """Activations on jets for CPUs, compiled by Numba: the formulas of activation.py with vectors over the units.
 
-tanh is computed in registers, with the rest (see instructions.py); sine and cosine come from torch.
+tanh is computed in registers, with the rest (see vector_activation.py); sine and cosine come from torch.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from kanpde.kernels.compiled import compiled
-from kanpde.kernels.instructions import LANES, activate, activate_adjoint
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
+from kanpde.kernels.vector_activation import activate, activate_adjoint
+from kanpde.kernels.vectors import LANES
 
 POINTS = 512
 """Points that are worth a thread of their own."""
@@ -29,7 +30,7 @@ def _forward_points(X, sine, cosine, center, factor, counts, begin, end, Y):
         for v in range(0, units, LANES):
             u = min(v, units - LANES)  # the last vector begins earlier, and repeats
             at = n * channels * units + u
-            activate(sine, cosine, n * units + u, x, at, units, center, factor, u, y, at, counts)
+            activate(sine, cosine, n * units + u, x, at, units, center, factor, u, y, counts)
 
 
 @compiled

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kanpde.kernels import runs
 from kanpde.kernels.compiled import compiled
-from kanpde.kernels.instructions import LANES, add_scaled
 from kanpde.kernels.threads import array, deal
+from kanpde.kernels.vectors import LANES, add_scaled
 
 BAND = 48
 """Rows of the normal matrix that one thread fills at a time: they stay in the second-level cache."""

@@ -1,0 +1,212 @@
+"""Jets through the edges of a layer in vector instructions: what cpu.py is compiled from.
+
+One place (point n, input p) has an interval: `base` is where the coefficients A [degree + 1, outputs] of its edge functions
+begin, `tau` the position in it, `inverse` one over its length. Vectors hold outputs of one input, or inputs for one output.
+Where their number is not a multiple of LANES, the last vector begins earlier; `masks` (LANES zeros, then LANES ones) keeps
+what it repeats from being counted twice. Jets of inputs are X[at + c · inputs + p], of outputs Y[at + c · outputs + q].
+"""
+
+from __future__ import annotations
+
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from kanpde.kernels.vectors import LANES, Emitter, layout_of
+
+
+def _vectors(emit, count):
+    """A loop over whole vectors of `count` numbers: where each begins, and where its mask begins."""
+    builder, width = emit.builder, emit.index(LANES)
+    whole = builder.sdiv(builder.add(count, emit.index(LANES - 1)), width)
+    with cgutils.for_range(builder, whole) as loop:
+        start, last = builder.mul(loop.index, width), builder.sub(count, width)
+        begin = builder.select(builder.icmp_signed("<", last, start), last, start)
+        yield begin, builder.sub(builder.add(begin, width), start)
+
+
+@intrinsic
+def fill_powers(typing, X, at, inputs, inverse, powers, to, counts):
+    """powers[to + ν · channels + c] = (δ · inverse)^ν_c of the jet whose channels lie at X[at + c · inputs]."""
+
+    def generate(context, builder, signature, arguments):
+        layout, emit = layout_of(signature.args[6]), Emitter(context, builder, signature.args[0].dtype, lanes=False)
+        x, target = emit.flat(signature.args[0], arguments[0]), emit.flat(signature.args[4], arguments[4])
+        jet = [emit.times(arguments[3], x.load(place)) for place in emit.places(*arguments[1:3], layout.size)]
+        for nu, by_channel in enumerate(emit.powers(jet, layout)):
+            for c, value in by_channel.items():
+                target.store(value, builder.add(arguments[5], emit.index(nu * layout.size + c)))
+        return context.get_dummy_value()
+
+    return types.void(X, types.intp, types.intp, X.dtype, powers, types.intp, counts), generate
+
+
+@intrinsic
+def add_inputs(typing, A, bases, taus, powers, first, inputs, begin, outputs, Y, at, width, counts):
+    """Y[at + c · outputs + begin], LANES outputs from `begin` on, = the sum over all inputs of their edges' jets.
+
+    bases, taus: of input p at first + p; its powers: at (first + p) · (order + 1) · channels, from fill_powers.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        layout, emit = layout_of(kinds[11]), Emitter(context, builder, kinds[0].dtype)
+        a, base, tau, power, y = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 8))
+        first, inputs, begin, outputs = arguments[4:8]
+        total = emit.variables(layout.size)
+        with cgutils.for_range(builder, inputs) as loop:
+            here = builder.add(first, loop.index)
+            start = builder.mul(here, emit.index((layout.order + 1) * layout.size))
+            powers = [{c: power.splat(builder.add(start, emit.index(nu * layout.size + c))) for _, _, c in layout.above(nu)} if nu else {} for nu in range(layout.order + 1)]
+            rows = [a.load(place) for place in emit.places(builder.add(base.number(here), begin), outputs, kinds[10].count)]
+            f = emit.taylor(rows, tau.splat(here), layout.order)
+            for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
+                builder.store(value, variable)
+        for variable, place in zip(total, emit.places(builder.add(arguments[9], begin), outputs, layout.size), strict=True):
+            y.store(builder.load(variable), place)
+        return context.get_dummy_value()
+
+    return types.void(A, bases, taus, powers, types.intp, types.intp, types.intp, types.intp, Y, types.intp, width, counts), generate
+
+
+@intrinsic
+def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, width, counts, back, local):
+    """The adjoint of one input's edges for the adjoint L[lift_at + c · outputs + q] of Y, vectors over the outputs.
+
+    Writes the adjoint of the jet to inward[at + c · inputs] where the tuple `back` is not empty. Where `local` is not, writes
+    the moments H[ν · outputs + q]; else adds the adjoint of A to gradient, at the places of A.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        layout, emit, one = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype), Emitter(context, builder, kinds[0].dtype, lanes=False)
+        a, x, lift, mask, sink, h = (emit.flat(kinds[k], arguments[k]) for k in (0, 4, 7, 10, 12, 13))
+        base, tau, inverse, at, inputs, lift_at, outputs = (arguments[k] for k in (1, 2, 3, 5, 6, 8, 9))
+        places = emit.places(at, inputs, layout.size)
+        powers = [{c: emit.splat(p) for c, p in nth.items()} for nth in one.powers([one.times(inverse, x.number(place)) for place in places], layout)]
+        tau, total = emit.splat(tau), emit.variables(layout.size)
+        for begin, kept in _vectors(emit, outputs):
+            keep, rows = mask.load(kept), emit.places(builder.add(base, begin), outputs, kinds[14].count)
+            l = [lift.load(place) for place in emit.places(builder.add(lift_at, begin), outputs, layout.size)]  # noqa: E741
+            moments = emit.moments(l, powers, layout)
+            if kinds[16].count:
+                f = emit.taylor([a.load(row) for row in rows], tau, layout.order + 1)
+                for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [None] * layout.size), strict=True):
+                    builder.store(emit.dot([(keep, value)], builder.load(variable)), variable)
+            if kinds[17].count:
+                for value, place in zip(moments, emit.places(begin, outputs, layout.order + 1), strict=True):
+                    h.store(value, place)
+            else:
+                for value, row in zip(emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, len(rows)), rows, strict=True):
+                    sink.store(emit.plus(sink.load(row), value), row)
+        if kinds[16].count:
+            target = one.flat(kinds[11], arguments[11])
+            for variable, place in zip(total, places, strict=True):
+                target.store(one.times(inverse, emit.sum(builder.load(variable))), place)
+        return context.get_dummy_value()
+
+    return types.void(A, types.intp, A.dtype, A.dtype, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
+
+
+def _edges_of(emit, a, bases, outputs, q, width):
+    """For output q of the inputs with these bases: where each coefficient lies [width][LANES]."""
+    return [emit.places(emit.builder.add(base, q), outputs, width) for base in bases]
+
+
+@intrinsic
+def sum_inputs(typing, A, bases, taus, inverses, X, at, inputs, masks, q, outputs, Y, to, width, counts):
+    """Y[to + c · outputs + q] = the sum over all inputs of their edges' jets for one output, vectors over the inputs."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        layout, emit = layout_of(kinds[13]), Emitter(context, builder, kinds[0].dtype)
+        a, base, tau, inverse, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 7))
+        at, inputs, q, outputs, to = (arguments[k] for k in (5, 6, 8, 9, 11))
+        total = emit.variables(layout.size)
+        for begin, kept in _vectors(emit, inputs):
+            keep, by = mask.load(kept), inverse.load(begin)
+            powers = emit.powers([emit.times(by, x.load(place)) for place in emit.places(builder.add(at, begin), inputs, layout.size)], layout)
+            edges = _edges_of(emit, a, [base.number(builder.add(begin, emit.index(k))) for k in range(LANES)], outputs, q, kinds[12].count)
+            rows = [emit.times(keep, emit.gather(a, row)) for row in zip(*edges, strict=True)]
+            f = emit.taylor(rows, tau.load(begin), layout.order)
+            for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
+                builder.store(value, variable)
+        one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[10], arguments[10])
+        for variable, place in zip(total, emit.places(builder.add(to, q), outputs, layout.size), strict=True):
+            one.store(emit.sum(builder.load(variable)), place)
+        return context.get_dummy_value()
+
+    return types.void(A, bases, taus, inverses, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
+
+
+@intrinsic
+def pull_inputs(typing, A, bases, taus, inverses, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, width, counts, back, local):
+    """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the moments at H[(ν · outputs + q) · inputs + p]."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        layout, emit = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype)
+        a, base, tau, inverse, x, lift, mask, target, sink, h = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 7, 10, 11, 12, 13))
+        at, inputs, lift_at, outputs = (arguments[k] for k in (5, 6, 8, 9))
+        total = emit.variables(layout.size)
+        for begin, kept in _vectors(emit, inputs):
+            keep, by, here = mask.load(kept), inverse.load(begin), tau.load(begin)
+            places = emit.places(builder.add(at, begin), inputs, layout.size)
+            powers = emit.powers([emit.times(by, x.load(place)) for place in places], layout)
+            starts = [base.number(builder.add(begin, emit.index(k))) for k in range(LANES)]
+            for variable in total:
+                builder.store(emit.zero, variable)
+            with cgutils.for_range(builder, outputs) as loop:
+                l = [lift.splat(place) for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)]  # noqa: E741
+                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, a, starts, outputs, loop.index, kinds[14].count)
+                if kinds[16].count:
+                    f = emit.taylor([emit.gather(a, row) for row in zip(*edges, strict=True)], here, layout.order + 1)
+                    for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [builder.load(v) for v in total]), strict=True):
+                        builder.store(value, variable)
+                if kinds[17].count:
+                    for value, place in zip(moments, emit.places(builder.mul(loop.index, inputs), builder.mul(outputs, inputs), layout.order + 1), strict=True):
+                        h.store(value, builder.add(place, begin))
+                else:
+                    found = emit.taylor_adjoint([emit.times(keep, m) for m in moments], here, kinds[14].count)
+                    for k, edge in enumerate(edges):
+                        for value, place in zip(found, edge, strict=True):
+                            sink.add(emit.lane(value, k), place)
+            if kinds[16].count:
+                for variable, place in zip(total, places, strict=True):
+                    target.store(emit.times(by, builder.load(variable)), place)
+        return context.get_dummy_value()
+
+    return types.void(A, bases, taus, inverses, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
+
+
+@intrinsic
+def store_taylor(typing, table, base, tau, found, width, counts):
+    """found[ν · splines + j] = the Taylor coefficients 0 … order of the splines of an interval, whose table [degree + 1, splines]
+    begins at base; `splines` is degree + 1 filled up to whole vectors."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        emit, size = Emitter(context, builder, kinds[0].dtype), kinds[4].count
+        splines = size + -size % LANES
+        a, target = emit.flat(kinds[0], arguments[0]), emit.flat(kinds[3], arguments[3])
+        for begin in range(0, splines, LANES):
+            rows = [a.load(builder.add(arguments[1], emit.index(s * splines + begin))) for s in range(size)]
+            for nu, value in enumerate(emit.taylor(rows, emit.splat(arguments[2]), kinds[5].count)):
+                target.store(value, emit.index(nu * splines + begin))
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp, table.dtype, found, width, counts), generate
+
+
+@intrinsic
+def store_products(typing, scalars, at, stride, vectors, begin, step, target, to, counts):
+    """target[to : to + LANES] = Σ_ν scalars[at + ν · stride] · vectors[begin + ν · step], ν = 0 … order."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        emit, terms = Emitter(context, builder, kinds[0].dtype), kinds[8].count + 1
+        one, many, found = (emit.flat(kinds[k], arguments[k]) for k in (0, 3, 6))
+        places = zip(emit.places(*arguments[1:3], terms), emit.places(*arguments[4:6], terms), strict=True)
+        found.store(emit.dot([(one.splat(a), many.load(b)) for a, b in places]), arguments[7])
+        return context.get_dummy_value()
+
+    return types.void(scalars, types.intp, types.intp, vectors, types.intp, types.intp, target, types.intp, counts), generate
