@@ -51,7 +51,7 @@ def channel(counts, order, direction=0):
 @triton.constexpr_function
 def reaches(counts, order):
     """The highest order that direction 0, 1, … of `order` goes on to: as a tuple by direction."""
-    return tuple(sum(d < n for n in counts) for d in range(many.fn(counts, order)))
+    return tuple(sum(d < n for n in counts) for d in range(many(counts, order)))
 
 
 @triton.jit
@@ -120,10 +120,9 @@ def compose(f, delta, counts: tl.constexpr):
     found = (f[0],)
     for k in tl.static_range(1, order_of(counts) + 1):
         for d in tl.static_range(many(counts, k)):
-            c: tl.constexpr = channel(counts, k, d)
-            total = f[1] * delta[c]
+            total = f[1] * delta[channel(counts, k, d)]
             for nu in tl.static_range(2, k + 1):
-                total += f[nu] * delta[(nu - 1) * size + c]
+                total += f[nu] * delta[(nu - 1) * size + channel(counts, k, d)]
             found = found + (total,)
     return found
 
@@ -152,10 +151,9 @@ def correlate(f, lift, H, delta, counts: tl.constexpr):
     slope = (f[1],)  # of f', by channel; those of the highest order are never needed
     for k in tl.static_range(1, order_of(counts)):
         for d in tl.static_range(many(counts, k)):
-            c: tl.constexpr = channel(counts, k, d)
-            total = 2 * f[2] * delta[c]
+            total = 2 * f[2] * delta[channel(counts, k, d)]
             for nu in tl.static_range(3, k + 2):
-                total += nu * f[nu] * delta[(nu - 2) * size + c]
+                total += nu * f[nu] * delta[(nu - 2) * size + channel(counts, k, d)]
             slope = slope + (total,)
     for low in tl.static_range(1, order_of(counts) + 1):
         for d in tl.static_range(many(counts, low)):

@@ -11,7 +11,8 @@ The gradient of the coefficients is a sum over points that go to different inter
     C̄[(p,j),q] = Σ_{n,c} W[n,c,(p,j)] L[n,c,q],      W[n,c,(p,j)] = Σ_ν δ^ν[n,c,p] B_ν,j(x[n,p])      (zero but for degree + 1 of the j),
 
 with W made in registers, never stored: 2 M (grid + degree) flops an edge and point, zeros included, in place of 2 (D(m) + degree + 1)
-without them and with a scatter. That needs no atomics, and runs on tensor cores in float64. Each program sums over a chunk
+without them and with a scatter. That needs no atomics, and runs on tensor cores, in float64 as it is, in float32 as three products of
+parts (tf32x3), which keeps float32's digits. Each program sums over a chunk
 of points whose size depends on the shapes alone, and the chunks are added in their order: the same input gives the same bits.
 An adjoint L that is not finite makes all of the layer's gradient so.
 
@@ -55,6 +56,10 @@ PROGRAMS = 1024
 
 PARTIAL_BYTES = 2**28
 """Memory for partial sums, at most."""
+
+
+UNSTAGED = {"num_stages": 1}
+"""For kernels with matrix products of what they gather: Triton would keep every gathered number of several turns of the loop in shared memory."""
 
 
 class Grid(NamedTuple):
@@ -235,7 +240,7 @@ def _gradient(
         w = weights(X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid, counts, width, steps)
         lift = load_all(L + n * (size * outputs) + q, outputs, (n < points) & (q < outputs), size)
         for c in tl.static_range(size):
-            total = tl.dot(tl.trans(w[c]), lift[c], total, input_precision="ieee", out_dtype=partial.dtype.element_ty)
+            total = tl.dot(tl.trans(w[c]), lift[c], total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
     at = tl.program_id(0) * rows + tl.arange(0, rows)[:, None]
     entry = (tl.program_id(2).to(tl.int64) * (inputs * functions) + at) * outputs + q
     tl.store(partial + entry, total, mask=(at < inputs * functions) & (q < outputs))
@@ -259,7 +264,7 @@ def _dense_forward(
         c = tl.load(C + down.to(tl.int64) * outputs + q, mask=(down < inputs * functions) & (q < outputs), other=0.0)
         found = ()
         for k in tl.static_range(size):
-            found = found + (tl.dot(w[k], c, y[k], input_precision="ieee", out_dtype=Y.dtype.element_ty),)
+            found = found + (tl.dot(w[k], c, y[k], input_precision="tf32x3", out_dtype=Y.dtype.element_ty),)
         y = found
     for k in tl.static_range(size):
         tl.store(Y + (n * size + k) * outputs + q, y[k], mask=(n < points) & (q < outputs))
@@ -277,7 +282,7 @@ def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     if functions <= DENSE:
         lanes = _power_of_two(outputs, 16, 32)
         shape = (triton.cdiv(points, 32), triton.cdiv(outputs, lanes))
-        _dense_forward[shape](X, *grid, c, Y, points, inputs, outputs, functions, grid.cells, **fixed, rows=32, lanes=lanes, depth=32)
+        _dense_forward[shape](X, *grid, c, Y, points, inputs, outputs, functions, grid.cells, **fixed, rows=32, lanes=lanes, depth=16, **UNSTAGED)
         return Y
     tile = _tile(outputs, X.dtype)
     shape = (triton.cdiv(points, tile["rows"]), triton.cdiv(outputs, tile["lanes"] * tile["repeats"]))
@@ -303,12 +308,12 @@ def gradient(L: Tensor, X: Tensor, grid: Grid, counts: Counts) -> Tensor:
     functions = grid.cells + grid.table.shape[3] - 1
     if not points:
         return X.new_zeros(inputs, functions, outputs)
-    rows, lanes, depth = _power_of_two(inputs * functions, 16, 64), _power_of_two(outputs, 16, 64), 32
+    rows, lanes, depth = _power_of_two(inputs * functions, 16, 64), _power_of_two(outputs, 16, 64), 16
     blocks = triton.cdiv(inputs * functions, rows) * triton.cdiv(outputs, lanes)
     chunk, chunks = chunks_of(points, blocks, inputs * functions * outputs * X.element_size(), depth)
     partial = X.new_empty(chunks, inputs, functions, outputs)
     shape = (triton.cdiv(inputs * functions, rows), triton.cdiv(outputs, lanes), chunks)
-    fixed = {"counts": tuple(counts), "width": grid.table.shape[3], "steps": grid.steps, "rows": rows, "lanes": lanes, "depth": depth}
+    fixed = {"counts": tuple(counts), "width": grid.table.shape[3], "steps": grid.steps, "rows": rows, "lanes": lanes, "depth": depth, **UNSTAGED}
     _gradient[shape](L, X, *grid, partial, points, inputs, outputs, functions, grid.cells, chunk, **fixed)
     return ordered_sum(partial)
 
