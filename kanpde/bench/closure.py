@@ -71,10 +71,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Closure:
-    """A way of computing loss and gradient: `run` is what is timed, `read` makes numbers that can be compared of what it gives."""
+    """A way of computing loss and gradient: `run` is what is timed, `read` makes numbers that can be compared of what it gives.
+
+    peak: bytes that it takes, where its own compiler counts them.
+    """
 
     run: Callable[[], Any]
     read: Callable[[Any], Found]
+    peak: int | None = None
 
 
 def residual(u: Any, slopes: Sequence[Any], lap: Any, x: Sequence[Any], sin: Callable[[Any], Any]) -> Any:
@@ -118,8 +122,8 @@ def ours(at: Objective, name: str = "") -> Closure:
     return Closure(run, lambda found: found)
 
 
-def captured(at: Objective) -> Closure:
-    """The same as one CUDA graph, which `run` replays: loss and gradient stay on the device."""
+def captured(at: Objective, name: str = "") -> Closure:
+    """The same as one CUDA graph, which `run` replays: loss and gradient stay on the device. Raises RuntimeError where it cannot be captured."""
 
     def work() -> tuple[Tensor, Tensor]:
         (only,) = at.terms
@@ -128,15 +132,15 @@ def captured(at: Objective) -> Closure:
         L = only.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), at.network.widths[-1])
         return r.square().sum(), at.network.gradient(jets, L, only.frame.counts)
 
-    stream = torch.cuda.Stream()
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # type: ignore[no-untyped-call]
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        loss, gradient = work()
+    with forced(name):
+        with torch.cuda.stream(stream):  # type: ignore[no-untyped-call]
+            for _ in range(3):  # compiles, and fills the caches that capture must not fill
+                work()
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.graph(graph):
+            loss, gradient = work()
     return Closure(graph.replay, lambda _: (float(loss), gradient.clone()))
 
 

@@ -12,9 +12,11 @@ import torch
 
 from kanpde.bench.closure import Case
 from kanpde.bench.roofline import Ceiling
+from kanpde.bench.rows import Tell
 
 CLOSURE, ITERATION, GRAPH = "closure", "Levenberg-Marquardt iteration", "closure under CUDA graph"
 NO_GPU = "unmeasured: no GPU"
+OVER = "left out: the time given was over"
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,31 @@ Way = tuple[str, str]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may take: seconds of one closure, rounds and seconds of alternating timing, and when to stop (a clock time)."""
+    """What a run may take: seconds of one closure, rounds and seconds of alternating timing, whether torch.compile is tried, and
+    when to stop (a clock time)."""
 
     seconds: float = 30.0
     rounds: int = 9
     timing: float = 60.0
+    compile: bool = True
     until: float = math.inf
 
 
-QUICK = Limits(seconds=3.0, rounds=3, timing=5.0)
+QUICK = Limits(seconds=3.0, rounds=3, timing=5.0, compile=False)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it is measured: "cpu" or "cuda", its ceilings by dtype, what a run may take, and where progress is told."""
+
+    device: str
+    ceilings: Mapping[str, Ceiling]
+    limits: Limits
+    tell: Tell
+
+    def late(self) -> bool:
+        """Whether the time given is over."""
+        return time.monotonic() > self.limits.until
 
 
 def alternate(works: Mapping[Way, Callable[[], object]], limits: Limits, device: str) -> dict[Way, list[float]]:
@@ -78,9 +96,8 @@ def alternate(works: Mapping[Way, Callable[[], object]], limits: Limits, device:
 
     if not works:
         return {}
-    for work in works.values():
-        once(work, 1)
     first = {way: once(work, 1) for way, work in works.items()}
+    first = {way: once(work, 1) if first[way] < 1 else first[way] for way, work in works.items()}  # the fast ones are warm now
     calls = {way: max(1, math.ceil(2e-3 / one)) if device == "cuda" else 1 for way, one in first.items()}
     slowest = max(first.values())
     turns = {way: min(5, max(1, int(slowest / (4 * calls[way] * one)))) for way, one in first.items()}
@@ -126,7 +143,12 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def called(way: Way) -> str:
+    """Such as "pykan" or "kanpde (cpu)"."""
+    return f"kanpde ({way[0]})" if way[1] == "kanpde" else way[1]
+
+
 def summary(rows: Sequence[Measured]) -> str:
     """The times in one line."""
-    shown = [f"{row.peer if row.peer != 'kanpde' else f'{row.peer} ({row.path})'} {row.milliseconds:.3g} ms" for row in rows if row.milliseconds]
+    shown = [f"{called((row.path, row.peer))} {row.milliseconds:.3g} ms" for row in rows if row.milliseconds]
     return ", ".join(shown) or (rows[0].reason or "nothing could be measured")

@@ -26,6 +26,7 @@ from torch.nn.functional import linear
 
 from kanpde.bench import closure
 from kanpde.bench.closure import Case, Closure, Found, objective, residual
+from kanpde.errors import first_line
 from kanpde.kernels import uniform_knots
 from kanpde.networks.kan import HIGH, LOW, SplineLayer
 from kanpde.networks.mlp import LinearLayer
@@ -45,13 +46,13 @@ def materialised(at: Objective, chunks: int = 1) -> Closure:
     parts = _points(at).chunk(chunks)
 
     def run() -> tuple[Tensor, Tensor]:
-        return _together([nested(at.network, at.network.theta, part) for part in parts])
+        return _together([nested(at.network, at.network.theta, part) for part in parts], parts)
 
     return Closure(run, _read)
 
 
 def materialised_compiled(at: Objective, chunks: int = 1) -> Closure:
-    """The same graph, with every derivative in it, through torch.compile; chunks must divide the points."""
+    """The same graph, with every derivative in it, through torch.compile."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
     parts = _points(at).chunk(chunks)
@@ -63,8 +64,8 @@ def materialised_compiled(at: Objective, chunks: int = 1) -> Closure:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        raise Unavailable(f"torch.compile failed: {_first_line(error)}") from error
-    return Closure(lambda: _together([compiled(at.network.theta, part) for part in parts]), _read)
+        raise Unavailable(f"torch.compile failed: {first_line(error)}") from error
+    return Closure(lambda: _together([compiled(at.network.theta, part) for part in parts], parts), _read)
 
 
 def pykan(at: Objective) -> Closure:
@@ -73,7 +74,7 @@ def pykan(at: Objective) -> Closure:
     try:
         from kan.KANLayer import KANLayer
     except ImportError as error:
-        raise Unavailable(f"pykan cannot be imported: {_first_line(error)}") from error
+        raise Unavailable(f"pykan cannot be imported: {first_line(error)}") from error
     theirs: dict[SplineLayer, Any] = {}
     theta = at.network.theta
     state = torch.get_rng_state()
@@ -105,7 +106,7 @@ def jaxkan(at: Objective) -> Closure:
         from flax import nnx
         from jaxkan.layers import SplineLayer as JaxLayer
     except ImportError as error:
-        raise Unavailable(f"jaxkan cannot be imported: {_first_line(error)}") from error
+        raise Unavailable(f"jaxkan cannot be imported: {first_line(error)}") from error
     theta = at.network.theta
     if theta.dtype != torch.float64:
         raise Unavailable("jaxkan: its basis is float64 wherever jax is")
@@ -124,7 +125,8 @@ def jaxkan(at: Objective) -> Closure:
             layers.append(nnx.split(made))
             coefficients.append(jax.numpy.asarray(part.view(layer.shape).permute(2, 0, 1).cpu().numpy()))
         points = jax.device_put(_points(at).cpu().numpy(), place)
-    step = jax.jit(jax.value_and_grad(lambda c, x: _jax_loss(layers, c, x)))
+        step = jax.jit(jax.value_and_grad(lambda c, x: _jax_loss(layers, c, x))).lower(coefficients, points).compile()
+    planned = step.memory_analysis()
 
     def run() -> Any:
         return jax.block_until_ready(step(coefficients, points))
@@ -133,7 +135,7 @@ def jaxkan(at: Objective) -> Closure:
         gradients = [torch.from_numpy(np.array(g)).permute(1, 2, 0).reshape(-1) for g in found[1]]
         return float(found[0]), torch.cat(gradients)
 
-    return Closure(run, read)
+    return Closure(run, read, planned.temp_size_in_bytes + planned.output_size_in_bytes if planned else None)
 
 
 def _jax_loss(layers: Sequence[Any], coefficients: Sequence[Any], points: Any) -> Any:
@@ -214,12 +216,13 @@ def _values(network: Network, theta: Tensor, x: Tensor, spline: Spline) -> Tenso
     return x[:, 0]
 
 
-def _together(found: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Loss and gradient over all points from those of equal parts."""
+def _together(found: Sequence[tuple[Tensor, Tensor]], parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Loss and gradient, which are means, over all points from those over parts of them."""
     if len(found) == 1:
         return found[0]
     losses, gradients = zip(*found, strict=True)
-    return torch.stack(losses).mean(), torch.stack(gradients).mean(0)
+    shares = losses[0].new_tensor([len(part) for part in parts]) / sum(map(len, parts))
+    return shares @ torch.stack(losses), shares @ torch.stack(gradients)
 
 
 def _points(at: Objective) -> Tensor:
@@ -233,10 +236,6 @@ def _read(found: tuple[Tensor, Tensor]) -> Found:
 def _installed(module: str, package: str) -> None:
     if find_spec(module) is None:
         raise Unavailable(f"{package} is not installed")
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 PEERS: dict[str, Callable[..., Closure]] = {

@@ -1,23 +1,15 @@
 """The least time that a closure can take on a machine: its floating-point operations and bytes, counted by formula, over the
 rates measured there. A share is that time over the measured one.
 
-Counted is the algorithm of kernels/: edge functions as piecewise polynomials of degree k in τ, jets of order m with M
-channels, of which c_ν have order ν or more. An addition and a multiplication are one operation each, a tanh and a cell
-search are few, and what depends on the coefficients alone is nothing, being shared by all points. For one point,
+The formulas are those of "Cost" in kernels/README.md, on pieces: P inputs, Q outputs, degree k, order m, M channels, and
+N_ν of them of order ν and higher. A multiplication with its addition counts as two, and so does one without the other, since
+it takes the place of both. What depends on the coefficients alone is shared by all points and counts as nothing; so do the
+residual itself, tanh, and the search for an interval.
 
-    input     τ and 1/length 5, the jet in units of the interval M - 1, its powers δ^2 … δ^m as truncated products
-    edge      Taylor coefficients φ_0 … φ_m by repeated synthetic division: k - ν steps of two operations each for φ_ν
-              composition Y_c += Σ_ν φ_ν δ^ν_c: 1 for the value, 2 c_ν for each ν ≥ 1
+An activation is φ for a single unit, with Taylor coefficients by a recursion of two operations each, 2 m forward. Its adjoint
+needs m + 1 of them, the powers and the jet of f' again, and the correlation of L with that jet, 2 (Σ_{ν≥1} N_ν + M).
 
-and in the adjoint, which keeps nothing but the input jet,
-
-    edge      H_ν = Σ_c δ^ν_c L_c: 2 c_ν - 1 for each ν ≥ 1, nothing for ν = 0
-              the transposed division, as many as the division, and k + 1 additions to the coefficients' gradient
-              to go on to the layer below: φ_1 … φ_{m+1} again, the value's adjoint Σ_ν ν φ_ν H_{ν-1}, 2 (m + 1), and
-              S_ν,c = φ_ν L_c summed over the outputs, 2 c_ν for each ν ≥ 1
-    input     then the correlation of S with the powers, once an input
-
-Bytes are those that cannot be avoided: the points' input jets and the map from jets to derivatives, once in each sweep, and
+Bytes are those that cannot be avoided: the input jets of the points and the output jet or its adjoint, once in each sweep, and
 the jets of hidden levels wider than KEPT, which no kernel holds in registers or shared memory: written, read by the next
 layer, read again in the adjoint; their adjoint written and read.
 """
@@ -36,66 +28,54 @@ KEPT = 32
 """Levels of up to so many units can stay inside of one kernel."""
 
 
-def taylor(degree: int, order: int) -> int:
-    """Operations for the Taylor coefficients 0 … order of a polynomial, by repeated synthetic division."""
-    return 2 * sum(max(degree - nu, 0) for nu in range(order + 1))
+def divisions(degree: int, order: int) -> int:
+    """D(order): steps of the repeated synthetic divisions that give the Taylor coefficients 0 … order of a polynomial."""
+    return sum(max(degree - nu, 0) for nu in range(order + 1))
 
 
-def reached(counts: Sequence[int]) -> list[int]:
-    """c_ν for ν = 1 … order: how many channels have order ν or more, which are those where δ^ν is not zero."""
-    return [sum(counts[nu:]) for nu in range(len(counts))]
-
-
-def composed(counts: Sequence[int]) -> int:
-    """Operations for adding one edge's jet to its output's."""
-    return 1 + 2 * sum(reached(counts))
-
-
-def powers(counts: Sequence[int]) -> int:
-    """Operations for δ^2 … δ^order: channel k of δ^ν is a sum of k - ν + 1 products."""
-    order = len(counts)
-    return sum(counts[k - 1] * (2 * (k - nu + 1) - 1) for nu in range(2, order + 1) for k in range(nu, order + 1))
+def reach(counts: Sequence[int]) -> int:
+    """Σ_{ν≥1} N_ν: each channel as often as its order says."""
+    return sum(sum(counts[nu:]) for nu in range(len(counts)))
 
 
 def located(counts: Sequence[int]) -> int:
-    """Operations for τ, the length, and the powers of the scaled jet of one input."""
-    return 5 + sum(counts) + powers(counts)
-
-
-def correlated(counts: Sequence[int]) -> int:
-    """Operations for the adjoint of one input's jet from the sums S over the outputs, and its scaling."""
-    order = len(counts)
-    return 1 + sum(counts) + sum(2 * counts[high - 1] * (high - low) for low in range(1, order + 1) for high in range(low + 1, order + 1))
+    """Operations for the place of one input and the powers of its jet."""
+    return 8 + 2 * reach(counts)
 
 
 def layer_forward(inputs: int, outputs: int, degree: int, counts: Sequence[int]) -> int:
     """Operations of a spline layer's forward jet at one point."""
-    return inputs * located(counts) + inputs * outputs * (taylor(degree, len(counts)) + composed(counts))
+    return inputs * located(counts) + 2 * inputs * outputs * (divisions(degree, len(counts)) + 1 + reach(counts))
 
 
 def layer_adjoint(inputs: int, outputs: int, degree: int, counts: Sequence[int], back: bool) -> int:
     """Operations of a spline layer's adjoint at one point: gradient of the coefficients and, if `back`, of the input jet."""
-    order = len(counts)
-    edge = sum(2 * c - 1 for c in reached(counts)) + taylor(degree, order) + degree + 1
-    if back:
-        edge += taylor(degree, order + 1) + 2 * (order + 1) + 2 * sum(reached(counts))
-    return inputs * (located(counts) + back * correlated(counts)) + inputs * outputs * edge
+    edge = 1 + reach(counts) + divisions(degree, len(counts)) + degree + 1
+    return inputs * located(counts) + 2 * inputs * outputs * (edge + back * _inward(degree, counts))
 
 
 def layer_jacobian(inputs: int, outputs: int, degree: int, counts: Sequence[int], back: bool) -> int:
-    """As layer_adjoint, with the row of the Jacobian, (degree + 1) entries an edge, in place of the gradient: Σ_ν b_jν H_ν from
-    the basis and its Taylor coefficients, which the edges from an input share."""
+    """As layer_adjoint, with the block of the Jacobian's row, degree + 1 entries an edge, in place of the gradient."""
     order = len(counts)
-    entries = (degree + 1) * (2 * (order + 1) - 1) - taylor(degree, order) - (degree + 1)
-    return layer_adjoint(inputs, outputs, degree, counts, back) + inputs * (degree + 1) * taylor(degree, order) + inputs * outputs * entries
+    edge = 1 + reach(counts) + (order + 1) * (degree + 1)
+    splines = 2 * (degree + 1) * divisions(degree, order)
+    return inputs * (located(counts) + splines) + 2 * inputs * outputs * (edge + back * _inward(degree, counts))
 
 
-def activation(units: int, counts: Sequence[int]) -> tuple[int, int]:
-    """Operations of tanh on jets at one point, forward and adjoint: 1 for tanh, 2 for each Taylor coefficient after it."""
+def _inward(degree: int, counts: Sequence[int]) -> int:
+    """Multiplications with their additions, an edge, for going on to the input jet."""
     order = len(counts)
-    forward = 1 + 2 * order + powers(counts) + 2 * sum(reached(counts)) - sum(counts)
-    adjoint = 1 + 3 * (order + 1) + powers(counts) + composed(counts) - sum(counts) + 2 * (1 + sum(counts)) + correlated(counts)
-    return units * forward, units * adjoint
+    return divisions(degree, order + 1) + order + 1 + reach(counts)
+
+
+def activation_forward(counts: Sequence[int]) -> int:
+    """Operations of an activation's jet, one unit at one point."""
+    return 2 * (len(counts) + reach(counts) + 1 + reach(counts))
+
+
+def activation_adjoint(counts: Sequence[int]) -> int:
+    """Operations of its adjoint."""
+    return 2 * (len(counts) + 1 + reach(counts) + 1 + reach(counts) + reach(counts) + 1 + sum(counts))
 
 
 def counts_of(dims: int) -> tuple[int, int]:
@@ -103,49 +83,40 @@ def counts_of(dims: int) -> tuple[int, int]:
     return dims, dims
 
 
-def _layers(case: Case) -> list[tuple[int, int, bool]]:
-    return [(p, q, level > 0) for level, (p, q) in enumerate(case.edges)]
-
-
 def forward_flops(case: Case) -> int:
-    """Operations of the loss at one point: layers, activations, and the map from jets to u, ∇u and Δu."""
+    """Operations of the network's jets at one point."""
     counts = counts_of(case.widths[0])
-    layers = sum(layer_forward(p, q, case.degree, counts) for p, q, _ in _layers(case))
-    return layers + sum(activation(units, counts)[0] for units in case.widths[1:-1]) + _mapped(case)
+    return sum(layer_forward(p, q, case.degree, counts) for p, q in case.edges) + sum(case.widths[1:-1]) * activation_forward(counts)
 
 
 def closure_flops(case: Case) -> int:
     """Operations of loss and gradient at one point."""
     counts = counts_of(case.widths[0])
-    layers = sum(layer_adjoint(p, q, case.degree, counts, back) for p, q, back in _layers(case))
-    return forward_flops(case) + layers + sum(activation(units, counts)[1] for units in case.widths[1:-1]) + _mapped(case)
+    layers = sum(layer_adjoint(p, q, case.degree, counts, level > 0) for level, (p, q) in enumerate(case.edges))
+    return forward_flops(case) + layers + sum(case.widths[1:-1]) * activation_adjoint(counts)
 
 
 def closure_bytes(case: Case, word: int = 8) -> int:
     """Bytes of loss and gradient at one point."""
     channels = 1 + sum(counts_of(case.widths[0]))
     wide = sum(units for units in case.widths[1:-1] if units > KEPT)
-    return word * (2 * channels * case.widths[0] + 2 * _leaves(case) * channels + 5 * channels * wide)
+    return word * channels * (2 * (case.widths[0] + case.widths[-1]) + 5 * wide)
 
 
 def iteration_flops(case: Case, points: int) -> int:
     """Operations of a Levenberg-Marquardt iteration whose first damping is accepted: the Jacobian, half of JᵀJ, Jᵀr twice, Jv,
-    one Cholesky decomposition with two solutions, and two evaluations of the residuals. A row has T entries."""
+    one Cholesky decomposition with two solutions, and the residuals at two more places."""
     counts = counts_of(case.widths[0])
     entries = sum(p * q * (case.degree + 1) for p, q in case.edges)
-    jacobian = forward_flops(case) + sum(layer_jacobian(p, q, case.degree, counts, back) for p, q, back in _layers(case)) + _mapped(case)
-    jacobian += sum(activation(units, counts)[1] for units in case.widths[1:-1])
+    layers = sum(layer_jacobian(p, q, case.degree, counts, level > 0) for level, (p, q) in enumerate(case.edges))
+    jacobian = forward_flops(case) + layers + sum(case.widths[1:-1]) * activation_adjoint(counts)
     row = jacobian + entries * (entries + 1) + 3 * 2 * entries + 2 * forward_flops(case)
     return points * row + case.parameters**3 // 3 + 2 * 2 * case.parameters**2
 
 
-def _leaves(case: Case) -> int:
-    """u, ∇u and the second derivatives along the axes."""
-    return 1 + sum(counts_of(case.widths[0]))
-
-
-def _mapped(case: Case) -> int:
-    return 2 * _leaves(case) * (1 + sum(counts_of(case.widths[0])))
+def iteration_bytes(case: Case, points: int) -> int:
+    """Bytes of the same: those of a closure, and of two more forward sweeps. The Jacobian need not be stored."""
+    return 2 * points * closure_bytes(case)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,10 @@ def _ratio(rows: Rows, where: Mapping[str, Any]) -> Row:
 
 
 def _all(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
-    """Rows that match, ours on the default path only; in rising order of points."""
+    """Rows that match, in rising order of points; of ours only the first of several paths, which is the default one."""
     found = [row for row in rows if all(row[key] == value for key, value in where.items())]
-    default = [row for row in found if row["peer"] != "kanpde" or row["ratio"] in (None, 1.0)]
-    return sorted(default, key=lambda row: row["points"])
+    first = {tuple(row[key] for key in ("case", "quantity", "device", "dtype", "points", "peer")): row for row in reversed(found)}
+    return sorted(first.values(), key=lambda row: row["points"])
 
 
 def _one(rows: Rows, **where: Any) -> Mapping[str, Any] | None:

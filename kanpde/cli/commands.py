@@ -12,7 +12,7 @@ import kanpde
 from kanpde import gallery
 from kanpde.cli.complaints import INTERRUPTED
 from kanpde.cli.options import choice, number, numbers
-from kanpde.errors import RecipeError
+from kanpde.errors import RecipeError, listed
 
 app = typer.Typer(
     name="kanpde",
@@ -158,9 +158,9 @@ def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 def bench(
     what: Annotated[str, typer.Argument(metavar="[solve|kernels]", help="Speed and accuracy of whole problems, or the kernels against other KANs.")] = "solve",
     only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
-    seeds: Annotated[str, typer.Option(help="Of solve: those of the accuracy part.", metavar="N,…")] = "0,1,2,3,4",
-    points: Annotated[str, typer.Option(help="Of kernels.", metavar="N,…")] = "1e3,1e4,1e5,1e6",
-    quick: Annotated[bool, typer.Option("--quick", help="Of kernels: up to 10,000 points, few repetitions, nothing compiled.")] = False,
+    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4.", metavar="N,…")] = None,
+    points: Annotated[str | None, typer.Option(help="Of kernels: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.", metavar="N,…")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Of kernels: few points and repetitions, nothing through torch.compile.")] = False,
     device: Annotated[str | None, typer.Option(help="Of kernels: cpu or cuda only.", metavar="NAME")] = None,
     minutes: Annotated[str | None, typer.Option(help="Of kernels: what is not measured by then is left out.", metavar="N")] = None,
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
@@ -171,11 +171,17 @@ def bench(
     Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
     choice("bench", what, ("solve", "kernels"))
+    options: dict[str, dict[str, object]] = {
+        "solve": {"--only": only, "--seeds": seeds},
+        "kernels": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
+    }
+    other = "kernels" if what == "solve" else "solve"
+    for option, given in options[other].items():
+        if given:
+            raise RecipeError(f"{option}: is an option of `bench {other}`; `bench {what}` takes {listed(options[what])}")
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
-    if part is not None and what == "kernels":
-        raise RecipeError("--only: is an option of `bench solve`; `bench kernels` takes --points, --device and --quick")
-    chosen = [seed for text in seeds.split(",") for seed in [number("--seeds", text.strip(), least=0)] if seed is not None]
-    sizes = [size for text in points.split(",") for size in [number("--points", _exponent(text.strip()))] if size is not None]
+    chosen = [seed for text in (seeds or "0,1,2,3,4").split(",") for seed in [number("--seeds", text.strip(), least=0)] if seed is not None]
+    sizes = None if points is None else [size for text in points.split(",") for size in [number("--points", _exponent(text.strip()))] if size is not None]
     where = None if device is None else choice("--device", device, ("cpu", "cuda"))
     limit = number("--minutes", minutes)
     from kanpde import bench as benchmark
