@@ -1,15 +1,21 @@
-# make solve   solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
-# make test    lint, types and tests
-# make bench   measure, and write the table under results/
-# make lint    ruff and mypy only
-# make clean   remove the environment, caches and builds; results stay
+# make solve           solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
+# make test            lint, types and tests
+# make bench           measure speed and accuracy, and write the table under results/
+# make bench-kernels   measure the kernels against other KANs, and write the table under results/
+# make test-gpu        the tests of the kernels, compiled for the GPU that is here
+# make gpu-report      test and measure the kernels on the GPU that is here: under 8 minutes, no network; written under results/
+# make lint            ruff and mypy only
+# make clean           remove the environments, caches and builds; results stay
 
 PYTHON ?= python3
 VENV ?= .venv
+GPU_VENV ?= .venv-gpu
 PROBLEM ?= poisson2d
 RUN := $(VENV)/bin/python
+GPU_RUN := $(GPU_VENV)/bin/python
+REPORT := results/benchmarks
 
-.PHONY: solve test bench lint clean
+.PHONY: solve test bench bench-kernels test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
@@ -21,13 +27,28 @@ test: lint
 bench: $(VENV)/.installed
 	$(RUN) -m kanpde bench
 
+bench-kernels: $(VENV)/.installed-bench
+	$(RUN) -m kanpde bench kernels
+
+test-gpu: gpu
+	env -u TRITON_INTERPRET -u KANPDE_KERNELS $(GPU_RUN) -m pytest -rs tests/kernels
+
+# Three minutes at most for the tests and four for the measurements, which keep what they have when they are stopped.
+gpu-report: gpu
+	@mkdir -p $(REPORT)
+	@$(GPU_RUN) -c 'from kanpde.provenance import provenance; [print(f"{key}: {value}") for key, value in provenance("cuda").items()]' > $(REPORT)/gpu-tests.txt
+	@status=0; env -u TRITON_INTERPRET -u KANPDE_KERNELS timeout -k 10 -s INT 180 $(GPU_RUN) -m pytest -rs tests/kernels >> $(REPORT)/gpu-tests.txt 2>&1 || status=$$?; \
+	echo "pytest ended with $$status" >> $(REPORT)/gpu-tests.txt; tail -n 3 $(REPORT)/gpu-tests.txt; \
+	env -u KANPDE_KERNELS timeout -k 10 -s INT 240 $(GPU_RUN) -m kanpde bench kernels --device cuda --minutes 3 || status=$$?; \
+	echo "written: $(REPORT)/gpu-tests.txt, kernels.md, kernels.json, kernels_cuda.png"; exit $$status
+
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(GPU_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find kanpde kernels problems tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):
@@ -41,3 +62,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(RUN)
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(RUN)
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(RUN)
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+# On a GPU nothing is fetched: PyTorch has to fit the driver, and there may be no network. The packages are those of $(VENV) if
+# its PyTorch sees the GPU, else those of $(PYTHON); the environment adds kanpde to them. (`venv --system-site-packages` would
+# not see the packages of a $(PYTHON) that is itself in an environment, and `--without-pip` needs no ensurepip.)
+SEES_GPU ?= import torch; assert torch.cuda.is_available()
+PACKAGES := import sys; print(*[path for path in sys.path if path.endswith("-packages")], sep="\n")
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
+
+gpu:
+	@for python in $(RUN) $(PYTHON); do \
+	  if $$python -c '$(SEES_GPU)' 2>/dev/null; then exec $(MAKE) --no-print-directory $(GPU_VENV)/.installed GPU_PYTHON=$$python; fi; \
+	done; echo "error: no GPU that the PyTorch of $(RUN) or $(PYTHON) can use; elsewhere: make PYTHON=/path/to/python $(firstword $(MAKECMDGOALS))" >&2; exit 1
+
+$(GPU_VENV)/.installed: pyproject.toml
+	$(GPU_PYTHON) -m venv --without-pip --clear $(GPU_VENV)
+	$(GPU_PYTHON) -c '$(PACKAGES)' > "$$($(GPU_RUN) -c '$(SITE)')/packages.pth"
+	$(GPU_RUN) -m pip install --quiet --no-index --no-deps --no-build-isolation -e .
+	@touch $@
