@@ -33,7 +33,6 @@ from torch.utils.weak import WeakIdKeyDictionary
 from kanpde.kernels.pieces import degree_of, pieces
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_algebra import (
-    INTERPRETED,
     add,
     columns,
     compose,
@@ -368,5 +367,3 @@ def _tile(outputs: int, dtype: torch.dtype) -> dict[str, int]:
     warps = 4 if outputs <= 8 * wide else 8
     return {"rows": max(16, 32 * warps * min(wide, lanes) // lanes), "lanes": lanes, "repeats": min(4, triton.cdiv(outputs, lanes)), "num_warps": warps}
 
-
-__all__ = ["INTERPRETED", "adjoint", "forward", "pullback"]

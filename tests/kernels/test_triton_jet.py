@@ -15,8 +15,9 @@ pytest.importorskip("triton")
 
 from kanpde.kernels import reference, spline_jet, triton_jet
 from kanpde.kernels.taylor import channels
+from kanpde.kernels.triton_algebra import INTERPRETED
 
-pytestmark = pytest.mark.skipif(not CUDA and not triton_jet.INTERPRETED, reason="triton was imported before its interpreter was asked for")
+pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
 
 DEVICE = "cuda" if CUDA else "cpu"
 LOW, HIGH = -1.0, 1.5
