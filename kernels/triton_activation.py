@@ -1,3 +1,5 @@
+# ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
+# mypy: disable-error-code="assignment"
 """Activations on jets in Triton: the functions of activation.py, for GPUs. One number a thread, all of its channels in registers."""
 
 from __future__ import annotations
@@ -31,10 +33,7 @@ def activation_taylor(x, kind: tl.constexpr, order: tl.constexpr):
             total = found[0] * found[nu]
             for i in tl.static_range(1, nu + 1):
                 total += found[i] * found[nu - i]
-            if nu == 0:
-                found = found + (1 - total,)
-            else:
-                found = found + (-total / (nu + 1),)
+            found = found + ((1 - total if nu == 0 else -total / (nu + 1)),)
     else:
         found = (tl.sin(x),)
         if order > 0:

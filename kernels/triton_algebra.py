@@ -1,3 +1,5 @@
+# ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
+# mypy: disable-error-code="assignment"
 """The Taylor algebra of jets and the splines of one interval, as Triton functions: what the kernels of triton_*.py are made of.
 
 A jet is a tuple of tensors of one shape, one for every channel in the order of taylor.py; `counts` and `width` = degree + 1 are
@@ -103,7 +105,7 @@ def taylor(a, tau, order: tl.constexpr):
         if nu < len(a):
             divided = (w[len(a) - 1 - nu],)
             for s in tl.static_range(1, len(a) - nu):
-                divided = (w[len(a) - 1 - nu - s] + tau * divided[0],) + divided  # noqa: RUF005  Triton has no unpacking
+                divided = (w[len(a) - 1 - nu - s] + tau * divided[0],) + divided
             found = found + (divided[0],)
             w = ()
             for s in tl.static_range(1, len(a) - nu):

@@ -1,3 +1,5 @@
+# ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
+# mypy: disable-error-code="assignment"
 """The spline layer on jets in Triton: the functions of reference.py, for GPUs.
 
 Edge functions are taken as piecewise polynomials in τ (see pieces.py), with jets in units of the knot interval. A program of
@@ -176,7 +178,7 @@ def _pullback(
     for p in range(inputs):
         cell, tau, factor, delta = place(X + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps)
         cell = (p * grid + cell).to(tl.int64)
-        if local:
+        if local:  # noqa: SIM102 -- the outer one is decided when this is compiled
             if tl.program_id(1) == 0:
                 tl.store(cells + n * inputs + p, cell - p * grid, mask=alive)
         across = columns(delta)
@@ -366,4 +368,3 @@ def _tile(outputs: int, dtype: torch.dtype) -> dict[str, int]:
     lanes = _power_of_two(outputs, 1, 8 * wide if outputs <= 32 * wide else 16 * wide)
     warps = 4 if outputs <= 8 * wide else 8
     return {"rows": max(16, 32 * warps * min(wide, lanes) // lanes), "lanes": lanes, "repeats": min(4, triton.cdiv(outputs, lanes)), "num_warps": warps}
-

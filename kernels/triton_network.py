@@ -1,3 +1,5 @@
+# ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
+# mypy: disable-error-code="assignment"
 """A whole narrow network of spline layers with activations in between, in one launch: for networks whose time is that of launching kernels.
 
 A program takes a block of points through all levels, with the algebra of triton_algebra.py in registers. It writes the jets of
@@ -92,7 +94,7 @@ def inputs_before(widths, layer):
 @triton.constexpr_function
 def edges_before(widths, layer):
     """Edges of the layers before this one."""
-    return sum(p * q for p, q in zip(widths[:layer], widths[1:], strict=False))
+    return sum(widths[i] * widths[i + 1] for i in range(layer))
 
 
 @triton.constexpr_function
@@ -176,6 +178,7 @@ def _gradient(
         begin = tl.program_id(0).to(tl.int64) * chunk + start
         n = begin + local
         alive = n < points
+        tl.debug_barrier()  # the last tile's partial sums are read again
         lift = L + begin * (size * widths[layers_of(widths)])
         for up in tl.static_range(layers_of(widths)):
             # layer = layers - 1 - up: constants may not be named inside of a loop
@@ -261,4 +264,3 @@ def _in_one_piece(jets: Sequence[Tensor]) -> Tensor:
 
 def _fixed(at: Plan, counts: Counts) -> dict:
     return {"widths": at.widths, "counts": tuple(counts), "width": at.grid.table.shape[3], "steps": at.grid.steps, "kind": at.kind}
-

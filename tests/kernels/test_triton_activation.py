@@ -1,8 +1,10 @@
+# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Activations on jets in Triton against the plain ones: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import os
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,8 +49,6 @@ def test_tanh_near_zero_far_out_and_where_its_two_formulas_meet():
     x = torch.tensor([0.0, 1e-300, 1e-9, 0.1, 0.49999999, 0.5, 0.6, 3.0, 20.0, 1000.0], dtype=torch.float64, device=DEVICE)
     X = torch.cat([x, -x, torch.tensor([torch.inf, -torch.inf, torch.nan], device=DEVICE)])[:, None, None]
     zero, one = torch.zeros(1, dtype=torch.float64, device=DEVICE), torch.ones(1, dtype=torch.float64, device=DEVICE)
-    import numpy as np
-
     with np.errstate(all="ignore"):
         found = triton_activation.forward("tanh", X, zero, one, ())
     torch.testing.assert_close(found, torch.tanh(X), rtol=5e-16, atol=0, equal_nan=True)

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """The spline layer in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import math

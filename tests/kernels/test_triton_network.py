@@ -1,3 +1,4 @@
+# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Whole networks in one launch, against the layers one by one: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import os

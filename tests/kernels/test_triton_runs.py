@@ -1,3 +1,4 @@
+# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Products with matrices by runs in Triton against the dense matrix: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import os
