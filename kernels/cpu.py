@@ -30,11 +30,8 @@ BLOCK = 16
 POINTS = 256
 """Points that are worth a thread of their own."""
 
-CHUNKS = 32
+CHUNKS = 16
 """Partial sums of a gradient, at most."""
-
-GATHER = 1.5
-"""Cost of a vector over inputs, whose coefficients are gathered, in vectors over outputs."""
 
 
 class Grid(NamedTuple):
@@ -128,25 +125,21 @@ def _forward_by_outputs(X, breaks, scale, middle, inverse, A, masks, width, coun
 def _forward_by_inputs(X, breaks, scale, middle, inverse, A, masks, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
-    x, a, y = X.reshape(-1), A.reshape(-1), Y.reshape(-1)
-    bases, taus, inverses = np.empty(inputs, np.int64), np.empty(inputs, X.dtype), np.empty(inputs, X.dtype)
+    x, a, y, ends, mid, inv = X.reshape(-1), A.reshape(-1), Y.reshape(-1), breaks.reshape(-1), middle.reshape(-1), inverse.reshape(-1)
     for n in range(begin, end):
-        at = n * channels * inputs
-        for p in range(inputs):
-            g = _interval(x[at + p], breaks, scale, p)
-            bases[p], taus[p], inverses[p] = (p * grid + g) * len(width) * outputs, (x[at + p] - middle[p, g]) * inverse[p, g], inverse[p, g]
         for q in range(outputs):
-            sum_inputs(a, bases, taus, inverses, x, at, inputs, masks, q, outputs, y, n * channels * outputs, width, counts)
+            sum_inputs(a, ends, scale, mid, inv, grid, x, n * channels * inputs, inputs, masks, q, outputs, y, n * channels * outputs, width, counts)
 
 
 @compiled
-def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, cells, block):
-    """inward is written where the tuple `back` is not empty. Where `local` is not, cells and block are written; else the adjoint
-    of A is added to gradients [chunks of `size` points, inputs, grid, degree + 1, outputs]."""
+def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+    """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of A is added to gradients [chunks
+    of `size` points, inputs, grid, degree + 1, outputs]; else this layer's part of starts and values is written, see Place."""
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
-    splines, x, a, lift, back_to, b, target = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1), block.reshape(-1)
-    H, values = np.empty((len(counts) + 1) * outputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype)
+    splines, x, a, lift, back_to, b, target = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1), values.reshape(-1)
+    run, column, unit, functions, shift = place
+    H, taylor = np.empty((len(counts) + 1) * outputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype)
     for first in range(begin, end, BLOCK):
         gradient = gradients[first // size].reshape(-1)
         for p in range(inputs):
@@ -156,106 +149,122 @@ def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, widt
                 tau, base = (x[at] - middle[p, g]) * inverse[p, g], (p * grid + g) * len(width) * outputs
                 pull_outputs(a, base, tau, inverse[p, g], x, at, inputs, lift, n * channels * outputs, outputs, masks, back_to, gradient, H, width, counts, back, local)
                 if len(local):
-                    cells[n, p] = g
-                    store_taylor(b, (p * grid + g) * len(width) * splines, tau, values, width, counts)
+                    starts[n, run + p] = column + unit * (functions * p + g)
+                    store_taylor(b, (p * grid + g) * len(width) * splines, tau, taylor, width, counts)
                     for j in range(len(width)):
-                        to = ((n * inputs + p) * len(width) + j) * outputs
+                        to = n * values.shape[1] + shift + (p * len(width) + j) * outputs
                         for v in range(0, outputs, LANES):
                             q = min(v, outputs - LANES)
-                            store_products(values, j, splines, H, q, outputs, target, to + q, counts)
+                            store_products(taylor, j, splines, H, q, outputs, target, to + q, counts)
 
 
 @compiled
-def _pull_by_inputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, cells, block):
+def _pull_by_inputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
     """As _pull_by_outputs."""
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
     splines, x, a, lift, back_to, b = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1)
-    bases, taus, inverses = np.empty(inputs, np.int64), np.empty(inputs, X.dtype), np.empty(inputs, X.dtype)
-    H, values, row = np.empty((len(counts) + 1) * outputs * inputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype), np.empty(splines, X.dtype)
+    ends, mid, inv, cells, taus = breaks.reshape(-1), middle.reshape(-1), inverse.reshape(-1), np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
+    run, column, unit, functions, shift = place
+    H, taylor, row = np.empty((len(counts) + 1) * outputs * inputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype), np.empty(splines, X.dtype)
     for n in range(begin, end):
-        at = n * channels * inputs
-        for p in range(inputs):
-            g = _interval(x[at + p], breaks, scale, p)
-            bases[p], taus[p], inverses[p] = (p * grid + g) * len(width) * outputs, (x[at + p] - middle[p, g]) * inverse[p, g], inverse[p, g]
-            if len(local):
-                cells[n, p] = g
-        pull_inputs(a, bases, taus, inverses, x, at, inputs, lift, n * channels * outputs, outputs, masks, back_to, gradients[n // size].reshape(-1), H, width, counts, back, local)
+        at, lift_at, gradient = n * channels * inputs, n * channels * outputs, gradients[n // size].reshape(-1)
+        pull_inputs(a, ends, scale, mid, inv, grid, x, at, inputs, lift, lift_at, outputs, masks, back_to, gradient, H, cells, taus, width, counts, back, local)
         if len(local):
             for p in range(inputs):
-                store_taylor(b, (p * grid + cells[n, p]) * len(width) * splines, taus[p], values, width, counts)
+                starts[n, run + p] = column + unit * (functions * p + cells[p])
+                store_taylor(b, (p * grid + cells[p]) * len(width) * splines, taus[p], taylor, width, counts)
                 for q in range(outputs):
                     for v in range(0, splines, LANES):
-                        store_products(H, q * inputs + p, outputs * inputs, values, v, splines, row, v, counts)
+                        store_products(H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts)
                     for j in range(len(width)):
-                        block[n, p, j, q] = row[j]
+                        values[n, shift + (p * len(width) + j) * outputs + q] = row[j]
+
+
+class Place(NamedTuple):
+    """Where a layer's part of a Jacobian's rows goes: its first run and entry in a row; the column of its first coefficient;
+    and how columns are counted, `functions` an input and `unit` a function."""
+
+    run: int = 0
+    column: int = 0
+    unit: int = 1
+    functions: int = 0
+    shift: int = 0
+
+
+class Layer:
+    """A layer that is ready to run on ranges of points: its coefficients c [inputs, functions, outputs] as polynomials.
+
+    Where neither inputs nor outputs fill a vector, `outputs` has some more, which are zero.
+    """
+
+    def __init__(self, c: Tensor, knots: Tensor, counts: Counts):
+        self.shape = c.shape
+        self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
+        self.grid = _grid(knots, degree_of(c, knots))
+        *shape, self.width, _ = self.grid.table.shape
+        self.A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
+        _piecewise(array(c), self.grid.table, self.A[..., : c.shape[2]])
+        self._by_inputs = self.outputs < LANES
+        masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
+        self._constants = masks, (0,) * self.width, tuple((0,) * count for count in counts)
+
+    def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
+        """Write the output jets Y [points, channels, outputs] of the points begin … end."""
+        work = _forward_by_inputs if self._by_inputs else _forward_by_outputs
+        work(X, *self.grid[:4], self.A, *self._constants, begin, end, Y)
+
+    def adjoint(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, gradients: np.ndarray, size: int) -> None:
+        """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size] for every point n."""
+        self._pull(L, X, back, (), begin, end, size, inward, gradients, np.empty((1, 0), np.int64), np.empty((1, 0), X.dtype), Place())
+
+    def pullback(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, starts: np.ndarray, values: np.ndarray, place: Place) -> None:
+        """Write the adjoint of X where it is asked for, and this layer's part of every point's row."""
+        self._pull(L, X, back, (0,), begin, end, max(end, 1), inward, np.empty((1, 0, 0, 0, 0), X.dtype), starts, values, place)
+
+    def _pull(self, L: np.ndarray, X: np.ndarray, back: bool, local: tuple, begin: int, end: int, size: int, *found: np.ndarray | Place) -> None:
+        work = _pull_by_inputs if self._by_inputs else _pull_by_outputs
+        work(L, X, *self.grid, self.A, *self._constants, (0,) if back else (), local, begin, end, size, *found)
+
+    def gradient(self, gradients: np.ndarray) -> Tensor:
+        """The adjoint of the coefficients from partial sums of that of A."""
+        found = np.zeros(self.shape, self.A.dtype)
+        _piecewise_adjoint(gradients.sum(0)[..., : self.shape[2]], self.grid.table, found)
+        return torch.from_numpy(found)
+
+    def chunks(self, points: int) -> int:
+        """How many points share a partial sum, from the shapes alone."""
+        most = max(1, min(CHUNKS, 2**22 // max(self.A.size, 1)))
+        return max(1, -(-points // (BLOCK * most))) * BLOCK
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """As reference.forward."""
-    grid, filled = _grid(knots, degree_of(c, knots)), _filled(c, X)
-    Y = X.new_empty(*X.shape[:2], filled.shape[2])
-    given, y = (array(X), *grid[:4], _edges(filled, grid), *_constants(grid, counts)), Y.numpy()
-    work = _forward_by_inputs if _by_inputs(filled) else _forward_by_outputs
-    deal(lambda begin, end: work(*given, begin, end, y), len(X), POINTS)
-    return Y[:, :, : c.shape[2]].contiguous()
+    layer, x, Y = Layer(c, knots, counts), array(X), X.new_empty(*X.shape[:2], c.shape[2])
+    wide = np.empty((*X.shape[:2], layer.outputs), x.dtype) if layer.outputs > c.shape[2] else Y.numpy()
+    deal(lambda begin, end: layer.forward(x, begin, end, wide), len(X), POINTS)
+    return Y if layer.outputs == c.shape[2] else torch.from_numpy(wide)[:, :, : c.shape[2]].contiguous()
 
 
 def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
     """As reference.adjoint."""
-    grid, filled = _grid(knots, degree_of(c, knots)), _filled(c, X)
-    A = _edges(filled, grid)
-    chunks = max(1, min(CHUNKS, 2**22 // max(A.size, 1)))
-    size = max(1, -(-len(X) // (BLOCK * chunks))) * BLOCK  # from the shapes alone
-    gradients = torch.zeros(max(1, -(-len(X) // size)), *A.shape, dtype=X.dtype)
-    inward, _, _ = _pull(_filled(L, X), X, A, grid, counts, back, (), size, gradients)
-    gradient = torch.zeros_like(filled, memory_format=torch.contiguous_format)
-    _piecewise_adjoint(gradients.sum(0).numpy(), grid.table, gradient.numpy())
-    return inward, gradient[:, :, : c.shape[2]].contiguous()
+    layer = Layer(c, knots, counts)
+    size, lift, x = layer.chunks(len(X)), _filled(L, layer), array(X)
+    inward, gradients = X.new_empty(X.shape if back else (0, *X.shape[1:])), np.zeros((max(1, -(-len(X) // size)), *layer.A.shape), x.dtype)
+    found = inward.numpy()
+    deal(lambda begin, end: layer.adjoint(lift, x, back, begin, end, found, gradients, size), len(X), size)
+    return inward if back else X.new_empty(0), layer.gradient(gradients)
 
 
 def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As reference.pullback."""
-    grid = _grid(knots, degree_of(c, knots))
-    none = torch.empty(1, 0, 0, 0, 0, dtype=X.dtype)
-    inward, cells, block = _pull(_filled(L, X), X, _edges(_filled(c, X), grid), grid, counts, back, (0,), max(len(X), 1), none, POINTS)
-    return inward, cells, block[:, :, :, : c.shape[2]].contiguous()
+    layer = Layer(c, knots, counts)
+    lift, x, inward, cells = _filled(L, layer), array(X), X.new_empty(X.shape if back else (0, *X.shape[1:])), torch.empty(len(X), layer.inputs, dtype=torch.int64)
+    block = X.new_empty(len(X), layer.inputs, layer.width, layer.outputs)
+    found, starts, values = inward.numpy(), cells.numpy(), block.flatten(1).numpy()
+    deal(lambda begin, end: layer.pullback(lift, x, back, begin, end, found, starts, values, Place()), len(X), POINTS)
+    return inward if back else X.new_empty(0), cells, block[..., : c.shape[2]].contiguous()
 
 
-def _pull(
-    L: Tensor, X: Tensor, A: np.ndarray, grid: Grid, counts: Counts, back: bool, local: tuple[int, ...], size: int, gradients: Tensor, unit: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:
-    points, width = (len(X) if local else 0), A.shape[2]
-    inward = X.new_empty(X.shape if back else (0, *X.shape[1:]))
-    cells = torch.empty(points, X.shape[2], dtype=torch.int64)
-    block = X.new_empty(points, X.shape[2], width, L.shape[2])
-    given = (array(L), array(X), *grid, A, *_constants(grid, counts), (0,) if back else (), local)
-    found = (inward.numpy(), gradients.numpy(), cells.numpy(), block.numpy())
-    work = _pull_by_inputs if _by_inputs(L, X.shape[2]) else _pull_by_outputs
-    deal(lambda begin, end: work(*given, begin, end, size, *found), len(X), unit or size)
-    return inward if back else X.new_empty(0), cells, block
-
-
-def _by_inputs(c: Tensor, inputs: int | None = None) -> bool:
-    """Whether vectors hold the inputs; c [..., outputs] with as many inputs, or those of its first axis."""
-    inputs, outputs = inputs or len(c), c.shape[-1]
-    return inputs >= LANES and (outputs < LANES or GATHER * -(-inputs // LANES) * outputs < inputs * -(-outputs // LANES))
-
-
-def _filled(c: Tensor, X: Tensor) -> Tensor:
-    """c [..., outputs], with outputs that are zero where neither inputs nor outputs would fill a vector."""
-    return pad(c, (0, LANES - c.shape[-1])) if c.shape[-1] < LANES and X.shape[2] < LANES else c
-
-
-def _edges(c: Tensor, grid: Grid) -> np.ndarray:
-    """Every edge function as a piecewise polynomial, [inputs, grid, degree + 1, outputs]."""
-    inputs, cells, width, _ = grid.table.shape
-    A = np.zeros((inputs, cells, width, c.shape[2]), grid.table.dtype)
-    _piecewise(array(c), grid.table, A)
-    return A
-
-
-def _constants(grid: Grid, counts: Counts) -> tuple[np.ndarray, tuple, tuple]:
-    """masks, and degree and channel layout as lengths of tuples: what a kernel is compiled for."""
-    masks = np.repeat(np.array([0, 1], grid.table.dtype), LANES)
-    return masks, (0,) * grid.table.shape[2], tuple((0,) * count for count in counts)
+def _filled(L: Tensor, layer: Layer) -> np.ndarray:
+    return array(pad(L, (0, layer.outputs - L.shape[2]))) if layer.outputs > L.shape[2] else array(L)

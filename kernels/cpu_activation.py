@@ -23,7 +23,7 @@ POINTS = 512
 
 
 @compiled
-def _forward_points(X, sine, cosine, center, factor, counts, begin, end, Y):
+def forward_points(X, sine, cosine, center, factor, counts, begin, end, Y):
     _, channels, units = X.shape
     x, y = X.reshape(-1), Y.reshape(-1)
     for n in range(begin, end):
@@ -34,7 +34,7 @@ def _forward_points(X, sine, cosine, center, factor, counts, begin, end, Y):
 
 
 @compiled
-def _adjoint_points(L, X, sine, cosine, factor, counts, begin, end, inward):
+def adjoint_points(L, X, sine, cosine, factor, counts, begin, end, inward):
     _, channels, units = X.shape
     x, lift, found = X.reshape(-1), L.reshape(-1), inward.reshape(-1)
     for n in range(begin, end):
@@ -47,13 +47,13 @@ def _adjoint_points(L, X, sine, cosine, factor, counts, begin, end, inward):
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.forward."""
     x, middle, factor = _filled(X, center, 1 / scale)
-    return _by_points(_forward_points, X, (array(x), *_values(kind, x), array(middle), array(factor)), counts, x)
+    return _by_points(forward_points, X, (array(x), *_values(kind, x), array(middle), array(factor)), counts, x)
 
 
 def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.adjoint."""
     lift, x, factor = _filled(L, X, 1 / scale)
-    return _by_points(_adjoint_points, X, (array(lift), array(x), *_values(kind, x), array(factor)), counts, x)
+    return _by_points(adjoint_points, X, (array(lift), array(x), *_values(kind, x), array(factor)), counts, x)
 
 
 def _by_points(work: Callable[..., None], X: Tensor, given: tuple, counts: Counts, filled: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanpde.kernels import activation, reference, runs
+from kanpde.kernels import activation, network, reference, runs
 
 MODULES = {
-    "reference": ("reference", "runs", "activation"),
-    "cpu": ("cpu", "cpu_runs", "cpu_activation"),
-    "triton": ("triton_jet", "triton_runs", "activation"),
+    "reference": ("reference", "runs", "activation", "network"),
+    "cpu": ("cpu", "cpu_runs", "cpu_activation", "cpu_network"),
+    "triton": ("triton_jet", "triton_runs", "activation", "triton_network"),
 }
 DEFAULT = {"cpu": "cpu", "cuda": "triton"}
 
@@ -31,15 +31,16 @@ class KernelWarning(UserWarning):
 
 
 class Path(NamedTuple):
-    """Modules with the functions of reference.py, runs.py and activation.py."""
+    """Modules with the functions of reference.py, runs.py, activation.py and network.py."""
 
     name: str
     jet: ModuleType
     runs: ModuleType
     activation: ModuleType
+    network: ModuleType
 
 
-REFERENCE = Path("reference", reference, runs, activation)
+REFERENCE = Path("reference", reference, runs, activation, network)
 
 
 def path(x: Tensor) -> Path:

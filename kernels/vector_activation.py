@@ -58,10 +58,16 @@ def _tanh(emit, x):
     for part in LOG2[emit.bytes]:
         r = emit.dot([(n, number(-part))], r)
     terms = 14 if double else 8
-    polynomial = number(1 / math.factorial(terms))
-    for k in range(terms - 1, 1, -1):
-        polynomial = emit.dot([(polynomial, r)], number(1 / math.factorial(k)))
-    small = emit.dot([(builder.fmul(polynomial, r), r)], r)  # e^r - 1
+    square = builder.fmul(r, r)
+
+    def series(first: int, last: int):
+        """Σ r^(k - first) / k! over every other k, first … last; two of them have short chains of instructions."""
+        found = number(1 / math.factorial(last))
+        for k in range(last - 2, first - 1, -2):
+            found = emit.dot([(found, square)], number(1 / math.factorial(k)))
+        return found
+
+    small = emit.dot([(square, emit.dot([(r, series(3, terms - 1))], series(2, terms)))], r)  # e^r - 1
     exponent = builder.shl(builder.add(builder.bitcast(shifted, whole), integer(bias)), integer(fraction))
     power = builder.bitcast(exponent, emit.kind)
     t = emit.dot([(power, small)], builder.fsub(power, number(1.0)))

@@ -8,6 +8,7 @@ what it repeats from being counted twice. Jets of inputs are X[at + c · inputs 
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -22,6 +23,39 @@ def _vectors(emit, count):
         start, last = builder.mul(loop.index, width), builder.sub(count, width)
         begin = builder.select(builder.icmp_signed("<", last, start), last, start)
         yield begin, builder.sub(builder.add(begin, width), start)
+
+
+def _located(emit, value, begin, breaks, scale, middle, inverse, grid):
+    """Intervals of LANES inputs from `begin` on, as indices; τ in them; and one over their lengths.
+
+    breaks [inputs, grid + 1], scale [inputs], middle and inverse [inputs, grid]. The first guess is right where all intervals
+    of an input are equally long; else it walks. A nan stays in the first interval.
+    """
+    builder, counted = emit.builder, ir.VectorType(ir.IntType(32), LANES)
+    inputs = [builder.add(begin, emit.index(k)) for k in range(LANES)]
+    first = [builder.mul(p, grid) for p in inputs]
+    last = builder.sitofp(builder.sub(grid, emit.index(1)), emit.number)
+    guess = builder.fmul(builder.fsub(value, emit.gather(breaks, [builder.add(a, p) for a, p in zip(first, inputs, strict=True)])), scale.load(begin))
+    guess = builder.select(builder.fcmp_ordered(">", guess, emit.zero), guess, emit.zero)
+    guess = builder.select(builder.fcmp_ordered("<", guess, emit.splat(last)), guess, emit.splat(last))
+    found = cgutils.alloca_once(builder, counted)
+    builder.store(builder.fptosi(guess, counted), found)
+    again, done = builder.append_basic_block("again"), builder.append_basic_block("found")
+    builder.branch(again)
+    builder.position_at_end(again)
+    g = builder.load(found)
+    cells = [builder.sext(emit.lane(g, k), ir.IntType(64)) for k in range(LANES)]
+    places = [builder.add(a, b) for a, b in zip(first, cells, strict=True)]
+    ends = [builder.add(a, p) for a, p in zip(places, inputs, strict=True)]
+    most = Emitter(emit.context, builder, types.int32).splat(builder.trunc(builder.sub(grid, emit.index(1)), ir.IntType(32)))
+    below = builder.and_(builder.fcmp_ordered("<", value, emit.gather(breaks, ends)), builder.icmp_signed(">", g, ir.Constant(counted, None)))
+    beyond = builder.and_(builder.fcmp_ordered(">=", value, emit.gather(breaks, [builder.add(a, emit.index(1)) for a in ends])), builder.icmp_signed("<", g, most))
+    builder.store(builder.add(builder.add(g, builder.sext(below, counted)), builder.zext(beyond, counted)), found)
+    wrong = builder.bitcast(builder.or_(below, beyond), ir.IntType(LANES))
+    builder.cbranch(builder.icmp_unsigned("==", wrong, ir.Constant(wrong.type, 0)), done, again)
+    builder.position_at_end(done)
+    by = emit.gather(inverse, places)
+    return cells, places, builder.fmul(builder.fsub(value, emit.gather(middle, places)), by), by
 
 
 @intrinsic
@@ -107,75 +141,84 @@ def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outpu
     return types.void(A, types.intp, A.dtype, A.dtype, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
 
 
-def _edges_of(emit, a, bases, outputs, q, width):
-    """For output q of the inputs with these bases: where each coefficient lies [width][LANES]."""
-    return [emit.places(emit.builder.add(base, q), outputs, width) for base in bases]
+def _edges_of(emit, places, size, outputs, q, width):
+    """For output q of the inputs with these intervals: where each coefficient lies [LANES][width]."""
+    builder = emit.builder
+    return [emit.places(builder.add(builder.mul(place, size), q), outputs, width) for place in places]
 
 
 @intrinsic
-def sum_inputs(typing, A, bases, taus, inverses, X, at, inputs, masks, q, outputs, Y, to, width, counts):
+def sum_inputs(typing, A, breaks, scale, middle, inverse, grid, X, at, inputs, masks, q, outputs, Y, to, width, counts):
     """Y[to + c · outputs + q] = the sum over all inputs of their edges' jets for one output, vectors over the inputs."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit = layout_of(kinds[13]), Emitter(context, builder, kinds[0].dtype)
-        a, base, tau, inverse, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 7))
-        at, inputs, q, outputs, to = (arguments[k] for k in (5, 6, 8, 9, 11))
+        layout, emit, size = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype), kinds[14].count
+        a, ends, scales, mid, inv, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 6, 9))
+        grid, at, inputs, q, outputs, to = (arguments[k] for k in (5, 7, 8, 10, 11, 13))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
-            keep, by = mask.load(kept), inverse.load(begin)
-            powers = emit.powers([emit.times(by, x.load(place)) for place in emit.places(builder.add(at, begin), inputs, layout.size)], layout)
-            edges = _edges_of(emit, a, [base.number(builder.add(begin, emit.index(k))) for k in range(LANES)], outputs, q, kinds[12].count)
-            rows = [emit.times(keep, emit.gather(a, row)) for row in zip(*edges, strict=True)]
-            f = emit.taylor(rows, tau.load(begin), layout.order)
+            keep, jet = mask.load(kept), [x.load(place) for place in emit.places(builder.add(at, begin), inputs, layout.size)]
+            _, places, tau, by = _located(emit, jet[0], begin, ends, scales, mid, inv, grid)
+            powers = emit.powers([emit.times(by, part) for part in jet], layout)
+            edges = _edges_of(emit, places, builder.mul(outputs, emit.index(size)), outputs, q, size)
+            f = emit.taylor([emit.times(keep, emit.gather(a, row)) for row in zip(*edges, strict=True)], tau, layout.order)
             for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
                 builder.store(value, variable)
-        one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[10], arguments[10])
+        one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[12], arguments[12])
         for variable, place in zip(total, emit.places(builder.add(to, q), outputs, layout.size), strict=True):
             one.store(emit.sum(builder.load(variable)), place)
         return context.get_dummy_value()
 
-    return types.void(A, bases, taus, inverses, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
+    return types.void(A, breaks, scale, middle, inverse, types.intp, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
 
 
 @intrinsic
-def pull_inputs(typing, A, bases, taus, inverses, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, width, counts, back, local):
-    """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the moments at H[(ν · outputs + q) · inputs + p]."""
+def pull_inputs(typing, A, breaks, scale, middle, inverse, grid, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, cells, taus, width, counts, back, local):
+    """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the moments at H[(ν · outputs + q) · inputs + p],
+    and the intervals and τ in them in cells and taus [inputs]."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype)
-        a, base, tau, inverse, x, lift, mask, target, sink, h = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 7, 10, 11, 12, 13))
-        at, inputs, lift_at, outputs = (arguments[k] for k in (5, 6, 8, 9))
+        layout, emit, size = layout_of(kinds[19]), Emitter(context, builder, kinds[0].dtype), kinds[18].count
+        a, ends, scales, mid, inv, x, lift, mask, target, sink, h, cell, taus = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 6, 9, 12, 13, 14, 15, 16, 17))
+        grid, at, inputs, lift_at, outputs = (arguments[k] for k in (5, 7, 8, 10, 11))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
-            keep, by, here = mask.load(kept), inverse.load(begin), tau.load(begin)
-            places = emit.places(builder.add(at, begin), inputs, layout.size)
-            powers = emit.powers([emit.times(by, x.load(place)) for place in places], layout)
-            starts = [base.number(builder.add(begin, emit.index(k))) for k in range(LANES)]
+            keep, jets = mask.load(kept), emit.places(builder.add(at, begin), inputs, layout.size)
+            jet = [x.load(place) for place in jets]
+            g, places, tau, by = _located(emit, jet[0], begin, ends, scales, mid, inv, grid)
+            powers = emit.powers([emit.times(by, part) for part in jet], layout)
             for variable in total:
                 builder.store(emit.zero, variable)
             with cgutils.for_range(builder, outputs) as loop:
                 l = [lift.splat(place) for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)]  # noqa: E741
-                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, a, starts, outputs, loop.index, kinds[14].count)
-                if kinds[16].count:
-                    f = emit.taylor([emit.gather(a, row) for row in zip(*edges, strict=True)], here, layout.order + 1)
+                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, places, builder.mul(outputs, emit.index(size)), outputs, loop.index, size)
+                if kinds[20].count:
+                    f = emit.taylor([emit.gather(a, row) for row in zip(*edges, strict=True)], tau, layout.order + 1)
                     for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [builder.load(v) for v in total]), strict=True):
                         builder.store(value, variable)
-                if kinds[17].count:
+                if kinds[21].count:
                     for value, place in zip(moments, emit.places(builder.mul(loop.index, inputs), builder.mul(outputs, inputs), layout.order + 1), strict=True):
                         h.store(value, builder.add(place, begin))
                 else:
-                    found = emit.taylor_adjoint([emit.times(keep, m) for m in moments], here, kinds[14].count)
+                    found = emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, size)
                     for k, edge in enumerate(edges):
                         for value, place in zip(found, edge, strict=True):
                             sink.add(emit.lane(value, k), place)
-            if kinds[16].count:
-                for variable, place in zip(total, places, strict=True):
+            if kinds[20].count:
+                for variable, place in zip(total, jets, strict=True):
                     target.store(emit.times(by, builder.load(variable)), place)
+            if kinds[21].count:
+                taus.store(tau, begin)
+                for k, number in enumerate(g):
+                    builder.store(number, builder.gep(cell.data, [builder.add(begin, emit.index(k))]))
         return context.get_dummy_value()
 
-    return types.void(A, bases, taus, inverses, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
+    integers = (types.intp,)
+    return types.void(
+        A, breaks, scale, middle, inverse, *integers, X, *integers * 2, L, *integers * 2, masks, inward, gradient, H, cells, taus, width, counts, back, local
+    ), generate
 
 
 @intrinsic

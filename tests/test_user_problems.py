@@ -15,7 +15,7 @@ BLOCKS = [block for block in ALL if "problem = Problem(" in block]
 BLOCKS_WITHOUT_PROBLEM = [block for block in ALL if "problem = Problem(" not in block]
 CALLED = {"layer": "convection(", "predators": "predator(", "kdv": "kdv("}
 BUDGET = {
-    "layer": ("lm:30,extend:8,lm:30,extend:24,lm:30", 1600, 3e-5),
+    "layer": ("lm:40,extend:8,lm:40,extend:24,lm:40", 1600, 3e-5),
     "predators": ("lm:20,extend:6,lm:10", 1000, 1e-7),
     "kdv": ("lm:30,extend:6,lm:30", 1500, 1e-4),
 }

@@ -27,17 +27,17 @@ class Activation:
             return Activation(self.name, center, scale)
         return Activation(self.name, self.center + self.scale * center, self.scale * scale)
 
-    def affine(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """center and scale [units], for jets such as X."""
+    def affine(self, X: Tensor, units: int) -> tuple[Tensor, Tensor]:
+        """center and scale [units], of the type of X."""
         if self.center is None or self.scale is None:
-            return X.new_zeros(X.shape[2]), X.new_ones(X.shape[2])
+            return X.new_zeros(units), X.new_ones(units)
         return self.center.to(X), self.scale.to(X)
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
-        return activation_jet(self.name, X, *self.affine(X), counts)
+        return activation_jet(self.name, X, *self.affine(X, X.shape[2]), counts)
 
     def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-        return activation_jet_adjoint(self.name, L, X, self.affine(X)[1], counts), theta
+        return activation_jet_adjoint(self.name, L, X, self.affine(X, X.shape[2])[1], counts), theta
 
     def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
         inward, _ = self.adjoint(theta, L, X, counts)

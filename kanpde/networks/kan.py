@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
+from kanpde.kernels import network_jet, network_jet_adjoint, network_jet_jacobian, spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
 from kanpde.kernels.reference import edges as edge_values
 from kanpde.kernels.reference import taps
+from kanpde.networks.activation import Activation
 from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
 from kanpde.networks.rows import Rows
 
@@ -66,6 +67,31 @@ class SplineLayer:
         return finer, coefficients.reshape(-1).to(theta)
 
 
+class SplineNetwork(Network):
+    """Spline layers with tanh between them: all of them in one operator, which keeps no jets of the hidden levels."""
+
+    def forward(self, X: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        return [X, network_jet(X, *self._operands(X), counts)]
+
+    def gradient(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Tensor:
+        return network_jet_adjoint(L, jets[0], *self._operands(L), counts)
+
+    def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:
+        values, starts = network_jet_jacobian(L, jets[0], *self._operands(L), counts)
+        lengths = tuple((layer.degree + 1) * layer.shape[2] for layer in self._splines() for _ in range(layer.shape[0]))
+        return Rows(values, starts, lengths, self.parameters)
+
+    def _splines(self) -> list[SplineLayer]:
+        return [layer for layer in self.layers if isinstance(layer, SplineLayer)]
+
+    def _operands(self, like: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+        """Coefficients and knots of the splines, centers and scales of the activations."""
+        splines = self._splines()
+        parts = [part.view(layer.shape) for layer, part in zip(self.layers, self.parts(), strict=True) if isinstance(layer, SplineLayer)]
+        ranges = [layer.affine(like, width) for layer, width in zip(self.layers[1::2], self.widths[1:-1], strict=True) if isinstance(layer, Activation)]
+        return parts, [layer.knots(like) for layer in splines], [c for c, _ in ranges], [s for _, s in ranges]
+
+
 def _values_at(x: Tensor, layer: SplineLayer) -> tuple[Tensor, Tensor]:
     return taps(x, layer.knots(x)[: x.shape[1]], layer.degree, 0)
 
@@ -115,7 +141,7 @@ class KAN:
             layer = SplineLayer(p, q, self.grid, self.degree)
             return layer, torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p)
 
-        return chained(self, (inputs, *self.width, outputs), spline, "tanh")
+        return chained(self, (inputs, *self.width, outputs), spline, "tanh", SplineNetwork)
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
         """The same function on another grid.
@@ -134,7 +160,7 @@ class KAN:
                 layer, part = layer.extended(part, grid, center, scale)
                 theta.append(part)
             layers.append(layer)
-        return Network(replace(self, grid=grid), network.widths, layers, torch.cat(theta))
+        return SplineNetwork(replace(self, grid=grid), network.widths, layers, torch.cat(theta))
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
         """Edge functions sampled over the grid's interval."""

@@ -80,6 +80,10 @@ class Network:
         return list(torch.split(self.theta, [layer.size for layer in self.layers]))
 
     def forward(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
+        """The output jet, last, behind those jets that `gradient` and `jacobian` need besides."""
+        return self.levels(X, counts)
+
+    def levels(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
         """The jets at every level: the input, each layer's output; the last one is the network's."""
         jets = [X]
         for layer, theta in zip(self.layers, self.parts(), strict=True):
@@ -103,8 +107,8 @@ class Network:
         return Rows.beside(found[::-1])
 
 
-def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tuple[Layer, Tensor]], activation: str) -> Network:
-    """A network of layers with parameters, and an activation between each two.
+def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tuple[Layer, Tensor]], activation: str, kind: type[Network] = Network) -> Network:
+    """A network, of a kind, of layers with parameters and an activation between each two.
 
     trained: makes such a layer of so many inputs and outputs, with its first parameters; called in order, from the input on.
     """
@@ -116,7 +120,7 @@ def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tu
         layer, part = trained(inputs, outputs)
         layers.append(layer)
         theta.append(part)
-    return Network(spec, widths, layers, torch.cat(theta))
+    return kind(spec, widths, layers, torch.cat(theta))
 
 
 def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:

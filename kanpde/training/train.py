@@ -106,7 +106,7 @@ class _Run:
         """Refit the network on a finer grid, where its hidden values are."""
         network = self.ansatz.network
         frame = self.points.objective().terms[0].frame
-        jets = network.forward(frame.X[:, :1], ())
+        jets = network.levels(frame.X[:, :1], ())
         self.ansatz.network = network.spec.extend(network, grid, jets)
         self.keep()
         return f"{self.ansatz.network.parameters} parameters"

@@ -41,7 +41,7 @@ def test_triton_without_a_gpu_is_refused(monkeypatch):
         spline_jet(X, C, KNOTS, (1, 1))
 
 
-@pytest.mark.parametrize("modules", [("not_there", "runs", "activation"), ("broken", "runs", "activation")])
+@pytest.mark.parametrize("modules", [("not_there", "runs", "activation", "network"), ("broken", "runs", "activation", "network")])
 def test_a_path_that_fails_is_replaced_with_one_line(monkeypatch, modules):
     class Broken:
         @staticmethod

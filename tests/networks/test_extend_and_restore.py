@@ -58,11 +58,11 @@ def test_moving_the_grids_to_the_hidden_values_changes_little(old, new):
     """The splines of a moved grid no longer hold the old ones: smooth edge functions are refitted to a small error."""
     network = built(KAN((4,), 5, old))
     network.theta = smooth(network)
-    jets = network.forward(points[:, None], ())
+    jets = network.levels(points[:, None], ())
     finer = network.spec.extend(network, new, jets)
     change = float((values(finer) - values(network)).norm() / values(network).norm())
     assert change < 1e-3
-    hidden = finer.forward(points[:, None], ())[2][:, 0]
+    hidden = finer.levels(points[:, None], ())[2][:, 0]
     low, high = hidden.aminmax(dim=0)
     assert (low > -1).all()
     assert (high < 1).all()
@@ -86,7 +86,7 @@ def smooth(network):
 def test_the_fit_error_falls_with_the_grid():
     network = built(KAN((4,), 5, 4))
     network.theta = smooth(network)
-    jets = network.forward(points[:, None], ())
+    jets = network.levels(points[:, None], ())
     change = [float((values(network.spec.extend(network, grid, jets)) - values(network)).norm()) for grid in (4, 8, 32)]
     assert change[2] < change[1] < change[0]
     assert change[2] < 1e-2 * change[0]
@@ -96,7 +96,7 @@ def test_a_hidden_unit_that_is_constant_can_be_extended():
     network = built(KAN((2,), 3, 4))
     first = network.layers[0].size
     network.theta[:first].view(2, 7, 2)[:, :, 0] = 0.25  # partition of unity: this unit is 0.5 everywhere
-    finer = network.spec.extend(network, 8, network.forward(points[:, None], ()))
+    finer = network.spec.extend(network, 8, network.levels(points[:, None], ()))
     assert finer.theta.isfinite().all()
     torch.testing.assert_close(values(finer), values(network), rtol=0, atol=1e-2)
 
@@ -121,7 +121,7 @@ def test_restored_values_are_bit_equal(case):
     spec = {"tanh mlp": MLP((4, 3)), "sin mlp": MLP((4,), "sin"), "deep kan": KAN((3, 2), 5, 4)}.get(case, KAN((3,), 5, 4))
     network = built(spec)
     for grid in {"extended kan": [8], "extended twice": [8, 20]}.get(case, []):
-        network = network.spec.extend(network, grid, network.forward(points[:, None], ()))
+        network = network.spec.extend(network, grid, network.levels(points[:, None], ()))
     if case == "float32 kan":
         network = network.to("cpu", torch.float32)
     ansatz = ansatz_with(network)

@@ -1,0 +1,72 @@
+"""A whole spline network as registered operators: output jet, gradient, and rows of the Jacobian (see network.py).
+
+    network_jet(X, C, knots, centers, scales, counts) -> Y
+    network_jet_adjoint(L, X, C, knots, centers, scales, counts) -> gradient
+    network_jet_jacobian(L, X, C, knots, centers, scales, counts) -> (values, starts)
+
+They are not differentiable by autograd: the adjoint is an operator of its own, and differentiating raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from kanpde.kernels.network import lengths
+from kanpde.kernels.ops import check, check_activation, check_adjoint
+from kanpde.kernels.paths import path
+from kanpde.kernels.taylor import channels
+
+
+def check_network(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> None:
+    """Raise ValueError or TypeError, naming the argument, for anything that is no network."""
+    if not len(C) == len(knots) == len(centers) + 1 == len(scales) + 1:
+        raise ValueError(f"C, knots, centers, scales: got {len(C)}, {len(knots)}, {len(centers)} and {len(scales)}; expected as many knots as C, and one less of the others")
+    check(X, C[0], knots[0], counts)
+    for (before, c), at, center, scale in zip(pairwise(C), knots[1:], centers, scales, strict=True):
+        inner = X.new_empty(0, channels(counts), before.shape[2])
+        check_activation("tanh", inner, center, scale, counts)
+        check(inner, c, at, counts)
+
+
+@torch.library.custom_op("kanpde::network_jet", mutates_args=())
+def network_jet(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+    """Output jet [points, channels, outputs]. Raises ValueError or TypeError for bad arguments."""
+    check_network(X, C, knots, centers, scales, counts)
+    return path(X).network.forward(X, C, knots, centers, scales, counts)
+
+
+@network_jet.register_fake
+def _(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+    return X.new_empty(X.shape[0], X.shape[1], C[-1].shape[2])
+
+
+@torch.library.custom_op("kanpde::network_jet_adjoint", mutates_args=())
+def network_jet_adjoint(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+    """The gradient of Σ L·Y by all coefficients, flat, from the adjoint L of the output."""
+    check_network(X, C, knots, centers, scales, counts)
+    check_adjoint(L, X, C[-1])
+    return path(X).network.adjoint(L, X, C, knots, centers, scales, counts)
+
+
+@network_jet_adjoint.register_fake
+def _(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+    return X.new_empty(sum(c.numel() for c in C))
+
+
+@torch.library.custom_op("kanpde::network_jet_jacobian", mutates_args=())
+def network_jet_jacobian(
+    L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """The gradient of each point's own Σ L·Y as runs of columns: values, and where the runs start (see runs.py)."""
+    check_network(X, C, knots, centers, scales, counts)
+    check_adjoint(L, X, C[-1])
+    return path(X).network.pullback(L, X, C, knots, centers, scales, counts)
+
+
+@network_jet_jacobian.register_fake
+def _(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(len(X), sum(len(c) for c in C), dtype=torch.int64)
