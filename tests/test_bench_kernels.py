@@ -176,6 +176,49 @@ def test_the_gpus_rows_are_unmeasured_without_one(small, tmp_path):
         kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cuda")
 
 
+def test_what_runs_on_a_gpu(small, monkeypatch, tmp_path):
+    """The way through it, with a CPU in its place: peers that fail or do not fit have rows that say so."""
+    made, parts = contest.objective, []
+
+    def here(equation, spec, points, device="cpu", dtype=torch.float64):
+        return made(equation, spec, min(points, 30), "cpu", dtype)
+
+    def crowded(at, chunks=1):
+        parts.append(chunks)
+        if chunks < 5 and at.rows > 20:
+            raise torch.OutOfMemoryError
+        return peers.materialised(at, chunks)
+
+    def broken(at):
+        if at.rows == 30:
+            raise RuntimeError("no such kernel\nsecond line")
+        return peers.materialised(at)
+
+    for module in (contest, iteration, memory):
+        monkeypatch.setattr(module, "objective", here)
+    monkeypatch.setattr(contest, "GATE", 12)
+    monkeypatch.setattr(contest, "default_path", lambda device: "cpu")
+    monkeypatch.setattr(contest, "TARGETS", ((TINY, torch.float64, 10**6, ("materialised", "materialised_compiled", "pykan", "jaxkan", "mlp")),))
+    monkeypatch.setattr(memory, "growth_on_gpu", lambda work: work() and 1000)
+    monkeypatch.setattr(iteration, "_left_out", lambda *_: None)
+    for name in ("synchronize", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(contest, "captured", lambda at, path: pytest.fail("not reached") if path != "cpu" else Closure(lambda: None, lambda _: at.gradient()))
+    monkeypatch.setitem(peers.PEERS, "materialised", crowded)
+    monkeypatch.setitem(peers.PEERS, "jaxkan", broken)
+    there = Machine("cuda", {"float64": CEILING, "float32": CEILING}, ONCE, lambda line: None)
+    rows = [row for some in contest.on_cuda(there, [5]) for row in some]
+    first = {row.peer: row for row in rows if row.points == 10**6 and row.quantity == CLOSURE and row.path == "cpu"}
+    assert parts[:3] == [1, 1, 5], "the gate, all at once, and in five parts"
+    assert first["materialised"].peak_bytes == first["kanpde"].peak_bytes == 1000
+    assert all(first[peer].milliseconds > 0 for peer in ("kanpde", "materialised", "mlp"))
+    assert first["jaxkan"].reason == "jaxkan failed: RuntimeError: no such kernel"
+    assert first["pykan"].reason == "pykan is not installed"
+    assert "compiles nothing" in first["materialised_compiled"].reason
+    assert {row.quantity for row in rows if row.milliseconds} == {CLOSURE, measured.ITERATION, measured.GRAPH}
+    assert {row.dtype for row in rows if row.milliseconds} == {"float64", "float32"}
+
+
 def test_rows_of_a_gpu_stay_in_the_files_where_there_is_none(small, tmp_path):
     kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cpu")
     path = tmp_path / "benchmarks" / "kernels.json"
@@ -264,7 +307,8 @@ def _rows():
             ("cpu", "mlp", 0.8, 10**5),
         ):
             row = measured.row_of(Case((2, 10, 1)), CLOSURE, "cpu", torch.float64, n, (path, peer))
-            rows.append(asdict(replace(row, milliseconds=times * ms, ratio=float(times), peak_bytes=peak, flop_share=0.25 if path == "cpu" else 0.01)))
+            share = {"roofline_share": 0.25, "flop_share": 0.25} if (path, peer) == ("cpu", "kanpde") else {}
+            rows.append(asdict(replace(row, milliseconds=times * ms, ratio=float(times), peak_bytes=peak, **share)))
     return rows
 
 
@@ -288,7 +332,8 @@ def test_the_figure_shows_what_was_measured():
     figure = plot_kernels(rows, ["2-10-1", "2-32-32-1"])
     lines = [{line.get_label(): line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata())} for axes in figure.axes]
     assert len(figure.axes) == 2
-    assert len(lines[0]) == 6
+    assert len(lines[0]) == 7
+    assert [[10_000, 0.5], [100_000, 5.0]] in lines[0].values(), "the roofline"
     assert [[10_000, 2.0], [100_000, 20.0]] in lines[0].values()
     assert not lines[1], "no line where nothing was measured"
 

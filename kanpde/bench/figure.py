@@ -1,4 +1,4 @@
-"""The picture of the kernel benchmark: milliseconds against points, a panel for each network, a line for each way."""
+"""The picture of the kernel benchmark: milliseconds against points, a panel for each network, a line for each way, and the roofline below."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ def plot_kernels(rows: Sequence[Mapping[str, Any]], cases: Sequence[str], dtype:
             label = f"kanpde, {path} kernels" if peer == "kanpde" else LABEL[peer]
             edge = "black" if peer == "materialised_compiled" else colour  # yellow alone is pale on white
             (handles[label],) = axes.plot(*zip(*line, strict=True), dashes, color=colour, marker=marker, mec=edge, ms=5, lw=2 if path else 1.4)
+        least = {row["points"]: row["milliseconds"] * row["roofline_share"] for row in shown if row["case"] == case and row["roofline_share"]}
+        if least:
+            (handles["least time by the roofline"],) = axes.plot(*zip(*sorted(least.items()), strict=True), "-.", color="black", lw=1)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_title(f"KAN {case}, grid 5, degree 3", fontsize=9)

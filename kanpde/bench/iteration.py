@@ -46,7 +46,7 @@ def _left_out(machine: Machine, case: Case, n: int) -> str | None:
     needed = 8.0 * (4 * case.parameters**2 + 3 * n * case.parameters)  # the MLP's rows are dense
     free = memory.available() if machine.device == "cpu" else 0.8 * torch.cuda.get_device_properties(0).total_memory
     if needed > free:
-        return f"left out: the Jacobian and the normal matrix of {case.parameters:,} parameters take {needed / 1e9:.2g} GB, and {free / 1e9:.2g} GB may be used"
+        return f"left out: the dense Jacobian and normal matrix of {case.parameters:,} parameters take {needed / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB may be used"
     if 3 * flops / machine.ceilings["float64"].flops > machine.limits.seconds:
         return f"left out: {flops:.1e} operations, and at most {machine.limits.seconds:g} s are given to one iteration"
     return OVER if machine.late() else None

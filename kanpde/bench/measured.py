@@ -54,9 +54,9 @@ class Limits:
     """What a run may take: seconds of one closure, rounds and seconds of alternating timing, whether torch.compile is tried, and
     when to stop (a clock time)."""
 
-    seconds: float = 30.0
+    seconds: float = 15.0
     rounds: int = 9
-    timing: float = 60.0
+    timing: float = 30.0
     compile: bool = True
     until: float = math.inf
 

@@ -151,14 +151,18 @@ def target_table(found: Sequence[Row]) -> list[str]:
 def row_table(rows: Rows) -> list[str]:
     """Lines of Markdown: one a measured row; those that were not measured follow, with the reason."""
     table = [["network", "quantity", "dtype", "points", "by", "ms", "over ours", "of the roofline", "peak, MB"]]
-    left: dict[str, list[str]] = {}
+    left: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         by = f"kanpde, {row['path']}" if row["peer"] == "kanpde" else row["peer"]
         if row["milliseconds"] is None:
-            left.setdefault(row["reason"] or "", []).append(f"{row['case']} {row['quantity']} {row['dtype']} {row['points']:,} {by}")
+            left.setdefault(row["reason"] or "", {}).setdefault(f"{row['case']} {row['quantity']} by {by}, {row['dtype']}", []).append(f"{row['points']:,}")
             continue
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
         share = "" if row["roofline_share"] is None else f"{100 * row['roofline_share']:.2g} %"
         peak = "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:.3g}"
         table.append([row["case"], row["quantity"], row["dtype"], f"{row['points']:,}", by, f"{row['milliseconds']:.3g}", ratio, share, peak])
-    return [*markdown(table, left=(0, 1, 2, 4)), *([""] if left else []), *(f"- {reason}: {'; '.join(which)}" for reason, which in left.items())]
+    lines = []
+    for reason, found in left.items():
+        listed = [f"{which} at {', '.join(points)} points" for which, points in found.items()]
+        lines.append(f"- {reason}: {'; '.join(listed)}")
+    return [*markdown(table, left=(0, 1, 2, 4)), *([""] if lines else []), *lines]
