@@ -1,87 +1,52 @@
 # ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
 # mypy: disable-error-code="assignment"
-"""A whole narrow network of spline layers with activations in between, in one launch: for networks whose time is that of launching kernels.
+"""A whole spline network in Triton: the functions of network.py, for GPUs.
 
-A program takes a block of points through all levels, with the algebra of triton_algebra.py in registers. It writes the jets of
-every level, which the gradient needs, and reads them back an input at a time, from the cache: a barrier stands between levels. The gradient
-is one launch more, and an ordered sum over the programs: no atomics, the same input gives the same bits.
-Coefficients are read as they are: each point evaluates its splines, so nothing has to be prepared from the parameters.
+Narrow networks at few points spend their time on launching kernels. For them a program takes a tile of points through all layers in
+one launch, with the algebra of triton_algebra.py in registers; between layers the jets of the tile pass through a room of the program's
+own, which stays in the cache, and a barrier. The adjoint does the same and then goes back through the layers, again in one launch; what a program
+adds to the gradient is its own too, and an ordered sum over programs is one launch more: no atomics, the same input gives the same
+bits. Coefficients are read as they are: each point evaluates its splines, so nothing is prepared from the parameters.
+
+Other networks go layer by layer, through the kernels of triton_jet.py and triton_activation.py, SLAB points at a time, so that the
+jets of hidden levels take no more memory however many points there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
+from kanpde.kernels import network, triton_activation, triton_jet
+from kanpde.kernels.network import KIND, Tensors
+from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_activation import activate, activate_adjoint
-from kanpde.kernels.triton_algebra import (
-    add,
-    columns,
-    compose,
-    correlate,
-    load_all,
-    moments,
-    order_of,
-    size_of,
-    taylor,
-)
-from kanpde.kernels.triton_jet import UNSTAGED, Grid, chunks_of, grid_of, ordered_sum, place, weights
+from kanpde.kernels.triton_algebra import add, columns, compose, correlate, load_all, moments, order_of, size_of, taylor
+from kanpde.kernels.triton_jet import PROGRAMS, UNSTAGED, Grid, chunks_of, grid_of, ordered_sum, place, weights
 
 WIDEST = 32
-"""Units of a level, at most."""
+"""Units of a level, at most, for one launch."""
+
+FEW = 2**15
+"""Points, at most, for one launch. Unmeasured."""
+
+SLAB = 2**17
+"""Points that go layer by layer at a time."""
 
 ROWS = 16
-"""Points that a program takes at a time."""
-
-
-class Plan(NamedTuple):
-    """What stays the same while a network trains: units of the levels, the knots of all layers one below the other (see Grid), center and
-    scale of all activations one after the other, and which activation it is, "tanh" or "sin"."""
-
-    widths: tuple[int, ...]
-    grid: Grid
-    center: Tensor
-    scale: Tensor
-    kind: str
-
-    @property
-    def functions(self) -> int:
-        """Splines of an input."""
-        return self.grid.cells + self.grid.table.shape[3] - 1
-
-    @property
-    def parameters(self) -> int:
-        """Number of coefficients."""
-        return self.functions * sum(p * q for p, q in pairwise(self.widths))
-
-
-def plan(widths: Sequence[int], degree: int, knots: Sequence[Tensor], affine: Sequence[tuple[Tensor, Tensor]], kind: str = "tanh") -> Plan:
-    """The plan of a network; knots: of each layer; affine: center and scale [units] of each activation (see activation.py).
-
-    Raises ValueError where the network is too wide, or its layers do not fit together.
-    """
-    if max(widths) > WIDEST:
-        raise ValueError(f"widths: got {tuple(widths)}; expected at most {WIDEST} units")
-    if [k.shape[0] for k in knots] != list(widths[:-1]) or len({k.shape[1] for k in knots}) != 1:
-        raise ValueError(f"knots: got shapes {[list(k.shape) for k in knots]}; expected equally many for all inputs of widths {tuple(widths)}")
-    if [t.numel() for pair in affine for t in pair] != [w for w in widths[1:-1] for _ in range(2)]:
-        raise ValueError(f"affine: got {len(affine)} pairs; expected center and scale for the levels {tuple(widths[1:-1])}")
-    grids = [grid_of(k, degree) for k in knots]
-    empty = knots[0].new_empty(0)
-    center, scale = (torch.cat([empty, *(pair[i].to(empty) for pair in affine)]) for i in range(2))
-    return Plan(tuple(widths), Grid(*(torch.cat(parts) for parts in zip(*grids, strict=True))), center, scale, kind)
+"""Points of a tile."""
 
 
 @triton.constexpr_function
 def before(widths, level):
-    """Units of the levels 1 … level - 1, each of them counted twice: once before its activation, once behind it."""
+    """Units of the hidden levels below this one, each counted twice: before its activation, and behind it."""
     return 2 * sum(widths[1:level])
 
 
@@ -111,8 +76,8 @@ def lanes_of(widths, level, least=1):
 
 @triton.jit
 def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, order: tl.constexpr):
-    """Taylor coefficients φ_0 … φ_order of a point's edges. c: where the first coefficient of each edge is; table: where the splines of each point's
-    interval begin."""
+    """Taylor coefficients φ_0 … φ_order of the edges. c: where the first coefficient of each edge is that is alive at its point; table: where the
+    splines of each point's interval begin."""
     found = ()
     for j in tl.static_range(width):
         b = taylor(load_all(table + j * width, 1, alive, width), tau, order)
@@ -125,142 +90,248 @@ def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, orde
 
 
 @triton.jit
-def _forward(
-    theta, X, breaks, middle, inverse, table, center, scale, jets, points, grid, functions,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+def layer_jet(
+    theta, source, breaks, middle, inverse, table, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """jets: the levels one after the other, each [points, channels, units]; behind each but the last, the same behind its activation."""
-    size: tl.constexpr = size_of(counts)
-    n = tl.program_id(0).to(tl.int64) * rows + tl.arange(0, rows)
-    alive = n < points
-    source = X
-    for layer in tl.static_range(layers_of(widths)):
-        base = tl.program_id(0) * 0 + inputs_before(widths, layer)
-        q = tl.arange(0, lanes_of(widths, layer + 1))[None, :]
-        inside = q < widths[layer + 1]
-        y = ()
-        for _ in tl.static_range(size):
-            y = y + (tl.zeros([rows, lanes_of(widths, layer + 1)], jets.dtype.element_ty),)
-        for p in range(widths[layer]):
-            at = base + p
-            cell, tau, _factor, delta = place(
-                source + n * (size * widths[layer]) - inputs_before(widths, layer), breaks, middle, inverse, at, widths[layer], grid, alive, counts, steps
-            )
-            c = theta + functions * edges_before(widths, layer) + ((p * functions + cell) * widths[layer + 1])[:, None] + q
-            splines = table + (at * grid + cell) * (width * width)
-            f = edge_taylor(c, splines, tau, alive, inside, widths[layer + 1], width, order_of(counts))
-            y = add(y, compose(f, columns(delta), counts))
-        target = jets + points.to(tl.int64) * size * before(widths, layer + 1)
-        entry = n[:, None] * (size * widths[layer + 1]) + q
-        for k in tl.static_range(size):
-            tl.store(target + entry + k * widths[layer + 1], y[k], mask=alive[:, None] & inside)
-        if layer + 1 < layers_of(widths):
-            first = inputs_before(widths, layer + 1) - widths[0]
-            middles, scales = tl.load(center + first + q, mask=inside, other=0.0), tl.load(scale + first + q, mask=inside, other=1.0)
-            z = activate(y, middles, scales, kind, counts)
-            source = target + points.to(tl.int64) * size * widths[layer + 1]
-            for k in tl.static_range(size):
-                tl.store(source + entry + k * widths[layer + 1], z[k], mask=alive[:, None] & inside)
-            tl.debug_barrier()
+    """The output jet [rows, lanes] of one layer; its coefficients, knots and inputs begin at the pointers, `left` points are alive."""
+    n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
+    y = ()
+    for _ in tl.static_range(size_of(counts)):
+        y = y + (tl.zeros([rows, lanes], theta.dtype.element_ty),)
+    for p in range(inputs):
+        cell, tau, _factor, delta = place(source + n * (size_of(counts) * inputs), breaks, middle, inverse, p, inputs, grid, n < left, counts, steps)
+        c = theta + ((p * functions + cell) * outputs)[:, None] + q
+        f = edge_taylor(c, table + (p * grid + cell) * (width * width), tau, n < left, q < outputs, outputs, width, order_of(counts))
+        y = add(y, compose(f, columns(delta), counts))
+    return y
 
 
 @triton.jit
-def _gradient(
-    theta, X, breaks, middle, inverse, table, scale, jets, L, work, partial, points, grid, functions, parameters, chunk,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr, widest: tl.constexpr,
+def hidden(
+    theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """partial [programs, parameters]. work [programs, 2, rows, channels, widest]: room for the adjoints behind and before an activation."""
+    """Fill the room with the jets of the hidden levels, before and behind their activations, from the inputs x of a tile; returns where the last layer's
+    inputs are."""
     size: tl.constexpr = size_of(counts)
-    order: tl.constexpr = order_of(counts)
-    room = work + tl.program_id(0).to(tl.int64) * (2 * rows * size * widest)
-    local = tl.arange(0, rows)
+    source = x
+    for layer in tl.static_range(layers_of(widths) - 1):
+        y = layer_jet(
+            theta + functions * edges_before(widths, layer), source, breaks + inputs_before(widths, layer) * (grid + 1), middle + inputs_before(widths, layer) * grid,
+            inverse + inputs_before(widths, layer) * grid, table + inputs_before(widths, layer) * grid * (width * width), left, grid, functions,
+            widths[layer], widths[layer + 1], lanes_of(widths, layer + 1), counts, width, steps, rows,
+        )  # fmt: skip
+        u = tl.arange(0, lanes_of(widths, layer + 1))[None, :]
+        inside = u < widths[layer + 1]
+        unit = inputs_before(widths, layer + 1) - widths[0] + u
+        z = activate(y, tl.load(center + unit, mask=inside, other=0.0), tl.load(scale + unit, mask=inside, other=1.0), kind, counts)
+        target = room + rows * size * before(widths, layer + 1) + tl.arange(0, rows)[:, None] * (size * widths[layer + 1]) + u
+        for c in tl.static_range(size):
+            tl.store(target + c * widths[layer + 1], y[c], mask=inside)
+            tl.store(target + (rows * size + c) * widths[layer + 1], z[c], mask=inside)
+        source = room + rows * size * (before(widths, layer + 1) + widths[layer + 1])
+        tl.debug_barrier()
+    return source
+
+
+@triton.jit
+def _forward(
+    theta, X, breaks, middle, inverse, table, center, scale, Y, work, points, grid, functions, chunk, space,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+):  # fmt: skip
+    """work [programs, space]: room for a tile's jets."""
+    size: tl.constexpr = size_of(counts)
+    last: tl.constexpr = layers_of(widths) - 1
+    base: tl.constexpr = inputs_before(widths, last)
+    outputs: tl.constexpr = widths[last + 1]
+    lanes: tl.constexpr = lanes_of(widths, last + 1)
+    room = work + tl.program_id(0).to(tl.int64) * space
     for start in range(0, chunk, rows):
         begin = tl.program_id(0).to(tl.int64) * chunk + start
-        n = begin + local
-        alive = n < points
-        tl.debug_barrier()  # the last tile's partial sums are read again
-        lift = L + begin * (size * widths[layers_of(widths)])
-        for up in tl.static_range(layers_of(widths)):
-            # layer = layers - 1 - up: constants may not be named inside of a loop
-            source = X if up == layers_of(widths) - 1 else jets + points.to(tl.int64) * size * (before(widths, layers_of(widths) - 1 - up) + widths[layers_of(widths) - 1 - up])
-            inputs = tl.program_id(0) * 0 + widths[layers_of(widths) - 1 - up]
-            outputs = tl.program_id(0) * 0 + widths[layers_of(widths) - up]
-            base = inputs_before(widths, layers_of(widths) - 1 - up)
-            q = tl.arange(0, lanes_of(widths, layers_of(widths) - up, 16))[None, :]
-            mine = load_all(lift + local[:, None] * (size * outputs) + q, outputs, alive[:, None] & (q < outputs), size)
-            parts = partial + tl.program_id(0).to(tl.int64) * parameters + functions * edges_before(widths, layers_of(widths) - 1 - up)
-            for r in range(0, widths[layers_of(widths) - 1 - up] * functions, tile):
-                w = weights(
-                    source, breaks + base * (grid + 1), middle + base * grid, inverse + base * grid, table + base * grid * (width * width),
-                    n[:, None], r + tl.arange(0, tile)[None, :], points, inputs, functions, grid, counts, width, steps,
+        left = points - begin
+        tl.debug_barrier()  # the room is still read for the tile before
+        source = hidden(theta, X + begin * (size * widths[0]), breaks, middle, inverse, table, center, scale, room, left, grid, functions, widths, counts, width, steps, kind, rows)
+        y = layer_jet(
+            theta + functions * edges_before(widths, last), source, breaks + base * (grid + 1), middle + base * grid, inverse + base * grid,
+            table + base * grid * (width * width), left, grid, functions, widths[last], outputs, lanes, counts, width, steps, rows,
+        )  # fmt: skip
+        n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
+        for c in tl.static_range(size):
+            tl.store(Y + (begin + n) * (size * outputs) + c * outputs + q, y[c], mask=(n < left) & (q < outputs))
+
+
+@triton.jit
+def layer_gradient(
+    source, breaks, middle, inverse, table, lift, partial, first, left, grid, functions, inputs, outputs, lanes: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
+):  # fmt: skip
+    """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial; or set it, for the first tile."""
+    q = tl.arange(0, lanes)[None, :]
+    for r in range(0, inputs * functions, tile):
+        n = tl.arange(0, rows)[:, None]
+        w = weights(source, breaks, middle, inverse, table, n, r + tl.arange(0, tile)[None, :], left, inputs, functions, grid, counts, width, steps)
+        row = r + tl.arange(0, tile)[:, None]
+        inside = (row < inputs * functions) & (q < outputs)
+        total = tl.load(partial + row * outputs + q, mask=inside & (first == 0), other=0.0)
+        for c in tl.static_range(size_of(counts)):
+            total = tl.dot(tl.trans(w[c]), lift[c], total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
+        tl.store(partial + row * outputs + q, total, mask=inside)
+
+
+@triton.jit
+def layer_back(
+    theta, source, breaks, middle, inverse, table, lift, target, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
+):  # fmt: skip
+    """Write the adjoint of one layer's input, [rows, channels, inputs], from that of its output, `lift`."""
+    size: tl.constexpr = size_of(counts)
+    n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
+    for p in range(inputs):
+        cell, tau, factor, delta = place(source + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, n < left, counts, steps)
+        c = theta + ((p * functions + cell) * outputs)[:, None] + q
+        f = edge_taylor(c, table + (p * grid + cell) * (width * width), tau, n < left, q < outputs, outputs, width, order_of(counts) + 1)
+        across = columns(delta)
+        found = correlate(f, lift, moments(lift, across, counts), across, counts)
+        for k in tl.static_range(size):
+            tl.store(target + (n * size + k) * inputs + p, tl.sum(found[k], axis=1) * factor)
+
+
+@triton.jit
+def _adjoint(
+    L, theta, X, breaks, middle, inverse, table, center, scale, partial, work, points, grid, functions, chunk, space, parameters,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
+    layers: tl.constexpr, widest: tl.constexpr,
+):  # fmt: skip
+    """partial [programs, parameters]. work [programs, space]: room for a tile's jets, and for two of their adjoints. Of a layer only its number may be known in
+    a loop that is unrolled, so what depends on it is written out in full."""
+    size: tl.constexpr = size_of(counts)
+    room = work + tl.program_id(0).to(tl.int64) * space
+    behind = room + rows * size * before(widths, layers)
+    for start in range(0, chunk, rows):
+        begin = tl.program_id(0).to(tl.int64) * chunk + start
+        left = points - begin
+        x = X + begin * (size * widths[0])
+        tl.debug_barrier()  # the room is still read for the tile before
+        hidden(theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions, widths, counts, width, steps, kind, rows)
+        above = L + begin * (size * widths[layers])
+        for layer in tl.static_range(layers - 1, -1, -1):
+            source = x if layer == 0 else room + rows * size * (before(widths, layer) + widths[layer])
+            n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :]
+            lift = load_all(above + n * (size * widths[layer + 1]) + q, widths[layer + 1], (n < left) & (q < widths[layer + 1]), size)
+            layer_gradient(
+                source, breaks + inputs_before(widths, layer) * (grid + 1), middle + inputs_before(widths, layer) * grid, inverse + inputs_before(widths, layer) * grid,
+                table + inputs_before(widths, layer) * grid * (width * width), lift,
+                partial + tl.program_id(0).to(tl.int64) * parameters + functions * edges_before(widths, layer), start == 0, left, grid, functions,
+                widths[layer], widths[layer + 1], lanes_of(widths, layer + 1, 16), counts, width, steps, rows, tile,
+            )  # fmt: skip
+            if layer > 0:
+                layer_back(
+                    theta + functions * edges_before(widths, layer), source, breaks + inputs_before(widths, layer) * (grid + 1),
+                    middle + inputs_before(widths, layer) * grid, inverse + inputs_before(widths, layer) * grid,
+                    table + inputs_before(widths, layer) * grid * (width * width), lift, behind, left, grid, functions,
+                    widths[layer], widths[layer + 1], lanes_of(widths, layer + 1, 16), counts, width, steps, rows,
                 )  # fmt: skip
-                row = r + tl.arange(0, tile)[:, None]
-                inside = (row < inputs * functions) & (q < outputs)
-                total = tl.load(parts + row * outputs + q, mask=inside & (start > 0), other=0.0)
+                tl.debug_barrier()
+                u = tl.arange(0, lanes_of(widths, layer))[None, :]
+                here = n * (size * widths[layer]) + u
+                y = load_all(room + rows * size * before(widths, layer) + here, widths[layer], u < widths[layer], size)
+                factor = tl.load(scale + inputs_before(widths, layer) - widths[0] + u, mask=u < widths[layer], other=1.0)
+                found = activate_adjoint(load_all(behind + here, widths[layer], u < widths[layer], size), y, factor, kind, counts)
+                above = behind + rows * size * widest
                 for c in tl.static_range(size):
-                    total = tl.dot(tl.trans(w[c]), mine[c], total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
-                tl.store(parts + row * outputs + q, total, mask=inside)
-            if up < layers_of(widths) - 1:
-                for p in range(widths[layers_of(widths) - 1 - up]):
-                    at = base + p
-                    cell, tau, factor, delta = place(source + n * (size * inputs) - base, breaks, middle, inverse, at, inputs, grid, alive, counts, steps)
-                    c = theta + functions * edges_before(widths, layers_of(widths) - 1 - up) + ((p * functions + cell) * outputs)[:, None] + q
-                    f = edge_taylor(c, table + (at * grid + cell) * (width * width), tau, alive, q < outputs, outputs, width, order + 1)
-                    across = columns(delta)
-                    found = correlate(f, mine, moments(mine, across, counts), across, counts)
-                    for k in tl.static_range(size):
-                        tl.store(room + (local * size + k) * inputs + p, tl.sum(found[k], axis=1) * factor)
-                tl.debug_barrier()
-                u = tl.arange(0, lanes_of(widths, layers_of(widths) - 1 - up))[None, :]
-                here = local[:, None] * (size * inputs) + u
-                y = load_all(source - points.to(tl.int64) * size * inputs + begin * (size * inputs) + here, inputs, alive[:, None] & (u < inputs), size)
-                scales = tl.load(scale + base - widths[0] + u, mask=u < inputs, other=1.0)
-                x = activate_adjoint(load_all(room + here, inputs, u < inputs, size), y, scales, kind, counts)
-                lift = room + rows * size * widest
-                for k in tl.static_range(size):
-                    tl.store(lift + here + k * inputs, x[k], mask=u < inputs)
+                    tl.store(above + here + c * widths[layer], found[c], mask=u < widths[layer])
                 tl.debug_barrier()
 
 
-def forward(theta: Tensor, X: Tensor, at: Plan, counts: Counts) -> list[Tensor]:
-    """The jets at every level, as a network's forward pass gives them: the input, and what each layer and each activation makes of it.
+class Operands(NamedTuple):
+    """A network as the kernels read it: all coefficients, knots, centers and scales one after the other; and what is known when they are compiled."""
 
-    theta: coefficients [inputs, functions, outputs] of the layers one after the other; X: jets [points, channels, inputs].
-    """
-    X, theta = X.contiguous(), theta.contiguous()
-    points, size = X.shape[:2]
-    levels = [*(w for w in at.widths[1:-1] for _ in range(2)), at.widths[-1]]
-    jets = X.new_empty(points * size * sum(levels))
-    if jets.numel():
-        given = (theta, X, *at.grid, at.center, at.scale, jets, points, at.grid.cells, at.functions)
-        _forward[(triton.cdiv(points, ROWS),)](*given, **_fixed(at, counts), rows=ROWS, **UNSTAGED)
-    return [X, *(part.view(points, size, w) for part, w in zip(jets.split([points * size * w for w in levels]), levels, strict=True))]
+    theta: Tensor
+    grid: Grid
+    center: Tensor
+    scale: Tensor
+    functions: int
+    fixed: dict
 
 
-def gradient(theta: Tensor, jets: Sequence[Tensor], L: Tensor, at: Plan, counts: Counts) -> Tensor:
-    """Gradient [parameters] of Σ L·Y over all points. jets: of every level, as `forward` gives them."""
-    X, L, theta = jets[0].contiguous(), L.contiguous(), theta.contiguous()
-    points, size = X.shape[:2]
+def forward(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
+    """As network.forward."""
+    if not in_one_launch(len(X), C, knots):
+        slabs = [network.forward(x, C, knots, centers, scales, counts, triton_jet, triton_activation) for x in X.split(SLAB)]
+        return slabs[0] if len(slabs) == 1 else torch.cat(slabs)
+    X, points, size = X.contiguous(), *X.shape[:2]
+    Y = X.new_empty(points, size, C[-1].shape[2])
+    if points:
+        at = _operands(C, knots, centers, scales, counts)
+        chunk = triton.cdiv(points, PROGRAMS * ROWS) * ROWS
+        programs, space = triton.cdiv(points, chunk), ROWS * size * before(at.fixed["widths"], len(C))
+        work = X.new_empty(max(1, programs * space))
+        given = (at.theta, X, *at.grid, at.center, at.scale, Y, work, points, at.grid.cells, at.functions, chunk, space)
+        _forward[(programs,)](*given, **at.fixed, **UNSTAGED)
+    return Y
+
+
+def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
+    """As network.adjoint."""
+    if not in_one_launch(len(X), C, knots):
+        slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
+        found = [network.adjoint(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation) for lift, x in slabs]
+        return ordered_sum(torch.stack(found))
+    L, X, points, size = L.contiguous(), X.contiguous(), *X.shape[:2]
+    parameters = sum(c.numel() for c in C)
     if not points:
-        return torch.zeros_like(theta)
-    chunk, chunks = chunks_of(points, 1, at.parameters * X.element_size(), ROWS)
-    partial = X.new_empty(chunks, at.parameters)
-    widest = max(at.widths)
-    work = X.new_empty(chunks, 2, ROWS, size, widest)
-    given = (theta, X, *at.grid, at.scale, _in_one_piece(jets[1:]), L, work, partial, points, at.grid.cells, at.functions, at.parameters, chunk)
-    _gradient[(chunks,)](*given, **_fixed(at, counts), rows=ROWS, tile=64, widest=widest, **UNSTAGED)
+        return X.new_zeros(parameters)
+    at = _operands(C, knots, centers, scales, counts)
+    widest = max(at.fixed["widths"])
+    chunk, programs = chunks_of(points, 1, parameters * X.element_size(), ROWS)
+    space = ROWS * size * (before(at.fixed["widths"], len(C)) + 2 * widest)
+    partial, work = X.new_empty(programs, parameters), X.new_empty(programs * space)
+    given = (L, at.theta, X, *at.grid, at.center, at.scale, partial, work, points, at.grid.cells, at.functions, chunk, space, parameters)
+    _adjoint[(programs,)](*given, **at.fixed, tile=64, layers=len(C), widest=widest, **UNSTAGED)
     return ordered_sum(partial)
 
 
-def _in_one_piece(jets: Sequence[Tensor]) -> Tensor:
-    """A tensor that begins where the first jet does, with the others right behind it: without a copy if they already lie so."""
-    end = jets[0].data_ptr()
-    for jet in jets:
-        if jet.data_ptr() != end or not jet.is_contiguous():
-            return torch.cat([jet.reshape(-1) for jet in jets])
-        end += jet.numel() * jet.element_size()
-    return jets[0]
+def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> tuple[Tensor, Tensor]:
+    """As network.pullback."""
+    slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
+    found = [network.pullback(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation) for lift, x in slabs]
+    return found[0] if len(found) == 1 else (torch.cat([values for values, _ in found]), torch.cat([starts for _, starts in found]))
 
 
-def _fixed(at: Plan, counts: Counts) -> dict:
-    return {"widths": at.widths, "counts": tuple(counts), "width": at.grid.table.shape[3], "steps": at.grid.steps, "kind": at.kind}
+def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
+    """Whether a network is narrow, the points few, and all layers of one grid and degree."""
+    widths = [C[0].shape[0], *(c.shape[2] for c in C)]
+    return points <= FEW and 0 < min(widths) and max(widths) <= WIDEST and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
+
+
+_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _grid(knots: Tensors, degree: int) -> Grid:
+    """The knots of all layers one below the other; the same Grid for the same Grids of the layers."""
+    each = [grid_of(k, degree) for k in knots]
+    parts, found = _known.get(knots[-1], ([], None))
+    if found is None or len(parts) != len(each) or any(a is not b for a, b in zip(parts, each, strict=True)):
+        found = Grid(*(torch.cat(rows) for rows in zip(*each, strict=True)))
+        _known[knots[-1]] = (each, found)
+    return found
+
+
+def _operands(C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Operands:
+    degree = degree_of(C[0], knots[0])
+    grid = _grid(knots, degree)
+    center, scale = (torch.cat([C[0].new_empty(0), *parts]) for parts in (centers, scales))
+    widths = (C[0].shape[0], *(c.shape[2] for c in C))
+    fixed = {"widths": widths, "counts": tuple(counts), "width": degree + 1, "steps": grid.steps, "kind": KIND, "rows": ROWS}
+    return Operands(_in_one_piece(C), grid, center, scale, C[0].shape[1], fixed)
+
+
+def _in_one_piece(parts: Sequence[Tensor]) -> Tensor:
+    """A tensor that begins where the first part does, with the others right behind it: without a copy if they already lie so."""
+    end = parts[0].data_ptr()
+    for part in parts:
+        if part.data_ptr() != end or not part.is_contiguous():
+            return torch.cat([part.reshape(-1) for part in parts])
+        end += part.numel() * part.element_size()
+    return parts[0]

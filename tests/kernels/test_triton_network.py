@@ -1,5 +1,5 @@
 # ruff: noqa: E402 -- the interpreter is chosen before triton is imported
-"""Whole networks in one launch, against the layers one by one: compiled where there is a GPU, in Triton's interpreter elsewhere."""
+"""Whole networks in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ if not CUDA and "triton" not in sys.modules:
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
 pytest.importorskip("triton")
 
-from kanpde.kernels import activation, reference, triton_network, uniform_knots
+from kanpde.kernels import network, triton_network, uniform_knots
 from kanpde.kernels.taylor import channels
 from kanpde.kernels.triton_algebra import INTERPRETED
 
@@ -25,71 +25,76 @@ CASES = {
     "three layers": (17, (2, 3, 5, 2), 2, 3, (2, 1)),
     "one layer": (3, (3, 2), 3, 4, (1,)),
     "one point, order 4": (1, (1, 2, 1), 5, 2, (1, 1, 1, 1)),
-    "values only, sines": (20, (2, 17, 1), 1, 2, ()),
+    "values only": (20, (2, 17, 1), 1, 2, ()),
     "no points": (0, (2, 3, 1), 3, 4, (2, 2)),
 }
 """Points, widths, degree, grid, counts."""
 
 
-def network(points, widths, degree, grid, counts, dtype=torch.float64, kind="tanh"):
-    """theta, X, L and the plan."""
+def operands(points, widths, degree, grid, counts, dtype=torch.float64):
+    """L, and the arguments of network.forward; the coefficients lie in one piece, as training has them."""
     knots = [uniform_knots(w, -1.0, 1.0, grid, degree, dtype, DEVICE) for w in widths[:-1]]
-    affine = [(torch.linspace(-0.1, 0.2, w).to(DEVICE, dtype), torch.linspace(0.7, 1.2, w).to(DEVICE, dtype)) for w in widths[1:-1]]
-    theta = 0.5 * torch.randn(sum(p * q for p, q in pairwise(widths)) * (grid + degree), dtype=torch.float64)
-    X, L = (torch.randn(points, channels(counts), w, dtype=torch.float64) for w in (widths[0], widths[-1]))
-    return *(t.to(DEVICE, dtype) for t in (theta, X.clamp(-1.1, 1.1), L)), triton_network.plan(widths, degree, knots, affine, kind), knots, affine
+    centers = [torch.linspace(-0.1, 0.2, w).to(DEVICE, dtype) for w in widths[1:-1]]
+    scales = [torch.linspace(0.7, 1.2, w).to(DEVICE, dtype) for w in widths[1:-1]]
+    shapes = [(p, grid + degree, q) for p, q in pairwise(widths)]
+    theta = (0.5 * torch.randn(sum(p * n * q for p, n, q in shapes), dtype=torch.float64)).to(DEVICE, dtype)
+    C = [part.view(shape) for part, shape in zip(theta.split([p * n * q for p, n, q in shapes]), shapes, strict=True)]
+    L, X = (torch.randn(points, channels(counts), w, dtype=torch.float64).clamp(-1.1, 1.1).to(DEVICE, dtype) for w in (widths[-1], widths[0]))
+    return L, (X, C, knots, centers, scales, counts)
 
 
-def layer_by_layer(theta, X, L, at, knots, affine, counts):
-    """The jets of all levels, and the gradient."""
-    theta, jets = theta.clone().requires_grad_(), [X]
-    sizes = [p * q * at.functions for p, q in pairwise(at.widths)]
-    for i, part in enumerate(theta.split(sizes)):
-        if i:
-            jets.append(activation.forward(at.kind, jets[-1], *affine[i - 1], counts))
-        jets.append(reference.forward(jets[-1], part.view(at.widths[i], at.functions, at.widths[i + 1]), knots[i], counts))
-    (gradient,) = torch.autograd.grad(jets[-1], theta, L)
-    return [jet.detach() for jet in jets], gradient
+def everything(kernels, L, given):
+    """Output jet, gradient, values and starts of the rows."""
+    return [kernels.forward(*given), kernels.adjoint(L, *given), *kernels.pullback(L, *given)]
+
+
+def compare(found, wanted, relative):
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        torch.testing.assert_close(a, b, rtol=0, atol=relative * float(b.abs().max()) if b.numel() and b.is_floating_point() else 0)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_jets_and_gradient_are_those_of_the_layers_and_of_autograd(case):
-    counts = CASES[case][-1]
-    theta, X, L, at, knots, affine = network(*CASES[case], kind="sin" if "sines" in case else "tanh")
-    wanted, slope = layer_by_layer(theta, X, L, at, knots, affine, counts)
-    jets = triton_network.forward(theta, X, at, counts)
-    assert [jet.shape for jet in jets] == [jet.shape for jet in wanted]
-    for found, jet in zip(jets, wanted, strict=True):
-        torch.testing.assert_close(found, jet, rtol=0, atol=1e-12 * float(jet.abs().max()) if jet.numel() else 0)
-    torch.testing.assert_close(triton_network.gradient(theta, jets, L, at, counts), slope, rtol=0, atol=1e-12 * max(1, float(slope.abs().max())))
+def test_jets_gradient_and_rows_are_those_of_the_reference(case):
+    L, given = operands(*CASES[case])
+    assert triton_network.in_one_launch(len(L), given[1], given[2])
+    compare(everything(triton_network, L, given), everything(network, L, given), 1e-12)
+
+
+def test_the_gradient_is_that_of_autograd():
+    L, (X, C, *others) = operands(*CASES["2-10-1"])
+    leaves = [c.clone().requires_grad_() for c in C]
+    wanted = torch.autograd.grad(network.forward(X, leaves, *others), leaves, L)
+    compare([triton_network.adjoint(L, X, C, *others)], [torch.cat([g.reshape(-1) for g in wanted])], 1e-12)
+
+
+def test_layer_by_layer_in_slabs(monkeypatch):
+    monkeypatch.setattr(triton_network, "FEW", 0)
+    monkeypatch.setattr(triton_network, "SLAB", 10)
+    L, given = operands(23, (2, 3, 2), 2, 3, (1,))
+    compare(everything(triton_network, L, given), everything(network, L, given), 1e-12)
+
+
+def test_wide_levels_and_other_grids_are_not_taken_in_one_launch():
+    _, (_, C, knots, *_) = operands(1, (2, 33, 1), 2, 3, ())
+    assert not triton_network.in_one_launch(1, C, knots)
+    _, (_, C, knots, *_) = operands(1, (2, 3, 1), 2, 3, ())
+    _, (_, finer, knots_of_finer, *_) = operands(1, (2, 3, 1), 2, 4, ())
+    assert triton_network.in_one_launch(1, C, knots)
+    assert not triton_network.in_one_launch(1, [C[0], finer[1]], [knots[0], knots_of_finer[1]])
 
 
 def test_float32_stays_float32_and_every_time_the_same():
-    counts = (2, 1)
-    theta, X, L, at, knots, affine = network(130, (2, 4, 1), 2, 3, counts, torch.float32)
-    wanted, slope = layer_by_layer(theta, X, L, at, knots, affine, counts)
-    jets = triton_network.forward(theta, X, at, counts)
-    gradient = triton_network.gradient(theta, jets, L, at, counts)
-    assert {jet.dtype for jet in jets} == {gradient.dtype} == {torch.float32}
-    torch.testing.assert_close(jets[-1], wanted[-1], rtol=0, atol=1e-5 * float(wanted[-1].abs().max()))
-    torch.testing.assert_close(gradient, slope, rtol=0, atol=1e-5 * float(slope.abs().max()))
-    again = triton_network.forward(theta, X, at, counts)
-    assert all(torch.equal(a, b) for a, b in zip(jets, again, strict=True))
-    assert torch.equal(triton_network.gradient(theta, again, L, at, counts), gradient)
+    L, given = operands(70, (2, 4, 1), 2, 3, (2, 1), torch.float32)
+    found = everything(triton_network, L, given)
+    assert [t.dtype for t in found] == [torch.float32] * 3 + [torch.int64]
+    compare(found, everything(network, L, given), 1e-5)
+    for a, b in zip(found, everything(triton_network, L, given), strict=True):
+        assert torch.equal(a, b)
 
 
-def test_jets_may_lie_anywhere():
-    theta, X, L, at, _, _ = network(5, (2, 3, 1), 2, 3, (1,))
-    jets = triton_network.forward(theta, X, at, (1,))
-    apart = [jet.transpose(0, 2).contiguous().transpose(0, 2) for jet in jets]
-    assert torch.equal(triton_network.gradient(theta, apart, L, at, (1,)), triton_network.gradient(theta, jets, L, at, (1,)))
-
-
-@pytest.mark.parametrize(
-    ("argument", "change"),
-    [("widths", {"widths": (2, 33, 1)}), ("knots", {"widths": (3, 4, 1)}), ("affine", {"affine": []})],
-)
-def test_what_does_not_fit_is_named(argument, change):
-    *_, knots, affine = network(1, (2, 4, 1), 3, 5, (1,))
-    with pytest.raises(ValueError, match=f"^{argument}: got .*expected"):
-        triton_network.plan(**{"widths": (2, 4, 1), "degree": 3, "knots": knots, "affine": affine, **change})
+def test_tensors_may_lie_anywhere():
+    L, (X, C, *others) = operands(5, (2, 3, 1), 2, 3, (1,))
+    strided = [t.transpose(0, 2).contiguous().transpose(0, 2) for t in (L, X, *C)]
+    assert torch.equal(triton_network.forward(strided[1], strided[2:], *others), triton_network.forward(X, C, *others))
+    assert torch.equal(triton_network.adjoint(*strided[:2], strided[2:], *others), triton_network.adjoint(L, X, C, *others))
