@@ -21,6 +21,7 @@ from kanpde.bench.rows import BenchmarkError
 from kanpde.calculus import d, laplacian
 from kanpde.errors import ProblemWarning
 from kanpde.geometry import Box
+from kanpde.kernels.graphs import Captured
 from kanpde.kernels.paths import path
 from kanpde.networks import KAN, MLP, Ansatz
 from kanpde.problem import Problem
@@ -108,7 +109,6 @@ def objective(equation: Problem, spec: KAN | MLP, points: int, device: str = "cp
     ansatz = Ansatz(equation.domain, equation.unknowns, equation.constraints, equation.periodic, network)
     made = term(ansatz, equation.equations, equation.domain.interior(unit_points(points, dims, 0)), None, 1.0)
     made.frame = replace(made.frame, points=made.frame.points.to(device))
-    made.columns = [columns.to(device) for columns in made.columns]
     return Objective(network, [made])
 
 
@@ -123,25 +123,25 @@ def ours(at: Objective, name: str = "") -> Closure:
 
 
 def captured(at: Objective, name: str = "") -> Closure:
-    """The same as one CUDA graph, which `run` replays: loss and gradient stay on the device. Raises RuntimeError where it cannot be captured."""
+    """The same as one CUDA graph, as which loss and gradient stay on the device. Raises RuntimeError where it cannot be captured."""
+    theta = at.network.theta
 
-    def work() -> tuple[Tensor, Tensor]:
+    def step(theta: Tensor) -> tuple[Tensor, Tensor]:
         (only,) = at.terms
+        at.network.theta = theta
         jets, r, g = only.evaluate(at.network, True)
         assert g is not None
         L = only.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), at.network.widths[-1])
         return r.square().sum(), at.network.gradient(jets, L, only.frame.counts)
 
-    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-    stream.wait_stream(torch.cuda.current_stream())
     with forced(name):
-        with torch.cuda.stream(stream):  # type: ignore[no-untyped-call]
-            for _ in range(3):  # compiles, and fills the caches that capture must not fill
-                work()
-        torch.cuda.current_stream().wait_stream(stream)
-        with torch.cuda.graph(graph):
-            loss, gradient = work()
-    return Closure(graph.replay, lambda _: (float(loss), gradient.clone()))
+        graph = Captured(step, theta)
+
+    def run() -> tuple[Tensor, Tensor]:
+        with forced(name):
+            return graph(theta)
+
+    return Closure(run, lambda found: (float(found[0]), found[1].clone()))
 
 
 @contextmanager
