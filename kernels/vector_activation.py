@@ -94,7 +94,7 @@ def activate(typing, sines, cosines, index, X, at, stride, center, factor, unit,
         x, y, middle, by = (emit.flat(kinds[k], arguments[k]) for k in (3, 9, 6, 7))
         places = emit.places(start, stride, layout.size)
         jet = [x.load(place) for place in places]
-        f = _activation_taylor(emit, kinds, *arguments[:2], index, jet[0], layout.order)
+        f = _activation_taylor(emit, kinds, arguments[0], arguments[1], index, jet[0], layout.order)
         found = emit.compose(f, emit.powers(jet, layout), layout, [None] * layout.size)
         found[0] = builder.fsub(found[0], middle.load(unit))
         for value, place in zip(found, places, strict=True):
@@ -114,7 +114,7 @@ def activate_adjoint(typing, sines, cosines, index, X, at, stride, L, factor, un
         x, lift, by, target = (emit.flat(kinds[k], arguments[k]) for k in (3, 6, 7, 9))
         places = emit.places(start, stride, layout.size)
         jet = [x.load(place) for place in places]
-        f = _activation_taylor(emit, kinds, *arguments[:2], index, jet[0], layout.order + 1)
+        f = _activation_taylor(emit, kinds, arguments[0], arguments[1], index, jet[0], layout.order + 1)
         powers, adjoint = emit.powers(jet, layout), [emit.times(by.load(unit), lift.load(place)) for place in places]
         found = emit.correlate(f, adjoint, emit.moments(adjoint, powers, layout), powers, layout, [None] * layout.size)
         for value, place in zip(found, places, strict=True):

@@ -39,4 +39,4 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:120,extend:8,lm:150")
+recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200")

@@ -48,11 +48,9 @@ class Frame:
 
     def adjoint(self, g: Float[Tensor, "points leaves"], outputs: int) -> Float[Tensor, "points channels outputs"]:
         """Adjoint of the output jet from that of the leaves."""
-        if outputs == 1:
-            return torch.bmm(g[:, None], self.map).transpose(1, 2)
         L = self.map.new_zeros(len(g), self.map.shape[2], outputs)
         for a, q in enumerate(self.column):
-            L[:, :, q] += g[:, a : a + 1] * self.map[:, a]
+            L[:, :, q].addcmul_(g[:, a : a + 1], self.map[:, a])
         return L
 
 

@@ -29,7 +29,7 @@ class Term:
 
     residuals: Sequence[Residual]
     frame: Frame
-    columns: Sequence[Tensor]
+    columns: Sequence[Tensor | slice]
     normal: Values | None
     weight: float
 
@@ -48,21 +48,23 @@ class Term:
         jets = network.forward(self.frame.X, self.frame.counts)
         u = self.frame.derivatives(jets[-1])
         at = dict(zip(self.residuals[0].coordinates, self.frame.points.to(u).T, strict=True))
-        rows, gradients = [], []
+        r = u.new_empty(len(u), self.equations)
+        g = u.new_zeros(len(u), self.equations, u.shape[1]) if partials else None
+        first = 0
         for residual, columns in zip(self.residuals, self.columns, strict=True):
-            r, g = residual(at, u[:, columns], self.normal, partials)
-            rows.append(r)
-            if g is not None:
-                full = g.new_zeros(*g.shape[:2], u.shape[1])
-                full[:, :, columns] = g
-                gradients.append(full)
-        return jets, torch.cat(rows, 1) * self.scale, torch.cat(gradients, 1) * self.scale if partials else None
+            rows = slice(first, first + residual.equations)
+            values, gradients = residual(at, u[:, columns], self.normal, partials)
+            torch.mul(values, self.scale, out=r[:, rows])
+            if g is not None and gradients is not None:
+                g[:, rows, columns] = gradients.mul_(self.scale)
+            first = rows.stop
+        return jets, r, g
 
 
 def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: Values | None, weight: float) -> Term:
     """Prepare residuals at points: one frame for all the leaves that they need together."""
     needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
-    columns = [torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long) for r in residuals]
+    columns = [slice(None) if list(r.needs) == needs else torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long) for r in residuals]
     theta = ansatz.network.theta
     normal = None if normal is None else {x: v.to(theta) for x, v in normal.items()}
     return Term(residuals, ansatz.frame(points, needs), columns, normal, weight)

@@ -1,5 +1,7 @@
 """Whole spline networks on jets: against the chain of the plain layers and against autograd through it, on every path."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ def operands(widths, points, counts, degree=3, grid=5, dtype=torch.float64):
     """Input jet, adjoint of the output, and what the operators take of a network."""
     X, L = (torch.randn(points, channels(counts), units, dtype=dtype) for units in (widths[0], widths[-1]))
     X[:, 0] = 2 * torch.rand(points, widths[0], dtype=dtype) - 1
-    C = [torch.randn(p, grid + degree, q, dtype=dtype) / (2 * p**0.5) for p, q in zip(widths[:-1], widths[1:], strict=True)]
+    C = [torch.randn(p, grid + degree, q, dtype=dtype) / (2 * p**0.5) for p, q in pairwise(widths)]
     knots = [uniform_knots(p, -1.0, 1.0, grid, degree, dtype) for p in widths[:-1]]
     centers = [torch.linspace(-0.1, 0.2, units, dtype=dtype) for units in widths[1:-1]]
     scales = [torch.linspace(0.8, 1.3, units, dtype=dtype) for units in widths[1:-1]]
