@@ -15,6 +15,7 @@ import kanpde
 from kanpde.cli import main
 from kanpde.cli.bars import Bars
 from kanpde.cli.display import console
+from kanpde.problem import load
 from kanpde.training.history import Record
 
 QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
@@ -218,6 +219,7 @@ def test_bars_count_steps_and_show_the_last_known_error(capsys):
 
 
 def test_ctrl_c_saves_what_there_is(tmp_path):
+    kanpde.solve(load("poisson2d")[0], schedule="adam:1", restarts=1, reference=False)  # its kernels are compiled now, if they were not
     command = [sys.executable, "-m", "kanpde", "solve", "poisson2d", "--schedule", "adam:1000000", "--no-reference", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"})
     assert process.stderr is not None
