@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kanpde.kernels.taylor import Counts
-from kanpde.kernels.triton_algebra import compose, correlate, load_all, moments, order_of, powers, size_of
+from kanpde.kernels.triton_algebra import compose, correlate, load_all, moments, on_its_device, order_of, powers, size_of
 
 
 @triton.jit
@@ -96,6 +96,7 @@ def _adjoint(L, X, scale, inward, points, units, counts: tl.constexpr, kind: tl.
 BLOCK = 256
 
 
+@on_its_device
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.forward."""
     X, Y = X.contiguous(), torch.empty_like(X, memory_format=torch.contiguous_format)
@@ -105,6 +106,7 @@ def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts)
     return Y
 
 
+@on_its_device
 def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.adjoint."""
     X, inward = X.contiguous(), torch.empty_like(X, memory_format=torch.contiguous_format)

@@ -11,8 +11,17 @@ Functions that Triton compiles are annotated for Triton only: tensors have no an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class TritonModeError(ImportError):
@@ -24,6 +33,18 @@ INTERPRETED = not isinstance(tl.sum, triton.JITFunction)
 
 if bool(triton.knobs.runtime.interpret) is not INTERPRETED:
     raise TritonModeError("TRITON_INTERPRET: changed after triton was imported; expected the same value from the start of the process")
+
+
+def on_its_device(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, run where its first tensor is: Triton launches on the current device, whichever that is."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        first = next(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+        with torch.cuda.device_of(first):
+            return function(*args, **kwargs)
+
+    return guarded
 
 
 @triton.constexpr_function

@@ -98,6 +98,12 @@ def gram(parts: Sequence[Part], counts: Counts) -> Tensor:
     total = parts[0].X.new_zeros(starts[-1], starts[-1])
     if not len(parts[0].X):
         return total
+    with torch.cuda.device_of(total):
+        _fill(total, parts, starts, counts)
+    return total
+
+
+def _fill(total: Tensor, parts: Sequence[Part], starts: Sequence[int], counts: Counts) -> None:
     given = [_arguments(part) for part in parts]
     for a, first in enumerate(parts):
         for b, second in enumerate(parts[: a + 1]):
@@ -107,7 +113,6 @@ def gram(parts: Sequence[Part], counts: Counts) -> Tensor:
             fixed = {"counts": tuple(counts), "width1": first.degree + 1, "width2": second.degree + 1, "steps1": given[a][1], "steps2": given[b][1]}
             _gram[(*tiles, chunks)](*given[a][0], *given[b][0], partial, len(first.X), chunk, int(a == b), **fixed, tile=TILE, depth=DEPTH, **UNSTAGED)
             total[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = ordered_sum(partial)
-    return total
 
 
 def times(parts: Sequence[Part], v: Tensor, counts: Counts) -> Tensor:
@@ -118,7 +123,8 @@ def times(parts: Sequence[Part], v: Tensor, counts: Counts) -> Tensor:
 
 def transposed_times(parts: Sequence[Part], r: Tensor, counts: Counts) -> Tensor:
     """Jᵀ r, [columns]."""
-    return torch.cat([gradient(part.L * r[:, None, None], part.X.contiguous(), grid_of(part.knots, part.degree), counts).view(-1) for part in parts])
+    with torch.cuda.device_of(r):
+        return torch.cat([gradient(part.L * r[:, None, None], part.X.contiguous(), grid_of(part.knots, part.degree), counts).view(-1) for part in parts])
 
 
 def _starts(parts: Sequence[Part]) -> list[int]:

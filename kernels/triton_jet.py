@@ -42,6 +42,7 @@ from kanpde.kernels.triton_algebra import (
     load_all,
     locate,
     moments,
+    on_its_device,
     order_of,
     powers,
     scaled,
@@ -185,7 +186,7 @@ def _pullback(
         total = ()
         for r in tl.static_range(repeats):
             at = (q + r * lanes)[None, :]
-            mine = load_all(L, 0, False, 0)
+            mine = ()
             for c in tl.static_range(size):
                 mine = mine + (lift[r * size + c],)
             H = moments(mine, across, counts)
@@ -271,6 +272,7 @@ def _dense_forward(
         tl.store(Y + (n * size + k) * outputs + q, y[k], mask=(n < points) & (q < outputs))
 
 
+@on_its_device
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """As reference.forward."""
     grid, X, c = grid_of(knots, degree_of(c, knots)), X.contiguous(), c.contiguous()
@@ -291,11 +293,13 @@ def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     return Y
 
 
+@on_its_device
 def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As reference.pullback."""
     return _pulled_back(L.contiguous(), X.contiguous(), c.contiguous(), grid_of(knots, degree_of(c, knots)), counts, back, True)
 
 
+@on_its_device
 def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
     """As reference.adjoint."""
     L, X, c, grid = L.contiguous(), X.contiguous(), c.contiguous(), grid_of(knots, degree_of(c, knots))

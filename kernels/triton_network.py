@@ -28,7 +28,7 @@ from kanpde.kernels.network import KIND, Tensors
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_activation import activate, activate_adjoint
-from kanpde.kernels.triton_algebra import add, columns, compose, correlate, load_all, moments, order_of, size_of, taylor
+from kanpde.kernels.triton_algebra import add, columns, compose, correlate, load_all, moments, on_its_device, order_of, size_of, taylor
 from kanpde.kernels.triton_jet import PROGRAMS, UNSTAGED, Grid, chunks_of, grid_of, ordered_sum, place, weights
 
 WIDEST = 32
@@ -255,6 +255,7 @@ class Operands(NamedTuple):
     fixed: dict
 
 
+@on_its_device
 def forward(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
     """As network.forward."""
     if not in_one_launch(len(X), C, knots):
@@ -272,6 +273,7 @@ def forward(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Ten
     return Y
 
 
+@on_its_device
 def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
     """As network.adjoint."""
     if not in_one_launch(len(X), C, knots):
@@ -292,6 +294,7 @@ def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, 
     return ordered_sum(partial)
 
 
+@on_its_device
 def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> tuple[Tensor, Tensor]:
     """As network.pullback."""
     slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
@@ -302,7 +305,7 @@ def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors,
 def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
     """Whether a network is narrow, the points few, and all layers of one grid and degree."""
     widths = [C[0].shape[0], *(c.shape[2] for c in C)]
-    return points <= FEW and 0 < min(widths) and max(widths) <= WIDEST and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
+    return points <= FEW and min(widths) > 0 and max(widths) <= WIDEST and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
 
 
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()

@@ -17,6 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kanpde.kernels import runs
+from kanpde.kernels.triton_algebra import on_its_device
 from kanpde.kernels.triton_jet import UNSTAGED, chunks_of, ordered_sum
 
 TILE = 64
@@ -85,6 +86,7 @@ def _times(values, starts, begin, run, v, found, rows, entries, count, depth: tl
     tl.store(found + n, tl.sum(total, axis=1), mask=n < rows)
 
 
+@on_its_device
 def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
     """As runs.times."""
     if list(lengths) == [len(v)]:
@@ -98,6 +100,7 @@ def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> 
     return found
 
 
+@on_its_device
 def transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
     """As runs.transposed_times."""
     if list(lengths) == [columns]:
@@ -112,6 +115,7 @@ def transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], col
     return ordered_sum(partial)
 
 
+@on_its_device
 def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
     """As runs.gram."""
     if not lengths or not len(values):
