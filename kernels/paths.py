@@ -21,7 +21,7 @@ from kanpde.kernels import activation, network, reference, runs
 MODULES = {
     "reference": ("reference", "runs", "activation", "network"),
     "cpu": ("cpu", "cpu_runs", "cpu_activation", "cpu_network"),
-    "triton": ("triton_jet", "triton_runs", "activation", "triton_network"),
+    "triton": ("triton_jet", "triton_runs", "triton_activation", "triton_network"),
 }
 DEFAULT = {"cpu": "cpu", "cuda": "triton"}
 
