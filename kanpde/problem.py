@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ class Problem:
     name: str
     title: str
     source: Path | None
+    constants: Mapping[str, float]
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class Problem:
         exact = _checked_exact(exact)
         if not isinstance(domain, Domain):
             raise ProblemError(f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as Box(x=(0, 1))")
-        self._set(name=name, title=title, source=None, domain=domain, conditions=conditions)
+        self._set(name=name, title=title, source=None, constants={}, domain=domain, conditions=conditions)
         self._set(unknowns=_unknowns(domain, functions, conditions, exact, unknowns))
         self._set(equations=tuple(_equation(function, self.unknowns, domain) for function in functions))
         self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
@@ -168,10 +170,11 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
     return found
 
 
-def load(name: str) -> tuple[Problem, Recipe | None]:
+def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, Recipe | None]:
     """The problem of that name or file, and the recipe beside it, if there is one.
 
-    A problem file is Python code and is executed. Raises ProblemError where it fails or defines no `problem`.
+    constants: other values for numbers that the file names at its top level, such as nu = 0.01 / pi. A problem file is Python
+    code and is executed. Raises ProblemError where it fails, defines no `problem`, or has no such constant.
     """
     try:
         path = find(name)
@@ -179,24 +182,47 @@ def load(name: str) -> tuple[Problem, Recipe | None]:
         if Path(name).is_dir():
             raise ProblemError(f"{name}: that is a folder; expected a Python file that defines `problem`") from None
         raise
-    module = _execute(path)
+    constants = dict(constants or {})
+    module = _execute(path, constants)
     problem = getattr(module, "problem", None)
     if not isinstance(problem, Problem):
         came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
         raise ProblemError(f"{path}: defines {came}; expected problem = Problem(…)")
     text = (module.__doc__ or "").strip()
-    problem._set(name=path.stem, title=text.splitlines()[0] if text else path.stem, source=path)
+    title = text.splitlines()[0] if text else path.stem
+    problem._set(name=path.stem, title=" ".join([title, *(f"[{name} = {value:g}]" for name, value in constants.items())]), source=path, constants=constants)
     return problem, getattr(module, "recipe", None)
 
 
-def _execute(path: Path) -> ModuleType:
+def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:
+    """The top-level statements of a problem file that give a name to a number: literals and names, and arithmetic with them."""
+    found: dict[str, ast.Assign] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+            parts = list(ast.walk(statement.value))
+            arithmetic = all(isinstance(part, ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop | ast.Constant | ast.Name | ast.Attribute | ast.Load) for part in parts)
+            literals = [part.value for part in parts if isinstance(part, ast.Constant)]
+            if arithmetic and literals and all(isinstance(value, int | float) and not isinstance(value, bool) for value in literals):
+                found[statement.targets[0].id] = statement
+    return found
+
+
+def _execute(path: Path, constants: Mapping[str, float]) -> ModuleType:
     name = f"kanpde_problem_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ProblemError(f"{path}: not a Python file; expected a name that ends in .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        tree = ast.parse(path.read_bytes(), str(path))
+        known = constants_of(tree)
+        for constant, value in constants.items():
+            if constant not in known:
+                raise ProblemError(f"no constant {constant!r}; the file has {listed(known)}{nearest(constant, known)}")
+            given = known[constant].value
+            whole = isinstance(given, ast.Constant) and isinstance(given.value, int) and value == int(value)
+            known[constant].value = ast.copy_location(ast.Constant(int(value) if whole else value), given)
+        exec(compile(tree, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:  # the user's own code: anything can come; it is named, never swallowed
         del sys.modules[name]
         reason = str(error) if isinstance(error, ProblemError) else first_line(error)

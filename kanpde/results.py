@@ -131,6 +131,7 @@ class Result:
             "format": run_folder.FORMAT,
             "problem": self.name,
             "title": settings.get("title"),
+            "constants": settings.get("constants", {}),
             "network": settings.get("network"),
             "parameters": settings.get("parameters"),
             "relative_l2": self.relative_l2,
@@ -187,6 +188,7 @@ def _described(problem: Problem, ansatz: Ansatz) -> dict[str, Any]:
     found: dict[str, Any] = {
         "problem": problem.name,
         "title": problem.title,
+        "constants": dict(problem.constants),
         "unknowns": list(problem.unknowns),
         "domain": repr(problem.domain),
         "time": problem.domain.time,

@@ -268,7 +268,7 @@ def _find_again(settings: dict[str, Any]) -> Problem | None:
     if hashlib.sha256(source.read_bytes()).hexdigest() != settings.get("source_sha256"):
         warnings.warn(f"{source}: has changed since the run was made", ProblemWarning, stacklevel=5)
     try:
-        return load_problem(str(source))[0]
+        return load_problem(str(source), settings.get("constants"))[0]
     except ProblemError as error:
         warnings.warn(f"{error} (the stored fields are still there)", ProblemWarning, stacklevel=5)
         return None

@@ -12,6 +12,7 @@ import kanpde
 from kanpde import gallery
 from kanpde.cli.complaints import INTERRUPTED
 from kanpde.cli.options import choice, number, numbers
+from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, listed
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`.")]
+Constants = Annotated[list[str] | None, typer.Argument(metavar="NAME=NUMBER…", help="Other values for constants of the problem's file, such as nu=0.01.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
 
 
@@ -38,6 +40,7 @@ def _version(context: typer.Context, version: Annotated[bool, typer.Option("--ve
 @app.command()
 def solve(
     name: Name,
+    constants: Constants = None,
     network: Annotated[str | None, typer.Option(help="kan or mlp.", metavar="KIND")] = None,
     width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
     grid: Annotated[str | None, typer.Option(help="Spline intervals, coarse to fine, such as 6,12,24: training extends the grid from one to the next.", metavar="N,…")] = None,
@@ -62,6 +65,7 @@ def solve(
     degrees, starts, collocation = number("--degree", degree), number("--restarts", restarts), number("--points", points)
     chance = number("--seed", seed, least=0) or 0
     choice("--dtype", dtype, ("float64", "float32"))
+    given = read_constants(constants)
     from kanpde import problem as problems
     from kanpde import run_folder, solver
     from kanpde.cli import display
@@ -70,7 +74,7 @@ def solve(
 
     run_folder.check_writable(out)
     console = display.console(as_json)
-    problem, recipe = problems.load(name)
+    problem, recipe = problems.load(name, given)
     spec, stages = overrides(problem, recipe, kind, widths, grids, degrees, schedule)
     display.show_problem(console, problem)
     with Bars(console) as observer:
@@ -98,6 +102,7 @@ def solve(
 @app.command()
 def reference(
     name: Name,
+    constants: Constants = None,
     order: Annotated[str | None, typer.Option(help="Of accuracy: 2 or 4.", metavar="N")] = None,
     cells: Annotated[str | None, typer.Option(help="Along each space coordinate of the finest grid.", metavar="N")] = None,
     as_json: Json = False,
@@ -105,12 +110,13 @@ def reference(
     """Solve a problem by finite differences only, and say how good that is."""
     gallery.find(name)
     orders, finest = number("--order", order), number("--cells", cells)
+    given = read_constants(constants)
     from kanpde import problem as problems
     from kanpde.cli import display
     from kanpde.fields import exact_on, relative_l2
     from kanpde.reference import reference as by_differences
 
-    problem, _ = problems.load(name)
+    problem, _ = problems.load(name, given)
     console = display.console(as_json)
     display.show_problem(console, problem)
     found = by_differences(problem, order=orders, cells=finest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from kanpde.errors import RecipeError, nearest
@@ -31,3 +32,17 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
         raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {'5 or 8,8' if option == '--width' else '6 or 6,12,24'}")
     return tuple(int(part) for part in parts)
+
+
+def constants(texts: Sequence[str] | None) -> dict[str, float]:
+    """Constants such as nu=0.01; raises RecipeError unless each is a name, an equals sign and a finite number."""
+    found = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip().isidentifier() or not math.isfinite(found[name.strip()]):
+            raise RecipeError(f"{text}: expected a constant of the problem and a number, such as nu=0.01")
+    return found
