@@ -16,11 +16,14 @@ SHORT = {
     "biharmonic1d": (KAN((3,), 7, 4), 150, "lm:40", 1e-6),
     "burgers1d": (KAN((6, 6, 6), 5, 5), 1500, "lm:80", 5e-2),
     "heat1d": (KAN((5,), 7, 4), 600, "lm:40", 8e-4),
+    "heat2d": (KAN((5,), 7, 3), 900, "lm:40", 4.5e-5),
     "helmholtz2d": (KAN((6,), 7, 6), 900, "lm:60", 1e-2),
+    "klein_gordon1d": (KAN((4,), 7, 6), 700, "lm:50", 7.5e-7),
     "nonlinear_poisson2d": (KAN((4,), 7, 4), 500, "lm:40", 5e-5),
     "poisson2d": (KAN((4,), 7, 4), 500, "lm:40", 2e-4),
     "poisson2d_paper": (KAN((5,), 7, 6), 800, "lm:50", 7e-5),
     "poisson3d": (KAN((4,), 7, 3), 700, "lm:40", 4e-5),
+    "reaction1d": (KAN((5, 5), 7, 4), 700, "lm:60", 1.1e-3),
 }
 """Network, points, schedule, relative L2."""
 
