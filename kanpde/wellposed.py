@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint, space_faces
+from kanpde.corners import contradictions
 from kanpde.errors import ProblemError, ProblemWarning, listed
 from kanpde.geometry import SpaceTime
 
@@ -29,6 +30,8 @@ def check(problem: Problem) -> None:
     _check_determined(problem)
     _check_overdetermined(problem)
     _warn_missing(problem)
+    for line in contradictions(problem):
+        _warn(line)
 
 
 def _check_orders(problem: Problem) -> None:

@@ -102,9 +102,15 @@ GRIDS = {
     "heat1d": (2, 64, 128),
     "heat2d": (2, 16, 32),
     "advection1d": (4, 48, 96),
-    "wave1d": (4, 64, 128),
+    "advection2d": (4, 32, 48),
+    "convection1d": (4, 48, 96),
+    "wave1d": (4, 32, 64),
+    "wave1d_multiscale": (4, 64, 128),
     "burgers1d": (4, 1024, 2048),
+    "burgers1d_smooth": (4, 512, 1024),
     "reaction1d": (4, 16, 32),
+    "poisson2d_multiscale": (4, 128, 256),
+    "boundary_layer1d": (2, 4096, 8192),
 }
 
 CUBIC = {"klein_gordon1d": (32, 64)}

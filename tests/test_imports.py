@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "gallery", "geometry", "problem", "residual", "wellposed"}
+LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "problem", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -22,7 +22,8 @@ MAY = {
     "residual": {"errors", "calculus"},
     "calculus": {"errors"},
     "conditions": {"errors", "calculus", "geometry", "residual"},
-    "wellposed": {"errors", "calculus", "conditions", "geometry", "problem", "residual"},
+    "corners": {"errors", "conditions", "geometry", "residual"},
+    "wellposed": {"errors", "calculus", "conditions", "corners", "geometry", "problem", "residual"},
     "problem": {"errors", *LANGUAGE},
     "sampling": {"errors", "geometry"},
     "kernels": set(),

@@ -1,6 +1,7 @@
 """Problems: what they know of themselves, what they refuse or warn of, and how their files are loaded."""
 
 import warnings
+from math import pi
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from kanpde.problem import load
 line = Box(x=(0, 1))
 square = Box(x=(0, 1), y=(0, 1))
 rod = line * Time(t=(0, 1))
+plate = square * Time(t=(0, 1))
+piece = [Dirichlet(u=1, on="x-", where=lambda y: y > 0.6), Neumann(u=0, on=("x+", "y-", "y+"))]
 
 
 def poisson(u, x, y):
@@ -24,6 +27,10 @@ def poisson1d(u, x):
 
 def heat(u, x, t):
     return d(u, t) - d(u, x, x)
+
+
+def sheet(u, x, y, t):
+    return d(u, t) - laplacian(u)
 
 
 def wave(u, x, t):
@@ -111,14 +118,17 @@ accepted = {
     "channel": lambda: Problem(square, poisson, [Periodic("x"), Dirichlet(u=0, on=("y-", "y+"))]),
     "inflow": lambda: Problem(rod, lambda u, x, t: d(u, t) + d(u, x), [Dirichlet(u=0, on="x-"), Initial(u=0)]),
     "outflow at both ends": lambda: Problem(rod, lambda u, x, t: d(u, t) + (x - 0.5) * d(u, x), Initial(u=0)),
-    "KdV": lambda: Problem(rod, lambda u, x, t: d(u, t) + 6 * u * d(u, x) + d(u, x, x, x), [Periodic("x"), Initial(u=lambda x: exp(-x))]),
+    "KdV": lambda: Problem(rod, lambda u, x, t: d(u, t) + 6 * u * d(u, x) + d(u, x, x, x), [Periodic("x"), Initial(u=lambda x: exp(sin(2 * pi * x)))]),
     "start value and slope": lambda: Problem(line, poisson1d, [Dirichlet(u=0, on="x-"), Neumann(u=0, on="x-")]),
     "first-order system": lambda: Problem(line, lambda u, v, x: (d(u, x) - v, d(v, x) - x), [Dirichlet(u=0)], unknowns=["u", "v"]),
     "a beam as a system": lambda: Problem(line, lambda u, v, x: (d(u, x, x) - v, d(v, x, x) - x), [Dirichlet(u=0), Neumann(u=0)], unknowns=["u", "v"]),
     "pieces of a face": lambda: Problem(
         square, poisson, [Dirichlet(u=0, on="x-", where=lambda y: y < 0.5), Dirichlet(u=1, on="x-", where=lambda y: y >= 0.5), Dirichlet(u=0, on=("x+", "y-", "y+"))]
     ),
-    "initial value as Dirichlet": lambda: Problem(rod, heat, [Dirichlet(u=0), Dirichlet(u=1, on="t-")]),
+    "initial value as Dirichlet": lambda: Problem(rod, heat, [Dirichlet(u=0), Dirichlet(u=lambda x: sin(pi * x), on="t-")]),
+    "a kink on a ring": lambda: Problem(rod, heat, [Periodic("x"), Initial(u=lambda x: x * (1 - x))]),
+    "a boundary value that is singular at the start": lambda: Problem(rod, heat, [Dirichlet(u=lambda t: sin(1 / t)), Initial(u=1)]),
+    "values on a piece of a face": lambda: Problem(plate, sheet, [*piece, Initial(u=lambda x, y: y.clamp(max=0.5) * 2)]),
     "four dimensions and time": lambda: Problem(Box(a=(0, 1), b=(0, 1), c=(0, 1), e=(0, 1)) * Time(t=(0, 1)), lambda u, t: d(u, t) - laplacian(u), [Dirichlet(u=0), Initial(u=0)]),
 }
 
@@ -230,6 +240,34 @@ suspicious = {
     "no start": (lambda: Problem(rod, heat, Dirichlet(u=0)), r"unknown 'u' is of order 1 in time, but no initial value is given; add Initial\(u=…\)"),
     "no velocity": (lambda: Problem(rod, wave, [Dirichlet(u=0), Initial(u=0)]), r"order 2 in time, but no initial velocity is given; add Initial\(u_t=…\)"),
     "velocity alone": (lambda: Problem(rod, wave, [Dirichlet(u=0), Initial(u_t=0)]), r"order 2 in time, but no initial value is given; add Initial\(u=…\)"),
+    "start against the boundary": (
+        lambda: Problem(rod, heat, [Dirichlet(u=0), Initial(u=lambda x: 1 - x)]),
+        r"^Initial\(u=<lambda>\) contradicts Dirichlet\(u=0\) on x- in the corner x=0, t=0: 1, but 0 on the face, a jump of 1; the solution is discontinuous there$",
+    ),
+    "start against a boundary that moves": (
+        lambda: Problem(line * Time(t=(2, 3)), heat, [Dirichlet(u=lambda t: t), Initial(u=lambda x: 2 - x / 2)]),
+        r"contradicts Dirichlet\(u=<lambda>\) on x\+ in the corner x=1, t=2: 1.5, but 2 on the face, a jump of 0.5;",
+    ),
+    "start against a corner of the plane": (
+        lambda: Problem(plate, sheet, [Dirichlet(u=0), Initial(u=lambda x, y: x * y * (1 - y))]),
+        r"contradicts Dirichlet\(u=0\) on x\+ in the corner x=1, y=0.5, t=0: 0.25, but 0 on the face",
+    ),
+    "start against a piece of a face": (
+        lambda: Problem(plate, sheet, [*piece, Initial(u=lambda x, y: 1 - y)]),
+        r"on x- in the corner x=0, y=1, t=0: 0, but 1 on the face, a jump of 1",
+    ),
+    "start against its own period": (
+        lambda: Problem(rod, heat, [Periodic("x"), Initial(u=lambda x: exp(-x))]),
+        r"^Initial\(u=<lambda>\) contradicts Periodic\('x'\) in the corner x=0, t=0: 1, but 0.3679 at x=1, a jump of 0.63; the solution is discontinuous there$",
+    ),
+    "a value as Dirichlet on the first face": (
+        lambda: Problem(rod, heat, [Dirichlet(u=0), Dirichlet(u=1, on="t-")]),
+        r"Dirichlet\(u=1\) on t- contradicts Dirichlet\(u=0\) on x- in the corner x=0, t=0",
+    ),
+    "one unknown of two": (
+        lambda: Problem(rod, steps, [Dirichlet(v=0, u=0), Initial(v=lambda x: x, u=lambda x: sin(pi * x))]),
+        r"Initial\(v=<lambda>\) contradicts Dirichlet\(v=0\) on x\+ in the corner x=1, t=0: 1, but 0",
+    ),
     "more equations than unknowns": (lambda: Problem(square, [poisson, lambda u, x, y: d(u, x) - y], Dirichlet(u=0)), "2 equations for 1 unknown"),
 }
 

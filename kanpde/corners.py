@@ -1,0 +1,101 @@
+"""Where the initial and the boundary values meet: whether they agree there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kanpde.conditions import Constraint, by_name
+from kanpde.errors import ProblemError
+from kanpde.geometry import Domain, SpaceTime
+from kanpde.residual import Values
+
+if TYPE_CHECKING:
+    from kanpde.problem import Problem
+
+Data = Callable[[Values], Tensor]
+
+TOLERANCE = 1e-8
+"""Jump, relative to the largest of the values in question, up to which it is taken for rounding."""
+
+NODES = {0: 1, 1: 33, 2: 33, 3: 9, 4: 5}
+"""Points along each free coordinate, its ends among them, by the number of them."""
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The largest difference between two functions in a corner: their values there, and the point in words."""
+
+    size: float
+    start: float
+    other: float
+    corner: str
+
+
+def contradictions(problem: Problem) -> Iterator[str]:
+    """Initial values that contradict those on a face, or at the other end of a periodic coordinate, when time begins.
+
+    A line for each unknown, with its largest jump and the corner where it is. Only values are compared: a kink is legal.
+    """
+    domain = problem.domain
+    if not isinstance(domain, SpaceTime) or not domain.is_box:
+        return
+    for c in problem.constraints:
+        if c.face == domain.initial_face and c.prescribed is not None and not c.prescribed.derivative and c.where is None:
+            found = list(_jumps(problem, domain, c))
+            if found:
+                jump, against, there = max(found, key=lambda each: each[0].size)
+                yield (
+                    f"{c.label} contradicts {against} in the corner {jump.corner}: {jump.start:.4g}, but {jump.other:.4g} {there}, "
+                    f"a jump of {jump.size:.2g}; the solution is discontinuous there"
+                )
+
+
+def _jumps(problem: Problem, domain: SpaceTime, initial: Constraint) -> Iterator[tuple[Jump, str, str]]:
+    """Jumps that are no rounding, each with what is contradicted and where its value holds, in words."""
+    assert initial.prescribed is not None
+    start, begins = initial.prescribed.data, {domain.time: domain.bounds[domain.time][0]}
+    everywhere = _grid(domain, begins)
+    for c in problem.constraints:
+        face, given = domain.faces[c.face], c.prescribed
+        if given is None or given.derivative or given.unknown != initial.prescribed.unknown or face.coordinate in (None, domain.time):
+            continue
+        at = _grid(domain, {**begins, str(face.coordinate): domain.bounds[str(face.coordinate)][face.side > 0]})
+        jump = _jump(start, given.data, at, at, everywhere, c.where)
+        if jump:
+            yield jump, c.label, "on the face"
+    for x in problem.periodic:
+        low, high = (_grid(domain, {**begins, x: end}) for end in domain.bounds[x])
+        jump = _jump(start, start, low, high, everywhere)
+        if jump:
+            yield jump, f"Periodic({x!r})", f"at {x}={domain.bounds[x][1]:.4g}"
+
+
+def _jump(start: Data, other: Data, at: Values, there: Values, everywhere: Values, where: Data | None = None) -> Jump | None:
+    """The largest difference between start at some points and other at as many, or None if it is rounding.
+
+    everywhere: where start is looked at for its size.
+    """
+    try:
+        with torch.no_grad():
+            a, b, size = start(at), other(there), float(start(everywhere).abs().max())
+            gap = (a - b).abs()
+            if where is not None:
+                gap = torch.where(where(at), gap, torch.zeros_like(gap))
+    except ProblemError:
+        return None  # not finite exactly in the corner: whoever needs the value there says so
+    worst = int(gap.argmax())
+    if float(gap[worst]) <= TOLERANCE * max(size, float(b.abs().max())):
+        return None
+    return Jump(float(gap[worst]), float(a[worst]), float(b[worst]), ", ".join(f"{x}={float(v[worst]):.4g}" for x, v in at.items()))
+
+
+def _grid(domain: Domain, fixed: Mapping[str, float]) -> dict[str, Tensor]:
+    """Points with some coordinates fixed and the others on an even grid, by name."""
+    nodes = NODES[len(domain.coordinates) - len(fixed)]
+    axes = [torch.tensor([fixed[x]], dtype=torch.float64) if x in fixed else torch.linspace(*ends, nodes, dtype=torch.float64) for x, ends in domain.bounds.items()]
+    return by_name(torch.stack([axis.ravel() for axis in torch.meshgrid(*axes, indexing="ij")], 1), domain.coordinates)
