@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from kanpde.recipe import Recipe
 
 
+RECIPES = {"quick": "quick", "default": "recipe", "record": "record"}
+"""The names of recipes in a problem's file, by effort."""
+
+
 class Problem:
     """A partial differential equation, or a system of them, with its conditions.
 
@@ -170,8 +174,8 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
     return found
 
 
-def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, Recipe | None]:
-    """The problem of that name or file, and the recipe beside it, if there is one.
+def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Recipe]]:
+    """The problem of that name or file, and the recipes beside it: `recipe`, `quick` and `record`, by effort, as far as there are any.
 
     constants: other values for numbers that the file names at its top level, such as nu = 0.01 / pi. A problem file is Python
     code and is executed. Raises ProblemError where it fails, defines no `problem`, or has no such constant.
@@ -191,7 +195,7 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
     text = (module.__doc__ or "").strip()
     title = text.splitlines()[0] if text else path.stem
     problem._set(name=path.stem, title=" ".join([title, *(f"[{name} = {value:g}]" for name, value in constants.items())]), source=path, constants=constants)
-    return problem, getattr(module, "recipe", None)
+    return problem, {effort: getattr(module, name) for effort, name in RECIPES.items() if hasattr(module, name)}
 
 
 def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:

@@ -19,7 +19,7 @@ from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, neares
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.networks import KAN, MLP, Ansatz
 from kanpde.problem import Problem
-from kanpde.recipe import Recipe, default
+from kanpde.recipe import Recipe, choose
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
@@ -39,6 +39,8 @@ def solve(
     schedule: Sequence[Stage] | str | None = None,
     points: int | None = None,
     restarts: int | None = None,
+    slabs: int | None = None,
+    effort: str = "default",
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
@@ -48,15 +50,16 @@ def solve(
 ) -> Result:
     """Solve a problem and judge the solution.
 
-    recipe: how; by default chosen from the problem. network, schedule, points, restarts replace parts of it. reference:
+    recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
+    schedule, points, restarts, slabs replace parts of it. reference:
     whether to compute finite differences for comparison. out: folder to write the run to; nothing is written without it.
     Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved.
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
     for a folder that cannot be written; all of that, where it can be known, before training.
     """
-    recipe = recipe or default(problem)
+    recipe = recipe or choose(problem, effort=effort).recipe
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
-    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts}
+    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
     observer = observer or Silent()
     _check(problem, recipe, device, dtype)
