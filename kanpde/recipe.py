@@ -41,6 +41,18 @@ class Recipe:
         """The stages of the schedule, parsed where it is text."""
         return tuple(parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule)
 
+    @property
+    def last_stages(self) -> tuple[Stage, ...]:
+        """Those on the finest grid: what every span of time after the first gets."""
+        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Extend)), default=-1)
+        return self.stages[extended + 1 :]
+
+    @property
+    def path(self) -> tuple[dict[str, float], ...]:
+        """The constants of the easier problems on the way, one after another."""
+        count = max((len(values) for values in self.continuation.values()), default=0)
+        return tuple({name: values[i] for name, values in self.continuation.items()} for i in range(count))
+
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
             if getattr(self, name) < 1:

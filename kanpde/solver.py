@@ -17,7 +17,7 @@ import torch
 from kanpde import run_folder
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
-from kanpde.networks import KAN, MLP, Ansatz
+from kanpde.networks import KAN, MLP, Ansatz, Trial
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe, choose
 from kanpde.reference import Reference
@@ -75,14 +75,14 @@ def solve(
     judged = _judged(problem, ansatz, history, observer) if reference else (None, "not asked for", None)
     with _held(history):
         settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-        settings |= {"restarts": recipe.restarts, "schedule": show_schedule(recipe.stages)}
+        settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
         result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
         if out is not None:
             result.save(out)
     return result
 
 
-def _judged(problem: Problem, ansatz: Ansatz, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
+def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
@@ -134,6 +134,8 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
         raise RecipeError(f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu")
     if kind not in ("cpu", "cuda"):
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
+    if recipe.slabs > 1 and not problem.domain.time:
+        raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
     if isinstance(recipe.network, KAN) and recipe.network.highest_order() < order:
         raise RecipeError(f"degree: got {recipe.network.degree} for derivatives of order {order}; expected at least {order + 1}")
