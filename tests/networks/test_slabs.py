@@ -156,7 +156,7 @@ def test_continuation_goes_through_easier_problems(tmp_path):
     recipe = Recipe(KAN((3,), 5, 8), points=200, schedule="lm:30", continuation={"epsilon": (0.5, 0.15)})
     _, history = train(problem, recipe, 0, "cpu", torch.float64, Silent())
     assert len(history.stages) == 3
-    with pytest.raises(ProblemError, match="no constant 'eps'.*did you mean 'epsilon'"):
+    with pytest.raises(ProblemError, match=r"no constant 'eps'.*did you mean 'epsilon'"):
         train(problem, Recipe(KAN(), schedule="lm:1", continuation={"eps": (0.5,)}), 0, "cpu", torch.float64, Silent())
     nameless = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) + 1, Dirichlet(u=0))
     with pytest.raises(ProblemError, match="comes from no file"):
