@@ -1,20 +1,20 @@
-"""The wave equation u_tt = c² u_xx on a string: two standing waves (Wang, Yu and Perdikaris 2022)."""
+"""The wave equation u_tt = c² u_xx on a string that is bent and struck: two standing waves (d'Alembert 1747)."""
 
 from math import pi
 
 from torch import cos, sin
 
-from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
+from kanpde import Box, Dirichlet, Initial, Problem, Time, d
 
-c = 2
-
-
-def start(x):
-    return sin(pi * x) + sin(4 * pi * x) / 2
+c = 1
 
 
 def exact(x, t):
-    return sin(pi * x) * cos(c * pi * t) + sin(4 * pi * x) * cos(4 * c * pi * t) / 2
+    return sin(pi * x) * cos(c * pi * t) + sin(2 * pi * x) * sin(2 * c * pi * t) / 2
+
+
+def velocity(x):
+    return c * pi * sin(2 * pi * x)
 
 
 def wave(u, x, t):
@@ -25,8 +25,6 @@ def wave(u, x, t):
 problem = Problem(
     domain=Box(x=(0, 1)) * Time(t=(0, 1)),
     equations=[wave],
-    conditions=[Dirichlet(u=0), Initial(u=start, u_t=0)],
+    conditions=[Dirichlet(u=0), Initial(u=lambda x: sin(pi * x), u_t=velocity)],
     exact={"u": exact},
 )
-
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2000, schedule="lm:200,extend:8,lm:150", restarts=3)

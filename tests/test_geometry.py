@@ -75,8 +75,8 @@ def test_faces_of_space_are_swept_through_time():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Box(), r"Box\(…\): got no coordinates; expected 1 to 4"),
-        (lambda: Box(**dict.fromkeys("vwxyz", (0, 1))), r"Box\(…\): got 5 coordinates; expected 1 to 4"),
+        (lambda: Box(), r"Box\(…\): got no coordinates; expected 1 to 5"),
+        (lambda: Box(**dict.fromkeys("abcdef", (0, 1))), r"Box\(…\): got 6 coordinates; expected 1 to 5"),
         (lambda: Box(x=(1, -1)), r"Box\(x=…\): got \(1, -1\); expected low < high, both finite; did you mean \(-1, 1\)\?"),
         (lambda: Box(x=(1, 1)), r"Box\(x=…\): got \(1, 1\); expected low < high"),
         (lambda: Box(x=(0, math.inf)), r"Box\(x=…\): got \(0, inf\); expected low < high, both finite$"),
@@ -92,6 +92,7 @@ def test_faces_of_space_are_swept_through_time():
         (lambda: Box(x=(0, 1)) * 3, "expected Time"),
         (lambda: Time(t=(0, 1)) * Box(x=(0, 1)), r"time comes last; write Box\(x=\(0, 1\)\) \* Time"),
         (lambda: Box(x=(0, 1)) * Time(t=(0, 1)) * Time(s=(0, 1)), "has a time already, 't'"),
+        (lambda: Box(**dict.fromkeys("abcde", (0, 1))) * Time(t=(0, 1)), "has 6 coordinates; expected at most 5, time included"),
     ],
 )
 def test_what_a_domain_refuses(build, message):

@@ -1,4 +1,4 @@
-"""Boxes: intervals, rectangles and their like in up to four dimensions."""
+"""Boxes: intervals, rectangles and their like in up to five dimensions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kanpde.geometry.domain import Domain, Face, Interval, checked_interval
 class Box(Domain):
     """The product of named intervals: `Box(x=(-1, 1), y=(0, 2))`; faces "x-", "x+", "y-", "y+".
 
-    Raises ProblemError for intervals that are not finite and increasing, or for no or more than four of them.
+    Raises ProblemError for intervals that are not finite and increasing, or for no or more than five of them.
     """
 
     def __init__(self, **intervals: tuple[float, float]):
-        if not 1 <= len(intervals) <= 4:
-            raise ProblemError(f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 4, such as Box(x=(0, 1), y=(0, 2))")
+        if not 1 <= len(intervals) <= 5:
+            raise ProblemError(f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 5, such as Box(x=(0, 1), y=(0, 2))")
         self._bounds = {name: checked_interval("Box", name, interval) for name, interval in intervals.items()}
 
     def __repr__(self) -> str:

@@ -28,8 +28,15 @@ class Time:
         raise ProblemError(f"{self!r} * …: time comes last; write {space!r} * {self!r}")
 
 
+MAX_COORDINATES = 5
+"""Of space and time together: grids on which solutions are measured and drawn go no further."""
+
+
 class SpaceTime(Domain):
-    """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-"."""
+    """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-".
+
+    Raises ProblemError for what is not Time, for a second time, a name twice, or more than five coordinates in all.
+    """
 
     def __init__(self, space: Domain, time: object):
         if not isinstance(time, Time):
@@ -38,6 +45,8 @@ class SpaceTime(Domain):
             raise ProblemError(f"{space!r} * {time!r}: has a time already, {space.time!r}")
         if time.name in space.coordinates:
             raise ProblemError(f"Time({time.name}=…): {time.name!r} is a space coordinate already")
+        if len(space.coordinates) >= MAX_COORDINATES:
+            raise ProblemError(f"{space!r} * {time!r}: has {len(space.coordinates) + 1} coordinates; expected at most {MAX_COORDINATES}, time included")
         self.region = space
         self._time = time
 
