@@ -15,7 +15,7 @@ from kanpde.errors import ProblemError
 
 if TYPE_CHECKING:
     from kanpde.geometry import Domain
-    from kanpde.networks import Ansatz
+    from kanpde.networks import Trial
     from kanpde.problem import Problem
     from kanpde.reference import Reference
 
@@ -71,14 +71,14 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
     return found
 
 
-def solution_on(ansatz: Ansatz, unknowns: Sequence[str], grid: Grid) -> dict[str, NDArray[np.float64]]:
+def solution_on(ansatz: Trial, unknowns: Sequence[str], grid: Grid) -> dict[str, NDArray[np.float64]]:
     """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
     values = evaluate(ansatz, torch.from_numpy(nodes_of(grid))).cpu().double().numpy()
     shape = tuple(len(axis) for axis in grid.values())
     return {u: values[:, i].reshape(shape) for i, u in enumerate(unknowns)}
 
 
-def evaluate(ansatz: Ansatz, points: Tensor) -> Tensor:
+def evaluate(ansatz: Trial, points: Tensor) -> Tensor:
     """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory, without gradients."""
     with torch.no_grad():
         return torch.cat([ansatz(piece) for piece in points.split(_CHUNK)])
@@ -91,7 +91,7 @@ def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, ND
     return float(difference / (scale or np.sqrt(sum(values.size for values in truth.values()))))
 
 
-def check_solution(problem: Problem, ansatz: Ansatz) -> None:
+def check_solution(problem: Problem, ansatz: Trial) -> None:
     """Raise ProblemError where the solution is not finite on `dense_grid`, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
     for unknown, values in solution_on(ansatz, problem.unknowns, grid).items():
@@ -101,7 +101,7 @@ def check_solution(problem: Problem, ansatz: Ansatz) -> None:
             raise ProblemError(f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the conditions' data are probably not finite near there")
 
 
-def measure(problem: Problem, ansatz: Ansatz) -> tuple[float | None, float | None]:
+def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None]:
     """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where it is not known.
 
     Unknowns without an exact solution are left out. Raises ProblemError where the exact solution is not finite.
@@ -114,6 +114,6 @@ def measure(problem: Problem, ansatz: Ansatz) -> tuple[float | None, float | Non
     return relative_l2(found, truth), max(float(np.abs(found[u] - values).max()) for u, values in truth.items())
 
 
-def measure_reference(ansatz: Ansatz, reference: Reference) -> float:
+def measure_reference(ansatz: Trial, reference: Reference) -> float:
     """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns together."""
     return relative_l2(solution_on(ansatz, tuple(reference.values), reference.coordinates), reference.values)

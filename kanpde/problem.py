@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kanpde.conditions import BoundaryCondition, Constraint, Periodic, Value, by_name, prescribed_value
+from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, SpaceTime, Time
 from kanpde.residual import Residual, Values, argument_names, check_arguments, function_name, record
 from kanpde.wellposed import check
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
+
+
+RECIPES = {"quick": "quick", "default": "recipe", "record": "record"}
+"""The names of recipes in a problem's file, by effort."""
 
 
 class Problem:
@@ -99,6 +103,19 @@ class Problem:
         at = by_name(points, self.coordinates)
         return {u: f(at) for u, f in self.exact.items()}
 
+    def during(self, low: float, high: float, start: Mapping[str, Value] | None = None) -> Problem:
+        """The same problem over a part of its time. start: values and velocities there, as Initial takes them, or its own."""
+        domain = self.domain
+        assert isinstance(domain, SpaceTime)
+        part = object.__new__(Problem)
+        part._set(**{**vars(self), "domain": SpaceTime(domain.region, Time(**{domain.time: (low, high)}))})
+        if start:
+            kept = [c for c in self.constraints if c.face != domain.initial_face]
+            initial = Initial(**dict(start))  # type: ignore[arg-type]
+            part._set(conditions=(*(c for c in self.conditions if not isinstance(c, Initial)), initial))
+            part._set(constraints=(*kept, *initial.constraints(part.domain, self.unknowns)))
+        return part
+
 
 def _checked_functions(equations: object) -> tuple[Callable, ...]:
     functions = tuple(equations) if isinstance(equations, list | tuple) else (equations,)
@@ -170,8 +187,8 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
     return found
 
 
-def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, Recipe | None]:
-    """The problem of that name or file, and the recipe beside it, if there is one.
+def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Recipe]]:
+    """The problem of that name or file, and the recipes beside it: `recipe`, `quick` and `record`, by effort, as far as there are any.
 
     constants: other values for numbers that the file names at its top level, such as nu = 0.01 / pi. A problem file is Python
     code and is executed. Raises ProblemError where it fails, defines no `problem`, or has no such constant.
@@ -191,7 +208,14 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
     text = (module.__doc__ or "").strip()
     title = text.splitlines()[0] if text else path.stem
     problem._set(name=path.stem, title=" ".join([title, *(f"[{name} = {value:g}]" for name, value in constants.items())]), source=path, constants=constants)
-    return problem, getattr(module, "recipe", None)
+    return problem, {effort: getattr(module, name) for effort, name in RECIPES.items() if hasattr(module, name)}
+
+
+def vary(problem: Problem, constants: Mapping[str, float]) -> Problem:
+    """The same problem with other constants of its file. Raises ProblemError where it comes from no file, or has no such constant."""
+    if problem.source is None:
+        raise ProblemError(f"continuation in {listed(constants)}: the problem {problem.name!r} comes from no file whose constants could be changed")
+    return load(str(problem.source), {**problem.constants, **constants})[0]
 
 
 def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:

@@ -1,17 +1,20 @@
-"""Which network, which points, which schedule: the recipe of a problem, and a default one."""
+"""Which network, which points, which schedule: the recipe of a problem, and a default one with its reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kanpde.errors import RecipeError
+from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, MLP
 from kanpde.training import Extend, Stage, parse_schedule
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
+
+EFFORTS = ("quick", "default", "record")
+"""How much time a solution is worth: a first look, what `solve` does, and all that two cores give in minutes."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Recipe:
     """How to solve a problem.
 
     network: KAN(…) or MLP(…). points: interior collocation points. schedule: stages in order, or their text. restarts: random starts of
-    the first stage, of which the best goes on. sampler: sobol, halton, latin-hypercube or uniform.
+    the first stage, of which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans of time,
+    solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
+    file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them.
     Raises RecipeError for values out of range.
     """
 
@@ -28,22 +33,59 @@ class Recipe:
     schedule: Sequence[Stage] | str = ()
     restarts: int = 1
     sampler: str = "sobol"
+    slabs: int = 1
+    continuation: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the schedule, parsed where it is text."""
         return tuple(parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule)
 
+    @property
+    def last_stages(self) -> tuple[Stage, ...]:
+        """Those on the finest grid: what every span of time after the first gets."""
+        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Extend)), default=-1)
+        return self.stages[extended + 1 :]
+
+    @property
+    def path(self) -> tuple[dict[str, float], ...]:
+        """The constants of the easier problems on the way, one after another."""
+        count = max((len(values) for values in self.continuation.values()), default=0)
+        return tuple({name: values[i] for name, values in self.continuation.items()} for i in range(count))
+
     def __post_init__(self) -> None:
-        if self.points < 1:
-            raise RecipeError(f"points: got {self.points}; expected at least 1")
-        if self.restarts < 1:
-            raise RecipeError(f"restarts: got {self.restarts}; expected at least 1")
+        for name in ("points", "restarts", "slabs"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
         if not any(not isinstance(stage, Extend) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
+        if len({len(values) for values in self.continuation.values()}) > 1:
+            raise RecipeError(f"continuation: got {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())}; expected as many of each")
 
 
-def default(problem: Problem) -> Recipe:
+@dataclass(frozen=True)
+class Choice:
+    """A recipe and, a line each, what was chosen and why."""
+
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+
+def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default") -> Choice:
+    """The recipe for an effort: the one that the problem's file gives for it, else one made of its `recipe`, else a default one.
+
+    Raises RecipeError for an effort that is none.
+    """
+    if effort not in EFFORTS:
+        raise RecipeError(f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}")
+    given = given or {}
+    if effort in given:
+        return Choice(given[effort], (f"the recipe for effort {effort!r} that stands beside the problem",))
+    found = Choice(given["default"], ("the recipe that stands beside the problem",)) if "default" in given else default(problem)
+    return found if effort == "default" else _scaled(found, effort)
+
+
+def default(problem: Problem) -> Choice:
     """A recipe from the problem alone.
 
     A steady solution gets one hidden layer of five units (and two more for each further unknown), an evolving one two
@@ -53,6 +95,21 @@ def default(problem: Problem) -> Recipe:
     dims, extra = len(problem.coordinates), 2 * (len(problem.unknowns) - 1)
     if problem.domain.time:
         network = KAN(width=(6 + extra, 6 + extra), degree=7, grid=3)
-        return Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3)
+        reasons = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
+        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3), reasons)
     network = KAN(width=(5 + extra,), degree=7, grid=3)
-    return Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm:40,extend:8,lm:40,extend:24,lm:160", restarts=3)
+    reasons = ("it is steady: one hidden layer", "splines of degree 7, from grid 3 to 24")
+    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm:40,extend:8,lm:40,extend:24,lm:160", restarts=3), reasons)
+
+
+LONGER = {"quick": 1 / 3, "record": 4.0}
+"""Steps of every stage, over those of the default effort."""
+
+
+def _scaled(found: Choice, effort: str) -> Choice:
+    """Another effort: fewer or more steps a stage, and for a record twice the points."""
+    recipe, factor = found.recipe, LONGER[effort]
+    stages = [stage if isinstance(stage, Extend) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
+    points = 2 * recipe.points if effort == "record" else recipe.points
+    scaled = replace(recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts)
+    return Choice(scaled, (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"))

@@ -25,7 +25,7 @@ from kanpde.provenance import provenance
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
-    from kanpde.networks import Ansatz
+    from kanpde.networks import Trial
     from kanpde.reference import Reference
 
 _SLACK = 1e-9
@@ -55,7 +55,7 @@ class Result:
     """
 
     problem: Problem | None
-    ansatz: Ansatz | None
+    ansatz: Trial | None
     history: History
     settings: dict[str, Any]
     seconds: float
@@ -121,7 +121,7 @@ class Result:
         problem, ansatz = self._solved()
         network = ansatz.network
         edges = tuple((np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges())
-        return Drawing(network.describe(), tuple(network.widths), tuple(ansatz.input_names), problem.unknowns, edges)
+        return Drawing(ansatz.describe(), tuple(network.widths), tuple(ansatz.input_names), problem.unknowns, edges)
 
     def summary(self) -> dict[str, Any]:
         """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""
@@ -167,7 +167,7 @@ class Result:
         exact = self.fields.exact if self.reference else {}
         return relative_l2(self.fields.reference, exact) if exact else None
 
-    def _solved(self) -> tuple[Problem, Ansatz]:
+    def _solved(self) -> tuple[Problem, Trial]:
         if self.problem is None or self.ansatz is None:
             raise ProblemError(f"{self.run_dir}: the problem {self.name!r} was not found again; pass it: kanpde.load({str(self.run_dir)!r}, problem=…)")
         return self.problem, self.ansatz
@@ -183,7 +183,7 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
     return run_folder.read(Path(run_dir), problem)
 
 
-def _described(problem: Problem, ansatz: Ansatz) -> dict[str, Any]:
+def _described(problem: Problem, ansatz: Trial) -> dict[str, Any]:
     source = getattr(problem, "source", None)
     found: dict[str, Any] = {
         "problem": problem.name,
@@ -192,8 +192,8 @@ def _described(problem: Problem, ansatz: Ansatz) -> dict[str, Any]:
         "unknowns": list(problem.unknowns),
         "domain": repr(problem.domain),
         "time": problem.domain.time,
-        "network": ansatz.network.describe(),
-        "parameters": ansatz.network.parameters,
+        "network": ansatz.describe(),
+        "parameters": ansatz.parameters,
     }
     if source is not None and Path(source).is_file():
         found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}

@@ -17,9 +17,9 @@ import torch
 from kanpde import run_folder
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
-from kanpde.networks import KAN, MLP, Ansatz
+from kanpde.networks import KAN, MLP, Ansatz, Trial
 from kanpde.problem import Problem
-from kanpde.recipe import Recipe, default
+from kanpde.recipe import Recipe, choose
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
@@ -39,6 +39,8 @@ def solve(
     schedule: Sequence[Stage] | str | None = None,
     points: int | None = None,
     restarts: int | None = None,
+    slabs: int | None = None,
+    effort: str = "default",
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
@@ -48,15 +50,16 @@ def solve(
 ) -> Result:
     """Solve a problem and judge the solution.
 
-    recipe: how; by default chosen from the problem. network, schedule, points, restarts replace parts of it. reference:
+    recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
+    schedule, points, restarts, slabs replace parts of it. reference:
     whether to compute finite differences for comparison. out: folder to write the run to; nothing is written without it.
     Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved.
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
     for a folder that cannot be written; all of that, where it can be known, before training.
     """
-    recipe = recipe or default(problem)
+    recipe = recipe or choose(problem, effort=effort).recipe
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
-    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts}
+    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
     observer = observer or Silent()
     _check(problem, recipe, device, dtype)
@@ -72,14 +75,14 @@ def solve(
     judged = _judged(problem, ansatz, history, observer) if reference else (None, "not asked for", None)
     with _held(history):
         settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-        settings |= {"restarts": recipe.restarts, "schedule": show_schedule(recipe.stages)}
+        settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
         result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
         if out is not None:
             result.save(out)
     return result
 
 
-def _judged(problem: Problem, ansatz: Ansatz, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
+def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
@@ -131,6 +134,8 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
         raise RecipeError(f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu")
     if kind not in ("cpu", "cuda"):
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
+    if recipe.slabs > 1 and not problem.domain.time:
+        raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
     if isinstance(recipe.network, KAN) and recipe.network.highest_order() < order:
         raise RecipeError(f"degree: got {recipe.network.degree} for derivatives of order {order}; expected at least {order + 1}")

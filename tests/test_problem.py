@@ -293,8 +293,8 @@ recipe = "a recipe"
 def test_loading_a_file(tmp_path):
     path = tmp_path / "line.py"
     path.write_text(good)
-    problem, recipe = load(str(path))
-    assert (problem.name, problem.title, problem.source, recipe) == ("line", "A line.", path, "a recipe")
+    problem, recipes = load(str(path))
+    assert (problem.name, problem.title, problem.source, recipes) == ("line", "A line.", path, {"default": "a recipe"})
     path.write_text(good.split('"""')[2])
     assert load(str(path))[0].title == "line"
 

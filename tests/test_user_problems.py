@@ -32,8 +32,8 @@ def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path, monke
     monkeypatch.setattr("kanpde.reference.solution.BUDGET", 100.0)  # the same grids on a busy machine
     path = tmp_path / f"{name}.py"
     path.write_text(block(name), encoding="utf-8")
-    problem, recipe = load(str(path))
-    assert recipe is None, "the network is the default one"
+    problem, recipes = load(str(path))
+    assert not recipes, "the network is the default one"
     schedule, points, error = BUDGET[name]
     result = kanpde.solve(problem, schedule=schedule, points=points, restarts=1)
     assert result.reference is not None, result.reference_note

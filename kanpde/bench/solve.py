@@ -37,6 +37,7 @@ from kanpde.geometry import Box
 from kanpde.networks import KAN
 from kanpde.problem import Problem
 from kanpde.provenance import provenance
+from kanpde.recipe import choose
 from kanpde.results import Result
 from kanpde.solver import solve
 from kanpde.training import LevenbergMarquardt
@@ -178,7 +179,8 @@ def accuracy(names: Sequence[str], seeds: Sequence[int], tell: Tell) -> list[Row
     """The worst relative L2 over the seeds, each problem with its default settings."""
     rows = []
     for name in names:
-        problem, recipe = problems.load(name)
+        problem, recipes = problems.load(name)
+        recipe = choose(problem, recipes).recipe
         found: list[Result] = []
         for seed in seeds:
             found.append(solve(problem, recipe=recipe, seed=seed, reference=False))

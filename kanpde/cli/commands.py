@@ -49,6 +49,9 @@ def solve(
     seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
     points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,
     restarts: Annotated[str | None, typer.Option(help="Random starts, of which the best is trained on.", metavar="N")] = None,
+    slabs: Annotated[str | None, typer.Option(help="Spans of time, solved one after another.", metavar="N")] = None,
+    effort: Annotated[str, typer.Option(help="quick, default or record: how much time the solution is worth.", metavar="NAME")] = "default",
+    explain: Annotated[bool, typer.Option("--explain", help="Say which recipe was chosen, and why.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="NAME")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
     out: Annotated[Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")] = Path("results"),
@@ -63,6 +66,8 @@ def solve(
     kind = None if network is None else choice("--network", network, ("kan", "mlp"))
     widths, grids = numbers("--width", width), numbers("--grid", grid)
     degrees, starts, collocation = number("--degree", degree), number("--restarts", restarts), number("--points", points)
+    spans = number("--slabs", slabs)
+    choice("--effort", effort, ("quick", "default", "record"))
     chance = number("--seed", seed, least=0) or 0
     choice("--dtype", dtype, ("float64", "float32"))
     given = read_constants(constants)
@@ -71,20 +76,25 @@ def solve(
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.cli.overrides import overrides
+    from kanpde.recipe import choose
 
     run_folder.check_writable(out)
     console = display.console(as_json)
-    problem, recipe = problems.load(name, given)
-    spec, stages = overrides(problem, recipe, kind, widths, grids, degrees, schedule)
+    problem, recipes = problems.load(name, given)
+    chosen = choose(problem, recipes, effort)
+    spec, stages = overrides(chosen.recipe, kind, widths, grids, degrees, schedule)
     display.show_problem(console, problem)
+    if explain:
+        display.show_choice(console, chosen)
     with Bars(console) as observer:
         result = solver.solve(
             problem,
-            recipe=recipe,
+            recipe=chosen.recipe,
             network=spec,
             schedule=stages,
             points=collocation,
             restarts=starts,
+            slabs=spans,
             seed=chance,
             device=device,
             dtype=dtype,

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from kanpde.errors import listed
+from kanpde.training import show_schedule
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
+    from kanpde.recipe import Choice
     from kanpde.reference import Reference
     from kanpde.results import Result
 
@@ -35,6 +37,22 @@ def show_problem(console: Console, problem: Problem) -> None:
     console.print(f"[bold]{problem.name}[/bold]  ", end="")
     console.print(problem.title, markup=False, soft_wrap=True)
     console.print(table)
+
+
+def show_choice(console: Console, chosen: Choice) -> None:
+    """The recipe, and a line for each reason."""
+    recipe, table = chosen.recipe, _table()
+    table.add_row("network", repr(recipe.network))
+    table.add_row("points", f"{recipe.points:,}, {recipe.sampler}")
+    table.add_row("schedule", show_schedule(recipe.stages))
+    table.add_row("random starts", str(recipe.restarts))
+    if recipe.slabs > 1:
+        table.add_row("spans of time", str(recipe.slabs))
+    for name, values in recipe.continuation.items():
+        table.add_row(f"continued in {name}", ", ".join(f"{value:g}" for value in values))
+    console.print(table)
+    for reason in chosen.reasons:
+        console.print(f"because   {reason}", markup=False, soft_wrap=True)
 
 
 def show_reference(console: Console, found: Reference, error: float | None) -> None:

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 from kanpde.errors import RecipeError
 from kanpde.networks import KAN, MLP
-from kanpde.problem import Problem
-from kanpde.recipe import Recipe, default
+from kanpde.recipe import Recipe
 from kanpde.training import Extend, Stage, parse_schedule
 
 
 def overrides(
-    problem: Problem,
-    recipe: Recipe | None,
+    recipe: Recipe,
     kind: str | None,
     width: tuple[int, ...] | None,
     grid: tuple[int, ...] | None,
@@ -28,7 +26,6 @@ def overrides(
     stages = None if schedule is None else parse_schedule(schedule)
     if kind == width == grid == degree is None:
         return None, stages
-    recipe = recipe or default(problem)
     kinds: dict[str, type[KAN] | type[MLP]] = {"kan": KAN, "mlp": MLP}
     network = recipe.network if kind is None or isinstance(recipe.network, kinds[kind]) else kinds[kind]()
     if width is not None:

@@ -1,8 +1,11 @@
 """Networks that map jets to jets, and the ansatz that gives them exact boundary and initial values."""
 
 from kanpde.networks.ansatz import Ansatz as Ansatz
-from kanpde.networks.ansatz import restore as restore
+from kanpde.networks.ansatz import Trial as Trial
 from kanpde.networks.kan import KAN as KAN
 from kanpde.networks.mlp import MLP as MLP
 from kanpde.networks.network import Edges as Edges
 from kanpde.networks.network import Network as Network
+from kanpde.networks.slabs import Slabs as Slabs
+from kanpde.networks.slabs import restore as restore
+from kanpde.networks.slabs import span as span

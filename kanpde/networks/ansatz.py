@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,35 @@ class Frame:
         return L
 
 
-class Ansatz:
+class Trial(ABC):
+    """A candidate solution: a function of points [points, dims] that gives the unknowns [points, unknowns]."""
+
+    @abstractmethod
+    def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
+        """Its values."""
+
+    @property
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the network's inputs."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """In a few words."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which it is rebuilt; loads with weights_only=True."""
+
+    network: Any
+
+
+class Ansatz(Trial):
     """A network as a candidate solution on a domain, one output an unknown, with the exact conditions built in.
 
     domain, unknowns, constraints, periodic: those of the problem. `soft` are the constraints that it cannot satisfy by
@@ -72,8 +101,14 @@ class Ansatz:
         return len(domain.coordinates) + len(periodic)
 
     @property
+    def parameters(self) -> int:
+        return self.network.parameters
+
+    def describe(self) -> str:
+        return self.network.describe()
+
+    @property
     def input_names(self) -> tuple[str, ...]:
-        """Names of the network's inputs."""
         return tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:
@@ -120,7 +155,6 @@ class Ansatz:
         return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values from which `restore` rebuilds it; loads with weights_only=True."""
         spec = self.network.spec
         fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(spec).items()}
         return {

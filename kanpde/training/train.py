@@ -1,18 +1,19 @@
-"""The training loop: stage after stage, on fresh points each, watched on points that are not trained on."""
+"""The training loop: span after span of time, stage after stage, on fresh points each, watched on points that are not trained on."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks import Ansatz, Slabs, Trial, span
 from kanpde.networks.network import Network
-from kanpde.problem import Problem
+from kanpde.problem import Problem, vary
 from kanpde.sampling import unit_points
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
@@ -29,43 +30,74 @@ PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
 
 
-def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer) -> tuple[Ansatz, History]:
+def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer) -> tuple[Trial, History]:
     """Train a network of the recipe on the problem. Ctrl-C ends it with what it has (history.interrupted).
 
+    Where the recipe has several spans of time, each goes on with the network of the one before, on its last grid, and starts
+    from the values that it ended with; after Ctrl-C, the solution stands still from there on.
     Raises ProblemError where the user's functions are not finite at the points.
     """
-    began, history = time.perf_counter(), History()
-    ansatz = _start(problem, recipe, seed, device, dtype)
-    run = _Run(problem, recipe, ansatz, history, observer, began, seed)
+    history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
+    path = [vary(problem, values) for values in recipe.path]
+    spans: list[Ansatz] = []
+    network = plan.network(problem)
     try:
-        if recipe.restarts > 1:
-            run.restart(device, dtype)
-        for index, stage in enumerate(recipe.stages):
-            run.carry_out(index, stage)
+        for easier in path:
+            ansatz = _ansatz(span(easier, 0, recipe.slabs, None), network)
+            _Run(span(easier, 0, recipe.slabs, None), plan, ansatz, history).carry_out_all(recipe.stages[:1])
+            network = ansatz.network
+        for k in range(recipe.slabs):
+            part = span(problem, k, recipe.slabs, spans[-1] if spans else None)
+            spans.append(_ansatz(part, network))
+            run = _Run(part, plan, spans[-1], history)
+            run.carry_out_all(recipe.stages if k == 0 else recipe.last_stages, restarts=1 if k or path else recipe.restarts)
+            network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
     except KeyboardInterrupt:
         history.interrupted = True
-        run.restore()
         observer.message("interrupted: kept the last good state")
-    return ansatz, history
+    still = replace(network, theta=0 * network.theta)
+    for k in range(len(spans), recipe.slabs):
+        spans.append(_ansatz(span(problem, k, recipe.slabs, spans[-1] if spans else None), still))
+    return spans[0] if len(spans) == 1 else Slabs(spans), history
 
 
-def _start(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype) -> Ansatz:
-    """The ansatz with a new random network."""
-    inputs = Ansatz.inputs(problem.domain, problem.periodic)
-    network = recipe.network.build(inputs, len(problem.unknowns), torch.Generator().manual_seed(seed))
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network.to(device, dtype))
+def _ansatz(problem: Problem, network: Network) -> Ansatz:
+    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+
+
+@dataclass
+class _Plan:
+    """What all spans of time share."""
+
+    recipe: Recipe
+    seed: int
+    device: str
+    dtype: torch.dtype
+    observer: Observer
+    began: float
+
+    @property
+    def stages(self) -> int:
+        """Of all spans together."""
+        return len(self.recipe.path) + len(self.recipe.stages) + (self.recipe.slabs - 1) * len(self.recipe.last_stages)
+
+    def network(self, problem: Problem, trial: int = 0) -> Network:
+        """A new random network for the problem."""
+        inputs = Ansatz.inputs(problem.domain, problem.periodic)
+        built = self.recipe.network.build(inputs, len(problem.unknowns), torch.Generator().manual_seed(self.seed + 7919 * trial))
+        return built.to(self.device, self.dtype)
 
 
 class _Run:
-    """What the loop carries from stage to stage."""
+    """One problem, or one span of its time, and what the loop carries from stage to stage."""
 
-    def __init__(self, problem: Problem, recipe: Recipe, ansatz: Ansatz, history: History, observer: Observer, began: float, seed: int):
-        self.problem, self.recipe, self.ansatz, self.history, self.observer, self.began = problem, recipe, ansatz, history, observer, began
-        self.points = Collocation(problem, ansatz, recipe.points, seed, recipe.sampler)
+    def __init__(self, problem: Problem, plan: _Plan, ansatz: Ansatz, history: History):
+        self.problem, self.plan, self.ansatz, self.history, self.observer = problem, plan, ansatz, history, plan.observer
+        self.points = Collocation(problem, ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
         self.points.weights = balanced(self.points)
         check_terms(self.points.objective())
         self.keep()
-        self.step = 0
+        self.step = history.records[-1].step if history.records else 0
         self._test = problem.domain.interior(unit_points(2048, len(problem.coordinates), 987654321))
         self._truth = torch.stack(list(problem.exact_values(self._test).values()), 1) if len(problem.exact) == len(problem.unknowns) else None
 
@@ -77,28 +109,39 @@ class _Run:
         """Back to the last good state."""
         self.ansatz.network, self.ansatz.network.theta = self._good
 
-    def restart(self, device: str, dtype: torch.dtype) -> None:
+    def restart(self, restarts: int) -> None:
         """Train the first stage from several random networks and keep the one with the smallest loss."""
-        first = next(s for s in self.recipe.stages if not isinstance(s, Extend))
-        self.observer.message(f"{self.recipe.restarts} random starts, a third of the first stage each")
+        recipe = self.plan.recipe
+        first = next(s for s in recipe.stages if not isinstance(s, Extend))
+        self.observer.message(f"{restarts} random starts, a third of the first stage each")
         losses: list[tuple[float, Network]] = []
-        for trial in range(self.recipe.restarts):
-            candidate = _start(self.problem, self.recipe, self.points.seed + 7919 * trial, device, dtype)
-            self.ansatz.network = candidate.network
+        for trial in range(restarts):
+            network = self.ansatz.network = self.plan.network(self.problem, trial)
             loss = math.inf
             for loss in replace(first, steps=max(first.steps // 3, 1)).minimise(self.points.objective()):  # noqa: B007
                 pass
-            losses.append((loss if math.isfinite(loss) else math.inf, candidate.network))
+            losses.append((loss if math.isfinite(loss) else math.inf, network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
         self.keep()
-        self.observer.message(f"{self.recipe.restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
+        self.observer.message(f"{restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
 
-    def carry_out(self, index: int, stage: Stage) -> None:
+    def carry_out_all(self, stages: Sequence[Stage], restarts: int = 1) -> None:
+        """Stage after stage, the first one from several random networks; Ctrl-C leaves the last good state behind."""
+        try:
+            if restarts > 1:
+                self.restart(restarts)
+            for stage in stages:
+                self.carry_out(stage)
+        except KeyboardInterrupt:
+            self.restore()
+            raise
+
+    def carry_out(self, stage: Stage) -> None:
         """One stage. The history gets its title and why it ended, Ctrl-C included."""
         title = f"extend to grid {stage.grid}" if isinstance(stage, Extend) else f"{stage.name}, {self.ansatz.network.describe()}"
         reason = "interrupted"
         try:
-            reason = self._extend(stage.grid) if isinstance(stage, Extend) else self._optimise(index, stage, title)
+            reason = self._extend(stage.grid) if isinstance(stage, Extend) else self._optimise(len(self.history.stages), stage, title)
         finally:
             self.history.stages.append((title, reason))
 
@@ -113,7 +156,7 @@ class _Run:
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
-        self.observer.stage(index, len(self.recipe.stages), title, stage.steps)
+        self.observer.stage(index, self.plan.stages, title, stage.steps)
         objective, fresh = self.points.objective(), self.points.fresh()
         steps, taken = stage.minimise(objective), 0
         while True:
@@ -143,7 +186,7 @@ class _Run:
         found = Record(
             step=self.step,
             stage=index,
-            seconds=time.perf_counter() - self.began,
+            seconds=time.perf_counter() - self.plan.began,
             loss=loss,
             fresh=math.nan if fresh is None else fresh.loss(),
             error=math.nan if fresh is None else self._error(),
