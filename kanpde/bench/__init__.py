@@ -1,10 +1,16 @@
-"""Measurements: `bench solve` of speed and accuracy as the README states them, `bench kernels` of the closure against its peers."""
+"""Measurements: `bench solve` of speed and accuracy as the README states them, `bench accuracy` of the gallery against what others
+have published, `bench kernels` of the closure against its peers."""
 
+from kanpde.bench.accuracy import Plan as Plan
+from kanpde.bench.accuracy import run as run_accuracy
+from kanpde.bench.comparison import targets as accuracy_targets
 from kanpde.bench.kernels import run as run_kernels
+from kanpde.bench.published import CHOSEN as CHOSEN
+from kanpde.bench.published import CLAIMS as CLAIMS
 from kanpde.bench.rows import BenchmarkError as BenchmarkError
 from kanpde.bench.rows import Row as Row
 from kanpde.bench.solve import PARTS as PARTS
 from kanpde.bench.solve import run as run
 from kanpde.bench.verdicts import targets as kernel_targets
 
-__all__ = ["PARTS", "BenchmarkError", "Row", "kernel_targets", "run", "run_kernels"]
+__all__ = ["CHOSEN", "CLAIMS", "PARTS", "BenchmarkError", "Plan", "Row", "accuracy_targets", "kernel_targets", "run", "run_accuracy", "run_kernels"]

@@ -1,4 +1,4 @@
-"""The picture of the kernel benchmark: milliseconds against points, a panel for each network, a line for each way, and the roofline below."""
+"""The pictures of the benchmarks: the kernels' milliseconds against points, and the errors of the gallery's problems."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from kanpde.bench.published import Claim
 
 STYLE = {
     ("kanpde", "cpu"): ("#0072B2", "o", "-"),
@@ -55,4 +57,46 @@ def plot_kernels(rows: Sequence[Mapping[str, Any]], cases: Sequence[str], dtype:
     panels[0].set_ylabel("milliseconds")
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+FLOOR = 1e-16
+"""Errors below are drawn there."""
+
+ORDER = ("kanpde, every seed", "must", "aim", "best published MLP", "best published KAN", "less than the reference's own error")
+
+
+def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]) -> Figure:
+    """A line a problem: every seed's error, with what must be reached, and the best published of an MLP and of a KAN.
+
+    rows: as `bench accuracy` keeps them; those without an error are left out. A grey bar covers what the reference cannot tell.
+    """
+    shown = [row for row in rows if row["relative_l2"]]
+    figure = Figure(figsize=(8.2, 1.7 + 0.42 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    handles: dict[str, Any] = {}
+    for place, row in enumerate(shown):
+        claim = claims.get(row["problem"])
+        if row["truth_error"]:
+            handles["less than the reference's own error"] = axes.barh(place, row["truth_error"] - FLOOR, 0.8, FLOOR, color="#DDDDDD", zorder=0)
+        marks = [] if claim is None else [("must", claim.must, "|", "black", 260), ("aim", claim.aim, "|", "#999999", 160)]
+        for kind, label, marker, colour in (("mlp", "best published MLP", "s", "#E69F00"), ("kan", "best published KAN", "^", "#D55E00")):
+            best = getattr(claim, kind, ())
+            marks += [(label, best[0].error, marker, colour, 46)] if best else []
+        for label, value, marker, colour, size in marks:
+            if value:
+                edges: dict[str, Any] = {} if marker == "|" else {"edgecolors": "black", "linewidths": 0.6}
+                handles[label] = axes.scatter(max(value, FLOOR), place, size, color=colour, marker=marker, zorder=2, **edges)
+        axes.plot([min(row["relative_l2"]), max(row["relative_l2"])], [place, place], color="#0072B2", lw=2, zorder=3)
+        handles["kanpde, every seed"] = axes.scatter([max(error, FLOOR) for error in row["relative_l2"]], [place] * len(row["relative_l2"]), 34, color="#0072B2", zorder=4)
+    names = [f"{row['problem']}{'' if row['device'] == 'cpu' else ', GPU'}\n{row['parameters']:,} parameters, {max(row['seconds']):.0f} s" for row in shown]
+    axes.set_yticks(range(len(shown)), names, fontsize=7.5)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xscale("log")
+    axes.set_xlim(FLOOR / 2, 1)
+    axes.set_xlabel("relative L2 error")
+    axes.grid(axis="x", alpha=0.25)
+    axes.grid(axis="y", alpha=0.12)
+    order = [label for label in ORDER if label in handles]
+    figure.legend([handles[label] for label in order], order, loc="outside upper center", ncols=3, fontsize=8, frameon=False, markerscale=0.9)
     return figure

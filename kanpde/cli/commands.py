@@ -172,31 +172,44 @@ def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[solve|kernels]", help="Speed and accuracy of whole problems, or the kernels against other KANs.")] = "solve",
+    what: Annotated[
+        str,
+        typer.Argument(metavar="[solve|accuracy|kernels]", help="Speed and accuracy of whole problems, the gallery against published errors, or the kernels against other KANs."),
+    ] = "solve",
     only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4.", metavar="N,…")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4. Of accuracy: how many, 3, or which, 0,1,2.", metavar="N,…")] = None,
+    problems: Annotated[str | None, typer.Option(help="Of accuracy: these of the gallery; a subset that takes some minutes where not given.", metavar="NAME,…")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Of accuracy: every problem with a target.")] = False,
+    effort: Annotated[str | None, typer.Option(help="Of accuracy: quick, default or record; record where not given.", metavar="NAME")] = None,
     points: Annotated[str | None, typer.Option(help="Of kernels: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.", metavar="N,…")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Of kernels: few points and repetitions, nothing through torch.compile.")] = False,
-    device: Annotated[str | None, typer.Option(help="Of kernels: cpu or cuda only.", metavar="NAME")] = None,
-    minutes: Annotated[str | None, typer.Option(help="Of kernels: what is not measured by then is left out.", metavar="N")] = None,
+    device: Annotated[str | None, typer.Option(help="Of kernels and accuracy: cpu or cuda only; accuracy is measured on the cpu where not given.", metavar="NAME")] = None,
+    minutes: Annotated[str | None, typer.Option(help="Of kernels and accuracy: what is not begun by then is left out.", metavar="N")] = None,
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or kernels.md, kernels.json and kernels.png.
+    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy or kernels with .md, .json and .png.
 
     Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
-    choice("bench", what, ("solve", "kernels"))
+    choice("bench", what, ("solve", "accuracy", "kernels"))
     options: dict[str, dict[str, object]] = {
         "solve": {"--only": only, "--seeds": seeds},
+        "accuracy": {"--problems": problems, "--all": everything, "--seeds": seeds, "--effort": effort, "--device": device, "--minutes": minutes},
         "kernels": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
     }
-    other = "kernels" if what == "solve" else "solve"
-    for option, given in options[other].items():
-        if given:
-            raise RecipeError(f"{option}: is an option of `bench {other}`; `bench {what}` takes {listed(options[what])}")
+    for option, given in {key: value for each in options.values() for key, value in each.items()}.items():
+        if given and option not in options[what]:
+            owners = [f"`bench {other}`" for other, known in options.items() if option in known]
+            raise RecipeError(f"{option}: is an option of {listed(owners)}; `bench {what}` takes {listed(options[what])}")
+    if problems and everything:
+        raise RecipeError("--all: got --problems as well; expected one of them")
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
-    chosen = [seed for text in (seeds or "0,1,2,3,4").split(",") for seed in [number("--seeds", text.strip(), least=0)] if seed is not None]
+    chosen = _seeds(what, seeds or ("3" if what == "accuracy" else "0,1,2,3,4"))
+    names = [name.strip() for name in (problems or "").split(",") if name.strip()]
+    for name in names:
+        gallery.find(name)
+    worth = choice("--effort", effort or "record", ("quick", "default", "record"))
     sizes = None if points is None else [size for text in points.split(",") for size in [number("--points", _exponent(text.strip()))] if size is not None]
     where = None if device is None else choice("--device", device, ("cpu", "cuda"))
     limit = number("--minutes", minutes)
@@ -208,18 +221,27 @@ def bench(
     def tell(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)
 
+    rows: list = []
     if what == "kernels":
         rows = benchmark.run_kernels(out, tell, sizes, quick, where, limit)
-        if as_json:
-            _print_json(rows)
-        else:
-            display.show_measured(console, benchmark.kernel_targets(rows), out / "benchmarks" / "kernels.md")
-        return
-    measured = benchmark.run(out, tell, only=part, seeds=chosen)
-    if as_json:
-        _print_json(measured)
+        measured = benchmark.kernel_targets(rows)
+    elif what == "accuracy":
+        known = list(benchmark.CLAIMS if everything else benchmark.CHOSEN)
+        rows = benchmark.run_accuracy(out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit))
+        measured = benchmark.accuracy_targets(rows)
     else:
-        display.show_measured(console, measured, out / "benchmarks" / "solve.md")
+        measured = benchmark.run(out, tell, only=part, seeds=chosen)
+    if as_json:
+        _print_json(measured if what == "solve" else rows)
+    else:
+        display.show_measured(console, measured, out / "benchmarks" / f"{what}.md")
+
+
+def _seeds(what: str, text: str) -> list[int]:
+    """Seeds such as 0,1,2; for `accuracy`, a single number says how many."""
+    if what == "accuracy" and "," not in text:
+        return list(range(number("--seeds", text) or 0))
+    return [seed for part in text.split(",") if part.strip() or what != "accuracy" for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
 
 
 def _exponent(text: str) -> str:
