@@ -79,11 +79,11 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
     lines += [
         "Relative L2 over a grid of space and time, seconds of training of the slowest seed. *Met* counts the worst seed plus the error of what judged it, "
         "the number of parameters and the time. Published numbers come with parameters, time and machine, as far as they are known; "
-        "those without a source were handed down with the targets.",
+        "those without a source could not be traced to one.",
         "",
         *(f"{i}. {source}" for i, source in enumerate(sources, 1)),
         "",
-        "What judged each problem, and where it was measured:",
+        "What judged each problem, and how it was measured:",
         "",
     ]
     for row in rows:

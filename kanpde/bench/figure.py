@@ -79,7 +79,7 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]
         claim = claims.get(row["problem"])
         if row["truth_error"]:
             handles["less than the reference's own error"] = axes.barh(place, row["truth_error"] - FLOOR, 0.8, FLOOR, color="#DDDDDD", zorder=0)
-        marks = [] if claim is None else [("must", claim.must, "|", "black", 260), ("aim", claim.aim, "|", "#999999", 160)]
+        marks = [] if claim is None else [("must", claim.must, "|", "black", 220), ("aim", claim.aim, "|", "#999999", 120)]
         for kind, label, marker, colour in (("mlp", "best published MLP", "s", "#E69F00"), ("kan", "best published KAN", "^", "#D55E00")):
             best = getattr(claim, kind, ())
             marks += [(label, best[0].error, marker, colour, 46)] if best else []
@@ -93,7 +93,7 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]
     axes.set_yticks(range(len(shown)), names, fontsize=7.5)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xscale("log")
-    axes.set_xlim(FLOOR / 2, 1)
+    axes.set_xlim(FLOOR / 2, 2 * max(0.5, *(error for row in shown for error in row["relative_l2"])))
     axes.set_xlabel("relative L2 error")
     axes.grid(axis="x", alpha=0.25)
     axes.grid(axis="y", alpha=0.12)

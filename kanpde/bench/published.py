@@ -1,6 +1,6 @@
 """What is asked of the gallery's problems, and the best that others have published for them.
 
-Numbers without a source were handed down with the request and have not been found again.
+Numbers without a source could not be traced to one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 WEBB = "Webb, Jerad and Cartis 2026, arXiv:2607.02194"
-BWLER = "Barycentric weight layer 2025, arXiv:2506.23024"
+BWLER = "BWLer (barycentric weight layers) 2025, arXiv:2506.23024"
 RAISSI = "Raissi, Perdikaris and Karniadakis 2019, J. Comput. Phys. 378"
 PINNACLE = "Hao et al. 2023, arXiv:2306.08827"
 

@@ -34,7 +34,9 @@ def solid(u, x, y, z):
 PROBLEMS = {
     "clamped plate": Problem(domain=Box(x=(0, 2), y=(-1, 2)), equations=[plate], conditions=[Dirichlet(u=lambda x, y: torch.sin(x) * y), Neumann(u=0)]),
     "wave": Problem(domain=Box(x=(0, 3)) * Time(t=(1, 3)), equations=[wave], conditions=[Dirichlet(u=0), Initial(u=lambda x: x * (3 - x), u_t=1)]),
-    "two unknowns": Problem(domain=Box(x=(-1, 1)) * Time(t=(0, 0.5)), equations=[flow], conditions=[Dirichlet(u=0, v=lambda t: 1 + t), Initial(u=lambda x: torch.cos(torch.pi / 2 * x), v=1)]),
+    "two unknowns": Problem(
+        domain=Box(x=(-1, 1)) * Time(t=(0, 0.5)), equations=[flow], conditions=[Dirichlet(u=0, v=lambda t: 1 + t), Initial(u=lambda x: torch.cos(torch.pi / 2 * x), v=1)]
+    ),
     "ring": Problem(domain=Box(x=(0, 2)) * Time(t=(0, 1)), equations=[wave], conditions=[Periodic("x"), Initial(u=lambda x: torch.sin(torch.pi * x), u_t=0)]),
     "solid": Problem(
         domain=Box(x=(0, 1), y=(0, 2), z=(-1, 1)),
