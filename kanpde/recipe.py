@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, MLP
+from kanpde.pace import pace
 from kanpde.training import Extend, Stage, parse_schedule
 
 if TYPE_CHECKING:
@@ -91,12 +93,17 @@ def default(problem: Problem) -> Choice:
     A steady solution gets one hidden layer of five units (and two more for each further unknown), an evolving one two
     hidden layers, which follow what moves; splines of degree 7, from a coarse grid to a fine one, by
     Levenberg-Marquardt. Points grow with the parameters and the dimension, so that the residual is over-determined.
+    Where the start would change more than once around in the whole time, the time is taken in spans.
     """
     dims, extra = len(problem.coordinates), 2 * (len(problem.unknowns) - 1)
     if problem.domain.time:
         network = KAN(width=(6 + extra, 6 + extra), degree=7, grid=3)
         reasons = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
-        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3), reasons)
+        changes = pace(problem)
+        slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
+        if slabs > 1 and changes is not None:
+            reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
+        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3, slabs=slabs), reasons)
     network = KAN(width=(5 + extra,), degree=7, grid=3)
     reasons = ("it is steady: one hidden layer", "splines of degree 7, from grid 3 to 24")
     return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm:40,extend:8,lm:40,extend:24,lm:160", restarts=3), reasons)

@@ -1,0 +1,76 @@
+"""How fast a solution changes when it starts: what the number of spans of time is chosen by."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.conditions import by_name
+from kanpde.jets import nested_derivatives
+from kanpde.problem import Problem
+from kanpde.sampling import unit_points
+
+POINTS = 512
+"""Where the start is looked at."""
+
+
+def pace(problem: Problem) -> float | None:
+    """How many times over the start changes in the whole span of time: T ‖u_t‖ / ‖u‖ at the start, T √(‖u_tt‖ / ‖u‖) for waves.
+
+    The derivatives in time are those that the equations give for the initial data, which autograd differentiates in space.
+    None where there are none: steady problems, equations without a derivative in time, data without finite derivatives.
+    """
+    time = problem.domain.time
+    if not time:
+        return None
+    orders = [problem.order(u, time) for u in problem.unknowns]
+    points = problem.domain.boundary(f"{time}-", unit_points(POINTS, len(problem.coordinates) - 1, 0))
+    values = _given(problem, orders, points)
+    rates = None if values is None else _rates(problem, orders, values, points)
+    if values is None or rates is None:
+        return None
+    low, high = problem.domain.bounds[time]
+    start = torch.stack([values[u, (0,) * len(problem.coordinates)] for u in problem.unknowns], 1)
+    size, speed = start.square().mean().sqrt(), rates.square().mean().sqrt()
+    found = (high - low) * float(speed / size) ** (1 / max(orders)) if size > 0 else math.inf
+    return found if math.isfinite(found) else None
+
+
+def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
+    """The derivatives that the equations need and the initial data determine, by leaf [points]."""
+    initial = {(c.prescribed.unknown, c.prescribed.derivative): c.prescribed.data for c in problem.constraints if c.prescribed and problem.domain.time + "-" == c.face}
+    found: dict = {}
+    for u, order in zip(problem.unknowns, orders, strict=True):
+        needs = {index for e in problem.equations for name, index in e.needs if name == u and index[-1] < order} | {(0,) * len(problem.coordinates)}
+        for n in {index[-1] for index in needs}:
+            if (u, n) not in initial:
+                return None
+            data = initial[u, n]
+            wanted = {(*index[:-1], 0) for index in needs if index[-1] == n}
+            slopes = nested_derivatives(lambda at, data=data: data(by_name(at, problem.coordinates)), points, wanted)  # type: ignore[misc]
+            found |= {(u, (*index[:-1], n)): values for index, values in slopes.items()}
+    return found
+
+
+def _rates(problem: Problem, orders: list[int], values: dict, points: Tensor) -> Float[Tensor, "points unknowns"] | None:
+    """The highest derivatives in time, for which the equations are solved at every point (linearised about zero)."""
+    space = (0,) * (len(problem.coordinates) - 1)
+    highest = [(u, (*space, order)) for u, order in zip(problem.unknowns, orders, strict=True)]
+    at = by_name(points, problem.coordinates)
+    rows, slopes = [], []
+    for equation in problem.equations:
+        if any(leaf not in values and leaf not in highest for leaf in equation.needs):
+            return None
+        zero = torch.zeros(len(points), dtype=torch.float64)
+        r, g = equation(at, torch.stack([values.get(leaf, zero) for leaf in equation.needs], 1))
+        assert g is not None
+        columns = [g[:, :, equation.needs.index(leaf)] if leaf in equation.needs else torch.zeros_like(r) for leaf in highest]
+        rows.append(r)
+        slopes.append(torch.stack(columns, 2))
+    E, r = torch.cat(slopes, 1), torch.cat(rows, 1)
+    if E.shape[1] != E.shape[2] or not (E.isfinite().all() and r.isfinite().all()) or bool((torch.linalg.det(E).abs() < 1e-12).any()):
+        return None
+    return -torch.linalg.solve(E, r)
