@@ -117,13 +117,16 @@ def periodic_jet(jet: Float[Tensor, "points channels dims"], frequencies: Sequen
     return torch.cat(columns, 2)
 
 
-def nested_derivatives(function: Callable[[Tensor], Tensor], points: Float[Tensor, "points dims"], indices: Iterable[Index]) -> dict[Index, Float[Tensor, " points"]]:
-    """Derivatives of a plain pointwise function [points, dims] -> [points] by nested autograd: slow and true."""
+def nested_derivatives(function: Callable[[Sequence[Tensor]], Tensor], points: Float[Tensor, "points dims"], indices: Iterable[Index]) -> dict[Index, Float[Tensor, " points"]]:
+    """Derivatives of a plain pointwise function of columns [points], one a coordinate, by nested autograd: slow and true.
+
+    The columns stay apart, so that a derivative along one takes nothing along the others.
+    """
     wanted = set(indices)
     found: dict[Index, Tensor] = {}
     columns = [column.detach().clone().requires_grad_() for column in points.T]
     with torch.enable_grad():
-        tree: dict[Index, Tensor] = {(0,) * len(columns): function(torch.stack(columns, 1))}
+        tree: dict[Index, Tensor] = {(0,) * len(columns): function(columns)}
         for index in sorted(wanted, key=sum):
             found[index] = _derivative(tree, index, columns).detach()
     return found

@@ -41,7 +41,7 @@ def pace(problem: Problem) -> float | None:
 
 def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
     """The derivatives that the equations need and the initial data determine, by leaf [points]."""
-    initial = {(c.prescribed.unknown, c.prescribed.derivative): c.prescribed.data for c in problem.constraints if c.prescribed and problem.domain.time + "-" == c.face}
+    initial = {(c.prescribed.unknown, c.prescribed.derivative): c.prescribed.data for c in problem.constraints if c.prescribed and c.face == f"{problem.domain.time}-"}
     found: dict = {}
     for u, order in zip(problem.unknowns, orders, strict=True):
         needs = {index for e in problem.equations for name, index in e.needs if name == u and index[-1] < order} | {(0,) * len(problem.coordinates)}
@@ -50,7 +50,7 @@ def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
                 return None
             data = initial[u, n]
             wanted = {(*index[:-1], 0) for index in needs if index[-1] == n}
-            slopes = nested_derivatives(lambda at, data=data: data(by_name(at, problem.coordinates)), points, wanted)  # type: ignore[misc]
+            slopes = nested_derivatives(lambda at, data=data: data(dict(zip(problem.coordinates, at, strict=True))), points, wanted)  # type: ignore[misc]
             found |= {(u, (*index[:-1], n)): values for index, values in slopes.items()}
     return found
 

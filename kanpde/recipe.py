@@ -98,7 +98,7 @@ def default(problem: Problem) -> Choice:
     dims, extra = len(problem.coordinates), 2 * (len(problem.unknowns) - 1)
     if problem.domain.time:
         network = KAN(width=(6 + extra, 6 + extra), degree=7, grid=3)
-        reasons = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
+        reasons: tuple[str, ...] = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
         changes = pace(problem)
         slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
         if slabs > 1 and changes is not None:

@@ -49,7 +49,7 @@ def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
             inputs += [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
         output = network_values(ansatz.network, torch.stack(inputs, 1))[:, ansatz.unknowns.index(unknown)]
         boundary = ansatz.boundaries[unknown]
-        return boundary.lift(points) + boundary.factor(points) * output
+        return boundary.lift(points.T) + boundary.factor(points.T) * output
 
     return value
 

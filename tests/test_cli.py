@@ -95,6 +95,9 @@ def test_version_and_help(capsys):
         (["solve", "poisson2d", "--schedule", "lmm:5"], "lmm"),
         (["solve", "poisson2d", "--schedule", "lm:x"], "'lm:x' has no number"),
         (["solve", "poisson2d", "--device", "tpu"], "tpu"),
+        (["solve", "convection1d", "--slabs", "0"], "--slabs: got '0'; expected a whole number, 1 or more"),
+        (["solve", "poisson2d", "--slabs", "3"], "slabs: got 3, but 'poisson2d' has no time; expected 1"),
+        (["solve", "poisson2d", "--effort", "best"], "--effort: got 'best'; expected quick or default or record"),
         (["plot", "nowhere"], "nowhere: no such run folder"),
     ],
 )
@@ -192,6 +195,13 @@ def test_options_change_the_network(capsys):
     assert "MLP 2-4-3-1" in json.loads(capsys.readouterr().out)["network"]
     assert main(["solve", "poisson2d", "--width", "2", "--degree", "3", "--grid", "3,6", "--points", "50", "--no-reference", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["network"] == "KAN 2-2-1, degree 3, grid 6"
+
+
+def test_explain_says_what_was_chosen_and_why(capsys):
+    assert main(["solve", "convection1d", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--restarts", "1", "--no-reference"]) == 0
+    shown = capsys.readouterr().out
+    assert "spans of time" in shown
+    assert "because   it evolves in time" in shown
 
 
 def test_reference_states_its_own_error(capsys):

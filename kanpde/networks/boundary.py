@@ -18,6 +18,9 @@ from torch import Tensor
 from kanpde.conditions import Constraint
 from kanpde.geometry import Domain
 
+Columns = Sequence[Tensor]
+"""The coordinates of some points, [points] each."""
+
 Data = Callable[[Mapping[str, Tensor]], Tensor]
 
 
@@ -50,58 +53,58 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
 
 @dataclass(frozen=True)
 class Boundary:
-    """Factor and lift of one unknown on a box, as functions of points [points, dims] in the domain's own coordinates."""
+    """Factor and lift of one unknown on a box, as functions of columns [points], one a coordinate of the domain."""
 
     domain: Domain
     ends: Mapping[str, Ends]
 
-    def factor(self, points: Tensor) -> Tensor:
+    def factor(self, columns: Columns) -> Tensor:
         """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each, scaled to a maximum of 1; [points]."""
-        product = torch.ones_like(points[:, 0])
+        product = torch.ones_like(columns[0])
         for x, ends in self.ends.items():
-            s, m, n = self._place(points, x), len(ends.low), len(ends.high)
+            s, m, n = self._place(columns, x), len(ends.low), len(ends.high)
             product = product * s**m * (1 - s) ** n * ((m + n) ** (m + n) / (m**m * n**n))
         return product
 
-    def lift(self, points: Tensor) -> Tensor:
+    def lift(self, columns: Columns) -> Tensor:
         """The interpolant of all data, [points]."""
-        return self._lift(points, len(self.ends))
+        return self._lift(columns, len(self.ends))
 
-    def _place(self, points: Tensor, x: str) -> Tensor:
+    def _place(self, columns: Columns, x: str) -> Tensor:
         low, high = self.domain.bounds[x]
-        return (points[:, self.domain.coordinates.index(x)] - low) / (high - low)
+        return (columns[self.domain.coordinates.index(x)] - low) / (high - low)
 
-    def _lift(self, points: Tensor, count: int) -> Tensor:
+    def _lift(self, columns: Columns, count: int) -> Tensor:
         """Interpolant along the first `count` coordinates: each one corrects what those before it left."""
         if count == 0:
-            return torch.zeros_like(points[:, 0])
-        total = self._lift(points, count - 1)
+            return torch.zeros_like(columns[0])
+        total = self._lift(columns, count - 1)
         x, ends = list(self.ends.items())[count - 1]
         low, high = self.domain.bounds[x]
         polynomials = hermite(len(ends.low), len(ends.high))
-        s, row = self._place(points, x), 0
+        s, row = self._place(columns, x), 0
         for where, data in ((low, ends.low), (high, ends.high)):
             for derivative, given in enumerate(data):
-                defect = self._defect(points, x, where, derivative, given, count - 1)
+                defect = self._defect(columns, x, where, derivative, given, count - 1)
                 blend = sum((float(a) * s**power for power, a in enumerate(polynomials[row])), torch.zeros_like(s))
                 total = total + blend * (high - low) ** derivative * defect
                 row += 1
         return total
 
-    def _defect(self, points: Tensor, x: str, where: float, derivative: int, given: Data, count: int) -> Tensor:
+    def _defect(self, columns: Columns, x: str, where: float, derivative: int, given: Data, count: int) -> Tensor:
         """Data minus what the interpolant so far has on the face."""
         axis = self.domain.coordinates.index(x)
-        columns = list(points.T)
+        columns = list(columns)
         columns[axis] = torch.full_like(columns[axis], where)
         wanted = given(dict(zip(self.domain.coordinates, columns, strict=True)))
         if count == 0:
             return wanted
         if not derivative:
-            return wanted - self._lift(torch.stack(columns, 1), count)
+            return wanted - self._lift(columns, count)
         with torch.enable_grad():
             columns[axis] = columns[axis].requires_grad_()
-            have = self._lift(torch.stack(columns, 1), count)
-            (slope,) = torch.autograd.grad(have.sum(), columns[axis], create_graph=True, allow_unused=True)
+            have = self._lift(columns, count)
+            slope = torch.autograd.grad(have.sum(), columns[axis], create_graph=True, allow_unused=True)[0] if have.requires_grad else None
         return wanted if slope is None else wanted - slope
 
 

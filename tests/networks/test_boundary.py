@@ -92,7 +92,7 @@ def test_the_network_is_free_inside(problem):
     """Two networks differ inside, so the factor has not swallowed them; it is at most 1 and positive there."""
     points = problem.domain.interior(unit_points(50, len(problem.coordinates), 1))
     assert float((random_ansatz(problem, 0)(points) - random_ansatz(problem, 1)(points)).abs().max()) > 0.1
-    factor = random_ansatz(problem).boundaries["u"].factor(points)
+    factor = random_ansatz(problem).boundaries["u"].factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
 
@@ -144,8 +144,8 @@ def test_the_lift_alone_carries_the_data():
     ansatz = random_ansatz(EXACT["compatible data on all faces"])
     boundary = ansatz.boundaries["u"]
     points = torch.tensor([[-1.0, 1.0], [2.0, 0.5], [0.3, 0.0], [0.3, 3.0], [-1.0, 0.0], [2.0, 3.0]], dtype=torch.float64)
-    torch.testing.assert_close(boundary.lift(points), U(*points.T), rtol=1e-13, atol=1e-13)
-    assert not boundary.factor(points).any()
+    torch.testing.assert_close(boundary.lift(points.T), U(*points.T), rtol=1e-13, atol=1e-13)
+    assert not boundary.factor(points.T).any()
     torch.testing.assert_close(ansatz(points)[:, 0], ansatz_values(ansatz)(points, "u"), rtol=1e-13, atol=1e-13)
 
 

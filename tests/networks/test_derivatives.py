@@ -75,7 +75,7 @@ def test_derivatives_are_those_of_nested_autograd(ansatz_of):
     found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
     value = ansatz_values(ansatz)
     for a, (unknown, index) in enumerate(needs):
-        wanted = nested_derivatives(lambda p, u=unknown: value(p, u), points, [index])[index]
+        wanted = nested_derivatives(lambda p, u=unknown: value(torch.stack(list(p), 1), u), points, [index])[index]
         torch.testing.assert_close(found[:, a], wanted, rtol=1e-9, atol=1e-10 * (1 + float(wanted.abs().max())))
 
 
