@@ -1,10 +1,12 @@
 """Training: one loop over a schedule of stages."""
 
 from kanpde.training.adam import Adam as Adam
+from kanpde.training.broyden import Broyden as Broyden
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from kanpde.training.schedule import Extend as Extend
 from kanpde.training.schedule import Stage as Stage
 from kanpde.training.schedule import parse_schedule as parse_schedule
 from kanpde.training.schedule import show_schedule as show_schedule
+from kanpde.training.soap import Soap as Soap
 from kanpde.training.train import train as train

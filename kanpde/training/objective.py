@@ -25,13 +25,17 @@ Sampler = Callable[[int], tuple[Tensor, Values | None]]
 
 @dataclass
 class Term:
-    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame."""
+    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame.
+
+    weights [points, equations]: of the squares of single rows, besides `weight`, which is that of the whole term; None for ones.
+    """
 
     residuals: Sequence[Residual]
     frame: Frame
     columns: Sequence[Tensor | slice]
     normal: Values | None
     weight: float
+    weights: Tensor | None = None
 
     @property
     def equations(self) -> int:
@@ -58,6 +62,10 @@ class Term:
             if g is not None and gradients is not None:
                 g[:, rows, columns] = gradients.mul_(self.scale)
             first = rows.stop
+        if self.weights is not None:
+            roots = self.weights.sqrt()
+            r *= roots
+            g = None if g is None else g.mul_(roots[:, :, None])
         return jets, r, g
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
+from kanpde.training.broyden import Broyden
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
+from kanpde.training.soap import Soap
 
-Optimiser = Adam | LBFGS | LevenbergMarquardt
+Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt
 """What lowers an objective: its minimise(objective) moves the network, yields the loss at each step, returns why it stopped."""
 
 
@@ -28,7 +30,7 @@ class Extend:
 
 Stage = Optimiser | Extend
 
-OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "lbfgs": LBFGS, "lm": LevenbergMarquardt}
+OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt)}
 
 
 def parse_schedule(text: str) -> list[Stage]:

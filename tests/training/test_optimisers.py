@@ -4,41 +4,12 @@ import math
 
 import pytest
 import torch
+from toys import bad, cubic, objective_of, run
 
-from kanpde import Box, Dirichlet, Problem, RecipeError, d
-from kanpde.networks import KAN, MLP, Ansatz
-from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, parse_schedule, show_schedule
+from kanpde import RecipeError
+from kanpde.networks import KAN, MLP
+from kanpde.training import LBFGS, Adam, Broyden, Extend, LevenbergMarquardt, Soap, parse_schedule, show_schedule
 from kanpde.training.levenberg_marquardt import damped_cholesky
-from kanpde.training.points import Collocation
-
-
-def exact(x):
-    return torch.sin(math.pi * x)
-
-
-def linear(u, x):
-    return d(u, x, x) - math.pi**2 * u + 2 * math.pi**2 * exact(x)
-
-
-def cubic(u, x):
-    return d(u, x, x) - u**3 + math.pi**2 * exact(x) + exact(x) ** 3
-
-
-def objective_of(equation=linear, spec=None, points=60, seed=0):
-    problem = Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact})
-    network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    return Collocation(problem, ansatz, points, seed).objective()
-
-
-def run(optimiser, objective):
-    """Losses step by step and the reason for the end."""
-    losses, steps = [], optimiser.minimise(objective)
-    while True:
-        try:
-            losses.append(next(steps))
-        except StopIteration as end:
-            return losses, end.value
 
 
 def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
@@ -89,7 +60,11 @@ def test_a_matrix_that_is_not_finite_has_no_factor():
 
 
 @pytest.mark.parametrize("spec", [KAN((3,), 5, 4), MLP((6,))], ids=["kan", "mlp"])
-@pytest.mark.parametrize(("optimiser", "factor"), [(LevenbergMarquardt(25), 1e-4), (LBFGS(60), 1e-2), (Adam(80, rate=1e-2), 0.5)], ids=["lm", "lbfgs", "adam"])
+@pytest.mark.parametrize(
+    ("optimiser", "factor"),
+    [(LevenbergMarquardt(25), 1e-4), (LBFGS(60), 1e-2), (Broyden(60), 1e-3), (Adam(80, rate=1e-2), 0.5), (Soap(80, rate=1e-2), 0.3)],
+    ids=["lm", "lbfgs", "ssbroyden", "adam", "soap"],
+)
 def test_every_optimiser_lowers_the_loss(optimiser, factor, spec):
     objective = objective_of(cubic, spec)
     before = objective.loss()
@@ -97,6 +72,9 @@ def test_every_optimiser_lowers_the_loss(optimiser, factor, spec):
     assert objective.loss() < factor * before
     assert all(math.isfinite(loss) for loss in losses)
     assert reason
+    again = objective_of(cubic, spec)
+    assert run(optimiser, again) == (losses, reason), "the same start gives the same steps"
+    assert torch.equal(again.network.theta, objective.network.theta)
 
 
 def test_lbfgs_goes_down_and_says_why_it_stopped():
@@ -125,14 +103,13 @@ def test_lbfgs_on_a_quadratic_reaches_its_minimum():
     assert float(bowl.network.theta.abs().max()) < 1e-12
 
 
-def test_lbfgs_stops_where_nothing_is_finite_and_does_not_move():
-    def bad(u, x):
-        return d(u, x, x) + torch.where(x > -1, math.nan, 1.0) * u
-
+@pytest.mark.parametrize("optimiser", [LBFGS(10), Broyden(10), Adam(10), Soap(10)], ids=lambda o: o.name)
+def test_an_optimiser_stops_where_nothing_is_finite_and_does_not_move(optimiser):
     objective = objective_of(bad)
     theta = objective.network.theta
-    losses, reason = run(LBFGS(10), objective)
-    assert (losses, reason) == ([], "loss became nan")
+    losses, reason = run(optimiser, objective)
+    assert losses == []
+    assert reason.startswith("loss became nan")
     assert torch.equal(objective.network.theta, theta)
 
 
@@ -145,13 +122,20 @@ def test_a_schedule_reads_as_it_is_written(text):
 
 
 def test_the_stages_of_a_schedule():
-    assert parse_schedule("adam:3,lbfgs:4,lm:5,extend:6") == [Adam(steps=3), LBFGS(steps=4), LevenbergMarquardt(steps=5), Extend(6)]
+    assert parse_schedule("adam:3,soap:7,lbfgs:4,ssbroyden:8,lm:5,extend:6") == [
+        Adam(steps=3),
+        Soap(steps=7),
+        LBFGS(steps=4),
+        Broyden(steps=8),
+        LevenbergMarquardt(steps=5),
+        Extend(6),
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"'' is no stage; expected adam, lbfgs, lm, extend with a number"),
+        ("", r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, extend with a number"),
         ("lm:60,,lm:60", r"'' is no stage"),
         ("lbgfs:20", r"'lbgfs:20' is no stage.*did you mean 'lbfgs'"),
         ("LM:20", r"'LM:20' is no stage.*did you mean 'lm'"),

@@ -1,0 +1,129 @@
+"""How much each residual counts: weights of conditions, of the equations of a system, of points, and of times.
+
+Every function here gives weights of squared residuals and changes nothing. `Balance` puts them where a term's rows are made,
+between two steps of an optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.errors import RecipeError, listed, nearest
+from kanpde.networks.network import Network
+from kanpde.training.objective import Objective, Term
+
+KINDS = ("none", "ntk", "gradient", "attention")
+
+LARGEST = 1e6
+"""Largest factor between a weight and that of the first equation: a residual whose rows vanish would get all."""
+
+
+def traces(network: Network, term: Term) -> Float[Tensor, " equations"]:
+    """Mean squared row of the Jacobian of every equation of a term, its weights left out: the trace of its tangent kernel a point."""
+    jets, _, g = _bare(term).evaluate(network, True)
+    assert g is not None
+    rows = [network.jacobian(jets, term.frame.adjoint(g[:, e], network.widths[-1]), term.frame.counts).values for e in range(term.equations)]
+    return torch.stack([row.square().sum() for row in rows])
+
+
+def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
+    """Length of the gradient of every equation's mean squared residual, the term's weights left out."""
+    jets, r, g = _bare(term).evaluate(network, True)
+    assert g is not None
+    found = [network.gradient(jets, term.frame.adjoint(2 * r[:, e, None] * g[:, e], network.widths[-1]), term.frame.counts) for e in range(term.equations)]
+    return torch.stack([gradient.norm() for gradient in found])
+
+
+def equalising(sizes: Sequence[Float[Tensor, " equations"]]) -> list[Float[Tensor, " equations"]]:
+    """Weights by equation, term by term, that make all weighted sizes the same: the mean of the first term's.
+
+    With `traces` these are the weights of Wang, Yu and Perdikaris 2022, "When and why PINNs fail to train", eq. 6.6; with
+    `slopes` those of Wang, Teng and Perdikaris 2021, "Understanding and mitigating gradient flow pathologies", in the form
+    of norms. One equation alone has weight 1.
+    """
+    middle = float(sizes[0].mean())
+    return [(middle / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp(1 / LARGEST, LARGEST) for size in sizes]
+
+
+def attention(r: Float[Tensor, "points equations"], before: Float[Tensor, "points equations"] | None, decay: float = 0.9, rate: float = 0.1) -> Float[Tensor, "points equations"]:
+    """Residual-based attention λ⁺ = decay λ + rate |r| / max |r| (Anagnostopoulos et al. 2024, CMAME 421), maximum over the points.
+
+    λ multiplies the residual: the weight of its square is λ². before: None for ones. Stays below rate / (1 - decay).
+    """
+    size = r.abs()
+    largest = size.amax(0).clamp_min(torch.finfo(r.dtype).tiny)
+    return decay * (torch.ones_like(r) if before is None else before) + rate * size / largest
+
+
+def causal(times: Float[Tensor, " points"], r: Float[Tensor, "points equations"], epsilon: float, slices: int = 32) -> Float[Tensor, " points"]:
+    """Weights exp(-ε Σ_{k<i} L_k) of the points in slice i of time (Wang, Sankaran and Perdikaris 2024, CMAME 421, eq. 3.1).
+
+    L_k: mean squared residual, summed over the equations, of the points in slice k, slices of equal duration from the first
+    time to the last. The first slice has weight 1; a later one counts when those before it are solved. Slices without
+    points have L = 0.
+    """
+    low, high = times.aminmax()
+    place = ((times - low) / (high - low).clamp_min(torch.finfo(times.dtype).tiny) * slices).long().clamp(max=slices - 1)
+    total = times.new_zeros(slices).index_add_(0, place, r.square().sum(1).to(times))
+    losses = total / torch.bincount(place, minlength=slices).clamp_min(1)
+    return torch.exp(-epsilon * (losses.cumsum(0) - losses))[place]
+
+
+@dataclass
+class Balance:
+    """Puts weights on the terms of objectives, between two steps.
+
+    kind: none, ntk, gradient or attention; epsilon: of causal weights, 0 for none; time: name of the time coordinate, which
+    causal weights need. memory: share of the old weights by equation in the new ones. Raises RecipeError for anything else.
+    """
+
+    kind: str = "none"
+    epsilon: float = 0.0
+    time: str | None = None
+    memory: float = 0.0
+    _shares: list[Tensor] = field(default_factory=list)
+    _seen: list[tuple[Term, Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise RecipeError(f"balance: got {self.kind!r}; expected one of {listed(KINDS)}{nearest(self.kind, KINDS)}")
+        if not self.epsilon >= 0:
+            raise RecipeError(f"causal: got {self.epsilon:g}; expected 0 or more")
+        if self.epsilon and self.time is None:
+            raise RecipeError(f"causal: got {self.epsilon:g} for a problem without time; expected 0")
+
+    def __call__(self, objective: Objective) -> None:
+        """New weights from the network as it is now. Losses before and after are of different sums of squares."""
+        if self.kind == "none" and not self.epsilon:
+            return
+        network, terms = objective.network, objective.terms
+        if self.kind in ("ntk", "gradient"):
+            new = equalising([(traces if self.kind == "ntk" else slopes)(network, t) for t in terms])
+            old = self._shares if len(self._shares) == len(new) else new
+            self._shares = [self.memory * o + (1 - self.memory) * n for o, n in zip(old, new, strict=True)]
+        seen: list[tuple[Term, Tensor]] = []
+        for k, t in enumerate(terms):
+            t.weights = self._weights(network, t, k, seen)
+        self._seen = seen
+
+    def _weights(self, network: Network, term: Term, k: int, new: list[tuple[Term, Tensor]]) -> Tensor:
+        r = _bare(term).evaluate(network, False)[1] / term.scale
+        weights = torch.ones_like(r)
+        if self._shares:
+            weights *= self._shares[k]
+        if self.kind == "attention":
+            attended = attention(r, next((a for t, a in self._seen if t is term), None))
+            new.append((term, attended))
+            weights *= attended.square()
+        if self.epsilon and term.normal is None:
+            weights *= causal(term.frame.points[:, term.residuals[0].coordinates.index(str(self.time))].to(r), r, self.epsilon)[:, None]
+        return weights
+
+
+def _bare(term: Term) -> Term:
+    return replace(term, weights=None)

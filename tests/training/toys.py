@@ -1,0 +1,69 @@
+"""Small objectives, and functions in place of them, for the tests of the optimisers."""
+
+import math
+
+import torch
+
+from kanpde import Box, Dirichlet, Problem, d
+from kanpde.networks import KAN, Ansatz
+from kanpde.training.points import Collocation
+
+
+def exact(x):
+    return torch.sin(math.pi * x)
+
+
+def linear(u, x):
+    return d(u, x, x) - math.pi**2 * u + 2 * math.pi**2 * exact(x)
+
+
+def cubic(u, x):
+    return d(u, x, x) - u**3 + math.pi**2 * exact(x) + exact(x) ** 3
+
+
+def bad(u, x):
+    return d(u, x, x) + torch.where(x > -1, math.nan, 1.0) * u
+
+
+def objective_of(equation=linear, spec=None, points=60, seed=0):
+    problem = Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact})
+    network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Collocation(problem, ansatz, points, seed).objective()
+
+
+def run(optimiser, objective, goal=-math.inf):
+    """Losses step by step until the goal, and the reason for the end."""
+    losses, steps = [], optimiser.minimise(objective)
+    while not losses or losses[-1] > goal:
+        try:
+            losses.append(next(steps))
+        except StopIteration as end:
+            return losses, end.value
+    return losses, "goal"
+
+
+class Function:
+    """A function of a few numbers in place of an objective."""
+
+    def __init__(self, function, start):
+        self.function, self.calls = function, 0
+        self.network = type("Point", (), {"theta": torch.tensor(start, dtype=torch.float64)})()
+
+    def gradient(self):
+        self.calls += 1
+        theta = self.network.theta.clone().requires_grad_()
+        value = self.function(theta)
+        (slope,) = torch.autograd.grad(value, theta)
+        return float(value.detach()), slope
+
+
+def rosenbrock(x):
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+def bowl(condition, size=40):
+    """xᵀAx / 2 with eigenvalues from 1 to the condition number, evenly in their logarithm, and eigenvectors in no special place."""
+    Q, _ = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    A = Q * torch.logspace(0, math.log10(condition), size, dtype=torch.float64) @ Q.T
+    return lambda x: 0.5 * x @ A @ x
