@@ -1,6 +1,7 @@
 """Training: one loop over a schedule of stages."""
 
 from kanpde.training.adam import Adam as Adam
+from kanpde.training.balancing import Balance as Balance
 from kanpde.training.broyden import Broyden as Broyden
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
