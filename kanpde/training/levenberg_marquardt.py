@@ -85,8 +85,8 @@ EASE, TIGHTEN = 2.0, 2.0
 def scaling(squares: Tensor) -> Tensor:
     """W [parameters], by which parameters are divided so that damping them by μ is damping by μ √(diag(JᵀJ) / its mean).
 
-    Halfway between the identity of Levenberg, which holds the last layers' parameters too loosely, and the diagonal of
-    Marquardt, by which those that few points see run away between the points.
+    Halfway between the identity of Levenberg and the diagonal of Marquardt, with which parameters that few points see run
+    away between the points: the loss falls, the residual elsewhere does not.
     """
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25
