@@ -205,10 +205,14 @@ class Layer:
         self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
         self.grid = _grid(knots, degree_of(c, knots))
         *shape, self.width, _ = self.grid.table.shape
+        self._by_inputs = self.outputs < LANES
         A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
         _piecewise(array(c), self.grid.table, A[..., : c.shape[2]])
-        self._by_inputs = self.outputs < LANES
-        self.A = np.pad(A.swapaxes(2, 3), ((0, 0), (0, 0), (0, 0), (0, -self.width % LANES))) if self._by_inputs else A
+        if self._by_inputs:
+            self.A = np.zeros((*shape, self.outputs, self.grid.table.shape[3]), A.dtype)
+            self.A[..., : self.width] = A.swapaxes(2, 3)
+        else:
+            self.A = A
         masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
         self._constants = masks, (0,) * self.width, tuple((0,) * count for count in counts)
 
