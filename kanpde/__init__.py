@@ -17,7 +17,7 @@ _HOME = {
     "kanpde.recipe": ["Recipe"],
     "kanpde.results": ["Result", "load"],
     "kanpde.solver": ["solve"],
-    "kanpde.training": ["LBFGS", "Adam", "Broyden", "Extend", "LevenbergMarquardt", "Soap"],
+    "kanpde.training": ["LBFGS", "Adam", "Broyden", "Extend", "GaussNewton", "LevenbergMarquardt", "Soap"],
 }
 _module_of = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_module_of)  # noqa: PLE0605 - built from the table above

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, MLP
 from kanpde.pace import pace
-from kanpde.training import Extend, Stage, parse_schedule
+from kanpde.training import Balance, Extend, Stage, parse_schedule
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
@@ -26,7 +26,9 @@ class Recipe:
     network: KAN(…) or MLP(…). points: interior collocation points. schedule: stages in order, or their text. restarts: random starts of
     the first stage, of which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans of time,
     solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
-    file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them.
+    file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
+    none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
+    training/balancing.py). causal: ε of weights that take times in their order, 0 for none.
     Raises RecipeError for values out of range.
     """
 
@@ -37,6 +39,8 @@ class Recipe:
     sampler: str = "sobol"
     slabs: int = 1
     continuation: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    balance: str = "none"
+    causal: float = 0.0
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -59,6 +63,7 @@ class Recipe:
         for name in ("points", "restarts", "slabs"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
+        Balance(self.balance, self.causal, "t")
         if not any(not isinstance(stage, Extend) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
         if len({len(values) for values in self.continuation.values()}) > 1:

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.affine import Operations, Watched
 from kanpde.calculus import Leaf, Leaves, MultiIndex
 from kanpde.errors import KanpdeError, ProblemError, first_line, listed, nearest
 
@@ -26,7 +28,8 @@ class Residual:
 
     needs: the derivatives that r depends on, the columns of what `__call__` takes and of the partials it returns;
     unused: derivatives that it is given or asks for on the way but that do not change r (the plain u of Δu = f);
-    equations: how many numbers it gives at a point; composite: whether it differentiates expressions.
+    equations: how many numbers it gives at a point; composite: whether it differentiates expressions; affine: whether its
+    partials are known not to depend on the derivatives.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Residual:
     unused: tuple[Leaf, ...]
     equations: int
     composite: bool
+    affine: bool
 
     @property
     def order(self) -> int:
@@ -96,14 +100,14 @@ def record(
     generator = torch.Generator().manual_seed(0)
     drawn: dict[Leaf, Tensor] = {}
 
-    def run(part: slice, override: Mapping[Leaf, float]) -> tuple[Leaves, list[Tensor]]:
+    def run(part: slice, override: Mapping[Leaf, float], kind: Callable[..., Leaves] = Leaves) -> tuple[Leaves, list[Tensor]]:
         def supply(leaf: Leaf) -> Tensor:
             if leaf not in drawn:
                 drawn[leaf] = 0.25 + 0.5 * torch.rand(2, generator=generator, dtype=torch.float64)
             return (torch.full_like(drawn[leaf], override[leaf]) if leaf in override else drawn[leaf])[part]
 
         coordinates = {x: v[part].detach().clone().requires_grad_() for x, v in points.items()}
-        leaves = Leaves(coordinates, space, supply, None if normal is None else {x: v[part] for x, v in normal.items()})
+        leaves = kind(coordinates, space, supply, None if normal is None else {x: v[part] for x, v in normal.items()})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")  # math.sin(x): the error says it better
             return leaves, _rows(function, name, arguments, unknowns, leaves)
@@ -128,7 +132,12 @@ def record(
     if not needs:
         raise ProblemError(f"{name}: depends on no unknown; expected an expression in {listed(unknowns)} that vanishes at the solution")
     unused = tuple(leaf for leaf in asked if leaf not in needs)
-    return Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), needs, unused, len(rows), leaves.composite)
+    with Operations() as operations:
+        try:
+            run(both, {}, partial(Watched, operations))
+        except Exception:  # it ran before: something in it cannot be watched
+            operations.affine = False
+    return Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), needs, unused, len(rows), leaves.composite, operations.affine)
 
 
 def check_finite(residual: Residual, values: Float[Tensor, "points equations"], coordinates: Values, derivatives: Float[Tensor, "points leaves"]) -> None:

@@ -3,6 +3,7 @@
 from kanpde.kernels.network_ops import network_jet as network_jet
 from kanpde.kernels.network_ops import network_jet_adjoint as network_jet_adjoint
 from kanpde.kernels.network_ops import network_jet_jacobian as network_jet_jacobian
+from kanpde.kernels.network_ops import network_jet_squares as network_jet_squares
 from kanpde.kernels.ops import activation_jet as activation_jet
 from kanpde.kernels.ops import activation_jet_adjoint as activation_jet_adjoint
 from kanpde.kernels.ops import runs_gram as runs_gram

@@ -35,13 +35,13 @@ CHUNKS = 16
 
 
 class Grid(NamedTuple):
-    """Knots as the kernels need them: breaks [inputs, grid + 1]; scale [inputs], intervals by length; middle and inverse length
-    of each interval [inputs, grid]; table [inputs, grid, degree + 1, splines], of τ^s, the splines filled up to whole vectors."""
+    """Knots as the kernels need them: low [inputs], the first ones; scale [inputs], intervals by length; cells [inputs, grid, 4],
+    left end, right end, middle and inverse length of each interval; table [inputs, grid, degree + 1, splines], of τ^s, the splines
+    filled up to whole vectors."""
 
-    breaks: np.ndarray
+    low: np.ndarray
     scale: np.ndarray
-    middle: np.ndarray
-    inverse: np.ndarray
+    cells: np.ndarray
     table: np.ndarray
 
 
@@ -54,24 +54,26 @@ def _grid(knots: Tensor, degree: int) -> Grid:
     if _known.get(knots, (None, None))[0] is not found:
         left, right = found.breaks[:, :-1], found.breaks[:, 1:]
         scale = left.shape[1] / (right[:, -1] - left[:, 0])
+        cells = torch.stack([left, right, (left + right) / 2, 1 / (right - left)], -1)
+        cells[:, 0, 0] = cells[:, -1, 1] = torch.nan  # no number is beyond: the end intervals go on
         table = pad(found.table.transpose(2, 3), (0, -found.table.shape[3] % LANES))
-        _known[knots] = (found, Grid(*map(array, (found.breaks, scale, (left + right) / 2, 1 / (right - left), table))))
+        _known[knots] = (found, Grid(*map(array, (left[:, 0], scale, cells, table))))
     return _known[knots][1]
 
 
 @compiled
-def _interval(x, breaks, scale, p):
+def _interval(x, low, scale, cells, p):
     """The interval that holds x; nan is in the first one."""
-    grid = breaks.shape[1] - 1
-    guess = (x - breaks[p, 0]) * scale[p]
+    grid = cells.shape[1]
+    guess = (x - low[p]) * scale[p]
     g = 0
     if guess >= grid:
         g = grid - 1
     elif guess > 0:
         g = int(guess)
-    while g > 0 and x < breaks[p, g]:
+    while x < cells[p, g, 0]:
         g -= 1
-    while g < grid - 1 and x >= breaks[p, g + 1]:
+    while x >= cells[p, g, 1]:
         g += 1
     return g
 
@@ -101,7 +103,7 @@ def _piecewise_adjoint(A, table, c):
 
 
 @compiled
-def _forward_by_outputs(X, breaks, scale, middle, inverse, A, masks, width, counts, begin, end, Y):
+def _forward_by_outputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
     x, a, y = X.reshape(-1), A.reshape(-1), Y.reshape(-1)
@@ -113,26 +115,26 @@ def _forward_by_outputs(X, breaks, scale, middle, inverse, A, masks, width, coun
         for n in range(first, last):
             for p in range(inputs):
                 at, place = n * channels * inputs + p, (n - first) * inputs + p
-                g = _interval(x[at], breaks, scale, p)
-                bases[place], taus[place] = (p * grid + g) * len(width) * outputs, (x[at] - middle[p, g]) * inverse[p, g]
-                fill_powers(x, at, inputs, inverse[p, g], powers, place * size, counts)
+                g = _interval(x[at], low, scale, cells, p)
+                bases[place], taus[place] = (p * grid + g) * len(width) * outputs, (x[at] - cells[p, g, 2]) * cells[p, g, 3]
+                fill_powers(x, at, inputs, cells[p, g, 3], powers, place * size, counts)
         for v in range(0, outputs, LANES):
             for n in range(first, last):
                 add_inputs(a, bases, taus, powers, (n - first) * inputs, inputs, min(v, outputs - LANES), outputs, y, n * channels * outputs, width, counts)
 
 
 @compiled
-def _forward_by_inputs(X, breaks, scale, middle, inverse, A, masks, width, counts, begin, end, Y):
+def _forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
-    _, grid, _, outputs = A.shape
-    x, a, y, ends, mid, inv = X.reshape(-1), A.reshape(-1), Y.reshape(-1), breaks.reshape(-1), middle.reshape(-1), inverse.reshape(-1)
+    _, grid, outputs, _ = A.shape
+    x, a, y, cell = X.reshape(-1), A.reshape(-1), Y.reshape(-1), cells.reshape(-1)
     for n in range(begin, end):
         for q in range(outputs):
-            sum_inputs(a, ends, scale, mid, inv, grid, x, n * channels * inputs, inputs, masks, q, outputs, y, n * channels * outputs, width, counts)
+            sum_inputs(a, low, scale, cell, grid, x, n * channels * inputs, inputs, masks, q, outputs, y, n * channels * outputs, width, counts)
 
 
 @compiled
-def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+def _pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
     """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of A is added to gradients [chunks
     of `size` points, inputs, grid, degree + 1, outputs]; else this layer's part of starts and values is written, see Place."""
     _, channels, inputs = X.shape
@@ -145,9 +147,9 @@ def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, widt
         for p in range(inputs):
             for n in range(first, min(first + BLOCK, end)):
                 at = n * channels * inputs + p
-                g = _interval(x[at], breaks, scale, p)
-                tau, base = (x[at] - middle[p, g]) * inverse[p, g], (p * grid + g) * len(width) * outputs
-                pull_outputs(a, base, tau, inverse[p, g], x, at, inputs, lift, n * channels * outputs, outputs, masks, back_to, gradient, H, width, counts, back, local)
+                g = _interval(x[at], low, scale, cells, p)
+                tau, base = (x[at] - cells[p, g, 2]) * cells[p, g, 3], (p * grid + g) * len(width) * outputs
+                pull_outputs(a, base, tau, cells[p, g, 3], x, at, inputs, lift, n * channels * outputs, outputs, masks, back_to, gradient, H, width, counts, back, local)
                 if len(local):
                     starts[n, run + p] = column + unit * (functions * p + g)
                     store_taylor(b, (p * grid + g) * len(width) * splines, tau, taylor, width, counts)
@@ -159,21 +161,21 @@ def _pull_by_outputs(L, X, breaks, scale, middle, inverse, table, A, masks, widt
 
 
 @compiled
-def _pull_by_inputs(L, X, breaks, scale, middle, inverse, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+def _pull_by_inputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
     """As _pull_by_outputs."""
     _, channels, inputs = X.shape
-    _, grid, _, outputs = A.shape
+    _, grid, outputs, _ = A.shape
     splines, x, a, lift, back_to, b = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1)
-    ends, mid, inv, cells, taus = breaks.reshape(-1), middle.reshape(-1), inverse.reshape(-1), np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
+    cell, chosen, taus = cells.reshape(-1), np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
     run, column, unit, functions, shift = place
     H, taylor, row = np.empty((len(counts) + 1) * outputs * inputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype), np.empty(splines, X.dtype)
     for n in range(begin, end):
         at, lift_at, gradient = n * channels * inputs, n * channels * outputs, gradients[n // size].reshape(-1)
-        pull_inputs(a, ends, scale, mid, inv, grid, x, at, inputs, lift, lift_at, outputs, masks, back_to, gradient, H, cells, taus, width, counts, back, local)
+        pull_inputs(a, low, scale, cell, grid, x, at, inputs, lift, lift_at, outputs, back_to, gradient, H, chosen, taus, width, counts, back, local)
         if len(local):
             for p in range(inputs):
-                starts[n, run + p] = column + unit * (functions * p + cells[p])
-                store_taylor(b, (p * grid + cells[p]) * len(width) * splines, taus[p], taylor, width, counts)
+                starts[n, run + p] = column + unit * (functions * p + chosen[p])
+                store_taylor(b, (p * grid + chosen[p]) * len(width) * splines, taus[p], taylor, width, counts)
                 for q in range(outputs):
                     for v in range(0, splines, LANES):
                         store_products(H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts)
@@ -203,16 +205,17 @@ class Layer:
         self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
         self.grid = _grid(knots, degree_of(c, knots))
         *shape, self.width, _ = self.grid.table.shape
-        self.A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
-        _piecewise(array(c), self.grid.table, self.A[..., : c.shape[2]])
+        A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
+        _piecewise(array(c), self.grid.table, A[..., : c.shape[2]])
         self._by_inputs = self.outputs < LANES
+        self.A = np.pad(A.swapaxes(2, 3), ((0, 0), (0, 0), (0, 0), (0, -self.width % LANES))) if self._by_inputs else A
         masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
         self._constants = masks, (0,) * self.width, tuple((0,) * count for count in counts)
 
     def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
         """Write the output jets Y [points, channels, outputs] of the points begin … end."""
         work = _forward_by_inputs if self._by_inputs else _forward_by_outputs
-        work(X, *self.grid[:4], self.A, *self._constants, begin, end, Y)
+        work(X, *self.grid[:3], self.A, *self._constants, begin, end, Y)
 
     def adjoint(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, gradients: np.ndarray, size: int) -> None:
         """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size] for every point n."""
@@ -229,13 +232,15 @@ class Layer:
     def gradient(self, gradients: np.ndarray) -> Tensor:
         """The adjoint of the coefficients from partial sums of that of A."""
         found = np.zeros(self.shape, self.A.dtype)
-        _piecewise_adjoint(gradients.sum(0)[..., : self.shape[2]], self.grid.table, found)
+        A = gradients.sum(0)
+        A = np.ascontiguousarray(A[..., : self.width].swapaxes(2, 3)) if self._by_inputs else A
+        _piecewise_adjoint(A[..., : self.shape[2]], self.grid.table, found)
         return torch.from_numpy(found)
 
     def chunks(self, points: int) -> int:
         """How many points share a partial sum, from the shapes alone."""
         most = max(1, min(CHUNKS, 2**22 // max(self.A.size, 1)))
-        return max(1, -(-points // (BLOCK * most))) * BLOCK
+        return max(POINTS, -(-points // (BLOCK * most)) * BLOCK)
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:

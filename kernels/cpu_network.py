@@ -5,13 +5,14 @@ Nothing is kept of the forward pass but its output; the adjoint of a chunk compu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kanpde.kernels import cpu, cpu_activation, network
+from kanpde.kernels.compiled import compiled
 from kanpde.kernels.cpu import BLOCK, Layer, Place
 from kanpde.kernels.network import Tensors
 from kanpde.kernels.taylor import Counts
@@ -45,9 +46,12 @@ class Layers:
             inputs.append(y)
         return inputs
 
-    def back(self, L: np.ndarray, x: np.ndarray, jets: tuple, adjoints: tuple) -> Iterator[tuple[int, Layer, np.ndarray, np.ndarray, np.ndarray]]:
-        """Layers from the last one on: number, layer, adjoint of its output, its input, and where the adjoint of the input goes."""
-        inputs = self.inner(x, *jets)
+    def back(self, L: np.ndarray, inputs: list[np.ndarray], jets: tuple, adjoints: tuple) -> Iterator[tuple[int, Layer, np.ndarray, np.ndarray, np.ndarray]]:
+        """Layers from the last one on: number, layer, adjoint of its output, its input, and where the adjoint of the input goes.
+
+        inputs: of every layer, as `inner` found them, which has filled the buffers `jets`.
+        """
+        x = inputs[0]
         for i in reversed(range(len(self.layers))):
             inward = adjoints[1][i - 1] if i else np.empty((0, self.channels, self.layers[0].inputs), x.dtype)
             yield i, self.layers[i], L, inputs[i], inward
@@ -77,7 +81,29 @@ def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, 
     """As network.adjoint."""
     if _narrow(C):
         return network.adjoint(L, X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    found, lift, x = Layers(C, knots, centers, scales, counts), array(L), array(X)
+    lift = array(L)
+    return _gradient(X, Layers(C, knots, centers, scales, counts), lambda found, inputs, first, last: lift[first:last])
+
+
+def squares(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+    """As network.squares; each chunk of points goes forth and back while its jets are in the cache."""
+    if _narrow(C):
+        return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
+    r, w, at = torch.empty_like(b, memory_format=torch.contiguous_format), array(W), array(b)
+    rows = r.numpy()
+
+    def lift(found: Layers, inputs: list[np.ndarray], first: int, last: int) -> np.ndarray:
+        y = np.empty((last - first, *w.shape[2:]), w.dtype)
+        found.layers[-1].forward(inputs[-1], 0, last - first, y)
+        _rows(w, at, y, first, rows)
+        return y
+
+    return r, _gradient(X, Layers(C, knots, centers, scales, counts), lift)
+
+
+def _gradient(X: Tensor, found: Layers, lift: Callable[[Layers, list[np.ndarray], int, int], np.ndarray]) -> Tensor:
+    """The gradient of Σ L·Y; lift(found, inputs of the layers, first, last) gives L at points first … last."""
+    x = array(X)
     size = max(layer.chunks(len(X)) for layer in found.layers)
     size = -(-size // found.points) * found.points if size > found.points else size
     parts = max(1, -(-len(X) // size))
@@ -87,11 +113,31 @@ def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, 
         jets, adjoints, step = found.buffers(x.dtype), found.buffers(x.dtype), min(size, found.points)
         for first in range(begin, end, step):
             last, part = min(first + step, end), first // size
-            for i, layer, l, inner, inward in found.back(lift[first:last], x[first:last], jets, adjoints):  # noqa: E741
+            inputs = found.inner(x[first:last], *jets)
+            for i, layer, l, inner, inward in found.back(lift(found, inputs, first, last), inputs, jets, adjoints):  # noqa: E741
                 layer.adjoint(l, inner, i > 0, 0, last - first, inward, gradients[i][part : part + 1], found.points)
 
     deal(work, len(X), size)
     return torch.cat([layer.gradient(part).reshape(-1) for layer, part in zip(found.layers, gradients, strict=True)])
+
+
+@compiled
+def _rows(W, b, Y, first, r):
+    """Rows r = b + Σ W·Y of the points that begin at `first`, and in place of their jets Y the adjoint 2 Σ r W."""
+    equations, _, channels, outputs = W.shape
+    for n in range(len(Y)):
+        for e in range(equations):
+            total = b[e, first + n]
+            for c in range(channels):
+                for q in range(outputs):
+                    total += W[e, first + n, c, q] * Y[n, c, q]
+            r[e, first + n] = total
+        for c in range(channels):
+            for q in range(outputs):
+                lift = 2 * r[0, first + n] * W[0, first + n, c, q]
+                for e in range(1, equations):
+                    lift += 2 * r[e, first + n] * W[e, first + n, c, q]
+                Y[n, c, q] = lift
 
 
 def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> tuple[Tensor, Tensor]:
@@ -110,7 +156,7 @@ def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors,
         jets, adjoints = found.buffers(x.dtype), found.buffers(x.dtype)
         for first in range(begin, end, found.points):
             last = min(first + found.points, end)
-            for i, layer, l, inner, inward in found.back(lift[first:last], x[first:last], jets, adjoints):  # noqa: E741
+            for i, layer, l, inner, inward in found.back(lift[first:last], found.inner(x[first:last], *jets), jets, adjoints):  # noqa: E741
                 layer.pullback(l, inner, i > 0, 0, last - first, inward, at[first:last], to[first:last], places[i])
 
     deal(work, len(X), found.points)

@@ -6,7 +6,7 @@ parameters in one flat vector are C[0], C[1], … row after row. The adjoint of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import torch
@@ -64,6 +64,26 @@ def pullback(
         values.append(block.flatten(1))
         starts.append(sum(c.numel() for c in C[:i]) + outputs * (cell + functions * torch.arange(units, device=cell.device)))
     return torch.cat(values[::-1], 1), torch.cat(starts[::-1], 1)
+
+
+def squares(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+    jet: Callable[..., Tensor] = forward,
+    gradient: Callable[..., Tensor] = adjoint,
+) -> tuple[Tensor, Tensor]:
+    """Rows r = b + Σ W·Y [equations, points] of an affine function of the output jet Y, and the gradient of Σ r² by all parameters.
+
+    W [equations, points, channels, outputs], b [equations, points]; jet and gradient: what computes forward and adjoint.
+    """
+    r = b + torch.einsum("encq,ncq->en", W, jet(X, C, knots, centers, scales, counts))
+    return r, gradient(2 * torch.einsum("en,encq->ncq", r, W), X, C, knots, centers, scales, counts)
 
 
 def lengths(C: Tensors, knots: Tensors) -> list[int]:

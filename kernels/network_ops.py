@@ -3,6 +3,7 @@
     network_jet(X, C, knots, centers, scales, counts) -> Y
     network_jet_adjoint(L, X, C, knots, centers, scales, counts) -> gradient
     network_jet_jacobian(L, X, C, knots, centers, scales, counts) -> (values, starts)
+    network_jet_squares(X, C, knots, centers, scales, W, b, counts) -> (r, gradient of Σ r²), where r = b + Σ W·Y
 
 They are not differentiable by autograd: the adjoint is an operator of its own, and differentiating raises.
 """
@@ -30,6 +31,19 @@ def check_network(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], cente
         inner = X.new_empty(0, channels(counts), before.shape[2])
         check_activation("tanh", inner, center, scale, counts)
         check(inner, c, at, counts)
+
+
+def check_affine(W: Tensor, b: Tensor, X: Tensor, C: Tensor) -> None:
+    """Raise ValueError or TypeError, naming the argument, where W and b are no affine function of the output."""
+    if b.ndim != 2 or b.shape[1] != len(X):
+        raise ValueError(f"b: got shape {list(b.shape)}; expected [equations, {len(X)}]")
+    shape = [len(b), len(X), X.shape[1], C.shape[2]]
+    if list(W.shape) != shape:
+        raise ValueError(f"W: got shape {list(W.shape)}; expected {shape}")
+    if W.dtype != X.dtype or b.dtype != X.dtype:
+        raise TypeError(f"W, b: got dtypes {W.dtype} and {b.dtype}; expected that of X, {X.dtype}")
+    if W.device != X.device or b.device != X.device:
+        raise ValueError(f"W, b: got devices {W.device} and {b.device}; expected that of X, {X.device}")
 
 
 @torch.library.custom_op("kanpde::network_jet", mutates_args=())
@@ -70,3 +84,23 @@ def network_jet_jacobian(
 @network_jet_jacobian.register_fake
 def _(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
     return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(len(X), sum(len(c) for c in C), dtype=torch.int64)
+
+
+@torch.library.custom_op("kanpde::network_jet_squares", mutates_args=())
+def network_jet_squares(
+    X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], W: Tensor, b: Tensor, counts: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Rows r = b + Σ W·Y [equations, points] of the output jet Y, and the gradient of Σ r² by all coefficients, flat.
+
+    W [equations, points, channels, outputs], b [equations, points].
+    """
+    check_network(X, C, knots, centers, scales, counts)
+    check_affine(W, b, X, C[-1])
+    return path(X).network.squares(X, C, knots, centers, scales, W, b, counts)
+
+
+@network_jet_squares.register_fake
+def _(
+    X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], W: Tensor, b: Tensor, counts: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(b, memory_format=torch.contiguous_format), X.new_empty(sum(c.numel() for c in C))

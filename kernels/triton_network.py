@@ -302,6 +302,11 @@ def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors,
     return found[0] if len(found) == 1 else (torch.cat([values for values, _ in found]), torch.cat([starts for _, starts in found]))
 
 
+def squares(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+    """As network.squares."""
+    return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
+
+
 def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
     """Whether a network is narrow, the points few, and all layers of one grid and degree."""
     widths = [C[0].shape[0], *(c.shape[2] for c in C)]

@@ -25,37 +25,34 @@ def _vectors(emit, count):
         yield begin, builder.sub(builder.add(begin, width), start)
 
 
-def _located(emit, value, begin, breaks, scale, middle, inverse, grid):
-    """Intervals of LANES inputs from `begin` on, as indices; τ in them; and one over their lengths.
+def _located(emit, value, begin, low, scale, cells, grid):
+    """Intervals of LANES inputs from `begin` on, as indices; where they are among those of all inputs; τ in them; and one over
+    their lengths.
 
-    breaks [inputs, grid + 1], scale [inputs], middle and inverse [inputs, grid]. The first guess is right where all intervals
-    of an input are equally long; else it walks. A nan stays in the first interval.
+    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.Grid. The first guess is right where all intervals of an input
+    are equally long; else it walks. A nan stays in the first interval.
     """
     builder, counted = emit.builder, ir.VectorType(ir.IntType(32), LANES)
-    inputs = [builder.add(begin, emit.index(k)) for k in range(LANES)]
-    first = [builder.mul(p, grid) for p in inputs]
-    last = builder.sitofp(builder.sub(grid, emit.index(1)), emit.number)
-    guess = builder.fmul(builder.fsub(value, emit.gather(breaks, [builder.add(a, p) for a, p in zip(first, inputs, strict=True)])), scale.load(begin))
+    first = [builder.mul(builder.add(begin, emit.index(k)), grid) for k in range(LANES)]
+    last = emit.splat(builder.sitofp(builder.sub(grid, emit.index(1)), emit.number))
+    guess = builder.fmul(builder.fsub(value, low.load(begin)), scale.load(begin))
     guess = builder.select(builder.fcmp_ordered(">", guess, emit.zero), guess, emit.zero)
-    guess = builder.select(builder.fcmp_ordered("<", guess, emit.splat(last)), guess, emit.splat(last))
+    guess = builder.select(builder.fcmp_ordered("<", guess, last), guess, last)
     found = cgutils.alloca_once(builder, counted)
     builder.store(builder.fptosi(guess, counted), found)
     again, done = builder.append_basic_block("again"), builder.append_basic_block("found")
     builder.branch(again)
     builder.position_at_end(again)
     g = builder.load(found)
-    cells = [builder.sext(emit.lane(g, k), ir.IntType(64)) for k in range(LANES)]
-    places = [builder.add(a, b) for a, b in zip(first, cells, strict=True)]
-    ends = [builder.add(a, p) for a, p in zip(places, inputs, strict=True)]
-    most = Emitter(emit.context, builder, types.int32).splat(builder.trunc(builder.sub(grid, emit.index(1)), ir.IntType(32)))
-    below = builder.and_(builder.fcmp_ordered("<", value, emit.gather(breaks, ends)), builder.icmp_signed(">", g, ir.Constant(counted, None)))
-    beyond = builder.and_(builder.fcmp_ordered(">=", value, emit.gather(breaks, [builder.add(a, emit.index(1)) for a in ends])), builder.icmp_signed("<", g, most))
+    chosen = [builder.sext(emit.lane(g, k), ir.IntType(64)) for k in range(LANES)]
+    places = [builder.add(a, b) for a, b in zip(first, chosen, strict=True)]
+    left, right, middle, inverse = emit.gather(cells, [builder.mul(place, emit.index(4)) for place in places], 4)
+    below, beyond = builder.fcmp_ordered("<", value, left), builder.fcmp_ordered(">=", value, right)
     builder.store(builder.add(builder.add(g, builder.sext(below, counted)), builder.zext(beyond, counted)), found)
     wrong = builder.bitcast(builder.or_(below, beyond), ir.IntType(LANES))
     builder.cbranch(builder.icmp_unsigned("==", wrong, ir.Constant(wrong.type, 0)), done, again)
     builder.position_at_end(done)
-    by = emit.gather(inverse, places)
-    return cells, places, builder.fmul(builder.fsub(value, emit.gather(middle, places)), by), by
+    return chosen, places, builder.fmul(builder.fsub(value, middle), inverse), inverse
 
 
 @intrinsic
@@ -141,84 +138,80 @@ def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outpu
     return types.void(A, types.intp, A.dtype, A.dtype, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
 
 
-def _edges_of(emit, places, size, outputs, q, width):
-    """For output q of the inputs with these intervals: where each coefficient lies [LANES][width]."""
-    builder = emit.builder
-    return [emit.places(builder.add(builder.mul(place, size), q), outputs, width) for place in places]
+def _edges_of(emit, places, outputs, q, width):
+    """Where the coefficients of output q begin, for the inputs with these intervals; A [inputs, grid, outputs, degree + 1 filled
+    up to whole vectors]."""
+    builder, filled = emit.builder, emit.index(width + -width % LANES)
+    return [builder.mul(builder.add(builder.mul(place, outputs), q), filled) for place in places]
 
 
 @intrinsic
-def sum_inputs(typing, A, breaks, scale, middle, inverse, grid, X, at, inputs, masks, q, outputs, Y, to, width, counts):
+def sum_inputs(typing, A, low, scale, cells, grid, X, at, inputs, masks, q, outputs, Y, to, width, counts):
     """Y[to + c · outputs + q] = the sum over all inputs of their edges' jets for one output, vectors over the inputs."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype), kinds[14].count
-        a, ends, scales, mid, inv, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 6, 9))
-        grid, at, inputs, q, outputs, to = (arguments[k] for k in (5, 7, 8, 10, 11, 13))
+        layout, emit, size = layout_of(kinds[14]), Emitter(context, builder, kinds[0].dtype), kinds[13].count
+        a, lows, scales, cell, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8))
+        grid, at, inputs, q, outputs, to = (arguments[k] for k in (4, 6, 7, 9, 10, 12))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
             keep, jet = mask.load(kept), [x.load(place) for place in emit.places(builder.add(at, begin), inputs, layout.size)]
-            _, places, tau, by = _located(emit, jet[0], begin, ends, scales, mid, inv, grid)
+            _, places, tau, by = _located(emit, jet[0], begin, lows, scales, cell, grid)
             powers = emit.powers([emit.times(by, part) for part in jet], layout)
-            edges = _edges_of(emit, places, builder.mul(outputs, emit.index(size)), outputs, q, size)
-            f = emit.taylor([emit.times(keep, emit.gather(a, row)) for row in zip(*edges, strict=True)], tau, layout.order)
+            f = emit.taylor(emit.gather(a, _edges_of(emit, places, outputs, q, size), size), tau, layout.order)
+            f = [emit.times(keep, value) for value in f]
             for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
                 builder.store(value, variable)
-        one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[12], arguments[12])
+        one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[11], arguments[11])
         for variable, place in zip(total, emit.places(builder.add(to, q), outputs, layout.size), strict=True):
             one.store(emit.sum(builder.load(variable)), place)
         return context.get_dummy_value()
 
-    return types.void(A, breaks, scale, middle, inverse, types.intp, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
+    return types.void(A, low, scale, cells, types.intp, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
 
 
 @intrinsic
-def pull_inputs(typing, A, breaks, scale, middle, inverse, grid, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, cells, taus, width, counts, back, local):
+def pull_inputs(typing, A, low, scale, cells, grid, X, at, inputs, L, lift_at, outputs, inward, gradient, H, chosen, taus, width, counts, back, local):
     """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the moments at H[(ν · outputs + q) · inputs + p],
-    and the intervals and τ in them in cells and taus [inputs]."""
+    and the intervals and τ in them in chosen and taus [inputs]."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = layout_of(kinds[19]), Emitter(context, builder, kinds[0].dtype), kinds[18].count
-        a, ends, scales, mid, inv, x, lift, mask, target, sink, h, cell, taus = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 4, 6, 9, 12, 13, 14, 15, 16, 17))
-        grid, at, inputs, lift_at, outputs = (arguments[k] for k in (5, 7, 8, 10, 11))
+        layout, emit, size = layout_of(kinds[17]), Emitter(context, builder, kinds[0].dtype), kinds[16].count
+        a, lows, scales, cell, x, lift, target, sink, h, which, taus = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8, 11, 12, 13, 14, 15))
+        grid, at, inputs, lift_at, outputs = (arguments[k] for k in (4, 6, 7, 9, 10))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
-            keep, jets = mask.load(kept), emit.places(builder.add(at, begin), inputs, layout.size)
+            jets = emit.places(builder.add(at, begin), inputs, layout.size)
             jet = [x.load(place) for place in jets]
-            g, places, tau, by = _located(emit, jet[0], begin, ends, scales, mid, inv, grid)
+            g, places, tau, by = _located(emit, jet[0], begin, lows, scales, cell, grid)
             powers = emit.powers([emit.times(by, part) for part in jet], layout)
             for variable in total:
                 builder.store(emit.zero, variable)
             with cgutils.for_range(builder, outputs) as loop:
                 l = [lift.splat(place) for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)]  # noqa: E741
-                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, places, builder.mul(outputs, emit.index(size)), outputs, loop.index, size)
-                if kinds[20].count:
-                    f = emit.taylor([emit.gather(a, row) for row in zip(*edges, strict=True)], tau, layout.order + 1)
+                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, places, outputs, loop.index, size)
+                if kinds[18].count:
+                    f = emit.taylor(emit.gather(a, edges, size), tau, layout.order + 1)
                     for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [builder.load(v) for v in total]), strict=True):
                         builder.store(value, variable)
-                if kinds[21].count:
+                if kinds[19].count:
                     for value, place in zip(moments, emit.places(builder.mul(loop.index, inputs), builder.mul(outputs, inputs), layout.order + 1), strict=True):
                         h.store(value, builder.add(place, begin))
                 else:
-                    found = emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, size)
-                    for k, edge in enumerate(edges):
-                        for value, place in zip(found, edge, strict=True):
-                            sink.add(emit.lane(value, k), place)
-            if kinds[20].count:
+                    emit.scatter_add(emit.taylor_adjoint(moments, tau, size), sink, edges, kept)
+            if kinds[18].count:
                 for variable, place in zip(total, jets, strict=True):
                     target.store(emit.times(by, builder.load(variable)), place)
-            if kinds[21].count:
+            if kinds[19].count:
                 taus.store(tau, begin)
                 for k, number in enumerate(g):
-                    builder.store(number, builder.gep(cell.data, [builder.add(begin, emit.index(k))]))
+                    builder.store(number, builder.gep(which.data, [builder.add(begin, emit.index(k))]))
         return context.get_dummy_value()
 
     integers = (types.intp,)
-    return types.void(
-        A, breaks, scale, middle, inverse, *integers, X, *integers * 2, L, *integers * 2, masks, inward, gradient, H, cells, taus, width, counts, back, local
-    ), generate
+    return types.void(A, low, scale, cells, *integers, X, *integers * 2, L, *integers * 2, inward, gradient, H, chosen, taus, width, counts, back, local), generate
 
 
 @intrinsic

@@ -66,11 +66,6 @@ class Flat:
         """One number in every lane."""
         return self.emit.splat(self.number(index))
 
-    def add(self, value, index):
-        """Add to one number."""
-        at = self.emit.builder.gep(self.data, [index])
-        self.emit.builder.store(self.emit.builder.fadd(self.emit.builder.load(at), value), at)
-
 
 class Emitter:
     """Instructions on numbers or vectors of one type, and the algebra made of them."""
@@ -105,12 +100,30 @@ class Emitter:
         """One number of a vector."""
         return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
 
-    def gather(self, array, indices):
-        """A vector of the numbers at indices."""
-        found = ir.Constant(self.kind, ir.Undefined)
+    def transpose(self, vectors):
+        """Vector j of the result holds number j of each of the LANES vectors."""
+
+        def mixed(a, b, lanes):
+            return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
+
+        a, b, c, d = vectors
+        low, high = ((mixed(a, b, lanes), mixed(c, d, lanes)) for lanes in ([0, 4, 2, 6], [1, 5, 3, 7]))
+        return [mixed(*low, [0, 1, 4, 5]), mixed(*high, [0, 1, 4, 5]), mixed(*low, [2, 3, 6, 7]), mixed(*high, [2, 3, 6, 7])]
+
+    def gather(self, array, indices, count):
+        """Vectors over `indices`, LANES of them, of the numbers that lie there and behind, `count` filled up to whole vectors."""
+        parts = [self.transpose([array.load(self.builder.add(index, self.index(s))) for index in indices]) for s in range(0, count, LANES)]
+        return [vector for part in parts for vector in part][:count]
+
+    def scatter_add(self, vectors, array, indices, kept):
+        """The transpose of gather: adds to the numbers at the last `kept` indices, one after the other, since they may be the same."""
+        vectors = vectors + [self.zero] * (-len(vectors) % LANES)
+        parts = [self.transpose(vectors[s : s + LANES]) for s in range(0, len(vectors), LANES)]
         for k, index in enumerate(indices):
-            found = self.builder.insert_element(found, array.number(index), ir.Constant(ir.IntType(32), k))
-        return found
+            with self.builder.if_then(self.builder.icmp_signed(">=", kept, self.index(LANES - k)), likely=True):
+                for s, part in enumerate(parts):
+                    at = self.builder.add(index, self.index(s * LANES))
+                    array.store(self.plus(array.load(at), part[k]), at)
 
     def sum(self, vector):
         """The sum of a vector's numbers, pair by pair."""

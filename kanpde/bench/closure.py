@@ -129,10 +129,8 @@ def captured(at: Objective, name: str = "") -> Closure:
     def step(theta: Tensor) -> tuple[Tensor, Tensor]:
         (only,) = at.terms
         at.network.theta = theta
-        jets, r, g = only.evaluate(at.network, True)
-        assert g is not None
-        L = only.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), at.network.widths[-1])
-        return r.square().sum(), at.network.gradient(jets, L, only.frame.counts)
+        r, gradient = only.gradient(at.network)
+        return r.square().sum(), gradient
 
     with forced(name):
         graph = Captured(step, theta)

@@ -18,8 +18,8 @@ from torch import Tensor
 from kanpde.conditions import Constraint
 from kanpde.geometry import Domain
 
-Columns = Sequence[Tensor]
-"""The coordinates of some points, [points] each."""
+Columns = Sequence[Tensor] | Tensor
+"""The coordinates of some points, [points] each; or [dims, points]."""
 
 Data = Callable[[Mapping[str, Tensor]], Tensor]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.kernels import network_jet, network_jet_adjoint, network_jet_jacobian, spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
+from kanpde.kernels import network_jet, network_jet_adjoint, network_jet_jacobian, network_jet_squares, spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
 from kanpde.kernels.reference import edges as edge_values
 from kanpde.kernels.reference import taps
 from kanpde.networks.activation import Activation
@@ -75,6 +75,9 @@ class SplineNetwork(Network):
 
     def gradient(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Tensor:
         return network_jet_adjoint(L, jets[0], *self._operands(L), counts)
+
+    def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return network_jet_squares(X, *self._operands(X), W, b, counts)
 
     def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:
         values, starts = network_jet_jacobian(L, jets[0], *self._operands(L), counts)

@@ -98,6 +98,12 @@ class Network:
             found.append(part)
         return torch.cat(found[::-1])
 
+    def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Counts) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
+        """Rows r = b + Σ W·Y, with W [equations, points, channels, outputs] and b [equations, points], and the gradient of Σ r²."""
+        jets = self.forward(X, counts)
+        r = b + torch.einsum("encq,ncq->en", W, jets[-1])
+        return r, self.gradient(jets, 2 * torch.einsum("en,encq->ncq", r, W), counts)
+
     def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Rows:
         """The gradient of each point's own Σ L·Y, one row a point."""
         found: list[Rows] = []

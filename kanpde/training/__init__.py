@@ -1,7 +1,9 @@
 """Training: one loop over a schedule of stages."""
 
 from kanpde.training.adam import Adam as Adam
+from kanpde.training.balancing import Balance as Balance
 from kanpde.training.broyden import Broyden as Broyden
+from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from kanpde.training.schedule import Extend as Extend

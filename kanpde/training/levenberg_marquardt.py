@@ -53,17 +53,20 @@ class LevenbergMarquardt:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        loss, normal, gradient = float(r @ r), J.gram(), J.transposed_times(r)
+        loss, normal = float(r @ r), J.gram()
+        W = scaling(normal.diagonal())
+        normal.mul_(W[:, None]).mul_(W)
+        gradient = W * J.transposed_times(r)
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
             if factor is not None:
-                velocity = -_solve(factor, gradient)
-                network.theta = start + PROBE * velocity
-                bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ velocity)
-                correction = -0.5 * _solve(factor, J.transposed_times(bending))
+                velocity = -_solve(factor, gradient)  # as the correction, in parameters divided by W
+                network.theta = start + PROBE * W * velocity
+                bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ (W * velocity))
+                correction = -0.5 * _solve(factor, W * J.transposed_times(bending))
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
-                    network.theta = start + velocity + correction
+                    network.theta = start + W * (velocity + correction)
                     new = objective.loss()
                     if new < loss:
                         return loss, new, max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2)
@@ -77,6 +80,16 @@ PROBE = 0.1
 
 EASE, TIGHTEN = 2.0, 2.0
 """What μ is divided by after a step that succeeded at once, and multiplied by after a failure."""
+
+
+def scaling(squares: Tensor) -> Tensor:
+    """W [parameters] such that in the parameters divided by it the damping is μ √diag(JᵀJ), its mean apart.
+
+    This is halfway between the identity of Levenberg and the diagonal of Marquardt, by which parameters that few points see
+    run away between the points.
+    """
+    mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
+    return (squares / mean).clamp_min(1e-8) ** -0.25
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:

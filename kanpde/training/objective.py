@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -21,6 +23,20 @@ from kanpde.networks.rows import Rows
 from kanpde.residual import Residual, Values
 
 Sampler = Callable[[int], tuple[Tensor, Values | None]]
+
+
+class Affine(NamedTuple):
+    """Rows b + Σ W·Y of the network's output jet Y: W [equations, points, channels, outputs], b [equations, points]."""
+
+    W: Tensor
+    b: Tensor
+
+    def rows(self, Y: Float[Tensor, "points channels outputs"]) -> Float[Tensor, "equations points"]:
+        """Their values."""
+        r = self.b.clone()
+        for c, q in product(*map(range, Y.shape[1:])):  # a sum of so few numbers is slow as a matrix product
+            r.addcmul_(self.W[:, :, c, q], Y[:, c, q])
+        return r
 
 
 @dataclass
@@ -36,6 +52,7 @@ class Term:
     normal: Values | None
     weight: float
     weights: Tensor | None = None
+    _known: tuple[Frame, Tensor | None, Affine | None] | None = field(default=None, init=False, repr=False)
 
     @property
     def equations(self) -> int:
@@ -50,7 +67,37 @@ class Term:
     def evaluate(self, network: Network, partials: bool) -> tuple[list[Tensor], Tensor, Tensor | None]:
         """The network's jets, scaled rows [points, equations], and their partials [points, equations, leaves]."""
         jets = network.forward(self.frame.X, self.frame.counts)
-        u = self.frame.derivatives(jets[-1])
+        return jets, *self._at(self.frame.derivatives(jets[-1]), partials)
+
+    def rows(self, network: Network) -> Float[Tensor, "equations points"]:
+        """Scaled rows."""
+        affine = self._affine(network)
+        if affine is None:
+            return self.evaluate(network, False)[1].T
+        return affine.rows(network.forward(self.frame.X, self.frame.counts)[-1])
+
+    def gradient(self, network: Network) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
+        """Scaled rows, and the gradient of the sum of their squares."""
+        affine = self._affine(network)
+        if affine is not None:
+            return network.squares(self.frame.X, *affine, self.frame.counts)
+        jets, r, g = self.evaluate(network, True)
+        assert g is not None
+        L = self.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), network.widths[-1])
+        return r.T, network.gradient(jets, L, self.frame.counts)
+
+    def jacobian(self, network: Network) -> tuple[Float[Tensor, "equations points"], list[Rows]]:
+        """Scaled rows, and for each equation their derivatives by the parameters, one row a point."""
+        affine, counts, outputs = self._affine(network), self.frame.counts, network.widths[-1]
+        if affine is not None:
+            jets = network.forward(self.frame.X, counts)
+            return affine.rows(jets[-1]), [network.jacobian(jets, W, counts) for W in affine.W]
+        jets, r, g = self.evaluate(network, True)
+        assert g is not None
+        return r.T, [network.jacobian(jets, self.frame.adjoint(g[:, e], outputs), counts) for e in range(self.equations)]
+
+    def _at(self, u: Float[Tensor, "points leaves"], partials: bool) -> tuple[Tensor, Tensor | None]:
+        """Scaled rows and their partials where the leaves have these values."""
         at = dict(zip(self.residuals[0].coordinates, self.frame.points.to(u).T, strict=True))
         r = u.new_empty(len(u), self.equations)
         g = u.new_zeros(len(u), self.equations, u.shape[1]) if partials else None
@@ -66,7 +113,18 @@ class Term:
             roots = self.weights.sqrt()
             r *= roots
             g = None if g is None else g.mul_(roots[:, :, None])
-        return jets, r, g
+        return r, g
+
+    def _affine(self, network: Network) -> Affine | None:
+        """Where all residuals are affine: the rows as b + Σ W·Y of the network's output jet Y, found once."""
+        if not all(residual.affine for residual in self.residuals):
+            return None
+        if self._known is None or self._known[0] is not self.frame or self._known[1] is not self.weights:
+            b, g = self._at(self.frame.lift, True)
+            assert g is not None
+            W = torch.stack([self.frame.adjoint(g[:, e], network.widths[-1]) for e in range(self.equations)])
+            self._known = self.frame, self.weights, Affine(W, b.T.contiguous()) if bool(W.isfinite().all()) else None
+        return self._known[2]
 
 
 def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: Values | None, weight: float) -> Term:
@@ -91,7 +149,7 @@ class Objective:
 
     def residuals(self) -> Float[Tensor, " rows"]:
         """All scaled rows; the loss is their sum of squares."""
-        return torch.cat([t.evaluate(self.network, False)[1].T.reshape(-1) for t in self.terms])
+        return torch.cat([t.rows(self.network).reshape(-1) for t in self.terms])
 
     def loss(self) -> float:
         """Weighted sum of mean squared residuals."""
@@ -101,20 +159,16 @@ class Objective:
         """Loss and its gradient, by one adjoint sweep a term."""
         loss, total = 0.0, torch.zeros_like(self.network.theta)
         for t in self.terms:
-            jets, r, g = t.evaluate(self.network, True)
-            assert g is not None
-            L = t.frame.adjoint(2 * torch.einsum("ne,nea->na", r, g), self.network.widths[-1])
+            r, gradient = t.gradient(self.network)
             loss += float(r.square().sum())
-            total += self.network.gradient(jets, L, t.frame.counts)
+            total += gradient
         return loss, total
 
     def jacobian(self) -> tuple[Float[Tensor, " rows"], Rows]:
         """All rows and their derivatives by the parameters, one adjoint sweep an equation."""
         values, rows = [], []
         for t in self.terms:
-            jets, r, g = t.evaluate(self.network, True)
-            assert g is not None
-            values.append(r.T.reshape(-1))
-            for e in range(t.equations):
-                rows.append(self.network.jacobian(jets, t.frame.adjoint(g[:, e], self.network.widths[-1]), t.frame.counts))
+            r, found = t.jacobian(self.network)
+            values.append(r.reshape(-1))
+            rows += found
         return torch.cat(values), Rows.below(rows)

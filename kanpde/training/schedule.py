@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
 from kanpde.training.broyden import Broyden
+from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.soap import Soap
 
-Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt
+Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton
 """What lowers an objective: its minimise(objective) moves the network, yields the loss at each step, returns why it stopped."""
 
 
@@ -30,7 +31,7 @@ class Extend:
 
 Stage = Optimiser | Extend
 
-OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt)}
+OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton)}
 
 
 def parse_schedule(text: str) -> list[Stage]:

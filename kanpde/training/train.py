@@ -15,6 +15,7 @@ from kanpde.networks import Ansatz, Slabs, Trial, span
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
 from kanpde.sampling import unit_points
+from kanpde.training.balancing import Balance
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.points import Collocation, balanced, check_terms
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 WATCH = 10
 """Steps between two looks at fresh points and at the true error."""
+
+FRESH_EACH_STEP = ("lm", "gn", "adam")
+"""Stages that take loss and gradient anew at every step, so that points and weights may change between two of them."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
@@ -96,6 +100,7 @@ class _Run:
         self.points = Collocation(problem, ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
         self.points.weights = balanced(self.points)
         check_terms(self.points.objective())
+        self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
         self.keep()
         self.step = history.records[-1].step if history.records else 0
         self._test = problem.domain.interior(unit_points(2048, len(problem.coordinates), 987654321))
@@ -158,6 +163,7 @@ class _Run:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
         self.observer.stage(index, self.plan.stages, title, stage.steps)
         objective, fresh = self.points.objective(), self.points.fresh()
+        self.balance(objective)
         steps, taken = stage.minimise(objective), 0
         while True:
             try:
@@ -172,15 +178,21 @@ class _Run:
                 break
             self.keep()
             record = self._watch(index, loss, fresh if taken % WATCH == 0 or taken == 1 else None)
-            if self._parted(record) and stage.name == "lm" and taken <= stage.steps - 2 * WATCH:
+            if stage.name not in FRESH_EACH_STEP or taken % WATCH:
+                continue
+            if self._parted(record, objective) and taken <= stage.steps - 2 * WATCH:
                 self.points.redraw(objective)
                 self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
+            self.balance(objective)
         self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
         self.observer.message(f"{title}: {reason}")
         return reason
 
-    def _parted(self, record: Record) -> bool:
-        return record.fresh > PARTED * record.loss
+    def _parted(self, record: Record, objective: Objective) -> bool:
+        """Whether the residual on fresh points is far above that on the points of training, both without weights."""
+        interior = objective.terms[0]
+        loss = record.loss if interior.weights is None else Objective(objective.network, [replace(interior, weights=None)]).loss()
+        return record.fresh > PARTED * loss
 
     def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
         found = Record(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from kanpde.kernels import network, network_jet, network_jet_adjoint, network_jet_jacobian, runs, uniform_knots
+from kanpde.kernels import network, network_jet, network_jet_adjoint, network_jet_jacobian, network_jet_squares, runs, uniform_knots
 from kanpde.kernels.taylor import channels
 
 
@@ -47,6 +47,37 @@ def test_jet_gradient_and_rows_are_those_of_the_chained_layers(widths, points, c
     torch.testing.assert_close(found.sum(0), wanted, rtol=1e-10, atol=1e-11 * float(rows.abs().sum(0).max()) if points else 1.0)
 
 
+def affine(points, equations, counts, outputs, dtype=torch.float64):
+    return torch.randn(equations, points, channels(counts), outputs, dtype=dtype), torch.randn(equations, points, dtype=dtype)
+
+
+@pytest.mark.parametrize("equations", [1, 3])
+@pytest.mark.parametrize("points", [0, 1, 127, 3001])
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_squares_of_affine_rows_are_those_of_jet_and_adjoint(widths, points, equations):
+    X, _, given = operands(widths, points, (2, 2))
+    W, b = affine(points, equations, (2, 2), widths[-1])
+    r, gradient = network_jet_squares(X, *given[:4], W, b, (2, 2))
+    rows, wanted = network.squares(X, *given[:4], W, b, (2, 2))
+    torch.testing.assert_close(r, rows, rtol=1e-12, atol=1e-12 * (float(rows.abs().max()) if points else 1.0))
+    torch.testing.assert_close(gradient, wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("argument", "error", "change"),
+    [
+        ("W", ValueError, lambda W, b: (W[:, :, :2], b)),
+        ("b", ValueError, lambda W, b: (W, b[0])),
+        ("W, b", TypeError, lambda W, b: (W, b.float())),
+    ],
+)
+def test_bad_affine_functions_are_named(argument, error, change):
+    X, _, given = operands((2, 5, 1), 4, (2, 1))
+    W, b = affine(4, 2, (2, 1), 1)
+    with pytest.raises(error, match=f"^{argument}: got .*expected"):
+        network_jet_squares(X, *given[:4], *change(W, b), (2, 1))
+
+
 def test_the_gradient_is_that_of_autograd():
     X, L, (C, *rest) = operands((2, 5, 4, 2), 40, (2, 2, 1))
     C = [c.requires_grad_() for c in C]
@@ -59,12 +90,13 @@ def test_the_gradient_is_that_of_autograd():
 
 def test_bits_do_not_depend_on_the_number_of_threads():
     X, L, given = operands((2, 10, 1), 5000, (2, 2))
+    W, b = affine(5000, 2, (2, 2), 1)
     found = []
     before = torch.get_num_threads()
     try:
         for threads in (1, 2, 3, 2):
             torch.set_num_threads(threads)
-            found.append((network_jet(X, *given), network_jet_adjoint(L, X, *given), *network_jet_jacobian(L, X, *given)))
+            found.append((network_jet(X, *given), network_jet_adjoint(L, X, *given), *network_jet_jacobian(L, X, *given), *network_jet_squares(X, *given[:4], W, b, (2, 2))))
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
@@ -76,6 +108,7 @@ def test_operators_are_registered_soundly():
     torch.library.opcheck(network_jet, (X, *given))
     torch.library.opcheck(network_jet_adjoint, (L, X, *given))
     torch.library.opcheck(network_jet_jacobian, (L, X, *given))
+    torch.library.opcheck(network_jet_squares, (X, *given[:4], *affine(6, 2, (2, 1), 1), (2, 1)))
 
 
 def test_single_precision_stays_single_and_nan_stays_in_its_point():
@@ -83,7 +116,9 @@ def test_single_precision_stays_single_and_nan_stays_in_its_point():
     clean = network_jet(X, *given)
     X[7, 0, 1] = torch.nan
     Y, gradient, (values, _) = network_jet(X, *given), network_jet_adjoint(L, X, *given), network_jet_jacobian(L, X, *given)
-    assert Y.dtype == gradient.dtype == values.dtype == torch.float32
+    r, _ = network_jet_squares(X, *given[:4], *affine(300, 1, (2, 1), 1, torch.float32), (2, 1))
+    assert r.isnan().nonzero().tolist() == [[0, 7]]
+    assert Y.dtype == gradient.dtype == values.dtype == r.dtype == torch.float32
     assert Y[7].isnan().all()
     assert values.isnan().any(1).nonzero().tolist() == [[7]]
     Y[7] = clean[7]

@@ -4,39 +4,17 @@ import math
 
 import pytest
 import torch
+from toys import system_of
 
-from kanpde import Box, Condition, Dirichlet, Initial, Problem, RecipeError, Time, d
-from kanpde.networks import KAN, Ansatz
+from kanpde import RecipeError
+from kanpde.networks import KAN
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.balancing import Balance, attention, causal, equalising, slopes, traces
-from kanpde.training.points import Collocation
-
-
-def wave(u, v, x, t):
-    return d(u, t) - d(v, x)
-
-
-def other(u, v, x, t):
-    return 100 * d(v, t) - 100 * d(u, x) + u * v
-
-
-def bump(x):
-    return torch.sin(math.pi * x)
 
 
 @pytest.fixture
 def system():
-    """Two unknowns, two equations of different size, a soft condition."""
-    problem = Problem(
-        domain=Box(x=(0, 1)) * Time(t=(0, 1)),
-        equations=[wave, other],
-        conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=bump, v=0)],
-    )
-    network = KAN((3,), 3, 3).build(2, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    objective = Collocation(problem, ansatz, 50, 0).objective()
-    assert objective.terms[0].equations == 2
-    return objective
+    return system_of(KAN((3,), 3, 3))
 
 
 def nested(term, network):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from kanpde import Box, Dirichlet, Problem, d
+from kanpde import Box, Condition, Dirichlet, Initial, Problem, Time, d
 from kanpde.networks import KAN, Ansatz
 from kanpde.training.points import Collocation
 
@@ -30,6 +30,29 @@ def objective_of(equation=linear, spec=None, points=60, seed=0):
     network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
     ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
     return Collocation(problem, ansatz, points, seed).objective()
+
+
+def wave(u, v, x, t):
+    return d(u, t) - d(v, x)
+
+
+def other(u, v, x, t):
+    return 100 * d(v, t) - 100 * d(u, x) + u * v
+
+
+def system_of(spec, points=50):
+    """Two unknowns, two equations of different size, and a soft condition."""
+    problem = Problem(
+        domain=Box(x=(0, 1)) * Time(t=(0, 1)),
+        equations=[wave, other],
+        conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)],
+    )
+    network = spec.build(2, 2, torch.Generator().manual_seed(0))
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    objective = Collocation(problem, ansatz, points, 0).objective()
+    assert objective.terms[0].equations == 2
+    assert len(objective.terms) == 2
+    return objective
 
 
 def run(optimiser, objective, goal=-math.inf):

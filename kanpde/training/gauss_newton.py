@@ -1,0 +1,148 @@
+"""Gauss-Newton without matrices, for networks that are too large for dense Levenberg-Marquardt.
+
+The damped normal equations are solved inexactly by conjugate gradients on products straight from the jets (tangent.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kanpde.training.levenberg_marquardt import PROBE, scaling
+from kanpde.training.nystrom import Nystrom, nystrom
+from kanpde.training.objective import Objective
+from kanpde.training.tangent import Tangent
+
+
+@dataclass(frozen=True)
+class GaussNewton:
+    """steps: at most so many; iterations: of the conjugate gradients in a solve, at most; sketch: columns of the Nyström
+    preconditioner, which is made where the diagonal one was not enough, or 0; accept, patience: as of LevenbergMarquardt.
+
+    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
+    a hundredth.
+    """
+
+    steps: int = 100
+    iterations: int = 100
+    sketch: int = 400
+    accept: float = 2.0
+    patience: int = 20
+    name = "gn"
+
+    def minimise(self, objective: Objective) -> Generator[float, None, str]:
+        """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
+        state, losses = _State(), [math.inf]
+        for _ in range(self.steps):
+            found = self._step(objective, state)
+            if found is None:
+                return "no damping lowers the loss any further"
+            before, loss = found
+            if before > (1 + 1e-9) * losses[-1]:  # other points than before, and not only rounding
+                losses.clear()
+            losses.append(loss)
+            yield loss
+            if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:
+                return f"the loss fell by less than 1 % in {self.patience} steps"
+        return "all steps done"
+
+    def _step(self, objective: Objective, state: _State) -> tuple[float, float] | None:
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses."""
+        network, start = objective.network, objective.network.theta
+        J = Tangent(objective)
+        loss, squares = float(J.r @ J.r), J.squares()
+        if not math.isfinite(loss) or not bool(squares.isfinite().all()):
+            return None
+        W = scaling(squares)
+        state.begin(loss, float(squares.mean()))
+        self._sketch(J, W, state)
+        given, ceiling = state.mu, 1e6 * max(float((W.square() * squares).max()), 1.0)
+        while state.mu < ceiling:
+            precondition = _diagonal(W.square() * squares, state.mu) if state.sketch is None else state.sketch.preconditioner(state.mu)
+            velocity, state.taken = self._solve(J, W, -J.transposed_times(J.r), state, precondition)
+            network.theta = start + PROBE * W * velocity
+            bending = 2 / PROBE * ((objective.residuals() - J.r) / PROBE - J @ (W * velocity))
+            if bool(bending.isfinite().all()):
+                correction, _ = self._solve(J, W, -0.5 * J.transposed_times(bending), state, precondition)
+                if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
+                    velocity = velocity + correction  # where it is too long the step goes straight: another trial costs two solves
+            network.theta = start + W * velocity
+            new = objective.loss()
+            if new < loss:
+                state.mu = max(state.mu / EASE if state.mu == given else state.mu, torch.finfo(J.r.dtype).eps ** 2)
+                return loss, new
+            state.mu *= TIGHTEN
+        network.theta = start
+        return None
+
+    def _solve(self, J: Tangent, W: Tensor, right: Tensor, state: _State, precondition: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+        """(W JᵀJ W + μ) x ≈ W right: a step in the parameters divided by W, and the number of products."""
+        return conjugate_gradients(lambda x: W * J.transposed_times(J @ (W * x)) + state.mu * x, W * right, precondition, state.forcing, self.iterations)
+
+    def _sketch(self, J: Tangent, W: Tensor, state: _State) -> None:
+        """A new preconditioner where the last solve was cut off, and not more often than every few steps."""
+        state.age += 1
+        if state.taken >= self.iterations and state.age > REUSE and 0 < self.sketch < len(W):
+            state.sketch = nystrom(lambda V: W[:, None] * J.normal_times(W[:, None] * V), len(W), self.sketch, W)
+            state.age = 0
+
+
+EASE, TIGHTEN = 3.0, 4.0
+"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure, which costs two solves."""
+
+LOOSEST = 0.01
+"""Largest tolerance of a solve, as a share of the right side."""
+
+REUSE = 5
+"""Steps that a Nyström preconditioner serves at least."""
+
+
+@dataclass
+class _State:
+    """What goes on from step to step: damping, tolerance of the solves, preconditioner and its age, length of the last solve."""
+
+    mu: float = 0.0
+    forcing: float = 0.01
+    loss: float = math.inf
+    sketch: Nystrom | None = None
+    age: int = REUSE
+    taken: int = 0
+
+    def begin(self, loss: float, mean: float) -> None:
+        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points; the
+        tolerance is 0.9 |r|² / |r before|², at most LOOSEST (Eisenstat and Walker 1996, choice 2)."""
+        if loss > (1 + 1e-9) * self.loss or not self.mu:
+            self.mu = max(self.mu, min(loss, 0.1 * mean))
+        self.forcing = LOOSEST if self.loss == math.inf else min(LOOSEST, 0.9 * loss / self.loss)
+        self.loss = loss
+
+
+def conjugate_gradients(times: Callable[[Tensor], Tensor], right: Tensor, precondition: Callable[[Tensor], Tensor], tolerance: float, most: int) -> tuple[Tensor, int]:
+    """x with A x ≈ right and the number of products (Nocedal and Wright 2006, algorithm 5.3), from x = 0.
+
+    It ends when the residual in the preconditioner's norm has fallen to the tolerance, or after `most` products, or where
+    rounding makes a curvature that is not positive.
+    """
+    x, r = torch.zeros_like(right), right.clone()
+    p = z = precondition(r)
+    rz = first = float(r @ z)
+    for k in range(most):
+        if not rz > tolerance**2 * first:
+            return x, k
+        Ap = times(p)
+        curvature = float(p @ Ap)
+        if not curvature > 0:
+            return x, k
+        x, r = x + rz / curvature * p, r - rz / curvature * Ap
+        z = precondition(r)
+        rz, before = float(r @ z), rz
+        p = z + rz / before * p
+    return x, most
+
+
+def _diagonal(squares: Tensor, mu: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: x / (squares + mu)
