@@ -35,7 +35,7 @@ class Factor:
         permuted = (sp.diags(1 / scale) @ A)[self._order][:, self._order].tocsc()
         try:
             # A low pivoting threshold keeps the diagonal, and with it the ordering; refinement repairs what that costs.
-            self._lu = sla.splu(permuted, permc_spec="NATURAL", diag_pivot_thresh=0.01, options={"SymmetricMode": True})
+            self._lu = sla.splu(permuted, permc_spec="NATURAL", diag_pivot_thresh=1e-4, options={"SymmetricMode": True})
         except RuntimeError as error:
             raise ReferenceUnavailable(f"the linearised equations are singular ({error}): a condition is missing or contradicts another") from error
         size, self._entries = permuted.shape[0], self._lu.nnz

@@ -61,22 +61,29 @@ class Grid:
         full = np.linspace(a, b, self.cells[i] + 1)
         return full if closed else full[: self.shape[i]]
 
-    def even(self, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
-        """Values on the closed grid, interpolated to as many equidistant nodes."""
-        for i, x in enumerate(self.names, 1):
-            values = self._moved(values, i, self.axis(x, closed=True), np.linspace(*self.bounds[x], self.cells[i - 1] + 1))
+    def even(self, values: Float[np.ndarray, "fields ..."], cells: Sequence[int] | None = None) -> Float[np.ndarray, "fields ..."]:
+        """Values on the closed grid, interpolated to equidistant nodes; cells: between them, by default as many as the grid has."""
+        for i, (x, n) in enumerate(zip(self.names, cells or self.cells, strict=True), 1):
+            values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
         return values
 
     def interpolate(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
         """Values on the closed grid from those on another one of the same box."""
         for i, x in enumerate(self.names, 1):
-            values = self._moved(values, i, other.axis(x, closed=True), self.axis(x, closed=True))
+            values = other._moved(values, i, self.axis(x, closed=True))
         return values
 
-    def _moved(self, values: np.ndarray, axis: int, x: np.ndarray, to: np.ndarray) -> np.ndarray:
+    def _moved(self, values: np.ndarray, axis: int, to: np.ndarray) -> np.ndarray:
+        name = self.names[axis - 1]
+        x = self.axis(name, closed=True)
         if len(x) == len(to) and (x == to).all():
             return values
         flat = np.moveaxis(values, axis, 0)
+        if name in self.periodic:
+            around = min(self.order // 2 + 2, len(x) - 1)
+            a, b = self.bounds[name]
+            x = np.concatenate([x[-1 - around : -1] - (b - a), x, x[1 : 1 + around] + (b - a)])
+            flat = np.concatenate([flat[-1 - around : -1], flat, flat[1 : 1 + around]])
         moved = interpolation(x, to, self.order + 3) @ flat.reshape(len(x), -1)
         return np.moveaxis(moved.reshape(len(to), *flat.shape[1:]), 0, axis)
 

@@ -52,6 +52,9 @@ NODES = np.concatenate([[0.0], C])
 LEADING = np.linalg.inv(legendre.legvander(2 * NODES - 1, STAGES))[-1]
 """The last Legendre coefficient of a step's polynomial from its values at NODES."""
 
+FIRST = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(legendre.legvander(2 * C - 1, STAGES - 1))
+"""Extrapolation from the stages to the start of a step, for what has no value there."""
+
 
 class Radau:
     """Integration of a system from given U and U' on dyadic steps between output times.
@@ -69,20 +72,21 @@ class Radau:
         moving[: system.free.size] = (system.free & (np.array(system.orders) > 0)[:, None]).ravel()
         self._moving = np.flatnonzero(moving)
         self._scale = 0.0
+        self.started = U
         self._last: tuple[float, np.ndarray] | None = None
         self._factors: dict[float, list[Factor]] = {}
-        self._constant = self._is_linear()
-        self._level, self._checked = 3, False
+        self._constant = system.constant()
+        self._level, self._checked = 0, False
 
     def advance(self, end: float) -> None:
         """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying when."""
-        begin, length, place = self.t, end - self.t, 0
+        begin, length, place, name = self.t, end - self.t, 0, self.system.time
         while place < 2**self._level:
+            self.system.work.now = f" at {name} = {self.t:.4g}"
             h = length / 2**self._level
             wanted = self._step(h)
             if wanted < 0:
                 if self._level >= FINEST:
-                    name = self.system.time
                     raise ReferenceUnavailable(f"the integration in time stops at {name} = {self.t:.4g}; the solution may blow up or be discontinuous there")
                 finer = min(-wanted, FINEST - self._level)
                 self._level, place = self._level + finer, place * 2**finer
@@ -112,6 +116,8 @@ class Radau:
             return -max(1, min(6, int(np.ceil(halvings))))
         if self._constant is None and rate > 0.02:
             self._factors.pop(h, None)
+        if self._last is None:
+            self.started = found @ FIRST
         self.velocity = ((found - self.U[:, None]) @ INVERSE[-1]) / h
         self._last, self.U = (h, polynomial), found[:, -1]
         return max(0, int(-halvings - 0.2))
@@ -176,27 +182,20 @@ class Radau:
             before = length
         return None, 1.0
 
-    def _is_linear(self) -> np.ndarray | None:
-        """The partials where they are the same everywhere and always, found by probing."""
-        rng, found = np.random.default_rng(0), None
-        for t in np.linspace(*self.system.problem.domain.bounds[str(self.system.time)], 3):
-            fields = [rng.uniform(0.25, 0.75, (self.system.size, 1)) for _ in range(1 + self._derivatives)]
-            slopes = self.system.slopes(fields, t)
-            if found is not None and (slopes != found).any():
-                return None
-            found = slopes
-        return found
-
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
 
 
 def integrate(system: System, U: np.ndarray, velocity: np.ndarray, times: Sequence[float], tolerance: float) -> tuple[Float[np.ndarray, "times size"], int]:
-    """U at the given times, the first of which is the start, and the number of steps."""
+    """U at the given times, the first of which is the start, and the number of steps. Constraints give their unknowns at the start."""
     radau = Radau(system, U, velocity, float(times[0]), tolerance)
     found = [U]
     for t in times[1:]:
         radau.advance(float(t))
         found.append(radau.U)
+    N = system.grid.nodes
+    found[0] = U.copy()
+    for v in np.flatnonzero(np.array(system.orders) == 0):
+        found[0][v * N : (v + 1) * N] = radau.started[v * N : (v + 1) * N]
     return np.stack(found), radau.steps

@@ -40,6 +40,9 @@ class _Part:
     stacks: dict[tuple[int, int], tuple[list[int], sp.csr_matrix]]
     """By unknown and order in time: columns of the residual's `needs`, and the matrices of their derivatives in space, stacked."""
     points: int
+    mean: bool = False
+    """Whether the points fill one row together, each with its share."""
+    share: float = 1.0
 
 
 class System:
@@ -77,11 +80,14 @@ class System:
 
     def residual(self, fields: Sequence[Float[np.ndarray, "size stages"]], t: Float[np.ndarray, " stages"] | None = None) -> Float[np.ndarray, "size stages"]:
         """r at some instants at once; fields: U and its derivatives in time."""
-        found = self._fixed @ fields[0] - self._given[:, None]
+        found = self._fixed @ fields[0]
         for part in self._parts:
             values = self._evaluate(part, fields, t, False)[0].reshape(part.points, -1, part.residual.equations)
             for r, points, rows in part.rows:
-                found[rows] += values[points, :, r]
+                if part.mean:
+                    found[rows[0]] += part.share * values[points, :, r].sum(0)
+                else:
+                    found[rows] += values[points, :, r]
         return found
 
     def slopes(self, fields: Sequence[Float[np.ndarray, "size 1"]], t: float | None = None) -> Float[np.ndarray, " entries"]:
@@ -99,6 +105,16 @@ class System:
         scaled = slopes * np.array([1.0, rate, rate**2])[self._rates]
         data = np.add.reduceat(scaled[self._slope] * self._weight, self._starts)
         return sp.csc_matrix((data, self._indices, self._indptr), shape=(self.size, self.size))
+
+    def constant(self) -> Float[np.ndarray, " entries"] | None:
+        """The partials of an evolution where they are the same everywhere and always, found by probing."""
+        rng, found = np.random.default_rng(0), None
+        for t in np.linspace(*self.problem.domain.bounds[str(self.time)], 3):
+            slopes = self.slopes([rng.uniform(0.25, 0.75, (self.size, 1)) for _ in range(1 + max(self.orders))], t)
+            if found is not None and (slopes != found).any():
+                return None
+            found = slopes
+        return found
 
     def width(self) -> int:
         """How far the stencils of the equations reach, the thickness of a separator."""
@@ -161,43 +177,41 @@ class System:
         return found
 
     def _constant_rows(self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]) -> sp.csr_matrix:
-        """The rows that do not come from residuals, [size, size], and what they are given."""
+        """The rows that do not come from residuals, [size, size]; those of conditions that pin a constant are added to the parts."""
         V, N = len(self.problem.unknowns), self.grid.nodes
-        modes = [(v, mode, pin) for v in self.pressures if self._pins[v] is not None for mode, pin in self._modes(v)]
+        modes = [(v, mode) for v in self.pressures if self._pins[v] is not None for mode in self._modes()]
         self.multipliers = len(modes)
         size = V * N + len(modes)
-        found, self._given = sp.lil_matrix((size, size)), np.zeros(size)
+        found = sp.lil_matrix((size, size))
         for v, nodes, rows in continued:
             found[v * N + nodes, v * N : (v + 1) * N] = rows
-        for k, (v, mode, pin) in enumerate(modes, V * N):
-            row, self._given[k] = (mode / N, 0.0) if pin is None else self._mean(pin)
-            found[k, v * N : (v + 1) * N] = row
+        for k, (v, mode) in enumerate(modes, V * N):
+            pins = self._pins[v]
+            if (mode == 1).all() and pins:
+                self._parts += [self._mean(pin, k, len(pins)) for pin in pins]
+            else:
+                found[k, v * N : (v + 1) * N] = mode / N
             inside = np.flatnonzero(self.free[v])
             found[v * N + inside, k] = mode[inside]
         return found.tocsr()
 
-    def _modes(self, v: int) -> list[tuple[np.ndarray, list[Constraint] | None]]:
-        """What the derivatives of a pressure do not see, [nodes] each; the constant with the conditions that pin it, if any."""
+    def _modes(self) -> list[np.ndarray]:
+        """What central differences of first derivatives do not see, [nodes] each."""
         axes = [([0, 1] if x in self.grid.periodic and n % 2 == 0 else [0]) for x, n in zip(self.grid.names, self.grid.shape, strict=True)]
         node = np.stack(np.unravel_index(np.arange(self.grid.nodes), self.grid.shape))
-        return [((-1.0) ** (np.array(signs) @ node), (self._pins[v] or None) if not any(signs) else None) for signs in product(*axes)]
+        return [(-1.0) ** (np.array(signs) @ node) for signs in product(*axes)]
 
-    def _mean(self, pins: list[Constraint]) -> tuple[np.ndarray, float]:
-        """The mean of the conditions that pin a pressure, as a row on its nodes and a value."""
-        row, given = np.zeros(self.grid.nodes), 0.0
-        for c in pins:
-            nodes = self.grid.face(self.problem.domain.faces[c.face])
-            at, normal = coordinates_on(self.problem, self.grid, c.face, nodes)
-            if c.where is not None:
-                nodes = nodes[c.where(at).numpy().astype(bool)]
-                at, normal = coordinates_on(self.problem, self.grid, c.face, nodes)
-            if not len(nodes):
-                raise ReferenceUnavailable(f"{c.label}: where=… keeps no node of {c.face}; make the piece larger")
-            values, slopes = evaluate(c.residual, at, np.zeros((len(nodes), len(c.residual.needs))), normal)
-            assert slopes is not None
-            np.add.at(row, nodes, slopes[:, 0, 0] / len(nodes))
-            given -= values[:, 0].mean()
-        return row, given
+    def _mean(self, pin: Constraint, row: int, many: int) -> _Part:
+        """A condition that pins the constant of a pressure, in the mean over its nodes."""
+        nodes = self.grid.face(self.problem.domain.faces[pin.face])
+        if pin.where is not None:
+            nodes = nodes[pin.where(coordinates_on(self.problem, self.grid, pin.face, nodes)[0]).numpy().astype(bool)]
+        if not len(nodes):
+            raise ReferenceUnavailable(f"{pin.label}: where=… keeps no node of {pin.face}; make the piece larger")
+        normal = coordinates_on(self.problem, self.grid, pin.face, nodes)[1]
+        part = self._build(pin.residual, nodes, normal, [(0, np.arange(len(nodes)), np.full(len(nodes), row))])
+        part.mean, part.share = True, 1.0 / (many * len(nodes))
+        return part
 
     def _pattern(self) -> None:
         """Where each entry of the matrix comes from: a slope times a weight, summed over those of one place."""
@@ -211,7 +225,7 @@ class System:
                     D = stack[k * part.points : (k + 1) * part.points][points].tocoo()
                     rows.append(owners[D.row])
                     columns.append(v * N + D.col)
-                    weight.append(D.data)
+                    weight.append(part.share * D.data)
                     slope.append(first + a * len(points) + D.row)
                     order_of[a] = order
                 rates.append(np.repeat(order_of, len(points)))
