@@ -61,12 +61,13 @@ class Radau:
 
     The step is controlled by the last Legendre coefficient of its polynomial, whose square is of the size of the error at its
     end; as in Hairer and Wanner's code the tolerance is raised to the power (s + 1) / 2s in between, which allows for stiffness.
+    halved: take steps of half the length that the tolerance asks for, to measure what that changes.
     """
 
-    def __init__(self, system: System, U: Float[np.ndarray, " size"], velocity: Float[np.ndarray, " size"], start: float, tolerance: float):
+    def __init__(self, system: System, U: Float[np.ndarray, " size"], velocity: Float[np.ndarray, " size"], start: float, tolerance: float, halved: bool = False):
         self.system, self.t, self.U, self.velocity = system, start, U, velocity
         self.steps = 0
-        self._allowed, self._newton = 0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)), max(0.01 * tolerance, 3e-15)
+        self._allowed, self._newton = 0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)) / (2**STAGES if halved else 1), max(0.01 * tolerance, 3e-15)
         self._derivatives = max(system.orders)
         moving = np.zeros(system.size, dtype=bool)
         moving[: system.free.size] = (system.free & (np.array(system.orders) > 0)[:, None]).ravel()
@@ -76,7 +77,8 @@ class Radau:
         self._last: tuple[float, np.ndarray] | None = None
         self._factors: dict[float, list[Factor]] = {}
         self._constant = system.constant()
-        self._level, self._checked = 0, False
+        self._level = self._coarsest = int(halved)
+        self._checked = False
 
     def advance(self, end: float) -> None:
         """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying when."""
@@ -94,7 +96,7 @@ class Radau:
             self.steps += 1
             place += 1
             self.t = begin + place * h if place < 2**self._level else end
-            while wanted > 0 and self._level > 0 and place % 2 == 0:
+            while wanted > 0 and self._level > self._coarsest and place % 2 == 0:
                 self._level, place, wanted = self._level - 1, place // 2, wanted - 1
 
     def _step(self, h: float) -> int:
@@ -187,9 +189,9 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
 
 
-def integrate(system: System, U: np.ndarray, velocity: np.ndarray, times: Sequence[float], tolerance: float) -> tuple[Float[np.ndarray, "times size"], int]:
+def integrate(system: System, U: np.ndarray, velocity: np.ndarray, times: Sequence[float], tolerance: float, halved: bool = False) -> tuple[Float[np.ndarray, "times size"], int]:
     """U at the given times, the first of which is the start, and the number of steps. Constraints give their unknowns at the start."""
-    radau = Radau(system, U, velocity, float(times[0]), tolerance)
+    radau = Radau(system, U, velocity, float(times[0]), tolerance, halved)
     found = [U]
     for t in times[1:]:
         radau.advance(float(t))

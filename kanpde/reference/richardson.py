@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 
-def distance(fine: Float[np.ndarray, "unknowns ..."], coarse: Float[np.ndarray, "unknowns ..."]) -> float:
-    """Relative L2 norm, over all unknowns and nodes, of fine - coarse."""
-    size = float(np.linalg.norm(fine))
-    return float(np.linalg.norm(fine - coarse)) / (size or 1.0)
+def distance(fine: Float[np.ndarray, "unknowns ..."], coarse: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " unknowns+1"]:
+    """Relative L2 norm over all nodes of fine - coarse: of all unknowns together, then of each."""
+    gaps, sizes = (np.array([float(np.linalg.norm(v)), *(float(np.linalg.norm(part)) for part in v)]) for v in (fine - coarse, fine))
+    return gaps / np.where(sizes > 0, sizes, 1.0)
 
 
 def rounding(cells: int, derivative: int, steady: bool) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -13,10 +13,11 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import SpaceTime
 from kanpde.problem import Problem
-from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.richardson import distance, estimate, observed, rounding
-from kanpde.reference.steady import solve_steady
+from kanpde.reference.steady import corner_defect, solve_steady
+from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork, Work
 
 ORDERS = {1: 12, 2: 12, 3: 8}
@@ -44,9 +45,17 @@ KEPT = 513
 COARSE = 3
 """Grids from the first on that may fail before the problem is given up."""
 
-FIRST_TOLERANCE, TIGHTER, WITHIN = 1e-8, 100.0, 0.03
-"""Of the integration in time on the coarsest grid; by how much it falls at most from grid to grid; and the part of a grid's
-expected error in space that it falls to, so that the distance of two grids holds for their errors in time as well."""
+FIRST_TOLERANCE, WITHIN = 1e-9, 1e-3
+"""Of the integration in time on the coarsest grids, and which part of a finer grid's expected error in space it falls to."""
+
+RESERVED = 0.25
+"""The part of the work that is kept for measuring the error in time."""
+
+UNRESOLVED, SETTLED = 1e-2, 1e-5
+"""Relative distances of two grids above which nothing can be extrapolated from them, and below which they only can part by rounding."""
+
+ROUGH, CONTRADICTED = 4, 0.1
+"""The order for solutions that are singular in a corner, and the part of an equation's terms that does not cancel there."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class Reference:
     """A solution by finite differences, and what its error is.
 
     coordinates: 1-D grid by coordinate, time last; values: by unknown, with one axis a coordinate; order: of accuracy;
-    kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation.
+    kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation in space, plus what
+    halving the steps in time changes; estimated_errors: of each unknown, relative to its own size.
     """
 
     coordinates: dict[str, np.ndarray]
@@ -63,6 +73,7 @@ class Reference:
     kind: str
     estimated_error: float
     seconds: float
+    estimated_errors: dict[str, float] = field(default_factory=dict)
 
     def points(self) -> Float[np.ndarray, "nodes dims"]:
         """All grid nodes, in the C order of `values`."""
@@ -89,56 +100,102 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
         raise ReferenceUnavailable(f"order={order}: expected 2, 4, 6, 8 or a higher even number")
     if domain.time and not problem.time_order:
         raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
-    order = order or ORDERS[len(domain.space)]
-    allowed = EFFORTS[effort] if cells is None else PATIENCE
-    best: tuple[_Solved, float] | None = None
-    solved: list[_Solved] = []
-    distances: list[float] = []
-    spent, failures, tolerance = 0.0, 0, FIRST_TOLERANCE
-    for sizes in _sizes(problem, cells):
-        if cells is None and solved and spent + solved[-1].work * _growth(problem, sizes, solved) > allowed and len(solved) > 1:
-            break
-        work = Work(allowed - spent if solved or cells is not None else (allowed - spent) / 4)
-        try:
-            found = _solve(problem, order, sizes, solved, tolerance, work)
-        except ReferenceUnavailable:
-            spent += work.done
-            if best is not None and cells is None:
-                break  # a finer grid would only have been more accurate
-            failures += 1
-            if solved or cells is not None or failures > COARSE or spent > allowed:
-                raise
-            continue  # a grid too coarse for the solution can make a sound scheme fail
-        spent += found.work
-        if solved:
-            distances.append(distance(found.even, solved[-1].grid.even(solved[-1].closed, sizes)))
-            grids = [*(s.grid.cells[0] for s in solved[-2:]), sizes[0]]
-            seen = observed(distances[-1], distances[-2], (grids[0], grids[1], grids[2])) if len(distances) > 1 else None
-            error = estimate(distances[-1], grids[-1] / grids[-2], order, seen) + rounding(max(sizes), _space_order(problem), not domain.time)
-            if cells is not None or best is None or error < best[1]:
-                best = found, error
-            elif distances[-1] < 1e-5:
-                break  # rounding grows faster than truncation falls
-            if cells is None and error <= TARGET:
-                break
-            falls = (sizes[0] / grids[-2]) ** (order if seen is None else min(seen, order))
-            tolerance = max(tolerance / TIGHTER, min(FIRST_TOLERANCE, WITHIN * error / falls))
-        else:
-            tolerance /= TIGHTER
-        solved.append(found)
-    assert best is not None  # every ladder has two grids
-    return _packed(problem, *best, order, time.perf_counter() - begin)
+    kept, why = order or ORDERS[len(domain.space)], ""
+    if order is None and not domain.time and _contradicted(problem):
+        kept, why = ROUGH, " (the conditions contradict an equation in a corner)"
+    solved = _climb(problem, kept, cells, EFFORTS[effort] if cells is None else PATIENCE)
+    return _packed(problem, solved, kept, why, time.perf_counter() - begin)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Solved:
-    """A solution on the closed grid, and on equidistant nodes; work: seconds, as counted."""
+    """A solution on the closed grid, and on equidistant nodes; its error, of all unknowns and of each; work: seconds, as counted."""
 
     grid: Grid
     closed: np.ndarray
     even: np.ndarray
     method: str
+    tolerance: float
     work: float
+    distance: np.ndarray
+    error: np.ndarray
+
+
+def _climb(problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float) -> _Solved:
+    """Solve on finer and finer grids, and return the solution on the best of them with its error."""
+    solved: list[_Solved] = []
+    spent, failures = 0.0, 0
+    for sizes in _sizes(problem, cells):
+        if cells is None and len(solved) > 1 and spent + solved[-1].work * _growth(sizes, solved) > (1 - RESERVED) * allowed:
+            break
+        work = Work(allowed - spent if solved or cells is not None else (allowed - spent) / 4)
+        try:
+            found = _solve(problem, order, sizes, solved, _tolerance(solved, sizes, order), work)
+        except ReferenceUnavailable as error:
+            spent += work.done
+            if len(solved) > 1 and cells is None:
+                break  # a finer grid would only have been more accurate
+            failures += 1
+            if solved or cells is not None or failures > COARSE or isinstance(error, OutOfWork):
+                raise
+            continue  # a grid too coarse for the solution can make a sound scheme fail
+        spent += work.done
+        if solved:
+            _compare(problem, found, solved, order)
+            if cells is None and solved[-1].error[0] < found.error[0] and found.distance[0] < SETTLED:
+                break  # rounding grows faster than truncation falls
+        solved.append(found)
+        if cells is None and found.error[0] <= TARGET:
+            break
+    if problem.domain.time:
+        _check_time(problem, order, solved, RESERVED * allowed)
+    return solved[-1]
+
+
+def _compare(problem: Problem, found: _Solved, solved: list[_Solved], order: int) -> None:
+    """Give a solution its error in space, from the grids before."""
+    before, n = solved[-1], found.grid.cells[0]
+    found.distance = distance(found.even, before.grid.even(before.closed, found.grid.cells))
+    seen = None
+    if len(solved) > 1:
+        seen = observed(found.distance[0], before.distance[0], (solved[-2].grid.cells[0], before.grid.cells[0], n))
+    part = estimate(1.0, n / before.grid.cells[0], order, seen)
+    if seen is None and found.distance[0] > UNRESOLVED:
+        part = 1.0
+    found.error = part * found.distance + rounding(max(found.grid.cells), _space_order(problem), not problem.domain.time)
+
+
+def _tolerance(solved: list[_Solved], sizes: tuple[int, ...], order: int) -> float:
+    """In time on the next grid: a small part of the error in space that is to be expected there."""
+    if len(solved) < 2:
+        return FIRST_TOLERANCE
+    seen = solved[-2].error[0] / solved[-1].error[0] if len(solved) > 2 else 2.0**order
+    return min(FIRST_TOLERANCE, max(TIGHTEST, WITHIN * solved[-1].error[0] / max(1.0, seen)))
+
+
+def _check_time(problem: Problem, order: int, solved: list[_Solved], allowed: float) -> None:
+    """Add the error in time to the last solution's: what steps of half the length change on a coarser grid, at most as much as it knows."""
+    last = solved[-1]
+    coarse = next((s for s in solved[-3:] if s.error[0] < UNRESOLVED), last)
+    work = Work(allowed)
+    try:
+        normal = coarse if coarse.tolerance == last.tolerance else _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work)
+        halved = _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True)
+        last.error = last.error + distance(halved.even, normal.even)
+    except OutOfWork:
+        last.error = np.maximum(last.error, last.distance)
+
+
+def _contradicted(problem: Problem) -> bool:
+    """Whether conditions on two faces leave the equation of a pressure, such as ∇·u = 0, far from true in their corner.
+
+    As in a cavity whose lid sets off from rest: the pressure is singular there, and low orders do better.
+    """
+    space = problem.domain.space
+    if len(space) < 2:
+        return False
+    grid = Grid({x: problem.domain.bounds[x] for x in space}, (FIRST[len(space)],) * len(space), ORDERS[len(space)], frozenset(problem.periodic))
+    return corner_defect(System(problem, grid)) > CONTRADICTED
 
 
 def _sizes(problem: Problem, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
@@ -161,31 +218,31 @@ def _sizes(problem: Problem, cells: int | Mapping[str, int] | None) -> Iterator[
     yield finest
 
 
-def _growth(problem: Problem, sizes: tuple[int, ...], solved: list[_Solved]) -> float:
+def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
     """How much more work the next grid will be: as before, but at least as its nodes."""
-    nodes = float(np.prod(sizes)) / float(np.prod(solved[-1].grid.cells))
-    return max(nodes, solved[-1].work / solved[-2].work) if len(solved) > 1 else nodes
+    return max(float(np.prod(sizes)) / float(np.prod(solved[-1].grid.cells)), solved[-1].work / solved[-2].work)
 
 
-def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], tolerance: float, work: Work) -> _Solved:
+def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], tolerance: float, work: Work, halved: bool = False) -> _Solved:
     """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts."""
-    domain = problem.domain
+    domain, done = problem.domain, work.done
     grid = Grid({x: domain.bounds[x] for x in domain.space}, cells, order, frozenset(problem.periodic))
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], TIMES)
-        fields, method = solve_evolution(problem, grid, times, tolerance, work)
+        fields, method = solve_evolution(problem, grid, times, tolerance, work, halved=halved)
         closed = np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1)
     else:
         start = grid.open(grid.interpolate(before[-1].grid, before[-1].closed)) if before else None
         closed, method = grid.close(solve_steady(problem, grid, start, work)), "Newton"
-    return _Solved(grid, closed, grid.even(closed), method, work.done)
+    unknown = np.full(1 + len(problem.unknowns), np.inf)
+    return _Solved(grid, closed, grid.even(closed), method, tolerance, work.done - done, unknown, unknown)
 
 
 def _space_order(problem: Problem) -> int:
     return max(problem.order(u, x) for u in problem.unknowns for x in problem.domain.space)
 
 
-def _packed(problem: Problem, found: _Solved, error: float, order: int, seconds: float) -> Reference:
+def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
     domain, grid, values = problem.domain, found.grid, found.even
     coordinates = {x: np.linspace(*domain.bounds[x], n + 1) for x, n in zip(domain.space, grid.cells, strict=True)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
@@ -195,5 +252,7 @@ def _packed(problem: Problem, found: _Solved, error: float, order: int, seconds:
                 coordinates[x] = coordinates[x][::2]
                 values = np.take(values, np.arange(0, values.shape[i], 2), axis=i)
         coordinates[domain.time] = np.linspace(*domain.bounds[domain.time], TIMES)
-    kind = f"finite differences of order {order}, {shown} points, {found.method}"
-    return Reference(coordinates, {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}, order, kind, error, seconds)
+    kind = f"finite differences of order {order}{why}, {shown} points, {found.method}"
+    fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
+    errors = dict(zip(problem.unknowns, found.error[1:].tolist(), strict=True))
+    return Reference(coordinates, fields, order, kind, float(found.error[0]), seconds, errors)

@@ -102,3 +102,15 @@ def _harmonic(system: System) -> np.ndarray:
     except ReferenceUnavailable:
         found = zero
     return (found if np.isfinite(found).all() else zero)[: V * grid.nodes].reshape(V, -1)
+
+
+def corner_defect(system: System) -> float:
+    """How far the conditions leave the equations of pressures from true where two faces meet, as a part of the equations' terms."""
+    grid = system.grid
+    U = np.zeros(system.size)
+    U[: len(system.orders) * grid.nodes] = _harmonic(system).ravel() if system.pressures else 0.0
+    faces = [f for x in grid.names if x not in grid.periodic for f in (system.problem.domain.faces[f"{x}-"], system.problem.domain.faces[f"{x}+"])]
+    on = np.zeros(grid.nodes, dtype=int)
+    for face in faces:
+        on[grid.face(face)] += 1
+    return system.defect(U, np.flatnonzero(on > 1))

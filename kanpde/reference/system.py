@@ -59,6 +59,7 @@ class System:
         start = {self.time: torch.full((N,), problem.domain.bounds[self.time][0], dtype=torch.float64)} if self.time else {}
         equations = match(problem, {**grid.points(), **start})
         self.pressures = [v for e, r, v in equations if not _holds(e, r, problem.unknowns[v], {**grid.points(), **start})]
+        self._closures = [(e, r) for e, r, v in equations if v in self.pressures]
         self._pins = {v: _pins(problem, v, self.pressures) for v in self.pressures}
         placed = place(problem, grid, leave=[c for pins in self._pins.values() for c in pins or []])
         self.free = np.ones((V, N), dtype=bool)
@@ -105,6 +106,20 @@ class System:
         scaled = slopes * np.array([1.0, rate, rate**2])[self._rates]
         data = np.add.reduceat(scaled[self._slope] * self._weight, self._starts)
         return sp.csc_matrix((data, self._indices, self._indptr), shape=(self.size, self.size))
+
+    def defect(self, U: Float[np.ndarray, " size"], nodes: np.ndarray) -> float:
+        """The largest residual of the pressures' equations at some nodes, relative to the largest sum of their terms anywhere."""
+        worst = 0.0
+        for equation, r in self._closures:
+            part = self._build(equation, np.arange(self.grid.nodes), None, [])
+            values, slopes = self._evaluate(part, [U[:, None]], None, True)
+            assert slopes is not None
+            leaves = np.zeros((part.points, len(equation.needs)))
+            for (v, _), (columns, stack) in part.stacks.items():
+                leaves[:, columns] = (stack @ U[v * self.grid.nodes : (v + 1) * self.grid.nodes]).reshape(len(columns), -1).T
+            terms = np.abs(slopes[:, r] * leaves).sum(1).max(initial=0.0)
+            worst = max(worst, float(np.abs(values[nodes, r]).max(initial=0.0) / terms) if terms else 0.0)
+        return worst
 
     def constant(self) -> Float[np.ndarray, " entries"] | None:
         """The partials of an evolution where they are the same everywhere and always, found by probing."""
