@@ -87,7 +87,7 @@ def _dop853(system: SemiDiscrete, start: np.ndarray, times: np.ndarray, toleranc
 
     def f(t: float, y: np.ndarray) -> np.ndarray:
         nonlocal reached
-        work.now = f" at {system.time} = {t:.4g}"
+        work.now = f"{system.time} = {t:.4g}"
         work.spend(cost)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = system(t, y) if np.isfinite(y).all() else np.full_like(y, np.nan)

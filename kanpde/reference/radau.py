@@ -20,8 +20,11 @@ from kanpde.reference.system import System
 STAGES = 5
 ORDER = 2 * STAGES - 1
 
-FINEST = 30
+FINEST = 24
 """Halvings of the interval between two output times after which the integration is given up."""
+
+GROWN = 1e12
+"""By which a solution may grow before it counts as blown up."""
 
 ITERATIONS = 15
 """Of Newton's method in one step."""
@@ -72,7 +75,7 @@ class Radau:
         moving = np.zeros(system.size, dtype=bool)
         moving[: system.free.size] = (system.free & (np.array(system.orders) > 0)[:, None]).ravel()
         self._moving = np.flatnonzero(moving)
-        self._scale = 0.0
+        self._scale = self._began = _rms(U[self._moving])
         self.started = U
         self._last: tuple[float, np.ndarray] | None = None
         self._factors: dict[float, list[Factor]] = {}
@@ -84,7 +87,7 @@ class Radau:
         """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying when."""
         begin, length, place, name = self.t, end - self.t, 0, self.system.time
         while place < 2**self._level:
-            self.system.work.now = f" at {name} = {self.t:.4g}"
+            self.system.work.now = f"{name} = {self.t:.4g}"
             h = length / 2**self._level
             wanted = self._step(h)
             if wanted < 0:
@@ -112,6 +115,9 @@ class Radau:
                 return -1
         polynomial = np.concatenate([self.U[:, None], found], 1)
         self._scale = max(self._scale, _rms(found[self._moving, -1]))
+        self._began = self._began or self._scale
+        if self._scale > GROWN * self._began:
+            raise ReferenceUnavailable(f"the solution has grown by {GROWN:.0e} at {self.system.time} = {self.t:.4g}; it blows up, or the problem is ill-posed")
         ratio = _rms(polynomial[self._moving] @ LEADING) / (self._allowed * (self._scale or 1.0))
         halvings = np.log2(max(ratio, 1e-30)) / STAGES
         if ratio > 1:
@@ -186,7 +192,8 @@ class Radau:
 
 
 def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if 0 < largest < np.inf else largest
 
 
 def integrate(system: System, U: np.ndarray, velocity: np.ndarray, times: Sequence[float], tolerance: float, halved: bool = False) -> tuple[Float[np.ndarray, "times size"], int]:

@@ -54,6 +54,9 @@ RESERVED = 0.25
 UNRESOLVED, SETTLED = 1e-2, 1e-5
 """Relative distances of two grids above which nothing can be extrapolated from them, and below which they only can part by rounding."""
 
+ODD = 6
+"""The order where the highest derivative along a coordinate with ends is odd."""
+
 ROUGH, CONTRADICTED = 4, 0.1
 """The order for solutions that are singular in a corner, and the part of an equation's terms that does not cancel there."""
 
@@ -100,9 +103,7 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
         raise ReferenceUnavailable(f"order={order}: expected 2, 4, 6, 8 or a higher even number")
     if domain.time and not problem.time_order:
         raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
-    kept, why = order or ORDERS[len(domain.space)], ""
-    if order is None and not domain.time and _contradicted(problem):
-        kept, why = ROUGH, " (the conditions contradict an equation in a corner)"
+    kept, why = (order, "") if order else _order(problem)
     solved = _climb(problem, kept, cells, EFFORTS[effort] if cells is None else PATIENCE)
     return _packed(problem, solved, kept, why, time.perf_counter() - begin)
 
@@ -162,7 +163,7 @@ def _compare(problem: Problem, found: _Solved, solved: list[_Solved], order: int
     part = estimate(1.0, n / before.grid.cells[0], order, seen)
     if seen is None and found.distance[0] > UNRESOLVED:
         part = 1.0
-    found.error = part * found.distance + rounding(max(found.grid.cells), _space_order(problem), not problem.domain.time)
+    found.error = part * found.distance + rounding(max(found.grid.cells), _space_order(problem), not problem.domain.time, _odd(problem))
 
 
 def _tolerance(solved: list[_Solved], sizes: tuple[int, ...], order: int) -> float:
@@ -186,16 +187,27 @@ def _check_time(problem: Problem, order: int, solved: list[_Solved], allowed: fl
         last.error = np.maximum(last.error, last.distance)
 
 
-def _contradicted(problem: Problem) -> bool:
-    """Whether conditions on two faces leave the equation of a pressure, such as ∇·u = 0, far from true in their corner.
+def _order(problem: Problem) -> tuple[int, str]:
+    """The order for a problem, and why it is lower than usual.
 
-    As in a cavity whose lid sets off from rest: the pressure is singular there, and low orders do better.
+    First derivatives between ends let errors grow from node to node, by a power of the nodes that rises with the order. Where
+    conditions on two faces contradict the equation of a pressure in their corner (a cavity whose lid starts from rest there),
+    the solution is singular.
     """
     space = problem.domain.space
-    if len(space) < 2:
-        return False
     grid = Grid({x: problem.domain.bounds[x] for x in space}, (FIRST[len(space)],) * len(space), ORDERS[len(space)], frozenset(problem.periodic))
-    return corner_defect(System(problem, grid)) > CONTRADICTED
+    if _odd(problem):
+        return ODD, " (the highest that is safe for odd derivatives between ends)"
+    if not problem.domain.time and len(space) > 1 and corner_defect(System(problem, grid)) > CONTRADICTED:
+        return ROUGH, " (the conditions contradict an equation in a corner)"
+    return ORDERS[len(space)], ""
+
+
+def _odd(problem: Problem) -> bool:
+    """Whether the highest derivative along a coordinate with ends is of odd order."""
+    ends = [x for x in problem.domain.space if x not in problem.periodic]
+    highest = {x: max(problem.order(u, x) for u in problem.unknowns) for x in ends}
+    return any(order % 2 for order in highest.values())
 
 
 def _sizes(problem: Problem, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:

@@ -28,7 +28,8 @@ class Work:
         """Raises OutOfWork when the allowance is used up."""
         self.done += seconds
         if self.done > self.allowed:
-            raise OutOfWork(f"given up{self.now} after {self.allowed:.0f} s of work")
+            where = f" at {self.now}" if self.now else ""
+            raise OutOfWork(f"given up{where} after {self.allowed:.0f} s of work" + ("; the solution may blow up there, or the problem be ill-posed" if self.now else ""))
 
     def evaluated(self, values: int, partials: bool) -> None:
         """A residual from that many values of derivatives."""
