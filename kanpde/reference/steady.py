@@ -23,7 +23,7 @@ Discrete = Callable[[Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n
 
 
 def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknowns nodes"] | None = None, work: Work | None = None) -> Float[np.ndarray, "unknowns nodes"]:
-    """The unknowns on the nodes. start: a first guess; by default the harmonic functions that meet the conditions.
+    """The unknowns on the nodes. start: a first guess; by default zero where the equations are linear, else the harmonic functions that meet the conditions.
 
     Raises ReferenceUnavailable where the equations are singular or Newton's method does not converge.
     """
@@ -34,7 +34,10 @@ def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknown
         return system.residual(fields)[:, 0], system.matrix(system.slopes(fields)).tocsr() if jacobian else None
 
     first = np.zeros(system.size)
-    first[: system.size - system.multipliers] = (_harmonic(system) if start is None else start).ravel()
+    if start is None and system.constant() is None:
+        start = _harmonic(system)
+    if start is not None:
+        first[: system.size - system.multipliers] = start.ravel()
     solved = newton(discrete, first, grid, system.width(), system.work)
     return solved[: system.size - system.multipliers].reshape(len(problem.unknowns), -1)
 

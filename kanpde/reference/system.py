@@ -122,9 +122,9 @@ class System:
         return worst
 
     def constant(self) -> Float[np.ndarray, " entries"] | None:
-        """The partials of an evolution where they are the same everywhere and always, found by probing."""
+        """The partials where they are the same for every solution and always, found by probing."""
         rng, found = np.random.default_rng(0), None
-        for t in np.linspace(*self.problem.domain.bounds[str(self.time)], 3):
+        for t in np.linspace(*self.problem.domain.bounds[self.time], 3) if self.time else [None] * 2:
             slopes = self.slopes([rng.uniform(0.25, 0.75, (self.size, 1)) for _ in range(1 + max(self.orders))], t)
             if found is not None and (slopes != found).any():
                 return None
