@@ -51,6 +51,15 @@ def parse_schedule(text: str) -> list[Stage]:
     return stages
 
 
+DENSE = 4000
+"""Parameters up to which a dense normal matrix and its Cholesky factor cost less than conjugate gradients."""
+
+
+def suited(stage: Optimiser, parameters: int) -> Optimiser:
+    """The stage, or Gauss-Newton without matrices in place of Levenberg-Marquardt for a network of more than DENSE parameters."""
+    return GaussNewton(stage.steps) if isinstance(stage, LevenbergMarquardt) and parameters > DENSE else stage
+
+
 def show_schedule(stages: Sequence[Stage]) -> str:
     """The text of a schedule, as parse_schedule reads it."""
     return ",".join(f"{s.name}:{s.grid if isinstance(s, Extend) else s.steps}" for s in stages)

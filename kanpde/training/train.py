@@ -19,7 +19,7 @@ from kanpde.training.balancing import Balance
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.points import Collocation, balanced, check_terms
-from kanpde.training.schedule import Extend, Optimiser, Stage
+from kanpde.training.schedule import Extend, Optimiser, Stage, suited
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
@@ -123,7 +123,7 @@ class _Run:
         for trial in range(restarts):
             network = self.ansatz.network = self.plan.network(self.problem, trial)
             loss = math.inf
-            for loss in replace(first, steps=max(first.steps // 3, 1)).minimise(self.points.objective()):  # noqa: B007
+            for loss in suited(replace(first, steps=max(first.steps // 3, 1)), network.parameters).minimise(self.points.objective()):  # noqa: B007
                 pass
             losses.append((loss if math.isfinite(loss) else math.inf, network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
@@ -143,6 +143,10 @@ class _Run:
 
     def carry_out(self, stage: Stage) -> None:
         """One stage. The history gets its title and why it ended, Ctrl-C included."""
+        if not isinstance(stage, Extend):
+            given, stage = stage, suited(stage, self.ansatz.network.parameters)
+            if stage is not given:
+                self.observer.message(f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate gradients, in place of {given.name}'s dense matrix")
         title = f"extend to grid {stage.grid}" if isinstance(stage, Extend) else f"{stage.name}, {self.ansatz.network.describe()}"
         reason = "interrupted"
         try:

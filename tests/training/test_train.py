@@ -286,3 +286,12 @@ def test_a_given_weight_is_not_balanced():
 def test_a_recipe_out_of_range_is_refused(change, message):
     with pytest.raises(RecipeError, match=message):
         Recipe(**{"schedule": [LevenbergMarquardt(1)], **change})
+
+
+def test_large_networks_are_trained_without_a_dense_matrix(monkeypatch):
+    notes = Notes()
+    monkeypatch.setattr("kanpde.training.schedule.DENSE", 20)
+    _, history = trained(schedule=[LevenbergMarquardt(5)], observer=notes)
+    assert history.stages[0][0].startswith("gn, KAN")
+    assert any("conjugate gradients, in place of lm" in text for text in notes.texts)
+    assert history.records[-1].loss < 0.1 * history.records[0].loss
