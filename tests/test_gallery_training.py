@@ -44,7 +44,7 @@ SHORT = {
     "advection2d": Short(KAN((6,), 7, 4), 900, "lm:40", 3.5e-2, end=0.2),
     "allen_cahn1d": Short(KAN((5, 5), 7, 6), 800, "lm:40", 3.5e-3, end=0.25),
     "allen_cahn1d_smooth": Short(KAN((5, 5), 7, 6), 800, "lm:40", 1.5e-5, end=0.25),
-    "biharmonic1d": Short(KAN((3,), 7, 4), 150, "lm:40", 1e-6),
+    "biharmonic1d": Short(KAN((3,), 7, 4), 200, "lm:40", 1e-6),
     "boundary_layer1d": Short(KAN((4,), 7, 6), 3000, "lm:30,extend:12,lm:60", 1.5e-6, continuation=LAYERS),
     "burgers1d": Short(KAN((6, 6, 6), 5, 5), 1500, "lm:80", 5e-2),
     "burgers1d_smooth": Short(KAN((5, 5), 5, 6), 1200, "lm:60", 4.5e-3),

@@ -190,7 +190,7 @@ def interpolated(problem: Problem, truth: Truth) -> float | None:
     if not all(hard[u] for u in truth.values):
         return None
     with torch.no_grad():
-        found = {u: Boundary(problem.domain, hard[u]).lift(points.T).detach().numpy().reshape(shape) for u in truth.values}
+        found = {u: Boundary(problem.domain, hard[u]).lift(list(points.unbind(1))).detach().numpy().reshape(shape) for u in truth.values}
     return relative_l2(found, truth.values)
 
 
