@@ -103,7 +103,7 @@ def _piecewise_adjoint(A, table, c):
 
 
 @compiled
-def _forward_by_outputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
+def _forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
     x, a, y = X.reshape(-1), A.reshape(-1), Y.reshape(-1)
@@ -161,8 +161,8 @@ def _pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, ba
 
 
 @compiled
-def _pull_by_inputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
-    """As _pull_by_outputs."""
+def _pull_by_inputs(L, X, low, scale, cells, table, A, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+    """As _pull_by_outputs, with A [inputs, grid, outputs, degree + 1 filled up to whole vectors]."""
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
     splines, x, a, lift, back_to, b = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1)
@@ -205,17 +205,21 @@ class Layer:
         self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
         self.grid = _grid(knots, degree_of(c, knots))
         *shape, self.width, _ = self.grid.table.shape
+        self._by_inputs = self.outputs < LANES
         A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
         _piecewise(array(c), self.grid.table, A[..., : c.shape[2]])
-        self._by_inputs = self.outputs < LANES
-        self.A = np.pad(A.swapaxes(2, 3), ((0, 0), (0, 0), (0, 0), (0, -self.width % LANES))) if self._by_inputs else A
+        if self._by_inputs:
+            self.A = np.zeros((*shape, self.outputs, self.grid.table.shape[3]), A.dtype)
+            self.A[..., : self.width] = A.swapaxes(2, 3)
+        else:
+            self.A = A
         masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
-        self._constants = masks, (0,) * self.width, tuple((0,) * count for count in counts)
+        self._masks, self._constants = (masks,), ((0,) * self.width, tuple((0,) * count for count in counts))
 
     def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
         """Write the output jets Y [points, channels, outputs] of the points begin … end."""
-        work = _forward_by_inputs if self._by_inputs else _forward_by_outputs
-        work(X, *self.grid[:3], self.A, *self._constants, begin, end, Y)
+        work, masks = (_forward_by_inputs, self._masks) if self._by_inputs else (_forward_by_outputs, ())
+        work(X, *self.grid[:3], self.A, *masks, *self._constants, begin, end, Y)
 
     def adjoint(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, gradients: np.ndarray, size: int) -> None:
         """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size] for every point n."""
@@ -226,8 +230,8 @@ class Layer:
         self._pull(L, X, back, (0,), begin, end, max(end, 1), inward, np.empty((1, 0, 0, 0, 0), X.dtype), starts, values, place)
 
     def _pull(self, L: np.ndarray, X: np.ndarray, back: bool, local: tuple, begin: int, end: int, size: int, *found: np.ndarray | Place) -> None:
-        work = _pull_by_inputs if self._by_inputs else _pull_by_outputs
-        work(L, X, *self.grid, self.A, *self._constants, (0,) if back else (), local, begin, end, size, *found)
+        work, masks = (_pull_by_inputs, ()) if self._by_inputs else (_pull_by_outputs, self._masks)
+        work(L, X, *self.grid, self.A, *masks, *self._constants, (0,) if back else (), local, begin, end, size, *found)
 
     def gradient(self, gradients: np.ndarray) -> Tensor:
         """The adjoint of the coefficients from partial sums of that of A."""

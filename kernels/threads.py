@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
+
+RANGES = 4
+"""Into how many ranges the work of a thread is divided."""
 
 
 def array(x: Tensor) -> np.ndarray:
@@ -26,15 +28,25 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
 def deal(work: Callable[[int, int], None], count: int, unit: int = 1) -> None:
     """Call work(begin, end) for ranges that together are 0 … count, each beginning at a multiple of `unit`, on as many
-    threads as torch uses; this thread takes the first. What work computes must not depend on where the ranges begin."""
+    threads as torch uses, this one among them. What work computes must not depend on where the ranges begin.
+
+    A thread takes the next range when it is done with one, so that none waits long for another whose core is busy elsewhere.
+    """
     units = -(-count // unit)
     threads = max(1, min(torch.get_num_threads(), units))
-    ends = [min(count, unit * (units * (k + 1) // threads)) for k in range(threads)]
     if threads == 1:
         work(0, count)
         return
+    parts = min(units, RANGES * threads)
+    ranges = iter([(unit * (units * k // parts), min(count, unit * (units * (k + 1) // parts))) for k in range(parts)])
+
+    def some() -> None:
+        for begin, end in ranges:  # one thread at a time advances it, as it is a list's
+            work(begin, end)
+
     pool = _pool(os.getpid(), torch.get_num_threads() - 1)
-    others = [pool.submit(work, begin, end) for begin, end in pairwise(ends)]
-    work(0, ends[0])
+    others = [pool.submit(some) for _ in range(threads - 1)]
+    some()
     for other in others:
-        other.result()
+        if not other.cancel():  # else it has not begun, and there is nothing left to do
+            other.result()

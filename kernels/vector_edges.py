@@ -2,8 +2,9 @@
 
 One place (point n, input p) has an interval: `base` is where the coefficients A [degree + 1, outputs] of its edge functions
 begin, `tau` the position in it, `inverse` one over its length. Vectors hold outputs of one input, or inputs for one output.
-Where their number is not a multiple of LANES, the last vector begins earlier; `masks` (LANES zeros, then LANES ones) keeps
-what it repeats from being counted twice. Jets of inputs are X[at + c · inputs + p], of outputs Y[at + c · outputs + q].
+Where their number is not a multiple of LANES, the last vector begins earlier; `masks` (LANES zeros, then LANES ones), or that only
+the last `kept` lanes are added, keeps what it repeats from being counted twice. For inputs of one output A is [inputs, grid,
+outputs, degree + 1 filled up to whole vectors]. Jets of inputs are X[at + c · inputs + p], of outputs Y[at + c · outputs + q].
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from kanpde.kernels.vectors import LANES, Emitter, layout_of
 
 
 def _vectors(emit, count):
-    """A loop over whole vectors of `count` numbers: where each begins, and where its mask begins."""
+    """A loop over whole vectors of `count` numbers: where each begins, and how many of its last lanes are new, which is also
+    where its mask begins."""
     builder, width = emit.builder, emit.index(LANES)
     whole = builder.sdiv(builder.add(count, emit.index(LANES - 1)), width)
     with cgutils.for_range(builder, whole) as loop:
@@ -139,8 +141,7 @@ def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outpu
 
 
 def _edges_of(emit, places, outputs, q, width):
-    """Where the coefficients of output q begin, for the inputs with these intervals; A [inputs, grid, outputs, degree + 1 filled
-    up to whole vectors]."""
+    """Where the coefficients of output q begin, for the inputs with these intervals."""
     builder, filled = emit.builder, emit.index(width + -width % LANES)
     return [builder.mul(builder.add(builder.mul(place, outputs), q), filled) for place in places]
 

@@ -9,7 +9,7 @@ from math import pi
 
 from torch import cos
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 diffusion = 1e-4
 rate = 5
@@ -29,3 +29,5 @@ problem = Problem(
     equations=[allen_cahn],
     conditions=[Periodic("x"), Initial(u=start)],
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150")

@@ -8,7 +8,7 @@ from math import pi
 
 from torch import cos, sin
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 diffusion = 1e-4
 rate = 5
@@ -28,3 +28,6 @@ problem = Problem(
     equations=[allen_cahn],
     conditions=[Periodic("x"), Initial(u=start)],
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150")
+record = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=2000, schedule="lm:80,extend:10,lm:80", slabs=5)

@@ -2,7 +2,7 @@
 
 from torch import exp
 
-from kanpde import Box, Dirichlet, Problem, d
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d
 
 epsilon = 1e-3
 
@@ -24,3 +24,5 @@ problem = Problem(
     conditions=[Dirichlet(u=0)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(4,), degree=7, grid=8), points=800, schedule="lm:40,extend:24,lm:60,extend:48,lm:60", continuation={"epsilon": (0.3, 0.1, 0.03, 0.01, 0.003)})

@@ -9,7 +9,7 @@ import numpy
 import torch
 from torch import cos, log, sin, softmax, sqrt
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 
 nu = 0.01
 nodes, weights = (torch.from_numpy(a) for a in numpy.polynomial.hermite.hermgauss(100))
@@ -40,3 +40,6 @@ problem = Problem(
     conditions=[Dirichlet(u=0), Initial(u=start)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=7, grid=5), points=2500, schedule="lm:100,extend:10,lm:100")
+record = Recipe(KAN(width=(8, 8), degree=7, grid=5), points=3000, schedule="lm:100,extend:10,lm:250")

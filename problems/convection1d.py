@@ -7,7 +7,7 @@ from math import pi
 
 from torch import sin
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 beta = 30
 
@@ -31,3 +31,6 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=1500, schedule="lm:60,extend:8,lm:30", slabs=5)
+record = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:60,extend:12,lm:100", slabs=6)

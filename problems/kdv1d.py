@@ -7,7 +7,7 @@ from math import pi
 
 from torch import cos
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 delta = 0.022
 
@@ -26,3 +26,6 @@ problem = Problem(
     equations=[kdv],
     conditions=[Periodic("x"), Initial(u=start)],
 )
+
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:50,extend:8,lm:40", slabs=8)
+record = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:80", slabs=10)

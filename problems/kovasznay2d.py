@@ -7,7 +7,7 @@ from math import pi, sqrt
 
 from torch import cos, exp, sin
 
-from kanpde import Box, Dirichlet, Problem, d, laplacian
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, laplacian
 
 reynolds = 40
 decay = reynolds / 2 - sqrt(reynolds**2 / 4 + 4 * pi**2)
@@ -38,3 +38,5 @@ problem = Problem(
     conditions=[Dirichlet(u=exact_u, v=exact_v), Dirichlet(p=exact_p, on="x+")],
     exact={"u": exact_u, "v": exact_v, "p": exact_p},
 )
+
+recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:10,lm:60")

@@ -7,7 +7,7 @@ from math import pi
 
 from torch import cos, sin
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 alpha = 100 / 16
 beta = 100 / 16**2
@@ -28,3 +28,6 @@ problem = Problem(
     equations=[kuramoto_sivashinsky],
     conditions=[Periodic("x"), Initial(u=start)],
 )
+
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:40", slabs=8)
+record = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2500, schedule="lm:60,extend:8,lm:80", slabs=12)

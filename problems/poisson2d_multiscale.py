@@ -7,7 +7,7 @@ from math import pi
 
 from torch import sin
 
-from kanpde import Box, Dirichlet, Problem, laplacian
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, laplacian
 
 scale = 4
 waves = [k * scale for k in (1, 2, 3, 4)]
@@ -32,3 +32,6 @@ problem = Problem(
     conditions=[Dirichlet(u=0)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
+record = Recipe(KAN(width=(16,), degree=7, grid=30), points=8000, schedule="lm:120,extend:45,lm:60")

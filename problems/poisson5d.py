@@ -7,7 +7,7 @@ from math import pi
 
 from torch import cos
 
-from kanpde import Box, Dirichlet, Problem, laplacian
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, laplacian
 
 
 def exact(a, b, c, e, f):
@@ -25,3 +25,6 @@ problem = Problem(
     conditions=[Dirichlet(u=exact)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(5,), degree=7, grid=4), points=1000, schedule="lm:40")
+record = Recipe(KAN(width=(5,), degree=7, grid=4), points=2000, schedule="lm:80")

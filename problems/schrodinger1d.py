@@ -8,7 +8,7 @@ from math import pi
 
 from torch import cos, cosh, sin
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 
 
 def amplitude(x, t):
@@ -35,3 +35,6 @@ problem = Problem(
     conditions=[Dirichlet(u=real, v=imaginary), Initial(u=lambda x: 2 / cosh(x), v=0)],
     exact={"u": real, "v": imaginary},
 )
+
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:80,extend:8,lm:60")
+record = Recipe(KAN(width=(8, 8), degree=7, grid=5), points=3000, schedule="lm:80,extend:10,lm:150")

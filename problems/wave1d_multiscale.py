@@ -32,4 +32,5 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2000, schedule="lm:200,extend:8,lm:150", restarts=3)
+recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:12,lm:60", slabs=4)
+record = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:80,extend:12,lm:60,extend:24,lm:120", slabs=4)

@@ -35,9 +35,9 @@ class Placed:
     owners: Int[np.ndarray, " points"]
 
 
-def place(problem: Problem, grid: Grid) -> list[Placed]:
-    """All conditions on the faces of space. Raises ReferenceUnavailable where there are more than the orders allow."""
-    rows = sorted(_rows(problem, grid), key=lambda row: row[3])
+def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
+    """All conditions on the faces of space but those to leave. Raises ReferenceUnavailable where there are more than the orders allow."""
+    rows = sorted(_rows(problem, grid, leave), key=lambda row: row[3])
     owner = np.full((len(problem.unknowns), grid.nodes), -1)
     faces = list(space_faces(problem.domain))
     used: dict[tuple[int, str], np.ndarray] = {}
@@ -67,16 +67,16 @@ def place(problem: Problem, grid: Grid) -> list[Placed]:
     return placed
 
 
-def _rows(problem: Problem, grid: Grid) -> list[tuple[Constraint, int, int, int]]:
+def _rows(problem: Problem, grid: Grid, leave: Sequence[Constraint]) -> list[tuple[Constraint, int, int, int]]:
     """(constraint, its row, the unknown whose equation it replaces, its order of differentiation)."""
     found = []
     for name in space_faces(problem.domain):
-        constraints = [c for c in problem.constraints if c.face == name]
+        constraints = [c for c in problem.constraints if c.face == name and not any(c is other for other in leave)]
         if not constraints:
             continue
         nodes = grid.face(problem.domain.faces[name])
         at, normal = coordinates_on(problem, grid, name, nodes)
-        entries = [(c, r, orders) for c in constraints for r, orders in enumerate(_orders(c.residual, problem.unknowns, dependence(c.residual, at, normal)))]
+        entries = [(c, r, orders) for c in constraints for r, orders in enumerate(orders_of(c.residual, problem.unknowns, dependence(c.residual, at, normal)))]
         general = [(c, r, orders) for c, r, orders in entries if c.prescribed is None and (orders >= 0).sum() > 1]
         for c, r, orders in entries:
             if not any(c is g[0] and r == g[1] for g in general):
@@ -94,7 +94,7 @@ def _rows(problem: Problem, grid: Grid) -> list[tuple[Constraint, int, int, int]
     return found
 
 
-def _orders(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) -> Int[np.ndarray, "rows unknowns"]:
+def orders_of(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) -> Int[np.ndarray, "rows unknowns"]:
     """Highest order of differentiation of each unknown in each row; -1 where the unknown does not enter."""
     found = np.full((residual.equations, len(unknowns)), -1)
     for a, (unknown, index) in enumerate(residual.needs):
@@ -104,18 +104,22 @@ def _orders(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) ->
 
 
 def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
-    """(equation, its row, the unknown that it is solved for), by highest derivative.
+    """(equation, its row, the unknown that it is solved for): by derivatives in time, then by the highest in space.
 
-    Raises ReferenceUnavailable where there are more equations than unknowns or an unknown has no equation.
+    An equation may be left to an unknown that it does not hold, as ∇·u = 0 is to the pressure.
+    Raises ReferenceUnavailable where there are not as many equations as unknowns.
     """
-    entries = [(e, r, orders) for e in problem.equations for r, orders in enumerate(_orders(e, problem.unknowns, dependence(e, at)))]
+    entries = [(e, r, depends[r]) for e in problem.equations for depends in [dependence(e, at)] for r in range(e.equations)]
     if len(entries) != len(problem.unknowns):
         raise ReferenceUnavailable(f"{len(entries)} equations for {len(problem.unknowns)} unknowns: finite differences take as many of each")
-    gain = np.stack([np.where(orders < 0, -1e3, orders) for _, _, orders in entries])
+    gain = np.zeros((len(entries),) * 2)
+    for i, (e, _, depends) in enumerate(entries):
+        for (u, index), held in zip(e.needs, depends, strict=True):
+            v, space = problem.unknowns.index(u), len(problem.domain.space)
+            if held:
+                rate = sum(index[space:]) > 0 and sum(index[space:]) == problem.order(u, str(problem.domain.time))
+                gain[i, v] = max(gain[i, v], 10.0 ** (1 + sum(index[:space]) + 4 * rate))
     rows, unknowns = linear_sum_assignment(gain, maximize=True)
-    for r, v in zip(rows, unknowns, strict=True):
-        if gain[r, v] < 0:
-            raise ReferenceUnavailable(f"no equation is left to determine {problem.unknowns[v]!r}")
     return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, unknowns, strict=True)]
 
 

@@ -1,143 +1,111 @@
-"""Evolution problems: the method of lines, integrated by SciPy with a choice of method by the spectrum of ∂f/∂y.
+"""Evolution problems: the method of lines, integrated implicitly (`radau`) or, where that takes more work, by DOP853.
 
-One space dimension: VODE, its BDF formulas of up to order 5 with a banded Jacobian (LSODA, which would switch to Adams
-formulas by itself, stays with them on some stiff problems and takes a hundred times the steps). Otherwise DOP853 where
-its stability limit asks for few steps, as for waves; BDF with a sparse Jacobian where the stiff part decays; Radau, which
-is stable on the whole imaginary axis, where it oscillates.
+Radau IIA takes stiff, dispersive and differential-algebraic systems alike, at steps that the solution alone asks for; but it
+factorises. In the plane and in space, where that is costly, explicit steps win for problems that are nonlinear and not very stiff.
 """
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
-from scipy.integrate import DOP853, OdeSolver, Radau, ode, solve_ivp
+from scipy.integrate import DOP853
 
-from kanpde.errors import KanpdeError, ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import Problem
 from kanpde.reference.grid import Grid
+from kanpde.reference.initial import check_rates, initial
+from kanpde.reference.radau import integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
+from kanpde.reference.system import System
+from kanpde.reference.work import EVALUATION, VALUE, Work, factor_entries, factor_seconds
 
-FLOOR = {"VODE": 1e-12, "DOP853": 1e-12, "BDF": 1e-10, "Radau": 1e-9}
-"""Tolerances below which rounding in a stiff Jacobian drives the step to nothing, or the cost past its use."""
-
-AFFORDABLE = {1: 10_000, 2: 1500, 3: 25_000}
-"""Evaluations for stability's sake up to which the explicit method beats factorising, by space dimensions, as measured."""
+TIGHTEST = 1e-13
+"""The smallest tolerance in time that rounding leaves a meaning; DOP853 takes it down to a tenth, and no further."""
 
 
 def solve_evolution(
-    problem: Problem, grid: Grid, times: Float[np.ndarray, " times"], tolerance: float, patience: float = 60.0
+    problem: Problem, grid: Grid, times: Float[np.ndarray, " times"], tolerance: float, work: Work | None = None, method: str | None = None, halved: bool = False
 ) -> tuple[Float[np.ndarray, "unknowns nodes times"], str]:
     """The unknowns on the nodes at the given times (the first is the start), and the name of the integrator.
 
-    tolerance: relative, per step; absolute errors are held to the same fraction of the solution's size at the start.
-    patience: seconds after which the integration is given up.
+    tolerance: relative to the solution's size, per step; method: "Radau IIA" or "DOP853", by default the one of less work;
+    halved: take steps of half the length.
     Raises ReferenceUnavailable where the problem cannot be discretised, or the solution blows up, saying when.
     """
-    system = SemiDiscrete(problem, grid)
-    y = system.initial()
-    f = _Watched(system, patience)
-    f(times[0], y)
-    method = choose(system, y)
-    tolerance = max(tolerance, FLOOR[method])
-    size = float(np.abs(y).max(initial=0.0)) or 1.0
-    states = INTEGRATORS[method](f, y, times, tolerance, tolerance * min(1.0, size))
-    if len(states) < len(times) or not np.isfinite(states).all():
-        raise ReferenceUnavailable(f"the integration in time ({method}) stops at {system.time} = {f.reached:.4g}; the solution may blow up or be discontinuous there")
-    fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
-    fields[:, :, 0].ravel()[system.boundary.free] = y[: len(system.boundary.free)]
-    return fields, method
+    work, tolerance = work or Work(), max(tolerance, TIGHTEST)
+    check_rates(problem)
+    start = initial(problem, grid)
+    explicit = None if method == "Radau IIA" else _explicit(problem, grid, forced=method == "DOP853")
+    if explicit is not None:
+        return _dop853(explicit, start, times, max(tolerance / 2**9, TIGHTEST / 10) if halved else tolerance, work), "DOP853"
+    system = System(problem, grid, work)
+    first = np.zeros((2, system.size))
+    first[:, : start[0].size] = start.reshape(2, -1)
+    states, steps = integrate(system, first[0], first[1], times.tolist(), tolerance, halved)
+    fields = states[:, : start[0].size].reshape(len(times), len(problem.unknowns), -1)
+    return np.moveaxis(fields, 0, -1), f"{steps} steps of Radau IIA in time"
 
 
-def choose(system: SemiDiscrete, y: Float[np.ndarray, " state"]) -> str:
-    """VODE, DOP853, BDF or Radau, by the eigenvalue of ∂f/∂y at the start that is largest in modulus."""
-    J = system.jacobian(system.span[0], y)
-    largest = _largest(J)
-    steps = 2.2 * abs(largest) * (system.span[1] - system.span[0])
-    oscillates = abs(largest.imag) > abs(largest.real)
-    if len(system.grid.names) == 1 and not oscillates:
-        return "VODE"
-    if steps <= max(AFFORDABLE[len(system.grid.names)], AFFORDABLE[1] * oscillates):
-        return "DOP853"
-    return "Radau" if oscillates else "BDF"
+def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
+    """The problem as y' = f(t, y) where that is possible and explicit steps take less work than implicit ones, else None."""
+    if len(grid.names) == 1 and not forced:
+        return None
+    try:
+        found = SemiDiscrete(problem, grid)
+    except ReferenceUnavailable:
+        if forced:
+            raise
+        return None
+    return found if forced or _explicit_work(found) < _implicit_work(System(problem, grid)) else None
 
 
-class _Watched:
-    """f with blow-ups and the time it takes watched."""
+def _explicit_work(system: SemiDiscrete) -> float:
+    """Seconds for steps that are stable, at two evaluations for each unit of h |λ|, and at least a few for each output."""
+    J = system.jacobian(system.span[0], system.initial())
+    count = max(2.2 * _largest(J) * (system.span[1] - system.span[0]), 1500)
+    return count * rate_seconds(system)
 
-    def __init__(self, system: SemiDiscrete, patience: float):
-        self.system, self.reached, self.patience = system, system.span[0], patience
-        self._begin = time.perf_counter()
 
-    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
-        if not np.isfinite(y).all():
-            raise ReferenceUnavailable(f"the solution is no longer finite at {self.system.time} = {self.reached:.4g}; it blows up")
+def rate_seconds(system: SemiDiscrete) -> float:
+    """Of one evaluation of y' = f(t, y)."""
+    if system.linear:
+        return 2e-5 + 2e-9 * system.jacobian(system.span[0], system.initial()).nnz
+    return 2 * EVALUATION + 4 * VALUE * system.grid.nodes * sum(len(e.needs) for e in system.problem.equations)
+
+
+def _implicit_work(system: System) -> float:
+    """Seconds for a hundred steps, at five iterations each and with fresh factors unless the partials are constant."""
+    entries = factor_entries(system.grid, len(system.orders), system.width())
+    return (5 if system.constant() is not None else 100) * 5 * factor_seconds(entries, system.size) + 500 * 5 * 2e-9 * entries
+
+
+def _dop853(system: SemiDiscrete, start: np.ndarray, times: np.ndarray, tolerance: float, work: Work) -> np.ndarray:
+    y, cost, reached = system.initial(), rate_seconds(system), times[0]
+
+    def f(t: float, y: np.ndarray) -> np.ndarray:
+        nonlocal reached
+        work.now = f"{system.time} = {t:.4g}"
+        work.spend(cost)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = self.system(t, y)
+            found = system(t, y) if np.isfinite(y).all() else np.full_like(y, np.nan)
         if not np.isfinite(found).all():
-            raise ReferenceUnavailable(f"the solution or its rate is no longer finite at {self.system.time} = {t:.4g}; it blows up")
-        if time.perf_counter() - self._begin > self.patience:
-            raise ReferenceUnavailable(f"the integration in time reached {self.system.time} = {t:.4g} in {self.patience:.0f} s and is given up; the solution may blow up there")
-        self.reached = t
+            raise ReferenceUnavailable(f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}; it blows up")
+        reached = t
         return found
 
-
-def _vode(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
-    system, order = f.system, f.system.interleaved()
-    back = np.argsort(order)
-    start = system.jacobian(times[0], y)[order][:, order].tocoo()
-    below, above = int((start.row - start.col).max(initial=0)), int((start.col - start.row).max(initial=0))
-
-    def banded(t: float, z: np.ndarray) -> np.ndarray:
-        J = system.jacobian(t, z[back])[order][:, order].tocoo()
-        packed = np.zeros((below + above + 1, system.size))
-        packed[above + J.row - J.col, J.col] = J.data
-        return packed
-
-    refusals: list[KanpdeError] = []
-
-    def rates(t: float, z: np.ndarray) -> np.ndarray:
-        try:
-            return f(t, z[back])[order]
-        except KanpdeError as error:  # on its way through VODE's compiled code the exception would lose its type
-            refusals.append(error)
-            raise
-
-    solver = ode(rates, banded)
-    solver.set_integrator("vode", method="bdf", rtol=rtol, atol=atol, lband=below, uband=above, nsteps=10**6)
-    solver.set_initial_value(y[order], times[0])
-    states = [y]
-    for t in times[1:]:
-        try:
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a failure, which is reported below
-                state = solver.integrate(t)
-        except (ValueError, SystemError):
-            if refusals:
-                raise refusals[0] from None
-            raise
-        if not solver.successful():
-            break
-        states.append(state[back])
-    return np.stack(states)
+    size = float(np.abs(y).max(initial=0.0)) or 1.0
+    states = _stepped(DOP853(f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)), times)
+    if len(states) < len(times):
+        raise ReferenceUnavailable(f"the integration in time stops at {system.time} = {reached:.4g}; the solution may blow up or be discontinuous there")
+    fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
+    fields[:, :, 0] = start[0]
+    return fields
 
 
-def _dop853(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
-    return _stepped(DOP853(f, times[0], y, times[1], rtol=rtol, atol=atol), times)
-
-
-def _bdf(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
-    return np.asarray(solve_ivp(f, (times[0], times[-1]), y, "BDF", times, rtol=rtol, atol=atol, jac=f.system.jacobian).y).T
-
-
-def _radau(f: _Watched, y: np.ndarray, times: np.ndarray, rtol: float, atol: float) -> np.ndarray:
-    return _stepped(Radau(f, times[0], y, times[1], rtol=rtol, atol=atol, jac=f.system.jacobian), times)
-
-
-def _stepped(solver: OdeSolver, times: np.ndarray) -> np.ndarray:
+def _stepped(solver: DOP853, times: np.ndarray) -> Sequence[np.ndarray]:
     """States at the output times, by steps that end on them: a Runge-Kutta method is less accurate between its steps."""
     states = [solver.y.copy()]
     for t in times[1:]:
@@ -147,18 +115,15 @@ def _stepped(solver: OdeSolver, times: np.ndarray) -> np.ndarray:
         if solver.status == "failed":
             break
         states.append(solver.y.copy())
-    return np.stack(states)
+    return states
 
 
-INTEGRATORS: dict[str, Callable[[_Watched, np.ndarray, np.ndarray, float, float], np.ndarray]] = {"VODE": _vode, "DOP853": _dop853, "BDF": _bdf, "Radau": _radau}
-
-
-def _largest(J) -> complex:
+def _largest(J) -> float:
+    """The largest modulus of an eigenvalue."""
     if J.shape[0] < 20:
-        found = np.linalg.eigvals(J.toarray())
-    else:
-        try:
-            found = sla.eigs(J, k=1, which="LM", tol=1e-2, v0=np.random.default_rng(0).standard_normal(J.shape[0]), return_eigenvectors=False)
-        except sla.ArpackNoConvergence:
-            found = np.array([complex(-sla.norm(J, np.inf))])
-    return complex(found[np.argmax(np.abs(found))])
+        return float(np.abs(np.linalg.eigvals(J.toarray())).max())
+    try:
+        found = sla.eigs(J, k=1, which="LM", tol=1e-2, v0=np.random.default_rng(0).standard_normal(J.shape[0]), return_eigenvectors=False)
+    except sla.ArpackNoConvergence:
+        return float(sla.norm(J, np.inf))
+    return float(np.abs(found[0]))

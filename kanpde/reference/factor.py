@@ -9,44 +9,52 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference.grid import Grid, dissection
+from kanpde.reference.work import Work
 
 SINGULAR = 1e14
 """Condition number in the 1-norm past which no digit of a solution can be trusted."""
 
 
 class Factor:
-    """LU of a square matrix whose unknowns are `fields` values at every node of a grid, one field after another.
+    """LU of a square matrix whose unknowns are `fields` values at every node of a grid, one field after another, then a few more.
 
-    Raises ReferenceUnavailable where the matrix is singular, exactly or to working precision.
+    check: whether to estimate the condition. Raises ReferenceUnavailable where the matrix is singular, exactly or to working precision.
     """
 
-    def __init__(self, A: sp.csr_matrix, grid: Grid, width: int):
-        fields = A.shape[0] // grid.nodes
+    def __init__(self, A: sp.csr_matrix, grid: Grid, width: int, work: Work | None = None, check: bool = True):
+        fields, more = divmod(A.shape[0], grid.nodes)
+        self._work, self._complex = work or Work(), np.iscomplexobj(A.data)
         scale = abs(A).max(axis=1).toarray().ravel()
         if not np.isfinite(scale).all():
             raise ReferenceUnavailable("the linearised equations are not finite at some node")
         if (scale == 0).any():
             raise ReferenceUnavailable("the linearised equations are singular: a row vanishes, so an unknown is not determined there")
         self.A, self._scale = A, scale
-        self._order = (dissection(grid.shape, width, [x in grid.periodic for x in grid.names])[:, None] + grid.nodes * np.arange(fields)).ravel()
+        order = (dissection(grid.shape, width, [x in grid.periodic for x in grid.names])[:, None] + grid.nodes * np.arange(fields)).ravel()
+        self._order = np.concatenate([order, fields * grid.nodes + np.arange(more)])
         permuted = (sp.diags(1 / scale) @ A)[self._order][:, self._order].tocsc()
         try:
             # A low pivoting threshold keeps the diagonal, and with it the ordering; refinement repairs what that costs.
-            self._lu = sla.splu(permuted, permc_spec="NATURAL", diag_pivot_thresh=0.01, options={"SymmetricMode": True})
+            self._lu = sla.splu(permuted, permc_spec="NATURAL", diag_pivot_thresh=1e-4, options={"SymmetricMode": True})
         except RuntimeError as error:
             raise ReferenceUnavailable(f"the linearised equations are singular ({error}): a condition is missing or contradicts another") from error
-        size = permuted.shape[0]
-        inverse = sla.LinearOperator((size, size), matvec=self._lu.solve, rmatvec=lambda b: self._lu.solve(b, "T"), dtype=float)
+        size, self._entries = permuted.shape[0], self._lu.nnz
+        self._work.factored(self._entries, size, self._complex)
+        if not check:
+            return
+        inverse = sla.LinearOperator((size, size), matvec=self._lu.solve, rmatvec=lambda b: self._lu.solve(b, "T"), dtype=permuted.dtype)
         condition = sla.onenormest(inverse, t=1, itmax=3) * sla.norm(permuted, 1)
         if not condition < SINGULAR:
             raise ReferenceUnavailable(f"the linearised equations are singular to working precision (condition {condition:.0e}): a condition is missing or contradicts another")
 
     def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """A⁻¹ b, with one step of iterative refinement."""
-        x = self._once(b)
-        return x + self._once(b - self.A @ x)
+        x = self.once(b)
+        return x + self.once(b - self.A @ x)
 
-    def _once(self, b: np.ndarray) -> np.ndarray:
+    def once(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b without it."""
+        self._work.solved(self._entries, self._complex)
         x = np.empty_like(b)
         x[self._order] = self._lu.solve((b / self._scale)[self._order])
         return x

@@ -13,15 +13,20 @@ from jaxtyping import Float, Int
 from kanpde.calculus import MultiIndex
 from kanpde.geometry import Face
 from kanpde.geometry.domain import Interval
-from kanpde.reference.stencils import matrix
+from kanpde.reference.stencils import graded, interpolation, matrix
+
+
+EQUIDISTANT = 4
+"""The highest order whose closures are stable on equidistant nodes."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Equidistant nodes along every space coordinate, numbered in C order.
+    """A tensor grid, its nodes numbered in C order.
 
     bounds: interval by coordinate; cells: how many along each; order: of accuracy of all differences; periodic: the
-    coordinates that wrap round, whose last node is left out because it repeats the first.
+    coordinates that wrap round, whose last node is left out because it repeats the first. Nodes are equidistant, but
+    `graded` towards the ends of intervals that do not wrap round where the order is above 4.
     """
 
     bounds: Mapping[str, Interval]
@@ -49,8 +54,38 @@ class Grid:
         """Node positions along a coordinate; closed: with the end point of a periodic one."""
         a, b = self.bounds[name]
         i = self.names.index(name)
+        if self.order > EQUIDISTANT and name not in self.periodic:
+            found = a + (b - a) * graded(self.cells[i])
+            found[-1] = b
+            return found
         full = np.linspace(a, b, self.cells[i] + 1)
         return full if closed else full[: self.shape[i]]
+
+    def even(self, values: Float[np.ndarray, "fields ..."], cells: Sequence[int] | None = None) -> Float[np.ndarray, "fields ..."]:
+        """Values on the closed grid, interpolated to equidistant nodes; cells: between them, by default as many as the grid has."""
+        for i, (x, n) in enumerate(zip(self.names, cells or self.cells, strict=True), 1):
+            values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
+        return values
+
+    def interpolate(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
+        """Values on the closed grid from those on another one of the same box."""
+        for i, x in enumerate(self.names, 1):
+            values = other._moved(values, i, self.axis(x, closed=True))
+        return values
+
+    def _moved(self, values: np.ndarray, axis: int, to: np.ndarray) -> np.ndarray:
+        name = self.names[axis - 1]
+        x = self.axis(name, closed=True)
+        if len(x) == len(to) and (x == to).all():
+            return values
+        flat = np.moveaxis(values, axis, 0)
+        if name in self.periodic:
+            around = min(self.order // 2 + 2, len(x) - 1)
+            a, b = self.bounds[name]
+            x = np.concatenate([x[-1 - around : -1] - (b - a), x, x[1 : 1 + around] + (b - a)])
+            flat = np.concatenate([flat[-1 - around : -1], flat, flat[1 : 1 + around]])
+        moved = interpolation(x, to, self.order + 3) @ flat.reshape(len(x), -1)
+        return np.moveaxis(moved.reshape(len(to), *flat.shape[1:]), 0, axis)
 
     def points(self) -> dict[str, torch.Tensor]:
         """Coordinates of all nodes, [nodes] each."""
@@ -61,9 +96,9 @@ class Grid:
         """D_α, sparse [nodes, nodes]."""
         if index not in self._matrices:
             found = sp.identity(1, format="csr")
-            for x, cells, nodes, m in zip(self.names, self.cells, self.shape, index, strict=True):
+            for x, m in zip(self.names, index, strict=True):
                 a, b = self.bounds[x]
-                found = sp.kron(found, matrix(nodes, (b - a) / cells, m, self.order, x in self.periodic), format="csr")
+                found = sp.kron(found, matrix(self.axis(x), m, self.order, b - a if x in self.periodic else None), format="csr")
             self._matrices[index] = found
         return self._matrices[index]
 

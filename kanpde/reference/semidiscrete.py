@@ -22,6 +22,7 @@ from kanpde.problem import Problem
 from kanpde.reference.assembly import Collocation
 from kanpde.reference.boundary import coordinates_on, place
 from kanpde.reference.grid import Grid
+from kanpde.reference.initial import initial
 from kanpde.residual import Residual, leaf_name
 
 PROBES = 101
@@ -223,32 +224,17 @@ class SemiDiscrete:
 
     def initial(self) -> Float[np.ndarray, " state"]:
         """y at the start. Raises ReferenceUnavailable where an initial value or velocity is not given."""
-        domain = self.problem.domain
-        assert isinstance(domain, SpaceTime)
-        at = {**self.grid.points(), self.time: torch.full((self.grid.nodes,), self.span[0], dtype=torch.float64)}
-        given: dict[tuple[str, int], np.ndarray] = {}
-        for c in self.problem.constraints:
-            if c.face == domain.initial_face:
-                if c.prescribed is None or c.where is not None:
-                    raise ReferenceUnavailable(f"{c.label}: the start must be given as Initial(…)")
-                given[c.prescribed.unknown, c.prescribed.derivative] = c.prescribed.data(at).numpy()
-        fields = []
-        for order in (0, 1):
-            for u, most in zip(self.problem.unknowns, self.orders, strict=True):
-                if order < most and (u, order) not in given:
-                    raise ReferenceUnavailable(f"no initial {'velocity' if order else 'value'} of {u!r} is given; add Initial({u}{f'_{self.time}' if order else ''}=…)")
-                fields.append(given.get((u, order), np.zeros(self.grid.nodes)))
-        half = len(self.problem.unknowns)
-        return np.concatenate([np.concatenate(fields[:half])[self.boundary.free], np.concatenate(fields[half:])[self.boundary.free][self._second]])
+        value, velocity = initial(self.problem, self.grid).reshape(2, -1)[:, self.boundary.free]
+        return np.concatenate([value, velocity[self._second]])
+
+    @property
+    def linear(self) -> bool:
+        """Whether f(t, y) = A y + b."""
+        return self._linear is not None
 
     def fields(self, t: float, y: Float[np.ndarray, " state"]) -> Float[np.ndarray, "unknowns nodes"]:
         """The unknowns on all nodes."""
         return self.boundary.fill(t, y[: len(self.boundary.free)]).reshape(len(self.problem.unknowns), -1)
-
-    def interleaved(self) -> np.ndarray:
-        """An ordering of the state that keeps what belongs to one node together, for a narrow band."""
-        place = np.concatenate([self.boundary.free % self.grid.nodes, (self.boundary.free % self.grid.nodes)[self._second]])
-        return np.argsort(place, kind="stable")
 
     def _equation(self, residual: Residual) -> _Equation:
         leaves: list[Leaf | None] = []

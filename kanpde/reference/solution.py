@@ -1,25 +1,40 @@
-"""The finite-difference reference of a problem: ever finer grids until two of them agree."""
+"""The finite-difference reference of a problem: ever finer grids until two of them agree, or the work that it may take is done."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import make_interp_spline
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import SpaceTime
 from kanpde.problem import Problem
-from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
-from kanpde.reference.richardson import distance, estimate, rounding
-from kanpde.reference.steady import solve_steady
+from kanpde.reference.richardson import distance, estimate, observed, rounding
+from kanpde.reference.steady import corner_defect, solve_steady
+from kanpde.reference.system import System
+from kanpde.reference.work import OutOfWork, Work
 
-ORDER = 4
-"""Order of accuracy by default."""
+ORDERS = {1: 12, 2: 12, 3: 8}
+"""Order of accuracy by default, by space dimensions: digits of smooth solutions cost least at high orders (where a solution is not
+smooth they cost the same at any), as far as the first grids have the nodes for them."""
+
+FIRST = {1: 32, 2: 16, 3: 10}
+"""Cells along each coordinate of the first grid, by space dimensions."""
+
+TARGET = 1e-11
+"""Estimated relative error at which a default reference stops refining."""
+
+EFFORTS = {"quick": 2.0, "default": 12.0, "record": 120.0}
+"""Seconds of work, as `work` counts it, that a reference may take."""
+
+PATIENCE = 600.0
+"""Seconds of work for grids that the caller asks for."""
 
 TIMES = 65
 """Output times of an evolution, the start and the end among them."""
@@ -27,34 +42,23 @@ TIMES = 65
 KEPT = 513
 """Nodes along one coordinate past which the output of an evolution is thinned."""
 
-
-@dataclass(frozen=True)
-class Ladder:
-    """Cells along each coordinate of the first grid and of the last that is tried, and the relative error to stop at."""
-
-    first: int
-    last: int
-    target: float
-
-
-STEADY = {1: Ladder(32, 4096, 1e-10), 2: Ladder(16, 256, 1e-7), 3: Ladder(6, 24, 1e-9)}
-EVOLUTION = {1: Ladder(32, 8192, 2e-8), 2: Ladder(16, 256, 2e-8), 3: Ladder(6, 24, 2e-8)}
-"""By number of space dimensions."""
-
-BUDGET = 12.0
-"""Seconds that a default reference of an evolution is expected to stay within; the grid in `kind` says what came of it."""
-
-PATIENCE = 60.0
-"""Seconds after which an integration is given up on a grid that the caller asks for."""
-
-MOST_STEADY, MOST_EVOLVING = 70_000, 20_000
-"""Nodes of a default grid, times unknowns to the power 1.5 as in the fill of LU; past them factors take over 300 MB in the plane."""
-
 COARSE = 3
 """Grids from the first on that may fail before the problem is given up."""
 
-FIRST_TOLERANCE = 1e-7
-"""Of the integration in time on the coarsest grid."""
+FIRST_TOLERANCE, WITHIN = 1e-9, 1e-3
+"""Of the integration in time on the coarsest grids, and which part of a finer grid's expected error in space it falls to."""
+
+RESERVED = 0.25
+"""The part of the work that is kept for measuring the error in time."""
+
+UNRESOLVED, SETTLED = 1e-2, 1e-5
+"""Relative distances of two grids above which nothing can be extrapolated from them, and below which they only can part by rounding."""
+
+ODD = 6
+"""The order where the highest derivative along a coordinate with ends is odd."""
+
+ROUGH, CONTRADICTED = 4, 0.1
+"""The order for solutions that are singular in a corner, and the part of an equation's terms that does not cancel there."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Reference:
     """A solution by finite differences, and what its error is.
 
     coordinates: 1-D grid by coordinate, time last; values: by unknown, with one axis a coordinate; order: of accuracy;
-    kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation.
+    kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation in space, plus what
+    halving the steps in time changes; estimated_errors: of each unknown, relative to its own size.
     """
 
     coordinates: dict[str, np.ndarray]
@@ -71,6 +76,7 @@ class Reference:
     kind: str
     estimated_error: float
     seconds: float
+    estimated_errors: dict[str, float] = field(default_factory=dict)
 
     def points(self) -> Float[np.ndarray, "nodes dims"]:
         """All grid nodes, in the C order of `values`."""
@@ -78,73 +84,142 @@ class Reference:
         return np.stack([m.ravel() for m in mesh], 1)
 
 
-def reference(problem: Problem, *, order: int | None = ORDER, cells: int | Mapping[str, int] | None = None) -> Reference:
+def reference(problem: Problem, *, order: int | None = None, cells: int | Mapping[str, int] | None = None, effort: str = "default") -> Reference:
     """Solve a problem on a box by finite differences, from its own residuals.
 
-    order: of accuracy in space, even. cells: along every space coordinate of the finest grid, or by coordinate; each a
-    multiple of 2; by default grids are doubled until the error estimate meets a target or the grid a limit.
+    order: of accuracy in space, even; by default `ORDERS`. cells: along every space coordinate of the finest grid, or by
+    coordinate; each a multiple of 2; by default grids are refined until the error estimate meets a target or the work is done
+    that effort ("quick", "default" or "record") allows. That is counted, not timed: the same problem gives the same reference.
     Raises ReferenceUnavailable, with the reason, where the problem is outside the method.
     """
-    begin, order = time.perf_counter(), ORDER if order is None else order
-    domain = problem.domain
+    begin, domain = time.perf_counter(), problem.domain
+    if effort not in EFFORTS:
+        raise ReferenceUnavailable(f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}")
     if not domain.is_box:
         raise ReferenceUnavailable(f"{domain!r} is not a box; finite differences take a box, with or without time")
-    if order < 2 or order % 2 or (order > 4 and domain.time):  # one-sided closures of order 6 make waves unstable
-        raise ReferenceUnavailable(f"order={order}: expected 2 or 4 (or, without time, a higher even number)")
+    if len(domain.space) not in ORDERS:
+        raise ReferenceUnavailable(f"{len(domain.space)} space dimensions; finite differences take at most {max(ORDERS)}, more have too many nodes")
+    if order is not None and (order < 2 or order % 2):
+        raise ReferenceUnavailable(f"order={order}: expected 2, 4, 6, 8 or a higher even number")
     if domain.time and not problem.time_order:
         raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
-    ladder = (EVOLUTION if domain.time else STEADY).get(len(domain.space))
-    if ladder is None:
-        raise ReferenceUnavailable(f"{len(domain.space)} space dimensions; finite differences take at most 3")
-    best: tuple[_Solved, float] | None = None
-    solved: list[_Solved] = []
-    distances: list[float] = []
-    spent, failures = [1e-3], 0
-    for sizes in _sizes(problem, ladder, cells):
-        started = time.perf_counter()
-        left = BUDGET - (started - begin)
-        if best is not None and cells is None and spent[-1] * max(2.0 ** len(domain.space), spent[-1] / spent[-2]) > left:
-            break
-        try:
-            found = _solve(problem, order, sizes, solved, patience=PATIENCE if cells is not None else max(left, BUDGET / 2) if best is None else left)
-        except ReferenceUnavailable:
-            if best is not None and cells is None:
-                break  # a finer grid would only have been more accurate
-            failures += 1
-            if solved or cells is not None or failures > COARSE or time.perf_counter() - begin > BUDGET:
-                raise
-            continue  # a grid too coarse for the solution can make a sound scheme fail
-        spent.append(time.perf_counter() - started)
-        if solved:
-            distances.append(distance(found.closed, solved[-1].closed, len(domain.space)))
-            error = estimate(distances[-1], distances[-2] if len(distances) > 1 else None, order) + rounding(max(sizes), _space_order(problem))
-            if cells is not None or best is None or error < best[1]:
-                best = found, error
-            elif distances[-1] < 1e-5:
-                break  # rounding grows faster than truncation falls
-            if cells is None and error <= ladder.target:
-                break
-        solved.append(found)
-    assert best is not None  # every ladder has two grids
-    return _packed(problem, *best, order, time.perf_counter() - begin)
+    kept, why = (order, "") if order else _order(problem)
+    solved = _climb(problem, kept, cells, EFFORTS[effort] if cells is None else PATIENCE)
+    return _packed(problem, solved, kept, why, time.perf_counter() - begin)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Solved:
+    """A solution on the closed grid, and on equidistant nodes; its error, of all unknowns and of each; work: seconds, as counted."""
+
     grid: Grid
     closed: np.ndarray
+    even: np.ndarray
     method: str
+    tolerance: float
+    work: float
+    distance: np.ndarray
+    error: np.ndarray
 
 
-def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
-    """Cells along each space coordinate, grid by grid: three of them where the caller says how many."""
+def _climb(problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float) -> _Solved:
+    """Solve on finer and finer grids, and return the solution on the best of them with its error."""
+    solved: list[_Solved] = []
+    spent, failures = 0.0, 0
+    for sizes in _sizes(problem, cells):
+        if cells is None and len(solved) > 1 and spent + solved[-1].work * _growth(sizes, solved) > (1 - RESERVED) * allowed:
+            break
+        work = Work(allowed - spent if solved or cells is not None else (allowed - spent) / 4)
+        try:
+            found = _solve(problem, order, sizes, solved, _tolerance(solved, sizes, order), work)
+        except ReferenceUnavailable as error:
+            spent += work.done
+            if len(solved) > 1 and cells is None:
+                break  # a finer grid would only have been more accurate
+            failures += 1
+            if solved or cells is not None or failures > COARSE or isinstance(error, OutOfWork):
+                raise
+            continue  # a grid too coarse for the solution can make a sound scheme fail
+        spent += work.done
+        if solved:
+            _compare(problem, found, solved, order)
+            if cells is None and solved[-1].error[0] < found.error[0] and found.distance[0] < SETTLED:
+                break  # rounding grows faster than truncation falls
+        solved.append(found)
+        if cells is None and found.error[0] <= TARGET:
+            break
+    if problem.domain.time:
+        _check_time(problem, order, solved, RESERVED * allowed)
+    return solved[-1]
+
+
+def _compare(problem: Problem, found: _Solved, solved: list[_Solved], order: int) -> None:
+    """Give a solution its error in space, from the grids before."""
+    before, n = solved[-1], found.grid.cells[0]
+    found.distance = distance(found.even, before.grid.even(before.closed, found.grid.cells))
+    seen = None
+    if len(solved) > 1:
+        seen = observed(found.distance[0], before.distance[0], (solved[-2].grid.cells[0], before.grid.cells[0], n))
+    part = estimate(1.0, n / before.grid.cells[0], order, seen)
+    if seen is None and found.distance[0] > UNRESOLVED:
+        part = 1.0
+    found.error = part * found.distance + rounding(max(found.grid.cells), _space_order(problem), not problem.domain.time, _odd(problem))
+
+
+def _tolerance(solved: list[_Solved], sizes: tuple[int, ...], order: int) -> float:
+    """In time on the next grid: a small part of the error in space that is to be expected there."""
+    if len(solved) < 2:
+        return FIRST_TOLERANCE
+    seen = solved[-2].error[0] / solved[-1].error[0] if len(solved) > 2 else 2.0**order
+    return min(FIRST_TOLERANCE, max(TIGHTEST, WITHIN * solved[-1].error[0] / max(1.0, seen)))
+
+
+def _check_time(problem: Problem, order: int, solved: list[_Solved], allowed: float) -> None:
+    """Add the error in time to the last solution's: what steps of half the length change on a coarser grid, at most as much as it knows."""
+    last = solved[-1]
+    coarse = next((s for s in solved[-3:] if s.error[0] < UNRESOLVED), last)
+    work = Work(allowed)
+    try:
+        normal = coarse if coarse.tolerance == last.tolerance else _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work)
+        halved = _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True)
+        last.error = last.error + distance(halved.even, normal.even)
+    except OutOfWork:
+        last.error = np.maximum(last.error, last.distance)
+
+
+def _order(problem: Problem) -> tuple[int, str]:
+    """The order for a problem, and why it is lower than usual.
+
+    First derivatives between ends let errors grow from node to node, by a power of the nodes that rises with the order. Where
+    conditions on two faces contradict the equation of a pressure in their corner (a cavity whose lid starts from rest there),
+    the solution is singular.
+    """
+    space = problem.domain.space
+    grid = Grid({x: problem.domain.bounds[x] for x in space}, (FIRST[len(space)],) * len(space), ORDERS[len(space)], frozenset(problem.periodic))
+    if _odd(problem):
+        return ODD, " (the highest that is safe for odd derivatives between ends)"
+    if not problem.domain.time and len(space) > 1 and corner_defect(System(problem, grid)) > CONTRADICTED:
+        return ROUGH, " (the conditions contradict an equation in a corner)"
+    return ORDERS[len(space)], ""
+
+
+def _odd(problem: Problem) -> bool:
+    """Whether the highest derivative along a coordinate with ends is of odd order."""
+    ends = [x for x in problem.domain.space if x not in problem.periodic]
+    highest = {x: max(problem.order(u, x) for u in problem.unknowns) for x in ends}
+    return any(order % 2 for order in highest.values())
+
+
+def _sizes(problem: Problem, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
+    """Cells along each space coordinate, grid by grid: three of them where the caller says how many.
+
+    Otherwise they are doubled on a line, with grids of three halves in between in the plane; in space they grow by a half.
+    """
     space = problem.domain.space
     if cells is None:
-        n, most = ladder.first, MOST_EVOLVING if problem.domain.time else MOST_STEADY
-        while n <= ladder.last and (n == ladder.first or len(problem.unknowns) ** 1.5 * n ** len(space) <= most):
-            yield (n,) * len(space)
-            n *= 2
-        return
+        first = FIRST[len(space)]
+        for k in count():
+            yield ({1: first * 2**k, 2: first * 2 ** (k // 2) * (2 + k % 2) // 2, 3: int(first * 1.5**k)}[len(space)],) * len(space)
     finest = tuple(cells[x] for x in space) if isinstance(cells, Mapping) else (cells,) * len(space)
     if any(n < 2 or n % 2 for n in finest):
         raise ReferenceUnavailable(f"cells={cells}: expected even numbers, because the error is estimated on a grid of half as many")
@@ -155,37 +230,33 @@ def _sizes(problem: Problem, ladder: Ladder, cells: int | Mapping[str, int] | No
     yield finest
 
 
-def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], patience: float) -> _Solved:
-    """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts.
+def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
+    """How much more work the next grid will be: as before, but at least as its nodes."""
+    return max(float(np.prod(sizes)) / float(np.prod(solved[-1].grid.cells)), solved[-1].work / solved[-2].work)
 
-    The tolerance in time falls by 2^p with every grid as the error in space does, so that their distance and its division by
-    2^p - 1 hold for the error in time as well.
-    """
-    domain = problem.domain
+
+def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], tolerance: float, work: Work, halved: bool = False) -> _Solved:
+    """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts."""
+    domain, done = problem.domain, work.done
     grid = Grid({x: domain.bounds[x] for x in domain.space}, cells, order, frozenset(problem.periodic))
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], TIMES)
-        fields, integrator = solve_evolution(problem, grid, times, FIRST_TOLERANCE / 2 ** (order * len(before)), patience)
-        return _Solved(grid, np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1), f"{integrator} in time")
-    start = grid.open(_doubled(before[-1].closed)) if before else None
-    return _Solved(grid, grid.close(solve_steady(problem, grid, start)), "Newton")
+        fields, method = solve_evolution(problem, grid, times, tolerance, work, halved=halved)
+        closed = np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1)
+    else:
+        start = grid.open(grid.interpolate(before[-1].grid, before[-1].closed)) if before else None
+        closed, method = grid.close(solve_steady(problem, grid, start, work)), "Newton"
+    unknown = np.full(1 + len(problem.unknowns), np.inf)
+    return _Solved(grid, closed, grid.even(closed), method, tolerance, work.done - done, unknown, unknown)
 
 
 def _space_order(problem: Problem) -> int:
     return max(problem.order(u, x) for u in problem.unknowns for x in problem.domain.space)
 
 
-def _doubled(values: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
-    """Cubic interpolation onto a grid of twice as many cells."""
-    for axis in range(1, values.ndim):
-        n = values.shape[axis]
-        values = make_interp_spline(np.arange(n), values, k=3, axis=axis)(np.arange(2 * n - 1) / 2)
-    return values
-
-
-def _packed(problem: Problem, found: _Solved, error: float, order: int, seconds: float) -> Reference:
-    domain, grid, values = problem.domain, found.grid, found.closed
-    coordinates = {x: grid.axis(x, closed=True) for x in domain.space}
+def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
+    domain, grid, values = problem.domain, found.grid, found.even
+    coordinates = {x: np.linspace(*domain.bounds[x], n + 1) for x, n in zip(domain.space, grid.cells, strict=True)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):
         for i, x in enumerate(domain.space, 1):
@@ -193,5 +264,7 @@ def _packed(problem: Problem, found: _Solved, error: float, order: int, seconds:
                 coordinates[x] = coordinates[x][::2]
                 values = np.take(values, np.arange(0, values.shape[i], 2), axis=i)
         coordinates[domain.time] = np.linspace(*domain.bounds[domain.time], TIMES)
-    kind = f"finite differences of order {order}, {shown} points, {found.method}"
-    return Reference(coordinates, {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}, order, kind, error, seconds)
+    kind = f"finite differences of order {order}{why}, {shown} points, {found.method}"
+    fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
+    errors = dict(zip(problem.unknowns, found.error[1:].tolist(), strict=True))
+    return Reference(coordinates, fields, order, kind, float(found.error[0]), seconds, errors)

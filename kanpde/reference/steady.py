@@ -10,11 +10,10 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import Problem
-from kanpde.reference.assembly import Collocation
-from kanpde.reference.boundary import coordinates_on, match, place
 from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
-from kanpde.reference.stencils import half_width
+from kanpde.reference.system import System
+from kanpde.reference.work import OutOfWork, Work
 
 ROUNDED = 1e-6
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
@@ -23,59 +22,27 @@ Discrete = Callable[[Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n
 """Residual vector of a discretised problem and, where asked for, its sparse Jacobian."""
 
 
-def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknowns nodes"] | None = None) -> Float[np.ndarray, "unknowns nodes"]:
-    """The unknowns on the nodes. start: a first guess; by default the harmonic functions that meet the conditions.
+def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknowns nodes"] | None = None, work: Work | None = None) -> Float[np.ndarray, "unknowns nodes"]:
+    """The unknowns on the nodes. start: a first guess; by default zero where the equations are linear, else the harmonic functions that meet the conditions.
 
     Raises ReferenceUnavailable where the equations are singular or Newton's method does not converge.
     """
-    discrete = discretise(problem, grid)
-    if start is None:
-        start = _harmonic(problem, grid)
-    solved = newton(discrete, start.ravel(), grid, _width(problem, grid))
-    return solved.reshape(len(problem.unknowns), -1)
-
-
-def discretise(problem: Problem, grid: Grid, harmonic: bool = False) -> Discrete:
-    """The equations at the nodes where no condition replaces them, and the conditions.
-
-    harmonic: put Laplace's equation for each unknown in place of the problem's equations.
-    """
-    V, N = len(problem.unknowns), grid.nodes
-    placed = place(problem, grid)
-    free = np.ones((V, N), dtype=bool)
-    for p in placed:
-        free[p.unknown, p.owners] = False
-    parts: list[tuple[Collocation, int, np.ndarray]] = []
-    for equation, row, unknown in match(problem, grid.points()):
-        nodes = np.flatnonzero(free[unknown])
-        parts.append((Collocation(equation, grid, problem.unknowns, nodes, equation.needs), row, unknown * N + nodes))
-    for p in placed:
-        residual = p.constraint.residual
-        normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
-        parts.append((Collocation(residual, grid, problem.unknowns, p.at, residual.needs, normal), p.row, p.unknown * N + p.owners))
-    laplace = sum(grid.derivative(tuple(2 * (i == j) for j in range(len(grid.names)))) for i in range(len(grid.names)))
-    owners = np.concatenate([rows for _, _, rows in parts])
-    back = np.argsort(owners)
+    system = System(problem, grid, work)
 
     def discrete(U: np.ndarray, jacobian: bool) -> tuple[np.ndarray, sp.csr_matrix | None]:
-        values, blocks = [], []
-        for k, (collocation, row, rows) in enumerate(parts):
-            if harmonic and k < V:
-                unknown = int(rows[0]) // N if len(rows) else 0
-                block = sp.kron(sp.identity(V, format="csr")[[unknown]], laplace, format="csr")[rows - unknown * N]
-                values.append(block @ U)
-                blocks.append(block)
-                continue
-            r, slopes = collocation(U, partials=jacobian)
-            values.append(r[:, row])
-            if slopes is not None:
-                blocks.append(collocation.matrix(slopes[:, row]))
-        return np.concatenate(values)[back], sp.vstack(blocks, format="csr")[back] if jacobian else None
+        fields = [U[:, None]]
+        return system.residual(fields)[:, 0], system.matrix(system.slopes(fields)).tocsr() if jacobian else None
 
-    return discrete
+    first = np.zeros(system.size)
+    if start is None and system.constant() is None:
+        start = _harmonic(system)
+    if start is not None:
+        first[: system.size - system.multipliers] = start.ravel()
+    solved = newton(discrete, first, grid, system.width(), system.work)
+    return solved[: system.size - system.multipliers].reshape(len(problem.unknowns), -1)
 
 
-def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width: int, tolerance: float = 1e-10, most: int = 40) -> Float[np.ndarray, " n"]:
+def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width: int, work: Work | None = None, tolerance: float = 1e-10, most: int = 40) -> Float[np.ndarray, " n"]:
     """Damped Newton iteration that accepts a step by the length of the simplified correction after it.
 
     The test does not depend on how rows are scaled, and the correction is at the same time the error estimate.
@@ -85,7 +52,7 @@ def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width
     r, J = discrete(U, True)
     for _ in range(most):
         assert J is not None
-        factor = Factor(J, grid, width)
+        factor = Factor(J, grid, width, work)
         step = -factor.solve(_finite(r))
         length = _size(step)
         damping = min(1.0, 2 * damping)
@@ -117,18 +84,36 @@ def _size(U: np.ndarray) -> float:
     return float(np.sqrt(np.mean(U**2))) if np.isfinite(U).all() else np.inf
 
 
-def _harmonic(problem: Problem, grid: Grid) -> np.ndarray:
-    """Solutions of Laplace's equation with the problem's conditions, or zero where these do not determine them."""
-    zero = np.zeros(len(problem.unknowns) * grid.nodes)
+def _harmonic(system: System) -> np.ndarray:
+    """Solutions of Laplace's equation with the problem's conditions, or zero where these do not determine them; pressures are zero."""
+    grid, V = system.grid, len(system.problem.unknowns)
+    zero = np.zeros(system.size)
+    inside = system.free.copy()
+    inside[system.pressures] = False
+    kept = np.concatenate([~inside.ravel(), np.ones(system.multipliers, dtype=bool)])
+    kept.reshape(-1)[: V * grid.nodes].reshape(V, -1)[system.pressures] = False
+    laplace = sum(grid.derivative(tuple(2 * (i == j) for j in range(len(grid.names)))) for i in range(len(grid.names)))
+    plain = sp.block_diag([sp.identity(grid.nodes) if v in system.pressures else laplace for v in range(V)] + [sp.identity(system.multipliers)], format="csr")
+    kept[V * grid.nodes :] = False
     try:
-        r, J = discretise(problem, grid, harmonic=True)(zero, True)
-        assert J is not None
-        found = -Factor(J, grid, _width(problem, grid)).solve(r)
+        r = np.where(kept, system.residual([zero[:, None]])[:, 0], 0.0)
+        keep = sp.diags(kept.astype(float))
+        J = keep @ system.matrix(np.nan_to_num(system.slopes([zero[:, None]]))) + (sp.identity(system.size) - keep) @ plain
+        found = -Factor(J.tocsr(), grid, system.width(), system.work).solve(r)
+    except OutOfWork:
+        raise
     except ReferenceUnavailable:
         found = zero
-    return (found if np.isfinite(found).all() else zero).reshape(len(problem.unknowns), -1)
+    return (found if np.isfinite(found).all() else zero)[: V * grid.nodes].reshape(V, -1)
 
 
-def _width(problem: Problem, grid: Grid) -> int:
-    """How far the stencils of the equations reach, the thickness of a separator."""
-    return max(half_width(max(m, 1), grid.order) for e in problem.equations for _, index in e.needs for m in index)
+def corner_defect(system: System) -> float:
+    """How far the conditions leave the equations of pressures from true where two faces meet, as a part of the equations' terms."""
+    grid = system.grid
+    U = np.zeros(system.size)
+    U[: len(system.orders) * grid.nodes] = _harmonic(system).ravel() if system.pressures else 0.0
+    faces = [f for x in grid.names if x not in grid.periodic for f in (system.problem.domain.faces[f"{x}-"], system.problem.domain.faces[f"{x}+"])]
+    on = np.zeros(grid.nodes, dtype=int)
+    for face in faces:
+        on[grid.face(face)] += 1
+    return system.defect(U, np.flatnonzero(on > 1))

@@ -6,6 +6,7 @@ between two steps of an optimiser.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -92,7 +93,7 @@ class Balance:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise RecipeError(f"balance: got {self.kind!r}; expected one of {listed(KINDS)}{nearest(self.kind, KINDS)}")
-        if not self.epsilon >= 0:
+        if not 0 <= self.epsilon < math.inf:
             raise RecipeError(f"causal: got {self.epsilon:g}; expected 0 or more")
         if self.epsilon and self.time is None:
             raise RecipeError(f"causal: got {self.epsilon:g} for a problem without time; expected 0")

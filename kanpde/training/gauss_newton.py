@@ -94,7 +94,7 @@ class GaussNewton:
 EASE, TIGHTEN = 3.0, 4.0
 """What μ is divided by after a step that succeeded at once, and multiplied by after a failure, which costs two solves."""
 
-LOOSEST = 0.01
+LOOSEST = 0.1
 """Largest tolerance of a solve, as a share of the right side."""
 
 REUSE = 5
@@ -103,21 +103,23 @@ REUSE = 5
 
 @dataclass
 class _State:
-    """What goes on from step to step: damping, tolerance of the solves, preconditioner and its age, length of the last solve."""
+    """What goes on from step to step: damping, tolerance of the solves, the last loss and the first, preconditioner and its age, length of the last solve."""
 
     mu: float = 0.0
-    forcing: float = 0.01
+    forcing: float = 0.1
     loss: float = math.inf
+    first: float = math.inf
     sketch: Nystrom | None = None
     age: int = REUSE
     taken: int = 0
 
     def begin(self, loss: float, mean: float) -> None:
-        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points; the
-        tolerance is 0.9 |r|² / |r before|², at most LOOSEST (Eisenstat and Walker 1996, choice 2)."""
+        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points. The
+        tolerance is |r| / |r at the beginning|, which keeps convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at
+        most LOOSEST. That of Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly."""
         if loss > (1 + 1e-9) * self.loss or not self.mu:
-            self.mu = max(self.mu, min(loss, 0.1 * mean))
-        self.forcing = LOOSEST if self.loss == math.inf else min(LOOSEST, 0.9 * loss / self.loss)
+            self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
+        self.forcing = min(LOOSEST, math.sqrt(loss / self.first)) if self.first > 0 else LOOSEST
         self.loss = loss
 
 

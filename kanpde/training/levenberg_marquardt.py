@@ -83,10 +83,10 @@ EASE, TIGHTEN = 2.0, 2.0
 
 
 def scaling(squares: Tensor) -> Tensor:
-    """W [parameters] such that in the parameters divided by it the damping is μ √diag(JᵀJ), its mean apart.
+    """W [parameters], by which parameters are divided so that damping them by μ is damping by μ √(diag(JᵀJ) / its mean).
 
-    This is halfway between the identity of Levenberg and the diagonal of Marquardt, by which parameters that few points see
-    run away between the points.
+    Halfway between the identity of Levenberg and the diagonal of Marquardt, with which parameters that few points see run
+    away between the points: the loss falls, the residual elsewhere does not.
     """
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25

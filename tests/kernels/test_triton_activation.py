@@ -1,24 +1,14 @@
-# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Activations on jets in Triton against the plain ones: compiled where there is a GPU, in Triton's interpreter elsewhere."""
-
-import os
-import sys
 
 import numpy as np
 import pytest
 import torch
-
-CUDA = torch.cuda.is_available()
-if not CUDA and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
-pytest.importorskip("triton")
+from compiled_or_interpreted import DEVICE, RUNS
 
 from kanpde.kernels import activation, triton_activation
 from kanpde.kernels.taylor import channels
-from kanpde.kernels.triton_algebra import INTERPRETED
 
-pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
-DEVICE = "cuda" if CUDA else "cpu"
+pytestmark = RUNS
 
 
 def jets(points, units, counts, dtype=torch.float64):

@@ -1,24 +1,14 @@
-# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Products with J straight from the jets, against the rows that the reference writes: compiled where there is a GPU, in Triton's interpreter elsewhere."""
-
-import os
-import sys
 
 import pytest
 import torch
-
-CUDA = torch.cuda.is_available()
-if not CUDA and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
-pytest.importorskip("triton")
+from compiled_or_interpreted import DEVICE, RUNS
 
 from kanpde.kernels import reference, triton_gauss_newton, uniform_knots
 from kanpde.kernels.taylor import channels
-from kanpde.kernels.triton_algebra import INTERPRETED
 from kanpde.kernels.triton_gauss_newton import Part
 
-pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
-DEVICE = "cuda" if CUDA else "cpu"
+pytestmark = RUNS
 
 
 def parts(points, counts, dtype=torch.float64):

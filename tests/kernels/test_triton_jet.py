@@ -1,26 +1,16 @@
-# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """The spline layer in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
 import math
-import os
-import sys
 
 import numpy as np
 import pytest
 import torch
-
-CUDA = torch.cuda.is_available()
-if not CUDA and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
-pytest.importorskip("triton")
+from compiled_or_interpreted import CUDA, DEVICE, RUNS
 
 from kanpde.kernels import reference, spline_jet, triton_jet
 from kanpde.kernels.taylor import channels
-from kanpde.kernels.triton_algebra import INTERPRETED
 
-pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
-
-DEVICE = "cuda" if CUDA else "cpu"
+pytestmark = RUNS
 LOW, HIGH = -1.0, 1.5
 
 CASES = {

@@ -1,24 +1,15 @@
-# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Whole networks in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
 
-import os
-import sys
 from itertools import pairwise
 
 import pytest
 import torch
-
-CUDA = torch.cuda.is_available()
-if not CUDA and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
-pytest.importorskip("triton")
+from compiled_or_interpreted import DEVICE, RUNS
 
 from kanpde.kernels import network, triton_network, uniform_knots
 from kanpde.kernels.taylor import channels
-from kanpde.kernels.triton_algebra import INTERPRETED
 
-pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
-DEVICE = "cuda" if CUDA else "cpu"
+pytestmark = RUNS
 
 CASES = {
     "2-10-1": (33, (2, 10, 1), 3, 5, (2, 2)),
@@ -66,6 +57,12 @@ def test_the_gradient_is_that_of_autograd():
     leaves = [c.clone().requires_grad_() for c in C]
     wanted = torch.autograd.grad(network.forward(X, leaves, *others), leaves, L)
     compare([triton_network.adjoint(L, X, C, *others)], [torch.cat([g.reshape(-1) for g in wanted])], 1e-12)
+
+
+def test_squares_of_affine_rows_are_those_of_the_reference():
+    L, (X, *given, counts) = operands(23, (2, 3, 2), 2, 3, (1,))
+    W, b = torch.stack([L, L.flip(0)]), L[:, 0].T.contiguous()
+    compare(triton_network.squares(X, *given, W, b, counts), network.squares(X, *given, W, b, counts), 1e-12)
 
 
 def test_layer_by_layer_in_slabs(monkeypatch):

@@ -1,24 +1,14 @@
-# ruff: noqa: E402 -- the interpreter is chosen before triton is imported
 """Products with matrices by runs in Triton against the dense matrix: compiled where there is a GPU, in Triton's interpreter elsewhere."""
-
-import os
-import sys
 
 import pytest
 import torch
-
-CUDA = torch.cuda.is_available()
-if not CUDA and "triton" not in sys.modules:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is first imported
-pytest.importorskip("triton")
+from compiled_or_interpreted import DEVICE, RUNS
 
 from kanpde.kernels import triton_runs
 from kanpde.kernels.runs import dense
-from kanpde.kernels.triton_algebra import INTERPRETED
 from kanpde.kernels.triton_jet import chunks_of
 
-pytestmark = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
-DEVICE = "cuda" if CUDA else "cpu"
+pytestmark = RUNS
 
 CASES = {
     "two layers": ((40, 40, 8, 8, 8), 300, 33),

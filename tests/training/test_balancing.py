@@ -167,6 +167,7 @@ def test_a_step_between_two_weightings_lowers_the_weighted_loss(system):
     [
         (("NTK",), r"^balance: got 'NTK'; expected one of none, ntk, gradient, attention; did you mean 'ntk'\?$"),
         (("ntk", -1.0, "t"), r"^causal: got -1; expected 0 or more$"),
+        (("ntk", math.inf, "t"), r"^causal: got inf; expected 0 or more$"),
         (("ntk", math.nan, "t"), r"^causal: got nan; expected 0 or more$"),
         (("none", 0.1), r"^causal: got 0.1 for a problem without time; expected 0$"),
     ],

@@ -80,6 +80,14 @@ def test_the_update_is_the_published_one():
         torch.testing.assert_close(torch.linalg.inv(H), wanted, rtol=1e-7, atol=1e-8)
 
 
+def test_the_first_estimate_is_scaled_as_a_whole():
+    """On a sphere of any size the identity then becomes the inverse Hessian at once, in all directions."""
+    s = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
+    H = torch.eye(3, dtype=torch.float64)
+    module.update(H, s, 50 * s, float(s @ s), True)
+    torch.testing.assert_close(H, torch.eye(3, dtype=torch.float64) / 50, rtol=1e-6, atol=1e-9)
+
+
 def test_goes_down_and_says_why_it_stopped():
     at = Function(bowl(100.0, 2), [1.0, -2.0])
     losses, reason = run(Broyden(100), at)

@@ -9,7 +9,7 @@ from toys import bad, cubic, objective_of, run
 from kanpde import RecipeError
 from kanpde.networks import KAN, MLP
 from kanpde.training import LBFGS, Adam, Broyden, Extend, GaussNewton, LevenbergMarquardt, Soap, parse_schedule, show_schedule
-from kanpde.training.levenberg_marquardt import damped_cholesky
+from kanpde.training.levenberg_marquardt import damped_cholesky, scaling
 
 
 def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
@@ -156,3 +156,12 @@ def test_a_schedule_that_is_not_one_is_refused(text, message):
 def test_an_extension_needs_an_interval():
     with pytest.raises(RecipeError, match="extend:0: expected a grid of at least 1 interval"):
         Extend(0)
+
+
+def test_the_damping_of_a_parameter_grows_with_the_root_of_what_points_see_of_it():
+    squares = torch.tensor([1.0, 16.0, 81.0, 0.0], dtype=torch.float64)
+    damping = scaling(squares) ** -2
+    assert (damping[1] / damping[0], damping[2] / damping[0]) == (pytest.approx(4.0), pytest.approx(9.0))
+    assert float(damping[3]) == pytest.approx(1e-4), "nor is it ever without damping"
+    torch.testing.assert_close(scaling(1e6 * squares), scaling(squares))
+    assert scaling(torch.zeros(2)).isfinite().all()

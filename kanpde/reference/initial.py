@@ -1,0 +1,54 @@
+"""Where an evolution starts, and whether its rates can be solved for."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import SpaceTime
+from kanpde.problem import Problem
+from kanpde.reference.grid import Grid
+
+
+def initial(problem: Problem, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes"]:
+    """Values and velocities at the start, zero where none is needed. Raises ReferenceUnavailable where one is not given."""
+    domain = problem.domain
+    assert isinstance(domain, SpaceTime)
+    at = {**grid.points(), domain.time: torch.full((grid.nodes,), domain.bounds[domain.time][0], dtype=torch.float64)}
+    found, given = np.zeros((2, len(problem.unknowns), grid.nodes)), set()
+    for c in problem.constraints:
+        if c.face == domain.initial_face:
+            if c.prescribed is None or c.where is not None:
+                raise ReferenceUnavailable(f"{c.label}: the start must be given as Initial(…)")
+            place = c.prescribed.derivative, problem.unknowns.index(c.prescribed.unknown)
+            found[place] = c.prescribed.data(at).numpy()
+            given.add(place)
+    for v, u in enumerate(problem.unknowns):
+        for order in range(problem.order(u, domain.time)):
+            if (order, v) not in given:
+                raise ReferenceUnavailable(f"no initial {'velocity' if order else 'value'} of {u!r} is given; add Initial({u}{f'_{domain.time}' if order else ''}=…)")
+    return found
+
+
+def check_rates(problem: Problem) -> None:
+    """Raise ReferenceUnavailable where the highest derivatives in time are above order 2, or do not enter affinely."""
+    domain = problem.domain
+    assert isinstance(domain, SpaceTime)
+    for u in problem.unknowns:
+        if problem.order(u, domain.time) > 2:
+            raise ReferenceUnavailable(f"{u!r} is of order {problem.order(u, domain.time)} in time; expected 1 or 2")
+    unit = torch.from_numpy(np.random.default_rng(0).uniform(0.1, 0.9, (7, len(problem.coordinates))))
+    at = dict(zip(problem.coordinates, domain.interior(unit).unbind(1), strict=True))
+    for e in problem.equations:
+        rates = [a for a, (u, index) in enumerate(e.needs) if index[-1] and index[-1] == problem.order(u, domain.time)]
+        rng = np.random.default_rng(1)
+        leaves, slopes = rng.uniform(0.25, 0.75, (7, len(e.needs))), []
+        for _ in range(2):
+            leaves[:, rates] = rng.uniform(-1, 1, (7, len(rates)))
+            found = e(at, torch.from_numpy(leaves))[1]
+            assert found is not None
+            slopes.append(found[:, :, rates].numpy())
+        if not np.allclose(*slopes, rtol=1e-10, atol=1e-12):
+            raise ReferenceUnavailable("the equations are not affine in their highest derivatives in time, so these cannot be solved for")
