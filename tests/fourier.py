@@ -25,7 +25,7 @@ class Ring:
 
 
 RINGS = {
-    "allen_cahn1d_smooth": Ring(lambda ik: 1e-4 * ik**2 + 5, lambda u, d: -5 * u**3, lambda x: sin(pi * x / 2) ** 2 * cos(pi * x), (-1, 1), 1024, 1024),
+    "allen_cahn1d_smooth": Ring(lambda ik: 1e-4 * ik**2 + 5, lambda u, d: -5 * u**3, lambda x: sin(pi * x / 2) ** 2 * cos(pi * x), (-1, 1), 2048, 1024),
     "kdv1d": Ring(lambda ik: -(0.022**2) * ik**3, lambda u, d: -d(u**2) / 2, lambda x: cos(pi * x), (-1, 1), 512, 12_800),
     "kuramoto_sivashinsky1d": Ring(
         lambda ik: -100 / 16**2 * ik**2 - 100 / 16**4 * ik**4, lambda u, d: -100 / 16 * d(u**2) / 2, lambda x: cos(x) * (1 + sin(x)), (0, 2 * pi), 512, 25_600

@@ -129,6 +129,15 @@ def test_a_reference_judges_where_there_is_no_exact_solution():
     assert truth.values["u"].shape == tuple(map(len, truth.grid.values()))
 
 
+def test_an_unknown_that_nobody_asks_for_does_not_count_against_the_reference(monkeypatch):
+    fields = {"u": np.full((2, 2), 3.0), "v": np.full((2, 2), 4.0), "p": np.ones((2, 2))}
+    found = SimpleNamespace(coordinates={"x": np.arange(2.0), "y": np.arange(2.0)}, values=fields, kind="", estimated_errors={"u": 1e-3, "v": 2e-3, "p": 0.5})
+    monkeypatch.setattr(bench, "reference", lambda problem, effort: found)
+    truth = truth_of(load("cavity2d")[0], ("u", "v"))
+    assert set(truth.values) == {"u", "v"}
+    assert truth.error == pytest.approx(np.hypot(3e-3, 8e-3) / 5)
+
+
 def test_a_problem_that_its_boundary_data_solve_is_seen():
     grid = {x: np.linspace(0, 1, 3) for x in "abcef"}
     problem, _ = load("poisson5d")
@@ -182,7 +191,7 @@ def test_an_interrupted_row_replaces_no_finished_one(solved, tmp_path):
 
 
 def test_time_that_is_over_and_problems_that_fail(solved, tmp_path, monkeypatch):
-    def refuse(problem, unknowns=()):
+    def refuse(problem, unknowns=(), effort="default"):
         raise ReferenceUnavailable("the solution blows up at t = 0.3")
 
     monkeypatch.setattr(bench, "truth_of", refuse)

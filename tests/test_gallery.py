@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from fourier import RINGS, integrate
 from nested import derivative, leaves, random_points
 
 from kanpde.conditions import points_on, space_faces
+from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import gallery, load
 from kanpde.reference import reference
 
@@ -104,17 +106,28 @@ GRIDS = {
     "advection1d": (4, 48, 96),
     "advection2d": (4, 32, 48),
     "convection1d": (4, 48, 96),
-    "wave1d": (4, 32, 64),
+    "schrodinger1d": (4, 96, 192),
+    "wave1d": (4, 64, 128),
     "wave1d_multiscale": (4, 64, 128),
     "burgers1d": (4, 1024, 2048),
     "burgers1d_smooth": (4, 512, 1024),
-    "reaction1d": (4, 16, 32),
+    "kovasznay2d": (2, 32, 64),
+    "taylor_green2d": (2, 24, 48),
     "poisson2d_multiscale": (4, 128, 256),
     "boundary_layer1d": (2, 4096, 8192),
 }
 
-CUBIC = {"klein_gordon1d": (32, 64)}
-"""Solutions of degree 3 in space, for which the differences are exact; what is left is the error in time."""
+CUBIC = {"klein_gordon1d": (32, 64), "reaction1d": (16, 32)}
+"""Equations without derivatives in space, or solutions of degree 3 in it: differences are exact, and what is left is the error in time."""
+
+MODES = {"allen_cahn1d_smooth": (4, 1024, 2048), "kdv1d": (4, 1022, 1534), "kuramoto_sivashinsky1d": (4, 510, 1022), "reaction_diffusion1d": (4, 16, 32)}
+"""Those that Fourier modes solve: order and grids as in GRIDS."""
+
+COVERED = {"allen_cahn1d": (4, 512), "cavity2d": (4, 32), "gray_scott2d": (8, 24)}
+"""Those that nothing else solves: order and cells."""
+
+REFUSED = {"poisson5d": "5 space dimensions; finite differences take at most 3"}
+"""Those outside of finite differences, and why."""
 
 
 def reference_error(problem, order, cells):
@@ -132,7 +145,38 @@ def test_finite_differences_are_exact_for_cubic_solutions(name):
 
 
 def test_every_reference_is_judged():
-    assert set(GRIDS) | set(CUBIC) == set(NAMES)
+    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *REFUSED]) == NAMES
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_finite_differences_converge_to_fourier_modes(name):
+    order, coarse, fine = MODES[name]
+    truth = integrate(RINGS[name], np.linspace(0, 1, 65))
+    errors = []
+    for cells in (coarse, fine):
+        values = reference(load(name)[0], order=order, cells=cells).values["u"][:-1]
+        shared = math.gcd(len(values), len(truth))
+        wanted = truth[:: len(truth) // shared]
+        errors.append(np.linalg.norm(values[:: len(values) // shared] - wanted) / np.linalg.norm(wanted))
+    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_a_finer_grid_stays_within_the_estimated_error(name):
+    problem, _ = load(name)
+    order, cells = COVERED[name]
+    coarse, fine = (reference(problem, order=order, cells=n) for n in (cells, 2 * cells))
+    for u, values in coarse.values.items():
+        every = (slice(None, None, (len(fine.values[u]) - 1) // (len(values) - 1)),) * len(problem.domain.space)
+        finer = fine.values[u][every]
+        assert np.linalg.norm(finer - values) / np.linalg.norm(finer) < coarse.estimated_errors[u]
+        assert fine.estimated_errors[u] < coarse.estimated_errors[u] / 4
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_finite_differences_refuse(name):
+    with pytest.raises(ReferenceUnavailable, match=REFUSED[name]):
+        reference(load(name)[0])
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -22,7 +22,7 @@ from kanpde.training.history import Silent
 
 @dataclass(frozen=True)
 class Short:
-    """A small recipe and the relative L2 that it reaches, all unknowns together.
+    """A small recipe and the relative L2 that it reaches, all unknowns together (or the first so many of them).
 
     end: the problem is stopped then. constants: easier ones for the file's. continuation: as in Recipe.
     """
@@ -34,44 +34,46 @@ class Short:
     end: float | None = None
     constants: Mapping[str, float] = field(default_factory=dict)
     continuation: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    unknowns: int | None = None
 
 
 LAYERS = {"epsilon": (0.1, 0.05, 0.025, 0.0125, 0.006, 0.003, 0.0017)}
 """Ever thinner boundary layers."""
 
 SHORT = {
-    "advection1d": Short(KAN((4, 4), 7, 4), 700, "lm:50", 1.5e-2),
-    "advection2d": Short(KAN((6,), 7, 4), 900, "lm:40", 3.5e-2, end=0.2),
+    "advection1d": Short(KAN((4, 4), 7, 4), 700, "lm:50", 3.5e-3),
+    "advection2d": Short(KAN((6,), 7, 4), 900, "lm:40", 2e-2, end=0.2),
     "allen_cahn1d": Short(KAN((5, 5), 7, 6), 800, "lm:40", 3.5e-3, end=0.25),
-    "allen_cahn1d_smooth": Short(KAN((5, 5), 7, 6), 800, "lm:40", 1.5e-5, end=0.25),
-    "biharmonic1d": Short(KAN((3,), 7, 4), 150, "lm:40", 1e-6),
+    "allen_cahn1d_smooth": Short(KAN((5, 5), 7, 6), 800, "lm:40", 3e-6, end=0.25),
+    "biharmonic1d": Short(KAN((3,), 7, 4), 200, "lm:40", 4.5e-7),
     "boundary_layer1d": Short(KAN((4,), 7, 6), 3000, "lm:30,extend:12,lm:60", 1.5e-6, continuation=LAYERS),
-    "burgers1d": Short(KAN((6, 6, 6), 5, 5), 1500, "lm:80", 5e-2),
-    "burgers1d_smooth": Short(KAN((5, 5), 5, 6), 1200, "lm:60", 4.5e-3),
-    "convection1d": Short(KAN((4, 4), 7, 4), 600, "lm:50", 5e-5, end=0.1),
-    "gray_scott2d": Short(KAN((7,), 7, 4), 900, "lm:25", 7.5e-3, end=2.0),
-    "heat1d": Short(KAN((5,), 7, 4), 600, "lm:40", 8e-4),
-    "heat2d": Short(KAN((5,), 7, 3), 900, "lm:40", 4.5e-5),
-    "helmholtz2d": Short(KAN((6,), 7, 6), 900, "lm:60", 1e-2),
-    "kdv1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 4e-6, end=0.1),
-    "klein_gordon1d": Short(KAN((4,), 7, 6), 700, "lm:50", 7.5e-7),
-    "kovasznay2d": Short(KAN((5,), 7, 5), 700, "lm:40", 3.5e-5),
-    "kuramoto_sivashinsky1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 2e-4, end=0.05),
-    "nonlinear_poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 5e-5),
-    "poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 2e-4),
-    "poisson2d_multiscale": Short(KAN((8,), 7, 12), 1500, "lm:60", 6e-5, constants={"scale": 1}),
-    "poisson2d_paper": Short(KAN((5,), 7, 6), 800, "lm:50", 7e-5),
-    "poisson3d": Short(KAN((4,), 7, 3), 700, "lm:40", 4e-5),
+    "burgers1d": Short(KAN((6, 6, 6), 5, 5), 1500, "lm:80", 8.5e-3),
+    "burgers1d_smooth": Short(KAN((5, 5), 5, 6), 1200, "lm:60", 3e-3),
+    "cavity2d": Short(KAN((8,), 5, 6), 900, "lm:40", 7e-2, unknowns=2),
+    "convection1d": Short(KAN((4, 4), 7, 4), 600, "lm:50", 8.5e-6, end=0.1),
+    "gray_scott2d": Short(KAN((7,), 7, 4), 900, "lm:25", 6.5e-3, end=2.0),
+    "heat1d": Short(KAN((5,), 7, 4), 600, "lm:40", 4e-5),
+    "heat2d": Short(KAN((5,), 7, 3), 900, "lm:40", 8e-6),
+    "helmholtz2d": Short(KAN((6,), 7, 6), 900, "lm:60", 6.5e-4),
+    "kdv1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 1.5e-6, end=0.1),
+    "klein_gordon1d": Short(KAN((4,), 7, 6), 700, "lm:50", 4e-7),
+    "kovasznay2d": Short(KAN((5,), 7, 5), 700, "lm:40", 4e-6),
+    "kuramoto_sivashinsky1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 1.5e-4, end=0.05),
+    "nonlinear_poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 2e-6),
+    "poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 1.5e-5),
+    "poisson2d_multiscale": Short(KAN((8,), 7, 12), 1500, "lm:60", 5.5e-5, constants={"scale": 1}),
+    "poisson2d_paper": Short(KAN((5,), 7, 6), 800, "lm:50", 4e-5),
+    "poisson3d": Short(KAN((4,), 7, 3), 700, "lm:40", 2.5e-7),
     "poisson5d": Short(KAN((2,), 5, 3), 60, "lm:4", 2e-5),
-    "reaction1d": Short(KAN((5, 5), 7, 4), 700, "lm:60", 1.1e-3),
-    "reaction_diffusion1d": Short(KAN((5, 5), 7, 4), 1200, "lm:60", 3e-5),
-    "schrodinger1d": Short(KAN((6,), 7, 8), 900, "lm:50", 8e-5, end=0.3),
-    "taylor_green2d": Short(KAN((5,), 7, 4), 900, "lm:25", 6.5e-3),
-    "wave1d": Short(KAN((5,), 7, 4), 600, "lm:50", 3e-4),
-    "wave1d_multiscale": Short(KAN((6, 6), 7, 5), 900, "lm:60", 8.5e-5, end=0.2),
+    "reaction1d": Short(KAN((5, 5), 7, 4), 700, "lm:60", 2.5e-4),
+    "reaction_diffusion1d": Short(KAN((5, 5), 7, 4), 1200, "lm:60", 1.5e-5),
+    "schrodinger1d": Short(KAN((6,), 7, 8), 900, "lm:50", 7e-5, end=0.3),
+    "taylor_green2d": Short(KAN((5,), 7, 4), 900, "lm:25", 5.5e-3),
+    "wave1d": Short(KAN((5,), 7, 4), 600, "lm:50", 4.5e-5),
+    "wave1d_multiscale": Short(KAN((6, 6), 7, 5), 900, "lm:60", 4.5e-6, end=0.2),
 }
 
-CELLS = {"allen_cahn1d": 512, "cavity2d": 32, "gray_scott2d": 32}
+CELLS = {"allen_cahn1d": 512, "cavity2d": 48, "gray_scott2d": 48}
 """Of the finite differences that judge those without an exact solution or one by Fourier modes."""
 
 
@@ -93,7 +95,7 @@ def truth(name, whole, problem):
         x = ring.ends[0] + (ring.ends[1] - ring.ends[0]) * np.arange(ring.modes) / ring.modes
         at = np.stack([axis.ravel() for axis in np.meshgrid(x, times, indexing="ij")], 1)
         return torch.from_numpy(at), torch.from_numpy(integrate(ring, times).reshape(-1, 1))
-    found = reference(problem, cells=CELLS[name])
+    found = reference(problem, order=4, cells=CELLS[name])
     return torch.from_numpy(found.points()), torch.stack([torch.from_numpy(found.values[u].ravel()) for u in problem.unknowns], 1)
 
 
@@ -104,7 +106,8 @@ def error(name, seed):
     recipe = Recipe(short.network, short.points, short.schedule, continuation=short.continuation)
     ansatz, _ = train(problem, recipe, seed, "cpu", torch.float64, Silent())
     at, wanted = truth(name, whole, problem)
-    return float((ansatz(at) - wanted).norm() / wanted.norm())
+    found, wanted = ansatz(at)[:, : short.unknowns], wanted[:, : short.unknowns]
+    return float((found - wanted).norm() / wanted.norm())
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -116,7 +116,7 @@ def _measure(row: Measured, problem: Problem, recipe: Any, seeds: Sequence[int],
     """Fill the row; whether nobody interrupted it."""
     claim = CLAIMS.get(row.problem, Claim(None, 0.0))
     try:
-        truth = truth_of(problem, claim.unknowns)
+        truth = truth_of(problem, claim.unknowns, row.effort)
         row.judged_by, row.truth_error, row.interpolated = truth.kind, truth.error, interpolated(problem, truth)
         tell(f"{row.problem}: judged by {truth.kind}")
         for seed in seeds:
@@ -143,29 +143,21 @@ def _add(row: Measured, problem: Problem, result: Result, truth: Truth, seed: in
     row.settings = {key: result.settings[key] for key in ("points", "schedule", "restarts", "slabs", "dtype") if key in result.settings}
 
 
-def truth_of(problem: Problem, unknowns: Sequence[str] = ()) -> Truth:
+def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "default") -> Truth:
     """The exact solution on `dense_grid` where it is known for all the unknowns, else the reference on its own grid.
 
-    The reference estimates its error over all unknowns together; where only some are asked for, theirs is the whole distance
-    to a grid of half as many cells, so that a pressure that is singular in a corner does not count for the velocity.
-    Raises ReferenceUnavailable where there is neither.
+    unknowns: all where empty. effort: of the reference. Raises ReferenceUnavailable where there is neither.
     """
     wanted = tuple(unknowns) or problem.unknowns
     if set(wanted) <= set(problem.exact):
         grid = dense_grid(problem.domain)
         values = exact_on(problem, grid)
         return Truth(grid, {u: values[u] for u in wanted}, "the exact solution", 0.0)
-    found = reference(problem)
-    values = {u: found.values[u] for u in wanted}
-    if set(wanted) == set(problem.unknowns):
-        return Truth(found.coordinates, values, found.kind, found.estimated_error)
-    coarse = reference(problem, order=found.order, cells={x: (len(found.coordinates[x]) - 1) // 2 for x in problem.domain.space})
-    return Truth(found.coordinates, values, found.kind, distance(values, {u: coarse.values[u] for u in wanted}, len(problem.domain.space)))
-
-
-def distance(fine: Mapping[str, np.ndarray], coarse: Mapping[str, np.ndarray], space: int) -> float:
-    """Relative L2 between fields on a grid and on one with half the cells along the first `space` axes."""
-    return relative_l2({u: values[(slice(None, None, 2),) * space] for u, values in fine.items()}, coarse)
+    found = reference(problem, effort=effort)
+    sizes = {u: float(np.linalg.norm(found.values[u])) for u in wanted}
+    parts = [found.estimated_errors[u] * size for u, size in sizes.items()]
+    error = float(np.linalg.norm(parts) / (np.linalg.norm(list(sizes.values())) or 1.0))
+    return Truth(found.coordinates, {u: found.values[u] for u in wanted}, found.kind, error)
 
 
 def judge(problem: Problem, ansatz: Trial, truth: Truth) -> tuple[float, float | None]:
@@ -190,7 +182,7 @@ def interpolated(problem: Problem, truth: Truth) -> float | None:
     if not all(hard[u] for u in truth.values):
         return None
     with torch.no_grad():
-        found = {u: Boundary(problem.domain, hard[u]).lift(points.T).detach().numpy().reshape(shape) for u in truth.values}
+        found = {u: Boundary(problem.domain, hard[u]).lift(list(points.unbind(1))).detach().numpy().reshape(shape) for u in truth.values}
     return relative_l2(found, truth.values)
 
 
