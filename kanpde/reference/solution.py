@@ -51,7 +51,7 @@ FIRST_TOLERANCE, WITHIN = 1e-9, 1e-3
 RESERVED = 0.25
 """The part of the work that is kept for measuring the error in time."""
 
-UNRESOLVED, SETTLED = 1e-2, 1e-5
+UNRESOLVED, SETTLED = 1e-2, 1e-8
 """Relative distances of two grids above which nothing can be extrapolated from them, and below which they only can part by rounding."""
 
 ODD = 6
