@@ -118,7 +118,7 @@ GRIDS = {
 }
 
 CUBIC = {"klein_gordon1d": (32, 64), "reaction1d": (16, 32)}
-"""Equations without derivatives in space, or solutions of degree 3 in it: differences are exact, and what is left is the error in time."""
+"""Solutions of degree 3 in space, or equations without derivatives there: differences are exact, and what is left is the error in time."""
 
 MODES = {"allen_cahn1d_smooth": (4, 1024, 2048), "kdv1d": (4, 1022, 1534), "kuramoto_sivashinsky1d": (4, 510, 1022), "reaction_diffusion1d": (4, 16, 32)}
 """Those that Fourier modes solve: order and grids as in GRIDS."""

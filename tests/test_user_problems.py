@@ -28,8 +28,7 @@ def block(name):
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("kanpde.reference.solution.BUDGET", 100.0)  # the same grids on a busy machine
+def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path):
     path = tmp_path / f"{name}.py"
     path.write_text(block(name), encoding="utf-8")
     problem, recipes = load(str(path))

@@ -15,7 +15,6 @@ from kanpde.geometry import Face
 from kanpde.geometry.domain import Interval
 from kanpde.reference.stencils import graded, interpolation, matrix
 
-
 EQUIDISTANT = 4
 """The highest order whose closures are stable on equidistant nodes."""
 

@@ -50,5 +50,5 @@ def check_rates(problem: Problem) -> None:
             found = e(at, torch.from_numpy(leaves))[1]
             assert found is not None
             slopes.append(found[:, :, rates].numpy())
-        if not np.allclose(*slopes, rtol=1e-10, atol=1e-12):
+        if not np.allclose(slopes[0], slopes[1], rtol=1e-10, atol=1e-12):
             raise ReferenceUnavailable("the equations are not affine in their highest derivatives in time, so these cannot be solved for")

@@ -26,6 +26,9 @@ FINEST = 24
 GROWN = 1e12
 """By which a solution may grow before it counts as blown up."""
 
+INSTANT = 1e-12
+"""Of the whole time, the step in which a start is moved onto the constraints."""
+
 ITERATIONS = 15
 """Of Newton's method in one step."""
 
@@ -82,6 +85,8 @@ class Radau:
         self._constant = system.constant()
         self._level = self._coarsest = int(halved)
         self._checked = False
+        if min(system.orders) == 0:
+            self._meet_constraints()
 
     def advance(self, end: float) -> None:
         """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying when."""
@@ -92,7 +97,9 @@ class Radau:
             wanted = self._step(h)
             if wanted < 0:
                 if self._level >= FINEST:
-                    raise ReferenceUnavailable(f"the integration in time stops at {name} = {self.t:.4g}; the solution may blow up or be discontinuous there")
+                    raise ReferenceUnavailable(
+                        f"the integration in time stops at {name} = {self.t:.4g}; the solution may blow up or be discontinuous there, or the problem be ill-posed"
+                    )
                 finer = min(-wanted, FINEST - self._level)
                 self._level, place = self._level + finer, place * 2**finer
                 continue
@@ -101,6 +108,20 @@ class Radau:
             self.t = begin + place * h if place < 2**self._level else end
             while wanted > 0 and self._level > self._coarsest and place % 2 == 0:
                 self._level, place, wanted = self._level - 1, place // 2, wanted - 1
+
+    def _meet_constraints(self) -> None:
+        """Move the start onto the constraints that hold between rates (∇·u = 0 on the grid), by a step of next to no length."""
+        begin, end = self.system.problem.domain.bounds[str(self.system.time)]
+        h = INSTANT * (end - begin)
+        Z = np.repeat(self.U[:, None], STAGES, 1)
+        self._checked = True  # the pressure's scale of 1 / h makes the condition large by itself
+        self._prepare(h, Z)
+        found, _ = self._solve(h, Z)
+        self._factors.clear()
+        self._checked = False
+        if found is None:
+            raise ReferenceUnavailable(f"the start cannot be made to meet the equations that have no derivative in time, at {self.system.time} = {begin:.4g}")
+        self.U = found[:, -1]
 
     def _step(self, h: float) -> int:
         """One step. How many times the next may be doubled, or minus how many times this one must be halved, which then did not count."""
@@ -159,7 +180,9 @@ class Radau:
         if not np.isfinite(slopes).all():
             raise ReferenceUnavailable(f"the equations are not finite at {self.system.time} = {self.t:.4g}; the solution may blow up there")
         grid, width = self.system.grid, self.system.width()
-        self._factors[h] = [Factor(self.system.matrix(slopes, mode[0] / h).tocsr(), grid, width, self.system.work, check=not (self._checked or isinstance(mode[0], complex))) for mode in MODES]
+        self._factors[h] = [
+            Factor(self.system.matrix(slopes, mode[0] / h).tocsr(), grid, width, self.system.work, check=not (self._checked or isinstance(mode[0], complex))) for mode in MODES
+        ]
         self._checked = True
         return True
 

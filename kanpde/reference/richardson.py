@@ -32,7 +32,7 @@ def observed(latest: float, before: float, cells: tuple[int, int, int]) -> float
     low, high = 0.0, 40.0
     for _ in range(60):
         q = (low + high) / 2
-        ratio = ((coarse / middle) ** -q - 1) / (1 - (fine / middle) ** -q) if q else log(middle / coarse) / log(fine / middle)
+        ratio = ((coarse / middle) ** -q - 1) / (1 - (fine / middle) ** -q) if q > 1e-9 else log(middle / coarse) / log(fine / middle)
         low, high = (q, high) if ratio < before / latest else (low, q)
     return low
 

@@ -51,7 +51,7 @@ FIRST_TOLERANCE, WITHIN = 1e-9, 1e-3
 RESERVED = 0.25
 """The part of the work that is kept for measuring the error in time."""
 
-UNRESOLVED, SETTLED = 1e-2, 1e-5
+UNRESOLVED, SETTLED = 1e-2, 1e-8
 """Relative distances of two grids above which nothing can be extrapolated from them, and below which they only can part by rounding."""
 
 ODD = 6
@@ -125,11 +125,11 @@ class _Solved:
 def _climb(problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float) -> _Solved:
     """Solve on finer and finer grids, and return the solution on the best of them with its error."""
     solved: list[_Solved] = []
-    spent, failures = 0.0, 0
-    for sizes in _sizes(problem, cells):
-        if cells is None and len(solved) > 1 and spent + solved[-1].work * _growth(sizes, solved) > (1 - RESERVED) * allowed:
+    spent, failures, climb = 0.0, 0, allowed * (1 - RESERVED)
+    for sizes in _sizes(problem, order, cells):
+        if cells is None and len(solved) > 1 and spent + solved[-1].work * _growth(sizes, solved) > climb:
             break
-        work = Work(allowed - spent if solved or cells is not None else (allowed - spent) / 4)
+        work = Work(climb - spent if solved or cells is not None else (climb - spent) / 3)
         try:
             found = _solve(problem, order, sizes, solved, _tolerance(solved, sizes, order), work)
         except ReferenceUnavailable as error:
@@ -210,24 +210,29 @@ def _odd(problem: Problem) -> bool:
     return any(order % 2 for order in highest.values())
 
 
-def _sizes(problem: Problem, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
+def _sizes(problem: Problem, order: int, cells: int | Mapping[str, int] | None) -> Iterator[tuple[int, ...]]:
     """Cells along each space coordinate, grid by grid: three of them where the caller says how many.
 
     Otherwise they are doubled on a line, with grids of three halves in between in the plane; in space they grow by a half.
     """
     space = problem.domain.space
     if cells is None:
-        first = FIRST[len(space)]
-        for k in count():
-            yield ({1: first * 2**k, 2: first * 2 ** (k // 2) * (2 + k % 2) // 2, 3: int(first * 1.5**k)}[len(space)],) * len(space)
+        yield from _ladder(len(space))
+        return
     finest = tuple(cells[x] for x in space) if isinstance(cells, Mapping) else (cells,) * len(space)
     if any(n < 2 or n % 2 for n in finest):
         raise ReferenceUnavailable(f"cells={cells}: expected even numbers, because the error is estimated on a grid of half as many")
     coarsest = tuple(n // 4 for n in finest)
-    if all(n % 4 == 0 for n in finest) and min(coarsest) >= 8:
+    if all(n % 4 == 0 for n in finest) and min(coarsest) >= max(8, order + _space_order(problem)):
         yield coarsest
     yield tuple(n // 2 for n in finest)
     yield finest
+
+
+def _ladder(dimensions: int) -> Iterator[tuple[int, ...]]:
+    first = FIRST[dimensions]
+    for k in count():
+        yield ({1: first * 2**k, 2: first * 2 ** (k // 2) * (2 + k % 2) // 2, 3: int(first * 1.5**k)}[dimensions],) * dimensions
 
 
 def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:

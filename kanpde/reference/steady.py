@@ -42,7 +42,9 @@ def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknown
     return solved[: system.size - system.multipliers].reshape(len(problem.unknowns), -1)
 
 
-def newton(discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width: int, work: Work | None = None, tolerance: float = 1e-10, most: int = 40) -> Float[np.ndarray, " n"]:
+def newton(
+    discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width: int, work: Work | None = None, tolerance: float = 1e-10, most: int = 40
+) -> Float[np.ndarray, " n"]:
     """Damped Newton iteration that accepts a step by the length of the simplified correction after it.
 
     The test does not depend on how rows are scaled, and the correction is at the same time the error estimate.

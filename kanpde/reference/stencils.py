@@ -69,7 +69,10 @@ def matrix(x: Float[np.ndarray, " nodes"], derivative: int, accuracy: int, perio
     blocks = [(row[half : nodes - half], centred + row[half : nodes - half])]
     blocks += [(row[:half], np.broadcast_to(np.arange(one_sided), (half, one_sided)))]
     blocks += [(row[nodes - half :], np.broadcast_to(np.arange(nodes - one_sided, nodes), (half, one_sided)))]
-    flat = [(np.broadcast_to(rows, columns.shape).ravel(), columns.ravel(), _balanced(_scaled(x[columns] - x[rows], derivative), rows - columns[:, :1]).ravel()) for rows, columns in blocks]
+    flat = [
+        (np.broadcast_to(rows, columns.shape).ravel(), columns.ravel(), _balanced(_scaled(x[columns] - x[rows], derivative), rows - columns[:, :1]).ravel())
+        for rows, columns in blocks
+    ]
     rows, columns, data = (np.concatenate(part) for part in zip(*flat, strict=True))
     return _sparse(rows, columns, data, nodes)
 

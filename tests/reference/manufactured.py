@@ -88,6 +88,19 @@ def plane_neumann_corner(kind):
     return Problem(Box(x=(0, 1), y=(0, 1.5)), [lambda u, x, y: laplacian(u) + 13 * u_(x, y)], [Dirichlet(u=u_, on=("x-", "y-")), *corner], exact={"u": u_})
 
 
+def plane_of_waves():
+    """Poisson's equation with waves of lengths 1/2 to 1/6."""
+    waves = (4, 8, 12)
+
+    def u_(x, y):
+        return sum(sin(w * pi * x) * sin(w * pi * y) for w in waves)
+
+    def load(x, y):
+        return sum(-2 * (w * pi) ** 2 * sin(w * pi * x) * sin(w * pi * y) for w in waves)
+
+    return Problem(Box(x=(0, 1), y=(0, 1)), [lambda u, x, y: laplacian(u) - load(x, y)], [Dirichlet(u=0)], exact={"u": u_})
+
+
 def space(kind):
     """Poisson's equation on a brick."""
 

@@ -6,51 +6,30 @@ import pytest
 import torch
 from manufactured import true_error
 
-from kanpde import Box, Condition, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
+from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import load
 from kanpde.reference import Reference, reference
-from kanpde.reference.richardson import distance, estimate
-
-NU = 0.01 / np.pi
-
-
-def burgers(nu=NU):
-    return Problem(
-        Box(x=(-1, 1)) * Time(t=(0, 1)),
-        [lambda u, x, t: d(u, t) + u * d(u, x) - nu * d(u, x, x)],
-        [Dirichlet(u=0), Initial(u=lambda x: -torch.sin(torch.pi * x))],
-    )
-
-
-def cole_hopf(x, t, nu=NU):
-    """Burgers' solution from -sin πx, by Gauss-Hermite quadrature of the Cole-Hopf integrals (Basdevant et al. 1986)."""
-    if t == 0:
-        return -np.sin(np.pi * x)
-    z, w = np.polynomial.hermite.hermgauss(200)
-    shifted = x[:, None] - np.sqrt(4 * nu * t) * z
-    # Far terms underflow to zero, which is what they add.
-    kernel = w * np.exp(np.maximum(-np.cos(np.pi * shifted) / (2 * np.pi * nu) - 1 / (2 * np.pi * nu), -700))
-    return -(kernel * np.sin(np.pi * shifted)).sum(1) / kernel.sum(1)
+from kanpde.reference.richardson import distance, estimate, observed
 
 
 def test_poisson():
     problem = load("poisson2d")[0]
     found = reference(problem)
-    assert found.values["u"].shape == tuple(len(x) for x in found.coordinates.values()) == (129, 129)
-    assert found.kind == "finite differences of order 4, 129 x 129 points, Newton"
+    assert found.values["u"].shape == tuple(len(x) for x in found.coordinates.values())
+    assert found.kind == "finite differences of order 12, 49 x 49 points, Newton"
+    assert np.ptp(np.diff(found.coordinates["x"])) < 1e-14
     assert honest(problem, found)
-    assert found.estimated_error < 1e-7
+    assert found.estimated_error < 1e-11
 
 
 def test_burgers_resolves_the_front():
-    found = reference(burgers())
-    x, t = found.coordinates["x"], found.coordinates["t"]
-    exact = np.stack([cole_hopf(x, s) for s in t], 1)
-    true = np.linalg.norm(found.values["u"] - exact) / np.linalg.norm(exact)
-    assert true < 1e-6
-    assert true < 3 * found.estimated_error < 30 * true
-    assert found.values["u"].shape == (len(x), 65)
+    """Judged by the gallery's exact solution, that of Cole and Hopf."""
+    problem = load("burgers1d")[0]
+    found = reference(problem, cells=2048)
+    assert found.values["u"].shape == (len(found.coordinates["x"]), 65) == (513, 65)
+    assert found.estimated_error < 1e-6
+    assert honest(problem, found)
 
 
 @pytest.mark.parametrize("kind", manufactured.KINDS)
@@ -60,16 +39,34 @@ def test_stated_error(name, kind):
     assert honest(problem, reference(problem))
 
 
-@pytest.mark.parametrize("name", ["cubic", "quasilinear", "coupled", "transport", "clamped_beam", "clamped_plate", "schroedinger", "heat_plane", "membrane"])
+@pytest.mark.parametrize("name", ["cubic", "quasilinear", "coupled", "transport", "clamped_beam", "clamped_plate", "schroedinger", "heat_plane", "membrane", "radiating"])
 def test_stated_error_of_other_equations(name):
     problem = getattr(manufactured, name)()
-    assert honest(problem, reference(problem))
+    found = reference(problem)
+    assert honest(problem, found)
+    assert found.estimated_error < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["Dirichlet", "Periodic"])
+def test_stated_error_of_advection(kind):
+    problem = manufactured.advection(kind)
+    found = reference(problem)
+    assert honest(problem, found)
+    assert found.order == (6 if kind == "Dirichlet" else 12)
 
 
 def honest(problem, found):
-    """The stated error is at most three times too small and ten times too large."""
+    """The stated error is at most three times too small; it may be too large, since at 1e-12 it is rounding's bound that is stated."""
+    return true_error(problem, found) < 3 * found.estimated_error
+
+
+@pytest.mark.parametrize(("name", "cells", "order"), [("reaction_1d", 48, 6), ("reaction_1d", 64, 4), ("heat", 48, 6), ("wave", 64, 4), ("plane", 32, 6)])
+def test_stated_error_where_truncation_dominates(name, cells, order):
+    """Then it is neither three times too small nor ten times too large."""
+    problem = getattr(manufactured, name)("Dirichlet")
+    found = reference(problem, cells=cells, order=order)
     true = true_error(problem, found)
-    return true / 3 < found.estimated_error < 10 * true
+    assert true / 3 < found.estimated_error < 10 * true
 
 
 @pytest.mark.parametrize("cells", [64, 96, 128, 512])
@@ -91,24 +88,24 @@ def test_stated_error_where_the_solution_is_not_smooth(power, cells):
     assert found.estimated_error > true_error(problem, found) / 5
 
 
-@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("order", [2, 4, 8])
 def test_order_and_cells(order):
     problem = manufactured.reaction_1d("Dirichlet")
-    found = reference(problem, order=order, cells=256)
+    found = reference(problem, order=order, cells=64)
     assert found.order == order
-    assert len(found.coordinates["x"]) == 257
+    assert len(found.coordinates["x"]) == 65
     assert honest(problem, found)
 
 
 def test_cells_by_coordinate():
-    found = reference(manufactured.plane("Periodic"), cells={"x": 32, "y": 16})
+    found = reference(manufactured.plane("Periodic"), cells={"x": 32, "y": 16}, order=4)
     assert found.values["u"].shape == (33, 17)
     assert found.values["u"][0] == pytest.approx(found.values["u"][-1], abs=0)
 
 
 def test_points_are_in_the_order_of_the_values():
     problem = manufactured.membrane()
-    found = reference(problem, cells=16)
+    found = reference(problem, cells=16, order=4)
     points = found.points()
     assert points.shape == (17 * 17 * 65, 3)
     assert points[65 * 17 + 3].tolist() == [found.coordinates["x"][1], 0.0, found.coordinates["t"][3]]
@@ -125,19 +122,30 @@ def test_a_grid_too_coarse_does_not_end_it():
         [Periodic("x"), Initial(u=lambda x: soliton(x, 0))],
         exact={"u": soliton},
     )
-    found = reference(kdv)
-    assert found.estimated_error < 1e-3
-    assert true_error(kdv, found) < 3 * found.estimated_error
+    found = reference(kdv, effort="quick")
+    assert found.estimated_error < 1e-8
+    assert true_error(kdv, found) < 1e-8  # the tails at ±12 are 3e-10
 
 
 def test_richardson():
-    fine = np.arange(9.0)[None]
-    assert distance(fine, fine[:, ::2], 1) == 0
-    assert estimate(15e-4, None, 4) == pytest.approx(1e-4)
-    assert estimate(1e-4, 16e-4, 4) == pytest.approx(1e-4 / 15)
-    assert estimate(1e-4, 8e-4, 4) == pytest.approx(1e-4 / 3)
-    assert estimate(1e-4, 4e-4, 4) == pytest.approx(1e-4)
-    assert estimate(2e-4, 1e-4, 4) == pytest.approx(2e-4)
+    fine = np.arange(8.0).reshape(2, 4)
+    assert distance(fine, fine).tolist() == [0, 0, 0]
+    assert distance(fine, 1.1 * fine) == pytest.approx([0.1] * 3)
+    assert estimate(15e-4, 2, 4, 4.0) == pytest.approx(1e-4)
+    assert estimate(3e-4, 2, 4) == pytest.approx(1e-4)
+    assert estimate(1e-4, 2, 4, 3.0) == pytest.approx(1e-4 / 3)
+    assert estimate(2e-4, 2, 4, -1.0) == pytest.approx(2e-4)
+
+
+@pytest.mark.parametrize(("cells", "order"), [((16, 32, 64), 4.0), ((16, 24, 32), 2.0), ((24, 32, 48), 7.3)])
+def test_observed_order(cells, order):
+    errors = [n**-order for n in cells]
+    assert observed(errors[1] - errors[2], errors[0] - errors[1], cells) == pytest.approx(order)
+
+
+def test_no_order_is_observed_where_distances_do_not_fall():
+    assert observed(1.0, 1.0, (16, 32, 64)) < 1e-6
+    assert observed(1.0, 0.5, (16, 24, 32)) < 1e-6
 
 
 def sine(x):
@@ -153,17 +161,16 @@ REFUSALS = {
     ),
     "singular": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) - 1], [Dirichlet(u=0, on="x-")]), "singular"),
     "no solution": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) + 10 * u.exp()], [Dirichlet(u=0)]), "Newton's method does not converge|singular|not finite"),
-    "constraint": (lambda: Problem(STRIP, [lambda u, v, x, t: d(u, t) - v, lambda u, v, x, t: d(v, x, x) - u], [Dirichlet(v=0), START]), "no derivative in time"),
-    "mixed": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) - d(u, x, x, t) - d(u, x)], [Dirichlet(u=0), START]), "mix time and space"),
     "not affine": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) ** 2 - d(u, x, x)], [Dirichlet(u=0), START]), "not affine"),
-    "rate on a face": (
-        lambda: Problem(STRIP, [lambda u, x, t: d(u, t, t) - d(u, x, x)], [Dirichlet(u=0, on="x-"), Condition(lambda u, x, t: d(u, t) + d(u, x), on="x+"), Initial(u=sine, u_t=0)]),
-        "derivative in time",
-    ),
     "blow-up": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) - d(u, x, x) - 50 * u**2], [Dirichlet(u=0), START]), "t = 0\\.0"),
+    "blow-up of the reaction": (lambda: Problem(Box(x=(0, 1)) * Time(t=(0, 2)), [lambda u, x, t: d(u, t) - u**2], [Initial(u=1)]), "at t = 1;"),
+    "ill-posed": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) + d(u, x, x)], [Dirichlet(u=0), Initial(u=lambda x: sine(x) * x)]), " at t = .*ill-posed"),
     "no start": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t, t) - d(u, x, x)], [Dirichlet(u=0), START]), "no initial velocity"),
     "no time": (lambda: Problem(STRIP, [lambda u, x, t: d(u, x, x) - t], [Dirichlet(u=0)]), "leave Time"),
-    "four dimensions": (lambda: Problem(Box(a=(0, 1), b=(0, 1), c=(0, 1), e=(0, 1)), [lambda u, a, b, c, e: laplacian(u)], [Dirichlet(u=0)]), "at most 3"),
+    "four dimensions": (
+        lambda: Problem(Box(a=(0, 1), b=(0, 1), c=(0, 1), e=(0, 1)), [lambda u, a, b, c, e: laplacian(u)], [Dirichlet(u=0)]),
+        "at most 3, more have",
+    ),
     "moving piece": (
         lambda: Problem(STRIP, [lambda u, x, t: d(u, t) - d(u, x, x)], [Dirichlet(u=0, on="x-"), Dirichlet(u=0, on="x+", where=lambda t: t < 0.5), START]),
         "changes with time",
@@ -181,15 +188,43 @@ def test_refusal(case):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("options", "reason"), [({"order": 3}, "order=3"), ({"cells": 15}, "even numbers"), ({"cells": 4, "order": 4}, "nodes along")])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"order": 3}, "order=3"), ({"effort": "recrod"}, "effort='recrod'.*did you mean 'record'"), ({"cells": 15}, "even numbers"), ({"cells": 4, "order": 4}, "nodes along")],
+)
 def test_refused_options(options, reason):
     with pytest.raises(ReferenceUnavailable, match=reason):
         reference(manufactured.reaction_1d("Dirichlet"), **options)
 
 
-def test_order_six_in_time_is_refused():
-    with pytest.raises(ReferenceUnavailable, match="order=6"):
-        reference(manufactured.heat("Periodic"), order=6)
+def test_the_work_is_counted_and_not_timed(monkeypatch):
+    """A machine on which everything takes ten times as long gives the same reference."""
+    problem = manufactured.radiating()
+    found = reference(problem, effort="quick")
+    clock = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    again = reference(problem, effort="quick")
+    assert again.kind == found.kind
+    assert (again.values["u"] == found.values["u"]).all()
+
+
+def test_more_effort_takes_more_work():
+    """Multiscale in the plane: each effort stops at a finer grid and a smaller error."""
+    problem = manufactured.plane_of_waves()
+    quick, default = (reference(problem, effort=effort) for effort in ("quick", "default"))
+    assert len(default.coordinates["x"]) > len(quick.coordinates["x"])
+    assert default.estimated_error < quick.estimated_error / 10
+    assert honest(problem, quick)
+    assert honest(problem, default)
+
+
+def test_a_kink_lowers_the_stated_order():
+    """Allen and Cahn's equation from x² cos πx, which has a kink where it wraps round."""
+    start = lambda x: x**2 * torch.cos(torch.pi * x)
+    kinked = Problem(Box(x=(-1, 1)) * Time(t=(0, 0.05)), [lambda u, x, t: d(u, t) - 1e-4 * d(u, x, x) - 5 * (u - u**3)], [Periodic("x"), Initial(u=start)])
+    coarse, fine = (reference(kinked, cells=n) for n in (128, 512))
+    true = np.linalg.norm(coarse.values["u"] - fine.values["u"][::4]) / np.linalg.norm(coarse.values["u"])
+    assert true / 5 < coarse.estimated_error < 30 * true
 
 
 def test_periodic_pure_neumann_like_problem_is_pinned_by_its_equation():
@@ -205,4 +240,4 @@ def test_neumann_on_all_sides_with_a_reaction():
         [Neumann(u=0, on=("x-", "y-", "y+")), Neumann(u=2, on="x+")],
         exact={"u": lambda x: x**2},
     )
-    assert true_error(problem, reference(problem, cells=16)) < 1e-11
+    assert true_error(problem, reference(problem, cells=16, order=4)) < 1e-11
