@@ -4,7 +4,7 @@ The lid's speed vanishes in the corners, so that the data are continuous (PINNac
 Only the pressure's gradient matters; it is pinned where the fluid is at rest, in the corner at the origin.
 """
 
-from kanpde import Box, Dirichlet, Problem, d, laplacian
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, laplacian
 
 reynolds = 100
 
@@ -35,3 +35,6 @@ problem = Problem(
         Dirichlet(p=0, on="y-", where=lambda x: x < 0.01),
     ],
 )
+
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=1500, schedule="lm:60,extend:7,lm:40")
+record = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:80,extend:8,lm:120")
