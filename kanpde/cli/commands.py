@@ -113,7 +113,7 @@ def solve(
 def reference(
     name: Name,
     constants: Constants = None,
-    order: Annotated[str | None, typer.Option(help="Of accuracy: 2 or 4.", metavar="N")] = None,
+    order: Annotated[str | None, typer.Option(help="Of accuracy: 2, 4, 6, 8 or a higher even number.", metavar="N")] = None,
     cells: Annotated[str | None, typer.Option(help="Along each space coordinate of the finest grid.", metavar="N")] = None,
     as_json: Json = False,
 ) -> None:
