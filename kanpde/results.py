@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-9
 
+LIMITED = 10.0
+"""A distance to the reference below so many times the reference's own error is limited by the reference."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -142,6 +145,7 @@ class Result:
                 "order": reference.order if reference else None,
                 "relative_l2": self.reference_relative_l2,
                 "estimated_error": reference.estimated_error if reference else None,
+                "limited": self.reference_limited,
                 "exact_error": self._reference_error(),
                 "seconds": reference.seconds if reference else None,
                 "note": self.reference_note or None,
@@ -161,6 +165,11 @@ class Result:
     def save(self, out: str | Path = "results") -> Path:
         """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
         return run_folder.write(self, Path(out))
+
+    @property
+    def reference_limited(self) -> bool:
+        """Whether the distance to the reference is less than ten times the reference's own error: then it says no more than that."""
+        return self.reference is not None and (self.reference_relative_l2 or 0.0) < LIMITED * self.reference.estimated_error
 
     def _reference_error(self) -> float | None:
         """The reference's own true error, where the exact solution is known."""

@@ -14,6 +14,7 @@ from torch import sin
 
 from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
 from kanpde import problem as problems
+from kanpde.cli.display import console, show_result
 from kanpde.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
 from kanpde.networks import KAN, Ansatz
 from kanpde.results import Result
@@ -252,3 +253,12 @@ def test_fields_of_a_problem_in_time_have_time_last():
     assert list(found.fields.grid) == ["x", "t"]
     assert found.fields.exact["u"].shape == (17, 17)
     assert found.settings["time"] == "t"
+
+
+def test_a_distance_below_ten_times_the_error_of_the_reference_is_limited_by_it(result, capsys):
+    for distance, limited in ((9e-6, True), (1.1e-5, False)):
+        found = replace(result, reference_relative_l2=distance)
+        assert found.reference_limited is found.summary()["reference"]["limited"] is limited
+        show_result(console(False), found)
+        assert ("reference-limited" in capsys.readouterr().out) is limited
+    assert not replace(result, reference=None).reference_limited

@@ -9,9 +9,7 @@ from typing import Any
 
 from kanpde.bench.published import CLAIMS, Claim, Published
 from kanpde.bench.rows import Row, markdown, provenance_lines
-
-LIMITED = 10.0
-"""An error below so many times the reference's own is limited by the reference."""
+from kanpde.results import LIMITED
 
 VACUOUS = 1e-12
 """Error of the interpolated boundary data below which a problem asks nothing of the network."""

@@ -72,7 +72,8 @@ def show_result(console: Console, result: Result) -> None:
     if result.relative_l2 is not None:
         table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
     if result.reference is not None:
-        table.add_row(f"the reference (its own error {result.reference.estimated_error:.1e})", _shown(result.reference_relative_l2), "")
+        own = f"its own error {result.reference.estimated_error:.1e}{'; reference-limited' if result.reference_limited else ''}"
+        table.add_row(f"the reference ({own})", _shown(result.reference_relative_l2), "")
     else:
         table.add_row(f"no reference: {result.reference_note}", "", "")
     console.print()
