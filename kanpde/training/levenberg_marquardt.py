@@ -8,19 +8,21 @@ minimization", which follows the narrow curved valleys that compositions of spli
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.objective import Objective
 
 
 @dataclass(frozen=True)
 class LevenbergMarquardt:
     """steps: at most so many; damping: initial μ, or the initial loss where that is smaller (Yamashita and Fukushima 2001:
-    μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step.
+    μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step;
+    metric: "root" damps a parameter by μ √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ).
 
     It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
     a hundredth.
@@ -30,7 +32,12 @@ class LevenbergMarquardt:
     damping: float = 1e-3
     accept: float = 2.0
     patience: int = 20
+    metric: str = "root"
     name = "lm"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise RecipeError(f"metric: got {self.metric!r}; expected one of {listed(METRICS)}{nearest(self.metric, METRICS)}")
 
     def minimise(self, objective: Objective) -> Generator[float, None, str]:
         """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
@@ -54,7 +61,7 @@ class LevenbergMarquardt:
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
         loss, normal = float(r @ r), J.gram()
-        W = scaling(normal.diagonal())
+        W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)
         gradient = W * J.transposed_times(r)
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
@@ -75,6 +82,8 @@ class LevenbergMarquardt:
         return None
 
 
+METRICS = ("root", "layer")
+
 PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
 
@@ -90,6 +99,13 @@ def scaling(squares: Tensor) -> Tensor:
     """
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25
+
+
+def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
+    """W [parameters] by which damping by μ is damping by μ times the layer's mean of diag(JᵀJ), over that of all."""
+    means = torch.cat([part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)])
+    mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
+    return (means / mean).clamp_min(1e-8) ** -0.5
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:

@@ -9,7 +9,7 @@ from toys import bad, cubic, objective_of, run
 from kanpde import RecipeError
 from kanpde.networks import KAN, MLP
 from kanpde.training import LBFGS, Adam, Broyden, Extend, GaussNewton, LevenbergMarquardt, Soap, parse_schedule, show_schedule
-from kanpde.training.levenberg_marquardt import damped_cholesky, scaling
+from kanpde.training.levenberg_marquardt import by_layer, damped_cholesky, scaling
 
 
 def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
@@ -62,8 +62,16 @@ def test_a_matrix_that_is_not_finite_has_no_factor():
 @pytest.mark.parametrize("spec", [KAN((3,), 5, 4), MLP((6,))], ids=["kan", "mlp"])
 @pytest.mark.parametrize(
     ("optimiser", "factor"),
-    [(LevenbergMarquardt(25), 1e-4), (GaussNewton(25, sketch=20), 1e-4), (LBFGS(60), 1e-2), (Broyden(60), 1e-3), (Adam(80, rate=1e-2), 0.5), (Soap(80, rate=1e-2), 0.3)],
-    ids=["lm", "gn", "lbfgs", "ssbroyden", "adam", "soap"],
+    [
+        (LevenbergMarquardt(25), 1e-4),
+        (LevenbergMarquardt(25, metric="layer"), 1e-4),
+        (GaussNewton(25, sketch=20), 1e-4),
+        (LBFGS(60), 1e-2),
+        (Broyden(60), 1e-3),
+        (Adam(80, rate=1e-2), 0.5),
+        (Soap(80, rate=1e-2), 0.3),
+    ],
+    ids=["lm", "lm by layer", "gn", "lbfgs", "ssbroyden", "adam", "soap"],
 )
 def test_every_optimiser_lowers_the_loss(optimiser, factor, spec):
     objective = objective_of(cubic, spec)
@@ -165,3 +173,20 @@ def test_the_damping_of_a_parameter_grows_with_the_root_of_what_points_see_of_it
     assert float(damping[3]) == pytest.approx(1e-4), "nor is it ever without damping"
     torch.testing.assert_close(scaling(1e6 * squares), scaling(squares))
     assert scaling(torch.zeros(2)).isfinite().all()
+
+
+def test_the_damping_by_layer_is_the_mean_of_what_points_see_of_it():
+    damping = by_layer(torch.tensor([1.0, 3.0, 7.0, 9.0, 8.0], dtype=torch.float64), [2, 0, 3]) ** -2
+    assert damping.tolist() == pytest.approx([2 / 5.6, 2 / 5.6, 8 / 5.6, 8 / 5.6, 8 / 5.6])
+    with pytest.raises(RecipeError, match=r"^metric: got 'roots'; expected one of root, layer; did you mean 'root'\?$"):
+        (
+            LevenbergMarquardt(metric="roots")[
+                (LevenbergMarquardt(25), 1e-4),
+                (LevenbergMarquardt(25, metric="layer"), 1e-4),
+                (GaussNewton(25, sketch=20), 1e-4),
+                (LBFGS(60), 1e-2),
+                (Broyden(60), 1e-3),
+                (Adam(80, rate=1e-2), 0.5),
+                (Soap(80, rate=1e-2), 0.3),
+            ],
+        )
