@@ -72,7 +72,7 @@ def solve(
     with _held(history):
         check_solution(problem, ansatz)
         relative_l2, max_error = measure(problem, ansatz)
-    judged = _judged(problem, ansatz, history, observer) if reference else (None, "not asked for", None)
+    judged = _judged(problem, ansatz, history, observer, effort) if reference else (None, "not asked for", None)
     with _held(history):
         settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
         settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
@@ -82,13 +82,13 @@ def solve(
     return result
 
 
-def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer) -> tuple[Reference | None, str, float | None]:
+def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str) -> tuple[Reference | None, str, float | None]:
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
     try:
         observer.message("computing the finite-difference reference")
-        found = finite_differences(problem)
+        found = finite_differences(problem, effort=effort)
         distance = measure_reference(ansatz, found)
     except KeyboardInterrupt:
         history.interrupted = True

@@ -20,6 +20,20 @@ from kanpde.training.history import Record
 
 QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
 FILES = {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+FAST = '''"""A wave that goes round and round."""
+from torch import pi, sin
+from kanpde import Box, Initial, Periodic, Problem, Time, d
+
+speed = 24
+
+
+def around(u, x, t):
+    return d(u, t) + speed * d(u, x)
+
+
+problem = Problem(Box(x=(0, 2 * pi)) * Time(t=(0, 1)), [around], [Periodic("x"), Initial(u=lambda x: sin(x))])
+'''
+
 POISSON = '''"""Poisson's equation, told briefly."""
 from torch import sin
 from kanpde import Box, Dirichlet, Neumann, Problem, d, laplacian
@@ -164,7 +178,7 @@ def test_solve_prints_the_problem_the_errors_and_the_files(capsys):
         "Dirichlet(u=0)",
         "the exact solution",
         "the reference (its own error",
-        "finite differences of order 4",
+        "finite differences of order 12",
         "KAN 2-2-1",
         "parameters",
         "results/poisson2d/",
@@ -198,14 +212,17 @@ def test_options_change_the_network(capsys):
 
 
 def test_explain_says_what_was_chosen_and_why(capsys):
-    assert main(["solve", "convection1d", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--restarts", "1", "--no-reference"]) == 0
+    Path("fast.py").write_text(FAST)
+    assert main(["solve", "fast.py", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--restarts", "1", "--no-reference"]) == 0
     shown = capsys.readouterr().out
-    assert "spans of time" in shown
     assert "because   it evolves in time" in shown
+    assert "because   by its equation, the start changes 24 times over (T |u_t| / |u|): 4 spans of time" in shown
+    assert main(["solve", "convection1d", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--no-reference"]) == 0
+    assert "because   the recipe that stands beside the problem" in capsys.readouterr().out
 
 
 def test_reference_states_its_own_error(capsys):
-    assert main(["reference", "poisson2d", "--cells", "16", "--json"]) == 0
+    assert main(["reference", "poisson2d", "--order", "4", "--cells", "16", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["order"] == 4
     assert found["relative_l2"] == pytest.approx(found["estimated_error"], rel=1)

@@ -95,6 +95,7 @@ def solve(
             points=collocation,
             restarts=starts,
             slabs=spans,
+            effort=effort,
             seed=chance,
             device=device,
             dtype=dtype,
@@ -115,11 +116,13 @@ def reference(
     constants: Constants = None,
     order: Annotated[str | None, typer.Option(help="Of accuracy: 2, 4, 6, 8 or a higher even number.", metavar="N")] = None,
     cells: Annotated[str | None, typer.Option(help="Along each space coordinate of the finest grid.", metavar="N")] = None,
+    effort: Annotated[str, typer.Option(help="quick, default or record: how much work to spend.", metavar="NAME")] = "default",
     as_json: Json = False,
 ) -> None:
     """Solve a problem by finite differences only, and say how good that is."""
     gallery.find(name)
     orders, finest = number("--order", order), number("--cells", cells)
+    choice("--effort", effort, ("quick", "default", "record"))
     given = read_constants(constants)
     from kanpde import problem as problems
     from kanpde.cli import display
@@ -129,7 +132,7 @@ def reference(
     problem, _ = problems.load(name, given)
     console = display.console(as_json)
     display.show_problem(console, problem)
-    found = by_differences(problem, order=orders, cells=finest)
+    found = by_differences(problem, order=orders, cells=finest, effort=effort)
     exact = exact_on(problem, found.coordinates)
     error = relative_l2(found.values, exact) if exact else None
     if as_json:

@@ -104,6 +104,9 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
     if domain.time and not problem.time_order:
         raise ReferenceUnavailable(f"no equation differentiates by {domain.time!r}; leave Time(…) out of the domain")
     kept, why = (order, "") if order else _order(problem)
+    if cells is not None and not order:
+        coarse = min(cells.values() if isinstance(cells, Mapping) else [cells]) // 2 + 1
+        kept = max(2, min(kept, (coarse - _space_order(problem)) // 2 * 2))  # what the coarser of the two grids holds
     solved = _climb(problem, kept, cells, EFFORTS[effort] if cells is None else PATIENCE)
     return _packed(problem, solved, kept, why, time.perf_counter() - begin)
 
@@ -125,7 +128,7 @@ class _Solved:
 def _climb(problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float) -> _Solved:
     """Solve on finer and finer grids, and return the solution on the best of them with its error."""
     solved: list[_Solved] = []
-    spent, failures, climb = 0.0, 0, allowed * (1 - RESERVED)
+    spent, failures, climb = 0.0, 0, allowed * (1 - RESERVED if problem.domain.time else 1)
     for sizes in _sizes(problem, order, cells):
         if cells is None and len(solved) > 1 and spent + solved[-1].work * _growth(sizes, solved) > climb:
             break

@@ -178,7 +178,7 @@ def test_the_damping_of_a_parameter_grows_with_the_root_of_what_points_see_of_it
 def test_the_damping_by_layer_is_the_mean_of_what_points_see_of_it():
     damping = by_layer(torch.tensor([1.0, 3.0, 7.0, 9.0, 8.0], dtype=torch.float64), [2, 0, 3]) ** -2
     assert damping.tolist() == pytest.approx([2 / 5.6, 2 / 5.6, 8 / 5.6, 8 / 5.6, 8 / 5.6])
-    with pytest.raises(RecipeError, match=r"^metric: got 'roots'; expected one of root, layer; did you mean 'root'\?$"):
+    with pytest.raises(RecipeError, match=r"^metric: got 'roots'; expected one of auto, root, layer; did you mean 'root'\?$"):
         (
             LevenbergMarquardt(metric="roots")[
                 (LevenbergMarquardt(25), 1e-4),
