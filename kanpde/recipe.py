@@ -87,7 +87,7 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
         raise RecipeError(f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}")
     given = given or {}
     if effort in given:
-        return Choice(given[effort], (f"the recipe for effort {effort!r} that stands beside the problem",))
+        return Choice(given[effort], (f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that stands beside the problem",))
     found = Choice(given["default"], ("the recipe that stands beside the problem",)) if "default" in given else default(problem)
     return found if effort == "default" else _scaled(found, effort)
 

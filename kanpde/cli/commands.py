@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +77,7 @@ def solve(
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.cli.overrides import overrides
-    from kanpde.recipe import choose
+    from kanpde.recipe import Choice, choose
 
     run_folder.check_writable(out)
     console = display.console(as_json)
@@ -84,17 +85,14 @@ def solve(
     chosen = choose(problem, recipes, effort)
     spec, stages = overrides(chosen.recipe, kind, widths, grids, degrees, schedule)
     display.show_problem(console, problem)
+    options = {"network": spec, "schedule": stages, "points": collocation, "restarts": starts, "slabs": spans}
+    recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})
     if explain:
-        display.show_choice(console, chosen)
+        display.show_choice(console, Choice(recipe, chosen.reasons))
     with Bars(console) as observer:
         result = solver.solve(
             problem,
-            recipe=chosen.recipe,
-            network=spec,
-            schedule=stages,
-            points=collocation,
-            restarts=starts,
-            slabs=spans,
+            recipe=recipe,
             effort=effort,
             seed=chance,
             device=device,
