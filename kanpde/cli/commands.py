@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,7 +85,7 @@ def solve(
     chosen = choose(problem, recipes, effort)
     spec, stages = overrides(chosen.recipe, kind, widths, grids, degrees, schedule)
     display.show_problem(console, problem)
-    options = {"network": spec, "schedule": stages, "points": collocation, "restarts": starts, "slabs": spans}
+    options: dict[str, Any] = {"network": spec, "schedule": stages, "points": collocation, "restarts": starts, "slabs": spans}
     recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})
     if explain:
         display.show_choice(console, Choice(recipe, chosen.reasons))
