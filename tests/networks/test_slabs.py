@@ -34,7 +34,7 @@ PROBLEMS = {
     "rod": Problem(ROD * TIME, heat, [Dirichlet(u=0), Initial(u=bump)]),
     "string": Problem(ROD * TIME, string, [Dirichlet(u=0), Initial(u=bump, u_t=lambda x: x * (1 - x))]),
     "ring": Problem(Box(x=(0, 2)) * TIME, heat, [Periodic("x"), Initial(u=bump)]),
-    "plate": Problem(Box(x=(0, 1), y=(0, 2)) * TIME, plate, [Dirichlet(u=lambda x, y, t: x * t), Initial(u=lambda x, y: x * (1 - x))]),
+    "plate": Problem(Box(x=(0, 1), y=(0, 2)) * TIME, plate, [Dirichlet(u=lambda x, y, t: x * (1 - x) + x * t), Initial(u=lambda x, y: x * (1 - x))]),
 }
 
 
