@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
@@ -35,19 +36,22 @@ OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soa
 
 
 def parse_schedule(text: str) -> list[Stage]:
-    """Stages from text: names with a number of steps (adam:500, lbfgs:200, lm:100) or a grid (extend:12), by commas.
+    """Stages from text: names with a number of steps (adam:500, lbfgs:200, lm:100) or a grid (extend:12), by commas; the metric
+    of lm stands behind a slash (lm/root:100).
 
     Raises RecipeError for anything else.
     """
     stages: list[Stage] = []
     for item in text.split(","):
         name, _, number = item.strip().partition(":")
+        name, slash, metric = name.partition("/")
         known = [*OPTIMISERS, Extend.name]
-        if name not in known:
+        if name not in known or (slash and name != LevenbergMarquardt.name):
             raise RecipeError(f"schedule: {item.strip()!r} is no stage; expected {listed(known)} with a number, such as lm:60,extend:12,lm:60{nearest(name, known)}")
         if not (number.isdecimal() and int(number) > 0):
             raise RecipeError(f"schedule: {item.strip()!r} has no number; expected such as {name}:{12 if name == Extend.name else 100}")
-        stages.append(Extend(int(number)) if name == Extend.name else OPTIMISERS[name](steps=int(number)))
+        options: dict[str, Any] = {"metric": metric} if slash else {}
+        stages.append(Extend(int(number)) if name == Extend.name else OPTIMISERS[name](steps=int(number), **options))
     return stages
 
 
@@ -62,4 +66,8 @@ def suited(stage: Optimiser, parameters: int) -> Optimiser:
 
 def show_schedule(stages: Sequence[Stage]) -> str:
     """The text of a schedule, as parse_schedule reads it."""
-    return ",".join(f"{s.name}:{s.grid if isinstance(s, Extend) else s.steps}" for s in stages)
+    return ",".join(f"{s.name}{_metric(s)}:{s.grid if isinstance(s, Extend) else s.steps}" for s in stages)
+
+
+def _metric(stage: Stage) -> str:
+    return f"/{stage.metric}" if isinstance(stage, LevenbergMarquardt) and stage.metric != "auto" else ""

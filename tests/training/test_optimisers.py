@@ -121,7 +121,7 @@ def test_an_optimiser_stops_where_nothing_is_finite_and_does_not_move(optimiser)
     assert torch.equal(objective.network.theta, theta)
 
 
-@pytest.mark.parametrize("text", ["lm:60", "adam:500,lbfgs:200,lm:100", "lm:60,extend:12,lm:60"])
+@pytest.mark.parametrize("text", ["lm:60", "adam:500,lbfgs:200,lm:100", "lm:60,extend:12,lm:60", "lm/root:60,extend:12,lm/layer:60"])
 def test_a_schedule_reads_as_it_is_written(text):
     stages = parse_schedule(text)
     assert show_schedule(stages) == text
@@ -146,6 +146,8 @@ def test_the_stages_of_a_schedule():
     [
         ("", r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, extend with a number"),
         ("lm:60,,lm:60", r"'' is no stage"),
+        ("lm/rot:20", r"metric: got 'rot'; expected one of auto, root, layer; did you mean 'root'"),
+        ("adam/root:20", r"'adam/root:20' is no stage"),
         ("lbgfs:20", r"'lbgfs:20' is no stage.*did you mean 'lbfgs'"),
         ("LM:20", r"'LM:20' is no stage.*did you mean 'lm'"),
         ("lm", r"'lm' has no number; expected such as lm:100"),
