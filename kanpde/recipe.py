@@ -110,8 +110,8 @@ def default(problem: Problem) -> Choice:
             reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
         return Choice(Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3, slabs=slabs), reasons)
     network = KAN(width=(5 + extra,), degree=7, grid=3)
-    reasons = ("it is steady: one hidden layer", "splines of degree 7, from grid 3 to 24")
-    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm:40,extend:8,lm:40,extend:24,lm:160", restarts=3), reasons)
+    reasons = ("it is steady: one hidden layer, damped layer by layer", "splines of degree 7, from grid 3 to 24")
+    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm/layer:40,extend:8,lm/layer:40,extend:24,lm/layer:160", restarts=3), reasons)
 
 
 LONGER = {"quick": 1 / 3, "record": 4.0}

@@ -33,5 +33,5 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm/root:100")
-record = Recipe(KAN(width=(16,), degree=7, grid=30), points=8000, schedule="lm/root:200,extend:45,lm/root:150")
+recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
+record = Recipe(KAN(width=(16,), degree=7, grid=30), points=8000, schedule="lm:200,extend:45,lm:150")

@@ -22,8 +22,8 @@ from kanpde.training.objective import Objective
 class LevenbergMarquardt:
     """steps: at most so many; damping: initial μ, or the initial loss where that is smaller (Yamashita and Fukushima 2001:
     μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step;
-    metric: "root" damps a parameter by μ √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ); "auto" is "layer" for
-    networks of one hidden level and "root" for deeper ones, by what was measured.
+    metric: "root" damps a parameter by μ √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ), which is slower at first,
+    more accurate in the end for one hidden level on grids that start coarse, and worse for deeper networks.
 
     It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
     a hundredth.
@@ -33,7 +33,7 @@ class LevenbergMarquardt:
     damping: float = 1e-3
     accept: float = 2.0
     patience: int = 20
-    metric: str = "auto"
+    metric: str = "root"
     name = "lm"
 
     def __post_init__(self) -> None:
@@ -57,17 +57,12 @@ class LevenbergMarquardt:
                 return f"the loss fell by less than 1 % in {self.patience} steps"
         return "all steps done"
 
-    def _weights(self, squares: Tensor, sizes: Sequence[int]) -> Tensor:
-        """W [parameters] of the metric; sizes: of the layers that have parameters."""
-        layer = self.metric == "layer" or (self.metric == "auto" and len(sizes) <= 2)
-        return by_layer(squares, sizes) if layer else scaling(squares)
-
     def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | None:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
         loss, normal = float(r @ r), J.gram()
-        W = self._weights(normal.diagonal(), [layer.size for layer in network.layers if layer.size])
+        W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)
         gradient = W * J.transposed_times(r)
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
@@ -88,7 +83,7 @@ class LevenbergMarquardt:
         return None
 
 
-METRICS = ("auto", "root", "layer")
+METRICS = ("root", "layer")
 
 PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
@@ -109,7 +104,7 @@ def scaling(squares: Tensor) -> Tensor:
 
 def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
     """W [parameters] by which damping by μ is damping by μ times the layer's mean of diag(JᵀJ), over that of all."""
-    means = torch.cat([part.mean().expand_as(part) for part in torch.split(squares, list(sizes))])
+    means = torch.cat([part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)])
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (means / mean).clamp_min(1e-8) ** -0.5
 

@@ -37,7 +37,7 @@ OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soa
 
 def parse_schedule(text: str) -> list[Stage]:
     """Stages from text: names with a number of steps (adam:500, lbfgs:200, lm:100) or a grid (extend:12), by commas; the metric
-    of lm stands behind a slash (lm/root:100).
+    of lm stands behind a slash (lm/layer:100).
 
     Raises RecipeError for anything else.
     """
@@ -70,4 +70,4 @@ def show_schedule(stages: Sequence[Stage]) -> str:
 
 
 def _metric(stage: Stage) -> str:
-    return f"/{stage.metric}" if isinstance(stage, LevenbergMarquardt) and stage.metric != "auto" else ""
+    return f"/{stage.metric}" if isinstance(stage, LevenbergMarquardt) and stage.metric != LevenbergMarquardt.metric else ""
