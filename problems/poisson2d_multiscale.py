@@ -34,4 +34,4 @@ problem = Problem(
 )
 
 recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
-record = Recipe(KAN(width=(16,), degree=7, grid=30), points=8000, schedule="lm:200,extend:45,lm:150")
+record = Recipe(KAN(width=(16,), degree=7, grid=30), points=10000, schedule="lm:150,extend:45,lm:60,extend:70,lm:80")
