@@ -4,7 +4,7 @@ from math import pi
 
 from torch import cos, exp
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 a = 1
 b = 0.5
@@ -29,3 +29,5 @@ problem = Problem(
     conditions=[Periodic("x", "y"), Initial(u=start)],
     exact={"u": exact},
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=7, grid=3), points=3000, schedule="lm:100,extend:6,lm:120", restarts=3)

@@ -8,7 +8,7 @@ from math import pi
 
 from torch import cos, exp
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d, laplacian
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d, laplacian
 
 spread_u = 2e-4
 spread_v = 1e-4
@@ -31,3 +31,5 @@ problem = Problem(
     equations=[gray_scott],
     conditions=[Periodic("x", "y"), Initial(u=lambda x, y: 1 - spot(x + 0.05, y + 0.02), v=lambda x, y: spot(x - 0.05, y - 0.02))],
 )
+
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=3000, schedule="lm:60,extend:7,lm:40")

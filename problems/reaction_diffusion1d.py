@@ -8,7 +8,7 @@ from math import pi
 
 from torch import exp
 
-from kanpde import Box, Initial, Periodic, Problem, Time, d
+from kanpde import KAN, Box, Initial, Periodic, Problem, Recipe, Time, d
 
 nu = 3
 rho = 5
@@ -28,3 +28,5 @@ problem = Problem(
     equations=[reaction_diffusion],
     conditions=[Periodic("x"), Initial(u=start)],
 )
+
+recipe = Recipe(KAN(width=(6, 6), degree=7, grid=3), points=2000, schedule="lm:100,extend:6,lm:120", restarts=3)

@@ -4,7 +4,7 @@ from math import pi
 
 from torch import cos, exp, sin
 
-from kanpde import Box, Dirichlet, Initial, Neumann, Problem, Time, d, laplacian
+from kanpde import KAN, Box, Dirichlet, Initial, Neumann, Problem, Recipe, Time, d, laplacian
 
 nu = 0.02
 
@@ -42,3 +42,5 @@ problem = Problem(
     ],
     exact={"u": exact_u, "v": exact_v, "p": exact_p},
 )
+
+recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=1500, schedule="lm:60,extend:7,lm:30")
