@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WATCH = 10
 """Steps between two looks at fresh points and at the true error."""
 
-FRESH_EACH_STEP = ("lm", "gn", "adam")
+FRESH_EACH_STEP = ("lm", "gn", "adam", "soap")
 """Stages that take loss and gradient anew at every step, so that points and weights may change between two of them."""
 
 PARTED = 10.0
@@ -59,6 +59,8 @@ def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch
     except KeyboardInterrupt:
         history.interrupted = True
         observer.message("interrupted: kept the last good state")
+    if not spans:  # interrupted on the way to the problem
+        spans.append(_ansatz(span(problem, 0, recipe.slabs, None), network))
     still = replace(network, theta=0 * network.theta)
     for k in range(len(spans), recipe.slabs):
         spans.append(_ansatz(span(problem, k, recipe.slabs, spans[-1] if spans else None), still))

@@ -159,6 +159,10 @@ def test_continuation_goes_through_easier_problems(tmp_path):
     assert len(history.stages) == 3
     with pytest.raises(ProblemError, match=r"no constant 'eps'.*did you mean 'epsilon'"):
         train(problem, Recipe(KAN(), schedule="lm:1", continuation={"eps": (0.5,)}), 0, "cpu", torch.float64, Silent())
+    solution, history = train(problem, recipe, 0, "cpu", torch.float64, Stop(20))
+    assert history.interrupted
+    assert len(history.stages) == 1
+    assert solution.network.theta.abs().max() > 0, "what the easier problems taught is kept"
     nameless = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) + 1, Dirichlet(u=0))
     with pytest.raises(ProblemError, match="comes from no file"):
         train(nameless, Recipe(KAN(), schedule="lm:1", continuation={"nu": (0.5,)}), 0, "cpu", torch.float64, Silent())
