@@ -1,0 +1,1 @@
+"""What a trained network says: closed formulas read off its edges, and their check."""
