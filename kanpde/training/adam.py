@@ -27,6 +27,7 @@ class Adam(Stepper):
     steps: int = 1000
     rate: float = 3e-3
     name = "adam"
+    carries = Moments
 
     def begin(self, objective: Objective) -> Moments:
         return Moments(math.inf, 0, objective.network.theta * 0, objective.network.theta * 0)

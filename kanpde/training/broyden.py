@@ -34,6 +34,7 @@ class Broyden(Stepper):
     steps: int = 500
     tolerance: float = 1e-12
     name = "ssbroyden"
+    carries = Estimate
 
     def begin(self, objective: Objective) -> Estimate:
         loss, gradient = objective.gradient()

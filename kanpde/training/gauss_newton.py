@@ -75,6 +75,7 @@ class GaussNewton(Stepper):
     accept: float = 2.0
     patience: int = 20
     name = "gn"
+    carries = Inexact
 
     def begin(self, objective: Objective) -> Inexact:
         return Inexact(math.inf, 0)

@@ -32,6 +32,7 @@ class LBFGS(Stepper):
     memory: int = 50
     tolerance: float = 1e-12
     name = "lbfgs"
+    carries = Pairs
 
     def begin(self, objective: Objective) -> Pairs:
         loss, gradient = objective.gradient()

@@ -44,6 +44,7 @@ class LevenbergMarquardt(Stepper):
     patience: int = 20
     metric: str = "root"
     name = "lm"
+    carries = Damping
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:

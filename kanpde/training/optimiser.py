@@ -6,9 +6,10 @@ on with the same bits.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from kanpde.training.objective import Objective
 
@@ -30,20 +31,20 @@ class State:
         return cls(**plain)
 
 
-class Stepping(Protocol):
-    """An optimiser: frozen settings, and these two methods."""
+class Stepper(ABC):
+    """An optimiser: frozen settings, the type of its state, and two methods."""
 
+    carries: ClassVar[type[State]]
+
+    @abstractmethod
     def begin(self, objective: Objective) -> Any:
         """The state before the first step."""
 
+    @abstractmethod
     def advance(self, objective: Objective, state: Any) -> str | None:
         """Move the network by a step, with state.loss after it; or return why there is none. Leaves no state that is not finite."""
 
-
-class Stepper:
-    """The generator that comes with every optimiser."""
-
-    def minimise(self: Stepping, objective: Objective, state: Any = None) -> Generator[float, None, str]:
+    def minimise(self, objective: Objective, state: Any = None) -> Generator[float, None, str]:
         """Yields the loss at every step; returns why it stopped. state: to go on from; it is changed as the steps are taken."""
         state = self.begin(objective) if state is None else state
         while (reason := self.advance(objective, state)) is None:

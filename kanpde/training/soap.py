@@ -43,6 +43,7 @@ class Soap(Stepper):
     rate: float = 1e-2
     frequency: int = 10
     name = "soap"
+    carries = Preconditioned
 
     def begin(self, objective: Objective) -> Preconditioned:
         _library()
