@@ -25,7 +25,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import unit_points
-from kanpde.training import Stage, parse_schedule, show_schedule, train
+from kanpde.training import Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -50,6 +50,7 @@ def solve(
     resume: bool = False,
     pictures: bool = True,
     observer: Observer | None = None,
+    launcher: Any = None,
 ) -> Result:
     """Solve a problem and judge the solution.
 
@@ -59,6 +60,9 @@ def solve(
     below it; run_dir: the run's folder itself; nothing is written without one of them. pictures: whether to draw as well.
     resume: a run in run_dir that was killed or interrupted goes on from its last state, with the same bits as if it had not been, and one
     that is finished is loaded.
+    launcher: plain values that say who began the run, kept with what was asked for.
+    Where torch.distributed is initialised, every process calls this in the same way, trains on its share of the points and gets the same
+    network; the first one alone writes, and computes the reference.
     Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved, and can be resumed.
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
     for a folder that cannot be written or holds another run; all of that, where it can be known, before training.
@@ -72,25 +76,44 @@ def solve(
     _check_data(problem, recipe)
     folder, kept = None, None
     if out is not None or run_dir is not None:
-        request = {**identity(problem), "recipe": plain(recipe), "seed": seed, "device": device, "dtype": dtype, "effort": effort, "reference": bool(reference)}
-        folder = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
-        kept = unfinished.begin(folder, request, resume)
-        if unfinished.is_finished(folder):
+        request = {
+            **identity(problem),
+            "recipe": plain(recipe),
+            "seed": seed,
+            "device": device,
+            "dtype": dtype,
+            "effort": effort,
+            "reference": bool(reference),
+            "launcher": launcher,
+        }
+
+        def begin() -> tuple[Path, dict[str, Any] | None]:
+            place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
+            return place, unfinished.begin(place, request, resume)
+
+        folder, kept = shards.from_first(begin)
+        if shards.from_first(lambda: unfinished.is_finished(folder)):
             return load(folder, problem)
     began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
-    keeper = unfinished.Keeper(folder) if folder else None
-    with ending(keeper):
-        ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+    first = shards.rank() == 0
+    keeper = unfinished.Keeper(folder) if folder and first else None
+    try:
+        with ending(keeper):
+            ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+    except KanpdeError:
+        if keeper is not None:
+            unfinished.abandon(keeper.folder)
+        raise
     seconds = time.perf_counter() - began
     with _held(history):
         check_solution(problem, ansatz)
         relative_l2, max_error = measure(problem, ansatz)
-    judged = _judged(problem, ansatz, history, observer, effort, reference) if reference else (None, "not asked for", None)
+    judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
     with _held(history):
         settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
         settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
         result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
-        if folder is not None:
+        if folder is not None and first:
             run_folder.write(result, folder, pictures)
             if not history.interrupted:
                 unfinished.finish(folder)

@@ -33,7 +33,7 @@ COMPARED = ("problem", "constants", "unknowns", "domain", "source_sha256", "reci
 
 
 class Terminated(BaseException):
-    """Asked to end: the state of training is on the disk."""
+    """Asked to end: the state of training is on the disk, in the folder that it names."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Keeper:
         now = time.perf_counter()
         self._next = now + max(EVERY, (now - began) / SHARE)
         if self.ending:
-            raise Terminated
+            raise Terminated(self.folder)
 
 
 def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, Any] | None:
@@ -89,6 +89,15 @@ def is_finished(folder: Path) -> bool:
 def finish(folder: Path) -> None:
     """Nothing is left to train."""
     (folder / "training.pt").unlink(missing_ok=True)
+
+
+def abandon(folder: Path) -> None:
+    """Leave nothing behind of a run of which nothing was kept."""
+    if any((folder / name).exists() for name in ("training.pt", "summary.json")):
+        return
+    (folder / "request.json").unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def solve(
     from kanpde import problem as problems
     from kanpde import run_folder
     from kanpde.cli import display
+    from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
     from kanpde.recipe import Choice, choose
 
@@ -99,9 +100,10 @@ def solve(
     recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})
     if explain:
         display.show_choice(console, Choice(recipe, chosen.reasons))
-    folder = run_folder.reserve(out, problem.name, chance)
+    before = begun_before(out, problem.name)
+    where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
     settings: dict[str, Any] = {"effort": effort, "seed": chance, "device": device, "dtype": dtype, "reference": not no_reference}
-    return _carry_out(problem, recipe, folder, settings, console, as_json)
+    return _carry_out(problem, recipe, {**settings, **where}, console, as_json)
 
 
 def _resume(run: Path, as_json: bool) -> int:
@@ -115,24 +117,27 @@ def _resume(run: Path, as_json: bool) -> int:
     console = display.console(as_json)
     display.show_problem(console, problem)
     settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
-    return _carry_out(problem, recipes.from_plain(asked["recipe"]), run, {**settings, "resume": True}, console, as_json)
+    return _carry_out(problem, recipes.from_plain(asked["recipe"]), {**settings, "run_dir": run, "resume": True}, console, as_json)
 
 
-def _carry_out(problem: Any, recipe: Any, folder: Path, settings: dict[str, Any], console: Any, as_json: bool) -> int:
+def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool) -> int:
     """Solve, show the result, and say how to go on where it did not come to its end."""
     from kanpde import solver
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
+    from kanpde.cli.group import group, is_first, launcher
     from kanpde.unfinished import Terminated
 
     try:
-        with Bars(console) as observer:
-            result = solver.solve(problem, recipe=recipe, run_dir=folder, observer=observer, **settings)
-    except Terminated:
-        print(f"ended: kanpde solve --resume {folder} goes on with it", file=sys.stderr)
+        with group(settings["device"]) as device, Bars(console) as observer:
+            result = solver.solve(problem, recipe=recipe, observer=observer, launcher=launcher(), **{**settings, "device": device})
+    except Terminated as ended:
+        print(f"ended: kanpde solve --resume {ended} goes on with it", file=sys.stderr)
         return TERMINATED
+    if not is_first():
+        return 0
     if result.history.interrupted:
-        console.print(f"kanpde solve --resume {folder} goes on with it", markup=False, soft_wrap=True)
+        console.print(f"kanpde solve --resume {result.run_dir} goes on with it", markup=False, soft_wrap=True)
     if as_json:
         _print_json(result.summary())
     else:

@@ -17,6 +17,7 @@ from kanpde.training.levenberg_marquardt import PROBE, scaling, slow
 from kanpde.training.nystrom import Nystrom, nystrom
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
+from kanpde.training.shards import total
 from kanpde.training.tangent import Tangent
 
 EASE, TIGHTEN = 3.0, 4.0
@@ -98,7 +99,7 @@ class GaussNewton(Stepper):
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses."""
         network, start = objective.network, objective.network.theta
         J = Tangent(objective)
-        loss, squares = float(J.r @ J.r), J.squares()
+        loss, squares = float(total(J.r @ J.r)), J.squares()
         if not math.isfinite(loss) or not bool(squares.isfinite().all()):
             return None
         W = scaling(squares)
@@ -110,8 +111,9 @@ class GaussNewton(Stepper):
             velocity, state.solves = self._solve(J, W, -J.transposed_times(J.r), state, precondition)
             network.theta = start + PROBE * W * velocity
             bending = 2 / PROBE * ((objective.residuals() - J.r) / PROBE - J @ (W * velocity))
-            if bool(bending.isfinite().all()):
-                correction, _ = self._solve(J, W, -0.5 * J.transposed_times(bending), state, precondition)
+            bent = J.transposed_times(bending)
+            if bool(bent.isfinite().all()):
+                correction, _ = self._solve(J, W, -0.5 * bent, state, precondition)
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     velocity = velocity + correction  # where it is too long the step goes straight: another trial costs two solves
             network.theta = start + W * velocity

@@ -17,6 +17,7 @@ from torch import Tensor
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
+from kanpde.training.shards import total, totals
 
 
 @dataclass
@@ -72,10 +73,11 @@ class LevenbergMarquardt(Stepper):
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        loss, normal = float(r @ r), J.gram()
+        squares, normal, slope = totals(r @ r, J.gram(), J.transposed_times(r))
+        loss = float(squares)
         W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)
-        gradient = W * J.transposed_times(r)
+        gradient = W * slope
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
@@ -83,7 +85,7 @@ class LevenbergMarquardt(Stepper):
                 velocity = -_solve(factor, gradient)  # as the correction, in parameters divided by W
                 network.theta = start + PROBE * W * velocity
                 bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ (W * velocity))
-                correction = -0.5 * _solve(factor, W * J.transposed_times(bending))
+                correction = -0.5 * _solve(factor, W * total(J.transposed_times(bending)))
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     network.theta = start + W * (velocity + correction)
                     new = objective.loss()

@@ -22,6 +22,7 @@ from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.schedule import Extend, Optimiser, Stage, suited
+from kanpde.training.shards import anybody, gathered, share
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
@@ -192,7 +193,7 @@ class _Run:
     def _extend(self, grid: int) -> str:
         """Refit the network on a finer grid, where its hidden values are."""
         network = self.ansatz.network
-        frame = self.points.objective().terms[0].frame
+        frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
         jets = network.levels(frame.X[:, :1], ())
         self.ansatz.network = network.spec.extend(network, grid, jets)
         self.keep()
@@ -243,14 +244,14 @@ class _Run:
             return None
         objective, fresh = self.points.objective(kept["interior"]), self.points.fresh(points=kept["fresh"])
         for t, weights in zip(objective.terms, kept["rows"], strict=True):
-            t.weights = _on(self.plan.device, weights)
+            t.weights = None if weights is None else share(weights).to(self.plan.device)
         self.balance.restore(_on(self.plan.device, kept["balance"]), objective)
         self.observer.message(f"goes on behind step {self.step}")
         return _Going(objective, fresh, stage.carries.from_plain(_on(self.plan.device, kept["optimiser"])), kept["taken"])
 
     def _hand_over(self, going: _Going, trials: list[tuple[float, dict[str, Any]]] | None = None) -> None:
         """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come."""
-        if self.plan.keeper is None or not self.plan.keeper.due():
+        if not anybody(self.plan.keeper is not None and self.plan.keeper.due()):
             return
         run = {
             "network": self.ansatz.state(),
@@ -258,14 +259,15 @@ class _Run:
             "trials": trials,
             "taken": going.taken,
             "optimiser": going.state.plain(),
-            "interior": going.objective.terms[0].frame.points,
-            "fresh": going.fresh.terms[0].frame.points,
-            "rows": [t.weights for t in going.objective.terms],
+            "interior": self.points.current,
+            "fresh": self.points.watched,
+            "rows": [None if t.weights is None else gathered(t.weights, t.count) for t in going.objective.terms],
             "balance": self.balance.plain(going.objective),
             "points": self.points.plain(),
         }
         seconds = time.perf_counter() - self.plan.began
-        self.plan.keeper.keep(_on("cpu", {**self.around(), "run": run, "history": self.history.plain(), "seconds": seconds}))
+        if self.plan.keeper is not None:
+            self.plan.keeper.keep(_on("cpu", {**self.around(), "run": run, "history": self.history.plain(), "seconds": seconds}))
 
     def _parted(self, record: Record, objective: Objective) -> bool:
         """Whether the residual on fresh points is far above that on the points of training, both without weights."""
