@@ -29,8 +29,8 @@ _LEFT_OUT = ("stages",)
 
 def write(folder: Path, table: Table) -> None:
     """Write sweep.h5 and sweep.csv of a sweep folder, each in one step. Raises RunError."""
-    _replace(folder / "sweep.h5", lambda path: _write_arrays(table, path))
-    _replace(folder / "sweep.csv", lambda path: _write_csv(table, path))
+    write_file(folder / "sweep.h5", lambda path: _write_arrays(table, path))
+    write_file(folder / "sweep.csv", lambda path: _write_csv(table, path))
 
 
 def read(folder: str | Path) -> Table:
@@ -54,7 +54,7 @@ def read(folder: str | Path) -> Table:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file in one step. Raises RunError."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    _replace(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> Any:
@@ -65,7 +65,7 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error})") from error
 
 
-def _replace(path: Path, produce: Callable[[Path], object]) -> None:
+def write_file(path: Path, produce: Callable[[Path], object]) -> None:
     """Write a file beside its place, wait until it is on the disk, and move it there in one step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
