@@ -37,8 +37,8 @@ class Sweep(Table):
 class Watcher(Protocol):
     """Somebody who watches a sweep: the command line's live table, a test, nobody."""
 
-    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str) -> None:
-        """The trials of the plan that have no row yet are about to be carried out there."""
+    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None:
+        """The trials of the plan that have no row yet are about to be carried out there, so many at a time."""
 
     def row(self, row: Row) -> None:
         """A trial is done, or failed."""
@@ -50,7 +50,7 @@ class Watcher(Protocol):
 class Unwatched:
     """The watcher that says nothing."""
 
-    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str) -> None: ...
+    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None: ...
 
     def row(self, row: Row) -> None: ...
 
@@ -128,7 +128,7 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
         note = "" if planned.about["exact"] else judge.appointed(folder, problem, "default")
         if note:
             watcher.message(f"no judge: the exact solution is not known, and there is no reference ({note}); errors stay unknown")
-        watcher.begin(folder, planned, table.rows, worker.describe())
+        watcher.begin(folder, planned, table.rows, worker.describe(), worker.jobs)
         for result in _results(table, problem, planned, worker, differences, watcher):
             if isinstance(result, Row):
                 order = [t.name for t in planned.trials]

@@ -1,28 +1,26 @@
-"""The recipe's training on another last grid, and without grids: the same number of steps for every network of a sweep."""
+"""A schedule on another last grid, and without grids: the same number of steps for every network of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kanpde.recipe import Recipe
 from kanpde.training import Extend, LevenbergMarquardt, Stage
 
 APART = 1.5
 """The least ratio of a grid to the one before it: a finer step has nothing to gain."""
 
 
-def extended_to(recipe: Recipe, grid: int) -> tuple[int, list[Stage]]:
-    """The first grid, and the schedule that ends on another last grid than the recipe's.
+def extended_to(schedule: Sequence[Stage], first: int, last: int) -> tuple[int, list[Stage]]:
+    """The first grid (or what else is refined), and the schedule that ends on another last one than before.
 
-    There are as many grids as in the recipe, in a geometric series from its first one to the last, but fewer where they would lie
+    There are as many grids as before, in a geometric series from the first one to the last, but fewer where they would lie
     within APART of each other; a grid that falls away leaves its steps to the first one.
     """
-    parts = parts_of(recipe.stages)
-    first = min(int(getattr(recipe.network, "grid", grid)), grid)
-    grids = [grid]
+    parts = parts_of(schedule)
+    first, grids = min(first, last), [last]
     for i in range(len(parts) - 2, -1, -1):
-        coarser = round(first * (grid / first) ** (i / max(len(parts) - 1, 1)))
+        coarser = round(first * (last / first) ** (i / (len(parts) - 1)))
         if grids[0] >= APART * coarser:
             grids.insert(0, coarser)
     spare = len(parts) - len(grids)
@@ -32,13 +30,13 @@ def extended_to(recipe: Recipe, grid: int) -> tuple[int, list[Stage]]:
     return grids[0], stages
 
 
-def without_grids(recipe: Recipe) -> list[Stage]:
-    """The recipe's optimisers one after another.
+def without_grids(schedule: Sequence[Stage]) -> list[Stage]:
+    """The optimisers one after another.
 
-    Levenberg-Marquardt damps by the root, whatever it does for the recipe's own network: one damping a layer suits grids that start
+    Levenberg-Marquardt damps by the root, whatever it does in the schedule: one damping a layer suits grids that start
     coarse, and an MLP is 3 to 10 times more accurate without it (poisson2d, 501 and 1,117 parameters, two seeds).
     """
-    stages = [stage for part in parts_of(recipe.stages) for stage in part]
+    stages = [stage for part in parts_of(schedule) for stage in part]
     return merged([replace(stage, metric=LevenbergMarquardt.metric) if isinstance(stage, LevenbergMarquardt) else stage for stage in stages])
 
 

@@ -13,9 +13,9 @@ from typing import Any, TypedDict, Unpack
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.ansatz import SPECS
 from kanpde.problem import Problem
-from kanpde.recipe import Recipe, default
+from kanpde.recipe import Recipe
 from kanpde.sweep import shapes
-from kanpde.sweep.extension import extended_to, merged, shortened, steps_of, without_grids
+from kanpde.sweep.extension import extended_to, shortened, steps_of, without_grids
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 FORMAT = "kanpde sweep 1"
@@ -33,7 +33,8 @@ do not fall any further, and the largest ones take a minute."""
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep. spec: the network that its training starts from; grid: the last one, 0 where there is none; parameters: of the last network."""
+    """One run of a sweep. spec: of the network that its training starts from; last: the grid, or what else is refined, that it ends with, 0
+    where there is none; network, parameters: of the one that it ends with."""
 
     name: str
     kind: str
@@ -42,8 +43,14 @@ class Trial:
     schedule: str
     points: int
     seed: int
-    grid: int
+    last: int
     parameters: int
+
+    @property
+    def finest(self) -> Any:
+        """The specification of the network that it ends with."""
+        name = shapes.resolution(self.spec)
+        return replace(self.spec, **{name: self.last}) if name else self.spec
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -139,17 +146,11 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     Raises RecipeError for lists that are empty or do not go together, budgets that no network comes near, and too few points.
     """
     _check(lists)
-    template = recipe if hasattr(recipe.network, "grid") else replace(default(problem).recipe, points=recipe.points)
-    steps = lists.get("steps") or min(STEPS, steps_of(template.stages))
-    template = replace(template, restarts=1, schedule=shortened(template.stages, steps))
     names, given = shapes.kinds(lists.get("networks") or ("kan", "mlp")), lists.get("seeds", 3)
     seeds = list(dict.fromkeys(range(given) if isinstance(given, int) else given))
-    shaped = [
-        _Shaped(among, *_training(template, spec, among.has("grid"), text))
-        for kind in names
-        for among, spec in _specs(problem, template, kind, lists)
-        for text in lists.get("schedule") or (None,)
-    ]
+    steps = lists.get("steps") or min(STEPS, steps_of(recipe.stages))
+    texts = lists.get("schedule") or (None,)
+    shaped = [_shaped(among, spec, text, steps) for kind in names for among, spec in _specs(problem, recipe, kind, lists) for text in texts]
     shaped = list(dict.fromkeys(shaped))
     points = _points(lists.get("points"), recipe.points, max(s.parameters for s in shaped), len(problem.equations))
     trials = [s.trial(points, seed) for s in shaped for seed in seeds]
@@ -170,28 +171,35 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
 
 @dataclass(frozen=True)
 class _Shaped:
-    """A network and its training, for all seeds."""
+    """A network and its training, for all seeds: what it starts from, what it ends as, the schedule between."""
 
-    among: shapes.Space
+    kind: str
+    network: str
     spec: Any
     schedule: str
-    grid: int
-
-    @property
-    def finest(self) -> Any:
-        """The network at the end."""
-        return replace(self.spec, grid=self.grid) if self.grid else self.spec
-
-    @property
-    def parameters(self) -> int:
-        """Of the network at the end."""
-        return self.among.count(self.finest)
+    last: int
+    parameters: int
 
     def trial(self, points: int, seed: int) -> Trial:
         """That of one seed."""
-        kind, parameters = self.among.kind, self.parameters
-        name, network = f"{kind}-{parameters:04d}-seed{seed}", self.finest.describe(self.among.widths(self.finest))
-        return Trial(name, kind, network, self.spec, self.schedule, points, seed, self.grid, parameters)
+        name = f"{self.kind}-{self.parameters:04d}-seed{seed}"
+        return Trial(name, self.kind, self.network, self.spec, self.schedule, points, seed, self.last, self.parameters)
+
+
+def _shaped(among: shapes.Space, spec: Any, text: str | None, steps: int) -> _Shaped:
+    """The training that ends with a network: by a schedule, which may extend it further, or by the recipe's own with so many steps."""
+    stages, name = parse_schedule(text) if text else list(among.recipe.stages), among.resolution
+    start, finest, last = spec, spec, getattr(spec, name) if name else 0
+    if name is None:
+        stages = without_grids(stages)
+    elif text:
+        last = next((stage.grid for stage in reversed(stages) if isinstance(stage, Extend)), last)
+        finest = replace(spec, **{name: last})
+    else:
+        first, stages = extended_to(stages, getattr(among.recipe.network, name), last)
+        start = replace(spec, **{name: first})
+    stages = stages if text else shortened(stages, steps)
+    return _Shaped(among.kind, finest.describe(among.widths(finest)), start, show_schedule(stages), last, among.count(finest))
 
 
 def _check(lists: Lists) -> None:
@@ -223,18 +231,7 @@ def _specs(problem: Problem, recipe: Recipe, kind: str, lists: Lists) -> Iterato
         ends = parameters or (low, max(RANGE[1], 4 * low))
         series = shapes.budgets(ends[0], ends[1], lists.get("sizes") or SIZES) if isinstance(ends, tuple) else ends
         for budget in series:
-            yield among, shapes.shape(among, int(budget), recipe)
-
-
-def _training(recipe: Recipe, spec: Any, grids: bool, text: str | None) -> tuple[Any, str, int]:
-    """The network that training starts from, its schedule, and its last grid."""
-    if text is None:
-        first, stages = extended_to(recipe, spec.grid) if grids else (0, without_grids(recipe))
-        return (replace(spec, grid=first), show_schedule(stages), spec.grid) if grids else (spec, show_schedule(stages), 0)
-    stages = parse_schedule(text)
-    if not grids:
-        return spec, show_schedule(merged([stage for stage in stages if not isinstance(stage, Extend)])), 0
-    return spec, show_schedule(stages), next((stage.grid for stage in reversed(stages) if isinstance(stage, Extend)), spec.grid)
+            yield among, shapes.shape(among, int(budget))
 
 
 def _points(given: int | None, recipe: int, largest: int, equations: int) -> int:

@@ -27,6 +27,7 @@ from kanpde.solver import solve
 from kanpde.sweep import judge, store
 from kanpde.sweep.plan import Trial
 from kanpde.sweep.rows import Row, StageRow
+from kanpde.sweep.shapes import resolution
 from kanpde.training.history import Record, Silent
 
 FAILED = "failed.json"
@@ -157,7 +158,7 @@ def failed(trial: Trial, reason: str) -> Row:
 
 def _planned(trial: Trial) -> dict[str, Any]:
     """The columns that the plan knows."""
-    spec = trial.spec
+    spec = trial.finest
     return {
         "trial": trial.name,
         "kind": trial.kind,
@@ -165,7 +166,7 @@ def _planned(trial: Trial) -> dict[str, Any]:
         "width": ",".join(map(str, spec.width)),
         "depth": len(spec.width),
         "degree": int(getattr(spec, "degree", 0)),
-        "grid": trial.grid,
+        "grid": int(getattr(spec, "grid", 0)),
         "parameters": trial.parameters,
         "schedule": trial.schedule,
         "points": trial.points,
@@ -191,8 +192,14 @@ def _read(folder: Path, trial: Trial) -> Row:
     error = summary["relative_l2"] if judged == "exact" else reference["relative_l2"]
     measured: dict[str, Any] = {"error": error, **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")}}
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
-    stages = _stages(records, summary["stages"], getattr(trial.spec, "grid", 0))
+    stages = _stages(records, summary["stages"], _first(trial))
     return Row(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
+
+
+def _first(trial: Trial) -> int:
+    """The grid, or what else is refined, that training starts with."""
+    name = resolution(trial.spec)
+    return int(getattr(trial.spec, name)) if name else 0
 
 
 def _stages(records: list[Record], stages: list[dict[str, str]], grid: int) -> tuple[StageRow, ...]:
