@@ -11,7 +11,7 @@ from typing import Protocol, Unpack
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe, choose
 from kanpde.sweep import differences as beside
-from kanpde.sweep import executors, folders, judge, store, trial
+from kanpde.sweep import executors, folders, judge, outcome, store, trial
 from kanpde.sweep.executors import Executor, Work
 from kanpde.sweep.plan import Lists, Plan, identity, plan
 from kanpde.sweep.rows import Differences, Row, Table
@@ -121,7 +121,7 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
             if retry:
                 folders.set_aside(folder, row)
                 del rows[row.trial]
-            elif row.reason.startswith(trial.CORRUPT):
+            elif row.reason.startswith(outcome.CORRUPT):
                 watcher.message(f"trial {row.trial} is {row.reason}; --retry runs it again")
         table = Sweep(tuple(rows.values()), folders.stored_differences(folder), {**planned.about, "executor": worker.describe()}, folder)
         store.write(folder, table)
@@ -175,6 +175,6 @@ def _name(argument: trial.Job | beside.Measurement) -> str | int:
 
 def _given_up(folder: Path, argument: trial.Job | beside.Measurement, watcher: Watcher) -> Iterator[Row]:
     if isinstance(argument, trial.Job):
-        yield trial.give_up(folder, argument.trial, "its process died twice: killed, as when memory runs out, or crashed")
+        yield outcome.give_up(folder, argument.trial, "its process died twice: killed, as when memory runs out, or crashed")
     else:
         watcher.message(f"finite differences of order {argument.order} are left out: their process died")

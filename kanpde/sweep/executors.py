@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -54,12 +56,15 @@ class Executor:
             return
         # A piece of work is long and its size is known to nobody: none is sent in company, and few ahead of time
         pool = {"n_jobs": self.jobs, "return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "n_jobs", "max_nbytes": None}
+        calls = [delayed(function)(argument) for function, argument in work]
         if self.jobs == 1:
-            yield from _closed(Parallel(**pool)(delayed(function)(argument) for function, argument in work))
+            yield from _closed(Parallel(**pool)(calls))
             return
         with parallel_config(backend="loky", inner_max_num_threads=self.threads):
             try:
-                yield from _closed(Parallel(**pool)(delayed(function)(argument) for function, argument in work))
+                with _deaf():
+                    results = Parallel(**pool)(calls)
+                yield from _closed(results)
             except TerminatedWorkerError as error:
                 raise Died(str(error).splitlines()[0]) from error
             except PicklingError as error:
@@ -114,6 +119,19 @@ def _on_dask(address: str, work: Sequence[Work]) -> Iterator[Any]:
             yield from _closed(Parallel(return_as="generator_unordered", batch_size=1, n_jobs=-1)(delayed(function)(argument) for function, argument in work))
         except (OSError, TimeoutError) as error:
             raise RunError(f"dask: the cluster at {address} is gone ({type(error).__name__}); what is done is kept, resume the sweep for the rest") from error
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C ignored while processes are begun, who inherit that: it is for this process to end them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _closed(results: Any) -> Iterator[Any]:

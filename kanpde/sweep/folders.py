@@ -14,7 +14,7 @@ from kanpde.errors import RunError
 from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
 from kanpde.provenance import provenance
-from kanpde.sweep import store, trial
+from kanpde.sweep import outcome, store
 from kanpde.sweep.plan import Plan, from_plain
 from kanpde.sweep.rows import Differences, Row
 
@@ -29,8 +29,8 @@ def read_plan(folder: Path) -> Plan:
 
 def rebuilt(folder: Path, planned: Plan) -> tuple[Row, ...]:
     """The rows of all trials that are done, failed or damaged, from their folders."""
-    ended = (t for t in planned.trials if (folder / t.name / trial.FAILED).exists() or trial.is_done(folder / t.name))
-    return tuple(trial.row(folder, t) for t in ended)
+    ended = (t for t in planned.trials if (folder / t.name / outcome.FAILED).exists() or outcome.is_done(folder / t.name))
+    return tuple(outcome.row(folder, t) for t in ended)
 
 
 def stored_differences(folder: Path) -> tuple[Differences, ...]:
@@ -108,11 +108,11 @@ def set_aside(folder: Path, row: Row) -> None:
     """Make room for another try: nothing that is there is overwritten."""
     old = folder / row.trial
     try:
-        if row.reason.startswith(trial.CORRUPT):
+        if row.reason.startswith(outcome.CORRUPT):
             kept = next(path for i in range(1, 1000) if not (path := folder / f"{row.trial}-corrupt{i}").exists())
             os.replace(old, kept)
         else:
-            (old / trial.FAILED).unlink(missing_ok=True)
+            (old / outcome.FAILED).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"{old}: cannot be moved aside ({error.strerror or error})") from error
 

@@ -152,6 +152,9 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     texts = lists.get("schedule") or (None,)
     shaped = [_shaped(among, spec, text, steps) for kind in names for among, spec in _specs(problem, recipe, kind, lists) for text in texts]
     shaped = list(dict.fromkeys(shaped))
+    for name, values in (("grid", lists.get("grid")), ("degree", lists.get("degree"))):
+        if values and not any(hasattr(s.spec, name) for s in shaped):
+            raise RecipeError(f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one; leave it out")
     points = _points(lists.get("points"), recipe.points, max(s.parameters for s in shaped), len(problem.equations))
     trials = [s.trial(points, seed) for s in shaped for seed in seeds]
     digits = len(str(len(trials)))
