@@ -19,7 +19,7 @@ from kanpde.problem import load
 from kanpde.training.history import Record
 
 QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
-FILES = {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+FILES = {"request.json", "summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
 FAST = '''"""A wave that goes round and round."""
 from torch import pi, sin
 from kanpde import Box, Initial, Periodic, Problem, Time, d

@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 from kanpde.errors import ProblemWarning
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 def complain(message: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -111,6 +112,15 @@ class Balance:
         for k, t in enumerate(terms):
             t.weights = self._weights(network, t, k, seen)
         self._seen = seen
+
+    def plain(self, objective: Objective) -> dict[str, Any]:
+        """What it carries from time to time, as a file holds it."""
+        return {"shares": self._shares, "seen": [next((a for t, a in self._seen if t is term), None) for term in objective.terms]}
+
+    def restore(self, plain: dict[str, Any], objective: Objective) -> None:
+        """Back to what `plain` said, for an objective with the same terms."""
+        self._shares = plain["shares"]
+        self._seen = [(t, a) for t, a in zip(objective.terms, plain["seen"], strict=True) if a is not None]
 
     def _weights(self, network: Network, term: Term, k: int, new: list[tuple[Term, Tensor]]) -> Tensor:
         r = _bare(term).evaluate(network, False)[1] / term.scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,14 +33,23 @@ class Collocation:
     draws: int = 0
     adaptive: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BLOCKS))
 
-    def objective(self) -> Objective:
-        """All terms at the points of this stage."""
-        interior = self._interior(self._points())
+    def objective(self, points: Tensor | None = None) -> Objective:
+        """All terms at the points of this stage, or at given ones."""
+        interior = self._interior(self._points() if points is None else points)
         return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft())])
 
-    def fresh(self, count: int | None = None) -> Objective:
-        """The equations' residuals at other points, by default a quarter as many."""
-        return Objective(self.ansatz.network, [self._interior(self._draw(count or max(self.count // 4, 64)))])
+    def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
+        """The equations' residuals at other points, by default a quarter as many, or at given ones."""
+        return Objective(self.ansatz.network, [self._interior(self._draw(count or max(self.count // 4, 64)) if points is None else points)])
+
+    def plain(self) -> dict[str, Any]:
+        """What it carries from stage to stage, as a file holds it."""
+        return {"draws": self.draws, "adaptive": list(self.adaptive), "weights": dict(self.weights)}
+
+    def restore(self, plain: dict[str, Any]) -> None:
+        """Back to what `plain` said."""
+        self.draws, self.weights = plain["draws"], plain["weights"]
+        self.adaptive.extend(plain["adaptive"])
 
     def soft(self) -> list[tuple[Constraint, Term]]:
         """The soft conditions with their terms; those of which no point lies on their piece of the face are left out."""
