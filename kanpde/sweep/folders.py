@@ -105,14 +105,10 @@ def problem_again(folder: Path, planned: Plan) -> Problem:
 
 
 def set_aside(folder: Path, row: Row) -> None:
-    """Make room for another try: nothing that is there is overwritten."""
+    """Make room for another try at a trial: what is there gets another name, and nothing is overwritten. Raises RunError."""
     old = folder / row.trial
     try:
-        if row.reason.startswith(outcome.CORRUPT):
-            kept = next(path for i in range(1, 1000) if not (path := folder / f"{row.trial}-corrupt{i}").exists())
-            os.replace(old, kept)
-        else:
-            (old / outcome.FAILED).unlink(missing_ok=True)
+        os.replace(old, next(path for i in range(1, 1000) if not (path := folder / f"{row.trial}-aside{i}").exists()))
     except OSError as error:
         raise RunError(f"{old}: cannot be moved aside ({error.strerror or error})") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import threading
@@ -32,14 +33,16 @@ class Origin:
 
     source: str
     constants: tuple[tuple[str, float], ...]
+    digest: str = ""
     problem: Problem | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> Origin:
         """That of a problem."""
         if problem.source is not None and Path(problem.source).is_file():
-            return cls(str(Path(problem.source).resolve()), tuple(problem.constants.items()))
-        return cls("", (), problem)
+            digest = hashlib.sha256(Path(problem.source).read_bytes()).hexdigest()
+            return cls(str(Path(problem.source).resolve()), tuple(problem.constants.items()), digest)
+        return cls("", (), "", problem)
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,12 @@ def _train(job: Job, folder: Path) -> None:
 
 def problem_of(origin: Origin) -> Problem:
     """The problem; its file is executed once a process. Raises ProblemError where that fails."""
-    return origin.problem or _loaded(origin.source, origin.constants)
+    return origin.problem or _loaded(origin.source, origin.constants, origin.digest)
 
 
 @lru_cache(maxsize=4)
-def _loaded(source: str, constants: tuple[tuple[str, float], ...]) -> Problem:
+def _loaded(source: str, constants: tuple[tuple[str, float], ...], digest: str) -> Problem:
+    del digest  # a file that has changed is another one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ProblemWarning)  # the process that began the sweep has said it
         return load_problem(source, dict(constants))[0]
