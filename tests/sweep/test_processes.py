@@ -15,12 +15,14 @@ from bars import FAILING, FEW, swept, toy, written
 
 import kanpde
 from kanpde import RunError
+from kanpde import problem as problems
 from kanpde.cli import main
 from kanpde.sweep import store
 
 COMMAND = [sys.executable, "-m", "kanpde"]
 LISTS = ["--parameters", "20,40", "--seeds", "2", "--steps", "4", "--points", "64", "--no-differences"]
-KILLS = int(os.environ.get("KANPDE_KILLS", "10"))
+KILLS = int(os.environ.get("KANPDE_KILLS", "3"))
+SEEDS = 4 * KILLS
 
 
 def errors(found):
@@ -50,37 +52,40 @@ def test_a_trial_that_kills_its_process_is_given_up_and_the_others_are_done(tmp_
     assert all("its process died twice" in row.reason for row in found.rows)
 
 
-def carried_out(folder):
+def carried_out(file, folder):
     """What a process that is going to be killed does."""
-    swept(toy(folder), folder / "sweep" if (folder / "sweep").exists() else folder)
+    swept(problems.load(str(file))[0], folder, seeds=SEEDS)
 
 
-def test_killed_at_random_moments_a_sweep_loses_nothing_that_was_done(tmp_path, alone):
+def rows_of(folder):
+    """The rows of the one sweep below a folder: error, and when its summary was written."""
+    tables = list(folder.glob("bar/sweep-*/sweep.h5"))
+    return {row.trial: (row.error, (tables[0].parent / row.run / "summary.json").stat().st_mtime_ns) for row in store.read(tables[0].parent).rows} if tables else {}
+
+
+def test_killed_at_random_moments_a_sweep_loses_nothing_that_was_done(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["kanpde.sweep.conduct", "bars"])
-    moments = random.Random(7)
-    written(tmp_path)
-    done = {}
+    file, moments, done = written(tmp_path), random.Random(7), {}
     for _ in range(KILLS):
-        process = context.Process(target=carried_out, args=(tmp_path,))
+        folder = next(iter(tmp_path.glob("bar/sweep-*")), tmp_path)
+        process = context.Process(target=carried_out, args=(file, folder))
         process.start()
-        process.join(0.3 + 1.2 * moments.random())
+        until = time.monotonic() + 30
+        while time.monotonic() < until and len(rows_of(tmp_path)) <= len(done) and process.is_alive():
+            time.sleep(0.02)
+        process.join(0.3 * moments.random())
         process.kill()
         process.join()
-        folders = list((tmp_path / "bar").glob("sweep-*"))
-        if not folders or not (folders[0] / "sweep.json").exists():
-            continue
-        (folder,) = folders
-        if not (tmp_path / "sweep").exists():
-            (tmp_path / "sweep").symlink_to(folder)
-        if (folder / "sweep.h5").exists():
-            stored = {row.trial: (row.error, (folder / row.run / "summary.json").stat().st_mtime_ns) for row in store.read(folder).rows}
-            assert done.items() <= stored.items()
-            done = stored
-    found = swept(toy(tmp_path), tmp_path / "sweep" if (tmp_path / "sweep").exists() else tmp_path)
-    assert errors(found) == errors(alone)
-    assert done
-    assert {trial: error for trial, (error, _) in done.items()}.items() <= {row.trial: row.error for row in found.rows}.items()
+        stored = rows_of(tmp_path)
+        assert len(stored) > len(done)
+        assert done.items() <= stored.items()
+        done = stored
+    assert len(done) < 4 * SEEDS, "all was done before the last one was killed"
+    folder = next(iter(tmp_path.glob("bar/sweep-*")))
+    found = swept(problems.load(str(file))[0], folder, seeds=SEEDS)
+    assert len(found.done) == 4 * SEEDS
+    assert done.items() <= rows_of(tmp_path).items()
 
 
 def begun(folder, *options):
