@@ -117,7 +117,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
 
 def reserve(out: Path, name: str, seed: int) -> Path:
     """A new empty folder of its own for a run of a problem, such as <out>/poisson2d/20261122-171200-seed0. Raises RunError."""
-    parent, stem = out / _safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
+    parent, stem = out / safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1000):
@@ -132,7 +132,8 @@ def reserve(out: Path, name: str, seed: int) -> Path:
     raise RunError(f"{parent}: a thousand runs named {stem} already")
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
+    """A name that a folder can have."""
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "problem"
 
 

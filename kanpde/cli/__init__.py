@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typer import Abort
 from typer.exceptions import TyperException
 
+from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
 from kanpde.cli.commands import app
 from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning
@@ -28,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return complain(str(error))
         except TyperException as error:
             return complain(usage(error))
-        except (KeyboardInterrupt, Abort):
-            code = INTERRUPTED
+        except (KeyboardInterrupt, Abort) as stop:
+            print(str(stop) or "interrupted", file=sys.stderr)
+            return INTERRUPTED
     if code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
     return code
