@@ -199,12 +199,14 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
-    """Draw the pictures of an earlier run again."""
+def plot(run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
+    """Draw the pictures of an earlier run or sweep again."""
     from kanpde import results, run_folder
+    from kanpde.sweep import figures, store
 
     run_folder.check_writable(run) if run.is_dir() else None
-    for picture in run_folder.draw(results.load(run), run):
+    drawn = figures.draw(store.read(run), run) if (run / "sweep.h5").is_file() else run_folder.draw(results.load(run), run)
+    for picture in drawn:
         print(picture)
 
 

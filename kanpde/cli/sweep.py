@@ -203,9 +203,14 @@ def _plain(swept: Sweep, planned: int) -> dict[str, Any]:
     }
 
 
-def _slope(swept: Sweep, kind: str) -> dict[str, float | None]:
-    """The fitted slope of one kind and its uncertainty."""
-    return {"slope": None, "uncertainty": None}
+def _slope(swept: Sweep, kind: str) -> dict[str, Any]:
+    """The fitted slope of one kind, its uncertainty, and the sizes that it was fitted to."""
+    from kanpde.sweep.scaling import fit
+
+    law = fit([row for row in swept.done if row.kind == kind])
+    if law is None:
+        return {"slope": None, "uncertainty": None, "range": None}
+    return {"slope": law.slope, "uncertainty": law.uncertainty if math.isfinite(law.uncertainty) else None, "range": law.range}
 
 
 def _print_json(value: object) -> None:
