@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except TyperException as error:
             return complain(usage(error))
         except (KeyboardInterrupt, Abort) as stop:
-            print(str(stop) or "interrupted", file=sys.stderr)
+            print(str(stop.__cause__ or stop.__context__ or stop) or "interrupted", file=sys.stderr)  # the command line makes an Abort of Ctrl-C
             return INTERRUPTED
     if code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
