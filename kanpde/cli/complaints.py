@@ -12,6 +12,10 @@ from kanpde.errors import ProblemWarning
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
+class Interrupted(Exception):
+    """Ctrl-C, and a line that says what is kept."""
+
+
 def complain(message: str) -> int:
     """Print an error; returns the exit code for what the user can put right. Of several processes the first one to complain does."""
     if is_first_to_complain():

@@ -11,6 +11,7 @@ import typer
 
 from kanpde import gallery
 from kanpde.cli.commands import Constants, Json, app
+from kanpde.cli.complaints import Interrupted
 from kanpde.cli.options import choice, number
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, RunError, listed
@@ -110,7 +111,7 @@ def sweep(
             work["watcher"] = trials
             swept = conduct.sweep(problem, recipe=recipe, out=out, **work, **lists) if problem else conduct.resume(resume or out, **work)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(trials.interrupted()) from None
+        raise Interrupted(trials.interrupted()) from None
     except RunError as error:
         raise RunError(f"{error}{trials.going_on()}") from error
     _print_json(_plain(swept, trials.planned)) if as_json else show_sweep(console, swept)

@@ -64,7 +64,7 @@ class Trials:
 
     def interrupted(self) -> str:
         """What is said after Ctrl-C."""
-        return f"interrupted: {len(self._rows)} of {self.planned} trials are there{self.going_on()}" if self._plan else ""
+        return f"interrupted: {len(self._rows)} of {self.planned} trials are there{self.going_on()}" if self._plan else "interrupted"
 
     def going_on(self) -> str:
         """How to go on, where there is something to go on with."""

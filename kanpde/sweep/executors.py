@@ -136,5 +136,6 @@ def _deaf() -> Iterator[None]:
 
 def _closed(results: Any) -> Iterator[Any]:
     """The same, and the work that is under way ended when nobody wants any more of it."""
-    with closing(results):
+    with warnings.catch_warnings(), closing(results):
+        warnings.filterwarnings("ignore", ".*still being processed by the workers", UserWarning)
         yield from results
