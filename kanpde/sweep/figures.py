@@ -162,9 +162,9 @@ def _finish(figure: Figure, axes: Axes, table: Table) -> None:
     about = table.about
     figure.suptitle(str(about.get("title") or about.get("problem") or ""), fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 3 else 1, fontsize=8, frameon=False)
-    figure.text(0.995, 0.005, provenance(table), fontsize=6, color="#555555", ha="right", va="bottom")
+    order = sorted(range(len(labels)), key=lambda k: labels[k].startswith("finite differences"))  # networks first
+    shown = [handles[k] for k in order], [labels[k] for k in order]
+    figure.legend(*shown, loc="outside lower center", ncols=2 if len(labels) > 3 else 1, fontsize=8, frameon=False, title=provenance(table), title_fontsize=7)
 
 
 def provenance(table: Table) -> str:

@@ -129,7 +129,8 @@ def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert f"go on with: kanpde sweep --resume {folder}" in said
     assert "Traceback" not in said
-    assert len(store.read(folder).rows) >= 1
+    assert list(folder.glob("*/summary.json")), "what was done is still there"
+    assert len(store.read(folder).rows) <= len(list(folder.glob("*/summary.json")))
 
 
 def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
@@ -150,7 +151,10 @@ def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
         for process in reversed(started):
             process.terminate()
         for process in started:
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
     assert errors(found) == errors(alone)
     assert found.about["executor"] == f"Dask at {where}"
 
