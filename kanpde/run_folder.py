@@ -272,3 +272,7 @@ def _find_again(settings: dict[str, Any]) -> Problem | None:
     except ProblemError as error:
         warnings.warn(f"{error} (the stored fields are still there)", ProblemWarning, stacklevel=5)
         return None
+
+
+reserve, safe, put, guarded = _reserve, _safe, _replace, _guarded
+"""What other kinds of runs write their folders with."""

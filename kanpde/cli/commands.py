@@ -165,9 +165,11 @@ def list_(as_json: Json = False) -> None:
 def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
     """Draw the pictures of an earlier run again."""
     from kanpde import results, run_folder
+    from kanpde.fitting import folder
 
     run_folder.check_writable(run) if run.is_dir() else None
-    for picture in run_folder.draw(results.load(run), run):
+    pictures = folder.draw(folder.load_fit(run), run) if folder.is_fit(run) else run_folder.draw(results.load(run), run)
+    for picture in pictures:
         print(picture)
 
 

@@ -19,6 +19,7 @@ from kanpde.training.balancing import Balance
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.points import Collocation, balanced, check_terms
+from kanpde.training.samples import Samples
 from kanpde.training.schedule import Extend, Optimiser, Stage, suited
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ class _Plan:
 class _Run:
     """One problem, or one span of its time, and what the loop carries from stage to stage."""
 
-    def __init__(self, problem: Problem, plan: _Plan, ansatz: Ansatz, history: History):
+    def __init__(self, problem: Problem, plan: _Plan, ansatz: Ansatz, history: History, points: Collocation | Samples | None = None):
         self.problem, self.plan, self.ansatz, self.history, self.observer = problem, plan, ansatz, history, plan.observer
-        self.points = Collocation(problem, ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
+        self.points = points or Collocation(problem, ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
         self.points.weights = balanced(self.points)
         check_terms(self.points.objective())
         self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
@@ -187,6 +188,7 @@ class _Run:
             if stage.name not in FRESH_EACH_STEP or taken % WATCH:
                 continue
             if self._parted(record, objective) and taken <= stage.steps - 2 * WATCH:
+                assert isinstance(self.points, Collocation)
                 self.points.redraw(objective)
                 self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
             self.balance(objective)
