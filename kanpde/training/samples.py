@@ -6,6 +6,7 @@ that the residuals stay functions of one number: the difference u - value by the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,10 @@ from kanpde.residual import Residual
 from kanpde.training.objective import Objective, Term, term
 
 LOSSES = ("squared", "logistic")
+
+PULL = 3e-2
+"""Weight of the squared margin beside the deviance: labels that can be told apart would drive it to infinity, and the rows held back
+would see their own deviance grow. From 1e-3 to 1e-1 it makes little difference (99.3 to 99.5 % on a disk, 93.8 to 94.0 % on moons)."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,11 @@ class Samples:
 
 
 def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 1.0) -> Term:
-    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns; or, for values ±1, the deviance Σ 2 log(1 + e^(-value u)) / rows.
+    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns; or, for values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows
+    with the margin m = value u: the deviance of logistic regression.
 
-    The square root of a row's deviance is its residual, so that Gauss-Newton applies; with JᵀJ it has half the curvature of
-    the deviance where a label is met well, and all of it near the border.
+    The square root of a row's deviance is its residual, so that Gauss-Newton applies; then JᵀJ has half the curvature of
+    the deviance where a label is met well, and most of it near the border. Noise is for the squared differences only.
     """
     dims = len(ansatz.domain.coordinates)
     residuals = [_residual(ansatz, u, (0,) * dims, loss) for u in ansatz.unknowns]
@@ -104,15 +110,16 @@ def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 
         found.frame = replace(frame, lift=frame.lift - values)
     else:
         found.frame = replace(frame, lift=frame.lift * values, map=frame.map * values[:, :, None])
-    if rows.noise is not None:
+    if rows.noise is not None and loss == "squared":
         found.weights = rows.noise.to(values) ** -2
     return found
 
 
 def _residual(ansatz: Ansatz, unknown: str, value: tuple[int, ...], loss: str) -> Residual:
     coordinates = ansatz.domain.coordinates
-    function, name = (_difference, f"misfit of {unknown}") if loss == "squared" else (_deviance, f"deviance of {unknown}")
-    return Residual(name, function, (unknown,), ansatz.unknowns, coordinates, ansatz.domain.space, ((unknown, value),), (), 1, False, loss == "squared")
+    squared = loss == "squared"
+    function, name = (_difference, f"misfit of {unknown}") if squared else (_deviance, f"deviance of {unknown}")
+    return Residual(name, function, (unknown,), ansatz.unknowns, coordinates, ansatz.domain.space, ((unknown, value),), (), 1 if squared else 2, False, squared)
 
 
 def _difference(**given: Tensor) -> Tensor:
@@ -120,6 +127,6 @@ def _difference(**given: Tensor) -> Tensor:
     return difference
 
 
-def _deviance(**given: Tensor) -> Tensor:
+def _deviance(**given: Tensor) -> tuple[Tensor, Tensor]:
     (margin,) = given.values()
-    return (2 * softplus(-margin) + torch.finfo(margin.dtype).tiny).sqrt()
+    return (2 * softplus(-margin) + torch.finfo(margin.dtype).tiny).sqrt(), math.sqrt(PULL) * margin
