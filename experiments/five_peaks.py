@@ -55,8 +55,9 @@ def draw(runs: dict[str, tuple[list[float], list[np.ndarray]]]) -> Figure:
             axes.plot(grid, peaks(torch.from_numpy(grid)), color="0.7", lw=1)
             axes.axvspan(-1 + 0.4 * phase, -0.6 + 0.4 * phase, color="#E69F00", alpha=0.15)
             axes.plot(grid, shape, color="#0072B2", lw=1.2)
-            axes.set_title(f"{name}, phase {phase + 1}: {error:.1e}", fontsize=8)
+            axes.set_title(f"phase {phase + 1}: RMSE {error:.1e}", fontsize=8)
             axes.set_ylim(-0.5, 1.5)
+        row[0].set_ylabel(name, fontsize=7)
     return figure
 
 

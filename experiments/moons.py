@@ -100,7 +100,9 @@ def draw(found: dict[str, Any], rows: dict[str, np.ndarray]) -> Figure:
     for moon, colour in (("upper", "#E69F00"), ("lower", "#0072B2")):
         axes.scatter(*(rows[c][rows["moon"] == moon] for c in "xy"), s=6, color=colour, label=moon)
     lines = [f"{name}: {f}" for name, f in found["formulas"].items()]
-    axes.set_title("\n".join([*lines, f"accuracy on other rows: formulas {100 * found['accuracy_of_formulas']:.1f} %, network {100 * found['accuracy_of_network']:.1f} %"]), fontsize=7)
+    axes.set_title(
+        "\n".join([*lines, f"accuracy on other rows: formulas {100 * found['accuracy_of_formulas']:.1f} %, network {100 * found['accuracy_of_network']:.1f} %"]), fontsize=7
+    )
     axes.legend(fontsize=8)
     return figure
 

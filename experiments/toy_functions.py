@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from record import record
 from scipy.special import j0
 
@@ -94,6 +95,8 @@ def draw(found: dict[str, Any]) -> Figure:
         axes.loglog(N, e[0] * (N / N[0]) ** -4, "k:", lw=1, label="N⁻⁴")
         axes.set_title(toy["label"], fontsize=8)
         axes.set_xlabel("parameters")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(6, 2000)
         axes.grid(alpha=0.25)
     figure.axes[0].set_ylabel("test RMSE")
     figure.axes[0].legend(fontsize=7)

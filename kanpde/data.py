@@ -146,7 +146,10 @@ def _text(values: np.ndarray) -> np.ndarray:
 
 
 def _csv(path: Path) -> dict[str, np.ndarray]:
-    """A file of separated values with names in its first line, separated by commas, semicolons, tabs or spaces."""
+    """A file of separated values with names in its first line, separated by commas, semicolons, tabs or spaces.
+
+    A first column without a name, as data frames write for their row numbers, is left out.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
@@ -161,12 +164,14 @@ def _csv(path: Path) -> dict[str, np.ndarray]:
     if names and all(_number(name) is not None for name in names):
         raise DataError(f"{path}: its first line holds numbers; expected the names of the columns")
     for i, name in enumerate(names):
+        if i == 0 and not name and len(names) > 1:
+            continue
         if not name or name in names[:i]:
             raise DataError(f"{path}: column {i + 1} has {'no name' if not name else f'the name {name!r} of column {names.index(name) + 1}'}; expected another name for each")
     for row, line in enumerate(rows):
         if len(line) != len(names):
             raise DataError(f"{path}: row {row + 1} has {len(line)} values; expected {len(names)}, one for each of {_some(names)}")
-    return {name: _parsed([line[i] for line in rows]) for i, name in enumerate(names)}
+    return {name: _parsed([line[i] for line in rows]) for i, name in enumerate(names) if name}
 
 
 def _parsed(texts: list[str]) -> np.ndarray:

@@ -57,6 +57,11 @@ def test_arrays_of_two_dimensions_become_columns():
     assert table.numbers(["X1"])[:, 0].tolist() == [1, 3, 5]
 
 
+def test_row_numbers_without_a_name_are_left_out(tmp_path):
+    (tmp_path / "frame.csv").write_text(",x,y\n0,1,2\n1,3,4\n")
+    assert list(read(tmp_path / "frame.csv").columns) == ["x", "y"]
+
+
 def test_classes_written_in_numbers_keep_their_order():
     assert read({"c": [10, 9, 2.0, 10]}).labels("c")[0] == ("2", "9", "10")
 
@@ -70,6 +75,7 @@ WRONG = {
     "a short row": ("x,y\n1,2\n3\n", "x,y", r"row 2 has 1 values; expected 2, one for each of x, y"),
     "no names": ("1,2\n3,4\n", "x,y", "its first line holds numbers; expected the names of the columns"),
     "a name twice": ("x,x\n1,2\n", "x", "column 2 has the name 'x' of column 1"),
+    "no name": ("x,\n1,2\n", "x", "column 2 has no name"),
     "no rows": ("x,y\n", "x,y", "has no rows"),
     "nothing": ("", "x", "has no columns"),
 }

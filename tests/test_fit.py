@@ -135,6 +135,11 @@ def test_recipe_leaves_more_rows_than_parameters():
         assert parameters <= rows / (12 if classes else 4) or (recipe.network.grid == 1 and recipe.network.degree == 3)
 
 
+def test_a_large_table_is_not_given_a_jacobian():
+    assert {stage.name for stage in default(5000, 17, 14, True).recipe.stages} <= {"lm", "extend"}
+    assert {stage.name for stage in default(240_000, 17, 14, True).recipe.stages} <= {"lbfgs", "extend"}
+
+
 def test_rows_are_drawn_by_seed_and_by_class():
     data = read({"x": np.arange(100.0), "c": ["rare"] * 10 + ["often"] * 90})
     first, second, other = (prepare(data, ["c"], seed=seed) for seed in (0, 0, 1))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from kanpde.networks import KAN
 from kanpde.recipe import Choice, Recipe
 
 FINEST = 48
 """Largest grid that is tried."""
+
+ENTRIES = 2e8
+"""Numbers in a Jacobian, 1.6 GB of them, above which L-BFGS takes the place of Levenberg-Marquardt."""
 
 
 def default(rows: int, inputs: int, outputs: int, classes: bool = False) -> Choice:
@@ -32,10 +37,14 @@ def default(rows: int, inputs: int, outputs: int, classes: bool = False) -> Choi
     grids = [network.grid]
     while 2 * grids[-1] <= FINEST and KAN(network.width, network.degree, 2 * grids[-1]).count(inputs, outputs) <= most:
         grids.append(2 * grids[-1])
-    schedule = "lm:60" + "".join(f",extend:{grid},lm:60" for grid in grids[1:])
+    entries = rows * outputs * (1 + classes) * sum(p * q * (network.degree + 1) for p, q in pairwise((inputs, *network.width, outputs)))
+    stage = "lm:60" if entries <= ENTRIES else "lbfgs:200"
+    schedule = stage + "".join(f",extend:{grid},{stage}" for grid in grids[1:])
     hidden = f"{network.width[0]} hidden units" if network.width else "no hidden layer, since there is one input"
     reasons = (
         f"{rows:,} rows to train on: at most {most:,} parameters, one for {share} of the numbers in them",
         f"{hidden}; splines of degree {network.degree}, grids {', '.join(map(str, grids))}",
     )
+    if entries > ENTRIES:
+        reasons += (f"L-BFGS, since a Jacobian would hold {entries:.1e} numbers",)
     return Choice(Recipe(network, max(rows, 1), schedule, restarts=3 if network.width else 1), reasons)
