@@ -41,7 +41,7 @@ def default(rows: int, inputs: int, outputs: int, classes: bool = False) -> Choi
     stage = "lm:60" if entries <= ENTRIES else "lbfgs:200"
     schedule = stage + "".join(f",extend:{grid},{stage}" for grid in grids[1:])
     hidden = f"{network.width[0]} hidden units" if network.width else "no hidden layer, since there is one input"
-    reasons = (
+    reasons: tuple[str, ...] = (
         f"{rows:,} rows to train on: at most {most:,} parameters, one for {share} of the numbers in them",
         f"{hidden}; splines of degree {network.degree}, grids {', '.join(map(str, grids))}",
     )
