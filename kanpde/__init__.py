@@ -18,6 +18,7 @@ _HOME = {
     "kanpde.recipe": ["Recipe"],
     "kanpde.results": ["Result", "load"],
     "kanpde.solver": ["solve"],
+    "kanpde.sweep": ["sweep"],
     "kanpde.training": ["LBFGS", "Adam", "Broyden", "Extend", "GaussNewton", "LevenbergMarquardt", "Soap"],
 }
 _module_of = {name: module for module, names in _HOME.items() for name in names}

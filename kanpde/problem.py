@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -209,6 +210,22 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
     title = text.splitlines()[0] if text else path.stem
     problem._set(name=path.stem, title=" ".join([title, *(f"[{name} = {value:g}]" for name, value in constants.items())]), source=path, constants=constants)
     return problem, {effort: getattr(module, name) for effort, name in RECIPES.items() if hasattr(module, name)}
+
+
+def identity(problem: Problem) -> dict[str, Any]:
+    """Plain values that say which problem it is, and of which file."""
+    source = getattr(problem, "source", None)
+    found: dict[str, Any] = {
+        "problem": problem.name,
+        "title": problem.title,
+        "constants": dict(problem.constants),
+        "unknowns": list(problem.unknowns),
+        "domain": repr(problem.domain),
+        "time": problem.domain.time,
+    }
+    if source is not None and Path(source).is_file():
+        found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
+    return found
 
 
 def vary(problem: Problem, constants: Mapping[str, float]) -> Problem:

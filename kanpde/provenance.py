@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def provenance(device: str = "cpu") -> dict[str, object]:
     return found
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -41,6 +43,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -54,6 +57,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
 def _commit() -> str | None:
     root = Path(kanpde.__file__).parents[1]
     if not (root / ".git").exists():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, MLP
+from kanpde.networks.ansatz import SPECS
 from kanpde.pace import pace
 from kanpde.training import Balance, Extend, Stage, parse_schedule
+from kanpde.training.schedule import OPTIMISERS
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
@@ -125,3 +127,27 @@ def _scaled(found: Choice, effort: str) -> Choice:
     points = 2 * recipe.points if effort == "record" else recipe.points
     scaled = replace(recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts)
     return Choice(scaled, (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"))
+
+
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON holds it: the network and the stages by name, with all of their settings."""
+    network = {"kind": recipe.network.kind, **_listed(vars(recipe.network))}
+    stages = [{"name": stage.name, **_listed(vars(stage))} for stage in recipe.stages]
+    rest = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("network", "schedule")}
+    return {"network": network, "schedule": stages, **_listed(rest)}
+
+
+def from_plain(plain: Mapping[str, Any]) -> Recipe:
+    """The recipe that `plain` made. Raises RecipeError for anything else."""
+    try:
+        network, stages = dict(plain["network"]), [dict(stage) for stage in plain["schedule"]]
+        kind = SPECS[network.pop("kind")]
+        kinds = {Extend.name: Extend, **OPTIMISERS}
+        schedule = [kinds[stage.pop("name")](**stage) for stage in stages]
+        return Recipe(**{**plain, "network": kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}), "schedule": schedule})
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"recipe: {error} does not describe one of this version") from error
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else {n: list(x) for n, x in v.items()} if isinstance(v, Mapping) else v for k, v in values.items()}

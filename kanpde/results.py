@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from kanpde.errors import ProblemError, listed, nearest
 from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.fields import measure as measure
 from kanpde.fields import measure_reference as measure_reference
-from kanpde.problem import Problem
+from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
 from kanpde.training.history import History
 
@@ -164,7 +163,9 @@ class Result:
 
     def save(self, out: str | Path = "results") -> Path:
         """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
-        return run_folder.write(self, Path(out))
+        folder = run_folder.reserve(Path(out), self.name, int(self.settings.get("seed") or 0))
+        run_folder.write(self, folder)
+        return folder
 
     @property
     def reference_limited(self) -> bool:
@@ -193,20 +194,7 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
 
 
 def _described(problem: Problem, ansatz: Trial) -> dict[str, Any]:
-    source = getattr(problem, "source", None)
-    found: dict[str, Any] = {
-        "problem": problem.name,
-        "title": problem.title,
-        "constants": dict(problem.constants),
-        "unknowns": list(problem.unknowns),
-        "domain": repr(problem.domain),
-        "time": problem.domain.time,
-        "network": ansatz.describe(),
-        "parameters": ansatz.parameters,
-    }
-    if source is not None and Path(source).is_file():
-        found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
-    return found
+    return {**identity(problem), "network": ansatz.describe(), "parameters": ansatz.parameters}
 
 
 def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Size]:

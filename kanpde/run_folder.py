@@ -1,7 +1,7 @@
 """Run folders: `<out>/<problem>/<run>/` with summary.json, run.h5, checkpoint.pt and the pictures.
 
 Every file is written beside its place and moved there; summary.json comes last of the data, so that a folder without it is
-an unfinished run. Pictures follow: a failure to draw loses nothing.
+an unfinished run. Pictures follow: a failure to draw loses nothing. What an unfinished run goes on from is in unfinished.py.
 """
 
 from __future__ import annotations
@@ -56,21 +56,20 @@ def check_writable(out: str | Path) -> None:
         raise RunError(f"{out}: the output folder is not writable ({error.strerror or error})") from error
 
 
-def write(result: Result, out: Path) -> Path:
-    """Write a new run folder below `out` and return it; `result.run_dir` is set to it. Raises RunError."""
+def write(result: Result, folder: Path, pictures: bool = True) -> None:
+    """Write a run folder; `result.run_dir` is set to it. Raises RunError."""
     try:
-        folder = _reserve(out / _safe(result.name), int(result.settings.get("seed") or 0))
         result.run_dir = folder
         if result.ansatz is not None:
             checkpoint = {"format": FORMAT, "problem": result.name, "ansatz": result.ansatz.state()}
-            _replace(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
-        _replace(folder / "run.h5", lambda path: _write_arrays(result, path))
+            replace_file(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
+        replace_file(folder / "run.h5", lambda path: _write_arrays(result, path))
         summary = json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        _replace(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
-        draw(result, folder)
+        replace_file(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
+        if pictures:
+            draw(result, folder)
     except OSError as error:
-        raise RunError(f"{error.filename or out}: the run cannot be written ({error.strerror or error})") from error
-    return folder
+        raise RunError(f"{error.filename or folder}: the run cannot be written ({error.strerror or error})") from error
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
@@ -79,7 +78,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
 
     pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": plots.plot_network}
     for name, plot in pictures.items():
-        _replace(folder / name, partial(plot(result).savefig, format="png", dpi=150))
+        replace_file(folder / name, partial(plot(result).savefig, format="png", dpi=150))
     return [folder / name for name in pictures]
 
 
@@ -88,16 +87,16 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     from kanpde.networks import restore
     from kanpde.results import Result
 
-    summary = _read_summary(folder)
+    summary = read_summary(folder)
     settings = summary["settings"]
-    history, fields, drawing, reference = _guarded(folder / "run.h5", lambda path: _read_arrays(path, summary))
-    state = _guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
-    problem = problem or _find_again(settings)
+    history, fields, drawing, reference = guarded(folder / "run.h5", lambda path: _read_arrays(path, summary))
+    state = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
+    problem = problem or find_again(settings)
     ansatz = None
     if problem is not None:
         if list(problem.unknowns) != settings["unknowns"] or repr(problem.domain) != settings["domain"]:
             raise RunError(f"{folder}: the run solved {settings['unknowns']} on {settings['domain']}, but the problem given has {list(problem.unknowns)} on {problem.domain!r}")
-        ansatz = _guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
+        ansatz = guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
     result = Result(
         problem if ansatz else None,
         ansatz,
@@ -116,29 +115,35 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     return result
 
 
-def _reserve(parent: Path, seed: int) -> Path:
-    """A new empty folder of its own, such as 20261122-171200-seed0."""
-    parent.mkdir(parents=True, exist_ok=True)
-    stem = f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
-    for attempt in range(1000):
-        folder = parent / (f"{stem}-{attempt + 1}" if attempt else stem)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
+def reserve(out: Path, name: str, seed: int) -> Path:
+    """A new empty folder of its own for a run of a problem, such as <out>/poisson2d/20261122-171200-seed0. Raises RunError."""
+    parent, stem = out / safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            folder = parent / (f"{stem}-{attempt + 1}" if attempt else stem)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise RunError(f"{error.filename or parent}: the run cannot be written ({error.strerror or error})") from error
     raise RunError(f"{parent}: a thousand runs named {stem} already")
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
+    """A name that a folder can have."""
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "problem"
 
 
-def _replace(path: Path, produce: Callable[[Path], object]) -> None:
-    """Write a file beside its place, then move it there in one step."""
+def replace_file(path: Path, produce: Callable[[Path], object]) -> None:
+    """Write a file beside its place, wait until it is on the disk, then move it there in one step: it is the old one or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         produce(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -147,7 +152,7 @@ def _replace(path: Path, produce: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step. Raises RunError."""
     try:
-        _replace(path, lambda partial_: partial_.write_text(text, encoding="utf-8"))
+        replace_file(path, lambda partial_: partial_.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -206,14 +211,15 @@ def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
         variable.dims[axis].attach_scale(scale)
 
 
-def _read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder")
     if not path.is_file():
-        known = "an unfinished run" if (folder / "run.h5").exists() or (folder / "checkpoint.pt").exists() else "not a run folder"
+        began = any((folder / name).exists() for name in ("request.json", "run.h5", "checkpoint.pt"))
+        known = f"an unfinished run (kanpde solve --resume {folder} goes on with it)" if began else "not a run folder"
         raise RunError(f"{folder}: no summary.json in it, so it is {known}; expected a folder such as results/poisson2d/20261122-171200-seed0")
-    summary = _guarded(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
+    summary = guarded(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
     expected = {"settings": dict, "reference": dict, "provenance": dict, "stages": list}
     if not isinstance(summary, dict) or summary.get("format") != FORMAT or not all(isinstance(summary.get(k), t) for k, t in expected.items()):
         came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
@@ -246,7 +252,7 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
     return history, fields, drawing, reference
 
 
-def _guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
+def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
     """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
     if not path.is_file():
         raise RunError(f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged")
@@ -257,7 +263,7 @@ def _guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
         raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
 
 
-def _find_again(settings: dict[str, Any]) -> Problem | None:
+def find_again(settings: dict[str, Any]) -> Problem | None:
     """The problem of a run: its recorded file, else the gallery's of that name, else None."""
     source = Path(settings.get("source", ""))
     if not source.is_file():
@@ -272,7 +278,3 @@ def _find_again(settings: dict[str, Any]) -> Problem | None:
     except ProblemError as error:
         warnings.warn(f"{error} (the stored fields are still there)", ProblemWarning, stacklevel=5)
         return None
-
-
-reserve, safe, put, guarded = _reserve, _safe, _replace, _guarded
-"""What other kinds of runs write their folders with."""

@@ -14,18 +14,18 @@ from typing import Any
 
 import torch
 
-from kanpde import run_folder
+from kanpde import run_folder, unfinished
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.networks import KAN, MLP, Ansatz, Trial
-from kanpde.problem import Problem
-from kanpde.recipe import Recipe, choose
+from kanpde.problem import Problem, identity
+from kanpde.recipe import Recipe, choose, plain
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
-from kanpde.results import Result, measure, measure_reference
+from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import unit_points
-from kanpde.training import Stage, parse_schedule, show_schedule, train
+from kanpde.training import Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -44,18 +44,28 @@ def solve(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
-    reference: bool = True,
+    reference: bool | Reference = True,
     out: str | Path | None = None,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    pictures: bool = True,
     observer: Observer | None = None,
+    launcher: Any = None,
 ) -> Result:
     """Solve a problem and judge the solution.
 
     recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
     schedule, points, restarts, slabs replace parts of it. reference:
-    whether to compute finite differences for comparison. out: folder to write the run to; nothing is written without it.
-    Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved.
+    whether to compute finite differences for comparison, or those that are known already. out: folder to write the run to, a new one
+    below it; run_dir: the run's folder itself; nothing is written without one of them. pictures: whether to draw as well.
+    resume: a run in run_dir that was killed or interrupted goes on from its last state, with the same bits as if it had not been, and one
+    that is finished is loaded.
+    launcher: plain values that say who began the run, kept with what was asked for.
+    Where torch.distributed is initialised, every process calls this in the same way, trains on its share of the points and gets the same
+    network; the first one alone writes, and computes the reference.
+    Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved, and can be resumed.
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
-    for a folder that cannot be written; all of that, where it can be known, before training.
+    for a folder that cannot be written or holds another run; all of that, where it can be known, before training.
     """
     recipe = recipe or choose(problem, effort=effort).recipe
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
@@ -64,31 +74,78 @@ def solve(
     observer = observer or Silent()
     _check(problem, recipe, device, dtype)
     _check_data(problem, recipe)
-    if out is not None:
-        run_folder.check_writable(out)
-    began = time.perf_counter()
-    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer)
+    folder, kept = None, None
+    if out is not None or run_dir is not None:
+        request = {
+            **identity(problem),
+            "recipe": plain(recipe),
+            "seed": seed,
+            "device": device,
+            "dtype": dtype,
+            "effort": effort,
+            "reference": bool(reference),
+            "launcher": launcher,
+        }
+
+        def begin() -> tuple[Path, dict[str, Any] | None]:
+            place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
+            return place, unfinished.begin(place, request, resume)
+
+        folder, kept = shards.from_first(begin)
+        if shards.from_first(lambda: unfinished.is_finished(folder)):
+            return load(folder, problem)
+    began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
+    first = shards.rank() == 0
+    keeper = unfinished.Keeper(folder) if folder and first else None
+    try:
+        with ending(keeper):
+            ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+    except KanpdeError:
+        if keeper is not None:
+            unfinished.abandon(keeper.folder)
+        raise
     seconds = time.perf_counter() - began
     with _held(history):
         check_solution(problem, ansatz)
         relative_l2, max_error = measure(problem, ansatz)
-    judged = _judged(problem, ansatz, history, observer, effort) if reference else (None, "not asked for", None)
+    judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
     with _held(history):
         settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
         settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
         result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
-        if out is not None:
-            result.save(out)
+        if folder is not None and first:
+            run_folder.write(result, folder, pictures)
+            if not history.interrupted:
+                unfinished.finish(folder)
     return result
 
 
-def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str) -> tuple[Reference | None, str, float | None]:
+@contextmanager
+def ending(keeper: unfinished.Keeper | None) -> Iterator[None]:
+    """While the block trains, SIGTERM ends it behind the step that is under way, with its state on the disk (unfinished.Terminated)."""
+    if keeper is None or threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        keeper.ending = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
     try:
-        observer.message("computing the finite-difference reference")
-        found = finite_differences(problem, effort=effort)
+        if isinstance(known, bool):
+            observer.message("computing the finite-difference reference")
+        found = finite_differences(problem, effort=effort) if isinstance(known, bool) else known
         distance = measure_reference(ansatz, found)
     except KeyboardInterrupt:
         history.interrupted = True

@@ -48,7 +48,7 @@ class Grid(NamedTuple):
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def _grid(knots: Tensor, degree: int) -> Grid:
+def grid_of(knots: Tensor, degree: int) -> Grid:
     """The same Grid for the same Pieces."""
     found = pieces(knots, degree)
     if _known.get(knots, (None, None))[0] is not found:
@@ -79,7 +79,7 @@ def _interval(x, low, scale, cells, p):
 
 
 @compiled
-def _piecewise(c, table, A):
+def to_pieces(c, table, A):
     """A [inputs, grid, degree + 1, outputs]: the coefficients of τ^s of the edge functions, from c."""
     inputs, grid, width, outputs = A.shape
     for p in range(inputs):
@@ -91,7 +91,7 @@ def _piecewise(c, table, A):
 
 
 @compiled
-def _piecewise_adjoint(A, table, c):
+def from_pieces(A, table, c):
     """The transpose: adds to c."""
     inputs, grid, width, outputs = A.shape
     for p in range(inputs):
@@ -103,7 +103,7 @@ def _piecewise_adjoint(A, table, c):
 
 
 @compiled
-def _forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
+def forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
     x, a, y = X.reshape(-1), A.reshape(-1), Y.reshape(-1)
@@ -124,7 +124,7 @@ def _forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
 
 
 @compiled
-def _forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
+def forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
     x, a, y, cell = X.reshape(-1), A.reshape(-1), Y.reshape(-1), cells.reshape(-1)
@@ -134,7 +134,7 @@ def _forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end
 
 
 @compiled
-def _pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+def pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
     """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of A is added to gradients [chunks
     of `size` points, inputs, grid, degree + 1, outputs]; else this layer's part of starts and values is written, see Place."""
     _, channels, inputs = X.shape
@@ -161,8 +161,8 @@ def _pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, ba
 
 
 @compiled
-def _pull_by_inputs(L, X, low, scale, cells, table, A, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
-    """As _pull_by_outputs, with A [inputs, grid, outputs, degree + 1 filled up to whole vectors]."""
+def pull_by_inputs(L, X, low, scale, cells, table, A, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+    """As pull_by_outputs, with A [inputs, grid, outputs, degree + 1 filled up to whole vectors]."""
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
     splines, x, a, lift, back_to, b = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1)
@@ -203,11 +203,11 @@ class Layer:
     def __init__(self, c: Tensor, knots: Tensor, counts: Counts):
         self.shape = c.shape
         self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
-        self.grid = _grid(knots, degree_of(c, knots))
+        self.grid = grid_of(knots, degree_of(c, knots))
         *shape, self.width, _ = self.grid.table.shape
         self._by_inputs = self.outputs < LANES
         A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
-        _piecewise(array(c), self.grid.table, A[..., : c.shape[2]])
+        to_pieces(array(c), self.grid.table, A[..., : c.shape[2]])
         if self._by_inputs:
             self.A = np.zeros((*shape, self.outputs, self.grid.table.shape[3]), A.dtype)
             self.A[..., : self.width] = A.swapaxes(2, 3)
@@ -218,7 +218,7 @@ class Layer:
 
     def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
         """Write the output jets Y [points, channels, outputs] of the points begin … end."""
-        work, masks = (_forward_by_inputs, self._masks) if self._by_inputs else (_forward_by_outputs, ())
+        work, masks = (forward_by_inputs, self._masks) if self._by_inputs else (forward_by_outputs, ())
         work(X, *self.grid[:3], self.A, *masks, *self._constants, begin, end, Y)
 
     def adjoint(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, gradients: np.ndarray, size: int) -> None:
@@ -230,7 +230,7 @@ class Layer:
         self._pull(L, X, back, (0,), begin, end, max(end, 1), inward, np.empty((1, 0, 0, 0, 0), X.dtype), starts, values, place)
 
     def _pull(self, L: np.ndarray, X: np.ndarray, back: bool, local: tuple, begin: int, end: int, size: int, *found: np.ndarray | Place) -> None:
-        work, masks = (_pull_by_inputs, ()) if self._by_inputs else (_pull_by_outputs, self._masks)
+        work, masks = (pull_by_inputs, ()) if self._by_inputs else (pull_by_outputs, self._masks)
         work(L, X, *self.grid, self.A, *masks, *self._constants, (0,) if back else (), local, begin, end, size, *found)
 
     def gradient(self, gradients: np.ndarray) -> Tensor:
@@ -238,7 +238,7 @@ class Layer:
         found = np.zeros(self.shape, self.A.dtype)
         A = gradients.sum(0)
         A = np.ascontiguousarray(A[..., : self.width].swapaxes(2, 3)) if self._by_inputs else A
-        _piecewise_adjoint(A[..., : self.shape[2]], self.grid.table, found)
+        from_pieces(A[..., : self.shape[2]], self.grid.table, found)
         return torch.from_numpy(found)
 
     def chunks(self, points: int) -> int:

@@ -1,168 +1,141 @@
-"""A whole spline network for CPUs: chunks of points go through all layers while their jets are in the cache.
+"""A whole spline network for CPUs: chunks of points go through all levels, forth and back, in one compiled call a range of points.
 
-Nothing is kept of the forward pass but its output; the adjoint of a chunk computes the jets of the hidden levels again.
+Nothing is kept of the forward pass but its output; the adjoint of a chunk computes the jets of the hidden levels again (see
+cpu_levels.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from kanpde.kernels import cpu, cpu_activation, network
-from kanpde.kernels.compiled import compiled
-from kanpde.kernels.cpu import BLOCK, Layer, Place
+from kanpde.kernels.cpu import BLOCK, CHUNKS, POINTS, Grid, from_pieces, grid_of, to_pieces
+from kanpde.kernels.cpu_levels import Net, forward_range, gradient_range, rows_range, squares_range
 from kanpde.kernels.network import Tensors
+from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
 from kanpde.kernels.vectors import LANES
 
-CACHED = 2**16
-"""Numbers of one level's jets that a chunk holds: the second-level cache of most machines holds them."""
+CACHED = 2**12
+"""Numbers of one level's jets that a chunk holds: all levels together stay in the first-level cache of narrow networks."""
 
 
-class Layers:
-    """Layers and activations that are ready to run, and the jets of a chunk at every level."""
+class Shape:
+    """What the knots and the widths of a network alone say: the same for all its coefficients. shapes: those of the C."""
+
+    def __init__(self, shapes: list[tuple[int, ...]], grids: list[Grid]):
+        self.shapes, self.grids = shapes, grids
+        self.width, self.filled = grids[0].table.shape[2:]
+        rows, begin = [], np.zeros(4, np.int64)
+        for (inputs, _, outputs), grid in zip(shapes, grids, strict=True):
+            cells = grid.table.shape[1]
+            rows.append((inputs, outputs, cells, *begin))
+            begin += (inputs, inputs * cells, inputs * cells * (self.width * outputs if outputs >= LANES else self.filled * outputs), grid.table.size)
+        self.sizes, self.entries = np.array(rows), int(begin[2])
+        low, scale, cells, table = ([grid[k] for grid in grids] for k in range(4))
+        self.arrays = np.concatenate(low), np.concatenate(scale), np.concatenate([c.reshape(-1, 4) for c in cells]), np.concatenate([t.reshape(-1) for t in table])
+        self.masks, self.first = np.repeat(np.array([0, 1], self.arrays[0].dtype), LANES), np.ones(shapes[0][0], self.arrays[0].dtype)
+
+    def level(self, A: np.ndarray, i: int) -> np.ndarray:
+        """The coefficients of level i in A, [inputs, grid, degree + 1, outputs]."""
+        inputs, outputs, cells, _, _, at, _ = self.sizes[i]
+        if outputs >= LANES:
+            return A[at : at + inputs * cells * self.width * outputs].reshape(inputs, cells, self.width, outputs)
+        return A[at : at + inputs * cells * outputs * self.filled].reshape(inputs, cells, outputs, self.filled)[..., : self.width].swapaxes(2, 3)
+
+
+_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _shape(C: Tensors, knots: Tensors) -> Shape:
+    """The same Shape for the same knots and widths."""
+    grids, shapes = [grid_of(at, degree_of(c, at)) for c, at in zip(C, knots, strict=True)], [tuple(c.shape) for c in C]
+    found = _known.get(knots[0])
+    if found is None or found.shapes != shapes or any(a is not b for a, b in zip(found.grids, grids, strict=True)):
+        found = _known[knots[0]] = Shape(shapes, grids)
+    return found
+
+
+class Levels:
+    """A network that is ready to run on ranges of points."""
 
     def __init__(self, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts):
-        self.layers = [Layer(c, at, counts) for c, at in zip(C, knots, strict=True)]
-        self.centers, self.factors = [array(c) for c in centers], [array(1 / s) for s in scales]
-        self.channels, self.counts = 1 + sum(counts), tuple((0,) * n for n in counts)
-        widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
-        self.points = max(1, CACHED // (self.channels * widest * BLOCK)) * BLOCK
+        self.shape = shape = _shape(C, knots)
+        A = np.zeros(shape.entries, shape.first.dtype)
+        for i, (c, grid) in enumerate(zip(C, shape.grids, strict=True)):
+            to_pieces(array(c), grid.table, shape.level(A, i))
+        center, factor = np.concatenate([shape.first, *map(array, centers)]), np.concatenate([shape.first, *(1 / array(s) for s in scales)])
+        self.net = Net(shape.sizes, *shape.arrays, A, shape.masks, center, factor)
+        self.constants = (0,) * shape.width, tuple((0,) * n for n in counts)
+        widest = max(max(inputs, outputs) for inputs, _, outputs in shape.shapes)
+        self.chunk = max(1, CACHED // ((1 + sum(counts)) * widest * BLOCK)) * BLOCK
 
-    def buffers(self, dtype: np.dtype) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Jets before and behind each activation, or their adjoints."""
-        return tuple([np.empty((self.points, self.channels, layer.outputs), dtype) for layer in self.layers[:-1]] for _ in range(2))  # type: ignore[return-value]
+    def parts(self, points: int) -> tuple[int, np.ndarray]:
+        """How many points share a partial sum, a multiple of the chunk, from the shapes alone; and room for the sums."""
+        most = max(1, min(CHUNKS, 2**22 // max(len(self.net.A), 1)))
+        size = -(-max(POINTS, -(-points // most)) // self.chunk) * self.chunk
+        return size, np.zeros((max(1, -(-points // size)), len(self.net.A)), self.net.A.dtype)
 
-    def inner(self, x: np.ndarray, before: list[np.ndarray], behind: list[np.ndarray]) -> list[np.ndarray]:
-        """Fill the buffers from the input x of a chunk; the input of every layer."""
-        inputs = [x]
-        for layer, z, y, center, factor in zip(self.layers, before, behind, self.centers, self.factors, strict=False):
-            layer.forward(inputs[-1], 0, len(x), z)
-            cpu_activation.forward_points(z, 0.0, 0.0, center, factor, self.counts, 0, len(x), y)
-            inputs.append(y)
-        return inputs
-
-    def back(self, L: np.ndarray, inputs: list[np.ndarray], jets: tuple, adjoints: tuple) -> Iterator[tuple[int, Layer, np.ndarray, np.ndarray, np.ndarray]]:
-        """Layers from the last one on: number, layer, adjoint of its output, its input, and where the adjoint of the input goes.
-
-        inputs: of every layer, as `inner` found them, which has filled the buffers `jets`.
-        """
-        x = inputs[0]
-        for i in reversed(range(len(self.layers))):
-            inward = adjoints[1][i - 1] if i else np.empty((0, self.channels, self.layers[0].inputs), x.dtype)
-            yield i, self.layers[i], L, inputs[i], inward
-            if i:
-                L = adjoints[0][i - 1]
-                cpu_activation.adjoint_points(inward, jets[0][i - 1], 0.0, 0.0, self.factors[i - 1], self.counts, 0, len(x), L)
+    def gradient(self, gradients: np.ndarray) -> Tensor:
+        """The adjoint of the coefficients, flat, from the partial sums of that of A."""
+        total, at = gradients.sum(0), 0
+        found = np.zeros(sum(p * n * q for p, n, q in self.shape.shapes), total.dtype)
+        for i, (shape, grid) in enumerate(zip(self.shape.shapes, self.shape.grids, strict=True)):
+            to = found[at : at + math.prod(shape)]
+            from_pieces(self.shape.level(total, i), grid.table, to.reshape(shape))
+            at += len(to)
+        return torch.from_numpy(found)
 
 
-def forward(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
+def forward(X: Tensor, C: Tensor, knots: Tensor, centers: Tensor, scales: Tensor, counts: Counts) -> Tensor:
     """As network.forward."""
-    if _narrow(C):
+    if _chained(C, knots):
         return network.forward(X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    found, x, Y = Layers(C, knots, centers, scales, counts), array(X), X.new_empty(*X.shape[:2], C[-1].shape[2])
+    levels, x, Y = Levels(C, knots, centers, scales, counts), array(X), X.new_empty(*X.shape[:2], C[-1].shape[2])
     y = Y.numpy()
-
-    def work(begin: int, end: int) -> None:
-        jets = found.buffers(x.dtype)
-        for first in range(begin, end, found.points):
-            last = min(first + found.points, end)
-            found.layers[-1].forward(found.inner(x[first:last], *jets)[-1], 0, last - first, y[first:last])
-
-    deal(work, len(X), found.points)
+    deal(lambda begin, end: forward_range(levels.net, x, *levels.constants, begin, end, levels.chunk, y), len(X), levels.chunk)
     return Y
 
 
 def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
     """As network.adjoint."""
-    if _narrow(C):
+    if _chained(C, knots):
         return network.adjoint(L, X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    lift = array(L)
-    return _gradient(X, Layers(C, knots, centers, scales, counts), lambda found, inputs, first, last: lift[first:last])
+    levels, lift, x = Levels(C, knots, centers, scales, counts), array(L), array(X)
+    size, gradients = levels.parts(len(X))
+    deal(lambda begin, end: gradient_range(levels.net, lift, x, *levels.constants, begin, end, levels.chunk, size, gradients), len(X), size)
+    return levels.gradient(gradients)
 
 
 def squares(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
     """As network.squares; each chunk of points goes forth and back while its jets are in the cache."""
-    if _narrow(C):
+    if _chained(C, knots):
         return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
-    r, w, at = torch.empty_like(b, memory_format=torch.contiguous_format), array(W), array(b)
-    rows = r.numpy()
-
-    def lift(found: Layers, inputs: list[np.ndarray], first: int, last: int) -> np.ndarray:
-        y = np.empty((last - first, *w.shape[2:]), w.dtype)
-        found.layers[-1].forward(inputs[-1], 0, last - first, y)
-        _rows(w, at, y, first, rows)
-        return y
-
-    return r, _gradient(X, Layers(C, knots, centers, scales, counts), lift)
-
-
-def _gradient(X: Tensor, found: Layers, lift: Callable[[Layers, list[np.ndarray], int, int], np.ndarray]) -> Tensor:
-    """The gradient of Σ L·Y; lift(found, inputs of the layers, first, last) gives L at points first … last."""
-    x = array(X)
-    size = max(layer.chunks(len(X)) for layer in found.layers)
-    size = -(-size // found.points) * found.points if size > found.points else size
-    parts = max(1, -(-len(X) // size))
-    gradients = [np.zeros((parts, *layer.A.shape), x.dtype) for layer in found.layers]
-
-    def work(begin: int, end: int) -> None:
-        jets, adjoints, step = found.buffers(x.dtype), found.buffers(x.dtype), min(size, found.points)
-        for first in range(begin, end, step):
-            last, part = min(first + step, end), first // size
-            inputs = found.inner(x[first:last], *jets)
-            for i, layer, l, inner, inward in found.back(lift(found, inputs, first, last), inputs, jets, adjoints):  # noqa: E741
-                layer.adjoint(l, inner, i > 0, 0, last - first, inward, gradients[i][part : part + 1], found.points)
-
-    deal(work, len(X), size)
-    return torch.cat([layer.gradient(part).reshape(-1) for layer, part in zip(found.layers, gradients, strict=True)])
-
-
-@compiled
-def _rows(W, b, Y, first, r):
-    """Rows r = b + Σ W·Y of the points that begin at `first`, and in place of their jets Y the adjoint 2 Σ r W."""
-    equations, _, channels, outputs = W.shape
-    for n in range(len(Y)):
-        for e in range(equations):
-            total = b[e, first + n]
-            for c in range(channels):
-                for q in range(outputs):
-                    total += W[e, first + n, c, q] * Y[n, c, q]
-            r[e, first + n] = total
-        for c in range(channels):
-            for q in range(outputs):
-                lift = 2 * r[0, first + n] * W[0, first + n, c, q]
-                for e in range(1, equations):
-                    lift += 2 * r[e, first + n] * W[e, first + n, c, q]
-                Y[n, c, q] = lift
+    levels, w, at, x = Levels(C, knots, centers, scales, counts), array(W), array(b), array(X)
+    r = torch.empty_like(b, memory_format=torch.contiguous_format)
+    rows, (size, gradients) = r.numpy(), levels.parts(len(X))
+    deal(lambda begin, end: squares_range(levels.net, w, at, x, *levels.constants, begin, end, levels.chunk, size, rows, gradients), len(X), size)
+    return r, levels.gradient(gradients)
 
 
 def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> tuple[Tensor, Tensor]:
     """As network.pullback."""
-    if _narrow(C):
+    if _chained(C, knots):
         return network.pullback(L, X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    found, lift, x = Layers(C, knots, centers, scales, counts), array(L), array(X)
-    places, run, column, shift = [], 0, 0, 0
-    for c, layer in zip(C, found.layers, strict=True):
-        places.append(Place(run, column, c.shape[2], c.shape[1], shift))
-        run, column, shift = run + layer.inputs, column + c.numel(), shift + layer.inputs * layer.width * layer.outputs
-    values, starts = X.new_empty(len(X), shift), torch.empty(len(X), run, dtype=torch.int64)
-    to, at = values.numpy(), starts.numpy()
-
-    def work(begin: int, end: int) -> None:
-        jets, adjoints = found.buffers(x.dtype), found.buffers(x.dtype)
-        for first in range(begin, end, found.points):
-            last = min(first + found.points, end)
-            for i, layer, l, inner, inward in found.back(lift[first:last], found.inner(x[first:last], *jets), jets, adjoints):  # noqa: E741
-                layer.pullback(l, inner, i > 0, 0, last - first, inward, at[first:last], to[first:last], places[i])
-
-    deal(work, len(X), found.points)
+    levels, lift, x = Levels(C, knots, centers, scales, counts), array(L), array(X)
+    starts = torch.empty(len(X), sum(map(len, C)), dtype=torch.int64)
+    values = X.new_empty(len(X), sum(p * levels.shape.width * q for p, _, q in levels.shape.shapes))
+    at, to = starts.numpy(), values.numpy()
+    deal(lambda begin, end: rows_range(levels.net, lift, x, *levels.constants, begin, end, levels.chunk, at, to), len(X), levels.chunk)
     return values, starts
 
 
-def _narrow(C: Tensors) -> bool:
-    """Whether some level does not fill a vector."""
-    return any(c.shape[2] < LANES for c in C[:-1]) or max(C[-1].shape[0], C[-1].shape[2]) < LANES
+def _chained(C: Tensors, knots: Tensors) -> bool:
+    """Whether some level does not fill a vector, or the degrees differ: then level after level for all points."""
+    return any(c.shape[2] < LANES for c in C[:-1]) or max(C[-1].shape[0], C[-1].shape[2]) < LANES or len({degree_of(c, at) for c, at in zip(C, knots, strict=True)}) > 1

@@ -19,7 +19,7 @@ from kanpde.problem import load
 from kanpde.training.history import Record
 
 QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
-FILES = {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+FILES = {"request.json", "summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
 FAST = '''"""A wave that goes round and round."""
 from torch import pi, sin
 from kanpde import Box, Initial, Periodic, Problem, Time, d
@@ -95,7 +95,7 @@ def test_version_and_help(capsys):
         (["reference", "poison2d"], "did you mean 'poisson2d'"),
         (["solve", "nowhere.py"], "nowhere.py: no such file"),
         (["sole", "poisson2d"], "no such command 'sole'. Did you mean 'solve'"),
-        (["solve"], "missing argument"),
+        (["solve"], "solve: got no problem; expected the name of one"),
         (["solve", "poisson2d", "--sed", "1"], "--seed"),
         (["solve", "poisson2d", "--seed", "x"], "--seed: got 'x'; expected a whole number, 0 or more"),
         (["solve", "poisson2d", "--points", "0"], "--points: got '0'; expected a whole number, 1 or more"),

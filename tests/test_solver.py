@@ -159,7 +159,7 @@ def test_the_reference_is_announced(poisson):
 
 def kept(folder):
     (run,) = (folder / "poisson2d").iterdir()
-    assert {path.name for path in run.iterdir()} == {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+    assert {path.name for path in run.iterdir()} - {"training.pt"} == {"request.json", "summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
     return json.loads((run / "summary.json").read_text())
 
 
@@ -208,9 +208,9 @@ def test_interrupted_in_the_reference(poisson, tmp_path):
     assert kept(tmp_path)["interrupted"]
 
 
-@pytest.mark.parametrize("where", ["measure", "save"])
+@pytest.mark.parametrize("where", ["measure", "write"])
 def test_interrupted_while_measuring_or_saving(poisson, tmp_path, monkeypatch, where):
-    owner = solver if where == "measure" else solver.Result
+    owner = solver if where == "measure" else solver.run_folder
     original = getattr(owner, where)
 
     def pressed(*arguments):

@@ -11,8 +11,9 @@ from typer import Abort
 from typer.exceptions import TyperException
 
 from kanpde.cli import fit as fit  # it registers itself with the application
+from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
 from kanpde.cli.commands import app
-from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
+from kanpde.cli.complaints import INTERRUPTED, Interrupted, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning
 
 
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return complain(str(error))
         except TyperException as error:
             return complain(usage(error))
+        except Interrupted as stop:
+            print(stop, file=sys.stderr)
+            return INTERRUPTED
         except (KeyboardInterrupt, Abort):
             code = INTERRUPTED
     if code == INTERRUPTED:

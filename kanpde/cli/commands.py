@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 import kanpde
 from kanpde import gallery
-from kanpde.cli.complaints import INTERRUPTED
+from kanpde.cli.complaints import INTERRUPTED, TERMINATED
 from kanpde.cli.options import choice, number, numbers
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, listed
@@ -24,7 +25,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help="A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`.")]
+PROBLEM = "A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`."
+Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help=PROBLEM)]
+NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help=f"{PROBLEM} Not with --resume.")]
 Constants = Annotated[list[str] | None, typer.Argument(metavar="NAME=NUMBER…", help="Other values for constants of the problem's file, such as nu=0.01.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
 
@@ -40,7 +43,7 @@ def _version(context: typer.Context, version: Annotated[bool, typer.Option("--ve
 
 @app.command()
 def solve(
-    name: Name,
+    name: NameOrNone = None,
     constants: Constants = None,
     network: Annotated[str | None, typer.Option(help="kan or mlp.", metavar="KIND")] = None,
     width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
@@ -57,12 +60,20 @@ def solve(
     dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
     out: Annotated[Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")] = Path("results"),
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")] = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed or interrupted, with the same bits as if it had not been.", metavar="RUN")] = None,
     as_json: Json = False,
 ) -> int:
     """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields, checkpoint and pictures.
 
-    Without options, the problem's own recipe or a default one is used.
+    Without options, the problem's own recipe or a default one is used. While it trains, its state is written every few seconds:
+    --resume goes on from there, with the settings that the run was begun with.
     """
+    if resume is not None:
+        if name is not None:
+            raise RecipeError(f"--resume: got the problem {name!r} as well; expected the run's folder alone, which says what was asked for")
+        return _resume(resume, as_json)
+    if name is None:
+        raise RecipeError("solve: got no problem; expected the name of one, such as poisson2d (see `kanpde list`), or --resume RUN")
     gallery.find(name)
     kind = None if network is None else choice("--network", network, ("kan", "mlp"))
     widths, grids = numbers("--width", width), numbers("--grid", grid)
@@ -73,9 +84,9 @@ def solve(
     choice("--dtype", dtype, ("float64", "float32"))
     given = read_constants(constants)
     from kanpde import problem as problems
-    from kanpde import run_folder, solver
+    from kanpde import run_folder
     from kanpde.cli import display
-    from kanpde.cli.bars import Bars
+    from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
     from kanpde.recipe import Choice, choose
 
@@ -89,18 +100,44 @@ def solve(
     recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})
     if explain:
         display.show_choice(console, Choice(recipe, chosen.reasons))
-    with Bars(console) as observer:
-        result = solver.solve(
-            problem,
-            recipe=recipe,
-            effort=effort,
-            seed=chance,
-            device=device,
-            dtype=dtype,
-            reference=not no_reference,
-            out=out,
-            observer=observer,
-        )
+    before = begun_before(out, problem.name)
+    where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
+    settings: dict[str, Any] = {"effort": effort, "seed": chance, "device": device, "dtype": dtype, "reference": not no_reference}
+    return _carry_out(problem, recipe, {**settings, **where}, console, as_json)
+
+
+def _resume(run: Path, as_json: bool) -> int:
+    """Go on with a run as it was begun."""
+    from kanpde import recipe as recipes
+    from kanpde import unfinished
+    from kanpde.cli import display
+
+    asked = unfinished.read(run)
+    problem = unfinished.problem_of(run, asked)
+    console = display.console(as_json)
+    display.show_problem(console, problem)
+    settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
+    return _carry_out(problem, recipes.from_plain(asked["recipe"]), {**settings, "run_dir": run, "resume": True}, console, as_json)
+
+
+def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool) -> int:
+    """Solve, show the result, and say how to go on where it did not come to its end."""
+    from kanpde import solver
+    from kanpde.cli import display
+    from kanpde.cli.bars import Bars
+    from kanpde.cli.group import group, is_first, launcher
+    from kanpde.unfinished import Terminated
+
+    try:
+        with group(settings["device"]) as device, Bars(console) as observer:
+            result = solver.solve(problem, recipe=recipe, observer=observer, launcher=launcher(), **{**settings, "device": device})
+    except Terminated as ended:
+        print(f"ended: kanpde solve --resume {ended} goes on with it", file=sys.stderr)
+        return TERMINATED
+    if not is_first():
+        return 0
+    if result.history.interrupted:
+        console.print(f"kanpde solve --resume {result.run_dir} goes on with it", markup=False, soft_wrap=True)
     if as_json:
         _print_json(result.summary())
     else:
@@ -162,14 +199,18 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
-    """Draw the pictures of an earlier run again."""
+def plot(run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
+    """Draw the pictures of an earlier run or sweep again."""
     from kanpde import results, run_folder
     from kanpde.fitting import folder
+    from kanpde.sweep import figures, store
 
     run_folder.check_writable(run) if run.is_dir() else None
-    pictures = folder.draw(folder.load_fit(run), run) if folder.is_fit(run) else run_folder.draw(results.load(run), run)
-    for picture in pictures:
+    if folder.is_fit(run):
+        drawn = folder.draw(folder.load_fit(run), run)
+    else:
+        drawn = figures.draw(store.read(run), run) if (run / "sweep.h5").is_file() else run_folder.draw(results.load(run), run)
+    for picture in drawn:
         print(picture)
 
 

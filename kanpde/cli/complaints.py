@@ -6,14 +6,20 @@ import sys
 
 from typer.exceptions import TyperException
 
+from kanpde.cli.group import is_first, is_first_to_complain
 from kanpde.errors import ProblemWarning
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+
+
+class Interrupted(Exception):
+    """Ctrl-C, and a line that says what is kept."""
 
 
 def complain(message: str) -> int:
-    """Print an error; returns the exit code for what the user can put right."""
-    print(f"error: {_one_line(message)}", file=sys.stderr)
+    """Print an error; returns the exit code for what the user can put right. Of several processes the first one to complain does."""
+    if is_first_to_complain():
+        print(f"error: {_one_line(message)}", file=sys.stderr)
     return USER_ERROR
 
 
@@ -25,6 +31,8 @@ def usage(error: TyperException) -> str:
 
 def show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: str | None = None) -> None:
     """Print a warning, in place of `warnings.showwarning`; where it comes from is said only of those that are not about the problem."""
+    if not is_first():
+        return
     where = "" if issubclass(category, ProblemWarning) else f" ({filename}:{lineno})"
     print(f"warning: {_one_line(str(message))}{where}", file=sys.stderr)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from kanpde.cli.group import is_first
 from kanpde.errors import listed
 from kanpde.training import show_schedule
 
@@ -23,7 +24,7 @@ POOR = 1e-2
 
 def console(to_stderr: bool) -> Console:
     """Where a command shows things: standard output, or standard error where that is kept for JSON."""
-    return Console(stderr=to_stderr, highlight=False)
+    return Console(stderr=to_stderr, highlight=False, quiet=not is_first())
 
 
 def show_problem(console: Console, problem: Problem) -> None:

@@ -24,13 +24,13 @@ from kanpde.training.history import History, Record
 def write(fit: Fit, out: Path) -> Path:
     """Write a new run folder below `out` and return it; `fit.run_dir` is set to it. Raises RunError."""
     try:
-        folder = run_folder.reserve(out / run_folder.safe(fit.name), int(fit.settings.get("seed") or 0))
+        folder = run_folder.reserve(out, fit.name, int(fit.settings.get("seed") or 0))
         fit.run_dir = folder
         checkpoint = {"format": FORMAT, "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()}, "outputs": list(fit.task.outputs), "ansatz": fit.ansatz.state()}
-        run_folder.put(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
-        run_folder.put(folder / "fit.h5", lambda path: _write_rows(fit, path))
+        run_folder.replace_file(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
+        run_folder.replace_file(folder / "fit.h5", lambda path: _write_rows(fit, path))
         summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        run_folder.put(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
+        run_folder.replace_file(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
         draw(fit, folder)
     except OSError as error:
         raise RunError(f"{error.filename or out}: the run cannot be written ({error.strerror or error})") from error
@@ -46,7 +46,7 @@ def draw(fit: Fit, folder: Path) -> list[Path]:
     if len(fit.task.inputs) <= 2:
         found["function.png"] = pictures.plot_function
     for name, plot in found.items():
-        run_folder.put(folder / name, partial(plot(fit).savefig, format="png", dpi=150))
+        run_folder.replace_file(folder / name, partial(plot(fit).savefig, format="png", dpi=150))
     return [folder / name for name in found]
 
 

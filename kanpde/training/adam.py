@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
+
+
+@dataclass
+class Moments(State):
+    """The two moments, and the gradient where the network is, which the next step still has to take in."""
+
+    first: Tensor
+    second: Tensor
+    gradient: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class Adam:
-    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine."""
+class Adam(Stepper):
+    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine. A step's loss is that before it."""
 
     steps: int = 1000
     rate: float = 3e-3
     name = "adam"
+    carries = Moments
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss before every step; returns why it stopped."""
-        network = objective.network
-        first, second, good = network.theta * 0, network.theta * 0, network.theta
-        for step in range(1, self.steps + 1):
-            loss, gradient = objective.gradient()
-            if not math.isfinite(loss):
-                network.theta = good
-                return f"loss became {loss}: went back by one step"
-            good = network.theta
-            yield loss
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.999 * second + 0.001 * gradient.square()
-            decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-            update = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-12)
+    def begin(self, objective: Objective) -> Moments:
+        return Moments(math.inf, 0, objective.network.theta * 0, objective.network.theta * 0)
+
+    def advance(self, objective: Objective, state: Moments) -> str | None:
+        network, good = objective.network, objective.network.theta
+        if state.gradient is not None:
+            state.first = 0.9 * state.first + 0.1 * state.gradient
+            state.second = 0.999 * state.second + 0.001 * state.gradient.square()
+            decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.taken / self.steps))
+            update = (state.first / (1 - 0.9**state.taken)) / ((state.second / (1 - 0.999**state.taken)).sqrt() + 1e-12)
             network.theta = good - self.rate * decay * update
-        if not math.isfinite(objective.loss()):
+        if state.taken == self.steps:
+            if not math.isfinite(objective.loss()):
+                network.theta = good
+            return "all steps done"
+        state.loss, state.gradient = objective.gradient()
+        if not math.isfinite(state.loss):
             network.theta = good
-        return "all steps done"
+            return f"loss became {state.loss}: went back by one step"
+        state.taken += 1
+        return None

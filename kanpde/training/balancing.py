@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,7 @@ from torch import Tensor
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.network import Network
 from kanpde.training.objective import Objective, Term
+from kanpde.training.shards import gathered, largest, share, total, totals
 
 KINDS = ("none", "ntk", "gradient", "attention")
 
@@ -29,7 +31,7 @@ def traces(network: Network, term: Term) -> Float[Tensor, " equations"]:
     jets, _, g = _bare(term).evaluate(network, True)
     assert g is not None
     rows = [network.jacobian(jets, term.frame.adjoint(g[:, e], network.widths[-1]), term.frame.counts).values for e in range(term.equations)]
-    return torch.stack([row.square().sum() for row in rows])
+    return total(torch.stack([row.square().sum() for row in rows]))
 
 
 def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
@@ -37,7 +39,7 @@ def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
     jets, r, g = _bare(term).evaluate(network, True)
     assert g is not None
     found = [network.gradient(jets, term.frame.adjoint(2 * r[:, e, None] * g[:, e], network.widths[-1]), term.frame.counts) for e in range(term.equations)]
-    return torch.stack([gradient.norm() for gradient in found])
+    return total(torch.stack(found)).norm(dim=1)
 
 
 def equalising(sizes: Sequence[Float[Tensor, " equations"]]) -> list[Float[Tensor, " equations"]]:
@@ -57,8 +59,8 @@ def attention(r: Float[Tensor, "points equations"], before: Float[Tensor, "point
     λ multiplies the residual: the weight of its square is λ². before: None for ones. Stays below rate / (1 - decay).
     """
     size = r.abs()
-    largest = size.amax(0).clamp_min(torch.finfo(r.dtype).tiny)
-    return decay * (torch.ones_like(r) if before is None else before) + rate * size / largest
+    most = largest(size.amax(0) if len(size) else size.new_zeros(size.shape[1])).clamp_min(torch.finfo(r.dtype).tiny)
+    return decay * (torch.ones_like(r) if before is None else before) + rate * size / most
 
 
 def causal(times: Float[Tensor, " points"], r: Float[Tensor, "points equations"], epsilon: float, slices: int = 32) -> Float[Tensor, " points"]:
@@ -68,10 +70,12 @@ def causal(times: Float[Tensor, " points"], r: Float[Tensor, "points equations"]
     time to the last. The first slice has weight 1; a later one counts when those before it are solved. Slices without
     points have L = 0.
     """
-    low, high = times.aminmax()
+    ends = torch.stack([-times.min(), times.max()]) if len(times) else times.new_full((2,), -math.inf)
+    low, high = largest(ends) * ends.new_tensor([-1, 1])
     place = ((times - low) / (high - low).clamp_min(torch.finfo(times.dtype).tiny) * slices).long().clamp(max=slices - 1)
-    total = times.new_zeros(slices).index_add_(0, place, r.square().sum(1).to(times))
-    losses = total / torch.bincount(place, minlength=slices).clamp_min(1)
+    sums = times.new_zeros(slices).index_add_(0, place, r.square().sum(1).to(times))
+    sums, counts = totals(sums, torch.bincount(place, minlength=slices).to(times))
+    losses = sums / counts.clamp_min(1)
     return torch.exp(-epsilon * (losses.cumsum(0) - losses))[place]
 
 
@@ -111,6 +115,15 @@ class Balance:
         for k, t in enumerate(terms):
             t.weights = self._weights(network, t, k, seen)
         self._seen = seen
+
+    def plain(self, objective: Objective) -> dict[str, Any]:
+        """What it carries from time to time, as a file holds it."""
+        return {"shares": self._shares, "seen": [next((gathered(a, t.count) for t, a in self._seen if t is term), None) for term in objective.terms]}
+
+    def restore(self, plain: dict[str, Any], objective: Objective) -> None:
+        """Back to what `plain` said, for an objective with the same terms."""
+        self._shares = plain["shares"]
+        self._seen = [(t, share(a)) for t, a in zip(objective.terms, plain["seen"], strict=True) if a is not None]
 
     def _weights(self, network: Network, term: Term, k: int, new: list[tuple[Term, Tensor]]) -> Tensor:
         r = _bare(term).evaluate(network, False)[1] / term.scale

@@ -8,51 +8,66 @@ found it far ahead of BFGS on residuals of differential equations. The scaling i
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
 from kanpde.training.wolfe import FIRST, search
 
 
+@dataclass
+class Estimate(State):
+    """The gradient where the network is; the inverse Hessian's estimate, None for the identity; first: it has not been scaled yet."""
+
+    gradient: Tensor
+    H: Tensor | None = None
+    first: bool = True
+
+
 @dataclass(frozen=True)
-class Broyden:
+class Broyden(Stepper):
     """steps; tolerance: on the largest entry of the gradient. Memory and work are quadratic in the parameters."""
 
     steps: int = 500
     tolerance: float = 1e-12
     name = "ssbroyden"
+    carries = Estimate
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss after every step; returns why it stopped."""
-        network, H, first = objective.network, None, True
+    def begin(self, objective: Objective) -> Estimate:
         loss, gradient = objective.gradient()
-        for _ in range(self.steps):
-            if not math.isfinite(loss):
-                return f"loss became {loss}"
+        return Estimate(loss, 0, gradient)
+
+    def advance(self, objective: Objective, state: Estimate) -> str | None:
+        network = objective.network
+        while state.taken < self.steps:
+            state.taken += 1
+            if not math.isfinite(state.loss):
+                return f"loss became {state.loss}"
+            gradient = state.gradient
             if float(gradient.abs().max()) < self.tolerance:
                 return f"gradient below {self.tolerance:g}"
-            direction = -gradient if H is None else -(H @ gradient)
+            direction = -gradient if state.H is None else -(state.H @ gradient)
             if float(direction @ gradient) >= 0:
-                H, first, direction = None, True, -gradient
-            found = search(objective, direction, loss, gradient, [length / float(gradient.norm()) for length in FIRST] if H is None else (1.0,))
+                state.H, state.first, direction = None, True, -gradient
+            reach = [length / float(gradient.norm()) for length in FIRST] if state.H is None else (1.0,)
+            found = search(objective, direction, state.loss, gradient, reach)
             if found is None:
-                if H is None:
+                if state.H is None:
                     return "no step along the gradient lowers the loss"
-                H, first = None, True
+                state.H, state.first = None, True
                 continue
-            theta, new_loss, new_gradient = found
-            s, y = theta - network.theta, new_gradient - gradient
+            theta, state.loss, state.gradient = found
+            s, y = theta - network.theta, state.gradient - gradient
             pulled = -float(s.norm() / direction.norm()) * float(s @ gradient)
             if float(s @ y) > 1e-14 * float(y.norm() * s.norm()) and pulled > 0:
-                H = torch.eye(len(s), dtype=s.dtype, device=s.device) if H is None else H
-                update(H, s, y, pulled, first)
-                first = False
-            network.theta, loss, gradient = theta, new_loss, new_gradient
-            yield loss
+                state.H = torch.eye(len(s), dtype=s.dtype, device=s.device) if state.H is None else state.H
+                update(state.H, s, y, pulled, state.first)
+                state.first = False
+            network.theta = theta
+            return None
         return "all steps done"
 
 

@@ -6,20 +6,63 @@ The damped normal equations are solved inexactly by conjugate gradients on produ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from kanpde.training.levenberg_marquardt import PROBE, scaling
+from kanpde.training.levenberg_marquardt import PROBE, scaling, slow
 from kanpde.training.nystrom import Nystrom, nystrom
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
+from kanpde.training.shards import total
 from kanpde.training.tangent import Tangent
+
+EASE, TIGHTEN = 3.0, 4.0
+"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure, which costs two solves."""
+
+LOOSEST = 0.1
+"""Largest tolerance of a solve, as a share of the right side."""
+
+REUSE = 5
+"""Steps that a Nyström preconditioner serves at least."""
+
+
+@dataclass
+class Inexact(State):
+    """mu, forcing: damping and tolerance of the solves; started, first: the loss when the last step began, and when this set of points
+    came; sketch: a Nyström preconditioner; age: steps since; solves: length of the last solve; losses: as in Damping."""
+
+    mu: float = 0.0
+    forcing: float = 0.1
+    started: float = math.inf
+    first: float = math.inf
+    sketch: Nystrom | None = None
+    age: int = REUSE
+    solves: int = 0
+    losses: list[float] = field(default_factory=lambda: [math.inf])
+
+    def begin(self, loss: float, mean: float) -> None:
+        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points. The
+        tolerance is |r| / |r at the beginning|, which keeps convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at
+        most LOOSEST. That of Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly."""
+        if loss > (1 + 1e-9) * self.started or not self.mu:
+            self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
+        self.forcing = min(LOOSEST, math.sqrt(loss / self.first)) if self.first > 0 else LOOSEST
+        self.started = loss
+
+    def plain(self) -> dict[str, Any]:
+        return {**super().plain(), "sketch": self.sketch and vars(self.sketch)}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Self:
+        return cls(**{**plain, "sketch": plain["sketch"] and Nystrom(**plain["sketch"])})
 
 
 @dataclass(frozen=True)
-class GaussNewton:
+class GaussNewton(Stepper):
     """steps: at most so many; iterations: of the conjugate gradients in a solve, at most; sketch: columns of the Nyström
     preconditioner, which is made where the diagonal one was not enough, or 0; accept, patience: as of LevenbergMarquardt.
 
@@ -33,28 +76,30 @@ class GaussNewton:
     accept: float = 2.0
     patience: int = 20
     name = "gn"
+    carries = Inexact
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
-        state, losses = _State(), [math.inf]
-        for _ in range(self.steps):
-            found = self._step(objective, state)
-            if found is None:
-                return "no damping lowers the loss any further"
-            before, loss = found
-            if before > (1 + 1e-9) * losses[-1]:  # other points than before, and not only rounding
-                losses.clear()
-            losses.append(loss)
-            yield loss
-            if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:
-                return f"the loss fell by less than 1 % in {self.patience} steps"
-        return "all steps done"
+    def begin(self, objective: Objective) -> Inexact:
+        return Inexact(math.inf, 0)
 
-    def _step(self, objective: Objective, state: _State) -> tuple[float, float] | None:
+    def advance(self, objective: Objective, state: Inexact) -> str | None:
+        if slow(state.losses, self.patience):
+            return f"the loss fell by less than 1 % in {self.patience} steps"
+        if state.taken == self.steps:
+            return "all steps done"
+        found = self._step(objective, state)
+        if found is None:
+            return "no damping lowers the loss any further"
+        before, state.loss = found
+        if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
+            state.losses = []
+        state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
+        return None
+
+    def _step(self, objective: Objective, state: Inexact) -> tuple[float, float] | None:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses."""
         network, start = objective.network, objective.network.theta
         J = Tangent(objective)
-        loss, squares = float(J.r @ J.r), J.squares()
+        loss, squares = float(total(J.r @ J.r)), J.squares()
         if not math.isfinite(loss) or not bool(squares.isfinite().all()):
             return None
         W = scaling(squares)
@@ -63,11 +108,12 @@ class GaussNewton:
         given, ceiling = state.mu, 1e6 * max(float((W.square() * squares).max()), 1.0)
         while state.mu < ceiling:
             precondition = _diagonal(W.square() * squares, state.mu) if state.sketch is None else state.sketch.preconditioner(state.mu)
-            velocity, state.taken = self._solve(J, W, -J.transposed_times(J.r), state, precondition)
+            velocity, state.solves = self._solve(J, W, -J.transposed_times(J.r), state, precondition)
             network.theta = start + PROBE * W * velocity
             bending = 2 / PROBE * ((objective.residuals() - J.r) / PROBE - J @ (W * velocity))
-            if bool(bending.isfinite().all()):
-                correction, _ = self._solve(J, W, -0.5 * J.transposed_times(bending), state, precondition)
+            bent = J.transposed_times(bending)
+            if bool(bent.isfinite().all()):
+                correction, _ = self._solve(J, W, -0.5 * bent, state, precondition)
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     velocity = velocity + correction  # where it is too long the step goes straight: another trial costs two solves
             network.theta = start + W * velocity
@@ -79,48 +125,16 @@ class GaussNewton:
         network.theta = start
         return None
 
-    def _solve(self, J: Tangent, W: Tensor, right: Tensor, state: _State, precondition: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+    def _solve(self, J: Tangent, W: Tensor, right: Tensor, state: Inexact, precondition: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
         """(W JᵀJ W + μ) x ≈ W right: a step in the parameters divided by W, and the number of products."""
         return conjugate_gradients(lambda x: W * J.transposed_times(J @ (W * x)) + state.mu * x, W * right, precondition, state.forcing, self.iterations)
 
-    def _sketch(self, J: Tangent, W: Tensor, state: _State) -> None:
+    def _sketch(self, J: Tangent, W: Tensor, state: Inexact) -> None:
         """A new preconditioner where the last solve was cut off, and not more often than every few steps."""
         state.age += 1
-        if state.taken >= self.iterations and state.age > REUSE and 0 < self.sketch < len(W):
+        if state.solves >= self.iterations and state.age > REUSE and 0 < self.sketch < len(W):
             state.sketch = nystrom(lambda V: W[:, None] * J.normal_times(W[:, None] * V), len(W), self.sketch, W)
             state.age = 0
-
-
-EASE, TIGHTEN = 3.0, 4.0
-"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure, which costs two solves."""
-
-LOOSEST = 0.1
-"""Largest tolerance of a solve, as a share of the right side."""
-
-REUSE = 5
-"""Steps that a Nyström preconditioner serves at least."""
-
-
-@dataclass
-class _State:
-    """What goes on from step to step: damping, tolerance of the solves, the last loss and the first, preconditioner and its age, length of the last solve."""
-
-    mu: float = 0.0
-    forcing: float = 0.1
-    loss: float = math.inf
-    first: float = math.inf
-    sketch: Nystrom | None = None
-    age: int = REUSE
-    taken: int = 0
-
-    def begin(self, loss: float, mean: float) -> None:
-        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points. The
-        tolerance is |r| / |r at the beginning|, which keeps convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at
-        most LOOSEST. That of Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly."""
-        if loss > (1 + 1e-9) * self.loss or not self.mu:
-            self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
-        self.forcing = min(LOOSEST, math.sqrt(loss / self.first)) if self.first > 0 else LOOSEST
-        self.loss = loss
 
 
 def conjugate_gradients(times: Callable[[Tensor], Tensor], right: Tensor, precondition: Callable[[Tensor], Tensor], tolerance: float, most: int) -> tuple[Tensor, int]:

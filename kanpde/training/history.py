@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import nan
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class History:
     stages: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
+    def plain(self) -> dict[str, Any]:
+        """As a file holds it: one list a field of the records."""
+        return {"records": {f.name: self.column(f.name) for f in fields(Record)}, "stages": list(self.stages)}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> History:
+        """The history that `plain` made."""
+        columns = plain["records"]
+        return cls([Record(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)], [tuple(stage) for stage in plain["stages"]])
+
     def column(self, name: str) -> list[float]:
         """One field of all records, in order."""
         return [getattr(r, name) for r in self.records]
@@ -59,3 +69,13 @@ class Silent:
     def step(self, record: Record) -> None: ...
 
     def message(self, text: str) -> None: ...
+
+
+class Keeper(Protocol):
+    """Somebody who keeps the state of training, so that it can go on from there."""
+
+    def due(self) -> bool:
+        """Whether it is time to keep it."""
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Keep it: tensors, plain values, and lists, tuples and dicts of them."""

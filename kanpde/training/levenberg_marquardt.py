@@ -8,18 +8,28 @@ minimization", which follows the narrow curved valleys that compositions of spli
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
+from kanpde.training.shards import total, totals
+
+
+@dataclass
+class Damping(State):
+    """mu: of the next step; losses: the last ones on the same points, as many as patience needs."""
+
+    mu: float
+    losses: list[float] = field(default_factory=lambda: [math.inf])
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
+class LevenbergMarquardt(Stepper):
     """steps: at most so many; damping: initial μ, or the initial loss where that is smaller (Yamashita and Fukushima 2001:
     μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step;
     metric: "root" damps a parameter by μ √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ), which is slower at first,
@@ -35,36 +45,39 @@ class LevenbergMarquardt:
     patience: int = 20
     metric: str = "root"
     name = "lm"
+    carries = Damping
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise RecipeError(f"metric: got {self.metric!r}; expected one of {listed(METRICS)}{nearest(self.metric, METRICS)}")
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss after every accepted step; returns why it stopped. The points may be redrawn between steps."""
-        mu, losses = min(self.damping, objective.loss()), [math.inf]
-        for _ in range(self.steps):
-            found = self._step(objective, mu)
-            if found is None:
-                return "no damping lowers the loss any further"
-            before, loss, mu = found
-            if before > (1 + 1e-9) * losses[-1]:  # other points than before, and not only rounding
-                losses.clear()
-                mu = max(mu, min(self.damping, before))
-            losses.append(loss)
-            yield loss
-            if len(losses) > self.patience and losses[-1] > 0.99 * losses[-1 - self.patience]:
-                return f"the loss fell by less than 1 % in {self.patience} steps"
-        return "all steps done"
+    def begin(self, objective: Objective) -> Damping:
+        loss = objective.loss()
+        return Damping(loss, 0, min(self.damping, loss))
+
+    def advance(self, objective: Objective, state: Damping) -> str | None:
+        if slow(state.losses, self.patience):
+            return f"the loss fell by less than 1 % in {self.patience} steps"
+        if state.taken == self.steps:
+            return "all steps done"
+        found = self._step(objective, state.mu)
+        if found is None:
+            return "no damping lowers the loss any further"
+        before, state.loss, state.mu = found
+        if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
+            state.losses, state.mu = [], max(state.mu, min(self.damping, before))
+        state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
+        return None
 
     def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | None:
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        loss, normal = float(r @ r), J.gram()
+        squares, normal, slope = totals(r @ r, J.gram(), J.transposed_times(r))
+        loss = float(squares)
         W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)
-        gradient = W * J.transposed_times(r)
+        gradient = W * slope
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
@@ -72,7 +85,7 @@ class LevenbergMarquardt:
                 velocity = -_solve(factor, gradient)  # as the correction, in parameters divided by W
                 network.theta = start + PROBE * W * velocity
                 bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ (W * velocity))
-                correction = -0.5 * _solve(factor, W * J.transposed_times(bending))
+                correction = -0.5 * _solve(factor, W * total(J.transposed_times(bending)))
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     network.theta = start + W * (velocity + correction)
                     new = objective.loss()
@@ -81,6 +94,11 @@ class LevenbergMarquardt:
             mu *= TIGHTEN
         network.theta = start
         return None
+
+
+def slow(losses: Sequence[float], patience: int) -> bool:
+    """Whether the last `patience` steps together have not lowered the loss by a hundredth."""
+    return len(losses) > patience and losses[-1] > 0.99 * losses[-1 - patience]
 
 
 METRICS = ("root", "layer")

@@ -21,6 +21,7 @@ from kanpde.networks.ansatz import Ansatz, Frame
 from kanpde.networks.network import Network
 from kanpde.networks.rows import Rows
 from kanpde.residual import Residual, Values
+from kanpde.training.shards import share, total, totals
 
 Sampler = Callable[[int], tuple[Tensor, Values | None]]
 
@@ -41,7 +42,8 @@ class Affine(NamedTuple):
 
 @dataclass
 class Term:
-    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame.
+    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame. count: of the points of all
+    processes, of which the frame holds this one's share (see shards.py).
 
     weights [points, equations]: of the squares of single rows, besides `weight`, which is that of the whole term; None for ones.
     """
@@ -51,6 +53,7 @@ class Term:
     columns: Sequence[Tensor | slice]
     normal: Values | None
     weight: float
+    count: int
     weights: Tensor | None = None
     _known: tuple[Frame, Tensor | None, Affine | None] | None = field(default=None, init=False, repr=False)
 
@@ -62,7 +65,7 @@ class Term:
     @property
     def scale(self) -> float:
         """What each row is multiplied by."""
-        return math.sqrt(self.weight / len(self.frame.points))
+        return math.sqrt(self.weight / self.count)
 
     def evaluate(self, network: Network, partials: bool) -> tuple[list[Tensor], Tensor, Tensor | None]:
         """The network's jets, scaled rows [points, equations], and their partials [points, equations, leaves]."""
@@ -128,16 +131,17 @@ class Term:
 
 
 def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: Values | None, weight: float) -> Term:
-    """Prepare residuals at points: one frame for all the leaves that they need together."""
+    """Prepare residuals at points, at this process's share of them: one frame for all the leaves that they need together."""
     needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
     columns = [slice(None) if list(r.needs) == needs else torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long) for r in residuals]
     theta = ansatz.network.theta
-    normal = None if normal is None else {x: v.to(theta) for x, v in normal.items()}
-    return Term(residuals, ansatz.frame(points, needs), columns, normal, weight)
+    normal = None if normal is None else {x: share(v).to(theta) for x, v in normal.items()}
+    return Term(residuals, ansatz.frame(share(points), needs), columns, normal, weight, len(points))
 
 
 class Objective:
-    """The terms together, for one network. All quantities are functions of the network's current parameters."""
+    """The terms together, for one network. All quantities are functions of the network's current parameters. Loss and gradient are
+    those of all processes, residuals and Jacobian those of this one's share of the points."""
 
     def __init__(self, network: Network, terms: Sequence[Term]):
         self.network, self.terms = network, list(terms)
@@ -148,21 +152,22 @@ class Objective:
         return sum(t.equations * len(t.frame.points) for t in self.terms)
 
     def residuals(self) -> Float[Tensor, " rows"]:
-        """All scaled rows; the loss is their sum of squares."""
+        """All scaled rows of this process; the loss is everybody's sum of squares."""
         return torch.cat([t.rows(self.network).reshape(-1) for t in self.terms])
 
     def loss(self) -> float:
         """Weighted sum of mean squared residuals."""
-        return float(self.residuals().square().sum())
+        return float(total(self.residuals().square().sum()))
 
     def gradient(self) -> tuple[float, Float[Tensor, " parameters"]]:
         """Loss and its gradient, by one adjoint sweep a term."""
-        loss, total = 0.0, torch.zeros_like(self.network.theta)
+        loss, slope = 0.0, torch.zeros_like(self.network.theta)
         for t in self.terms:
             r, gradient = t.gradient(self.network)
             loss += float(r.square().sum())
-            total += gradient
-        return loss, total
+            slope += gradient
+        everybody, slope = totals(slope.new_tensor([loss]), slope)
+        return float(everybody), slope
 
     def jacobian(self) -> tuple[Float[Tensor, " rows"], Rows]:
         """All rows and their derivatives by the parameters, one adjoint sweep an equation."""

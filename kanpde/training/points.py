@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, unit_points
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Samples
+from kanpde.training.shards import gathered, total
 
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
@@ -22,7 +24,8 @@ BLOCKS = 4
 
 @dataclass
 class Collocation:
-    """Points of one stage. count: interior points; seed: of their sequence; weights: of the soft conditions by label."""
+    """Points of one stage. count: interior points; seed: of their sequence; weights: of the soft conditions by label. current, watched:
+    the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
     ansatz: Ansatz
@@ -32,20 +35,33 @@ class Collocation:
     weights: dict[str, float] = field(default_factory=dict)
     draws: int = 0
     adaptive: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BLOCKS))
+    current: Tensor = field(default_factory=lambda: torch.empty(0))
+    watched: Tensor = field(default_factory=lambda: torch.empty(0))
 
-    def objective(self) -> Objective:
-        """All terms at the points of this stage."""
-        interior = self._interior(self._points())
+    def objective(self, points: Tensor | None = None) -> Objective:
+        """All terms at the points of this stage, or at given ones."""
+        self.current = self.drawn() if points is None else points
+        interior = self._interior(self.current)
         return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft())])
 
-    def fresh(self, count: int | None = None) -> Objective:
-        """The equations' residuals at other points, by default a quarter as many."""
-        return Objective(self.ansatz.network, [self._interior(self._draw(count or max(self.count // 4, 64)))])
+    def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
+        """The equations' residuals at other points, by default a quarter as many, or at given ones."""
+        self.watched = self._draw(count or max(self.count // 4, 64)) if points is None else points
+        return Objective(self.ansatz.network, [self._interior(self.watched)])
+
+    def plain(self) -> dict[str, Any]:
+        """What it carries from stage to stage, as a file holds it."""
+        return {"draws": self.draws, "adaptive": list(self.adaptive), "weights": dict(self.weights)}
+
+    def restore(self, plain: dict[str, Any]) -> None:
+        """Back to what `plain` said."""
+        self.draws, self.weights = plain["draws"], plain["weights"]
+        self.adaptive.extend(plain["adaptive"])
 
     def soft(self) -> list[tuple[Constraint, Term]]:
         """The soft conditions with their terms; those of which no point lies on their piece of the face are left out."""
         found = [(c, self._condition(c, k)) for k, c in enumerate(self.ansatz.soft)]
-        return [(c, t) for c, t in found if len(t.frame.points)]
+        return [(c, t) for c, t in found if t.count]
 
     def redraw(self, objective: Objective) -> None:
         """Replace the oldest block of adaptive points by points where the residual is large now, and the even ones too.
@@ -54,10 +70,11 @@ class Collocation:
         """
         pool = self._draw(8 * self.count)
         self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
-        objective.terms[0] = self._interior(self._points())
+        self.current = self.drawn()
+        objective.terms[0] = self._interior(self.current)
 
-    def _points(self) -> Tensor:
-        """Even points, and in place of up to half of them the adaptive blocks."""
+    def drawn(self) -> Tensor:
+        """New ones: even points, and in place of up to half of them the adaptive blocks."""
         return torch.cat([self._draw(self.count - sum(map(len, self.adaptive))), *self.adaptive])
 
     def _draw(self, count: int) -> Tensor:
@@ -69,7 +86,8 @@ class Collocation:
 
     def _size(self, points: Tensor) -> Tensor:
         """Size of the equations' residuals at points, [points]."""
-        return self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt().cpu()
+        size = self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt()
+        return gathered(size, len(points)).cpu()
 
     def _condition(self, constraint: Constraint, k: int) -> Term:
         domain = self.problem.domain
@@ -95,7 +113,7 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
 
 def _trace(objective: Objective) -> float:
     _, J = objective.jacobian()
-    return float(J.values.square().sum()) / objective.terms[0].weight
+    return float(total(J.values.square().sum())) / objective.terms[0].weight
 
 
 def check_terms(objective: Objective) -> None:

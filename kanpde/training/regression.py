@@ -43,7 +43,7 @@ class _Regression(_Run):
         samples = Samples(problem, ansatz)
         self._held = samples.fresh() if len(problem.held) else None
         self._best: tuple[float, Network, torch.Tensor] = (math.inf, ansatz.network, ansatz.network.theta)
-        super().__init__(problem, plan, ansatz, history, samples)  # type: ignore[arg-type]
+        super().__init__(problem, plan, ansatz, history, dict, None, samples)  # type: ignore[arg-type]
 
     def settle(self) -> None:
         """Go back to the state that does best on the rows held back."""

@@ -78,13 +78,17 @@ class Samples:
     ansatz: Ansatz
     weights: dict[str, float] = field(default_factory=dict)
 
-    def objective(self) -> Objective:
+    def objective(self, points: Tensor | None = None) -> Objective:
         """The misfit to the rows that are trained on."""
         return self._misfit(self.problem.training)
 
-    def fresh(self, count: int | None = None) -> Objective:
+    def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
         """That to the rows held back, or, where there are none, to those trained on."""
         return self._misfit(self.problem.held if len(self.problem.held) else self.problem.training)
+
+    def drawn(self) -> Tensor:
+        """The points that are trained on."""
+        return self.problem.training.points
 
     def soft(self) -> list:
         """No conditions."""

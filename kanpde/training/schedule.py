@@ -15,7 +15,7 @@ from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.soap import Soap
 
 Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton
-"""What lowers an objective: its minimise(objective) moves the network, yields the loss at each step, returns why it stopped."""
+"""What lowers an objective: see optimiser.py."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ networks" (arXiv 2502.00604), found it the best of the first-order methods there
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -18,42 +17,66 @@ from kanpde.networks.kan import SplineLayer
 from kanpde.networks.mlp import LinearLayer
 from kanpde.networks.network import Network
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
+
+
+@dataclass
+class Preconditioned(State):
+    """theta: where the library's optimiser is, which it changes in place; gradient: there, which the next step still has to take in;
+    memory: what the library carries from step to step, where it was read from a file."""
+
+    theta: Tensor
+    gradient: Tensor | None = None
+    memory: dict[str, Any] | None = None
+    soap: Any = field(default=None, repr=False)
+
+    def plain(self) -> dict[str, Any]:
+        return {**super().plain(), "theta": self.theta.clone(), "memory": self.soap and self.soap.state_dict(), "soap": None}
 
 
 @dataclass(frozen=True)
-class Soap:
+class Soap(Stepper):
     """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine; frequency: steps between two
-    looks for the eigenbasis. Raises RecipeError when it begins and the package is not installed."""
+    looks for the eigenbasis. A step's loss is that before it. Raises RecipeError when it begins and the package is not installed."""
 
     steps: int = 1000
     rate: float = 1e-2
     frequency: int = 10
     name = "soap"
+    carries = Preconditioned
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss before every step; returns why it stopped."""
-        network = objective.network
-        theta, good = network.theta.clone(), network.theta
-        parameters = shaped(network, theta)
-        soap = _library()(parameters, lr=self.rate, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=self.frequency, eps=1e-12)
-        for step in range(self.steps + 1):
-            network.theta = theta.clone()  # theta is written in place, and others keep what they see
-            loss, gradient = objective.gradient()
-            if not math.isfinite(loss):
-                network.theta = good
-                return f"loss became {loss}: went back by one step"
-            good = network.theta
-            if step:  # the library's first call only sets up the basis
-                yield loss
-            for group in soap.param_groups:
-                group["lr"] = self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / self.steps)))
-            for parameter, part in zip(parameters, shaped(network, gradient), strict=True):
-                parameter.grad = part
-            soap.step()
-        network.theta = theta.clone()
-        if not math.isfinite(objective.loss()):
+    def begin(self, objective: Objective) -> Preconditioned:
+        _library()
+        return Preconditioned(math.inf, 0, objective.network.theta.clone())
+
+    def advance(self, objective: Objective, state: Preconditioned) -> str | None:
+        network, good = objective.network, objective.network.theta
+        if state.gradient is not None:
+            self._take(network, state, state.gradient)
+        network.theta = state.theta.clone()  # theta is written in place, and others keep what they see
+        state.loss, gradient = objective.gradient()
+        if not math.isfinite(state.loss):
             network.theta = good
-        return "all steps done"
+            return f"loss became {state.loss}: went back by one step"
+        if state.taken == self.steps:
+            return "all steps done"
+        if state.gradient is None:
+            self._take(network, state, gradient)  # the library's first call only sets up the basis
+        state.gradient, state.taken = gradient, state.taken + 1
+        return None
+
+    def _take(self, network: Network, state: Preconditioned, gradient: Tensor) -> None:
+        """A step of the library's along the gradient."""
+        parameters = shaped(network, state.theta)
+        if state.soap is None:
+            state.soap = _library()(parameters, lr=self.rate, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=self.frequency, eps=1e-12)
+            if state.memory is not None:
+                state.soap.load_state_dict(state.memory)
+        for group in state.soap.param_groups:
+            group["lr"] = self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.taken / self.steps)))
+        for parameter, part in zip([p for group in state.soap.param_groups for p in group["params"]], shaped(network, gradient), strict=True):
+            parameter.grad = part
+        state.soap.step()
 
 
 def shaped(network: Network, vector: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from kanpde.networks.network import Counts, Layer, Network
 from kanpde.networks.rows import Rows
 from kanpde.training.objective import Objective
+from kanpde.training.shards import total
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Tangent:
         self.r: Float[Tensor, " rows"] = torch.cat(values)
 
     def __matmul__(self, v: Float[Tensor, " parameters"]) -> Float[Tensor, " rows"]:
-        """J v."""
+        """J v, the rows of this process; all other products are everybody's."""
         found = []
         for part in self.parts:
             outputs = [(k, layer.forward(own, part.inputs[k], part.counts)) for k, layer, own in _trained(self.network, v)]
@@ -54,14 +55,14 @@ class Tangent:
 
     def transposed_times(self, w: Float[Tensor, " rows"]) -> Float[Tensor, " parameters"]:
         """Jᵀ w."""
-        total = torch.zeros_like(self.theta)
+        slope = torch.zeros_like(self.theta)
         for part, own in zip(self.parts, torch.split(w, [L.shape[0] * L.shape[1] for L in (p.adjoints[0] for p in self.parts)]), strict=True):
             by_row = own.view(*part.adjoints[0].shape[:2], 1, 1)
             found = []
             for k, layer, theta in _trained(self.network, self.theta):
                 found.append(layer.adjoint(theta, (by_row * part.adjoints[k]).sum(0), part.inputs[k], part.counts, back=False)[1])
-            total += torch.cat(found)
-        return total
+            slope += torch.cat(found)
+        return total(slope)
 
     def rows(self, most: int = 512) -> Iterator[Rows]:
         """The Jacobian itself in blocks of at most so many rows, each made when it is asked for; in no order that matters."""
@@ -72,15 +73,16 @@ class Tangent:
 
     def squares(self) -> Float[Tensor, " parameters"]:
         """The diagonal of JᵀJ."""
-        return sum((Rows(b.values.square(), b.starts, b.lengths, b.columns).transposed_times(b.values.new_ones(len(b.values))) for b in self.rows()), torch.zeros_like(self.theta))
+        own = (Rows(b.values.square(), b.starts, b.lengths, b.columns).transposed_times(b.values.new_ones(len(b.values))) for b in self.rows())
+        return total(sum(own, torch.zeros_like(self.theta)))
 
     def normal_times(self, V: Float[Tensor, "parameters columns"]) -> Float[Tensor, "parameters columns"]:
         """JᵀJ V for many columns at once, by dense blocks of rows."""
-        total = torch.zeros_like(V)
+        product = torch.zeros_like(V)
         for block in self.rows():
             J = block.dense()
-            total.addmm_(J.T, J @ V)
-        return total
+            product.addmm_(J.T, J @ V)
+        return total(product)
 
 
 def _adjoints(network: Network, inputs: list[Tensor], outward: list[Tensor], counts: Counts) -> list[Tensor]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from kanpde.networks import Ansatz, Slabs, Trial, span
+from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
 from kanpde.sampling import unit_points
 from kanpde.training.balancing import Balance
-from kanpde.training.history import History, Observer, Record
+from kanpde.training.history import History, Keeper, Observer, Record
 from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Extend, Optimiser, Stage, suited
+from kanpde.training.shards import anybody, gathered, share
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
@@ -35,26 +38,37 @@ PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
 
 
-def train(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer) -> tuple[Trial, History]:
+def train(
+    problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer, keeper: Keeper | None = None, kept: dict[str, Any] | None = None
+) -> tuple[Trial, History]:
     """Train a network of the recipe on the problem. Ctrl-C ends it with what it has (history.interrupted).
 
     Where the recipe has several spans of time, each goes on with the network of the one before, on its last grid, and starts
     from the values that it ended with; after Ctrl-C, the solution stands still from there on.
+    keeper: is given the state between two steps, when it is due; kept: such a state of the same problem, recipe, seed and device, from
+    which training goes on with the same bits.
     Raises ProblemError where the user's functions are not finite at the points.
     """
-    history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
+    history = History.from_plain(kept["history"]) if kept else History()
+    plan = _Plan(recipe, seed, device, dtype, observer, time.perf_counter() - (kept["seconds"] if kept else 0.0), keeper)
     path = [vary(problem, values) for values in recipe.path]
     spans: list[Ansatz] = []
     network = plan.network(problem)
     try:
-        for easier in path:
-            ansatz = _ansatz(span(easier, 0, recipe.slabs, None), network)
-            _Run(span(easier, 0, recipe.slabs, None), plan, ansatz, history).carry_out_all(recipe.stages[:1])
-            network = ansatz.network
-        for k in range(recipe.slabs):
-            part = span(problem, k, recipe.slabs, spans[-1] if spans else None)
-            spans.append(_ansatz(part, network))
-            run = _Run(part, plan, spans[-1], history)
+        for i, easier in enumerate(path):
+            if kept and i < kept["path"]:
+                continue
+            part, kept_here, kept = span(easier, 0, recipe.slabs, None), kept and kept["run"], None
+            run = _Run(part, plan, _ansatz(part, network), history, lambda i=i: {"path": i, "spans": []}, kept_here)  # type: ignore[misc]
+            run.carry_out_all(recipe.stages[:1])
+            network = run.ansatz.network
+        for state in kept["spans"] if kept else []:
+            spans.append(plan.restored(span(problem, len(spans), recipe.slabs, spans[-1] if spans else None), state))
+        for k in range(len(spans), recipe.slabs):
+            part, kept_here, kept = span(problem, k, recipe.slabs, spans[-1] if spans else None), kept and kept["run"], None
+            done = [s.state() for s in spans]
+            run = _Run(part, plan, _ansatz(part, network), history, lambda done=done: {"path": len(path), "spans": done}, kept_here)  # type: ignore[misc]
+            spans.append(run.ansatz)
             run.carry_out_all(recipe.stages if k == 0 else recipe.last_stages, restarts=1 if k or path else recipe.restarts)
             network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
     except KeyboardInterrupt:
@@ -82,6 +96,7 @@ class _Plan:
     dtype: torch.dtype
     observer: Observer
     began: float
+    keeper: Keeper | None = None
 
     @property
     def stages(self) -> int:
@@ -94,17 +109,40 @@ class _Plan:
         built = self.recipe.network.build(inputs, len(problem.unknowns), torch.Generator().manual_seed(self.seed + 7919 * trial))
         return built.to(self.device, self.dtype)
 
+    def restored(self, problem: Problem, state: dict[str, Any]) -> Ansatz:
+        """What was trained on a problem, or a span of its time, from its state."""
+        ansatz = restore_ansatz(problem, state)
+        ansatz.network = ansatz.network.to(self.device, self.dtype)
+        return ansatz
+
 
 class _Run:
-    """One problem, or one span of its time, and what the loop carries from stage to stage."""
+    """One problem, or one span of its time, and what the loop carries from stage to stage.
 
-    def __init__(self, problem: Problem, plan: _Plan, ansatz: Ansatz, history: History, points: Collocation | Samples | None = None):
-        self.problem, self.plan, self.ansatz, self.history, self.observer = problem, plan, ansatz, history, plan.observer
-        self.points = points or Collocation(problem, ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
-        self.points.weights = balanced(self.points)
-        check_terms(self.points.objective())
+    around: says what else belongs to a state that is kept: what came before this run. kept: the state of this run from which it goes on.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: _Plan,
+        ansatz: Ansatz,
+        history: History,
+        around: Callable[[], dict[str, Any]],
+        kept: dict[str, Any] | None = None,
+        points: Collocation | Samples | None = None,
+    ):
+        self.problem, self.plan, self.history, self.observer, self.around = problem, plan, history, plan.observer, around
+        self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
+        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
+        if kept and isinstance(self.points, Collocation):
+            self.points.restore(kept["points"])
+        else:
+            self.points.weights = balanced(self.points)
+            check_terms(self.points.objective())
         self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
         self.keep()
+        self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
         self._test = problem.domain.interior(unit_points(2048, len(problem.coordinates), 987654321))
         self._truth = torch.stack(list(problem.exact_values(self._test).values()), 1) if len(problem.exact) == len(problem.unknowns) else None
@@ -119,27 +157,32 @@ class _Run:
 
     def restart(self, restarts: int) -> None:
         """Train the first stage from several random networks and keep the one with the smallest loss."""
-        recipe = self.plan.recipe
+        recipe, kept = self.plan.recipe, self.kept
         first = next(s for s in recipe.stages if not isinstance(s, Extend))
         self.observer.message(f"{restarts} random starts, a third of the first stage each")
-        losses: list[tuple[float, Network]] = []
-        for trial in range(restarts):
-            network = self.ansatz.network = self.plan.network(self.problem, trial)
-            loss = math.inf
-            for loss in suited(replace(first, steps=max(first.steps // 3, 1)), network.parameters).minimise(self.points.objective()):  # noqa: B007
-                pass
-            losses.append((loss if math.isfinite(loss) else math.inf, network))
+        losses = [(loss, self.plan.restored(self.problem, state).network) for loss, state in kept["trials"]] if kept else []
+        for trial in range(len(losses), restarts):
+            if not self.kept:
+                self.ansatz.network = self.plan.network(self.problem, trial)
+            stage = suited(replace(first, steps=max(first.steps // 3, 1)), self.ansatz.network.parameters)
+            going = self._resumed(stage) or self._begun(stage, weighted=False)
+            trials = [(loss, _ansatz(self.problem, network).state()) for loss, network in losses]
+            for _ in stage.minimise(going.objective, going.state):
+                self._hand_over(going, trials=trials)
+            loss = going.state.loss
+            losses.append((loss if math.isfinite(loss) else math.inf, self.ansatz.network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
         self.keep()
         self.observer.message(f"{restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
 
     def carry_out_all(self, stages: Sequence[Stage], restarts: int = 1) -> None:
         """Stage after stage, the first one from several random networks; Ctrl-C leaves the last good state behind."""
+        begin = self.kept["stage"] if self.kept else 0
         try:
-            if restarts > 1:
+            if restarts > 1 and (self.kept is None or self.kept["trials"] is not None):
                 self.restart(restarts)
-            for stage in stages:
-                self.carry_out(stage)
+            for self.at in range(begin, len(stages)):
+                self.carry_out(stages[self.at])
         except KeyboardInterrupt:
             self.restore()
             raise
@@ -160,7 +203,7 @@ class _Run:
     def _extend(self, grid: int) -> str:
         """Refit the network on a finer grid, where its hidden values are."""
         network = self.ansatz.network
-        frame = self.points.objective().terms[0].frame
+        frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
         jets = network.levels(frame.X[:, :1], ())
         self.ansatz.network = network.spec.extend(network, grid, jets)
         self.keep()
@@ -169,32 +212,74 @@ class _Run:
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
         self.observer.stage(index, self.plan.stages, title, stage.steps)
-        objective, fresh = self.points.objective(), self.points.fresh()
-        self.balance(objective)
-        steps, taken = stage.minimise(objective), 0
+        going = self._resumed(stage) or self._begun(stage)
+        objective, fresh = going.objective, going.fresh
+        steps = stage.minimise(objective, going.state)
         while True:
             try:
                 loss = next(steps)
             except StopIteration as end:
                 reason = end.value
                 break
-            taken, self.step = taken + 1, self.step + 1
+            going.taken, self.step = going.taken + 1, self.step + 1
             if not math.isfinite(loss):
                 self.restore()
                 reason = f"loss became {loss}: went back to the last good state"
                 break
             self.keep()
-            record = self._watch(index, loss, fresh if taken % WATCH == 0 or taken == 1 else None)
-            if stage.name not in FRESH_EACH_STEP or taken % WATCH:
-                continue
-            if self._parted(record, objective) and taken <= stage.steps - 2 * WATCH:
-                assert isinstance(self.points, Collocation)
-                self.points.redraw(objective)
-                self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
-            self.balance(objective)
+            watched = going.taken % WATCH == 0
+            record = self._watch(index, loss, fresh if watched or going.taken == 1 else None)
+            if stage.name in FRESH_EACH_STEP and watched:
+                if self._parted(record, objective) and going.taken <= stage.steps - 2 * WATCH:
+                    assert isinstance(self.points, Collocation)
+                    self.points.redraw(objective)
+                    self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
+                self.balance(objective)
+            self._hand_over(going)
         self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
         self.observer.message(f"{title}: {reason}")
         return reason
+
+    def _begun(self, stage: Optimiser, weighted: bool = True) -> _Going:
+        """A stage before its first step."""
+        objective = self.points.objective()
+        fresh = self.points.fresh() if weighted else objective
+        if weighted:
+            self.balance(objective)
+        return _Going(objective, fresh, stage.begin(objective))
+
+    def _resumed(self, stage: Optimiser) -> _Going | None:
+        """A stage as it was when its state was kept, once."""
+        kept, self.kept = self.kept, None
+        if kept is None:
+            return None
+        objective, fresh = self.points.objective(kept["interior"]), self.points.fresh(points=kept["fresh"])
+        for t, weights in zip(objective.terms, kept["rows"], strict=True):
+            t.weights = None if weights is None else share(weights).to(self.plan.device)
+        self.balance.restore(_on(self.plan.device, kept["balance"]), objective)
+        self.observer.message(f"goes on behind step {self.step}")
+        return _Going(objective, fresh, stage.carries.from_plain(_on(self.plan.device, kept["optimiser"])), kept["taken"])
+
+    def _hand_over(self, going: _Going, trials: list[tuple[float, dict[str, Any]]] | None = None) -> None:
+        """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come."""
+        if not anybody(self.plan.keeper is not None and self.plan.keeper.due()):
+            return
+        assert isinstance(self.points, Collocation)  # fits have no keeper
+        run = {
+            "network": self.ansatz.state(),
+            "stage": self.at if trials is None else 0,
+            "trials": trials,
+            "taken": going.taken,
+            "optimiser": going.state.plain(),
+            "interior": self.points.current,
+            "fresh": self.points.watched,
+            "rows": [None if t.weights is None else gathered(t.weights, t.count) for t in going.objective.terms],
+            "balance": self.balance.plain(going.objective),
+            "points": self.points.plain(),
+        }
+        seconds = time.perf_counter() - self.plan.began
+        if self.plan.keeper is not None:
+            self.plan.keeper.keep(_on("cpu", {**self.around(), "run": run, "history": self.history.plain(), "seconds": seconds}))
 
     def _parted(self, record: Record, objective: Objective) -> bool:
         """Whether the residual on fresh points is far above that on the points of training, both without weights."""
@@ -224,3 +309,22 @@ class _Run:
         if self._truth is None:
             return math.nan
         return float((self.ansatz(self._test).double().cpu() - self._truth).norm() / self._truth.norm())
+
+
+@dataclass
+class _Going:
+    """A stage under way: its objective, the one on fresh points, what the optimiser carries, and steps so far."""
+
+    objective: Objective
+    fresh: Objective
+    state: State
+    taken: int = 0
+
+
+def _on(device: str, value: Any) -> Any:
+    """The same with every tensor in it on a device."""
+    if isinstance(value, Tensor):
+        return value.detach().to(device)
+    if isinstance(value, dict):
+        return {key: _on(device, v) for key, v in value.items()}
+    return type(value)(_on(device, v) for v in value) if isinstance(value, list | tuple) else value

@@ -12,6 +12,7 @@ from kanpde.recipe import Recipe
 from kanpde.sampling import unit_points
 from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, train
 from kanpde.training.history import Silent
+from kanpde.training.optimiser import State, Stepper
 from kanpde.training.points import Collocation, balanced
 
 
@@ -133,19 +134,20 @@ def test_ctrl_c_in_the_middle_of_a_step_goes_back_to_the_last_good_state():
 
 
 @dataclass(frozen=True)
-class Diverging:
+class Diverging(Stepper):
     """Lowers nothing: halves the parameters three times, then makes them infinite."""
 
     steps: int = 10
     name = "diverging"
+    carries = State
 
-    def minimise(self, objective):
-        for _ in range(3):
-            objective.network.theta = 0.5 * objective.network.theta
-            yield objective.loss()
-        objective.network.theta = objective.network.theta * math.inf
-        yield objective.loss()
-        raise AssertionError("asked for another step after a loss that is not finite")
+    def begin(self, objective):
+        return State(math.inf, 0)
+
+    def advance(self, objective, state):
+        assert math.isfinite(state.loss) or not state.taken, "asked for another step after a loss that is not finite"
+        objective.network.theta = (0.5 if state.taken < 3 else math.inf) * objective.network.theta
+        state.loss, state.taken = objective.loss(), state.taken + 1
 
 
 def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state():

@@ -1,0 +1,68 @@
+"""Finite differences beside the networks: their error by the unknowns of the discrete system, order by order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import prod
+
+from kanpde.errors import ReferenceUnavailable
+from kanpde.fields import exact_on, relative_l2
+from kanpde.problem import Problem
+from kanpde.reference import reference as finite_differences
+from kanpde.sweep.rows import Differences
+from kanpde.sweep.trial import Setting, end_with, problem_of, surroundings
+
+ORDERS = (2, 4, 6)
+"""Of accuracy."""
+
+FIRST, FINEST = 8, 4096
+"""Cells along a coordinate of the first grid, and at most; they are doubled."""
+
+SECONDS = 4.0
+"""For all grids of one order: a grid is not begun that would probably take longer than what is left."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All grids of one order, as a piece of work for a process."""
+
+    setting: Setting
+    order: int
+
+
+def carry_out(work: Measurement) -> tuple[Differences, ...]:
+    """Do it; what the method cannot do leaves nothing behind."""
+    with surroundings(work.setting):
+        return differences(problem_of(work.setting.problem), work.order, parent=work.setting.parent)
+
+
+def differences(problem: Problem, order: int, seconds: float = SECONDS, parent: int | None = None) -> tuple[Differences, ...]:
+    """Relative L2 errors on doubled grids, against the exact solution, or, where it is not known, as estimated from coarser grids."""
+    found: list[Differences] = []
+    began, cells, growth = time.perf_counter(), FIRST, 4.0 ** len(problem.domain.space)
+    while cells <= FINEST:
+        end_with(parent)
+        if found and time.perf_counter() - began + growth * found[-1].seconds > seconds:
+            break
+        try:
+            one = _on(problem, order, cells)
+        except ReferenceUnavailable:
+            if found or cells >= 8 * FIRST:
+                break
+        else:
+            if len(found) > 1 and found[-1].seconds > 0.1:
+                growth = max(2.0 ** len(problem.domain.space), one.seconds / found[-1].seconds)
+            found.append(one)
+        if time.perf_counter() - began > seconds:
+            break
+        cells *= 2
+    return tuple(found)
+
+
+def _on(problem: Problem, order: int, cells: int) -> Differences:
+    reference = finite_differences(problem, order=order, cells=cells)
+    wrapped = [n if x in problem.periodic else n + 1 for x, n in ((x, cells) for x in problem.domain.space)]
+    exact = exact_on(problem, reference.coordinates) if len(problem.exact) == len(problem.unknowns) else {}
+    error = relative_l2(reference.values, exact) if exact else reference.estimated_error
+    return Differences(order, cells, prod(wrapped) * len(problem.unknowns), error, reference.seconds, "exact" if exact else "estimate")

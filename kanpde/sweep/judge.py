@@ -1,0 +1,58 @@
+"""The judge of all trials where the exact solution is not known: finite differences, computed once a sweep and kept in its folder."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import h5py
+
+from kanpde.errors import ReferenceUnavailable, RunError
+from kanpde.problem import Problem
+from kanpde.reference import Reference
+from kanpde.reference import reference as finite_differences
+from kanpde.sweep import store
+
+_NUMBERS = ("kind", "order", "estimated_error", "seconds")
+
+
+def appointed(folder: Path, problem: Problem, effort: str) -> str:
+    """Compute the reference into the sweep's folder, if it is not there; returns why there is none, or an empty string."""
+    if (folder / "reference.h5").exists():
+        return ""
+    try:
+        found = finite_differences(problem, effort=effort)
+    except ReferenceUnavailable as reason:
+        return str(reason)
+    store.write_file(folder / "reference.h5", lambda path: _write(found, path))
+    return ""
+
+
+def read(folder: str | Path) -> Reference | None:
+    """The reference of a sweep, or None where it has none. Raises RunError where it is damaged."""
+    path = Path(folder) / "reference.h5"
+    return _read(str(path)) if path.is_file() else None
+
+
+def _write(reference: Reference, path: Path) -> None:
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs.update({name: getattr(reference, name) for name in _NUMBERS})
+        for x, nodes in reference.coordinates.items():
+            file.create_dataset(f"coordinates/{x}", data=nodes)
+        for unknown, values in reference.values.items():
+            file.create_dataset(f"values/{unknown}", data=values, compression="gzip")
+            file[f"values/{unknown}"].attrs["error"] = reference.estimated_errors.get(unknown, reference.estimated_error)
+        file.attrs["coordinates"], file.attrs["unknowns"] = list(reference.coordinates), list(reference.values)
+
+
+@lru_cache(maxsize=2)
+def _read(path: str) -> Reference:
+    try:
+        with h5py.File(path, "r") as file:
+            coordinates = {x: file[f"coordinates/{x}"][:] for x in file.attrs["coordinates"]}
+            values = {u: file[f"values/{u}"][:] for u in file.attrs["unknowns"]}
+            errors = {u: float(file[f"values/{u}"].attrs["error"]) for u in values}
+            kind, order, error, seconds = (file.attrs[name] for name in _NUMBERS)
+            return Reference(coordinates, values, int(order), str(kind), float(error), float(seconds), errors)
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:120]}); remove it, and it is computed again") from error

@@ -1,0 +1,130 @@
+"""What became of a trial: its row, read from its run folder, which is the truth."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from kanpde.errors import RunError, first_line
+from kanpde.sweep import store
+from kanpde.sweep.plan import Trial
+from kanpde.sweep.rows import Row, StageRow
+from kanpde.sweep.shapes import resolution
+from kanpde.training.history import Record
+
+FAILED = "failed.json"
+"""In a trial's folder: why it failed."""
+
+CORRUPT = "corrupt: "
+"""How the reason of a trial begins whose folder was damaged after it was done."""
+
+
+def is_done(folder: Path) -> bool:
+    """Whether a trial's folder holds a run that came to its end (or what is left of one: see `row`)."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        return False
+    try:
+        summary = store.read_json(path)
+    except RunError:
+        return True
+    return not (isinstance(summary, dict) and summary.get("interrupted") is True)
+
+
+def row(sweep: Path, trial: Trial) -> Row:
+    """The row of a trial that is done or failed, from its folder; of one that is damaged, with the status failed and the reason."""
+    folder = sweep / trial.name
+    if (folder / FAILED).exists():
+        try:
+            return failed(trial, str(store.read_json(folder / FAILED)["reason"]))
+        except (RunError, KeyError, TypeError) as error:
+            return failed(trial, f"{CORRUPT}{folder / FAILED} ({first_line(error)})")
+    try:
+        return _read(folder, trial)
+    except (RunError, OSError, KeyError, TypeError, ValueError) as error:
+        return failed(trial, f"{CORRUPT}{error if isinstance(error, RunError) else first_line(error)}")
+
+
+def failed(trial: Trial, reason: str) -> Row:
+    """The row of a trial that has no result."""
+    return Row(**_planned(trial), status="failed", reason=" ".join(reason.split()))
+
+
+def _planned(trial: Trial) -> dict[str, Any]:
+    """The columns that the plan knows."""
+    spec = trial.finest
+    return {
+        "trial": trial.name,
+        "kind": trial.kind,
+        "network": trial.network,
+        "width": ",".join(map(str, spec.width)),
+        "depth": len(spec.width),
+        "degree": int(getattr(spec, "degree", 0)),
+        "grid": int(getattr(spec, "grid", 0)),
+        "parameters": trial.parameters,
+        "schedule": trial.schedule,
+        "points": trial.points,
+        "seed": trial.seed,
+        "run": trial.name,
+    }
+
+
+def _read(folder: Path, trial: Trial) -> Row:
+    path = folder / "summary.json"
+    summary = store.read_json(path)
+    settings, reference = summary["settings"], summary["reference"]
+    came = {"seed": summary["seed"], "parameters": summary["parameters"], "points": settings["points"], "schedule": settings["schedule"]}
+    for name, value in came.items():
+        if value != getattr(trial, name):
+            raise RunError(f"{path}: is of another trial, with {name} {value} in place of {getattr(trial, name)}")
+    if not zipfile.is_zipfile(folder / "checkpoint.pt"):
+        raise RunError(f"{folder / 'checkpoint.pt'}: is missing or damaged")
+    with h5py.File(folder / "run.h5", "r") as file:
+        columns = {name: file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")}
+    records = [Record(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+    measured: dict[str, Any] = {"error": summary["relative_l2"], **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")}}
+    judged = "" if measured["error"] is None else "exact"
+    if reference["relative_l2"] is not None:  # it is there where the exact solution is not known for all unknowns
+        judged, measured["error"], measured["max_error"] = "reference", reference["relative_l2"], None
+    numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
+    stages = _stages(records, summary["stages"], _first(trial))
+    return Row(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
+
+
+def _first(trial: Trial) -> int:
+    """The grid, or what else is refined, that training starts with."""
+    name = resolution(trial.spec)
+    return int(getattr(trial.spec, name)) if name else 0
+
+
+def _stages(records: list[Record], stages: list[dict[str, str]], grid: int) -> tuple[StageRow, ...]:
+    """What each stage of training ended with: of its last steps, those at which loss and error were measured."""
+    found = []
+    for i, stage in enumerate(stages):
+        extended = re.fullmatch(r"extend to grid (\d+)", stage["title"])
+        grid = int(extended.group(1)) if extended else grid
+        own = [record for record in records if record.stage == i]
+        if own and not extended:
+            error = next((record.error for record in reversed(own) if math.isfinite(record.error)), nan)
+            found.append(StageRow(i, stage["title"], grid, own[-1].parameters, own[-1].step, own[-1].seconds, own[-1].loss, error))
+    return tuple(found)
+
+
+def record_failure(folder: Path, reason: str) -> None:
+    """Note in a trial's folder that it failed."""
+    try:
+        store.write_json(folder / FAILED, {"reason": reason})
+    except RunError:
+        return  # a full disk, say: the row still says why, and the trial will be tried again
+
+
+def give_up(sweep: Path, trial: Trial, reason: str) -> Row:
+    """Record that a trial failed, and why."""
+    record_failure(sweep / trial.name, reason)
+    return failed(trial, reason)

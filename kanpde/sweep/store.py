@@ -1,0 +1,130 @@
+"""The folder of a sweep: sweep.json with the plan, sweep.h5 and sweep.csv with the table, and a run folder a trial.
+
+Every file is written beside its place, brought to the disk and moved there, so that each is whole whenever the sweep is killed. The
+run folders are the truth: the table is made again from them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kanpde.errors import RunError
+from kanpde.sweep.rows import Differences, Row, StageRow, Table
+
+FORMAT = "kanpde sweep table 1"
+
+_DTYPES: dict[str, Any] = {"str": h5py.string_dtype(), "int": np.int64, "float": np.float64}
+_LEFT_OUT = ("stages",)
+
+
+def write(folder: Path, table: Table) -> None:
+    """Write sweep.h5 and sweep.csv of a sweep folder, each in one step. Raises RunError."""
+    write_file(folder / "sweep.h5", lambda path: _write_arrays(table, path))
+    write_file(folder / "sweep.csv", lambda path: _write_csv(table, path))
+
+
+def read(folder: str | Path) -> Table:
+    """The table of a sweep folder, as it was when the last trial ended. Raises RunError for folders that hold no sweep."""
+    path = Path(folder) / "sweep.h5"
+    if not path.is_file():
+        raise RunError(f"{folder}: no sweep.h5 in it, so it is no sweep; expected a folder such as results/poisson2d/sweep-20261124-093000")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                raise RunError(f"{path}: is no table of a kanpde sweep (format {file.attrs.get('format')!r}; expected {FORMAT!r})")
+            stages = _columns(file["stages"], StageRow)
+            owners = file["stages"]["trial"].asstr()[:].tolist()
+            rows = [Row(**row, stages=tuple(StageRow(**s) for s, owner in zip(stages, owners, strict=True) if owner == row["trial"])) for row in _columns(file["trials"], Row)]
+            differences = tuple(Differences(**row) for row in _columns(file["differences"], Differences))
+            return Table(tuple(rows), differences, json.loads(file.attrs["about"]))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read, so it is damaged or not one of kanpde ({type(error).__name__}: {str(error)[:120]})") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one step. Raises RunError."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises RunError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error})") from error
+
+
+def write_file(path: Path, produce: Callable[[Path], object]) -> None:
+    """Write a file beside its place, wait until it is on the disk, and move it there in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        produce(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the name of a moved file to the disk, where the system has that for folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _write_arrays(table: Table, path: Path) -> None:
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["about"] = json.dumps(table.about, ensure_ascii=False)
+        for key, value in table.about.get("provenance", {}).items():
+            if value is not None:
+                file.attrs[key] = value
+        _write_columns(file.create_group("trials"), Row, table.rows)
+        stages = [(row.trial, stage) for row in table.rows for stage in row.stages]
+        group = file.create_group("stages")
+        group.create_dataset("trial", data=[trial for trial, _ in stages], dtype=h5py.string_dtype(), shape=(len(stages),))
+        _write_columns(group, StageRow, [stage for _, stage in stages])
+        _write_columns(file.create_group("differences"), Differences, table.differences)
+
+
+def _write_columns(group: h5py.Group, kind: type, rows: Any) -> None:
+    """One dataset a field, [rows]."""
+    for f in fields(kind):
+        if f.name not in _LEFT_OUT:
+            group.create_dataset(f.name, data=[getattr(row, f.name) for row in rows], dtype=_DTYPES[str(f.type)], shape=(len(rows),))
+
+
+def _columns(group: h5py.Group, kind: type) -> list[dict[str, Any]]:
+    """The rows that a group of datasets holds; fields that it lacks keep their defaults."""
+    names = [f.name for f in fields(kind) if f.name not in _LEFT_OUT and f.name in group]
+    columns = [group[name].asstr()[:].tolist() if h5py.check_string_dtype(group[name].dtype) else group[name][:].tolist() for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _write_csv(table: Table, path: Path) -> None:
+    names = [f.name for f in fields(Row) if f.name not in _LEFT_OUT]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for row in table.rows:
+            values = [getattr(row, name) for name in names]
+            writer.writerow(["" if isinstance(v, float) and not isfinite(v) else v for v in values])

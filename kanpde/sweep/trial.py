@@ -1,0 +1,178 @@
+"""One trial of a sweep: an ordinary run in a folder of its own, on a worker of any kind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from kanpde.errors import KanpdeError, ProblemWarning, first_line
+from kanpde.problem import Problem
+from kanpde.problem import load as load_problem
+from kanpde.recipe import Recipe
+from kanpde.solver import solve
+from kanpde.sweep import judge
+from kanpde.sweep.outcome import FAILED, failed, give_up, is_done, row
+from kanpde.sweep.plan import Trial
+from kanpde.sweep.rows import Row
+from kanpde.training.history import Record, Silent
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a worker gets the problem: its file, which it executes, or the problem itself where it was not read from one."""
+
+    source: str
+    constants: tuple[tuple[str, float], ...]
+    digest: str = ""
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> Origin:
+        """That of a problem."""
+        if problem.source is not None and Path(problem.source).is_file():
+            digest = hashlib.sha256(Path(problem.source).read_bytes()).hexdigest()
+            return cls(str(Path(problem.source).resolve()), tuple(problem.constants.items()), digest)
+        return cls("", (), "", problem)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a piece of work runs. threads: of a process, None where its surroundings say; parent: the process to end with, None where there is none."""
+
+    problem: Origin
+    threads: int | None = None
+    parent: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial and all that a worker needs for it. folder: of the sweep, the same path on every machine."""
+
+    setting: Setting
+    folder: str
+    number: int
+    trial: Trial
+    recipe: Recipe
+    device: str = "cpu"
+    dtype: str = "float64"
+
+
+def carry_out(job: Job) -> Row:
+    """Train, unless the folder holds the trial already. Whatever goes wrong becomes the row's reason, Ctrl-C excepted."""
+    folder = Path(job.folder) / job.trial.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return failed(job.trial, f"{folder}: cannot be made here ({error.strerror or error})")
+    with surroundings(job.setting), _locked(folder, job.setting.parent):
+        if (folder / FAILED).exists() or is_done(folder):
+            return row(Path(job.folder), job.trial)
+        try:
+            _train(job, folder)
+        except Exception as error:  # the user's own functions run here: anything can come, and the other trials must go on
+            reason = str(error) if isinstance(error, KanpdeError) else first_line(error)
+            return give_up(Path(job.folder), job.trial, reason)
+        return row(Path(job.folder), job.trial)
+
+
+def _train(job: Job, folder: Path) -> None:
+    problem = problem_of(job.setting.problem)
+    result = solve(
+        problem,
+        recipe=job.recipe,
+        seed=job.trial.seed,
+        device=_device(job.device, job.number),
+        dtype=job.dtype,
+        reference=judge.read(job.folder) or False,
+        run_dir=folder,
+        resume=True,
+        pictures=False,
+        observer=_Watch(job.setting.parent),
+    )
+    if result.history.interrupted:
+        raise KeyboardInterrupt
+
+
+def problem_of(origin: Origin) -> Problem:
+    """The problem; its file is executed once a process. Raises ProblemError where that fails."""
+    return origin.problem or _loaded(origin.source, origin.constants, origin.digest)
+
+
+@lru_cache(maxsize=4)
+def _loaded(source: str, constants: tuple[tuple[str, float], ...], digest: str) -> Problem:
+    del digest  # a file that has changed is another one
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ProblemWarning)  # the process that began the sweep has said it
+        return load_problem(source, dict(constants))[0]
+
+
+def _device(device: str, number: int) -> str:
+    """Several GPUs take the trials in turn."""
+    several = device == "cuda" and torch.cuda.device_count() > 1
+    return f"cuda:{number % torch.cuda.device_count()}" if several else device
+
+
+class _Watch(Silent):
+    """Ends this process at the next step when the one that began it is gone: nobody waits for its trial, and a resumed sweep would do it twice."""
+
+    def __init__(self, parent: int | None):
+        self._parent = parent
+
+    def step(self, record: Record) -> None:
+        end_with(self._parent)
+
+
+def end_with(parent: int | None) -> None:
+    """End this process if its parent is not that one any more."""
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
+
+
+@contextmanager
+def surroundings(setting: Setting) -> Iterator[None]:
+    """The threads that the work may use; in a process of a local pool, Ctrl-C is left to its parent, which ends it."""
+    before = torch.get_num_threads()
+    end_with(setting.parent)
+    if setting.parent is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if setting.threads is not None:
+        torch.set_num_threads(setting.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _locked(folder: Path, parent: int | None) -> Iterator[None]:
+    """One process at a time in a trial's folder, as far as the system can see to that: on a cluster, work may go on that nobody waits for any more.
+
+    What the lock's file holds meanwhile says to `began` that the trial was under way when its process died.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(str(parent))
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def began(folder: Path, parent: int) -> bool:
+    """Whether a trial was begun for that process and has not come to any end."""
+    lock = folder / ".lock"
+    return lock.is_file() and lock.read_text() == str(parent)

@@ -1,0 +1,105 @@
+"""Collocation points dealt out to processes: each works on its share, and sums over points are sums over the processes.
+
+With torch.distributed initialised (by `torchrun`, say), every process holds the whole network and draws the same points, evaluates
+its own share of them, and gets the same sums, bit by bit: so all take the same step. Without it there is one share, and every function
+here returns what it is given. Data parallelism, as Li et al. 2020, "PyTorch Distributed" (VLDB 13), for sums of squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from kanpde.errors import RunError, first_line
+
+
+def size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, from 0 on."""
+    return dist.get_rank() if size() > 1 else 0
+
+
+def share(x: Tensor) -> Tensor:
+    """This process's part of the rows of x: consecutive ones, as many as the others' but for one."""
+    first, last = _ends(len(x))
+    return x[first:last]
+
+
+def gathered(x: Tensor, count: int) -> Tensor:
+    """The whole of `count` rows from everybody's share of them; exact, as all but one of the terms of each sum are zero."""
+    if size() == 1:
+        return x
+    first, last = _ends(count)
+    whole = x.new_zeros(count, *x.shape[1:])
+    whole[first:last] = x
+    return total(whole)
+
+
+def total(x: Tensor) -> Tensor:
+    """The sum over the processes. Raises RunError where one of them is gone."""
+    return _reduced(x, dist.ReduceOp.SUM)
+
+
+def totals(*parts: Tensor) -> tuple[Tensor, ...]:
+    """The sums of several, in one message."""
+    if size() == 1:
+        return parts
+    whole = total(torch.cat([part.reshape(-1) for part in parts]))
+    return tuple(part.view(like.shape) for part, like in zip(torch.split(whole, [part.numel() for part in parts]), parts, strict=True))
+
+
+def largest(x: Tensor) -> Tensor:
+    """The largest over the processes, entry by entry. Raises RunError where one of them is gone."""
+    return _reduced(x, dist.ReduceOp.MAX)
+
+
+def anybody(flag: bool) -> bool:
+    """Whether it is so for some process."""
+    return flag if size() == 1 else bool(largest(torch.tensor([float(flag)], device=_device())))
+
+
+def from_first(make: Callable[[], Any]) -> Any:
+    """What the first process makes, everywhere. Raises RunError where one of them is gone; an error of the first is raised by all."""
+    if size() == 1:
+        return make()
+    box: list[Any] = [None]
+    if rank() == 0:
+        try:
+            box[0] = make()
+        except Exception as error:  # whatever it is, the others must not wait for it
+            box[0] = error
+    _guarded(lambda: dist.broadcast_object_list(box, src=0))
+    if isinstance(box[0], Exception):
+        raise box[0]
+    return box[0]
+
+
+def _ends(count: int) -> tuple[int, int]:
+    return count * rank() // size(), count * (rank() + 1) // size()
+
+
+def _device() -> str:
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
+
+
+def _reduced(x: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+    if size() == 1:
+        return x
+    whole = x.detach().to(_device()).clone()  # contiguous, and the caller's stays as it is
+    _guarded(lambda: dist.all_reduce(whole, operation))
+    return whole.to(x.device)
+
+
+def _guarded(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except RuntimeError as error:  # what both gloo and NCCL raise, after their timeout at the latest
+        raise RunError(f"process {rank()} of {size()} has lost another one ({first_line(error)})") from error

@@ -1,0 +1,143 @@
+"""Runs that are not finished: what was asked for (request.json), and the state of training (training.pt), from which they go on.
+
+request.json is written when a run begins, training.pt every few seconds while it trains; with the summary of a run that was not
+interrupted training.pt goes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kanpde import run_folder
+from kanpde.errors import RunError
+from kanpde.problem import Problem
+
+REQUEST = "kanpde request 1"
+TRAINING = "kanpde training 1"
+
+EVERY = 5.0
+"""Seconds between two states on the disk, at least."""
+
+SHARE = 0.02
+"""Of the time, at most, that writing them may take."""
+
+COMPARED = ("problem", "constants", "unknowns", "domain", "source_sha256", "recipe", "seed", "dtype")
+"""What has to be the same for a run to go on."""
+
+
+class Terminated(BaseException):
+    """Asked to end: the state of training is on the disk, in the folder that it names."""
+
+
+@dataclass
+class Keeper:
+    """Writes the state of training of a run. ending: set by whoever wants it to be written after this step, and training to end there."""
+
+    folder: Path
+    ending: bool = False
+    _next: float = field(default_factory=lambda: time.perf_counter() + EVERY)
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return self.ending or time.perf_counter() >= self._next
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Write it in one step. Raises RunError, and Terminated where training is to end."""
+        began = time.perf_counter()
+        try:
+            run_folder.replace_file(self.folder / "training.pt", lambda path: torch.save({"format": TRAINING, **state}, path))
+        except OSError as error:
+            raise RunError(f"{self.folder}: the state of training cannot be written ({error.strerror or error})") from error
+        now = time.perf_counter()
+        self._next = now + max(EVERY, (now - began) / SHARE)
+        if self.ending:
+            raise Terminated(self.folder)
+
+
+def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, Any] | None:
+    """Make a folder ready for a run. Returns the state of training that it goes on from, if there is one.
+
+    Raises RunError where it holds a run already, unless that is to be resumed and was asked for in the same way; nothing is changed then.
+    """
+    path = folder / "request.json"
+    if path.is_file():
+        if not resume:
+            raise RunError(f"{folder}: holds a run already; expected an empty folder, or to resume it")
+        _compare(folder, read(folder), request)
+    elif (folder / "summary.json").is_file():
+        raise RunError(f"{folder}: holds a run already, and not what was asked for; expected an empty folder")
+    run_folder.check_writable(folder)
+    if not path.is_file():
+        run_folder.write_text(path, json.dumps({"format": REQUEST, **request}, indent=2, ensure_ascii=False) + "\n")
+        return None
+    state = folder / "training.pt"
+    return run_folder.guarded(state, _read_state) if state.is_file() else None
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run is complete: it has its summary, and was not interrupted. Raises RunError for a damaged one."""
+    return (folder / "summary.json").is_file() and not run_folder.read_summary(folder)["interrupted"]
+
+
+def finish(folder: Path) -> None:
+    """Nothing is left to train."""
+    (folder / "training.pt").unlink(missing_ok=True)
+
+
+def abandon(folder: Path) -> None:
+    """Leave nothing behind of a run of which nothing was kept."""
+    if any((folder / name).exists() for name in ("training.pt", "summary.json")):
+        return
+    (folder / "request.json").unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What was asked for in a run folder. Raises RunError."""
+
+    def load(path: Path) -> dict[str, Any]:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != REQUEST:
+            raise ValueError(f"format {found['format']!r}; expected {REQUEST!r}")
+        return dict(found)
+
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; expected that of a run, such as results/poisson2d/20261122-171200-seed0")
+    if not (folder / "request.json").is_file():
+        raise RunError(f"{folder}: no request.json in it, so there is no run to resume")
+    return dict(run_folder.guarded(folder / "request.json", load))
+
+
+def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
+    """The problem of an unfinished run, from its file or the gallery. Raises RunError where it is gone or has changed."""
+    found = run_folder.find_again(dict(request))
+    if found is None:
+        raise RunError(f"{folder}: its problem {request['problem']!r} was not found again at {request.get('source', 'any file')}")
+    return found
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if state["format"] != TRAINING:
+        raise ValueError(f"format {state['format']!r}; expected {TRAINING!r}")
+    return dict(state)
+
+
+def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for key in COMPARED:
+        if before.get(key) != json.loads(json.dumps(now.get(key))):
+            came, was = (_short(x.get(key)) for x in (now, before))
+            raise RunError(f"{folder}: its run was begun with {key} {was}, and now came {came}; expected the same, or another folder")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "…"
