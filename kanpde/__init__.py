@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 _HOME = {
     "kanpde.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
     "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
-    "kanpde.errors": ["KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
+    "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
+    "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Box", "Time"],
     "kanpde.networks": ["KAN", "MLP"],
     "kanpde.problem": ["Problem"],

@@ -18,6 +18,10 @@ class RecipeError(KanpdeError):
     """The network, schedule or other solver setting does not fit the problem or the machine."""
 
 
+class DataError(KanpdeError):
+    """Data that cannot be read or used: a file, a column, a row."""
+
+
 class ReferenceUnavailable(KanpdeError):
     """The finite-difference reference cannot be computed for this problem."""
 

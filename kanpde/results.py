@@ -252,3 +252,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, bool | int | str | None) else str(value)
+
+
+plain = _plain
+"""For the summaries of other kinds of runs."""

@@ -180,7 +180,8 @@ def _held(history: History) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
+def check_machine(device: str, dtype: str) -> None:
+    """Raise RecipeError for a device or a precision that is not there."""
     if dtype not in DTYPES:
         raise RecipeError(f"dtype: got {dtype!r}; expected one of {listed(DTYPES)}{nearest(dtype, DTYPES)}")
     try:
@@ -191,6 +192,10 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
         raise RecipeError(f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu")
     if kind not in ("cpu", "cuda"):
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
+
+
+def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
+    check_machine(device, dtype)
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))

@@ -202,10 +202,14 @@ def list_(as_json: Json = False) -> None:
 def plot(run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
     """Draw the pictures of an earlier run or sweep again."""
     from kanpde import results, run_folder
+    from kanpde.fitting import folder
     from kanpde.sweep import figures, store
 
     run_folder.check_writable(run) if run.is_dir() else None
-    drawn = figures.draw(store.read(run), run) if (run / "sweep.h5").is_file() else run_folder.draw(results.load(run), run)
+    if folder.is_fit(run):
+        drawn = folder.draw(folder.load_fit(run), run)
+    else:
+        drawn = figures.draw(store.read(run), run) if (run / "sweep.h5").is_file() else run_folder.draw(results.load(run), run)
     for picture in drawn:
         print(picture)
 

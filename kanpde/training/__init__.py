@@ -6,6 +6,12 @@ from kanpde.training.broyden import Broyden as Broyden
 from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from kanpde.training.regression import regress as regress
+from kanpde.training.samples import LOSSES as LOSSES
+from kanpde.training.samples import Measurements as Measurements
+from kanpde.training.samples import Rows as Rows
+from kanpde.training.samples import Samples as Samples
+from kanpde.training.samples import measured as measured
 from kanpde.training.schedule import Extend as Extend
 from kanpde.training.schedule import Stage as Stage
 from kanpde.training.schedule import parse_schedule as parse_schedule

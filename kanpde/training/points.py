@@ -15,6 +15,7 @@ from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, unit_points
 from kanpde.training.objective import Objective, Term, term
+from kanpde.training.samples import Samples
 from kanpde.training.shards import gathered, total
 
 BLOCKS = 4
@@ -100,7 +101,7 @@ class Collocation:
         return term(self.ansatz, [constraint.residual], points, normals, weight)
 
 
-def balanced(collocation: Collocation) -> dict[str, float]:
+def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and Perdikaris 2022).
 
     Where a row of a condition is small, because it differentiates less, its weight is large.

@@ -21,6 +21,7 @@ from kanpde.training.history import History, Keeper, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State
 from kanpde.training.points import Collocation, balanced, check_terms
+from kanpde.training.samples import Samples
 from kanpde.training.schedule import Extend, Optimiser, Stage, suited
 from kanpde.training.shards import anybody, gathered, share
 
@@ -121,11 +122,20 @@ class _Run:
     around: says what else belongs to a state that is kept: what came before this run. kept: the state of this run from which it goes on.
     """
 
-    def __init__(self, problem: Problem, plan: _Plan, ansatz: Ansatz, history: History, around: Callable[[], dict[str, Any]], kept: dict[str, Any] | None = None):
+    def __init__(
+        self,
+        problem: Problem,
+        plan: _Plan,
+        ansatz: Ansatz,
+        history: History,
+        around: Callable[[], dict[str, Any]],
+        kept: dict[str, Any] | None = None,
+        points: Collocation | Samples | None = None,
+    ):
         self.problem, self.plan, self.history, self.observer, self.around = problem, plan, history, plan.observer, around
         self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
-        self.points = Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
-        if kept:
+        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
+        if kept and isinstance(self.points, Collocation):
             self.points.restore(kept["points"])
         else:
             self.points.weights = balanced(self.points)
@@ -221,6 +231,7 @@ class _Run:
             record = self._watch(index, loss, fresh if watched or going.taken == 1 else None)
             if stage.name in FRESH_EACH_STEP and watched:
                 if self._parted(record, objective) and going.taken <= stage.steps - 2 * WATCH:
+                    assert isinstance(self.points, Collocation)
                     self.points.redraw(objective)
                     self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
                 self.balance(objective)
@@ -253,6 +264,7 @@ class _Run:
         """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come."""
         if not anybody(self.plan.keeper is not None and self.plan.keeper.due()):
             return
+        assert isinstance(self.points, Collocation)  # fits have no keeper
         run = {
             "network": self.ansatz.state(),
             "stage": self.at if trials is None else 0,

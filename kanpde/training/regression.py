@@ -1,0 +1,67 @@
+"""Training on data: the loop of train.py on rows that stay, and the state that does best on rows held back."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from kanpde.networks import Ansatz
+from kanpde.networks.network import Network
+from kanpde.training.history import History, Observer, Record
+from kanpde.training.objective import Objective
+from kanpde.training.samples import Measurements, Samples
+from kanpde.training.train import _Plan, _Run
+
+if TYPE_CHECKING:
+    from kanpde.recipe import Recipe
+
+
+def regress(problem: Measurements, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer) -> tuple[Ansatz, History]:
+    """Train a network of the recipe on data. Ctrl-C ends it with the best that it has (history.interrupted).
+
+    Where rows are held back, the result is the state of all steps and grids with the smallest misfit to them.
+    """
+    history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
+    ansatz = Ansatz(problem.domain, problem.unknowns, (), problem.periodic, plan.network(problem))  # type: ignore[arg-type]
+    run = _Regression(problem, plan, ansatz, history)
+    try:
+        run.carry_out_all(recipe.stages, restarts=recipe.restarts)
+    except KeyboardInterrupt:
+        history.interrupted = True
+        observer.message("interrupted: kept the last good state")
+    run.settle()
+    return ansatz, history
+
+
+class _Regression(_Run):
+    """A run whose points are rows of data: never redrawn, judged at every step."""
+
+    def __init__(self, problem: Measurements, plan: _Plan, ansatz: Ansatz, history: History):
+        samples = Samples(problem, ansatz)
+        self._held = samples.fresh() if len(problem.held) else None
+        self._best: tuple[float, Network, torch.Tensor] = (math.inf, ansatz.network, ansatz.network.theta)
+        super().__init__(problem, plan, ansatz, history, dict, None, samples)  # type: ignore[arg-type]
+
+    def settle(self) -> None:
+        """Go back to the state that does best on the rows held back."""
+        loss, network, theta = self._best
+        if math.isfinite(loss):
+            network.theta = theta
+            self.ansatz.network = network
+
+    def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
+        record = super()._watch(index, loss, self._judge(), last)
+        if record.fresh < self._best[0]:
+            self._best = record.fresh, self.ansatz.network, self.ansatz.network.theta
+        return record
+
+    def _judge(self) -> Objective | None:
+        if self._held is not None:
+            self._held.network = self.ansatz.network
+        return self._held
+
+    def _parted(self, record: Record, objective: Objective) -> bool:
+        return False
