@@ -62,7 +62,7 @@ def _with(network: Spec, name: str, value: int) -> Spec:
 def _check(kind: type[Spec], option: str, name: str) -> None:
     """Raise RecipeError where a kind has no such setting."""
     if name not in kind.options():
-        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and option.startswith("--") else ""
+        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and name in ("degree", "grid") else ""
         raise RecipeError(f"{option}: {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}")
 
 
