@@ -15,7 +15,7 @@ from kanpde.kernels.vectors import LANES, Emitter, layout_of
 
 def _quotient(emit, P, Q, inverse):
     """Taylor coefficients of P/Q, where inverse = 1/Q_0."""
-    found = []
+    found: list = []
     for nu, p in enumerate(P):
         part = emit.dot([(Q[k], found[nu - k]) for k in range(1, nu + 1)])
         found.append(emit.times(inverse, emit.plus(p, emit.times(-1, part)) if nu else p))
