@@ -17,15 +17,15 @@ import torch
 from kanpde import run_folder, unfinished
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
-from kanpde.networks import KAN, MLP, Ansatz, Trial
+from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.problem import Problem, identity
-from kanpde.recipe import Recipe, choose, plain
+from kanpde.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import unit_points
-from kanpde.training import Stage, parse_schedule, shards, show_schedule, train
+from kanpde.training import Extend, Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -35,7 +35,7 @@ def solve(
     problem: Problem,
     *,
     recipe: Recipe | None = None,
-    network: KAN | MLP | None = None,
+    network: Spec | None = None,
     schedule: Sequence[Stage] | str | None = None,
     points: int | None = None,
     restarts: int | None = None,
@@ -55,7 +55,7 @@ def solve(
     """Solve a problem and judge the solution.
 
     recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
-    schedule, points, restarts, slabs replace parts of it. reference:
+    schedule, points, restarts, slabs replace parts of it; a network of another kind brings its own schedule. reference:
     whether to compute finite differences for comparison, or those that are known already. out: folder to write the run to, a new one
     below it; run_dir: the run's folder itself; nothing is written without one of them. pictures: whether to draw as well.
     resume: a run in run_dir that was killed or interrupted goes on from its last state, with the same bits as if it had not been, and one
@@ -68,6 +68,8 @@ def solve(
     for a folder that cannot be written or holds another run; all of that, where it can be known, before training.
     """
     recipe = recipe or choose(problem, effort=effort).recipe
+    if network is not None and schedule is None and network.kind != recipe.network.kind:
+        schedule = suited(problem, type(network)).schedule
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
     given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
@@ -199,8 +201,11 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
-    if isinstance(recipe.network, KAN) and recipe.network.highest_order() < order:
-        raise RecipeError(f"degree: got {recipe.network.degree} for derivatives of order {order}; expected at least {order + 1}")
+    if recipe.network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
+        raise RecipeError(f"schedule: got {show_schedule(recipe.stages)}, but a network of kind {recipe.network.kind!r} has nothing to extend; leave extend out")
+    if recipe.network.highest_order() < order:
+        degree = getattr(recipe.network, "degree", None)
+        raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")
 
 
 def _check_data(problem: Problem, recipe: Recipe) -> None:

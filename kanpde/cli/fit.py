@@ -10,8 +10,9 @@ import typer
 
 from kanpde.cli.commands import Json, _print_json, app
 from kanpde.cli.complaints import INTERRUPTED
-from kanpde.cli.options import choice, number, numbers
-from kanpde.errors import DataError
+from kanpde.cli.options import choice, number, numbers, pairs
+from kanpde.errors import DataError, listed
+from kanpde.kinds import kinds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,10 +28,13 @@ def fit(
     classes: Annotated[bool, typer.Option("--classes", help="The target is a class, even if it is written in numbers. Text is one anyway.")] = False,
     test: Annotated[str, typer.Option(help="Share of the rows that only judge the result, or a file of such rows.", metavar="SHARE")] = "0.2",
     held: Annotated[str, typer.Option(help="Share of the other rows by which the best state and grid are chosen; 0 keeps the last.", metavar="SHARE")] = "0.1",
-    network: Annotated[str | None, typer.Option(help="kan or mlp.", metavar="KIND")] = None,
+    network: Annotated[str | None, typer.Option(help=f"{listed(kinds()[:-1])} or {kinds()[-1]}.", metavar="KIND")] = None,
     width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
-    grid: Annotated[str | None, typer.Option(help="Spline intervals, coarse to fine, such as 5,10,20.", metavar="N,…")] = None,
-    degree: Annotated[str | None, typer.Option(help="Of the splines, 1 to 7.", metavar="N")] = None,
+    grid: Annotated[str | None, typer.Option(help="Intervals of the basis, coarse to fine, such as 5,10,20.", metavar="N,…")] = None,
+    degree: Annotated[str | None, typer.Option(help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.", metavar="N,…")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--with", help="Another setting of the kind of network, such as activation=silu of mlp; may be repeated.", metavar="NAME=VALUE")
+    ] = None,
     schedule: Annotated[str | None, typer.Option(help="Training stages, such as lm:60,extend:10,lm:60 or adam:2000,lbfgs:500.", metavar="STAGES")] = None,
     seed: Annotated[str, typer.Option(help="Of the random start and the choice of rows; the same seed gives the same result.", metavar="N")] = "0",
     restarts: Annotated[str | None, typer.Option(help="Random starts, of which the best is trained on.", metavar="N")] = None,
@@ -44,9 +48,9 @@ def fit(
 
     Numbers are fitted by least squares, classes by logistic regression. Without options, the network is chosen by the number of rows.
     """
-    kind = None if network is None else choice("--network", network, ("kan", "mlp"))
-    widths, grids = numbers("--width", width), numbers("--grid", grid)
-    degrees, starts, chance = number("--degree", degree), number("--restarts", restarts), number("--seed", seed, least=0) or 0
+    kind = None if network is None else choice("--network", network, kinds())
+    widths, levels = numbers("--width", width), {"grid": numbers("--grid", grid), "degree": numbers("--degree", degree)}
+    starts, chance = number("--restarts", restarts), number("--seed", seed, least=0) or 0
     choice("--dtype", dtype, ("float64", "float32"))
     kept = _share("--held", held)
     targets, columns = _names("--target", target), None if inputs is None else _names("--inputs", inputs)
@@ -63,7 +67,7 @@ def fit(
     judge: Any = read(test) if Path(test).suffix in (".csv", ".tsv", ".txt", ".npz", ".h5", ".hdf5") else _share("--test", test)
     task = prepare(read(data), targets, columns, True if classes else None, judge, kept, chance)
     chosen = default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes))
-    spec, stages = overrides(chosen.recipe, kind, widths, grids, degrees, schedule)
+    spec, stages = overrides(chosen.recipe, lambda kind: kind.suited(False, 2 * (len(task.outputs) - 1)), kind, widths, levels, pairs("--with", settings), schedule)
     options = {"network": spec, "schedule": stages, "restarts": starts}
     recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})  # type: ignore[arg-type]
     console = display.console(as_json)

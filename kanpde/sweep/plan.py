@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from kanpde.errors import RecipeError, RunError
-from kanpde.networks.ansatz import SPECS
+from kanpde.networks.registry import SPECS
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe
 from kanpde.sweep import shapes

@@ -10,7 +10,7 @@ from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import Ansatz
-from kanpde.networks.ansatz import SPECS
+from kanpde.networks.registry import SPECS
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe, default
 from kanpde.training import Extend
@@ -109,9 +109,7 @@ def space(problem: Problem, recipe: Recipe, kind: str, depth: int | None = None,
 
 def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:
     """The recipe with another kind of network, and a schedule for it."""
-    if SPECS[kind] is not type(default(problem).recipe.network):
-        return replace(recipe, network=SPECS[kind]())
-    own = default(problem).recipe
+    own = default(problem, SPECS[kind]).recipe
     return replace(recipe, network=own.network, schedule=own.schedule)
 
 
