@@ -26,7 +26,8 @@ def overrides(
 ) -> tuple[Spec | None, list[Stage] | None]:
     """The network and the schedule that the options ask for, starting from the problem's own; None where they ask for none.
 
-    suits: the network and the schedule that a kind takes here; levels: grid and degree, of which the one that a kind refines may be several numbers, coarse to fine; settings: of the kind.
+    suits: the network and the schedule that a kind takes here; levels: grid and degree, of which
+    the one that a kind refines may be several numbers, coarse to fine; settings: of the kind.
     Raises RecipeError for options that do not go together, and for those that the kind does not have.
     """
     stages = None if schedule is None else parse_schedule(schedule)
