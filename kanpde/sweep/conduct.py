@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Unpack
 
-from kanpde.problem import Problem
+from kanpde.problem import Problem, identity
 from kanpde.recipe import Recipe, choose
 from kanpde.sweep import differences as beside
 from kanpde.sweep import executors, folders, judge, outcome, store, trial
 from kanpde.sweep.executors import Executor, Work
-from kanpde.sweep.plan import Lists, Plan, identity, plan
+from kanpde.sweep.plan import Lists, Plan, plan
 from kanpde.sweep.rows import Differences, Row, Table
 
 

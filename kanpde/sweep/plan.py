@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.registry import SPECS
-from kanpde.problem import Problem
+from kanpde.problem import Problem, identity
 from kanpde.recipe import Recipe
 from kanpde.sweep import shapes
 from kanpde.sweep.extension import extended_to, shortened, steps_of, without_grids
@@ -97,22 +96,10 @@ def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
     return Plan({key: value for key, value in text.items() if key not in ("format", "trials")}, trials)
 
 
-def identity(problem: Problem) -> dict[str, Any]:
-    """What says which problem a sweep belongs to."""
-    found: dict[str, Any] = {
-        "problem": problem.name,
-        "title": problem.title,
-        "constants": dict(problem.constants),
-        "unknowns": list(problem.unknowns),
-        "domain": repr(problem.domain),
-        "coordinates": len(problem.coordinates),
-        "derivatives": max(equation.order for equation in problem.equations),
-        "exact": len(problem.exact) == len(problem.unknowns),
-    }
-    source = problem.source
-    if source is not None and Path(source).is_file():
-        found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
-    return found
+def about(problem: Problem) -> dict[str, Any]:
+    """What says which problem a sweep belongs to, and what its figures need of it."""
+    more = {"coordinates": len(problem.coordinates), "derivatives": max(equation.order for equation in problem.equations)}
+    return {**identity(problem), **more, "exact": len(problem.exact) == len(problem.unknowns)}
 
 
 class Lists(TypedDict, total=False):
@@ -169,7 +156,7 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
         "device": lists.get("device", "cpu"),
         "dtype": lists.get("dtype", "float64"),
     }
-    return Plan({**identity(problem), "settings": settings}, tuple(replace(t, name=f"{i:0{digits}d}-{t.name}") for i, t in enumerate(trials, 1)))
+    return Plan({**about(problem), "settings": settings}, tuple(replace(t, name=f"{i:0{digits}d}-{t.name}") for i, t in enumerate(trials, 1)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from dataclasses import fields
 from math import isfinite
@@ -19,6 +18,7 @@ import h5py
 import numpy as np
 
 from kanpde.errors import RunError
+from kanpde.run_folder import replace_file
 from kanpde.sweep.rows import Differences, Row, StageRow, Table
 
 FORMAT = "kanpde sweep table 1"
@@ -66,29 +66,11 @@ def read_json(path: Path) -> Any:
 
 
 def write_file(path: Path, produce: Callable[[Path], object]) -> None:
-    """Write a file beside its place, wait until it is on the disk, and move it there in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write a file in one step. Raises RunError."""
     try:
-        produce(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        replace_file(path, produce)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the name of a moved file to the disk, where the system has that for folders."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _write_arrays(table: Table, path: Path) -> None:
