@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks import KAN, MLP
+from kanpde.networks import KAN, Spec
+from kanpde.networks.spec import Suited
 from kanpde.pace import pace
 from kanpde.training import Balance, Extend, Stage, parse_schedule
 
@@ -23,7 +24,7 @@ EFFORTS = ("quick", "default", "record")
 class Recipe:
     """How to solve a problem.
 
-    network: KAN(…) or MLP(…). points: interior collocation points. schedule: stages in order, or their text. restarts: random starts of
+    network: KAN(…), MLP(…) or another kind of networks/registry.py. points: interior collocation points. schedule: stages in order, or their text. restarts: random starts of
     the first stage, of which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans of time,
     solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
     file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
@@ -32,7 +33,7 @@ class Recipe:
     Raises RecipeError for values out of range.
     """
 
-    network: KAN | MLP = field(default_factory=KAN)
+    network: Spec = field(default_factory=KAN)
     points: int = 1600
     schedule: Sequence[Stage] | str = ()
     restarts: int = 1
@@ -92,26 +93,29 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
     return found if effort == "default" else _scaled(found, effort)
 
 
-def default(problem: Problem) -> Choice:
-    """A recipe from the problem alone.
+def suited(problem: Problem, kind: type[Spec]) -> Suited:
+    """The network, the schedule and their reasons that a kind takes for a problem."""
+    return kind.suited(bool(problem.domain.time), 2 * (len(problem.unknowns) - 1))
+
+
+def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
+    """A recipe from the problem alone, for a kind of network.
 
     A steady solution gets one hidden layer of five units (and two more for each further unknown), an evolving one two
     hidden layers, which follow what moves; splines of degree 7, from a coarse grid to a fine one, by
-    Levenberg-Marquardt. Points grow with the parameters and the dimension, so that the residual is over-determined.
-    Where the start would change more than once around in the whole time, the time is taken in spans.
+    Levenberg-Marquardt; other kinds of networks know what suits them. Points grow with the parameters and the dimension, so
+    that the residual is over-determined. Where the start would change more than once around in the whole time, the time is
+    taken in spans.
     """
-    dims, extra = len(problem.coordinates), 2 * (len(problem.unknowns) - 1)
+    dims = len(problem.coordinates)
+    network, schedule, reasons = suited(problem, kind)
     if problem.domain.time:
-        network = KAN(width=(6 + extra, 6 + extra), degree=7, grid=3)
-        reasons: tuple[str, ...] = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
         changes = pace(problem)
         slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
         if slabs > 1 and changes is not None:
             reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
-        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), "lm:100,extend:6,lm:120", restarts=3, slabs=slabs), reasons)
-    network = KAN(width=(5 + extra,), degree=7, grid=3)
-    reasons = ("it is steady: one hidden layer, damped layer by layer", "splines of degree 7, from grid 3 to 24")
-    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), "lm/layer:40,extend:8,lm/layer:40,extend:24,lm/layer:160", restarts=3), reasons)
+        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons)
+    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), schedule, restarts=3), reasons)
 
 
 LONGER = {"quick": 1 / 3, "record": 4.0}

@@ -17,9 +17,9 @@ import torch
 from kanpde import run_folder
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
-from kanpde.networks import KAN, MLP, Ansatz, Trial
+from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.problem import Problem
-from kanpde.recipe import Recipe, choose
+from kanpde.recipe import Recipe, choose, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
@@ -35,7 +35,7 @@ def solve(
     problem: Problem,
     *,
     recipe: Recipe | None = None,
-    network: KAN | MLP | None = None,
+    network: Spec | None = None,
     schedule: Sequence[Stage] | str | None = None,
     points: int | None = None,
     restarts: int | None = None,
@@ -51,13 +51,15 @@ def solve(
     """Solve a problem and judge the solution.
 
     recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
-    schedule, points, restarts, slabs replace parts of it. reference:
+    schedule, points, restarts, slabs replace parts of it; a network of another kind brings its own schedule. reference:
     whether to compute finite differences for comparison. out: folder to write the run to; nothing is written without it.
     Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved.
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
     for a folder that cannot be written; all of that, where it can be known, before training.
     """
     recipe = recipe or choose(problem, effort=effort).recipe
+    if network is not None and schedule is None and network.kind != recipe.network.kind:
+        schedule = suited(problem, type(network)).schedule
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
     given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
@@ -137,8 +139,9 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
-    if isinstance(recipe.network, KAN) and recipe.network.highest_order() < order:
-        raise RecipeError(f"degree: got {recipe.network.degree} for derivatives of order {order}; expected at least {order + 1}")
+    if recipe.network.highest_order() < order:
+        degree = getattr(recipe.network, "degree", None)
+        raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")
 
 
 def _check_data(problem: Problem, recipe: Recipe) -> None:

@@ -1,5 +1,8 @@
-"""Spline-KAN layers on jets: the plain reference and the operators registered with torch.library."""
+"""KAN layers on jets: the plain reference and the operators registered with torch.library."""
 
+from kanpde.kernels.expansion_ops import expansion_jet as expansion_jet
+from kanpde.kernels.expansion_ops import expansion_jet_adjoint as expansion_jet_adjoint
+from kanpde.kernels.expansion_ops import expansion_jet_jacobian as expansion_jet_jacobian
 from kanpde.kernels.network_ops import network_jet as network_jet
 from kanpde.kernels.network_ops import network_jet_adjoint as network_jet_adjoint
 from kanpde.kernels.network_ops import network_jet_jacobian as network_jet_jacobian
@@ -13,3 +16,7 @@ from kanpde.kernels.ops import spline_jet as spline_jet
 from kanpde.kernels.ops import spline_jet_adjoint as spline_jet_adjoint
 from kanpde.kernels.ops import spline_jet_jacobian as spline_jet_jacobian
 from kanpde.kernels.pieces import uniform_knots as uniform_knots
+from kanpde.kernels.rational_ops import rational_jet as rational_jet
+from kanpde.kernels.rational_ops import rational_jet_adjoint as rational_jet_adjoint
+from kanpde.kernels.rational_ops import rational_jet_jacobian as rational_jet_jacobian
+from kanpde.kernels.rational_ops import rational_network_squares as rational_network_squares

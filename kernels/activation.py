@@ -1,4 +1,4 @@
-"""Activations on jets in plain PyTorch: y = (f(x) - center) / scale, unit by unit, for f = tanh or sin.
+"""Activations on jets in plain PyTorch: y = (f(x) - center) / scale, unit by unit, for f = tanh, sin or SiLU.
 
 X and the adjoint L of Y are [points, channels, units]; center and scale [units]. The adjoint of X is a correlation with the
 jet of f' (see README.md).
@@ -29,7 +29,19 @@ def tanh_taylor(x: Tensor, order: int) -> list[Tensor]:
     return f
 
 
-TAYLOR = {"tanh": tanh_taylor, "sin": sine_taylor}
+def silu_taylor(x: Tensor, order: int) -> list[Tensor]:
+    """Taylor coefficients f^(ν)(x)/ν! of x σ(x), ν = 0 … order, from σ' = σ - σ²."""
+    s = [torch.sigmoid(x)]
+    for nu in range(order):
+        square = sum((s[i] * s[nu - i] for i in range(nu + 1)), torch.zeros_like(x))
+        s.append((s[nu] - square) / (nu + 1))
+    return [x * s[nu] + (s[nu - 1] if nu else 0) for nu in range(order + 1)]
+
+
+TAYLOR = {"tanh": tanh_taylor, "sin": sine_taylor, "silu": silu_taylor}
+
+COMPILED = ("tanh", "sin")
+"""Those that the compiled paths know; the others are computed here on every path."""
 
 
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:

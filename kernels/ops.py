@@ -3,7 +3,7 @@
     spline_jet(X, C, knots, counts) -> Y
     spline_jet_adjoint(L, X, C, knots, counts, back=True) -> (adjoint of X, adjoint of C)
     spline_jet_jacobian(L, X, C, knots, counts, back=True) -> (adjoint of X, cell, block)
-    activation_jet, activation_jet_adjoint: tanh and sin on jets
+    activation_jet, activation_jet_adjoint: tanh, sin and SiLU on jets
     runs_times, runs_transposed_times, runs_gram: products with such rows, which second-order training needs
 
 Without `back` the adjoint of X is left out (an empty tensor): the first layer of a network does not need it.
@@ -20,7 +20,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from kanpde.kernels.activation import TAYLOR
+from kanpde.kernels import activation
+from kanpde.kernels.activation import COMPILED, TAYLOR
 from kanpde.kernels.paths import path
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import channels
@@ -121,9 +122,10 @@ spline_jet.register_autograd(_backward, setup_context=_setup_context)
 
 @torch.library.custom_op("kanpde::activation_jet", mutates_args=())
 def activation_jet(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet of y = (f(x) - center) / scale, [points, channels, units]; kind: of f, "tanh" or "sin" (see activation.py)."""
+    """Output jet of y = (f(x) - center) / scale, [points, channels, units]; kind: of f, "tanh", "sin" or "silu" (see activation.py)."""
     check_activation(kind, X, center, scale, counts)
-    return path(X).activation.forward(kind, X, center, scale, counts)
+    act = path(X).activation if kind in COMPILED else activation
+    return act.forward(kind, X, center, scale, counts)
 
 
 @activation_jet.register_fake
@@ -137,7 +139,8 @@ def activation_jet_adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, count
     check_activation(kind, X, scale, scale, counts)
     if L.shape != X.shape or L.dtype != X.dtype or L.device != X.device:
         raise ValueError(f"L: got {L.dtype} {list(L.shape)} on {L.device}; expected {X.dtype} {list(X.shape)} on {X.device}, as X")
-    return path(X).activation.adjoint(kind, L, X, scale, counts)
+    act = path(X).activation if kind in COMPILED else activation
+    return act.adjoint(kind, L, X, scale, counts)
 
 
 @activation_jet_adjoint.register_fake

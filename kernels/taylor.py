@@ -80,6 +80,15 @@ def compose(taylor: Sequence[Tensor], jet: Tensor, counts: Counts) -> Tensor:
     return torch.cat(rows, 1)
 
 
+def product(a: Tensor, b: Tensor, counts: Counts) -> Tensor:
+    """The jet of a·b. The adjoint of a is `correlate` of the product's adjoint with the jet of b."""
+    x, y = blocks(a, counts), blocks(b, counts)
+    rows = [x[0] * y[0]]
+    for order, count in enumerate(counts, 1):
+        rows.append(sum((_first(x[i], count) * _first(y[order - i], count) for i in range(order + 1)), torch.zeros_like(x[order])))
+    return torch.cat(rows, 1)
+
+
 def correlate(adjoint: Tensor, derivative: Tensor, counts: Counts) -> Tensor:
     """The adjoint of x in y = f∘x, from the adjoint of y and the jet of f'∘x, both [points, channels, units]."""
     y, d = blocks(adjoint, counts), blocks(derivative, counts)

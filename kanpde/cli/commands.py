@@ -12,9 +12,10 @@ import typer
 import kanpde
 from kanpde import gallery
 from kanpde.cli.complaints import INTERRUPTED
-from kanpde.cli.options import choice, number, numbers
+from kanpde.cli.options import choice, number, numbers, pairs
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, listed
+from kanpde.kinds import kinds
 
 app = typer.Typer(
     name="kanpde",
@@ -42,10 +43,15 @@ def _version(context: typer.Context, version: Annotated[bool, typer.Option("--ve
 def solve(
     name: Name,
     constants: Constants = None,
-    network: Annotated[str | None, typer.Option(help="kan or mlp.", metavar="KIND")] = None,
+    network: Annotated[str | None, typer.Option(help=f"{listed(kinds()[:-1])} or {kinds()[-1]}.", metavar="KIND")] = None,
     width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
-    grid: Annotated[str | None, typer.Option(help="Spline intervals, coarse to fine, such as 6,12,24: training extends the grid from one to the next.", metavar="N,…")] = None,
-    degree: Annotated[str | None, typer.Option(help="Of the splines, 1 to 7.", metavar="N")] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Intervals of the basis, coarse to fine, such as 6,12,24: training extends the grid from one to the next.", metavar="N,…")
+    ] = None,
+    degree: Annotated[str | None, typer.Option(help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.", metavar="N,…")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--with", help="Another setting of the kind of network, such as activation=silu of mlp; may be repeated.", metavar="NAME=VALUE")
+    ] = None,
     schedule: Annotated[str | None, typer.Option(help="Training stages, such as lm:100,extend:12,lm:100 or adam:2000,lbfgs:500.", metavar="STAGES")] = None,
     seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
     points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,
@@ -64,9 +70,10 @@ def solve(
     Without options, the problem's own recipe or a default one is used.
     """
     gallery.find(name)
-    kind = None if network is None else choice("--network", network, ("kan", "mlp"))
+    kind = None if network is None else choice("--network", network, kinds())
     widths, grids = numbers("--width", width), numbers("--grid", grid)
-    degrees, starts, collocation = number("--degree", degree), number("--restarts", restarts), number("--points", points)
+    degrees, given_settings = numbers("--degree", degree), pairs("--with", settings)
+    starts, collocation = number("--restarts", restarts), number("--points", points)
     spans = number("--slabs", slabs)
     choice("--effort", effort, ("quick", "default", "record"))
     chance = number("--seed", seed, least=0) or 0
@@ -83,7 +90,7 @@ def solve(
     console = display.console(as_json)
     problem, recipes = problems.load(name, given)
     chosen = choose(problem, recipes, effort)
-    spec, stages = overrides(chosen.recipe, kind, widths, grids, degrees, schedule)
+    spec, stages = overrides(chosen.recipe, problem, kind, widths, {"grid": grids, "degree": degrees}, given_settings, schedule)
     display.show_problem(console, problem)
     options: dict[str, Any] = {"network": spec, "schedule": stages, "points": collocation, "restarts": starts, "slabs": spans}
     recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})

@@ -30,8 +30,20 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-        raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {'5 or 8,8' if option == '--width' else '6 or 6,12,24'}")
+        example = {"--width": "5 or 8,8", "--degree": "5 or 8,16,32"}.get(option, "6 or 6,12,24")
+        raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {example}")
     return tuple(int(part) for part in parts)
+
+
+def pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """Settings such as activation=silu; raises RecipeError unless each is a name, an equals sign and a value."""
+    found = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier() or not value.strip():
+            raise RecipeError(f"{option} {text}: expected a name and a value, such as activation=silu")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def constants(texts: Sequence[str] | None) -> dict[str, float]:

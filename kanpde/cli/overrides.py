@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
-from kanpde.errors import RecipeError
-from kanpde.networks import KAN, MLP
-from kanpde.recipe import Recipe
+from kanpde.errors import RecipeError, listed, nearest
+from kanpde.networks import Spec, spec_of
+from kanpde.problem import Problem
+from kanpde.recipe import Recipe, suited
 from kanpde.training import Extend, Stage, parse_schedule
+
+Numbers = tuple[int, ...]
 
 
 def overrides(
     recipe: Recipe,
+    problem: Problem,
     kind: str | None,
-    width: tuple[int, ...] | None,
-    grid: tuple[int, ...] | None,
-    degree: int | None,
+    width: Numbers | None,
+    levels: Mapping[str, Numbers | None],
+    settings: Mapping[str, str],
     schedule: str | None,
-) -> tuple[KAN | MLP | None, list[Stage] | None]:
+) -> tuple[Spec | None, list[Stage] | None]:
     """The network and the schedule that the options ask for, starting from the problem's own; None where they ask for none.
 
-    Raises RecipeError for options that do not go together.
+    levels: grid and degree, of which the one that a kind refines may be several numbers, coarse to fine; settings: of the kind.
+    Raises RecipeError for options that do not go together, and for those that the kind does not have.
     """
     stages = None if schedule is None else parse_schedule(schedule)
-    if kind == width == grid == degree is None:
+    asked = {name: numbers for name, numbers in levels.items() if numbers is not None}
+    if kind is None and width is None and not asked and not settings:
         return None, stages
-    kinds: dict[str, type[KAN] | type[MLP]] = {"kan": KAN, "mlp": MLP}
-    network = recipe.network if kind is None or isinstance(recipe.network, kinds[kind]) else kinds[kind]()
-    if width is not None:
-        network = replace(network, width=width)
-    if isinstance(network, MLP):
-        for option, value in (("--degree", degree), ("--grid", grid)):
-            if value is not None:
-                raise RecipeError(f"{option}: an MLP has no splines; leave it out, or choose --network kan")
-        return network, stages or [stage for stage in recipe.stages if not isinstance(stage, Extend)]
-    if degree is not None:
-        network = replace(network, degree=degree)
-    if grid is None:
-        return network, stages
-    if stages is not None and len(grid) > 1:
-        raise RecipeError(f"--grid {','.join(map(str, grid))} extends the grid by itself; give one grid with --schedule, and extend:… in it")
-    return replace(network, grid=grid[0]), stages or _extended(recipe.stages, grid[1:])
+    network, own = recipe.network, list(recipe.stages)
+    if kind is not None and kind != network.kind:
+        found = suited(problem, spec_of(kind))
+        network, own = found.spec, parse_schedule(found.schedule)
+    network = network if width is None else replace(network, width=width)
+    network = replace(network, **_read(type(network), settings))
+    for name, numbers in asked.items():
+        _check(type(network), f"--{name}", name)
+        if name != network.resolution:
+            if len(numbers) > 1:
+                raise RecipeError(f"--{name} {','.join(map(str, numbers))}: expected one number; of a {network.title} training refines {network.resolution or 'nothing'}")
+            network = replace(network, **{name: numbers[0]})
+    if network.resolution not in asked:
+        return network, stages or own
+    finer = asked[network.resolution]
+    if stages is not None and len(finer) > 1:
+        option = f"--{network.resolution} {','.join(map(str, finer))}"
+        raise RecipeError(f"{option} extends the grid by itself; give one {network.resolution} with --schedule, and extend:… in it")
+    return replace(network, **{network.resolution: finer[0]}), stages or _extended(own, finer[1:])
+
+
+def _check(kind: type[Spec], option: str, name: str) -> None:
+    """Raise RecipeError where a kind has no such setting."""
+    if name not in kind.options():
+        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and option.startswith("--") else ""
+        raise RecipeError(f"{option}: {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}")
+
+
+def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Settings from text, of the types of their defaults; raises RecipeError for what is none."""
+    defaults, found = {f.name: f.default for f in fields(kind)}, {}
+    for name, text in settings.items():
+        _check(kind, f"--with {name}={text}", name)
+        wanted = type(defaults[name])
+        try:
+            found[name] = wanted(text)
+        except ValueError:
+            raise RecipeError(f"--with {name}={text}: expected {'a whole number' if wanted is int else 'a number'}, such as {defaults[name]}") from None
+    return found
 
 
 def _extended(schedule: Sequence[Stage], grids: Sequence[int]) -> list[Stage]:

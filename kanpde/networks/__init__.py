@@ -6,6 +6,9 @@ from kanpde.networks.kan import KAN as KAN
 from kanpde.networks.mlp import MLP as MLP
 from kanpde.networks.network import Edges as Edges
 from kanpde.networks.network import Network as Network
+from kanpde.networks.registry import SPECS as SPECS
+from kanpde.networks.registry import spec_of as spec_of
 from kanpde.networks.slabs import Slabs as Slabs
 from kanpde.networks.slabs import restore as restore
 from kanpde.networks.slabs import span as span
+from kanpde.networks.spec import Spec as Spec

@@ -1,4 +1,4 @@
-"""Pointwise activations on jets: tanh and sin."""
+"""Pointwise activations on jets: tanh, sin and SiLU."""
 
 from __future__ import annotations
 

@@ -19,12 +19,9 @@ from kanpde.geometry import Domain
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
 from kanpde.networks.activation import Activation
 from kanpde.networks.boundary import Boundary, split
-from kanpde.networks.kan import KAN
-from kanpde.networks.mlp import MLP
 from kanpde.networks.network import Network
+from kanpde.networks.registry import SPECS
 from kanpde.residual import below
-
-SPECS: dict[str, Any] = {"kan": KAN, "mlp": MLP}
 
 
 @dataclass(frozen=True)
@@ -164,6 +161,7 @@ class Ansatz(Trial):
             "outputs": self.network.widths[-1],
             "theta": self.network.theta.detach().cpu(),
             "ranges": [[] if a.center is None else [a.center, a.scale] for a in self.network.layers if isinstance(a, Activation)],
+            "constants": [getattr(layer, "constants", []) for layer in self.network.layers],
         }
 
 
@@ -185,6 +183,9 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
         raise RunError(f"checkpoint: {len(state['ranges'])} ranges for {network.describe()}, which has {len(activations)}")
     for activation, saved in zip(activations, state["ranges"], strict=True):
         activation.center, activation.scale = saved or (None, None)
+    for layer, constants in zip(network.layers, state.get("constants", []), strict=False):
+        if constants:
+            layer.constants = constants  # type: ignore[attr-defined]
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 

@@ -5,34 +5,91 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
 from kanpde.kernels import network_jet, network_jet_adjoint, network_jet_jacobian, network_jet_squares, spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
-from kanpde.kernels.reference import edges as edge_values
 from kanpde.kernels.reference import taps
 from kanpde.networks.activation import Activation
-from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
+from kanpde.networks.basis import HIGH, LOW, Basis, BasisLayer
+from kanpde.networks.network import Edges, Layer, Network, chained
+from kanpde.networks.refine import Finer, refined
 from kanpde.networks.rows import Rows
+from kanpde.networks.spec import Spec, Suited
 
-LOW, HIGH = -1.0, 1.0
+
+class Splines(Basis):
+    """B-splines of a degree on `grid` intervals of [-1, 1], which only degree + 1 of are alive at a point.
+
+    knots [inputs, grid + 2 degree + 1]: of their own for every input; without them, equally spaced ones for all.
+    """
+
+    def __init__(self, grid: int, degree: int, knots: Tensor | None = None):
+        self.grid, self.degree, self.size, self.order = grid, degree, grid + degree, degree + 1
+        self.own = knots
+
+    def knots(self, inputs: int, like: Tensor) -> Tensor:
+        """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor; the same tensor each time."""
+        if self.own is None:
+            return uniform_knots(inputs, LOW, HIGH, self.grid, self.degree, like.dtype, like.device)
+        self.own = self.own.to(like)
+        return self.own
+
+    def evaluate(self, x: Tensor, order: int) -> tuple[Tensor, Tensor]:
+        return taps(x, self.knots(x.shape[1], x), self.degree, order)
+
+    def taylor(self, x: Tensor, order: int) -> Tensor:
+        cell, b = self.evaluate(x, order)
+        index = (cell[..., None] + torch.arange(self.degree + 1, device=x.device))[:, :, None].expand_as(b)
+        return x.new_zeros(*b.shape[:3], self.size).scatter_(3, index, b)
+
+    def finer(self, resolution: int) -> Splines:
+        return Splines(resolution, self.degree)
+
+    def initial(self, inputs: int, outputs: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(inputs, self.size, outputs, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(inputs)
+
+    def fitted(self, old: Splines, inputs: int, center: Tensor, scale: Tensor) -> Tensor:
+        """Where a refit looks at the functions of an old grid, [samples, inputs], over z with x = center + scale · z: degree + 1
+        points on every piece of either grid, so that a finer grid that contains the old one holds its functions to rounding."""
+        inner = (torch.arange(self.degree + 1, dtype=torch.float64) + 0.5) / (self.degree + 1)
+        if self.own is None and old.own is None:
+            cells = math.lcm(old.grid, self.grid) if math.lcm(old.grid, self.grid) <= 1024 else 4 * max(old.grid, self.grid)
+            z = LOW + (HIGH - LOW) * ((torch.arange(cells, dtype=torch.float64)[:, None] + inner) / cells)
+            return z.reshape(-1, 1).expand(-1, inputs)
+        like = center.double()
+        found = []
+        for basis, shift, factor in ((self, 0 * like, 1 + 0 * like), (old, like, scale)):
+            breaks = basis.knots(inputs, like)[:, basis.degree : basis.degree + basis.grid + 1]
+            left, length = breaks[:, :-1], breaks.diff(dim=1)
+            found.append((((left[..., None] + length[..., None] * inner).flatten(1) - shift[:, None]) / factor[:, None]).clamp(LOW, HIGH))
+        return torch.cat(found, 1).T
 
 
-class SplineLayer:
-    """y_q = Σ_p φ_pq(x_p) with B-splines on a uniform grid over [-1, 1]; theta holds c [inputs, grid + degree, outputs]."""
+class SplineLayer(BasisLayer):
+    """y_q = Σ_p φ_pq(x_p) with B-splines on a grid over [-1, 1], by the fused kernels; theta holds c [inputs, grid + degree, outputs]."""
 
-    def __init__(self, inputs: int, outputs: int, grid: int, degree: int):
-        self.shape = (inputs, grid + degree, outputs)
-        self.grid, self.degree = grid, degree
-        self.size = math.prod(self.shape)
+    basis: Splines
+
+    def __init__(self, inputs: int, outputs: int, basis: Splines):
+        super().__init__(inputs, outputs, basis)
+        self.grid, self.degree = basis.grid, basis.degree
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """The knots, where they are not equally spaced: a checkpoint keeps them."""
+        return [] if self.basis.own is None else [self.basis.own]
+
+    @constants.setter
+    def constants(self, found: list[Tensor]) -> None:
+        self.basis = Splines(self.grid, self.degree, *found)
 
     def knots(self, like: Tensor) -> Tensor:
         """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor."""
-        return uniform_knots(self.shape[0], LOW, HIGH, self.grid, self.degree, like.dtype, like.device)
+        return self.basis.knots(self.shape[0], like)
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return spline_jet(X, theta.view(self.shape), self.knots(X), counts)
@@ -47,24 +104,9 @@ class SplineLayer:
         first = outputs * (cell + functions * torch.arange(inputs, device=cell.device))
         return inward, Rows(block.flatten(1), first, ((self.degree + 1) * outputs,) * inputs, self.size)
 
-    def extended(self, theta: Tensor, grid: int, center: Tensor, scale: Tensor) -> tuple[SplineLayer, Tensor]:
-        """The same functions on another grid, over inputs z with x = center + scale · z, [inputs] each.
-
-        Coefficients are refitted by least squares, degree + 1 points on every piece of either grid. A finer grid that
-        contains the old one holds the old functions, so that fit is exact to rounding.
-        """
-        finer = SplineLayer(self.shape[0], self.shape[2], grid, self.degree)
-        cells = math.lcm(self.grid, grid) if math.lcm(self.grid, grid) <= 1024 else 4 * max(self.grid, grid)
-        inner = (torch.arange(self.degree + 1, dtype=torch.float64) + 0.5) / (self.degree + 1)
-        z = (LOW + (HIGH - LOW) * ((torch.arange(cells, dtype=torch.float64)[:, None] + inner) / cells)).reshape(-1, 1)
-        old = theta.detach().double().cpu().view(self.shape)
-        values = edge_values(old, *_values_at(center + scale * z, self))[:, :, 0]
-        cell, b = _values_at(z, finer)
-        basis = torch.zeros(len(z), finer.shape[1], dtype=torch.float64)
-        basis.scatter_(1, cell + torch.arange(self.degree + 1), b[:, 0, 0])
-        fit = torch.linalg.lstsq(basis, values.flatten(1), driver="gels").solution
-        coefficients = fit.view(finer.shape[1], *values.shape[1:]).transpose(0, 1)
-        return finer, coefficients.reshape(-1).to(theta)
+    def samples(self, basis: Basis, center: Tensor, scale: Tensor) -> Tensor:
+        assert isinstance(basis, Splines)
+        return basis.fitted(self.basis, self.shape[0], center, scale)
 
 
 class SplineNetwork(Network):
@@ -95,83 +137,58 @@ class SplineNetwork(Network):
         return parts, [layer.knots(like) for layer in splines], [c for c, _ in ranges], [s for _, s in ranges]
 
 
-def _values_at(x: Tensor, layer: SplineLayer) -> tuple[Tensor, Tensor]:
-    return taps(x, layer.knots(x)[: x.shape[1]], layer.degree, 0)
-
-
-def _covering(values: Tensor, margin: float = 0.05) -> tuple[Tensor, Tensor]:
-    """Center and half-width [units] of intervals that cover the values [points, units] and a margin on both sides."""
-    low, high = values.detach().double().cpu().aminmax(dim=0)
-    return (low + high) / 2, ((high - low) / 2).clamp_min(1e-3) * (1 + margin)
-
-
 @dataclass(frozen=True)
-class KAN:
+class KAN(Spec):
     """A B-spline Kolmogorov-Arnold network.
 
     width: hidden units by layer; degree: of the splines, 1 to 7; grid: knot intervals on [-1, 1].
     Raises RecipeError for anything out of range.
     """
 
-    width: tuple[int, ...] = (5,)
     degree: int = 7
     grid: int = 6
-    kind = "kan"
 
-    def __post_init__(self):
-        object.__setattr__(self, "width", checked_width(self.width))
+    kind: ClassVar[str] = "kan"
+    title: ClassVar[str] = "KAN"
+    resolution: ClassVar[str | None] = "grid"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.degree <= 7:
             raise RecipeError(f"degree: got {self.degree}; expected 1 to 7")
         if self.grid < 1:
             raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
 
-    def describe(self, widths: Sequence[int]) -> str:
-        """Such as "KAN 2-5-1, degree 7, grid 24"."""
-        return f"KAN {'-'.join(map(str, widths))}, degree {self.degree}, grid {self.grid}"
+    @classmethod
+    def suited(cls, evolving: bool, extra: int) -> Suited:
+        if evolving:
+            reasons = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
+            return Suited(cls(width=(6 + extra, 6 + extra), degree=7, grid=3), "lm:100,extend:6,lm:120", reasons)
+        reasons = ("it is steady: one hidden layer, damped layer by layer", "splines of degree 7, from grid 3 to 24")
+        return Suited(cls(width=(5 + extra,), degree=7, grid=3), "lm/layer:40,extend:8,lm/layer:40,extend:24,lm/layer:160", reasons)
 
-    def count(self, inputs: int, outputs: int) -> int:
-        """Number of parameters between so many inputs and outputs."""
-        return sum(p * q * (self.grid + self.degree) for p, q in pairwise((inputs, *self.width, outputs)))
+    def details(self) -> str:
+        return f"degree {self.degree}, grid {self.grid}"
 
     def highest_order(self) -> int:
         """Highest derivative that is continuous: degree - 1."""
         return self.degree - 1
 
+    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+        basis = Splines(self.grid, self.degree)
+        return SplineLayer(inputs, outputs, basis), basis.initial(inputs, outputs, generator).reshape(-1)
+
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with random coefficients, float64 on the CPU."""
-
-        def spline(p: int, q: int) -> tuple[Layer, Tensor]:
-            layer = SplineLayer(p, q, self.grid, self.degree)
-            return layer, torch.randn(layer.size, generator=generator, dtype=torch.float64) * 0.3 / math.sqrt(p)
-
-        return chained(self, (inputs, *self.width, outputs), spline, "tanh", SplineNetwork)
+        return chained(self, (inputs, *self.width, outputs), lambda p, q: self.trained(p, q, generator), "tanh", SplineNetwork)
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
-        """The same function on another grid.
+        """The same function on another grid (see refine.refined); a grid that contains the old one, unmoved, holds it to rounding."""
+        return refined(network, replace(self, grid=grid), self._finer(grid), jets)
 
-        jets: those of a forward pass over the collocation points; given, every hidden layer's grid is moved to where its
-        inputs are, with a margin, so that no coefficient is left without points.
-        """
-        layers: list = []
-        theta = []
-        for level, (layer, part) in enumerate(zip(network.layers, network.parts(), strict=True)):
-            if isinstance(layer, SplineLayer):
-                center, scale = torch.zeros(layer.shape[0], dtype=torch.float64), torch.ones(layer.shape[0], dtype=torch.float64)
-                if layers and jets is not None:
-                    center, scale = _covering(jets[level][:, 0])
-                    layers[-1] = layers[-1].rescaled(center, scale)
-                layer, part = layer.extended(part, grid, center, scale)
-                theta.append(part)
-            layers.append(layer)
-        return SplineNetwork(replace(self, grid=grid), network.widths, layers, torch.cat(theta))
+    def _finer(self, grid: int) -> Finer:
+        return lambda layer, seen: Splines(grid, self.degree)
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
         """Edge functions sampled over the grid's interval."""
-        x = torch.linspace(LOW, HIGH, samples, dtype=torch.float64)
-        found = []
-        for layer, part in zip(network.layers, network.parts(), strict=True):
-            if isinstance(layer, SplineLayer):
-                at = x[:, None].expand(-1, layer.shape[0])
-                values = edge_values(part.detach().double().cpu().view(layer.shape), *_values_at(at, layer))[:, :, 0]
-                found.append(Edges(np.tile(x.numpy(), (layer.shape[0], 1)), values.permute(1, 2, 0).numpy()))
-        return found
+        return [layer.edges(part, samples) for layer, part in zip(network.layers, network.parts(), strict=True) if isinstance(layer, BasisLayer)]

@@ -6,14 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.kernels import activation_jet, activation_jet_adjoint
 from kanpde.kernels.activation import TAYLOR
-from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
+from kanpde.networks.network import Layer, Network, chained
 from kanpde.networks.rows import Rows
+from kanpde.networks.spec import Spec, Suited
 
 
 class LinearLayer:
@@ -41,46 +44,96 @@ class LinearLayer:
         return L @ W.T, Rows.full(torch.cat([(X.transpose(1, 2) @ L).flatten(1), L[:, 0]], 1))
 
 
-@dataclass(frozen=True)
-class MLP:
-    """A multilayer perceptron. width: hidden units by layer; activation: "tanh" or "sin".
+def glorot(inputs: int, outputs: int, generator: torch.Generator) -> tuple[LinearLayer, Tensor]:
+    """A linear layer with random weights (Glorot and Bengio 2010) and no bias."""
+    W = torch.randn(inputs * outputs, generator=generator, dtype=torch.float64) * math.sqrt(2 / (inputs + outputs))
+    return LinearLayer(inputs, outputs), torch.cat([W, torch.zeros(outputs, dtype=torch.float64)])
 
+
+class FourierFeatures:
+    """y = sin(x F), cos(x F) with fixed random frequencies F [inputs, features] (Tancik et al. 2020, equation 4); no parameters."""
+
+    size = 0
+
+    def __init__(self, frequencies: Tensor):
+        self.frequencies = frequencies
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """The frequencies: a checkpoint keeps them."""
+        return [self.frequencies]
+
+    @constants.setter
+    def constants(self, found: list[Tensor]) -> None:
+        (self.frequencies,) = found
+
+    def _angles(self, X: Tensor) -> Tensor:
+        Z = X @ self.frequencies.to(X)
+        Z = torch.cat([Z, Z], 2)
+        Z[:, 0, Z.shape[2] // 2 :] += math.pi / 2
+        return Z
+
+    def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
+        Z = self._angles(X)
+        return activation_jet("sin", Z, Z.new_zeros(Z.shape[2]), Z.new_ones(Z.shape[2]), counts)
+
+    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+        if not back:
+            return X.new_empty(0), theta
+        Z = self._angles(X)
+        inward = activation_jet_adjoint("sin", L.contiguous(), Z, Z.new_ones(Z.shape[2]), counts)
+        sine, cosine = inward.chunk(2, 2)
+        return (sine + cosine) @ self.frequencies.to(X).T, theta
+
+    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+        return self.adjoint(theta, L, X, counts, back)[0], Rows.full(X.new_empty(len(X), 0))
+
+
+@dataclass(frozen=True)
+class MLP(Spec):
+    """A multilayer perceptron.
+
+    width: hidden units by layer; activation: "tanh", "sin" or "silu"; features: random Fourier features of the inputs in front,
+    as many sines and as many cosines, 0 for none; spread: standard deviation of their frequencies.
     Raises RecipeError for anything out of range.
     """
 
     width: tuple[int, ...] = (20, 20)
     activation: str = "tanh"
-    kind = "mlp"
+    features: int = 0
+    spread: float = 2.0
 
-    def __post_init__(self):
-        object.__setattr__(self, "width", checked_width(self.width))
+    kind: ClassVar[str] = "mlp"
+    title: ClassVar[str] = "MLP"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.activation not in TAYLOR:
             raise RecipeError(f"activation: got {self.activation!r}; expected one of {listed(TAYLOR)}{nearest(self.activation, TAYLOR)}")
+        if self.features < 0:
+            raise RecipeError(f"features: got {self.features}; expected 0 (none) or more")
+        if not 0 < self.spread < math.inf:
+            raise RecipeError(f"spread: got {self.spread}; expected a positive number")
 
-    def describe(self, widths: Sequence[int]) -> str:
-        """Such as "MLP 2-20-20-1, tanh"."""
-        return f"MLP {'-'.join(map(str, widths))}, {self.activation}"
+    @classmethod
+    def suited(cls, evolving: bool, extra: int) -> Suited:
+        reasons = ("two hidden layers of 20 units, each weight damped by what it moves",)
+        return Suited(cls(width=(20 + 2 * extra, 20 + 2 * extra)), "lm:400", reasons)
+
+    def details(self) -> str:
+        return self.activation + (f", {self.features} Fourier features" if self.features else "")
+
+    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+        return glorot(inputs, outputs, generator)
 
     def count(self, inputs: int, outputs: int) -> int:
         """Number of parameters between so many inputs and outputs."""
-        return sum((p + 1) * q for p, q in pairwise((inputs, *self.width, outputs)))
-
-    def highest_order(self) -> int:
-        """Highest derivative that the jets carry."""
-        return 4
+        return sum((p + 1) * q for p, q in pairwise((2 * self.features or inputs, *self.width, outputs)))
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with Glorot's initialisation (Glorot and Bengio 2010), float64 on the CPU."""
-
-        def linear(p: int, q: int) -> tuple[Layer, Tensor]:
-            W = torch.randn(p * q, generator=generator, dtype=torch.float64) * math.sqrt(2 / (p + q))
-            return LinearLayer(p, q), torch.cat([W, torch.zeros(q, dtype=torch.float64)])
-
-        return chained(self, (inputs, *self.width, outputs), linear, self.activation)
-
-    def extend(self, network: Network, grid: int) -> Network:
-        raise RecipeError(f"Extend(grid={grid}): an MLP has no grid to extend; leave it out of the schedule")
-
-    def edges(self, network: Network, samples: int) -> list[Edges]:
-        """None: an MLP has no edge functions."""
-        return []
+        if not self.features:
+            return chained(self, (inputs, *self.width, outputs), lambda p, q: glorot(p, q, generator), self.activation)
+        features = FourierFeatures(self.spread * torch.randn(inputs, self.features, generator=generator, dtype=torch.float64))
+        inner = chained(self, (2 * self.features, *self.width, outputs), lambda p, q: glorot(p, q, generator), self.activation)
+        return Network(self, (inputs, *inner.widths), [features, *inner.layers], inner.theta)

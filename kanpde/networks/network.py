@@ -51,12 +51,16 @@ class Edges:
 
 @dataclass
 class Network:
-    """Layers and their parameters. spec is what it was built from; widths are the units at each level."""
+    """Layers and their parameters. spec is what it was built from; widths are the units at each level.
+
+    refit: the largest error of a function that was refitted when this network was made of another one, over the largest value.
+    """
 
     spec: Any
     widths: tuple[int, ...]
     layers: list[Layer]
     theta: Float[Tensor, " parameters"]
+    refit: float = 0.0
 
     @property
     def parameters(self) -> int:

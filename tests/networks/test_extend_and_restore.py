@@ -173,8 +173,8 @@ def test_ranges_belong_to_their_own_activations():
         (lambda: KAN(degree=0), "degree: got 0; expected 1 to 7"),
         (lambda: KAN(degree=8), "degree: got 8; expected 1 to 7"),
         (lambda: KAN(grid=0), "grid: got 0; expected at least 1 interval"),
-        (lambda: MLP(activation="tan"), r"activation: got 'tan'; expected one of tanh, sin; did you mean 'tanh'"),
-        (lambda: MLP(activation="relu"), r"activation: got 'relu'; expected one of tanh, sin"),
+        (lambda: MLP(activation="tan"), r"activation: got 'tan'; expected one of tanh, sin, silu; did you mean 'tanh'"),
+        (lambda: MLP(activation="relu"), r"activation: got 'relu'; expected one of tanh, sin, silu"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

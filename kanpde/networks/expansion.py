@@ -1,0 +1,60 @@
+"""KANs whose edge functions are expansions in any basis: what a kind needs besides its basis."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kanpde.networks.basis import Basis, BasisLayer
+from kanpde.networks.network import Edges, Layer, Network
+from kanpde.networks.refine import refined
+from kanpde.networks.spec import Spec, Suited
+
+
+@dataclass(frozen=True)
+class Expansion(Spec):
+    """A KAN with a basis on its edges and tanh between its layers, by which every layer sees the interval [-1, 1]."""
+
+    resolution = "grid"
+
+    @abstractmethod
+    def basis(self) -> Basis:
+        """The functions on every edge."""
+
+    @classmethod
+    def suited(cls, evolving: bool, extra: int) -> Suited:
+        spec = cls()
+        steps = [getattr(spec, cls.resolution or ""), *cls.later]
+        if evolving:
+            network = replace(spec, width=(6 + extra, 6 + extra))
+            return Suited(
+                network, f"lm:100,extend:{steps[1]},lm:120", ("it evolves in time: two hidden layers, which follow what moves", f"{cls.resolution} {steps[0]} to {steps[1]}")
+            )
+        schedule = f"{cls.optimiser}:40,extend:{steps[1]},{cls.optimiser}:40,extend:{steps[2]},{cls.optimiser}:160"
+        return Suited(replace(spec, width=(5 + extra,)), schedule, ("it is steady: one hidden layer", f"{cls.resolution} {steps[0]} to {steps[2]}"))
+
+    later = (12, 24)
+    """Resolutions of the default schedule after the first."""
+
+    optimiser = "lm"
+    """And what trains on each."""
+
+    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+        basis = self.basis()
+        return BasisLayer(inputs, outputs, basis), basis.initial(inputs, outputs, generator).reshape(-1)
+
+    def details(self) -> str:
+        return f"{self.resolution} {getattr(self, self.resolution or '')}"
+
+    def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
+        """The same function in a finer basis (see refine.refined)."""
+        spec = replace(self, **{self.resolution or "": grid})
+        return refined(network, spec, lambda layer, seen: layer.basis.finer(grid), jets)  # type: ignore[attr-defined]
+
+    def edges(self, network: Network, samples: int) -> list[Edges]:
+        """Edge functions sampled over [-1, 1]."""
+        return [layer.edges(part, samples) for layer, part in zip(network.layers, network.parts(), strict=True) if isinstance(layer, BasisLayer)]

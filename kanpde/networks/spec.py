@@ -1,0 +1,89 @@
+"""What a network is built from: one small frozen dataclass a kind, and what all kinds have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from kanpde.errors import RecipeError
+from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
+
+
+class Suited(NamedTuple):
+    """What a kind does by default: its spec, the text of its schedule, and the reasons, a line each."""
+
+    spec: Spec
+    schedule: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Spec(ABC):
+    """A kind of network and its settings, of which checkpoints keep `vars`.
+
+    width: hidden units by layer. Raises RecipeError for anything out of range.
+    """
+
+    width: tuple[int, ...] = (5,)
+
+    kind: ClassVar[str]
+    """Its name on the command line."""
+
+    title: ClassVar[str]
+    """Its name in what people read."""
+
+    resolution: ClassVar[str | None] = None
+    """The field that a stage Extend makes finer; None where nothing can be refined."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "width", checked_width(self.width))
+
+    @classmethod
+    @abstractmethod
+    def suited(cls, evolving: bool, extra: int) -> Suited:
+        """The default for a problem: whether it evolves in time, and how many units more than for one unknown."""
+
+    @abstractmethod
+    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+        """A layer with its first parameters, float64 on the CPU."""
+
+    @abstractmethod
+    def details(self) -> str:
+        """The settings besides the width, in a few words, such as "degree 7, grid 24"."""
+
+    def describe(self, widths: Sequence[int]) -> str:
+        """Such as "KAN 2-5-1, degree 7, grid 24"."""
+        return f"{self.title} {'-'.join(map(str, widths))}, {self.details()}"
+
+    def count(self, inputs: int, outputs: int) -> int:
+        """Number of parameters between so many inputs and outputs."""
+        generator = torch.Generator()
+        return sum(self.trained(p, q, generator)[0].size for p, q in pairwise((inputs, *self.width, outputs)))
+
+    def highest_order(self) -> int:
+        """Highest derivative that is continuous, and that the jets carry."""
+        return 4
+
+    def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
+        """A network with random parameters, float64 on the CPU."""
+        return chained(self, (inputs, *self.width, outputs), lambda p, q: self.trained(p, q, generator), "tanh")
+
+    def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
+        """The same function on a finer basis (see refine.py); raises RecipeError for a kind that has none."""
+        article = "an" if self.title[0] in "AEIOUFHLMNRSX" and self.title[:2].isupper() else "a"
+        raise RecipeError(f"Extend(grid={grid}): {article} {self.title} has no grid to extend; leave it out of the schedule")
+
+    def edges(self, network: Network, samples: int) -> list[Edges]:
+        """The edge functions of every layer, sampled; none where a kind has no edge functions."""
+        return []
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """The names of its settings besides the width."""
+        return tuple(f.name for f in fields(cls) if f.name != "width")
