@@ -1,0 +1,175 @@
+"""Pruning with a stated loss: edges go as long as the polished rest comes back to the solution that there was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.errors import RecipeError, RunError
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.importance import losses
+from kanpde.networks.network import Network, has_edges
+from kanpde.networks.surgery import Edge, dropped, edges_of
+from kanpde.training.levenberg_marquardt import LevenbergMarquardt
+from kanpde.training.objective import Objective
+
+HALVED = 15
+"""A polishing that has not halved the loss in so many steps is given up."""
+
+FAILURES = 4
+"""Single edges, and units, that are tried in vain before the rest is left alone: they are tried in order of what they matter."""
+
+
+@dataclass(frozen=True)
+class Prune:
+    """A stage that drops edges, and with them units and inputs, and polishes the rest by Levenberg-Marquardt.
+
+    loss: the relative L2 change of the solution that is allowed, on points that are not trained on; the error, by the triangle
+    inequality, grows by no more. steps: of a polishing, at most. Raises RecipeError for a loss that is no share.
+    """
+
+    loss: float = 1e-6
+    steps: int = 100
+    name = "prune"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.loss < 1:
+            raise RecipeError(f"prune: got a loss of {self.loss:g}; expected a relative change of the solution between 0 and 1, such as 1e-6")
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning did: numbers of edges before and after, the relative L2 change of the solution, and how many trials it took."""
+
+    before: int
+    after: int
+    change: float
+    trials: int
+
+    def __str__(self) -> str:
+        return f"{self.after} of {self.before} edges left, the solution changed by {self.change:.1e}"
+
+
+class Pruning:
+    """One pruning of the network of an ansatz, in place.
+
+    objective: what polishing minimises; points [points, dims]: where solutions are compared; goal: the network whose solution is to
+    be kept, by default the one that is pruned, which sparsification may have moved away from it; tell: gets a line a success.
+    """
+
+    def __init__(self, ansatz: Ansatz, objective: Objective, points: Float[Tensor, "points dims"], stage: Prune, goal: Network | None = None, tell: Callable[[str], None] = str):
+        self.ansatz, self.objective, self.stage, self.tell = ansatz, objective, stage, tell
+        self.goal = replace(goal or ansatz.network)
+        if not any(has_edges(layer) for layer in self.goal.layers):
+            raise RecipeError(f"prune: got {self.goal.describe()}; expected a network with edge functions, such as kan")
+        self.frame = ansatz.frame(points, [(u, (0,) * len(ansatz.domain.coordinates)) for u in ansatz.unknowns])
+        self.wanted = self._solution(self.goal)
+        self.size = float(self.wanted.norm())
+        if not 0 < self.size < math.inf:
+            raise RunError(f"prune: the solution of {self.goal.describe()} has norm {self.size:g}; expected one that is finite and not zero")
+        self.aim = self._loss(self.goal)
+        self.trials = 0
+
+    def __call__(self) -> Pruned:
+        """Prune. Ctrl-C leaves what was reached before the trial that it meets, or the goal's network. Raises RunError where nothing but a
+        constant would be left; the network is then the goal's."""
+        edges = len(edges_of(self.goal))
+        self.ansatz.network, sparse = self.goal, self.ansatz.network
+        self._refuse_constants()
+        try:
+            bases = [self.goal] if sparse is self.goal or torch.equal(sparse.theta, self.goal.theta) else [sparse, self.goal]
+            found = next((found for base in bases for found in [self._first(base, self._ladder(base))] if found), None)
+            failures = 0
+            while found or failures == 0:
+                found, failures = self._first(self.ansatz.network, self._single(self.ansatz.network)), 1
+            if found or self.ansatz.network is not self.goal:
+                self._polish(replace(self.ansatz.network), to_the_end=True)
+        finally:
+            self.objective.network = self.ansatz.network
+        return Pruned(edges, len(edges_of(self.ansatz.network)), self.change(self.ansatz.network), self.trials)
+
+    def change(self, network: Network) -> float:
+        """The relative L2 distance of the solution from the one that is to be kept."""
+        return float((self._solution(network) - self.wanted).norm()) / self.size
+
+    def _first(self, base: Network, groups: Iterator[list[Edge]]) -> bool:
+        """Take the first group of edges without which the network comes back to the solution."""
+        jets = base.levels(self.frame.X[:, :1], ())
+        for group in groups:
+            try:
+                trial = dropped(base, group, jets)
+            except RunError:  # nothing but a constant: as good as a failure
+                continue
+            self.trials += 1
+            if self._polish(trial):
+                self.tell(f"pruned to {self.ansatz.network.describe()}: the solution changed by {self.change(self.ansatz.network):.1e}")
+                return True
+        return False
+
+    def _ladder(self, base: Network) -> Iterator[list[Edge]]:
+        """All edges below a threshold of what the solution loses without them, threshold after threshold downwards, a factor of ten apart."""
+        found = sorted(self._losses(base).items(), key=lambda pair: pair[1])
+        floor = torch.finfo(torch.float64).eps
+        decades = [(decade, len(list(group))) for decade, group in groupby(found, key=lambda pair: math.floor(math.log10(max(pair[1], floor))))]
+        counts = [sum(n for _, n in decades[:k]) for k in range(len(decades) - 1, 0, -1)]
+        return ([edge for edge, _ in found[:count]] for count in counts)
+
+    def _single(self, base: Network) -> Iterator[list[Edge]]:
+        """The edges and the units that the solution loses least without."""
+        found = self._losses(base)
+        units: dict[tuple[int, int], list[Edge]] = {}
+        for edge in found:
+            if edge.layer:
+                units.setdefault((edge.layer, edge.source), []).append(edge)
+        by_unit = sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))
+        yield from by_unit[:FAILURES]
+        yield from ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
+
+    def _polish(self, network: Network, to_the_end: bool = False) -> bool:
+        """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the ansatz's. Whether it came back."""
+        self.objective.network = network
+        metric = "layer" if len(network.widths) <= 3 else "root"
+        seen, good = [math.inf], None
+        at_once = not to_the_end and self._good(network, math.inf)
+        for loss in [math.inf] if at_once else LevenbergMarquardt(self.stage.steps, metric=metric).minimise(self.objective):
+            seen.append(loss)
+            if self._good(network, loss):
+                good = replace(network)
+                if not to_the_end:
+                    break
+            elif not to_the_end and len(seen) > HALVED and seen[-1] > 0.5 * seen[-1 - HALVED]:
+                break
+        if good is None:
+            return False
+        self.ansatz.network = good
+        return True
+
+    def _good(self, network: Network, loss: float) -> bool:
+        """Close enough to the solution that is to be kept; or better, as the residual has it."""
+        return self.change(network) <= self.stage.loss or loss <= self.aim
+
+    def _losses(self, network: Network) -> dict[Edge, float]:
+        jets = network.levels(self.frame.X[:, :1], ())
+        factor = self.frame.map[:, :, 0].double().cpu()
+        columns = list(self.frame.column)
+        return losses(network, jets, lambda change: float((factor * change[:, columns]).norm()) / self.size)
+
+    def _solution(self, network: Network) -> Tensor:
+        return self.frame.derivatives(network.forward(self.frame.X, self.frame.counts)[-1]).double().cpu()
+
+    def _loss(self, network: Network) -> float:
+        self.objective.network = network
+        return self.objective.loss()
+
+    def _refuse_constants(self) -> None:
+        jets = self.goal.levels(self.frame.X[:, :1], ())
+        flat = jets[-1].mean(0, keepdim=True).expand_as(jets[-1])
+        change = float((self.frame.derivatives(flat).double().cpu() - self.wanted).norm()) / self.size
+        if change <= self.stage.loss:
+            raise RunError(f"prune: with a loss of {self.stage.loss:g} nothing but a constant would be left of {self.goal.describe()}; expected a loss below {change:.1e}")
