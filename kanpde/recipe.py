@@ -11,7 +11,7 @@ from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, Spec
 from kanpde.networks.spec import Suited
 from kanpde.pace import pace
-from kanpde.training import Balance, Extend, Stage, parse_schedule
+from kanpde.training import Balance, Change, Stage, parse_schedule
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
@@ -51,7 +51,7 @@ class Recipe:
     @property
     def last_stages(self) -> tuple[Stage, ...]:
         """Those on the finest grid: what every span of time after the first gets."""
-        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Extend)), default=-1)
+        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Change)), default=-1)
         return self.stages[extended + 1 :]
 
     @property
@@ -65,7 +65,7 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
         Balance(self.balance, self.causal, "t")
-        if not any(not isinstance(stage, Extend) for stage in self.stages):
+        if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
         if len({len(values) for values in self.continuation.values()}) > 1:
             raise RecipeError(f"continuation: got {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())}; expected as many of each")
@@ -125,7 +125,7 @@ LONGER = {"quick": 1 / 3, "record": 4.0}
 def _scaled(found: Choice, effort: str) -> Choice:
     """Another effort: fewer or more steps a stage, and for a record twice the points."""
     recipe, factor = found.recipe, LONGER[effort]
-    stages = [stage if isinstance(stage, Extend) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
+    stages = [stage if isinstance(stage, Change) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
     points = 2 * recipe.points if effort == "record" else recipe.points
     scaled = replace(recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts)
     return Choice(scaled, (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"))

@@ -32,7 +32,8 @@ from kanpde.reference import Reference
 from kanpde.training.history import History, Record
 
 if TYPE_CHECKING:
-    from kanpde.results import Drawing, Result
+    from kanpde.portrait import Drawing
+    from kanpde.results import Result
 
 FORMAT = "kanpde run 1"
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
@@ -75,12 +76,20 @@ def write(result: Result, out: Path) -> Path:
 
 def draw(result: Result, folder: Path) -> list[Path]:
     """Draw solution.png, history.png and network.png into a folder, replacing what is there; returns their paths."""
-    from kanpde import plots
+    from kanpde import network_plots, plots
 
-    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": plots.plot_network}
+    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": network_plots.plot_network}
     for name, plot in pictures.items():
         _replace(folder / name, partial(plot(result).savefig, format="png", dpi=150))
     return [folder / name for name in pictures]
+
+
+def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
+    """Draw pruned.png, the networks of two results side by side, into a folder; returns its path."""
+    from kanpde import network_plots
+
+    _replace(folder / "pruned.png", partial(network_plots.plot_pruned(before, after).savefig, format="png", dpi=150))
+    return folder / "pruned.png"
 
 
 def read(folder: Path, problem: Problem | None = None) -> Result:
@@ -192,6 +201,8 @@ def _write_history(group: h5py.Group, history: History) -> None:
 
 def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
     group.attrs.update(title=drawing.title, widths=list(drawing.widths), inputs=list(drawing.inputs), outputs=list(drawing.outputs))
+    if drawing.products:
+        group.attrs["products"] = list(drawing.products)
     for i, (inputs, outputs) in enumerate(drawing.edges):
         layer = group.create_group(f"layer{i}")
         scales = [layer.create_dataset(name, data=np.arange(n)) for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)]
@@ -199,6 +210,12 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
             scale.make_scale(scale.name.rpartition("/")[2])
         _attach(layer.create_dataset("inputs", data=inputs), [scales[0], scales[2]])
         _attach(layer.create_dataset("outputs", data=outputs), scales)
+        if drawing.importance:
+            _attach(layer.create_dataset("importance", data=drawing.importance[i]), scales[:2])
+        if drawing.density:
+            _attach(layer.create_dataset("density", data=drawing.density[i]), scales[:1])
+        if formulas := {f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i}:
+            layer.create_group("formulas").attrs.update(formulas)
 
 
 def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
@@ -222,7 +239,7 @@ def _read_summary(folder: Path) -> dict[str, Any]:
 
 
 def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
-    from kanpde.results import Drawing
+    from kanpde.portrait import Drawing
 
     with h5py.File(path, "r") as file:
         stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
@@ -238,7 +255,11 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
         layers = [network[f"layer{i}"] for i in range(len(network))]
         edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
         names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
-        drawing = Drawing(network.attrs["title"], edges=edges, **names)
+        known = {key: tuple(layer[key][:] for layer in layers) for key in ("importance", "density") if layers and key in layers[0]}
+        symbolic = [(i, *at.split(","), text) for i, layer in enumerate(layers) if "formulas" in layer for at, text in layer["formulas"].attrs.items()]
+        formulas = {(i, int(p), int(q)): text for i, p, q, text in symbolic}
+        products = tuple(network.attrs["products"].tolist()) if "products" in network.attrs else ()
+        drawing = Drawing(network.attrs["title"], edges=edges, products=products, formulas=formulas, **known, **names)
     fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
     reference = None
     if fields.reference:

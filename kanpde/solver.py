@@ -25,7 +25,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, measure, measure_reference
 from kanpde.sampling import unit_points
-from kanpde.training import Stage, parse_schedule, show_schedule, train
+from kanpde.training import Change, Sparsify, Stage, parse_schedule, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -151,6 +151,9 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
     """
     exact_on(problem, dense_grid(problem.domain))
     network = recipe.network.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(0))
+    for stage in recipe.stages:
+        if isinstance(stage, Change | Sparsify):
+            stage.check(network)
     ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
     points = problem.domain.interior(unit_points(32, len(problem.coordinates), 0))

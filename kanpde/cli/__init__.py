@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typer import Abort
 from typer.exceptions import TyperException
 
+from kanpde.cli import prune as prune  # it registers itself with the application
 from kanpde.cli.commands import app
 from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning

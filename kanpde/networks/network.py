@@ -137,7 +137,8 @@ class Network:
     def _kept(self) -> Tensor:
         """1 for coefficients of edges that are there and for all other parameters, 0 for the rest, [parameters]."""
         masks = iter(self.mask)
-        found = [next(masks)[:, None].expand(layer.shape).reshape(-1) if has_edges(layer) else self.theta.new_ones(layer.size, dtype=torch.bool) for layer in self.layers]
+        shapes = [getattr(layer, "shape", ()) if has_edges(layer) else () for layer in self.layers]
+        found = [next(masks)[:, None].expand(s).reshape(-1) if s else self.theta.new_ones(layer.size, dtype=torch.bool) for s, layer in zip(shapes, self.layers, strict=True)]
         return torch.cat(found).to(self.theta.dtype)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -16,6 +16,7 @@ from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import losses
 from kanpde.networks.network import Network, has_edges
 from kanpde.networks.surgery import Edge, dropped, edges_of
+from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
 
@@ -25,9 +26,12 @@ HALVED = 15
 FAILURES = 4
 """Single edges, and units, that are tried in vain before the rest is left alone: they are tried in order of what they matter."""
 
+LAST = 3
+"""What is left in the end is polished so many times as long."""
+
 
 @dataclass(frozen=True)
-class Prune:
+class Prune(Change):
     """A stage that drops edges, and with them units and inputs, and polishes the rest by Levenberg-Marquardt.
 
     loss: the relative L2 change of the solution that is allowed, on points that are not trained on; the error, by the triangle
@@ -41,6 +45,10 @@ class Prune:
     def __post_init__(self) -> None:
         if not 0 < self.loss < 1:
             raise RecipeError(f"prune: got a loss of {self.loss:g}; expected a relative change of the solution between 0 and 1, such as 1e-6")
+
+    def check(self, network: Network) -> None:
+        if not any(has_edges(layer) for layer in network.layers):
+            raise RecipeError(f"prune: got {network.describe()}; expected a network with edge functions, such as kan")
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,10 @@ class Pruning:
     be kept, by default the one that is pruned, which sparsification may have moved away from it; tell: gets a line a success.
     """
 
-    def __init__(self, ansatz: Ansatz, objective: Objective, points: Float[Tensor, "points dims"], stage: Prune, goal: Network | None = None, tell: Callable[[str], None] = str):
+    def __init__(self, ansatz: Ansatz, objective: Objective, points: Float[Tensor, "points dims"], stage: Prune, goal: Network | None = None, tell: Callable[[str], object] = str):
         self.ansatz, self.objective, self.stage, self.tell = ansatz, objective, stage, tell
         self.goal = replace(goal or ansatz.network)
-        if not any(has_edges(layer) for layer in self.goal.layers):
-            raise RecipeError(f"prune: got {self.goal.describe()}; expected a network with edge functions, such as kan")
+        stage.check(self.goal)
         self.frame = ansatz.frame(points, [(u, (0,) * len(ansatz.domain.coordinates)) for u in ansatz.unknowns])
         self.wanted = self._solution(self.goal)
         self.size = float(self.wanted.norm())
@@ -84,11 +91,10 @@ class Pruning:
         self._refuse_constants()
         try:
             bases = [self.goal] if sparse is self.goal or torch.equal(sparse.theta, self.goal.theta) else [sparse, self.goal]
-            found = next((found for base in bases for found in [self._first(base, self._ladder(base))] if found), None)
-            failures = 0
-            while found or failures == 0:
-                found, failures = self._first(self.ansatz.network, self._single(self.ansatz.network)), 1
-            if found or self.ansatz.network is not self.goal:
+            any(self._first(base, self._ladder(base)) for base in bases)
+            while self._first(self.ansatz.network, self._single(self.ansatz.network)):
+                pass
+            if self.ansatz.network is not self.goal:
                 self._polish(replace(self.ansatz.network), to_the_end=True)
         finally:
             self.objective.network = self.ansatz.network
@@ -137,7 +143,7 @@ class Pruning:
         metric = "layer" if len(network.widths) <= 3 else "root"
         seen, good = [math.inf], None
         at_once = not to_the_end and self._good(network, math.inf)
-        for loss in [math.inf] if at_once else LevenbergMarquardt(self.stage.steps, metric=metric).minimise(self.objective):
+        for loss in [math.inf] if at_once else LevenbergMarquardt((LAST if to_the_end else 1) * self.stage.steps, metric=metric).minimise(self.objective):
             seen.append(loss)
             if self._good(network, loss):
                 good = replace(network)

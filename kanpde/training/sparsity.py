@@ -21,10 +21,13 @@ from torch import Tensor
 
 from kanpde.errors import RecipeError
 from kanpde.networks.basis import BasisLayer
-from kanpde.networks.network import Network
+from kanpde.networks.network import Network, has_edges
 from kanpde.networks.rows import Rows
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
+
+MOST = 4000
+"""Coefficients up to which the penalty's dense rows are of use."""
 
 EVERY = 5
 """Steps between two weightings."""
@@ -142,11 +145,16 @@ class Sparsify:
         if not 0 <= self.entropy < math.inf:
             raise RecipeError(f"sparsify: got entropy {self.entropy:g}; expected 0 or more")
 
-    def minimise(self, objective: Objective) -> Generator[float, None, str]:
-        """Yields the loss of the residuals after every accepted step; returns why it stopped. Raises RecipeError for networks without edge functions."""
-        network = objective.network
-        if not any(isinstance(layer, BasisLayer) for layer in network.layers):
+    def check(self, network: Network) -> None:
+        """Raise RecipeError for a network without edge functions."""
+        if not any(has_edges(layer) for layer in network.layers):
             raise RecipeError(f"sparsify: got {network.describe()}; expected a network with edge functions, such as kan")
+
+    def minimise(self, objective: Objective) -> Generator[float, None, str]:
+        """Yields the loss of the residuals after every accepted step; returns why it stopped."""
+        network = objective.network
+        if network.theta.numel() > MOST:
+            return f"left out: {network.theta.numel():,} coefficients, and its matrices hold at most {MOST:,}"
         theta, network.theta = network.theta, 0 * network.theta
         scale, network.theta = objective.loss(), theta
         penalised = Penalised(objective, self.strength * scale, self.entropy)
