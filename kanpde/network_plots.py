@@ -26,10 +26,10 @@ Place = tuple[float, float]
 MOST_UNITS = 24
 """Units of a level of an MLP that are drawn."""
 
-WIDEST = 14.0
+WIDEST = 14.5
 """Inches that a network's picture is wide at most."""
 
-READABLE = 0.29
+READABLE = 0.28
 """Inches of a small plot below which the plots of a level are drawn in more rows."""
 
 FAINTEST = 0.1
@@ -54,8 +54,7 @@ def plot_pruned(before: Result, after: Result) -> Figure:
     figure = Figure(figsize=(sum(widths), max(layout.height for layout in layouts) + 1.6), layout="constrained")
     for word, result, axes in zip(("before", "after"), (before, after), figure.subplots(1, 2, width_ratios=widths), strict=True):
         axes.set_title(f"{word}: {_title(result)}", fontsize=10)
-        draw_network(result.drawing, axes)
-        axes.set_anchor("S")
+        draw_network(result.drawing, axes).set_ylim(-0.5, max(layout.height for layout in layouts) + 0.45)
     return figure
 
 
@@ -72,7 +71,7 @@ def plot_edge(drawing: Drawing, layer: int, source: int, target: int) -> Figure:
 
 
 def draw_edge(drawing: Drawing, layer: int, source: int, target: int, axes: Axes) -> Axes:
-    """One edge function over its grid's interval; below it, filled, how densely its activations lie."""
+    """One edge function over the range of its activations; below it, filled, how densely they lie."""
     inputs, outputs = drawing.edges[layer]
     formula = drawing.formulas.get((layer, source, target))
     axes.plot(inputs[source], outputs[source, target], color=RED if formula else BLUE, lw=2, zorder=3)
@@ -84,6 +83,7 @@ def draw_edge(drawing: Drawing, layer: int, source: int, target: int, axes: Axes
     if drawing.density:
         density = drawing.density[layer][source]
         heap = axes.twinx()
+        axes.set_xlim(inputs[source][0], inputs[source][-1])
         heap.fill_between(np.linspace(-1, 1, len(density) + 1), np.append(density, density[-1]), step="post", color=GREY, alpha=0.3, lw=0)
         heap.set_ylim(0, 4 * max(float(density.max()), 1e-12))
         heap.set_yticks([])
@@ -189,21 +189,23 @@ def _draw_edges(axes: Axes, layout: _Layout, layer: int, drawing: Drawing) -> No
     inputs, outputs = drawing.edges[layer]
     starts, ends, half = layout.nodes(layer), layout.ports(layer + 1), layout.sizes[layer] / 2
     opacity = _opacity(drawing, layer)
-    wires, wire_shades, curves, boxes, box_shades, shades = [], [], [], [], [], []
-    for p, there in enumerate(_present(drawing, layer)):
-        targets = np.flatnonzero(there)
-        for k, q in enumerate(targets):
-            x, y = layout.box(layer, p, k, len(targets))
-            alpha = float(opacity[p, q])
-            wires += [[starts[p], (x, y - half)], [(x, y + half), ends[q]]]
-            wire_shades += [(0.0, 0.0, 0.0, alpha * (1.0 if layout.columns[layer] >= len(targets) else 0.6))] * 2
-            boxes.append(Rectangle((x - half, y - half), 2 * half, 2 * half))
-            box_shades.append((0.0, 0.0, 0.0, alpha))
-            curves.append(np.stack([x + 0.84 * half * _unit(inputs[p]), y + 0.8 * half * _unit(outputs[p, q])], 1))
-            shades.append((*_rgb(RED if (layer, p, int(q)) in drawing.formulas else BLUE), alpha))
-    axes.add_collection(LineCollection(wires, colors=wire_shades, linewidths=0.8, zorder=1))
-    axes.add_collection(PatchCollection(boxes, facecolor="white", edgecolor=box_shades, linewidth=0.7, zorder=2))
-    axes.add_collection(LineCollection(curves, colors=shades, linewidths=1.5 if half > 0.2 else 1.1, zorder=3, capstyle="round"))
+    present = _present(drawing, layer)
+    wires, curves, boxes, colours, shades = [], [], [], [], []
+    for p, q in sorted(np.argwhere(present).tolist(), key=lambda pq: float(opacity[pq[0], pq[1]])):  # what matters comes on top
+        targets = np.flatnonzero(present[p]).tolist()
+        x, y = layout.box(layer, p, targets.index(q), len(targets))
+        alpha, formula = float(opacity[p, q]), drawing.formulas.get((layer, p, q))
+        wires += [[starts[p], (x, y - half)], [(x, y + half), ends[q]]]
+        boxes.append(Rectangle((x - half, y - half), 2 * half, 2 * half))
+        curves.append(np.stack([x + 0.84 * half * _unit(inputs[p]), y + 0.8 * half * _unit(outputs[p, q])], 1))
+        shades.append((0.0, 0.0, 0.0, alpha))
+        colours.append((*_rgb(RED if formula else BLUE), alpha))
+        if formula and half >= 0.2:
+            axes.text(x, y - half, formula, ha="center", va="center", fontsize=7, color=RED, zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+    faint = 1.0 if layout.columns[layer] >= int(present.sum(1).max(initial=0)) else 0.6  # wires that pass behind other boxes
+    axes.add_collection(LineCollection(wires, colors=[(*s[:3], faint * s[3]) for s in shades for _ in range(2)], linewidths=0.8, zorder=1))
+    axes.add_collection(PatchCollection(boxes, facecolor="white", edgecolor=shades, linewidth=0.7, zorder=2))
+    axes.add_collection(LineCollection(curves, colors=colours, linewidths=1.5 if half > 0.2 else 1.1, zorder=3, capstyle="round"))
 
 
 def _rgb(colour: str) -> tuple[float, float, float]:

@@ -54,9 +54,7 @@ def solve(
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
-            help="Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or adam:2000,lbfgs:500.", metavar="STAGES"
-        ),
+        typer.Option(help="Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or adam:2000,lbfgs:500.", metavar="STAGES"),
     ] = None,
     seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
     points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,

@@ -25,8 +25,10 @@ def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inpu
     found: list[Tensor] = []
     units: Tensor | None = None
     for spread in reversed(spreads(network, jets)):
-        if units is None or len(units) != spread.shape[1]:  # the outputs; or subnodes of products, each of which counts as much
+        if units is None:
             units = torch.ones(spread.shape[1], dtype=spread.dtype)
+        if products := spread.shape[1] - len(units):  # both factors of a product count as much as the product
+            units = torch.cat([units[:-products], units[-products:].repeat_interleave(2)])
         share = spread / spread.sum(0).clamp_min(torch.finfo(spread.dtype).tiny) * units
         found.append(share)
         units = share.sum(1)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanpde.errors import RecipeError
-from kanpde.networks.network import Network
+from kanpde.errors import RecipeError, RunError
+from kanpde.networks.network import Network, has_edges
 from kanpde.networks.surgery import chain, deepened, widened
 
 
@@ -39,6 +39,7 @@ class Extend(Change):
             raise RecipeError(f"extend:{self.grid}: expected a grid of at least 1 interval")
 
     def changed(self, network: Network, jets: Sequence[Tensor], generator: torch.Generator) -> Network:
+        refuse_one_place(network, jets, f"extend:{self.grid}")
         return network.spec.extend(network, self.grid, jets)
 
 
@@ -76,3 +77,12 @@ class Deepen(Change):
 
     def changed(self, network: Network, jets: Sequence[Tensor], generator: torch.Generator) -> Network:
         return deepened(network, self.levels)
+
+
+def refuse_one_place(network: Network, jets: Sequence[Tensor], what: str) -> None:
+    """Raise RunError where all units of a hidden level are constant over the points: no grid can follow them."""
+    for level, layer in enumerate(network.layers):
+        values = jets[level][:, 0]
+        if level and has_edges(layer) and bool((values.amax(0) - values.amin(0) <= 1e-12 * values.abs().amax(0).clamp_min(1)).all()):
+            place = ", ".join(f"{v:.3g}" for v in values[0].tolist()[:3])
+            raise RunError(f"{what}: all points lie in one place of a hidden level of {network.describe()} ({place}); expected activations that vary; train first, or from another seed")
