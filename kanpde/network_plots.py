@@ -60,7 +60,7 @@ def plot_pruned(before: Result, after: Result) -> Figure:
 
 def _title(result: Result) -> str:
     error = getattr(result, "relative_l2", None)
-    return f"{result.drawing.title}, {result.settings['parameters']} parameters" + ("" if error is None else f"\nrelative L2 error {error:.1e}")
+    return f"{result.drawing.title}\n{result.settings['parameters']:,} parameters" + ("" if error is None else f", relative L2 error {error:.1e}")
 
 
 def plot_edge(drawing: Drawing, layer: int, source: int, target: int) -> Figure:

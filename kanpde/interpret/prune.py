@@ -8,19 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from kanpde import run_folder
 from kanpde.errors import RunError
+from kanpde.fields import dense_grid, nodes_of
 from kanpde.networks import Ansatz
 from kanpde.networks.network import Network
+from kanpde.problem import Problem
 from kanpde.results import Result, measure, measure_reference
-from kanpde.sampling import unit_points
 from kanpde.training import Prune, Sparsify, show_schedule
 from kanpde.training.history import History, Observer, Record, Silent
 from kanpde.training.points import Collocation, balanced
 from kanpde.training.pruning import Pruned, Pruning
 
-COMPARED = 1024
-"""Points at which two solutions are compared."""
+COMPARED = 4096
+"""Nodes, at most, at which two solutions are compared, of the grid on which errors are measured."""
 
 KEPT = ("seed", "device", "dtype", "points", "sampler")
 """Settings of the first run that hold for the pruned one."""
@@ -35,7 +39,7 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
     Raises RecipeError for a loss that is no share and for networks without edges, RunError where a constant would be as good, or
     where the problem's file is gone.
     """
-    stages = [Sparsify() if sparsify is None else Sparsify(strength=sparsify)] if sparsify != 0 else []
+    sparse = None if sparsify == 0 else Sparsify() if sparsify is None else Sparsify(strength=sparsify)
     stage, observer = Prune(loss), observer or Silent()
     problem, before = result.problem, result.ansatz
     if problem is None or before is None:
@@ -49,22 +53,32 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
     points = Collocation(problem, ansatz, int(result.settings.get("points") or 1600), seed + 1, str(result.settings.get("sampler") or "sobol"))
     points.weights = balanced(points)
-    history, goal, objective = History(), replace(ansatz.network), points.objective()
-    for k, sparse in enumerate(stages):
-        title = f"{sparse.name}, {ansatz.network.describe()}"
-        observer.stage(k, len(stages), title, sparse.steps)
+    history, objective = History(), points.objective()
+    pruning = Pruning(ansatz, objective, _nodes(problem, seed), stage, tell=observer.message)
+    sparser = None
+    if sparse is not None:
+        goal, sparser = ansatz.network, replace(ansatz.network)
+        ansatz.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
+        observer.stage(0, 1, title, sparse.steps)
         history.stages.append((title, _carried_out(sparse, points, history, observer, lambda: time.perf_counter() - began)))
-    compared = problem.domain.interior(unit_points(COMPARED, len(problem.coordinates), 987654321))
-    pruned = Pruning(ansatz, objective, compared, stage, goal, observer.message)()
+        ansatz.network = goal
+    pruning.shrink(sparser)
+    pruned = pruning.finish()
     if pruned.after == pruned.before:
         observer.message(f"no edge can go: without any one the solution changes by more than {loss:g}; allow a larger loss")
     history.stages.append((show_schedule([stage]), str(pruned)))
-    history.records.append(_record(history, len(stages), time.perf_counter() - began, objective.loss(), ansatz.network))
-    found = _judged(result, ansatz, history, time.perf_counter() - began, pruned, show_schedule([*stages, stage]))
+    history.records.append(_record(history, time.perf_counter() - began, objective.loss(), ansatz.network))
+    found = _judged(result, ansatz, history, time.perf_counter() - began, pruned, show_schedule([stage] if sparse is None else [sparse, stage]))
     if out is not None:
         folder = found.save(out)
         run_folder.draw_pruned(result, found, folder)
     return found
+
+
+def _nodes(problem: Problem, seed: int) -> Tensor:
+    """Some nodes of the grid on which errors are measured, [nodes, dims]."""
+    nodes = torch.from_numpy(nodes_of(dense_grid(problem.domain)))
+    return nodes[torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:COMPARED]]
 
 
 def _carried_out(stage: Sparsify, points: Collocation, history: History, observer: Observer, clock: Callable[[], float]) -> str:
@@ -74,12 +88,12 @@ def _carried_out(stage: Sparsify, points: Collocation, history: History, observe
             loss = next(steps)
         except StopIteration as end:
             return str(end.value)
-        history.records.append(_record(history, 0, clock(), loss, points.ansatz.network))
+        history.records.append(_record(history, clock(), loss, points.ansatz.network))
         observer.step(history.records[-1])
 
 
-def _record(history: History, stage: int, seconds: float, loss: float, network: Network) -> Record:
-    return Record(len(history.records) + 1, stage, seconds, loss, parameters=network.parameters)
+def _record(history: History, seconds: float, loss: float, network: Network) -> Record:
+    return Record(len(history.records) + 1, len(history.stages), seconds, loss, parameters=network.parameters)
 
 
 def _judged(before: Result, ansatz: Ansatz, history: History, seconds: float, pruned: Pruned, schedule: str) -> Result:

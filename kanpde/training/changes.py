@@ -85,4 +85,4 @@ def refuse_one_place(network: Network, jets: Sequence[Tensor], what: str) -> Non
         values = jets[level][:, 0]
         if level and has_edges(layer) and bool((values.amax(0) - values.amin(0) <= 1e-12 * values.abs().amax(0).clamp_min(1)).all()):
             place = ", ".join(f"{v:.3g}" for v in values[0].tolist()[:3])
-            raise RunError(f"{what}: all points lie in one place of a hidden level of {network.describe()} ({place}); expected activations that vary; train first, or from another seed")
+            raise RunError(f"{what}: all points lie in one place, ({place}), of a hidden level of {network.describe()}; expected activations that vary")

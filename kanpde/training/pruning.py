@@ -19,6 +19,7 @@ from kanpde.networks.surgery import Edge, dropped, edges_of
 from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
+from kanpde.training.sparsity import MOST, fade
 
 HALVED = 15
 """A polishing that has not halved the loss in so many steps is given up."""
@@ -65,10 +66,11 @@ class Pruned:
 
 
 class Pruning:
-    """One pruning of the network of an ansatz, in place.
+    """The pruning of the network of an ansatz, in place: `shrink`, as often as a sparser start may help, then `finish`.
 
     objective: what polishing minimises; points [points, dims]: where solutions are compared; goal: the network whose solution is to
-    be kept, by default the one that is pruned, which sparsification may have moved away from it; tell: gets a line a success.
+    be kept, by default that of the ansatz; tell: gets a line a success. The ansatz has, at any time, the smallest network so far.
+    Raises RunError where nothing but a constant would be left.
     """
 
     def __init__(self, ansatz: Ansatz, objective: Objective, points: Float[Tensor, "points dims"], stage: Prune, goal: Network | None = None, tell: Callable[[str], object] = str):
@@ -80,25 +82,28 @@ class Pruning:
         self.size = float(self.wanted.norm())
         if not 0 < self.size < math.inf:
             raise RunError(f"prune: the solution of {self.goal.describe()} has norm {self.size:g}; expected one that is finite and not zero")
+        self._refuse_constants()
         self.aim = self._loss(self.goal)
         self.trials = 0
+        ansatz.network = self.goal
 
-    def __call__(self) -> Pruned:
-        """Prune. Ctrl-C leaves what was reached before the trial that it meets, or the goal's network. Raises RunError where nothing but a
-        constant would be left; the network is then the goal's."""
-        edges = len(edges_of(self.goal))
-        self.ansatz.network, sparse = self.goal, self.ansatz.network
-        self._refuse_constants()
+    def shrink(self, sparse: Network | None = None) -> bool:
+        """Drop what can be dropped, from the smallest network so far or from a sparser version of it. Whether anything could."""
+        start = self.ansatz.network
         try:
-            bases = [self.goal] if sparse is self.goal or torch.equal(sparse.theta, self.goal.theta) else [sparse, self.goal]
-            any(self._first(base, self._ladder(base)) for base in bases)
-            while self._first(self.ansatz.network, self._single(self.ansatz.network)):
+            any(self._first(base, self._ladder(base)) for base in (sparse, start) if base is not None)
+            while self._single() or self._faded():
                 pass
-            if self.ansatz.network is not self.goal:
-                self._polish(replace(self.ansatz.network), to_the_end=True)
         finally:
             self.objective.network = self.ansatz.network
-        return Pruned(edges, len(edges_of(self.ansatz.network)), self.change(self.ansatz.network), self.trials)
+        return self.ansatz.network is not start
+
+    def finish(self) -> Pruned:
+        """Polish to the end; what was done."""
+        if self.ansatz.network is not self.goal:
+            self._polish(replace(self.ansatz.network), to_the_end=True)
+        self.objective.network = self.ansatz.network
+        return Pruned(len(edges_of(self.goal)), len(edges_of(self.ansatz.network)), self.change(self.ansatz.network), self.trials)
 
     def change(self, network: Network) -> float:
         """The relative L2 distance of the solution from the one that is to be kept."""
@@ -126,16 +131,31 @@ class Pruning:
         counts = [sum(n for _, n in decades[:k]) for k in range(len(decades) - 1, 0, -1)]
         return ([edge for edge, _ in found[:count]] for count in counts)
 
-    def _single(self, base: Network) -> Iterator[list[Edge]]:
-        """The edges and the units that the solution loses least without."""
-        found = self._losses(base)
+    def _single(self) -> bool:
+        """Do without one of the units, or one of the edges, that the solution loses least without. Whether that worked."""
+        found = self._losses(self.ansatz.network)
+        edges = ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
+        return self._first(self.ansatz.network, iter([*self._units(found), *edges]))
+
+    def _faded(self) -> bool:
+        """Do without a unit whose edges fade out in training. Whether that worked."""
+        best = self.ansatz.network
+        if best.theta.numel() > MOST:
+            return False
+        for group in self._units(self._losses(best)):
+            self.objective.network = network = replace(best)
+            fade(self.objective, group)
+            if self._first(network, iter([group])):
+                return True
+        return False
+
+    def _units(self, found: dict[Edge, float]) -> list[list[Edge]]:
+        """The edges that go out of a unit, for some of the units that the solution loses least without."""
         units: dict[tuple[int, int], list[Edge]] = {}
         for edge in found:
             if edge.layer:
                 units.setdefault((edge.layer, edge.source), []).append(edge)
-        by_unit = sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))
-        yield from by_unit[:FAILURES]
-        yield from ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
+        return sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))[:FAILURES]
 
     def _polish(self, network: Network, to_the_end: bool = False) -> bool:
         """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the ansatz's. Whether it came back."""

@@ -12,7 +12,7 @@ carried by any other edge. With the inputs of a layer held fixed, φ² is a squa
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from kanpde.errors import RecipeError
 from kanpde.networks.basis import BasisLayer
 from kanpde.networks.network import Network, has_edges
 from kanpde.networks.rows import Rows
+from kanpde.networks.surgery import Edge
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
 
@@ -62,7 +63,7 @@ class Penalised(Objective):
         self.reweight()
 
     def reweight(self) -> None:
-        """The penalty at the present norms of the edges."""
+        """The penalty at the present norms of the edges, and on the present points."""
         found = _norms(self.network, self.terms[0].frame.X)
         self.first = self.first or [float(norms.sum()) for _, norms in found]
         self.penalty = Penalty([R for R, _ in found], [self.strength * _weights(n, t, self.entropy) for (_, n), t in zip(found, self.first, strict=True)])
@@ -103,6 +104,37 @@ class Penalised(Objective):
         return self._known[1]
 
     _known: tuple[Penalty, Tensor] | None = None
+
+
+FADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Weights of the squared norms of edges that fade out, over their squares at the beginning and the loss of the network that is zero."""
+
+
+def fade(objective: Objective, edges: Iterable[Edge], steps: int = 15) -> None:
+    """Train while some edges fade out: their squared norms are penalised, more and more, so that others take over on the way.
+
+    Where edges are dropped at once, the rest may end in another valley, from which there is no way back.
+    """
+    scale = _scale(objective)
+    penalised = Penalised(objective, 0.0, 0.0)
+    found = _norms(objective.network, objective.terms[0].frame.X)
+    shares = [torch.zeros_like(norms) for _, norms in found]
+    for edge in edges:
+        norm = float(found[edge.layer][1][edge.source, edge.target])
+        shares[edge.layer][edge.source, edge.target] = scale / max(norm, torch.finfo(torch.float64).tiny) ** 2 if norm else 0.0
+    for weight in FADES:
+        roots = [R for R, _ in _norms(objective.network, objective.terms[0].frame.X)]
+        penalised.penalty = Penalty(roots, [weight * share for share in shares])
+        for _ in LevenbergMarquardt(steps).minimise(penalised):
+            pass
+
+
+def _scale(objective: Objective) -> float:
+    """The loss of the network that is zero."""
+    network = objective.network
+    theta, network.theta = network.theta, 0 * network.theta
+    found, network.theta = objective.loss(), theta
+    return found
 
 
 def _norms(network: Network, X: Tensor) -> list[tuple[Tensor, Float[Tensor, "inputs outputs"]]]:
@@ -155,9 +187,7 @@ class Sparsify:
         network = objective.network
         if network.theta.numel() > MOST:
             return f"left out: {network.theta.numel():,} coefficients, and its matrices hold at most {MOST:,}"
-        theta, network.theta = network.theta, 0 * network.theta
-        scale, network.theta = objective.loss(), theta
-        penalised = Penalised(objective, self.strength * scale, self.entropy)
+        penalised = Penalised(objective, self.strength * _scale(objective), self.entropy)
         steps = LevenbergMarquardt(self.steps, metric=self.metric).minimise(penalised)
         for taken in range(1, self.steps + 1):
             try:

@@ -175,7 +175,9 @@ class _Run:
         """Another network with the same function: refitted, wider, deeper, or pruned."""
         objective, network = self.points.objective(), self.ansatz.network
         if isinstance(stage, Prune):
-            done = str(Pruning(self.ansatz, objective, self._test[:1024], stage, self._dense, self.observer.message)())
+            pruning = Pruning(self.ansatz, objective, self._test[:1024], stage, self._dense, self.observer.message)
+            pruning.shrink(network if self._dense else None)
+            done = str(pruning.finish())
         else:
             frame = objective.terms[0].frame
             other = stage.changed(network, network.levels(frame.X[:, :1], ()), torch.Generator().manual_seed(self.plan.seed))
