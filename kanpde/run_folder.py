@@ -213,7 +213,10 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
         if drawing.importance:
             _attach(layer.create_dataset("importance", data=drawing.importance[i]), scales[:2])
         if drawing.density:
-            _attach(layer.create_dataset("density", data=drawing.density[i]), scales[:1])
+            bins = drawing.density[i].shape[1]
+            middles = layer.create_dataset("bin", data=(2 * np.arange(bins) + 1) / bins - 1)
+            middles.make_scale("bin")
+            _attach(layer.create_dataset("density", data=drawing.density[i]), [scales[0], middles])
         if formulas := {f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i}:
             layer.create_group("formulas").attrs.update(formulas)
 

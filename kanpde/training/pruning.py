@@ -28,7 +28,7 @@ FAILURES = 4
 """Single edges, and units, that are tried in vain before the rest is left alone: they are tried in order of what they matter."""
 
 LAST = 3
-"""What is left in the end is polished so many times as long."""
+"""What is left in the end is polished so many times as long, or until its loss is that of the network that there was."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,15 @@ class Pruning:
         """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the ansatz's. Whether it came back."""
         self.objective.network = network
         metric = "layer" if len(network.widths) <= 3 else "root"
-        seen, good = [math.inf], None
+        seen, good, patience = [math.inf], None, (LAST if to_the_end else 1) * HALVED
         at_once = not to_the_end and self._good(network, math.inf)
         for loss in [math.inf] if at_once else LevenbergMarquardt((LAST if to_the_end else 1) * self.stage.steps, metric=metric).minimise(self.objective):
             seen.append(loss)
             if self._good(network, loss):
                 good = replace(network)
-                if not to_the_end:
+                if not to_the_end or loss <= self.aim:
                     break
-            elif not to_the_end and len(seen) > HALVED and seen[-1] > 0.5 * seen[-1 - HALVED]:
+            if len(seen) > patience and seen[-1] > 0.5 * seen[-1 - patience]:
                 break
         if good is None:
             return False
