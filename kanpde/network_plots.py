@@ -29,6 +29,9 @@ MOST_UNITS = 24
 WIDEST = 14.5
 """Inches that a network's picture is wide at most."""
 
+TITLE = 4.6
+"""Inches that the title of a network takes."""
+
 READABLE = 0.28
 """Inches of a small plot below which the plots of a level are drawn in more rows."""
 
@@ -50,11 +53,15 @@ def plot_network(result: Result) -> Figure:
 def plot_pruned(before: Result, after: Result) -> Figure:
     """The networks of two results side by side, at the same scale."""
     layouts = [_layout(result.drawing) for result in (before, after)]
-    widths = [layout.width + 0.6 for layout in layouts]
-    figure = Figure(figsize=(sum(widths), max(layout.height for layout in layouts) + 1.6), layout="constrained")
-    for word, result, axes in zip(("before", "after"), (before, after), figure.subplots(1, 2, width_ratios=widths), strict=True):
+    high = max(layout.height for layout in layouts)
+    panels = [max(layout.width + 0.2, TITLE) for layout in layouts]
+    width, height = sum(panels) + 0.4, high + 1.6
+    figure = Figure(figsize=(width, height))
+    for word, result, layout, panel, left in zip(("before", "after"), (before, after), layouts, panels, (0.0, panels[0] + 0.4), strict=True):
+        inches = left + (panel - layout.width - 0.2) / 2, 0.05, layout.width + 0.2, high + 0.95  # an inch is an inch of the layout in both
+        axes = figure.add_axes((inches[0] / width, inches[1] / height, inches[2] / width, inches[3] / height))
         axes.set_title(f"{word}: {_title(result)}", fontsize=10)
-        draw_network(result.drawing, axes).set_ylim(-0.5, max(layout.height for layout in layouts) + 0.45)
+        draw_network(result.drawing, axes).set_ylim(-0.5, high + 0.45)
     return figure
 
 

@@ -16,6 +16,7 @@ from kanpde.errors import RunError
 from kanpde.fields import dense_grid, nodes_of
 from kanpde.networks import Ansatz
 from kanpde.networks.network import Network
+from kanpde.networks.surgery import edges_of
 from kanpde.problem import Problem
 from kanpde.results import Result, measure, measure_reference
 from kanpde.training import Prune, Sparsify, show_schedule
@@ -54,14 +55,21 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
     points = Collocation(problem, ansatz, int(result.settings.get("points") or 1600), seed + 1, str(result.settings.get("sampler") or "sobol"))
     points.weights = balanced(points)
     history, objective = History(), points.objective()
-    pruning = Pruning(ansatz, objective, _nodes(problem, seed), stage, tell=observer.message)
+    edges = len(edges_of(ansatz.network))
+
+    def tell(text: str) -> None:
+        observer.message(text)
+        observer.step(Record(len(history.records) + edges - len(edges_of(ansatz.network)), len(history.stages), time.perf_counter() - began, objective.loss()))
+
+    pruning = Pruning(ansatz, objective, _nodes(problem, seed), stage, tell=tell)
     sparser = None
     if sparse is not None:
         goal, sparser = ansatz.network, replace(ansatz.network)
         ansatz.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
-        observer.stage(0, 1, title, sparse.steps)
+        observer.stage(0, 2, title, sparse.steps)
         history.stages.append((title, _carried_out(sparse, points, history, observer, lambda: time.perf_counter() - began)))
         ansatz.network = goal
+    observer.stage(1, 2, f"prune, {ansatz.network.describe()}", edges)
     pruning.shrink(sparser)
     pruned = pruning.finish()
     if pruned.after == pruned.before:
