@@ -92,6 +92,20 @@ def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
     return folder / "pruned.png"
 
 
+def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
+    """Draw one edge function, at (layer, input, output) counted from 1, into a folder, as edge-1-2-5.png; returns its path. Raises RunError."""
+    from kanpde import network_plots
+
+    layer, source, target = (n - 1 for n in place)
+    shapes = [outputs.shape[:2] for _, outputs in result.drawing.edges]
+    if layer >= len(shapes) or source >= shapes[layer][0] or target >= shapes[layer][1]:
+        known = "; ".join(f"layer {k + 1} has {p} inputs and {q} outputs" for k, (p, q) in enumerate(shapes)) or "it has no edge functions"
+        raise RunError(f"edge {','.join(map(str, place))}: {result.drawing.title} has none there: {known}")
+    path = folder / f"edge-{'-'.join(map(str, place))}.png"
+    _replace(path, partial(network_plots.plot_edge(result.drawing, layer, source, target).savefig, format="png", dpi=150))
+    return path
+
+
 def read(folder: Path, problem: Problem | None = None) -> Result:
     """The result that a run folder holds. Raises RunError."""
     from kanpde.networks import restore

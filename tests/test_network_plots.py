@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection, PatchCollection
 from test_plots import drawn, problem_in, untrained
 
 from kanpde import run_folder
+from kanpde.cli import main
 from kanpde.network_plots import MOST_UNITS, READABLE, _layout, plot_edge, plot_network, plot_pruned
 from kanpde.networks import KAN, MLP, SPECS
 from kanpde.networks.surgery import Edge, dropped
@@ -129,3 +130,17 @@ def test_a_drawing_is_kept_in_the_run_folder(poisson, tmp_path):
     assert again.formulas == {(0, 0, 0): "sin"}
     assert again.products == (0, 1, 0)
     assert run_folder.draw_pruned(result, result, tmp_path).stat().st_size > 10_000
+
+
+def test_one_edge_is_drawn_from_the_command_line(poisson, tmp_path, capsys):
+    folder = solved(poisson, reference=False).save(tmp_path)
+    assert main(["plot", str(folder), "--edge", "1,2,3"]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "edge-1-2-3.png")
+    assert (folder / "edge-1-2-3.png").stat().st_size > 5_000
+    for edge, message in (
+        ("3,1,1", "error: edge 3,1,1: KAN 2-3-1, degree 5, grid 4 has none there: layer 1 has 2 inputs and 3 outputs; layer 2 has 3 inputs and 1 outputs"),
+        ("1,2", "error: --edge: got '1,2'; expected a layer, an input and an output, such as 1,2,5"),
+        ("0,1,1", "error: --edge: got '0,1,1'; expected positive whole numbers"),
+    ):
+        assert main(["plot", str(folder), "--edge", edge]) == 2
+        assert capsys.readouterr().err.startswith(message)

@@ -172,11 +172,20 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def plot(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")],
+    edge: Annotated[str | None, typer.Option(help="Draw one edge function instead: its layer, its input and its output, counted from 1.", metavar="N,N,N")] = None,
+) -> None:
     """Draw the pictures of an earlier run again."""
+    place = numbers("--edge", edge)
+    if place is not None and len(place) != 3:
+        raise RecipeError(f"--edge: got {edge!r}; expected a layer, an input and an output, such as 1,2,5")
     from kanpde import results, run_folder
 
     run_folder.check_writable(run) if run.is_dir() else None
+    if place is not None:
+        print(run_folder.draw_edge(results.load(run), run, place))
+        return
     for picture in run_folder.draw(results.load(run), run):
         print(picture)
 
