@@ -25,7 +25,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, measure, measure_reference
 from kanpde.sampling import unit_points
-from kanpde.training import Change, Sparsify, Stage, parse_schedule, show_schedule, train
+from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -139,6 +139,8 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
+    if recipe.network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
+        raise RecipeError(f"schedule: got {show_schedule(recipe.stages)}, but a network of kind {recipe.network.kind!r} has nothing to extend; leave extend out")
     if recipe.network.highest_order() < order:
         degree = getattr(recipe.network, "degree", None)
         raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")

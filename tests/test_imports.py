@@ -18,6 +18,7 @@ LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "problem
 MAY = {
     "errors": set(),
     "gallery": {"errors"},
+    "kinds": set(),
     "geometry": {"errors"},
     "residual": {"errors", "affine", "calculus"},
     "affine": {"calculus"},
@@ -29,7 +30,7 @@ MAY = {
     "sampling": {"errors", "geometry"},
     "kernels": set(),
     "jets": {"errors", "kernels"},
-    "networks": {"errors", "kernels", "jets", "calculus", "conditions", "geometry", "residual"},
+    "networks": {"errors", "kinds", "kernels", "jets", "calculus", "conditions", "geometry", "residual"},
     "training": {"errors", "kernels", "jets", "networks", "sampling", *LANGUAGE},
     "reference": {"errors", *LANGUAGE},
     "pace": {"errors", "jets", "sampling", *LANGUAGE},

@@ -44,26 +44,32 @@ def overrides(
         if name != network.resolution:
             if len(numbers) > 1:
                 raise RecipeError(f"--{name} {','.join(map(str, numbers))}: expected one number; of a {network.title} training refines {network.resolution or 'nothing'}")
-            network = replace(network, **{name: numbers[0]})
+            network = _with(network, name, numbers[0])
     if network.resolution not in asked:
         return network, stages or own
     finer = asked[network.resolution]
     if stages is not None and len(finer) > 1:
         option = f"--{network.resolution} {','.join(map(str, finer))}"
         raise RecipeError(f"{option} extends the grid by itself; give one {network.resolution} with --schedule, and extend:… in it")
-    return replace(network, **{network.resolution: finer[0]}), stages or _extended(own, finer[1:])
+    return _with(network, network.resolution, finer[0]), stages or _extended(own, finer[1:])
+
+
+def _with(network: Spec, name: str, value: int) -> Spec:
+    changed: dict[str, Any] = {name: value}
+    return replace(network, **changed)
 
 
 def _check(kind: type[Spec], option: str, name: str) -> None:
     """Raise RecipeError where a kind has no such setting."""
     if name not in kind.options():
-        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and option.startswith("--") else ""
+        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and name in ("degree", "grid") else ""
         raise RecipeError(f"{option}: {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}")
 
 
 def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
     """Settings from text, of the types of their defaults; raises RecipeError for what is none."""
-    defaults, found = {f.name: f.default for f in fields(kind)}, {}
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(kind)}
+    found: dict[str, Any] = {}
     for name, text in settings.items():
         _check(kind, f"--with {name}={text}", name)
         wanted = type(defaults[name])

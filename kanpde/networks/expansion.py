@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from kanpde.networks.spec import Spec, Suited
 class Expansion(Spec):
     """A KAN with a basis on its edges and tanh between its layers, by which every layer sees the interval [-1, 1]."""
 
-    resolution = "grid"
+    resolution: ClassVar[str | None] = "grid"
 
     @abstractmethod
     def basis(self) -> Basis:
@@ -37,10 +38,10 @@ class Expansion(Spec):
         schedule = f"{cls.optimiser}:40,extend:{steps[1]},{cls.optimiser}:40,extend:{steps[2]},{cls.optimiser}:160"
         return Suited(replace(spec, width=(5 + extra,)), schedule, ("it is steady: one hidden layer", f"{cls.resolution} {steps[0]} to {steps[2]}"))
 
-    later = (12, 24)
+    later: ClassVar[tuple[int, ...]] = (12, 24)
     """Resolutions of the default schedule after the first."""
 
-    optimiser = "lm"
+    optimiser: ClassVar[str] = "lm"
     """And what trains on each."""
 
     def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
@@ -52,7 +53,8 @@ class Expansion(Spec):
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
         """The same function in a finer basis (see refine.refined)."""
-        spec = replace(self, **{self.resolution or "": grid})
+        finer: dict[str, Any] = {self.resolution or "": grid}
+        spec = replace(self, **finer)
         return refined(network, spec, lambda layer, seen: layer.basis.finer(grid), jets)  # type: ignore[attr-defined]
 
     def edges(self, network: Network, samples: int) -> list[Edges]:

@@ -30,7 +30,7 @@ def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | 
     for level, (layer, part) in enumerate(zip(network.layers, network.parts(), strict=True)):
         before = layers[-1] if layers else None
         if hasattr(layer, "extended"):
-            units = layer.shape[0]
+            units = layer.shape[0]  # type: ignore[attr-defined]
             center, scale = torch.zeros(units, dtype=torch.float64), torch.ones(units, dtype=torch.float64)
             seen = None if jets is None else jets[level][:, 0].detach().double().cpu()
             if isinstance(before, Activation) and seen is not None:

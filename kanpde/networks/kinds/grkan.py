@@ -93,7 +93,7 @@ class GRKAN(Spec):
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        return Suited(cls(width=(16 + 2 * extra, 16 + 2 * extra)), "lm:400", ("two hidden layers of 16 units in 8 groups",))
+        return Suited(cls(width=(16 + 2 * extra, 16 + 2 * extra)), "lm:150", ("two hidden layers of 16 units in 8 groups",))
 
     def details(self) -> str:
         return f"{self.groups} groups of rational functions (5, 4)"
