@@ -13,13 +13,14 @@ _HOME = {
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Box", "Time"],
+    "kanpde.interpret.prune": ["prune"],
     "kanpde.networks": ["KAN", "MLP"],
     "kanpde.problem": ["Problem"],
     "kanpde.recipe": ["Recipe"],
     "kanpde.results": ["Result", "load"],
     "kanpde.solver": ["solve"],
     "kanpde.sweep": ["sweep"],
-    "kanpde.training": ["LBFGS", "Adam", "Broyden", "Extend", "GaussNewton", "LevenbergMarquardt", "Soap"],
+    "kanpde.training": ["LBFGS", "Adam", "Broyden", "Deepen", "Extend", "GaussNewton", "LevenbergMarquardt", "Prune", "Soap", "Sparsify", "Widen"],
 }
 _module_of = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_module_of)  # noqa: PLE0605 - built from the table above

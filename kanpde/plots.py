@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from kanpde.fields import Grid
-    from kanpde.results import Drawing, Result
+    from kanpde.results import Result
 
 Array = NDArray[np.float64]
 
@@ -52,17 +50,6 @@ def plot_history(result: Result) -> Figure:
     draw_history(result, left, "step")
     draw_history(result, right, "seconds")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    return figure
-
-
-def plot_network(result: Result) -> Figure:
-    """The network: a KAN with its edge functions, as Liu et al. 2024 draw it; an MLP as a graph of its units."""
-    drawing = result.drawing
-    layout = _layout(drawing)
-    figure = Figure(figsize=(layout.width + 0.6, layout.height + 1.4), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(f"{drawing.title}, {result.settings['parameters']} parameters", fontsize=10)
-    draw_network(drawing, axes)
     return figure
 
 
@@ -107,30 +94,6 @@ def draw_history(result: Result, axes: Axes, against: str) -> Axes:
     axes.set_xlabel({"step": "step", "seconds": "seconds of training"}[against])
     axes.grid(alpha=0.25)
     _mark_stages(result, axes, at)
-    return axes
-
-
-def draw_network(drawing: Drawing, axes: Axes) -> Axes:
-    """Nodes, edges and, for a KAN, each edge function in a box of its own, darker where its range is larger."""
-    layout = _layout(drawing)
-    for layer, width in enumerate(drawing.widths[:-1]):
-        ends = layout.nodes(layer), layout.nodes(layer + 1)
-        if drawing.edges:
-            _draw_edges(axes, layout, layer, drawing.edges[layer])
-        else:
-            lines = [(a, b) for a in ends[0] for b in ends[1]]
-            axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.5, alpha=0.5, zorder=1))
-        _draw_hidden(axes, layout, layer, width)
-    _draw_hidden(axes, layout, len(drawing.widths) - 1, drawing.widths[-1])
-    for names, layer, offset, align in ((drawing.inputs, 0, -0.16, "top"), (drawing.outputs, len(drawing.widths) - 1, 0.16, "bottom")):
-        for (x, y), name in zip(layout.nodes(layer), names, strict=False):
-            axes.text(x, y + offset, name, ha="center", va=align, fontsize=12, style="italic")
-    if not drawing.edges:
-        axes.text(layout.width / 2, -0.62, "units and connections; an MLP has no edge functions to draw", ha="center", fontsize=8, color=GREY)
-    axes.set_xlim(-0.1, layout.width + 0.1)
-    axes.set_ylim(-0.5 if drawing.edges else -0.75, layout.height + 0.45)
-    axes.set_aspect("equal")
-    axes.set_axis_off()
     return axes
 
 
@@ -259,64 +222,3 @@ def _mark_stages(result: Result, axes: Axes, at: Array) -> None:
             across = axes.get_xaxis_transform()
             label = axes.annotate(title, (start, 1), (3, -4), across, "offset points", rotation=90, va="top", ha="left", fontsize=7, color="#444444")
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Places in inches: node rows from the inputs at the bottom to the outputs at the top, boxes between them."""
-
-    width: float
-    gap: float
-    shown: tuple[int, ...]
-
-    @property
-    def height(self) -> float:
-        return self.gap * (len(self.shown) - 1)
-
-    def nodes(self, layer: int) -> list[tuple[float, float]]:
-        return [(self.width * (i + 0.5) / self.shown[layer], self.gap * layer) for i in range(self.shown[layer])]
-
-
-_MOST_UNITS = 24
-
-
-def _layout(drawing: Drawing) -> _Layout:
-    boxes = max((outputs.shape[0] * outputs.shape[1] for _, outputs in drawing.edges), default=0)
-    if boxes:
-        width = float(np.clip(0.62 * boxes, 4.0, 16.0))
-        return _Layout(width, float(np.clip(0.26 * width, 1.7, 3.0)), drawing.widths)
-    shown = tuple(min(width, _MOST_UNITS) for width in drawing.widths)
-    return _Layout(max(4.0, 0.4 * max(shown)), 1.3, shown)
-
-
-def _draw_edges(axes: Axes, layout: _Layout, layer: int, edges: tuple[Array, Array]) -> None:
-    inputs, outputs = edges
-    starts, ends = layout.nodes(layer), layout.nodes(layer + 1)
-    count, middle = outputs.shape[0] * outputs.shape[1], (layer + 0.5) * layout.gap
-    half = min(0.25, 0.42 * layout.width / count)
-    ranges = np.ptp(outputs, axis=2)
-    weight = 0.2 + 0.8 * np.tanh(3 * ranges / (ranges.max() or 1.0))
-    wires, curves, boxes, shades = [], [], [], []
-    for p in range(outputs.shape[0]):
-        for q in range(outputs.shape[1]):
-            centre = layout.width * (p * outputs.shape[1] + q + 0.5) / count
-            wires += [[starts[p], (centre, middle - half)], [(centre, middle + half), ends[q]]]
-            boxes.append(Rectangle((centre - half, middle - half), 2 * half, 2 * half))
-            curves.append(np.stack([centre + 0.84 * half * _unit(inputs[p]), middle + 0.8 * half * _unit(outputs[p, q])], 1))
-            shades.append((0.0, 0.0, 0.0, float(weight[p, q])))
-    axes.add_collection(LineCollection(wires, colors=np.repeat(shades, 2, axis=0), linewidths=0.8, zorder=1))
-    axes.add_collection(PatchCollection(boxes, facecolor="white", edgecolor=[(0, 0, 0, s[3]) for s in shades], linewidth=0.7, zorder=2))
-    axes.add_collection(LineCollection(curves, colors=[(0.0, 0.447, 0.698, s[3]) for s in shades], linewidths=1.5, zorder=3, capstyle="round"))
-
-
-def _unit(values: Array) -> Array:
-    """Values moved and scaled to [-1, 1]; a constant to 0."""
-    span = float(np.ptp(values))
-    return (values - values.min()) * (2 / span) - 1 if span > 0 else np.zeros_like(values)
-
-
-def _draw_hidden(axes: Axes, layout: _Layout, layer: int, width: int) -> None:
-    places = np.array(layout.nodes(layer))
-    axes.scatter(places[:, 0], places[:, 1], s=42, color="black", zorder=4)
-    if width > len(places):
-        axes.text(layout.width + 0.05, layer * layout.gap, f"… {width}", va="center", fontsize=9)

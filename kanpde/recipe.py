@@ -12,8 +12,9 @@ from kanpde.networks import KAN, Spec
 from kanpde.networks.registry import SPECS
 from kanpde.networks.spec import Suited
 from kanpde.pace import pace
-from kanpde.training import Balance, Extend, Stage, parse_schedule
-from kanpde.training.schedule import OPTIMISERS
+from kanpde.training import Balance, Change, Stage, parse_schedule
+from kanpde.training.pruning import Prune
+from kanpde.training.schedule import CHANGES, OPTIMISERS
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
@@ -53,7 +54,7 @@ class Recipe:
     @property
     def last_stages(self) -> tuple[Stage, ...]:
         """Those on the finest grid: what every span of time after the first gets."""
-        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Extend)), default=-1)
+        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Change)), default=-1)
         return self.stages[extended + 1 :]
 
     @property
@@ -67,7 +68,7 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
         Balance(self.balance, self.causal, "t")
-        if not any(not isinstance(stage, Extend) for stage in self.stages):
+        if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
         if len({len(values) for values in self.continuation.values()}) > 1:
             raise RecipeError(f"continuation: got {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())}; expected as many of each")
@@ -127,7 +128,7 @@ LONGER = {"quick": 1 / 3, "record": 4.0}
 def _scaled(found: Choice, effort: str) -> Choice:
     """Another effort: fewer or more steps a stage, and for a record twice the points."""
     recipe, factor = found.recipe, LONGER[effort]
-    stages = [stage if isinstance(stage, Extend) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
+    stages = [stage if isinstance(stage, Change) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
     points = 2 * recipe.points if effort == "record" else recipe.points
     scaled = replace(recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts)
     return Choice(scaled, (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"))
@@ -146,7 +147,7 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
     try:
         network, stages = dict(plain["network"]), [dict(stage) for stage in plain["schedule"]]
         kind = SPECS[network.pop("kind")]
-        kinds = {Extend.name: Extend, **OPTIMISERS}
+        kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
         schedule = [kinds[stage.pop("name")](**stage) for stage in stages]
         return Recipe(**{**plain, "network": kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}), "schedule": schedule})
     except (KeyError, TypeError) as error:

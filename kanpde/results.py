@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde import run_folder
@@ -19,8 +18,11 @@ from kanpde.errors import ProblemError, listed, nearest
 from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.fields import measure as measure
 from kanpde.fields import measure_reference as measure_reference
+from kanpde.portrait import Drawing as Drawing
+from kanpde.portrait import portrait
 from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
+from kanpde.sampling import unit_points
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
@@ -29,22 +31,11 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-9
 
+PORTRAYED = 1024
+"""Points at which importance and activations of a picture are taken."""
+
 LIMITED = 10.0
 """A distance to the reference below so many times the reference's own error is limited by the reference."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the edge functions.
-
-    edges: one pair a KAN layer, inputs [inputs, samples] and outputs [inputs, outputs, samples]; none for an MLP.
-    """
-
-    title: str
-    widths: tuple[int, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    edges: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = ()
 
 
 @dataclass(eq=False)
@@ -121,9 +112,7 @@ class Result:
     def drawing(self) -> Drawing:
         """The network as arrays."""
         problem, ansatz = self._solved()
-        network = ansatz.network
-        edges = tuple((np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges())
-        return Drawing(ansatz.describe(), tuple(network.widths), tuple(ansatz.input_names), problem.unknowns, edges)
+        return portrait(ansatz, problem.unknowns, problem.domain.interior(unit_points(PORTRAYED, len(problem.coordinates), 0)))
 
     def summary(self) -> dict[str, Any]:
         """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""

@@ -32,7 +32,8 @@ from kanpde.reference import Reference
 from kanpde.training.history import History, Record
 
 if TYPE_CHECKING:
-    from kanpde.results import Drawing, Result
+    from kanpde.portrait import Drawing
+    from kanpde.results import Result
 
 FORMAT = "kanpde run 1"
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
@@ -74,12 +75,34 @@ def write(result: Result, folder: Path, pictures: bool = True) -> None:
 
 def draw(result: Result, folder: Path) -> list[Path]:
     """Draw solution.png, history.png and network.png into a folder, replacing what is there; returns their paths."""
-    from kanpde import plots
+    from kanpde import network_plots, plots
 
-    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": plots.plot_network}
+    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": network_plots.plot_network}
     for name, plot in pictures.items():
         replace_file(folder / name, partial(plot(result).savefig, format="png", dpi=150))
     return [folder / name for name in pictures]
+
+
+def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
+    """Draw pruned.png, the networks of two results side by side, into a folder; returns its path."""
+    from kanpde import network_plots
+
+    replace_file(folder / "pruned.png", partial(network_plots.plot_pruned(before, after).savefig, format="png", dpi=150))
+    return folder / "pruned.png"
+
+
+def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
+    """Draw one edge function, at (layer, input, output) counted from 1, into a folder, as edge-1-2-5.png; returns its path. Raises RunError."""
+    from kanpde import network_plots
+
+    layer, source, target = (n - 1 for n in place)
+    shapes = [outputs.shape[:2] for _, outputs in result.drawing.edges]
+    if layer >= len(shapes) or source >= shapes[layer][0] or target >= shapes[layer][1]:
+        known = "; ".join(f"layer {k + 1} has {p} inputs and {q} outputs" for k, (p, q) in enumerate(shapes)) or "it has no edge functions"
+        raise RunError(f"edge {','.join(map(str, place))}: {result.drawing.title} has none there: {known}")
+    path = folder / f"edge-{'-'.join(map(str, place))}.png"
+    replace_file(path, partial(network_plots.plot_edge(result.drawing, layer, source, target).savefig, format="png", dpi=150))
+    return path
 
 
 def read(folder: Path, problem: Problem | None = None) -> Result:
@@ -209,6 +232,8 @@ def _write_history(group: h5py.Group, history: History) -> None:
 
 def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
     group.attrs.update(title=drawing.title, widths=list(drawing.widths), inputs=list(drawing.inputs), outputs=list(drawing.outputs))
+    if drawing.products:
+        group.attrs["products"] = list(drawing.products)
     for i, (inputs, outputs) in enumerate(drawing.edges):
         layer = group.create_group(f"layer{i}")
         scales = [layer.create_dataset(name, data=np.arange(n)) for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)]
@@ -216,6 +241,15 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
             scale.make_scale(scale.name.rpartition("/")[2])
         _attach(layer.create_dataset("inputs", data=inputs), [scales[0], scales[2]])
         _attach(layer.create_dataset("outputs", data=outputs), scales)
+        if drawing.importance:
+            _attach(layer.create_dataset("importance", data=drawing.importance[i]), scales[:2])
+        if drawing.density:
+            bins = drawing.density[i].shape[1]
+            middles = layer.create_dataset("bin", data=(2 * np.arange(bins) + 1) / bins - 1)
+            middles.make_scale("bin")
+            _attach(layer.create_dataset("density", data=drawing.density[i]), [scales[0], middles])
+        if formulas := {f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i}:
+            layer.create_group("formulas").attrs.update(formulas)
 
 
 def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
@@ -240,7 +274,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
-    from kanpde.results import Drawing
+    from kanpde.portrait import Drawing
 
     with h5py.File(path, "r") as file:
         stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
@@ -256,7 +290,11 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
         layers = [network[f"layer{i}"] for i in range(len(network))]
         edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
         names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
-        drawing = Drawing(network.attrs["title"], edges=edges, **names)
+        known = {key: tuple(layer[key][:] for layer in layers) for key in ("importance", "density") if layers and key in layers[0]}
+        symbolic = [(i, *at.split(","), text) for i, layer in enumerate(layers) if "formulas" in layer for at, text in layer["formulas"].attrs.items()]
+        formulas = {(i, int(p), int(q)): text for i, p, q, text in symbolic}
+        products = tuple(network.attrs["products"].tolist()) if "products" in network.attrs else ()
+        drawing = Drawing(network.attrs["title"], edges=edges, products=products, formulas=formulas, **known, **names)
     fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
     reference = None
     if fields.reference:

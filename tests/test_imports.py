@@ -39,13 +39,18 @@ MAY = {
     "provenance": {""},
     "fields": {"errors", *LANGUAGE},
     "plots": set(),
-    "results": {"errors", "fields", "plots", "provenance", "run_folder", "training", *LANGUAGE},
-    "run_folder": {"errors", "fields", "networks", "plots", "reference", "results", "training", *LANGUAGE},
+    "network_plots": {"plots"},
+    "portrait": {"errors", "networks"},
+    "results": {"errors", "fields", "plots", "portrait", "provenance", "run_folder", "sampling", "training", *LANGUAGE},
+    "run_folder": {"errors", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "training", *LANGUAGE},
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
-    "fitting": {"errors", "data", "fields", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
+    "fitting": {"errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
     "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
-    "interpret": {"errors", "fields", "kernels", "jets", "networks", "plots", "recipe", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
     "solver": {"errors", "fields", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
+    "interpret": {
+        *{"errors", "fields", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
+        *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
+    },
 }
 """What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import referenced, solved
-from matplotlib.collections import LineCollection, QuadMesh
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.fields import Fields
-from kanpde.networks import KAN, MLP, Ansatz
-from kanpde.plots import _MOST_UNITS, _views, draw_history, plot_history, plot_network, plot_solution
+from kanpde.network_plots import plot_network
+from kanpde.networks import KAN, Ansatz
+from kanpde.plots import _views, draw_history, plot_history, plot_solution
 from kanpde.results import Result
 from kanpde.training.history import History
 
@@ -104,21 +105,6 @@ def test_history_shows_every_finite_number_and_the_stages(result):
 def test_an_empty_history_is_drawn(result):
     axes = drawn(plot_history(replace(result, history=History()))).axes[0]
     assert draw_history(result, axes, "step") is axes
-
-
-def test_network_has_a_curve_an_edge(result):
-    axes = drawn(plot_network(result)).axes[0]
-    blue = [c for c in axes.collections if isinstance(c, LineCollection) and np.allclose(c.get_colors()[0][:3], (0, 0.447, 0.698))]
-    assert [len(c.get_segments()) for c in blue] == [2 * 3, 3 * 1]
-    assert [t.get_text() for t in axes.texts] == ["x", "y", "u"]
-
-
-def test_a_wide_mlp_is_drawn_as_a_graph_and_says_so():
-    result = untrained(problem_in(2), MLP((64,)))
-    texts = [t.get_text() for t in drawn(plot_network(result)).axes[0].texts]
-    assert "… 64" in texts
-    assert _MOST_UNITS < 64
-    assert any("no edge functions" in t for t in texts)
 
 
 def test_a_real_result_is_drawn_whole(poisson):

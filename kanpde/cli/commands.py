@@ -55,7 +55,10 @@ def solve(
     settings: Annotated[
         list[str] | None, typer.Option("--with", help="Another setting of the kind of network, such as activation=silu of mlp; may be repeated.", metavar="NAME=VALUE")
     ] = None,
-    schedule: Annotated[str | None, typer.Option(help="Training stages, such as lm:100,extend:12,lm:100 or adam:2000,lbfgs:500.", metavar="STAGES")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or adam:2000,lbfgs:500.", metavar="STAGES"),
+    ] = None,
     seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
     points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,
     restarts: Annotated[str | None, typer.Option(help="Random starts, of which the best is trained on.", metavar="N")] = None,
@@ -206,13 +209,22 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def plot(run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")]) -> None:
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")],
+    edge: Annotated[str | None, typer.Option(help="Draw one edge function instead: its layer, its input and its output, counted from 1.", metavar="N,N,N")] = None,
+) -> None:
     """Draw the pictures of an earlier run or sweep again."""
+    place = numbers("--edge", edge)
+    if place is not None and len(place) != 3:
+        raise RecipeError(f"--edge: got {edge!r}; expected a layer, an input and an output, such as 1,2,5")
     from kanpde import results, run_folder
     from kanpde.fitting import folder
     from kanpde.sweep import figures, store
 
     run_folder.check_writable(run) if run.is_dir() else None
+    if place is not None:
+        print(run_folder.draw_edge(results.load(run), run, place))
+        return
     if folder.is_fit(run):
         drawn = folder.draw(folder.load_fit(run), run)
     else:

@@ -93,6 +93,26 @@ def show_result(console: Console, result: Result) -> None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
 
 
+def show_pruned(console: Console, before: Result, after: Result) -> None:
+    """Two networks of one problem: edges, parameters and errors before and after, and where the files are."""
+    done = after.settings["pruned"]
+    table = _table("", "before", "after")
+    table.add_row("edges", *map(str, done["edges"]))
+    table.add_row("parameters", *(f"{r.settings['parameters']:,}" for r in (before, after)))
+    for title, values in (("exact solution", [r.relative_l2 for r in (before, after)]), ("reference", [r.reference_relative_l2 for r in (before, after)])):
+        if None not in values:
+            table.add_row(f"relative L2 against the {title}", *map(_shown, values))
+    console.print()
+    console.print(table)
+    about = _table()
+    about.add_row("network", after.settings["network"])
+    about.add_row("the solution changed by", f"{done['change']:.1e} (relative L2)")
+    about.add_row("pruning", f"{after.seconds:.1f} s")
+    console.print(about)
+    if after.run_dir is not None:
+        console.print(f"files     {after.run_dir}", markup=False, soft_wrap=True)
+
+
 def show_measured(console: Console, measured: dict[str, Any], table_file: Path) -> None:
     """The measurements of `bench`, one table a part, and where they are kept."""
     for part, found in measured.items():

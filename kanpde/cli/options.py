@@ -58,3 +58,14 @@ def constants(texts: Sequence[str] | None) -> dict[str, float]:
         if not equals or not name.strip().isidentifier() or not math.isfinite(found[name.strip()]):
             raise RecipeError(f"{text}: expected a constant of the problem and a number, such as nu=0.01")
     return found
+
+
+def real(option: str, text: str) -> float:
+    """A finite number, 0 or more; raises RecipeError for anything else."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise RecipeError(f"{option}: got {text!r}; expected a number, 0 or more, such as 1e-6")
+    return found

@@ -39,10 +39,10 @@ def write(fit: Fit, out: Path) -> Path:
 
 def draw(fit: Fit, folder: Path) -> list[Path]:
     """Draw the pictures into a folder, replacing what is there; returns their paths. function.png is there for one or two inputs."""
-    from kanpde import plots
+    from kanpde import network_plots, plots
     from kanpde.fitting import pictures
 
-    found: dict[str, Any] = {"prediction.png": pictures.plot_prediction, "history.png": plots.plot_history, "network.png": plots.plot_network}
+    found: dict[str, Any] = {"prediction.png": pictures.plot_prediction, "history.png": plots.plot_history, "network.png": network_plots.plot_network}
     if len(fit.task.inputs) <= 2:
         found["function.png"] = pictures.plot_function
     for name, plot in found.items():

@@ -19,7 +19,7 @@ from kanpde.geometry import Domain
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
 from kanpde.networks.activation import Activation
 from kanpde.networks.boundary import Boundary, split
-from kanpde.networks.network import Network
+from kanpde.networks.network import Network, has_edges
 from kanpde.networks.registry import SPECS
 from kanpde.residual import below
 
@@ -162,6 +162,7 @@ class Ansatz(Trial):
             "theta": self.network.theta.detach().cpu(),
             "ranges": [[] if a.center is None else [a.center, a.scale] for a in self.network.layers if isinstance(a, Activation)],
             "constants": [getattr(layer, "constants", []) for layer in self.network.layers],
+            "mask": [m.cpu() for m in self.network.mask],
         }
 
 
@@ -186,6 +187,9 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
     for layer, constants in zip(network.layers, state.get("constants", []), strict=False):
         if constants:
             layer.constants = constants  # type: ignore[attr-defined]
+    network.mask = tuple(state.get("mask", []))
+    if network.mask and [tuple(m.shape) for m in network.mask] != [layer.shape[::2] for layer in network.layers if has_edges(layer)]:  # type: ignore[attr-defined]
+        raise RunError(f"checkpoint: pruned edges that do not fit {network.spec.describe(network.widths)}")
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 

@@ -116,15 +116,16 @@ class SplineNetwork(Network):
         return [X, network_jet(X, *self._operands(X), counts)]
 
     def gradient(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Tensor:
-        return network_jet_adjoint(L, jets[0], *self._operands(L), counts)
+        return self.masked(network_jet_adjoint(L, jets[0], *self._operands(L), counts))
 
     def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return network_jet_squares(X, *self._operands(X), W, b, counts)
+        r, gradient = network_jet_squares(X, *self._operands(X), W, b, counts)
+        return r, self.masked(gradient)
 
     def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:
         values, starts = network_jet_jacobian(L, jets[0], *self._operands(L), counts)
         lengths = tuple((layer.degree + 1) * layer.shape[2] for layer in self._splines() for _ in range(layer.shape[0]))
-        return Rows(values, starts, lengths, self.parameters)
+        return self.masked_rows(Rows(values, starts, lengths, self.theta.numel()))
 
     def _splines(self) -> list[SplineLayer]:
         return [layer for layer in self.layers if isinstance(layer, SplineLayer)]

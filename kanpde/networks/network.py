@@ -54,6 +54,8 @@ class Network:
     """Layers and their parameters. spec is what it was built from; widths are the units at each level.
 
     refit: the largest error of a function that was refitted when this network was made of another one, over the largest value.
+    mask: of every layer with edge functions, [inputs, outputs], False for edges that were pruned; none where all are there. The
+    coefficients of absent edges stay in theta, are zero, and have no gradient, so that no optimiser moves them.
     """
 
     spec: Any
@@ -61,15 +63,18 @@ class Network:
     layers: list[Layer]
     theta: Float[Tensor, " parameters"]
     refit: float = 0.0
+    mask: tuple[Tensor, ...] = ()
 
     @property
     def parameters(self) -> int:
-        """Number of parameters."""
-        return self.theta.numel()
+        """Number of parameters that are trained: those of absent edges do not count."""
+        return int(self._kept().sum()) if self.mask else self.theta.numel()
 
     def describe(self) -> str:
-        """Such as "KAN 2-5-1, degree 7, grid 24"."""
-        return self.spec.describe(self.widths)
+        """Such as "KAN 2-5-1, degree 7, grid 24", and "9 of 15 edges" where some were pruned."""
+        if not self.mask:
+            return self.spec.describe(self.widths)
+        return f"{self.spec.describe(self.widths)}, {sum(int(m.sum()) for m in self.mask)} of {sum(m.numel() for m in self.mask)} edges"
 
     def edges(self, samples: int = 100) -> list[Edges]:
         """Edge functions layer by layer; empty for networks that have none."""
@@ -77,7 +82,7 @@ class Network:
 
     def to(self, device: str, dtype: torch.dtype) -> Network:
         """The same network elsewhere or in another precision."""
-        return replace(self, theta=self.theta.to(device=device, dtype=dtype))
+        return replace(self, theta=self.theta.to(device=device, dtype=dtype), mask=tuple(m.to(device) for m in self.mask))
 
     def parts(self) -> list[Tensor]:
         """Each layer's own part of theta, in their order."""
@@ -100,7 +105,7 @@ class Network:
         for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
             L, part = layer.adjoint(theta, L, X, counts, back=X is not jets[0])
             found.append(part)
-        return torch.cat(found[::-1])
+        return self.masked(torch.cat(found[::-1]))
 
     def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Counts) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
         """Rows r = b + Σ W·Y, with W [equations, points, channels, outputs] and b [equations, points], and the gradient of Σ r²."""
@@ -114,7 +119,32 @@ class Network:
         for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
             L, rows = layer.jacobian(theta, L, X, counts, back=X is not jets[0])
             found.append(rows)
-        return Rows.beside(found[::-1])
+        return self.masked_rows(Rows.beside(found[::-1]))
+
+    def masked(self, gradient: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
+        """A gradient without its entries for absent edges."""
+        return gradient * self._kept() if self.mask else gradient
+
+    def masked_rows(self, rows: Rows) -> Rows:
+        """Rows without their entries for absent edges. All functions of an edge are there or none, so an entry of a run belongs
+        to the same edge in every row, wherever the run starts."""
+        if not self.mask or not len(rows.values):
+            return rows
+        within = torch.cat([torch.arange(n, device=rows.starts.device) for n in rows.lengths])
+        lengths = torch.tensor(rows.lengths, device=rows.starts.device)
+        return replace(rows, values=rows.values * self._kept()[rows.starts[0].repeat_interleave(lengths) + within])
+
+    def _kept(self) -> Tensor:
+        """1 for coefficients of edges that are there and for all other parameters, 0 for the rest, [parameters]."""
+        masks = iter(self.mask)
+        shapes = [getattr(layer, "shape", ()) if has_edges(layer) else () for layer in self.layers]
+        found = [next(masks)[:, None].expand(s).reshape(-1) if s else self.theta.new_ones(layer.size, dtype=torch.bool) for s, layer in zip(shapes, self.layers, strict=True)]
+        return torch.cat(found).to(self.theta.dtype)
+
+
+def has_edges(layer: Any) -> bool:
+    """Whether a layer has a function on every edge, with coefficients [inputs, functions, outputs]."""
+    return hasattr(layer, "edges")
 
 
 def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tuple[Layer, Tensor]], activation: str, kind: type[Network] = Network) -> Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kanpde.training import Extend, LevenbergMarquardt, Stage
+from kanpde.training import Change, Extend, LevenbergMarquardt, Stage
 
 APART = 1.5
 """The least ratio of a grid to the one before it: a finer step has nothing to gain."""
@@ -41,10 +41,10 @@ def without_grids(schedule: Sequence[Stage]) -> list[Stage]:
 
 
 def parts_of(stages: Sequence[Stage]) -> list[list[Stage]]:
-    """The optimisers between the grid extensions, and those before and after them; parts without any are left out."""
+    """The optimisers between the changes of the network, and those before and after them; parts without any are left out."""
     parts: list[list[Stage]] = [[]]
     for stage in stages:
-        if isinstance(stage, Extend):
+        if isinstance(stage, Change):
             parts.append([])
         else:
             parts[-1].append(stage)
@@ -55,7 +55,7 @@ def merged(stages: Sequence[Stage]) -> list[Stage]:
     """Neighbours that differ by their steps only, made one."""
     found: list[Stage] = []
     for stage in stages:
-        if found and not isinstance(stage, Extend) and not isinstance(found[-1], Extend) and replace(found[-1], steps=stage.steps) == stage:
+        if found and not isinstance(stage, Change) and not isinstance(found[-1], Change) and replace(found[-1], steps=stage.steps) == stage:
             found[-1] = replace(stage, steps=found[-1].steps + stage.steps)
         else:
             found.append(stage)
@@ -64,10 +64,10 @@ def merged(stages: Sequence[Stage]) -> list[Stage]:
 
 def shortened(stages: Sequence[Stage], steps: int) -> list[Stage]:
     """The same stages with so many steps of optimisers in all, shared out as they were."""
-    trained = [stage.steps for stage in stages if not isinstance(stage, Extend)]
+    trained = [stage.steps for stage in stages if not isinstance(stage, Change)]
     done, given, found = 0, 0, list(stages)
     for i, stage in enumerate(found):
-        if not isinstance(stage, Extend):
+        if not isinstance(stage, Change):
             done += stage.steps
             share = max(1, round(steps * done / sum(trained)) - given)
             given += share
@@ -77,4 +77,4 @@ def shortened(stages: Sequence[Stage], steps: int) -> list[Stage]:
 
 def steps_of(stages: Sequence[Stage]) -> int:
     """Steps of its optimisers in all."""
-    return sum(stage.steps for stage in stages if not isinstance(stage, Extend))
+    return sum(stage.steps for stage in stages if not isinstance(stage, Change))

@@ -3,56 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
 from kanpde.training.broyden import Broyden
+from kanpde.training.changes import Change, Deepen, Extend, Widen
 from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
+from kanpde.training.pruning import Prune
 from kanpde.training.soap import Soap
+from kanpde.training.sparsity import Sparsify
 
-Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton
+Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton | Sparsify
 """What lowers an objective: see optimiser.py."""
 
 
-@dataclass(frozen=True)
-class Extend:
-    """Go on with a finer grid: the coefficients are refitted, the function stays. grid: intervals."""
+Stage = Optimiser | Change
 
-    grid: int
-    name = "extend"
+OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton, Sparsify)}
 
-    def __post_init__(self) -> None:
-        if self.grid < 1:
-            raise RecipeError(f"extend:{self.grid}: expected a grid of at least 1 interval")
-
-
-Stage = Optimiser | Extend
-
-OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton)}
+CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen]] = {kind.name: kind for kind in (Extend, Widen, Deepen)}
 
 
 def parse_schedule(text: str) -> list[Stage]:
-    """Stages from text: names with a number of steps (adam:500, lbfgs:200, lm:100) or a grid (extend:12), by commas; the metric
-    of lm stands behind a slash (lm/layer:100).
+    """Stages from text, by commas: names with a number of steps (adam:500, lbfgs:200, lm:100), a grid (extend:12), units (widen:8),
+    levels (deepen:1) or a loss (prune:1e-6). Behind a slash stand the metric of lm (lm/layer:100) and the strength of sparsify (sparsify/1e-4:60).
 
     Raises RecipeError for anything else.
     """
-    stages: list[Stage] = []
-    for item in text.split(","):
-        name, _, number = item.strip().partition(":")
-        name, slash, metric = name.partition("/")
-        known = [*OPTIMISERS, Extend.name]
-        if name not in known or (slash and name != LevenbergMarquardt.name):
-            raise RecipeError(f"schedule: {item.strip()!r} is no stage; expected {listed(known)} with a number, such as lm:60,extend:12,lm:60{nearest(name, known)}")
-        if not (number.isdecimal() and int(number) > 0):
-            raise RecipeError(f"schedule: {item.strip()!r} has no number; expected such as {name}:{12 if name == Extend.name else 100}")
-        options: dict[str, Any] = {"metric": metric} if slash else {}
-        stages.append(Extend(int(number)) if name == Extend.name else OPTIMISERS[name](steps=int(number), **options))
-    return stages
+    return [_stage(item.strip()) for item in text.split(",")]
+
+
+def _stage(item: str) -> Stage:
+    name, _, number = item.partition(":")
+    name, slash, option = name.partition("/")
+    known = [*OPTIMISERS, *CHANGES, Prune.name]
+    if name not in known or (slash and name not in SLASHED):
+        raise RecipeError(f"schedule: {item!r} is no stage; expected {listed(known)} with a number, such as lm:60,extend:12,lm:60{nearest(name, known)}")
+    if name == Prune.name:
+        return Prune(_real(item, number, "prune:1e-6"))
+    if not (number.isdecimal() and int(number) > 0):
+        raise RecipeError(f"schedule: {item!r} has no number; expected such as {name}:{EXAMPLES.get(name, 100)}")
+    if name in CHANGES:
+        return CHANGES[name](int(number))
+    options: dict[str, Any] = {SLASHED[name]: option if name == LevenbergMarquardt.name else _real(item, option, "sparsify/1e-4:60")} if slash else {}
+    return OPTIMISERS[name](steps=int(number), **options)
+
+
+SLASHED = {LevenbergMarquardt.name: "metric", Sparsify.name: "strength"}
+"""What stands behind a slash."""
+
+EXAMPLES = {"extend": 12, "widen": 8, "deepen": 1}
+
+
+def _real(item: str, text: str, example: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RecipeError(f"schedule: {item!r}: got {text!r} for a number; expected such as {example}") from None
 
 
 DENSE = 4000
@@ -66,8 +76,16 @@ def suited(stage: Optimiser, parameters: int) -> Optimiser:
 
 def show_schedule(stages: Sequence[Stage]) -> str:
     """The text of a schedule, as parse_schedule reads it."""
-    return ",".join(f"{s.name}{_metric(s)}:{s.grid if isinstance(s, Extend) else s.steps}" for s in stages)
+    return ",".join(f"{stage.name}{_option(stage)}:{_number(stage)}" for stage in stages)
 
 
-def _metric(stage: Stage) -> str:
-    return f"/{stage.metric}" if isinstance(stage, LevenbergMarquardt) and stage.metric != LevenbergMarquardt.metric else ""
+def _option(stage: Stage) -> str:
+    if isinstance(stage, LevenbergMarquardt) and stage.metric != LevenbergMarquardt.metric:
+        return f"/{stage.metric}"
+    return f"/{stage.strength:g}" if isinstance(stage, Sparsify) and stage.strength != Sparsify.strength else ""
+
+
+def _number(stage: Stage) -> str:
+    if isinstance(stage, Prune):
+        return f"{stage.loss:g}"
+    return str(next(getattr(stage, name) for name in ("grid", "width", "levels", "steps") if hasattr(stage, name)))

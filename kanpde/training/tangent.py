@@ -62,7 +62,7 @@ class Tangent:
             for k, layer, theta in _trained(self.network, self.theta):
                 found.append(layer.adjoint(theta, (by_row * part.adjoints[k]).sum(0), part.inputs[k], part.counts, back=False)[1])
             slope += torch.cat(found)
-        return total(slope)
+        return self.network.masked(total(slope))
 
     def rows(self, most: int = 512) -> Iterator[Rows]:
         """The Jacobian itself in blocks of at most so many rows, each made when it is asked for; in no order that matters."""

@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from kanpde.errors import RunError
 from kanpde.networks import Ansatz, Slabs, Trial, span
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
 from kanpde.sampling import unit_points
 from kanpde.training.balancing import Balance
+from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Keeper, Observer, Record
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State
 from kanpde.training.points import Collocation, balanced, check_terms
+from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.samples import Samples
-from kanpde.training.schedule import Extend, Optimiser, Stage, suited
+from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
 from kanpde.training.shards import anybody, gathered, share
+from kanpde.training.sparsity import Sparsify
 
 if TYPE_CHECKING:
     from kanpde.recipe import Recipe
@@ -141,6 +145,8 @@ class _Run:
             self.points.weights = balanced(self.points)
             check_terms(self.points.objective())
         self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
+        # the network before its edges were made sparse, whose solution pruning is to keep
+        self._dense: Network | None = plan.restored(problem, kept["dense"]).network if kept and kept["dense"] else None
         self.keep()
         self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
@@ -158,7 +164,7 @@ class _Run:
     def restart(self, restarts: int) -> None:
         """Train the first stage from several random networks and keep the one with the smallest loss."""
         recipe, kept = self.plan.recipe, self.kept
-        first = next(s for s in recipe.stages if not isinstance(s, Extend))
+        first = next(s for s in recipe.stages if not isinstance(s, Change))
         self.observer.message(f"{restarts} random starts, a third of the first stage each")
         losses = [(loss, self.plan.restored(self.problem, state).network) for loss, state in kept["trials"]] if kept else []
         for trial in range(len(losses), restarts):
@@ -189,25 +195,43 @@ class _Run:
 
     def carry_out(self, stage: Stage) -> None:
         """One stage. The history gets its title and why it ended, Ctrl-C included."""
-        if not isinstance(stage, Extend):
+        if not isinstance(stage, Change):
             given, stage = stage, suited(stage, self.ansatz.network.parameters)
             if stage is not given:
                 self.observer.message(f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate gradients, in place of {given.name}'s dense matrix")
-        title = f"extend to grid {stage.grid}" if isinstance(stage, Extend) else f"{stage.name}, {self.ansatz.network.describe()}"
+        title = _title(stage) if isinstance(stage, Change) else f"{stage.name}, {self.ansatz.network.describe()}"
+        if isinstance(stage, Sparsify):
+            self._dense = self._dense or replace(self.ansatz.network)
         reason = "interrupted"
         try:
-            reason = self._extend(stage.grid) if isinstance(stage, Extend) else self._optimise(len(self.history.stages), stage, title)
+            reason = self._change(stage, title) if isinstance(stage, Change) else self._optimise(len(self.history.stages), stage, title)
         finally:
             self.history.stages.append((title, reason))
+            self._dense = self._dense if isinstance(stage, Sparsify) else None
 
-    def _extend(self, grid: int) -> str:
-        """Refit the network on a finer grid, where its hidden values are."""
-        network = self.ansatz.network
-        frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
-        jets = network.levels(frame.X[:, :1], ())
-        self.ansatz.network = network.spec.extend(network, grid, jets)
+    def _change(self, stage: Change, title: str) -> str:
+        """Another network with the same function: refitted, wider, deeper, or pruned; or the same one where it cannot be."""
+        try:
+            done = self._changed(stage)
+        except RunError as error:
+            self.observer.message(f"{title}: left as it was: {error}")
+            return f"left as it was: {error}"
         self.keep()
-        return f"{self.ansatz.network.parameters} parameters"
+        return f"{self.ansatz.network.parameters} parameters, {done}"
+
+    def _changed(self, stage: Change) -> str:
+        network = self.ansatz.network
+        if isinstance(stage, Prune):
+            pruning = Pruning(self.ansatz, self.points.objective(), self._test[:1024], stage, self._dense, self.observer.message)
+            pruning.shrink(network if self._dense else None)
+            done = str(pruning.finish())
+        else:
+            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
+            other = stage.changed(network, network.levels(frame.X[:, :1], ()), torch.Generator().manual_seed(self.plan.seed))
+            before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
+            done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
+            self.ansatz.network = other
+        return done
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
         """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
@@ -275,6 +299,7 @@ class _Run:
             "fresh": self.points.watched,
             "rows": [None if t.weights is None else gathered(t.weights, t.count) for t in going.objective.terms],
             "balance": self.balance.plain(going.objective),
+            "dense": self._dense and _ansatz(self.problem, self._dense).state(),
             "points": self.points.plain(),
         }
         seconds = time.perf_counter() - self.plan.began
@@ -309,6 +334,11 @@ class _Run:
         if self._truth is None:
             return math.nan
         return float((self.ansatz(self._test).double().cpu() - self._truth).norm() / self._truth.norm())
+
+
+def _title(stage: Change) -> str:
+    """Such as "extend to grid 12", and for other changes as it stands in a schedule."""
+    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])  # type: ignore[list-item]
 
 
 @dataclass

@@ -1,0 +1,79 @@
+"""A network as arrays: what its pictures need, and nothing that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kanpde.networks import Ansatz, Trial
+from kanpde.networks.basis import HIGH, LOW, BasisLayer
+from kanpde.networks.importance import scores
+from kanpde.networks.network import Network
+from kanpde.networks.surgery import masks
+
+Array = NDArray[np.float64]
+
+BINS = 40
+
+SAMPLES = 100
+"""Of an edge function."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the edge functions.
+
+    edges: one pair a KAN layer, inputs [inputs, samples], from the smallest activation to the largest, and outputs [inputs, outputs,
+    samples]; none for an MLP. Of each of these layers, where they are known: importance [inputs, outputs], shares of the outputs, nan for edges that were pruned; density
+    [inputs, bins], how many activations lie in equal parts of [-1, 1], 1 on average. products: of each level of units, how many,
+    the last ones, are products of two sums each. formulas: of symbolic edges, by layer, input and output.
+    """
+
+    title: str
+    widths: tuple[int, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    edges: tuple[tuple[Array, Array], ...] = ()
+    importance: tuple[Array, ...] = ()
+    density: tuple[Array, ...] = ()
+    products: tuple[int, ...] = ()
+    formulas: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
+
+
+def portrait(trial: Trial, unknowns: Sequence[str], points: Tensor) -> Drawing:
+    """The network of a solution as it is on points [points, dims]; of spans of time, the last one's."""
+    network: Network = trial.network
+    layers = [k for k, layer in enumerate(network.layers) if isinstance(layer, BasisLayer)]
+    drawing = Drawing(trial.describe(), tuple(network.widths), tuple(trial.input_names), tuple(unknowns))
+    if not layers:
+        return drawing
+    last: Ansatz = getattr(trial, "spans", [trial])[-1]
+    frame = last.frame(points, [(u, (0,) * points.shape[1]) for u in last.unknowns])
+    jets = network.levels(frame.X[:, :1], ())
+    seen = [jets[k][:, 0].detach().double().cpu() for k in layers]
+    parts = network.parts()
+    edges = tuple(_edges(network.layers[k], parts[k], values) for k, values in zip(layers, seen, strict=True))
+    shares = tuple(torch.where(there, share, torch.nan).numpy() for share, there in zip(scores(network, jets), masks(network), strict=True))
+    density = tuple(np.stack([_density(column) for column in values.numpy().T]) for values in seen)
+    products = tuple(int(getattr(network.spec, "products", 0)) if 0 < level < len(network.widths) - 1 else 0 for level in range(len(network.widths)))
+    return replace(drawing, edges=edges, importance=shares, density=density, products=products)
+
+
+def _edges(layer: Any, theta: Tensor, values: Tensor) -> tuple[Array, Array]:
+    """The edge functions of a layer over the range of its inputs [points, inputs]; over [-1, 1] of inputs that are all in one place."""
+    low, high = values.aminmax(dim=0)
+    wide = high - low > 1e-9
+    low, high = torch.where(wide, low, LOW), torch.where(wide, high, HIGH)
+    x = low + (high - low) * torch.linspace(0, 1, SAMPLES, dtype=torch.float64)[:, None]
+    return x.T.numpy(), layer.functions(theta, x).numpy()
+
+
+def _density(values: Array) -> Array:
+    counts, _ = np.histogram(values, BINS, (LOW, HIGH))
+    return counts * (BINS / max(len(values), 1))
