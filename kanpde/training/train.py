@@ -154,11 +154,7 @@ class _Run:
             given, stage = stage, suited(stage, self.ansatz.network.parameters)
             if stage is not given:
                 self.observer.message(f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate gradients, in place of {given.name}'s dense matrix")
-        title = (
-            (f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage]))
-            if isinstance(stage, Change)
-            else f"{stage.name}, {self.ansatz.network.describe()}"
-        )
+        title = _title(stage) if isinstance(stage, Change) else f"{stage.name}, {self.ansatz.network.describe()}"
         if isinstance(stage, Sparsify):
             self._dense = self._dense or replace(self.ansatz.network)
         reason = "interrupted"
@@ -248,4 +244,4 @@ class _Run:
 
 def _title(stage: Change) -> str:
     """Such as "extend to grid 12", and for other changes as it stands in a schedule."""
-    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])  # type: ignore[list-item]
+    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])
