@@ -91,6 +91,8 @@ def solve(
         }
 
         def begin() -> tuple[Path, dict[str, Any] | None]:
+            if out is not None:
+                run_folder.check_writable(out)
             place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
             return place, unfinished.begin(place, request, resume)
 

@@ -338,7 +338,7 @@ class _Run:
 
 def _title(stage: Change) -> str:
     """Such as "extend to grid 12", and for other changes as it stands in a schedule."""
-    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])  # type: ignore[list-item]
+    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])
 
 
 @dataclass

@@ -31,7 +31,7 @@ from kanpde.networks.kinds.fourier import Trigonometric
 from kanpde.networks.kinds.wavelet import Wavelets
 from kanpde.networks.mlp import MLP
 from kanpde.networks.rows import Rows
-from kanpde.recipe import Recipe, default
+from kanpde.recipe import Recipe, default, suited
 
 BASES = [Splines(6, 7), Polynomials(12), Polynomials(1), Trigonometric(5), Gaussians(6), Switches(6), Wavelets("mexican-hat", 6), Wavelets("morlet", 6)]
 BASE_NAMES = ["splines", "chebyshev", "linear", "fourier", "gaussians", "switches", "mexican hat", "morlet"]
@@ -215,13 +215,13 @@ def test_the_names_are_those_of_the_files():
 
 def test_options_that_a_kind_does_not_have_are_refused():
     with pytest.raises(RecipeError, match="--degree: fastkan has none; expected one of grid"):
-        overrides(Recipe(schedule="lm:9"), PROBLEM, "fastkan", None, {"degree": (5,)}, {}, None)
+        overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "fastkan", None, {"degree": (5,)}, {}, None)
     with pytest.raises(RecipeError, match="activatoin=silu: mlp has none; expected one of activation, features, spread; did you mean 'activation'"):
-        overrides(Recipe(schedule="lm:9"), PROBLEM, "mlp", None, {}, {"activatoin": "silu"}, None)
-    spec, stages = overrides(Recipe(schedule="lm:9"), PROBLEM, "chebyshev", (8, 8), {"degree": (6, 12)}, {}, None)
+        overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "mlp", None, {}, {"activatoin": "silu"}, None)
+    spec, stages = overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "chebyshev", (8, 8), {"degree": (6, 12)}, {}, None)
     assert (spec.width, spec.degree) == ((8, 8), 6)
     assert [stage.grid for stage in stages if hasattr(stage, "grid")] == [12]
-    assert overrides(Recipe(schedule="lm:9"), PROBLEM, "multkan", None, {}, {"products": "1"}, None)[0].products == 1
+    assert overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "multkan", None, {}, {"products": "1"}, None)[0].products == 1
 
 
 def test_rows_are_full_where_all_functions_are_alive():

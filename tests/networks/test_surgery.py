@@ -75,6 +75,7 @@ def test_a_deeper_network_is_the_same_function(degree, width):
     assert deeper.parameters == deeper.spec.count(2, 1)
     torch.testing.assert_close(values(deeper), values(network), rtol=0, atol=1e-12 * max(1.0, float(values(network).abs().max())))
     assert deeper.refit < 1e-12
+    assert float(deeper.layers[-2].scale.min()) > {3: 1e-3, 5: 1e-2, 7: 5e-2}[degree], "tanh bends within the range of a new level, so that it can be trained"
     again = deepened(network, 2)
     assert torch.equal(again.theta, deeper.theta)
 

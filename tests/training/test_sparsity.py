@@ -128,6 +128,7 @@ def test_pruning_finds_the_small_network_at_the_stated_loss(trained, sparse):
     assert change == pytest.approx(done.change)
     assert change < 1e-3
     assert told[-1].startswith("pruned to KAN 2-1-1")
+    assert all(float(text.split()[-1]) <= 1e-3 for text in told), "no trial goes on from a larger change, in the hope of the last polishing"
 
 
 def test_a_loss_that_allows_a_constant_is_refused_and_the_network_left_as_it_was(trained):
