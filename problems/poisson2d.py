@@ -1,4 +1,4 @@
-"""Poisson's equation on the square: the benchmark of Liu et al. 2024, section 3.4."""
+"""Poisson's equation on the square with u = sin πx sin πy."""
 
 from math import pi
 

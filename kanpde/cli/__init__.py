@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return complain(usage(error))
         except Interrupted as stop:
             print(stop, file=sys.stderr)
-            return INTERRUPTED
+            return stop.code
         except (KeyboardInterrupt, Abort):
             code = INTERRUPTED
     if code == INTERRUPTED:

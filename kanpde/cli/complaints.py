@@ -13,7 +13,11 @@ USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 class Interrupted(Exception):
-    """Ctrl-C, and a line that says what is kept."""
+    """Ctrl-C or SIGTERM: a line that says what is kept, and the exit code."""
+
+    def __init__(self, said: str, code: int = INTERRUPTED):
+        super().__init__(said)
+        self.code = code
 
 
 def complain(message: str) -> int:

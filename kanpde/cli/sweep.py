@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from kanpde import gallery
 from kanpde.cli.commands import Constants, Json, app
-from kanpde.cli.complaints import Interrupted
+from kanpde.cli.complaints import INTERRUPTED, TERMINATED, Interrupted
 from kanpde.cli.options import choice, number
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, RunError, listed
@@ -19,6 +20,7 @@ from kanpde.errors import RecipeError, RunError, listed
 if TYPE_CHECKING:
     from kanpde.sweep.conduct import Sweep
     from kanpde.sweep.plan import Plan
+    from kanpde.sweep.rows import Row
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help="A problem, as in `solve`; not needed with --resume.")]
 
@@ -93,8 +95,9 @@ def sweep(
     from kanpde.cli import display
     from kanpde.cli.trials import Trials, show_plan, show_sweep
     from kanpde.recipe import choose
-    from kanpde.sweep import conduct, folders
+    from kanpde.sweep import conduct, figures, folders, store
     from kanpde.sweep.plan import plan as planned
+    from kanpde.unfinished import Terminated
 
     console = display.console(as_json)
     problem, recipes = problems.load(name, given) if name and resume is None else (None, {})
@@ -110,11 +113,12 @@ def sweep(
         with trials:
             work["watcher"] = trials
             swept = conduct.sweep(problem, recipe=recipe, out=out, **work, **lists) if problem else conduct.resume(resume or out, **work)
-    except KeyboardInterrupt:
-        raise Interrupted(trials.interrupted()) from None
+    except (KeyboardInterrupt, Terminated) as stop:
+        raise Interrupted(trials.interrupted(), TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     except RunError as error:
         raise RunError(f"{error}{trials.going_on()}") from error
-    _print_json(_plain(swept, trials.planned)) if as_json else show_sweep(console, swept)
+    pictures = figures.draw(store.read(swept.folder), swept.folder)
+    _print_json(_plain(swept, trials.planned)) if as_json else show_sweep(console, swept, pictures)
 
 
 def _resumable(name: str | None, given: dict[str, float], lists: dict[str, Any], resume: Path) -> None:
@@ -189,11 +193,16 @@ def _plain_plan(plan: Plan) -> dict[str, Any]:
 
 def _plain(swept: Sweep, planned: int) -> dict[str, Any]:
     """The object of --json."""
+    from kanpde.sweep.scaling import series
+
     kinds = list(dict.fromkeys(row.kind for row in swept.rows))
     found: dict[str, Any] = {}
     for kind in kinds:
-        errors = [row.error for row in swept.done if row.kind == kind and math.isfinite(row.error)]
-        found[kind] = {"trials": len(errors), "best": min(errors, default=None), **_slope(swept, kind)}
+        own = [row for row in swept.done if row.kind == kind]
+        errors = [row.error for row in own if math.isfinite(row.error)]
+        slopes = {name: _slope(rows) for name, rows in series(own).items()}
+        only = next(iter(slopes.values())) if len(slopes) == 1 else _slope([])
+        found[kind] = {"trials": len(errors), "best": min(errors, default=None), **only, "series": slopes}
     return {
         "sweep": str(swept.folder),
         "problem": swept.about["problem"],
@@ -204,11 +213,11 @@ def _plain(swept: Sweep, planned: int) -> dict[str, Any]:
     }
 
 
-def _slope(swept: Sweep, kind: str) -> dict[str, Any]:
-    """The fitted slope of one kind, its uncertainty, and the sizes that it was fitted to."""
+def _slope(rows: Sequence[Row]) -> dict[str, Any]:
+    """The slope that is fitted to a series, its uncertainty, and the sizes that it was fitted to."""
     from kanpde.sweep.scaling import fit
 
-    law = fit([row for row in swept.done if row.kind == kind])
+    law = fit(rows)
     if law is None:
         return {"slope": None, "uncertainty": None, "range": None}
     return {"slope": law.slope, "uncertainty": law.uncertainty if math.isfinite(law.uncertainty) else None, "range": law.range}

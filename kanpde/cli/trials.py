@@ -101,7 +101,7 @@ class Trials:
 def by_network(rows: Sequence[Row], plan: Plan | None = None) -> Shown:
     """One line a network: seeds done, best and median error, seconds."""
     table = Shown(box=None, header_style="bold", padding=(0, 2, 0, 2))
-    for column in ("network", "parameters", "seeds", "best error", "median", "seconds"):
+    for column in ("network", "parameters", "seeds", "best", "median", "seconds"):
         table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     several = len({row.schedule for row in rows if row.grid == 0}) > 1
     groups: dict[tuple[str, int, str, str], int] = {}
@@ -129,13 +129,20 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(f"{len(plan.trials)} trials: seeds {_listed(plan.settings['seeds'])}; {plan.settings['points']:,} points", highlight=False)
 
 
-def show_sweep(console: Console, swept: Sweep) -> None:
-    """The table of a sweep that is over, its failures, and where the files are."""
+def show_sweep(console: Console, swept: Sweep, pictures: Sequence[Path]) -> None:
+    """The table of a sweep that is over, the slopes, its failures, and where the files are."""
+    from kanpde.sweep.scaling import fit, series
+
     console.print()
     console.print(by_network(swept.rows))
     console.print()
+    for name, rows in series(swept.done).items():
+        law = fit(rows)
+        if law is not None:
+            console.print(f"slope     {name}: {law.slope:.1f} ± {law.uncertainty:.1f} over {law.range}", markup=False, highlight=False, soft_wrap=True)
     failed = f", {len(swept.failed)} failed; --retry runs those again" if swept.failed else ""
     console.print(f"done      {len(swept.done)} trials{failed}", highlight=False, soft_wrap=True)
+    console.print(f"pictures  {', '.join(path.name for path in pictures if path.suffix == '.png')}, and as .pdf and .svg", markup=False, soft_wrap=True)
     console.print(f"files     {swept.folder}", markup=False, soft_wrap=True)
 
 
