@@ -1,6 +1,6 @@
 """One of the processes of `bench shards`: seconds of a Levenberg-Marquardt step, of a gradient and of their parts, at its share of the points.
 
-Started by torch.distributed.run; the first process prints a line of JSON a case. Every time is that of the slowest process, all having
+Started by torch.distributed.run where there are several; the first process prints a line of JSON a case. Every time is that of the slowest process, all having
 started together.
 """
 
@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,24 +43,33 @@ def main() -> None:
     torch.set_num_threads(1)
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group(BACKENDS[device])
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group(BACKENDS[device])
     try:
         for points, width in asked["cases"]:
             row = {"processes": shards.size(), "points": points, "parameters": 3 * width * (GRID + DEGREE), "reason": None}
-            late = shards.from_first(lambda: time.monotonic() - began > asked["seconds"])
-            row["reason"] = "the minutes were over" if late else shards.from_first(lambda n=points, w=width: _too_large(n, w, device))
+            row["reason"] = shards.from_first(partial(_left_out, points, width, device, began + asked["seconds"]))
             if row["reason"] is None:
                 row |= costs(points, width, device, asked["repetitions"])
             if shards.rank() == 0:
                 print(json.dumps(row), flush=True)
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def costs(points: int, width: int, device: str, repetitions: int) -> dict[str, Any]:
     """Median seconds by quantity for poisson2d at so many points of all processes; bytes: of the message that a step sends first."""
     problem, _ = problems.load("poisson2d")
     at = objective(problem, KAN((width,), DEGREE, GRID), points, device)
+    damping, found = _parts(at, device, repetitions)  # the Jacobian is let go before a step makes its own
+    trials: list[float] = []
+    found["step"] = seconds(lambda: trials.append(_step(at, damping)), device, repetitions)
+    return found | {"trials": max(trials)}
+
+
+def _parts(at: Objective, device: str, repetitions: int) -> tuple[float, dict[str, Any]]:
+    """A damping with which a step succeeds at once, the trace of JᵀJ, and the seconds of all that a step and a gradient consist of."""
     r, J = at.jacobian()
     normal = J.gram()
     damping = float(shards.total(normal.diagonal().sum()))
@@ -72,13 +82,11 @@ def costs(points: int, width: int, device: str, repetitions: int) -> dict[str, A
         "factor": lambda: _factor(normal.clone(), damping, v),
         "message": lambda: shards.total(triangle),
         "short message": lambda: shards.total(v),
+        "slope": lambda: [t.gradient(at.network) for t in at.terms],
+        "gradient": at.gradient,
     }
     found: dict[str, Any] = {name: seconds(part, device, repetitions) for name, part in work.items()}
-    del work, J, r, normal, triangle
-    found["gradient"] = seconds(at.gradient, device, repetitions)
-    trials: list[float] = []
-    found["step"] = seconds(lambda: trials.append(_step(at, damping)), device, repetitions)
-    return found | {"trials": max(trials), "bytes": 8 * (len(v) * (len(v) + 1) // 2 + len(v) + 1), "short bytes": 8 * len(v)}
+    return damping, found | {"bytes": 8 * len(triangle), "short bytes": 8 * len(v)}
 
 
 def _factor(normal: torch.Tensor, damping: float, v: torch.Tensor) -> torch.Tensor:
@@ -124,8 +132,10 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _too_large(points: int, width: int, device: str) -> str | None:
-    """Why a case does not fit into memory, if it does not: the rows of the Jacobian, and as much again beside them."""
+def _left_out(points: int, width: int, device: str, until: float) -> str | None:
+    """Why a case is not measured, if it should not be; it takes the rows of the Jacobian, and as much again beside them."""
+    if time.monotonic() > until:
+        return "the minutes were over"
     parameters, entries = 3 * width * (GRID + DEGREE), 3 * width * (DEGREE + 1)
     here = shards.size() if device == "cpu" else 1
     needed = 8.0 * (2 * points / shards.size() * entries + 6 * parameters**2) * here

@@ -31,9 +31,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "normal": ("call", "point·parameter", "point·parameter²"),
     "trial": ("call", "point", "point·parameter"),
     "factor": ("call", "parameter²", "parameter³"),
-    "gradient": ("call", "point", "point·parameter"),
+    "slope": ("call", "point", "point·parameter"),
 }
-"""The terms of each part: rows of the Jacobian; JᵀJ and Jᵀr; two residuals and products with J and Jᵀ; Cholesky and two solves."""
+"""The terms of each part. Of a step: rows of the Jacobian; JᵀJ and Jᵀr; two residuals and products with J and Jᵀ; Cholesky and two solves.
+slope: what a gradient costs without its message."""
 
 
 def fitted(rows: Sequence[Row], processes: int) -> Terms:
@@ -72,8 +73,9 @@ def step(terms: Terms, points: float, parameters: float, processes: int) -> dict
 
 
 def gradient(terms: Terms, points: float, parameters: float, processes: int) -> dict[str, float]:
-    """Seconds of a loss and its gradient, by part. What is measured holds its message: this one's is that of the measured number of processes."""
-    return {"gradient": sum(x * PER[term](points / processes, parameters) for term, x in terms["gradient"].items())}
+    """Seconds of a loss and its gradient, by part; they are one message."""
+    slope = sum(x * PER[term](points / processes, parameters) for term, x in terms["slope"].items())
+    return {"slope": slope, "messages": message(terms, 8 * (parameters + 1), processes)}
 
 
 def message(terms: Terms, size: float, processes: int) -> float:
