@@ -9,8 +9,7 @@ import torch
 from kanpde import RunError
 from kanpde.bench import BenchmarkError, shard_terms, shards
 from kanpde.bench.figure import plot_shards
-from kanpde.bench.shard_costs import cases
-from kanpde.bench.shards import Sizes
+from kanpde.bench.shards import Sizes, cases
 from kanpde.cli import main
 
 TRUE = {

@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,11 @@ import torch.distributed as dist
 from kanpde import problem as problems
 from kanpde.bench import memory
 from kanpde.bench.closure import objective
+from kanpde.bench.shard_terms import DEGREE, GRID
 from kanpde.networks import KAN
 from kanpde.training import LevenbergMarquardt, shards
 from kanpde.training.levenberg_marquardt import Damping, damped_cholesky
 from kanpde.training.objective import Objective
-
-GRID, DEGREE = 23, 7
-"""Of the measured networks 2-w-1, those of poisson2d's last stage: 90 w parameters, 24 w entries in a row of the Jacobian."""
 
 EACH = 3.0
 """Seconds that are spent on one time at most, if a single run takes less."""
@@ -141,12 +139,6 @@ def _left_out(points: int, width: int, device: str, until: float) -> str | None:
     needed = 8.0 * (2 * points / shards.size() * entries + 6 * parameters**2) * here
     free = 2 * memory.available() if device == "cpu" else 0.9 * torch.cuda.mem_get_info()[0]
     return f"left out: takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free" if needed > free else None
-
-
-def cases(points: Sequence[int], widths: Sequence[int], width: int = 5, count: int = 10_000) -> list[tuple[int, int]]:
-    """Points at one width, widths at one count of points; the small ones first."""
-    found = {(n, width) for n in points} | {(min(count, max(points)), w) for w in widths}
-    return sorted(found, key=lambda case: case[0] * case[1] ** 2)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from scipy.optimize import nnls
 Row = Mapping[str, Any]
 Terms = dict[str, dict[str, float]]
 
+GRID, DEGREE = 23, 7
+"""Of the measured networks 2-w-1, those of poisson2d's last stage: 90 w parameters, 24 w entries in a row of the Jacobian."""
+
 PER: dict[str, Callable[[float, float], float]] = {
     "call": lambda n, P: 1.0,
     "point": lambda n, P: n,

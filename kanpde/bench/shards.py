@@ -22,7 +22,7 @@ from kanpde import run_folder
 from kanpde.bench import shard_terms
 from kanpde.bench.figure import plot_shards
 from kanpde.bench.rows import BenchmarkError, Tell, load, markdown, provenance_lines
-from kanpde.bench.shard_costs import DEGREE, GRID, cases
+from kanpde.bench.shard_terms import DEGREE, GRID
 from kanpde.errors import RunError
 from kanpde.provenance import provenance
 
@@ -107,6 +107,12 @@ def _measured(processes: int, asked: Mapping[str, Any]) -> Iterator[dict[str, An
             complaints.seek(0)
             errors = [line.strip() for line in complaints if "Error" in line]
             raise BenchmarkError(f"bench shards: {processes} processes cannot be measured ({errors[0] if errors else f'exit {code}'})")
+
+
+def cases(points: Sequence[int], widths: Sequence[int], width: int = 5, count: int = 10_000) -> list[tuple[int, int]]:
+    """Points at one width, widths at one count of points; the small ones first."""
+    found = {(n, width) for n in points} | {(min(count, max(points)), w) for w in widths}
+    return sorted(found, key=lambda case: case[0] * case[1] ** 2)
 
 
 def page(found: Mapping[str, Any]) -> str:
