@@ -100,3 +100,32 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]
     order = [label for label in ORDER if label in handles]
     figure.legend([handles[label] for label in order], order, loc="outside upper center", ncols=3, fontsize=8, frameon=False, markerscale=0.9)
     return figure
+
+
+SHARDS = {("step", 1): ("#0072B2", "o", "-"), ("step", 2): ("#D55E00", "s", "--"), ("gradient", 1): ("#009E73", "^", "-"), ("gradient", 2): ("#CC79A7", "v", "--")}
+"""The same for what is measured on so many processes."""
+
+
+def plot_shards(rows: Sequence[Mapping[str, Any]], parameters: int = 450) -> Figure:
+    """Seconds of a step and of a gradient against points, for so many parameters, and against parameters, at the points that most rows have."""
+    shown = [row for row in rows if row["reason"] is None]
+    counts = [row["points"] for row in shown]
+    points = max(set(counts), key=counts.count, default=0)
+    figure = Figure(figsize=(8.4, 4.0), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    handles: dict[str, Any] = {}
+    for axes, across, fixed, value in zip(panels, ("points", "parameters"), ("parameters", "points"), (parameters, points), strict=True):
+        for (what, processes), (colour, marker, dashes) in SHARDS.items():
+            line = sorted((row[across], row[what]) for row in shown if row["processes"] == processes and row[fixed] == value)
+            if line:
+                label = f"{'Levenberg-Marquardt step' if what == 'step' else what}, {processes} process{'es' if processes > 1 else ''}"
+                (handles[label],) = axes.plot(*zip(*line, strict=True), dashes, color=colour, marker=marker, ms=5)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_title(f"{value:,} {fixed}", fontsize=9)
+        axes.set_xlabel(across if across == "parameters" else "points of all processes")
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel("seconds")
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    return figure

@@ -237,29 +237,35 @@ def plot(
 def bench(
     what: Annotated[
         str,
-        typer.Argument(metavar="[solve|accuracy|kernels]", help="Speed and accuracy of whole problems, the gallery against published errors, or the kernels against other KANs."),
+        typer.Argument(
+            metavar="[solve|accuracy|kernels|shards]",
+            help="Speed and accuracy of whole problems, the gallery against published errors, the kernels against other KANs, or a step on several processes.",
+        ),
     ] = "solve",
     only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
     seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4. Of accuracy: how many, 3, or which, 0,1,2.", metavar="N,…")] = None,
     problems: Annotated[str | None, typer.Option(help="Of accuracy: these of the gallery; a subset that takes some minutes where not given.", metavar="NAME,…")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Of accuracy: every problem with a target.")] = False,
     effort: Annotated[str | None, typer.Option(help="Of accuracy: quick, default or record; record where not given.", metavar="NAME")] = None,
-    points: Annotated[str | None, typer.Option(help="Of kernels: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.", metavar="N,…")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Of kernels: few points and repetitions, nothing through torch.compile.")] = False,
-    device: Annotated[str | None, typer.Option(help="Of kernels and accuracy: cpu or cuda only; accuracy is measured on the cpu where not given.", metavar="NAME")] = None,
-    minutes: Annotated[str | None, typer.Option(help="Of kernels and accuracy: what is not begun by then is left out.", metavar="N")] = None,
+    points: Annotated[str | None, typer.Option(help="Of kernels and shards: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.", metavar="N,…")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Of kernels and shards: few points and repetitions; nothing through torch.compile.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Of kernels, accuracy and shards: cpu or cuda only; accuracy and shards are measured on the cpu where not given.", metavar="NAME")
+    ] = None,
+    minutes: Annotated[str | None, typer.Option(help="Of kernels, accuracy and shards: what is not begun by then is left out.", metavar="N")] = None,
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy or kernels with .md, .json and .png.
+    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy, kernels or shards with .md, .json and .png.
 
     Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
-    choice("bench", what, ("solve", "accuracy", "kernels"))
+    choice("bench", what, ("solve", "accuracy", "kernels", "shards"))
     options: dict[str, dict[str, object]] = {
         "solve": {"--only": only, "--seeds": seeds},
         "accuracy": {"--problems": problems, "--all": everything, "--seeds": seeds, "--effort": effort, "--device": device, "--minutes": minutes},
         "kernels": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
+        "shards": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
     }
     for option, given in {key: value for each in options.values() for key, value in each.items()}.items():
         if given and option not in options[what]:
@@ -292,6 +298,10 @@ def bench(
         known = list(benchmark.CLAIMS if everything else benchmark.CHOSEN)
         rows = benchmark.run_accuracy(out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit))
         measured = benchmark.accuracy_targets(rows)
+    elif what == "shards":
+        kind = benchmark.Sizes.quick if quick else benchmark.Sizes
+        rows = benchmark.run_shards(out, tell, kind(sizes) if sizes else kind(), where or "cpu", limit)
+        measured = {}
     else:
         measured = benchmark.run(out, tell, only=part, seeds=chosen)
     if as_json:

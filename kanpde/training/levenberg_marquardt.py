@@ -17,7 +17,7 @@ from torch import Tensor
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
-from kanpde.training.shards import total, totals
+from kanpde.training.shards import total, totals_with_lower
 
 
 @dataclass
@@ -73,7 +73,7 @@ class LevenbergMarquardt(Stepper):
         """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
         network, start = objective.network, objective.network.theta
         r, J = objective.jacobian()
-        squares, normal, slope = totals(r @ r, J.gram(), J.transposed_times(r))
+        normal, squares, slope = totals_with_lower(J.gram(), r @ r, J.transposed_times(r))
         loss = float(squares)
         W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)

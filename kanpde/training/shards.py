@@ -56,6 +56,15 @@ def totals(*parts: Tensor) -> tuple[Tensor, ...]:
     return tuple(part.view(like.shape) for part, like in zip(torch.split(whole, [part.numel() for part in parts]), parts, strict=True))
 
 
+def totals_with_lower(matrix: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+    """The sums of a square matrix, below and on the diagonal, and of others, in one message; what stands above is not set."""
+    if size() == 1:
+        return matrix, *parts
+    lower = torch.ones_like(matrix, dtype=torch.bool).tril_()
+    packed, *others = totals(matrix.masked_select(lower), *parts)
+    return matrix.masked_scatter(lower, packed), *others
+
+
 def largest(x: Tensor) -> Tensor:
     """The largest over the processes, entry by entry. Raises RunError where one of them is gone."""
     return _reduced(x, dist.ReduceOp.MAX)
