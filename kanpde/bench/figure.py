@@ -124,6 +124,9 @@ def plot_shards(rows: Sequence[Mapping[str, Any]], parameters: int = 450) -> Fig
         axes.set_yscale("log")
         axes.set_title(f"{value:,} {fixed}", fontsize=9)
         axes.set_xlabel(across if across == "parameters" else "points of all processes")
+        ticks = sorted({row[across] for row in shown if row[fixed] == value})
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("seconds")
     if handles:

@@ -148,7 +148,7 @@ def costs_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         one = alone.get((row["points"], row["parameters"]))
         faster = [f"{one[what] / row[what]:.2f}" if one and row["processes"] > 1 else "" for what in ("step", "gradient")]
         table.append([*head, *(f"{1e3 * row[part]:.3g}" if part != "message" or row["processes"] > 1 else "" for part in parts), *faster])
-    return markdown(table, left=(3,)) if any(row["reason"] for row in rows) else markdown(table, left=())
+    return markdown(table, left=())
 
 
 def terms_table(terms: Mapping[str, shard_terms.Terms]) -> list[str]:

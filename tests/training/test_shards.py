@@ -87,6 +87,21 @@ def test_one_process_is_left_alone():
     assert shards.from_first(lambda: 3) == 3
 
 
+def test_only_the_triangle_of_a_matrix_is_sent(monkeypatch):
+    """What stands above the diagonal is not set: it must not be sent, and may be anything afterwards."""
+    sent = []
+    monkeypatch.setattr(shards, "size", lambda: 2)
+    monkeypatch.setattr(shards, "total", lambda x: sent.append(x) or 2 * x)
+    matrix = torch.arange(1.0, 10).view(3, 3)
+    broken = matrix.clone()
+    broken[0, 1:], broken[1, 2] = torch.nan, torch.nan
+    found, square, slope = shards.totals_with_lower(broken, torch.tensor(5.0), torch.tensor([6.0, 7.0]))
+    assert torch.equal(found.tril(), 2 * matrix.tril())
+    assert float(square) == 10
+    assert slope.tolist() == [12, 14]
+    assert [x.tolist() for x in sent] == [[1, 4, 5, 7, 8, 9, 5, 6, 7]]
+
+
 def test_shares_are_all_the_points_once(monkeypatch):
     x = torch.arange(17.0)
     monkeypatch.setattr(shards, "size", lambda: 5)
