@@ -144,7 +144,7 @@ def test_the_stages_of_a_schedule():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, extend with a number"),
+        ("", r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, sparsify, extend, widen, deepen, prune with a number"),
         ("lm:60,,lm:60", r"'' is no stage"),
         ("lm/rot:20", r"metric: got 'rot'; expected one of root, layer; did you mean 'root'"),
         ("adam/root:20", r"'adam/root:20' is no stage"),
