@@ -48,7 +48,7 @@ def suggest(t: Array, values: Array, symbol: Symbol, noise: float = 1e-12, depth
     only: names of the library's functions that are tried.
     """
     spread = float(np.linalg.norm(values - values.mean()))
-    if spread <= 1e-13 * float(np.linalg.norm(values)) or spread == 0:
+    if spread <= max(30 * noise, 1e-13) * float(np.linalg.norm(values)) or spread == 0:
         k = constant()
         return [Candidate("constant", Form(k, {k: float(values.mean())}, 0.5), 0.0)]
     noise = max(noise * float(np.linalg.norm(values)) / spread, 1e-14)

@@ -74,7 +74,7 @@ LIBRARY: dict[str, Function] = {
     f.name: f
     for f in (
         Function("exp", sympy.exp, 1.0, shifts=(), inverse=sympy.log),
-        Function("sin", sympy.sin, 1.0, _OSCILLATING, (0.0, 0.5)),
+        Function("sin", sympy.sin, 1.0, _OSCILLATING, (0.0, 0.13, 0.31, 0.5)),
         Function("sinh", sympy.sinh, 2.0, tuple(np.geomspace(0.3, 10, 12))),
         Function("cosh", sympy.cosh, 2.0, tuple(np.geomspace(0.3, 10, 12))),
         Function("tanh", sympy.tanh, 2.0),

@@ -61,9 +61,14 @@ def _inside(t: Array, basis: Array, symbol: Symbol, function: Function, toleranc
     norms = np.linalg.norm(g, axis=1)
     angles = np.linalg.norm(g - (g @ basis) @ basis.T, axis=1) / np.where(norms > 0, norms, 1)
     found: list[tuple[Form, Array]] = []
-    for i in np.argsort(angles, kind="stable")[: 4 + 6 * basis.shape[1]]:
-        if angles[i] > 0.5:
+    tried: list[Array] = []
+    for i in np.argsort(angles, kind="stable"):
+        if angles[i] > 0.8 or len(tried) > 4 + 4 * basis.shape[1]:
             break
+        unit = g[i] / (norms[i] or 1.0)
+        if any(abs(unit @ other) > 0.9 for other in tried):  # it would come to the same minimum
+            continue
+        tried.append(unit)
 
         def left(inner: Array, start: Array = starts[i]) -> Array:
             b, c = np.where(free, np.resize(inner, 2) if free.all() else inner[0], start)

@@ -162,7 +162,7 @@ def _separable(sampled: Sampled) -> Iterator[Form]:
         found = members(sampled.axes[axis], basis, symbol, min(0.02, max(30 * noise, 1e-9)))
         if found is not None:
             spans.append(found)
-        if rank == 1:
+        elif rank == 1:
             t, values = sampled.line(axis, through)
             spans += [[_normalised(c.form)] for c in suggest(t, values, symbol, max(noise, 1e-12))[:2]]
         choices.append(spans)
