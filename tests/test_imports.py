@@ -44,7 +44,7 @@ MAY = {
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
     "fitting": {"errors", "data", "fields", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
     "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
-    "interpret": {"errors", "fields", "kernels", "jets", "networks", "plots", "recipe", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
+    "interpret": {"errors", "data", "fields", "fitting", "kernels", "jets", "networks", "plots", "recipe", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
     "solver": {"errors", "fields", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
 }
 """What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""

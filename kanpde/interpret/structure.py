@@ -75,10 +75,9 @@ def propose(sampled: Sampled) -> Iterator[Found]:
         return
     for route in (_polynomial, _separable, _wave, _additive, *[_inside_of(name) for name, f in LIBRARY.items() if f.inverse is not None]):
         for form in route(sampled):
-            fitted, error = _fitted(sampled, form)
-            fitted, error = _pruned(sampled, fitted, error)
+            found, error = _pruned(sampled, *fitted(sampled, form))
             if np.isfinite(error):
-                yield fitted, error
+                yield found, error
 
 
 def ranked(found: Sequence[Found]) -> list[Found]:
@@ -90,13 +89,13 @@ def ranked(found: Sequence[Found]) -> list[Found]:
     return list(unique.values())
 
 
-def _fitted(sampled: Sampled, form: Form) -> Found:
+def fitted(sampled: Sampled, form: Form) -> Found:
     """Least squares on a part of the grid, the error on all of it."""
     points, values = [p.ravel() for p in sampled.points], sampled.values.ravel()
     step = max(1, len(values) // 2000) | 1
-    fitted, _ = fit(form, sampled.symbols, [p[::step] for p in points], values[::step], steps=40)
-    found = compiled([fitted.filled], sampled.symbols)(*points)[0]
-    return fitted, float(np.linalg.norm(found - values) / np.linalg.norm(values))
+    best, _ = fit(form, sampled.symbols, [p[::step] for p in points], values[::step], steps=40)
+    found = compiled([best.filled], sampled.symbols)(*points)[0]
+    return best, float(np.linalg.norm(found - values) / np.linalg.norm(values))
 
 
 def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
@@ -112,7 +111,7 @@ def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
     if kept == expression or kept == 0:
         return form, error
     fewer = replace(form, expression=kept, cost=form.cost - 0.5 * (len(terms) - len(sympy.Add.make_args(kept))))
-    refitted, left = _fitted(sampled, fewer)
+    refitted, left = fitted(sampled, fewer)
     return (refitted, left) if left < 3 * error + 1e-13 else (form, error)
 
 
@@ -286,7 +285,7 @@ def _sum(sampled: Sampled, values: Array, transform: Callable[[Array], Array], o
         choices.append([c.form for c in suggest(t, transform(along), symbol, max(distance, 1e-12))[:2]])
     for forms in list(itertools.product(*choices))[:4]:
         k = constant()
-        bare = [_without_constant(f) for f in forms]
+        bare = [without_constant(f) for f in forms]
         offset = mean - sum(float(compiled([f.filled], [s])(a)[0].mean()) for f, s, a in zip(bare, sampled.symbols, sampled.axes, strict=True) if f.expression != 0)
         inner = sympy.Add(*(f.expression for f in bare), k)
         start = {k: offset} | {key: v for f in bare for key, v in f.values.items()}
@@ -294,7 +293,7 @@ def _sum(sampled: Sampled, values: Array, transform: Callable[[Array], Array], o
         yield Form(outer(inner) if outer else inner, start, cost, f"{name} of a sum" if name else "sum")
 
 
-def _without_constant(form: Form) -> Form:
+def without_constant(form: Form) -> Form:
     """Less its additive constant, of which a sum has one of its own."""
     terms = form.expression.as_ordered_terms()
     k = next((k for k in form.constants if k in terms), None)
