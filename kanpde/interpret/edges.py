@@ -168,7 +168,7 @@ def _outer(t: Array, values: Array, symbol: Symbol, function: Function, noise: f
     """s F(inner), with inner found on F⁻¹(s values), s the values' sign."""
     if function.inverse is None:
         return []
-    sign = -1.0 if values.mean() < 0 else 1.0
+    sign = -1 if values.mean() < 0 else 1
     inner = function.inverted(sign * values)
     if not np.isfinite(inner).all() or np.ptp(inner) > 1e6:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
 from kanpde.interpret.polish import System, polish
-from kanpde.interpret.structure import Found, Sampled, propose, ranked, sample
+from kanpde.interpret.structure import Found, Sampled, approximations, propose, ranked, sample
 from kanpde.interpret.verify import Check, verify
 from kanpde.problem import Problem
 from kanpde.results import Result
@@ -95,36 +95,67 @@ def explain_values(
     began, say = time.perf_counter(), note or (lambda text: None)
     if len(bounds) > 5:
         raise ProblemError(f"explain: got {len(bounds)} variables ({listed(bounds)}); expected at most five")
-    found: dict[str, list[Found]] = {}
-    sampled: dict[str, Sampled] = {}
-    for i, (u, function) in enumerate(functions.items()):
-        sampled[u] = sample(function, bounds)
-        if not np.isfinite(sampled[u].values).all():
+    searches = {u: Search(u, sample(function, bounds), say) for u, function in functions.items()}
+    for u, search in searches.items():
+        if not np.isfinite(search.sampled.values).all():
             raise ProblemError(f"{name}: {u} is not finite on its whole domain; expected finite values")
-        deadline = began + 0.6 * seconds * (i + 1) / len(functions)
-        found[u] = _search(u, sampled[u], deadline, say)
-    tried = [Tried(u, form.route, sympy.N(form.filled, 6), float(form.cost), error) for u, candidates in found.items() for form, error in candidates[:5]]
-    if problem is None:
-        return _without_equations(name, found, sampled, tried, began)
-    return _by_residual(name, problem, found, sampled, tried, began, seconds, say)
-
-
-def _search(unknown: str, sampled: Sampled, deadline: float, say: Note) -> list[Found]:
-    """Candidates of all routes, until one is as good as rounding allows or time is up."""
-    candidates: list[Found] = []
-    for form, error in propose(sampled):
-        candidates.append((form, error))
-        say(f"{unknown}: {form.route}, distance {error:.1e}")
-        if time.perf_counter() > deadline or error < 1e-10:
+    explained = None
+    for stop, share in ((1e-6, 0.5), (1e-12, 0.7)) if problem is not None else ((1e-8, 0.5),):
+        before = [len(search.candidates) for search in searches.values()]
+        for i, search in enumerate(searches.values()):
+            search.go_on(stop, began + share * seconds * (i + 1) / len(searches))
+        if explained is not None and before == [len(search.candidates) for search in searches.values()]:
             break
-    if min((error for _, error in candidates), default=1.0) > 1e-3 and time.perf_counter() < deadline:
-        say(f"{unknown}: a small KAN fitted to the values")
-        candidates += read_edges(sampled)
-    return ranked(candidates)
+        if problem is None:
+            explained = _without_equations(name, searches, began)
+        else:
+            explained = _by_residual(name, problem, searches, began, seconds, say)
+        if explained.found:
+            break
+    assert explained is not None
+    return explained
 
 
-def _without_equations(name: str, found: Mapping[str, list[Found]], sampled: Mapping[str, Sampled], tried: list[Tried], began: float) -> Explanation:
+class Search:
+    """Candidates for one unknown, as far as they were looked for."""
+
+    def __init__(self, unknown: str, sampled: Sampled, say: Note):
+        self.unknown, self.sampled, self.say = unknown, sampled, say
+        self.candidates: list[Found] = []
+        self._routes = self._all()
+
+    def _all(self) -> Iterator[Found]:
+        """Structure first; then a network's edges; then what is merely near."""
+        yield from propose(self.sampled)
+        if min((error for _, error in self.candidates), default=1.0) > 1e-3:
+            self.say(f"{self.unknown}: a small KAN fitted to the values")
+            yield from read_edges(self.sampled)
+        if min((error for _, error in self.candidates), default=1.0) > 1e-3:
+            yield from approximations(self.sampled)
+
+    def go_on(self, stop: float, deadline: float) -> None:
+        """Until a candidate is as near as `stop`, or time is up (but never without any)."""
+        if min((error for _, error in self.candidates), default=1.0) < stop:
+            return
+        for form, error in self._routes:
+            self.candidates.append((form, error))
+            self.say(f"{self.unknown}: {form.route}, distance {error:.1e}")
+            if error < stop or time.perf_counter() > deadline:
+                return
+
+    def best(self) -> list[Found]:
+        """The best first."""
+        return ranked(self.candidates)
+
+
+def _tried(searches: Mapping[str, Search]) -> list[Tried]:
+    return [Tried(u, form.route, sympy.N(form.filled, 6), float(form.cost), error) for u, search in searches.items() for form, error in search.best()[:5]]
+
+
+def _without_equations(name: str, searches: Mapping[str, Search], began: float) -> Explanation:
     """Constants named as far as the fit determines them; right where the formula agrees with the values."""
+    found, tried = {u: search.best() for u, search in searches.items()}, _tried(searches)
+    sampled = {u: search.sampled for u, search in searches.items()}
     formulas, distance, routes, named = {}, {}, {}, True
     for u, candidates in found.items():
         if not candidates:
@@ -142,10 +173,10 @@ def _without_equations(name: str, found: Mapping[str, list[Found]], sampled: Map
     return Explanation(name, good, formulas, distance, (), tuple(tried), routes, named and good, time.perf_counter() - began)
 
 
-def _by_residual(
-    name: str, problem: Problem, found: Mapping[str, list[Found]], sampled: Mapping[str, Sampled], tried: list[Tried], began: float, seconds: float, say: Note
-) -> Explanation:
+def _by_residual(name: str, problem: Problem, searches: Mapping[str, Search], began: float, seconds: float, say: Note) -> Explanation:
     """Polish and verify the candidates, the best first, until one solves the problem."""
+    found, tried = {u: search.best() for u, search in searches.items()}, _tried(searches)
+    sampled = {u: search.sampled for u, search in searches.items()}
     best: tuple[float, dict[str, Expr], list[Check], dict[str, str], bool] | None = None
     missing = [u for u, candidates in found.items() if not candidates]
     for attempt in range(0 if missing else _ATTEMPTS):
@@ -178,8 +209,9 @@ def _by_residual(
 
 
 def _worst(checks: Sequence[Check]) -> float:
-    """The largest error relative to its equation's largest term; conditions of zero relative to 1 at least."""
-    return max((max(c.error - c.rounding, 0.0) / (max(c.scale, 1.0) if c.condition else max(c.scale, 1e-12)) for c in checks), default=np.inf)
+    """The largest error relative to its equation's largest term; of a condition, relative to the largest of all conditions."""
+    largest = max((c.scale for c in checks if c.condition), default=1.0)
+    return max((max(c.error - c.rounding, 0.0) / max(largest if c.condition else c.scale, 1e-300) for c in checks), default=np.inf)
 
 
 def _exact_constants(problem: Problem, forms: Mapping[str, Form], near: bool) -> tuple[dict[str, Expr], bool]:
@@ -210,7 +242,7 @@ def _filled(form: Form, named: Mapping[Any, Expr | None]) -> Expr:
 def _simplest(expression: Expr) -> Expr:
     """The shortest of a few ways to write it."""
     ways = [expression]
-    for rewrite in (sympy.simplify, sympy.expand, lambda e: sympy.logcombine(sympy.expand_log(e, force=False), force=True)):
+    for rewrite in (sympy.simplify, sympy.expand, sympy.factor_terms, lambda e: sympy.logcombine(sympy.expand_log(e, force=False), force=True)):
         found = within(3.0, lambda rewrite=rewrite: rewrite(expression))  # type: ignore[misc]
         ways += [] if found is None else [found]
     return min(ways, key=lambda e: (sympy.count_ops(e, visual=False), len(str(e))))

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from sympy import Symbol
 from torch import Tensor
 
-from kanpde.conditions import by_name, points_on, space_faces
+from kanpde.conditions import Constraint, by_name, points_on, space_faces
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.symbolic import derivative
 from kanpde.problem import Problem
@@ -31,11 +31,17 @@ INTERIOR, FACE = 256, 48
 
 @dataclass(frozen=True)
 class Piece:
-    """A residual and the points where it has to vanish. suppliers: of the derivatives that it needs, and of theirs by the constants."""
+    """A residual, and points where it has to vanish. normal: there, on a face of space; condition: the one that it is of, None for an equation."""
 
     residual: Residual
     at: dict[str, Tensor]
     normal: dict[str, Tensor] | None
+    constraint: Constraint | None = None
+
+    @property
+    def condition(self) -> bool:
+        """Whether it is no equation."""
+        return self.constraint is not None
 
 
 class System:
@@ -67,8 +73,10 @@ class System:
 
     @cached_property
     def scales(self) -> list[Array]:
-        """By piece and equation: the size of its largest term, at the values so far."""
-        return [np.maximum((np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0), 1e-12) for _, values, _, partials in self._evaluated(self.start)]
+        """By piece and equation: the size of its largest term, at the values so far; of a condition of zeros, a part of the others'."""
+        found = [(np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0) for _, values, _, partials in self._evaluated(self.start)]
+        least = [1e-3 * max(float(np.nanmax(s)) for s, p in zip(found, self.pieces, strict=True) if p.condition == piece.condition) for piece in self.pieces]
+        return [np.maximum(scale, max(floor, 1e-300)) for scale, floor in zip(found, least, strict=True)]
 
     def _evaluated(self, k: Array) -> list[tuple[Array, Array, Array, Array]]:
         """By piece: residual [points, equations], derivatives [points, leaves], theirs by constants [points, leaves, constants], partials."""
@@ -128,5 +136,5 @@ def pieces(problem: Problem, interior: int, face: int, seed: int = 0) -> list[Pi
             kept = constraint.where(at)
             at, normal = ({x: v[kept] for x, v in part.items()} for part in (at, normal))
         if len(next(iter(at.values()))):
-            found.append(Piece(constraint.residual, at, normal if constraint.face in space_faces(problem.domain) else None))
+            found.append(Piece(constraint.residual, at, normal if constraint.face in space_faces(problem.domain) else None, constraint))
     return found

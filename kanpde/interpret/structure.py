@@ -73,11 +73,23 @@ def propose(sampled: Sampled) -> Iterator[Found]:
     if scale == 0.0:
         yield Form(sympy.Integer(0), {}, 0.0, "zero"), 0.0
         return
-    for route in (_polynomial, _separable, _wave, _additive, *[_inside_of(name) for name, f in LIBRARY.items() if f.inverse is not None]):
+    inside = [_inside_of(name) for name, f in LIBRARY.items() if f.inverse is not None]
+    for route in (_polynomial, _separable, _additive, *inside, _wave, _product):
         for form in route(sampled):
             found, error = _pruned(sampled, *fitted(sampled, form))
             if np.isfinite(error):
                 yield found, error
+
+
+def approximations(sampled: Sampled) -> Iterator[Found]:
+    """Formulas that are not the function's, but near: a polynomial of low degree, and the best product of functions of one variable."""
+    monomials = [p for p in itertools.product(range(5), repeat=sampled.values.ndim) if sum(p) <= 4]
+    ks = [constant() for _ in monomials]
+    terms = [k * sympy.prod([s**n for s, n in zip(sampled.symbols, p, strict=True)]) for k, p in zip(ks, monomials, strict=True)]
+    yield fitted(sampled, Form(cast(Expr, sympy.Add(*terms)), dict.fromkeys(ks, 0.0), 0.7 * len(ks), "polynomial of degree 4"))
+    for functions in itertools.islice(itertools.product(*_factors(sampled, 1e-2)), 2):
+        for form in _products(sampled, [[f] for f in functions]):
+            yield fitted(sampled, replace(form, route="product, the nearest"))
 
 
 def ranked(found: Sequence[Found]) -> list[Found]:
@@ -142,31 +154,49 @@ def _polynomial(sampled: Sampled) -> Iterator[Form]:
 
 def _separable(sampled: Sampled) -> Iterator[Form]:
     """Σ a_ij… f_i(x) g_j(y) …: ranks and spans by singular values of the unfolded values (De Lathauwer, De Moor and Vandewalle 2000)."""
-    ranks, bases, noise = [], [], 0.0
+    unfolded = _unfolded(sampled)
+    if unfolded is None:
+        return
+    bases, noise = unfolded
+    functions = []
+    for axis, basis, symbol in zip(sampled.axes, bases, sampled.symbols, strict=True):
+        found = members(axis, basis, symbol, min(0.02, max(30 * noise, 1e-9)))
+        if found is None:
+            return
+        functions.append(found)
+    yield from _products(sampled, functions)
+
+
+def _product(sampled: Sampled) -> Iterator[Form]:
+    """f(x) g(y) …, each of them one that need not be of the library alone: with a constant, or inside another."""
+    unfolded = _unfolded(sampled)
+    if unfolded is None or max(basis.shape[1] for basis in unfolded[0]) > 1:
+        return
+    choices = _factors(sampled, max(unfolded[1], 1e-12))
+    for functions in itertools.islice(itertools.product(*choices), 6):
+        yield from _products(sampled, [[f] for f in functions])
+
+
+def _factors(sampled: Sampled, noise: float) -> list[list[Form]]:
+    """By variable, formulas for the values along it through the largest one."""
+    peak = np.unravel_index(np.argmax(np.abs(sampled.values)), sampled.values.shape)
+    through = [axis[i] for axis, i in zip(sampled.axes, peak, strict=True)]
+    return [[_normalised(c.form) for c in suggest(*sampled.line(axis, through), symbol, noise)[:2]] for axis, symbol in enumerate(sampled.symbols)]
+
+
+def _unfolded(sampled: Sampled) -> tuple[list[Array], float] | None:
+    """An orthonormal basis of what the values are along each variable, and the relative noise; None where a rank is not clear or high."""
+    bases, noise = [], 0.0
     for axis in range(sampled.values.ndim):
         u, s, _ = np.linalg.svd(np.moveaxis(sampled.values, axis, 0).reshape(len(sampled.axes[axis]), -1), full_matrices=False)
         s = np.append(s, 1e-16 * s[0])
         ratios = s[:-1] / np.maximum(s[1:], 1e-14 * s[0])
         rank = int(np.argmax(ratios[: min(_RANK, len(ratios))])) + 1
         if ratios[rank - 1] < _GAP:
-            return
-        ranks.append(rank)
+            return None
         bases.append(u[:, :rank])
         noise = max(noise, float(s[rank] / s[rank - 1]))
-    choices: list[list[list[Form]]] = []  # by variable: lists of functions that may be its own
-    peak = np.unravel_index(np.argmax(np.abs(sampled.values)), sampled.values.shape)
-    through = [axis[i] for axis, i in zip(sampled.axes, peak, strict=True)]
-    for axis, (rank, basis, symbol) in enumerate(zip(ranks, bases, sampled.symbols, strict=True)):
-        spans = []
-        found = members(sampled.axes[axis], basis, symbol, min(0.02, max(30 * noise, 1e-9)))
-        if found is not None:
-            spans.append(found)
-        elif rank == 1:
-            t, values = sampled.line(axis, through)
-            spans += [[_normalised(c.form)] for c in suggest(t, values, symbol, max(noise, 1e-12))[:2]]
-        choices.append(spans)
-    for functions in list(itertools.product(*choices))[:6]:
-        yield from _products(sampled, list(functions))
+    return bases, noise
 
 
 def _normalised(form: Form) -> Form:

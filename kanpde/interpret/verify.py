@@ -50,10 +50,9 @@ def verify(problem: Problem, formulas: Mapping[str, Expr], seconds: float = 10.0
     """
     symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
     found = []
-    of_faces = {id(c.residual): c for c in problem.constraints}
     places = pieces(problem, POINTS, ON_FACE, seed)
     for piece in places:
-        face = of_faces.get(id(piece.residual))
+        face = piece.constraint
         unknowns = tuple(dict.fromkeys(u for u, _ in piece.residual.needs))
         float_errors, scales = _in_float64(piece, formulas, list(symbols.values()))
         rows = _translated(problem, piece, face, symbols, formulas)
