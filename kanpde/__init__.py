@@ -13,6 +13,7 @@ _HOME = {
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Box", "Time"],
+    "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.networks": ["KAN", "MLP"],
     "kanpde.problem": ["Problem"],
     "kanpde.recipe": ["Recipe"],

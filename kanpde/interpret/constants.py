@@ -74,7 +74,8 @@ def _surds(value: float, tolerance: float) -> Iterator[Expr]:
                 within = 2 * abs(root) * max(tolerance / size, 4 * _EPS * max(abs(n / 2), abs(root)))
                 whole = round(2 * b)
                 if whole > 0 and abs(2 * b - whole) < 2 * within < CHANCE / 100:
-                    yield unit * (Rational(n, 2) + (1 if root > 0 else -1) * sqrt(Rational(whole, 2) + c * pi**2))
+                    share = sqrt(sympy.sympify(c))
+                    yield unit * (Rational(n, 2) + (1 if root > 0 else -1) * share * sqrt(Rational(whole, 2) / c + pi**2))
 
 
 def _size(q: Rational) -> float:

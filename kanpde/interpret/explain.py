@@ -16,13 +16,14 @@ from sympy import Expr
 
 from kanpde.errors import KanpdeError, ProblemError, RunError, first_line, listed
 from kanpde.fields import evaluate
+from kanpde.fitting import Fit
 from kanpde.interpret.constants import recognise
 from kanpde.interpret.explained import Explanation, Tried
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
 from kanpde.interpret.polish import System, polish
-from kanpde.interpret.structure import Found, Sampled, approximations, propose, ranked, sample
+from kanpde.interpret.structure import POOR, Found, Sampled, approximations, propose, ranked, sample
 from kanpde.interpret.verify import Check, verify
 from kanpde.problem import Problem
 from kanpde.results import Result
@@ -88,8 +89,24 @@ def explain_function(
     return explain_values(title, {title if title.isidentifier() else "f": values}, bounds, None, seconds, note)
 
 
+def explain_fit(fit: Fit, *, seconds: float = 60.0, note: Note | None = None) -> Explanation:
+    """Closed formulas for what a network learned from data, one a target; the data have no equation to check them by.
+
+    Raises RunError for a classifier, whose outputs are no numbers to explain.
+    """
+    if fit.task.classes:
+        raise RunError(f"{fit.run_dir or fit.name}: the fit tells classes apart ({listed(fit.task.classes)}); expected one of numbers")
+    functions = {u: lambda p, i=i: fit.values(p)[:, i] for i, u in enumerate(fit.task.targets)}
+    return explain_values(fit.name, functions, fit.task.bounds, None, seconds, note)
+
+
 def explain_values(
-    name: str, functions: Mapping[str, Callable[[Array], Array]], bounds: Mapping[str, tuple[float, float]], problem: Problem | None, seconds: float = 60.0, note: Note | None = None
+    name: str,
+    functions: Mapping[str, Callable[[Array], Array]],
+    bounds: Mapping[str, tuple[float, float]],
+    problem: Problem | None,
+    seconds: float = 60.0,
+    note: Note | None = None,
 ) -> Explanation:
     """The same for functions of points [points, coordinates], by unknown; with a problem that they solve, or None."""
     began, say = time.perf_counter(), note or (lambda text: None)
@@ -127,10 +144,10 @@ class Search:
     def _all(self) -> Iterator[Found]:
         """Structure first; then a network's edges; then what is merely near."""
         yield from propose(self.sampled)
-        if min((error for _, error in self.candidates), default=1.0) > 1e-3:
+        if min((error for _, error in self.candidates), default=1.0) > POOR:
             self.say(f"{self.unknown}: a small KAN fitted to the values")
             yield from read_edges(self.sampled)
-        if min((error for _, error in self.candidates), default=1.0) > 1e-3:
+        if min((error for _, error in self.candidates), default=1.0) > POOR:
             yield from approximations(self.sampled)
 
     def go_on(self, stop: float, deadline: float) -> None:
@@ -240,12 +257,17 @@ def _filled(form: Form, named: Mapping[Any, Expr | None]) -> Expr:
 
 
 def _simplest(expression: Expr) -> Expr:
-    """The shortest of a few ways to write it."""
+    """The shortest of a few ways to write it; a sum of products stays one."""
     ways = [expression]
-    for rewrite in (sympy.simplify, sympy.expand, sympy.factor_terms, lambda e: sympy.logcombine(sympy.expand_log(e, force=False), force=True)):
+    for rewrite in (_factored,) if expression.is_Add else (sympy.simplify, sympy.expand, _factored, lambda e: sympy.logcombine(sympy.expand_log(e, force=False), force=True)):
         found = within(3.0, lambda rewrite=rewrite: rewrite(expression))  # type: ignore[misc]
         ways += [] if found is None else [found]
     return min(ways, key=lambda e: (sympy.count_ops(e, visual=False), len(str(e))))
+
+
+def _factored(expression: Expr) -> Expr:
+    """The arguments of its functions as products: sin(2 π (x - t))."""
+    return expression.replace(lambda e: isinstance(e, sympy.Function), lambda e: e.func(*(sympy.factor(a) for a in e.args)))
 
 
 def _distance(formula: Expr, sampled: Sampled) -> float:

@@ -34,7 +34,9 @@ def read_edges(sampled: Sampled) -> list[Found]:
     if len(names) < 2 or np.ptp(values) == 0:
         return []
     target = "value" if "value" not in names else "value_"
-    task = prepare(Table("values", {**dict(zip(names, points.T, strict=True)), target: values}), [target], test=0.0, held=0, seed=0, bounds=dict(zip(names, sampled.bounds, strict=True)))
+    task = prepare(
+        Table("values", {**dict(zip(names, points.T, strict=True)), target: values}), [target], test=0.0, held=0, seed=0, bounds=dict(zip(names, sampled.bounds, strict=True))
+    )
     fit = learn(task, Recipe(KAN((1,), 5, 4), _ROWS, "lm:40,extend:8,lm:40", 2), 0)
     error = float(np.linalg.norm(fit.values(points)[:, 0] - values) / np.linalg.norm(values))
     if error > _GOOD:

@@ -32,6 +32,10 @@ _ADDITIVE = 3e-3
 """Relative distance to a sum (or angle between gradients, for a wave) below which a function may be one."""
 
 
+POOR = 1e-3
+"""Distance above which a formula is an approximation, and accuracy counts more than brevity."""
+
+
 @dataclass(frozen=True)
 class Sampled:
     """A function of named variables on a box, and its values on an even grid."""
@@ -93,10 +97,11 @@ def approximations(sampled: Sampled) -> Iterator[Found]:
 
 
 def ranked(found: Sequence[Found]) -> list[Found]:
-    """The best first, by digits of accuracy (down to the best of all) and complexity; what is the same twice only once."""
+    """The best first, by digits of accuracy (down to the best of all) and complexity, or by accuracy where all are poor; the same only once."""
     best = max(min((error for _, error in found), default=1.0), 1e-13)
+    worth = FREE if best < POOR else FREE / 10
     unique: dict[str, Found] = {}
-    for form, error in sorted(found, key=lambda f: np.log10(max(f[1], best)) + FREE * f[0].cost):
+    for form, error in sorted(found, key=lambda f: np.log10(max(f[1], best)) + worth * f[0].cost):
         unique.setdefault(str(sympy.N(form.filled, 4)), (form, error))
     return list(unique.values())
 

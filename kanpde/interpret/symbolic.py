@@ -69,7 +69,17 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 
 _SAME = {"to", "expand", "expand_as", "clone", "detach", "contiguous", "double", "type_as", "requires_grad_", "squeeze", "flatten", "view_as", "reshape"}
 _ABOUT = {"is_floating_point", "is_complex", "dim", "size", "numel", "__len__", "__get__"}
-_ALIASES = {"true_divide": "div", "divide": "div", "multiply": "mul", "subtract": "sub", "negative": "neg", "absolute": "abs", "float_power": "pow", "arctan": "atan", "__rdiv__": "rdiv"}
+_ALIASES = {
+    "true_divide": "div",
+    "divide": "div",
+    "multiply": "mul",
+    "subtract": "sub",
+    "negative": "neg",
+    "absolute": "abs",
+    "float_power": "pow",
+    "arctan": "atan",
+    "__rdiv__": "rdiv",
+}
 
 
 class Formula(Tensor):
