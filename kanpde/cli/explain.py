@@ -43,10 +43,8 @@ def explain(
         def note(text: str) -> None:
             progress.update(task, description=text)
 
-        if folder.is_fit(run):
-            found = interpret.explain_fit(folder.load_fit(run), seconds=limit, note=note)
-        else:
-            found = interpret.explain(results.load(run), seconds=limit, note=note)
+        options = {"seconds": float(limit), "note": note}
+        found = interpret.explain_fit(folder.load_fit(run), **options) if folder.is_fit(run) else interpret.explain(results.load(run), **options)
     files = found.save(run)
     if as_json:
         _print_json(found.summary())
@@ -59,14 +57,16 @@ def show(console: Console, found: Explanation) -> None:
     """The formulas, their check, and the candidates."""
     from rich.table import Table
 
+    from kanpde.interpret.explained import rounded
+
     if not found.found:
         reason = "" if found.formulas else ", and nothing that is near"
         console.print(f"[bold]{found.name}[/bold]: no closed form found{reason}{'; the nearest, which is no solution:' if found.formulas and found.checks else ''}")
     else:
         console.print(f"[bold]{found.name}[/bold]: {'a closed form' if found.exact_constants else 'a closed form; not every constant has a name'}")
     for u, formula in found.formulas.items():
-        console.print(f"  {u} = {formula}", markup=False, soft_wrap=True)
-    for u in found.formulas:
+        console.print(f"  {u} = {formula if found.found else rounded(formula)}", markup=False, soft_wrap=True)
+    for u in found.formulas if found.found else ():
         console.print(f"  LaTeX   {u} = {found.latex(u)}", markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     if found.checks:
@@ -79,10 +79,13 @@ def show(console: Console, found: Explanation) -> None:
     table.add_row("seconds", f"{found.seconds:.1f}", "")
     console.print(table)
     candidates = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("candidate", "found as", "distance", "residual"):
-        candidates.add_column(column, justify="right" if column in ("distance", "residual") else "left", overflow="ellipsis", no_wrap=True)
+    candidates.add_column("candidate", no_wrap=True)
+    candidates.add_column("found as")
+    for column in ("distance", "residual"):
+        candidates.add_column(column, justify="right", no_wrap=True)
+    room = max(console.width - 46, 20)
     for row in found.tried[:12]:
-        candidates.add_row(f"{row.unknown} = {_short(str(row.formula))}", row.route, _shown(row.distance), "" if row.residual is None else _shown(row.residual))
+        candidates.add_row(f"{row.unknown} = {_short(str(row.formula), room)}", row.route, _shown(row.distance), "" if row.residual is None else _shown(row.residual))
     if found.tried:
         console.print(candidates)
     for note in found.notes:
@@ -96,8 +99,8 @@ def _proof(symbolic: bool | None, rounded: bool) -> str:
     return f"{where}; {'not decided symbolically' if symbolic is None else 'not zero'}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def _shown(value: float | None) -> str:

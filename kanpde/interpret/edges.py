@@ -142,7 +142,7 @@ def _search(function: Function, tau: Array, values: Array, start: Array, additiv
         return (columns @ np.linalg.lstsq(columns, values, rcond=1e-12)[0] - values) / scale
 
     if not free.any():
-        return float(np.linalg.norm(left(start))) * scale, *map(float, start)
+        return float(np.linalg.norm(left(start))) * scale, float(start[0]), float(start[1])
     best = least_squares(left, start[free], "3-point", x_scale=np.maximum(np.abs(start[free]), 0.1), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=30)
     b, c = np.where(free, np.resize(best.x, 2) if free.all() else best.x[0], start)
     return float(np.linalg.norm(best.fun)) * scale, float(b), float(c)

@@ -18,7 +18,7 @@ from kanpde.errors import KanpdeError, ProblemError, RunError, first_line, liste
 from kanpde.fields import evaluate
 from kanpde.fitting import Fit
 from kanpde.interpret.constants import recognise
-from kanpde.interpret.explained import Explanation, Tried
+from kanpde.interpret.explained import Explanation, Tried, rounded
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
@@ -123,10 +123,7 @@ def explain_values(
             search.go_on(stop, began + share * seconds * (i + 1) / len(searches))
         if explained is not None and before == [len(search.candidates) for search in searches.values()]:
             break
-        if problem is None:
-            explained = _without_equations(name, searches, began)
-        else:
-            explained = _by_residual(name, problem, searches, began, seconds, say)
+        explained = _without_equations(name, searches, began) if problem is None else _by_residual(name, problem, searches, began, seconds, say)
         if explained.found:
             break
     assert explained is not None
@@ -166,7 +163,7 @@ class Search:
 
 
 def _tried(searches: Mapping[str, Search]) -> list[Tried]:
-    return [Tried(u, form.route, sympy.N(form.filled, 6), float(form.cost), error) for u, search in searches.items() for form, error in search.best()[:5]]
+    return [Tried(u, form.route, rounded(form.filled), float(form.cost), error) for u, search in searches.items() for form, error in search.best()[:5]]
 
 
 def _without_equations(name: str, searches: Mapping[str, Search], began: float) -> Explanation:
@@ -195,6 +192,7 @@ def _by_residual(name: str, problem: Problem, searches: Mapping[str, Search], be
     found, tried = {u: search.best() for u, search in searches.items()}, _tried(searches)
     sampled = {u: search.sampled for u, search in searches.items()}
     best: tuple[float, dict[str, Expr], list[Check], dict[str, str], bool] | None = None
+    size = max(float(np.abs(s.values).max()) for s in sampled.values())
     missing = [u for u, candidates in found.items() if not candidates]
     for attempt in range(0 if missing else _ATTEMPTS):
         if attempt and (attempt >= max(map(len, found.values())) or time.perf_counter() - began > 0.8 * seconds):
@@ -207,9 +205,9 @@ def _by_residual(name: str, problem: Problem, searches: Mapping[str, Search], be
         formulas, named = _exact_constants(problem, forms, max(e for _, e in chosen.values()) < NEAR)
         say("residual verified")
         checks = verify(problem, formulas, min(10.0, max(seconds - (time.perf_counter() - began), 2.0)))
-        worst = _worst(checks)
+        worst = _worst(checks, size)
         for i, row in enumerate(tried):
-            if any(row.unknown == u and row.formula == sympy.N(form.filled, 6) for u, form in forms.items()):
+            if any(row.unknown == u and row.formula == rounded(form.filled) for u, form in forms.items()):
                 tried[i] = replace(row, residual=worst)
         if best is None or worst < best[0]:
             best = worst, formulas, checks, {u: form.route for u, form in forms.items()}, named
@@ -225,9 +223,9 @@ def _by_residual(name: str, problem: Problem, searches: Mapping[str, Search], be
     return Explanation(name, worst < SOLVES, formulas, distance, tuple(checks), tuple(tried), routes, named and worst < SOLVES, time.perf_counter() - began, notes)
 
 
-def _worst(checks: Sequence[Check]) -> float:
-    """The largest error relative to its equation's largest term; of a condition, relative to the largest of all conditions."""
-    largest = max((c.scale for c in checks if c.condition), default=1.0)
+def _worst(checks: Sequence[Check], size: float) -> float:
+    """The largest error relative to its equation's largest term; of a condition, to the largest of all conditions and of the unknowns."""
+    largest = max([size, *(c.scale for c in checks if c.condition)])
     return max((max(c.error - c.rounding, 0.0) / max(largest if c.condition else c.scale, 1e-300) for c in checks), default=np.inf)
 
 

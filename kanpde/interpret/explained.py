@@ -114,5 +114,10 @@ class Explanation:
         return [folder / name for name in texts]
 
 
+def rounded(formula: Expr, digits: int = 6) -> Expr:
+    """With so many digits of every number that has no name."""
+    return formula.xreplace({number: sympy.Float(sympy.Float(number, digits), digits) for number in formula.atoms(sympy.Float)})
+
+
 def _largest(checks: list[Check]) -> float | None:
     return max((c.error for c in checks), default=None)

@@ -73,10 +73,12 @@ class System:
 
     @cached_property
     def scales(self) -> list[Array]:
-        """By piece and equation: the size of its largest term, at the values so far; of a condition of zeros, a part of the others'."""
+        """By piece and equation: the size of its largest term, at the values so far; of a condition of zeros, a part of the others' and of the unknowns'."""
         found = [(np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0) for _, values, _, partials in self._evaluated(self.start)]
-        least = [1e-3 * max(float(np.nanmax(s)) for s, p in zip(found, self.pieces, strict=True) if p.condition == piece.condition) for piece in self.pieces]
-        return [np.maximum(scale, max(floor, 1e-300)) for scale, floor in zip(found, least, strict=True)]
+        inside = [v.numpy() for v in self.pieces[0].at.values()]
+        size = max(float(np.nanmax(np.abs(compiled([form.filled], self.symbols)(*inside)[0]))) for form in self.forms.values())
+        largest = {kind: max([size * kind, *(float(np.nanmax(s)) for s, p in zip(found, self.pieces, strict=True) if p.condition == kind)]) for kind in (False, True)}
+        return [np.maximum(scale, max(1e-3 * largest[piece.condition], 1e-300)) for scale, piece in zip(found, self.pieces, strict=True)]
 
     def _evaluated(self, k: Array) -> list[tuple[Array, Array, Array, Array]]:
         """By piece: residual [points, equations], derivatives [points, leaves], theirs by constants [points, leaves, constants], partials."""

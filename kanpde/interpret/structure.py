@@ -231,18 +231,20 @@ def _products(sampled: Sampled, functions: list[list[Form]]) -> Iterator[Form]:
         core = np.moveaxis(np.tensordot(np.linalg.pinv(matrix), np.moveaxis(core, axis, 0), 1), 0, axis)
         weight = np.multiply.outer(weight, np.linalg.norm(matrix, axis=0))
     share = np.abs(core) * weight / np.linalg.norm(sampled.values)
-    terms, values, cost = [], {}, 0.0
+    terms: list[Expr] = []
+    constants: dict[Symbol, float] = {}
+    cost = 0.0
     for index in itertools.product(*(range(len(f)) for f in functions)):
         if share[index] > 1e-3:
             k = constant()
             chosen = [forms[i] for forms, i in zip(functions, index, strict=True)]
             terms.append(k * sympy.prod([f.expression for f in chosen]))
-            values[k] = float(core[index])
+            constants[k] = float(core[index])
             cost += 0.5 + sum(f.cost for f in chosen)
             for f in chosen:
-                values |= f.values
+                constants |= f.values
     if terms:
-        yield Form(cast(Expr, sympy.Add(*terms)), values, cost, "product" if len(terms) == 1 else "sum of products")
+        yield Form(cast(Expr, sympy.Add(*terms)), constants, cost, "product" if len(terms) == 1 else "sum of products")
 
 
 def _wave(sampled: Sampled) -> Iterator[Form]:
@@ -308,7 +310,7 @@ def _sum(sampled: Sampled, values: Array, transform: Callable[[Array], Array], o
     total = mean + sum(np.expand_dims(p, tuple(a for a in range(dims) if a != axis)) for axis, p in enumerate(parts))
     spread = float(np.linalg.norm(values - mean))
     distance = float(np.linalg.norm(values - total)) / (spread or 1.0)
-    if dims < 2 and outer is not None or spread == 0 or distance > _ADDITIVE:
+    if (dims < 2 and outer is not None) or spread == 0 or distance > _ADDITIVE:
         return
     middle = [(low + high) / 2 for low, high in sampled.bounds]
     choices = []
