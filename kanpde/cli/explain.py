@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,7 +43,7 @@ def explain(
         def note(text: str) -> None:
             progress.update(task, description=text)
 
-        options = {"seconds": float(limit), "note": note}
+        options: dict[str, Any] = {"seconds": float(limit), "note": note}
         found = interpret.explain_fit(folder.load_fit(run), **options) if folder.is_fit(run) else interpret.explain(results.load(run), **options)
     files = found.save(run)
     if as_json:
