@@ -52,7 +52,7 @@ def test_a_registered_function_is_found():
         from scipy.special import airy
 
         assert suggest(T, airy(3 * T - 1)[0], x, 1e-9, 0)[0].name == "airy"
-        with pytest.raises(ProblemError, match="'airy'.*there is such a function already"):
+        with pytest.raises(ProblemError, match=r"'airy'.*there is such a function already"):
             register("airy", sympy.airyai)
     finally:
         unregister("airy")
