@@ -14,6 +14,7 @@ _HOME = {
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Box", "Time"],
     "kanpde.interpret.prune": ["prune"],
+    "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.networks": ["KAN", "MLP"],
     "kanpde.problem": ["Problem"],
     "kanpde.recipe": ["Recipe"],

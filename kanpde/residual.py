@@ -49,6 +49,10 @@ class Residual:
         """Highest order of differentiation."""
         return max((sum(index) for _, index in self.needs), default=0)
 
+    def rows(self, leaves: Leaves) -> list[Tensor]:
+        """What the function returns on given leaves, one tensor [points] an equation. Raises ProblemError as `__call__` does."""
+        return _rows(self.function, self.name, self.arguments, self.unknowns, leaves)
+
     def __call__(
         self,
         coordinates: Values,

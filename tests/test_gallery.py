@@ -96,6 +96,7 @@ def test_exact_solutions_keep_the_precision_of_their_points(name):
 # Order of accuracy, and two grids on which the leading term of the error dominates.
 GRIDS = {
     "poisson2d": (4, 64, 128),
+    "laplace2d": (2, 128, 256),
     "poisson2d_paper": (2, 32, 64),
     "helmholtz2d": (4, 64, 128),
     "poisson3d": (2, 8, 16),

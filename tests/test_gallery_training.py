@@ -58,6 +58,7 @@ SHORT = {
     "kdv1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 1.5e-6, end=0.1),
     "klein_gordon1d": Short(KAN((4,), 7, 6), 700, "lm:50", 4e-7),
     "kovasznay2d": Short(KAN((5,), 7, 5), 700, "lm:40", 4e-6),
+    "laplace2d": Short(KAN((3,), 7, 4), 400, "lm:20", 2.1e-7),
     "kuramoto_sivashinsky1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 1.5e-4, end=0.05),
     "nonlinear_poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 2e-6),
     "poisson2d": Short(KAN((4,), 7, 4), 500, "lm:40", 1.5e-5),

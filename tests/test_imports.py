@@ -48,7 +48,7 @@ MAY = {
     "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
     "solver": {"errors", "fields", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
     "interpret": {
-        *{"errors", "fields", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
+        *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
     },
 }
