@@ -7,6 +7,7 @@ an unfinished run. Pictures follow: a failure to draw loses nothing. What an unf
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from kanpde.results import Result
 
 FORMAT = "kanpde run 1"
+PICTURES = ("solution.png", "history.png", "network.png")
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
 _LONG_NAME = {
     "loss": "mean squared residual over the collocation points",
@@ -63,10 +65,10 @@ def write(result: Result, folder: Path, pictures: bool = True) -> None:
         result.run_dir = folder
         if result.ansatz is not None:
             checkpoint = {"format": FORMAT, "problem": result.name, "ansatz": result.ansatz.state()}
-            replace_file(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
-        replace_file(folder / "run.h5", lambda path: _write_arrays(result, path))
+            replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
+        replace_file(folder / "run.h5", lambda file: _write_arrays(result, file))
         summary = json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        replace_file(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
+        replace_file(folder / "summary.json", lambda file: file.write(f"{summary}\n".encode()))
         if pictures:
             draw(result, folder)
     except OSError as error:
@@ -74,13 +76,22 @@ def write(result: Result, folder: Path, pictures: bool = True) -> None:
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
-    """Draw solution.png, history.png and network.png into a folder, replacing what is there; returns their paths."""
+    """Draw the pictures into a folder, replacing what is there; returns their paths."""
     from kanpde import network_plots, plots
 
-    pictures = {"solution.png": plots.plot_solution, "history.png": plots.plot_history, "network.png": network_plots.plot_network}
-    for name, plot in pictures.items():
+    for name, plot in zip(PICTURES, (plots.plot_solution, plots.plot_history, network_plots.plot_network), strict=True):
         replace_file(folder / name, partial(plot(result).savefig, format="png", dpi=150))
-    return [folder / name for name in pictures]
+    return [folder / name for name in PICTURES]
+
+
+def complete(result: Result, folder: Path) -> None:
+    """Draw the pictures where a run was ended before they were there. Raises RunError."""
+    if all((folder / name).is_file() for name in PICTURES):
+        return
+    try:
+        draw(result, folder)
+    except OSError as error:
+        raise RunError(f"{error.filename or folder}: the pictures cannot be written ({error.strerror or error})") from error
 
 
 def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
@@ -160,12 +171,18 @@ def safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "problem"
 
 
-def replace_file(path: Path, produce: Callable[[Path], object]) -> None:
-    """Write a file beside its place, wait until it is on the disk, then move it there in one step: it is the old one or the new one."""
+def replace_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside its place, wait until it is on the disk, then move it there in one step: it is the old one or the new one.
+
+    It is made in memory: on a full disk h5py ends the process and torch raises what is no OSError.
+    """
+    content = io.BytesIO()
+    produce(content)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        produce(temporary)
-        with temporary.open("rb") as file:
+        with temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync(path.parent)
@@ -187,13 +204,13 @@ def _sync(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step. Raises RunError."""
     try:
-        replace_file(path, lambda partial_: partial_.write_text(text, encoding="utf-8"))
+        replace_file(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write_arrays(result: Result, path: Path) -> None:
-    with h5py.File(path, "w", track_order=True) as file:
+def _write_arrays(result: Result, to: IO[bytes]) -> None:
+    with h5py.File(to, "w", track_order=True) as file:
         for key, value in {"format": FORMAT, "problem": result.name, **result.summary()["provenance"]}.items():
             if value is not None:
                 file.attrs[key] = value

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from kanpde import run_folder, unfinished
-from kanpde.errors import KanpdeError, ProblemError, RecipeError, listed, nearest
+from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.problem import Problem, identity
@@ -75,12 +75,15 @@ def solve(
     given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
     observer = observer or Silent()
+    if resume and run_dir is None:
+        raise RunError("resume: got no run_dir; expected the folder of the run")
     _check(problem, recipe, device, dtype)
     _check_data(problem, recipe)
     folder, kept = None, None
     if out is not None or run_dir is not None:
         request = {
             **identity(problem),
+            "residuals": unfinished.magnitudes(problem),
             "recipe": plain(recipe),
             "seed": seed,
             "device": device,
@@ -98,43 +101,55 @@ def solve(
 
         folder, kept = shards.from_first(begin)
         if shards.from_first(lambda: unfinished.is_finished(folder)):
-            return load(folder, problem)
+            return _loaded(folder, problem, pictures)
     began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
     first = shards.rank() == 0
     keeper = unfinished.Keeper(folder) if folder and first else None
-    try:
-        with ending(keeper):
+    with ending(keeper):
+        try:
             ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
-    except KanpdeError:
+        except KanpdeError:
+            if keeper is not None:
+                unfinished.abandon(keeper.folder)
+            raise
         if keeper is not None:
-            unfinished.abandon(keeper.folder)
-        raise
-    seconds = time.perf_counter() - began
-    with _held(history):
-        check_solution(problem, ansatz)
-        relative_l2, max_error = measure(problem, ansatz)
-    judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
-    with _held(history):
-        settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-        settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
-        result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
-        if folder is not None and first:
-            run_folder.write(result, folder, pictures)
-            if not history.interrupted:
-                unfinished.finish(folder)
+            keeper.trained()
+        seconds = time.perf_counter() - began
+        with _held(history):
+            check_solution(problem, ansatz)
+            relative_l2, max_error = measure(problem, ansatz)
+        judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
+        with _held(history):
+            settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
+            settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
+            result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
+            if folder is not None and first:
+                run_folder.write(result, folder, pictures)
+                if not history.interrupted:
+                    unfinished.finish(folder)
     return result
+
+
+def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
+    """A finished run; what a kill left undone behind its summary is done."""
+    found = load(folder, problem)
+    if shards.rank() == 0:
+        if pictures:
+            run_folder.complete(found, folder)
+        unfinished.finish(folder)
+    return found
 
 
 @contextmanager
 def ending(keeper: unfinished.Keeper | None) -> Iterator[None]:
-    """While the block trains, SIGTERM ends it behind the step that is under way, with its state on the disk (unfinished.Terminated)."""
+    """In the block, SIGTERM ends the run as Keeper.end says, by unfinished.Terminated."""
     if keeper is None or threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
     def end(number: int, frame: object) -> None:
-        keeper.ending = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        keeper.end()
 
     signal.signal(signal.SIGTERM, end)
     try:

@@ -6,7 +6,9 @@ interrupted training.pt goes.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kanpde import run_folder
+from kanpde.conditions import by_name
 from kanpde.errors import RunError
 from kanpde.problem import Problem
 
@@ -33,15 +37,16 @@ COMPARED = ("problem", "constants", "unknowns", "domain", "source_sha256", "reci
 
 
 class Terminated(BaseException):
-    """Asked to end: the state of training is on the disk, in the folder that it names."""
+    """Asked to end: the last state of training is on the disk, in the folder that it names."""
 
 
 @dataclass
 class Keeper:
-    """Writes the state of training of a run. ending: set by whoever wants it to be written after this step, and training to end there."""
+    """Writes the state of training of a run. ending: set by `end`; training: whether there are steps to come, behind which it is written."""
 
     folder: Path
     ending: bool = False
+    training: bool = True
     _next: float = field(default_factory=lambda: time.perf_counter() + EVERY)
 
     def due(self) -> bool:
@@ -52,13 +57,47 @@ class Keeper:
         """Write it in one step. Raises RunError, and Terminated where training is to end."""
         began = time.perf_counter()
         try:
-            run_folder.replace_file(self.folder / "training.pt", lambda path: torch.save({"format": TRAINING, **state}, path))
+            whole = {"format": TRAINING, "request": _digest(self.folder), **state}
+            run_folder.replace_file(self.folder / "training.pt", lambda file: torch.save(whole, file))
         except OSError as error:
             raise RunError(f"{self.folder}: the state of training cannot be written ({error.strerror or error})") from error
         now = time.perf_counter()
         self._next = now + max(EVERY, (now - began) / SHARE)
         if self.ending:
             raise Terminated(self.folder)
+
+    def end(self) -> None:
+        """End the run: behind the step that is under way, with its state on the disk, or at once where training is done. Raises Terminated."""
+        self.ending = True
+        if not self.training:
+            raise Terminated(self.folder)
+
+    def trained(self) -> None:
+        """There are no more steps. Raises Terminated where the run is to end."""
+        self.training = False
+        if self.ending:
+            raise Terminated(self.folder)
+
+
+def magnitudes(problem: Problem) -> dict[str, float]:
+    """Root mean square of every residual at fixed points and derivatives: other equations and other data give others.
+
+    It tells problems apart that come from no file, and files that take their equations from elsewhere.
+    """
+    domain, generator = problem.domain, torch.Generator().manual_seed(0)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    found = {}
+    for k, residual in enumerate([*problem.equations, *(c.residual for c in problem.constraints)]):
+        face = None if k < len(problem.equations) else problem.constraints[k - len(problem.equations)].face
+        unit = drawn(8, len(domain.coordinates) - (face is not None))
+        points = domain.interior(unit) if face is None else domain.boundary(face, unit)
+        normals = None if face is None else by_name(domain.normals(face, points), domain.coordinates)
+        values, _ = residual(by_name(points, domain.coordinates), drawn(len(points), len(residual.needs)), normals, False)
+        found[f"{k + 1}: {residual.name}, {face or 'inside'}"] = float(values.nan_to_num().square().mean().sqrt())
+    return found
 
 
 def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, Any] | None:
@@ -78,7 +117,10 @@ def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, A
         run_folder.write_text(path, json.dumps({"format": REQUEST, **request}, indent=2, ensure_ascii=False) + "\n")
         return None
     state = folder / "training.pt"
-    return run_folder.guarded(state, _read_state) if state.is_file() else None
+    try:
+        return run_folder.guarded(state, _read_state) if state.is_file() else None
+    except RunError as error:
+        raise RunError(f"{error}; delete it to start the run again from its beginning") from error
 
 
 def is_finished(folder: Path) -> bool:
@@ -87,8 +129,10 @@ def is_finished(folder: Path) -> bool:
 
 
 def finish(folder: Path) -> None:
-    """Nothing is left to train."""
+    """Nothing is left to train: without its state, and what killed processes left half-written."""
     (folder / "training.pt").unlink(missing_ok=True)
+    for half in folder.glob(".*.partial"):
+        half.unlink(missing_ok=True)
 
 
 def abandon(folder: Path) -> None:
@@ -128,7 +172,13 @@ def _read_state(path: Path) -> dict[str, Any]:
     state = torch.load(path, weights_only=True, map_location="cpu")
     if state["format"] != TRAINING:
         raise ValueError(f"format {state['format']!r}; expected {TRAINING!r}")
+    if state["request"] != _digest(path.parent):
+        raise ValueError("the state of another run")
     return dict(state)
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "request.json").read_bytes()).hexdigest()
 
 
 def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -136,6 +186,10 @@ def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         if before.get(key) != json.loads(json.dumps(now.get(key))):
             came, was = (_short(x.get(key)) for x in (now, before))
             raise RunError(f"{folder}: its run was begun with {key} {was}, and now came {came}; expected the same, or another folder")
+    sizes, others = before.get("residuals", {}), now.get("residuals", {})
+    for name in sizes:
+        if not math.isclose(sizes[name], others.get(name, math.nan), rel_tol=1e-6):  # machines differ in the last bits
+            raise RunError(f"{folder}: its run was begun with another residual {name!r}; expected the same problem, or another folder")
 
 
 def _short(value: Any) -> str:

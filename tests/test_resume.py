@@ -1,8 +1,10 @@
 """Runs that were killed, ended or interrupted go on from their last state; nothing in their folders is lost, and nothing overwritten."""
 
 import json
+import math
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -12,12 +14,12 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import KAN, Recipe, unfinished
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, solver, unfinished
 from kanpde.errors import RunError
 from kanpde.training.history import Silent
 
 RECIPE = Recipe(KAN((3,), 5, 4), 200, "lm:12,extend:6,lm:12")
-EAGER = "import sys, kanpde.unfinished as u; u.EVERY = 0.0; u.SHARE = 1.0; from kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
+EAGER = "import sys, kanpde.unfinished as u; u.EVERY = 0.0; u.SHARE = float('inf'); from kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
 """The command line, with the state written behind every step."""
 
 
@@ -40,7 +42,7 @@ class At(Silent):
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch):
     monkeypatch.setattr(unfinished, "EVERY", 0.0)
-    monkeypatch.setattr(unfinished, "SHARE", 1.0)
+    monkeypatch.setattr(unfinished, "SHARE", math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,91 @@ def test_a_killed_command_goes_on_with_the_same_bits(tmp_path, uninterrupted, nu
     assert json.loads(out)["run_dir"] == str(folder)
     assert torch.equal(theta(kanpde.load(folder)), uninterrupted)
     assert not list(folder.glob(".*partial"))
+
+
+def other_residual(name, change):
+    def equation(u, x):
+        return d(u, x, x) + change
+
+    return Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], name=name)
+
+
+def test_another_equation_of_the_same_name_is_refused(tmp_path):
+    with pytest.raises(Stop):
+        solved(other_residual("mine", 1.0), tmp_path, observer=At(4))
+    with pytest.raises(RunError, match=r"another residual '1: equation\(\), inside'"):
+        solved(other_residual("mine", 2.0), tmp_path, resume=True)
+    solved(other_residual("mine", 1.0), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("state", ["bare", "of another run"])
+def test_the_state_of_another_run_is_refused(poisson, tmp_path, state):
+    for name, seed in (("a", 0), ("b", 1)):
+        with pytest.raises(Stop):
+            solved(poisson, tmp_path / name, observer=At(4), seed=seed)
+    path = tmp_path / "a" / "training.pt"
+    if state == "bare":
+        torch.save({"format": unfinished.TRAINING}, path)
+    else:
+        path.write_bytes((tmp_path / "b" / "training.pt").read_bytes())
+    with pytest.raises(RunError, match=r"training\.pt: cannot be read.*delete it to start the run again") as caught:
+        solved(poisson, tmp_path / "a", resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_kills_left_behind_goes_with_the_end_of_the_run(poisson, tmp_path):
+    with pytest.raises(Stop):
+        solved(poisson, tmp_path, observer=At(4))
+    (tmp_path / ".training.pt.1.partial").write_bytes(b"half")
+    solved(poisson, tmp_path, resume=True)
+    assert sorted(files(tmp_path)) == ["checkpoint.pt", "request.json", "run.h5", "summary.json"]
+    kanpde.solve(poisson, recipe=RECIPE, run_dir=tmp_path, reference=False, resume=True)  # as if killed before its pictures were there
+    assert {"solution.png", "history.png", "network.png"} <= set(files(tmp_path))
+
+
+def test_a_run_to_resume_has_a_folder(poisson):
+    with pytest.raises(RunError, match="resume: got no run_dir"):
+        kanpde.solve(poisson, recipe=RECIPE, reference=False, resume=True)
+
+
+@pytest.mark.parametrize("moment", ["behind the last step", "in the reference"])
+def test_sigterm_ends_a_run_when_training_is_done(poisson, tmp_path, monkeypatch, moment):
+    def measured(*arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it went on")
+
+    class Late(Silent):
+        def message(self, text):
+            if text.endswith("all steps done") and "grid 6" in text:
+                signal.raise_signal(signal.SIGTERM)
+
+    if moment == "in the reference":
+        monkeypatch.setattr(solver, "finite_differences", measured)
+    with pytest.raises(unfinished.Terminated, match=str(tmp_path)):
+        kanpde.solve(poisson, recipe=RECIPE, run_dir=tmp_path, pictures=False, observer=Late() if moment == "behind the last step" else None)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert (tmp_path / "training.pt").exists()
+    assert not (tmp_path / "summary.json").exists()
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2_000, []), (30_000, ["checkpoint.pt", "request.json", "training.pt"])])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path, room, kept):
+    """The largest file that may be written stands in for the room on a disk: without it for the state of training, or for run.h5."""
+    environment = {**os.environ, "KANPDE_KERNELS": "reference", "OMP_NUM_THREADS": "1"}  # which compile and cache nothing
+    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    command = [sys.executable, "-B", "-c", EAGER, "solve"]
+    short = ["poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:3", "--points", "200", "--restarts", "1", "--no-reference"]
+    full = subprocess.run([*command, *short], cwd=tmp_path, env=environment, preexec_fn=limited, capture_output=True, text=True, timeout=120, check=False)
+    assert full.returncode == 2, full.stderr
+    assert [line for line in full.stderr.splitlines() if line.startswith("error: ")] == [full.stderr.splitlines()[-1]]
+    assert "cannot be written (File too large)" in full.stderr
+    assert "Traceback" not in full.stderr
+    left = list(tmp_path.glob("results/poisson2d/*"))
+    assert [sorted(files(folder)) for folder in left] == ([kept] if kept else [])
+    for folder in left:
+        again = subprocess.run([*command, "--resume", str(folder)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert again.returncode == 0, again.stderr
+        assert (folder / "summary.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -27,10 +27,10 @@ def write(fit: Fit, out: Path) -> Path:
         folder = run_folder.reserve(out, fit.name, int(fit.settings.get("seed") or 0))
         fit.run_dir = folder
         checkpoint = {"format": FORMAT, "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()}, "outputs": list(fit.task.outputs), "ansatz": fit.ansatz.state()}
-        run_folder.replace_file(folder / "checkpoint.pt", lambda path: torch.save(checkpoint, path))
-        run_folder.replace_file(folder / "fit.h5", lambda path: _write_rows(fit, path))
+        run_folder.replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
+        run_folder.replace_file(folder / "fit.h5", lambda file: _write_rows(fit, file))
         summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        run_folder.replace_file(folder / "summary.json", lambda path: path.write_text(summary + "\n", encoding="utf-8"))
+        run_folder.replace_file(folder / "summary.json", lambda file: file.write(f"{summary}\n".encode()))
         draw(fit, folder)
     except OSError as error:
         raise RunError(f"{error.filename or out}: the run cannot be written ({error.strerror or error})") from error
@@ -72,9 +72,9 @@ def load_fit(run_dir: str | Path) -> Fit:
     return Fit(task, ansatz, history, summary["settings"], summary["seconds"], folder, summary["provenance"])
 
 
-def _write_rows(fit: Fit, path: Path) -> None:
+def _write_rows(fit: Fit, to: IO[bytes]) -> None:
     task = fit.task
-    with h5py.File(path, "w", track_order=True) as file:
+    with h5py.File(to, "w", track_order=True) as file:
         file.attrs.update(format=FORMAT, data=task.name, parts=list(PARTS))
         for key, value in {"points": task.points, "truth": task.truth, "predicted": fit.predicted, "part": task.part, "center": task.center, "scale": task.scale}.items():
             file.create_dataset(key, data=value)

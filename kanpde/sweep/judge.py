@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 import h5py
 
@@ -24,7 +25,7 @@ def appointed(folder: Path, problem: Problem, effort: str) -> str:
         found = finite_differences(problem, effort=effort)
     except ReferenceUnavailable as reason:
         return str(reason)
-    store.write_file(folder / "reference.h5", lambda path: _write(found, path))
+    store.write_file(folder / "reference.h5", lambda file: _write(found, file))
     return ""
 
 
@@ -34,8 +35,8 @@ def read(folder: str | Path) -> Reference | None:
     return _read(str(path)) if path.is_file() else None
 
 
-def _write(reference: Reference, path: Path) -> None:
-    with h5py.File(path, "w", track_order=True) as file:
+def _write(reference: Reference, to: IO[bytes]) -> None:
+    with h5py.File(to, "w", track_order=True) as file:
         file.attrs.update({name: getattr(reference, name) for name in _NUMBERS})
         for x, nodes in reference.coordinates.items():
             file.create_dataset(f"coordinates/{x}", data=nodes)

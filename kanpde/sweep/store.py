@@ -7,12 +7,13 @@ run folders are the truth: the table is made again from them.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -29,8 +30,8 @@ _LEFT_OUT = ("stages",)
 
 def write(folder: Path, table: Table) -> None:
     """Write sweep.h5 and sweep.csv of a sweep folder, each in one step. Raises RunError."""
-    write_file(folder / "sweep.h5", lambda path: _write_arrays(table, path))
-    write_file(folder / "sweep.csv", lambda path: _write_csv(table, path))
+    write_file(folder / "sweep.h5", lambda file: _write_arrays(table, file))
+    write_file(folder / "sweep.csv", lambda file: _write_csv(table, file))
 
 
 def read(folder: str | Path) -> Table:
@@ -54,7 +55,7 @@ def read(folder: str | Path) -> Table:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file in one step. Raises RunError."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_file(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:
@@ -65,7 +66,7 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error})") from error
 
 
-def write_file(path: Path, produce: Callable[[Path], object]) -> None:
+def write_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
     """Write a file in one step. Raises RunError."""
     try:
         replace_file(path, produce)
@@ -73,8 +74,8 @@ def write_file(path: Path, produce: Callable[[Path], object]) -> None:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write_arrays(table: Table, path: Path) -> None:
-    with h5py.File(path, "w", track_order=True) as file:
+def _write_arrays(table: Table, to: IO[bytes]) -> None:
+    with h5py.File(to, "w", track_order=True) as file:
         file.attrs["format"] = FORMAT
         file.attrs["about"] = json.dumps(table.about, ensure_ascii=False)
         for key, value in table.about.get("provenance", {}).items():
@@ -102,11 +103,12 @@ def _columns(group: h5py.Group, kind: type) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _write_csv(table: Table, path: Path) -> None:
+def _write_csv(table: Table, to: IO[bytes]) -> None:
     names = [f.name for f in fields(Row) if f.name not in _LEFT_OUT]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for row in table.rows:
-            values = [getattr(row, name) for name in names]
-            writer.writerow(["" if isinstance(v, float) and not isfinite(v) else v for v in values])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    for row in table.rows:
+        values = [getattr(row, name) for name in names]
+        writer.writerow(["" if isinstance(v, float) and not isfinite(v) else v for v in values])
+    to.write(text.getvalue().encode())

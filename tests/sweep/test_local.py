@@ -67,8 +67,8 @@ def test_a_table_survives_the_file(tmp_path):
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     store.write_json(tmp_path / "plan.json", {"old": 1})
 
-    def broken(path):
-        path.write_text("half")
+    def broken(file):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(RunError, match="cannot be written"):
