@@ -59,7 +59,7 @@ def fit(rows: Sequence[Row], by: Size = "parameters") -> Law | None:
     low, high = float(np.exp(x[first])), float(np.exp(x[last]))
     name = "intervals" if by == "grid" else "parameters"
     cut = [f"smaller networks do not follow it, {low:,.0f}"] if first > 0 else []
-    cut += [f"past {high:,.0f} the error no longer falls with the size"] if last < len(x) - 1 else []
+    cut += [f"past {high:,.0f} the error falls more slowly or not at all"] if last < len(x) - 1 else []
     words = f"{low:,.0f} to {high:,.0f} {name}" + (f"; {'; '.join(cut)}" if cut else "")
     return Law(float(line.slope), half, float(np.exp(line.intercept)), low, high, words)
 

@@ -34,7 +34,7 @@ def test_what_is_limited_by_something_else_is_left_out_and_said():
     law = fit(noisy(np.random.default_rng(0), lambda n: max(n**-4.0, 320**-4.0)))
     assert law.high == pytest.approx(320)
     assert law.slope == pytest.approx(-4, abs=0.5)
-    assert law.range == "50 to 320 parameters; past 320 the error no longer falls with the size"
+    assert law.range == "50 to 320 parameters; past 320 the error falls more slowly or not at all"
 
 
 def test_networks_too_small_to_follow_the_solution_are_left_out():
