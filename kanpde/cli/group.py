@@ -61,7 +61,10 @@ def group(device: str) -> Iterator[str]:
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // count))
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
+    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+    # torchrun keeps its store from start to start: without a name of their own, processes find the addresses of their predecessors
+    attempt = dist.PrefixStore(f"kanpde/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", store=attempt, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield device
     finally:

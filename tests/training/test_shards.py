@@ -162,8 +162,6 @@ def test_a_lost_process_is_replaced_and_the_run_goes_on(tmp_path):
         out, told = process.communicate(timeout=150)
     finally:
         process.kill()
-    if "connectFullMesh failed" in told:
-        pytest.skip("gloo could not connect the processes that torchrun started again")  # before any of our code; seen on a busy machine
     assert process.returncode == 0, told
     (folder,) = tmp_path.glob("results/poisson2d/*")
     assert json.loads(out[out.index("{") :])["run_dir"] == str(folder.relative_to(tmp_path))
