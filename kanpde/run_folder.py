@@ -150,20 +150,24 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
 
 
 def reserve(out: Path, name: str, seed: int) -> Path:
-    """A new empty folder of its own for a run of a problem, such as <out>/poisson2d/20261122-171200-seed0. Raises RunError."""
-    parent, stem = out / safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}"
+    """A new empty folder for a run of a problem, such as <out>/poisson2d/20261122-171200-seed0. Raises RunError."""
+    return new_folder(out / safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}")
+
+
+def new_folder(parent: Path, stem: str) -> Path:
+    """A new empty folder named after the stem, with a number behind it where there is one already. Raises RunError."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1000):
-            folder = parent / (f"{stem}-{attempt + 1}" if attempt else stem)
+        for attempt in range(1, 1001):
+            folder = parent / (f"{stem}-{attempt}" if attempt > 1 else stem)
             try:
                 folder.mkdir()
             except FileExistsError:
                 continue
             return folder
     except OSError as error:
-        raise RunError(f"{error.filename or parent}: the run cannot be written ({error.strerror or error})") from error
-    raise RunError(f"{parent}: a thousand runs named {stem} already")
+        raise RunError(f"{error.filename or parent}: the folder cannot be made ({error.strerror or error})") from error
+    raise RunError(f"{parent}: a thousand folders named {stem} already")
 
 
 def safe(name: str) -> str:

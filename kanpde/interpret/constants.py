@@ -1,7 +1,8 @@
 """Numbers named: rationals, and their products and quotients with π, e and roots; the tolerance says how far to look.
 
-A number is named only where chance alone would find a name as near less than once in a thousand: the largest denominator follows
-from the tolerance, since there are about Q²/3 fractions a unit with denominators up to Q.
+A number is named only where chance alone would find a multiple of one unit as near less than once in a thousand: the largest denominator
+follows from the tolerance, since there are about Q²/3 fractions a unit with denominators up to Q. There are many units, so of random
+numbers about one in a hundred gets a name: a formula with named constants counts only once it is verified.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sympy
 from sympy import E, Expr, Integer, Rational, pi, sqrt
 
 CHANCE = 1e-3
-"""Of naming a random number."""
+"""Of naming a random number as a multiple of one unit."""
 
 LARGEST = 1000
 """Denominator, at most."""

@@ -32,7 +32,7 @@ KEPT = ("seed", "device", "dtype", "points", "sampler")
 
 
 def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out: str | Path | None = None, observer: Observer | None = None) -> Result:
-    """The result with a smaller network, whose solution differs by at most `loss` (relative L2); the one given is left as it was.
+    """The result with a smaller network, whose solution differs by about `loss` at most (relative L2; see training/pruning.py); the one given is left as it was.
 
     sparsify: the strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that is put on first, so that more
     of them can go; by default a small one, and 0 for none. out: where the new run folder goes, none by default; it holds pruned.png, both

@@ -54,26 +54,10 @@ def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
         return out, before
     run_folder.check_writable(out)
     parent = out / run_folder.safe(str(planned.about["problem"]))
-    folder = _reserve(parent, f"sweep-{datetime.now():%Y%m%d-%H%M%S}")
+    folder = run_folder.new_folder(parent, f"sweep-{datetime.now():%Y%m%d-%H%M%S}")
     planned = Plan({**planned.about, "provenance": provenance(planned.settings["device"])}, planned.trials)
     store.write_json(folder / "sweep.json", planned.plain())
     return folder, planned
-
-
-def _reserve(parent: Path, stem: str) -> Path:
-    """A new empty folder of its own."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 1001):
-            folder = parent / (f"{stem}-{attempt}" if attempt > 1 else stem)
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            return folder
-    except OSError as error:
-        raise RunError(f"{parent}: the sweep's folder cannot be made ({error.strerror or error})") from error
-    raise RunError(f"{parent}: a thousand sweeps named {stem} already")
 
 
 def same_problem(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -35,8 +35,9 @@ LAST = 3
 class Prune(Change):
     """A stage that drops edges, and with them units and inputs, and polishes the rest by Levenberg-Marquardt.
 
-    loss: the relative L2 change of the solution that is allowed, on points that are not trained on; the error, by the triangle
-    inequality, grows by no more. steps: of a polishing, at most. Raises RecipeError for a loss that is no share.
+    loss: the relative L2 change of the solution that is allowed, on points that are not trained on; a network whose training loss is no
+    larger than the original's is taken too, whatever it changes. What is reported is what changed, at those points.
+    steps: of a polishing, at most. Raises RecipeError for a loss that is no share.
     """
 
     loss: float = 1e-6
