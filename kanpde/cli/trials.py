@@ -102,7 +102,7 @@ def by_network(rows: Sequence[Row], plan: Plan | None = None) -> Shown:
     """One line a network: seeds done, best and median error, seconds."""
     table = Shown(box=None, header_style="bold", padding=(0, 2, 0, 2))
     for column in ("network", "parameters", "seeds", "best", "median", "seconds"):
-        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=column != "network", overflow="fold")
     several = len({row.schedule for row in rows if row.grid == 0}) > 1
     groups: dict[tuple[str, int, str, str], int] = {}
     for one in plan.trials if plan else rows:
