@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from kanpde import KAN, Fit
 from kanpde.data import Table
 from kanpde.fitting import learn, prepare
-from kanpde.plots import draw_network
+from kanpde.network_plots import draw_network
 from kanpde.recipe import Recipe
 
 
