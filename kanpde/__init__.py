@@ -9,10 +9,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "kanpde.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
-    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
+    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Interface", "Neumann", "Periodic", "Robin"],
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
-    "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Polygon", "Time"],
+    "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Time"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.networks": ["KAN", "MLP"],

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from kanpde import piecewise
 from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
-from kanpde.geometry import Domain, SpaceTime, Time
+from kanpde.geometry import Domain, Pieces, SpaceTime, Time
 from kanpde.residual import Residual, Values, argument_names, check_arguments, function_name, record
 from kanpde.wellposed import check
 
@@ -34,13 +35,16 @@ class Problem:
 
     domain: Box(…), or Box(…) * Time(…). equations: functions of unknowns and coordinates, by name, that vanish.
     conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition. exact: the solution by unknown, if it is known.
-    unknowns: needed only for those that no condition and no exact solution names.
+    unknowns: needed only for those that no condition and no exact solution names. On a domain of Pieces(…), equations and exact are given
+    by piece, and `sought` are the copies of the unknowns there, u_copper and u_air for u (elsewhere the unknowns themselves); groups:
+    every region with the equations that hold in it.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
     domain: Domain
     unknowns: tuple[str, ...]
-    equations: tuple[Residual, ...]
+    sought: tuple[str, ...]
+    groups: tuple[tuple[Domain, tuple[Residual, ...]], ...]
     conditions: tuple[BoundaryCondition, ...]
     constraints: tuple[Constraint, ...]
     periodic: tuple[str, ...]
@@ -53,25 +57,40 @@ class Problem:
     def __init__(
         self,
         domain: Domain,
-        equations: Callable[..., Tensor] | Sequence[Callable[..., Tensor | Sequence[Tensor]]],
+        equations: Callable[..., Tensor] | Sequence[Callable[..., Tensor | Sequence[Tensor]]] | Mapping[str, Any],
         conditions: BoundaryCondition | Sequence[BoundaryCondition] = (),
         exact: Mapping[str, Value] | None = None,
         unknowns: Sequence[str] | None = None,
         name: str = "problem",
         title: str = "",
     ):
-        functions = _checked_functions(equations)
         conditions = _checked_conditions(conditions)
         exact = _checked_exact(exact)
         if not isinstance(domain, Domain):
             raise ProblemError(f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as Box(x=(0, 1))")
         self._set(name=name, title=title, source=None, constants={}, domain=domain, conditions=conditions)
-        self._set(unknowns=_unknowns(domain, functions, conditions, exact, unknowns))
-        self._set(equations=tuple(_equation(function, self.unknowns, domain) for function in functions))
-        self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
+        if isinstance(domain, Pieces):
+            self._set_pieces(domain, equations, exact, unknowns)
+        else:
+            functions = _checked_functions(equations)
+            self._set(unknowns=_unknowns(domain, functions, conditions, exact, unknowns))
+            found = tuple(_equation(function, self.unknowns, domain) for function in functions)
+            self._set(sought=self.unknowns, groups=((domain, found),))
+            self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
+            self._set(exact=_exact(exact, self.unknowns, domain))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
-        self._set(exact=_exact(exact, self.unknowns, domain))
         check(self)
+
+    def _set_pieces(self, domain: Pieces, equations: object, exact: Mapping[str, Any], unknowns: Sequence[str] | None) -> None:
+        parts = []
+        for name, given in piecewise.by_piece(domain, equations).items():
+            region, functions = domain.regions[name], _checked_functions(given)
+            here = None if unknowns is None else [u for u in unknowns if any(u in argument_names(f, function_name(f)) for f in functions)]
+            own = _unknowns(region, functions, (), {}, here)
+            parts.append(piecewise.Piece(region, own, tuple(_equation(function, own, region) for function in functions)))
+        self._set(unknowns=tuple(dict.fromkeys(u for part in parts for u in part.unknowns)), sought=tuple(name for part in parts for name in part.copies.values()))
+        self._set(groups=tuple((part.region, tuple(e.renamed(part.copies) for e in part.equations)) for part in parts))
+        self._set(constraints=tuple(piecewise.constraints(domain, parts, self.conditions)), exact=piecewise.exact(domain, exact, self.unknowns))
 
     def _set(self, **values: object) -> None:
         for key, value in values.items():
@@ -84,6 +103,19 @@ class Problem:
         return f"Problem({self.name}: {listed(self.unknowns)} on {self.domain!r})"
 
     @property
+    def equations(self) -> tuple[Residual, ...]:
+        """Those of all pieces."""
+        return tuple(e for _, found in self.groups for e in found)
+
+    def at(self, face: str) -> tuple[str, ...]:
+        """Which of `sought` there are on a face: all of them, or those of the pieces there."""
+        if not isinstance(self.domain, Pieces):
+            return self.sought
+        contact = self.domain.contacts.get(face)
+        pieces = [self.domain.owner(face)] if contact is None else [contact.first, contact.second]
+        return tuple(name for name in self.sought if self.domain.home(name) in [piece.name for piece in pieces])
+
+    @property
     def coordinates(self) -> tuple[str, ...]:
         """Names of the coordinates, space first."""
         return self.domain.coordinates
@@ -91,7 +123,7 @@ class Problem:
     @property
     def time_order(self) -> int:
         """Highest order of differentiation in time over all unknowns; 0 for a steady problem."""
-        return max(self.order(u, self.domain.time) for u in self.unknowns) if self.domain.time else 0
+        return max(self.order(u, self.domain.time) for u in self.sought) if self.domain.time else 0
 
     def order(self, unknown: str, coordinate: str) -> int:
         """Highest order to which the equations differentiate an unknown along a coordinate."""
@@ -108,7 +140,8 @@ class Problem:
         domain = self.domain
         assert isinstance(domain, SpaceTime)
         part = object.__new__(Problem)
-        part._set(**{**vars(self), "domain": SpaceTime(domain.region, Time(**{domain.time: (low, high)}))})
+        span = SpaceTime(domain.region, Time(**{domain.time: (low, high)}))
+        part._set(**{**vars(self), "domain": span, "groups": ((span, self.equations),)})
         if start:
             kept = [c for c in self.constraints if c.face != domain.initial_face]
             initial = Initial(**dict(start))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -48,6 +48,19 @@ class Residual:
     def order(self) -> int:
         """Highest order of differentiation."""
         return max((sum(index) for _, index in self.needs), default=0)
+
+    def renamed(self, names: Mapping[str, str]) -> Residual:
+        """The same residual of unknowns by other names."""
+        old = {new: name for name, new in names.items()}
+
+        def function(**given: Tensor) -> Tensor | Sequence[Tensor]:
+            return self.function(**{old.get(name, name): value for name, value in given.items()})
+
+        def leaves(given: Sequence[Leaf]) -> tuple[Leaf, ...]:
+            return tuple((names.get(unknown, unknown), index) for unknown, index in given)
+
+        arguments, unknowns = (tuple(names.get(name, name) for name in given) for given in (self.arguments, self.unknowns))
+        return replace(self, function=function, arguments=arguments, unknowns=unknowns, needs=leaves(self.needs), unused=leaves(self.unused))
 
     def rows(self, leaves: Leaves) -> list[Tensor]:
         """What the function returns on given leaves, one tensor [points] an equation. Raises ProblemError as `__call__` does."""

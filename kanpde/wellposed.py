@@ -41,13 +41,13 @@ def _check_orders(problem: Problem) -> None:
 
 
 def _check_counts(problem: Problem) -> None:
-    for unknown in problem.unknowns:
+    for unknown in problem.sought:
         if not any(name == unknown for e in problem.equations for name, _ in e.needs):
             raise ProblemError(f"unknown {unknown!r}: no equation depends on it, although one takes it as an argument")
     equations = sum(e.equations for e in problem.equations)
-    if equations != len(problem.unknowns):
-        message = f"Problem(…): {_counted(equations, 'equation')} for {_counted(len(problem.unknowns), 'unknown')} ({listed(problem.unknowns)}); expected as many of each"
-        if equations < len(problem.unknowns):
+    if equations != len(problem.sought):
+        message = f"Problem(…): {_counted(equations, 'equation')} for {_counted(len(problem.sought), 'unknown')} ({listed(problem.sought)}); expected as many of each"
+        if equations < len(problem.sought):
             raise ProblemError(message)
         _warn(message)
 
@@ -78,7 +78,7 @@ def _value_of(problem: Problem, unknown: str) -> Leaf:
 def _check_determined(problem: Problem) -> None:
     """An unknown that enters only through derivatives is free up to a constant."""
     domain = problem.domain
-    for unknown in problem.unknowns:
+    for unknown in problem.sought:
         if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
             continue
         free = [face for face in space_faces(domain) if domain.faces[face].coordinate not in problem.periodic]
@@ -100,7 +100,7 @@ def _along(problem: Problem, coordinate: str) -> list[Constraint]:
 def _check_overdetermined(problem: Problem) -> None:
     """Along a coordinate there can be as many conditions as the system has orders there, and one that pins a free constant."""
     pins = 0
-    for unknown in problem.unknowns:
+    for unknown in problem.sought:
         value = _value_of(problem, unknown)
         if not any(value in e.needs for e in problem.equations):
             pins += sum(value in c.residual.needs for c in problem.constraints) == 1
@@ -108,7 +108,7 @@ def _check_overdetermined(problem: Problem) -> None:
         _check_overdetermined_faces(problem, pins)
     for x in problem.coordinates if problem.domain.is_box else [x for x in problem.coordinates if x == problem.domain.time]:
         whole = [c for c in _along(problem, x) if c.where is None]
-        order = sum(problem.order(u, x) for u in problem.unknowns)
+        order = sum(problem.order(u, x) for u in problem.sought)
         count = sum(c.residual.equations for c in whole)
         if count > order + pins:
             given = listed(c.label for c in whole)
@@ -127,11 +127,13 @@ def _boundary_faces(problem: Problem) -> list[str]:
 
 def _check_overdetermined_faces(problem: Problem, pins: int) -> None:
     """A curved boundary takes half as many conditions as the system has orders in space, counted over all faces."""
-    order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
+    faces = _boundary_faces(problem)
+    orders = {face: sum(_space_order(problem, u) for u in problem.at(face)) for face in faces}
     whole = {face: [c for c in problem.constraints if c.face == face and c.where is None] for face in faces}
     counts = {face: sum(c.residual.equations for c in found) for face, found in whole.items()}
-    if 2 * sum(counts.values()) > order * len(faces) + 2 * pins:
-        face = max(faces, key=lambda name: counts[name])
+    if 2 * sum(counts.values()) > sum(orders.values()) + 2 * pins:
+        face = max(faces, key=lambda name: 2 * counts[name] - orders[name])
+        order = orders[face]
         given = listed(c.label for c in whole[face])
         raise ProblemError(
             f"Problem(…): {_counted(counts[face], 'condition')} on {face!r} ({given}), but the equations are only of order {order} in space, "
@@ -141,14 +143,15 @@ def _check_overdetermined_faces(problem: Problem, pins: int) -> None:
 
 def _warn_missing_faces(problem: Problem) -> None:
     """Name the faces of a curved domain that have too few conditions."""
-    order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
+    faces = _boundary_faces(problem)
+    order = sum(_space_order(problem, u) for face in faces for u in problem.at(face))
     given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
-    if 2 * sum(c.residual.equations for found in given.values() for c in found) >= order * len(faces):
+    if 2 * sum(c.residual.equations for found in given.values() for c in found) >= order:
         return
-    for unknown in problem.unknowns:
+    for unknown in problem.sought:
         wanted = _space_order(problem, unknown) // 2
         counts = {face: sum(c.residual.equations for c in found if any(name == unknown for name, _ in c.residual.needs)) for face, found in given.items()}
-        short = [face for face in faces if counts[face] < wanted]
+        short = [face for face in faces if unknown in problem.at(face) and counts[face] < wanted]
         if short:
             have = f"only {_counted(counts[short[0]], 'condition')} is" if counts[short[0]] else "no condition is"
             _warn(f"unknown {unknown!r} is of order {_space_order(problem, unknown)} in space, but {have} given on {listed(short)}; add Dirichlet, Neumann or Robin")
@@ -164,10 +167,10 @@ def _warn_missing(problem: Problem) -> None:
             continue
         given = _along(problem, x)
         if isinstance(domain, SpaceTime) and x == domain.time:
-            for unknown in problem.unknowns:
+            for unknown in problem.sought:
                 _warn_missing_initial(problem, unknown, given)
-        elif sum(c.residual.equations for c in given) < sum(problem.order(u, x) for u in problem.unknowns):
-            for unknown in problem.unknowns:
+        elif sum(c.residual.equations for c in given) < sum(problem.order(u, x) for u in problem.sought):
+            for unknown in problem.sought:
                 order = problem.order(unknown, x)
                 count = sum(c.residual.equations for c in given if any(name == unknown for name, _ in c.residual.needs))
                 if order >= 2 and count < order:
