@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kanpde.conditions import Constraint
 from kanpde.networks.ansatz import Ansatz
+from kanpde.geometry import Pieces
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, inside_points, unit_points
@@ -42,13 +43,12 @@ class Collocation:
     def objective(self, points: Tensor | None = None) -> Objective:
         """All terms at the points of this stage, or at given ones."""
         self.current = self.drawn() if points is None else points
-        interior = self._interior(self.current)
-        return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft())])
+        return Objective(self.ansatz.network, [*self._interior(self.current), *(t for _, t in self.soft())])
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
         """The equations' residuals at other points, by default a quarter as many, or at given ones."""
         self.watched = self._draw(count or max(self.count // 4, 64)) if points is None else points
-        return Objective(self.ansatz.network, [self._interior(self.watched)])
+        return Objective(self.ansatz.network, self._interior(self.watched))
 
     def plain(self) -> dict[str, Any]:
         """What it carries from stage to stage, as a file holds it."""
@@ -72,7 +72,7 @@ class Collocation:
         pool = self._draw(8 * self.count)
         self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
         self.current = self.drawn()
-        objective.terms[0] = self._interior(self.current)
+        objective.terms[: len(self.problem.groups)] = self._interior(self.current)
 
     def drawn(self) -> Tensor:
         """New ones: even points, and in place of up to half of them the adaptive blocks."""
@@ -82,13 +82,25 @@ class Collocation:
         self.draws += 1
         return inside_points(self.problem.domain, count, 1000 * self.seed + self.draws, self.sampler)
 
-    def _interior(self, points: Tensor) -> Term:
-        return term(self.ansatz, self.problem.equations, points, None, 1.0)
+    def _interior(self, points: Tensor) -> list[Term]:
+        """The equations at points, region by region."""
+        return [term(self.ansatz, equations, points[here], None, 1.0) for (_, equations), here in zip(self.problem.groups, self._regions(points), strict=True)]
+
+    def _regions(self, points: Tensor) -> list[Tensor | slice]:
+        """Which of the points each group of equations holds at."""
+        domain = self.problem.domain
+        if not isinstance(domain, Pieces):
+            return [slice(None)]
+        which = domain.region(points)
+        return [which == k for k in range(len(domain.regions))]
 
     def _size(self, points: Tensor) -> Tensor:
         """Size of the equations' residuals at points, [points]."""
-        size = self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt()
-        return gathered(size, len(points)).cpu()
+        found = points.new_empty(len(points))
+        for t, here in zip(self._interior(points), self._regions(points), strict=True):
+            size = t.evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt() / t.scale
+            found[here] = gathered(size, t.count).cpu().to(found)
+        return found
 
     def _condition(self, constraint: Constraint, k: int) -> Term:
         domain = self.problem.domain

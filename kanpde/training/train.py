@@ -308,8 +308,8 @@ class _Run:
 
     def _parted(self, record: Record, objective: Objective) -> bool:
         """Whether the residual on fresh points is far above that on the points of training, both without weights."""
-        interior = objective.terms[0]
-        loss = record.loss if interior.weights is None else Objective(objective.network, [replace(interior, weights=None)]).loss()
+        interior = objective.terms[: len(self.problem.groups)]
+        loss = record.loss if interior[0].weights is None else Objective(objective.network, [replace(t, weights=None) for t in interior]).loss()
         return record.fresh > PARTED * loss
 
     def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
