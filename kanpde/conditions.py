@@ -264,7 +264,9 @@ class Interface(BoundaryCondition):
             raise ProblemError("Interface(…): says nothing; expected such as Interface(u=0, flux={'copper': 400.0, 'air': 0.03})")
         if flux is not None and (not isinstance(flux, Mapping) or not jumps):
             came = "no unknown" if isinstance(flux, Mapping) else type(flux).__name__
-            raise ProblemError(f"Interface(flux=…): got {came}; expected coefficients by piece and the unknowns that flow, such as Interface(u=0, flux={{'copper': 400.0, 'air': 0.03}})")
+            raise ProblemError(
+                f"Interface(flux=…): got {came}; expected coefficients by piece, and the unknowns that flow, such as Interface(u=0, flux={{'copper': 4.0, 'air': 0.03}})"
+            )
         self.functions, self.flux, self.between, self.jumps = functions, flux, between, dict(jumps)
         self.weight = _checked_weight(weight, "Interface")
 
@@ -308,10 +310,14 @@ class Interface(BoundaryCondition):
                 raise ProblemError(f"Interface({unknown}=…): {unknown!r} is no unknown of the piece {missing[0]!r}; those by piece are {listed(unknowns)}")
             label = f"Interface({unknown}={_shown(jump)}) on {face}"
             data = prescribed_value(jump, domain.coordinates, label)
-            found.append((_named(lambda a, b, at, data=data: a - b - data(at), copies, domain.coordinates), label))
+
+            def jump_of_value(a: Tensor, b: Tensor, at: Values, data: Callable[[Values], Tensor] = data) -> Tensor:
+                return a - b - data(at)
+
+            found.append((_named(jump_of_value, copies, domain.coordinates), label))
             if self.flux is not None:
                 if absent := [piece for piece in pieces if piece not in self.flux]:
-                    raise ProblemError(f"Interface(flux={dict(self.flux)!r}): says nothing of {absent[0]!r}, which meets {next(p for p in pieces if p != absent[0])!r}; expected a coefficient for both")
+                    raise ProblemError(f"Interface(flux={dict(self.flux)!r}): says nothing of {absent[0]!r}; expected a coefficient for both pieces of {face!r}")
                 label = f"Interface(flux of {unknown}) on {face}"
                 first, second = (prescribed_value(self.flux[piece], domain.coordinates, f"{label}, {piece}") for piece in pieces)
 

@@ -25,7 +25,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import inside_points
-from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
+from kanpde.training import Change, Extend, Sparsify, Stage, build, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
 
@@ -234,11 +234,12 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
     Raises ProblemError where they are not finite.
     """
     exact_on(problem, dense_grid(problem.domain))
-    network = recipe.network.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(0))
+    network = build(problem, recipe.network, torch.Generator().manual_seed(0))
     for stage in recipe.stages:
-        if isinstance(stage, Change | Sparsify):
-            stage.check(network)
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+        for part in network.networks():
+            if isinstance(stage, Change | Sparsify):
+                stage.check(part)
+    ansatz = Ansatz(problem.domain, problem.sought, problem.constraints, problem.periodic, network)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
     points = inside_points(problem.domain, 32, 0)
     lift = ansatz.frame(points, needs).lift

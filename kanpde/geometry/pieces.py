@@ -88,9 +88,10 @@ class Region(Domain):
     def normals(self, face: str, points: Tensor) -> Tensor:
         return self.domain.normals(self._own(face), points)
 
-    def implicit(self, face: str) -> Implicit | None:
-        """None where a part of the face is shared: there it must not vanish."""
-        return self.domain.implicit(self._own(face)) if self._free[self._own(face)] == 1 else None
+    def implicit(self, *faces: str) -> Implicit | None:
+        """None where a part of a face is shared: there it must not vanish."""
+        own = [self._own(face) for face in faces]
+        return self.domain.implicit(*own) if all(self._free[face] == 1 for face in own) else None
 
     def _own(self, face: str) -> str:
         return face.removeprefix(f"{self.name}.")
@@ -179,7 +180,7 @@ class Pieces(Domain):
     def _check_apart(self) -> None:
         unit = _spread(len(self.coordinates), 4 * PROBES)
         for a, b in combinations(self.regions.values(), 2):
-            common = [p for p in (a.interior(unit), b.interior(unit))]
+            common = [a.interior(unit), b.interior(unit)]
             deep = torch.cat([torch.minimum(a.depth(p), b.depth(p)) for p in common])
             if len(deep) and float(deep.max()) > 1e3 * self._slack:
                 point = torch.cat(common)[int(deep.argmax())]

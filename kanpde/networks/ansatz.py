@@ -15,7 +15,7 @@ from torch import Tensor
 from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint
 from kanpde.errors import RunError
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, Pieces
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
 from kanpde.networks.boundary import Boundary, split
 from kanpde.networks.network import Network
@@ -93,8 +93,8 @@ class Ansatz(Trial):
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:
-        """How many inputs the network needs: a periodic coordinate takes two, its cosine and its sine."""
-        return len(domain.coordinates) + len(periodic)
+        """How many inputs the network needs: a periodic coordinate takes two, its cosine and its sine; every piece has its own."""
+        return len(domain.coordinates) * (len(domain.regions) if isinstance(domain, Pieces) else 1) + len(periodic)
 
     @property
     def parameters(self) -> int:
@@ -105,7 +105,8 @@ class Ansatz(Trial):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
+        found = tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
+        return found * len(self.domain.regions) if isinstance(self.domain, Pieces) else found
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:
         """Prepare the evaluation of the given derivatives at the points (which are taken in float64 on the CPU)."""
@@ -128,6 +129,8 @@ class Ansatz(Trial):
                 mapping[:, a] += rows[betas.index(beta)]
         frequencies = [math.pi if x in self.periodic else None for x in self.domain.coordinates]
         X = periodic_jet(coordinate_jet((points - bounds[:, 0]) * scale - 1, directions), frequencies, directions.counts)
+        if isinstance(self.domain, Pieces):
+            X = torch.cat([_rescaled(X, bounds, bounds.new_tensor(list(region.bounds.values()))) for region in self.domain.regions.values()], 2)
         column = tuple(self.unknowns.index(u) for u, _ in needs)
         return Frame(points, X.contiguous().to(theta), directions.counts, mapping.to(theta), lifts.to(theta), column)
 
@@ -148,7 +151,20 @@ class Ansatz(Trial):
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
         values = (0,) * len(self.domain.coordinates)
         frame = self.frame(points, [(u, values) for u in self.unknowns])
-        return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
+        found = frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
+        return self._by_place(points, found) if isinstance(self.domain, Pieces) else found
+
+    def _by_place(self, points: Tensor, copies: Tensor) -> Tensor:
+        """The unknowns [points, unknowns] from their copies on the pieces: at every point that of its own piece, nan where there is none."""
+        assert isinstance(self.domain, Pieces)
+        homes = [self.domain.home(u) for u in self.unknowns]
+        plain = [u.removesuffix(f"_{home}") for u, home in zip(self.unknowns, homes, strict=True)]
+        which, pieces, names = self.domain.region(points.detach().double().cpu()).to(copies.device), list(self.domain.regions), list(dict.fromkeys(plain))
+        found = copies.new_full((len(points), len(names)), math.nan)
+        for k, (name, home) in enumerate(zip(plain, homes, strict=True)):
+            column = names.index(name)
+            found[:, column] = torch.where(which == pieces.index(home), copies[:, k], found[:, column])
+        return found
 
     def state(self) -> dict[str, Any]:
         return state(self.network)
@@ -157,9 +173,17 @@ class Ansatz(Trial):
 def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.unknowns):
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.sought):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Ansatz(problem.domain, problem.sought, problem.constraints, problem.periodic, network)
+
+
+def _rescaled(X: Float[Tensor, "points channels dims"], bounds: Tensor, own: Tensor) -> Float[Tensor, "points channels dims"]:
+    """The jet of coordinates that run from -1 to 1 over `bounds`, as that of coordinates that do so over a piece's own bounds [dims, 2]."""
+    ratio = (bounds[:, 1] - bounds[:, 0]) / (own[:, 1] - own[:, 0])
+    Y = X * ratio
+    Y[:, 0] += (bounds.sum(1) - own.sum(1)) / (own[:, 1] - own[:, 0])
+    return Y
 
 
 def _minus(alpha: Sequence[int], beta: Sequence[int]) -> tuple[int, ...]:

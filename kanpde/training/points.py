@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from kanpde.conditions import Constraint
-from kanpde.networks.ansatz import Ansatz
 from kanpde.geometry import Pieces
+from kanpde.networks.ansatz import Ansatz
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, inside_points, unit_points

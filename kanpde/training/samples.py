@@ -65,6 +65,11 @@ class Measurements:
     constraints: tuple[Constraint, ...] = ()
 
     @property
+    def sought(self) -> tuple[str, ...]:
+        """What the network gives: the unknowns."""
+        return self.unknowns
+
+    @property
     def coordinates(self) -> tuple[str, ...]:
         """Names of the inputs."""
         return self.domain.coordinates

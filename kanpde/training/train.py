@@ -18,6 +18,7 @@ from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
 from kanpde.sampling import inside_points
 from kanpde.training.balancing import Balance
+from kanpde.training.build import build
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Keeper, Observer, Record
 from kanpde.training.objective import Objective
@@ -87,7 +88,7 @@ def train(
 
 
 def _ansatz(problem: Problem, network: Network) -> Ansatz:
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Ansatz(problem.domain, problem.sought, problem.constraints, problem.periodic, network)
 
 
 @dataclass
@@ -109,9 +110,7 @@ class _Plan:
 
     def network(self, problem: Problem, trial: int = 0) -> Network:
         """A new random network for the problem."""
-        inputs = Ansatz.inputs(problem.domain, problem.periodic)
-        built = self.recipe.network.build(inputs, len(problem.unknowns), torch.Generator().manual_seed(self.seed + 7919 * trial))
-        return built.to(self.device, self.dtype)
+        return build(problem, self.recipe.network, torch.Generator().manual_seed(self.seed + 7919 * trial)).to(self.device, self.dtype)
 
     def restored(self, problem: Problem, state: dict[str, Any]) -> Ansatz:
         """What was trained on a problem, or a span of its time, from its state."""
@@ -226,7 +225,7 @@ class _Run:
             pruning.shrink(network if self._dense else None)
             done = str(pruning.finish())
         else:
-            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
+            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.sought])
             generator = torch.Generator().manual_seed(self.plan.seed)
             other = network.changed(lambda part, jets: stage.changed(part, jets, generator), network.levels(frame.X[:, :1], ()))
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
