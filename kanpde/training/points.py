@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
