@@ -63,14 +63,14 @@ class Curved:
 
 
 def level(domain: Domain, faces: Sequence[str]) -> Value:
-    """Product over the faces of ω / √(ω² + depth²), with ω the implicit function of one of them."""
-    functions, depth = [domain.implicit(face) for face in faces], DEPTH * size(domain)
+    """Product of ω / √(ω² + depth²) over the implicit functions ω of the pieces of the faces."""
+    found, depth = domain.implicit(*faces), DEPTH * size(domain)
+    assert found is not None
 
     def product(columns: Columns) -> Tensor:
         total = torch.ones_like(columns[0])
-        for function in functions:
-            assert function is not None
-            omega = function(columns)
+        for part in found.parts:
+            omega = part(columns)
             total = total * omega / (omega**2 + depth**2).sqrt()
         return total
 

@@ -227,7 +227,8 @@ class _Run:
             done = str(pruning.finish())
         else:
             frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
-            other = stage.changed(network, network.levels(frame.X[:, :1], ()), torch.Generator().manual_seed(self.plan.seed))
+            generator = torch.Generator().manual_seed(self.plan.seed)
+            other = network.changed(lambda part, jets: stage.changed(part, jets, generator), network.levels(frame.X[:, :1], ()))
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
             done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
             self.ansatz.network = other
