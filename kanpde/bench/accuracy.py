@@ -25,7 +25,7 @@ from kanpde.bench.rows import Tell, load
 from kanpde.errors import KanpdeError, RunError
 from kanpde.fields import Grid, dense_grid, exact_on, nodes_of, relative_l2, solution_on
 from kanpde.networks import Trial
-from kanpde.networks.boundary import Boundary, split
+from kanpde.networks.boundary import split
 from kanpde.problem import Problem
 from kanpde.provenance import provenance
 from kanpde.recipe import choose
@@ -176,13 +176,13 @@ def judge(problem: Problem, ansatz: Trial, truth: Truth) -> tuple[float, float |
 
 def interpolated(problem: Problem, truth: Truth) -> float | None:
     """Error of what the conditions' data alone give by interpolation: a problem that it solves asks nothing of a network."""
-    hard, _ = split(problem.domain, problem.constraints, problem.unknowns)
+    boundaries, _ = split(problem.domain, problem.constraints, problem.unknowns)
     points = torch.from_numpy(nodes_of(truth.grid))
     shape = tuple(map(len, truth.grid.values()))
-    if not all(hard[u] for u in truth.values):
+    if not all(boundaries[u].exact for u in truth.values):
         return None
     with torch.no_grad():
-        found = {u: Boundary(problem.domain, hard[u]).lift(list(points.unbind(1))).detach().numpy().reshape(shape) for u in truth.values}
+        found = {u: boundaries[u].lift(list(points.unbind(1))).detach().numpy().reshape(shape) for u in truth.values}
     return relative_l2(found, truth.values)
 
 

@@ -17,7 +17,7 @@ from kanpde.conditions import Constraint
 from kanpde.errors import RunError
 from kanpde.geometry import Domain, Pieces
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
-from kanpde.networks.boundary import Boundary, split
+from kanpde.networks.boundary import split
 from kanpde.networks.network import Network
 from kanpde.networks.state import network_of, state
 from kanpde.residual import below
@@ -88,8 +88,7 @@ class Ansatz(Trial):
 
     def __init__(self, domain: Domain, unknowns: Sequence[str], constraints: Sequence[Constraint], periodic: Sequence[str], network: Network):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
-        hard, self.soft = split(domain, constraints, unknowns)
-        self.boundaries = {u: Boundary(domain, ends) for u, ends in hard.items()}
+        self.boundaries, self.soft = split(domain, constraints, unknowns)
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:
@@ -115,14 +114,14 @@ class Ansatz(Trial):
         bounds = points.new_tensor(list(self.domain.bounds.values()))
         scale = 2 / (bounds[:, 1] - bounds[:, 0])
         terms = [(a, beta, rest) for a, (_, alpha) in enumerate(needs) for beta in below(alpha) for rest in [_minus(alpha, beta)]]
-        betas = sorted({beta for a, beta, rest in terms if not any(rest) or self.boundaries[needs[a][0]].ends}, key=lambda b: (sum(b), b))
+        betas = sorted({beta for a, beta, rest in terms if not any(rest) or self.boundaries[needs[a][0]].exact}, key=lambda b: (sum(b), b))
         directions, polarisation = directions_for(betas or [(0,) * len(bounds)])
         rows = torch.from_numpy(polarisation) * torch.stack([(scale ** scale.new_tensor(b)).prod() for b in betas])[:, None]
         factors, lifts = self._boundary_derivatives(points, needs)
         mapping = points.new_zeros(len(points), len(needs), directions.channels)
         for a, beta, rest in terms:
             unknown, alpha = needs[a]
-            if self.boundaries[unknown].ends:
+            if self.boundaries[unknown].exact:
                 binomial = math.prod(math.comb(n, k) for n, k in zip(alpha, beta, strict=True))
                 mapping[:, a] += binomial * factors[unknown][rest][:, None] * rows[betas.index(beta)]
             elif not any(rest):
@@ -139,7 +138,7 @@ class Ansatz(Trial):
         lifts = points.new_zeros(len(points), len(needs))
         for unknown, boundary in self.boundaries.items():
             alphas = [alpha for u, alpha in needs if u == unknown]
-            if not boundary.ends or not alphas:
+            if not boundary.exact or not alphas:
                 continue
             factors[unknown] = nested_derivatives(boundary.factor, points, {b for alpha in alphas for b in below(alpha)})
             lifted = nested_derivatives(boundary.lift, points, set(alphas))

@@ -4,12 +4,15 @@ On a box, u = lift + factor · N satisfies every prescribed value (and normal de
 the same face) whatever the network N does: the factor vanishes on these faces to that order, and the lift is the
 transfinite interpolant of the data (Gordon and Hall 1973), Hermite's in each coordinate. An initial value is the value on
 the face at the start of time, an initial velocity the derivative there, so time is a coordinate like any other.
+
+On other domains values hold exactly on the faces that have smooth implicit functions (see curved.py); flat faces that lie at the ends
+of the bounding box and have different data are one group, with the interpolant of the box for its values. Initial values are put on top.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,9 +20,8 @@ from torch import Tensor
 
 from kanpde.conditions import Constraint
 from kanpde.geometry import Domain
-
-Columns = Sequence[Tensor] | Tensor
-"""The coordinates of some points, [points] each; or [dims, points]."""
+from kanpde.geometry.implicit import Columns
+from kanpde.networks.curved import Curved, Group, Value, level, same, smooth, touching
 
 Data = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -32,35 +34,104 @@ class Ends:
     high: list[Data] = field(default_factory=list)
 
 
-def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[str]) -> tuple[dict[str, dict[str, Ends]], list[Constraint]]:
-    """The exact part, by unknown and coordinate, and the constraints that stay soft."""
+def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Sequence[str] = ()) -> tuple[dict[str, Boundary], list[Constraint]]:
+    """Factor and lift of every unknown, and the constraints that they do not satisfy. soft: unknowns whose values in space are not built in."""
     hard: dict[str, dict[str, Ends]] = {u: {} for u in unknowns}
-    soft: list[Constraint] = []
+    curved: dict[str, list[Constraint]] = {u: [] for u in unknowns}
+    left: list[Constraint] = []
     for derivative in (0, 1):
         for c in constraints:
             p, face = c.prescribed, domain.faces[c.face]
             if p is None or p.derivative != derivative:
                 continue
-            ends = hard[p.unknown].setdefault(face.coordinate or "", Ends())
+            if not domain.is_box and face.coordinate != domain.time or not face.coordinate:
+                fits = not derivative and c.where is None and p.unknown not in soft and not any(c.face == other.face for other in curved[p.unknown])
+                (curved[p.unknown] if fits and smooth(domain, c.face) else left).append(c)
+                continue
+            ends = hard[p.unknown].setdefault(face.coordinate, Ends())
             data = ends.low if face.side < 0 else ends.high
-            if domain.is_box and face.coordinate and c.where is None and len(data) == derivative:
+            if c.where is None and len(data) == derivative:
                 data.append(p.data)
             else:
-                soft.append(c)
-    soft += [c for c in constraints if c.prescribed is None]
-    return {u: {x: ends for x, ends in by.items() if ends.low or ends.high} for u, by in hard.items()}, soft
+                left.append(c)
+    found = {}
+    for u in unknowns:
+        grouped, touched = groups(domain, curved[u])
+        found[u] = Boundary(domain, {x: ends for x, ends in hard[u].items() if ends.low or ends.high}, Curved(grouped) if grouped else None)
+        left += touched
+    left += [c for c in constraints if c.prescribed is None]
+    return found, left
+
+
+def groups(domain: Domain, constraints: Sequence[Constraint]) -> tuple[tuple[Group, ...], list[Constraint]]:
+    """Faces with values in groups that do not touch, and the constraints for which there is none: of two groups that touch, those of the smaller."""
+    by_data: list[list[Constraint]] = []
+    for c in constraints:
+        fellows = next((g for g in by_data if same(domain, _value(domain, g[0]), _value(domain, c))), None)
+        if fellows is None:
+            by_data.append([c])
+        else:
+            fellows.append(c)
+    made = [Group(faces, level(domain, faces), _value(domain, g[0])) for g in by_data for faces in [tuple(c.face for c in g)]]
+    if _touching(domain, made) is not None:
+        flat = [c for c in constraints if domain.faces[c.face].coordinate]
+        if flat:
+            made = [_rest(domain, group, flat) for group in made]
+            faces = tuple(c.face for c in flat)
+            made = [*(group for group in made if group.faces), Group(faces, level(domain, faces), _box_lift(domain, flat))]
+    dropped: list[Constraint] = []
+    while (pair := _touching(domain, made)) is not None:
+        smaller = min(pair, key=lambda group: sum(domain.faces[face].measure for face in group.faces))
+        made.remove(smaller)
+        dropped += [c for c in constraints if c.face in smaller.faces]
+    return tuple(made), dropped
+
+
+def _touching(domain: Domain, made: Sequence[Group]) -> tuple[Group, Group] | None:
+    """Two groups that meet."""
+    return next(((a, b) for i, a in enumerate(made) for b in made[:i] if touching(domain, a.faces, b.faces)), None)
+
+
+def _rest(domain: Domain, group: Group, without: Sequence[Constraint]) -> Group:
+    faces = tuple(face for face in group.faces if all(face != c.face for c in without))
+    return replace(group, faces=faces, level=level(domain, faces))
+
+
+def _value(domain: Domain, constraint: Constraint) -> Value:
+    assert constraint.prescribed is not None
+    data, names = constraint.prescribed.data, domain.coordinates
+    return lambda columns: data(dict(zip(names, columns, strict=True)))
+
+
+def _box_lift(domain: Domain, flat: Sequence[Constraint]) -> Value:
+    """The interpolant of values on sides of the bounding box."""
+    ends: dict[str, Ends] = {}
+    for c in flat:
+        face, own = domain.faces[c.face], ends.setdefault(domain.faces[c.face].coordinate or "", Ends())
+        assert c.prescribed is not None
+        (own.low if face.side < 0 else own.high).append(c.prescribed.data)
+    return Boundary(domain, ends).lift
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """Factor and lift of one unknown on a box, as functions of columns [points], one a coordinate of the domain."""
+    """Factor and lift of one unknown, as functions of columns [points], one a coordinate of the domain.
+
+    ends: data at the ends of coordinates; curved: values on the other faces, or None.
+    """
 
     domain: Domain
     ends: Mapping[str, Ends]
+    curved: Curved | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether anything is built in."""
+        return bool(self.ends) or self.curved is not None
 
     def factor(self, columns: Columns) -> Tensor:
         """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each, scaled to a maximum of 1; [points]."""
-        product = torch.ones_like(columns[0])
+        product = torch.ones_like(columns[0]) if self.curved is None else self.curved.factor(columns)
         for x, ends in self.ends.items():
             s, m, n = self._place(columns, x), len(ends.low), len(ends.high)
             product = product * s**m * (1 - s) ** n * ((m + n) ** (m + n) / (m**m * n**n))
@@ -77,7 +148,7 @@ class Boundary:
     def _lift(self, columns: Columns, count: int) -> Tensor:
         """Interpolant along the first `count` coordinates: each one corrects what those before it left."""
         if count == 0:
-            return torch.zeros_like(columns[0])
+            return torch.zeros_like(columns[0]) if self.curved is None else self.curved.lift(columns)
         total = self._lift(columns, count - 1)
         x, ends = list(self.ends.items())[count - 1]
         low, high = self.domain.bounds[x]
@@ -97,7 +168,7 @@ class Boundary:
         columns = list(columns)
         columns[axis] = torch.full_like(columns[axis], where)
         wanted = given(dict(zip(self.domain.coordinates, columns, strict=True)))
-        if count == 0:
+        if count == 0 and self.curved is None:
             return wanted
         if not derivative:
             return wanted - self._lift(columns, count)
