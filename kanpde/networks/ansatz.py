@@ -17,7 +17,7 @@ from kanpde.conditions import Constraint
 from kanpde.errors import RunError
 from kanpde.geometry import Domain, Pieces
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
-from kanpde.networks.boundary import split
+from kanpde.networks.boundary import split, split_pieces
 from kanpde.networks.network import Network
 from kanpde.networks.state import network_of, state
 from kanpde.residual import below
@@ -88,7 +88,7 @@ class Ansatz(Trial):
 
     def __init__(self, domain: Domain, unknowns: Sequence[str], constraints: Sequence[Constraint], periodic: Sequence[str], network: Network):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
-        self.boundaries, self.soft = split(domain, constraints, unknowns)
+        self.boundaries, self.soft = split_pieces(domain, constraints, unknowns) if isinstance(domain, Pieces) else split(domain, constraints, unknowns)
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:

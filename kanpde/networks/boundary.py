@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from kanpde.conditions import Constraint
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.implicit import Columns
 from kanpde.networks.curved import Curved, Group, Value, level, same, smooth, touching
 
@@ -44,7 +44,7 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
             p, face = c.prescribed, domain.faces[c.face]
             if p is None or p.derivative != derivative:
                 continue
-            if not domain.is_box and face.coordinate != domain.time or not face.coordinate:
+            if (not domain.is_box and face.coordinate != domain.time) or not face.coordinate:
                 fits = not derivative and c.where is None and p.unknown not in soft and not any(c.face == other.face for other in curved[p.unknown])
                 (curved[p.unknown] if fits and smooth(domain, c.face) else left).append(c)
                 continue
@@ -60,6 +60,16 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
         found[u] = Boundary(domain, {x: ends for x, ends in hard[u].items() if ends.low or ends.high}, Curved(grouped) if grouped else None)
         left += touched
     left += [c for c in constraints if c.prescribed is None]
+    return found, left
+
+
+def split_pieces(domain: Pieces, constraints: Sequence[Constraint], unknowns: Sequence[str]) -> tuple[dict[str, Boundary], list[Constraint]]:
+    """As `split`, piece by piece; what holds where two of them meet stays soft."""
+    found: dict[str, Boundary] = {}
+    left = [c for c in constraints if c.face in domain.contacts]
+    for name, region in domain.regions.items():
+        own, soft = split(region, [c for c in constraints if c.face in region.faces], [u for u in unknowns if domain.home(u) == name])
+        found, left = {**found, **own}, left + soft
     return found, left
 
 
