@@ -79,7 +79,7 @@ def _check_determined(problem: Problem) -> None:
     """An unknown that enters only through derivatives is free up to a constant."""
     domain = problem.domain
     for unknown in problem.unknowns:
-        if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
+        if any(unknown in measured.unknowns for measured in problem.data) or any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
             continue
         free = [face for face in space_faces(domain) if domain.faces[face].coordinate not in problem.periodic]
         if domain.time and problem.order(unknown, domain.time):
@@ -116,6 +116,10 @@ def _check_overdetermined(problem: Problem) -> None:
 def _warn_missing(problem: Problem) -> None:
     """Name the directions along which an equation is of an order for which too few conditions are given."""
     domain = problem.domain
+    if problem.data:  # they may say what conditions would
+        return
+    if problem.parameters:
+        _warn(f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it from; add data=[Data(…)]")
     for x in problem.coordinates:
         if x in problem.periodic:
             continue

@@ -90,6 +90,7 @@ class Ansatz(Trial):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
         hard, self.soft = split(domain, constraints, unknowns)
         self.boundaries = {u: Boundary(domain, ends) for u, ends in hard.items()}
+        self.trained_on: Any = None  # points and weights of training, as far as they are still known
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:
@@ -157,9 +158,9 @@ class Ansatz(Trial):
 def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.unknowns):
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
 
 
 def _minus(alpha: Sequence[int], beta: Sequence[int]) -> tuple[int, ...]:
