@@ -94,7 +94,7 @@ def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, ND
 def check_solution(problem: Problem, ansatz: Trial) -> None:
     """Raise ProblemError where the solution is not finite on `dense_grid`, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
-    for unknown, values in solution_on(ansatz, problem.unknowns, grid).items():
+    for unknown, values in solution_on(ansatz, problem.functions, grid).items():
         if not np.isfinite(values).all():
             first = np.unravel_index(np.flatnonzero(~np.isfinite(values))[0], values.shape)
             where = ", ".join(f"{x}={axis[k]:g}" for (x, axis), k in zip(grid.items(), first, strict=True))
@@ -109,7 +109,9 @@ def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None
     if not problem.exact:
         return None, None
     grid = dense_grid(problem.domain)
-    truth = exact_on(problem, grid)
+    truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
+    if not truth:
+        return None, None
     found = solution_on(ansatz, problem.unknowns, grid)
     return relative_l2(found, truth), max(float(np.abs(found[u] - values).max()) for u, values in truth.items())
 

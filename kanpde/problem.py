@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from kanpde import piecewise
-from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
+from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
 from kanpde.geometry import Domain, Pieces, SpaceTime, Time
+from kanpde.measurements import Data, Measurement, check_data
+from kanpde.parameters import Field, Parameter, check_parameters
 from kanpde.residual import Residual, Values, argument_names, check_arguments, function_name, record
 from kanpde.wellposed import check
 
@@ -35,20 +37,24 @@ class Problem:
 
     domain: Box(…), or Box(…) * Time(…). equations: functions of unknowns and coordinates, by name, that vanish.
     conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition. exact: the solution by unknown, if it is known.
-    unknowns: needed only for those that no condition and no exact solution names. On a domain of Pieces(…), equations and exact are given
-    by piece, and `sought` are the copies of the unknowns there, u_copper and u_air for u (elsewhere the unknowns themselves); groups:
-    every region with the equations that hold in it.
+    unknowns: needed only for those that no condition and no exact solution names. parameters: Parameter and Field, what else is unknown in
+    the equations, which take them as arguments; data: Data, from which they are found. Where true values of parameters are known, `exact`
+    may give them too, numbers or functions. On a domain of Pieces(…), equations and exact are given by piece, and `copies` are the unknowns
+    there, u_copper and u_air for u (elsewhere the unknowns themselves); groups: every region with the equations that hold in it.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
     domain: Domain
     unknowns: tuple[str, ...]
-    sought: tuple[str, ...]
+    copies: tuple[str, ...]
     groups: tuple[tuple[Domain, tuple[Residual, ...]], ...]
     conditions: tuple[BoundaryCondition, ...]
     constraints: tuple[Constraint, ...]
     periodic: tuple[str, ...]
     exact: Mapping[str, Callable[[Values], Tensor]]
+    parameters: tuple[Parameter, ...]
+    data: tuple[Measurement, ...]
+    truth: Mapping[str, float]
     name: str
     title: str
     source: Path | None
@@ -63,6 +69,8 @@ class Problem:
         unknowns: Sequence[str] | None = None,
         name: str = "problem",
         title: str = "",
+        parameters: Parameter | Sequence[Parameter] = (),
+        data: Data | Sequence[Data] = (),
     ):
         conditions = _checked_conditions(conditions)
         exact = _checked_exact(exact)
@@ -70,25 +78,33 @@ class Problem:
             raise ProblemError(f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as Box(x=(0, 1))")
         self._set(name=name, title=title, source=None, constants={}, domain=domain, conditions=conditions)
         if isinstance(domain, Pieces):
-            self._set_pieces(domain, equations, exact, unknowns)
+            self._set_pieces(domain, equations, exact, unknowns, parameters, data)
         else:
             functions = _checked_functions(equations)
-            self._set(unknowns=_unknowns(domain, functions, conditions, exact, unknowns))
-            found = tuple(_equation(function, self.unknowns, domain) for function in functions)
-            self._set(sought=self.unknowns, groups=((domain, found),))
-            self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
-            self._set(exact=_exact(exact, self.unknowns, domain))
+            self._set(parameters=check_parameters(parameters, domain.coordinates))
+            given = check_data(data)
+            free = [p.name for p in self.parameters]
+            self._set(unknowns=_unknowns(domain, functions, conditions, {u: f for u, f in exact.items() if u not in free}, unknowns, free, given))
+            self._set(copies=self.unknowns)
+            self._set(groups=((domain, tuple(_equation(function, self.outputs, domain) for function in functions)),))
+            self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self._known_to(condition))))
+            self._set(truth={p.name: _truth(exact[p.name], p) for p in self.parameters if p.name in exact and p.name not in self.functions})
+            self._set(exact=_exact({u: f for u, f in exact.items() if u not in self.truth}, self.functions, domain))
+            self._set(data=tuple(each.bound(domain, self.functions) for each in given))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
         check(self)
 
-    def _set_pieces(self, domain: Pieces, equations: object, exact: Mapping[str, Any], unknowns: Sequence[str] | None) -> None:
+    def _set_pieces(self, domain: Pieces, equations: object, exact: Mapping[str, Any], unknowns: Sequence[str] | None, parameters: object, data: object) -> None:
+        if parameters or data:
+            raise ProblemError("Problem(parameters=…, data=…): a domain in pieces takes neither; expected a domain in one piece")
+        self._set(parameters=(), data=(), truth={})
         parts = []
         for name, given in piecewise.by_piece(domain, equations).items():
             region, functions = domain.regions[name], _checked_functions(given)
             here = None if unknowns is None else [u for u in unknowns if any(u in argument_names(f, function_name(f)) for f in functions)]
-            own = _unknowns(region, functions, (), {}, here)
+            own = _unknowns(region, functions, (), {}, here, (), ())
             parts.append(piecewise.Piece(region, own, tuple(_equation(function, own, region) for function in functions)))
-        self._set(unknowns=tuple(dict.fromkeys(u for part in parts for u in part.unknowns)), sought=tuple(name for part in parts for name in part.copies.values()))
+        self._set(unknowns=tuple(dict.fromkeys(u for part in parts for u in part.unknowns)), copies=tuple(name for part in parts for name in part.copies.values()))
         self._set(groups=tuple((part.region, tuple(e.renamed(part.copies) for e in part.equations)) for part in parts))
         self._set(constraints=tuple(piecewise.constraints(domain, parts, self.conditions)), exact=piecewise.exact(domain, exact, self.unknowns))
 
@@ -108,12 +124,26 @@ class Problem:
         return tuple(e for _, found in self.groups for e in found)
 
     def at(self, face: str) -> tuple[str, ...]:
-        """Which of `sought` there are on a face: all of them, or those of the pieces there."""
+        """Which of `copies` there are on a face: all of them, or those of the pieces there."""
         if not isinstance(self.domain, Pieces):
-            return self.sought
+            return self.copies
         contact = self.domain.contacts.get(face)
         pieces = [self.domain.owner(face)] if contact is None else [contact.first, contact.second]
-        return tuple(name for name in self.sought if self.domain.home(name) in [piece.name for piece in pieces])
+        return tuple(name for name in self.copies if self.domain.home(name) in [piece.name for piece in pieces])
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """What is unknown and varies: the unknowns, then the fields among the parameters."""
+        return (*self.unknowns, *(p.name for p in self.parameters if isinstance(p, Field)))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All that is unknown: the unknowns (on pieces their copies), then the parameters, fields first."""
+        return (*self.copies, *(p.name for p in self.parameters))
+
+    def _known_to(self, condition: BoundaryCondition) -> tuple[str, ...]:
+        """What a condition may name: one that is any function, parameters too."""
+        return self.outputs if isinstance(condition, Condition) else self.unknowns
 
     @property
     def coordinates(self) -> tuple[str, ...]:
@@ -123,7 +153,7 @@ class Problem:
     @property
     def time_order(self) -> int:
         """Highest order of differentiation in time over all unknowns; 0 for a steady problem."""
-        return max(self.order(u, self.domain.time) for u in self.sought) if self.domain.time else 0
+        return max(self.order(u, self.domain.time) for u in self.copies) if self.domain.time else 0
 
     def order(self, unknown: str, coordinate: str) -> int:
         """Highest order to which the equations differentiate an unknown along a coordinate."""
@@ -175,16 +205,31 @@ def _checked_exact(exact: object) -> Mapping[str, Value]:
     return exact or {}
 
 
-def _unknowns(domain: Domain, functions: Sequence[Callable], conditions: Sequence[BoundaryCondition], exact: Mapping[str, Value], given: Sequence[str] | None) -> tuple[str, ...]:
-    """Those that are given, else those that conditions and exact solution name, else all arguments that are no coordinates."""
+def _unknowns(
+    domain: Domain,
+    functions: Sequence[Callable],
+    conditions: Sequence[BoundaryCondition],
+    exact: Mapping[str, Value],
+    given: Sequence[str] | None,
+    free: Sequence[str],
+    data: Sequence[Data],
+) -> tuple[str, ...]:
+    """Those that are given, else those that conditions, data and exact solution name, else all arguments that are no coordinates; none of
+    the parameters, `free`."""
     used = list(dict.fromkeys(a for f in functions for a in argument_names(f, function_name(f))))
-    candidates = [a for a in used if a not in domain.coordinates]
+    for name in free:
+        if name not in used and not any(isinstance(c, Condition) and name in c.arguments for c in conditions):
+            raise ProblemError(f"parameter {name!r}: no equation mentions it; expected it among their arguments, {listed(used)}{nearest(name, used)}")
+    candidates = [a for a in used if a not in domain.coordinates and a not in free]
     if given is None:
         named = [*exact, *(name for c in conditions for name in c.names(domain, used))]
-        given = list(dict.fromkeys(named)) or candidates
+        named += [name for d in data for name in d.names() if name in candidates]
+        given = [name for name in dict.fromkeys(named) if name not in free] or candidates
     if isinstance(given, str):
         raise ProblemError(f"Problem(unknowns={given!r}): got a string; expected a list of names, such as [{given!r}]")
     for name in given:
+        if name in free:
+            raise ProblemError(f"unknown {name!r}: that is a parameter as well; expected one of them")
         if name in domain.coordinates:
             raise ProblemError(f"unknown {name!r}: that is a coordinate of {domain!r}")
         if name not in used:
@@ -203,6 +248,12 @@ def _equation(function: Callable[..., Tensor | Sequence[Tensor]], unknowns: tupl
 def _unconditioned(unknowns: tuple[str, ...], arguments: Sequence[str], domain: Domain) -> str:
     every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])
     return f"; name an unknown without conditions in unknowns={list(every)}"
+
+
+def _truth(value: object, parameter: Parameter) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ProblemError(f"Problem(exact={{{parameter.name!r}: …}}): got {type(value).__name__}; expected the parameter's true value, a number")
+    return float(value)
 
 
 def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) -> dict[str, Callable[[Values], Tensor]]:

@@ -43,13 +43,13 @@ def _check_orders(problem: Problem) -> None:
 
 
 def _check_counts(problem: Problem) -> None:
-    for unknown in problem.sought:
+    for unknown in problem.copies:
         if not any(name == unknown for e in problem.equations for name, _ in e.needs):
             raise ProblemError(f"unknown {unknown!r}: no equation depends on it, although one takes it as an argument")
     equations = sum(e.equations for e in problem.equations)
-    if equations != len(problem.sought):
-        message = f"Problem(…): {_counted(equations, 'equation')} for {_counted(len(problem.sought), 'unknown')} ({listed(problem.sought)}); expected as many of each"
-        if equations < len(problem.sought):
+    if equations != len(problem.copies):
+        message = f"Problem(…): {_counted(equations, 'equation')} for {_counted(len(problem.copies), 'unknown')} ({listed(problem.copies)}); expected as many of each"
+        if equations < len(problem.copies):
             raise ProblemError(message)
         _warn(message)
 
@@ -102,8 +102,10 @@ def _value_of(problem: Problem, unknown: str) -> Leaf:
 def _check_determined(problem: Problem) -> None:
     """An unknown that enters only through derivatives is free up to a constant."""
     domain = problem.domain
-    for unknown in problem.sought:
-        if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
+    for unknown in problem.copies:
+        if any(unknown in measured.unknowns for measured in problem.data) or any(
+            _value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]
+        ):
             continue
         free = _boundary_faces(problem)
         if domain.time and problem.order(unknown, domain.time):
@@ -129,7 +131,7 @@ def _along(problem: Problem, coordinate: str) -> list[Constraint]:
 def _check_overdetermined(problem: Problem) -> None:
     """Along a coordinate there can be as many conditions as the system has orders there, and one that pins a free constant."""
     pins = 0
-    for unknown in problem.sought:
+    for unknown in problem.copies:
         value = _value_of(problem, unknown)
         if not any(value in e.needs for e in problem.equations):
             pins += sum(value in c.residual.needs for c in problem.constraints) == 1
@@ -137,7 +139,7 @@ def _check_overdetermined(problem: Problem) -> None:
         _check_overdetermined_faces(problem)
     for x in _directions(problem):
         whole = [c for c in _along(problem, x) if c.where is None]
-        order = sum(problem.order(u, x) for u in problem.sought)
+        order = sum(problem.order(u, x) for u in problem.copies)
         count = sum(c.residual.equations for c in whole)
         if count > order + pins:
             given = listed(c.label for c in whole)
@@ -171,7 +173,7 @@ def _warn_missing_faces(problem: Problem) -> None:
     given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
     if all(2 * sum(c.residual.equations for c in found) >= sum(_space_order(problem, u) for u in problem.at(face)) for face, found in given.items()):
         return
-    for unknown in problem.sought:
+    for unknown in problem.copies:
         order = _space_order(problem, unknown)
         counts = {face: sum(c.residual.equations for c in found if any(name == unknown for name, _ in c.residual.needs)) for face, found in given.items()}
         for count in sorted({counts[face] for face in faces if unknown in problem.at(face) and counts[face] < order // 2}):
@@ -183,6 +185,10 @@ def _warn_missing_faces(problem: Problem) -> None:
 def _warn_missing(problem: Problem) -> None:
     """Name the directions along which an equation is of an order for which too few conditions are given."""
     domain = problem.domain
+    if problem.data:  # they may say what conditions would
+        return
+    if problem.parameters:
+        _warn(f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it from; add data=[Data(…)]")
     if not domain.is_box:
         _warn_missing_faces(problem)
     for x in _directions(problem):
@@ -190,10 +196,10 @@ def _warn_missing(problem: Problem) -> None:
             continue
         given = _along(problem, x)
         if isinstance(domain, SpaceTime) and x == domain.time:
-            for unknown in problem.sought:
+            for unknown in problem.copies:
                 _warn_missing_initial(problem, unknown, given)
-        elif sum(c.residual.equations for c in given) < sum(problem.order(u, x) for u in problem.sought):
-            for unknown in problem.sought:
+        elif sum(c.residual.equations for c in given) < sum(problem.order(u, x) for u in problem.copies):
+            for unknown in problem.copies:
                 order = problem.order(unknown, x)
                 count = sum(c.residual.equations for c in given if any(name == unknown for name, _ in c.residual.needs))
                 if order >= 2 and count < order:

@@ -50,7 +50,7 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
     stage.check(before.network)
     if out is not None:
         run_folder.check_writable(out)
-    ansatz = Ansatz(problem.domain, problem.sought, problem.constraints, problem.periodic, replace(before.network, theta=before.network.theta.clone()))
+    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, replace(before.network, theta=before.network.theta.clone()))
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
     points = Collocation(problem, ansatz, int(result.settings.get("points") or 1600), seed + 1, str(result.settings.get("sampler") or "sobol"))
     points.weights = balanced(points)

@@ -89,6 +89,7 @@ class Ansatz(Trial):
     def __init__(self, domain: Domain, unknowns: Sequence[str], constraints: Sequence[Constraint], periodic: Sequence[str], network: Network):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
         self.boundaries, self.soft = split_pieces(domain, constraints, unknowns) if isinstance(domain, Pieces) else split(domain, constraints, unknowns)
+        self.trained_on: Any = None  # points and weights of training, as far as they are still known
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:
@@ -172,9 +173,9 @@ class Ansatz(Trial):
 def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.sought):
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    return Ansatz(problem.domain, problem.sought, problem.constraints, problem.periodic, network)
+    return Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
 
 
 def _rescaled(X: Float[Tensor, "points channels dims"], bounds: Tensor, own: Tensor) -> Float[Tensor, "points channels dims"]:

@@ -3,7 +3,6 @@
 from kanpde.training.adam import Adam as Adam
 from kanpde.training.balancing import Balance as Balance
 from kanpde.training.broyden import Broyden as Broyden
-from kanpde.training.build import build as build
 from kanpde.training.changes import Change as Change
 from kanpde.training.changes import Deepen as Deepen
 from kanpde.training.changes import Extend as Extend
