@@ -149,21 +149,24 @@ class Ansatz(Trial):
         return factors, lifts
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
-        values = (0,) * len(self.domain.coordinates)
-        frame = self.frame(points, [(u, values) for u in self.unknowns])
-        found = frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
-        return self._by_place(points, found) if isinstance(self.domain, Pieces) else found
+        return self._by_piece(points) if isinstance(self.domain, Pieces) else self._values(points, self.unknowns)
 
-    def _by_place(self, points: Tensor, copies: Tensor) -> Tensor:
-        """The unknowns [points, unknowns] from their copies on the pieces: at every point that of its own piece, nan where there is none."""
+    def _values(self, points: Tensor, unknowns: Sequence[str]) -> Tensor:
+        value = (0,) * len(self.domain.coordinates)
+        frame = self.frame(points, [(u, value) for u in unknowns])
+        return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
+
+    def _by_piece(self, points: Tensor) -> Tensor:
+        """The unknowns [points, unknowns] from their copies: at every point that of its own piece, nan where there is none."""
         assert isinstance(self.domain, Pieces)
-        homes = [self.domain.home(u) for u in self.unknowns]
-        plain = [u.removesuffix(f"_{home}") for u, home in zip(self.unknowns, homes, strict=True)]
-        which, pieces, names = self.domain.region(points.detach().double().cpu()).to(copies.device), list(self.domain.regions), list(dict.fromkeys(plain))
-        found = copies.new_full((len(points), len(names)), math.nan)
-        for k, (name, home) in enumerate(zip(plain, homes, strict=True)):
-            column = names.index(name)
-            found[:, column] = torch.where(which == pieces.index(home), copies[:, k], found[:, column])
+        homes = {u: self.domain.home(u) for u in self.unknowns}
+        names = list(dict.fromkeys(u.removesuffix(f"_{home}") for u, home in homes.items()))
+        which = self.domain.region(points.detach().double().cpu()).to(points.device)
+        found = self.network.theta.new_full((len(points), len(names)), math.nan)
+        for k, piece in enumerate(self.domain.regions):
+            here, copies = (which == k).nonzero()[:, 0], [u for u in self.unknowns if homes[u] == piece]
+            columns = [names.index(u.removesuffix(f"_{piece}")) for u in copies]
+            found[here[:, None], torch.tensor(columns, device=here.device)] = self._values(points[here], copies)
         return found
 
     def state(self) -> dict[str, Any]:
