@@ -39,17 +39,17 @@ class Piece:
         return {u: copy_of(u, self.region.name) for u in self.unknowns}
 
 
-def by_piece(domain: Pieces, equations: object) -> dict[str, Any]:
-    """The equations of every piece as they were given, for all pieces alike where they come as a list. Raises ProblemError."""
-    if not isinstance(equations, Mapping):
-        return dict.fromkeys(domain.regions, equations)
-    for name in equations:
+def by_piece(domain: Pieces, given: object, what: str = "Problem(equations=…)") -> dict[str, Any]:
+    """What was given for every piece, for all of them alike where it does not come by piece. Raises ProblemError."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(domain.regions, given)
+    for name in given:
         if name not in domain.regions:
-            raise ProblemError(f"Problem(equations={{{name!r}: …}}): no such piece; they are {listed(domain.regions)}{nearest(str(name), domain.regions)}")
+            raise ProblemError(f"{what}: there is no piece {name!r}; they are {listed(domain.regions)}{nearest(str(name), domain.regions)}")
     for name in domain.regions:
-        if name not in equations:
-            raise ProblemError(f"Problem(equations=…): none for the piece {name!r}; expected equations for each of {listed(domain.regions)}")
-    return dict(equations)
+        if name not in given:
+            raise ProblemError(f"{what}: says nothing for the piece {name!r}; expected each of {listed(domain.regions)}")
+    return dict(given)
 
 
 def constraints(domain: Pieces, pieces: Sequence[Piece], conditions: Sequence[BoundaryCondition]) -> list[Constraint]:
@@ -108,24 +108,28 @@ def _renamed(c: Constraint, piece: Piece) -> Constraint:
     return replace(c, residual=c.residual.renamed(piece.copies), prescribed=prescribed)
 
 
-def exact(domain: Pieces, given: Mapping[str, Value | Mapping[str, Value]], unknowns: Sequence[str]) -> dict[str, Callable[[Values], Tensor]]:
-    """The exact solution by plain name: on every piece its own function, where they are given by piece. Raises ProblemError."""
-    found: dict[str, Callable[[Values], Tensor]] = {}
+def exact(domain: Pieces, given: Mapping[str, Value | Mapping[str, Value]], unknowns: Sequence[str]) -> dict[str, dict[str, Callable[[Values], Tensor]]]:
+    """The exact solution by plain name and piece. Raises ProblemError."""
+    found: dict[str, dict[str, Callable[[Values], Tensor]]] = {}
     for unknown, value in given.items():
         if unknown not in unknowns:
             raise ProblemError(f"Problem(exact={{{unknown!r}: …}}): no such unknown; they are {listed(unknowns)}{nearest(str(unknown), unknowns)}")
-        parts = by_piece(domain, value)
-        functions = [prescribed_value(parts[name], domain.coordinates, f"exact[{unknown!r}][{name!r}]", finite=False) for name in domain.regions]
-
-        def evaluate(at: Values, functions: list[Callable[[Values], Tensor]] = functions) -> Tensor:
-            points = torch.stack([at[x] for x in domain.coordinates], 1)
-            which = domain.region(points)
-            values = points.new_zeros(len(points))
-            for k, function in enumerate(functions):
-                here = which == k
-                if here.any():
-                    values[here] = function(by_name(points[here], domain.coordinates))
-            return values
-
-        found[unknown] = evaluate
+        parts = by_piece(domain, value, f"Problem(exact={{{unknown!r}: …}})")
+        found[unknown] = {name: prescribed_value(parts[name], domain.coordinates, f"exact[{unknown!r}][{name!r}]", finite=False) for name in domain.regions}
     return found
+
+
+def by_place(domain: Pieces, parts: Mapping[str, Callable[[Values], Tensor]]) -> Callable[[Values], Tensor]:
+    """At every point the function of its own piece."""
+
+    def evaluate(at: Values) -> Tensor:
+        points = torch.stack([at[x] for x in domain.coordinates], 1)
+        which = domain.region(points)
+        values = points.new_zeros(len(points))
+        for k, name in enumerate(domain.regions):
+            here = which == k
+            if here.any():
+                values[here] = parts[name](by_name(points[here], domain.coordinates))
+        return values
+
+    return evaluate

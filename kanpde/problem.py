@@ -40,7 +40,8 @@ class Problem:
     unknowns: needed only for those that no condition and no exact solution names. parameters: Parameter and Field, what else is unknown in
     the equations, which take them as arguments; data: Data, from which they are found. Where true values of parameters are known, `exact`
     may give them too, numbers or functions. On a domain of Pieces(…), equations and exact are given by piece, and `copies` are the unknowns
-    there, u_copper and u_air for u (elsewhere the unknowns themselves); groups: every region with the equations that hold in it.
+    there, u_copper and u_air for u (elsewhere the unknowns themselves), exact_copies what is known of them; groups: every region with
+    the equations that hold in it.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
@@ -90,7 +91,7 @@ class Problem:
             self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self._known_to(condition))))
             self._set(truth={p.name: _truth(exact[p.name], p) for p in self.parameters if p.name in exact and p.name not in self.functions})
             self._set(exact=_exact({u: f for u, f in exact.items() if u not in self.truth}, self.functions, domain))
-            self._set(data=tuple(each.bound(domain, self.functions) for each in given))
+            self._set(exact_copies=self.exact, data=tuple(each.bound(domain, self.functions) for each in given))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
         check(self)
 
@@ -106,7 +107,10 @@ class Problem:
             parts.append(piecewise.Piece(region, own, tuple(_equation(function, own, region) for function in functions)))
         self._set(unknowns=tuple(dict.fromkeys(u for part in parts for u in part.unknowns)), copies=tuple(name for part in parts for name in part.copies.values()))
         self._set(groups=tuple((part.region, tuple(e.renamed(part.copies) for e in part.equations)) for part in parts))
-        self._set(constraints=tuple(piecewise.constraints(domain, parts, self.conditions)), exact=piecewise.exact(domain, exact, self.unknowns))
+        self._set(constraints=tuple(piecewise.constraints(domain, parts, self.conditions)))
+        known = piecewise.exact(domain, exact, self.unknowns)
+        self._set(exact={u: piecewise.by_place(domain, by_piece) for u, by_piece in known.items()})
+        self._set(exact_copies={part.copies[u]: known[u][part.region.name] for part in parts for u in part.unknowns if u in known})
 
     def _set(self, **values: object) -> None:
         for key, value in values.items():

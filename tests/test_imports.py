@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "measurements", "parameters", "problem", "residual", "wellposed"}
+LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "measurements", "parameters", "piecewise", "problem", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -27,6 +27,7 @@ MAY = {
     "corners": {"errors", "conditions", "geometry", "residual"},
     "wellposed": {"errors", "calculus", "conditions", "corners", "geometry", "problem", "residual"},
     "parameters": {"errors"},
+    "piecewise": {"errors", "conditions", "geometry", "residual"},
     "measurements": {"errors", "data", "geometry"},
     "problem": {"errors", *LANGUAGE},
     "data": {"errors"},
