@@ -32,7 +32,8 @@ class Recipe:
     solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
     file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
     none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
-    training/balancing.py). causal: ε of weights that take times in their order, 0 for none.
+    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. corners: whether the functions that a
+    solution has in re-entrant corners, and their like, are part of it (see networks/enrichment.py).
     Raises RecipeError for values out of range.
     """
 
@@ -45,6 +46,7 @@ class Recipe:
     continuation: Mapping[str, Sequence[float]] = field(default_factory=dict)
     balance: str = "none"
     causal: float = 0.0
+    corners: bool = True
 
     @property
     def stages(self) -> tuple[Stage, ...]:

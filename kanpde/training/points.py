@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kanpde.conditions import Constraint
 from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.constants import Constants
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, inside_points, unit_points
@@ -106,7 +107,8 @@ class Collocation:
 def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and Perdikaris 2022).
 
-    Where a row of a condition is small, because it differentiates less, its weight is large.
+    Where a row of a condition is small, because it differentiates less, its weight is large. Constants do not count: corner
+    functions solve the equations, and would make all weights small.
     """
     network = collocation.ansatz.network
     interior = _trace(collocation.fresh(256))
@@ -115,7 +117,9 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
 
 def _trace(objective: Objective) -> float:
     _, J = objective.jacobian()
-    return float(total(J.values.square().sum())) / objective.terms[0].weight
+    constants = sum(network.theta.numel() for network in objective.network.networks() if isinstance(network.spec, Constants))
+    values = J.dense()[:, : J.columns - constants] if constants else J.values  # constants are the last part of a joint network
+    return float(total(values.square().sum())) / objective.terms[0].weight
 
 
 def check_terms(objective: Objective) -> None:
