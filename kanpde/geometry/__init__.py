@@ -11,5 +11,6 @@ from kanpde.geometry.implicit import Implicit as Implicit
 from kanpde.geometry.planar import Planar as Planar
 from kanpde.geometry.polygon import Polygon as Polygon
 from kanpde.geometry.ranges import Ranges as Ranges
+from kanpde.geometry.sets import contacts as contacts
 from kanpde.geometry.time import SpaceTime as SpaceTime
 from kanpde.geometry.time import Time as Time
