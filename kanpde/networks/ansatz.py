@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint
-from kanpde.errors import RunError
+from kanpde.errors import RunError, listed
 from kanpde.geometry import Domain
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
 from kanpde.networks.boundary import split
@@ -189,6 +189,23 @@ def enriched(network: Network, problem: Any) -> Network:
     """A network for a problem, with a constant for the coefficient of each corner function (see enrichment.py), if there are any."""
     count = len(enrichment(problem.domain, problem.constraints, problem.unknowns, problem.periodic))
     return with_constants(network, Constants((Transform(),) * count)) if count else network
+
+
+def built_in(problem: Any, corners: bool = True) -> tuple[str, ...]:
+    """What holds by construction on a domain that is no box, and what does not, a line each."""
+    features = enrichment(problem.domain, problem.constraints, problem.unknowns, problem.periodic) if corners else []
+    boundaries, soft = split(problem.domain, problem.constraints, problem.unknowns, problem.unknowns if problem.periodic else {f.unknown for f in features})
+    lines = []
+    for unknown, boundary in boundaries.items():
+        faces = [face for group in (boundary.curved.groups if boundary.curved else ()) for face in group.faces]
+        lines += [f"values of {unknown} hold exactly on {listed(faces)}, by smooth implicit functions"] if faces else []
+    values = [c.label for c in soft if c.prescribed is not None and not c.prescribed.derivative]
+    if values:
+        why = "the solution has corner functions, which do not vanish there" if features else "a face has no smooth implicit function, or meets one with other data"
+        lines.append(f"{listed(values)}: soft, with a balanced weight, since {why}")
+    if features:
+        lines.append(f"corners: {listed([f.label for f in features])}, with trained coefficients")
+    return tuple(lines)
 
 
 def _minus(alpha: Sequence[int], beta: Sequence[int]) -> tuple[int, ...]:

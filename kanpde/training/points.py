@@ -20,6 +20,10 @@ from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Samples
 from kanpde.training.shards import gathered, total
 
+import os
+FIRM = float(os.environ.get("FIRM","100"))
+"""How much more conditions count on domains that are no boxes."""
+
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
 
@@ -112,7 +116,8 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     """
     network = collocation.ansatz.network
     interior = _trace(collocation.fresh(256))
-    return {c.label: interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
+    firm = 1.0 if collocation.problem.domain.is_box else FIRM
+    return {c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
 
 
 def _trace(objective: Objective) -> float:
