@@ -119,7 +119,7 @@ def check_solution(problem: Problem, ansatz: Trial) -> None:
     """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the domain, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
     within = covered(problem.domain, nodes_of(grid))
-    for unknown, values in solution_on(ansatz, problem.unknowns, grid).items():
+    for unknown, values in solution_on(ansatz, problem.functions, grid).items():
         bad = np.flatnonzero(~np.isfinite(values.ravel()) & within)
         if len(bad):
             first = np.unravel_index(bad[0], values.shape)
@@ -135,7 +135,9 @@ def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None
     if not problem.exact:
         return None, None
     grid = dense_grid(problem.domain)
-    truth = exact_on(problem, grid)
+    truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
+    if not truth:
+        return None, None
     found = solution_on(ansatz, problem.unknowns, grid)
     return relative_l2(found, truth), max(float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items())
 

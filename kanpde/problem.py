@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
+from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
 from kanpde.geometry import Domain, SpaceTime, Time
+from kanpde.measurements import Data, Measurement, check_data
+from kanpde.parameters import Field, Parameter, check_parameters
 from kanpde.residual import Residual, Values, argument_names, check_arguments, function_name, record
 from kanpde.wellposed import check
 
@@ -34,7 +36,9 @@ class Problem:
 
     domain: Box(…), or Box(…) * Time(…). equations: functions of unknowns and coordinates, by name, that vanish.
     conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition. exact: the solution by unknown, if it is known.
-    unknowns: needed only for those that no condition and no exact solution names.
+    unknowns: needed only for those that no condition and no exact solution names. parameters: Parameter and Field, what else is unknown in
+    the equations, which take them as arguments; data: Data, from which they are found. Where true values of parameters are known, `exact`
+    may give them too, numbers or functions.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
@@ -45,6 +49,9 @@ class Problem:
     constraints: tuple[Constraint, ...]
     periodic: tuple[str, ...]
     exact: Mapping[str, Callable[[Values], Tensor]]
+    parameters: tuple[Parameter, ...]
+    data: tuple[Measurement, ...]
+    truth: Mapping[str, float]
     name: str
     title: str
     source: Path | None
@@ -59,6 +66,8 @@ class Problem:
         unknowns: Sequence[str] | None = None,
         name: str = "problem",
         title: str = "",
+        parameters: Parameter | Sequence[Parameter] = (),
+        data: Data | Sequence[Data] = (),
     ):
         functions = _checked_functions(equations)
         conditions = _checked_conditions(conditions)
@@ -66,11 +75,16 @@ class Problem:
         if not isinstance(domain, Domain):
             raise ProblemError(f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as Box(x=(0, 1))")
         self._set(name=name, title=title, source=None, constants={}, domain=domain, conditions=conditions)
-        self._set(unknowns=_unknowns(domain, functions, conditions, exact, unknowns))
-        self._set(equations=tuple(_equation(function, self.unknowns, domain) for function in functions))
-        self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
+        self._set(parameters=check_parameters(parameters, domain.coordinates))
+        given = check_data(data)
+        free = [p.name for p in self.parameters]
+        self._set(unknowns=_unknowns(domain, functions, conditions, {u: f for u, f in exact.items() if u not in free}, unknowns, free, given))
+        self._set(equations=tuple(_equation(function, self.outputs, domain) for function in functions))
+        self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self._known_to(condition))))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
-        self._set(exact=_exact(exact, self.unknowns, domain))
+        self._set(truth={p.name: _truth(exact[p.name], p) for p in self.parameters if p.name in exact and p.name not in self.functions})
+        self._set(exact=_exact({u: f for u, f in exact.items() if u not in self.truth}, self.functions, domain))
+        self._set(data=tuple(each.bound(domain, self.functions) for each in given))
         check(self)
 
     def _set(self, **values: object) -> None:
@@ -82,6 +96,20 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.name}: {listed(self.unknowns)} on {self.domain!r})"
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """What is unknown and varies: the unknowns, then the fields among the parameters."""
+        return (*self.unknowns, *(p.name for p in self.parameters if isinstance(p, Field)))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All that is unknown: the unknowns, then the parameters, fields first."""
+        return (*self.unknowns, *(p.name for p in self.parameters))
+
+    def _known_to(self, condition: BoundaryCondition) -> tuple[str, ...]:
+        """What a condition may name: one that is any function, parameters too."""
+        return self.outputs if isinstance(condition, Condition) else self.unknowns
 
     @property
     def coordinates(self) -> tuple[str, ...]:
@@ -142,16 +170,31 @@ def _checked_exact(exact: object) -> Mapping[str, Value]:
     return exact or {}
 
 
-def _unknowns(domain: Domain, functions: Sequence[Callable], conditions: Sequence[BoundaryCondition], exact: Mapping[str, Value], given: Sequence[str] | None) -> tuple[str, ...]:
-    """Those that are given, else those that conditions and exact solution name, else all arguments that are no coordinates."""
+def _unknowns(
+    domain: Domain,
+    functions: Sequence[Callable],
+    conditions: Sequence[BoundaryCondition],
+    exact: Mapping[str, Value],
+    given: Sequence[str] | None,
+    free: Sequence[str],
+    data: Sequence[Data],
+) -> tuple[str, ...]:
+    """Those that are given, else those that conditions, data and exact solution name, else all arguments that are no coordinates; none of
+    the parameters, `free`."""
     used = list(dict.fromkeys(a for f in functions for a in argument_names(f, function_name(f))))
-    candidates = [a for a in used if a not in domain.coordinates]
+    for name in free:
+        if name not in used and not any(isinstance(c, Condition) and name in c.arguments for c in conditions):
+            raise ProblemError(f"parameter {name!r}: no equation mentions it; expected it among their arguments, {listed(used)}{nearest(name, used)}")
+    candidates = [a for a in used if a not in domain.coordinates and a not in free]
     if given is None:
         named = [*exact, *(name for c in conditions for name in c.names(domain, used))]
-        given = list(dict.fromkeys(named)) or candidates
+        named += [name for d in data for name in d.names() if name in candidates]
+        given = [name for name in dict.fromkeys(named) if name not in free] or candidates
     if isinstance(given, str):
         raise ProblemError(f"Problem(unknowns={given!r}): got a string; expected a list of names, such as [{given!r}]")
     for name in given:
+        if name in free:
+            raise ProblemError(f"unknown {name!r}: that is a parameter as well; expected one of them")
         if name in domain.coordinates:
             raise ProblemError(f"unknown {name!r}: that is a coordinate of {domain!r}")
         if name not in used:
@@ -170,6 +213,12 @@ def _equation(function: Callable[..., Tensor | Sequence[Tensor]], unknowns: tupl
 def _unconditioned(unknowns: tuple[str, ...], arguments: Sequence[str], domain: Domain) -> str:
     every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])
     return f"; name an unknown without conditions in unknowns={list(every)}"
+
+
+def _truth(value: object, parameter: Parameter) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ProblemError(f"Problem(exact={{{parameter.name!r}: …}}): got {type(value).__name__}; expected the parameter's true value, a number")
+    return float(value)
 
 
 def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) -> dict[str, Callable[[Values], Tensor]]:

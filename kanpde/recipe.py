@@ -33,8 +33,9 @@ class Recipe:
     solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
     file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
     none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
-    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. corners: whether the functions that a
-    solution has in re-entrant corners, and their like, are part of it (see networks/enrichment.py).
+    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
+    problem's parameters, by name; data: weight of the misfit to its data, relative to their spread, beside the equations. corners:
+    whether the functions that a solution has in re-entrant corners, and their like, are part of it (see networks/enrichment.py).
     Raises RecipeError for values out of range.
     """
 
@@ -47,6 +48,8 @@ class Recipe:
     continuation: Mapping[str, Sequence[float]] = field(default_factory=dict)
     balance: str = "none"
     causal: float = 0.0
+    fields: Mapping[str, Spec] = field(default_factory=dict)
+    data: float = 1e-2
     corners: bool = True
 
     @property
@@ -122,7 +125,7 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     dims = len(problem.coordinates)
     network, schedule, reasons = suited(problem, kind)
     if problem.domain.time:
-        changes = pace(problem)
+        changes = None if problem.parameters else pace(problem)
         slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
         if slabs > 1 and changes is not None:
             reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
@@ -151,20 +154,25 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     """A recipe as JSON holds it: the network and the stages by name, with all of their settings."""
     network = {"kind": recipe.network.kind, **_listed(vars(recipe.network))}
     stages = [{"name": stage.name, **_listed(vars(stage))} for stage in recipe.stages]
-    rest = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("network", "schedule")}
-    return {"network": network, "schedule": stages, **_listed(rest)}
+    rest = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("network", "schedule", "fields")}
+    of_fields = {name: {"kind": spec.kind, **_listed(vars(spec))} for name, spec in recipe.fields.items()}
+    return {"network": network, "schedule": stages, **_listed(rest), "fields": of_fields}
 
 
 def from_plain(plain: Mapping[str, Any]) -> Recipe:
     """The recipe that `plain` made. Raises RecipeError for anything else."""
     try:
-        network, stages = dict(plain["network"]), [dict(stage) for stage in plain["schedule"]]
-        kind = SPECS[network.pop("kind")]
+        stages = [dict(stage) for stage in plain["schedule"]]
+        of_fields = {name: _spec(spec) for name, spec in plain.get("fields", {}).items()}
         kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
         schedule = [kinds[stage.pop("name")](**stage) for stage in stages]
-        return Recipe(**{**plain, "network": kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}), "schedule": schedule})
+        return Recipe(**{**plain, "network": _spec(plain["network"]), "schedule": schedule, "fields": of_fields})
     except (KeyError, TypeError) as error:
         raise RecipeError(f"recipe: {error} does not describe one of this version") from error
+
+
+def _spec(plain: Mapping[str, Any]) -> Spec:
+    return SPECS[plain["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k != "kind"})
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:

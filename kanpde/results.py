@@ -89,7 +89,7 @@ class Result:
         tensor = next((v for v in values if isinstance(v, Tensor) and v.is_floating_point()), next((v for v in values if isinstance(v, Tensor)), None))
         points, shape = _points(names, values)
         found = evaluate(ansatz, _inside(points, problem))
-        columns = {u: found[:, i].reshape(shape) for i, u in enumerate(problem.unknowns)}
+        columns = {u: found[:, i].reshape(shape) for i, u in enumerate(problem.functions)}
         kind = {u: _like(v, tensor, values) for u, v in columns.items()}
         return kind if len(kind) > 1 else kind[problem.unknowns[0]]
 
@@ -107,13 +107,13 @@ class Result:
         """Solution, reference and exact values on the reference's grid, or on an even one where there is no reference."""
         problem, ansatz = self._solved()
         grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
-        return Fields(grid, solution_on(ansatz, problem.unknowns, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
+        return Fields(grid, solution_on(ansatz, problem.functions, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
 
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
         problem, ansatz = self._solved()
-        return portrait(ansatz, problem.unknowns, inside_points(problem.domain, PORTRAYED, 0))
+        return portrait(ansatz, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
 
     def summary(self) -> dict[str, Any]:
         """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""

@@ -25,6 +25,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import inside_points
+from kanpde.training.assemble import assemble
 from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
@@ -219,6 +220,10 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
+    if problem.parameters and recipe.slabs > 1:
+        raise RecipeError(f"slabs: got {recipe.slabs} for a problem with unknown parameters, which all spans of time would share; expected 1")
+    if problem.parameters and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
+        raise RecipeError("schedule: sparsify and prune work on one network, and this problem has parameters beside it; expected a schedule without them")
     if shards.size() > 1 and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
         raise RecipeError(f"schedule: sparsify and prune work in one process, and there are {shards.size()}; expected a schedule without them")
     if recipe.network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
@@ -234,11 +239,11 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
     Raises ProblemError where they are not finite.
     """
     exact_on(problem, dense_grid(problem.domain))
-    network = recipe.network.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(0))
+    network = assemble(problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0))
     for stage in recipe.stages:
         if isinstance(stage, Change | Sparsify):
-            stage.check(network)
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+            stage.check(network.networks()[0])
+    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
     points = inside_points(problem.domain, 32, 0)
     lift = ansatz.frame(points, needs).lift

@@ -103,7 +103,7 @@ def _check_determined(problem: Problem) -> None:
     """An unknown that enters only through derivatives is free up to a constant."""
     domain = problem.domain
     for unknown in problem.unknowns:
-        if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
+        if any(unknown in measured.unknowns for measured in problem.data) or any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
             continue
         free = _boundary_faces(problem)
         if domain.time and problem.order(unknown, domain.time):
@@ -181,6 +181,10 @@ def _warn_missing_faces(problem: Problem) -> None:
 def _warn_missing(problem: Problem) -> None:
     """Name the directions along which an equation is of an order for which too few conditions are given."""
     domain = problem.domain
+    if problem.data:  # they may say what conditions would
+        return
+    if problem.parameters:
+        _warn(f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it from; add data=[Data(…)]")
     if not domain.is_box:
         _warn_missing_faces(problem)
     for x in _directions(problem):

@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "problem", "residual", "wellposed"}
+LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "measurements", "parameters", "problem", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -26,6 +26,8 @@ MAY = {
     "conditions": {"errors", "calculus", "geometry", "residual"},
     "corners": {"errors", "conditions", "geometry", "residual"},
     "wellposed": {"errors", "calculus", "conditions", "corners", "geometry", "problem", "residual"},
+    "parameters": {"errors"},
+    "measurements": {"errors", "data", "geometry"},
     "problem": {"errors", *LANGUAGE},
     "data": {"errors"},
     "sampling": {"errors", "geometry"},

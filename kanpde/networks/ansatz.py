@@ -102,6 +102,7 @@ class Ansatz(Trial):
         features = enrichment(domain, constraints, unknowns, periodic)
         self.features = features if features and network.widths[-1] == len(self.unknowns) + len(features) else []
         self.boundaries, self.soft = split(domain, constraints, unknowns, {*unknowns} if periodic else {f.unknown for f in self.features})
+        self.trained_on: Any = None  # points and weights of training, as far as they are still known
 
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str]) -> int:
@@ -179,21 +180,21 @@ class Ansatz(Trial):
 def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.unknowns) + len(ansatz.features):
+    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs) + len(ansatz.features):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
     return ansatz
 
 
 def enriched(network: Network, problem: Any) -> Network:
     """A network for a problem, with a constant for the coefficient of each corner function (see enrichment.py), if there are any."""
-    count = len(enrichment(problem.domain, problem.constraints, problem.unknowns, problem.periodic))
+    count = len(enrichment(problem.domain, problem.constraints, problem.outputs, problem.periodic))
     return with_constants(network, Constants((Transform(),) * count)) if count else network
 
 
 def built_in(problem: Any, corners: bool = True) -> tuple[str, ...]:
     """What holds by construction on a domain that is no box, and what does not, a line each."""
-    features = enrichment(problem.domain, problem.constraints, problem.unknowns, problem.periodic) if corners else []
+    features = enrichment(problem.domain, problem.constraints, problem.outputs, problem.periodic) if corners else []
     boundaries, soft = split(problem.domain, problem.constraints, problem.unknowns, problem.unknowns if problem.periodic else {f.unknown for f in features})
     lines = []
     for unknown, boundary in boundaries.items():

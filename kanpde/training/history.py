@@ -13,7 +13,8 @@ class Record:
 
     loss: mean squared residual over the collocation points (weighted soft terms included); fresh: the same on points that
     were not trained on, nan where it was not measured; error: relative L2 against the exact solution (or, without one,
-    nan), measured now and then; parameters: their number at this step; seconds: since training began.
+    nan), measured now and then; parameters: their number at this step; seconds: since training began; values: of the numbers in the equations
+    that are to be found.
     """
 
     step: int
@@ -23,6 +24,7 @@ class Record:
     fresh: float = nan
     error: float = nan
     parameters: int = 0
+    values: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

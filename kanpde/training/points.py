@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from torch import Tensor
 
 from kanpde.conditions import Constraint
+from kanpde.measurements import Measurement
 from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, inside_points, unit_points
 from kanpde.training.objective import Objective, Term, term
-from kanpde.training.samples import Samples
+from kanpde.training.samples import Rows, Samples, measured
 from kanpde.training.shards import gathered, total
 
 import os
@@ -30,7 +32,8 @@ BLOCKS = 4
 
 @dataclass
 class Collocation:
-    """Points of one stage. count: interior points; seed: of their sequence; weights: of the soft conditions by label. current, watched:
+    """Points of one stage. count: interior points; seed: of their sequence; data: weight of the measurements' misfit beside the
+    equations; weights: of the soft conditions by label. current, watched:
     the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
@@ -38,6 +41,7 @@ class Collocation:
     count: int
     seed: int
     sampler: str = "sobol"
+    data: float = 1.0
     weights: dict[str, float] = field(default_factory=dict)
     draws: int = 0
     adaptive: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BLOCKS))
@@ -48,7 +52,16 @@ class Collocation:
         """All terms at the points of this stage, or at given ones."""
         self.current = self.drawn() if points is None else points
         interior = self._interior(self.current)
-        return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft())])
+        return Objective(self.ansatz.network, [interior, *(t for _, t in self.soft()), *self.misfits()])
+
+    def misfits(self) -> list[Term]:
+        """One term for each set of measurements. A value counts by its noise (see `noise_units`), whatever set it belongs to; the sum
+        of all is `data` times a relative mean squared misfit."""
+        sets, total = self.problem.data, sum(m.values.numel() for m in self.problem.data)
+        return [
+            measured(self.ansatz, Rows(m.points, m.values, unit), weight=self.data * len(m.points) / total, unknowns=m.unknowns)
+            for m, unit in zip(sets, noise_units(sets), strict=True)
+        ]
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
         """The equations' residuals at other points, by default a quarter as many, or at given ones."""
@@ -106,6 +119,27 @@ class Collocation:
         normals = dict(zip(domain.coordinates, domain.normals(constraint.face, points).T, strict=True))
         weight = constraint.weight if constraint.weight is not None else self.weights.get(constraint.label, 1.0)
         return term(self.ansatz, [constraint.residual], points, normals, weight)
+
+
+def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:
+    """What the misfits of sets of measurements are divided by, [rows, unknowns] each: their noise times a number that is the same for all, by
+    which the values' mean square is 1; or, where the noise is not known, the spread of an unknown's values in a set."""
+    if any(m.noise is None for m in sets):
+        return _spreads(sets)
+    return [noise_ratio(sets) * m.noise for m in sets if m.noise is not None]
+
+
+def noise_ratio(sets: Sequence[Measurement]) -> float:
+    """Root mean square of the spread of the values over their noise; 1 where the noise is not known."""
+    if any(m.noise is None for m in sets):
+        return 1.0
+    return float(torch.cat([(s / m.noise).square().flatten() for s, m in zip(_spreads(sets), sets, strict=True) if m.noise is not None]).mean().sqrt())
+
+
+def _spreads(sets: Sequence[Measurement]) -> list[Tensor]:
+    """Standard deviation of the values of every unknown in a set, [rows, unknowns]; their size where they are all the same."""
+    spreads = [(m.values - m.values.mean(0)).square().mean(0).sqrt().expand_as(m.values) for m in sets]
+    return [torch.where(s > 1e-12 * m.values.abs().amax(0), s, m.values.abs().amax(0).clamp_min(1e-300)) for s, m in zip(spreads, sets, strict=True)]
 
 
 def balanced(collocation: Collocation | Samples) -> dict[str, float]:

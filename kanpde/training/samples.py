@@ -7,7 +7,7 @@ that the residuals stay functions of one number: the difference u - value by the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,6 +20,7 @@ from kanpde.geometry import Domain
 from kanpde.networks.ansatz import Ansatz
 from kanpde.residual import Residual
 from kanpde.training.objective import Objective, Term, term
+from kanpde.training.shards import share
 
 LOSSES = ("squared", "logistic")
 
@@ -61,8 +62,15 @@ class Measurements:
     loss: str = "squared"
     name: str = "data"
     periodic: tuple[str, ...] = ()
+    parameters: tuple = ()
+    data: tuple = ()
     exact: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
     constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The unknowns: there are no parameters."""
+        return self.unknowns
 
     @property
     def coordinates(self) -> tuple[str, ...]:
@@ -98,24 +106,24 @@ class Samples:
         return Objective(self.ansatz.network, [measured(self.ansatz, rows, self.problem.loss)])
 
 
-def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 1.0) -> Term:
-    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns; or, for values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows
+def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 1.0, unknowns: Sequence[str] | None = None) -> Term:
+    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns, or of those given; or, for values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows
     with the margin m = value u: the deviance of logistic regression.
 
     The square root of a row's deviance is its residual, so that Gauss-Newton applies; then JᵀJ has half the curvature of
     the deviance where a label is met well, and most of it near the border. Noise is for the squared differences only.
     """
     dims = len(ansatz.domain.coordinates)
-    residuals = [_residual(ansatz, u, (0,) * dims, loss) for u in ansatz.unknowns]
+    residuals = [_residual(ansatz, u, (0,) * dims, loss) for u in unknowns or ansatz.unknowns]
     found = term(ansatz, residuals, rows.points, None, weight)
-    values = rows.values.to(found.frame.lift)
+    values = share(rows.values).to(found.frame.lift)
     frame = found.frame
     if loss == "squared":
         found.frame = replace(frame, lift=frame.lift - values)
     else:
         found.frame = replace(frame, lift=frame.lift * values, map=frame.map * values[:, :, None])
     if rows.noise is not None and loss == "squared":
-        found.weights = rows.noise.to(values) ** -2
+        found.weights = share(rows.noise).to(values) ** -2
     return found
 
 

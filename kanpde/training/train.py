@@ -18,6 +18,7 @@ from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
 from kanpde.sampling import inside_points
+from kanpde.training.assemble import assemble, numbers
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Keeper, Observer, Record
@@ -75,6 +76,7 @@ def train(
             run = _Run(part, plan, _ansatz(part, network), history, lambda done=done: {"path": len(path), "spans": done}, kept_here)  # type: ignore[misc]
             spans.append(run.ansatz)
             run.carry_out_all(recipe.stages if k == 0 else recipe.last_stages, restarts=1 if k or path else recipe.restarts)
+            run.ansatz.trained_on = run.points
             network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
     except KeyboardInterrupt:
         history.interrupted = True
@@ -88,7 +90,7 @@ def train(
 
 
 def _ansatz(problem: Problem, network: Network) -> Ansatz:
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
 
 
 @dataclass
@@ -110,8 +112,8 @@ class _Plan:
 
     def network(self, problem: Problem, trial: int = 0) -> Network:
         """A new random network for the problem."""
-        inputs = Ansatz.inputs(problem.domain, problem.periodic)
-        built = self.recipe.network.build(inputs, len(problem.unknowns), torch.Generator().manual_seed(self.seed + 7919 * trial))
+        generator = torch.Generator().manual_seed(self.seed + 7919 * trial)
+        built = assemble(problem, self.recipe.network, self.recipe.fields, generator)
         built = enriched(built, problem) if self.recipe.corners else built
         return built.to(self.device, self.dtype)
 
@@ -140,7 +142,7 @@ class _Run:
     ):
         self.problem, self.plan, self.history, self.observer, self.around = problem, plan, history, plan.observer, around
         self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
-        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler)
+        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler, plan.recipe.data)
         if kept and isinstance(self.points, Collocation):
             self.points.restore(kept["points"])
         else:
@@ -153,7 +155,7 @@ class _Run:
         self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
         self._test = inside_points(problem.domain, 2048, 987654321)
-        self._truth = torch.stack(list(problem.exact_values(self._test).values()), 1) if len(problem.exact) == len(problem.unknowns) else None
+        self._truth = torch.stack([problem.exact_values(self._test)[u] for u in problem.unknowns], 1) if all(u in problem.exact for u in problem.unknowns) else None
 
     def keep(self) -> None:
         """This state is good: go back to it when the next ones are not."""
@@ -228,7 +230,7 @@ class _Run:
             pruning.shrink(network if self._dense else None)
             done = str(pruning.finish())
         else:
-            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
+            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.outputs])
             generator = torch.Generator().manual_seed(self.plan.seed)
             other = network.changed(lambda part, jets: stage.changed(part, jets, generator), network.levels(frame.X[:, :1], ()))
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
@@ -314,7 +316,7 @@ class _Run:
     def _parted(self, record: Record, objective: Objective) -> bool:
         """Whether the residual on fresh points is far above that on the points of training, both without weights."""
         interior = objective.terms[0]
-        loss = record.loss if interior.weights is None else Objective(objective.network, [replace(interior, weights=None)]).loss()
+        loss = record.loss if interior.weights is None and not self.problem.data else Objective(objective.network, [replace(interior, weights=None)]).loss()
         return record.fresh > PARTED * loss
 
     def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
@@ -326,6 +328,7 @@ class _Run:
             fresh=math.nan if fresh is None else fresh.loss(),
             error=math.nan if fresh is None else self._error(),
             parameters=self.ansatz.network.parameters,
+            values=numbers(self.problem, self.ansatz),
         )
         if last and self.history.records and self.history.records[-1].step == found.step:
             self.history.records[-1] = found
@@ -338,7 +341,7 @@ class _Run:
         """Relative L2 against the exact solution at the test points; nan where it is not known."""
         if self._truth is None:
             return math.nan
-        return float((self.ansatz(self._test).double().cpu() - self._truth).norm() / self._truth.norm())
+        return float((self.ansatz(self._test)[:, : len(self.problem.unknowns)].double().cpu() - self._truth).norm() / self._truth.norm())
 
 
 def _title(stage: Change) -> str:

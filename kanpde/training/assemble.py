@@ -1,0 +1,57 @@
+"""The network of a problem: one for its unknowns, one for each field among its parameters, and its numbers as constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from kanpde.networks import KAN, Ansatz, Constants, Network, Part, Spec, Transform, joint
+from kanpde.networks.state import onto
+from kanpde.parameters import Field, Parameter
+
+FIELD = KAN(width=(4,), degree=5, grid=4)
+"""What represents a field where the recipe says nothing."""
+
+QUIET = 0.1
+"""Factor of a field's first coefficients of the last layer: it begins near its initial value."""
+
+
+def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: torch.Generator) -> Network:
+    """A new random network with an output for each of problem.outputs, float64 on the CPU."""
+    inputs = Ansatz.inputs(problem.domain, problem.periodic)
+    main = spec.build(inputs, len(problem.unknowns), generator)
+    if not problem.parameters:
+        return main
+    parts = [Part(main, tuple(range(inputs)))]
+    for p in problem.parameters:
+        if isinstance(p, Field):
+            columns = _columns(problem, p)
+            own = fields.get(p.name, FIELD).build(len(columns), 1, generator)
+            last = own.layers[-1].size
+            own = replace(own, theta=torch.cat([own.theta[:-last], QUIET * own.theta[-last:]]))
+            parts.append(Part(onto(own, (_transform(p),)), columns, grows=False))
+    if numbers := [_transform(p) for p in problem.parameters if not isinstance(p, Field)]:
+        parts.append(Part(Constants(tuple(numbers)).build(), (), grows=False))
+    return joint(parts, inputs)
+
+
+def numbers(problem: Any, ansatz: Ansatz) -> dict[str, float]:
+    """Present values of the parameters that are numbers, by name."""
+    first = len(problem.outputs) - sum(not isinstance(p, Field) for p in problem.parameters)
+    if first == len(problem.outputs):
+        return {}
+    X = ansatz.network.theta.new_zeros(1, 1, ansatz.network.widths[0])
+    return dict(zip(problem.outputs[first:], ansatz.network.forward(X, ())[-1][0, 0, first:].tolist(), strict=True))
+
+
+def _columns(problem: Any, field: Field) -> tuple[int, ...]:
+    """The network inputs that stand for a field's coordinates: a periodic one has two."""
+    names = [x for x in problem.domain.coordinates for _ in range(2 if x in problem.periodic else 1)]
+    return tuple(i for i, x in enumerate(names) if x in field.of)
+
+
+def _transform(parameter: Parameter) -> Transform:
+    return Transform(parameter.initial, parameter.low, parameter.high)
