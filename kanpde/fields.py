@@ -1,4 +1,7 @@
-"""Fields on tensor grids: where a solution is measured against the exact one, and against finite differences."""
+"""Fields on tensor grids: where a solution is measured against the exact one, and against finite differences.
+
+A grid covers the bounding box; where the domain does not, all fields are NaN, and no norm counts these nodes.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+from kanpde.geometry import Domain, SpaceTime
 
 if TYPE_CHECKING:
-    from kanpde.geometry import Domain
     from kanpde.networks import Trial
     from kanpde.problem import Problem
     from kanpde.reference import Reference
@@ -56,10 +59,19 @@ def nodes_of(grid: Grid) -> NDArray[np.float64]:
     return np.stack([axis.ravel() for axis in np.meshgrid(*grid.values(), indexing="ij")], 1)
 
 
+def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of some points [points, dimensions] of the bounding box lie in the domain."""
+    if domain.is_box:
+        return np.ones(len(points), dtype=bool)
+    region = domain.region if isinstance(domain, SpaceTime) else domain
+    return region.inside(torch.from_numpy(points[:, : len(region.coordinates)])).numpy()
+
+
 def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
-    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite, naming the unknown and the point."""
-    points = nodes_of(grid)
-    shape = tuple(len(axis) for axis in grid.values())
+    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite in the domain, naming the unknown and the point."""
+    nodes = nodes_of(grid)
+    within = covered(problem.domain, nodes)
+    points = nodes[within]
     found = {}
     for unknown, values in problem.exact_values(torch.from_numpy(points)).items():
         flat = values.detach().cpu().numpy()
@@ -67,15 +79,23 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
             first = int(np.flatnonzero(~np.isfinite(flat))[0])
             where = ", ".join(f"{x}={v:g}" for x, v in zip(grid, points[first], strict=True))
             raise ProblemError(f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the whole domain")
-        found[unknown] = flat.reshape(shape)
+        found[unknown] = _on_grid(flat, within, grid)
     return found
 
 
 def solution_on(ansatz: Trial, unknowns: Sequence[str], grid: Grid) -> dict[str, NDArray[np.float64]]:
     """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
-    values = evaluate(ansatz, torch.from_numpy(nodes_of(grid))).cpu().double().numpy()
-    shape = tuple(len(axis) for axis in grid.values())
-    return {u: values[:, i].reshape(shape) for i, u in enumerate(unknowns)}
+    nodes = nodes_of(grid)
+    within = covered(ansatz.domain, nodes)
+    values = evaluate(ansatz, torch.from_numpy(nodes[within])).cpu().double().numpy()
+    return {u: _on_grid(values[:, i], within, grid) for i, u in enumerate(unknowns)}
+
+
+def _on_grid(values: NDArray[np.float64], within: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
+    """Values at the nodes within the domain as a field, NaN elsewhere."""
+    field = np.full(len(within), np.nan)
+    field[within] = values
+    return field.reshape(tuple(len(axis) for axis in grid.values()))
 
 
 def evaluate(ansatz: Trial, points: Tensor) -> Tensor:
@@ -85,18 +105,24 @@ def evaluate(ansatz: Trial, points: Tensor) -> Tensor:
 
 
 def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, NDArray[np.float64]]) -> float:
-    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean square where truth is zero."""
-    difference = np.sqrt(sum(np.sum((found[u] - values) ** 2) for u, values in truth.items()))
-    scale = np.sqrt(sum(np.sum(values**2) for values in truth.values()))
-    return float(difference / (scale or np.sqrt(sum(values.size for values in truth.values()))))
+    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean square where truth is zero.
+
+    Nodes where truth is NaN lie outside of the domain and do not count.
+    """
+    within = {u: ~np.isnan(values) for u, values in truth.items()}
+    difference = np.sqrt(sum(np.sum((found[u][within[u]] - values[within[u]]) ** 2) for u, values in truth.items()))
+    scale = np.sqrt(sum(np.sum(values[within[u]] ** 2) for u, values in truth.items()))
+    return float(difference / (scale or np.sqrt(sum(int(inside.sum()) for inside in within.values()))))
 
 
 def check_solution(problem: Problem, ansatz: Trial) -> None:
-    """Raise ProblemError where the solution is not finite on `dense_grid`, naming the unknown and the point."""
+    """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the domain, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
+    within = covered(problem.domain, nodes_of(grid))
     for unknown, values in solution_on(ansatz, problem.functions, grid).items():
-        if not np.isfinite(values).all():
-            first = np.unravel_index(np.flatnonzero(~np.isfinite(values))[0], values.shape)
+        bad = np.flatnonzero(~np.isfinite(values.ravel()) & within)
+        if len(bad):
+            first = np.unravel_index(bad[0], values.shape)
             where = ", ".join(f"{x}={axis[k]:g}" for (x, axis), k in zip(grid.items(), first, strict=True))
             raise ProblemError(f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the conditions' data are probably not finite near there")
 
@@ -113,7 +139,7 @@ def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None
     if not truth:
         return None, None
     found = solution_on(ansatz, problem.unknowns, grid)
-    return relative_l2(found, truth), max(float(np.abs(found[u] - values).max()) for u, values in truth.items())
+    return relative_l2(found, truth), max(float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items())
 
 
 def measure_reference(ansatz: Trial, reference: Reference) -> float:

@@ -16,6 +16,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kanpde.outline import clip, filled, outline
+
 if TYPE_CHECKING:
     from kanpde.fields import Grid
     from kanpde.results import Result
@@ -62,9 +64,17 @@ def draw_line(axes: Axes, name: str, nodes: Array, values: Array, **style: objec
     return axes
 
 
-def draw_map(axes: Axes, names: Sequence[str], nodes: Sequence[Array], values: Array, norm: Normalize, cmap: str, equal: bool) -> Axes:
-    """One field of two coordinates as colours, values [first, second], the first coordinate to the right; with a colour bar."""
-    mesh = axes.pcolormesh(nodes[0], nodes[1], values.T, norm=norm, cmap=cmap, shading="gouraud", rasterized=True)
+def draw_map(axes: Axes, names: Sequence[str], nodes: Sequence[Array], values: Array, norm: Normalize, cmap: str, equal: bool, loops: Sequence[Array] = ()) -> Axes:
+    """One field of two coordinates as colours, values [first, second], the first coordinate to the right; with a colour bar.
+
+    loops: closed lines [points, 2] that bound the region (see outline.py): the colours end there. Nodes with NaN are left white.
+    """
+    shown = np.ma.masked_invalid(filled(values) if len(loops) else values)
+    mesh = axes.pcolormesh(nodes[0], nodes[1], shown.T, norm=norm, cmap=cmap, shading="gouraud", rasterized=True)
+    if len(loops):
+        mesh.set_clip_path(clip(list(loops)), axes.transData)
+        for loop in loops:
+            axes.plot(*loop.T, color="black", lw=0.8)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1], rotation=0, labelpad=8)
     axes.set_aspect("equal" if equal else "auto")
@@ -127,7 +137,7 @@ def _views(grid: Grid, values: Array, time: str | None) -> Iterator[_View]:
 def _plane(values: Array, axis: int) -> int:
     """The middle plane, or, where the field (nearly) vanishes on it, the one on which it is largest."""
     others = tuple(a for a in range(values.ndim) if a != axis)
-    size = np.sqrt(np.mean(values**2, axis=others))
+    size = np.sqrt(np.nan_to_num(np.nanmean(values**2, axis=others)))
     middle = len(size) // 2
     return middle if size[middle] >= 0.2 * size.max() else int(size.argmax())
 
@@ -172,23 +182,26 @@ def _draw_maps(result: Result, unknown: str, view: _View, row: list[Axes]) -> No
     truth = fields.reference.get(unknown, fields.exact.get(unknown))
     other = None if truth is None else _cut(view, fields.grid, truth)
     both = [solution] if other is None else [solution, other]
-    norm = Normalize(min(float(v.min()) for v in both), max(float(v.max()) for v in both))
-    draw_map(row[0], view.axes, nodes, solution, norm, "viridis", view.equal).set_title(f"network: {unknown}{at}", fontsize=9)
+    norm = Normalize(min(float(np.nanmin(v)) for v in both), max(float(np.nanmax(v)) for v in both))
+    loops = outline(result.problem.domain) if view.equal and len(fields.grid) - bool(result.settings.get("time")) == 2 and result.problem else []
+    draw_map(row[0], view.axes, nodes, solution, norm, "viridis", view.equal, loops).set_title(f"network: {unknown}{at}", fontsize=9)
     if other is None:
         return
-    draw_map(row[1], view.axes, nodes, other, norm, "viridis", view.equal).set_title(_reference_title(result) if unknown in fields.reference else "exact solution", fontsize=9)
+    draw_map(row[1], view.axes, nodes, other, norm, "viridis", view.equal, loops).set_title(
+        _reference_title(result) if unknown in fields.reference else "exact solution", fontsize=9
+    )
     error = fields.error(unknown)
     assert error is not None
     shown, norm, cmap = _error_scale(_cut(view, fields.grid, error))
-    draw_map(row[2], view.axes, nodes, shown, norm, cmap, view.equal).set_title(_error_title(result, unknown), fontsize=9)
+    draw_map(row[2], view.axes, nodes, shown, norm, cmap, view.equal, loops).set_title(_error_title(result, unknown), fontsize=9)
 
 
 def _error_scale(error: Array) -> tuple[Array, Normalize, str]:
     """Signed on a diverging scale; where it is concentrated, as under a front, by magnitude on a logarithmic one."""
     size = np.abs(error)
-    peak = float(size.max())
-    if peak > 0 and peak > _PEAKED * float(np.median(size)):
-        low = max(peak * 1e-6, float(np.median(size)) * 0.1)
+    peak, median = float(np.nanmax(size)), float(np.nanmedian(size))
+    if peak > 0 and peak > _PEAKED * median:
+        low = max(peak * 1e-6, median * 0.1)
         return np.maximum(size, low), LogNorm(low, peak), "cividis"
     return error, Normalize(-peak or -1.0, peak or 1.0), "RdBu_r"
 

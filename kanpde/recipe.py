@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks import KAN, Spec
+from kanpde.networks.ansatz import built_in
 from kanpde.networks.registry import SPECS
 from kanpde.networks.spec import Suited
 from kanpde.pace import pace
@@ -33,7 +34,8 @@ class Recipe:
     file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
     none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
-    problem's parameters, by name; data: weight of the misfit to its data, relative to their spread, beside the equations.
+    problem's parameters, by name; data: weight of the misfit to its data, relative to their spread, beside the equations. corners:
+    whether the functions that a solution has in re-entrant corners, and their like, are part of it (see networks/enrichment.py).
     Raises RecipeError for values out of range.
     """
 
@@ -48,6 +50,7 @@ class Recipe:
     causal: float = 0.0
     fields: Mapping[str, Spec] = field(default_factory=dict)
     data: float = 1e-2
+    corners: bool = True
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -94,9 +97,15 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
         raise RecipeError(f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}")
     given = given or {}
     if effort in given:
-        return Choice(given[effort], (f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that stands beside the problem",))
+        return _said(Choice(given[effort], (f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that stands beside the problem",)), problem)
     found = Choice(given["default"], ("the recipe that stands beside the problem",)) if "default" in given else default(problem)
+    found = _said(found, problem)
     return found if effort == "default" else _scaled(found, effort)
+
+
+def _said(found: Choice, problem: Problem) -> Choice:
+    """A choice that also says what holds exactly where the domain is no box."""
+    return found if problem.domain.is_box else Choice(found.recipe, (*found.reasons, *built_in(problem, found.recipe.corners)))
 
 
 def suited(problem: Problem, kind: type[Spec]) -> Suited:
@@ -107,8 +116,8 @@ def suited(problem: Problem, kind: type[Spec]) -> Suited:
 def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     """A recipe from the problem alone, for a kind of network.
 
-    A steady solution gets one hidden layer of five units (and two more for each further unknown), an evolving one two
-    hidden layers, which follow what moves; splines of degree 7, from a coarse grid to a fine one, by
+    A steady solution on a box gets one hidden layer of five units (and two more for each further unknown); an evolving one two
+    hidden layers, which follow what moves, and so does one on another domain; splines of degree 7, from a coarse grid to a fine one, by
     Levenberg-Marquardt; other kinds of networks know what suits them. Points grow with the parameters and the dimension, so
     that the residual is over-determined. Where the start would change more than once around in the whole time, the time is
     taken in spans.
@@ -121,6 +130,10 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
         if slabs > 1 and changes is not None:
             reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
         return Choice(Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons)
+    if not problem.domain.is_box and kind is KAN:
+        width = 8 + 2 * (len(problem.unknowns) - 1)
+        reasons = ("its boundary is curved or has corners: two hidden layers, since no one set of coordinates suits it", "splines of degree 7, from grid 3 to 6")
+        return Choice(Recipe(KAN(width=(width, width), degree=7, grid=3), 2000 if dims == 2 else 3000, "lm:60,extend:6,lm:60", restarts=3), reasons)
     return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), schedule, restarts=3), reasons)
 
 

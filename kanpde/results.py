@@ -22,6 +22,7 @@ from kanpde.portrait import Drawing as Drawing
 from kanpde.portrait import portrait
 from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
+from kanpde.residual import at_point
 from kanpde.sampling import inside_points
 from kanpde.training.history import History
 
@@ -214,7 +215,15 @@ def _inside(points: Tensor, problem: Problem) -> Tensor:
         row, column = (int(i) for i in outside.nonzero()[0])
         name = problem.coordinates[column]
         raise ProblemError(f"result({name}=…): {float(points[row, column]):g} is outside {name}=({float(low[column]):g}, {float(high[column]):g})")
-    return points.clamp(low, high)
+    points = points.clamp(low, high)
+    if problem.domain.is_box:
+        return points
+    within = problem.domain.inside(points, _SLACK * float((high - low).max()))
+    if not within.all():
+        at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), int((~within).nonzero()[0]))
+        count = int((~within).sum())
+        raise ProblemError(f"result(…): {at} is outside of {problem.domain!r}{f', and so are {count - 1} more of {len(points)} points' if count > 1 else ''}")
+    return points
 
 
 def _like(found: Tensor, tensor: Tensor | None, values: list[Any]) -> Any:

@@ -13,13 +13,14 @@ def exact(x, y):
     return log(x**2 + y**2) / 2 + x**3 - 3 * x * y**2
 
 
-def inner(x, y):
+def rim(x, y):
+    """The same at r = 1."""
     return cos(3 * atan2(y, x))
 
 
-def outward(x, y):
-    """1/r + 3 r² cos 3θ at r = 2."""
-    return 0.5 + 12 * cos(3 * atan2(y, x))
+def outflow(x, y):
+    """Its derivative by r at r = 2."""
+    return 1 / 2 + 12 * cos(3 * atan2(y, x))
 
 
 def laplace(u, x, y):
@@ -29,6 +30,6 @@ def laplace(u, x, y):
 problem = Problem(
     domain=Disk(x=0, y=0, radius=2, name="outer") - Disk(x=0, y=0, radius=1, name="inner"),
     equations=[laplace],
-    conditions=[Dirichlet(u=exact, on="inner"), Neumann(u=outward, on="outer")],
+    conditions=[Dirichlet(u=rim, on="inner"), Neumann(u=outflow, on="outer")],
     exact={"u": exact},
 )

@@ -14,7 +14,7 @@ j = 2.404825557695773
 
 def bessel(squared):
     """J₀ at the root of its argument, to rounding up to 3²."""
-    return sum((-squared / 4) ** k / factorial(k) ** 2 for k in range(16))
+    return sum((-squared / 4) ** k / float(factorial(k)) ** 2 for k in range(16))
 
 
 def start(x, y):

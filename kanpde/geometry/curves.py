@@ -25,6 +25,9 @@ Point = tuple[float, float]
 CELLS = 64
 """Cells of a quarter of an ellipse, over which its length is added up."""
 
+ITERATIONS = 10
+"""Steps to the point of an ellipse that is next to a point."""
+
 IN_CACHE = 1 << 15
 """Pairs of a point and a segment that are looked at together."""
 
@@ -68,13 +71,17 @@ class Curve(ABC):
     def level(self, columns: Columns) -> Tensor:
         """A smooth function that is zero on the carrier, positive to its left and has a gradient of length 1 on it, [points]."""
 
+    def near_level(self, columns: Columns) -> Tensor:
+        """The same, for regions that lie to the left of the whole carrier, and smoother there."""
+        return self.level(columns)
+
     @abstractmethod
     def trim(self, columns: Columns) -> Tensor:
         """A normalised function that is positive on the piece and not on the rest of the carrier, [points]."""
 
     @abstractmethod
     def distance(self, points: Float[Tensor, "points 2"]) -> Float[Tensor, " points"]:
-        """Distance to the piece, right near it."""
+        """Distance to the piece; to a part of an ellipse not less than it, and right near it."""
 
     @abstractmethod
     def outward(self, points: Float[Tensor, "points 2"]) -> Float[Tensor, "points 2"]:
@@ -278,7 +285,18 @@ class Arc(Curve):
         if a == b:  # a distance outside, where it is smooth; inside it would not be, at the centre
             return (a * a - x * x - y * y) / (2 * a) if left > 0 else (x * x + y * y).sqrt() - a
         f = (1 - (x / a) ** 2 - (y / b) ** 2) / 2
-        return left * f / (f * f / (a * b) + (x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
+        return left * f / ((f / min(a, b)) ** 2 + (x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
+
+    def near_level(self, columns: Columns) -> Tensor:
+        a, b = self.radii
+        if a == b:
+            return self.level(columns)
+        x, y = self._local(columns)
+        x, y, a, b = (x, y, a, b) if a > b else (y, x, b, a)
+        q = (x / a) ** 2 + (y / b) ** 2
+        if self.high > self.low:  # divided by |∇q| / 2 on the ellipse, in a form that does not depend on y
+            return (1 - q) / 2 / (1 / b**2 - (x / a) ** 2 * (1 / b**2 - 1 / a**2)).sqrt()
+        return (q - q.sqrt()) / ((x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
 
     def trim(self, columns: Columns) -> Tensor:
         (ax, ay), (bx, by), (mx, my) = self.start, self.end, self.middle
@@ -290,12 +308,14 @@ class Arc(Curve):
     def distance(self, points: Tensor) -> Tensor:
         x, y = self._local(points.T)
         a, b = self.radii
-        tau = torch.atan2(y / b, x / a)
+        cosine, sine = _nearest(x.abs(), y.abs(), a, b) if a != b else (x.abs(), y.abs())
+        tau = torch.atan2(sine.copysign(y), cosine.copysign(x))
+        found = ((a * tau.cos() - x) ** 2 + (b * tau.sin() - y) ** 2).sqrt()
+        if self.closed:
+            return found
         low, high = sorted(self.span)
-        tau = low + torch.remainder(tau - low, 2 * pi)
-        beyond = tau > high
-        tau = torch.where(beyond & (tau - high > low + 2 * pi - tau), low, torch.where(beyond, high, tau))
-        return ((a * tau.cos() - x) ** 2 + (b * tau.sin() - y) ** 2).sqrt()
+        ends = torch.stack([(points - points.new_tensor(end)).norm(dim=1) for end in (self.start, self.end)]).amin(0)
+        return torch.where(low + torch.remainder(tau - low, 2 * pi) <= high, found, ends)
 
     def outward(self, points: Tensor) -> Tensor:
         x, y = self._local(points.T)
@@ -336,6 +356,23 @@ class Arc(Curve):
         (x0, y0), (x1, y1) = self.start, self.end
         cx, cy = self.centre
         return a * b * (self.high - self.low) / 2 + (cx * (y1 - y0) - cy * (x1 - x0)) / 2
+
+
+def _nearest(x: Tensor, y: Tensor, a: float, b: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the parameter of the point of an ellipse next to a point of the first quadrant, by its circles of curvature.
+
+    Each step takes the point where the circle that fits best at the last one is next to the given point (Sarkka 2017, "Simple method for
+    distance to ellipse").
+    """
+    cosine = sine = torch.full_like(x, 0.5**0.5)
+    for _ in range(ITERATIONS):
+        cx, cy = (a * a - b * b) / a * cosine**3, (b * b - a * a) / b * sine**3
+        away = torch.hypot(x - cx, y - cy).clamp_min(1e-300)
+        stretch = torch.hypot(a * cosine - cx, b * sine - cy) / away
+        cosine, sine = (((x - cx) * stretch + cx) / a).clamp(0, 1), (((y - cy) * stretch + cy) / b).clamp(0, 1)
+        size = torch.hypot(cosine, sine).clamp_min(1e-300)
+        cosine, sine = cosine / size, sine / size
+    return cosine, sine
 
 
 def distance(curves: Sequence[Curve], points: Float[Tensor, "points 2"]) -> Float[Tensor, " points"]:

@@ -71,7 +71,8 @@ class Ellipse(Planar):
         return [Piece(Arc((x, y), self.radii, self.angle, 0.0, 2 * pi), self._name or "ellipse", self._name is not None)]
 
     def depth(self, points: Tensor) -> Tensor:
-        return self.pieces[0].curve.level(points.T)
+        curve = self.pieces[0].curve
+        return curve.distance(points).copysign(curve.level(points.T))
 
 
 def checked_centre(what: str, centre: Mapping[str, float], dims: int) -> dict[str, float]:

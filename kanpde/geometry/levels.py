@@ -26,7 +26,7 @@ def vanishing(curves: Sequence[Curve], probes: Tensor, slack: float) -> Implicit
         whole = bool((curve.level(probes.T) >= -slack).all())
         (smooth if whole else rest).append(curve)
     once = [curve for k, curve in enumerate(smooth) if not any(curve.same(other, slack) for other in smooth[:k])]
-    parts: list[Level] = [curve.level for curve in once]
+    parts: list[Level] = [curve.near_level for curve in once]
     for chain in _chains(rest, slack):
         turn = partial(_any, [curve.level for curve in chain])
         if len(chain) > 1 and bool(((turn(probes.T) > -slack) & ((turn(probes.T) > slack) | _near(chain, probes, slack))).all()):

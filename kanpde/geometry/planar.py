@@ -9,6 +9,7 @@ from functools import cached_property
 from math import atan2, hypot, pi
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.geometry.curves import Curve, Point
@@ -89,17 +90,7 @@ class Planar(Domain):
         return points[self.inside(points)]
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
-        curves = self.curves(face)
-        lengths = unit.new_tensor([curve.length for curve in curves])
-        ends = lengths.cumsum(0)
-        place = unit[:, 0] * ends[-1]
-        which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
-        points = unit.new_empty(len(unit), 2)
-        for k, curve in enumerate(curves):
-            here = which == k
-            if here.any():
-                points[here] = curve.along(((place[here] - (ends[k] - lengths[k])) / lengths[k]).clamp(0, 1))
-        return points
+        return spread(self.curves(face), unit[:, 0])
 
     def normals(self, face: str, points: Tensor) -> Tensor:
         curves = self.curves(face)
@@ -135,6 +126,20 @@ class Planar(Domain):
             if best is not None and (abs(best[0] - pi) > FLAT or best[2].face != before.face):
                 found.append(Corner(at, best[0], (before.face, best[2].face), best[1]))
         return tuple(found)
+
+
+def spread(curves: Sequence[Curve], fraction: Float[Tensor, " points"]) -> Float[Tensor, "points 2"]:
+    """Points by their fraction of the length of all curves together."""
+    lengths = fraction.new_tensor([curve.length for curve in curves])
+    ends = lengths.cumsum(0)
+    place = fraction * ends[-1]
+    which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
+    points = fraction.new_empty(len(fraction), 2)
+    for k, curve in enumerate(curves):
+        here = which == k
+        if here.any():
+            points[here] = curve.along(((place[here] - (ends[k] - lengths[k])) / lengths[k]).clamp(0, 1))
+    return points
 
 
 def _apart(a: Point, b: Point) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -33,6 +34,29 @@ def combined(sign: str, a: Domain, b: object) -> Domain:
     if sign == "-" and made.volume >= a.volume * (1 - 1e-9):
         warnings.warn(f"{made!r}: takes nothing away, since the two do not overlap", ProblemWarning, stacklevel=3)
     return made
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A curve along which two regions touch, the first to its left and the second to its right, and the faces of each that it lies on."""
+
+    curve: Curve
+    faces: tuple[str, str]
+
+
+def contacts(a: Domain, b: Domain) -> list[Contact]:
+    """Where two regions of the plane touch along a curve: interfaces between parts of a whole. Pieces of less than rounding are left out."""
+    first, second = _planar(a), _planar(b)
+    slack = ROUNDING * max(first.size, second.size)
+    found = []
+    for piece in first.pieces:
+        for part in _cut(piece.curve, [q.curve for q in second.pieces], slack):
+            beside = next((q for q in second.pieces if q.curve.holds(part.middle, 10 * slack)), None)
+            if part.length > 10 * slack and beside is not None:
+                middle = torch.tensor([part.middle], dtype=torch.float64)
+                if bool(second.inside(middle + 1e-6 * second.size * part.outward(middle))):
+                    found.append(Contact(part, (piece.face, beside.face)))
+    return found
 
 
 def _planar(domain: Domain) -> Planar:

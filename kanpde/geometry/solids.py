@@ -17,8 +17,8 @@ from kanpde.geometry.box import Box
 from kanpde.geometry.domain import Domain, Face, Interval, operation
 from kanpde.geometry.implicit import Columns, Implicit
 
-QUADRATURE = 1 << 16
-"""Sobol points by which areas and volumes are measured: four digits."""
+QUADRATURE = {2: 1 << 16, 3: 1 << 18}
+"""Sobol points by which areas and volumes are measured, by dimensions: to a part in a thousand."""
 
 
 @dataclass(frozen=True)
@@ -203,5 +203,6 @@ def _level(patch: Patch) -> Callable[[Columns], Tensor]:
 
 
 def _even(dims: int) -> Tensor:
-    """Points of a Sobol sequence in the unit cube, shifted off the edges of its cells."""
-    return torch.quasirandom.SobolEngine(dims).draw(QUADRATURE, dtype=torch.float64) + 0.5 / QUADRATURE
+    """Points of a Sobol sequence in the unit square or cube, shifted off the edges of its cells."""
+    count = QUADRATURE[dims]
+    return torch.quasirandom.SobolEngine(dims).draw(count, dtype=torch.float64) + 0.5 / count

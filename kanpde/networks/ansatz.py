@@ -14,20 +14,25 @@ from torch import Tensor
 
 from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint
-from kanpde.errors import RunError
+from kanpde.errors import RunError, listed
 from kanpde.geometry import Domain, Pieces
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
-from kanpde.networks.boundary import split, split_pieces
+from kanpde.networks.boundary import split
+from kanpde.networks.constants import Constants
+from kanpde.networks.enrichment import enrichment
+from kanpde.networks.joint import with_constants
 from kanpde.networks.network import Network
 from kanpde.networks.state import network_of, state
+from kanpde.networks.transform import Transform
 from kanpde.residual import below
 
 
 @dataclass(frozen=True)
 class Frame:
-    """All that depends on the points alone: u_a = lift_a + Σ_c map_ac · J_c, with J the network's output jet.
+    """All that depends on the points alone: u_a = lift_a + Σ_c map_ac · J_c + Σ_k features_ak · J_0k, with J the network's output jet.
 
-    points [points, dims]; X: the network's input jet; column[a]: which output unknown a leaf belongs to.
+    points [points, dims]; X: the network's input jet; column[a]: which output a leaf belongs to; features: derivatives of given
+    functions, whose coefficients are the values of the last outputs, as many as there are features.
     """
 
     points: Float[Tensor, "points dims"]
@@ -36,18 +41,22 @@ class Frame:
     map: Float[Tensor, "points leaves channels"]
     lift: Float[Tensor, "points leaves"]
     column: tuple[int, ...]
+    features: Float[Tensor, "points leaves features"] | None = None
 
     def derivatives(self, J: Float[Tensor, "points channels outputs"]) -> Float[Tensor, "points leaves"]:
         """Values of the leaves."""
         if J.shape[2] == 1:
             return self.lift + torch.bmm(self.map, J)[:, :, 0]
-        return self.lift + torch.stack([(self.map[:, a] * J[:, :, q]).sum(1) for a, q in enumerate(self.column)], 1)
+        found = self.lift + torch.stack([(self.map[:, a] * J[:, :, q]).sum(1) for a, q in enumerate(self.column)], 1)
+        return found if self.features is None else found + torch.bmm(self.features, J[:, 0, -self.features.shape[2] :, None])[:, :, 0]
 
     def adjoint(self, g: Float[Tensor, "points leaves"], outputs: int) -> Float[Tensor, "points channels outputs"]:
         """Adjoint of the output jet from that of the leaves."""
         L = self.map.new_zeros(len(g), self.map.shape[2], outputs)
         for a, q in enumerate(self.column):
             L[:, :, q].addcmul_(g[:, a : a + 1], self.map[:, a])
+        if self.features is not None:
+            L[:, 0, -self.features.shape[2] :] += torch.bmm(g[:, None], self.features)[:, 0]
         return L
 
 
@@ -77,18 +86,22 @@ class Trial(ABC):
         """Tensors and plain values from which it is rebuilt; loads with weights_only=True."""
 
     network: Any
+    domain: Domain
 
 
 class Ansatz(Trial):
     """A network as a candidate solution on a domain, one output an unknown, with the exact conditions built in.
 
     domain, unknowns, constraints, periodic: those of the problem. `soft` are the constraints that it cannot satisfy by
-    construction. Calling it on points [points, dims] gives the unknowns [points, unknowns].
+    construction. Where the network has outputs for the coefficients of corner functions (see `enriched`), these are part of the
+    solution, and the unknowns that have them keep soft conditions. Calling it on points [points, dims] gives the unknowns [points, unknowns].
     """
 
     def __init__(self, domain: Domain, unknowns: Sequence[str], constraints: Sequence[Constraint], periodic: Sequence[str], network: Network):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
-        self.boundaries, self.soft = split_pieces(domain, constraints, unknowns) if isinstance(domain, Pieces) else split(domain, constraints, unknowns)
+        features = enrichment(domain, constraints, unknowns, periodic)
+        self.features = features if features and network.widths[-1] == len(self.unknowns) + len(features) else []
+        self.boundaries, self.soft = split(domain, constraints, unknowns, {*unknowns} if periodic else {f.unknown for f in self.features})
         self.trained_on: Any = None  # points and weights of training, as far as they are still known
 
     @staticmethod
@@ -132,7 +145,17 @@ class Ansatz(Trial):
         if isinstance(self.domain, Pieces):
             X = torch.cat([_rescaled(X, bounds, bounds.new_tensor(list(region.bounds.values()))) for region in self.domain.regions.values()], 2)
         column = tuple(self.unknowns.index(u) for u, _ in needs)
-        return Frame(points, X.contiguous().to(theta), directions.counts, mapping.to(theta), lifts.to(theta), column)
+        features = self._feature_derivatives(points, needs).to(theta) if self.features else None
+        return Frame(points, X.contiguous().to(theta), directions.counts, mapping.to(theta), lifts.to(theta), column, features)
+
+    def _feature_derivatives(self, points: Tensor, needs: Sequence[Leaf]) -> Float[Tensor, "points leaves features"]:
+        found = points.new_zeros(len(points), len(needs), len(self.features))
+        for k, feature in enumerate(self.features):
+            of = {a: alpha for a, (u, alpha) in enumerate(needs) if u == feature.unknown}
+            derivatives = nested_derivatives(feature.function, points, set(of.values())) if of else {}
+            for a, alpha in of.items():
+                found[:, a, k] = derivatives[alpha]
+        return found
 
     def _boundary_derivatives(self, points: Tensor, needs: Sequence[Leaf]) -> tuple[dict[str, dict], Tensor]:
         factors: dict[str, dict] = {}
@@ -176,9 +199,33 @@ class Ansatz(Trial):
 def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs):
+    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs) + len(ansatz.features):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    return Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+    return ansatz
+
+
+def enriched(network: Network, problem: Any) -> Network:
+    """A network for a problem, with a constant for the coefficient of each corner function (see enrichment.py), if there are any."""
+    count = len(enrichment(problem.domain, problem.constraints, problem.outputs, problem.periodic))
+    return with_constants(network, Constants((Transform(),) * count)) if count else network
+
+
+def built_in(problem: Any, corners: bool = True) -> tuple[str, ...]:
+    """What holds by construction on a domain that is no box, and what does not, a line each."""
+    features = enrichment(problem.domain, problem.constraints, problem.outputs, problem.periodic) if corners else []
+    boundaries, soft = split(problem.domain, problem.constraints, problem.copies, problem.copies if problem.periodic else {f.unknown for f in features})
+    lines = []
+    for unknown, boundary in boundaries.items():
+        faces = [face for group in (boundary.curved.groups if boundary.curved else ()) for face in group.faces]
+        lines += [f"values of {unknown} hold exactly on {listed(faces)}, by smooth implicit functions"] if faces else []
+    values = [c.label for c in soft if c.prescribed is not None and not c.prescribed.derivative]
+    if values:
+        why = "the solution has corner functions, which do not vanish there" if features else "a face has no smooth implicit function, or meets one with other data"
+        lines.append(f"{listed(values)}: soft, with a balanced weight, since {why}")
+    if features:
+        lines.append(f"corners: {listed([f.label for f in features])}, with trained coefficients")
+    return tuple(lines)
 
 
 def _rescaled(X: Float[Tensor, "points channels dims"], bounds: Tensor, own: Tensor) -> Float[Tensor, "points channels dims"]:

@@ -11,7 +11,7 @@ of the bounding box and have different data are one group, with the interpolant 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -34,8 +34,10 @@ class Ends:
     high: list[Data] = field(default_factory=list)
 
 
-def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Sequence[str] = ()) -> tuple[dict[str, Boundary], list[Constraint]]:
+def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Collection[str] = ()) -> tuple[dict[str, Boundary], list[Constraint]]:
     """Factor and lift of every unknown, and the constraints that they do not satisfy. soft: unknowns whose values in space are not built in."""
+    if isinstance(domain, Pieces):
+        return _by_piece(domain, constraints, unknowns, soft)
     hard: dict[str, dict[str, Ends]] = {u: {} for u in unknowns}
     curved: dict[str, list[Constraint]] = {u: [] for u in unknowns}
     left: list[Constraint] = []
@@ -63,13 +65,13 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
     return found, left
 
 
-def split_pieces(domain: Pieces, constraints: Sequence[Constraint], unknowns: Sequence[str]) -> tuple[dict[str, Boundary], list[Constraint]]:
+def _by_piece(domain: Pieces, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Collection[str]) -> tuple[dict[str, Boundary], list[Constraint]]:
     """As `split`, piece by piece; what holds where two of them meet stays soft."""
     found: dict[str, Boundary] = {}
     left = [c for c in constraints if c.face in domain.contacts]
     for name, region in domain.regions.items():
-        own, soft = split(region, [c for c in constraints if c.face in region.faces], [u for u in unknowns if domain.home(u) == name])
-        found, left = {**found, **own}, left + soft
+        own, rest = split(region, [c for c in constraints if c.face in region.faces], [u for u in unknowns if domain.home(u) == name], soft)
+        found, left = {**found, **own}, left + rest
     return found, left
 
 
@@ -83,12 +85,11 @@ def groups(domain: Domain, constraints: Sequence[Constraint]) -> tuple[tuple[Gro
         else:
             fellows.append(c)
     made = [Group(faces, level(domain, faces), _value(domain, g[0])) for g in by_data for faces in [tuple(c.face for c in g)]]
-    if _touching(domain, made) is not None:
-        flat = [c for c in constraints if domain.faces[c.face].coordinate]
-        if flat:
-            made = [_rest(domain, group, flat) for group in made]
-            faces = tuple(c.face for c in flat)
-            made = [*(group for group in made if group.faces), Group(faces, level(domain, faces), _box_lift(domain, flat))]
+    flat = _meeting(domain, [c for c in constraints if domain.faces[c.face].coordinate]) if _touching(domain, made) is not None else []
+    if flat:
+        made = [group for group in (_rest(domain, group, flat) for group in made) if group.faces]
+        faces = tuple(c.face for c in flat)
+        made.append(Group(faces, level(domain, faces), _box_lift(domain, flat)))
     dropped: list[Constraint] = []
     while (pair := _touching(domain, made)) is not None:
         smaller = min(pair, key=lambda group: sum(domain.faces[face].measure for face in group.faces))
@@ -100,6 +101,25 @@ def groups(domain: Domain, constraints: Sequence[Constraint]) -> tuple[tuple[Gro
 def _touching(domain: Domain, made: Sequence[Group]) -> tuple[Group, Group] | None:
     """Two groups that meet."""
     return next(((a, b) for i, a in enumerate(made) for b in made[:i] if touching(domain, a.faces, b.faces)), None)
+
+
+def _meeting(domain: Domain, flat: Sequence[Constraint]) -> list[Constraint]:
+    """Those sides of the bounding box whose data one interpolant can meet: where a side is not whole, data that go on beyond it may not fit."""
+    kept = list(flat)
+    while kept:
+        lift = _box_lift(domain, kept)
+        missed = [c for c in kept if not _meets(domain, c, lift)]
+        if not missed:
+            break
+        kept.remove(min(missed, key=lambda c: domain.faces[c.face].measure))
+    return kept
+
+
+def _meets(domain: Domain, constraint: Constraint, lift: Value) -> bool:
+    unit = torch.rand(64, len(domain.coordinates) - 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    columns = domain.boundary(constraint.face, unit).T
+    wanted = _value(domain, constraint)(columns)
+    return bool(torch.allclose(lift(columns).detach(), wanted, rtol=1e-9, atol=1e-9))
 
 
 def _rest(domain: Domain, group: Group, without: Sequence[Constraint]) -> Group:

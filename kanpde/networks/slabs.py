@@ -24,6 +24,7 @@ class Slabs(Trial):
 
     def __init__(self, spans: Sequence[Ansatz]):
         self.spans = list(spans)
+        self.domain = self.spans[0].domain  # in space that of all
         self.ends = torch.tensor([list(a.domain.bounds.values())[-1][1] for a in self.spans[:-1]], dtype=torch.float64)
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,12 +16,16 @@ from kanpde.conditions import Constraint
 from kanpde.geometry import Pieces
 from kanpde.measurements import Measurement
 from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.constants import Constants
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
 from kanpde.sampling import by_residual, inside_points, unit_points
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Rows, Samples, measured
 from kanpde.training.shards import gathered, total
+
+FIRM = float(os.environ.get("FIRM", "100"))
+"""How much more conditions count on domains that are no boxes."""
 
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
@@ -152,16 +157,20 @@ def _spreads(sets: Sequence[Measurement]) -> list[Tensor]:
 def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and Perdikaris 2022).
 
-    Where a row of a condition is small, because it differentiates less, its weight is large.
+    Where a row of a condition is small, because it differentiates less, its weight is large. Constants do not count: corner
+    functions solve the equations, and would make all weights small.
     """
     network = collocation.ansatz.network
     interior = _trace(collocation.fresh(256))
-    return {c.label: interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
+    firm = 1.0 if collocation.problem.domain.is_box else FIRM
+    return {c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
 
 
 def _trace(objective: Objective) -> float:
     _, J = objective.jacobian()
-    return float(total(J.values.square().sum())) / objective.terms[0].weight
+    constants = sum(network.theta.numel() for network in objective.network.networks() if isinstance(network.spec, Constants))
+    values = J.dense()[:, : J.columns - constants] if constants else J.values  # constants are the last part of a joint network
+    return float(total(values.square().sum())) / objective.terms[0].weight
 
 
 def check_terms(objective: Objective) -> None:

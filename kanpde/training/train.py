@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.networks import Ansatz, Slabs, Trial, span
+from kanpde.networks.ansatz import enriched
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
@@ -112,7 +113,9 @@ class _Plan:
     def network(self, problem: Problem, trial: int = 0) -> Network:
         """A new random network for the problem."""
         generator = torch.Generator().manual_seed(self.seed + 7919 * trial)
-        return assemble(problem, self.recipe.network, self.recipe.fields, generator).to(self.device, self.dtype)
+        built = assemble(problem, self.recipe.network, self.recipe.fields, generator)
+        built = enriched(built, problem) if self.recipe.corners else built
+        return built.to(self.device, self.dtype)
 
     def restored(self, problem: Problem, state: dict[str, Any]) -> Ansatz:
         """What was trained on a problem, or a span of its time, from its state."""
@@ -233,6 +236,8 @@ class _Run:
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
             done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
             self.ansatz.network = other
+            if not self.problem.domain.is_box and isinstance(self.points, Collocation):
+                self.points.weights = balanced(self.points)  # a finer grid has larger derivatives, and values count for more
         return done
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
