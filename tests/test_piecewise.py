@@ -75,7 +75,7 @@ def test_equations_by_piece_and_functions_of_both_sides():
         conditions=[
             *slab().conditions[:3],
             Interface(lambda u_left, u_right, y: u_left - u_right - y),
-            Interface(lambda u_left, u_right: normal_derivative(u_left) - d(u_right, "x") if False else normal_derivative(u_left) - 2 * normal_derivative(u_right)),
+            Interface(lambda u_left, u_right: normal_derivative(u_left) - 2 * normal_derivative(u_right)),
         ],
         exact=None,
     )
