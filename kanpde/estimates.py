@@ -1,16 +1,12 @@
 """Estimates of parameters with their standard errors, correlations and what the data cannot tell, from the matrix of the last step.
 
-Near the solution the estimate is a linear function of the data: with the rows D of the misfits and F of everything that should
-vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H = DᵀD + FᵀF, for errors ε of the values. The equations hold for the true
-solution whatever the errors are, so that their rows bring none. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
-which for heavily weighed equations is the covariance under constraints. The network's own parameters are in H with the rest: what is
-reported of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from orthogonal factors of [D; F].
+What is computed, and why, is in training/sensitivity.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +22,8 @@ from kanpde.networks.transform import Onto
 from kanpde.parameters import Field
 from kanpde.problem import Problem
 from kanpde.training.assemble import numbers
-from kanpde.training.objective import Objective, Term
 from kanpde.training.points import Collocation, noise_ratio, noise_units
+from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -35,8 +31,8 @@ LEVEL = 0.95
 VAGUE = 0.5
 """Relative standard error from which a combination of parameters counts as not identified."""
 
-SHARPEST = 1e-12
-"""Smallest singular value that counts, over the largest one."""
+EXACT = 1e4
+"""By which the equations are weighed more for the question what can be identified at all."""
 
 OFF = 0.2
 """Largest step that an estimate would still take, in standard errors, without a warning."""
@@ -84,6 +80,12 @@ class Estimates:
     degrees: float = 0.0
     notes: tuple[str, ...] = ()
 
+    @property
+    def relative_error(self) -> float | None:
+        """Largest of all parameters against their true values, as far as these are known."""
+        sizes = [abs(e.value - e.truth) / (abs(e.truth) or 1.0) for e in self.numbers if e.truth is not None] + [b.relative_l2 for b in self.fields if b.relative_l2 is not None]
+        return max(sizes, default=None)
+
     def summary(self) -> dict[str, Any]:
         """As `--json` has it."""
         rows: list[dict[str, Any]] = [{"name": e.name, "value": e.value, "standard_error": e.standard_error, "interval": list(e.interval), "truth": e.truth} for e in self.numbers]
@@ -99,8 +101,21 @@ class Estimates:
             for b in self.fields
         ]
         names = [e.name for e in self.numbers]
-        correlations = {a: {b: float(self.correlation[i, k]) for k, b in enumerate(names)} for i, a in enumerate(names)}
-        return {"estimates": rows, "correlations": correlations, "noise": self.noise, "identifiability": list(self.notes)}
+        known = self.correlation.shape == (len(names), len(names))
+        correlations = {a: {b: float(self.correlation[i, k]) for k, b in enumerate(names)} for i, a in enumerate(names)} if known else {}
+        return {"estimates": rows, "correlations": correlations, "noise": self.noise, "degrees": self.degrees, "identifiability": list(self.notes)}
+
+
+def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimates:
+    """The estimates that `Estimates.summary` was made of, and the fields besides."""
+    rows = [row for row in summary["estimates"] if row["interval"] is not None or "of" not in row]
+    known = [math.nan if v is None else v for row in rows for v in (row["standard_error"], *(row["interval"] or (None, None)))]
+    errors = zip(known[::3], known[1::3], known[2::3], strict=True)
+    numbers = tuple(Estimate(row["name"], row["value"], error, (low, high), row["truth"]) for row, (error, low, high) in zip(rows, errors, strict=True))
+    names = [e.name for e in numbers]
+    correlations = summary["correlations"]
+    matrix = np.array([[correlations[a][b] for b in names] for a in names]) if correlations else np.zeros((0, 0))
+    return Estimates(numbers, bands, matrix, summary["noise"], summary["degrees"], tuple(summary["identifiability"]))
 
 
 def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates:
@@ -113,13 +128,13 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
         return Estimates()
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     if not problem.data:
-        values = numbers(problem, ansatz)
-        return Estimates(tuple(Estimate(n, values[n], math.nan, (math.nan, math.nan), problem.truth.get(n)) for n in names))
-    factors = _Factors.of(points)
-    gradients = _gradients(ansatz, names)
+        return bare(problem, ansatz)
+    rows = Rows.of(points)
+    factors = Factors.of(rows)
+    gradients = gradients_of(ansatz, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients)
-    wide = told * factors.inverse(gradients)
+    wide = told * Factors.of(rows, EXACT).inverse(gradients)
     values = numbers(problem, ansatz)
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     quantile = float(student.ppf((1 + LEVEL) / 2, max(factors.degrees, 1.0)))
@@ -140,61 +155,10 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
     return Estimates(tuple(found), bands, correlation, _noise_of(problem, factors), factors.degrees, (*unclear, *notes))
 
 
-@dataclass(frozen=True)
-class _Factors:
-    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the singular values, and D times that.
-
-    residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step would go along.
-    """
-
-    V: Tensor
-    U: Tensor
-    residual: Tensor
-    slope: Tensor
-    ratio: float
-
-    @classmethod
-    def of(cls, points: Collocation) -> _Factors:
-        network = points.ansatz.network
-        terms = points.objective().terms
-        others, misfits = terms[: -len(points.problem.data)], terms[-len(points.problem.data) :]
-        total = sum(t.frame.points.shape[0] * t.equations for t in misfits)
-        ratio = noise_ratio(points.problem.data)
-        unit = ratio * math.sqrt(total / points.data)
-        residual, D = (unit * part.double().cpu() for part in _dense(network, misfits))
-        vanish, F = (unit * part.double().cpu() for part in _dense(network, others))
-        W = (D.square().sum(0) + F.square().sum(0)).sqrt()
-        W = torch.where(W > 0, 1 / W.clamp_min(1e-300), torch.ones_like(W))
-        slope = W * (D.T @ residual + F.T @ vanish)
-        _, R = torch.linalg.qr(torch.cat([D, F]) * W, mode="r")
-        _, S, Vt = torch.linalg.svd(R)
-        V = Vt.T / S.clamp_min(SHARPEST * float(S[0]))
-        return cls(W[:, None] * V, (D * W) @ V, residual, V.T @ slope, ratio)
-
-    @property
-    def degrees(self) -> float:
-        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to fitted values."""
-        fitted = float(self.U.square().sum())
-        return len(self.U) - 2 * fitted + float((self.U.T @ self.U).square().sum())
-
-    @property
-    def noise_variance(self) -> float:
-        """Of the values' errors, in units of the noise."""
-        return float(self.residual.square().sum()) / max(self.degrees, 1.0)
-
-    def covariance(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
-        """Of quantities with these gradients, for errors of variance 1."""
-        L = (gradients @ self.V) @ self.U.T
-        return L @ L.T
-
-    def inverse(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
-        """The same from H⁻¹ alone, which is large along what neither data nor equations determine."""
-        L = gradients @ self.V
-        return L @ L.T
-
-    def shift(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, " quantities"]:
-        """How far another undamped step would move the quantities."""
-        return -(gradients @ self.V) @ self.slope
+def bare(problem: Problem, ansatz: Ansatz) -> Estimates:
+    """The numbers without their errors."""
+    found = (Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n)) for n, value in numbers(problem, ansatz).items())
+    return Estimates(tuple(found))
 
 
 def vague(values: Sequence[float], covariance: Float[Tensor, "numbers numbers"], names: Sequence[str]) -> list[str]:
@@ -227,26 +191,6 @@ def _power(name: str, power: float) -> str:
     return name if abs(power - 1) < 0.05 else f"{name}^{power:.2g}"
 
 
-def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
-    """Rows and their derivatives by all parameters."""
-    if not terms:
-        return network.theta.new_zeros(0), network.theta.new_zeros(0, len(network.theta))
-    r, J = Objective(network, terms).jacobian()
-    return r, J.dense()
-
-
-def _gradients(ansatz: Ansatz, names: Sequence[str]) -> Float[Tensor, "numbers parameters"]:
-    """Of the values of numbers by all that is trained."""
-    network = ansatz.network
-    X = network.theta.new_zeros(len(names), 1, network.widths[0])
-    L = X.new_zeros(len(names), 1, network.widths[-1])
-    for i, name in enumerate(names):
-        L[i, 0, ansatz.unknowns.index(name)] = 1
-    if not names:
-        return X.new_zeros(0, len(network.theta)).double().cpu()
-    return network.jacobian(network.forward(X, ()), L, ()).dense().double().cpu()
-
-
 def _transforms(network: Joint) -> tuple[Any, ...]:
     return next(layer.transforms for layer in network.networks()[-1].layers if isinstance(layer, Onto))
 
@@ -256,26 +200,23 @@ def _inverse(network: Joint, names: Sequence[str], i: int) -> float:
     return float(network.theta[len(network.theta) - len(names) + i])
 
 
-def _band(problem: Problem, ansatz: Ansatz, parameter: Field, factors: _Factors, variance: float) -> Band:
+def _band(problem: Problem, ansatz: Ansatz, parameter: Field, factors: Factors, variance: float) -> Band:
     """A field on a grid of its coordinates, the others in the middle."""
     nodes = {1: 201, 2: 41}.get(len(parameter.of), 11)
     axes = {x: np.linspace(*problem.domain.bounds[x], nodes if x in parameter.of else 1) for x in problem.coordinates}
     for x, (low, high) in problem.domain.bounds.items():
         axes[x] = axes[x] if x in parameter.of else np.array([(low + high) / 2])
     at = torch.from_numpy(np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1))
-    frame = ansatz.frame(at, [(parameter.name, (0,) * at.shape[1])])
-    jets = ansatz.network.forward(frame.X, frame.counts)
-    L = frame.adjoint(frame.lift.new_ones(len(at), 1), ansatz.network.widths[-1])
-    J = ansatz.network.jacobian(jets, L, frame.counts).dense().double().cpu()
+    J = gradients_at(ansatz, parameter.name, at)
     errors = math.sqrt(variance) * torch.cat([(rows @ factors.V @ factors.U.T).norm(dim=1) for rows in J.split(256)])
     shape = [nodes] * sum(x in parameter.of for x in problem.coordinates)
     exact = problem.exact.get(parameter.name)
     truth = None if exact is None else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)
-    values = frame.derivatives(jets[-1])[:, 0].double().cpu().numpy().reshape(shape)
+    values = ansatz(at)[:, ansatz.unknowns.index(parameter.name)].double().cpu().numpy().reshape(shape)
     return Band(parameter.name, {x: axes[x] for x in problem.coordinates if x in parameter.of}, values, errors.numpy().reshape(shape), truth)
 
 
-def _noise_of(problem: Problem, factors: _Factors) -> dict[str, float]:
+def _noise_of(problem: Problem, factors: Factors) -> dict[str, float]:
     """Root mean square misfit by unknown, with the degrees of freedom taken off."""
     found: dict[str, list[Tensor]] = {}
     first = 0
@@ -293,7 +234,7 @@ def _units(problem: Problem) -> list[Tensor]:
     return [unit / noise_ratio(problem.data) for unit in noise_units(problem.data)]
 
 
-def _misfit_notes(problem: Problem, factors: _Factors) -> list[str]:
+def _misfit_notes(problem: Problem, factors: Factors) -> list[str]:
     if factors.degrees < 1:
         return ["there are no more data than what is fitted to them: standard errors say nothing"]
     if any(m.noise is None for m in problem.data):

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from kanpde import piecewise
-from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
+from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, points_on, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
@@ -169,6 +170,22 @@ class Problem:
         at = by_name(points, self.coordinates)
         return {u: f(at) for u, f in self.exact.items()}
 
+    def settled(self, values: Mapping[str, float]) -> Problem:
+        """The same problem with numbers for its parameters, which must have one each: one to be solved forwards, without data."""
+        known = object.__new__(Problem)
+        points = by_name(_two_points(self.domain), self.coordinates)
+        equations = tuple(_with_numbers(e, values, self.unknowns, points, None) for e in self.equations)
+        constraints = []
+        for c in self.constraints:
+            free = c.prescribed is None and any(name in values for name in c.residual.arguments)
+            normal = None
+            if free:
+                unit = torch.tensor([[0.31, 0.37, 0.41, 0.43], [0.67, 0.61, 0.59, 0.57]], dtype=torch.float64)[:, : len(self.coordinates) - 1]
+                at, normal = points_on(self.domain, c.face, unit)
+            constraints.append(replace(c, residual=_with_numbers(c.residual, values, self.unknowns, at, normal)) if free else c)
+        known._set(**{**vars(self), "equations": equations, "constraints": tuple(constraints), "parameters": (), "data": (), "truth": {}})
+        return known
+
     def during(self, low: float, high: float, start: Mapping[str, Value] | None = None) -> Problem:
         """The same problem over a part of its time. start: values and velocities there, as Initial takes them, or its own."""
         domain = self.domain
@@ -252,6 +269,18 @@ def _equation(function: Callable[..., Tensor | Sequence[Tensor]], unknowns: tupl
 def _unconditioned(unknowns: tuple[str, ...], arguments: Sequence[str], domain: Domain) -> str:
     every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])
     return f"; name an unknown without conditions in unknowns={list(every)}"
+
+
+def _with_numbers(residual: Residual, values: Mapping[str, float], unknowns: Sequence[str], points: Values, normal: Values | None) -> Residual:
+    """The residual with numbers in place of some of its arguments."""
+    fixed = {name: value for name, value in values.items() if name in residual.arguments}
+
+    def function(**given: Tensor) -> Tensor | Sequence[Tensor]:
+        like = next(iter(given.values()))
+        return residual.function(**given, **{name: torch.full_like(like, value) for name, value in fixed.items()})
+
+    arguments = tuple(a for a in residual.arguments if a not in fixed)
+    return record(function, residual.name, arguments, unknowns, points, residual.space, normal)
 
 
 def _truth(value: object, parameter: Parameter) -> float:

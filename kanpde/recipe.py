@@ -34,8 +34,9 @@ class Recipe:
     file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
     none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
-    problem's parameters, by name; data: weight of the misfit to its data, relative to their spread, beside the equations. corners:
-    whether the functions that a solution has in re-entrant corners, and their like, are part of it (see networks/enrichment.py).
+    problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
+    training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
+    it (see networks/enrichment.py).
     Raises RecipeError for values out of range.
     """
 
@@ -49,7 +50,7 @@ class Recipe:
     balance: str = "none"
     causal: float = 0.0
     fields: Mapping[str, Spec] = field(default_factory=dict)
-    data: float = 1e-2
+    data: float = 1.0
     corners: bool = True
 
     @property

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kanpde import run_folder
 from kanpde.errors import ProblemError, listed, nearest
+from kanpde.estimates import Estimates
 from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.fields import measure as measure
 from kanpde.fields import measure_reference as measure_reference
@@ -45,7 +46,7 @@ class Result:
 
     seconds: of training. relative_l2, max_error: against the exact solution, None where it is not known.
     reference, reference_relative_l2: finite differences and the distance to them; where there are none,
-    `reference_note` says why. problem and ansatz are None only after `load` of a run whose problem file is gone.
+    `reference_note` says why. estimates: of the problem's parameters, if it has any. problem and ansatz are None only after `load` of a run whose problem file is gone.
     """
 
     problem: Problem | None
@@ -60,6 +61,7 @@ class Result:
     reference_relative_l2: float | None = None
     run_dir: Path | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    estimates: Estimates | None = None
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.ansatz is not None:
@@ -129,6 +131,7 @@ class Result:
             "relative_l2": self.relative_l2,
             "max_error": self.max_error,
             "seconds": self.seconds,
+            **(self.estimates.summary() if self.estimates else {}),
             "reference": {
                 "kind": reference.kind if reference else None,
                 "order": reference.order if reference else None,

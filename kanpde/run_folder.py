@@ -33,11 +33,13 @@ from kanpde.reference import Reference
 from kanpde.training.history import History, Record
 
 if TYPE_CHECKING:
+    from kanpde.estimates import Band, Estimates
     from kanpde.portrait import Drawing
     from kanpde.results import Result
 
 FORMAT = "kanpde run 1"
 PICTURES = ("solution.png", "history.png", "network.png")
+ESTIMATES = "estimates.png"
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
 _LONG_NAME = {
     "loss": "mean squared residual over the collocation points",
@@ -77,16 +79,23 @@ def write(result: Result, folder: Path, pictures: bool = True) -> None:
 
 def draw(result: Result, folder: Path) -> list[Path]:
     """Draw the pictures into a folder, replacing what is there; returns their paths."""
-    from kanpde import network_plots, plots
+    from kanpde import estimate_plots, network_plots, plots
 
-    for name, plot in zip(PICTURES, (plots.plot_solution, plots.plot_history, network_plots.plot_network), strict=True):
+    plotters: tuple[Callable[[Result], Any], ...] = (plots.plot_solution, plots.plot_history, network_plots.plot_network, estimate_plots.plot_estimates)
+    drawn = pictures_of(result)
+    for name, plot in zip(drawn, plotters, strict=False):
         replace_file(folder / name, partial(plot(result).savefig, format="png", dpi=150))
-    return [folder / name for name in PICTURES]
+    return [folder / name for name in drawn]
+
+
+def pictures_of(result: Result) -> tuple[str, ...]:
+    """Names of the pictures that a run has: one more where parameters were found."""
+    return (*PICTURES, ESTIMATES) if result.estimates else PICTURES
 
 
 def complete(result: Result, folder: Path) -> None:
     """Draw the pictures where a run was ended before they were there. Raises RunError."""
-    if all((folder / name).is_file() for name in PICTURES):
+    if all((folder / name).is_file() for name in pictures_of(result)):
         return
     try:
         draw(result, folder)
@@ -144,6 +153,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         summary["reference"]["relative_l2"],
         folder,
         summary["provenance"],
+        guarded(folder / "run.h5", lambda path: _read_estimates(path, summary)),
     )
     result.__dict__.update(fields=fields, drawing=drawing)
     return result
@@ -221,6 +231,8 @@ def _write_arrays(result: Result, to: IO[bytes]) -> None:
         _write_fields(file, result.fields)
         _write_history(file.create_group("history"), result.history)
         _write_drawing(file.create_group("network"), result.drawing)
+        for band in result.estimates.fields if result.estimates else ():
+            _write_band(file.require_group("estimates").create_group(band.name), band)
 
 
 def _write_fields(file: h5py.File, fields: Fields) -> None:
@@ -239,6 +251,32 @@ def _write_fields(file: h5py.File, fields: Fields) -> None:
             if kind == "error":
                 variable.attrs["against"] = "exact" if unknown in fields.exact else "reference"
             _attach(variable, [file[x] for x in fields.grid])
+
+
+def _write_band(group: h5py.Group, band: Band) -> None:
+    """An estimated field on the scales of its coordinates: value, standard_error, and exact where known."""
+    scales = [group.create_dataset(x, data=nodes) for x, nodes in band.grid.items()]
+    for scale in scales:
+        scale.make_scale(scale.name.rpartition("/")[2])
+    group.attrs["coordinates"] = list(band.grid)
+    for name, values in (("value", band.values), ("standard_error", band.standard_error), ("exact", band.exact)):
+        if values is not None:
+            _attach(group.create_dataset(f"estimate_{name}", data=values), scales)
+
+
+def _read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
+    from kanpde.estimates import Band, from_summary
+
+    if "estimates" not in summary:
+        return None
+    bands = []
+    with h5py.File(path, "r") as file:
+        for name, group in file["estimates"].items() if "estimates" in file else ():
+            value, error = (group[f"estimate_{key}"][:] for key in ("value", "standard_error"))
+            exact = group["estimate_exact"][:] if "estimate_exact" in group else None
+            bands.append(Band(name, {x: group[x][:] for x in group.attrs["coordinates"]}, value, error, exact))
+    found: Estimates = from_summary(summary, tuple(bands))
+    return found
 
 
 def _write_history(group: h5py.Group, history: History) -> None:

@@ -16,8 +16,10 @@ import torch
 
 from kanpde import run_folder, unfinished
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
+from kanpde.estimates import Estimates, bare, estimate
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.networks import Ansatz, Spec, Trial
+from kanpde.parameters import Field
 from kanpde.problem import Problem, identity
 from kanpde.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
@@ -26,9 +28,10 @@ from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import inside_points
 from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
-from kanpde.training.assemble import assemble
+from kanpde.training.assemble import assemble, numbers
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
+from kanpde.training.schedule import DENSE
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -119,11 +122,13 @@ def solve(
         with _held(history):
             check_solution(problem, ansatz)
             relative_l2, max_error = measure(problem, ansatz)
+        with _held(history):
+            found = _estimated(problem, ansatz, observer)
         judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
         with _held(history):
             settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
             settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
-            result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
+            result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged, estimates=found)
             if folder is not None and first:
                 run_folder.write(result, folder, pictures)
                 if not history.interrupted:
@@ -159,11 +164,29 @@ def ending(keeper: unfinished.Keeper | None) -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates | None:
+    """The estimates of the parameters, with their errors where the matrices fit."""
+    if not problem.parameters or not isinstance(ansatz, Ansatz) or ansatz.trained_on is None:
+        return None
+    if shards.size() > 1:
+        observer.message("standard errors are computed in one process only; kanpde plot and load keep the values")
+        return bare(problem, ansatz)
+    if ansatz.parameters > DENSE:
+        observer.message(f"{ansatz.parameters:,} parameters: too many for the matrices of standard errors (at most {DENSE:,})")
+        return bare(problem, ansatz)
+    observer.message("computing standard errors")
+    return estimate(problem, ansatz, ansatz.trained_on)
+
+
 def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
     """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
+    if any(isinstance(p, Field) for p in problem.parameters):
+        return None, "its coefficients are unknown fields", None
     try:
+        if problem.parameters and isinstance(ansatz, Ansatz):
+            problem = problem.settled(numbers(problem, ansatz))
         if isinstance(known, bool):
             observer.message("computing the finite-difference reference")
         found = finite_differences(problem, effort=effort) if isinstance(known, bool) else known

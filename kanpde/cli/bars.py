@@ -17,7 +17,7 @@ class Bars:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=14),
-            TextColumn("loss {task.fields[loss]} error {task.fields[error]}"),
+            TextColumn("loss {task.fields[loss]} error {task.fields[error]}{task.fields[values]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             refresh_per_second=5,
@@ -37,14 +37,14 @@ class Bars:
     def stage(self, index: int, count: int, title: str, steps: int) -> None:
         self._finish()
         self._first = self._last
-        self._task = self._progress.add_task(f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error)
+        self._task = self._progress.add_task(f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error, values="")
 
     def step(self, record: Record) -> None:
         self._last = record.step
         if record.error == record.error:  # it is measured now and then, and nan in between
             self._error = f"{record.error:.1e}"
         if self._task is not None:
-            self._progress.update(self._task, completed=self._last - self._first, loss=f"{record.loss:.1e}", error=self._error)
+            self._progress.update(self._task, completed=self._last - self._first, loss=f"{record.loss:.1e}", error=self._error, values=_listed(record.values))
 
     def message(self, text: str) -> None:
         self._progress.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
@@ -56,3 +56,8 @@ class Bars:
             self._progress.update(self._task, total=steps, completed=steps)
             self._progress.stop_task(self._task)
             self._task = None
+
+
+def _listed(values: dict[str, float], most: int = 4) -> str:
+    """The parameters that are being found, such as " nu 0.0123": the first few."""
+    return "".join(f" {name} {value:.5g}" for name, value in list(values.items())[:most])

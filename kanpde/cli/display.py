@@ -13,6 +13,7 @@ from kanpde.errors import listed
 from kanpde.training import show_schedule
 
 if TYPE_CHECKING:
+    from kanpde.estimates import Estimates
     from kanpde.problem import Problem
     from kanpde.recipe import Choice
     from kanpde.reference import Reference
@@ -34,6 +35,9 @@ def show_problem(console: Console, problem: Problem) -> None:
     table.add_row("unknowns", listed(problem.unknowns))
     table.add_row("equations", listed(e.name.removesuffix("()") for e in problem.equations))
     table.add_row("conditions", listed(repr(c) for c in problem.conditions))
+    if problem.parameters:
+        table.add_row("parameters", listed(repr(p) for p in problem.parameters))
+        table.add_row("data", listed(f"{len(m.points):,} rows of {listed(m.unknowns)}{'' if m.noise is None else ', noise given'}" for m in problem.data))
     table.add_row("exact solution", "known" if len(problem.exact) == len(problem.unknowns) else f"known for {listed(problem.exact)}" if problem.exact else "not known")
     console.print(f"[bold]{problem.name}[/bold]  ", end="")
     console.print(problem.title, markup=False, soft_wrap=True)
@@ -79,6 +83,8 @@ def show_result(console: Console, result: Result) -> None:
         table.add_row(f"no reference: {result.reference_note}", "", "")
     console.print()
     console.print(table)
+    if result.estimates is not None:
+        show_estimates(console, result.estimates)
     error, whose = _true_error(result)
     if error is not None and error > POOR and not result.history.interrupted:
         advice = "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another --seed"
@@ -91,6 +97,30 @@ def show_result(console: Console, result: Result) -> None:
     console.print(about)
     if result.run_dir is not None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def show_estimates(console: Console, found: Estimates) -> None:
+    """The parameters with standard errors and intervals, their correlation, the noise that the misfit shows, and what to be careful with."""
+    known = any(e.truth is not None for e in found.numbers) or any(b.relative_l2 is not None for b in found.fields)
+    table = _table("parameter", "estimate", "standard error", "95 % interval", *(("off by",) if known else ()))
+    for e in found.numbers:
+        off = (("" if e.truth is None else f"{abs(e.value - e.truth) / (abs(e.truth) or 1.0):.1e}"),) if known else ()
+        table.add_row(e.name, f"{e.value:.7g}", f"{e.standard_error:.1e}", f"{e.interval[0]:.7g} … {e.interval[1]:.7g}", *off)
+    for b in found.fields:
+        off = (("" if b.relative_l2 is None else f"{b.relative_l2:.1e}"),) if known else ()
+        table.add_row(
+            f"{b.name}({', '.join(b.grid)})", f"{b.values.min():.4g} … {b.values.max():.4g}", f"{float((b.standard_error**2).mean() ** 0.5):.1e} (mean)", "see estimates.png", *off
+        )
+    console.print()
+    console.print(table)
+    names = [e.name for e in found.numbers]
+    pairs = [(abs(c), f"{names[i]} and {names[k]} {c:+.2f}") for i in range(len(names)) for k in range(i) if found.correlation.size for c in [float(found.correlation[i, k])]]
+    if pairs:
+        console.print(f"correlation   {listed(text for _, text in sorted(pairs, reverse=True)[:3])}", markup=False, highlight=False, soft_wrap=True)
+    if found.noise:
+        console.print(f"misfit        {listed(f'{u} {size:.2g}' for u, size in found.noise.items())} (standard deviation)", markup=False, highlight=False, soft_wrap=True)
+    for note in found.notes:
+        console.print(f"careful: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_pruned(console: Console, before: Result, after: Result) -> None:

@@ -27,6 +27,9 @@ from kanpde.training.shards import gathered, total
 FIRM = float(os.environ.get("FIRM", "100"))
 """How much more conditions count on domains that are no boxes."""
 
+MISFIT = "data"
+"""The label of the misfit's weight."""
+
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
 
@@ -34,7 +37,7 @@ BLOCKS = 4
 @dataclass
 class Collocation:
     """Points of one stage. count: interior points; seed: of their sequence; data: weight of the measurements' misfit beside the
-    equations; weights: of the soft conditions by label. current, watched:
+    equations, over one by which both have equal rows; weights: of the soft conditions by label. current, watched:
     the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
@@ -58,10 +61,13 @@ class Collocation:
         """One term for each set of measurements. A value counts by its noise (see `noise_units`), whatever set it belongs to; the sum
         of all is `data` times a relative mean squared misfit."""
         sets, total = self.problem.data, sum(m.values.numel() for m in self.problem.data)
-        return [
-            measured(self.ansatz, Rows(m.points, m.values, unit), weight=self.data * len(m.points) / total, unknowns=m.unknowns)
-            for m, unit in zip(sets, noise_units(sets), strict=True)
-        ]
+        weight = self.misfit_weight / max(total, 1)
+        return [measured(self.ansatz, Rows(m.points, m.values, unit), weight=weight * len(m.points), unknowns=m.unknowns) for m, unit in zip(sets, noise_units(sets), strict=True)]
+
+    @property
+    def misfit_weight(self) -> float:
+        """Of the relative mean squared misfit."""
+        return self.data * self.weights.get(MISFIT, 1.0)
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
         """The equations' residuals at other points, by default a quarter as many, or at given ones."""
@@ -70,11 +76,11 @@ class Collocation:
 
     def plain(self) -> dict[str, Any]:
         """What it carries from stage to stage, as a file holds it."""
-        return {"draws": self.draws, "adaptive": list(self.adaptive), "weights": dict(self.weights)}
+        return {"draws": self.draws, "adaptive": list(self.adaptive), "weights": dict(self.weights), "data": self.data}
 
     def restore(self, plain: dict[str, Any]) -> None:
         """Back to what `plain` said."""
-        self.draws, self.weights = plain["draws"], plain["weights"]
+        self.draws, self.weights, self.data = plain["draws"], plain["weights"], plain["data"]
         self.adaptive.extend(plain["adaptive"])
 
     def soft(self) -> list[tuple[Constraint, Term]]:
@@ -163,7 +169,10 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     network = collocation.ansatz.network
     interior = _trace(collocation.fresh(256))
     firm = 1.0 if collocation.problem.domain.is_box else FIRM
-    return {c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
+    found = {c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
+    if isinstance(collocation, Collocation) and (misfits := collocation.misfits()):
+        found[MISFIT] = interior / max(sum(t.weight * _trace(Objective(network, [t])) for t in misfits) / collocation.misfit_weight, 1e-12)
+    return found
 
 
 def _trace(objective: Objective) -> float:

@@ -32,7 +32,7 @@ def regress(problem: Measurements, recipe: Recipe, seed: int, device: str, dtype
     except KeyboardInterrupt:
         history.interrupted = True
         observer.message("interrupted: kept the last good state")
-    run.settle()
+    run.go_back()
     return ansatz, history
 
 
@@ -45,7 +45,7 @@ class _Regression(_Run):
         self._best: tuple[float, Network, torch.Tensor] = (math.inf, ansatz.network, ansatz.network.theta)
         super().__init__(problem, plan, ansatz, history, dict, None, samples)  # type: ignore[arg-type]
 
-    def settle(self) -> None:
+    def go_back(self) -> None:
         """Go back to the state that does best on the rows held back."""
         loss, network, theta = self._best
         if math.isfinite(loss):

@@ -27,8 +27,9 @@ from kanpde.training.optimiser import State
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.samples import Samples
-from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
-from kanpde.training.shards import anybody, gathered, share
+from kanpde.training.schedule import DENSE, Optimiser, Stage, show_schedule, suited
+from kanpde.training.sensitivity import lost, polish, relative_misfit
+from kanpde.training.shards import anybody, gathered, share, size
 from kanpde.training.sparsity import Sparsify
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ WATCH = 10
 
 FRESH_EACH_STEP = ("lm", "gn", "adam", "soap")
 """Stages that take loss and gradient anew at every step, so that points and weights may change between two of them."""
+
+NOISY = 1e-4
+"""Misfit to data, over their spread, from which it is taken for noise and not for what the network cannot represent."""
+
+SETTLING, SETTLED, LIGHTER, PROFIT = 3, 60, 1e-2, 1.05
+"""Stages at most in which noisy data weigh less, their steps at most, the factor of the weight, and the gain in standard errors that is worth one."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
@@ -76,6 +83,7 @@ def train(
             run = _Run(part, plan, _ansatz(part, network), history, lambda done=done: {"path": len(path), "spans": done}, kept_here)  # type: ignore[misc]
             spans.append(run.ansatz)
             run.carry_out_all(recipe.stages if k == 0 else recipe.last_stages, restarts=1 if k or path else recipe.restarts)
+            run.settle(recipe.stages)
             run.ansatz.trained_on = run.points
             network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
     except KeyboardInterrupt:
@@ -193,6 +201,37 @@ class _Run:
                 self.restart(restarts)
             for self.at in range(begin, len(stages)):
                 self.carry_out(stages[self.at])
+        except KeyboardInterrupt:
+            self.restore()
+            raise
+
+    def settle(self, stages: Sequence[Stage]) -> None:
+        """Bring the parameters to the minimum; where the data are noisy, weigh them less and train on, until the estimates would not profit
+        from more of that (Ctrl-C as above).
+
+        With an exact model every weight gives estimates without bias; a smaller one lets the solution follow the noise less.
+        """
+        if not self.problem.parameters or not self.problem.data:
+            return
+        last = [s for s in stages if not isinstance(s, Change)][-1]
+        begin = self.kept["stage"] - len(stages) if self.kept else 0
+        assert isinstance(self.points, Collocation)
+        try:
+            for k in range(max(begin, 0), SETTLING + 1):
+                if self.kept is None:
+                    if size() > 1 or self.ansatz.network.parameters > DENSE:
+                        return
+                    self.observer.message(f"polished by {polish(self.points)} steps of Gauss-Newton")
+                    self.keep()
+                    if k == SETTLING or relative_misfit(self.points) < NOISY:
+                        return
+                    factor = lost(self.points, LIGHTER)
+                    if factor < PROFIT:
+                        return
+                    self.points.data *= LIGHTER
+                    self.observer.message(f"noisy data: weighed {1 / LIGHTER:.0f} times less, by which standard errors fall by {100 * (1 - 1 / factor):.0f} %")
+                self.at = len(stages) + k
+                self.carry_out(replace(last, steps=min(last.steps, SETTLED)))
         except KeyboardInterrupt:
             self.restore()
             raise

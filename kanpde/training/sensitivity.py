@@ -1,0 +1,179 @@
+"""How estimates depend on the data: the matrices of the last step, by orthogonal factors.
+
+Near the solution the estimate is a linear function of the data: with the rows D of the misfits and F of everything that should
+vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H = DᵀD + FᵀF, for errors ε of the values. The equations hold for the true
+solution whatever the errors are, so that their rows bring none. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
+which for heavily weighed equations is the covariance under constraints. The network's own parameters are in H with the rest: what is
+reported of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from orthogonal factors of [D; F].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.networks import Ansatz
+from kanpde.parameters import Field
+from kanpde.sampling import unit_points
+from kanpde.training.objective import Objective, Term
+from kanpde.training.points import Collocation, noise_ratio
+
+POLISHING, NEAR = 8, 0.02
+"""Steps of `polish` at most, and how near to the minimum they go, in standard errors."""
+
+SHARPEST = 1e-12
+"""Smallest singular value that counts, over the largest one."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The last linear problem in units of the data's noise: misfits and what should vanish, and their derivatives by all that is trained."""
+
+    misfit: Float[Tensor, " data"]
+    D: Float[Tensor, "data parameters"]
+    vanish: Float[Tensor, " rows"]
+    F: Float[Tensor, "rows parameters"]
+
+    @classmethod
+    def of(cls, points: Collocation, objective: Objective | None = None) -> Rows:
+        """objective: of these points' kind, to be taken as it is; or a new one."""
+        network, sets = points.ansatz.network, points.problem.data
+        terms = (objective or points.objective()).terms
+        unit = noise_ratio(sets) * math.sqrt(sum(m.values.numel() for m in sets) / points.misfit_weight)
+        misfit, D = (unit * part.double().cpu() for part in _dense(network, terms[-len(sets) :]))
+        vanish, F = (unit * part.double().cpu() for part in _dense(network, terms[: -len(sets)]))
+        return cls(misfit, D, vanish, F)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the singular values, and D times that.
+
+    residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step would go along; S: the singular values over
+    the largest.
+    """
+
+    V: Tensor
+    U: Tensor
+    residual: Tensor
+    slope: Tensor
+    S: Tensor
+
+    @classmethod
+    def of(cls, rows: Rows, heavier: float = 1.0) -> Factors:
+        """heavier: by which the weight of the equations is multiplied."""
+        residual, D, vanish, F = rows.misfit, rows.D, math.sqrt(heavier) * rows.vanish, math.sqrt(heavier) * rows.F
+        W = (D.square().sum(0) + F.square().sum(0)).sqrt()
+        W = torch.where(W > 0, 1 / W.clamp_min(1e-300), torch.ones_like(W))
+        slope = W * (D.T @ residual + F.T @ vanish)
+        _, R = torch.linalg.qr(torch.cat([D, F]) * W, mode="r")
+        _, S, Vt = torch.linalg.svd(R)
+        V = Vt.T / S.clamp_min(SHARPEST * float(S[0]))
+        return cls(W[:, None] * V, (D * W) @ V, residual, V.T @ slope, S / S[0])
+
+    @property
+    def degrees(self) -> float:
+        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to fitted values."""
+        fitted = float(self.U.square().sum())
+        return len(self.U) - 2 * fitted + float((self.U.T @ self.U).square().sum())
+
+    @property
+    def noise_variance(self) -> float:
+        """Of the values' errors, in units of the noise."""
+        return float(self.residual.square().sum()) / max(self.degrees, 1.0)
+
+    def covariance(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
+        """Of quantities with these gradients, for errors of variance 1."""
+        L = (gradients @ self.V) @ self.U.T
+        return L @ L.T
+
+    def inverse(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
+        """The same from H⁻¹ alone, which is large along what neither data nor equations determine."""
+        L = gradients @ self.V
+        return L @ L.T
+
+    def shift(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, " quantities"]:
+        """How far another undamped step would move the quantities."""
+        return -(gradients @ self.V) @ self.slope
+
+    def step(self, damping: float) -> Float[Tensor, " parameters"]:
+        """The step of Gauss and Newton, damped along singular values below the root of `damping`."""
+        return -self.V @ (self.slope / (1 + damping / self.S.square()))
+
+
+def gradients_of(ansatz: Ansatz, names: Sequence[str]) -> Float[Tensor, "numbers parameters"]:
+    """Derivatives of parameters that are numbers by all that is trained."""
+    network = ansatz.network
+    X = network.theta.new_zeros(len(names), 1, network.widths[0])
+    L = X.new_zeros(len(names), 1, network.widths[-1])
+    for i, name in enumerate(names):
+        L[i, 0, ansatz.unknowns.index(name)] = 1
+    if not names:
+        return X.new_zeros(0, len(network.theta)).double().cpu()
+    return network.jacobian(network.forward(X, ()), L, ()).dense().double().cpu()
+
+
+def gradients_at(ansatz: Ansatz, name: str, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points parameters"]:
+    """Derivatives of a field's values at points by all that is trained."""
+    frame = ansatz.frame(points, [(name, (0,) * points.shape[1])])
+    jets = ansatz.network.forward(frame.X, frame.counts)
+    L = frame.adjoint(frame.lift.new_ones(len(points), 1), ansatz.network.widths[-1])
+    return ansatz.network.jacobian(jets, L, frame.counts).dense().double().cpu()
+
+
+def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
+    """Rows and their derivatives by all parameters."""
+    if not terms:
+        return network.theta.new_zeros(0), network.theta.new_zeros(0, len(network.theta))
+    r, J = Objective(network, terms).jacobian()
+    return r, J.dense()
+
+
+def polish(points: Collocation) -> int:
+    """Steps of Gauss and Newton by orthogonal factors until the parameters stand still within NEAR of their standard errors; their number.
+
+    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up, end before that.
+    """
+    objective = points.objective()
+    network, problem = objective.network, points.problem
+    names = [p.name for p in problem.parameters if not isinstance(p, Field)]
+    for k in range(POLISHING):
+        factors = Factors.of(Rows.of(points, objective))
+        gradients = gradients_of(points.ansatz, names)
+        errors = (factors.noise_variance * factors.covariance(gradients).diagonal()).sqrt()
+        if len(names) and bool((factors.shift(gradients).abs() <= NEAR * errors).all()):
+            return k
+        start, before = network.theta, objective.loss()
+        for damping in (0.0, 1e-20, 1e-17, 1e-14, 1e-11, 1e-8):
+            network.theta = start + factors.step(damping).to(start)
+            if objective.loss() < before:
+                break
+        else:
+            network.theta = start
+            return k
+    return POLISHING
+
+
+def lost(points: Collocation, lighter: float) -> float:
+    """How much smaller, as a factor, the standard errors of all parameters could be with data that weigh so much less, at most.
+
+    Where the equations weigh little, solutions that violate them follow the errors of the data.
+    """
+    rows, problem, ansatz = Rows.of(points), points.problem, points.ansatz
+    at = problem.domain.interior(unit_points(64, len(problem.coordinates), 0))
+    fields = [p.name for p in problem.parameters if isinstance(p, Field)]
+    gradients = [gradients_of(ansatz, [p.name]) for p in problem.parameters if not isinstance(p, Field)] + [gradients_at(ansatz, name, at) for name in fields]
+    now, then = (Factors.of(rows, heavier) for heavier in (1.0, 1 / lighter))
+    return max(float((now.covariance(g).trace() / then.covariance(g).trace().clamp_min(1e-300)).sqrt()) for g in gradients)
+
+
+def relative_misfit(points: Collocation) -> float:
+    """Root mean square of what the data are off by, over their spread."""
+    squares = sum(float(t.rows(points.ansatz.network).square().sum()) for t in points.misfits())
+    return math.sqrt(squares / points.misfit_weight)
