@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference.grid import Grid
@@ -50,7 +50,7 @@ EVALUATION, VALUE, SUBSTITUTION = 3e-4, 8e-9, 2e-9
 
 def factor_entries(grid: Grid, fields: int, width: int) -> float:
     """Expected nonzeros of the LU factors of a system on a grid."""
-    n, size = grid.nodes ** (1 / len(grid.names)), prod(grid.shape) * fields
+    n, size = grid.nodes ** (1 / len(grid.names)), grid.nodes * fields
     return min(size * width * fields * FILL[len(grid.names)](n), size**2)
 
 

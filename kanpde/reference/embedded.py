@@ -1,0 +1,258 @@
+"""A Cartesian grid inside a domain that is no box: its nodes inside, the points where its lines cross the boundary, and D_α on both.
+
+Along each line differences run from crossing to crossing (`chords`). At the crossings, where only boundary conditions ask for
+derivatives, and where a chord is too short, they come from polynomials fitted to the values around (`fits`). A node closer to the boundary than
+a quarter of a cell takes its value from those along its line by interpolation, in place of an equation, so that no arm is tiny.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
+
+from kanpde.calculus import MultiIndex
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import Domain, Face
+from kanpde.reference.chords import Chords, chords
+from kanpde.reference.crossings import TOUCHING, crossings, is_inside, nodes_inside
+from kanpde.reference.fits import fitted, monomials
+from kanpde.reference.grid import Grid, scattered
+
+HIGHEST = 2
+"""Order of the derivatives that can be had beside a boundary."""
+
+EXTRA = 1
+"""Degree of the fitted polynomials beyond the order."""
+
+SIGHT = 0.3
+"""Of a cell, by which a line of sight may leave the domain."""
+
+
+@dataclass(frozen=True)
+class Embedded(Grid):
+    """Nodes of a Cartesian grid over the bounding box that lie inside a domain of space, in C order, then the crossings.
+
+    domain: of space; bounds: of its bounding box; cells: along each coordinate; order: of accuracy of all differences. Raises ReferenceUnavailable where a grid is too coarse for the domain.
+    """
+
+    domain: Domain = field(kw_only=True)
+
+    @cached_property
+    def axes(self) -> list[Float[np.ndarray, " nodes"]]:
+        """Places of the grid's lines along each coordinate."""
+        return [np.linspace(*self.bounds[x], n + 1) for x, n in zip(self.names, self.cells, strict=True)]
+
+    @cached_property
+    def spacing(self) -> Float[np.ndarray, " dims"]:
+        """Length of a cell along each coordinate."""
+        return np.array([(b - a) / n for (a, b), n in zip(self.bounds.values(), self.cells, strict=True)])
+
+    @cached_property
+    def size(self) -> float:
+        """The longest side of the bounding box."""
+        return max(b - a for a, b in self.bounds.values())
+
+    @cached_property
+    def inside(self) -> Bool[np.ndarray, "..."]:
+        """Which nodes of the whole grid are unknowns."""
+        found = nodes_inside(self.domain, self.axes, self.size)
+        if not found.any():
+            raise ReferenceUnavailable(f"no node of a grid of {' x '.join(map(str, self.cells))} cells lies inside the domain")
+        return found
+
+    @property
+    def nodes(self) -> int:
+        """Number of points, crossings included."""
+        return len(self.places)
+
+    @property
+    def inner(self) -> int:
+        """Number of nodes inside."""
+        return int(self.inside.sum())
+
+    @cached_property
+    def _crossed(self):
+        """Crossings along each axis, the numbers of their points, and the points, each once."""
+        found = [crossings(self.domain, self.axes, self.inside, axis, self.size) for axis in range(len(self.names))]
+        at = np.concatenate([c.at for c in found])
+        same = cKDTree(at).query_pairs(TOUCHING * self.size, output_type="ndarray")
+        first = np.arange(len(at))
+        np.minimum.at(first, same[:, 1], same[:, 0])
+        kept, number = np.unique(first[first], return_inverse=True)
+        return found, np.split(number + self.inner, np.cumsum([len(c.arm) for c in found])[:-1]), at[kept]
+
+    @cached_property
+    def places(self) -> Float[np.ndarray, "nodes dims"]:
+        """Coordinates of all points."""
+        inner = np.stack([x[i] for x, i in zip(self.axes, np.nonzero(self.inside), strict=True)], 1)
+        return np.concatenate([inner, self._crossed[2]])
+
+    def points(self) -> dict[str, torch.Tensor]:
+        """Coordinates of all points by name, [nodes] each."""
+        return {x: torch.from_numpy(np.ascontiguousarray(column)) for x, column in zip(self.names, self.places.T, strict=True)}
+
+    @cached_property
+    def _chords(self) -> list[Chords]:
+        found, numbers, _ = self._crossed
+        return [chords(self.inside, a, self.axes[a], c, n) for a, (c, n) in enumerate(zip(found, numbers, strict=True))]
+
+    # Faces
+
+    @cached_property
+    def _faces(self) -> dict[str, Int[np.ndarray, " nodes"]]:
+        at = self.places[self.inner :]
+        faces = list(self.domain.faces)
+        value = np.stack([_off_face(self.domain, face, at) for face in faces])
+        gap = np.stack([cKDTree(_along_face(self.domain, face)).query(at)[0] for face in faces])
+        on = np.abs(value) <= 1e3 * TOUCHING * self.size
+        nearest = gap.argmin(0)
+        several = on.sum(0) > 1
+        on[:, several] &= gap[:, several] <= gap[:, several].min(0) + 0.05 * self.spacing.min()
+        on[nearest, np.arange(len(at))] |= ~on.any(0)
+        return {face: self.inner + np.flatnonzero(row) for face, row in zip(faces, on, strict=True)}
+
+    def face(self, face: Face, layer: int = 0) -> Int[np.ndarray, " nodes"]:
+        """Points on a face; those where two faces meet are on both."""
+        assert layer == 0
+        return self._faces[face.name]
+
+    # Differences
+
+    def derivative(self, index: MultiIndex) -> sp.csr_matrix:
+        """D_α, sparse [nodes, nodes]. Raises ReferenceUnavailable for derivatives of more than second order."""
+        if index not in self._matrices:
+            self._matrices[index] = self._derivative(index)
+        return self._matrices[index]
+
+    def _derivative(self, index: MultiIndex) -> sp.csr_matrix:
+        if sum(index) > HIGHEST:
+            raise ReferenceUnavailable(f"a derivative of order {sum(index)}: beside a boundary that is no face of a box there are derivatives up to order {HIGHEST}")
+        if not any(index):
+            return sp.identity(self.nodes, format="csr")
+        along = [a for a, m in enumerate(index) if m]
+        fits = self._fitted_rows(index)
+        if len(along) > 1:
+            first, second = (self.derivative(tuple(int(a == b) for b in range(len(index)))) for a in along)
+            return sp.vstack([(first @ second)[: self.inner], fits[self.inner :]], format="csr")
+        (axis,) = along
+        (rows, columns, values), short = self._chords[axis].rows(index[axis], self.order)
+        plain = sp.csr_matrix((values, (rows, columns)), shape=(self.nodes, self.nodes))
+        taken = np.zeros(self.nodes)
+        taken[short] = taken[self.inner :] = 1.0
+        return (plain + sp.diags(taken) @ fits).tocsr()
+
+    @cached_property
+    def _fits(self):
+        """Where derivatives are fitted, from which points, and with what weights."""
+        short = [self._chords[a].rows(m, self.order)[1] for a in range(len(self.names)) for m in (1, 2)]
+        at = np.unique(np.concatenate([*short, np.arange(self.inner, self.nodes)]))
+        used = self._used(at)
+        near, weights = fitted(self.places[at], self.places[used], np.broadcast_to(self.spacing, (len(at), len(self.names))), self.order + EXTRA, np.searchsorted(used, at), self._seen)
+        return at, used[near], weights
+
+    def _used(self, also: np.ndarray) -> np.ndarray:
+        """The points that fits take: all but nodes that are interpolated themselves."""
+        free = np.ones(self.nodes, dtype=bool)
+        free[self.close_by[0]] = False
+        free[also] = True
+        return np.flatnonzero(free)
+
+    def _fitted_rows(self, index: MultiIndex) -> sp.csr_matrix:
+        at, near, weights = self._fits
+        values = weights[:, monomials(len(index), self.order + EXTRA).index(index)]
+        rows = np.broadcast_to(at[:, None], near.shape)
+        return sp.csr_matrix((values.ravel(), (rows.ravel(), near.ravel())), shape=(self.nodes, self.nodes))
+
+    def _seen(self, at: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Whether the straight line between two points stays in the domain."""
+        found = np.ones(near.shape[:2], dtype=bool)
+        for part in (0.25, 0.5, 0.75):
+            between = at[:, None] + part * (near - at[:, None])
+            found &= is_inside(self.domain, between.reshape(-1, near.shape[2]), SIGHT * self.spacing.min()).reshape(found.shape)
+        return found
+
+    @cached_property
+    def close_by(self) -> tuple[Int[np.ndarray, " close"], sp.csr_matrix]:
+        """Nodes next to the boundary that have no equation, and rows [close, nodes] that vanish where their values are interpolated."""
+        found, _, _ = self._crossed
+        arm = np.full((len(self.names), self.inner), np.inf)
+        number = np.cumsum(self.inside.ravel()).reshape(self.inside.shape) - 1
+        for a, c in enumerate(found):
+            np.minimum.at(arm[a], number[tuple(c.inner.T)], c.arm)
+        taken = [np.ones(self.inner, dtype=bool) for _ in self.names]
+        for a, lines in enumerate(self._chords):
+            nodes = lines.target
+            taken[a][lines.number[nodes]] = lines.taken[nodes]
+        close = np.flatnonzero(~np.all(taken, axis=0))
+        weights = sp.csr_matrix((self.nodes, self.nodes))
+        best = np.where(np.stack(taken)[:, close], np.inf, arm[:, close])
+        left = np.ones(len(close), dtype=bool)
+        for a in range(len(self.names)):
+            (rows, columns, values), short = self._chords[a].rows(0, self.order + 2)
+            best[a, np.isin(close, short)] = np.inf
+        chosen = np.where(np.isfinite(best.min(0)), best.argmin(0), -1)
+        for a in range(len(self.names)):
+            (rows, columns, values), _ = self._chords[a].rows(0, self.order + 2)
+            here = np.isin(rows, close[chosen == a])
+            weights = weights + sp.csr_matrix((values[here], (rows[here], columns[here])), shape=weights.shape)
+            left &= chosen != a
+        if left.any():
+            at, used = close[left], np.setdiff1d(np.arange(self.nodes), close)
+            near, fits = fitted(self.places[at], self.places[used], np.broadcast_to(self.spacing, (len(at), len(self.names))), self.order + EXTRA, None, self._seen)
+            rows = np.broadcast_to(at[:, None], near.shape)
+            weights = weights + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), used[near].ravel())), shape=weights.shape)
+        return close, (sp.identity(self.nodes, format="csr") - weights)[close].tocsr()
+
+    def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
+        """An order of elimination by nested dissection."""
+        return scattered((self.places - self.places.min(0)) / self.spacing, width)
+
+    # Values on the whole grid
+
+    @cached_property
+    def _shown(self) -> tuple[np.ndarray, sp.csr_matrix]:
+        """Nodes of the whole grid, flat, that lie in the closed domain, and the matrix of their values."""
+        mesh = np.stack([m.ravel() for m in np.meshgrid(*self.axes, indexing="ij")], 1)
+        inside = self.inside.ravel()
+        closed = inside | is_inside(self.domain, mesh, TOUCHING * self.size)
+        edge = np.flatnonzero(closed & ~inside)
+        number = np.full(len(mesh), -1)
+        number[inside] = np.arange(self.inner)
+        gap, nearest = cKDTree(self.places[self.inner :]).query(mesh[edge])
+        met = gap <= 2 * TOUCHING * self.size
+        number[edge[met]] = self.inner + nearest[met]
+        at = np.flatnonzero(closed)
+        plain = at[number[at] >= 0]
+        matrix = sp.csr_matrix((np.ones(len(plain)), (plain, number[plain])), shape=(len(mesh), self.nodes))
+        if not met.all():
+            lost, used = edge[~met], np.setdiff1d(np.arange(self.nodes), self.close_by[0])
+            near, fits = fitted(mesh[lost], self.places[used], np.broadcast_to(self.spacing, (len(lost), len(self.names))), self.order + EXTRA, None, self._seen)
+            rows = np.broadcast_to(lost[:, None], near.shape)
+            matrix = matrix + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), used[near].ravel())), shape=matrix.shape)
+        return at, matrix.tocsr()[at]
+
+    def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
+        """Values on the whole grid over the bounding box, NaN outside of the domain."""
+        at, matrix = self._shown
+        found = np.full((len(values), self.inside.size), np.nan)
+        found[:, at] = (matrix @ values.T).T
+        return found.reshape(len(values), *self.inside.shape)
+
+
+def _off_face(domain: Domain, face: str, at: np.ndarray) -> np.ndarray:
+    """Values of the function that vanishes on a face."""
+    columns = [torch.from_numpy(np.ascontiguousarray(c)) for c in at.T]
+    return domain.implicit(face)(columns).numpy()
+
+
+def _along_face(domain: Domain, face: str) -> np.ndarray:
+    """Points spread over a face."""
+    dims = len(domain.space) - 1
+    unit = np.stack([m.ravel() for m in np.meshgrid(*[(np.arange(2048 if dims == 1 else 64) + 0.5) / (2048 if dims == 1 else 64)] * dims, indexing="ij")], 1)
+    return domain.boundary(face, torch.from_numpy(unit)).numpy()
