@@ -58,7 +58,7 @@ def crossings(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], insid
     for _ in range(HALVINGS):
         middle, point = (bottom + t) / 2, start.copy()
         point[:, axis] += middle * length
-        within = is_inside(domain, point, 0.0)
+        within = domain.depth(torch.from_numpy(point)).numpy() > 0
         bottom, t = np.where(within, middle, bottom), np.where(within, t, middle)
     at = start.copy()
     at[:, axis] = np.where((1 - t) * np.abs(length) <= TOUCHING * size, ahead, start[:, axis] + t * length)

@@ -7,18 +7,22 @@ a quarter of a cell takes its value from those along its line by interpolation, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import gcd
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import cKDTree
 
 from kanpde.calculus import MultiIndex
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import Domain, Face
+from kanpde.geometry.planar import Planar
 from kanpde.reference.chords import Chords, chords
 from kanpde.reference.crossings import TOUCHING, crossings, is_inside, nodes_inside
 from kanpde.reference.fits import fitted, monomials
@@ -26,6 +30,9 @@ from kanpde.reference.grid import Grid, scattered
 
 HIGHEST = 2
 """Order of the derivatives that can be had beside a boundary."""
+
+SPREAD = 128
+"""Points along each direction of a face in space, from which its place is known."""
 
 EXTRA = 1
 """Degree of the fitted polynomials beyond the order."""
@@ -106,16 +113,12 @@ class Embedded(Grid):
 
     @cached_property
     def _faces(self) -> dict[str, Int[np.ndarray, " nodes"]]:
-        at = self.places[self.inner :]
-        faces = list(self.domain.faces)
-        value = np.stack([_off_face(self.domain, face, at) for face in faces])
-        gap = np.stack([cKDTree(_along_face(self.domain, face)).query(at)[0] for face in faces])
-        on = np.abs(value) <= 1e3 * TOUCHING * self.size
-        nearest = gap.argmin(0)
-        several = on.sum(0) > 1
-        on[:, several] &= gap[:, several] <= gap[:, several].min(0) + 0.05 * self.spacing.min()
-        on[nearest, np.arange(len(at))] |= ~on.any(0)
-        return {face: self.inner + np.flatnonzero(row) for face, row in zip(faces, on, strict=True)}
+        gap = np.stack([_gap(self.domain, face, self.places[self.inner :]) for face in self.domain.faces])
+        unmet = [face for face, least in zip(self.domain.faces, gap.min(1, initial=np.inf), strict=True) if least > 1e3 * TOUCHING * self.size]
+        if unmet and isinstance(self.domain, Planar):
+            raise ReferenceUnavailable(f"no line of a grid of {' x '.join(map(str, self.cells))} cells meets {listed(unmet)}: it is too coarse for the domain")
+        on = gap <= gap.min(0) + 1e3 * TOUCHING * self.size
+        return {face: self.inner + np.flatnonzero(row) for face, row in zip(self.domain.faces, on, strict=True)}
 
     def face(self, face: Face, layer: int = 0) -> Int[np.ndarray, " nodes"]:
         """Points on a face; those where two faces meet are on both."""
@@ -244,15 +247,33 @@ class Embedded(Grid):
         found[:, at] = (matrix @ values.T).T
         return found.reshape(len(values), *self.inside.shape)
 
+    def even(self, values: np.ndarray, cells: Sequence[int] | None = None) -> np.ndarray:
+        """What `close` gives is on equidistant nodes already."""
+        return values
 
-def _off_face(domain: Domain, face: str, at: np.ndarray) -> np.ndarray:
-    """Values of the function that vanishes on a face."""
-    columns = [torch.from_numpy(np.ascontiguousarray(c)) for c in at.T]
-    return domain.implicit(face)(columns).numpy()
+    def shared(self, even: np.ndarray, other: Grid, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two solutions at the nodes that both grids have inside the domain, [fields, nodes …]."""
+        both = [gcd(n, m) for n, m in zip(self.cells, other.cells, strict=True)]
+        fine, coarse = (v[(slice(None), *(slice(None, None, n // k) for n, k in zip(g.cells, both, strict=True)))] for v, g in ((even, self), (closed, other)))
+        known = np.isfinite(fine).all(0) & np.isfinite(coarse).all(0)
+        return fine[:, known], coarse[:, known]
+
+    def moved(self, other: Grid, values: np.ndarray) -> np.ndarray:
+        """Values on the nodes from those on the whole of another grid, by linear interpolation, or from the nearest node."""
+        axes = [np.linspace(*self.bounds[x], n + 1) for x, n in zip(self.names, other.cells, strict=True)]
+        mesh = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], 1)
+        known = np.isfinite(values).all(0).ravel()
+        flat = values.reshape(len(values), -1)[:, known].T
+        found = LinearNDInterpolator(mesh[known], flat)(self.places)
+        nearest = flat[cKDTree(mesh[known]).query(self.places)[1]]
+        return np.where(np.isfinite(found), found, nearest).T
 
 
-def _along_face(domain: Domain, face: str) -> np.ndarray:
-    """Points spread over a face."""
-    dims = len(domain.space) - 1
-    unit = np.stack([m.ravel() for m in np.meshgrid(*[(np.arange(2048 if dims == 1 else 64) + 0.5) / (2048 if dims == 1 else 64)] * dims, indexing="ij")], 1)
-    return domain.boundary(face, torch.from_numpy(unit)).numpy()
+def _gap(domain: Domain, face: str, at: Float[np.ndarray, "points dims"]) -> Float[np.ndarray, " points"]:
+    """Distance of points on the boundary from a face; in space, from the nearest of many points of it."""
+    if isinstance(domain, Planar):
+        return np.min([curve.distance(torch.from_numpy(at)).numpy() for curve in domain.curves(face)], axis=0)
+    if len(domain.faces) == 1:
+        return np.zeros(len(at))
+    unit = np.stack([m.ravel() for m in np.meshgrid(*[(np.arange(SPREAD) + 0.5) / SPREAD] * (at.shape[1] - 1), indexing="ij")], 1)
+    return cKDTree(domain.boundary(face, torch.from_numpy(unit)).numpy()).query(at)[0]

@@ -66,6 +66,14 @@ class Grid:
             values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
         return values
 
+    def shared(self, even: np.ndarray, other: Grid, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two solutions at the same nodes: one of this grid as `even` gives it, one of another as `close` does."""
+        return even, other.even(closed, self.cells)
+
+    def moved(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields nodes"]:
+        """Values on the nodes from those on the closed nodes of another grid."""
+        return self.open(self.interpolate(other, values))
+
     def interpolate(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
         """Values on the closed grid from those on another one of the same box."""
         for i, x in enumerate(self.names, 1):
