@@ -26,6 +26,10 @@ NODES = {0: 1, 1: 33, 2: 33, 3: 9, 4: 5}
 """Points along each free coordinate, its ends among them, by the number of them."""
 
 
+SCATTERED = 513
+"""Points of a face that has no such grid."""
+
+
 @dataclass(frozen=True)
 class Jump:
     """The largest difference between two functions in a corner: their values there, and the point in words."""
@@ -42,7 +46,7 @@ def contradictions(problem: Problem) -> Iterator[str]:
     A line for each unknown, with its largest jump and the corner where it is. Only values are compared: a kink is legal.
     """
     domain = problem.domain
-    if not isinstance(domain, SpaceTime) or not domain.is_box:
+    if not isinstance(domain, SpaceTime):
         return
     for c in problem.constraints:
         if c.face == domain.initial_face and c.prescribed is not None and not c.prescribed.derivative and c.where is None:
@@ -59,20 +63,37 @@ def _jumps(problem: Problem, domain: SpaceTime, initial: Constraint) -> Iterator
     """Jumps that are no rounding, each with what is contradicted and where its value holds, in words."""
     assert initial.prescribed is not None
     start, begins = initial.prescribed.data, {domain.time: domain.bounds[domain.time][0]}
-    everywhere = _grid(domain, begins)
+    everywhere = _grid(domain, begins) if domain.is_box else _scattered(domain, domain.initial_face)
     for c in problem.constraints:
-        face, given = domain.faces[c.face], c.prescribed
-        if given is None or given.derivative or given.unknown != initial.prescribed.unknown or face.coordinate in (None, domain.time):
+        given = c.prescribed
+        if given is None or given.derivative or given.unknown != initial.prescribed.unknown or c.face == domain.initial_face:
             continue
-        at = _grid(domain, {**begins, str(face.coordinate): domain.bounds[str(face.coordinate)][face.side > 0]})
+        at = _on_face(domain, c.face, begins)
         jump = _jump(start, given.data, at, at, everywhere, c.where)
         if jump:
             yield jump, c.label, "on the face"
     for x in problem.periodic:
-        low, high = (_grid(domain, {**begins, x: end}) for end in domain.bounds[x])
-        jump = _jump(start, start, low, high, everywhere)
+        low = _on_face(domain, next(face.name for face in domain.faces.values() if (face.coordinate, face.side) == (x, -1)), begins)
+        jump = _jump(start, start, low, {**low, x: torch.full_like(low[x], domain.bounds[x][1])}, everywhere)
         if jump:
             yield jump, f"Periodic({x!r})", f"at {x}={domain.bounds[x][1]:.4g}"
+
+
+def _on_face(domain: SpaceTime, face: str, begins: Mapping[str, float]) -> dict[str, Tensor]:
+    """Points of a face of space when time begins, by name."""
+    if domain.is_box:
+        x, side = domain.faces[face].coordinate, domain.faces[face].side
+        return _grid(domain, {**begins, str(x): domain.bounds[str(x)][side > 0]})
+    at = _scattered(domain, face)
+    return {**at, domain.time: torch.full_like(at[domain.time], begins[domain.time])}
+
+
+def _scattered(domain: Domain, face: str) -> dict[str, Tensor]:
+    """Points of a face, by name; with the ends of a curve."""
+    dims = len(domain.coordinates) - 1
+    unit = torch.rand(SCATTERED, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit[:, 0] = torch.linspace(0, 1, SCATTERED, dtype=torch.float64)
+    return by_name(domain.boundary(face, unit), domain.coordinates)
 
 
 def _jump(start: Data, other: Data, at: Values, there: Values, everywhere: Values, where: Data | None = None) -> Jump | None:

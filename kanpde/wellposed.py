@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint, space_faces
 from kanpde.corners import contradictions
@@ -52,13 +54,35 @@ def _check_counts(problem: Problem) -> None:
         _warn(message)
 
 
+def _boundary_faces(problem: Problem) -> list[str]:
+    """The faces of space that are a boundary: not those at the ends of a periodic coordinate."""
+    return [face for face in space_faces(problem.domain) if problem.domain.faces[face].coordinate not in problem.periodic]
+
+
 def _check_periodic(problem: Problem) -> None:
-    free = [face for face in space_faces(problem.domain) if problem.domain.faces[face].coordinate not in problem.periodic]
+    free = _boundary_faces(problem)
+    for periodic in problem.periodic if not problem.domain.is_box else ():
+        _check_opposite(problem, periodic)
     for c in problem.constraints:
         x = problem.domain.faces[c.face].coordinate
         if x in problem.periodic:
             hint = f"put the condition on={tuple(free)!r}" if free else "leave one of them out"
             raise ProblemError(f"Periodic({x!r}) contradicts {c.label}: a periodic coordinate has no boundary; {hint}")
+
+
+def _check_opposite(problem: Problem, x: str) -> None:
+    """A periodic coordinate ends in two flat faces, of which one is the other moved along it."""
+    domain = problem.domain
+    ends = {face.side: face for face in domain.faces.values() if face.coordinate == x}
+    fits = set(ends) == {-1, 1} and abs(ends[-1].measure - ends[1].measure) <= 1e-3 * ends[1].measure
+    if fits:
+        region = domain.region if isinstance(domain, SpaceTime) else domain
+        unit = torch.rand(256, len(domain.space) - 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        moved = region.boundary(ends[-1].name, unit)
+        moved[:, domain.space.index(x)] = domain.bounds[x][1]
+        fits = bool((region.depth(moved).abs() <= 1e-6 * (domain.bounds[x][1] - domain.bounds[x][0])).all())
+    if not fits:
+        raise ProblemError(f"Periodic({x!r}): {domain!r} does not end in two equal flat faces along {x!r}; expected a domain that fits together there")
 
 
 def _check_repeated(problem: Problem) -> None:
@@ -81,7 +105,7 @@ def _check_determined(problem: Problem) -> None:
     for unknown in problem.unknowns:
         if any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
             continue
-        free = [face for face in space_faces(domain) if domain.faces[face].coordinate not in problem.periodic]
+        free = _boundary_faces(problem)
         if domain.time and problem.order(unknown, domain.time):
             hint = f"add Initial({unknown}=…)"
         elif free:
@@ -90,6 +114,11 @@ def _check_determined(problem: Problem) -> None:
         else:
             hint = f"add a term in {unknown} itself"
         raise ProblemError(f"unknown {unknown!r}: enters only through its derivatives, so it is determined up to a constant; {hint}")
+
+
+def _directions(problem: Problem) -> list[str]:
+    """The coordinates with a beginning and an end: of a domain that is no box, time alone."""
+    return [x for x in problem.coordinates if problem.domain.is_box or x == problem.domain.time]
 
 
 def _along(problem: Problem, coordinate: str) -> list[Constraint]:
@@ -105,8 +134,8 @@ def _check_overdetermined(problem: Problem) -> None:
         if not any(value in e.needs for e in problem.equations):
             pins += sum(value in c.residual.needs for c in problem.constraints) == 1
     if not problem.domain.is_box:
-        _check_overdetermined_faces(problem, pins)
-    for x in problem.coordinates if problem.domain.is_box else [x for x in problem.coordinates if x == problem.domain.time]:
+        _check_overdetermined_faces(problem)
+    for x in _directions(problem):
         whole = [c for c in _along(problem, x) if c.where is None]
         order = sum(problem.order(u, x) for u in problem.unknowns)
         count = sum(c.residual.equations for c in whole)
@@ -120,17 +149,12 @@ def _space_order(problem: Problem, unknown: str) -> int:
     return max(problem.order(unknown, x) for x in problem.domain.space)
 
 
-def _boundary_faces(problem: Problem) -> list[str]:
-    """The faces of space that are a boundary: not those at the ends of a periodic coordinate."""
-    return [face for face in space_faces(problem.domain) if problem.domain.faces[face].coordinate not in problem.periodic]
-
-
-def _check_overdetermined_faces(problem: Problem, pins: int) -> None:
-    """A curved boundary takes half as many conditions as the system has orders in space, counted over all faces."""
+def _check_overdetermined_faces(problem: Problem) -> None:
+    """A domain that is no box takes half as many conditions as the system has orders in space, counted over all faces."""
     order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
     whole = {face: [c for c in problem.constraints if c.face == face and c.where is None] for face in faces}
     counts = {face: sum(c.residual.equations for c in found) for face, found in whole.items()}
-    if 2 * sum(counts.values()) > order * len(faces) + 2 * pins:
+    if 2 * sum(counts.values()) > order * len(faces):
         face = max(faces, key=lambda name: counts[name])
         given = listed(c.label for c in whole[face])
         raise ProblemError(
@@ -140,18 +164,18 @@ def _check_overdetermined_faces(problem: Problem, pins: int) -> None:
 
 
 def _warn_missing_faces(problem: Problem) -> None:
-    """Name the faces of a curved domain that have too few conditions."""
-    order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
+    """Name the faces of a domain that is no box that have too few conditions."""
+    half, faces = sum(_space_order(problem, u) for u in problem.unknowns) / 2, _boundary_faces(problem)
     given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
-    if 2 * sum(c.residual.equations for found in given.values() for c in found) >= order * len(faces):
+    if all(sum(c.residual.equations for c in found) >= half for found in given.values()):
         return
     for unknown in problem.unknowns:
-        wanted = _space_order(problem, unknown) // 2
+        order = _space_order(problem, unknown)
         counts = {face: sum(c.residual.equations for c in found if any(name == unknown for name, _ in c.residual.needs)) for face, found in given.items()}
-        short = [face for face in faces if counts[face] < wanted]
-        if short:
-            have = f"only {_counted(counts[short[0]], 'condition')} is" if counts[short[0]] else "no condition is"
-            _warn(f"unknown {unknown!r} is of order {_space_order(problem, unknown)} in space, but {have} given on {listed(short)}; add Dirichlet, Neumann or Robin")
+        for count in sorted({counts[face] for face in faces if counts[face] < order // 2}):
+            have = f"only {_counted(count, 'condition')} is" if count else "no condition is"
+            short = listed(face for face in faces if counts[face] == count)
+            _warn(f"unknown {unknown!r} is of order {order} in space, but {have} given on {short}; add Dirichlet, Neumann or Robin")
 
 
 def _warn_missing(problem: Problem) -> None:
@@ -159,8 +183,8 @@ def _warn_missing(problem: Problem) -> None:
     domain = problem.domain
     if not domain.is_box:
         _warn_missing_faces(problem)
-    for x in problem.coordinates:
-        if x in problem.periodic or (not domain.is_box and x != domain.time):
+    for x in _directions(problem):
+        if x in problem.periodic:
             continue
         given = _along(problem, x)
         if isinstance(domain, SpaceTime) and x == domain.time:

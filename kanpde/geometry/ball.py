@@ -58,8 +58,8 @@ class Ball(Domain):
         away = self._away(points)
         return away / away.norm(dim=1, keepdim=True)
 
-    def implicit(self, face: str) -> Implicit:
-        return Implicit(lambda columns: (self.radius**2 - self._squared(columns)) / (2 * self.radius), True)
+    def implicit(self, *faces: str) -> Implicit:
+        return Implicit((lambda columns: (self.radius**2 - self._squared(columns)) / (2 * self.radius),), True)
 
     def outside(self, columns: Columns) -> Tensor:
         """Distance to the sphere from outside, smooth but at the centre, [points]."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry.curves import Segment
 from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
-from kanpde.geometry.implicit import Implicit
+from kanpde.geometry.implicit import Implicit, Level
 from kanpde.geometry.planar import Piece, Planar
 
 
@@ -56,10 +56,13 @@ class Box(Domain):
     def volume(self) -> float:
         return prod(b - a for a, b in self._bounds.values())
 
-    def implicit(self, face: str) -> Implicit:
+    def implicit(self, *faces: str) -> Implicit:
+        return Implicit(tuple(self._distance(face) for face in faces), True)
+
+    def _distance(self, face: str) -> Level:
         axis, side = self._place(face)
         low, high = self._bounds[self.coordinates[axis]]
-        return Implicit((lambda columns: columns[axis] - low) if side < 0 else (lambda columns: high - columns[axis]), True)
+        return (lambda columns: columns[axis] - low) if side < 0 else (lambda columns: high - columns[axis])
 
     @property
     def corners(self) -> tuple[Corner, ...]:

@@ -7,6 +7,7 @@ segment, an angle of the ellipse.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import atan2, cos, hypot, pi, sin
@@ -23,6 +24,9 @@ Point = tuple[float, float]
 
 CELLS = 64
 """Cells of a quarter of an ellipse, over which its length is added up."""
+
+IN_CACHE = 1 << 15
+"""Pairs of a point and a segment that are looked at together."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
@@ -159,9 +163,7 @@ class Segment(Curve):
         return ((self.length / 2) ** 2 - (columns[0] - mx) ** 2 - (columns[1] - my) ** 2) / self.length
 
     def distance(self, points: Tensor) -> Tensor:
-        a, b = points.new_tensor(self.first), points.new_tensor(self.last)
-        tau = ((points - a) @ (b - a) / self.length**2).clamp(0, 1)
-        return (points - a - tau[:, None] * (b - a)).norm(dim=1)
+        return _to_segments(points, *points.new_tensor([*self.first, *self.last])[:, None])
 
     def outward(self, points: Tensor) -> Tensor:
         dx, dy = self.direction(0)
@@ -334,6 +336,23 @@ class Arc(Curve):
         (x0, y0), (x1, y1) = self.start, self.end
         cx, cy = self.centre
         return a * b * (self.high - self.low) / 2 + (cx * (y1 - y0) - cy * (x1 - x0)) / 2
+
+
+def distance(curves: Sequence[Curve], points: Float[Tensor, "points 2"]) -> Float[Tensor, " points"]:
+    """Distance to the nearest of the curves, right near them."""
+    found = [curve.distance(points) for curve in curves if not isinstance(curve, Segment)]
+    segments = [[*curve.first, *curve.last] for curve in curves if isinstance(curve, Segment)]
+    if segments:
+        ends = points.new_tensor(segments).T
+        found.append(torch.cat([_to_segments(part, *ends) for part in points.split(max(IN_CACHE // len(segments), 1))]))
+    return torch.stack(found).amin(0)
+
+
+def _to_segments(points: Tensor, ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
+    dx, dy = bx - ax, by - ay
+    x, y = points[:, :1] - ax, points[:, 1:] - ay
+    tau = ((x * dx + y * dy) / (dx * dx + dy * dy)).clamp(0, 1)
+    return ((x - tau * dx) ** 2 + (y - tau * dy) ** 2).amin(1).sqrt()
 
 
 def crossings(a: Curve, b: Curve, slack: float) -> list[float]:

@@ -48,7 +48,7 @@ class Ellipse(Planar):
     Raises ProblemError for radii that are not two positive numbers, and what Disk refuses.
     """
 
-    def __init__(self, *, radii: tuple[float, float], angle: float = 0.0, name: str | None = None, **centre: float):
+    def __init__(self, *, radii: tuple[float, float] | None = None, angle: float = 0.0, name: str | None = None, **centre: float):
         self._centre = checked_centre("Ellipse", centre, 2)
         if not isinstance(radii, tuple | list) or len(radii) != 2:
             raise ProblemError(f"Ellipse(radii={radii!r}): expected two positive numbers, such as radii=(2, 1)")

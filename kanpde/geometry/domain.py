@@ -78,15 +78,18 @@ class Domain(ABC):
 
     @abstractmethod
     def depth(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
-        """Positive inside, negative outside, zero on the boundary, near which it is the distance to it."""
+        """Positive inside, negative outside, zero on the boundary, near which its size is the distance to it."""
 
     @property
     @abstractmethod
     def volume(self) -> float:
         """Length, area or volume of space, times the span of time."""
 
-    def implicit(self, face: str) -> Implicit | None:
-        """A function that is zero on the face and positive inside; None where there is none. Time is not looked at, but for the initial face."""
+    def implicit(self, *faces: str) -> Implicit | None:
+        """A function that is zero on the faces and positive inside; None where there is none.
+
+        Time is not looked at, but for the initial face, which goes with no other.
+        """
         return None
 
     def inside(self, points: Float[Tensor, "points dims"], slack: float = 0.0) -> Bool[Tensor, " points"]:

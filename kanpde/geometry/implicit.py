@@ -24,14 +24,15 @@ _TINY = 1e-300
 class Implicit:
     """Zero on a face, positive inside the domain, with a gradient of length 1 on the face; called with columns it returns [points].
 
-    smooth: whether all derivatives exist in the domain and up to the face; else they do not exist at the ends of the face.
+    parts: of the pieces of the face, functions of the same kind that it joins; smooth: whether all derivatives of the parts, and so of their product, exist in
+    the domain and up to the face; else they grow without bound towards ends of pieces. Where two parts vanish, at a corner, only their product is smooth.
     """
 
-    function: Level
+    parts: tuple[Level, ...]
     smooth: bool
 
     def __call__(self, columns: Columns) -> Tensor:
-        return self.function(columns)
+        return joined([part(columns) for part in self.parts])
 
 
 def trimmed(level: Tensor, trim: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kanpde.geometry.curves import Curve, Point
 from kanpde.geometry.domain import Corner, Domain, Face, Interval
-from kanpde.geometry.implicit import Columns, Implicit, Level, joined, trimmed
+from kanpde.geometry.implicit import Implicit
+from kanpde.geometry.levels import vanishing
 
 ROUNDING = 1e-9
 """Distance, relative to the size of a region, below which two points are the same."""
@@ -107,26 +108,8 @@ class Planar(Domain):
         nearest = torch.stack([curve.distance(points) for curve in curves]).argmin(0)
         return torch.stack([curve.outward(points) for curve in curves])[nearest, torch.arange(len(points))]
 
-    def implicit(self, face: str) -> Implicit | None:
-        parts: list[Level] = []
-        smooth, done = True, list[Curve]()
-        for curve in self.curves(face):
-            if self._one_sided(curve):
-                if not any(curve.same(other, ROUNDING * self.size) for other in done):
-                    parts.append(curve.level)
-                done.append(curve)
-            else:
-                parts.append(lambda columns, curve=curve: trimmed(curve.level(columns), curve.trim(columns)))  # type: ignore[misc]
-                smooth = False
-
-        def function(columns: Columns) -> Tensor:
-            return joined([part(columns) for part in parts])
-
-        return Implicit(function, smooth)
-
-    def _one_sided(self, curve: Curve) -> bool:
-        """Whether the whole carrier stays outside of the region: its level is then positive inside."""
-        return bool((curve.level(self._probes.T) >= -1e3 * ROUNDING * self.size).all())
+    def implicit(self, *faces: str) -> Implicit | None:
+        return vanishing([piece.curve for piece in self.pieces if piece.face in faces], self._probes, 1e3 * ROUNDING * self.size)
 
     @cached_property
     def _probes(self) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.curves import Segment
+from kanpde.geometry.curves import IN_CACHE, Segment, distance
 from kanpde.geometry.domain import checked_number
 from kanpde.geometry.planar import Piece, Planar
 
@@ -68,21 +68,17 @@ class Polygon(Planar):
         return [Piece(e.curve.reversed(), e.face, e.shared) for e in edges]
 
     def depth(self, points: Tensor) -> Tensor:
-        first = points.new_tensor([e.curve.start for e in self.pieces])
-        last = points.new_tensor([e.curve.end for e in self.pieces])
-        along, lengths = last - first, (last - first).square().sum(1)
-        found = [self._depth(part, first, last, along, lengths) for part in points.split(65_536)]
-        return torch.cat(found) if found else points.new_zeros(0)
+        curves = [e.curve for e in self.pieces]
+        ends = points.new_tensor([[*c.start, *c.end] for c in curves]).T
+        parts = points.split(max(IN_CACHE // len(curves), 1))
+        return torch.where(torch.cat([_odd(part, *ends) for part in parts]), 1, -1) * distance(curves, points)
 
-    def _depth(self, points: Tensor, first: Tensor, last: Tensor, along: Tensor, lengths: Tensor) -> Tensor:
-        away = points[:, None] - first
-        tau = ((away * along).sum(2) / lengths).clamp(0, 1)
-        distance = (away - tau[:, :, None] * along).norm(dim=2).amin(1)
-        x, y = points[:, :1], points[:, 1:]
-        straddles = (first[:, 1] > y) != (last[:, 1] > y)
-        right = along[:, 0] * (y - first[:, 1]) > along[:, 1] * (x - first[:, 0])
-        crossed = straddles & (right == (along[:, 1] < 0))
-        return torch.where(crossed.sum(1) % 2 == 1, distance, -distance)
+
+def _odd(points: Tensor, ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
+    """Whether a ray along x crosses an odd number of the edges from a to b."""
+    x, y = points[:, :1] - ax, points[:, 1:] - ay
+    straddles = (y < 0) != (points[:, 1:] < by)
+    return (straddles & (((bx - ax) * y > (by - ay) * x) == (by > ay))).sum(1) % 2 == 1
 
 
 def _column(name: str, values: object) -> list[float]:

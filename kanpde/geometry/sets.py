@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, ProblemWarning, listed
 from kanpde.geometry.box import Box, Sides
-from kanpde.geometry.curves import Arc, Curve, Segment, crossings
+from kanpde.geometry.curves import Arc, Curve, Segment, crossings, distance
 from kanpde.geometry.domain import Domain, operation
 from kanpde.geometry.planar import ROUNDING, Piece, Planar
 from kanpde.geometry.solids import SolidSet
@@ -86,7 +86,18 @@ class PlanarSet(Planar):
         return {name: where for name, where in before.items() if name not in self.faces}
 
     def depth(self, points: Tensor) -> Tensor:
-        a, b = self.a.depth(points), self.b.depth(points)
+        away = distance([piece.curve for piece in self.pieces], points)
+        level = self._level(points)
+        # where boundaries of the two lie on each other, or the two touch, both levels vanish away from the boundary of the result
+        seam = (level.abs() <= ROUNDING * self.size) & (away > 10 * ROUNDING * self.size)
+        if seam.any():
+            step = torch.minimum(away[seam] / 2, away.new_tensor(1e-6 * self.size))
+            level[seam] = self._level(points[seam] + step[:, None] * points.new_tensor([0.6, 0.8]))
+        return torch.where(level < 0, -away, away)
+
+    def _level(self, points: Tensor) -> Tensor:
+        """Positive inside and negative outside of the closed regions that it is made of."""
+        a, b = (part._level(points) if isinstance(part, PlanarSet) else part.depth(points) for part in (self.a, self.b))
         return torch.maximum(a, b) if self.sign == "|" else torch.minimum(a, b if self.sign == "&" else -b)
 
     def _parts(self, mine: Planar, other: Planar) -> list[Piece]:
@@ -98,8 +109,8 @@ class PlanarSet(Planar):
         middle = torch.tensor([part.middle for _, part in found], dtype=torch.float64)
         right = torch.cat([part.outward(m[None]) for (_, part), m in zip(found, middle, strict=True)])
         step = 1e-6 * self.size
-        inner = (self.depth(middle - step * right) > 0).tolist()
-        outer = (self.depth(middle + step * right) > 0).tolist()
+        inner = (self._level(middle - step * right) > 0).tolist()
+        outer = (self._level(middle + step * right) > 0).tolist()
         kept = []
         for (piece, part), left_in, right_in in zip(found, inner, outer, strict=True):
             if left_in != right_in:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import prod
 
 import torch
@@ -14,7 +15,7 @@ from kanpde.errors import ProblemError
 from kanpde.geometry.ball import Ball
 from kanpde.geometry.box import Box
 from kanpde.geometry.domain import Domain, Face, Interval, operation
-from kanpde.geometry.implicit import Columns, Implicit, joined
+from kanpde.geometry.implicit import Columns, Implicit
 
 QUADRATURE = 1 << 16
 """Sobol points by which areas and volumes are measured: four digits."""
@@ -83,12 +84,24 @@ class SolidSet(Domain):
         return found
 
     def depth(self, points: Tensor) -> Tensor:
-        a, b = self.a.depth(points), self.b.depth(points)
+        level = self._level(points)
+        # where boundaries of the two lie on each other, or the two touch, both levels vanish away from the boundary of the result
+        seam = (level.abs() <= 1e-9 * self._size).nonzero()[:, 0]
+        if len(seam):
+            around = 1e-6 * self._size * (points.new_tensor(list(product((-1, 1), repeat=3))) + points.new_tensor([0.1, 0.2, 0.3]))
+            found = self._level((points[seam, None] + around).reshape(-1, 3)).reshape(len(seam), -1)
+            one_way = (found > 0).all(1) | (found < 0).all(1)
+            level[seam] = torch.where(one_way, found[:, 0], level[seam])
+        return level
+
+    def _level(self, points: Tensor) -> Tensor:
+        """Positive inside and negative outside of the closed regions that it is made of."""
+        a, b = (part._level(points) if isinstance(part, SolidSet) else part.depth(points) for part in (self.a, self.b))
         return torch.maximum(a, b) if self.sign == "|" else torch.minimum(a, b if self.sign == "&" else -b)
 
     @cached_property
     def fill(self) -> float:  # type: ignore[override]
-        return float((self.depth(self.box(_even(3))) > 0).double().mean())
+        return float((self._level(self.box(_even(3))) > 0).double().mean())
 
     @property
     def volume(self) -> float:
@@ -114,7 +127,7 @@ class SolidSet(Domain):
     def _bounding(self, shape: Box | Ball, face: str, turned: bool, points: Tensor) -> Tensor:
         """Which points of a face of a shape lie on the boundary of the result, with the inside on the side in question, and on no earlier shape."""
         step = 1e-6 * self._size * shape.normals(face, points)
-        inner, outer = self.depth(points - step) > 0, self.depth(points + step) > 0
+        inner, outer = self._level(points - step) > 0, self._level(points + step) > 0
         kept = outer & ~inner if turned else inner & ~outer
         for earlier in self.shapes[: [id(s) for s in self.shapes].index(id(shape))]:
             kept &= earlier.depth(points).abs() > 1e-9 * self._size
@@ -172,12 +185,12 @@ class SolidSet(Domain):
         nearest = torch.stack([p.shape.implicit(p.face)(points.T).abs() for p in patches]).argmin(0)
         return normals[nearest, torch.arange(len(points))]
 
-    def implicit(self, face: str) -> Implicit | None:
+    def implicit(self, *faces: str) -> Implicit | None:
         inside = self.interior(_even(3)[:8192]).T
-        parts = [_level(p) for p in self._patches if p.name == face]
+        parts = [_level(p) for p in self._patches if p.name in faces]
         if any(bool((part(inside) < -1e-9 * self._size).any()) for part in parts):
             return None  # the face's plane or sphere goes on through the region
-        return Implicit(lambda columns: joined([part(columns) for part in parts]), True)
+        return Implicit(tuple(parts), True)
 
 
 def _level(patch: Patch) -> Callable[[Columns], Tensor]:

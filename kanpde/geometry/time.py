@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
-from kanpde.geometry.implicit import Implicit
+from kanpde.geometry.implicit import Implicit, Level
 
 
 class Time:
@@ -99,11 +99,14 @@ class SpaceTime(Domain):
         low, high = self._time.span
         return torch.stack([self.region.depth(points[:, :-1]), points[:, -1] - low, high - points[:, -1]]).amin(0)
 
-    def implicit(self, face: str) -> Implicit | None:
-        if face == self.initial_face:
-            return Implicit(lambda columns: columns[len(self.coordinates) - 1] - self._time.span[0], True)
-        found = self.region.implicit(face)
-        return None if found is None else Implicit(lambda columns: found(columns[: len(self.coordinates) - 1]), found.smooth)
+    def implicit(self, *faces: str) -> Implicit | None:
+        if faces == (self.initial_face,):
+            return Implicit((lambda columns: columns[len(self.coordinates) - 1] - self._time.span[0],), True)
+        found = self.region.implicit(*faces)
+        return None if found is None else Implicit(tuple(self._in_space(part) for part in found.parts), found.smooth)
+
+    def _in_space(self, part: Level) -> Level:
+        return lambda columns: part(columns[: len(self.coordinates) - 1])
 
     def kept(self, face: str) -> float:
         return self.region.fill if face == self.initial_face else self.region.kept(face)
