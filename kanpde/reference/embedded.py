@@ -7,10 +7,9 @@ a quarter of a cell takes its value from those along its line by interpolation, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import gcd
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,20 +44,30 @@ SIGHT = 0.3
 class Embedded(Grid):
     """Nodes of a Cartesian grid over the bounding box that lie inside a domain of space, in C order, then the crossings.
 
-    domain: of space; bounds: of its bounding box; cells: along each coordinate; order: of accuracy of all differences. Raises ReferenceUnavailable where a grid is too coarse for the domain.
+    domain: of space; bounds: of its bounding box; cells: along each coordinate; order: of accuracy of all differences; graded:
+    places along each coordinate to which lines crowd as s^q, and q. Raises ReferenceUnavailable where a grid is too coarse for the domain.
     """
 
     domain: Domain = field(kw_only=True)
+    graded: tuple[Mapping[float, float], ...] = field(kw_only=True, default=())
 
     @cached_property
     def axes(self) -> list[Float[np.ndarray, " nodes"]]:
         """Places of the grid's lines along each coordinate."""
-        return [np.linspace(*self.bounds[x], n + 1) for x, n in zip(self.names, self.cells, strict=True)]
+        towards = self.graded or ({},) * len(self.names)
+        return [crowded(*self.bounds[x], n, at) for x, n, at in zip(self.names, self.cells, towards, strict=True)]
 
-    @cached_property
-    def spacing(self) -> Float[np.ndarray, " dims"]:
-        """Length of a cell along each coordinate."""
-        return np.array([(b - a) / n for (a, b), n in zip(self.bounds.values(), self.cells, strict=True)])
+    def lattice(self, at: Float[np.ndarray, "points dims"]) -> Float[np.ndarray, "points dims"]:
+        """Coordinates in cells."""
+        return np.stack([np.interp(column, x, np.arange(len(x))) for column, x in zip(at.T, self.axes, strict=True)], 1)
+
+    def spacing(self, at: Float[np.ndarray, "points dims"]) -> Float[np.ndarray, "points dims"]:
+        """Length of a cell along each coordinate around points."""
+        columns = []
+        for column, x in zip(at.T, self.axes, strict=True):
+            k = np.clip(np.searchsorted(x, column, side="right") - 1, 0, len(x) - 2)
+            columns.append(np.diff(x)[k])
+        return np.stack(columns, 1)
 
     @cached_property
     def size(self) -> float:
@@ -156,8 +165,13 @@ class Embedded(Grid):
         short = [self._chords[a].rows(m, self.order)[1] for a in range(len(self.names)) for m in (1, 2)]
         at = np.unique(np.concatenate([*short, np.arange(self.inner, self.nodes)]))
         used = self._used(at)
-        near, weights = fitted(self.places[at], self.places[used], np.broadcast_to(self.spacing, (len(at), len(self.names))), self.order + EXTRA, np.searchsorted(used, at), self._seen)
-        return at, used[near], weights
+        near, weights = self._fitted(self.places[at], used, np.searchsorted(used, at))
+        return at, near, weights
+
+    def _fitted(self, at: np.ndarray, used: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Which points are around places, and the weights that give derivatives there."""
+        near, weights = fitted(at, self.places[used], self.lattice(at), self.lattice(self.places[used]), self.spacing(at), self.order + EXTRA, own, self._seen)
+        return used[near], weights
 
     def _used(self, also: np.ndarray) -> np.ndarray:
         """The points that fits take: all but nodes that are interpolated themselves."""
@@ -174,10 +188,10 @@ class Embedded(Grid):
 
     def _seen(self, at: np.ndarray, near: np.ndarray) -> np.ndarray:
         """Whether the straight line between two points stays in the domain."""
-        found = np.ones(near.shape[:2], dtype=bool)
+        found, slack = np.ones(near.shape[:2], dtype=bool), SIGHT * self.spacing(at).min(1, keepdims=True)
         for part in (0.25, 0.5, 0.75):
             between = at[:, None] + part * (near - at[:, None])
-            found &= is_inside(self.domain, between.reshape(-1, near.shape[2]), SIGHT * self.spacing.min()).reshape(found.shape)
+            found &= self.domain.depth(torch.from_numpy(between.reshape(-1, near.shape[2]))).numpy().reshape(found.shape) >= -slack
         return found
 
     @cached_property
@@ -207,66 +221,80 @@ class Embedded(Grid):
             left &= chosen != a
         if left.any():
             at, used = close[left], np.setdiff1d(np.arange(self.nodes), close)
-            near, fits = fitted(self.places[at], self.places[used], np.broadcast_to(self.spacing, (len(at), len(self.names))), self.order + EXTRA, None, self._seen)
+            near, fits = self._fitted(self.places[at], used, None)
             rows = np.broadcast_to(at[:, None], near.shape)
-            weights = weights + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), used[near].ravel())), shape=weights.shape)
+            weights = weights + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), near.ravel())), shape=weights.shape)
         return close, (sp.identity(self.nodes, format="csr") - weights)[close].tocsr()
 
     def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
         """An order of elimination by nested dissection."""
-        return scattered((self.places - self.places.min(0)) / self.spacing, width)
+        return scattered(self.lattice(self.places), width)
 
     # Values on the whole grid
 
     @cached_property
     def _shown(self) -> tuple[np.ndarray, sp.csr_matrix]:
         """Nodes of the whole grid, flat, that lie in the closed domain, and the matrix of their values."""
-        mesh = np.stack([m.ravel() for m in np.meshgrid(*self.axes, indexing="ij")], 1)
-        inside = self.inside.ravel()
-        closed = inside | is_inside(self.domain, mesh, TOUCHING * self.size)
-        edge = np.flatnonzero(closed & ~inside)
-        number = np.full(len(mesh), -1)
-        number[inside] = np.arange(self.inner)
-        gap, nearest = cKDTree(self.places[self.inner :]).query(mesh[edge])
+        mesh = np.stack([m.ravel() for m in np.meshgrid(*(np.linspace(*ends, n + 1) for ends, n in zip(self.bounds.values(), self.shown, strict=True)), indexing="ij")], 1)
+        at = np.flatnonzero(is_inside(self.domain, mesh, TOUCHING * self.size))
+        gap, nearest = cKDTree(self.places).query(mesh[at])
         met = gap <= 2 * TOUCHING * self.size
-        number[edge[met]] = self.inner + nearest[met]
-        at = np.flatnonzero(closed)
-        plain = at[number[at] >= 0]
-        matrix = sp.csr_matrix((np.ones(len(plain)), (plain, number[plain])), shape=(len(mesh), self.nodes))
+        rows = np.flatnonzero(met)
+        matrix = sp.csr_matrix((np.ones(len(rows)), (rows, nearest[met])), shape=(len(at), self.nodes))
         if not met.all():
-            lost, used = edge[~met], np.setdiff1d(np.arange(self.nodes), self.close_by[0])
-            near, fits = fitted(mesh[lost], self.places[used], np.broadcast_to(self.spacing, (len(lost), len(self.names))), self.order + EXTRA, None, self._seen)
-            rows = np.broadcast_to(lost[:, None], near.shape)
-            matrix = matrix + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), used[near].ravel())), shape=matrix.shape)
-        return at, matrix.tocsr()[at]
+            near, fits = self._fitted(mesh[at[~met]], np.setdiff1d(np.arange(self.nodes), self.close_by[0]), None)
+            rows = np.broadcast_to(np.flatnonzero(~met)[:, None], near.shape)
+            matrix = matrix + sp.csr_matrix((fits[:, 0].ravel(), (rows.ravel(), near.ravel())), shape=matrix.shape)
+        return at, matrix
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Cells of the equidistant grid on which values are given: half as many where the lines crowd."""
+        return tuple(n // 2 for n in self.cells) if self.graded else self.cells
 
     def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
         """Values on the whole grid over the bounding box, NaN outside of the domain."""
         at, matrix = self._shown
-        found = np.full((len(values), self.inside.size), np.nan)
+        found = np.full((len(values), int(np.prod([n + 1 for n in self.shown]))), np.nan)
         found[:, at] = (matrix @ values.T).T
-        return found.reshape(len(values), *self.inside.shape)
+        return found.reshape(len(values), *(n + 1 for n in self.shown))
 
     def even(self, values: np.ndarray, cells: Sequence[int] | None = None) -> np.ndarray:
         """What `close` gives is on equidistant nodes already."""
         return values
 
     def shared(self, even: np.ndarray, other: Grid, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Two solutions at the nodes that both grids have inside the domain, [fields, nodes …]."""
-        both = [gcd(n, m) for n, m in zip(self.cells, other.cells, strict=True)]
-        fine, coarse = (v[(slice(None), *(slice(None, None, n // k) for n, k in zip(g.cells, both, strict=True)))] for v, g in ((even, self), (closed, other)))
+        """Two solutions at the nodes that both show inside the domain, [fields, nodes …]."""
+        sizes = [np.array(v.shape[1 : 1 + len(self.names)]) - 1 for v in (even, closed)]
+        fine, coarse = (v[(slice(None), *(slice(None, None, n // k) for n, k in zip(size, np.gcd(*sizes), strict=True)))] for v, size in zip((even, closed), sizes, strict=True))
         known = np.isfinite(fine).all(0) & np.isfinite(coarse).all(0)
         return fine[:, known], coarse[:, known]
 
     def moved(self, other: Grid, values: np.ndarray) -> np.ndarray:
         """Values on the nodes from those on the whole of another grid, by linear interpolation, or from the nearest node."""
-        axes = [np.linspace(*self.bounds[x], n + 1) for x, n in zip(self.names, other.cells, strict=True)]
+        axes = [np.linspace(*self.bounds[x], n) for x, n in zip(self.names, values.shape[1:], strict=True)]
         mesh = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], 1)
         known = np.isfinite(values).all(0).ravel()
         flat = values.reshape(len(values), -1)[:, known].T
         found = LinearNDInterpolator(mesh[known], flat)(self.places)
         nearest = flat[cKDTree(mesh[known]).query(self.places)[1]]
         return np.where(np.isfinite(found), found, nearest).T
+
+
+def crowded(low: float, high: float, cells: int, towards: Mapping[float, float]) -> Float[np.ndarray, " nodes"]:
+    """Nodes on an interval, as s^q towards some places in it, each of which is a node; even where there is none. towards: q by place."""
+    ends = sorted({low, high, *towards})
+    share = np.maximum(4, np.round(cells * np.diff(ends) / (high - low)).astype(int))
+    share[np.argmax(share)] += cells - share.sum()
+    if share.min() < 4:
+        raise ReferenceUnavailable(f"{cells} cells are too few for lines that crowd to {len(towards)} corners")
+    found = [np.array([low])]
+    for a, b, n in zip(ends, ends[1:], share, strict=False):
+        s, p, q = np.arange(1, n + 1) / n, towards.get(a, 1.0), towards.get(b, 1.0)
+        turn = p / (p + q)  # halfway, where both halves have the same spacing
+        s = np.where(s < turn, (s / turn) ** p / 2, 1 - np.maximum(0, (1 - s) / (1 - turn)) ** q / 2)
+        found.append(np.where(s == 1, b, a + (b - a) * s))
+    return np.concatenate(found)
 
 
 def _gap(domain: Domain, face: str, at: Float[np.ndarray, "points dims"]) -> Float[np.ndarray, " points"]:

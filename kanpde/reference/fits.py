@@ -30,6 +30,8 @@ def monomials(dimensions: int, degree: int) -> list[tuple[int, ...]]:
 def fitted(
     at: Float[np.ndarray, "targets dims"],
     points: Float[np.ndarray, "points dims"],
+    place: Float[np.ndarray, "targets dims"],
+    places: Float[np.ndarray, "points dims"],
     scale: Float[np.ndarray, "targets dims"],
     degree: int,
     own: Int[np.ndarray, " targets"] | None,
@@ -37,7 +39,7 @@ def fitted(
 ) -> tuple[Int[np.ndarray, "targets near"], Float[np.ndarray, "targets monomials near"]]:
     """Numbers of the points around each target, and the weights that turn their values into all derivatives there, by `monomials`.
 
-    scale: the length of a cell around a target; own: the point that lies at the target, through whose value the polynomial goes
+    place, places: both in cells, by which the nearest are found; scale: the length of a cell around a target; own: the point that lies at the target, through whose value the polynomial goes
     (then it is the first of `near`), or None where it need not go through any; seen: which points [targets, near, dims] can be seen from the targets.
     Raises ReferenceUnavailable where even a linear function cannot be fitted. Source: Benito, Ureña and Gavete, Appl. Math. Model. 25 (2001), 1039-1053.
     """
@@ -45,8 +47,7 @@ def fitted(
     all_terms, held = monomials(dimensions, degree), own is not None
     near_count = min(len(points), int(SURPLUS * comb(degree + dimensions, dimensions)) + held)
     searched = min(len(points), int(SEARCHED * near_count))
-    unit = scale.mean(0)
-    distance, near = cKDTree(points / unit).query(at / unit, k=searched)
+    distance, near = cKDTree(places).query(place, k=searched)
     if held:
         own = np.asarray(own)
         distance = np.where(near == own[:, None], -1.0, distance)

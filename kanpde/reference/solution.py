@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
-from kanpde.geometry import SpaceTime
+from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem import Problem
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.embedded import Embedded
@@ -27,6 +27,9 @@ smooth they cost the same at any), as far as the first grids have the nodes for 
 
 EMBEDDED = {2: 4, 3: 2}
 """The same for domains that are no box."""
+
+REENTRANT, CROWDS = 1.01 * np.pi, 4
+"""Angle from which on a corner counts as re-entrant, and places along a coordinate to which lines can crowd."""
 
 FIRST = {1: 32, 2: 16, 3: 10}
 """Cells along each coordinate of the first grid, by space dimensions."""
@@ -259,7 +262,26 @@ def _grid(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
     bounds = {x: domain.bounds[x] for x in domain.space}
     if domain.is_box:
         return Grid(bounds, cells, order, frozenset(problem.periodic))
-    return Embedded(bounds, cells, order, domain=domain.region if isinstance(domain, SpaceTime) else domain)
+    space = domain.region if isinstance(domain, SpaceTime) else domain
+    return Embedded(bounds, cells, order, domain=space, graded=_singular(space, order))
+
+
+def _singular(domain: Domain, order: int) -> tuple[dict[float, float], ...]:
+    """Where lines must crowd, by coordinate: the places of corners, and powers; () where no corner is re-entrant, or there are too many.
+
+    In a corner of angle ω a solution may be like r^α with α = π/ω. What that spoils in a whole solution falls as the nodes to the power
+    -2αq, what it spoils around the corner as -(α + 1)q.
+    """
+    if not any(corner.opening > REENTRANT for corner in domain.corners):
+        return ()
+    found: tuple[dict[float, float], ...] = ({}, {})
+    for corner in domain.corners:
+        exponent = np.pi / corner.opening
+        power = max(order / (2 * exponent), order / (1 + exponent))
+        for places, at in zip(found, corner.at, strict=True):
+            at = next((other for other in places if abs(other - at) < 1e-9), at)
+            places[at] = max(places.get(at, 1.0), power)
+    return found if all(len(places) <= CROWDS for places in found) else ()
 
 
 def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
@@ -288,7 +310,7 @@ def _space_order(problem: Problem) -> int:
 
 def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
     domain, grid, values = problem.domain, found.grid, found.even
-    coordinates = {x: np.linspace(*domain.bounds[x], n + 1) for x, n in zip(domain.space, grid.cells, strict=True)}
+    coordinates = {x: np.linspace(*domain.bounds[x], n) for x, n in zip(domain.space, values.shape[1:], strict=False)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):
         for i, x in enumerate(domain.space, 1):

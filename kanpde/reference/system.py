@@ -66,6 +66,8 @@ class System:
         self.free = np.ones((V, N), dtype=bool)
         for p in placed:
             self.free[p.unknown, p.owners] = False
+        if isinstance(grid, Embedded):
+            self.work.laid(grid.nodes)
         continued = self._continued() + self._close_by()
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
