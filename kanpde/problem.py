@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from kanpde import piecewise
-from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, points_on, prescribed_value, two_points
+from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
@@ -173,17 +174,17 @@ class Problem:
     def settled(self, values: Mapping[str, float]) -> Problem:
         """The same problem with numbers for its parameters, which must have one each: one to be solved forwards, without data."""
         known = object.__new__(Problem)
-        points = by_name(_two_points(self.domain), self.coordinates)
+        points = by_name(two_points(self.domain), self.coordinates)
         equations = tuple(_with_numbers(e, values, self.unknowns, points, None) for e in self.equations)
         constraints = []
         for c in self.constraints:
             free = c.prescribed is None and any(name in values for name in c.residual.arguments)
             normal = None
             if free:
-                unit = torch.tensor([[0.31, 0.37, 0.41, 0.43], [0.67, 0.61, 0.59, 0.57]], dtype=torch.float64)[:, : len(self.coordinates) - 1]
-                at, normal = points_on(self.domain, c.face, unit)
+                on_face = two_points(self.domain, c.face)
+                at, normal = by_name(on_face, self.coordinates), by_name(self.domain.normals(c.face, on_face), self.coordinates)
             constraints.append(replace(c, residual=_with_numbers(c.residual, values, self.unknowns, at, normal)) if free else c)
-        known._set(**{**vars(self), "equations": equations, "constraints": tuple(constraints), "parameters": (), "data": (), "truth": {}})
+        known._set(**{**vars(self), "groups": ((self.domain, equations),), "constraints": tuple(constraints), "parameters": (), "data": (), "truth": {}})
         return known
 
     def during(self, low: float, high: float, start: Mapping[str, Value] | None = None) -> Problem:

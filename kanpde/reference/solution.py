@@ -13,8 +13,8 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem import Problem
-from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.embedded import Embedded
+from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.steady import corner_defect, solve_steady

@@ -174,7 +174,9 @@ class System:
         found, grid, domain = [], self.grid, self.problem.domain
         if isinstance(grid, Embedded):
             if self.pressures:
-                raise ReferenceUnavailable(f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised")
+                raise ReferenceUnavailable(
+                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised"
+                )
             return found
         numbers = np.arange(grid.nodes).reshape(grid.shape)
         for v in self.pressures:
