@@ -1,9 +1,9 @@
-"""Conduction through a plate with a disc of another material, in a uniform field (Landau and Lifshitz, Electrodynamics of Continuous Media, section 8).
+"""Conduction through a plate with a disc of another material (Landau and Lifshitz, Electrodynamics of Continuous Media, 8).
 
 Δu = 0 in both; the value and k ∂u/∂n pass through the rim. The field is uniform inside, and a dipole is added outside.
 """
 
-from kanpde import Box, Dirichlet, Disk, Interface, Pieces, Problem, laplacian
+from kanpde import KAN, Box, Dirichlet, Disk, Interface, Pieces, Problem, Recipe, laplacian
 
 k_disc, k_plate = 10.0, 1.0
 radius = 0.4
@@ -30,3 +30,4 @@ problem = Problem(
     conditions=[Dirichlet(u=outside), Interface(u=0, flux={"disc": k_disc, "plate": k_plate})],
     exact={"u": {"disc": inside, "plate": outside}},
 )
+recipe = Recipe(KAN((5,), 7, 3), 1600, "lm:60,extend:6,lm:60", restarts=3)
