@@ -12,7 +12,7 @@ _HOME = {
     "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Interface", "Neumann", "Periodic", "Robin"],
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
-    "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Time"],
+    "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.measurements": ["Data"],

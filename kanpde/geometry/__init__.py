@@ -8,6 +8,7 @@ from kanpde.geometry.domain import Corner as Corner
 from kanpde.geometry.domain import Domain as Domain
 from kanpde.geometry.domain import Face as Face
 from kanpde.geometry.implicit import Implicit as Implicit
+from kanpde.geometry.mesh import Solid as Solid
 from kanpde.geometry.pieces import Pieces as Pieces
 from kanpde.geometry.planar import Planar as Planar
 from kanpde.geometry.polygon import Polygon as Polygon
