@@ -33,9 +33,6 @@ HIGHEST = 2
 SPREAD = 128
 """Points along each direction of a face in space, from which its place is known."""
 
-EXTRA = 1
-"""Degree of the fitted polynomials beyond the order."""
-
 SIGHT = 0.3
 """Of a cell, by which a line of sight may leave the domain."""
 
@@ -86,6 +83,11 @@ class Embedded(Grid):
     def nodes(self) -> int:
         """Number of points, crossings included."""
         return len(self.places)
+
+    @property
+    def degree(self) -> int:
+        """Of the fitted polynomials: errors that change with where lines cross are then of a higher order than the others."""
+        return max(self.order + 1, 4)
 
     @property
     def inner(self) -> int:
@@ -170,7 +172,7 @@ class Embedded(Grid):
 
     def _fitted(self, at: np.ndarray, used: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Which points are around places, and the weights that give derivatives there."""
-        near, weights = fitted(at, self.places[used], self.lattice(at), self.lattice(self.places[used]), self.spacing(at), self.order + EXTRA, own, self._seen)
+        near, weights = fitted(at, self.places[used], self.lattice(at), self.lattice(self.places[used]), self.spacing(at), self.degree, own, self._seen, used >= self.inner if own is not None else np.zeros(len(used), dtype=bool))
         return used[near], weights
 
     def _used(self, also: np.ndarray) -> np.ndarray:
@@ -182,7 +184,7 @@ class Embedded(Grid):
 
     def _fitted_rows(self, index: MultiIndex) -> sp.csr_matrix:
         at, near, weights = self._fits
-        values = weights[:, monomials(len(index), self.order + EXTRA).index(index)]
+        values = weights[:, monomials(len(index), self.degree).index(index)]
         rows = np.broadcast_to(at[:, None], near.shape)
         return sp.csr_matrix((values.ravel(), (rows.ravel(), near.ravel())), shape=(self.nodes, self.nodes))
 

@@ -18,6 +18,9 @@ SURPLUS = 2.0
 SEARCHED = 2.5
 """Nearest points that are looked at, to each one that is taken, because some cannot be seen past the boundary."""
 
+APART = 1.5
+"""Cells."""
+
 CONDITION = 1e5
 """Of a least squares problem in scaled coordinates, past which a polynomial of a lower degree takes its place."""
 
@@ -36,6 +39,7 @@ def fitted(
     degree: int,
     own: Int[np.ndarray, " targets"] | None,
     seen: Callable[[np.ndarray, np.ndarray], Bool[np.ndarray, "targets near"]],
+    bounding: Bool[np.ndarray, " points"],
 ) -> tuple[Int[np.ndarray, "targets near"], Float[np.ndarray, "targets monomials near"]]:
     """Numbers of the points around each target, and the weights that turn their values into all derivatives there, by `monomials`.
 
@@ -50,8 +54,12 @@ def fitted(
     distance, near = cKDTree(places).query(place, k=searched)
     if held:
         own = np.asarray(own)
-        distance = np.where(near == own[:, None], -1.0, distance)
-    visible = seen(at, points[near]) | (distance < 0)
+        mine = near == own[:, None]
+        lost = ~mine.any(1)
+        near[lost, -1] = own[lost]
+        mine = near == own[:, None]
+        distance = np.where(mine, -1.0, distance)
+    visible = (seen(at, points[near]) & (~bounding[near] | (distance > APART))) | (distance < 0)
     order = np.argsort(np.where(visible, distance, distance + 1e6), axis=1, kind="stable")[:, :near_count]
     near, distance, visible = (np.take_along_axis(x, order, 1) for x in (near, distance, visible))
     weights, todo = np.zeros((T, len(all_terms), near.shape[1])), np.arange(T)

@@ -248,13 +248,12 @@ def _ladder(dimensions: int) -> Iterator[tuple[int, ...]]:
 
 
 def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
-    """The same for cells that are nearly squares, as many on the whole."""
+    """Grids of cells that are nearly squares, each with many nodes in common with the one before."""
     lengths = [b - a for a, b in (problem.domain.bounds[x] for x in problem.domain.space)]
     mean = float(np.prod(lengths)) ** (1 / len(lengths))
-    first = FIRST[len(lengths)]
-    shares = [max(4, round(first / 2 * length / mean)) for length in lengths]
-    for sizes in _ladder(len(lengths)):
-        yield tuple(2 * share * n // first for share, n in zip(shares, sizes, strict=True))
+    shares = [max(4, round(FIRST[len(lengths)] / 2 * length / mean)) for length in lengths]
+    for k in count():
+        yield tuple(share * 2 ** (k // 2) * (2 + k % 2) for share in shares)
 
 
 def _grid(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
