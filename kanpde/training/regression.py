@@ -63,5 +63,5 @@ class _Regression(_Run):
             self._held.network = self.ansatz.network
         return self._held
 
-    def _parted(self, record: Record, objective: Objective) -> bool:
-        return False
+    def _apart(self, record: Record, objective: Objective) -> float:
+        return 0.0

@@ -300,10 +300,11 @@ class _Run:
             watched = going.taken % WATCH == 0
             record = self._watch(index, loss, fresh if watched or going.taken == 1 else None)
             if stage.name in FRESH_EACH_STEP and watched:
-                if self._parted(record, objective) and going.taken <= stage.steps - 2 * WATCH:
+                apart = self._apart(record, objective)
+                if apart > PARTED and going.taken <= stage.steps - 2 * WATCH:
                     assert isinstance(self.points, Collocation)
                     self.points.redraw(objective)
-                    self.observer.message(f"step {self.step}: residual on fresh points {record.fresh / loss:.0f} times the training loss; points redrawn")
+                    self.observer.message(f"step {self.step}: residual on fresh points {apart:.0f} times that of training; points redrawn")
                 self.balance(objective)
             self._hand_over(going)
         self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
@@ -352,12 +353,12 @@ class _Run:
         if self.plan.keeper is not None:
             self.plan.keeper.keep(_on("cpu", {**self.around(), "run": run, "history": self.history.plain(), "seconds": seconds}))
 
-    def _parted(self, record: Record, objective: Objective) -> bool:
-        """Whether the residual on fresh points is far above that on the points of training, both without weights."""
+    def _apart(self, record: Record, objective: Objective) -> float:
+        """The residual on fresh points over that on the points of training, both without weights."""
         interior = objective.terms[: len(self.problem.groups)]
         alone = interior[0].weights is None and not self.problem.data
         loss = record.loss if alone else Objective(objective.network, [replace(t, weights=None) for t in interior]).loss()
-        return record.fresh > PARTED * loss
+        return record.fresh / max(loss, 1e-300)
 
     def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
         found = Record(
