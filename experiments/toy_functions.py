@@ -54,15 +54,20 @@ TOYS = {
 }
 
 
+def rows_of(toy: Toy, count: int, seed: int) -> tuple[Array, Array]:
+    """Random rows: inputs [count, inputs] and values [count, 1]."""
+    X = np.random.default_rng(seed).uniform(-1, 1, (count, toy.inputs))
+    return X, toy.function(X)[:, None]
+
+
 def task_of(toy: Toy, rows: int, seed: int) -> Task:
     """Random rows to train on, and as many (2,000) that only watch."""
 
-    def draw(rng: np.random.Generator, count: int) -> Table:
-        X = rng.uniform(-1, 1, (count, toy.inputs))
-        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": toy.function(X)})
+    def draw(count: int, seed: int) -> Table:
+        X, f = rows_of(toy, count, seed)
+        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": f[:, 0]})
 
-    train, test = draw(np.random.default_rng(seed), rows), draw(np.random.default_rng(1000 + seed), 2000)
-    found = prepare(train, ["f"], test=test, held=0, bounds={f"x{i}": (-1.0, 1.0) for i in range(toy.inputs)})
+    found = prepare(draw(rows, seed), ["f"], test=draw(2000, 1000 + seed), held=0, bounds={f"x{i}": (-1.0, 1.0) for i in range(toy.inputs)})
     return replace(found, part=np.where(found.part == TEST, HELD, found.part))  # so that the history holds their misfit
 
 
