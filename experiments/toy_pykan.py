@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ DEGREE, STEPS, SECONDS = 3, 25, 100.0
 
 def parameters(width: tuple[int, ...], grid: int) -> int:
     """Spline coefficients alone: pykan's scales of every edge are not counted against it."""
-    return (grid + DEGREE) * sum(p * q for p, q in zip(width, width[1:], strict=False))
+    return (grid + DEGREE) * sum(p * q for p, q in pairwise(width))
 
 
 def curve(name: str, seed: int = 0, steps: int = STEPS, seconds: float = SECONDS, rows: int | None = None) -> dict[str, Any]:
@@ -44,10 +45,7 @@ def curve(name: str, seed: int = 0, steps: int = STEPS, seconds: float = SECONDS
                 reason = f"grid {grid} not begun: {seconds:g} s were over"
                 break
             try:
-                if model is None:
-                    model = kan.KAN(width=list(width), grid=grid, k=DEGREE, seed=seed, auto_save=False, ckpt_path=folder)
-                else:
-                    model = model.refine(grid)
+                model = model.refine(grid) if model else kan.KAN(width=list(width), grid=grid, k=DEGREE, seed=seed, auto_save=False, ckpt_path=folder)
                 losses = model.fit(data, opt="LBFGS", steps=steps)["test_loss"]
             except Exception as error:  # another's code: whatever it raises ends this curve, and is kept
                 reason = f"grid {grid}: {type(error).__name__}: {error}".splitlines()[0]
