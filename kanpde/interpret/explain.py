@@ -93,7 +93,8 @@ def explain_function(
 def explain_fit(fit: Fit, *, seconds: float = 60.0, note: Note | None = None) -> Explanation:
     """Closed formulas for what a network learned from data, one a target; the data have no equation to check them by.
 
-    They are looked for down to the network's own uncertainty: a formula need not be nearer to it than it is to what it learned. Raises RunError for a classifier, whose outputs are no numbers to explain.
+    They are looked for down to the network's own uncertainty: a formula need not be nearer to it than it is to what it learned.
+    Raises RunError for a classifier, whose outputs are no numbers to explain.
     """
     if fit.task.classes:
         raise RunError(f"{fit.run_dir or fit.name}: the fit tells classes apart ({listed(fit.task.classes)}); expected one of numbers")
