@@ -36,7 +36,7 @@ SOLVES = 1e-11
 """A residual relative to the largest term, up to which a formula solves its problem: the rest is rounding of the constants."""
 
 NEAR = 0.05
-"""Distance to the network up to which a formula's constants are worth polishing."""
+"""Distance to the network up to which a formula is one of the network at all, and its constants are worth polishing or naming."""
 
 AGREES = 1e-4
 """Distance to values up to which a formula without a problem is taken for theirs."""
@@ -193,11 +193,11 @@ def _without_equations(name: str, searches: Mapping[str, Search], began: float) 
         choice = {k: recognise(v, tolerance * max(abs(v), 0.1)) for k, v in form.values.items() if k in form.constants}
         exact = _simplest(_filled(form, choice))
         after = _distance(exact, sampled[u])
-        better = after <= 3 * error + 1e-13
+        better = after <= 3 * error + 1e-13 and error < NEAR
         formulas[u] = exact if better else _simplest(form.filled)
         distance[u], routes[u] = (after if better else error), form.route
         named &= better and None not in choice.values()
-    good = len(formulas) == len(found) > 0 and all(d < max(AGREES, SURE * sampled[u].noise) for u, d in distance.items())
+    good = len(formulas) == len(found) > 0 and all(d < max(AGREES, min(SURE * sampled[u].noise, NEAR)) for u, d in distance.items())
     return Explanation(name, good, formulas, distance, (), tuple(tried), routes, named and good, time.perf_counter() - began)
 
 

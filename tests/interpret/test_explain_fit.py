@@ -31,7 +31,7 @@ def fitted(data, tmp_path, *options):
 
 def test_a_fit_is_explained_by_the_command(tmp_path, capsys):
     data = table(tmp_path / "wave.csv", 400, 0.0, z=lambda x, y: 2 * np.sin(np.pi * x) + y**2)
-    folder = fitted(data, tmp_path, "--target", "z", "--network", "kan", "--width", "1", "--degree", "7", "--grid", "3", "--schedule", "lm:40,extend:9,lm:40")
+    folder = fitted(data, tmp_path, "--target", "z", "--network", "kan", "--width", "2", "--degree", "7", "--grid", "3", "--schedule", "lm:40,extend:6,lm:40")
     capsys.readouterr()
     assert main(["explain", str(folder), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -82,7 +82,9 @@ def test_a_classifier_and_too_many_inputs_are_refused_in_one_line(tmp_path, caps
     names = [f"x{i}" for i in range(6)]
     rows = rng.uniform(-1, 1, (120, 6))
     data = tmp_path / "six.csv"
-    data.write_text("\n".join([",".join([*names, "z", "side"]), *(",".join(map(repr, map(float, row))) + f",{row.sum()!r},{'right' if row[0] > 0 else 'left'}" for row in rows)]))
+    data.write_text(
+        "\n".join([",".join([*names, "z", "side"]), *(",".join(map(repr, map(float, row))) + f",{float(row.sum())!r},{'right' if row[0] > 0 else 'left'}" for row in rows)])
+    )
     options = ["--network", "kan", "--width", "1", "--degree", "3", "--grid", "1", "--schedule", "lm:3"]
     for target, inputs, expected in (("z", ",".join(names), "got 6 variables"), ("side", "x0,x1", "the fit tells classes apart (left, right); expected one of numbers")):
         folder = fitted(data, tmp_path / target, "--target", target, "--inputs", inputs, *options)
