@@ -97,38 +97,9 @@ def measure(name: str, steps: int = 60, seed: int = 0, rows: int | None = None) 
 
 def worst(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The largest error of the seeds at every size; and each seed's."""
-    curves = {
-        label: [(points[0][0], max(error for _, error in points)) for points in zip(*(run["curves"][label] for run in runs), strict=True)] for label in runs[0]["curves"]
-    }
+    curves = {label: [(points[0][0], max(error for _, error in points)) for points in zip(*(run["curves"][label] for run in runs), strict=True)] for label in runs[0]["curves"]}
     each = {label: [[error for _, error in run["curves"][label]] for run in runs] for label in curves}
     return {"label": runs[0]["label"], "rows": runs[0]["rows"], "seeds": [run["seed"] for run in runs], "curves": curves, "each_seed": each}
-
-
-def draw(count: int, seed: int) -> Table:
-        X, f = rows_of(toy, count, seed)
-        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": f[:, 0]})
-
-    found = prepare(draw(rows, seed), ["f"], test=draw(2000, 1000 + seed), held=0, bounds={f"x{i}": (-1.0, 1.0) for i in range(toy.inputs)})
-    return replace(found, part=np.where(found.part == TEST, HELD, found.part))  # so that the history holds their misfit
-
-
-def curve(task: Task, network: KAN | MLP, schedule: str, restarts: int, seed: int) -> list[tuple[int, float]]:
-    """Parameters and RMSE on the other rows at the end of every stage."""
-    found = learn(task, Recipe(network, 1, schedule, restarts), seed)
-    last = {r.stage: r for r in found.history.records}
-    return [(r.parameters, float(np.sqrt(r.fresh) * task.scale[0])) for r in last.values()]
-
-
-def measure(name: str, steps: int = 60, seed: int = 0, rows: int | None = None) -> dict[str, Any]:
-    """The curves of one function."""
-    toy = TOYS[name]
-    task = task_of(toy, rows or toy.rows, seed)
-    curves: dict[str, list] = {}
-    for degree in (3, 7):
-        schedule = f"lm:{steps}" + "".join(f",extend:{grid},lm:{steps}" for grid in toy.grids[1:])
-        curves[f"KAN, degree {degree}"] = curve(task, KAN(toy.width, degree, toy.grids[0]), schedule, 3 if toy.width else 1, seed)
-    curves["MLP, tanh"] = [curve(task, MLP(width), f"lm:{2 * steps}", 1, seed)[-1] for width in toy.mlps]
-    return {"label": toy.label, "rows": rows or toy.rows, "seed": seed, "curves": curves}
 
 
 def draw(found: dict[str, Any]) -> Figure:
