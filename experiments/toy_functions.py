@@ -1,7 +1,12 @@
 """Test error against parameters for the five toy functions of Liu et al. 2024 (KAN), figure 3.1, with the law N⁻⁴ of cubic splines.
 
 KANs of the paper's shapes whose grids are extended, with splines of degree 3 and 7, and MLPs of tanh units; all by
-Levenberg-Marquardt on 2,000 random rows (3,000 for a hundred inputs), judged by 2,000 others that nothing is chosen by.
+Levenberg-Marquardt on 2,000 random rows (3,000 for a hundred inputs), judged by 2,000 others that nothing is chosen by; the worst of
+three seeds. toy_pykan.py draws the paper's own curves on the same rows.
+
+KANs are damped layer by layer. With a damping of its own for every parameter, coefficients of the outermost intervals of a hidden
+unit, which hardly any row reaches, go where they like, and one test row beyond the training rows' values can be off by 1: the RMSE of
+exp(sin πx + y²), degree 3, grid 48, was 3e-2 where its median error was 2e-7, and is 1e-5 so.
 """
 
 from __future__ import annotations
@@ -54,15 +59,20 @@ TOYS = {
 }
 
 
+def rows_of(toy: Toy, count: int, seed: int) -> tuple[Array, Array]:
+    """Random rows: inputs [count, inputs] and values [count, 1]."""
+    X = np.random.default_rng(seed).uniform(-1, 1, (count, toy.inputs))
+    return X, toy.function(X)[:, None]
+
+
 def task_of(toy: Toy, rows: int, seed: int) -> Task:
     """Random rows to train on, and as many (2,000) that only watch."""
 
-    def draw(rng: np.random.Generator, count: int) -> Table:
-        X = rng.uniform(-1, 1, (count, toy.inputs))
-        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": toy.function(X)})
+    def draw(count: int, seed: int) -> Table:
+        X, f = rows_of(toy, count, seed)
+        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": f[:, 0]})
 
-    train, test = draw(np.random.default_rng(seed), rows), draw(np.random.default_rng(1000 + seed), 2000)
-    found = prepare(train, ["f"], test=test, held=0, bounds={f"x{i}": (-1.0, 1.0) for i in range(toy.inputs)})
+    found = prepare(draw(rows, seed), ["f"], test=draw(2000, 1000 + seed), held=0, bounds={f"x{i}": (-1.0, 1.0) for i in range(toy.inputs)})
     return replace(found, part=np.where(found.part == TEST, HELD, found.part))  # so that the history holds their misfit
 
 
@@ -74,15 +84,22 @@ def curve(task: Task, network: KAN | MLP, schedule: str, restarts: int, seed: in
 
 
 def measure(name: str, steps: int = 60, seed: int = 0, rows: int | None = None) -> dict[str, Any]:
-    """The curves of one function."""
+    """The curves of one function for one seed."""
     toy = TOYS[name]
     task = task_of(toy, rows or toy.rows, seed)
     curves: dict[str, list] = {}
     for degree in (3, 7):
-        schedule = f"lm:{steps}" + "".join(f",extend:{grid},lm:{steps}" for grid in toy.grids[1:])
+        schedule = f"lm/layer:{steps}" + "".join(f",extend:{grid},lm/layer:{steps}" for grid in toy.grids[1:])
         curves[f"KAN, degree {degree}"] = curve(task, KAN(toy.width, degree, toy.grids[0]), schedule, 3 if toy.width else 1, seed)
     curves["MLP, tanh"] = [curve(task, MLP(width), f"lm:{2 * steps}", 1, seed)[-1] for width in toy.mlps]
     return {"label": toy.label, "rows": rows or toy.rows, "seed": seed, "curves": curves}
+
+
+def worst(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The largest error of the seeds at every size; and each seed's."""
+    curves = {label: [(points[0][0], max(error for _, error in points)) for points in zip(*(run["curves"][label] for run in runs), strict=True)] for label in runs[0]["curves"]}
+    each = {label: [[error for _, error in run["curves"][label]] for run in runs] for label in curves}
+    return {"label": runs[0]["label"], "rows": runs[0]["rows"], "seeds": [run["seed"] for run in runs], "curves": curves, "each_seed": each}
 
 
 def draw(found: dict[str, Any]) -> Figure:
@@ -98,7 +115,7 @@ def draw(found: dict[str, Any]) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(6, 2000)
         axes.grid(alpha=0.25)
-    figure.axes[0].set_ylabel("test RMSE")
+    figure.axes[0].set_ylabel("test RMSE, worst of three seeds")
     figure.axes[0].legend(fontsize=7)
     return figure
 
@@ -106,6 +123,6 @@ def draw(found: dict[str, Any]) -> Figure:
 if __name__ == "__main__":
     found = {}
     for name in sys.argv[1:] or TOYS:
-        found[name] = measure(name)
+        found[name] = worst([measure(name, seed=seed) for seed in range(3)])
         print(name, {label: [(n, float(f"{e:.1e}")) for n, e in points] for label, points in found[name]["curves"].items()}, flush=True)
-    record("toy_functions", {"functions": found}, draw(found))
+        record("toy_functions", {"functions": found}, draw(found))

@@ -165,6 +165,7 @@ def test_a_run_loads_again(tmp_path):
 
 REFUSED = {
     r"input 'x' is 1 in all rows": ({"x": [1, 1, 1], "z": [1, 2, 3]}, {"target": "z"}),
+    r"input 'x' is 1 in all rows but for 2e-15, its rounding": ({"x": [1, 1 + 1e-15, 1 + 2e-15], "z": [1, 2, 3]}, {"target": "z"}),
     r"target 'z' has the same value in all rows": ({"x": [1, 2, 3], "z": [1, 1, 1]}, {"target": "z"}),
     r"no column is left as an input": ({"z": [1, 2, 3]}, {"target": "z"}),
     r"input 'z': is the target": ({"x": [1, 2, 3], "z": [1, 2, 3]}, {"target": "z", "inputs": ["z"]}),

@@ -238,12 +238,13 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[solve|accuracy|kernels|shards]",
-            help="Speed and accuracy of whole problems, the gallery against published errors, the kernels against other KANs, or a step on several processes.",
+            metavar="[solve|accuracy|bases|kernels|shards]",
+            help="Speed and accuracy of whole problems, the gallery against published errors, every kind of network, kernels against other KANs, or a step on several processes.",
         ),
     ] = "solve",
     only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4. Of accuracy: how many, 3, or which, 0,1,2.", metavar="N,…")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4. Of accuracy and bases: how many, 3, or which, 0,1,2.", metavar="N,…")] = None,
+    networks: Annotated[str | None, typer.Option(help="Of bases: these kinds of networks; every one where not given.", metavar="KIND,…")] = None,
     problems: Annotated[str | None, typer.Option(help="Of accuracy: these of the gallery; a subset that takes some minutes where not given.", metavar="NAME,…")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Of accuracy: every problem with a target.")] = False,
     effort: Annotated[str | None, typer.Option(help="Of accuracy: quick, default or record; record where not given.", metavar="NAME")] = None,
@@ -252,18 +253,19 @@ def bench(
     device: Annotated[
         str | None, typer.Option(help="Of kernels, accuracy and shards: cpu or cuda only; accuracy and shards are measured on the cpu where not given.", metavar="NAME")
     ] = None,
-    minutes: Annotated[str | None, typer.Option(help="Of kernels, accuracy and shards: what is not begun by then is left out.", metavar="N")] = None,
+    minutes: Annotated[str | None, typer.Option(help="Of kernels, accuracy, bases and shards: what is not begun by then is left out.", metavar="N")] = None,
     out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy, kernels or shards with .md, .json and .png.
+    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy, bases, kernels or shards with .md, .json and .png.
 
     Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
-    choice("bench", what, ("solve", "accuracy", "kernels", "shards"))
+    choice("bench", what, ("solve", "accuracy", "bases", "kernels", "shards"))
     options: dict[str, dict[str, object]] = {
         "solve": {"--only": only, "--seeds": seeds},
         "accuracy": {"--problems": problems, "--all": everything, "--seeds": seeds, "--effort": effort, "--device": device, "--minutes": minutes},
+        "bases": {"--networks": networks, "--seeds": seeds, "--minutes": minutes},
         "kernels": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
         "shards": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
     }
@@ -274,7 +276,7 @@ def bench(
     if problems and everything:
         raise RecipeError("--all: got --problems as well; expected one of them")
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
-    chosen = _seeds(what, seeds or ("3" if what == "accuracy" else "0,1,2,3,4"))
+    chosen = _seeds(what, seeds or ("0,1,2,3,4" if what == "solve" else "3"))
     names = [name.strip() for name in (problems or "").split(",") if name.strip()]
     for name in names:
         gallery.find(name)
@@ -298,6 +300,9 @@ def bench(
         known = list(benchmark.CLAIMS if everything else benchmark.CHOSEN)
         rows = benchmark.run_accuracy(out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit))
         measured = benchmark.accuracy_targets(rows)
+    elif what == "bases":
+        rows = benchmark.run_bases(out, tell, chosen, [choice("--networks", name.strip(), kinds()) for name in (networks or "").split(",") if name.strip()], limit)
+        measured = benchmark.base_targets(rows)
     elif what == "shards":
         kind = benchmark.Sizes.quick if quick else benchmark.Sizes
         rows = benchmark.run_shards(out, tell, kind(sizes) if sizes else kind(), where or "cpu", limit)
@@ -311,10 +316,10 @@ def bench(
 
 
 def _seeds(what: str, text: str) -> list[int]:
-    """Seeds such as 0,1,2; for `accuracy`, a single number says how many."""
-    if what == "accuracy" and "," not in text:
+    """Seeds such as 0,1,2; for `accuracy` and `bases`, a single number says how many."""
+    if what != "solve" and "," not in text:
         return list(range(number("--seeds", text) or 0))
-    return [seed for part in text.split(",") if part.strip() or what != "accuracy" for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
+    return [seed for part in text.split(",") if part.strip() or what == "solve" for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
 
 
 def _exponent(text: str) -> str:

@@ -21,6 +21,9 @@ TRAINING, HELD, TEST = 0, 1, 2
 
 PARTS = ("training", "held", "test")
 
+ROUNDING = 1e-12
+"""Range of an input, over its size, below which it has too few digits to be brought to [-1, 1]."""
+
 LEAST = 50
 """Training rows from which on some of them are held back."""
 
@@ -161,6 +164,8 @@ def _bounds(name: str, inputs: Sequence[str], points: Array, given: Mapping[str,
         low, high = given.get(column, (float(values.min()), float(values.max())))
         if not low < high:
             raise DataError(f"{name}: input {column!r} is {low:g} in all rows; expected values that differ, or another choice of inputs")
+        if high - low < ROUNDING * max(abs(low), abs(high)):
+            raise DataError(f"{name}: input {column!r} is {low:g} in all rows but for {high - low:.1g}, its rounding; expected values that differ, such as with {low:g} taken off")
         outside = np.flatnonzero((values < low) | (values > high))
         if len(outside):
             raise DataError(f"{name}: row {outside[0] + 1}, column {column!r}: {values[outside[0]]:g} is outside the bounds ({low:g}, {high:g})")

@@ -27,6 +27,9 @@ FREE = 0.3
 DEGREE = 8
 """Of polynomials, at most."""
 
+MATTERS = 0.1
+"""Share of the values from which a term is never left out, however rough the formula."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -76,7 +79,7 @@ def _polynomials(t: Array, values: Array, symbol: Symbol, noise: float, spread: 
             c = np.linalg.lstsq(columns, values, rcond=None)[0]
             error = float(np.linalg.norm(columns @ c - values)) / spread
             shares = np.abs(c) * np.linalg.norm(columns, axis=0) / spread
-            needed = [n for n, share in zip(kept, shares, strict=True) if share > 30 * max(noise, error) or n == degree]
+            needed = [n for n, share in zip(kept, shares, strict=True) if share > min(30 * max(noise, error), MATTERS) or n == degree]
             if needed == kept:
                 break
             kept = needed

@@ -17,13 +17,14 @@ from sympy import Expr
 from kanpde.errors import KanpdeError, ProblemError, RunError, first_line, listed
 from kanpde.fields import evaluate
 from kanpde.fitting import Fit
+from kanpde.fitting.task import TEST, TRAINING
 from kanpde.interpret.constants import recognise
 from kanpde.interpret.explained import Explanation, Tried, rounded
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
 from kanpde.interpret.polish import System, polish
-from kanpde.interpret.structure import POOR, Found, Sampled, approximations, propose, ranked, sample
+from kanpde.interpret.structure import POOR, SURE, Found, Sampled, approximations, propose, ranked, sample
 from kanpde.interpret.verify import Check, verify
 from kanpde.problem import Problem
 from kanpde.results import Result
@@ -35,7 +36,7 @@ SOLVES = 1e-11
 """A residual relative to the largest term, up to which a formula solves its problem: the rest is rounding of the constants."""
 
 NEAR = 0.05
-"""Distance to the network up to which a formula's constants are worth polishing."""
+"""Distance to the network up to which a formula is one of the network at all, and its constants are worth polishing or naming."""
 
 AGREES = 1e-4
 """Distance to values up to which a formula without a problem is taken for theirs."""
@@ -92,12 +93,22 @@ def explain_function(
 def explain_fit(fit: Fit, *, seconds: float = 60.0, note: Note | None = None) -> Explanation:
     """Closed formulas for what a network learned from data, one a target; the data have no equation to check them by.
 
+    They are looked for down to the network's own uncertainty: a formula need not be nearer to it than it is to what it learned.
     Raises RunError for a classifier, whose outputs are no numbers to explain.
     """
     if fit.task.classes:
         raise RunError(f"{fit.run_dir or fit.name}: the fit tells classes apart ({listed(fit.task.classes)}); expected one of numbers")
     functions = {u: lambda p, i=i: fit.values(p)[:, i] for i, u in enumerate(fit.task.targets)}
-    return explain_values(fit.name, functions, fit.task.bounds, None, seconds, note)
+    return explain_values(fit.name, functions, fit.task.bounds, None, seconds, note, uncertainty(fit))
+
+
+def uncertainty(fit: Fit) -> dict[str, float]:
+    """By target, the standard error of a fitted function, relative to its size: that of a row, by how many rows there are for a parameter."""
+    task = fit.task
+    judged = task.part == (TEST if task.count(TEST) else TRAINING)
+    error = np.sqrt(np.mean((fit.values(task.points[judged]) - task.truth[judged]) ** 2, 0)) / np.sqrt(np.mean(task.truth**2, 0))
+    share = min(1.0, fit.ansatz.parameters / task.count(TRAINING)) ** 0.5
+    return {u: float(share * e) for u, e in zip(task.targets, error, strict=True)}
 
 
 def explain_values(
@@ -107,12 +118,14 @@ def explain_values(
     problem: Problem | None,
     seconds: float = 60.0,
     note: Note | None = None,
+    noise: Mapping[str, float] | None = None,
 ) -> Explanation:
-    """The same for functions of points [points, coordinates], by unknown; with a problem that they solve, or None."""
+    """The same for functions of points [points, coordinates], by unknown; with a problem that they solve, or None. noise: how far they
+    may be off, in relative L2, where they come from data."""
     began, say = time.perf_counter(), note or (lambda text: None)
     if len(bounds) > 5:
         raise ProblemError(f"explain: got {len(bounds)} variables ({listed(bounds)}); expected at most five")
-    searches = {u: Search(u, sample(function, bounds), say) for u, function in functions.items()}
+    searches = {u: Search(u, sample(function, bounds, (noise or {}).get(u, 0.0)), say) for u, function in functions.items()}
     for u, search in searches.items():
         if not np.isfinite(search.sampled.values).all():
             raise ProblemError(f"{name}: {u} is not finite on its whole domain; expected finite values")
@@ -141,10 +154,11 @@ class Search:
     def _all(self) -> Iterator[Found]:
         """Structure first; then a network's edges; then what is merely near."""
         yield from propose(self.sampled)
-        if min((error for _, error in self.candidates), default=1.0) > POOR:
+        poor = max(POOR, SURE * self.sampled.noise)
+        if min((error for _, error in self.candidates), default=1.0) > poor:
             self.say(f"{self.unknown}: a small KAN fitted to the values")
             yield from read_edges(self.sampled)
-        if min((error for _, error in self.candidates), default=1.0) > POOR:
+        if min((error for _, error in self.candidates), default=1.0) > poor:
             yield from approximations(self.sampled)
 
     def go_on(self, stop: float, deadline: float) -> None:
@@ -159,7 +173,7 @@ class Search:
 
     def best(self) -> list[Found]:
         """The best first."""
-        return ranked(self.candidates)
+        return ranked(self.candidates, self.sampled.noise)
 
 
 def _tried(searches: Mapping[str, Search]) -> list[Tried]:
@@ -175,15 +189,15 @@ def _without_equations(name: str, searches: Mapping[str, Search], began: float) 
         if not candidates:
             continue
         form, error = candidates[0]
-        tolerance = max(30 * error, 1e-12)
+        tolerance = max(30 * error, sampled[u].noise, 1e-12)
         choice = {k: recognise(v, tolerance * max(abs(v), 0.1)) for k, v in form.values.items() if k in form.constants}
         exact = _simplest(_filled(form, choice))
         after = _distance(exact, sampled[u])
-        better = after <= 3 * error + 1e-13
+        better = after <= 3 * error + 1e-13 and error < NEAR
         formulas[u] = exact if better else _simplest(form.filled)
         distance[u], routes[u] = (after if better else error), form.route
         named &= better and None not in choice.values()
-    good = bool(formulas) and len(formulas) == len(found) and max(distance.values()) < AGREES
+    good = len(formulas) == len(found) > 0 and all(d < max(AGREES, min(SURE * sampled[u].noise, NEAR)) for u, d in distance.items())
     return Explanation(name, good, formulas, distance, (), tuple(tried), routes, named and good, time.perf_counter() - began)
 
 

@@ -16,7 +16,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from kanpde.interpret.edges import FREE, suggest
+from kanpde.interpret.edges import FREE, MATTERS, suggest
 from kanpde.interpret.form import Form, compiled, constant, fit
 from kanpde.interpret.library import LIBRARY
 from kanpde.interpret.span import members
@@ -35,21 +35,30 @@ _ADDITIVE = 3e-3
 POOR = 1e-3
 """Distance above which a formula is an approximation, and accuracy counts more than brevity."""
 
+SURE = 3.0
+"""Deviations of the values' noise that a formula may be off."""
+
 
 @dataclass(frozen=True)
 class Sampled:
-    """A function of named variables on a box, and its values on an even grid."""
+    """A function of named variables on a box, and its values on an even grid. noise: how far, in relative L2, they may be off; 0 if not at all."""
 
     function: Callable[[Array], Array]
     symbols: tuple[Symbol, ...]
     bounds: tuple[tuple[float, float], ...]
     axes: tuple[Array, ...]
     values: Array
+    noise: float = 0.0
 
     @property
     def points(self) -> list[Array]:
         """The grid's nodes, one array a variable, of the values' shape."""
         return [np.broadcast_to(a, self.values.shape) for a in np.meshgrid(*self.axes, indexing="ij")]
+
+    @property
+    def floor(self) -> float:
+        """Below which errors of a function of one variable are equal: a tenth of the noise, since `suggest` keeps a distance of ten to thirty from it."""
+        return self.noise / 10
 
     def line(self, axis: int, through: Sequence[float], nodes: int = 161) -> tuple[Array, Array]:
         """Values along one variable, the others fixed."""
@@ -59,12 +68,12 @@ class Sampled:
         return t, self.function(points)
 
 
-def sample(function: Callable[[Array], Array], bounds: Mapping[str, tuple[float, float]]) -> Sampled:
+def sample(function: Callable[[Array], Array], bounds: Mapping[str, tuple[float, float]], noise: float = 0.0) -> Sampled:
     """function: of points [points, variables] in the order of `bounds`, returns [points]."""
     axes = tuple(np.linspace(low, high, _NODES[len(bounds)]) for low, high in bounds.values())
     grid = np.meshgrid(*axes, indexing="ij")
     values = function(np.stack([g.ravel() for g in grid], 1)).reshape(grid[0].shape)
-    return Sampled(function, tuple(Symbol(x, real=True) for x in bounds), tuple(bounds.values()), axes, values)
+    return Sampled(function, tuple(Symbol(x, real=True) for x in bounds), tuple(bounds.values()), axes, values, noise)
 
 
 Found = tuple[Form, float]
@@ -96,10 +105,10 @@ def approximations(sampled: Sampled) -> Iterator[Found]:
             yield fitted(sampled, replace(form, route="product, the nearest"))
 
 
-def ranked(found: Sequence[Found]) -> list[Found]:
-    """The best first, by digits of accuracy (down to the best of all) and complexity, or by accuracy where all are poor; the same only once."""
-    best = max(min((error for _, error in found), default=1.0), 1e-13)
-    worth = FREE if best < POOR else FREE / 10
+def ranked(found: Sequence[Found], noise: float = 0.0) -> list[Found]:
+    """The best first, by digits of accuracy (down to the best of all, and to the noise) and complexity, or by accuracy where all are poor; the same only once."""
+    best = max(min((error for _, error in found), default=1.0), noise, 1e-13)
+    worth = FREE if best < max(POOR, SURE * noise) else FREE / 10
     unique: dict[str, Found] = {}
     for form, error in sorted(found, key=lambda f: np.log10(max(f[1], best)) + worth * f[0].cost):
         unique.setdefault(str(sympy.N(form.filled, 4)), (form, error))
@@ -116,14 +125,14 @@ def fitted(sampled: Sampled, form: Form) -> Found:
 
 
 def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
-    """Without the terms that do not matter: those below ten times the error."""
+    """Without the terms that do not matter: those below ten times the error, and MATTERS."""
     expression = form.expression
     terms = expression.as_ordered_terms()
     if len(terms) < 2:
         return form, error
     numbers = {k: form.values[k] for k in form.constants}
     sizes = [float(np.linalg.norm(compiled([term.subs(numbers)], sampled.symbols)(*sampled.points)[0])) for term in terms]
-    bound = 10 * max(error, 1e-13) * float(np.linalg.norm(sampled.values))
+    bound = min(10 * max(error, 1e-13), MATTERS) * float(np.linalg.norm(sampled.values))
     kept = sum((term for term, size in zip(terms, sizes, strict=True) if size > bound), sympy.Integer(0))
     if kept == expression or kept == 0:
         return form, error
@@ -177,7 +186,7 @@ def _product(sampled: Sampled) -> Iterator[Form]:
     unfolded = _unfolded(sampled)
     if unfolded is None or max(basis.shape[1] for basis in unfolded[0]) > 1:
         return
-    choices = _factors(sampled, max(unfolded[1], 1e-12))
+    choices = _factors(sampled, max(unfolded[1], sampled.floor, 1e-12))
     for functions in itertools.islice(itertools.product(*choices), 6):
         yield from _products(sampled, [[f] for f in functions])
 
@@ -265,7 +274,7 @@ def _wave(sampled: Sampled) -> Iterator[Form]:
     ks = [sympy.Integer(1) if i == lead else constant() for i in range(dims)]
     phase = cast(Expr, sympy.Add(*(a * x for a, x in zip(ks, sampled.symbols, strict=True))))
     start = {a: float(v) for a, v in zip(ks, k, strict=True) if isinstance(a, Symbol)}
-    for candidate in suggest(s, f, inner, 1e-9)[:3]:
+    for candidate in suggest(s, f, inner, max(sampled.floor, 1e-9))[:3]:
         yield Form(candidate.form.of({inner: phase}), {**candidate.form.values, **start}, candidate.form.cost + 0.5 * (dims - 1), "wave")
 
 
@@ -319,7 +328,7 @@ def _sum(sampled: Sampled, values: Array, transform: Callable[[Array], Array], o
         if np.linalg.norm(parts[axis]) < 10 * max(distance, 1e-12) * spread:
             choices.append([Form(sympy.Integer(0), {}, 0.0)])
             continue
-        choices.append([c.form for c in suggest(t, transform(along), symbol, max(distance, 1e-12))[:2]])
+        choices.append([c.form for c in suggest(t, transform(along), symbol, max(distance, sampled.floor, 1e-12))[:2]])
     for forms in list(itertools.product(*choices))[:4]:
         k = constant()
         bare = [without_constant(f) for f in forms]

@@ -48,6 +48,20 @@ def test_errors_fall_as_the_grid_is_refined():
     assert N7[-1] < 100
 
 
+def test_the_worst_seed_is_drawn():
+    runs = [{"label": "f", "rows": 9, "seed": seed, "curves": {"KAN": [(10, e), (20, e / 10)]}} for seed, e in enumerate((0.1, 0.3, 0.2))]
+    found = toy_functions.worst(runs)
+    assert found["curves"] == {"KAN": [(10, 0.3), (20, 0.03)]}
+    assert found["seeds"] == [0, 1, 2]
+
+
+def test_rows_beyond_the_training_rows_are_not_far_off():
+    """Coefficients that hardly any row reaches stay where the coarse grid put them."""
+    task = toy_functions.task_of(toy_functions.TOYS["exp_sin"], 600, 0)
+    errors = {kind: toy_functions.curve(task, KAN((1,), 3, 6), f"{kind}:30,extend:24,{kind}:40", 2, 0)[-1][1] for kind in ("lm/layer", "lm")}
+    assert errors["lm/layer"] < 1e-2
+
+
 def test_a_product_takes_few_parameters():
     task = toy_functions.task_of(toy_functions.TOYS["product"], 400, 0)
     ((parameters, error),) = toy_functions.curve(task, KAN((2,), 7, 3), "lm:40", 1, 0)

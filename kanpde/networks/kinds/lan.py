@@ -86,7 +86,7 @@ class LAN(Spec):
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        return Suited(cls(width=(12 + extra, 12 + extra)), "lm:60,extend:6,lm:80", ("two hidden layers of 12 units with splines of degree 7, grid 3 to 6",))
+        return Suited(cls(width=(12 + extra, 12 + extra)), "lm:60,extend:5,lm:80", ("two hidden layers of 12 units with splines of degree 7, grid 3 to 5",))
 
     def details(self) -> str:
         return f"degree {self.degree}, grid {self.grid}"
