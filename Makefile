@@ -1,5 +1,5 @@
 # make solve           solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
-# make test            lint, types and tests
+# make test            lint, types and tests (TEST_JOBS=1: one test at a time)
 # make bench           measure speed and accuracy, and write the table under results/
 # make bench-kernels   measure the kernels against other KANs, and write the table under results/
 # make test-gpu        the tests of the kernels, compiled for the GPU that is here
@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 GPU_VENV ?= .venv-gpu
 PROBLEM ?= poisson2d
+TEST_JOBS ?= 2
 RUN := $(VENV)/bin/python
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
@@ -22,7 +23,7 @@ solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile
 
 bench: $(VENV)/.installed
 	$(RUN) -m kanpde bench
