@@ -12,7 +12,7 @@ _HOME = {
     "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
-    "kanpde.geometry": ["Box", "Time"],
+    "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Polygon", "Time"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.networks": ["KAN", "MLP"],

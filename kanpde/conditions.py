@@ -290,9 +290,35 @@ def prescribed_value(value: Value, coordinates: Sequence[str], what: str, finite
 
 
 def _record(function: Callable[..., Tensor | Sequence[Tensor]], name: str, arguments: tuple[str, ...], unknowns: Sequence[str], domain: Domain, face: str) -> Residual:
-    unit = torch.tensor([[0.31, 0.37, 0.41, 0.43], [0.67, 0.61, 0.59, 0.57]], dtype=torch.float64)[:, : len(domain.coordinates) - 1]
-    points, normals = points_on(domain, face, unit)
-    return record(function, name, arguments, unknowns, points, domain.space, normals if face in space_faces(domain) else None)
+    points = two_points(domain, face)
+    normals = by_name(_slanted(domain, face, points), domain.coordinates) if face in space_faces(domain) else None
+    return record(function, name, arguments, unknowns, by_name(points, domain.coordinates), domain.space, normals)
+
+
+def _slanted(domain: Domain, face: str, points: Tensor) -> Tensor:
+    """Normals for a dry run, [points, dimensions]: along every coordinate along which there is a normal somewhere on the face."""
+    if domain.faces[face].coordinate:
+        return domain.normals(face, points)
+    everywhere = domain.normals(face, domain.boundary(face, _candidates(len(domain.coordinates) - 1, 4096)))
+    along = (everywhere.abs() > 1e-12).any(0).to(points)
+    return along * points.new_tensor([[0.6], [0.7]])
+
+
+def two_points(domain: Domain, face: str | None = None) -> Tensor:
+    """Two points [2, dimensions] of the interior or of a face, for a dry run. Raises ProblemError where they are hard to find."""
+    dims = len(domain.coordinates) - (face is not None)
+    for count in (2, 64, 4096, 1 << 18):
+        unit = _candidates(dims, count)
+        points = domain.interior(unit) if face is None else domain.boundary(face, unit)
+        if len(points) >= 2:
+            return points[:2]
+    raise ProblemError(f"{domain!r}: fills less than a hundred thousandth of its bounding {'box' if face is None else f'face {face!r}'}; expected a larger part of it")
+
+
+def _candidates(dims: int, count: int) -> Tensor:
+    """Points of the unit cube, the same every time."""
+    first = torch.tensor([[0.31, 0.37, 0.41, 0.43, 0.47], [0.67, 0.61, 0.59, 0.57, 0.53]], dtype=torch.float64)[:, :dims]
+    return torch.cat([first, torch.rand(count - 2, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64)])
 
 
 def _target(name: str, time: str, unknowns: Sequence[str]) -> tuple[str, int]:
@@ -313,6 +339,8 @@ def _faces(on: On, where: Callable[[Values], Tensor] | None, domain: Domain, kin
     if not names:
         raise ProblemError(f"{kind}(on={on!r}): names no face; the domain's faces are {listed(domain.faces)}")
     for name in names:
+        if name in domain.vanished:
+            raise ProblemError(f"{kind}(on={name!r}): nothing is left of the face {name!r} in {domain.vanished[name]}; the faces are {listed(domain.faces)}")
         if name not in domain.faces:
             raise ProblemError(f"{kind}(on={name!r}): this domain has no face {name!r}; its faces are {listed(domain.faces)}")
     if where is None:

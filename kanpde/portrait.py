@@ -14,6 +14,7 @@ from torch import Tensor
 from kanpde.networks import Ansatz, Trial
 from kanpde.networks.basis import HIGH, LOW, BasisLayer
 from kanpde.networks.importance import scores
+from kanpde.networks.joint import Joint
 from kanpde.networks.network import Network
 from kanpde.networks.surgery import masks
 
@@ -47,15 +48,19 @@ class Drawing:
 
 
 def portrait(trial: Trial, unknowns: Sequence[str], points: Tensor) -> Drawing:
-    """The network of a solution as it is on points [points, dims]; of spans of time, the last one's."""
-    network: Network = trial.network
+    """The network of a solution as it is on points [points, dims]; of spans of time, the last one's; of a joint one, its first part."""
+    whole: Network = trial.network
+    network, inputs = whole.networks()[0], tuple(trial.input_names)
+    if isinstance(whole, Joint):
+        inputs = tuple(inputs[i] for i in whole.pieces[0].inputs)
     layers = [k for k, layer in enumerate(network.layers) if isinstance(layer, BasisLayer)]
-    drawing = Drawing(trial.describe(), tuple(network.widths), tuple(trial.input_names), tuple(unknowns))
+    drawing = Drawing(trial.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]])
     if not layers:
         return drawing
     last: Ansatz = getattr(trial, "spans", [trial])[-1]
     frame = last.frame(points, [(u, (0,) * points.shape[1]) for u in last.unknowns])
-    jets = network.levels(frame.X[:, :1], ())
+    jets = whole.levels(frame.X[:, :1], ())
+    jets = whole.parts_jets(jets)[0] if isinstance(whole, Joint) else jets
     seen = [jets[k][:, 0].detach().double().cpu() for k in layers]
     parts = network.parts()
     edges = tuple(_edges(network.layers[k], parts[k], values) for k, values in zip(layers, seen, strict=True))

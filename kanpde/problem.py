@@ -11,10 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value
+from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
 from kanpde.errors import ProblemError, first_line, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
@@ -165,17 +164,12 @@ def _unknowns(domain: Domain, functions: Sequence[Callable], conditions: Sequenc
 def _equation(function: Callable[..., Tensor | Sequence[Tensor]], unknowns: tuple[str, ...], domain: Domain) -> Residual:
     name, arguments = function_name(function), argument_names(function, function_name(function))
     check_arguments(arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, name, _unconditioned(unknowns, arguments, domain))
-    return record(function, name, arguments, unknowns, by_name(_two_points(domain), domain.coordinates), domain.space)
+    return record(function, name, arguments, unknowns, by_name(two_points(domain), domain.coordinates), domain.space)
 
 
 def _unconditioned(unknowns: tuple[str, ...], arguments: Sequence[str], domain: Domain) -> str:
     every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])
     return f"; name an unknown without conditions in unknowns={list(every)}"
-
-
-def _two_points(domain: Domain) -> Tensor:
-    unit = torch.tensor([[0.31, 0.37, 0.41, 0.43, 0.47], [0.67, 0.61, 0.59, 0.57, 0.53]], dtype=torch.float64)
-    return domain.interior(unit[:, : len(domain.coordinates)])
 
 
 def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) -> dict[str, Callable[[Values], Tensor]]:
@@ -184,7 +178,7 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
             raise ProblemError(f"Problem(exact={{{name!r}: …}}): no such unknown; they are {listed(unknowns)}{nearest(str(name), unknowns)}")
     found = {u: prescribed_value(exact[u], domain.coordinates, f"exact[{u!r}]", finite=False) for u in unknowns if u in exact}
     for function in found.values():
-        function(by_name(_two_points(domain), domain.coordinates))
+        function(by_name(two_points(domain), domain.coordinates))
     return found
 
 

@@ -22,7 +22,7 @@ from kanpde.portrait import Drawing as Drawing
 from kanpde.portrait import portrait
 from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
-from kanpde.sampling import unit_points
+from kanpde.sampling import inside_points
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Result:
     def drawing(self) -> Drawing:
         """The network as arrays."""
         problem, ansatz = self._solved()
-        return portrait(ansatz, problem.unknowns, problem.domain.interior(unit_points(PORTRAYED, len(problem.coordinates), 0)))
+        return portrait(ansatz, problem.unknowns, inside_points(problem.domain, PORTRAYED, 0))
 
     def summary(self) -> dict[str, Any]:
         """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""

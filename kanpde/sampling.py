@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.geometry import Domain
 
 SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
 
@@ -31,6 +33,16 @@ def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The balance properties of Sobol", category=UserWarning)
         return torch.from_numpy(SAMPLERS[sampler](dimensions, rng=np.random.default_rng(seed)).random(count))
+
+
+def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
+    """So many points in a domain, the first of a sequence that lie in it. Raises RecipeError for an unknown sampler."""
+    drawn = count if domain.fill >= 1 else math.ceil(1.05 * count / domain.fill) + 8
+    while True:
+        points = domain.interior(unit_points(drawn, len(domain.coordinates), seed, sampler))
+        if len(points) >= count:
+            return points[:count]
+        drawn *= 2
 
 
 def by_residual(

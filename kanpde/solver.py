@@ -24,7 +24,7 @@ from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
-from kanpde.sampling import unit_points
+from kanpde.sampling import inside_points
 from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
@@ -240,7 +240,7 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
             stage.check(network)
     ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
-    points = problem.domain.interior(unit_points(32, len(problem.coordinates), 0))
+    points = inside_points(problem.domain, 32, 0)
     lift = ansatz.frame(points, needs).lift
     if not lift.isfinite().all():
         i, a = (int(k) for k in (~lift.isfinite()).nonzero()[0])

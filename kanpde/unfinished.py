@@ -92,7 +92,8 @@ def magnitudes(problem: Problem) -> dict[str, float]:
     found = {}
     for k, residual in enumerate([*problem.equations, *(c.residual for c in problem.constraints)]):
         face = None if k < len(problem.equations) else problem.constraints[k - len(problem.equations)].face
-        unit = drawn(8, len(domain.coordinates) - (face is not None))
+        kept = domain.fill if face is None else domain.kept(face)
+        unit = drawn(8 if kept >= 1 else math.ceil(32 / kept), len(domain.coordinates) - (face is not None))
         points = domain.interior(unit) if face is None else domain.boundary(face, unit)
         normals = None if face is None else by_name(domain.normals(face, points), domain.coordinates)
         values, _ = residual(by_name(points, domain.coordinates), drawn(len(points), len(residual.needs)), normals, False)

@@ -104,7 +104,9 @@ def _check_overdetermined(problem: Problem) -> None:
         value = _value_of(problem, unknown)
         if not any(value in e.needs for e in problem.equations):
             pins += sum(value in c.residual.needs for c in problem.constraints) == 1
-    for x in problem.coordinates:
+    if not problem.domain.is_box:
+        _check_overdetermined_faces(problem, pins)
+    for x in problem.coordinates if problem.domain.is_box else [x for x in problem.coordinates if x == problem.domain.time]:
         whole = [c for c in _along(problem, x) if c.where is None]
         order = sum(problem.order(u, x) for u in problem.unknowns)
         count = sum(c.residual.equations for c in whole)
@@ -113,11 +115,52 @@ def _check_overdetermined(problem: Problem) -> None:
             raise ProblemError(f"Problem(…): {_counted(count, 'condition')} along {x!r} ({given}), but the equations are only of order {order} along it; leave some out")
 
 
+def _space_order(problem: Problem, unknown: str) -> int:
+    """Highest order along any of the space coordinates."""
+    return max(problem.order(unknown, x) for x in problem.domain.space)
+
+
+def _boundary_faces(problem: Problem) -> list[str]:
+    """The faces of space that are a boundary: not those at the ends of a periodic coordinate."""
+    return [face for face in space_faces(problem.domain) if problem.domain.faces[face].coordinate not in problem.periodic]
+
+
+def _check_overdetermined_faces(problem: Problem, pins: int) -> None:
+    """A curved boundary takes half as many conditions as the system has orders in space, counted over all faces."""
+    order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
+    whole = {face: [c for c in problem.constraints if c.face == face and c.where is None] for face in faces}
+    counts = {face: sum(c.residual.equations for c in found) for face, found in whole.items()}
+    if 2 * sum(counts.values()) > order * len(faces) + 2 * pins:
+        face = max(faces, key=lambda name: counts[name])
+        given = listed(c.label for c in whole[face])
+        raise ProblemError(
+            f"Problem(…): {_counted(counts[face], 'condition')} on {face!r} ({given}), but the equations are only of order {order} in space, "
+            f"which takes {order / 2:g} on every face; leave some out"
+        )
+
+
+def _warn_missing_faces(problem: Problem) -> None:
+    """Name the faces of a curved domain that have too few conditions."""
+    order, faces = sum(_space_order(problem, u) for u in problem.unknowns), _boundary_faces(problem)
+    given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
+    if 2 * sum(c.residual.equations for found in given.values() for c in found) >= order * len(faces):
+        return
+    for unknown in problem.unknowns:
+        wanted = _space_order(problem, unknown) // 2
+        counts = {face: sum(c.residual.equations for c in found if any(name == unknown for name, _ in c.residual.needs)) for face, found in given.items()}
+        short = [face for face in faces if counts[face] < wanted]
+        if short:
+            have = f"only {_counted(counts[short[0]], 'condition')} is" if counts[short[0]] else "no condition is"
+            _warn(f"unknown {unknown!r} is of order {_space_order(problem, unknown)} in space, but {have} given on {listed(short)}; add Dirichlet, Neumann or Robin")
+
+
 def _warn_missing(problem: Problem) -> None:
     """Name the directions along which an equation is of an order for which too few conditions are given."""
     domain = problem.domain
+    if not domain.is_box:
+        _warn_missing_faces(problem)
     for x in problem.coordinates:
-        if x in problem.periodic:
+        if x in problem.periodic or (not domain.is_box and x != domain.time):
             continue
         given = _along(problem, x)
         if isinstance(domain, SpaceTime) and x == domain.time:

@@ -1,8 +1,15 @@
 """Domains with named coordinates and named faces."""
 
+from kanpde.geometry.ball import Ball as Ball
 from kanpde.geometry.box import Box as Box
+from kanpde.geometry.disk import Disk as Disk
+from kanpde.geometry.disk import Ellipse as Ellipse
+from kanpde.geometry.domain import Corner as Corner
 from kanpde.geometry.domain import Domain as Domain
 from kanpde.geometry.domain import Face as Face
+from kanpde.geometry.implicit import Implicit as Implicit
+from kanpde.geometry.planar import Planar as Planar
+from kanpde.geometry.polygon import Polygon as Polygon
 from kanpde.geometry.ranges import Ranges as Ranges
 from kanpde.geometry.time import SpaceTime as SpaceTime
 from kanpde.geometry.time import Time as Time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
 
@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.domain import Domain, Face, Interval, checked_interval
+from kanpde.geometry.curves import Segment
+from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
+from kanpde.geometry.implicit import Implicit, Level
+from kanpde.geometry.planar import Piece, Planar
 
 
 class Box(Domain):
@@ -45,9 +48,28 @@ class Box(Domain):
     def is_box(self) -> bool:
         return True
 
+    def depth(self, points: Tensor) -> Tensor:
+        ends = points.new_tensor(list(self.bounds.values()))
+        return torch.minimum(points - ends[:, 0], ends[:, 1] - points).amin(1)
+
+    @property
+    def volume(self) -> float:
+        return prod(b - a for a, b in self._bounds.values())
+
+    def implicit(self, *faces: str) -> Implicit:
+        return Implicit(tuple(self._distance(face) for face in faces), True)
+
+    def _distance(self, face: str) -> Level:
+        axis, side = self._place(face)
+        low, high = self._bounds[self.coordinates[axis]]
+        return (lambda columns: columns[axis] - low) if side < 0 else (lambda columns: high - columns[axis])
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return Sides(self).corners if len(self._bounds) == 2 else ()
+
     def interior(self, unit: Tensor) -> Tensor:
-        ends = unit.new_tensor(list(self._bounds.values()))
-        return ends[:, 0] + unit * (ends[:, 1] - ends[:, 0])
+        return self.box(unit)
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
         axis, side = self._place(face)
@@ -64,3 +86,27 @@ class Box(Domain):
         where = self.faces[face]
         assert where.coordinate is not None
         return self.coordinates.index(where.coordinate), where.side
+
+
+class Sides(Planar):
+    """A rectangle as a planar region, which is what set operations take."""
+
+    def __init__(self, box: Box):
+        self._box = box
+
+    def __repr__(self) -> str:
+        return repr(self._box)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        x, y = self._box.coordinates
+        return x, y
+
+    @cached_property
+    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+        (x, (a, b)), (y, (c, d)) = self._box.bounds.items()
+        sides = ((f"{x}-", 0, (a, d), (a, c)), (f"{x}+", 0, (b, c), (b, d)), (f"{y}-", 1, (a, c), (b, c)), (f"{y}+", 1, (b, d), (a, d)))
+        return [Piece(Segment(start, end), face, True, axis) for face, axis, start, end in sides]
+
+    def depth(self, points: Tensor) -> Tensor:
+        return self._box.depth(points)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+from kanpde.geometry.implicit import Implicit
 
 if TYPE_CHECKING:
     from kanpde.geometry.time import SpaceTime
@@ -32,6 +34,21 @@ class Face:
     measure: float
     coordinate: str | None = None
     side: int = 0
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A corner of the boundary of a planar region.
+
+    opening: the angle inside, in radians, more than π where the corner is re-entrant; faces: the one that ends here and the one that
+    begins, the inside to their left; direction: of the one that begins, the angle to the first coordinate from which the opening is
+    counted, counter-clockwise.
+    """
+
+    at: tuple[float, float]
+    opening: float
+    faces: tuple[str, str]
+    direction: float
 
 
 class Domain(ABC):
@@ -59,6 +76,61 @@ class Domain(ABC):
     def normals(self, face: str, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
         """Outward unit normals at points of a face."""
 
+    @abstractmethod
+    def depth(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
+        """Positive inside, negative outside, zero on the boundary, near which its size is the distance to it."""
+
+    @property
+    @abstractmethod
+    def volume(self) -> float:
+        """Length, area or volume of space, times the span of time."""
+
+    def implicit(self, *faces: str) -> Implicit | None:
+        """A function that is zero on the faces and positive inside; None where there is none.
+
+        Time is not looked at, but for the initial face, which goes with no other.
+        """
+        return None
+
+    def inside(self, points: Float[Tensor, "points dims"], slack: float = 0.0) -> Bool[Tensor, " points"]:
+        """Whether points lie in the domain or on its boundary, or no further than slack from it."""
+        size = max(high - low for low, high in self.bounds.values())
+        return self.depth(points) >= -(slack + 1e-12 * size)
+
+    def boundary_kept(self, face: str, unit: Float[Tensor, "points dims-1"]) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
+        """Where `boundary` maps all points, and which of them it keeps."""
+        points = self.boundary(face, unit)
+        return points, torch.ones(len(points), dtype=torch.bool, device=points.device)
+
+    def kept(self, face: str) -> float:
+        """Fraction of points that `boundary` keeps."""
+        return 1.0
+
+    @property
+    def fill(self) -> float:
+        """Fraction of the bounding box that it fills: of points that `interior` keeps."""
+        return self.volume / math.prod(high - low for low, high in self.bounds.values())
+
+    @property
+    def compound(self) -> bool:
+        """Whether it is written with an operator."""
+        return False
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        """Corners of the boundary of a planar region; of the faces of space, where there is time."""
+        return ()
+
+    @property
+    def vanished(self) -> Mapping[str, str]:
+        """Faces that a set operation left nothing of, and the operation in words."""
+        return {}
+
+    def box(self, unit: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
+        """Points of the unit cube, stretched over the bounding box."""
+        ends = unit.new_tensor(list(self.bounds.values()))
+        return ends[:, 0] + unit * (ends[:, 1] - ends[:, 0])
+
     @property
     def time(self) -> str | None:
         """Name of the time coordinate, if there is one."""
@@ -85,6 +157,24 @@ class Domain(ABC):
 
         return SpaceTime(self, time)
 
+    def __sub__(self, other: object) -> Domain:
+        """What lies in this and not in the other. Raises ProblemError where nothing does."""
+        from kanpde.geometry.sets import combined
+
+        return combined("-", self, other)
+
+    def __or__(self, other: object) -> Domain:
+        """What lies in one of the two."""
+        from kanpde.geometry.sets import combined
+
+        return combined("|", self, other)
+
+    def __and__(self, other: object) -> Domain:
+        """What lies in both. Raises ProblemError where nothing does."""
+        from kanpde.geometry.sets import combined
+
+        return combined("&", self, other)
+
 
 def checked_interval(what: str, name: str, interval: object) -> Interval:
     """The interval as two floats; raises ProblemError unless it is finite and increasing."""
@@ -97,3 +187,31 @@ def checked_interval(what: str, name: str, interval: object) -> Interval:
         hint = f"; did you mean ({high:g}, {low:g})?" if high < low else ""
         raise ProblemError(f"{what}({name}=…): got ({low:g}, {high:g}); expected low < high, both finite{hint}")
     return low, high
+
+
+def checked_number(what: str, name: str, value: object) -> float:
+    """A finite number as a float; raises ProblemError."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise ProblemError(f"{what}({name}=…): got {value!r}; expected a finite number")
+    return float(value)
+
+
+def checked_positive(what: str, name: str, value: object) -> float:
+    """A positive number as a float; raises ProblemError."""
+    number = checked_number(what, name, value)
+    if number <= 0:
+        raise ProblemError(f"{what}({name}={number:g}): expected a positive number")
+    return number
+
+
+def operation(a: Domain, sign: str, b: Domain) -> str:
+    """How code writes a set operation."""
+    left = f"({a!r})" if a.compound and getattr(a, "sign", "") != sign else repr(a)
+    return f"{left} {sign} {f'({b!r})' if b.compound else repr(b)}"
+
+
+def checked_name(what: str, name: object) -> str | None:
+    """The name of a face, if one is given; raises ProblemError for what is no word."""
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ProblemError(f"{what}(name={name!r}): expected the name of a face, such as name='wall'")
+    return name

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.domain import Domain, Face, Interval, checked_interval
+from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
+from kanpde.geometry.implicit import Implicit, Level
 
 
 class Time:
@@ -26,6 +27,11 @@ class Time:
 
     def __mul__(self, space: object) -> SpaceTime:
         raise ProblemError(f"{self!r} * …: time comes last; write {space!r} * {self!r}")
+
+
+def bracketed(region: Domain) -> str:
+    """How code writes a region in front of `*`."""
+    return f"({region!r})" if region.compound else repr(region)
 
 
 MAX_COORDINATES = 5
@@ -51,7 +57,7 @@ class SpaceTime(Domain):
         self._time = time
 
     def __repr__(self) -> str:
-        return f"{self.region!r} * {self._time!r}"
+        return f"{bracketed(self.region)} * {self._time!r}"
 
     @property
     def time(self) -> str:
@@ -70,24 +76,56 @@ class SpaceTime(Domain):
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
         low, high = self._time.span
         found = {name: Face(name, face.measure * (high - low), face.coordinate, face.side) for name, face in self.region.faces.items()}
-        volume = 1.0
-        for a, b in self.region.bounds.values():
-            volume *= b - a
-        found[self.initial_face] = Face(self.initial_face, volume, self.time, -1)
+        found[self.initial_face] = Face(self.initial_face, self.region.volume, self.time, -1)
         return found
 
     @property
     def is_box(self) -> bool:
         return self.region.is_box
 
+    @property
+    def volume(self) -> float:
+        return self.region.volume * (self._time.span[1] - self._time.span[0])
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return self.region.corners
+
+    @property
+    def vanished(self) -> Mapping[str, str]:
+        return self.region.vanished
+
+    def depth(self, points: Tensor) -> Tensor:
+        low, high = self._time.span
+        return torch.stack([self.region.depth(points[:, :-1]), points[:, -1] - low, high - points[:, -1]]).amin(0)
+
+    def implicit(self, *faces: str) -> Implicit | None:
+        if faces == (self.initial_face,):
+            return Implicit((lambda columns: columns[len(self.coordinates) - 1] - self._time.span[0],), True)
+        found = self.region.implicit(*faces)
+        return None if found is None else Implicit(tuple(self._in_space(part) for part in found.parts), found.smooth)
+
+    def _in_space(self, part: Level) -> Level:
+        return lambda columns: part(columns[: len(self.coordinates) - 1])
+
+    def kept(self, face: str) -> float:
+        return self.region.fill if face == self.initial_face else self.region.kept(face)
+
     def interior(self, unit: Tensor) -> Tensor:
-        return self._with_time(self.region.interior, unit)
+        points = self.box(unit)
+        return points if self.is_box else points[self.region.inside(points[:, :-1])]
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
+        points, kept = self.boundary_kept(face, unit)
+        return points[kept]
+
+    def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self._time.span
         if face == self.initial_face:
-            space = self.region.interior(unit)
-            return torch.cat([space, space.new_full((len(space), 1), self._time.span[0])], 1)
-        return self._with_time(lambda part: self.region.boundary(face, part), unit)
+            space = self.region.box(unit)
+            return torch.cat([space, space.new_full((len(space), 1), low)], 1), self.region.inside(space)
+        space, kept = self.region.boundary_kept(face, unit[:, :-1])
+        return torch.cat([space, low + (high - low) * unit[:, -1:]], 1), kept
 
     def normals(self, face: str, points: Tensor) -> Tensor:
         normals = torch.zeros_like(points)
@@ -96,8 +134,3 @@ class SpaceTime(Domain):
         else:
             normals[:, :-1] = self.region.normals(face, points[:, :-1])
         return normals
-
-    def _with_time(self, place, unit: Tensor) -> Tensor:
-        """Map the first columns by `place` and the last onto the time span."""
-        low, high = self._time.span
-        return torch.cat([place(unit[:, :-1]), low + (high - low) * unit[:, -1:]], 1)

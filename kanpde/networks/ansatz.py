@@ -17,10 +17,9 @@ from kanpde.conditions import Constraint
 from kanpde.errors import RunError
 from kanpde.geometry import Domain
 from kanpde.jets import coordinate_jet, directions_for, nested_derivatives, periodic_jet
-from kanpde.networks.activation import Activation
 from kanpde.networks.boundary import Boundary, split
-from kanpde.networks.network import Network, has_edges
-from kanpde.networks.registry import SPECS
+from kanpde.networks.network import Network
+from kanpde.networks.state import network_of, state
 from kanpde.residual import below
 
 
@@ -152,44 +151,14 @@ class Ansatz(Trial):
         return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
 
     def state(self) -> dict[str, Any]:
-        spec = self.network.spec
-        fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(spec).items()}
-        return {
-            "kind": spec.kind,
-            "spec": fields,
-            "inputs": self.network.widths[0],
-            "outputs": self.network.widths[-1],
-            "theta": self.network.theta.detach().cpu(),
-            "ranges": [[] if a.center is None else [a.center, a.scale] for a in self.network.layers if isinstance(a, Activation)],
-            "constants": [getattr(layer, "constants", []) for layer in self.network.layers],
-            "mask": [m.cpu() for m in self.network.mask],
-        }
+        return state(self.network)
 
 
-def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
+def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
-    try:
-        spec = SPECS[state["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in state["spec"].items()})
-        network = spec.build(state["inputs"], state["outputs"], torch.Generator())
-        theta, _ = state["theta"], state["ranges"]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"checkpoint: {error} does not describe a network of this version") from error
-    if theta.shape != network.theta.shape:
-        raise RunError(f"checkpoint: {theta.numel()} parameters for {network.describe()}, which has {network.parameters}")
+    network = network_of(saved)
     if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.unknowns):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    network.theta = theta
-    activations = [layer for layer in network.layers if isinstance(layer, Activation)]
-    if len(activations) != len(state["ranges"]):
-        raise RunError(f"checkpoint: {len(state['ranges'])} ranges for {network.describe()}, which has {len(activations)}")
-    for activation, saved in zip(activations, state["ranges"], strict=True):
-        activation.center, activation.scale = saved or (None, None)
-    for layer, constants in zip(network.layers, state.get("constants", []), strict=False):
-        if constants:
-            layer.constants = constants  # type: ignore[attr-defined]
-    network.mask = tuple(state.get("mask", []))
-    if network.mask and [tuple(m.shape) for m in network.mask] != [layer.shape[::2] for layer in network.layers if has_edges(layer)]:  # type: ignore[attr-defined]
-        raise RunError(f"checkpoint: pruned edges that do not fit {network.spec.describe(network.widths)}")
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 

@@ -121,6 +121,21 @@ class Network:
             found.append(rows)
         return self.masked_rows(Rows.beside(found[::-1]))
 
+    def adjoints(self, inputs: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> list[Tensor]:
+        """The adjoint of every layer's output from that of the last one; inputs: the input jet of every layer."""
+        chain = [L]
+        for layer, theta, X in zip(reversed(self.layers[1:]), reversed(self.parts()[1:]), reversed(inputs[1:]), strict=True):
+            chain.append(layer.adjoint(theta, chain[-1], X, counts)[0])
+        return chain[::-1]
+
+    def networks(self) -> list[Network]:
+        """The networks that this one is joined of: itself alone (see joint.py)."""
+        return [self]
+
+    def changed(self, change: Callable[[Network, list[Tensor]], Network], jets: Sequence[Tensor]) -> Network:
+        """What a change makes of it, part by part; jets: of `levels`."""
+        return change(self, list(jets))
+
     def masked(self, gradient: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
         """A gradient without its entries for absent edges."""
         return gradient * self._kept() if self.mask else gradient

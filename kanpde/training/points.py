@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from kanpde.conditions import Constraint
 from kanpde.networks.ansatz import Ansatz
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
-from kanpde.sampling import by_residual, unit_points
+from kanpde.sampling import by_residual, inside_points, unit_points
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Samples
 from kanpde.training.shards import gathered, total
@@ -79,7 +80,7 @@ class Collocation:
 
     def _draw(self, count: int) -> Tensor:
         self.draws += 1
-        return self.problem.domain.interior(unit_points(count, len(self.problem.coordinates), 1000 * self.seed + self.draws, self.sampler))
+        return inside_points(self.problem.domain, count, 1000 * self.seed + self.draws, self.sampler)
 
     def _interior(self, points: Tensor) -> Term:
         return term(self.ansatz, self.problem.equations, points, None, 1.0)
@@ -93,7 +94,8 @@ class Collocation:
         domain = self.problem.domain
         dims = len(domain.coordinates) - 1
         count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
-        points = domain.boundary(constraint.face, unit_points(count, dims, 1000 * self.seed + 500 + k, self.sampler))
+        drawn = math.ceil(count / domain.kept(constraint.face))
+        points = domain.boundary(constraint.face, unit_points(drawn, dims, 1000 * self.seed + 500 + k, self.sampler))
         if constraint.where is not None:
             points = points[constraint.where(dict(zip(domain.coordinates, points.T, strict=True))).bool()]
         normals = dict(zip(domain.coordinates, domain.normals(constraint.face, points).T, strict=True))

@@ -23,10 +23,11 @@ from kanpde.training.shards import total
 
 @dataclass(frozen=True)
 class _Part:
-    """Of one term: the input jet of every layer, and the adjoints of its output [equations, points, channels, units]."""
+    """Of one term: the input jet of every layer, the adjoints of its output [equations, points, channels, units], and those of the network's."""
 
     inputs: list[Tensor]
     adjoints: list[Tensor]
+    outward: list[Tensor]
     counts: Counts
 
 
@@ -42,7 +43,7 @@ class Tangent:
             values.append(r.T.reshape(-1))
             outward = [t.frame.adjoint(g[:, e], self.network.widths[-1]) for e in range(t.equations)]
             inputs = self.network.levels(t.frame.X, t.frame.counts)[:-1]
-            self.parts.append(_Part(inputs, _adjoints(self.network, inputs, outward, t.frame.counts), t.frame.counts))
+            self.parts.append(_Part(inputs, _adjoints(self.network, inputs, outward, t.frame.counts), outward, t.frame.counts))
         self.r: Float[Tensor, " rows"] = torch.cat(values)
 
     def __matmul__(self, v: Float[Tensor, " parameters"]) -> Float[Tensor, " rows"]:
@@ -67,7 +68,7 @@ class Tangent:
     def rows(self, most: int = 512) -> Iterator[Rows]:
         """The Jacobian itself in blocks of at most so many rows, each made when it is asked for; in no order that matters."""
         for part in self.parts:
-            for L in part.adjoints[-1]:
+            for L in part.outward:
                 for block in zip(L.split(most), *(X.split(most) for X in part.inputs), strict=True):
                     yield self.network.jacobian([*block[1:], block[0]], block[0], part.counts)
 
@@ -87,12 +88,7 @@ class Tangent:
 
 def _adjoints(network: Network, inputs: list[Tensor], outward: list[Tensor], counts: Counts) -> list[Tensor]:
     """The adjoints of every layer's output, equation by equation, from those of the network's."""
-    found: list[list[Tensor]] = []
-    for L in outward:
-        chain = [L]
-        for layer, theta, X in zip(reversed(network.layers[1:]), reversed(network.parts()[1:]), reversed(inputs[1:]), strict=True):
-            chain.append(layer.adjoint(theta, chain[-1], X, counts)[0])
-        found.append(chain[::-1])
+    found = [network.adjoints(inputs, L, counts) for L in outward]
     return [torch.stack(layer) for layer in zip(*found, strict=True)]
 
 

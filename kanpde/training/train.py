@@ -16,7 +16,7 @@ from kanpde.networks import Ansatz, Slabs, Trial, span
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
 from kanpde.problem import Problem, vary
-from kanpde.sampling import unit_points
+from kanpde.sampling import inside_points
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Keeper, Observer, Record
@@ -150,7 +150,7 @@ class _Run:
         self.keep()
         self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
-        self._test = problem.domain.interior(unit_points(2048, len(problem.coordinates), 987654321))
+        self._test = inside_points(problem.domain, 2048, 987654321)
         self._truth = torch.stack(list(problem.exact_values(self._test).values()), 1) if len(problem.exact) == len(problem.unknowns) else None
 
     def keep(self) -> None:
@@ -227,7 +227,8 @@ class _Run:
             done = str(pruning.finish())
         else:
             frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.unknowns])
-            other = stage.changed(network, network.levels(frame.X[:, :1], ()), torch.Generator().manual_seed(self.plan.seed))
+            generator = torch.Generator().manual_seed(self.plan.seed)
+            other = network.changed(lambda part, jets: stage.changed(part, jets, generator), network.levels(frame.X[:, :1], ()))
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
             done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
             self.ansatz.network = other

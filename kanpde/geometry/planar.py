@@ -1,0 +1,141 @@
+"""Regions of the plane, bounded by segments and arcs: what they all share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import atan2, hypot, pi
+
+import torch
+from torch import Tensor
+
+from kanpde.geometry.curves import Curve, Point
+from kanpde.geometry.domain import Corner, Domain, Face, Interval
+from kanpde.geometry.implicit import Implicit
+from kanpde.geometry.levels import vanishing
+
+ROUNDING = 1e-9
+"""Distance, relative to the size of a region, below which two points are the same."""
+
+FLAT = 1e-6
+"""Angle, in radians, below which two curves meet without a corner."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A curve of the boundary, the inside to its left, and the face that it belongs to.
+
+    shared: whether pieces of other shapes may belong to a face of this name; axis: of the side of a box its coordinate, by which the
+    face is named after the way that it looks.
+    """
+
+    curve: Curve
+    face: str
+    shared: bool
+    axis: int | None = None
+
+
+class Planar(Domain):
+    """A region of two coordinates. Points of faces are evenly spread by length, none is rejected."""
+
+    @property
+    @abstractmethod
+    def pieces(self) -> Sequence[Piece]:
+        """The boundary."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, str]:
+        """Names of the two coordinates."""
+
+    @cached_property
+    def size(self) -> float:
+        """Length by which roundings are judged."""
+        return max(b - a for a, b in self.bounds.values())
+
+    @cached_property
+    def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
+        extents = [piece.curve.extent() for piece in self.pieces]
+        return {name: (min(low[i] for low, _ in extents), max(high[i] for _, high in extents)) for i, name in enumerate(self.names)}
+
+    @cached_property
+    def volume(self) -> float:  # type: ignore[override]
+        return sum(piece.curve.area() for piece in self.pieces)
+
+    @cached_property
+    def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
+        found = {}
+        for name in dict.fromkeys(piece.face for piece in self.pieces):
+            curves = self.curves(name)
+            found[name] = Face(name, sum(curve.length for curve in curves), *self._flat(curves))
+        return found
+
+    def curves(self, face: str) -> list[Curve]:
+        """The pieces of a face."""
+        return [piece.curve for piece in self.pieces if piece.face == face]
+
+    def _flat(self, curves: Sequence[Curve]) -> tuple[str | None, int]:
+        """The coordinate and the side where the face lies at an end of the bounding box."""
+        for i, (name, ends) in enumerate(self.bounds.items()):
+            for side, end in zip((-1, 1), ends, strict=True):
+                if all(abs(v[i] - end) <= ROUNDING * self.size for curve in curves for v in curve.extent()):
+                    return name, side
+        return None, 0
+
+    def interior(self, unit: Tensor) -> Tensor:
+        points = self.box(unit)
+        return points[self.inside(points)]
+
+    def boundary(self, face: str, unit: Tensor) -> Tensor:
+        curves = self.curves(face)
+        lengths = unit.new_tensor([curve.length for curve in curves])
+        ends = lengths.cumsum(0)
+        place = unit[:, 0] * ends[-1]
+        which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
+        points = unit.new_empty(len(unit), 2)
+        for k, curve in enumerate(curves):
+            here = which == k
+            if here.any():
+                points[here] = curve.along(((place[here] - (ends[k] - lengths[k])) / lengths[k]).clamp(0, 1))
+        return points
+
+    def normals(self, face: str, points: Tensor) -> Tensor:
+        curves = self.curves(face)
+        if len(curves) == 1 or not len(points):
+            return curves[0].outward(points)
+        nearest = torch.stack([curve.distance(points) for curve in curves]).argmin(0)
+        return torch.stack([curve.outward(points) for curve in curves])[nearest, torch.arange(len(points))]
+
+    def implicit(self, *faces: str) -> Implicit | None:
+        return vanishing([piece.curve for piece in self.pieces if piece.face in faces], self._probes, 1e3 * ROUNDING * self.size)
+
+    @cached_property
+    def _probes(self) -> Tensor:
+        """Points all over the region and its boundary, the ends of the pieces among them."""
+        fractions = torch.linspace(0, 1, 129, dtype=torch.float64)
+        unit = torch.rand(4096, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        return torch.cat([self.interior(unit), *(piece.curve.along(fractions) for piece in self.pieces)])
+
+    @cached_property
+    def corners(self) -> tuple[Corner, ...]:  # type: ignore[override]
+        found = []
+        for before in self.pieces:
+            if before.curve.closed:
+                continue
+            at, (dx, dy) = before.curve.end, before.curve.direction(before.curve.span[1])
+            back, best = atan2(-dy, -dx), None
+            for after in self.pieces:
+                if not after.curve.closed and _apart(after.curve.start, at) <= 1e3 * ROUNDING * self.size:
+                    direction = atan2(*after.curve.direction(after.curve.span[0])[::-1])
+                    opening = (back - direction) % (2 * pi)
+                    if best is None or opening < best[0]:
+                        best = opening, direction, after
+            if best is not None and (abs(best[0] - pi) > FLAT or best[2].face != before.face):
+                found.append(Corner(at, best[0], (before.face, best[2].face), best[1]))
+        return tuple(found)
+
+
+def _apart(a: Point, b: Point) -> float:
+    return hypot(a[0] - b[0], a[1] - b[1])
