@@ -1,5 +1,9 @@
 # make solve           solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
-# make test            lint, types and tests
+# make test            lint, types and tests (TEST_JOBS=1: one test at a time); the documentation, its code and the wheel are among them
+# make docs            build the documentation into site/, without a warning and without the network
+# make test-minimum    some of the tests with the oldest versions that pyproject.toml allows (torch is the pinned one)
+# make coverage        which lines the tests reach, in total and by file (another whole run of the tests)
+# make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
 # make bench           measure speed and accuracy, and write the table under results/
 # make bench-kernels   measure the kernels against other KANs, and write the table under results/
 # make test-gpu        the tests of the kernels, compiled for the GPU that is here
@@ -9,20 +13,38 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+MINIMUM_VENV ?= .venv-minimum
 GPU_VENV ?= .venv-gpu
 PROBLEM ?= poisson2d
+TEST_JOBS ?= 2
 RUN := $(VENV)/bin/python
+MINIMUM_TESTS ?= tests/test_problem.py tests/test_results.py tests/test_sampling.py tests/test_plots.py tests/test_solver.py tests/test_data.py tests/reference/test_stencils.py
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test bench bench-kernels test-gpu gpu-report gpu lint clean
+.PHONY: solve test docs test-minimum coverage wheel bench bench-kernels test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir site
+	@echo "written: site/index.html"
+
+coverage: $(VENV)/.installed-dev
+	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --cov --cov-report=term:skip-covered
+
+wheel: $(VENV)/.installed-dev
+	$(RUN) -m build --wheel --no-isolation --outdir dist
+	$(RUN) -m pytest tests/test_wheel.py
+
+# The kernels of this Numba are kept apart from those of the pinned one.
+test-minimum: $(MINIMUM_VENV)/.installed
+	NUMBA_CACHE_DIR=$(MINIMUM_VENV)/kernels $(MINIMUM_VENV)/bin/python -m pytest -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile -W ignore $(MINIMUM_TESTS)
 
 bench: $(VENV)/.installed
 	$(RUN) -m kanpde bench
@@ -48,7 +70,7 @@ lint: $(VENV)/.installed-dev
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) $(GPU_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(GPU_VENV) $(MINIMUM_VENV) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find kanpde kernels problems tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):
@@ -60,8 +82,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(RUN)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(RUN)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev,docs]'
 	@touch $@ $(VENV)/.installed
+
+# The oldest versions lie over the pinned ones: what is not listed there, torch and pytest among them, is that of $(VENV).
+$(MINIMUM_VENV)/.installed: constraints-minimum.txt $(VENV)/.installed-dev
+	$(RUN) -m venv --without-pip --clear $(MINIMUM_VENV)
+	$(RUN) -m pip --python $(MINIMUM_VENV)/bin/python install --quiet -r constraints-minimum.txt
+	$(RUN) -c '$(SITE)' > "$$($(MINIMUM_VENV)/bin/python -c '$(SITE)')/pinned.pth"
+	$(RUN) -m pip --python $(MINIMUM_VENV)/bin/python install --quiet --no-index --no-deps --no-build-isolation -e .
+	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(RUN)
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[bench]'

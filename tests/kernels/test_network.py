@@ -79,7 +79,7 @@ def test_bad_affine_functions_are_named(argument, error, change):
 
 
 def test_the_gradient_is_that_of_autograd():
-    X, L, (C, *rest) = operands((2, 5, 4, 2), 40, (2, 2, 1))
+    X, L, (C, *rest) = operands((2, 5, 4, 2), 40, (3, 1, 1, 1))
     C = [c.requires_grad_() for c in C]
     wanted = torch.autograd.grad((network.forward(X, C, *rest) * L).sum(), C)
     C = [c.detach() for c in C]
@@ -104,19 +104,19 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 
 
 def test_operators_are_registered_soundly():
-    X, L, given = operands((2, 5, 1), 6, (2, 1))
+    X, L, given = operands((2, 5, 1), 6, (2, 2))
     torch.library.opcheck(network_jet, (X, *given))
     torch.library.opcheck(network_jet_adjoint, (L, X, *given))
     torch.library.opcheck(network_jet_jacobian, (L, X, *given))
-    torch.library.opcheck(network_jet_squares, (X, *given[:4], *affine(6, 2, (2, 1), 1), (2, 1)))
+    torch.library.opcheck(network_jet_squares, (X, *given[:4], *affine(6, 2, (2, 2), 1), (2, 2)))
 
 
 def test_single_precision_stays_single_and_nan_stays_in_its_point():
-    X, L, given = operands((2, 5, 1), 300, (2, 1), dtype=torch.float32)
+    X, L, given = operands((2, 5, 1), 300, (1,), dtype=torch.float32)
     clean = network_jet(X, *given)
     X[7, 0, 1] = torch.nan
     Y, gradient, (values, _) = network_jet(X, *given), network_jet_adjoint(L, X, *given), network_jet_jacobian(L, X, *given)
-    r, _ = network_jet_squares(X, *given[:4], *affine(300, 1, (2, 1), 1, torch.float32), (2, 1))
+    r, _ = network_jet_squares(X, *given[:4], *affine(300, 1, (1,), 1, torch.float32), (1,))
     assert r.isnan().nonzero().tolist() == [[0, 7]]
     assert Y.dtype == gradient.dtype == values.dtype == r.dtype == torch.float32
     assert Y[7].isnan().all()

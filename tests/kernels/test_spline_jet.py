@@ -28,6 +28,7 @@ def _path(request, monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", request.param)
 
 
+# Every combination of degree, counts and precision is compiled for itself, for seconds: the tests share a few of them.
 SIZES = [(0, 2, 2), (1, 1, 1), (1, 3, 17), (3, 17, 1), (127, 3, 3), (1023, 1, 3)]
 """Points, inputs, outputs."""
 
@@ -101,15 +102,14 @@ def test_outside_of_the_grid_the_end_polynomial_continues(degree):
         assert (np.abs(inner[:, 0] - inner[:, 1]) <= 1e-5 * (1 + np.abs(inner).max())).all(), f"a jump at the {'upper' if side > 0 else 'lower'} end"
 
 
-@pytest.mark.parametrize("counts", [(), (2,), (3, 2), (2, 2, 1), (3, 2, 2, 1)])
-@pytest.mark.parametrize("degree", [1, 3, 5, 7])
+@pytest.mark.parametrize(("degree", "counts"), [(1, (3, 2)), (3, ()), (3, (2, 1)), (5, ()), (5, (2,)), (5, (2, 1)), (5, (3, 2, 2, 1)), (7, (2, 2, 1)), (7, (3, 2, 2, 1))])
 def test_the_whole_jet_is_that_of_nested_autograd(degree, counts):
     X, C, _, layout = layer(6, 3, 2, degree, counts)
     wanted = jet_along(lambda x: spline_layer(x, C, layout[0], degree), X, counts)
     torch.testing.assert_close(spline_jet(X, C, *layout), wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
 
 
-@pytest.mark.parametrize("counts", [(), (3,), (2, 1), (3, 2, 2, 1)])
+@pytest.mark.parametrize("counts", [(), (2, 1), (3, 2, 2, 1)])
 @pytest.mark.parametrize("size", SIZES)
 def test_adjoint_is_that_of_torch_autograd(size, counts):
     X, C, L, layout = layer(*size, 5, counts, spread=(LOW - 0.2, HIGH + 0.2))
@@ -122,7 +122,7 @@ def test_adjoint_is_that_of_torch_autograd(size, counts):
         torch.testing.assert_close(a, w, rtol=1e-11, atol=1e-12 * max(1.0, float(w.abs().max()) if w.numel() else 1.0))
 
 
-@pytest.mark.parametrize("degree", [1, 2, 4, 7])
+@pytest.mark.parametrize("degree", [1, 4, 7])
 @pytest.mark.parametrize("size", SIZES)
 def test_jacobian_rows_are_gradients_of_single_points(size, degree):
     counts = (3, 2, 1)
@@ -149,7 +149,7 @@ def test_without_back_only_the_adjoint_of_the_input_is_left_out():
 
 
 def test_gradcheck():
-    for counts in ((), (2, 1), (1, 1, 1, 1)):
+    for counts in ((), (2, 1), (3, 2, 2, 1)):
         X, C, _, layout = layer(2, 2, 1, 5, counts, grid=2)
         assert torch.autograd.gradcheck(lambda X, C, layout=layout: spline_jet(X, C, *layout), (X.requires_grad_(), C.requires_grad_()), raise_exception=True)
 
@@ -185,7 +185,7 @@ def test_fakes_have_the_shapes_of_the_real():
 
 
 def test_the_same_input_gives_the_same_bits():
-    X, C, L, layout = layer(1023, 3, 3, 7, (3, 2), spread=(LOW - 0.1, HIGH + 0.1))
+    X, C, L, layout = layer(1023, 3, 3, 5, (2, 1), spread=(LOW - 0.1, HIGH + 0.1))
     first = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
     for _ in range(3):
         again = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
@@ -193,7 +193,7 @@ def test_the_same_input_gives_the_same_bits():
 
 
 def test_float32_stays_float32():
-    X, C, L, layout = layer(64, 3, 2, 5, (3, 2))
+    X, C, L, layout = layer(64, 3, 2, 3, (2, 1))
     double = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
     X, C, L, layout = X.float(), C.float(), L.float(), (layout[0].float(), layout[1])
     single = [spline_jet(X, C, *layout), *spline_jet_adjoint(L, X, C, *layout), *spline_jet_jacobian(L, X, C, *layout)]
@@ -203,7 +203,7 @@ def test_float32_stays_float32():
 
 
 def test_a_value_that_is_not_finite_stays_in_its_point():
-    X, C, L, layout = layer(5, 2, 2, 3, (1, 1))
+    X, C, L, layout = layer(5, 2, 2, 3, (2, 1))
     clean = spline_jet(X, C, *layout)
     for n, bad in enumerate((math.nan, math.inf, -math.inf)):
         X[n, 0, 1] = bad
