@@ -35,7 +35,8 @@ class Problem:
 
     domain: Box(…), or Box(…) * Time(…). equations: functions of unknowns and coordinates, by name, that vanish.
     conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition. exact: the solution by unknown, if it is known.
-    unknowns: needed only for those that no condition and no exact solution names.
+    unknowns: needed only for those that no condition and no exact solution names. units: of unknowns and coordinates by name, such as
+    {"x": "m", "u": "K"}; files and pictures carry them, and nothing computes with them.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
@@ -50,6 +51,7 @@ class Problem:
     title: str
     source: Path | None
     constants: Mapping[str, float]
+    units: Mapping[str, str]
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Problem:
         unknowns: Sequence[str] | None = None,
         name: str = "problem",
         title: str = "",
+        units: Mapping[str, str] | None = None,
     ):
         functions = _checked_functions(equations)
         conditions = _checked_conditions(conditions)
@@ -71,7 +74,7 @@ class Problem:
         self._set(equations=tuple(_equation(function, self.unknowns, domain) for function in functions))
         self._set(constraints=tuple(c for condition in conditions for c in condition.constraints(domain, self.unknowns)))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
-        self._set(exact=_exact(exact, self.unknowns, domain))
+        self._set(exact=_exact(exact, self.unknowns, domain), units=_units(units, (*self.unknowns, *domain.coordinates)))
         check(self)
 
     def _set(self, **values: object) -> None:
@@ -188,6 +191,17 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
     return found
 
 
+def _units(units: object, known: Sequence[str]) -> Mapping[str, str]:
+    if units is None:
+        return {}
+    if not isinstance(units, Mapping) or not all(isinstance(text, str) and text.strip() for text in units.values()):
+        raise ProblemError(f"Problem(units=…): got {units!r}; expected texts by unknown and coordinate, such as {{'x': 'm'}}")
+    for name in units:
+        if name not in known:
+            raise ProblemError(f"Problem(units={{{name!r}: …}}): no such unknown or coordinate; they are {listed(known)}{nearest(str(name), known)}")
+    return dict(units)
+
+
 def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Recipe]]:
     """The problem of that name or file, and the recipes beside it: `recipe`, `quick` and `record`, by effort, as far as there are any.
 
@@ -223,6 +237,7 @@ def identity(problem: Problem) -> dict[str, Any]:
         "domain": repr(problem.domain),
         "time": problem.domain.time,
     }
+    found |= {"units": dict(units)} if (units := getattr(problem, "units", {})) else {}
     if source is not None and Path(source).is_file():
         found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
     return found

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kanpde import run_folder
-from kanpde.errors import ProblemError, listed, nearest
+from kanpde.errors import ProblemError, RunError, listed, nearest
 from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.fields import measure as measure
 from kanpde.fields import measure_reference as measure_reference
@@ -24,6 +24,7 @@ from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
 from kanpde.sampling import unit_points
 from kanpde.training.history import History
+from kanpde.variables import coordinate_attributes, global_attributes, variables
 
 if TYPE_CHECKING:
     from kanpde.networks import Trial
@@ -76,7 +77,7 @@ class Result:
         Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by unknown where there are several.
         Raises ProblemError for coordinates that are missing, unknown, outside the domain, or do not broadcast.
         """
-        problem, ansatz = self._solved()
+        problem, ansatz = self.solved()
         names = problem.coordinates
         for name in coordinates:
             if name not in names:
@@ -104,14 +105,14 @@ class Result:
     @cached_property
     def fields(self) -> Fields:
         """Solution, reference and exact values on the reference's grid, or on an even one where there is no reference."""
-        problem, ansatz = self._solved()
+        problem, ansatz = self.solved()
         grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
         return Fields(grid, solution_on(ansatz, problem.unknowns, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
 
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
-        problem, ansatz = self._solved()
+        problem, ansatz = self.solved()
         return portrait(ansatz, problem.unknowns, problem.domain.interior(unit_points(PORTRAYED, len(problem.coordinates), 0)))
 
     def summary(self) -> dict[str, Any]:
@@ -150,6 +151,18 @@ class Result:
         }
         return {key: _plain(value) for key, value in measured.items()}
 
+    def to_xarray(self) -> Any:
+        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises RunError where xarray is not installed."""
+        try:
+            import xarray
+        except ImportError:
+            raise RunError("to_xarray: needs xarray, which is not installed: pip install 'kanpde[xarray]'") from None
+        fields, settings = self.fields, self.settings
+        units, names = settings.get("units", {}), tuple(fields.grid)
+        coordinates = {x: (x, nodes, coordinate_attributes(x, names, settings.get("time"), units)) for x, nodes in fields.grid.items()}
+        data = {v.name: (names, v.values, v.attributes) for v in variables(fields, units)}
+        return xarray.Dataset(data, coordinates, {**global_attributes(settings, self.provenance), "problem": self.name})
+
     def save(self, out: str | Path = "results") -> Path:
         """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
         folder = run_folder.reserve(Path(out), self.name, int(self.settings.get("seed") or 0))
@@ -166,7 +179,8 @@ class Result:
         exact = self.fields.exact if self.reference else {}
         return relative_l2(self.fields.reference, exact) if exact else None
 
-    def _solved(self) -> tuple[Problem, Trial]:
+    def solved(self) -> tuple[Problem, Trial]:
+        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was not found again."""
         if self.problem is None or self.ansatz is None:
             raise ProblemError(f"{self.run_dir}: the problem {self.name!r} was not found again; pass it: kanpde.load({str(self.run_dir)!r}, problem=…)")
         return self.problem, self.ansatz

@@ -11,6 +11,7 @@ from typer import Abort
 from typer.exceptions import TyperException
 
 from kanpde.cli import explain as _explain  # noqa: F401 - adds a command
+from kanpde.cli import export as _export  # noqa: F401 - adds a command
 from kanpde.cli import fit as fit  # it registers itself with the application
 from kanpde.cli import prune as prune  # it registers itself with the application
 from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
