@@ -14,6 +14,7 @@ from kanpde.cli import explain as _explain  # noqa: F401 - adds a command
 from kanpde.cli import export as _export  # noqa: F401 - adds a command
 from kanpde.cli import fit as fit  # it registers itself with the application
 from kanpde.cli import prune as prune  # it registers itself with the application
+from kanpde.cli import report as _report  # noqa: F401 - adds a command
 from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
 from kanpde.cli.commands import app
 from kanpde.cli.complaints import INTERRUPTED, Interrupted, complain, show_warning, usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from dataclasses import dataclass
 from html import escape
 
@@ -23,7 +24,7 @@ PIXELS = 220
 VALUES = 56
 """Along either side, of the values that can be hovered over."""
 
-WIDTH, TOP, BOTTOM, BAR = 480, 12, 48, 74
+WIDTH, TOP, BOTTOM, BAR = 480, 24, 48, 74
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,12 @@ class Map:
         imsave(file, np.ascontiguousarray(colours(np.linspace(1, 0, 128)[:, None], bytes=True)), format="png")
         uri = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
         found = [f'<image x="{left}" y="{TOP}" width="12" height="{tall:.1f}" preserveAspectRatio="none" href="{uri}"/>']
-        scale = Scale(self.low, self.high, self.log, TOP + tall, TOP) if self.high > self.low else None
-        for value, text in scale.ticks(5) if scale else []:
-            found.append(f'<text class="tick" x="{left + 16}" y="{scale.at(value) + 4:.1f}">{text if self.log else shown(value)}</text>')  # type: ignore[union-attr]
+        power = _power(max(abs(self.low), abs(self.high))) if not self.log else 0
+        if power:
+            found.append(f'<text class="tick" x="{left - 2}" y="{TOP - 8}">×10<tspan class="power" dy="-5">{power}</tspan></text>')
+        if self.high > self.low:
+            scale = Scale(self.low / 10.0**power, self.high / 10.0**power, self.log, TOP + tall, TOP)
+            found += [f'<text class="tick" x="{left + 16}" y="{scale.at(value) + 5:.1f}">{text}</text>' for value, text in scale.ticks(5)]
         found.append(f'<rect class="frame" x="{left}" y="{TOP}" width="12" height="{tall:.1f}"/>')
         return found
 
@@ -105,6 +109,11 @@ class Map:
         rows = [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in coarse.T]
         ends = [[float(n[0]), float(n[-1])] for n in self.nodes]
         return {"box": [LEFT, TOP, inner, round(tall, 1)], "names": self.names, "ends": ends, "values": rows}
+
+
+def _power(size: float) -> int:
+    """Of ten, that is written once for all numbers of a colour bar; 0 where they are short enough."""
+    return 0 if not size or 1e-2 <= size < 1e4 else math.floor(math.log10(size))
 
 
 def resampled(values: Array, nodes: tuple[Array, Array], shape: tuple[int, int]) -> Array:

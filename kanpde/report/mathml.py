@@ -7,6 +7,7 @@ What cannot be written so (a sum over quadrature nodes, a choice by values) is l
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -210,6 +211,10 @@ def _sign(term: Expr) -> int:
 
 
 def _math(body: str) -> str:
+    """With true minus signs, and with parentheses that grow only around fractions: browsers grow them around any letter with a tail."""
+    body = body.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
+    if "<mfrac" not in body:
+        body = re.sub(r"<mo>([()])</mo>", r'<mo stretchy="false">\1</mo>', body)
     return f"<math><mrow>{body}</mrow></math>"
 
 
