@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,10 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.name}: {listed(self.unknowns)} on {self.domain!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; how is known further up, and imported only there."""
+        return importlib.import_module("kanpde.report.notebook").problem(self)  # type: ignore[no-any-return]
 
     @property
     def coordinates(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,10 @@ class Result:
         error = self.reference_relative_l2 if self.relative_l2 is None else self.relative_l2
         shown = "" if error is None else f", relative L2 {error:.1e}{' against the reference' if self.relative_l2 is None else ''}"
         return f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')} parameters{shown})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; how is known further up, and imported only there."""
+        return importlib.import_module("kanpde.report.notebook").result(self)  # type: ignore[no-any-return]
 
     def __call__(self, **coordinates: Any) -> Any:
         """Values at points given by coordinate name: numbers, NumPy arrays or tensors that broadcast together.

@@ -52,6 +52,9 @@ MAY = {
         *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
     },
+    "export": {"errors", "fields", "kernels", "networks", "results", "run_folder", "training", "variables", *LANGUAGE},
+    "report": {"", "errors", "fields", "interpret", "network_plots", "plots", "results", "run_folder", "sweep", *LANGUAGE},
+    "doctor": {"", "errors", "kernels", "provenance", *LANGUAGE},
 }
 """What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""
 

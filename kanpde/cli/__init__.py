@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typer import Abort
 from typer.exceptions import TyperException
 
+from kanpde.cli import doctor as _doctor  # noqa: F401 - adds a command
 from kanpde.cli import explain as _explain  # noqa: F401 - adds a command
 from kanpde.cli import export as _export  # noqa: F401 - adds a command
 from kanpde.cli import fit as fit  # it registers itself with the application

@@ -11,12 +11,16 @@ RESULTS = Path("results")
 NEWEST = 50
 """Of the runs, so many are offered."""
 
+SHORT = 48
+"""Characters of a title: longer ones are broken into lines, which shells take for more than one answer."""
+
 
 def problems(incomplete: str) -> Iterator[tuple[str, str]]:
     """Names of problems with their titles, and Python files below what was typed."""
     for name, path in sorted({**gallery.gallery(), **gallery.local()}.items()):
         if name.startswith(incomplete):
-            yield name, gallery.title(path)
+            title = gallery.title(path)
+            yield name, title if len(title) <= SHORT else f"{title[: SHORT - 1]}…"
     yield from ((text, "") for text in _paths(incomplete, ".py"))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MOMENTS = 4
+MOMENTS = 3
 """Times at which a solution in two coordinates of space is shown besides its last."""
 
 
@@ -83,10 +83,8 @@ def _moments(result: Result, unknown: str, time: str) -> str:
     names = [x for x in fields.grid if x != time]
     ends = float(np.nanmin(values)), float(np.nanmax(values))
     moments = np.unique(np.linspace(0, len(fields.grid[time]) - 1, MOMENTS + 1).astype(int))[:-1]
-    maps = [
-        Map(f"{unknown} at {time} = {fields.grid[time][k]:.3g}", (names[0], names[1]), (fields.grid[names[0]], fields.grid[names[1]]), values[..., k], *ends).html()
-        for k in moments
-    ]
+    nodes = fields.grid[names[0]], fields.grid[names[1]]
+    maps = [Map(f"{unknown} at {time} = {fields.grid[time][k]:.3g}", (names[0], names[1]), nodes, values[..., k], *ends).html() for k in moments]
     return f'<h3>{escape(unknown)} in time</h3><div class="figures three">{"".join(maps)}</div>'
 
 

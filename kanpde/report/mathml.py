@@ -126,8 +126,7 @@ class _Writer:
 
     def show(self, expression: Expr) -> str:
         """An expression as MathML elements."""
-        printer = _Printer()
-        return str(printer.doprint(expression))
+        return str(_Printer().doprint(expression.replace(sympy.exp, _Power)))
 
     def _sum(self, terms: Sequence[Expr]) -> str:
         parts = []
@@ -166,6 +165,10 @@ class _Writer:
         return "on the whole boundary" if list(faces) == list(whole) and len(faces) > 1 else f"on {', '.join(faces)}"
 
 
+class _Power(Function):
+    """e to a power, which stays where it is: SymPy would print e^-x as 1 over e^x."""
+
+
 class _Printer(MathMLPresentationPrinter):
     """SymPy's, with u_xx for derivatives, u for the unknown u(x, y), and no parentheses around either."""
 
@@ -187,6 +190,12 @@ class _Printer(MathMLPresentationPrinter):
 
     def _print_Exp1(self, e: Expr) -> Any:
         return self._letter("e")
+
+    def _print__Power(self, e: Expr) -> Any:
+        made = self.dom.createElement("msup")
+        made.appendChild(self._letter("e"))
+        made.appendChild(self._print(e.args[0]))
+        return made
 
     def _print_AppliedUndef(self, e: AppliedUndef) -> Any:
         return self._letter(e.func.__name__)
@@ -213,8 +222,14 @@ def _sign(term: Expr) -> int:
 def _math(body: str) -> str:
     """With true minus signs, and with parentheses that grow only around fractions: browsers grow them around any letter with a tail."""
     body = body.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
-    if "<mfrac" not in body:
-        body = re.sub(r"<mo>([()])</mo>", r'<mo stretchy="false">\1</mo>', body)
+    opened: list[int] = []
+    fixed: set[int] = set()
+    for found in re.finditer(r"<mo>([()])</mo>", body):
+        if found[1] == "(":
+            opened.append(found.start())
+        elif opened and "<mfrac" not in body[(start := opened.pop()) : found.start()]:
+            fixed |= {start, found.start()}
+    body = re.sub(r"<mo>([()])</mo>", lambda m: f'<mo stretchy="false">{m[1]}</mo>' if m.start() in fixed else m[0], body)
     return f"<math><mrow>{body}</mrow></math>"
 
 

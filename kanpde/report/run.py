@@ -142,8 +142,7 @@ def _thinned(points: list[tuple[float, float]], most: int = 400) -> list[tuple[f
 
 
 def _stages(result: Result) -> str:
-    rows = [(str(k + 1), title, reason) for k, (title, reason) in enumerate(result.history.stages)]
-    return table(("stage", "", "ended"), rows)
+    return table(("stage", "ended"), result.history.stages)
 
 
 def _network(result: Result) -> str:

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from kanpde.errors import KanpdeError
+from kanpde.problem import identity
 from kanpde.report.chart import Chart, Series, shown
 from kanpde.report.mathml import notation
 from kanpde.report.page import cards, folded, listing, page, section, table
@@ -44,10 +45,10 @@ def _sections(folder: Path, found: Table) -> Iterator[str]:
     hint = '<p class="hint">Point at a picture to read its values.</p>'
     charts = [_parameters(found, done, judged), _seconds(found, done, judged), _staircase(done, judged)]
     yield section("Error", hint, f'<div class="figures">{"".join(chart.html() for chart in charts if chart is not None)}</div>', _slopes(done))
-    yield section("Networks", _networks(found.rows))
+    every = f"All {len(found.rows)} trials" if len(found.rows) <= MOST else f"The first {MOST} of {len(found.rows)} trials"
+    yield section("Networks", _networks(found.rows), folded(every, _trials(found.rows)))
     yield _problem(folder)
     yield section("Failed", table(("trial", "why"), [(row.trial, row.reason) for row in failed])) if failed else ""
-    yield section("Trials", folded(f"All {min(len(found.rows), MOST)} trials" + ("" if len(found.rows) <= MOST else f" of {len(found.rows)}"), _trials(found.rows)))
     yield section("How to reproduce", *_again(folder, found))
     yield section("Provenance", listing(found.about.get("provenance", {})))
 
@@ -111,9 +112,8 @@ def _differences(found: Table, cost: Any) -> list[Series]:
     for d in found.differences:
         if math.isfinite(d.error) and d.error > 0 and cost(d) > 0:
             orders.setdefault(d.order, []).append((cost(d), d.error))
-    return [
-        Series(f"finite differences, order {order}", sorted(points), colour=6, dash=3 + k, faint=True, markers=True) for k, (order, points) in enumerate(sorted(orders.items()))
-    ]
+    names = {order: f"finite differences, order {order}" for order in sorted(orders)}
+    return [Series(name, sorted(orders[order]), colour=6, dash=3 + k, faint=True, markers=True) for k, (order, name) in enumerate(names.items())]
 
 
 def _staircase(done: Sequence[Row], judged: str) -> Chart | None:
@@ -150,36 +150,28 @@ def _networks(rows: Sequence[Row]) -> str:
         errors = [row.error for row in own if math.isfinite(row.error)]
         seconds = [row.seconds for row in own if math.isfinite(row.seconds)]
         best = (shown(min(errors)), shown(median(errors))) if errors else ("", "")
-        lines.append(
-            (f"{network}{f', {schedule}' if schedule else ''}", f"{own[0].parameters:,}", f"{len(errors)} of {len(own)}", *best, f"{median(seconds):.1f}" if seconds else "")
-        )
+        name = f"{network}, {schedule}" if schedule else network
+        lines.append((name, f"{own[0].parameters:,}", f"{len(errors)} of {len(own)}", *best, f"{median(seconds):.1f}" if seconds else ""))
     return table(("network", "parameters", "seeds done", "best", "median", "seconds"), lines, (1, 2, 3, 4, 5))
 
 
 def _trials(rows: Sequence[Row]) -> str:
-    lines = [
-        (
-            row.trial,
-            row.network,
-            str(row.seed),
-            f"{row.parameters:,}",
-            row.schedule,
-            shown(row.error),
-            shown(row.loss),
-            f"{row.seconds:.1f}" if math.isfinite(row.seconds) else "",
-            row.status,
-        )
-        for row in rows[:MOST]
-    ]
+    lines = []
+    for row in rows[:MOST]:
+        seconds = f"{row.seconds:.1f}" if math.isfinite(row.seconds) else ""
+        lines.append((row.trial, row.network, str(row.seed), f"{row.parameters:,}", row.schedule, shown(row.error), shown(row.loss), seconds, row.status))
     return table(("trial", "network", "seed", "parameters", "schedule", "error", "loss", "seconds", "status"), lines, (2, 3, 5, 6, 7))
 
 
 def _problem(folder: Path) -> str:
     """The problem, where its file is found again."""
     try:
-        problem = folders.problem_again(folder, folders.read_plan(folder))
+        plan = folders.read_plan(folder)
+        problem = folders.problem_again(folder, plan)
     except KanpdeError:
         return ""
+    if identity(problem).get("source_sha256") != plan.about.get("source_sha256"):
+        return section("Problem", "<p>The problem's file has changed since the sweep was made.</p>")
     return problem_section(notation(problem), repr(problem.domain))
 
 
