@@ -29,6 +29,9 @@ from kanpde.problem import Problem
 FAILURES = (KanpdeError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, NotImplementedError, RecursionError)
 """What a user's function does with an expression can be anything."""
 
+_THIN = '<mspace width="0.16em"></mspace>'
+"""Between factors: without it names of several letters run into one another."""
+
 LONGEST = 6000
 """Characters of a formula that is shown."""
 
@@ -97,7 +100,7 @@ class _Writer:
                 found.setdefault(row, []).append(where)
         whole = [face for face in self.problem.domain.faces if face != f"{self.problem.domain.time}-"]
         shown = [(row, self._where(faces, whole)) for row, faces in found.items()]
-        return shown + [(_math(f"<mtext>periodic in </mtext><mi>{escape(x)}</mi>"), "") for x in self.problem.periodic]
+        return shown + [(_math(f"<mtext>periodic in\u00a0</mtext><mi>{escape(x)}</mi>"), "") for x in self.problem.periodic]
 
     def exact(self) -> list[str]:
         """u = formula for each unknown whose exact solution can be written."""
@@ -221,7 +224,7 @@ def _sign(term: Expr) -> int:
 
 def _math(body: str) -> str:
     """With true minus signs, and with parentheses that grow only around fractions: browsers grow them around any letter with a tail."""
-    body = body.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
+    body = body.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−").replace("<mo>&InvisibleTimes;</mo>", _THIN)
     opened: list[int] = []
     fixed: set[int] = set()
     for found in re.finditer(r"<mo>([()])</mo>", body):
