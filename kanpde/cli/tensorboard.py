@@ -22,6 +22,7 @@ class Log:
 
     def __init__(self, writer: Any, other: Observer | None = None):
         self._writer, self._other, self._step = writer, other or Silent(), 0
+        self._written: set[str] = set()
 
     def beside(self, other: Observer) -> Log:
         """This log in front of another observer."""
@@ -32,12 +33,13 @@ class Log:
         self._other.stage(index, count, title, steps)
 
     def step(self, record: Record) -> None:
-        self._step = record.step
+        if record.step != self._step:  # the last step comes twice: again with what was measured at the end
+            self._step, self._written = record.step, set()
         for name, tag in (("loss", "loss/collocation points"), ("fresh", "loss/fresh points"), ("error", "error/relative L2")):
             value = getattr(record, name)
-            if math.isfinite(value):
+            if math.isfinite(value) and tag not in self._written:
                 self._writer.add_scalar(tag, value, record.step)
-        self._writer.add_scalar("parameters", record.parameters, record.step)
+                self._written.add(tag)
         self._other.step(record)
 
     def message(self, text: str) -> None:
