@@ -33,7 +33,13 @@ Columns = Sequence[Tensor]
 def as_graph(problem: Problem, trial: Trial) -> GraphModule:
     """The solution as a graph of torch's operations, called with the columns in the order of the coordinates. Raises RunError."""
     first, second = _points(problem, 13), _points(problem, 17)
-    return recorded(lambda columns: values(trial, columns), problem.coordinates, first, second)
+    count = len(functions(problem))
+    return recorded(lambda columns: values(trial, columns)[:count], problem.coordinates, first, second)
+
+
+def functions(problem: Problem) -> tuple[str, ...]:
+    """What the solution consists of: the unknowns, and the fields among the parameters of an inverse problem, in the order of the columns."""
+    return tuple(getattr(problem, "functions", problem.unknowns))
 
 
 def values(trial: Trial, columns: Columns) -> tuple[Tensor, ...]:
@@ -80,7 +86,7 @@ def write_onnx(problem: Problem, trial: Trial, path: Path) -> None:
         try:
             program = torch.export.export(graph, tuple(_points(problem, 13).T.contiguous()), dynamic_shapes=tuple({0: points} for _ in problem.coordinates))
             raw = str(Path(folder) / "solution.onnx")
-            names = list(problem.coordinates), list(problem.unknowns)
+            names = list(problem.coordinates), list(functions(problem))
             torch.onnx.export(program, (), raw, input_names=names[0], output_names=names[1], dynamo=True, external_data=False, verbose=False)
             model = onnx.load(raw)
         finally:
@@ -142,7 +148,7 @@ def _points(problem: Problem, count: int) -> Tensor:
 def _compare(kind: str, problem: Problem, trial: Trial, exported: Callable[[list[Tensor]], Sequence[Tensor]]) -> None:
     """Raise RunError unless the exported function gives the solution, at another number of points than it was made at."""
     points = _points(problem, 101)
-    truth = trial(points).cpu()
+    truth = trial(points).cpu()[:, : len(functions(problem))]
     found = torch.stack([column.to(truth) for column in exported([column.contiguous() for column in points.T])], 1)
     error = float((found - truth).abs().max() / truth.abs().max().clamp_min(1e-300))
     if not error <= TOLERANCE[truth.dtype]:

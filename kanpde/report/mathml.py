@@ -39,12 +39,14 @@ LONGEST = 6000
 @dataclass
 class Notation:
     """A problem as MathML elements, or as escaped words where that cannot be: each equation with its name, each condition with where it
-    holds, the exact solution by unknown, and the constants with their values."""
+    holds, the exact solution by unknown, and the constants with their values. parameters, data: of an inverse problem, in words."""
 
     equations: list[tuple[str, str]] = field(default_factory=list)
     conditions: list[tuple[str, str]] = field(default_factory=list)
     exact: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
+    parameters: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
 
 
 def notation(problem: Problem) -> Notation:
@@ -57,6 +59,8 @@ def notation(problem: Problem) -> Notation:
         found.equations += [(name, row) for row in rows] if rows else [(name, _words(equation.name))]
     found.conditions = writer.conditions()
     found.exact = writer.exact()
+    found.parameters = [repr(p) for p in getattr(problem, "parameters", ())]
+    found.data = [f"{len(m.values):,} values of {', '.join(m.unknowns)}" for m in getattr(problem, "data", ())]
     return found
 
 
@@ -67,6 +71,7 @@ class _Writer:
         self.problem = problem
         self.symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
         self.unknowns = {u: Function(u)(*self.symbols.values()) for u in problem.unknowns}
+        self.formulas = {**{p.name: self._parameter(p) for p in getattr(problem, "parameters", ())}, **self.unknowns}
         self.module = _module_of(problem)
         self.values = _values_of(problem, self.module)
 
@@ -75,7 +80,7 @@ class _Writer:
         for names in ({name: Formula(Symbol(name)) for name in self.values}, {}):
             try:
                 with _renamed(self.module, names):
-                    rows = translate(residual, self.symbols, self.unknowns, normal)
+                    rows = translate(residual, self.symbols, self.formulas, normal)
                 return [self.equation(row, fixed or {}) for row in rows]
             except FAILURES:
                 continue
@@ -130,6 +135,11 @@ class _Writer:
     def show(self, expression: Expr) -> str:
         """An expression as MathML elements."""
         return str(_Printer().doprint(expression.replace(sympy.exp, _Power)))
+
+    def _parameter(self, parameter: Any) -> Expr:
+        """An unknown parameter: a number, or a field of some coordinates."""
+        of = [self.symbols[x] for x in getattr(parameter, "of", ())]
+        return Function(parameter.name)(*of) if of else Symbol(parameter.name)
 
     def _sum(self, terms: Sequence[Expr]) -> str:
         parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -54,7 +54,7 @@ def cards(pairs: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="cards">{"".join(f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)}</ul>'
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
     """A table of words; numbers: the columns to the right."""
 
     def cells(values: Sequence[str], kind: str) -> str:

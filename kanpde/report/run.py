@@ -28,19 +28,24 @@ LARGEST = 1_500_000
 
 def report(result: Result) -> str:
     """The page of a run."""
-    settings, summary = result.settings, result.summary()
+    return page_of(result, result.summary())
+
+
+def page_of(result: Result, summary: Mapping[str, Any]) -> str:
+    """The page of a run with this summary."""
+    settings = result.settings
     about = f"{settings['network']}, {settings['parameters']:,} parameters, seed {settings.get('seed')}; {str(result.provenance.get('date'))[:16].replace('T', ' ')}"
     return page(_title(settings), f"kanpde run {result.run_dir or ''}", about, list(_sections(result, summary)), summary)
 
 
 def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
     yield _verdict(result) + cards(_numbers(result, summary))
-    yield _warnings(summary)
+    yield _advice(summary)
     if result.problem is not None:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
     else:
         yield section("Problem", listing({"domain": result.settings.get("domain"), "unknowns": ", ".join(result.unknowns)}), "<p>The problem's file was not found again.</p>")
-    yield _found(summary)
+    yield _estimates(summary)
     hint = '<p class="hint">Point at a picture to read its values.</p>'
     yield section("Solution", hint, fields.pictures(result))
     yield _closed_form(result.run_dir)
@@ -55,6 +60,8 @@ def problem_section(found: Notation, domain: str) -> str:
     rows = [("equation" if len(found.equations) == 1 else name, formula) for name, formula in found.equations]
     rows += [(where or "condition", formula) for formula, where in found.conditions]
     rows += [("domain", f"<code>{escape(domain)}</code>")]
+    rows += [("unknown parameters", f"<code>{escape(', '.join(found.parameters))}</code>")] if found.parameters else []
+    rows += [("data", escape(", ".join(found.data)))] if found.data else []
     rows += [("where", " &ensp; ".join(found.constants))] if found.constants else []
     rows += [("exact solution", formula) for formula in found.exact] or [("exact solution", "not known")]
     body = "".join(f'<tr><td>{escape(name) if "&" not in name else name}</td><td><div class="formula">{formula}</div></td></tr>' for name, formula in rows)
@@ -96,20 +103,29 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
     return [*found, (f"{result.settings['parameters']:,}", "parameters"), (f"{result.seconds:.1f} s", "training")]
 
 
-def _warnings(summary: Mapping[str, Any]) -> str:
-    """What the run itself has to say: lines of text, or objects with one."""
-    lines = [line if isinstance(line, str) else " ".join(str(v) for v in line.values()) for line in summary.get("warnings") or summary.get("diagnosis") or []]
-    return section("Warnings", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>") if lines else ""
+def _advice(summary: Mapping[str, Any]) -> str:
+    """What should not be believed, and what to try, as the run itself says."""
+    lines = [str(line) for line in [*(summary.get("advice") or []), *(summary.get("identifiability") or [])]]
+    return section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>") if lines else ""
 
 
-def _found(summary: Mapping[str, Any]) -> str:
-    """The parameters that an inverse problem has found."""
+def _estimates(summary: Mapping[str, Any]) -> str:
+    """The parameters that were found from data, the noise in these, and how the estimates hang together."""
     rows = []
-    for name, value in (summary.get("estimates") or {}).items():
-        value = value if isinstance(value, Mapping) else {"value": value}
-        low_high = value.get("interval") or []
-        rows.append((name, *(shown(v) if isinstance(v, int | float) else "" for v in (value.get("value"), value.get("uncertainty"), *(low_high or ("", "")), value.get("true")))))
-    return section("Estimated parameters", table(("parameter", "estimate", "standard deviation", "from", "to", "true value"), rows, (1, 2, 3, 4, 5))) if rows else ""
+    for found in summary.get("estimates") or []:
+        name = f"{found['name']}({', '.join(found['of'])})" if found.get("of") else str(found["name"])
+        interval = " to ".join(shown(end) for end in found.get("interval") or [] if end is not None)
+        truth = found.get("truth")
+        against = shown(truth) if truth is not None else f"relative L2 {shown(found['relative_l2'])}" if found.get("relative_l2") is not None else ""
+        rows.append((name, *(shown(v) if v is not None else "" for v in (found.get("value"), found.get("standard_error"))), interval, against))
+    if not rows:
+        return ""
+    noise = [f"{unknown} {shown(size)}" for unknown, size in (summary.get("noise") or {}).items()]
+    words = f"<p>Standard deviation of the errors of the data, as the misfit shows it: {escape(', '.join(noise))}.</p>" if noise else ""
+    correlations = summary.get("correlations") or {}
+    names = list(correlations)
+    matrix = table(("correlation", *names), [(a, *(f"{correlations[a][b]:.2f}" for b in names)) for a in names], range(1, len(names) + 1)) if len(names) > 1 else ""
+    return section("Estimated parameters", table(("parameter", "estimate", "standard error", "95 % interval", "true value"), rows, (1, 2, 3, 4)), words, matrix)
 
 
 def _closed_form(folder: Path | None) -> str:

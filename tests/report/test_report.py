@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,8 @@ from kanpde import RunError
 from kanpde import problem as problems
 from kanpde.cli import main
 from kanpde.report import report
-from kanpde.results import Result
+from kanpde.report import run as run_report
+from kanpde.results import Result, load
 from kanpde.sweep import store
 from kanpde.sweep.rows import Differences, Row, StageRow, Table
 
@@ -27,11 +27,8 @@ def made_up_sweep(folder):
         for size in (50, 100, 200, 400):
             for seed in range(3):
                 error = (1 + 0.3 * seed) * 1e-2 * (size / 50) ** slope
-                stages = (
-                    tuple(StageRow(k, f"lm, grid {4 * (k + 1)}", 4 * (k + 1), size, 50 * (k + 1), float(k), error, error * 10 ** (1 - k)) for k in range(2))
-                    if kind == "kan"
-                    else ()
-                )
+                grids = (4, 8) if kind == "kan" else ()
+                stages = tuple(StageRow(k, f"lm, grid {grid}", grid, size, 50 * (k + 1), float(k), error, error * 10 ** (1 - k)) for k, grid in enumerate(grids))
                 common = {"degree": 5, "grid": 8 if kind == "kan" else 0, "parameters": size, "schedule": "lm:100", "points": 400, "seed": seed}
                 rows.append(
                     Row(f"{kind}-{size}-{seed}", kind, f"{kind.upper()} of {size}", "5", 1, judged="exact", error=error, loss=error**2, seconds=size / 40, stages=stages, **common)
@@ -90,6 +87,17 @@ def test_errors_settings_and_how_to_reproduce_are_said(pages, result):
     assert "lm:6,lm:6" in text
     assert "<math>" in text
     assert "def poisson(u, x, y)" in text
+
+
+def test_advice_and_estimates_are_said(run):
+    path = run / "summary.json"
+    found = {"name": "λ1", "value": 0.999, "standard_error": 2e-3, "interval": [0.995, 1.003], "truth": 1.0}
+    field = {"name": "kappa", "value": 2.5, "standard_error": 0.1, "interval": None, "of": ["x"], "relative_l2": 0.03}
+    more = {"advice": ["train longer & wider"], "estimates": [found, field], "noise": {"u": 0.01}, "identifiability": ["the data cannot identify k"]}
+    text = run_report.page_of(load(run), {**json.loads(path.read_text()), **more})
+    assert "train longer &amp; wider" in text
+    for said in ("λ1", "0.999", "0.995 to 1.003", "kappa(x)", "the data cannot identify k", "0.01"):
+        assert said in text
 
 
 def test_slopes_of_a_sweep_are_said(pages):
@@ -160,8 +168,3 @@ def test_values_are_shown_under_the_pointer(browser, pages, result):
     )
     browser.move(left + 0.5 * width, top + 0.5 * height)
     assert "loss" in browser.evaluate("document.querySelector('figure.chart .tip').textContent")
-
-
-def test_without_a_browser_the_reason_is_said(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert executable() is None
