@@ -10,6 +10,7 @@ from kanpde import run_folder
 from kanpde.errors import RunError, listed, nearest
 from kanpde.export import table, vtk, xdmf
 from kanpde.export.levels import levels
+from kanpde.networks import restore
 from kanpde.variables import variables
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _write(result: Result, kind: str, stem: Path) -> list[Path]:
     from kanpde.export import function
 
     problem, trial = result.solved()
+    if trial.network.theta.device.type != "cpu":
+        trial = restore(problem, trial.state())  # on the CPU, where whoever loads it has one
     path = stem.with_name(f"{stem.name}.{'onnx' if kind == 'onnx' else 'torchscript.pt'}")
     (function.write_onnx if kind == "onnx" else function.write_torchscript)(problem, trial, path)
     return [path]
