@@ -82,7 +82,7 @@ class Result:
         Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by unknown where there are several.
         Raises ProblemError for coordinates that are missing, unknown, outside the domain, or do not broadcast.
         """
-        problem, ansatz = self.solved()
+        problem, ansatz = self._solved()
         names = problem.coordinates
         for name in coordinates:
             if name not in names:
@@ -110,14 +110,14 @@ class Result:
     @cached_property
     def fields(self) -> Fields:
         """Solution, reference and exact values on the reference's grid, or on an even one where there is no reference."""
-        problem, ansatz = self.solved()
+        problem, ansatz = self._solved()
         grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
         return Fields(grid, solution_on(ansatz, problem.unknowns, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
 
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
-        problem, ansatz = self.solved()
+        problem, ansatz = self._solved()
         return portrait(ansatz, problem.unknowns, problem.domain.interior(unit_points(PORTRAYED, len(problem.coordinates), 0)))
 
     def summary(self) -> dict[str, Any]:
@@ -156,6 +156,10 @@ class Result:
         }
         return {key: _plain(value) for key, value in measured.items()}
 
+    def solved(self) -> tuple[Problem, Trial]:
+        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was not found again."""
+        return self._solved()
+
     def to_xarray(self) -> Any:
         """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises RunError where xarray is not installed."""
         try:
@@ -184,8 +188,7 @@ class Result:
         exact = self.fields.exact if self.reference else {}
         return relative_l2(self.fields.reference, exact) if exact else None
 
-    def solved(self) -> tuple[Problem, Trial]:
-        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was not found again."""
+    def _solved(self) -> tuple[Problem, Trial]:
         if self.problem is None or self.ansatz is None:
             raise ProblemError(f"{self.run_dir}: the problem {self.name!r} was not found again; pass it: kanpde.load({str(self.run_dir)!r}, problem=…)")
         return self.problem, self.ansatz

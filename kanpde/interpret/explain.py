@@ -51,7 +51,7 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
     """
     if result.history.interrupted:
         raise RunError(f"{result.run_dir or result.name}: the run was interrupted before its end; go on with it (kanpde solve --resume), then explain it")
-    problem, ansatz = result.solved()
+    problem, ansatz = result._solved()
     functions = {u: lambda p, i=i: evaluate(ansatz, torch.from_numpy(np.ascontiguousarray(p)))[:, i].cpu().double().numpy() for i, u in enumerate(problem.unknowns)}
     return explain_values(problem.name, functions, problem.domain.bounds, problem, seconds, note)
 
