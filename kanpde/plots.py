@@ -235,3 +235,7 @@ def _mark_stages(result: Result, axes: Axes, at: Array) -> None:
             across = axes.get_xaxis_transform()
             label = axes.annotate(title, (start, 1), (3, -4), across, "offset points", rotation=90, va="top", ha="left", fontsize=7, color="#444444")
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
+
+
+views, cut, error_scale = _views, _cut, _error_scale
+"""For other pictures of the same fields: reports."""

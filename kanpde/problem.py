@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -39,11 +40,12 @@ class Problem:
 
     domain: Box(…), or Box(…) * Time(…). equations: functions of unknowns and coordinates, by name, that vanish.
     conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition. exact: the solution by unknown, if it is known.
-    unknowns: needed only for those that no condition and no exact solution names. parameters: Parameter and Field, what else is unknown in
-    the equations, which take them as arguments; data: Data, from which they are found. Where true values of parameters are known, `exact`
-    may give them too, numbers or functions. On a domain of Pieces(…), equations and exact are given by piece, and `copies` are the unknowns
-    there, u_copper and u_air for u (elsewhere the unknowns themselves), exact_copies what is known of them; groups: every region with
-    the equations that hold in it.
+    unknowns: needed only for those that no condition and no exact solution names. units: of unknowns and coordinates by name, such as
+    {"x": "m", "u": "K"}; files and pictures carry them, and nothing computes with them. parameters: Parameter and Field, what else is
+    unknown in the equations, which take them as arguments; data: Data, from which they are found. Where true values of parameters are
+    known, `exact` may give them too, numbers or functions. On a domain of Pieces(…), equations and exact are given by piece, and `copies`
+    are the unknowns there, u_copper and u_air for u (elsewhere the unknowns themselves), exact_copies what is known of them; groups: every
+    region with the equations that hold in it.
     Raises ProblemError for anything that does not fit together; warns (ProblemWarning) where it is legal but suspicious.
     """
 
@@ -62,6 +64,7 @@ class Problem:
     title: str
     source: Path | None
     constants: Mapping[str, float]
+    units: Mapping[str, str]
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Problem:
         title: str = "",
         parameters: Parameter | Sequence[Parameter] = (),
         data: Data | Sequence[Data] = (),
+        units: Mapping[str, str] | None = None,
     ):
         conditions = _checked_conditions(conditions)
         exact = _checked_exact(exact)
@@ -95,6 +99,7 @@ class Problem:
             self._set(exact=_exact({u: f for u, f in exact.items() if u not in self.truth}, self.functions, domain))
             self._set(exact_copies=self.exact, data=tuple(each.bound(domain, self.functions) for each in given))
         self._set(periodic=tuple(dict.fromkeys(x for c in conditions if isinstance(c, Periodic) for x in c.coordinates)))
+        self._set(units=_units(units, (*self.unknowns, *domain.coordinates)))
         check(self)
 
     def _set_pieces(self, domain: Pieces, equations: object, exact: Mapping[str, Any], unknowns: Sequence[str] | None, parameters: object, data: object) -> None:
@@ -123,6 +128,10 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.name}: {listed(self.unknowns)} on {self.domain!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; how is known further up, and imported only there."""
+        return importlib.import_module("kanpde.report.notebook").problem(self)  # type: ignore[no-any-return]
 
     @property
     def equations(self) -> tuple[Residual, ...]:
@@ -300,6 +309,17 @@ def _exact(exact: Mapping[str, Value], unknowns: Sequence[str], domain: Domain) 
     return found
 
 
+def _units(units: object, known: Sequence[str]) -> Mapping[str, str]:
+    if units is None:
+        return {}
+    if not isinstance(units, Mapping) or not all(isinstance(text, str) and text.strip() for text in units.values()):
+        raise ProblemError(f"Problem(units=…): got {units!r}; expected texts by unknown and coordinate, such as {{'x': 'm'}}")
+    for name in units:
+        if name not in known:
+            raise ProblemError(f"Problem(units={{{name!r}: …}}): no such unknown or coordinate; they are {listed(known)}{nearest(str(name), known)}")
+    return dict(units)
+
+
 def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Recipe]]:
     """The problem of that name or file, and the recipes beside it: `recipe`, `quick` and `record`, by effort, as far as there are any.
 
@@ -335,6 +355,7 @@ def identity(problem: Problem) -> dict[str, Any]:
         "domain": repr(problem.domain),
         "time": problem.domain.time,
     }
+    found |= {"units": dict(units)} if (units := getattr(problem, "units", {})) else {}
     if source is not None and Path(source).is_file():
         found |= {"source": str(Path(source).resolve()), "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde import run_folder
-from kanpde.errors import ProblemError, listed, nearest
+from kanpde.errors import ProblemError, RunError, listed, nearest
 from kanpde.estimates import Estimates
 from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.fields import measure as measure
@@ -26,6 +27,7 @@ from kanpde.provenance import provenance
 from kanpde.residual import at_point
 from kanpde.sampling import inside_points
 from kanpde.training.history import History
+from kanpde.variables import coordinate_attributes, global_attributes, variables
 
 if TYPE_CHECKING:
     from kanpde.networks import Trial
@@ -72,6 +74,10 @@ class Result:
         error = self.reference_relative_l2 if self.relative_l2 is None else self.relative_l2
         shown = "" if error is None else f", relative L2 {error:.1e}{' against the reference' if self.relative_l2 is None else ''}"
         return f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')} parameters{shown})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; how is known further up, and imported only there."""
+        return importlib.import_module("kanpde.report.notebook").result(self)  # type: ignore[no-any-return]
 
     def __call__(self, **coordinates: Any) -> Any:
         """Values at points given by coordinate name: numbers, NumPy arrays or tensors that broadcast together.
@@ -153,6 +159,22 @@ class Result:
             "provenance": self.provenance,
         }
         return {key: _plain(value) for key, value in measured.items()}
+
+    def solved(self) -> tuple[Problem, Trial]:
+        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was not found again."""
+        return self._solved()
+
+    def to_xarray(self) -> Any:
+        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises RunError where xarray is not installed."""
+        try:
+            import xarray
+        except ImportError:
+            raise RunError("to_xarray: needs xarray, which is not installed: pip install 'kanpde[xarray]'") from None
+        fields, settings = self.fields, self.settings
+        units, names = settings.get("units", {}), tuple(fields.grid)
+        coordinates = {x: (x, nodes, coordinate_attributes(x, names, settings.get("time"), units)) for x, nodes in fields.grid.items()}
+        data = {v.name: (names, v.values, v.attributes) for v in variables(fields, units)}
+        return xarray.Dataset(data, coordinates, {**global_attributes(settings, self.provenance), "problem": self.name})
 
     def save(self, out: str | Path = "results") -> Path:
         """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""

@@ -31,6 +31,7 @@ from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
 from kanpde.reference import Reference
 from kanpde.training.history import History, Record
+from kanpde.variables import coordinate_attributes, global_attributes, variables
 
 if TYPE_CHECKING:
     from kanpde.estimates import Band, Estimates
@@ -225,32 +226,29 @@ def write_text(path: Path, text: str) -> None:
 
 def _write_arrays(result: Result, to: IO[bytes]) -> None:
     with h5py.File(to, "w", track_order=True) as file:
-        for key, value in {"format": FORMAT, "problem": result.name, **result.summary()["provenance"]}.items():
+        summary = result.summary()
+        for key, value in {**global_attributes(result.settings, result.provenance), "format": FORMAT, "problem": result.name, **summary["provenance"]}.items():
             if value is not None:
                 file.attrs[key] = value
-        _write_fields(file, result.fields)
+        _write_fields(file, result.fields, result.settings)
         _write_history(file.create_group("history"), result.history)
         _write_drawing(file.create_group("network"), result.drawing)
         for band in result.estimates.fields if result.estimates else ():
             _write_band(file.require_group("estimates").create_group(band.name), band)
 
 
-def _write_fields(file: h5py.File, fields: Fields) -> None:
+def _write_fields(file: h5py.File, fields: Fields, settings: dict[str, Any]) -> None:
     """One variable a field: u, u_reference, u_exact, u_error, each on the scales of all coordinates."""
+    units = settings.get("units", {})
     for x, nodes in fields.grid.items():
-        file.create_dataset(x, data=nodes).make_scale(x)
-    kinds = {"solution": fields.solution, "reference": fields.reference, "exact": fields.exact}
-    kinds["error"] = {u: e for u in fields.solution if (e := fields.error(u)) is not None}
-    for kind, values in kinds.items():
-        for unknown, array in values.items():
-            name = unknown if kind == "solution" else f"{unknown}_{kind}"
-            while name in file:
-                name += "_"
-            variable = file.create_dataset(name, data=array, compression="gzip" if array.size > 4096 else None, shuffle=array.size > 4096 or None)
-            variable.attrs.update(unknown=unknown, kind=kind)
-            if kind == "error":
-                variable.attrs["against"] = "exact" if unknown in fields.exact else "reference"
-            _attach(variable, [file[x] for x in fields.grid])
+        scale = file.create_dataset(x, data=nodes)
+        scale.make_scale(x)
+        scale.attrs.update(coordinate_attributes(x, tuple(fields.grid), settings.get("time"), units))
+    for found in variables(fields, units):
+        large = found.values.size > 4096
+        variable = file.create_dataset(found.name, data=found.values, compression="gzip" if large else None, shuffle=large or None)
+        variable.attrs.update(found.attributes)
+        _attach(variable, [file[x] for x in fields.grid])
 
 
 def _write_band(group: h5py.Group, band: Band) -> None:

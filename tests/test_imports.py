@@ -41,13 +41,17 @@ MAY = {
     "recipe": {"errors", "networks", "pace", "training", "sampling", *LANGUAGE},
     "provenance": {""},
     "fields": {"errors", *LANGUAGE},
+    "variables": {"fields"},
     "plots": set(),
     "network_plots": {"plots"},
     "portrait": {"errors", "networks"},
     "estimates": {"errors", "networks", "training", *LANGUAGE},
     "estimate_plots": {"plots"},
-    "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "run_folder", "sampling", "training", *LANGUAGE},
-    "run_folder": {"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "training", *LANGUAGE},
+    "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "run_folder", "sampling", "training", "variables", *LANGUAGE},
+    "run_folder": {
+        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results"},
+        *{"training", "variables", *LANGUAGE},
+    },
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
     "fitting": {"errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
     "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
@@ -56,6 +60,9 @@ MAY = {
         *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
     },
+    "export": {"errors", "fields", "kernels", "networks", "results", "run_folder", "training", "variables", *LANGUAGE},
+    "report": {"", "errors", "fields", "interpret", "network_plots", "plots", "results", "run_folder", "sweep", *LANGUAGE},
+    "doctor": {"", "errors", "kernels", "provenance", *LANGUAGE},
 }
 """What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""
 

@@ -40,7 +40,7 @@ def test_wheel_holds_every_module(wheel):
     for folder, package in (("kanpde", "kanpde"), ("kernels", "kanpde/kernels"), ("problems", "kanpde/problems")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder)}" in held, "is its package listed in pyproject.toml?"
-    assert "kanpde/py.typed" in held
+    assert {"kanpde/py.typed", "kanpde/report/page.css", "kanpde/report/page.js"} <= held
     assert any(name.endswith("LICENSE") for name in held)
 
 

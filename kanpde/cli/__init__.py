@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from typer import Abort
 from typer.exceptions import TyperException
 
+from kanpde.cli import doctor as _doctor  # noqa: F401 - adds a command
 from kanpde.cli import explain as _explain  # noqa: F401 - adds a command
+from kanpde.cli import export as _export  # noqa: F401 - adds a command
 from kanpde.cli import fit as fit  # it registers itself with the application
 from kanpde.cli import prune as prune  # it registers itself with the application
+from kanpde.cli import report as _report  # noqa: F401 - adds a command
 from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
 from kanpde.cli.commands import app
 from kanpde.cli.complaints import INTERRUPTED, Interrupted, complain, show_warning, usage

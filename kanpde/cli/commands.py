@@ -12,6 +12,7 @@ import typer
 
 import kanpde
 from kanpde import gallery
+from kanpde.cli import completion
 from kanpde.cli.complaints import INTERRUPTED, TERMINATED
 from kanpde.cli.options import choice, number, numbers, pairs
 from kanpde.cli.options import constants as read_constants
@@ -21,14 +22,13 @@ from kanpde.kinds import kinds
 app = typer.Typer(
     name="kanpde",
     help="Solve partial differential equations with Kolmogorov-Arnold networks, and check them by finite differences.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 PROBLEM = "A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`."
-Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help=PROBLEM)]
-NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help=f"{PROBLEM} Not with --resume.")]
+Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help=PROBLEM, autocompletion=completion.problems)]
+NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help=f"{PROBLEM} Not with --resume.", autocompletion=completion.problems)]
 Constants = Annotated[list[str] | None, typer.Argument(metavar="NAME=NUMBER…", help="Other values for constants of the problem's file, such as nu=0.01.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
 
@@ -69,7 +69,11 @@ def solve(
     dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
     out: Annotated[Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")] = Path("results"),
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")] = False,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed or interrupted, with the same bits as if it had not been.", metavar="RUN")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with a run that was killed or interrupted, with the same bits as if it had not been.", metavar="RUN", autocompletion=completion.unfinished),
+    ] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Log loss, error and the solution for TensorBoard, below this folder.", metavar="FOLDER")] = None,
     as_json: Json = False,
 ) -> int:
     """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields, checkpoint and pictures.
@@ -80,7 +84,7 @@ def solve(
     if resume is not None:
         if name is not None:
             raise RecipeError(f"--resume: got the problem {name!r} as well; expected the run's folder alone, which says what was asked for")
-        return _resume(resume, as_json)
+        return _resume(resume, as_json, tensorboard)
     if name is None:
         raise RecipeError("solve: got no problem; expected the name of one, such as poisson2d (see `kanpde list`), or --resume RUN")
     gallery.find(name)
@@ -113,10 +117,10 @@ def solve(
     before = begun_before(out, problem.name)
     where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
     asked: dict[str, Any] = {"effort": effort, "seed": chance, "device": device, "dtype": dtype, "reference": not no_reference}
-    return _carry_out(problem, recipe, {**asked, **where}, console, as_json)
+    return _carry_out(problem, recipe, {**asked, **where}, console, as_json, tensorboard)
 
 
-def _resume(run: Path, as_json: bool) -> int:
+def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     """Go on with a run as it was begun."""
     from kanpde import recipe as recipes
     from kanpde import unfinished
@@ -127,20 +131,24 @@ def _resume(run: Path, as_json: bool) -> int:
     console = display.console(as_json)
     display.show_problem(console, problem)
     settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
-    return _carry_out(problem, recipes.from_plain(asked["recipe"]), {**settings, "run_dir": run, "resume": True}, console, as_json)
+    return _carry_out(problem, recipes.from_plain(asked["recipe"]), {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard)
 
 
-def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool) -> int:
+def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool, tensorboard: Path | None) -> int:
     """Solve, show the result, and say how to go on where it did not come to its end."""
     from kanpde import solver
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.cli.group import group, is_first, launcher
+    from kanpde.cli.tensorboard import logged
     from kanpde.unfinished import Terminated
 
     try:
-        with group(settings["device"]) as device, Bars(console) as observer:
+        with logged(tensorboard if is_first() else None, problem.name) as log, group(settings["device"]) as device, Bars(console) as bars:
+            observer = bars if log is None else log.beside(bars)
             result = solver.solve(problem, recipe=recipe, observer=observer, launcher=launcher(), **{**settings, "device": device})
+            if log is not None:
+                log.result(result)
     except Terminated as ended:
         print(f"ended: kanpde solve --resume {ended} goes on with it", file=sys.stderr)
         return TERMINATED
@@ -210,7 +218,10 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.", autocompletion=completion.runs_and_sweeps),
+    ],
     edge: Annotated[str | None, typer.Option(help="Draw one edge function instead: its layer, its input and its output, counted from 1.", metavar="N,N,N")] = None,
 ) -> None:
     """Draw the pictures of an earlier run or sweep again."""

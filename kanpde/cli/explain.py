@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kanpde.cli.commands import Json, _print_json, app
+from kanpde.cli.completion import runs
 from kanpde.cli.options import number
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or a fit, such as results/poisson2d/20261122-171200-seed0.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or a fit, such as results/poisson2d/20261122-171200-seed0.", autocompletion=runs)],
     seconds: Annotated[str, typer.Option(help="After which no new search is begun.", metavar="N")] = "60",
     as_json: Json = False,
 ) -> None:

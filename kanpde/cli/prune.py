@@ -9,12 +9,13 @@ import typer
 
 from kanpde.cli.commands import Json, _print_json, app
 from kanpde.cli.complaints import INTERRUPTED
+from kanpde.cli.completion import runs
 from kanpde.cli.options import real
 
 
 @app.command()
 def prune(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as results/poisson2d/20261122-171200-seed0.", autocompletion=runs)],
     loss: Annotated[str, typer.Option(help="How much the solution may change: relative L2, 0 to 1.", metavar="NUMBER")] = "1e-6",
     sparsify: Annotated[str | None, typer.Option(help="Strength of the penalty by which edges are made idle first, such as 1e-3; 0 for none.", metavar="NUMBER")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the new run goes: FOLDER/<problem>/<run>/; beside the first one where not given.", metavar="FOLDER")] = None,

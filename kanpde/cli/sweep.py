@@ -13,6 +13,7 @@ import typer
 from kanpde import gallery
 from kanpde.cli.commands import Constants, Json, app
 from kanpde.cli.complaints import INTERRUPTED, TERMINATED, Interrupted
+from kanpde.cli.completion import problems
 from kanpde.cli.options import choice, number
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, RunError, listed
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kanpde.sweep.plan import Plan
     from kanpde.sweep.rows import Row
 
-Name = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help="A problem, as in `solve`; not needed with --resume.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help="A problem, as in `solve`; not needed with --resume.", autocompletion=problems)]
 
 
 @app.command()

@@ -1,0 +1,38 @@
+"""Comma-separated values: the fields, a row a node, and the history, a row a step."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import fields as columns_of
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kanpde.fields import nodes_of
+from kanpde.run_folder import write_text
+from kanpde.training.history import History, Record
+from kanpde.variables import Variable
+
+
+def write(grid: dict[str, NDArray[np.float64]], fields: Sequence[Variable], history: History, stem: Path) -> list[Path]:
+    """Write STEM.csv, coordinates first, with all digits and without nodes outside of the domain, and history.csv. Raises RunError."""
+    values = np.stack([variable.values.ravel() for variable in fields], 1)
+    rows = np.concatenate([nodes_of(grid), values], 1)[~np.isnan(values).all(1)]
+    own, steps = stem.with_name(f"{stem.name}.csv"), stem.with_name("history.csv")
+    write_text(own, _text([*grid, *(variable.name for variable in fields)], rows.tolist()))
+    names = [column.name for column in columns_of(Record)]
+    write_text(steps, _text(names, zip(*(history.column(name) for name in names), strict=True)))
+    return [own, steps]
+
+
+def _text(header: Sequence[str], rows: Iterable[Sequence[float]]) -> str:
+    """Numbers as Python writes them, which loses no digit; nothing where there is none."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([["" if isnan(value) else value for value in row] for row in rows])
+    return text.getvalue()

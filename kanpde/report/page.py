@@ -1,0 +1,75 @@
+"""The page around a report: one HTML file with its style, its script and its pictures in it, that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import kanpde
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""What the page may load: nothing but itself."""
+
+
+def page(title: str, kicker: str, about: str, sections: Iterable[str], data: Mapping[str, Any]) -> str:
+    """The whole file. title, kicker, about: words; sections: HTML; data: kept in the page as JSON, for programs."""
+    style, script = ((files("kanpde.report") / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    kept = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title)}</title>",
+            '<link rel="icon" href="data:,">',
+            f"<style>\n{style}</style>",
+            "</head>",
+            "<body><main>",
+            f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1><p>{escape(about)}</p></header>',
+            *sections,
+            f"<footer>Written by kanpde {escape(kanpde.__version__)}. The page needs no network; its numbers are in it as JSON, in the element <code>summary</code>.</footer>",
+            "</main>",
+            f'<script type="application/json" id="summary">{kept}</script>',
+            f"<script>\n{script}</script>",
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def section(title: str, *parts: str) -> str:
+    """A heading and what is below it; nothing where there is nothing."""
+    body = "".join(part for part in parts if part)
+    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
+
+
+def cards(pairs: Sequence[tuple[str, str]]) -> str:
+    """Numbers that one should see first, each over its name."""
+    return f'<ul class="cards">{"".join(f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)}</ul>'
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
+    """A table of words; numbers: the columns to the right."""
+
+    def cells(values: Sequence[str], kind: str) -> str:
+        opening = [f'<{kind} class="number">' if k in numbers else f"<{kind}>" for k in range(len(values))]
+        return "".join(f"{tag}{escape(value)}</{kind}>" for tag, value in zip(opening, values, strict=True))
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f'<div class="scroll"><table class="data"><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>' if body else ""
+
+
+def listing(pairs: Mapping[str, Any]) -> str:
+    """Names and values, those that are known."""
+    return f"<dl>{''.join(f'<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>' for k, v in pairs.items() if v is not None)}</dl>"
+
+
+def folded(title: str, body: str) -> str:
+    """Something long, shown when asked for."""
+    return f"<details><summary>{escape(title)}</summary>{body}</details>"

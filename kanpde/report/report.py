@@ -1,0 +1,35 @@
+"""report(folder): a run or a sweep as one HTML file that opens anywhere, without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kanpde import run_folder
+from kanpde.errors import RunError
+from kanpde.results import load
+
+NAME = "report.html"
+
+
+def report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a run's or a sweep's folder into a file, by default report.html in it; returns the file.
+
+    Raises RunError for folders that are neither, or a file that cannot be written.
+    """
+    folder = Path(folder)
+    path = folder / NAME if out is None else Path(out)
+    if (folder / "sweep.h5").is_file() or (folder / "sweep.json").is_file():
+        from kanpde.report import sweep
+
+        text = sweep.report(folder)
+    elif (folder / "fit.h5").is_file():
+        raise RunError(f"{folder}: is a fit of data; expected the folder of a run or a sweep")
+    else:
+        from kanpde.report import run
+
+        text = run.report(load(folder))
+    if path.is_dir():
+        path = path / NAME
+    run_folder.check_writable(path.parent)
+    run_folder.write_text(path, text)
+    return path

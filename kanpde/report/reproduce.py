@@ -1,0 +1,84 @@
+"""How to come to the same result again: the command with all that was chosen, and the versions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "scipy")
+
+
+def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> str:
+    """`kanpde solve …` with every option written out. request: of the run's request.json, where it has one."""
+    words = ["kanpde", "solve", _name(settings), *_constants(settings)]
+    recipe = (request or {}).get("recipe", {})
+    network = dict(recipe.get("network", {}))
+    if network:
+        words += ["--network", str(network.pop("kind")), "--width", ",".join(map(str, network.pop("width", []))) or "5"]
+        words += [word for name, value in network.items() for word in _option(name, value)]
+    for name in ("schedule", "points", "restarts", "slabs", "seed"):
+        value = settings.get(name)
+        if value is not None and not (name == "slabs" and value == 1):
+            words += [f"--{name}", str(value)]
+    for name, usual in (("effort", "default"), ("device", "cpu"), ("dtype", "float64")):
+        value = (request or settings).get(name, usual)
+        if value != usual:
+            words += [f"--{name}", str(value)]
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(shlex.quote(word))
+    return _folded([" ".join(line) for line in lines])
+
+
+def _folded(parts: list[str], width: int = 76) -> str:
+    """Options in lines that the shell joins."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("   ")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n".join(lines)
+
+
+def remarks(request: Mapping[str, Any] | None) -> list[str]:
+    """Parts of a recipe that no option gives: they stand in the problem's file."""
+    recipe = (request or {}).get("recipe", {})
+    usual = {"sampler": "sobol", "continuation": {}, "balance": "none", "causal": 0.0}
+    found = {name: recipe[name] for name, value in usual.items() if name in recipe and recipe[name] != value}
+    return [f"the recipe's {name} is {value}" for name, value in found.items()]
+
+
+def environment(provenance: Mapping[str, Any]) -> str:
+    """Commands that install what it was made with."""
+    commit = str(provenance.get("commit") or "")
+    lines = [f"git checkout {commit.removesuffix('+')}{'   # and changes that were not committed' if commit.endswith('+') else ''}"] if commit else []
+    pins = [f"{package}=={provenance[package]}" for package in PACKAGES if provenance.get(package)]
+    return "\n".join([*lines, f"pip install {' '.join(pins)} .   # Python {provenance.get('python')}"])
+
+
+def python(folder: Path) -> str:
+    """What loads the run."""
+    return f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\nprint(result.relative_l2, result.fields.grid.keys())"
+
+
+def _name(settings: Mapping[str, Any]) -> str:
+    """The problem's name where it is of the gallery, else its file."""
+    from kanpde import gallery
+
+    source, name = settings.get("source"), str(settings.get("problem"))
+    known = gallery.gallery().get(name)
+    return name if known is not None and (source is None or Path(source).resolve() == known.resolve() or not Path(source).is_file()) else str(source or name)
+
+
+def _constants(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in (settings.get("constants") or {}).items()]
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if name in ("grid", "degree"):
+        return [f"--{name}", str(value)]
+    return ["--with", f"{name}={value}"]
