@@ -17,6 +17,7 @@ import torch
 from kanpde import run_folder, unfinished
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
+from kanpde.guards import check_memory
 from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.problem import Problem, identity
 from kanpde.recipe import Recipe, choose, plain, suited
@@ -79,55 +80,60 @@ def solve(
         raise RunError("resume: got no run_dir; expected the folder of the run")
     _check(problem, recipe, device, dtype)
     _check_data(problem, recipe)
-    folder, kept = None, None
-    if out is not None or run_dir is not None:
-        request = {
-            **identity(problem),
-            "residuals": unfinished.magnitudes(problem),
-            "recipe": plain(recipe),
-            "seed": seed,
-            "device": device,
-            "dtype": dtype,
-            "effort": effort,
-            "reference": bool(reference),
-            "launcher": launcher,
-        }
+    with unfinished.Lock() as lock:
+        folder, kept = None, None
+        if out is not None or run_dir is not None:
+            request = {
+                **identity(problem),
+                "residuals": unfinished.magnitudes(problem),
+                "recipe": plain(recipe),
+                "seed": seed,
+                "device": device,
+                "dtype": dtype,
+                "effort": effort,
+                "reference": bool(reference),
+                "launcher": launcher,
+            }
 
-        def begin() -> tuple[Path, dict[str, Any] | None]:
-            if out is not None:
-                run_folder.check_writable(out)
-            place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
-            return place, unfinished.begin(place, request, resume)
+            def begin() -> tuple[Path, dict[str, Any] | None]:
+                if out is not None:
+                    run_folder.check_writable(out)
+                place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
+                run_folder.check_writable(place)
+                lock.take(place)
+                return place, unfinished.begin(place, request, resume)
 
-        folder, kept = shards.from_first(begin)
-        if shards.from_first(lambda: unfinished.is_finished(folder)):
-            return _loaded(folder, problem, pictures)
-    began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
-    first = shards.rank() == 0
-    keeper = unfinished.Keeper(folder) if folder and first else None
-    with ending(keeper):
-        try:
-            ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
-        except KanpdeError:
+            folder, kept = shards.from_first(begin)
+            if shards.from_first(lambda: unfinished.is_finished(folder)):
+                return _loaded(folder, problem, pictures)
+        began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
+        first = shards.rank() == 0
+        keeper = unfinished.Keeper(folder) if folder and first else None
+        with ending(keeper):
+            try:
+                with interrupting(keeper):
+                    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+            except KanpdeError:
+                if keeper is not None:
+                    unfinished.abandon(keeper.folder)
+                raise
             if keeper is not None:
-                unfinished.abandon(keeper.folder)
-            raise
-        if keeper is not None:
-            keeper.trained()
-        seconds = time.perf_counter() - began
-        with _held(history):
-            check_solution(problem, ansatz)
-            relative_l2, max_error = measure(problem, ansatz)
-        judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
-        with _held(history):
-            settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-            settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
-            result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
-            if folder is not None and first:
-                run_folder.write(result, folder, pictures)
-                if not history.interrupted:
-                    unfinished.finish(folder)
-    return result
+                history.interrupted |= keeper.interrupted
+                keeper.trained()
+            seconds = time.perf_counter() - began
+            with _held(history):
+                check_solution(problem, ansatz)
+                relative_l2, max_error = measure(problem, ansatz)
+            judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
+            with _held(history):
+                settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
+                settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
+                result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
+                if folder is not None and first:
+                    run_folder.write(result, folder, pictures)
+                    if not history.interrupted:
+                        unfinished.finish(folder)
+        return result
 
 
 def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
@@ -156,6 +162,28 @@ def ending(keeper: unfinished.Keeper | None) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def interrupting(keeper: unfinished.Keeper | None) -> Iterator[None]:
+    """In the block, the first Ctrl-C ends training as Keeper.interrupt says, and a second one at once.
+
+    Of several processes each gets its own, at other steps: there it ends training at once.
+    """
+    alone = shards.size() == 1 and threading.current_thread() is threading.main_thread()
+    if keeper is None or not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        keeper.interrupt()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
@@ -226,6 +254,7 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.network.highest_order() < order:
         degree = getattr(recipe.network, "degree", None)
         raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")
+    check_memory(problem, recipe, device, DTYPES[dtype])
 
 
 def _check_data(problem: Problem, recipe: Recipe) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,12 @@ from kanpde.training.shards import gathered, total
 
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
+
+PART = 2**18
+"""Points of a pool that are looked at at a time."""
+
+LARGEST = 2**24
+"""Points of a pool at most: torch.multinomial takes no more."""
 
 
 @dataclass
@@ -68,7 +75,7 @@ class Collocation:
 
         A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where a front was found, points stay.
         """
-        pool = self._draw(8 * self.count)
+        pool = self._draw(min(8 * self.count, LARGEST))
         self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
         self.current = self.drawn()
         objective.terms[0] = self._interior(self.current)
@@ -85,9 +92,12 @@ class Collocation:
         return term(self.ansatz, self.problem.equations, points, None, 1.0)
 
     def _size(self, points: Tensor) -> Tensor:
-        """Size of the equations' residuals at points, [points]."""
-        size = self._interior(points).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt()
-        return gathered(size, len(points)).cpu()
+        """Size of the equations' residuals at points, [points]; many of them in parts, as each takes some hundred bytes on the way."""
+        found = []
+        for part in points.split(PART):
+            size = self._interior(part).evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt()
+            found.append(gathered(size, len(part)).cpu() * math.sqrt(len(part) / len(points)))
+        return torch.cat(found)
 
     def _condition(self, constraint: Constraint, k: int) -> Term:
         domain = self.problem.domain
