@@ -144,6 +144,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         summary["reference"]["relative_l2"],
         folder,
         summary["provenance"],
+        list(summary.get("advice", [])),
     )
     result.__dict__.update(fields=fields, drawing=drawing)
     return result

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from kanpde import run_folder, unfinished
+from kanpde.advice import advise
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.guards import check_memory
@@ -129,6 +130,8 @@ def solve(
                 settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
                 settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
                 result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged)
+                with suppress(KanpdeError):  # the user's functions at other points: nothing is worth losing the run for
+                    result.advice = advise(result, recipe)
                 if folder is not None and first:
                     run_folder.write(result, folder, pictures)
                     if not history.interrupted:
@@ -138,7 +141,10 @@ def solve(
 
 def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     """A finished run; what a kill left undone behind its summary is done."""
-    found = load(folder, problem)
+    try:
+        found = load(folder, problem)
+    except RunError as error:
+        raise RunError(f"{error}; delete {folder / 'summary.json'}, and resuming trains it again") from error
     if shards.rank() == 0:
         if pictures:
             run_folder.complete(found, folder)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from kanpde import run_folder
 from kanpde.conditions import by_name
-from kanpde.errors import RunError
+from kanpde.errors import RunError, first_line
 from kanpde.problem import Problem
 
 REQUEST = "kanpde request 1"
@@ -204,7 +204,12 @@ def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, A
 
 def is_finished(folder: Path) -> bool:
     """Whether a run is complete: it has its summary, and was not interrupted. Raises RunError for a damaged one."""
-    return (folder / "summary.json").is_file() and not run_folder.read_summary(folder)["interrupted"]
+    if not (folder / "summary.json").is_file():
+        return False
+    try:
+        return not run_folder.read_summary(folder)["interrupted"]
+    except (RunError, KeyError) as error:
+        raise RunError(f"{folder / 'summary.json'}: cannot be read ({first_line(error)}); delete it, and resume the run from its last state") from error
 
 
 def finish(folder: Path) -> None:
@@ -237,7 +242,10 @@ def read(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder}: no such folder; expected that of a run, such as results/poisson2d/20261122-171200-seed0")
     if not (folder / "request.json").is_file():
         raise RunError(f"{folder}: no request.json in it, so there is no run to resume")
-    return dict(run_folder.guarded(folder / "request.json", load))
+    try:
+        return dict(run_folder.guarded(folder / "request.json", load))
+    except RunError as error:
+        raise RunError(f"{error}; it cannot be resumed: solve the problem again, in another folder") from error
 
 
 def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:

@@ -36,6 +36,7 @@ MAY = {
     "reference": {"errors", *LANGUAGE},
     "pace": {"errors", "jets", "sampling", *LANGUAGE},
     "recipe": {"errors", "networks", "pace", "training", "sampling", *LANGUAGE},
+    "advice": {"errors", "networks", "recipe", "residual", "results", "sampling", "training", *LANGUAGE},
     "guards": {"errors", "networks", "recipe", "training", *LANGUAGE},
     "provenance": {""},
     "fields": {"errors", *LANGUAGE},
@@ -47,7 +48,7 @@ MAY = {
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
     "fitting": {"errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
     "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
-    "solver": {"errors", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
+    "solver": {"advice", "errors", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
     "interpret": {
         *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
