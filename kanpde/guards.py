@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -144,7 +145,7 @@ def gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-def _resolved(spec: Spec, value: int) -> dict[str, int]:
+def _resolved(spec: Spec, value: int) -> dict[str, Any]:
     return {spec.resolution: value} if spec.resolution else {}
 
 

@@ -65,8 +65,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise RecipeError(f"{name}: got {getattr(self, name)}; expected a whole number, at least 1")
         Balance(self.balance, self.causal, "t")
         if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
@@ -147,11 +147,24 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
     try:
         network, stages = dict(plain["network"]), [dict(stage) for stage in plain["schedule"]]
         kind = SPECS[network.pop("kind")]
+        _check_types(network, kind, "network")
         kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
-        schedule = [kinds[stage.pop("name")](**stage) for stage in stages]
+        known = [(kinds[stage.pop("name")], stage) for stage in stages]
+        for made, stage in known:
+            _check_types(stage, made, "schedule")
+        schedule = [made(**stage) for made, stage in known]
         return Recipe(**{**plain, "network": kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}), "schedule": schedule})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecipeError(f"recipe: {error} does not describe one of this version") from error
+
+
+def _check_types(values: Mapping[str, Any], kind: Any, what: str) -> None:
+    """Raise TypeError where a value is not of the kind of its default."""
+    defaults = {f.name: f.default for f in fields(kind)}
+    for name, value in values.items():
+        wanted = type(defaults[name])
+        if wanted in (int, float, str) and not isinstance(value, (int, float) if wanted is float else wanted):
+            raise TypeError(f"{what}: {name}={value!r:.40}")
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:

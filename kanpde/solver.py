@@ -122,9 +122,14 @@ def solve(
                 history.interrupted |= keeper.interrupted
                 keeper.trained()
             seconds = time.perf_counter() - began
-            with _held(history):
-                check_solution(problem, ansatz)
-                relative_l2, max_error = measure(problem, ansatz)
+            try:
+                with _held(history):
+                    check_solution(problem, ansatz)
+                    relative_l2, max_error = measure(problem, ansatz)
+            except ProblemError:
+                if keeper is not None:
+                    unfinished.abandon(keeper.folder)
+                raise
             judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
             with _held(history):
                 settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}

@@ -7,6 +7,7 @@ of a run that was not interrupted training.pt goes. A lock keeps a run for one p
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -28,7 +29,7 @@ from kanpde.errors import RunError, first_line
 from kanpde.problem import Problem
 
 REQUEST = "kanpde request 1"
-TRAINING = "kanpde training 1"
+TRAINING = "kanpde training 2"
 
 EVERY = 5.0
 """Seconds between two states on the disk, at least."""
@@ -41,6 +42,12 @@ LAST = 1.0
 
 LOCK = ".run.lock"
 """The file of a run folder that its process holds locked."""
+
+ASKED = {
+    **{"problem": str, "constants": dict, "unknowns": list, "domain": str, "residuals": dict, "recipe": dict},
+    **{"seed": int, "device": str, "dtype": str, "effort": str, "reference": bool},
+}
+"""What request.json holds at least."""
 
 COMPARED = ("problem", "constants", "unknowns", "domain", "source_sha256", "recipe", "seed", "dtype")
 """What has to be the same for a run to go on."""
@@ -71,7 +78,10 @@ class Keeper:
         """Write it in one step. Raises RunError, and Terminated or KeyboardInterrupt where training is to end."""
         began = time.perf_counter()
         try:
-            whole = {"format": TRAINING, "request": _digest(self.folder), **state}
+            content = io.BytesIO()
+            torch.save(state, content)
+            digest = hashlib.sha256(content.getbuffer()).hexdigest()
+            whole = {"format": TRAINING, "request": _digest(self.folder), "sha256": digest, "state": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
             run_folder.replace_file(self.folder / "training.pt", lambda file: torch.save(whole, file))
         except OSError as error:
             raise RunError(f"{self.folder}: the state of training cannot be written ({error.strerror or error})") from error
@@ -236,6 +246,9 @@ def read(folder: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != REQUEST:
             raise ValueError(f"format {found['format']!r}; expected {REQUEST!r}")
+        for key, kind in ASKED.items():
+            if not isinstance(found[key], kind):
+                raise ValueError(f"{key} is {found[key]!r:.40}")
         return dict(found)
 
     if not folder.is_dir():
@@ -250,7 +263,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
     """The problem of an unfinished run, from its file or the gallery. Raises RunError where it is gone or has changed."""
-    found = run_folder.find_again(dict(request))
+    with run_folder.reading(folder / "request.json"):
+        found = run_folder.find_again(dict(request))
     if found is None:
         raise RunError(f"{folder}: its problem {request['problem']!r} was not found again at {request.get('source', 'any file')}")
     return found
@@ -262,7 +276,10 @@ def _read_state(path: Path) -> dict[str, Any]:
         raise ValueError(f"format {state['format']!r}; expected {TRAINING!r}")
     if state["request"] != _digest(path.parent):
         raise ValueError("the state of another run")
-    return dict(state)
+    content = state["state"].numpy().tobytes()
+    if hashlib.sha256(content).hexdigest() != state["sha256"]:
+        raise ValueError("its bytes have changed since they were written")
+    return dict(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
 
 
 def _digest(folder: Path) -> str:
@@ -276,7 +293,7 @@ def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
             raise RunError(f"{folder}: its run was begun with {key} {was}, and now came {came}; expected the same, or another folder")
     sizes, others = before.get("residuals", {}), now.get("residuals", {})
     for name in sizes:
-        if not math.isclose(sizes[name], others.get(name, math.nan), rel_tol=1e-6):  # machines differ in the last bits
+        if not isinstance(sizes[name], int | float) or not math.isclose(sizes[name], others.get(name, math.nan), rel_tol=1e-6):  # machines differ in the last bits
             raise RunError(f"{folder}: its run was begun with another residual {name!r}; expected the same problem, or another folder")
 
 

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -170,8 +171,11 @@ def restore(problem: Any, state: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     try:
         spec = SPECS[state["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in state["spec"].items()})
-        network = spec.build(state["inputs"], state["outputs"], torch.Generator())
         theta, _ = state["theta"], state["ranges"]
+        widths = (state["inputs"], *spec.width, state["outputs"])
+        if max(sum(p * q for p, q in pairwise(widths)), getattr(spec, spec.resolution) if spec.resolution else 0) > theta.numel():
+            raise RunError(f"checkpoint: {theta.numel()} parameters for {spec.describe(widths)}, which has more")  # and might fill the memory
+        network = spec.build(state["inputs"], state["outputs"], torch.Generator())
     except (KeyError, TypeError) as error:
         raise RunError(f"checkpoint: {error} does not describe a network of this version") from error
     if theta.shape != network.theta.shape:

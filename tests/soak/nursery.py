@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -37,10 +38,10 @@ class Nursery:
         )
         self._answer()
 
-    def start(self, arguments: list[str], folder: Path, *, nan: int | None = None, pictures: bool = False, eager: bool = True) -> int:
-        """Run a command in a folder; its steps are logged there, in steps.log. nan: the step after which the residual is not finite, once.
-        Returns the process."""
-        self._ask({"arguments": [str(a) for a in arguments], "folder": str(folder), "nan": nan, "pictures": pictures, "eager": eager})
+    def start(self, arguments: list[str], folder: Path, *, nan: int | None = None, pictures: bool = False, eager: bool = True, room: int | None = None) -> int:
+        """Run a command in a folder; its steps are logged there, in steps.log. nan: the step after which the residual is not finite, once;
+        eager: the state behind every step; room: bytes of its address space, at most. Returns the process."""
+        self._ask({"arguments": [str(a) for a in arguments], "folder": str(folder), "nan": nan, "pictures": pictures, "eager": eager, "room": room})
         return int(self._answer()["process"])
 
     def wait(self, process: int) -> End:
@@ -117,13 +118,47 @@ def _ended(process: int, pipe: int) -> dict:
 
 def _warm() -> None:
     """Import, compile and draw what the children will need."""
-    import kanpde.network_plots
-    import kanpde.sweep.conduct  # noqa: F401
-    from kanpde import KAN, MLP, problem, solve
+    import tempfile
 
-    poisson = problem.load("poisson2d")[0]
-    for network in (KAN((2,), 5, 3), MLP((4,))):
-        solve(poisson, network=network, schedule="lm:1,adam:1,lbfgs:1,gn:1,ssbroyden:1", points=50, restarts=1, reference=False)
+    import sympy  # noqa: F401
+
+    from kanpde.cli import main as command
+
+    kind = ["--width", "2", "--schedule", "lm:1,adam:1,lbfgs:1,gn:1,ssbroyden:1"]
+    with tempfile.TemporaryDirectory() as folder:
+        out = ["--out", folder]
+        data = Path(folder) / "a.csv"
+        data.write_text("x,z\n" + "".join(f"{i},{i * i}\n" for i in range(20)))
+        for network in ("kan", "mlp"):
+            command(["solve", "poisson2d", "--network", network, *kind, "--points", "50", "--restarts", "1", "--no-reference", *out])
+        (run,) = sorted(Path(folder).glob("poisson2d/*"))[:1]
+        command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
+        command(["plot", str(run), "--edge", "1,1,1"])
+        command(["explain", str(run), "--seconds", "1"])
+        command(["prune", str(run), "--loss", "0.5"])
+        command(
+            [
+                "sweep",
+                "poisson2d",
+                "--networks",
+                "kan",
+                "--width",
+                "2",
+                "--grid",
+                "3",
+                "--schedule",
+                "lm:1",
+                "--points",
+                "90",
+                "--seeds",
+                "1",
+                "--no-differences",
+                "--jobs",
+                "1",
+                *out,
+            ]
+        )
+        command(["reference", "heat1d", "--effort", "quick", "--cells", "8"])
 
 
 def _child(question: dict, pipe: int) -> None:
@@ -135,6 +170,8 @@ def _child(question: dict, pipe: int) -> None:
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(question["folder"])
+        if question["room"] is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (question["room"], question["room"]))
         _changed(question)
         from kanpde.cli import main as command
 
@@ -156,13 +193,15 @@ def _changed(question: dict) -> None:
     import math
 
     from kanpde import run_folder, unfinished
+    from kanpde.fitting import folder
+    from kanpde.sweep import figures
 
     train, objective = (importlib.import_module(f"kanpde.training.{name}") for name in ("train", "objective"))  # the package has a function train
 
     if question["eager"]:
         unfinished.EVERY, unfinished.SHARE, unfinished.LAST = 0.0, math.inf, 0.0
     if not question["pictures"]:
-        run_folder.draw = run_folder.complete = lambda result, folder: []
+        run_folder.draw = run_folder.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     now, fired = [0], [False]
     watch = train._Run._watch
