@@ -117,48 +117,31 @@ def _ended(process: int, pipe: int) -> dict:
 
 
 def _warm() -> None:
-    """Import, compile and draw what the children will need."""
+    """Import and compile what the children will need: each kind of command once, without its pictures."""
     import tempfile
 
+    import matplotlib.figure  # noqa: F401
     import sympy  # noqa: F401
 
+    from kanpde import network_plots, plots, run_folder  # noqa: F401
     from kanpde.cli import main as command
+    from kanpde.fitting import folder as fits
+    from kanpde.sweep import figures
 
-    kind = ["--width", "2", "--schedule", "lm:1,adam:1,lbfgs:1,gn:1,ssbroyden:1"]
+    own = run_folder.draw, fits.draw, figures.draw
+    run_folder.draw = fits.draw = figures.draw = lambda result, folder: []
+    steps = ["--width", "2", "--schedule", "lm:1,adam:1,lbfgs:1,gn:1,ssbroyden:1"]
     with tempfile.TemporaryDirectory() as folder:
         out = ["--out", folder]
         data = Path(folder) / "a.csv"
         data.write_text("x,z\n" + "".join(f"{i},{i * i}\n" for i in range(20)))
         for network in ("kan", "mlp"):
-            command(["solve", "poisson2d", "--network", network, *kind, "--points", "50", "--restarts", "1", "--no-reference", *out])
-        (run,) = sorted(Path(folder).glob("poisson2d/*"))[:1]
+            command(["solve", "poisson2d", "--network", network, *steps, "--points", "50", "--restarts", "1", "--no-reference", *out])
         command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
-        command(["plot", str(run), "--edge", "1,1,1"])
-        command(["explain", str(run), "--seconds", "1"])
-        command(["prune", str(run), "--loss", "0.5"])
-        command(
-            [
-                "sweep",
-                "poisson2d",
-                "--networks",
-                "kan",
-                "--width",
-                "2",
-                "--grid",
-                "3",
-                "--schedule",
-                "lm:1",
-                "--points",
-                "90",
-                "--seeds",
-                "1",
-                "--no-differences",
-                "--jobs",
-                "1",
-                *out,
-            ]
-        )
-        command(["reference", "heat1d", "--effort", "quick", "--cells", "8"])
+        shape = ["--networks", "kan", "--width", "2", "--grid", "3", "--schedule", "lm:1", "--points", "90", "--seeds", "1"]
+        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", *out])
+        command(["plot", "nowhere"])
+    run_folder.draw, fits.draw, figures.draw = own
 
 
 def _child(question: dict, pipe: int) -> None:
