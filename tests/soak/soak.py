@@ -33,9 +33,9 @@ def main(parts: list[str]) -> int:
     folder = RESULTS / "soak"
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
-        began = time.perf_counter()
+        began, origin = time.perf_counter(), provenance()
         found = {"faults": faults, "cost": cost, "hostile": hostile}[part]()
-        found |= {"provenance": provenance(), "minutes": (time.perf_counter() - began) / 60}
+        found |= {"provenance": origin, "minutes": (time.perf_counter() - began) / 60}
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
     (RESULTS / "soak.md").write_text(page(known))
