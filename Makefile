@@ -6,6 +6,7 @@
 # make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
 # make bench           measure speed and accuracy, and write the table under results/
 # make bench-kernels   measure the kernels against other KANs, and write the table under results/
+# make soak            kill runs sixty times, try 2,000 generated inputs, and write results/soak.md
 # make test-gpu        the tests of the kernels, compiled for the GPU that is here
 # make gpu-report      test and measure the kernels on the GPU that is here: under 8 minutes, no network; written under results/
 # make lint            ruff and mypy only
@@ -22,7 +23,7 @@ MINIMUM_TESTS ?= tests/test_problem.py tests/test_results.py tests/test_sampling
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test docs test-minimum coverage wheel bench bench-kernels test-gpu gpu-report gpu lint clean
+.PHONY: solve test soak docs test-minimum coverage wheel bench bench-kernels test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
@@ -51,6 +52,9 @@ bench: $(VENV)/.installed
 
 bench-kernels: $(VENV)/.installed-bench
 	$(RUN) -m kanpde bench kernels
+
+soak: $(VENV)/.installed-dev
+	$(RUN) tests/soak/soak.py
 
 test-gpu: gpu
 	env -u TRITON_INTERPRET -u KANPDE_KERNELS $(GPU_RUN) -m pytest -rs tests/kernels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanpde.errors import DataError, listed, nearest
+from kanpde.errors import DataError, first_line, listed, nearest
 
 Array = NDArray[np.float64]
 
@@ -186,8 +187,8 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(_columns(((key, arrays[key]) for key in arrays.files), str(path)))
-    except (OSError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read as NPZ ({str(error).splitlines()[0]})") from error
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read as NPZ ({first_line(error)})") from error
 
 
 def _hdf5(path: Path) -> dict[str, np.ndarray]:
@@ -203,8 +204,8 @@ def _hdf5(path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from error
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
+        raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     return dict(_columns(found.items(), str(path)))
 
 

@@ -72,8 +72,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: got {getattr(self, name)}; expected at least 1")
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise RecipeError(f"{name}: got {getattr(self, name)}; expected a whole number, at least 1")
         Balance(self.balance, self.causal, "t")
         if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
@@ -166,14 +166,28 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
         stages = [dict(stage) for stage in plain["schedule"]]
         of_fields = {name: _spec(spec) for name, spec in plain.get("fields", {}).items()}
         kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
-        schedule = [kinds[stage.pop("name")](**stage) for stage in stages]
+        known = [(kinds[stage.pop("name")], stage) for stage in stages]
+        for made, stage in known:
+            _check_types(stage, made, "schedule")
+        schedule = [made(**stage) for made, stage in known]
         return Recipe(**{**plain, "network": _spec(plain["network"]), "schedule": schedule, "fields": of_fields})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecipeError(f"recipe: {error} does not describe one of this version") from error
 
 
 def _spec(plain: Mapping[str, Any]) -> Spec:
-    return SPECS[plain["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k != "kind"})
+    kind, values = SPECS[plain["kind"]], {k: v for k, v in plain.items() if k != "kind"}
+    _check_types(values, kind, "network")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _check_types(values: Mapping[str, Any], kind: Any, what: str) -> None:
+    """Raise TypeError where a value is not of the kind of its default."""
+    defaults = {f.name: f.default for f in fields(kind)}
+    for name, value in values.items():
+        wanted = type(defaults[name])
+        if wanted in (int, float, str) and not isinstance(value, (int, float) if wanted is float else wanted):
+            raise TypeError(f"{what}: {name}={value!r:.40}")
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class Result:
 
     seconds: of training. relative_l2, max_error: against the exact solution, None where it is not known.
     reference, reference_relative_l2: finite differences and the distance to them; where there are none,
-    `reference_note` says why. estimates: of the problem's parameters, if it has any. problem and ansatz are None only after `load` of a run whose problem file is gone.
+    `reference_note` says why. estimates: of the problem's parameters, if it has any. advice: what should not be believed, and what to
+    try (see advice.py). problem and ansatz are None only after `load` of a run whose problem file is gone.
     """
 
     problem: Problem | None
@@ -64,6 +65,7 @@ class Result:
     run_dir: Path | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     estimates: Estimates | None = None
+    advice: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.ansatz is not None:
@@ -155,6 +157,7 @@ class Result:
             "steps": len(history.records),
             "stages": [{"title": title, "ended": reason} for title, reason in history.stages],
             "interrupted": history.interrupted,
+            "advice": list(self.advice),
             "settings": settings,
             "provenance": self.provenance,
         }

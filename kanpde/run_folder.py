@@ -12,9 +12,12 @@ import json
 import os
 import pickle
 import re
+import struct
 import tempfile
 import warnings
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,11 +28,12 @@ import numpy as np
 import torch
 
 from kanpde import gallery
-from kanpde.errors import ProblemError, ProblemWarning, RunError
+from kanpde.errors import KanpdeError, ProblemError, ProblemWarning, RunError, listed
 from kanpde.fields import Fields
 from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
 from kanpde.reference import Reference
+from kanpde.safe_reading import opened
 from kanpde.training.history import History, Record
 from kanpde.variables import coordinate_attributes, global_attributes, variables
 
@@ -135,12 +139,16 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     settings = summary["settings"]
     history, fields, drawing, reference = guarded(folder / "run.h5", lambda path: _read_arrays(path, summary))
     state = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
-    problem = problem or find_again(settings)
+    with reading(folder / "summary.json"):
+        problem = problem or find_again(settings)
+        _check_settings(settings)
     ansatz = None
     if problem is not None:
         if list(problem.unknowns) != settings["unknowns"] or repr(problem.domain) != settings["domain"]:
             raise RunError(f"{folder}: the run solved {settings['unknowns']} on {settings['domain']}, but the problem given has {list(problem.unknowns)} on {problem.domain!r}")
         ansatz = guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
+        with reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
+            ansatz(problem.domain.interior(torch.full((2, len(problem.coordinates)), 0.5, dtype=torch.float64)))
     result = Result(
         problem if ansatz else None,
         ansatz,
@@ -155,9 +163,18 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         folder,
         summary["provenance"],
         guarded(folder / "run.h5", lambda path: _read_estimates(path, summary)),
+        list(summary.get("advice", [])),
     )
     result.__dict__.update(fields=fields, drawing=drawing)
     return result
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raise ValueError where they are not what a result has."""
+    kinds: dict[str, Any] = {"problem": str, "network": str, "parameters": int, "unknowns": list, "domain": str, "seed": int}
+    for key, kind in kinds.items():
+        if not isinstance(settings[key], kind):
+            raise ValueError(f"settings: {key} is {settings[key]!r:.40}")
 
 
 def reserve(out: Path, name: str, seed: int) -> Path:
@@ -323,7 +340,17 @@ def read_summary(folder: Path) -> dict[str, Any]:
         known = f"an unfinished run (kanpde solve --resume {folder} goes on with it)" if began else "not a run folder"
         raise RunError(f"{folder}: no summary.json in it, so it is {known}; expected a folder such as results/poisson2d/20261122-171200-seed0")
     summary = guarded(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
-    expected = {"settings": dict, "reference": dict, "provenance": dict, "stages": list}
+    number, perhaps = (int, float), (int, float, type(None))
+    expected: dict[str, Any] = {
+        "settings": dict,
+        "reference": dict,
+        "provenance": dict,
+        "stages": list,
+        "seconds": number,
+        "relative_l2": perhaps,
+        "max_error": perhaps,
+        "interrupted": bool,
+    }
     if not isinstance(summary, dict) or summary.get("format") != FORMAT or not all(isinstance(summary.get(k), t) for k, t in expected.items()):
         came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
         raise RunError(f"{path}: is no summary of a kanpde run (format {came!r}; expected {FORMAT!r})")
@@ -333,7 +360,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
     from kanpde.portrait import Drawing
 
-    with h5py.File(path, "r") as file:
+    with opened(path) as file:
         stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
         columns = [file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")]
         history = History([Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"])
@@ -343,6 +370,8 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
                 kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
         first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
         grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
+        if any(array.shape != tuple(map(len, grid.values())) or array.dtype.kind != "f" for values in kinds.values() for array in values.values()):
+            raise ValueError(f"fields that do not lie on the grid of {listed(grid)}")
         network = file["network"]
         layers = [network[f"layer{i}"] for i in range(len(network))]
         edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
@@ -359,15 +388,31 @@ def _read_arrays(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, 
     return history, fields, drawing, reference
 
 
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError, MemoryError, StopIteration),
+    *(pickle.UnpicklingError, zlib.error, struct.error),
+)
+"""What reading a damaged file can raise: it is somebody's bytes that decide."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """In the block, whatever is wrong with what a file or folder holds becomes a RunError that names it."""
+    try:
+        yield
+    except KanpdeError:
+        raise
+    except DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
+
+
 def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
     """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
     if not path.is_file():
         raise RunError(f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged")
-    try:
+    with reading(path):
         return read_(path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, StopIteration, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no message"
-        raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
 
 
 def find_again(settings: dict[str, Any]) -> Problem | None:

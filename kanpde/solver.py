@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 import torch
 
 from kanpde import run_folder, unfinished
+from kanpde.advice import advise
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
 from kanpde.estimates import Estimates, bare, estimate
 from kanpde.fields import check_solution, dense_grid, exact_on
+from kanpde.guards import check_memory
 from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.parameters import Field
 from kanpde.problem import Problem, identity
@@ -83,62 +85,77 @@ def solve(
         raise RunError("resume: got no run_dir; expected the folder of the run")
     _check(problem, recipe, device, dtype)
     _check_data(problem, recipe)
-    folder, kept = None, None
-    if out is not None or run_dir is not None:
-        request = {
-            **identity(problem),
-            "residuals": unfinished.magnitudes(problem),
-            "recipe": plain(recipe),
-            "seed": seed,
-            "device": device,
-            "dtype": dtype,
-            "effort": effort,
-            "reference": bool(reference),
-            "launcher": launcher,
-        }
+    with unfinished.Lock() as lock:
+        folder, kept = None, None
+        if out is not None or run_dir is not None:
+            request = {
+                **identity(problem),
+                "residuals": unfinished.magnitudes(problem),
+                "recipe": plain(recipe),
+                "seed": seed,
+                "device": device,
+                "dtype": dtype,
+                "effort": effort,
+                "reference": bool(reference),
+                "launcher": launcher,
+            }
 
-        def begin() -> tuple[Path, dict[str, Any] | None]:
-            if out is not None:
-                run_folder.check_writable(out)
-            place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
-            return place, unfinished.begin(place, request, resume)
+            def begin() -> tuple[Path, dict[str, Any] | None]:
+                if out is not None:
+                    run_folder.check_writable(out)
+                place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
+                run_folder.check_writable(place)
+                lock.take(place)
+                return place, unfinished.begin(place, request, resume)
 
-        folder, kept = shards.from_first(begin)
-        if shards.from_first(lambda: unfinished.is_finished(folder)):
-            return _loaded(folder, problem, pictures)
-    began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
-    first = shards.rank() == 0
-    keeper = unfinished.Keeper(folder) if folder and first else None
-    with ending(keeper):
-        try:
-            ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
-        except KanpdeError:
+            folder, kept = shards.from_first(begin)
+            if shards.from_first(lambda: unfinished.is_finished(folder)):
+                return _loaded(folder, problem, pictures)
+        began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
+        first = shards.rank() == 0
+        keeper = unfinished.Keeper(folder) if folder and first else None
+        with ending(keeper):
+            try:
+                with interrupting(keeper):
+                    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+            except KanpdeError:
+                if keeper is not None:
+                    unfinished.abandon(keeper.folder)
+                raise
             if keeper is not None:
-                unfinished.abandon(keeper.folder)
-            raise
-        if keeper is not None:
-            keeper.trained()
-        seconds = time.perf_counter() - began
-        with _held(history):
-            check_solution(problem, ansatz)
-            relative_l2, max_error = measure(problem, ansatz)
-        with _held(history):
-            found = _estimated(problem, ansatz, observer)
-        judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
-        with _held(history):
-            settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-            settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
-            result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged, estimates=found)
-            if folder is not None and first:
-                run_folder.write(result, folder, pictures)
-                if not history.interrupted:
-                    unfinished.finish(folder)
-    return result
+                history.interrupted |= keeper.interrupted
+                keeper.trained()
+            seconds = time.perf_counter() - began
+            try:
+                with _held(history):
+                    check_solution(problem, ansatz)
+                    relative_l2, max_error = measure(problem, ansatz)
+            except ProblemError:
+                if keeper is not None:
+                    unfinished.abandon(keeper.folder)
+                raise
+            with _held(history):
+                found = _estimated(problem, ansatz, observer)
+            judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
+            with _held(history):
+                settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
+                settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
+                result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged, estimates=found)
+                with suppress(KanpdeError):  # the user's functions at other points: nothing is worth losing the run for
+                    result.advice = advise(result, recipe)
+                if folder is not None and first:
+                    run_folder.write(result, folder, pictures)
+                    if not history.interrupted:
+                        unfinished.finish(folder)
+        return result
 
 
 def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     """A finished run; what a kill left undone behind its summary is done."""
-    found = load(folder, problem)
+    try:
+        found = load(folder, problem)
+    except RunError as error:
+        raise RunError(f"{error}; delete {folder / 'summary.json'}, and resuming trains it again") from error
     if shards.rank() == 0:
         if pictures:
             run_folder.complete(found, folder)
@@ -176,6 +193,28 @@ def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates
         return bare(problem, ansatz)
     observer.message("computing standard errors")
     return estimate(problem, ansatz, ansatz.trained_on)
+
+
+@contextmanager
+def interrupting(keeper: unfinished.Keeper | None) -> Iterator[None]:
+    """In the block, the first Ctrl-C ends training as Keeper.interrupt says, and a second one at once.
+
+    Of several processes each gets its own, at other steps: there it ends training at once.
+    """
+    alone = shards.size() == 1 and threading.current_thread() is threading.main_thread()
+    if keeper is None or not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        keeper.interrupt()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
@@ -254,6 +293,7 @@ def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
     if recipe.network.highest_order() < order:
         degree = getattr(recipe.network, "degree", None)
         raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")
+    check_memory(problem, recipe, device, DTYPES[dtype])
 
 
 def _check_data(problem: Problem, recipe: Recipe) -> None:

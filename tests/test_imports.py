@@ -39,6 +39,9 @@ MAY = {
     "reference": {"errors", *LANGUAGE},
     "pace": {"errors", "jets", "sampling", *LANGUAGE},
     "recipe": {"errors", "networks", "pace", "training", "sampling", *LANGUAGE},
+    "safe_reading": set(),
+    "advice": {"errors", "networks", "recipe", "residual", "results", "sampling", "training", *LANGUAGE},
+    "guards": {"errors", "networks", "recipe", "training", *LANGUAGE},
     "provenance": {""},
     "fields": {"errors", *LANGUAGE},
     "variables": {"fields"},
@@ -49,13 +52,22 @@ MAY = {
     "estimate_plots": {"plots"},
     "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "run_folder", "sampling", "training", "variables", *LANGUAGE},
     "run_folder": {
-        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results"},
+        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "safe_reading"},
         *{"training", "variables", *LANGUAGE},
     },
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
-    "fitting": {"errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training", *LANGUAGE},
-    "sweep": {"errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver", "training", "unfinished", *LANGUAGE},
-    "solver": {"errors", "estimates", "fields", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training", "provenance", "unfinished", *LANGUAGE},
+    "fitting": {
+        *{"safe_reading", "errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training"},
+        *LANGUAGE,
+    },
+    "sweep": {
+        *{"safe_reading", "errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver"},
+        *{"training", "unfinished", *LANGUAGE},
+    },
+    "solver": {
+        *{"advice", "errors", "estimates", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training"},
+        *{"provenance", "unfinished", *LANGUAGE},
+    },
     "interpret": {
         *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},

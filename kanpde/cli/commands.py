@@ -123,7 +123,7 @@ def solve(
 def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     """Go on with a run as it was begun."""
     from kanpde import recipe as recipes
-    from kanpde import unfinished
+    from kanpde import run_folder, unfinished
     from kanpde.cli import display
 
     asked = unfinished.read(run)
@@ -131,7 +131,9 @@ def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     console = display.console(as_json)
     display.show_problem(console, problem)
     settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
-    return _carry_out(problem, recipes.from_plain(asked["recipe"]), {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard)
+    with run_folder.reading(run / "request.json"):
+        recipe = recipes.from_plain(asked["recipe"])
+    return _carry_out(problem, recipe, {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard)
 
 
 def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool, tensorboard: Path | None) -> int:
@@ -233,13 +235,15 @@ def plot(
     from kanpde.sweep import figures, store
 
     run_folder.check_writable(run) if run.is_dir() else None
-    if place is not None:
-        print(run_folder.draw_edge(results.load(run), run, place))
-        return
     if folder.is_fit(run):
-        drawn = folder.draw(folder.load_fit(run), run)
+        held: Any = folder.load_fit(run)
     else:
-        drawn = figures.draw(store.read(run), run) if (run / "sweep.h5").is_file() else run_folder.draw(results.load(run), run)
+        held = store.read(run) if (run / "sweep.h5").is_file() and place is None else results.load(run)
+    with run_folder.reading(run):  # numbers of a damaged run may be read and not be drawn
+        if place is not None:
+            print(run_folder.draw_edge(held, run, place))
+            return
+        drawn = folder.draw(held, run) if folder.is_fit(run) else figures.draw(held, run) if (run / "sweep.h5").is_file() else run_folder.draw(held, run)
     for picture in drawn:
         print(picture)
 

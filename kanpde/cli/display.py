@@ -89,6 +89,8 @@ def show_result(console: Console, result: Result) -> None:
     if error is not None and error > POOR and not result.history.interrupted:
         advice = "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another --seed"
         console.print(f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True)
+    for sentence in result.advice:
+        console.print(f"advice    {sentence}", markup=False, soft_wrap=True)
     about = _table()
     about.add_row("network", f"{result.settings['network']}, {result.settings['parameters']} parameters")
     about.add_row("training", f"{result.seconds:.1f} s, {len(result.history.records)} steps")

@@ -17,6 +17,7 @@ from kanpde.fitting.learned import FORMAT, Fit
 from kanpde.fitting.task import PARTS, Task
 from kanpde.geometry import Ranges
 from kanpde.networks import restore
+from kanpde.safe_reading import opened
 from kanpde.training import Measurements, Rows
 from kanpde.training.history import History, Record
 
@@ -69,7 +70,10 @@ def load_fit(run_dir: str | Path) -> Fit:
     none = Rows(torch.empty(0, len(task.inputs)), torch.empty(0, len(task.outputs)))
     problem = Measurements(Ranges(task.bounds), tuple(checkpoint["outputs"]), none, none, name=task.name)
     ansatz = run_folder.guarded(folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"]))
-    return Fit(task, ansatz, history, summary["settings"], summary["seconds"], folder, summary["provenance"])
+    with run_folder.reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
+        ansatz(torch.from_numpy(task.points[:2]))
+    with run_folder.reading(folder / "summary.json"):
+        return Fit(task, ansatz, history, summary["settings"], float(summary["seconds"]), folder, dict(summary["provenance"]))
 
 
 def _write_rows(fit: Fit, to: IO[bytes]) -> None:
@@ -84,7 +88,7 @@ def _write_rows(fit: Fit, to: IO[bytes]) -> None:
 
 
 def _read_rows(path: Path, summary: dict[str, Any], bounds: dict[str, list[float]]) -> tuple[Task, History]:
-    with h5py.File(path, "r") as file:
+    with opened(path) as file:
         arrays = {key: file[key][()] for key in ("points", "truth", "part", "center", "scale")}
         columns = [file["history"][name][()].tolist() for name in Record.__dataclass_fields__]
     names = {"name": summary["data"], "inputs": tuple(summary["inputs"]), "targets": tuple(summary["targets"]), "classes": tuple(summary["classes"] or ())}

@@ -58,3 +58,11 @@ class Rows:
     def gram(self) -> Float[Tensor, "columns columns"]:
         """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not set."""
         return runs_gram(self.values, self.starts, self.lengths, self.columns)
+
+    def normal(self, r: Float[Tensor, " rows"]) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"]]:
+        """JᵀJ as `gram` gives it, and Jᵀr."""
+        return self.gram(), self.transposed_times(r)
+
+    def pulled(self, v: Float[Tensor, " columns"], a: Float[Tensor, " rows"], factor: float) -> Float[Tensor, " columns"]:
+        """Jᵀ (factor (a - J v))."""
+        return self.transposed_times(factor * (a - self @ v))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,6 +48,9 @@ def network_of(saved: dict[str, Any]) -> Network:
             network = Constants(transforms).build()
         else:
             spec = SPECS[saved["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in saved["spec"].items()})
+            widths = (saved["inputs"], *spec.width, saved["outputs"])
+            if max(sum(p * q for p, q in pairwise(widths)), getattr(spec, spec.resolution) if spec.resolution else 0) > saved["theta"].numel():
+                raise RunError(f"checkpoint: {saved['theta'].numel()} parameters for {spec.describe(widths)}, which has more")  # and might fill the memory
             network = spec.build(saved["inputs"], saved["outputs"], torch.Generator())
         theta, ranges = saved["theta"], saved["ranges"] if saved["kind"] != Constants.kind else []
     except (KeyError, TypeError) as error:

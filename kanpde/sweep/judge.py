@@ -12,6 +12,8 @@ from kanpde.errors import ReferenceUnavailable, RunError
 from kanpde.problem import Problem
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
+from kanpde.run_folder import DAMAGE
+from kanpde.safe_reading import opened
 from kanpde.sweep import store
 
 _NUMBERS = ("kind", "order", "estimated_error", "seconds")
@@ -49,11 +51,11 @@ def _write(reference: Reference, to: IO[bytes]) -> None:
 @lru_cache(maxsize=2)
 def _read(path: str) -> Reference:
     try:
-        with h5py.File(path, "r") as file:
+        with opened(Path(path)) as file:
             coordinates = {x: file[f"coordinates/{x}"][:] for x in file.attrs["coordinates"]}
             values = {u: file[f"values/{u}"][:] for u in file.attrs["unknowns"]}
             errors = {u: float(file[f"values/{u}"].attrs["error"]) for u in values}
             kind, order, error, seconds = (file.attrs[name] for name in _NUMBERS)
             return Reference(coordinates, values, int(order), str(kind), float(error), float(seconds), errors)
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGE as error:
         raise RunError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:120]}); remove it, and it is computed again") from error

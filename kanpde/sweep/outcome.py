@@ -9,9 +9,9 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from kanpde.errors import RunError, first_line
+from kanpde.run_folder import DAMAGE
+from kanpde.safe_reading import opened
 from kanpde.sweep import store
 from kanpde.sweep.plan import Trial
 from kanpde.sweep.rows import Row, StageRow
@@ -47,7 +47,7 @@ def row(sweep: Path, trial: Trial) -> Row:
             return failed(trial, f"{CORRUPT}{folder / FAILED} ({first_line(error)})")
     try:
         return _read(folder, trial)
-    except (RunError, OSError, KeyError, TypeError, ValueError) as error:
+    except (RunError, *DAMAGE) as error:
         return failed(trial, f"{CORRUPT}{error if isinstance(error, RunError) else first_line(error)}")
 
 
@@ -85,7 +85,7 @@ def _read(folder: Path, trial: Trial) -> Row:
             raise RunError(f"{path}: is of another trial, with {name} {value} in place of {getattr(trial, name)}")
     if not zipfile.is_zipfile(folder / "checkpoint.pt"):
         raise RunError(f"{folder / 'checkpoint.pt'}: is missing or damaged")
-    with h5py.File(folder / "run.h5", "r") as file:
+    with opened(folder / "run.h5") as file:
         columns = {name: file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")}
     records = [Record(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
     measured: dict[str, Any] = {"error": summary["relative_l2"], **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")}}

@@ -90,8 +90,12 @@ def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
         if text["format"] != FORMAT:
             raise RunError(f"{where}: is no plan of a kanpde sweep (format {text['format']!r}; expected {FORMAT!r})")
         trials = tuple(Trial(**{**t, "spec": SPECS[t["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in t["spec"].items()})}) for t in text["trials"])
-        _ = text["settings"]["slabs"], text["problem"]
-    except (KeyError, TypeError, AttributeError, RecipeError) as error:
+        kinds = {"points": int, "device": str, "dtype": str, "slabs": int, "networks": list, "seeds": list, "steps": list}
+        if not all(isinstance(text["settings"][key], kind) for key, kind in kinds.items()) or not all(isinstance(t.name, str) and "/" not in t.name for t in trials):
+            raise TypeError("settings of other types")
+        Plan(text, trials).recipe(trials[0])
+        _ = text["problem"], text["unknowns"], text["exact"]
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecipeError) as error:
         raise RunError(f"{where}: is no plan of a kanpde sweep of this version ({type(error).__name__}: {error})") from error
     return Plan({key: value for key, value in text.items() if key not in ("format", "trials")}, trials)
 

@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 
 from kanpde.errors import RunError
-from kanpde.run_folder import replace_file
+from kanpde.run_folder import DAMAGE, replace_file
+from kanpde.safe_reading import opened
 from kanpde.sweep.rows import Differences, Row, StageRow, Table
 
 FORMAT = "kanpde sweep table 1"
@@ -40,7 +41,7 @@ def read(folder: str | Path) -> Table:
     if not path.is_file():
         raise RunError(f"{folder}: no sweep.h5 in it, so it is no sweep; expected a folder such as results/poisson2d/sweep-20261124-093000")
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             if file.attrs.get("format") != FORMAT:
                 raise RunError(f"{path}: is no table of a kanpde sweep (format {file.attrs.get('format')!r}; expected {FORMAT!r})")
             stages = _columns(file["stages"], StageRow)
@@ -48,7 +49,7 @@ def read(folder: str | Path) -> Table:
             rows = [Row(**row, stages=tuple(StageRow(**s) for s, owner in zip(stages, owners, strict=True) if owner == row["trial"])) for row in _columns(file["trials"], Row)]
             differences = tuple(Differences(**row) for row in _columns(file["differences"], Differences))
             return Table(tuple(rows), differences, json.loads(file.attrs["about"]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise RunError(f"{path}: cannot be read, so it is damaged or not one of kanpde ({type(error).__name__}: {str(error)[:120]})") from error
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from kanpde.training.levenberg_marquardt import PROBE, scaling, slow
+from kanpde.training.levenberg_marquardt import PROBE, STUCK, scaling, slow
 from kanpde.training.nystrom import Nystrom, nystrom
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
@@ -87,21 +87,21 @@ class GaussNewton(Stepper):
         if state.taken == self.steps:
             return "all steps done"
         found = self._step(objective, state)
-        if found is None:
-            return "no damping lowers the loss any further"
+        if isinstance(found, str):
+            return found
         before, state.loss = found
         if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
             state.losses = []
         state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
         return None
 
-    def _step(self, objective: Objective, state: Inexact) -> tuple[float, float] | None:
-        """Raise μ until a step lowers the loss; leaves the network there and returns both losses."""
+    def _step(self, objective: Objective, state: Inexact) -> tuple[float, float] | str:
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses, or why there is no step."""
         network, start = objective.network, objective.network.theta
         J = Tangent(objective)
         loss, squares = float(total(J.r @ J.r)), J.squares()
         if not math.isfinite(loss) or not bool(squares.isfinite().all()):
-            return None
+            return f"loss became {loss if math.isfinite(loss) else math.nan}: went back to the last good state"
         W = scaling(squares)
         state.begin(loss, float(squares.mean()))
         self._sketch(J, W, state)
@@ -123,7 +123,7 @@ class GaussNewton(Stepper):
                 return loss, new
             state.mu *= TIGHTEN
         network.theta = start
-        return None
+        return STUCK
 
     def _solve(self, J: Tangent, W: Tensor, right: Tensor, state: Inexact, precondition: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
         """(W JᵀJ W + μ) x ≈ W right: a step in the parameters divided by W, and the number of products."""

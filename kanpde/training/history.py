@@ -76,8 +76,8 @@ class Silent:
 class Keeper(Protocol):
     """Somebody who keeps the state of training, so that it can go on from there."""
 
-    def due(self) -> bool:
-        """Whether it is time to keep it."""
+    def due(self, last: bool = False) -> bool:
+        """Whether it is time to keep it. last: there are no more steps."""
 
     def keep(self, state: dict[str, Any]) -> None:
         """Keep it: tensors, plain values, and lists, tuples and dicts of them."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.training.blocks import linear
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
 from kanpde.training.shards import total, totals_with_lower
@@ -61,20 +62,23 @@ class LevenbergMarquardt(Stepper):
         if state.taken == self.steps:
             return "all steps done"
         found = self._step(objective, state.mu)
-        if found is None:
-            return "no damping lowers the loss any further"
+        if isinstance(found, str):
+            return found
         before, state.loss, state.mu = found
         if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
             state.losses, state.mu = [], max(state.mu, min(self.damping, before))
         state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
         return None
 
-    def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | None:
-        """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ."""
+    def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | str:
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ, or why there is no step."""
         network, start = objective.network, objective.network.theta
-        r, J = objective.jacobian()
-        normal, squares, slope = totals_with_lower(J.gram(), r @ r, J.transposed_times(r))
+        r, J = linear(objective)
+        matrix, pull = J.normal(r)
+        normal, squares, slope = totals_with_lower(matrix, r @ r, pull)
         loss = float(squares)
+        if not math.isfinite(loss):
+            return f"loss became {loss}: went back to the last good state"
         W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         normal.mul_(W[:, None]).mul_(W)
         gradient = W * slope
@@ -84,8 +88,8 @@ class LevenbergMarquardt(Stepper):
             if factor is not None:
                 velocity = -_solve(factor, gradient)  # as the correction, in parameters divided by W
                 network.theta = start + PROBE * W * velocity
-                bending = 2 / PROBE * ((objective.residuals() - r) / PROBE - J @ (W * velocity))
-                correction = -0.5 * _solve(factor, W * total(J.transposed_times(bending)))
+                bent = J.pulled(W * velocity, (objective.residuals() - r) / PROBE, 2 / PROBE)
+                correction = -0.5 * _solve(factor, W * total(bent))
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
                     network.theta = start + W * (velocity + correction)
                     new = objective.loss()
@@ -93,7 +97,7 @@ class LevenbergMarquardt(Stepper):
                         return loss, new, max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2)
             mu *= TIGHTEN
         network.theta = start
-        return None
+        return STUCK
 
 
 def slow(losses: Sequence[float], patience: int) -> bool:
@@ -102,6 +106,8 @@ def slow(losses: Sequence[float], patience: int) -> bool:
 
 
 METRICS = ("root", "layer")
+
+STUCK = "no damping lowers the loss any further"
 
 PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""

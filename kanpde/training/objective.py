@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -99,6 +99,19 @@ class Term:
         assert g is not None
         return r.T, [network.jacobian(jets, self.frame.adjoint(g[:, e], outputs), counts) for e in range(self.equations)]
 
+    def part(self, points: slice, network: Network) -> Term:
+        """The same term at some of its points, with the scale of the whole: sums over parts are sums over all points."""
+        frame, known = self.frame, self._affine(network)
+        own = Frame(frame.points[points], frame.X[points], frame.counts, frame.map[points], frame.lift[points], frame.column)
+        found = replace(
+            self,
+            frame=own,
+            normal=None if self.normal is None else {x: v[points] for x, v in self.normal.items()},
+            weights=None if self.weights is None else self.weights[points],
+        )
+        found._known = own, found.weights, known and Affine(known.W[:, points], known.b[:, points])
+        return found
+
     def _at(self, u: Float[Tensor, "points leaves"], partials: bool) -> tuple[Tensor, Tensor | None]:
         """Scaled rows and their partials where the leaves have these values."""
         at = dict(zip(self.residuals[0].coordinates, self.frame.points.to(u).T, strict=True))
@@ -141,7 +154,12 @@ def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: 
 
 class Objective:
     """The terms together, for one network. All quantities are functions of the network's current parameters. Loss and gradient are
-    those of all processes, residuals and Jacobian those of this one's share of the points."""
+    those of all processes, residuals and Jacobian those of this one's share of the points.
+
+    whole: whether the Jacobian has to be made in one piece, however much memory that takes.
+    """
+
+    whole = False
 
     def __init__(self, network: Network, terms: Sequence[Term]):
         self.network, self.terms = network, list(terms)

@@ -33,6 +33,12 @@ MISFIT = "data"
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
 
+PART = 2**18
+"""Points of a pool that are looked at at a time."""
+
+LARGEST = 2**24
+"""Points of a pool at most: torch.multinomial takes no more."""
+
 
 @dataclass
 class Collocation:
@@ -93,7 +99,7 @@ class Collocation:
 
         A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where a front was found, points stay.
         """
-        pool = self._draw(8 * self.count)
+        pool = self._draw(min(8 * self.count, LARGEST))
         self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
         self.current = self.drawn()
         objective.terms[: len(self.problem.groups)] = self._interior(self.current)
@@ -119,11 +125,13 @@ class Collocation:
         return [which == k for k in range(len(domain.regions))]
 
     def _size(self, points: Tensor) -> Tensor:
-        """Size of the equations' residuals at points, [points]."""
-        found = points.new_empty(len(points))
-        for t, here in zip(self._interior(points), self._regions(points), strict=True):
-            size = t.evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt() / t.scale
-            found[here] = gathered(size, t.count).cpu().to(found)
+        """Size of the equations' residuals at points, [points]; many of them in parts, as each takes some hundred bytes on the way."""
+        found = torch.empty(len(points), dtype=torch.float64)
+        for k in range(0, len(points), PART):
+            part = points[k : k + PART]
+            for t, here in zip(self._interior(part), self._regions(part), strict=True):
+                size = t.evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt() / t.scale
+                found[k : k + PART][here] = gathered(size, t.count).cpu().double()
         return found
 
     def _condition(self, constraint: Constraint, k: int) -> Term:

@@ -58,6 +58,8 @@ class Penalty:
 class Penalised(Objective):
     """An objective with the rows of a penalty below its own; its terms are those of the other, redrawn with it."""
 
+    whole = True
+
     def __init__(self, objective: Objective, strength: float, entropy: float):
         self.plain, self.strength, self.entropy = objective, strength, entropy
         self.network, self.terms = objective.network, objective.terms

@@ -289,7 +289,7 @@ class _Run:
             try:
                 loss = next(steps)
             except StopIteration as end:
-                reason = end.value
+                reason = end.value if math.isfinite(objective.loss()) else f"the residual is not finite any more; {end.value}"
                 break
             going.taken, self.step = going.taken + 1, self.step + 1
             if not math.isfinite(loss):
@@ -306,7 +306,7 @@ class _Run:
                     self.points.redraw(objective)
                     self.observer.message(f"step {self.step}: residual on fresh points {apart:.0f} times that of training; points redrawn")
                 self.balance(objective)
-            self._hand_over(going)
+            self._hand_over(going, last=index == self.plan.stages - 1 and going.taken == stage.steps)
         self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
         self.observer.message(f"{title}: {reason}")
         return reason
@@ -331,9 +331,9 @@ class _Run:
         self.observer.message(f"goes on behind step {self.step}")
         return _Going(objective, fresh, stage.carries.from_plain(_on(self.plan.device, kept["optimiser"])), kept["taken"])
 
-    def _hand_over(self, going: _Going, trials: list[tuple[float, dict[str, Any]]] | None = None) -> None:
-        """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come."""
-        if not anybody(self.plan.keeper is not None and self.plan.keeper.due()):
+    def _hand_over(self, going: _Going, trials: list[tuple[float, dict[str, Any]]] | None = None, last: bool = False) -> None:
+        """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come; last: no steps follow."""
+        if not anybody(self.plan.keeper is not None and self.plan.keeper.due(last)):
             return
         assert isinstance(self.points, Collocation)  # fits have no keeper
         run = {

@@ -1,0 +1,159 @@
+"""What a run will need of memory, before it begins: a refusal in one line in place of a process that the system kills.
+
+The factors were measured (peaks of resident memory at 3e4 to 3e5 points, poisson2d and burgers1d) and are on the careful side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kanpde.errors import RecipeError
+from kanpde.networks import KAN, Ansatz, Spec
+from kanpde.problem import Problem
+from kanpde.recipe import Recipe
+from kanpde.training import Extend, LevenbergMarquardt, Sparsify
+from kanpde.training.blocks import ROOM
+from kanpde.training.schedule import DENSE
+
+BUILD = 7.0
+"""Bytes that points take at the highest, while their frame is made, over those of the frame."""
+
+JETS = 4.0
+"""Copies of the jets of all levels: forward, adjoint, and a trial of each."""
+
+SQUARES = 5.0
+"""Matrices of parameters by parameters: the normal matrix, the damped one, its factor, and work space."""
+
+SHARE = 0.9
+"""Of the free memory, what a run may be expected to need."""
+
+LARGE = 1e5
+"""Parameters of a network that is not made to count them."""
+
+SAMPLE = 64
+"""Points of the frame that is measured."""
+
+
+def check_memory(problem: Problem, recipe: Recipe, device: str, dtype: torch.dtype, free: float | None = None) -> None:
+    """Raise RecipeError where a run would need more memory than is free. free: bytes, where they are known already."""
+    free = available(device) if free is None else free
+    numbers = max(parameters(spec, inputs(problem), len(problem.unknowns)) for spec in specs(recipe))
+    network, a_point = for_parameters(numbers, recipe, dtype), for_a_point(problem, recipe, numbers, dtype)
+    room = SHARE * free
+    if network > room:
+        raise RecipeError(f"network: about {numbers:,.0f} parameters need {gigabytes(network)} for training, and {gigabytes(free)} are free; expected a smaller --width or --grid")
+    if network + recipe.points * a_point > room:
+        most = int((room - network) / a_point)
+        needed = gigabytes(recipe.points * a_point + network)
+        raise RecipeError(f"points: got {recipe.points:,}, which need about {needed}, and {gigabytes(free)} are free; expected at most about {_rounded(most):,}")
+
+
+def for_parameters(numbers: float, recipe: Recipe, dtype: torch.dtype) -> float:
+    """Bytes for a network of so many parameters, whatever the number of points; with the blocks of its Jacobian."""
+    size = dtype.itemsize
+    dense = any(isinstance(stage, LevenbergMarquardt) for stage in recipe.stages) and numbers <= DENSE
+    square = dense or any(isinstance(stage, Sparsify) for stage in recipe.stages)
+    return 20 * size * numbers + (SQUARES * size * numbers**2 if square else 0.0) + (ROOM if dense else 0)
+
+
+def for_a_point(problem: Problem, recipe: Recipe, numbers: float, dtype: torch.dtype) -> float:
+    """Bytes for each point of training."""
+    network = KAN((1,), grid=1).build(inputs(problem), len(problem.unknowns), torch.Generator().manual_seed(0)).to("cpu", dtype)
+    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
+    frame = ansatz.frame(problem.domain.interior(torch.full((SAMPLE, len(problem.coordinates)), 0.5, dtype=torch.float64)), needs)
+    own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / SAMPLE
+    units = sum((inputs(problem), *recipe.network.width, len(problem.unknowns)))
+    equations = sum(r.equations for r in problem.equations)
+    jets = JETS * frame.map.shape[2] * units * dtype.itemsize * (1 + equations)
+    penalised = 3 * numbers * equations * dtype.itemsize if any(isinstance(stage, Sparsify) for stage in recipe.stages) else 0.0
+    return BUILD * own + jets + penalised
+
+
+def specs(recipe: Recipe) -> list[Spec]:
+    """The network, and on the grids that it is extended to."""
+    return [recipe.network, *(replace(recipe.network, **_resolved(recipe.network, stage.grid)) for stage in recipe.stages if isinstance(stage, Extend))]
+
+
+def parameters(spec: Spec, inputs: int, outputs: int) -> float:
+    """How many a network has; of a large one about, from one of a unit a layer on a coarse grid: it may be too large to make."""
+    resolution = getattr(spec, spec.resolution) if spec.resolution else 1
+    coarse, units = min(resolution, 32), (1,) * len(spec.width)
+    small = replace(spec, width=units, **_resolved(spec, coarse)).count(inputs, outputs)
+    found = small * _edges((inputs, *spec.width, outputs)) / _edges((inputs, *units, outputs)) * max(resolution / coarse, 1.0)
+    return found if found > LARGE else spec.count(inputs, outputs)
+
+
+def inputs(problem: Problem) -> int:
+    """Of a network for the problem."""
+    return Ansatz.inputs(problem.domain, problem.periodic)
+
+
+def available(device: str = "cpu") -> float:
+    """Bytes that are free: of the machine, of the container that limits it, of the process; on a GPU, of its own memory."""
+    if torch.device(device).type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return min([_system(), *_containers(), *_process()])
+
+
+def _system() -> float:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                return 1024.0 * int(line.split()[1])
+    pages, size = (os.sysconf(name) if name in os.sysconf_names else 0 for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"))
+    return float(pages * size) or float("inf")
+
+
+def _containers() -> list[float]:
+    """What the control groups of Linux, versions 2 and 1, leave."""
+    found = []
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        paths = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
+        try:
+            most, now = (path.read_text().strip() for path in paths)
+            cached = next((int(line.split()[1]) for line in (paths[0].parent / "memory.stat").read_text().splitlines() if line.startswith("inactive_file ")), 0)
+        except OSError:
+            continue
+        if most != "max":
+            found.append(max(float(most) - float(now) + cached, 0.0))
+    return found
+
+
+def _process() -> list[float]:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+    except ImportError:
+        return []
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    statm = Path("/proc/self/statm")
+    used = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.is_file() else 0
+    return [] if limit == resource.RLIM_INFINITY else [max(float(limit - used), 0.0)]
+
+
+def gigabytes(count: float) -> str:
+    """Bytes in words."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def _resolved(spec: Spec, value: int) -> dict[str, Any]:
+    return {spec.resolution: value} if spec.resolution else {}
+
+
+def _edges(widths: Sequence[int]) -> float:
+    return float(sum(p * q for p, q in pairwise(widths)))
+
+
+def _rounded(count: int) -> int:
+    """To two digits, downwards."""
+    step = 10 ** max(len(str(max(count, 1))) - 2, 0)
+    return max(count, 1) // step * step

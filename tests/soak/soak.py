@@ -1,0 +1,204 @@
+"""The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
+
+python tests/soak/soak.py [faults] [cost] [hostile]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "hostile")]
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "results"
+PARTS = ("faults", "cost", "hostile")
+SEED = 20261124
+
+
+def main(parts: list[str]) -> int:
+    """Carry out the parts, write the table, and return the number of failures."""
+    for part in parts:
+        if part not in PARTS:
+            print(f"error: got {part!r}; expected {', '.join(PARTS)}", file=sys.stderr)
+            return 2
+    from kanpde.provenance import provenance
+
+    folder = RESULTS / "soak"
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts or PARTS:
+        began, origin = time.perf_counter(), provenance()
+        found = {"faults": faults, "cost": cost, "hostile": hostile}[part]()
+        found |= {"provenance": origin, "minutes": (time.perf_counter() - began) / 60}
+        (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
+    (RESULTS / "soak.md").write_text(page(known))
+    print(RESULTS / "soak.md")
+    return sum(len(part["failures"]) for part in known.values())
+
+
+def faults() -> dict[str, Any]:
+    """Every fault in every case, each at a random moment while the run is under way."""
+    from faults import CASES, FAULTS, blow, blow_sweep, swept, uninterrupted
+    from nursery import Nursery
+
+    rows, failures = [], []
+    nursery = Nursery()
+    with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
+        root = Path(name)
+
+        def strike(title: str, fault: str, once: Any) -> None:
+            for attempt in range(8):
+                try:
+                    outcome = once(attempt)
+                except AssertionError as error:
+                    failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
+                    print(f"FAILED  {failures[-1]}", flush=True)
+                    return
+                if outcome.struck:
+                    rows.append(vars(outcome))
+                    print(f"{len(rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
+                    return
+
+        for i, case in enumerate(CASES):
+            whole = {nan: uninterrupted(nursery, case, root / f"{i}-whole-{nan}", nan) for nan in {f.nan for f in FAULTS.values()}}
+            for j, (title, fault) in enumerate(FAULTS.items()):
+                strike(
+                    case,
+                    title,
+                    lambda k, i=i, j=j, case=case, fault=fault, whole=whole: blow(nursery, case, fault, root / f"{i}-{j}-{k}", whole[fault.nan], SEED + 100 * i + 10 * j + k),
+                )
+        whole = swept(nursery, root / "sweep")
+        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3):
+            strike("a sweep", title, lambda k, j=j, title=title, whole=whole: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", whole, SEED + 1000 + 10 * j + k))
+    nursery.close()
+    return {"rows": rows, "failures": failures}
+
+
+COST = """
+import json, sys, time
+import importlib
+import kanpde
+from kanpde import unfinished
+spent, count, sizes = [0.0], [0], [0]
+train = importlib.import_module("kanpde.training.train")
+hand_over, keep = train._Run._hand_over, unfinished.Keeper.keep
+def timed(self, *args, **options):
+    began = time.perf_counter()
+    try:
+        return hand_over(self, *args, **options)
+    finally:
+        spent[0] += time.perf_counter() - began
+def counted(self, state):
+    keep(self, state)
+    count[0] += 1
+    sizes[0] = (self.folder / "training.pt").stat().st_size
+train._Run._hand_over, unfinished.Keeper.keep = timed, counted
+problem, recipes = kanpde.problem.load(sys.argv[1])
+found = kanpde.solve(problem, recipe=kanpde.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
+print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))
+"""
+
+
+def cost() -> dict[str, Any]:
+    """Seconds that the states of training take, of a default run."""
+    rows, failures = [], []
+    for problem in ("poisson2d", "burgers1d"):
+        with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as out:
+            done = subprocess.run([sys.executable, "-c", COST, problem, out], capture_output=True, text=True, check=True)
+        row = json.loads(done.stdout.splitlines()[-1])
+        rows.append({**row, "share": row["writing"] / row["seconds"]})
+        print(rows[-1], flush=True)
+        if rows[-1]["share"] >= 0.02:
+            failures.append(f"{problem}: {100 * rows[-1]['share']:.1f} % of the run for its states")
+    return {"rows": rows, "failures": failures}
+
+
+def hostile() -> dict[str, Any]:
+    """Generated inputs, and what came of them."""
+    from inputs import carry_out
+
+    return carry_out()
+
+
+def page(known: dict[str, Any]) -> str:
+    """The tables."""
+    lines = ["# What kanpde survives", "", "`make soak` measures this again. Nothing here is written by hand.", ""]
+    if "faults" in known:
+        lines += _faults_page(known["faults"])
+    if "cost" in known:
+        lines += _cost_page(known["cost"])
+    if "hostile" in known:
+        lines += _hostile_page(known["hostile"])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _faults_page(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    kinds = list(dict.fromkeys(row["fault"] for row in rows))
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    blows = sum(row["struck"] for row in rows)
+    lines = ["## Runs that are struck at a random moment, and resumed", ""]
+    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + len(found['failures'])} came to the same bits as the run that nothing strikes:", ""]
+    lines += [
+        "network, fields, history and reasons of the stages are compared. The state is written behind every step here, so that every moment is one",
+        "between or in the middle of writes.",
+        "",
+    ]
+    lines += [f"| case | {' | '.join(kinds)} |", f"| --- |{' ---: |' * len(kinds)}"]
+    for case in cases:
+        counts = Counter(row["fault"] for row in rows if row["case"] == case)
+        lines.append(f"| {case} | {' | '.join(str(counts[kind] or '') for kind in kinds)} |")
+    again = Counter(row["repeated"] for row in rows if row["fault"] != "torn file")
+    lines += ["", f"Steps that were done again: {', '.join(f'{n} in {count} runs' for n, count in sorted(again.items()))} (torn files apart, whose run begins again).", ""]
+    words = {
+        kind: max((row["said"] for row in rows if row["fault"] == kind), key=lambda text: (text.startswith(("error", "ended", "interrupted")), text), default="") for kind in kinds
+    }
+    lines += [
+        "| fault | the last words, of one |",
+        "| --- | --- |",
+        *(f"| {kind} | {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |" for kind in kinds),
+        "",
+    ]
+    return lines + _failures(found) + _where(found)
+
+
+def _cost_page(found: dict[str, Any]) -> list[str]:
+    lines = ["## What the states of training cost", "", "Default settings, reference and pictures apart.", ""]
+    lines += ["| problem | training, s | states written | bytes of one | writing, s | share | must |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for row in found["rows"]:
+        lines.append(f"| {row['problem']} | {row['seconds']:.1f} | {row['states']} | {row['bytes']:,} | {row['writing']:.3f} | {100 * row['share']:.2f} % | < 2 % |")
+    return [*lines, "", *_failures(found), *_where(found)]
+
+
+def _hostile_page(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    outcomes = list(dict.fromkeys(name for row in rows for name in row["outcomes"]))
+    lines = ["## Generated inputs", "", f"{sum(row['inputs'] for row in rows):,} inputs; {len(found['failures'])} with a traceback, a wrong code or a half-written file.", ""]
+    lines += [f"| what | inputs | {' | '.join(outcomes)} |", f"| --- | ---: |{' ---: |' * len(outcomes)}"]
+    for row in rows:
+        lines.append(f"| {row['what']} | {row['inputs']:,} | {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |")
+    return [*lines, "", *_failures(found), *_where(found)]
+
+
+def _failures(found: dict[str, Any]) -> list[str]:
+    return [*(f"- failed: {_cell(line)}" for line in found["failures"]), ""] if found["failures"] else []
+
+
+def _where(found: dict[str, Any]) -> list[str]:
+    p = found["provenance"]
+    return [f"{p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, Python {p['python']}, torch {p['torch']}; {found['minutes']:.0f} min.", ""]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
