@@ -187,7 +187,9 @@ def _draw_maps(result: Result, unknown: str, view: _View, row: list[Axes]) -> No
     draw_map(row[0], view.axes, nodes, solution, norm, "viridis", view.equal, loops).set_title(f"network: {unknown}{at}", fontsize=9)
     if other is None:
         return
-    draw_map(row[1], view.axes, nodes, other, norm, "viridis", view.equal, loops).set_title(_reference_title(result) if unknown in fields.reference else "exact solution", fontsize=9)
+    draw_map(row[1], view.axes, nodes, other, norm, "viridis", view.equal, loops).set_title(
+        _reference_title(result) if unknown in fields.reference else "exact solution", fontsize=9
+    )
     error = fields.error(unknown)
     assert error is not None
     shown, norm, cmap = _error_scale(_cut(view, fields.grid, error))

@@ -25,8 +25,8 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import inside_points
-from kanpde.training.assemble import assemble
 from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
+from kanpde.training.assemble import assemble
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
 

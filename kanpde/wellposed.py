@@ -103,7 +103,9 @@ def _check_determined(problem: Problem) -> None:
     """An unknown that enters only through derivatives is free up to a constant."""
     domain = problem.domain
     for unknown in problem.unknowns:
-        if any(unknown in measured.unknowns for measured in problem.data) or any(_value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]):
+        if any(unknown in measured.unknowns for measured in problem.data) or any(
+            _value_of(problem, unknown) in r.needs for r in [*problem.equations, *(c.residual for c in problem.constraints)]
+        ):
             continue
         free = _boundary_faces(problem)
         if domain.time and problem.order(unknown, domain.time):

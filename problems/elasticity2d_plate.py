@@ -42,7 +42,14 @@ def traction(u, v, x, y):
 problem = Problem(
     domain=Box(x=(0, 4), y=(0, 4)) - Disk(x=0, y=0, radius=1, name="hole"),
     equations=[equilibrium],
-    conditions=[Dirichlet(u=0, on="x-"), Neumann(v=0, on="x-"), Dirichlet(v=0, on="y-"), Neumann(u=0, on="y-"), Dirichlet(u=exact_u, v=exact_v, on=("x+", "y+")), Condition(traction, on="hole")],
+    conditions=[
+        Dirichlet(u=0, on="x-"),
+        Neumann(v=0, on="x-"),
+        Dirichlet(v=0, on="y-"),
+        Neumann(u=0, on="y-"),
+        Dirichlet(u=exact_u, v=exact_v, on=("x+", "y+")),
+        Condition(traction, on="hole"),
+    ],
     exact={"u": exact_u, "v": exact_v},
 )
 

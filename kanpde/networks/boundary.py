@@ -44,7 +44,7 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
             p, face = c.prescribed, domain.faces[c.face]
             if p is None or p.derivative != derivative:
                 continue
-            if not domain.is_box and face.coordinate != domain.time or not face.coordinate:
+            if (not domain.is_box and face.coordinate != domain.time) or not face.coordinate:
                 fits = not derivative and c.where is None and p.unknown not in soft and not any(c.face == other.face for other in curved[p.unknown])
                 (curved[p.unknown] if fits and smooth(domain, c.face) else left).append(c)
                 continue
