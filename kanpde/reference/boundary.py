@@ -17,9 +17,10 @@ from scipy.optimize import linear_sum_assignment
 
 from kanpde.conditions import Constraint, space_faces
 from kanpde.errors import ReferenceUnavailable
-from kanpde.geometry import SpaceTime
+from kanpde.geometry import Face, SpaceTime
 from kanpde.problem import Problem
 from kanpde.reference.assembly import dependence
+from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.residual import Residual, Values
 
@@ -43,17 +44,14 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
     used: dict[tuple[int, str], np.ndarray] = {}
     placed = []
     for constraint, r, unknown, _ in rows:
-        face = problem.domain.faces[constraint.face]
-        assert face.coordinate is not None
-        order = problem.order(problem.unknowns[unknown], face.coordinate)
+        face, name = problem.domain.faces[constraint.face], problem.unknowns[unknown]
+        where, order, along = _room(problem, grid, name, face)
         here = grid.face(face)
         wanted = _chosen(constraint, problem, grid, here)
-        count = used.setdefault((unknown, face.coordinate), np.zeros(len(here), dtype=int))
+        count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
         count += wanted
         if count.max(initial=0) > order:
-            name = problem.unknowns[unknown]
-            x = face.coordinate
-            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {x}- and {x}+ together, but {name!r} is of order {order} along {x!r}")
+            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {where}, but {name!r} is of order {along}")
         me, target = faces.index(constraint.face), np.full(len(here), -1)
         for layer in range(order):
             nodes = grid.face(face, layer)
@@ -65,6 +63,16 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         if held.any():
             placed.append(Placed(constraint, r, unknown, here[held], target[held]))
     return placed
+
+
+def _room(problem: Problem, grid: Grid, unknown: str, face: Face) -> tuple[str, int, str]:
+    """Where the conditions on an unknown share the places that there are, how many of these, and why."""
+    if isinstance(grid, Embedded):
+        order = max(sum(index[: len(grid.names)]) for e in problem.equations for u, index in e.needs if u == unknown)
+        return face.name, (order + 1) // 2, f"{order}, which takes {(order + 1) // 2}"
+    x = face.coordinate
+    assert x is not None
+    return f"{x}- and {x}+ together", problem.order(unknown, x), f"{problem.order(unknown, x)} along {x!r}"
 
 
 def _rows(problem: Problem, grid: Grid, leave: Sequence[Constraint]) -> list[tuple[Constraint, int, int, int]]:

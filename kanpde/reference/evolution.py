@@ -15,6 +15,7 @@ from scipy.integrate import DOP853
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import Problem
+from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
 from kanpde.reference.radau import integrate
@@ -51,7 +52,7 @@ def solve_evolution(
 
 def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
     """The problem as y' = f(t, y) where that is possible and explicit steps take less work than implicit ones, else None."""
-    if len(grid.names) == 1 and not forced:
+    if isinstance(grid, Embedded) or (len(grid.names) == 1 and not forced):
         return None
     try:
         found = SemiDiscrete(problem, grid)

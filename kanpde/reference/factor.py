@@ -8,7 +8,7 @@ import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.reference.grid import Grid, dissection
+from kanpde.reference.grid import Grid
 from kanpde.reference.work import Work
 
 SINGULAR = 1e14
@@ -30,7 +30,7 @@ class Factor:
         if (scale == 0).any():
             raise ReferenceUnavailable("the linearised equations are singular: a row vanishes, so an unknown is not determined there")
         self.A, self._scale = A, scale
-        order = (dissection(grid.shape, width, [x in grid.periodic for x in grid.names])[:, None] + grid.nodes * np.arange(fields)).ravel()
+        order = (grid.elimination(width)[:, None] + grid.nodes * np.arange(fields)).ravel()
         self._order = np.concatenate([order, fields * grid.nodes + np.arange(more)])
         permuted = (sp.diags(1 / scale) @ A)[self._order][:, self._order].tocsc()
         try:

@@ -66,6 +66,14 @@ class Grid:
             values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
         return values
 
+    def shared(self, even: np.ndarray, other: Grid, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two solutions at the same nodes: one of this grid as `even` gives it, one of another as `close` does."""
+        return even, other.even(closed, self.cells)
+
+    def moved(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields nodes"]:
+        """Values on the nodes from those on the closed nodes of another grid."""
+        return self.open(self.interpolate(other, values))
+
     def interpolate(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
         """Values on the closed grid from those on another one of the same box."""
         for i, x in enumerate(self.names, 1):
@@ -107,6 +115,10 @@ class Grid:
         i = self.names.index(face.coordinate)
         numbers = np.arange(self.nodes).reshape(self.shape)
         return np.take(numbers, layer if face.side < 0 else self.shape[i] - 1 - layer, axis=i).ravel()
+
+    def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
+        """An order of elimination by nested dissection with separators `width` nodes thick."""
+        return dissection(self.shape, width, [x in self.periodic for x in self.names])
 
     def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
         """Values on the nodes, reshaped to the grid and with the repeated end of periodic coordinates added."""
@@ -150,3 +162,23 @@ def dissection(shape: Sequence[int], width: int, periodic: Sequence[bool] = ()) 
             cuts.append(cut.ravel())
     split(whole)
     return np.concatenate(found + cuts)
+
+
+def scattered(places: Float[np.ndarray, "nodes dims"], width: int) -> Int[np.ndarray, " nodes"]:
+    """The same for nodes at places that need not fill a box, in units of a cell."""
+    found: list[np.ndarray] = []
+
+    def split(nodes: np.ndarray) -> None:
+        at = places[nodes]
+        axis = int(np.argmax(np.ptp(at, axis=0)))
+        low = np.floor(np.median(at[:, axis])) - width / 2 + 0.25
+        first, second = at[:, axis] < low, at[:, axis] >= low + width
+        if len(nodes) <= 64 or not first.any() or not second.any():
+            found.append(nodes)
+            return
+        split(nodes[first])
+        split(nodes[second])
+        found.append(nodes[~first & ~second])
+
+    split(np.arange(len(places)))
+    return np.concatenate(found)

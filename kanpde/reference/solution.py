@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
-from kanpde.geometry import SpaceTime
+from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem import Problem
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
+from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.steady import corner_defect, solve_steady
@@ -23,6 +24,12 @@ from kanpde.reference.work import OutOfWork, Work
 ORDERS = {1: 12, 2: 12, 3: 8}
 """Order of accuracy by default, by space dimensions: digits of smooth solutions cost least at high orders (where a solution is not
 smooth they cost the same at any), as far as the first grids have the nodes for them."""
+
+EMBEDDED = {2: 4, 3: 2}
+"""The same for domains that are no box."""
+
+REENTRANT, CROWDS = 1.01 * np.pi, 4
+"""Angle from which on a corner counts as re-entrant, and places along a coordinate to which lines can crowd."""
 
 FIRST = {1: 32, 2: 16, 3: 10}
 """Cells along each coordinate of the first grid, by space dimensions."""
@@ -65,7 +72,7 @@ ROUGH, CONTRADICTED = 4, 0.1
 class Reference:
     """A solution by finite differences, and what its error is.
 
-    coordinates: 1-D grid by coordinate, time last; values: by unknown, with one axis a coordinate; order: of accuracy;
+    coordinates: 1-D grid by coordinate, time last; values: by unknown, with one axis a coordinate, NaN outside of the domain; order: of accuracy;
     kind: the method in words; estimated_error: relative L2 over all unknowns, by Richardson extrapolation in space, plus what
     halving the steps in time changes; estimated_errors: of each unknown, relative to its own size.
     """
@@ -85,9 +92,9 @@ class Reference:
 
 
 def reference(problem: Problem, *, order: int | None = None, cells: int | Mapping[str, int] | None = None, effort: str = "default") -> Reference:
-    """Solve a problem on a box by finite differences, from its own residuals.
+    """Solve a problem by finite differences, from its own residuals; on a box, or with the boundary embedded in a grid over the bounding box.
 
-    order: of accuracy in space, even; by default `ORDERS`. cells: along every space coordinate of the finest grid, or by
+    order: of accuracy in space, even; by default `ORDERS`, or `EMBEDDED`. cells: along every space coordinate of the finest grid, or by
     coordinate; each a multiple of 2; by default grids are refined until the error estimate meets a target or the work is done
     that effort ("quick", "default" or "record") allows. That is counted, not timed: the same problem gives the same reference.
     Raises ReferenceUnavailable, with the reason, where the problem is outside the method.
@@ -95,8 +102,8 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
     begin, domain = time.perf_counter(), problem.domain
     if effort not in EFFORTS:
         raise ReferenceUnavailable(f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}")
-    if not domain.is_box:
-        raise ReferenceUnavailable(f"{domain!r} is not a box; finite differences take a box, with or without time")
+    if not domain.is_box and problem.periodic:
+        raise ReferenceUnavailable(f"Periodic({problem.periodic[0]!r}) on a domain that is no box: its finite differences do not wrap round")
     if len(domain.space) not in ORDERS:
         raise ReferenceUnavailable(f"{len(domain.space)} space dimensions; finite differences take at most {max(ORDERS)}, more have too many nodes")
     if order is not None and (order < 2 or order % 2):
@@ -159,7 +166,7 @@ def _climb(problem: Problem, order: int, cells: int | Mapping[str, int] | None, 
 def _compare(problem: Problem, found: _Solved, solved: list[_Solved], order: int) -> None:
     """Give a solution its error in space, from the grids before."""
     before, n = solved[-1], found.grid.cells[0]
-    found.distance = distance(found.even, before.grid.even(before.closed, found.grid.cells))
+    found.distance = distance(*found.grid.shared(found.even, before.grid, before.closed))
     seen = None
     if len(solved) > 1:
         seen = observed(found.distance[0], before.distance[0], (solved[-2].grid.cells[0], before.grid.cells[0], n))
@@ -185,7 +192,7 @@ def _check_time(problem: Problem, order: int, solved: list[_Solved], allowed: fl
     try:
         normal = coarse if coarse.tolerance == last.tolerance else _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work)
         halved = _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True)
-        last.error = last.error + distance(halved.even, normal.even)
+        last.error = last.error + distance(*normal.grid.shared(halved.even, normal.grid, normal.closed))
     except OutOfWork:
         last.error = np.maximum(last.error, last.distance)
 
@@ -198,6 +205,8 @@ def _order(problem: Problem) -> tuple[int, str]:
     the solution is singular.
     """
     space = problem.domain.space
+    if not problem.domain.is_box:
+        return EMBEDDED[len(space)], ""
     grid = Grid({x: problem.domain.bounds[x] for x in space}, (FIRST[len(space)],) * len(space), ORDERS[len(space)], frozenset(problem.periodic))
     if _odd(problem):
         return ODD, " (the highest that is safe for odd derivatives between ends)"
@@ -220,7 +229,7 @@ def _sizes(problem: Problem, order: int, cells: int | Mapping[str, int] | None) 
     """
     space = problem.domain.space
     if cells is None:
-        yield from _ladder(len(space))
+        yield from _ladder(len(space)) if problem.domain.is_box else _proportioned(problem)
         return
     finest = tuple(cells[x] for x in space) if isinstance(cells, Mapping) else (cells,) * len(space)
     if any(n < 2 or n % 2 for n in finest):
@@ -238,6 +247,42 @@ def _ladder(dimensions: int) -> Iterator[tuple[int, ...]]:
         yield ({1: first * 2**k, 2: first * 2 ** (k // 2) * (2 + k % 2) // 2, 3: int(first * 1.5**k)}[dimensions],) * dimensions
 
 
+def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Grids of cells that are nearly squares, each with many nodes in common with the one before."""
+    lengths = [b - a for a, b in (problem.domain.bounds[x] for x in problem.domain.space)]
+    mean = float(np.prod(lengths)) ** (1 / len(lengths))
+    shares = [max(4, round(FIRST[len(lengths)] / 2 * length / mean)) for length in lengths]
+    for k in count():
+        yield tuple(share * 2 ** (k // 2) * (2 + k % 2) for share in shares)
+
+
+def _grid(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
+    domain = problem.domain
+    bounds = {x: domain.bounds[x] for x in domain.space}
+    if domain.is_box:
+        return Grid(bounds, cells, order, frozenset(problem.periodic))
+    space = domain.region if isinstance(domain, SpaceTime) else domain
+    return Embedded(bounds, cells, order, domain=space, graded=_singular(space, order))
+
+
+def _singular(domain: Domain, order: int) -> tuple[dict[float, float], ...]:
+    """Where lines must crowd, by coordinate: the places of corners, and powers; () where no corner is re-entrant, or there are too many.
+
+    In a corner of angle ω a solution may be like r^α with α = π/ω. What that spoils in a whole solution falls as the nodes to the power
+    -2αq, what it spoils around the corner as -(α + 1)q.
+    """
+    if not any(corner.opening > REENTRANT for corner in domain.corners):
+        return ()
+    found: tuple[dict[float, float], ...] = ({}, {})
+    for corner in domain.corners:
+        exponent = np.pi / corner.opening
+        power = max(order / (2 * exponent), order / (1 + exponent))
+        for places, at in zip(found, corner.at, strict=True):
+            at = next((other for other in places if abs(other - at) < 1e-9), at)
+            places[at] = max(places.get(at, 1.0), power)
+    return found if all(len(places) <= CROWDS for places in found) else ()
+
+
 def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
     """How much more work the next grid will be: as before, but at least as its nodes."""
     return max(float(np.prod(sizes)) / float(np.prod(solved[-1].grid.cells)), solved[-1].work / solved[-2].work)
@@ -246,13 +291,13 @@ def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
 def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], tolerance: float, work: Work, halved: bool = False) -> _Solved:
     """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts."""
     domain, done = problem.domain, work.done
-    grid = Grid({x: domain.bounds[x] for x in domain.space}, cells, order, frozenset(problem.periodic))
+    grid = _grid(problem, cells, order)
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], TIMES)
         fields, method = solve_evolution(problem, grid, times, tolerance, work, halved=halved)
         closed = np.stack([grid.close(fields[..., k]) for k in range(TIMES)], -1)
     else:
-        start = grid.open(grid.interpolate(before[-1].grid, before[-1].closed)) if before else None
+        start = grid.moved(before[-1].grid, before[-1].closed) if before else None
         closed, method = grid.close(solve_steady(problem, grid, start, work)), "Newton"
     unknown = np.full(1 + len(problem.unknowns), np.inf)
     return _Solved(grid, closed, grid.even(closed), method, tolerance, work.done - done, unknown, unknown)
@@ -264,7 +309,7 @@ def _space_order(problem: Problem) -> int:
 
 def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
     domain, grid, values = problem.domain, found.grid, found.even
-    coordinates = {x: np.linspace(*domain.bounds[x], n + 1) for x, n in zip(domain.space, grid.cells, strict=True)}
+    coordinates = {x: np.linspace(*domain.bounds[x], n) for x, n in zip(domain.space, values.shape[1:], strict=False)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):
         for i, x in enumerate(domain.space, 1):
@@ -272,7 +317,8 @@ def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: flo
                 coordinates[x] = coordinates[x][::2]
                 values = np.take(values, np.arange(0, values.shape[i], 2), axis=i)
         coordinates[domain.time] = np.linspace(*domain.bounds[domain.time], TIMES)
-    kind = f"finite differences of order {order}{why}, {shown} points, {found.method}"
+    method = "finite differences of" if domain.is_box else "finite differences, embedded boundary,"
+    kind = f"{method} order {order}{why}, {shown} points, {found.method}"
     fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
     errors = dict(zip(problem.unknowns, found.error[1:].tolist(), strict=True))
     return Reference(coordinates, fields, order, kind, float(found.error[0]), seconds, errors)

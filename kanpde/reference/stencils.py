@@ -70,7 +70,7 @@ def matrix(x: Float[np.ndarray, " nodes"], derivative: int, accuracy: int, perio
     blocks += [(row[:half], np.broadcast_to(np.arange(one_sided), (half, one_sided)))]
     blocks += [(row[nodes - half :], np.broadcast_to(np.arange(nodes - one_sided, nodes), (half, one_sided)))]
     flat = [
-        (np.broadcast_to(rows, columns.shape).ravel(), columns.ravel(), _balanced(_scaled(x[columns] - x[rows], derivative), rows - columns[:, :1]).ravel())
+        (np.broadcast_to(rows, columns.shape).ravel(), columns.ravel(), _balanced(scaled(x[columns] - x[rows], derivative), rows - columns[:, :1]).ravel())
         for rows, columns in blocks
     ]
     rows, columns, data = (np.concatenate(part) for part in zip(*flat, strict=True))
@@ -82,12 +82,12 @@ def interpolation(x: Float[np.ndarray, " nodes"], to: Float[np.ndarray, " points
     size = min(degree + 1, len(x))
     first = np.clip(np.searchsorted(x, to) - size // 2, 0, len(x) - size)[:, None]
     columns = first + np.arange(size)
-    data = _scaled(x[columns] - to[:, None], 0)
+    data = scaled(x[columns] - to[:, None], 0)
     rows = np.broadcast_to(np.arange(len(to))[:, None], columns.shape)
     return sp.csr_matrix((data.ravel(), (rows.ravel(), columns.ravel())), shape=(len(to), len(x)))
 
 
-def _scaled(offsets: np.ndarray, derivative: int) -> np.ndarray:
+def scaled(offsets: np.ndarray, derivative: int) -> np.ndarray:
     """Weights of many stencils, computed in units of their own length."""
     length = np.abs(offsets).max(-1, keepdims=True)
     return weights(offsets / length, derivative) / length**derivative

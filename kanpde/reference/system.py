@@ -23,6 +23,7 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.problem import Problem
 from kanpde.reference.assembly import dependence, evaluate
 from kanpde.reference.boundary import coordinates_on, match, place
+from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.stencils import half_width, interpolation
 from kanpde.reference.work import Work
@@ -65,7 +66,9 @@ class System:
         self.free = np.ones((V, N), dtype=bool)
         for p in placed:
             self.free[p.unknown, p.owners] = False
-        continued = self._continued()
+        if isinstance(grid, Embedded):
+            self.work.laid(grid.nodes)
+        continued = self._continued() + self._close_by()
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
         self._parts = [self._part(e, [(r, np.flatnonzero(self.free[v]), v) for f, r, v in equations if f is e]) for e in dict.fromkeys(e for e, _, _ in equations)]
@@ -169,6 +172,10 @@ class System:
     def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes] that vanish."""
         found, grid, domain = [], self.grid, self.problem.domain
+        if isinstance(grid, Embedded):
+            if self.pressures:
+                raise ReferenceUnavailable(f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised")
+            return found
         numbers = np.arange(grid.nodes).reshape(grid.shape)
         for v in self.pressures:
             for name in space_faces(domain):
@@ -190,6 +197,10 @@ class System:
                 inside = sp.csr_matrix((np.tile(w[used], shape[0]), (rows, columns.ravel())), shape=shape)
                 found.append((v, nodes[mine], sp.identity(grid.nodes, format="csr")[nodes[mine]] - inside))
         return found
+
+    def _close_by(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
+        """The nodes that are interpolated, of all unknowns, as `_continued` gives them."""
+        return [(v, *self.grid.close_by) for v in range(len(self.problem.unknowns))] if isinstance(self.grid, Embedded) else []
 
     def _constant_rows(self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]) -> sp.csr_matrix:
         """The rows that do not come from residuals, [size, size]; those of conditions that pin a constant are added to the parts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference.grid import Grid
@@ -35,6 +35,10 @@ class Work:
         """A residual from that many values of derivatives."""
         self.spend((3 if partials else 1) * (EVALUATION + VALUE * values))
 
+    def laid(self, nodes: int) -> None:
+        """An embedded grid of that many points."""
+        self.spend(LAID * nodes)
+
     def factored(self, entries: int, size: int, complex_: bool) -> None:
         """An LU decomposition with that many nonzero entries in its factors; raises OutOfWork where they would not fit."""
         self.spend((2 if complex_ else 1) * factor_seconds(entries, size))
@@ -44,13 +48,16 @@ class Work:
         self.spend((2 if complex_ else 1) * SUBSTITUTION * entries)
 
 
+LAID = 5e-5
+"""Seconds for each point of an embedded grid: crossings, differences, fits."""
+
 EVALUATION, VALUE, SUBSTITUTION = 3e-4, 8e-9, 2e-9
 """Seconds of a residual, of each value that it takes, and of each entry of the factors in a substitution."""
 
 
 def factor_entries(grid: Grid, fields: int, width: int) -> float:
     """Expected nonzeros of the LU factors of a system on a grid."""
-    n, size = grid.nodes ** (1 / len(grid.names)), prod(grid.shape) * fields
+    n, size = grid.nodes ** (1 / len(grid.names)), grid.nodes * fields
     return min(size * width * fields * FILL[len(grid.names)](n), size**2)
 
 
