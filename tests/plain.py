@@ -28,6 +28,7 @@ def spline_layer(x: Tensor, c: Tensor, knots: Tensor, degree: int) -> Tensor:
 
 def network_values(network: Network, x: Tensor) -> Tensor:
     """The network's outputs [points, outputs] at inputs x [points, inputs]."""
+    network = network.networks()[0]
     for layer, theta in zip(network.layers, torch.split(network.theta, [layer.size for layer in network.layers]), strict=True):
         if isinstance(layer, SplineLayer):
             x = spline_layer(x, theta.view(layer.shape), layer.knots(x), layer.degree)
@@ -49,7 +50,9 @@ def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
             inputs += [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
         output = network_values(ansatz.network, torch.stack(inputs, 1))[:, ansatz.unknowns.index(unknown)]
         boundary = ansatz.boundaries[unknown]
-        return boundary.lift(points.T) + boundary.factor(points.T) * output
+        coefficients = ansatz.network.theta[ansatz.network.theta.numel() - len(ansatz.features) :]
+        corners = sum(c * f.function(points.T) for c, f in zip(coefficients, ansatz.features, strict=True))
+        return boundary.lift(points.T) + boundary.factor(points.T) * output + corners
 
     return value
 

@@ -275,8 +275,6 @@ class _Run:
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
             done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
             self.ansatz.network = other
-            if not self.problem.domain.is_box and isinstance(self.points, Collocation):
-                self.points.weights = balanced(self.points)  # a finer grid has larger derivatives, and values count for more
         return done
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
