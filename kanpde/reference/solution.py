@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
-from kanpde.geometry import Domain, SpaceTime
+from kanpde.geometry import Domain, Pieces, SpaceTime
 from kanpde.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
