@@ -92,7 +92,10 @@ class Chart:
             at = x.at(value)
             found.append(f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{height - BOTTOM}"/>')
             found.append(f'<text class="tick" x="{at:.1f}" y="{height - BOTTOM + 17}" text-anchor="middle">{text}</text>')
-        for value, text in y.ticks(7):
+        power = 0 if y.log else power_of(max(abs(y.low), abs(y.high)))
+        if power:
+            found.append(f'<text class="tick" x="{LEFT + 5}" y="{TOP + 16}">×10<tspan class="power" dy="-5">{power}</tspan></text>')
+        for value, text in y.ticks(7, power):
             at = y.at(value)
             found.append(f'<line class="grid" x1="{LEFT}" y1="{at:.1f}" x2="{width - RIGHT}" y2="{at:.1f}"/>')
             found.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
@@ -166,13 +169,13 @@ class Scale:
         low, high, v = (math.log10(n) for n in (self.low, self.high, max(value, 1e-300))) if self.log else (self.low, self.high, value)
         return self.begin + (self.end - self.begin) * (v - low) / (high - low)
 
-    def ticks(self, count: int) -> list[tuple[float, str]]:
-        """At most about so many values, with their texts as SVG."""
+    def ticks(self, count: int, power: int = 0) -> list[tuple[float, str]]:
+        """At most about so many values, with their texts as SVG, in units of that power of ten."""
         if self.log:
             return self._decades(count)
         step = _round_step((self.high - self.low) / count)
         first = math.ceil(self.low / step - 1e-9)
-        return [(k * step, f"{k * step:.6g}") for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return [(k * step, f"{k * step / 10.0**power:.6g}") for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
     def _decades(self, count: int) -> list[tuple[float, str]]:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
@@ -186,6 +189,11 @@ class Scale:
 def _round_step(raw: float) -> float:
     size = 10.0 ** math.floor(math.log10(raw))
     return next(m * size for m in (1, 2, 5, 10) if m * size >= raw * 0.999)
+
+
+def power_of(size: float) -> int:
+    """Of ten, that is written once for all numbers of a scale; 0 where they are short enough."""
+    return 0 if not size or 1e-2 <= size < 1e4 else math.floor(math.log10(size))
 
 
 def shown(value: float) -> str:

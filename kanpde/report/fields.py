@@ -88,6 +88,24 @@ def _moments(result: Result, unknown: str, time: str) -> str:
     return f'<h3>{escape(unknown)} in time</h3><div class="figures three">{"".join(maps)}</div>'
 
 
+def bands(result: Result) -> str:
+    """The fields that an inverse problem has found, with twice their standard error on either side, where they depend on one coordinate."""
+    charts = []
+    for band in getattr(getattr(result, "estimates", None), "fields", ()):
+        if len(band.grid) != 1:
+            continue
+        ((x, nodes),) = band.grid.items()
+        lines = [
+            ("estimate", band.values, 0, 0),
+            ("plus or minus two standard errors", band.values + 2 * band.standard_error, 5, 2),
+            ("", band.values - 2 * band.standard_error, 5, 2),
+        ]
+        lines += [("true", band.exact, 1, 1)] if band.exact is not None else []
+        series = [Series(name, list(zip(nodes.tolist(), values.tolist(), strict=True)), colour=colour, dash=dash) for name, values, colour, dash in lines]
+        charts.append(Chart(x, band.name, series, (False, False)).html())
+    return f'<div class="figures">{"".join(charts)}</div>' if charts else ""
+
+
 def _lines(result: Result, unknown: str) -> str:
     fields = result.fields
     (x,) = fields.grid

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
 from dataclasses import dataclass
 from html import escape
 
@@ -14,7 +13,7 @@ import numpy as np
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from kanpde.report.chart import LEFT, Scale, shown
+from kanpde.report.chart import LEFT, Scale, power_of, shown
 
 Array = NDArray[np.float64]
 
@@ -93,7 +92,7 @@ class Map:
         imsave(file, np.ascontiguousarray(colours(np.linspace(1, 0, 128)[:, None], bytes=True)), format="png")
         uri = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
         found = [f'<image x="{left}" y="{TOP}" width="12" height="{tall:.1f}" preserveAspectRatio="none" href="{uri}"/>']
-        power = _power(max(abs(self.low), abs(self.high))) if not self.log else 0
+        power = power_of(max(abs(self.low), abs(self.high))) if not self.log else 0
         if power:
             found.append(f'<text class="tick" x="{left - 2}" y="{TOP - 8}">×10<tspan class="power" dy="-5">{power}</tspan></text>')
         if self.high > self.low:
@@ -109,11 +108,6 @@ class Map:
         rows = [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in coarse.T]
         ends = [[float(n[0]), float(n[-1])] for n in self.nodes]
         return {"box": [LEFT, TOP, inner, round(tall, 1)], "names": self.names, "ends": ends, "values": rows}
-
-
-def _power(size: float) -> int:
-    """Of ten, that is written once for all numbers of a colour bar; 0 where they are short enough."""
-    return 0 if not size or 1e-2 <= size < 1e4 else math.floor(math.log10(size))
 
 
 def resampled(values: Array, nodes: tuple[Array, Array], shape: tuple[int, int]) -> Array:

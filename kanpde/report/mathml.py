@@ -7,6 +7,7 @@ What cannot be written so (a sum over quadrature nodes, a choice by values) is l
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from sympy.printing.mathml import MathMLPresentationPrinter
 
 from kanpde.conditions import Constraint
 from kanpde.errors import KanpdeError
-from kanpde.interpret.constants import exactly
+from kanpde.interpret.constants import exactly, rational
 from kanpde.interpret.symbolic import Formula, translate
 from kanpde.problem import Problem
 
@@ -134,7 +135,8 @@ class _Writer:
 
     def show(self, expression: Expr) -> str:
         """An expression as MathML elements."""
-        return str(_Printer().doprint(expression.replace(sympy.exp, _Power)))
+        numbers = {number: _readable(number) for number in expression.atoms(sympy.Rational) if number.q > 1000}
+        return str(_Printer().doprint(expression.xreplace(numbers).replace(sympy.exp, _Power)))
 
     def _parameter(self, parameter: Any) -> Expr:
         """An unknown parameter: a number, or a field of some coordinates."""
@@ -173,9 +175,10 @@ class _Writer:
 
     def _where(self, faces: Sequence[str], whole: Sequence[str]) -> str:
         time = self.problem.domain.time
-        if time and list(faces) == [f"{time}-"]:
-            return f"at {escape(time)} = {self.problem.domain.bounds[time][0]:g}"
-        return "on the whole boundary" if list(faces) == list(whole) and len(faces) > 1 else f"on {', '.join(faces)}"
+        start = [f"at {escape(time)} = {self.problem.domain.bounds[time][0]:g}"] if time and f"{time}-" in faces else []
+        sides = [face for face in faces if face != f"{time}-"]
+        words = "on the whole boundary" if sides == list(whole) and len(sides) > 1 else f"on {', '.join(sides)}"
+        return " and ".join([words, *start] if sides else start)
 
 
 class _Power(Function):
@@ -218,6 +221,15 @@ class _Printer(MathMLPresentationPrinter):
 
     def _letter(self, name: str) -> Any:
         return self._print(Symbol(name))
+
+
+def _readable(number: sympy.Rational) -> Expr:
+    """A float that has no name as a multiple of a higher power of π, where it is one, else as a decimal."""
+    for power in (3, 4, 5, 6):
+        share = rational(float(number) / math.pi**power, 1e-14 * abs(float(number)))
+        if share is not None and share.q <= 100:
+            return share * sympy.pi**power
+    return sympy.Float(float(number), 6)
 
 
 def _number(text: str) -> str:

@@ -45,7 +45,7 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
     else:
         yield section("Problem", listing({"domain": result.settings.get("domain"), "unknowns": ", ".join(result.unknowns)}), "<p>The problem's file was not found again.</p>")
-    yield _estimates(summary)
+    yield _estimates(summary, fields.bands(result))
     hint = '<p class="hint">Point at a picture to read its values.</p>'
     yield section("Solution", hint, fields.pictures(result))
     yield _closed_form(result.run_dir)
@@ -109,7 +109,7 @@ def _advice(summary: Mapping[str, Any]) -> str:
     return section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>") if lines else ""
 
 
-def _estimates(summary: Mapping[str, Any]) -> str:
+def _estimates(summary: Mapping[str, Any], pictures: str) -> str:
     """The parameters that were found from data, the noise in these, and how the estimates hang together."""
     rows = []
     for found in summary.get("estimates") or []:
@@ -125,7 +125,7 @@ def _estimates(summary: Mapping[str, Any]) -> str:
     correlations = summary.get("correlations") or {}
     names = list(correlations)
     matrix = table(("correlation", *names), [(a, *(f"{correlations[a][b]:.2f}" for b in names)) for a in names], range(1, len(names) + 1)) if len(names) > 1 else ""
-    return section("Estimated parameters", table(("parameter", "estimate", "standard error", "95 % interval", "true value"), rows, (1, 2, 3, 4)), words, matrix)
+    return section("Estimated parameters", table(("parameter", "estimate", "standard error", "95 % interval", "true value"), rows, (1, 2, 3, 4)), words, matrix, pictures)
 
 
 def _closed_form(folder: Path | None) -> str:

@@ -79,7 +79,6 @@ CASES = {
     "a velocity": (WAVE, lambda: ansatz(WAVE, KAN((4,), 5, 4))),
     "two unknowns on a ring": (SYSTEM, lambda: ansatz(SYSTEM, KAN((4, 3), 5, 4))),
     "spans of time": (WAVE, lambda: in_spans(WAVE, KAN((3,), 6, 3))),
-    "spans of two unknowns": (SYSTEM, lambda: in_spans(SYSTEM, KAN((3,), 6, 3))),
     "float32": (STEADY, lambda: in_float32(ansatz(STEADY, KAN((4,), 5, 4)))),
 }
 
