@@ -90,6 +90,9 @@ def test_a_closed_form_is_read_off_a_fresh_run(monkeypatch):
     assert found["formula"] == "x**4 - 6*x**2*y**2 + y**4"
     assert (found["residual"], found["boundary_error"], found["symbolic"]) == (0, 0, True)
     assert found["network"]["relative_l2"] < 1e-2
+    about = {"commit": "abc", "date": "today", "processor": "a CPU"}
+    table = closed_forms.page({"problems": {"laplace2d": found}, "provenance": about, "command": "python"}).splitlines()
+    assert "| `u = x**4 - 6*x**2*y**2 + y**4` | 0 | 0 | yes |" in table[-1]
 
 
 def test_pykan_is_judged_by_its_best_grid_and_its_splines_alone():
