@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import FOLDER, record
 
 PROBLEMS = ("poisson2d", "laplace2d", "heat1d", "advection1d", "kovasznay2d")
 KEPT = ("found", "formula", "latex", "residual", "boundary_error", "symbolic", "exact_constants", "distance", "seconds")
@@ -34,9 +34,28 @@ def experiment(name: str, seconds: int = 300, *options: str) -> dict[str, Any]:
     return {"network": {key: solved[key] for key in ("network", "parameters", "relative_l2", "seconds")}, **{key: explained[key] for key in KEPT}}
 
 
+def page(found: dict[str, Any]) -> str:
+    """The formulas and their check as a table of Markdown. found: what closed_forms.json holds."""
+    about = found["provenance"]
+    lines = ["# Closed forms from default runs", "", f"`{found['command']}` at commit {about['commit']}, {about['date']}, {about['processor']}.", ""]
+    lines += [
+        "| problem | network | its relative L2 | formula | residual | boundary error | zero, symbolically | distance |",
+        "| --- | --- | ---: | --- | ---: | ---: | --- | ---: |",
+    ]
+    for name, row in found["problems"].items():
+        formulas = row["formula"] if isinstance(row["formula"], dict) else {"u": row["formula"]}
+        shown = "<br>".join(f"`{u} = {formula}`" for u, formula in formulas.items())
+        network, verdict = row["network"], {True: "yes", False: "no", None: "not decided"}[row["symbolic"]]
+        errors = [f"{row[key]:.1e}" if row[key] else "0" for key in ("residual", "boundary_error")]
+        cells = [name, f"{network['network']}, {network['parameters']} parameters", f"{network['relative_l2']:.1e}", shown, *errors, verdict, f"{row['distance']:.1e}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     found = {}
     for name in sys.argv[1:] or PROBLEMS:
         found[name] = experiment(name)
         print(name, {key: found[name][key] for key in ("formula", "residual", "boundary_error", "symbolic", "distance")}, flush=True)
     record("closed_forms", {"problems": found})
+    (FOLDER / "closed_forms.md").write_text(page(json.loads((FOLDER / "closed_forms.json").read_text())))

@@ -26,7 +26,7 @@ def exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.exp(np.sin(np.pi * x) + y**2)
 
 
-def experiment(rows: int = 1000, seed: int = 0, steps: int = 60, seconds: float = 120.0) -> tuple[dict[str, Any], Fit]:
+def experiment(rows: int = 1000, seed: int = 0, steps: int = 60, seconds: float = 600.0) -> tuple[dict[str, Any], Fit]:
     """Train, and explain; formula is None where no closed form agrees with the network."""
     x, y = np.random.default_rng(seed).uniform(-1, 1, (2, rows))
     task = prepare(Table("exp_sin", {"x": x, "y": y, "f": exact(x, y)}), ["f"], test=0.2, held=0, seed=seed, bounds={"x": (-1.0, 1.0), "y": (-1.0, 1.0)})

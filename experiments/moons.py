@@ -41,7 +41,7 @@ def classify(formulas: list[Expr], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.argmax(values, 0)
 
 
-def experiment(rows: int = 1000, seed: int = 0, seconds: float = 120.0) -> tuple[dict[str, Any], Fit]:
+def experiment(rows: int = 1000, seed: int = 0, seconds: float = 600.0) -> tuple[dict[str, Any], Fit]:
     """Train, explain, and judge network and formulas, with constants of three digits, on as many rows again."""
     numbers = {"upper": 1.0, "lower": -1.0}
     train, test = moons(rows, seed), moons(rows, 1000 + seed)

@@ -353,6 +353,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
     }
     if not isinstance(summary, dict) or summary.get("format") != FORMAT or not all(isinstance(summary.get(k), t) for k, t in expected.items()):
         came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
+        if str(came).startswith("kanpde fit"):
+            raise RunError(f"{folder}: is a fit of data (kanpde fit); expected a solved problem (kanpde solve)")
         raise RunError(f"{path}: is no summary of a kanpde run (format {came!r}; expected {FORMAT!r})")
     return summary
 

@@ -121,7 +121,8 @@ def fitted(sampled: Sampled, form: Form) -> Found:
     step = max(1, len(values) // 2000) | 1
     best, _ = fit(form, sampled.symbols, [p[::step] for p in points], values[::step], steps=40)
     found = compiled([best.filled], sampled.symbols)(*points)[0]
-    return best, float(np.linalg.norm(found - values) / np.linalg.norm(values))
+    with np.errstate(over="ignore", invalid="ignore"):  # a formula that is far off may be so by 1e200
+        return best, float(np.linalg.norm(found - values) / np.linalg.norm(values))
 
 
 def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
