@@ -93,7 +93,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(RUN)
 $(MINIMUM_VENV)/.installed: constraints-minimum.txt $(VENV)/.installed-dev
 	$(RUN) -m venv --without-pip --clear $(MINIMUM_VENV)
 	$(RUN) -m pip --python $(MINIMUM_VENV)/bin/python install --quiet -r constraints-minimum.txt
-	$(RUN) -c '$(SITE)' > "$$($(MINIMUM_VENV)/bin/python -c '$(SITE)')/pinned.pth"
+	$(RUN) -c '$(PACKAGES)' > "$$($(MINIMUM_VENV)/bin/python -c '$(SITE)')/pinned.pth"
 	$(RUN) -m pip --python $(MINIMUM_VENV)/bin/python install --quiet --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 

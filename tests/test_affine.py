@@ -52,7 +52,7 @@ def two(u, v, x, y):
     return [laplacian(u) + x * d(v, y) - 1, laplacian(v) + torch.exp(y) * u]
 
 
-@pytest.mark.parametrize("spec", [KAN((5,), 4, 3), KAN((2,), 4, 3), KAN((6, 4), 4, 3), MLP((6,))], ids=lambda spec: f"{spec.kind}{spec.width}")
+@pytest.mark.parametrize("spec", [KAN((5,), 5, 3), KAN((2,), 5, 3), KAN((6, 4), 5, 3), MLP((6,))], ids=lambda spec: f"{spec.kind}{spec.width}")
 def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
     problem = Problem(Box(x=(-1, 1), y=(0, 2)), [two], [Dirichlet(u=1, v=0)])
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
@@ -75,7 +75,7 @@ def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
 
 def test_redrawn_points_have_their_own_rows():
     problem = Problem(Box(x=(-1, 1), y=(0, 2)), [lambda u, x, y: laplacian(u) + x * u - y], [Dirichlet(u=0)])
-    network = KAN((5,), 4, 3).build(2, 1, torch.Generator().manual_seed(0))
+    network = KAN((5,), 5, 3).build(2, 1, torch.Generator().manual_seed(0))
     ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
     first, second = (term(ansatz, problem.equations, problem.domain.interior(unit_points(64, 2, seed)), None, 1.0) for seed in (0, 1))
     before, other = first.rows(network), second.rows(network)

@@ -28,7 +28,7 @@ def test_the_materialised_basis_is_that_of_scipy():
 
 def test_no_speed_is_reported_of_a_side_that_is_wrong():
     problem = Problem(Box(x=(-1, 1), y=(-1, 1)), [lambda u, x, y: laplacian(u) + x * d(u, x) + u - y], [Dirichlet(u=0)])
-    at = bench.objective(problem, KAN((4,), 4, 5), 50)
+    at = bench.objective(problem, KAN((4,), 5, 5), 50)
 
     def residual(u, u_x, u_y, lap, x, y):
         return lap + x * u_x + u - y

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import solver
+from kanpde import run_folder, solver
 from kanpde.cli import main
 from kanpde.reference import solution
 from kanpde.training import Change
@@ -26,14 +26,15 @@ STEPS, POINTS = 3, 120
 
 @pytest.fixture
 def short(monkeypatch):
-    """Training of a few steps on few points, and coarse references: what is tested is that the words are right, not the digits."""
-    train = solver.train
+    """Training of a few steps on few points, coarse references, no pictures: what is tested is that the words are right, not the digits."""
+    train, write = solver.train, run_folder.write
 
     def shortened(problem, recipe, *rest):
         stages = [stage if isinstance(stage, Change) else replace(stage, steps=min(stage.steps, STEPS)) for stage in recipe.stages]
         return train(problem, replace(recipe, schedule=stages, points=min(recipe.points, POINTS), restarts=1), *rest)
 
     monkeypatch.setattr(solver, "train", shortened)
+    monkeypatch.setattr(run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False))
     for effort in solution.EFFORTS:
         monkeypatch.setitem(solution.EFFORTS, effort, 0.2)
 

@@ -62,7 +62,7 @@ SYSTEM = Problem(
     conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)],
     name="system",
 )
-SMALL = KAN((3,), 4, 3)
+SMALL = KAN((3,), 5, 3)
 
 
 def trained(problem, recipe, keeper=None, kept=None):
@@ -103,7 +103,7 @@ def test_random_starts_and_spans_of_time():
 @pytest.mark.parametrize("balance", ["ntk", "gradient", "attention"])
 def test_weights_and_redrawn_points(balance, monkeypatch):
     monkeypatch.setattr(sys.modules["kanpde.training.train"], "PARTED", 0.0)  # redrawn at every look
-    check(SYSTEM, Recipe(KAN((4,), 4, 3), 80, "lm:36", balance=balance, causal=0.5), [5, 12, 25])
+    check(SYSTEM, Recipe(KAN((4,), 5, 3), 80, "lm:36", balance=balance, causal=0.5), [5, 12, 25])
 
 
 def test_an_mlp_in_single_precision():
@@ -118,4 +118,4 @@ def test_an_mlp_in_single_precision():
 
 def test_continuation_through_easier_problems():
     problem, _ = problems.load("burgers1d")
-    check(problem, Recipe(KAN((3,), 4, 3), 80, "lm:4,extend:5,lm:4", continuation={"nu": (0.3, 0.1)}), [2, 6, 9, 14])
+    check(problem, Recipe(KAN((3,), 5, 3), 80, "lm:4,extend:5,lm:4", continuation={"nu": (0.3, 0.1)}), [2, 6, 9, 14])

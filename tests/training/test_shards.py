@@ -29,7 +29,7 @@ def other(u, v, x, t): return d(v, t) - d(u, x)
 STEADY = Problem(domain=Box(x=(0, 1)), equations=[steady], conditions=[Dirichlet(u=0)], exact={"u": exact}, name="steady")
 SYSTEM = Problem(domain=Box(x=(0, 1)) * Time(t=(0, 1)), equations=[flow, other],
     conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)], name="system")
-SMALL = KAN((3,), 4, 3)
+SMALL = KAN((3,), 5, 3)
 CASES = {
     "lm": (STEADY, Recipe(SMALL, 61, "lm:5,extend:5,lm:3", restarts=2)),
     "gn": (STEADY, Recipe(SMALL, 61, "gn:4")),
