@@ -5,20 +5,19 @@ The factors were measured (peaks of resident memory at 3e4 to 3e5 points, poisso
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from kanpde.errors import RecipeError
+from kanpde.memory import available, gigabytes
 from kanpde.networks import KAN, Ansatz, Spec
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe
-from kanpde.training import Extend, LevenbergMarquardt, Sparsify
+from kanpde.training import Deepen, Extend, LevenbergMarquardt, Sparsify, Widen
 from kanpde.training.blocks import ROOM
 from kanpde.training.schedule import DENSE
 
@@ -36,6 +35,9 @@ SHARE = 0.9
 
 LARGE = 1e5
 """Parameters of a network that is not made to count them."""
+
+DEEPEST = 1000
+"""Levels more that are counted."""
 
 SAMPLE = 64
 """Points of the frame that is measured."""
@@ -78,8 +80,17 @@ def for_a_point(problem: Problem, recipe: Recipe, numbers: float, dtype: torch.d
 
 
 def specs(recipe: Recipe) -> list[Spec]:
-    """The network, and on the grids that it is extended to."""
-    return [recipe.network, *(replace(recipe.network, **_resolved(recipe.network, stage.grid)) for stage in recipe.stages if isinstance(stage, Extend))]
+    """The network, and what its schedule makes of it: on finer grids, wider, deeper."""
+    found = [recipe.network]
+    for stage in recipe.stages:
+        last = found[-1]
+        if isinstance(stage, Extend):
+            found.append(replace(last, **_resolved(last, stage.grid)))
+        elif isinstance(stage, Widen):
+            found.append(replace(last, width=tuple(max(units, stage.width) for units in last.width)))
+        elif isinstance(stage, Deepen):
+            found.append(replace(last, width=(*last.width, *(last.width[-1:] * min(stage.levels, DEEPEST)))))
+    return found
 
 
 def parameters(spec: Spec, inputs: int, outputs: int) -> float:
@@ -94,55 +105,6 @@ def parameters(spec: Spec, inputs: int, outputs: int) -> float:
 def inputs(problem: Problem) -> int:
     """Of a network for the problem."""
     return Ansatz.inputs(problem.domain, problem.periodic)
-
-
-def available(device: str = "cpu") -> float:
-    """Bytes that are free: of the machine, of the container that limits it, of the process; on a GPU, of its own memory."""
-    if torch.device(device).type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    return min([_system(), *_containers(), *_process()])
-
-
-def _system() -> float:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable"):
-                return 1024.0 * int(line.split()[1])
-    pages, size = (os.sysconf(name) if name in os.sysconf_names else 0 for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"))
-    return float(pages * size) or float("inf")
-
-
-def _containers() -> list[float]:
-    """What the control groups of Linux, versions 2 and 1, leave."""
-    found = []
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        paths = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
-        try:
-            most, now = (path.read_text().strip() for path in paths)
-            cached = next((int(line.split()[1]) for line in (paths[0].parent / "memory.stat").read_text().splitlines() if line.startswith("inactive_file ")), 0)
-        except OSError:
-            continue
-        if most != "max":
-            found.append(max(float(most) - float(now) + cached, 0.0))
-    return found
-
-
-def _process() -> list[float]:
-    """What `ulimit -v` leaves."""
-    try:
-        import resource
-    except ImportError:
-        return []
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    statm = Path("/proc/self/statm")
-    used = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.is_file() else 0
-    return [] if limit == resource.RLIM_INFINITY else [max(float(limit - used), 0.0)]
-
-
-def gigabytes(count: float) -> str:
-    """Bytes in words."""
-    return f"{count / 1e9:.1f} GB"
 
 
 def _resolved(spec: Spec, value: int) -> dict[str, Any]:

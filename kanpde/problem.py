@@ -338,7 +338,7 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
     if not isinstance(problem, Problem):
         came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
         raise ProblemError(f"{path}: defines {came}; expected problem = Problem(…)")
-    text = (module.__doc__ or "").strip()
+    text = (module.__doc__ or "").strip().encode("utf-8", "replace").decode()
     title = text.splitlines()[0] if text else path.stem
     problem._set(name=path.stem, title=" ".join([title, *(f"[{name} = {value:g}]" for name, value in constants.items())]), source=path, constants=constants)
     return problem, {effort: getattr(module, name) for effort, name in RECIPES.items() if hasattr(module, name)}

@@ -140,7 +140,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     history, fields, drawing, reference = guarded(folder / "run.h5", lambda path: _read_arrays(path, summary))
     state = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
     with reading(folder / "summary.json"):
-        problem = problem or find_again(settings)
+        problem = problem or find_again(settings, folder)
         _check_settings(settings)
     ansatz = None
     if problem is not None:
@@ -417,9 +417,17 @@ def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
         return read_(path)
 
 
-def find_again(settings: dict[str, Any]) -> Problem | None:
-    """The problem of a run: its recorded file, else the gallery's of that name, else None."""
+def came_along(source: Path, folder: Path) -> bool:
+    """Whether a problem's file may have come with a run or a sweep that somebody sent: such a file is code, and loading runs none of that."""
+    return source.suffix == ".py" and (not source.is_absolute() or source.resolve().is_relative_to(folder.resolve()))
+
+
+def find_again(settings: dict[str, Any], folder: Path) -> Problem | None:
+    """The problem of a run in a folder: its recorded file, else the gallery's of that name, else None. Never a file that came with the run."""
     source = Path(settings.get("source", ""))
+    if came_along(source, folder):
+        warnings.warn(f"{source}: lies where the run does and is not executed; pass problem= if you trust it", ProblemWarning, stacklevel=5)
+        return None
     if not source.is_file():
         found = gallery.gallery().get(settings["problem"]) if "source" in settings else None
         if found is None:

@@ -16,7 +16,7 @@ import torch
 
 from kanpde import run_folder, unfinished
 from kanpde.advice import advise
-from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, listed, nearest
+from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, first_line, listed, nearest
 from kanpde.estimates import Estimates, bare, estimate
 from kanpde.fields import check_solution, dense_grid, exact_on
 from kanpde.guards import check_memory
@@ -83,7 +83,7 @@ def solve(
     observer = observer or Silent()
     if resume and run_dir is None:
         raise RunError("resume: got no run_dir; expected the folder of the run")
-    _check(problem, recipe, device, dtype)
+    _check(problem, recipe, seed, device, dtype)
     _check_data(problem, recipe)
     with unfinished.Lock() as lock:
         folder, kept = None, None
@@ -237,6 +237,8 @@ def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observe
         return None, str(reason), None
     except MemoryError:
         return None, "it does not fit into memory", None
+    except Exception as error:  # whatever it is, the training is not lost for it
+        return None, f"it failed: {first_line(error)}", None
     if not math.isfinite(distance):
         return None, "its values are not finite", None
     return found, "", distance
@@ -277,8 +279,10 @@ def check_machine(device: str, dtype: str) -> None:
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
 
 
-def _check(problem: Problem, recipe: Recipe, device: str, dtype: str) -> None:
+def _check(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str) -> None:
     check_machine(device, dtype)
+    if not isinstance(seed, int) or not 0 <= seed < 10**15:
+        raise RecipeError(f"seed: got {seed!r:.40}; expected a whole number from 0 on, of at most 15 digits")
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))

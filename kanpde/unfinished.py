@@ -265,7 +265,7 @@ def read(folder: Path) -> dict[str, Any]:
 def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
     """The problem of an unfinished run, from its file or the gallery. Raises RunError where it is gone or has changed."""
     with run_folder.reading(folder / "request.json"):
-        found = run_folder.find_again(dict(request))
+        found = run_folder.find_again(dict(request), folder)
     if found is None:
         raise RunError(f"{folder}: its problem {request['problem']!r} was not found again at {request.get('source', 'any file')}")
     return found

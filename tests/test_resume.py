@@ -92,6 +92,75 @@ def test_an_interrupted_run_is_saved_and_can_go_on(poisson, tmp_path):
     assert torch.equal(theta(found), theta(solved(poisson, tmp_path / "b")))
 
 
+def test_ctrl_c_ends_behind_the_step_under_way_with_its_state(poisson, tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "EVERY", math.inf)  # no state but that one
+
+    class Pressed(Silent):
+        def step(self, record):
+            if record.step == 15:
+                signal.raise_signal(signal.SIGINT)
+
+    assert solved(poisson, tmp_path, observer=Pressed()).history.interrupted
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    last = At(None)
+    solved(poisson, tmp_path, resume=True, observer=last)
+    assert last.seen[0] == 16
+
+
+def test_a_second_ctrl_c_does_not_wait(poisson, tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "EVERY", math.inf)
+
+    class Twice(Silent):
+        def step(self, record):
+            if record.step == 5:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    found = solved(poisson, tmp_path, observer=Twice())
+    assert found.history.interrupted
+    assert len(found.history.records) == 5
+    assert not (tmp_path / "training.pt").exists()
+
+
+def test_one_process_has_a_run(poisson, tmp_path):
+    with unfinished.Lock() as lock:
+        lock.take(tmp_path)
+        with pytest.raises(RunError, match=rf"another process \({os.getpid()} on .*\) is at this run; wait for it, or end it"):
+            solved(poisson, tmp_path)
+        assert not (tmp_path / "request.json").exists()
+    assert not (tmp_path / unfinished.LOCK).exists()
+    (tmp_path / unfinished.LOCK).write_text("12345 on another machine")  # of a process that is gone
+    solved(poisson, tmp_path)
+    assert not (tmp_path / unfinished.LOCK).exists()
+
+
+def test_a_state_whose_bits_have_changed_is_refused(poisson, tmp_path):
+    with pytest.raises(Stop):
+        solved(poisson, tmp_path, observer=At(4))
+    path = tmp_path / "training.pt"
+    whole = torch.load(path, weights_only=True)
+    whole["state"][len(whole["state"]) // 2] ^= 1
+    torch.save(whole, path)
+    with pytest.raises(RunError, match=r"training\.pt: .*its bytes have changed since they were written.*; delete it to start the run again"):
+        solved(poisson, tmp_path, resume=True)
+
+
+def test_a_residual_that_is_not_finite_any_more_is_said(poisson, tmp_path, monkeypatch):
+    from kanpde.training.objective import Objective
+
+    rows, calls = Objective.jacobian, []
+
+    def once(self):
+        r, J = rows(self)
+        calls.append(0)
+        return (r * math.nan if len(calls) == 8 else r), J
+
+    monkeypatch.setattr(Objective, "jacobian", once)
+    found = solved(poisson, tmp_path)
+    assert found.history.stages[0][1] == "loss became nan: went back to the last good state"
+    assert theta(found).isfinite().all()
+
+
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return complain(str(error))
         except TyperException as error:
             return complain(usage(error))
+        except OSError as error:  # of the system, on a path that was given: too long, a loop of links, not allowed
+            return complain(f"{error.filename or 'a file'}: {error.strerror or error}")
+        except MemoryError:
+            return complain("the memory of this machine does not suffice; try fewer --points, or a smaller network")
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return stop.code

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from kanpde.errors import RecipeError, nearest
 
+DIGITS = 15
+"""Of a whole number, at most: they are kept in 64 bits, and 1,000 times a seed as well."""
+
 
 def choice(option: str, value: str, known: Sequence[str]) -> str:
     """One of the known values; raises RecipeError for anything else."""
@@ -19,8 +22,8 @@ def number(option: str, text: str | None, least: int = 1) -> int | None:
     """A whole number; raises RecipeError for anything else and for numbers below `least`."""
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
-        raise RecipeError(f"{option}: got {text!r}; expected a whole number, {least} or more")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text) >= least):
+        raise RecipeError(f"{option}: got {text!r:.40}; expected a whole number, {least} or more{'' if len(text) <= DIGITS else f', of at most {DIGITS} digits'}")
     return int(text)
 
 
@@ -29,7 +32,7 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) <= DIGITS and int(part) for part in parts):
         example = {"--width": "5 or 8,8", "--degree": "5 or 8,16,32"}.get(option, "6 or 6,12,24")
         raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {example}")
     return tuple(int(part) for part in parts)

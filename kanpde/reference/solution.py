@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.memory import available, gigabytes
 from kanpde.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
@@ -293,6 +295,7 @@ def _growth(sizes: tuple[int, ...], solved: list[_Solved]) -> float:
 def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_Solved], tolerance: float, work: Work, halved: bool = False) -> _Solved:
     """Solve on one grid; before: what coarser ones found, the last of which is where Newton's method starts."""
     domain, done = problem.domain, work.done
+    _check_room(len(problem.unknowns), cells, order)
     grid = _grid(problem, cells, order)
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], TIMES)
@@ -303,6 +306,14 @@ def _solve(problem: Problem, order: int, cells: tuple[int, ...], before: list[_S
         closed, method = grid.close(solve_steady(problem, grid, start, work)), "Newton"
     unknown = np.full(1 + len(problem.unknowns), np.inf)
     return _Solved(grid, closed, grid.even(closed), method, tolerance, work.done - done, unknown, unknown)
+
+
+def _check_room(fields: int, cells: tuple[int, ...], order: int) -> None:
+    """Raise ReferenceUnavailable where not even the matrix of a grid fits into memory, of which its factors are at least a copy."""
+    nodes = math.prod(n + 1 for n in cells)
+    needed, free = 2.0 * 16 * nodes * fields * (order + 1) * len(cells), available()
+    if needed > free:
+        raise ReferenceUnavailable(f"{' x '.join(str(n + 1) for n in cells)} points need at least {gigabytes(needed)}, and {gigabytes(free)} are free; expected fewer cells")
 
 
 def _space_order(problem: Problem) -> int:

@@ -85,6 +85,8 @@ def problem_again(folder: Path, planned: Plan) -> Problem:
     source = planned.about.get("source")
     if source is None or not Path(source).is_file():
         raise RunError(f"{folder}: the problem {planned.about['problem']!r} was not found again ({source or 'it had no file'}); pass it")
+    if run_folder.came_along(Path(source), folder):
+        raise RunError(f"{folder}: {source} lies where the sweep does and is not executed; pass the problem if you trust it")
     return load_problem(str(source), planned.about.get("constants"))[0]
 
 

@@ -30,6 +30,10 @@ STEPS = 100
 do not fall any further, and the largest ones take a minute."""
 
 
+MOST = 10_000
+"""Seeds of a sweep."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One run of a sweep. spec: of the network that its training starts from; last: the grid, or what else is refined, that it ends with, 0
@@ -138,6 +142,8 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """
     _check(lists)
     names, given = shapes.kinds(lists.get("networks") or ("kan", "mlp")), lists.get("seeds", 3)
+    if isinstance(given, int) and given > MOST:
+        raise RecipeError(f"seeds: got {given:,}; expected at most {MOST:,}, or those that are meant, such as 0,4,7")
     seeds = list(dict.fromkeys(range(given) if isinstance(given, int) else given))
     steps = lists.get("steps") or min(STEPS, steps_of(recipe.stages))
     texts = lists.get("schedule") or (None,)

@@ -155,13 +155,31 @@ nu = 0.1
 """
 
 
+SOUND = st.sampled_from(
+    [
+        ("Box(x=(0, 1))", "u, x", "return d(u, x, x) + torch.sin(pi * x)", ["Dirichlet(u=0)"]),
+        ("Box(x=(0, 1), y=(0, 1))", "u, x, y", "return laplacian(u) - u**3 + 1", ["Dirichlet(u=0)"]),
+        ("Box(x=(0, 1)) * Time(t=(0, 0.5))", "u, x, t", "return d(u, t) - nu * d(u, x, x)", ["Dirichlet(u=0)", "Initial(u=lambda x: torch.sin(pi * x))"]),
+        ("Box(x=(-1, 1)) * Time(t=(0, 0.3))", "u, x, t", "return d(u, t) + u * d(u, x)", ["Periodic('x')", "Initial(u=lambda x: torch.sin(pi * x))"]),
+        ("Box(x=(0, 1))", "u, x", "return d(u, x, x) - torch.exp(u)", ["Dirichlet(u=1, on='x-')", "Robin(u=0, a=1, b=2, on='x+')"]),
+        ("Box(x=(0, 1))", "u, v, x", "return d(u, x, x) - v, d(v, x, x) + u", ["Dirichlet(u=0, v=1)"]),
+    ]
+)
+PARTS = ("domain", "arguments", "body", "conditions", "extras", "tail", "bytes")
+
+
 @st.composite
 def problem_files(draw: st.DrawFn) -> bytes:
-    """The bytes of a file that may define a problem."""
-    domain, conditions = draw(SPACES), draw(st.lists(CONDITIONS, max_size=3))
-    text = f"{HEAD}def residual({draw(ARGUMENTS)}):\n    {draw(BODIES)}\n\n\n"
-    text += f"problem = Problem(domain={domain}, equations=[residual], conditions=[{', '.join(conditions)}]{draw(EXTRAS)})\n{draw(TAILS)}\n"
-    return draw(st.sampled_from([_whole, _whole, _whole, _whole, _cut, _scribbled]))(draw, text.encode())
+    """The bytes of a file that defines a sound problem but for some of its parts, if any."""
+    domain, arguments, body, conditions = draw(SOUND)
+    odd = draw(st.sets(st.sampled_from(PARTS), max_size=2))
+    domain = draw(SPACES) if "domain" in odd else domain
+    arguments = draw(ARGUMENTS) if "arguments" in odd else arguments
+    body = draw(BODIES) if "body" in odd else body
+    conditions = draw(st.lists(CONDITIONS, max_size=3)) if "conditions" in odd else conditions
+    extras, tail = (draw(given) if name in odd else "" for name, given in (("extras", EXTRAS), ("tail", TAILS)))
+    text = f"{HEAD}def residual({arguments}):\n    {body}\n\n\nproblem = Problem(domain={domain}, equations=[residual], conditions=[{', '.join(conditions)}]{extras})\n{tail}\n"
+    return draw(st.sampled_from([_cut, _scribbled]))(draw, text.encode()) if "bytes" in odd else text.encode()
 
 
 def _whole(draw: st.DrawFn, content: bytes) -> bytes:

@@ -33,13 +33,15 @@ NUMBERS = st.sampled_from(
         "1000000",
     ]
 )
-PROBLEMS = st.sampled_from(
-    ["poisson2d", "poisson2d", "heat1d", "poison2d", "", "nowhere.py", "/", ".", "..", "poisson2d.py", "POISSON2D", "a" * 300, "x\ny", "-", "results", "bad.txt"]
+PROBLEMS = st.one_of(
+    st.sampled_from(["poisson2d", "heat1d", "poisson2d", "reaction1d"]),
+    st.sampled_from(["poisson2d", "poison2d", "", "nowhere.py", "/", ".", "..", "poisson2d.py", "POISSON2D", "a" * 300, "x\ny", "-", "results", "bad.txt"]),
 )
 CONSTANTS = st.sampled_from(["nu=0.1", "nu=", "=1", "nu=nan", "nu", "k=1", "nu=1e999", "q=2", "a b=1", "nu=0.1=2"])
 SHORT = ("--schedule", "lm:1", "--points", "20", "--width", "2", "--restarts", "1", "--no-reference")
 SOLVE = st.one_of(
-    st.tuples(st.sampled_from(["--width", "--grid", "--degree", "--points", "--seed", "--restarts"]), NUMBERS),
+    st.tuples(st.sampled_from(["--width", "--grid", "--degree", "--points"]), st.one_of(NUMBERS, st.sampled_from(["1000000", "999999999999999"]))),
+    st.tuples(st.sampled_from(["--seed", "--restarts"]), NUMBERS),
     st.tuples(st.just("--slabs"), st.sampled_from(["0", "-1", "2", "a", "1.5", "9" * 30])),
     st.tuples(st.just("--network"), st.sampled_from(["kan", "mlp", "kann", "", "fastkan", "chebyshev", "grkan", "lan", "multkan", "KAN", "../kan"])),
     st.tuples(

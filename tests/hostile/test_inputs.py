@@ -1,5 +1,8 @@
 """Generated inputs come to a solution or to one line; `make soak` tries 2,000 of them, these are the first few of each kind."""
 
+import hashlib
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from inputs import Broken, Inputs, kinds, outcome
 from nursery import End
 
-from kanpde.errors import RunError
+import kanpde
+from kanpde.errors import ProblemWarning, RunError
 from kanpde.run_folder import guarded
 from kanpde.safe_reading import opened
 
@@ -72,6 +76,20 @@ def test_arrays_that_lie_elsewhere_are_not_read(tmp_path, make, message):
         make(file, tmp_path / "outside.h5")
     with pytest.raises(RunError, match=message):
         guarded(tmp_path / "run.h5", lambda path: opened(path).__enter__())
+
+
+@pytest.mark.parametrize("place", ["run", "relative"])
+def test_a_problem_file_that_comes_with_a_run_is_not_executed(run, tmp_path, place, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    evil = (run if place == "run" else tmp_path) / "evil.py"
+    evil.write_text("from pathlib import Path\nPath('executed').touch()\n")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["settings"] |= {"source": str(evil.name if place == "relative" else evil), "source_sha256": hashlib.sha256(evil.read_bytes()).hexdigest()}
+    (run / "summary.json").write_text(json.dumps(summary))
+    with pytest.warns(ProblemWarning, match="is not executed"):
+        found = kanpde.load(run)
+    assert found.problem is None
+    assert not (tmp_path / "executed").exists()
 
 
 def test_what_is_whole_is_read(tmp_path):

@@ -6,8 +6,9 @@ import torch
 import kanpde
 from kanpde import KAN, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.errors import RecipeError
-from kanpde.guards import available, check_memory, parameters
+from kanpde.guards import check_memory, parameters
 from kanpde.kinds import kinds
+from kanpde.memory import available
 from kanpde.networks import Ansatz
 from kanpde.networks.rows import Rows
 from kanpde.training import LevenbergMarquardt, blocks
@@ -94,6 +95,14 @@ def test_what_is_promised_to_fit_fits():
     most = int(str(caught.value).rpartition(" ")[2].replace(",", ""))
     check_memory(problem, Recipe(KAN((3,), 5, 4), most, "lm:3"), "cpu", torch.float64, 2e9)
     assert 1e8 < available() < 1e15
+
+
+def test_a_reference_that_does_not_fit_is_refused():
+    from kanpde.errors import ReferenceUnavailable
+    from kanpde.reference import reference
+
+    with pytest.raises(ReferenceUnavailable, match=r"points need at least .* GB, and .* GB are free; expected fewer cells"):
+        reference(kanpde.problem.load("poisson2d")[0], order=2, cells=4_000_000)
 
 
 @pytest.mark.parametrize("kind", kinds())
