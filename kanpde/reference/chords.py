@@ -71,4 +71,3 @@ def chords(inside: np.ndarray, axis: int, places: Float[np.ndarray, " nodes"], f
     target = np.arange(len(number)) < len(nodes)
     order = np.lexsort((at, run))
     return Chords(number[order], at[order], run[order], taken[order], target[order])
-

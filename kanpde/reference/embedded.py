@@ -72,7 +72,7 @@ class Embedded(Grid):
         return max(b - a for a, b in self.bounds.values())
 
     @cached_property
-    def inside(self) -> Bool[np.ndarray, "..."]:
+    def inside(self) -> Bool[np.ndarray, ...]:
         """Which nodes of the whole grid are unknowns."""
         found = nodes_inside(self.domain, self.axes, self.size)
         if not found.any():
@@ -172,7 +172,17 @@ class Embedded(Grid):
 
     def _fitted(self, at: np.ndarray, used: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Which points are around places, and the weights that give derivatives there."""
-        near, weights = fitted(at, self.places[used], self.lattice(at), self.lattice(self.places[used]), self.spacing(at), self.degree, own, self._seen, used >= self.inner if own is not None else np.zeros(len(used), dtype=bool))
+        near, weights = fitted(
+            at,
+            self.places[used],
+            self.lattice(at),
+            self.lattice(self.places[used]),
+            self.spacing(at),
+            self.degree,
+            own,
+            self._seen,
+            used >= self.inner if own is not None else np.zeros(len(used), dtype=bool),
+        )
         return used[near], weights
 
     def _used(self, also: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem import Problem
-from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.embedded import Embedded
+from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.steady import corner_defect, solve_steady
@@ -308,7 +308,7 @@ def _space_order(problem: Problem) -> int:
 
 
 def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
-    domain, grid, values = problem.domain, found.grid, found.even
+    domain, values = problem.domain, found.even
     coordinates = {x: np.linspace(*domain.bounds[x], n) for x, n in zip(domain.space, values.shape[1:], strict=False)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):

@@ -171,10 +171,13 @@ class System:
 
     def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes] that vanish."""
-        found, grid, domain = [], self.grid, self.problem.domain
+        found: list[tuple[int, np.ndarray, sp.csr_matrix]] = []
+        grid, domain = self.grid, self.problem.domain
         if isinstance(grid, Embedded):
             if self.pressures:
-                raise ReferenceUnavailable(f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised")
+                raise ReferenceUnavailable(
+                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised"
+                )
             return found
         numbers = np.arange(grid.nodes).reshape(grid.shape)
         for v in self.pressures:
