@@ -60,7 +60,8 @@ def fitted(
         near[lost, -1] = own[lost]
         mine = near == own[:, None]
         distance = np.where(mine, -1.0, distance)
-    visible = (seen(at, points[near]) & (~bounding[near] | (distance > APART))) | (distance < 0)
+    alike = bounding[near] & bounding[np.asarray(own)][:, None] if held else np.zeros(near.shape, dtype=bool)
+    visible = (seen(at, points[near]) & (~alike | (distance > APART))) | (distance < 0)
     order = np.argsort(np.where(visible, distance, distance + 1e6), axis=1, kind="stable")[:, :near_count]
     near, distance, visible = (np.take_along_axis(x, order, 1) for x in (near, distance, visible))
     weights, todo = np.zeros((T, len(all_terms), near.shape[1])), np.arange(T)
