@@ -1,4 +1,4 @@
-"""Finite differences on a box, from the same problem: the reference that every network is measured against."""
+"""Finite differences from the same problem, on boxes and with embedded boundaries: the reference that every network is measured against."""
 
 from kanpde.reference.solution import Reference as Reference
 from kanpde.reference.solution import reference as reference

@@ -32,13 +32,13 @@ def is_inside(domain: Domain, points: Float[np.ndarray, "points dims"], slack: f
     return domain.inside(torch.from_numpy(np.ascontiguousarray(points)), slack).numpy()
 
 
-def nodes_inside(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], size: float) -> Bool[np.ndarray, ...]:
+def nodes_inside(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], size: float) -> Bool[np.ndarray, "*nodes"]:
     """Which nodes of a tensor grid lie inside a domain and not on its boundary."""
     mesh = np.meshgrid(*axes, indexing="ij")
     return is_inside(domain, np.stack([m.ravel() for m in mesh], 1), -TOUCHING * size).reshape(mesh[0].shape)
 
 
-def crossings(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], inside: Bool[np.ndarray, ...], axis: int, size: float) -> Crossings:
+def crossings(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], inside: Bool[np.ndarray, "*nodes"], axis: int, size: float) -> Crossings:
     """Between a node inside and its neighbour along an axis that is not, by bisection.
 
     A boundary that passes twice between two neighbours is not seen; a grid is too coarse for it.

@@ -72,7 +72,7 @@ class Embedded(Grid):
         return max(b - a for a, b in self.bounds.values())
 
     @cached_property
-    def inside(self) -> Bool[np.ndarray, ...]:
+    def inside(self) -> Bool[np.ndarray, "*nodes"]:
         """Which nodes of the whole grid are unknowns."""
         found = nodes_inside(self.domain, self.axes, self.size)
         if not found.any():

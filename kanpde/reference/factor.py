@@ -1,4 +1,4 @@
-"""Sparse LU on a tensor grid: rows equilibrated, nested dissection, and a check that the matrix is not singular."""
+"""Sparse LU on a grid: rows equilibrated, nested dissection, and a check that the matrix is not singular."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SEARCHED = 2.5
 """Nearest points that are looked at, to each one that is taken, because some cannot be seen past the boundary."""
 
 APART = 1.5
-"""Cells."""
+"""Cells around a point of the boundary from which no other such point is taken, lest its condition leave its own value undetermined."""
 
 CONDITION = 1e5
 """Of a least squares problem in scaled coordinates, past which a polynomial of a lower degree takes its place."""
@@ -43,7 +43,8 @@ def fitted(
 ) -> tuple[Int[np.ndarray, "targets near"], Float[np.ndarray, "targets monomials near"]]:
     """Numbers of the points around each target, and the weights that turn their values into all derivatives there, by `monomials`.
 
-    place, places: both in cells, by which the nearest are found; scale: the length of a cell around a target; own: the point that lies at the target, through whose value the polynomial goes
+    place, places: both in cells, by which the nearest are found; scale: the length of a cell around a target; bounding: which points lie on
+    the boundary; own: the point that lies at the target, through whose value the polynomial goes
     (then it is the first of `near`), or None where it need not go through any; seen: which points [targets, near, dims] can be seen from the targets.
     Raises ReferenceUnavailable where even a linear function cannot be fitted. Source: Benito, Ureña and Gavete, Appl. Math. Model. 25 (2001), 1039-1053.
     """
@@ -59,7 +60,8 @@ def fitted(
         near[lost, -1] = own[lost]
         mine = near == own[:, None]
         distance = np.where(mine, -1.0, distance)
-    visible = (seen(at, points[near]) & (~bounding[near] | (distance > APART))) | (distance < 0)
+    alike = bounding[near] & bounding[np.asarray(own)][:, None] if held else np.zeros(near.shape, dtype=bool)
+    visible = (seen(at, points[near]) & (~alike | (distance > APART))) | (distance < 0)
     order = np.argsort(np.where(visible, distance, distance + 1e6), axis=1, kind="stable")[:, :near_count]
     near, distance, visible = (np.take_along_axis(x, order, 1) for x in (near, distance, visible))
     weights, todo = np.zeros((T, len(all_terms), near.shape[1])), np.arange(T)
@@ -78,8 +80,8 @@ def fitted(
         weights[todo[sound]] = block[sound]
         todo = todo[~sound]
     if len(todo):
-        place = ", ".join(f"{x:.4g}" for x in at[todo[0]])
-        raise ReferenceUnavailable(f"the grid is too coarse near ({place}): too few nodes inside the domain")
+        where = ", ".join(f"{x:.4g}" for x in at[todo[0]])
+        raise ReferenceUnavailable(f"the grid is too coarse near ({where}): too few nodes inside the domain")
     if held:
         weights[:, 0, 0] = 1.0
     return near, weights

@@ -321,7 +321,7 @@ def _space_order(problem: Problem) -> int:
 
 
 def _packed(problem: Problem, found: _Solved, order: int, why: str, seconds: float) -> Reference:
-    domain, grid, values = problem.domain, found.grid, found.even
+    domain, values = problem.domain, found.even
     coordinates = {x: np.linspace(*domain.bounds[x], n) for x, n in zip(domain.space, values.shape[1:], strict=False)}
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):

@@ -171,7 +171,8 @@ class System:
 
     def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes] that vanish."""
-        found, grid, domain = [], self.grid, self.problem.domain
+        found: list[tuple[int, np.ndarray, sp.csr_matrix]] = []
+        grid, domain = self.grid, self.problem.domain
         if isinstance(grid, Embedded):
             if self.pressures:
                 raise ReferenceUnavailable(

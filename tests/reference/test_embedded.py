@@ -4,8 +4,7 @@ import curved
 import numpy as np
 import pytest
 import torch
-from curved import DOMAINS, KINDS, error, slope
-from manufactured import true_error
+from curved import DOMAINS, KINDS, error, slope, true_error
 
 from kanpde import Ball, Box, Condition, Dirichlet, Disk, Neumann, Polygon, Problem, d, laplacian
 from kanpde.errors import ReferenceUnavailable
