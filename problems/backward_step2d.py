@@ -3,7 +3,7 @@
 A case of the benchmark PINNacle (Hao et al. 2023, arXiv:2306.08827); the corner of the step is re-entrant.
 """
 
-from kanpde import KAN, Dirichlet, Polygon, Problem, Recipe, d, laplacian
+from kanpde import KAN, Dirichlet, Neumann, Polygon, Problem, Recipe, d, laplacian
 
 reynolds = 100
 
@@ -31,6 +31,7 @@ problem = Problem(
     conditions=[
         Dirichlet(u=inflow, v=0, on="inflow"),
         Dirichlet(u=0, v=0, on=("bottom", "top", "step", "roof")),
+        Neumann(u=0, v=0, on="outflow"),
         Dirichlet(p=0, on="outflow"),
     ],
 )
