@@ -260,7 +260,7 @@ def test_ctrl_c_saves_what_there_is(tmp_path):
     assert "Traceback" not in err
     found = json.loads(out)
     assert found["interrupted"]
-    assert {path.name for path in Path(found["run_dir"]).iterdir()} == FILES
+    assert {path.name for path in Path(found["run_dir"]).iterdir()} == FILES | {"training.pt"}
 
 
 def test_the_module_runs_as_a_command():

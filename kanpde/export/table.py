@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import fields as columns_of
 from math import isnan
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from kanpde.fields import nodes_of
 from kanpde.run_folder import write_text
-from kanpde.training.history import History, Record
+from kanpde.training.history import COLUMNS, History
 from kanpde.variables import Variable
 
 
@@ -24,8 +23,7 @@ def write(grid: dict[str, NDArray[np.float64]], fields: Sequence[Variable], hist
     rows = np.concatenate([nodes_of(grid), values], 1)[~np.isnan(values).all(1)]
     own, steps = stem.with_name(f"{stem.name}.csv"), stem.with_name("history.csv")
     write_text(own, _text([*grid, *(variable.name for variable in fields)], rows.tolist()))
-    names = [column.name for column in columns_of(Record)]
-    write_text(steps, _text(names, zip(*(history.column(name) for name in names), strict=True)))
+    write_text(steps, _text(COLUMNS, zip(*(history.column(name) for name in COLUMNS), strict=True)))
     return [own, steps]
 
 

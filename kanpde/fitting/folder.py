@@ -19,7 +19,7 @@ from kanpde.geometry import Ranges
 from kanpde.networks import restore
 from kanpde.safe_reading import opened
 from kanpde.training import Measurements, Rows
-from kanpde.training.history import History, Record
+from kanpde.training.history import COLUMNS, History, Record
 
 
 def write(fit: Fit, out: Path) -> Path:
@@ -83,14 +83,14 @@ def _write_rows(fit: Fit, to: IO[bytes]) -> None:
         for key, value in {"points": task.points, "truth": task.truth, "predicted": fit.predicted, "part": task.part, "center": task.center, "scale": task.scale}.items():
             file.create_dataset(key, data=value)
         history = file.create_group("history")
-        for name in Record.__dataclass_fields__:
+        for name in COLUMNS:
             history.create_dataset(name, data=np.array(fit.history.column(name), dtype=np.int64 if name in ("step", "stage", "parameters") else np.float64))
 
 
 def _read_rows(path: Path, summary: dict[str, Any], bounds: dict[str, list[float]]) -> tuple[Task, History]:
     with opened(path) as file:
         arrays = {key: file[key][()] for key in ("points", "truth", "part", "center", "scale")}
-        columns = [file["history"][name][()].tolist() for name in Record.__dataclass_fields__]
+        columns = [file["history"][name][()].tolist() for name in COLUMNS]
     names = {"name": summary["data"], "inputs": tuple(summary["inputs"]), "targets": tuple(summary["targets"]), "classes": tuple(summary["classes"] or ())}
     task = Task(**names, bounds={x: (ends[0], ends[1]) for x, ends in bounds.items()}, **arrays)
     stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]

@@ -27,6 +27,10 @@ class Record:
     values: dict[str, float] = field(default_factory=dict)
 
 
+COLUMNS = tuple(f.name for f in fields(Record) if f.name != "values")
+"""What of a record is one number."""
+
+
 @dataclass
 class History:
     """All records of a run and, stage by stage, a title and the reason why it ended."""

@@ -135,7 +135,7 @@ def test_an_interrupted_run_stands_still_after_the_span_it_was_in():
 
 
 def test_spans_that_make_no_sense_are_refused():
-    with pytest.raises(RecipeError, match="slabs: got 0; expected at least 1"):
+    with pytest.raises(RecipeError, match="slabs: got 0; expected a whole number, at least 1"):
         Recipe(KAN(), schedule="lm:1", slabs=0)
     steady = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) + 1, Dirichlet(u=0))
     with pytest.raises(RecipeError, match="slabs: got 2, but 'problem' has no time"):
