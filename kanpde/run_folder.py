@@ -131,6 +131,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     state = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
     with reading(folder / "summary.json"):
         problem = problem or find_again(settings, folder)
+        advice = [str(sentence) for sentence in summary.get("advice") or []]
         _check_settings(settings)
     ansatz = None
     if problem is not None:
@@ -152,7 +153,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         summary["reference"]["relative_l2"],
         folder,
         summary["provenance"],
-        list(summary.get("advice", [])),
+        advice,
     )
     result.__dict__.update(fields=fields, drawing=drawing)
     return result
