@@ -131,7 +131,7 @@ def _columns(items: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
             raise DataError(f"{name}: column {key!r} is no array ({error})") from None
         if values.ndim not in (1, 2):
             raise DataError(f"{name}: column {key!r} has shape {list(values.shape)}; expected one value a row, or [rows, columns]")
-        for column, part in zip(_names(key, values), values.reshape(len(values), -1).T, strict=True):
+        for column, part in zip(_names(key, values), (values if values.ndim == 2 else values[:, None]).T, strict=True):
             yield column, part if part.dtype.kind in "fiub" else _text(part)
 
 

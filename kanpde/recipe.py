@@ -92,11 +92,14 @@ class Choice:
 def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default") -> Choice:
     """The recipe for an effort: the one that the problem's file gives for it, else one made of its `recipe`, else a default one.
 
-    Raises RecipeError for an effort that is none.
+    Raises RecipeError for an effort that is none, and where what stands beside the problem is no recipe.
     """
     if effort not in EFFORTS:
         raise RecipeError(f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}")
     given = given or {}
+    for name, recipe in given.items():
+        if not isinstance(recipe, Recipe):
+            raise RecipeError(f"{'recipe' if name == 'default' else name}: got {type(recipe).__name__}; expected Recipe(…), or another name for it")
     if effort in given:
         return _said(Choice(given[effort], (f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that stands beside the problem",)), problem)
     found = Choice(given["default"], ("the recipe that stands beside the problem",)) if "default" in given else default(problem)

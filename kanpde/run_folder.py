@@ -141,6 +141,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
     state = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu")["ansatz"])
     with reading(folder / "summary.json"):
         problem = problem or find_again(settings, folder)
+        advice = [str(sentence) for sentence in summary.get("advice") or []]
         _check_settings(settings)
     ansatz = None
     if problem is not None:
@@ -163,7 +164,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         folder,
         summary["provenance"],
         guarded(folder / "run.h5", lambda path: _read_estimates(path, summary)),
-        list(summary.get("advice", [])),
+        advice,
     )
     result.__dict__.update(fields=fields, drawing=drawing)
     return result

@@ -111,3 +111,9 @@ def test_other_wrong_data(tmp_path):
         read("table.xlsx")
     with pytest.raises(DataError, match="got int; expected a path"):
         read(3)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2)])
+def test_columns_without_rows_are_one_line(shape):
+    with pytest.raises(DataError, match="has no rows"):
+        read({"z": np.zeros(shape)})

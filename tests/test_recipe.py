@@ -58,3 +58,10 @@ def test_effort():
     assert choose(problem, {"default": given, "record": own}, "record").recipe == own
     with pytest.raises(RecipeError, match="effort: got 'best'; expected one of quick, default, record"):
         choose(problem, {}, "best")
+
+
+def test_what_is_called_recipe_is_one():
+    from kanpde import problem as problems
+
+    with pytest.raises(RecipeError, match=r"recipe: got int; expected Recipe\(…\), or another name for it"):
+        choose(problems.load("poisson2d")[0], {"default": 3})

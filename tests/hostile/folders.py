@@ -142,9 +142,8 @@ def _torch(kind: str) -> st.SearchStrategy:
                 return
             if what == "hostile object":
                 state["ansatz"] = Hostile()
-            elif what in ("wide", "long"):
-                own = state.get("ansatz") or state["run"]["network"]
-                own["spec"]["width" if what == "wide" else "grid"] = [200_000, 200_000] if what == "wide" else 10**11
+            elif what in ("wide", "long") and "ansatz" in state:
+                state["ansatz"]["spec"]["width" if what == "wide" else "grid"] = [200_000, 200_000] if what == "wide" else 10**11
             else:
                 _replace(state, steps, {"TENSOR": torch.zeros(3), "WRONG DTYPE": torch.zeros(3, dtype=torch.int8)}.get(value, value) if isinstance(value, str) else value)
             torch.save(state, path)

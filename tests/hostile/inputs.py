@@ -42,7 +42,7 @@ class Inputs:
     """Carries inputs out, one by one, in folders of their own."""
 
     def __init__(self, root: Path):
-        self.root, self.nursery, self.count = root, Nursery(), 0
+        self.root, self.nursery, self.count = root, Nursery.shared(), 0
         self.good = _good(self.nursery, root / "good")
 
     def problem(self, content: bytes) -> str:
@@ -220,7 +220,6 @@ def carry_out() -> dict[str, Any]:
         for what, (strategy, carry) in kinds(inputs).items():
             outcomes = _each(what, strategy, carry, failures)
             rows.append({"what": what, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes)})
-        inputs.nursery.close()
     return {"rows": rows, "failures": failures}
 
 

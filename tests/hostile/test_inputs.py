@@ -20,9 +20,7 @@ FEW = {"problem files": 12, "run folders": 20, "data files": 8, "command lines":
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    found = Inputs(tmp_path_factory.mktemp("hostile"))
-    yield found
-    found.nursery.close()
+    return Inputs(tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.mark.parametrize("kind", FEW)

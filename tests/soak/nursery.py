@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "KANPDE_SOAK": "1"}
@@ -52,6 +53,12 @@ class Nursery:
     def run(self, arguments: list[str], folder: Path, **options) -> End:
         """From start to end."""
         return self.wait(self.start(arguments, folder, **options))
+
+    @classmethod
+    @cache
+    def shared(cls) -> Nursery:
+        """One for all tests of this process; it ends with it."""
+        return cls()
 
     def close(self) -> None:
         """End the parent, and with it its children."""

@@ -49,7 +49,7 @@ def faults() -> dict[str, Any]:
     from nursery import Nursery
 
     rows, failures = [], []
-    nursery = Nursery()
+    nursery = Nursery.shared()
     with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
         root = Path(name)
 
@@ -77,7 +77,6 @@ def faults() -> dict[str, Any]:
         whole = swept(nursery, root / "sweep")
         for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3):
             strike("a sweep", title, lambda k, j=j, title=title, whole=whole: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", whole, SEED + 1000 + 10 * j + k))
-    nursery.close()
     return {"rows": rows, "failures": failures}
 
 

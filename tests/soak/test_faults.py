@@ -11,9 +11,7 @@ from nursery import Nursery
 
 @pytest.fixture(scope="module")
 def nursery():
-    found = Nursery()
-    yield found
-    found.close()
+    return Nursery.shared()
 
 
 STRUCK = [
