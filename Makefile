@@ -45,7 +45,7 @@ wheel: $(VENV)/.installed-dev
 
 # The kernels of this Numba are kept apart from those of the pinned one.
 test-minimum: $(MINIMUM_VENV)/.installed
-	NUMBA_CACHE_DIR=$(MINIMUM_VENV)/kernels $(MINIMUM_VENV)/bin/python -m pytest -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile -W ignore $(MINIMUM_TESTS)
+	NUMBA_CACHE_DIR=$(CURDIR)/$(MINIMUM_VENV)/kernels $(MINIMUM_VENV)/bin/python -m pytest -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile -W ignore $(MINIMUM_TESTS)
 
 bench: $(VENV)/.installed
 	$(RUN) -m kanpde bench
