@@ -72,7 +72,7 @@ def _inside(t: Array, basis: Array, symbol: Symbol, function: Function, toleranc
 
         def left(inner: Array, start: Array = starts[i]) -> Array:
             b, c = np.where(free, np.resize(inner, 2) if free.all() else inner[0], start)
-            values = np.nan_to_num(function.values(b * tau + c), nan=1e6)
+            values = np.clip(np.nan_to_num(function.values(b * tau + c), nan=1e6), -1e100, 1e100)  # so that their norm is a number
             return (values - basis @ (basis.T @ values)) / (np.linalg.norm(values) or 1.0)
 
         best = least_squares(left, starts[i, free], "3-point", x_scale=np.maximum(np.abs(starts[i, free]), 0.1), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=30)
