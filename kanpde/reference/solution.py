@@ -95,6 +95,8 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
     begin, domain = time.perf_counter(), problem.domain
     if effort not in EFFORTS:
         raise ReferenceUnavailable(f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}")
+    if problem.parameters:
+        raise ReferenceUnavailable(f"its parameters {listed(p.name for p in problem.parameters)} are unknown; finite differences take numbers (problem.settled(…))")
     if not domain.is_box:
         raise ReferenceUnavailable(f"{domain!r} is not a box; finite differences take a box, with or without time")
     if len(domain.space) not in ORDERS:
