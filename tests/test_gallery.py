@@ -16,12 +16,14 @@ from kanpde.problem import gallery, load
 from kanpde.reference import reference
 
 NAMES = sorted(gallery())
+INVERSE = [name for name in NAMES if load(name)[0].parameters]
 EXACT = [name for name in NAMES if load(name)[0].exact]
 
 
 def exact_functions(problem):
     """The exact solution by unknown, as functions of the coordinates in their order."""
-    return {u: lambda *at, f=f: f(dict(zip(problem.coordinates, at, strict=True))) for u, f in problem.exact.items()}
+    numbers = {p: lambda *at, v=v: torch.full_like(at[0], v) for p, v in problem.truth.items()}
+    return numbers | {u: lambda *at, f=f: f(dict(zip(problem.coordinates, at, strict=True))) for u, f in problem.exact.items()}
 
 
 def defect(problem, residual, at, normals=None):
@@ -62,7 +64,7 @@ def test_a_problem_is_a_page(name):
 def test_the_exact_solution_annihilates_the_residual(name):
     problem, _ = load(name)
     at = points_in(problem, 200)
-    assert set(problem.exact) == set(problem.unknowns)
+    assert {*problem.exact_copies, *problem.truth} == set(problem.outputs)
     for equation in problem.equations:
         assert defect(problem, equation, at) < 1e-11
 
@@ -164,7 +166,20 @@ def test_finite_differences_are_exact_for_cubic_solutions(name):
 
 
 def test_every_reference_is_judged():
-    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *REFUSED]) == NAMES
+    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *REFUSED, *INVERSE]) == NAMES
+
+
+@pytest.mark.parametrize("name", INVERSE)
+def test_data_are_the_exact_solution_with_noise(name):
+    problem, _ = load(name, {"noise": 0.01})
+    clean, _ = load(name, {"noise": 0})
+    assert [m.values.numel() >= 1000 for m in problem.data] == [True]
+    for noisy, known in zip(problem.data, clean.data, strict=True):
+        exact = torch.stack([problem.exact_values(known.points)[u] for u in known.unknowns], 1)
+        torch.testing.assert_close(known.values, exact, rtol=0, atol=1e-12)
+        assert ((noisy.values - exact).std(0) / exact.std(0)).tolist() == pytest.approx([0.01] * len(known.unknowns), rel=0.1)
+    with pytest.raises(ReferenceUnavailable, match="are unknown; finite differences take numbers"):
+        reference(problem)
 
 
 @pytest.mark.parametrize("name", MODES)

@@ -17,6 +17,7 @@ from kanpde.problem import Problem
 from kanpde.recipe import Recipe
 from kanpde.reference import reference
 from kanpde.sampling import inside_points
+from kanpde.solver import solve
 from kanpde.training import train
 from kanpde.training.history import Silent
 
@@ -90,6 +91,24 @@ CELLS = {"allen_cahn1d": 512, "cavity2d": 48, "gray_scott2d": 48}
 """Of the finite differences that judge those without an exact solution or one by Fourier modes."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """A small recipe for an inverse problem, constants for its file's, and the relative error of all parameters that it reaches."""
+
+    recipe: Recipe
+    bound: float
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+
+INVERSE = {
+    "burgers1d_inverse": Found(Recipe(KAN((4, 4), 5, 4), 400, "lm:30", data=10), 0.6, {"nu": 0.05}),
+    "heat1d_source": Found(Recipe(KAN((3,), 7, 4), 300, "lm:20", fields={"q": KAN((2,), 5, 4)}), 0.06),
+    "navier_stokes2d_inverse": Found(Recipe(KAN((4,), 5, 3), 300, "lm:20", data=10), 0.5),
+    "poisson2d_conductivity": Found(Recipe(KAN((3,), 7, 3), 300, "lm:15", fields={"a": KAN((2,), 3, 3)}), 0.1),
+}
+"""What stands for the parameters is estimates.Estimates.relative_error: numbers and fields."""
+
+
 def stopped(problem, end):
     """The problem up to a time."""
     if end is None:
@@ -143,5 +162,17 @@ def test_a_short_schedule_reaches_the_stated_residual(name):
     assert fresh_residual(name, 0) < FLOWS[name].bound
 
 
+def inverse_error(name, seed):
+    found = INVERSE[name]
+    problem = problems.load(name, found.constants)[0]
+    estimates = solve(problem, recipe=found.recipe, seed=seed, reference=False).estimates
+    return estimates.relative_error
+
+
+@pytest.mark.parametrize("name", INVERSE)
+def test_parameters_are_found_on_a_short_schedule(name):
+    assert inverse_error(name, 0) < INVERSE[name].bound
+
+
 def test_no_problem_is_forgotten():
-    assert {*SHORT, *FLOWS} == set(gallery())
+    assert {*SHORT, *FLOWS, *INVERSE} == set(gallery())

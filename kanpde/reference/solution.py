@@ -106,6 +106,8 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
         raise ReferenceUnavailable(f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}")
     if isinstance(domain, Pieces):
         raise ReferenceUnavailable(f"the domain is in {len(domain.regions)} pieces; finite differences take one")
+    if problem.parameters:
+        raise ReferenceUnavailable(f"its parameters {listed(p.name for p in problem.parameters)} are unknown; finite differences take numbers (problem.settled(…))")
     if not domain.is_box and problem.periodic:
         raise ReferenceUnavailable(f"Periodic({problem.periodic[0]!r}) on a domain that is no box: its finite differences do not wrap round")
     if len(domain.space) not in ORDERS:

@@ -27,6 +27,9 @@ from kanpde.training.points import Collocation, noise_ratio
 POLISHING, NEAR = 8, 0.02
 """Steps of `polish` at most, and how near to the minimum they go, in standard errors."""
 
+DAMPINGS = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+"""Of its steps, over the largest squared singular value; the first that lowers the loss is taken."""
+
 SHARPEST = 1e-12
 """Smallest singular value that counts, over the largest one."""
 
@@ -135,29 +138,31 @@ def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
     return r, J.dense()
 
 
-def polish(points: Collocation) -> int:
-    """Steps of Gauss and Newton by orthogonal factors until the parameters stand still within NEAR of their standard errors; their number.
+def polish(points: Collocation) -> tuple[int, float]:
+    """Steps of Gauss and Newton by orthogonal factors until the numbers among the parameters stand still within NEAR of their standard errors.
 
-    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up, end before that.
+    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up, end before that. Returns how many, and how
+    far, in standard errors, another undamped step would still move a number.
     """
     objective = points.objective()
     network, problem = objective.network, points.problem
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
-    for k in range(POLISHING):
+    for k in range(POLISHING + 1):
         factors = Factors.of(Rows.of(points, objective))
         gradients = gradients_of(points.ansatz, names)
         errors = (factors.noise_variance * factors.covariance(gradients).diagonal()).sqrt()
-        if len(names) and bool((factors.shift(gradients).abs() <= NEAR * errors).all()):
-            return k
+        apart = float((factors.shift(gradients).abs() / errors.clamp_min(1e-300)).max()) if names else 0.0
+        if apart <= NEAR or k == POLISHING:
+            break
         start, before = network.theta, objective.loss()
-        for damping in (0.0, 1e-20, 1e-17, 1e-14, 1e-11, 1e-8):
+        for damping in DAMPINGS:
             network.theta = start + factors.step(damping).to(start)
             if objective.loss() < before:
                 break
         else:
             network.theta = start
-            return k
-    return POLISHING
+            break
+    return k, apart
 
 
 def lost(points: Collocation, lighter: float) -> float:

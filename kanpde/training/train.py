@@ -44,8 +44,9 @@ FRESH_EACH_STEP = ("lm", "gn", "adam", "soap")
 NOISY = 1e-4
 """Misfit to data, over their spread, from which it is taken for noise and not for what the network cannot represent."""
 
-SETTLING, SETTLED, LIGHTER, PROFIT = 3, 60, 1e-2, 1.05
-"""Stages at most in which noisy data weigh less, their steps at most, the factor of the weight, and the gain in standard errors that is worth one."""
+SETTLING, SETTLED, LIGHTER, PROFIT, UNSETTLED = 4, 60, 0.1, 1.05, 0.3
+"""Stages at most in which noisy data weigh less, their steps at most, the factor of the weight, the gain in standard errors that is worth one,
+and how far from the minimum a parameter may then still be, in standard errors, for the stage to count."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
@@ -159,6 +160,9 @@ class _Run:
         self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
         # the network before its edges were made sparse, whose solution pruning is to keep
         self._dense: Network | None = plan.restored(problem, kept["dense"]).network if kept and kept["dense"] else None
+        # what `settle` goes back to where data that weigh less leave the parameters unsettled
+        before = kept and kept["before"]
+        self._before: tuple[Network, float] | None = (plan.restored(problem, before["network"]).network, before["data"]) if before else None
         self.keep()
         self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
@@ -221,10 +225,16 @@ class _Run:
                 if self.kept is None:
                     if size() > 1 or self.ansatz.network.parameters > DENSE:
                         return
-                    self.observer.message(f"polished by {polish(self.points)} steps of Gauss-Newton")
+                    steps, apart = polish(self.points)
+                    self.observer.message(f"polished by {steps} steps of Gauss-Newton; another would move a parameter by {apart:.2g} standard errors")
+                    if self._before is not None and apart > UNSETTLED:
+                        self.ansatz.network, self.points.data = self._before
+                        self.observer.message("went back to the weight before, where the parameters had settled")
+                        return
                     self.keep()
                     if k == SETTLING or relative_misfit(self.points) < NOISY:
                         return
+                    self._before = replace(self.ansatz.network), self.points.data
                     factor = lost(self.points, LIGHTER)
                     if factor < PROFIT:
                         return
@@ -346,6 +356,7 @@ class _Run:
             "balance": self.balance.plain(going.objective),
             "dense": self._dense and _ansatz(self.problem, self._dense).state(),
             "points": self.points.plain(),
+            "before": self._before and {"network": _ansatz(self.problem, self._before[0]).state(), "data": self._before[1]},
         }
         seconds = time.perf_counter() - self.plan.began
         if self.plan.keeper is not None:
