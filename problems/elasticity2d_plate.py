@@ -45,4 +45,4 @@ problem = Problem(
     exact={"u": exact_u, "v": exact_v},
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:80")
+recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=1500, schedule="lm:120")

@@ -31,4 +31,4 @@ problem = Problem(
     conditions=[Dirichlet(u=0.2, on=("x-", "x+", "y-", "y+")), Dirichlet(u=1, on=("hole1", "hole2", "hole3", "hole4"))],
 )
 
-recipe = Recipe(KAN(width=(10, 10), degree=7, grid=5), points=5000, schedule="lm:80,extend:8,lm:60")
+recipe = Recipe(KAN(width=(10, 10), degree=7, grid=5), points=5000, schedule="lm:80,extend:8,lm:80")

@@ -58,6 +58,7 @@ SHORT = {
     "heat2d": Short(KAN((5,), 7, 3), 900, "lm:40", 8e-6),
     "helmholtz2d": Short(KAN((6,), 7, 6), 900, "lm:60", 6.5e-4),
     "kdv1d": Short(KAN((5, 5), 7, 5), 700, "lm:40", 1.5e-6, end=0.1),
+    "interface2d": Short(KAN((4,), 5, 3), 500, "lm:25", 1e-3),
     "klein_gordon1d": Short(KAN((4,), 7, 6), 700, "lm:50", 4e-7),
     "kovasznay2d": Short(KAN((5,), 7, 5), 700, "lm:40", 4e-6),
     "laplace2d": Short(KAN((3,), 7, 4), 400, "lm:20", 2.1e-7),
@@ -74,15 +75,15 @@ SHORT = {
     "taylor_green2d": Short(KAN((5,), 7, 4), 900, "lm:25", 5.5e-3),
     "wave1d": Short(KAN((5,), 7, 4), 600, "lm:50", 4.5e-5),
     "wave1d_multiscale": Short(KAN((6, 6), 7, 5), 900, "lm:60", 4.5e-6, end=0.2),
-    "annulus2d": Short(KAN((5, 5), 7, 3), 600, "lm:40", 1.0),
-    "elasticity2d_plate": Short(KAN((6, 6), 7, 3), 700, "lm:25", 1.0),
-    "heat2d_disk": Short(KAN((4,), 7, 3), 700, "lm:20", 1.0),
-    "poisson2d_holes": Short(KAN((6, 6), 7, 3), 900, "lm:25", 1.0),
-    "poisson2d_holes_source": Short(KAN((8, 8), 7, 4), 1200, "lm:30", 1.0),
-    "poisson2d_lshape": Short(KAN((5, 5), 7, 3), 700, "lm:40", 1.0),
+    "annulus2d": Short(KAN((5, 5), 7, 3), 600, "lm:40", 3.3e-2),
+    "elasticity2d_plate": Short(KAN((7,), 7, 5), 800, "lm:40", 5.3e-2),
+    "heat2d_disk": Short(KAN((4,), 7, 3), 700, "lm:20", 5e-4),
+    "poisson2d_holes": Short(KAN((6, 6), 7, 3), 900, "lm:25", 4.3e-3),
+    "poisson2d_holes_source": Short(KAN((8, 8), 7, 4), 1200, "lm:30", 7e-2),
+    "poisson2d_lshape": Short(KAN((5, 5), 7, 3), 700, "lm:40", 4.8e-4),
 }
 
-FLOWS = {"backward_step2d": Short(KAN((6, 6), 7, 3), 500, "lm:15", 1.0), "cylinder_flow2d": Short(KAN((6, 6), 7, 4), 600, "lm:15", 1.0)}
+FLOWS = {"backward_step2d": Short(KAN((6, 6), 7, 3), 500, "lm:15", 6.5e-2), "cylinder_flow2d": Short(KAN((6, 6), 7, 4), 600, "lm:15", 1.1)}
 """Those that nothing else solves here: what is bounded is the residual on fresh points."""
 
 COLLOCATED = {"poisson2d_holes": holes, "poisson2d_holes_source": screened, "poisson2d_lshape": lshape}
