@@ -151,11 +151,6 @@ REFUSED = {
     "interface2d": "the domain is in 2 pieces; finite differences take one",
     "poisson5d": "5 space dimensions; finite differences take at most 3",
 }
-    "interface2d": "the domain is in 2 pieces; finite differences take one",
-    "poisson5d": "5 space dimensions; finite differences take at most 3",
-    "backward_step2d": "a pressure",
-    "cylinder_flow2d": "a pressure",
-}
 """Those outside of finite differences, and why."""
 
 
