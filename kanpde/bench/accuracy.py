@@ -154,7 +154,7 @@ def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "defa
         values = exact_on(problem, grid)
         return Truth(grid, {u: values[u] for u in wanted}, "the exact solution", 0.0)
     found = reference(problem, effort=effort)
-    sizes = {u: float(np.linalg.norm(found.values[u])) for u in wanted}
+    sizes = {u: float(np.linalg.norm(np.nan_to_num(found.values[u]))) for u in wanted}  # nan: outside of the domain
     parts = [found.estimated_errors[u] * size for u, size in sizes.items()]
     error = float(np.linalg.norm(parts) / (np.linalg.norm(list(sizes.values())) or 1.0))
     return Truth(found.coordinates, {u: found.values[u] for u in wanted}, found.kind, error)
@@ -176,6 +176,8 @@ def judge(problem: Problem, ansatz: Trial, truth: Truth) -> tuple[float, float |
 
 def interpolated(problem: Problem, truth: Truth) -> float | None:
     """Error of what the conditions' data alone give by interpolation: a problem that it solves asks nothing of a network."""
+    if not problem.domain.is_box:
+        return None
     boundaries, _ = split(problem.domain, problem.constraints, problem.unknowns)
     points = torch.from_numpy(nodes_of(truth.grid))
     shape = tuple(map(len, truth.grid.values()))

@@ -54,6 +54,9 @@ CLAIMS: Mapping[str, Claim] = {
     "poisson5d": Claim(1e-6, 1e-12, mlp=(Published(3.0e-16, "13,313; 407 s, H100", WEBB), Published(4.7e-4, "L-BFGS"))),
     "cavity2d": Claim(2e-3, 1e-4, unknowns=("u", "v"), mlp=(Published(1.1e-4, "9,219; 403 s, H100", WEBB), Published(3.6e-2, "40,000", PINNACLE)), kan=(Published(4.5e-2),)),
     "kuramoto_sivashinsky1d": Claim(None, 1e-4, seconds=1800.0, mlp=(Published(5.1e-7, "15,265; 87 min, H100", WEBB),)),
+    "poisson2d_holes": Claim(1e-3, 5e-5, mlp=(Published(1.2e-2, "40,000", PINNACLE),)),
+    "poisson2d_holes_source": Claim(2e-3, 1e-4, mlp=(Published(1.4e-2, "40,000", PINNACLE),)),
+    "poisson2d_lshape": Claim(1e-3, 1e-5),
 }
 """By problem of the gallery, in the order of the table."""
 
