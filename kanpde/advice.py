@@ -16,12 +16,13 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from kanpde.conditions import by_name
+from kanpde.geometry import Pieces
 from kanpde.networks import Ansatz, Slabs
 from kanpde.problem import Problem
 from kanpde.recipe import Recipe
 from kanpde.residual import Residual
 from kanpde.results import LIMITED, Result
-from kanpde.sampling import unit_points
+from kanpde.sampling import inside_points, unit_points
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.points import Collocation
 from kanpde.training.train import PARTED
@@ -57,9 +58,9 @@ def advise(result: Result, recipe: Recipe) -> list[str]:
     if problem is None or result.ansatz is None or history.interrupted:
         return []
     ansatz = result.ansatz.spans[-1] if isinstance(result.ansatz, Slabs) else result.ansatz
-    if not isinstance(ansatz, Ansatz):
+    if not isinstance(ansatz, Ansatz) or isinstance(ansatz.domain, Pieces):
         return []
-    inside = ansatz.domain.interior(unit_points(POINTS, len(problem.coordinates), 24681357))
+    inside = inside_points(ansatz.domain, POINTS, 24681357)
     equations = max(relative(r, ansatz, inside, None, inside) for r in problem.equations)
     conditions = _conditions(ansatz, recipe, inside)
     found = [

@@ -42,7 +42,7 @@ MAY = {
     "safe_reading": set(),
     "memory": set(),
     "advice": {"errors", "networks", "recipe", "residual", "results", "sampling", "training", *LANGUAGE},
-    "guards": {"errors", "memory", "networks", "recipe", "training", *LANGUAGE},
+    "guards": {"errors", "memory", "networks", "recipe", "sampling", "training", *LANGUAGE},
     "provenance": {""},
     "fields": {"errors", *LANGUAGE},
     "variables": {"fields"},

@@ -8,6 +8,7 @@ import pytest
 
 import kanpde
 from kanpde.problem import load
+from kanpde.reference import reference
 
 README = Path(__file__).parents[1] / "README.md"
 ALL = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -23,7 +24,7 @@ BUDGET = {
 
 
 def block(name):
-    (found,) = [text for text in BLOCKS if f"def {CALLED[name]}" in text]
+    (found,) = [text for text in BLOCKS if f"def {CALLED.get(name, name)}" in text]
     return found
 
 
@@ -38,6 +39,24 @@ def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path):
     assert result.reference is not None, result.reference_note
     assert result.reference.estimated_error < 1e-6
     assert result.reference_relative_l2 < error
+
+
+def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
+    path = tmp_path / "hole.py"
+    path.write_text(block("heated("), encoding="utf-8")
+    result = kanpde.solve(load(str(path))[0], schedule="lm:40", points=1000, restarts=1, reference=reference(load(str(path))[0], cells=32))
+    assert result.reference.estimated_error < 1e-3
+    assert result.reference_relative_l2 < 2e-3
+
+
+def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
+    path = tmp_path / "rod.py"
+    path.write_text(block("rod("), encoding="utf-8")
+    result = kanpde.solve(load(str(path))[0], schedule="lm:60", points=600, restarts=1, reference=False)
+    (k,) = result.summary()["estimates"]
+    assert k["name"] == "k"
+    assert k["standard_error"] < 0.01
+    assert abs(k["value"] - 0.3) < 4 * k["standard_error"]
 
 
 def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch):
