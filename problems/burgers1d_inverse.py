@@ -1,4 +1,4 @@
-"""Burgers' equation u_t + λ₁ u u_x = λ₂ u_xx from 2,000 scattered values: λ₁ and λ₂ of Raissi, Perdikaris and Karniadakis 2019."""
+"""Burgers' equation u_t + λ₁ u u_x = λ₂ u_xx: λ₁ and λ₂ from 2,000 scattered values, Raissi et al. 2019."""
 
 from math import pi
 

@@ -1,4 +1,4 @@
-"""Vortices in a wind, u_t + λ₁ (u·∇)u + ∇p = λ₂ Δu: λ₁, λ₂ and p from velocities with 1 % noise, after Raissi et al. 2019."""
+"""Vortices in a wind, u_t + λ₁ (u·∇)u + ∇p = λ₂ Δu: λ₁ and λ₂ from noisy velocities, after Raissi et al. 2019."""
 
 from math import pi
 

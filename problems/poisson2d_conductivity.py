@@ -46,4 +46,4 @@ problem = Problem(
     exact={"u": exact, "a": conductivity},
 )
 
-recipe = Recipe(KAN(width=(5,), degree=7, grid=4), points=1600, schedule="lm:60,extend:8,lm:40", fields={"a": KAN((3,), degree=5, grid=3)})
+recipe = Recipe(KAN(width=(4,), degree=7, grid=4), points=800, schedule="lm:40", fields={"a": KAN((2,), degree=3, grid=3)})
