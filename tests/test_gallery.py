@@ -130,7 +130,6 @@ GRIDS = {
     "boundary_layer1d": (2, 4096, 8192),
     "annulus2d": (2, 64, 128),
     "heat2d_disk": (2, 16, 32),
-    "elasticity2d_plate": (2, 32, 64),
 }
 
 COLLOCATED = {"poisson2d_holes": (2, 80, 160), "poisson2d_holes_source": (2, 80, 160), "poisson2d_lshape": (2, 32, 64)}
@@ -144,6 +143,10 @@ MODES = {"allen_cahn1d_smooth": (4, 1024, 2048), "kdv1d": (4, 1022, 1534), "kura
 
 COVERED = {"allen_cahn1d": (4, 512), "cavity2d": (4, 32), "gray_scott2d": (8, 24)}
 """Those that nothing else solves: order and cells."""
+
+SCATTERED = {"elasticity2d_plate": (2, 96)}
+"""Those whose error falls unevenly, as nodes come to lie beside the hole (5.6e-3, 6.5e-4, 4.0e-4, 1.6e-4, 6.5e-5 with 32, 48, 64, 96, 128 cells): order
+and cells. Plane elasticity has its order measured in reference/test_embedded.py."""
 
 REFUSED = {
     "backward_step2d": "a pressure",
@@ -172,7 +175,7 @@ def test_finite_differences_are_exact_for_cubic_solutions(name):
 
 
 def test_every_reference_is_judged():
-    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *REFUSED, *INVERSE]) == NAMES
+    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED, *REFUSED, *INVERSE]) == NAMES
 
 
 @pytest.mark.parametrize("name", INVERSE)
@@ -219,6 +222,19 @@ def test_finite_differences_converge_to_collocation(name):
     exact = {"poisson2d_holes": holes, "poisson2d_holes_source": screened, "poisson2d_lshape": lshape}[name]()
     errors = [reference_error(load(name)[0], order, cells, exact) for cells in (coarse, fine)]
     assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+
+
+@pytest.mark.parametrize("name", SCATTERED)
+def test_the_estimate_covers_an_uneven_error(name):
+    problem, _ = load(name)
+    order, cells = SCATTERED[name]
+    found = reference(problem, order=order, cells=cells)
+    exact = problem.exact_values(torch.from_numpy(found.points()))
+    truth = np.concatenate([exact[u].numpy() for u in problem.unknowns])
+    values = np.concatenate([found.values[u].ravel() for u in problem.unknowns])
+    inside = np.isfinite(values)
+    error = np.linalg.norm((values - truth)[inside]) / np.linalg.norm(truth[inside])
+    assert error < found.estimated_error < 20 * error
 
 
 @pytest.mark.parametrize("name", REFUSED)
