@@ -42,4 +42,4 @@ problem = Problem(
     exact={"u": exact, "λ1": 1.0, "λ2": nu},
 )
 
-recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=2000, schedule="lm:160,extend:8,lm:300", data=10)
+recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200,extend:11,lm:200", data=1 if noise else 10)

@@ -43,7 +43,6 @@ def navier_stokes(u, v, p, λ1, λ2, x, y, t):
 
 known = {"u": lambda x, y, t: velocity(x, y, t)[0], "v": lambda x, y, t: velocity(x, y, t)[1], "p": pressure, "λ1": 1.0, "λ2": nu}
 numbers = [Parameter("λ1", initial=0.5), Parameter("λ2", initial=0.2, positive=True)]
-pinned = Dirichlet(p=pressure, on="x-", where=lambda y: y < 0.02)
-problem = Problem(Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)), [navier_stokes], [pinned], exact=known, parameters=numbers, data=measured())
+problem = Problem(Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)), [navier_stokes], [Dirichlet(p=pressure, on="x-")], exact=known, parameters=numbers, data=measured())
 
 recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=1500, schedule="lm:80", data=10)

@@ -103,8 +103,8 @@ class Found:
 
 INVERSE = {
     "burgers1d_inverse": Found(Recipe(KAN((4, 4), 5, 4), 400, "lm:30", data=10), 0.6, {"nu": 0.05}),
-    "heat1d_source": Found(Recipe(KAN((3,), 7, 4), 300, "lm:20", fields={"q": KAN((2,), 5, 4)}), 0.06),
-    "navier_stokes2d_inverse": Found(Recipe(KAN((4,), 5, 3), 300, "lm:20", data=10), 0.5),
+    "heat1d_source": Found(Recipe(KAN((3,), 7, 4), 300, "lm:15", fields={"q": KAN((2,), 5, 3)}), 0.06),
+    "navier_stokes2d_inverse": Found(Recipe(KAN((5,), 5, 3), 400, "lm:30", data=10), 0.5),
     "poisson2d_conductivity": Found(Recipe(KAN((3,), 7, 3), 300, "lm:15", fields={"a": KAN((2,), 3, 3)}), 0.1),
 }
 """What stands for the parameters is estimates.Estimates.relative_error: numbers and fields."""
