@@ -154,7 +154,7 @@ def test_a_run_loads_again(tmp_path):
     again = kanpde.load_fit(found.run_dir)
     assert again.summary() == found.summary()
     np.testing.assert_array_equal(again.probabilities(found.task.points), found.probabilities(found.task.points))
-    with pytest.raises(RunError, match="kanpde fit 1"):
+    with pytest.raises(RunError, match="is a fit of data"):
         kanpde.load(found.run_dir)
     (found.run_dir / "checkpoint.pt").unlink()
     with pytest.raises(RunError, match=r"checkpoint\.pt is missing"):

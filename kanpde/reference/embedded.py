@@ -133,7 +133,8 @@ class Embedded(Grid):
 
     def face(self, face: Face, layer: int = 0) -> Int[np.ndarray, " nodes"]:
         """Points on a face; those where two faces meet are on both."""
-        assert layer == 0
+        if layer:
+            raise ReferenceUnavailable(f"two conditions on {face.name!r} for one unknown; on domains that are no box finite differences take one")
         return self._faces[face.name]
 
     # Differences

@@ -106,6 +106,8 @@ def reference(problem: Problem, *, order: int | None = None, cells: int | Mappin
         raise ReferenceUnavailable(f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}")
     if isinstance(domain, Pieces):
         raise ReferenceUnavailable(f"the domain is in {len(domain.regions)} pieces; finite differences take one")
+    if not domain.is_box and _space_order(problem) > 2:
+        raise ReferenceUnavailable(f"a derivative of order {_space_order(problem)}; on domains that are no box finite differences take them up to order 2")
     if problem.parameters:
         raise ReferenceUnavailable(f"its parameters {listed(p.name for p in problem.parameters)} are unknown; finite differences take numbers (problem.settled(…))")
     if not domain.is_box and problem.periodic:

@@ -76,7 +76,7 @@ class Factors:
         W = torch.where(W > 0, 1 / W.clamp_min(1e-300), torch.ones_like(W))
         slope = W * (D.T @ residual + F.T @ vanish)
         _, R = torch.linalg.qr(torch.cat([D, F]) * W, mode="r")
-        _, S, Vt = torch.linalg.svd(R)
+        _, S, Vt = torch.linalg.svd(R, full_matrices=False)
         V = Vt.T / S.clamp_min(SHARPEST * float(S[0]))
         return cls(W[:, None] * V, (D * W) @ V, residual, V.T @ slope, S / S[0])
 
