@@ -256,7 +256,7 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
     [
         (["kernel"], "did you mean 'kernels'"),
         (["kernels", "--only", "timing"], "--only: is an option of `bench solve`; `bench kernels` takes --points, --quick, --device, --minutes"),
-        (["--quick"], "--quick: is an option of `bench kernels`; `bench solve` takes --only, --seeds"),
+        (["--quick"], "--quick: is an option of `bench kernels`, `bench shards`; `bench solve` takes --only, --seeds"),
         (["kernels", "--points", "1e3,many"], "--points: got 'many'"),
         (["kernels", "--device", "gpu"], "--device: got 'gpu'; expected cpu or cuda"),
     ],

@@ -46,7 +46,7 @@ KNOTS = [
 
 
 def test_errors_fall_as_the_grid_is_refined():
-    found = toy_functions.measure("bessel", steps=15, rows=600)["curves"]
+    found = toy_functions.measure("bessel", steps=40, rows=600)["curves"]
     (N, e), (N7, e7) = (np.array(found[f"KAN, degree {degree}"])[-2:].T for degree in (3, 7))
     assert np.log(e[1] / e[0]) / np.log(N[1] / N[0]) < -3.5  # cubic splines: N⁻⁴
     assert e7[-1] < 1e-3 * e[-1]

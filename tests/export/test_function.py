@@ -167,6 +167,6 @@ def test_a_choice_by_values_is_refused(tmp_path):
 def test_a_run_whose_problem_is_gone_is_named(run, monkeypatch, tmp_path):
     from kanpde import run_folder
 
-    monkeypatch.setattr(run_folder, "find_again", lambda settings: None)
+    monkeypatch.setattr(run_folder, "find_again", lambda *about: None)
     with pytest.raises(ProblemError, match="was not found again"):
         export(load(run), ["torchscript"], tmp_path)

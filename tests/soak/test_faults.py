@@ -1,5 +1,6 @@
 """Runs that are struck at a random moment go on with the same bits; `make soak` does this sixty times, and in all cases."""
 
+import os
 import random
 import signal
 import time
@@ -7,6 +8,8 @@ import time
 import faults
 import pytest
 from nursery import Nursery
+
+pytestmark = pytest.mark.skipif("KANPDE_SOAK" not in os.environ, reason="minutes of struck and generated runs: KANPDE_SOAK=1, or make soak")
 
 
 @pytest.fixture(scope="module")

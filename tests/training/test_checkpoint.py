@@ -22,7 +22,7 @@ class At:
     def __init__(self, step):
         self.step, self.seen, self.state = step, 0, None
 
-    def due(self):
+    def due(self, last=False):
         self.seen += 1
         return self.seen == self.step
 

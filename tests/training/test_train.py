@@ -279,8 +279,8 @@ def test_a_given_weight_is_not_balanced():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"points": 0}, "points: got 0; expected at least 1"),
-        ({"restarts": 0}, "restarts: got 0; expected at least 1"),
+        ({"points": 0}, "points: got 0; expected a whole number, at least 1"),
+        ({"restarts": 0}, "restarts: got 0; expected a whole number, at least 1"),
         ({"schedule": []}, "schedule: holds no optimiser"),
         ({"schedule": [Extend(4)]}, "schedule: holds no optimiser"),
     ],
