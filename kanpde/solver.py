@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.residual import at_point, leaf_name
 from kanpde.results import Result, load, measure, measure_reference
 from kanpde.sampling import inside_points
+from kanpde.signals import answered
 from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
 from kanpde.training.assemble import assemble, numbers
 from kanpde.training.history import History, Observer, Silent
@@ -114,9 +114,10 @@ def solve(
         began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
         first = shards.rank() == 0
         keeper = unfinished.Keeper(folder) if folder and first else None
-        with ending(keeper):
+        ending, interrupting = _answers(keeper)
+        with ending:
             try:
-                with interrupting(keeper):
+                with interrupting:
                     ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
             except KanpdeError:
                 if keeper is not None:
@@ -127,17 +128,17 @@ def solve(
                 keeper.trained()
             seconds = time.perf_counter() - began
             try:
-                with _held(history):
+                with _told(history):
                     check_solution(problem, ansatz)
                     relative_l2, max_error = measure(problem, ansatz)
             except ProblemError:
                 if keeper is not None:
                     unfinished.abandon(keeper.folder)
                 raise
-            with _held(history):
+            with _told(history):
                 found = _estimated(problem, ansatz, observer)
             judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
-            with _held(history):
+            with _told(history):
                 settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
                 settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
                 result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged, estimates=found)
@@ -163,24 +164,6 @@ def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     return found
 
 
-@contextmanager
-def ending(keeper: unfinished.Keeper | None) -> Iterator[None]:
-    """In the block, SIGTERM ends the run as Keeper.end says, by unfinished.Terminated."""
-    if keeper is None or threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        keeper.end()
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates | None:
     """The estimates of the parameters, with their errors where the matrices fit."""
     if not problem.parameters or not isinstance(ansatz, Ansatz) or ansatz.trained_on is None:
@@ -193,28 +176,6 @@ def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates
         return bare(problem, ansatz)
     observer.message("computing standard errors")
     return estimate(problem, ansatz, ansatz.trained_on)
-
-
-@contextmanager
-def interrupting(keeper: unfinished.Keeper | None) -> Iterator[None]:
-    """In the block, the first Ctrl-C ends training as Keeper.interrupt says, and a second one at once.
-
-    Of several processes each gets its own, at other steps: there it ends training at once.
-    """
-    alone = shards.size() == 1 and threading.current_thread() is threading.main_thread()
-    if keeper is None or not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        keeper.interrupt()
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
@@ -244,25 +205,20 @@ def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observe
     return found, "", distance
 
 
-@contextmanager
-def _held(history: History) -> Iterator[None]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the history says that one came.
+def _answers(keeper: unfinished.Keeper | None) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What SIGTERM, during the whole run, and Ctrl-C, during training, do to a run that is kept.
 
-    A second one goes through. Signals reach the main thread only; elsewhere nothing needs to be held.
+    Of several processes each gets its own Ctrl-C, at other steps: there it ends training at once.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
+    if keeper is None:
+        return nullcontext(), nullcontext()
+    alone = shards.size() == 1
+    return answered(signal.SIGTERM, keeper.end), answered(signal.SIGINT, keeper.interrupt) if alone else nullcontext()
 
-    def hold(number: int, frame: object) -> None:
-        history.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _told(history: History) -> AbstractContextManager[None]:
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the history says that one came."""
+    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True))
 
 
 def check_machine(device: str, dtype: str) -> None:

@@ -40,6 +40,7 @@ MAY = {
     "pace": {"errors", "jets", "sampling", *LANGUAGE},
     "recipe": {"errors", "networks", "pace", "training", "sampling", *LANGUAGE},
     "safe_reading": set(),
+    "signals": set(),
     "memory": set(),
     "advice": {"errors", "networks", "recipe", "residual", "results", "sampling", "training", *LANGUAGE},
     "guards": {"errors", "memory", "networks", "recipe", "sampling", "training", *LANGUAGE},
@@ -63,12 +64,12 @@ MAY = {
         *LANGUAGE,
     },
     "sweep": {
-        *{"safe_reading", "errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "solver"},
+        *{"safe_reading", "errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "signals", "solver"},
         *{"training", "unfinished", *LANGUAGE},
     },
     "solver": {
         *{"advice", "errors", "estimates", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training"},
-        *{"provenance", "unfinished", *LANGUAGE},
+        *{"provenance", "signals", "unfinished", *LANGUAGE},
     },
     "interpret": {
         *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},

@@ -10,6 +10,7 @@ from typing import Protocol, Unpack
 
 from kanpde.problem import Problem, identity
 from kanpde.recipe import Recipe, choose
+from kanpde.signals import held
 from kanpde.sweep import differences as beside
 from kanpde.sweep import executors, folders, judge, outcome, store, trial
 from kanpde.sweep.executors import Executor, Work
@@ -116,7 +117,8 @@ def resume(
 
 def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retry: bool, differences: bool, watcher: Watcher) -> Sweep:
     with folders.alone(folder):
-        rows = {row.trial: row for row in folders.rebuilt(folder, planned)}
+        with held():
+            rows = {row.trial: row for row in folders.rebuilt(folder, planned)}
         for row in [row for row in rows.values() if row.status == "failed"]:
             if retry:
                 folders.set_aside(folder, row)
@@ -124,7 +126,8 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
             elif row.reason.startswith(outcome.CORRUPT):
                 watcher.message(f"trial {row.trial} is {row.reason}; --retry runs it again")
         table = Sweep(tuple(rows.values()), folders.stored_differences(folder), {**planned.about, "executor": worker.describe()}, folder)
-        store.write(folder, table)
+        with held():
+            store.write(folder, table)
         note = "" if planned.about["exact"] else judge.appointed(folder, problem, "default")
         if note:
             watcher.message(f"no judge: the exact solution is not known, and there is no reference ({note}); errors stay unknown")
@@ -135,9 +138,10 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
                 table = replace(table, rows=tuple(sorted([*table.rows, result], key=lambda row: order.index(row.trial))))
             else:
                 table = replace(table, differences=tuple(sorted([*table.differences, *result], key=lambda d: (d.order, d.cells))))
-            store.write(folder, table)
-            if isinstance(result, Row):
-                watcher.row(result)
+            with held():
+                store.write(folder, table)
+                if isinstance(result, Row):
+                    watcher.row(result)
         return table
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +14,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from kanpde.errors import RecipeError, RunError, first_line
+from kanpde.signals import deaf_children
 
 Work = tuple[Callable[[Any], Any], Any]
 """A function that can be imported, and what it is called with."""
@@ -62,7 +61,7 @@ class Executor:
             return
         with parallel_config(backend="loky", inner_max_num_threads=self.threads):
             try:
-                with _deaf():
+                with deaf_children():
                     results = Parallel(**pool)(calls)
                 yield from _closed(results)
             except TerminatedWorkerError as error:
@@ -119,19 +118,6 @@ def _on_dask(address: str, work: Sequence[Work]) -> Iterator[Any]:
             yield from _closed(Parallel(return_as="generator_unordered", batch_size=1, n_jobs=-1)(delayed(function)(argument) for function, argument in work))
         except (OSError, TimeoutError) as error:
             raise RunError(f"dask: the cluster at {address} is gone ({type(error).__name__}); what is done is kept, resume the sweep for the rest") from error
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C ignored while processes are begun, who inherit that: it is for this process to end them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _closed(results: Any) -> Iterator[Any]:
