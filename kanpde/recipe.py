@@ -36,7 +36,8 @@ class Recipe:
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
     problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
     training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
-    it (see networks/enrichment.py).
+    it (see networks/enrichment.py). lenses: whether the network gets two more inputs about each hole, which see it enlarged (see
+    networks/lenses.py); crowding: share of the points that lie denser near small faces (see sampling.crowded).
     Raises RecipeError for values out of range.
     """
 
@@ -52,6 +53,8 @@ class Recipe:
     fields: Mapping[str, Spec] = field(default_factory=dict)
     data: float = 1.0
     corners: bool = True
+    lenses: bool = False
+    crowding: float = 0.0
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -75,6 +78,8 @@ class Recipe:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise RecipeError(f"{name}: got {getattr(self, name)}; expected a whole number, at least 1")
         Balance(self.balance, self.causal, "t")
+        if not 0 <= self.crowding <= 1:
+            raise RecipeError(f"crowding: got {self.crowding:g}; expected a share, 0 to 1")
         if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
         if len({len(values) for values in self.continuation.values()}) > 1:

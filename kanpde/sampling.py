@@ -9,13 +9,21 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.spatial import KDTree
 from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, SpaceTime
 
 SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
+
+
+CANDIDATES = 8
+"""Points from which each crowded one is chosen."""
+
+FACE_SAMPLES = 512
+"""Points of a face by which distances to it are taken."""
 
 
 def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
@@ -43,6 +51,38 @@ def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol")
         if len(points) >= count:
             return points[:count]
         drawn *= 2
+
+
+def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5) -> Float[Tensor, "count dimensions"]:
+    """So many points in a domain, of which a share lie denser near small faces, and the others evenly. Raises RecipeError for an unknown sampler."""
+    crowd = round(share * count)
+    even = inside_points(domain, count - crowd, seed, sampler) if crowd < count else torch.zeros(0, len(domain.coordinates), dtype=torch.float64)
+    if not crowd:
+        return even
+    pool = inside_points(domain, CANDIDATES * count, 0x0C0D_0000 + seed, sampler)
+    generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
+    return torch.cat([even, pool[torch.multinomial(nearness(domain, pool), crowd, replacement=False, generator=generator)]])
+
+
+def nearness(domain: Domain, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
+    """Density of points, of mean 1 over evenly spread ones: the mean over the faces of (a / (a + distance))², a the extent of a face.
+
+    Every face gets an equal share. In the plane that of a small one is about the same in every doubling of the distance to it, that of one as large as the domain is
+    nearly even. Time, where there is any, is not looked at.
+    """
+    region = domain.region if isinstance(domain, SpaceTime) else domain
+    dims = len(region.coordinates)
+    unit = unit_points(FACE_SAMPLES, dims - 1, 0)
+    density = points.new_zeros(len(points))
+    for face in region.faces:
+        on = region.boundary(face, unit)
+        if not len(on):
+            continue
+        size = float((on.amax(0) - on.amin(0)).norm())
+        away, _ = KDTree(on.numpy()).query(points[:, :dims].numpy())
+        near = (size / (size + torch.from_numpy(away))).square() if size else torch.ones_like(density)
+        density += near / near.mean()
+    return density / density.mean()
 
 
 def by_residual(

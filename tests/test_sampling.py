@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from kanpde import Ball, Box, Disk, Time
 from kanpde.errors import RecipeError
-from kanpde.sampling import SAMPLERS, by_residual, unit_points
+from kanpde.sampling import SAMPLERS, by_residual, crowded_points, inside_points, nearness, unit_points
 
 NAMES = [*SAMPLERS, "uniform"]
 
@@ -67,3 +68,34 @@ def test_a_residual_of_zero_draws_evenly():
     pool = torch.linspace(0, 1, 1000, dtype=torch.float64)[:, None]
     chosen = by_residual(lambda p: torch.zeros(len(p), dtype=torch.float64), pool, 400, 0)
     assert abs(float(chosen.mean()) - 0.5) < 0.05
+
+
+CHANNEL = Box(x=(0, 20), y=(0, 4)) - Disk(x=2, y=2, radius=0.5, name="cylinder")
+
+
+@pytest.mark.parametrize("domain", [CHANNEL, CHANNEL * Time(t=(0, 1)), Ball(x=0, y=0, z=0, radius=2) - Ball(x=1, y=0, z=0, radius=0.2, name="hole")])
+def test_crowded_points_are_as_many_as_asked_for_and_inside(domain):
+    for share in (0.0, 0.3, 1.0):
+        points = crowded_points(domain, 500, 3, share=share)
+        assert points.shape == (500, len(domain.coordinates))
+        assert domain.inside(points).all()
+        assert torch.equal(points, crowded_points(domain, 500, 3, share=share))
+    assert torch.equal(crowded_points(domain, 100, 3, share=0.0), inside_points(domain, 100, 3))
+
+
+def test_points_crowd_about_a_small_face():
+    """Within a diameter of the cylinder lie 7 % of the area of the channel's first half, and several times as many points."""
+
+    def near(points):
+        return float(((points - points.new_tensor([2.0, 2.0])).norm(dim=1) < 1.5).double().mean())
+
+    even, crowded = inside_points(CHANNEL, 4000, 0), crowded_points(CHANNEL, 4000, 0, share=1.0)
+    assert near(crowded) > 2.5 * near(even)
+    assert float((crowded[:, 0] > 15).double().mean()) > 0.1, "the rest of the channel is not left out"
+
+
+def test_the_density_falls_as_the_square_of_the_distance_to_a_small_face():
+    small = Box(x=(-50, 50), y=(-50, 50)) - Disk(x=0, y=0, radius=0.05, name="hole")
+    at = torch.tensor([[0.06, 0.0], [0.3, 0.0], [3.0, 0.0]], dtype=torch.float64)
+    own = nearness(small, torch.cat([at, inside_points(small, 4000, 0)]))[:3]
+    assert float(own[0]) > 4 * float(own[1]) > 4 * float(own[2])

@@ -1,0 +1,82 @@
+"""Coordinates that look closely at holes: two more inputs of a network for each hole, which see it as large as the domain.
+
+A hole of radius a about c gives the inputs (x - c) / √(|x - c|² + s²), s = BLUR · a: near the hole they are the coordinates, enlarged by the size of the
+domain over that of the hole, and far from it the direction in which it lies. Their squares sum to a function of the distance, so that
+one layer of a KAN already has functions of the distance and of the direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.geometry.implicit import Columns
+from kanpde.jets import Directions, nested_derivatives
+
+BLUR = 2.0
+"""Length over which the inputs bend over, in radii of the hole."""
+
+SAMPLES = 64
+"""Points of a face by which it is judged, along each of its dimensions."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A hole: its face, the center and the half of the largest extent of it."""
+
+    face: str
+    center: tuple[float, ...]
+    radius: float
+
+    def __call__(self, columns: Columns) -> list[Tensor]:
+        """The inputs at columns [points], one a coordinate of space."""
+        away = [column - c for column, c in zip(columns, self.center, strict=False)]
+        far = sum((a * a for a in away), torch.full_like(away[0], (BLUR * self.radius) ** 2)).sqrt()
+        return [a / far for a in away]
+
+
+def lenses(domain: Domain) -> list[Lens]:
+    """The holes of a domain: faces that lie within its bounding box and have their middle outside of the domain."""
+    if domain.is_box or isinstance(domain, Pieces):
+        return []
+    region = domain.region if isinstance(domain, SpaceTime) else domain
+    bounds = torch.tensor(list(region.bounds.values()), dtype=torch.float64)
+    margin = 1e-6 * float((bounds[:, 1] - bounds[:, 0]).max())
+    axis = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
+    unit = torch.cartesian_prod(*[axis] * (len(bounds) - 1)).reshape(-1, len(bounds) - 1)
+    found = []
+    for face in region.faces:
+        points = region.boundary(face, unit)
+        if not len(points):
+            continue
+        low, high = points.aminmax(dim=0)
+        middle = (low + high) / 2
+        if bool((low > bounds[:, 0] + margin).all() and (high < bounds[:, 1] - margin).all()) and not bool(region.inside(middle[None])[0]):
+            found.append(Lens(face, tuple(middle.tolist()), float((high - low).max()) / 2))
+    return found
+
+
+def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale: Float[Tensor, " dims"], directions: Directions) -> Float[Tensor, "points channels inputs"]:
+    """The jets of all inputs. scale: of the coordinates in which the directions are, over those of the points."""
+    columns = []
+    orders = range(max(directions.orders, default=0) + 1)
+    indices = [index for index in product(orders, repeat=points.shape[1]) if sum(index) <= orders[-1]]
+    for lens in found:
+        for k in range(len(lens.center)):
+            derivatives = nested_derivatives(lambda given, lens=lens, k=k: lens(given)[k], points, indices)
+            jet = points.new_zeros(len(points), directions.channels)
+            jet[:, 0] = derivatives[(0,) * points.shape[1]]
+            for vector, order in zip(directions.vectors, directions.orders, strict=True):
+                along = [v / float(s) for v, s in zip(vector, scale, strict=True)]
+                for index in indices:
+                    if 0 < sum(index) <= order and (weight := math.prod(a**n / math.factorial(n) for a, n in zip(along, index, strict=True))):
+                        jet[:, directions.channel(vector, sum(index))] += weight * derivatives[index]
+            columns.append(jet)
+    return torch.stack(columns, 2)
