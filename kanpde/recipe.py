@@ -36,8 +36,8 @@ class Recipe:
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
     problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
     training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
-    it (see networks/enrichment.py). lenses: whether the network gets two more inputs about each hole, which see it enlarged (see
-    networks/lenses.py); crowding: share of the points that lie denser near small faces (see sampling.crowded).
+    it (see networks/enrichment.py). lenses: whether the network has inputs of its own about every hole of the domain, which see it
+    enlarged (see networks/lenses.py); crowding: share of the points that crowd about holes.
     Raises RecipeError for values out of range.
     """
 

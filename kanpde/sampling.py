@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial import KDTree
 from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import Domain, SpaceTime
+from kanpde.geometry import Domain, Hole, holes
 
 SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
 
 
 CANDIDATES = 8
 """Points from which each crowded one is chosen."""
-
-FACE_SAMPLES = 512
-"""Points of a face by which distances to it are taken."""
 
 
 def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
@@ -54,35 +50,28 @@ def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol")
 
 
 def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5) -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, of which a share lie denser near small faces, and the others evenly. Raises RecipeError for an unknown sampler."""
-    crowd = round(share * count)
-    even = inside_points(domain, count - crowd, seed, sampler) if crowd < count else torch.zeros(0, len(domain.coordinates), dtype=torch.float64)
+    """So many points in a domain, of which a share crowd about its holes, and the others lie evenly. Raises RecipeError for an unknown sampler."""
+    found = holes(domain)
+    crowd = round(share * count) if found else 0
+    even = inside_points(domain, count - crowd, seed, sampler)
     if not crowd:
         return even
     pool = inside_points(domain, CANDIDATES * count, 0x0C0D_0000 + seed, sampler)
     generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
-    return torch.cat([even, pool[torch.multinomial(nearness(domain, pool), crowd, replacement=False, generator=generator)]])
+    return torch.cat([even, pool[torch.multinomial(nearness(found, pool), crowd, replacement=False, generator=generator)]])
 
 
-def nearness(domain: Domain, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
-    """Density of points, of mean 1 over evenly spread ones: the mean over the faces of (a / (a + distance))², a the extent of a face.
+def nearness(found: Sequence[Hole], points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
+    """Density of points about holes: the mean over them of (a / (a + distance))², a the extent of a hole, each over its own mean.
 
-    Every face gets an equal share. In the plane that of a small one is about the same in every doubling of the distance to it, that of one as large as the domain is
-    nearly even. Time, where there is any, is not looked at.
+    In the plane every doubling of the distance gets about as many points. Time, where there is any, is not looked at.
     """
-    region = domain.region if isinstance(domain, SpaceTime) else domain
-    dims = len(region.coordinates)
-    unit = unit_points(FACE_SAMPLES, dims - 1, 0)
     density = points.new_zeros(len(points))
-    for face in region.faces:
-        on = region.boundary(face, unit)
-        if not len(on):
-            continue
-        size = float((on.amax(0) - on.amin(0)).norm())
-        away, _ = KDTree(on.numpy()).query(points[:, :dims].numpy())
-        near = (size / (size + torch.from_numpy(away))).square() if size else torch.ones_like(density)
-        density += near / near.mean()
-    return density / density.mean()
+    for hole in found:
+        away = (points[:, : len(hole.center)] - points.new_tensor(hole.center)).norm(dim=1) - hole.radius
+        near = (1 + away.clamp_min(0) / (2 * hole.radius)) ** -2
+        density += near / near.mean() / len(found)
+    return density
 
 
 def by_residual(

@@ -124,7 +124,7 @@ class Ansatz(Trial):
     @property
     def input_names(self) -> tuple[str, ...]:
         found = tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
-        closer = tuple(f"{x} near {lens.face}" for lens in self.lenses for x in self.domain.space)
+        closer = tuple(f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space)
         return found * len(self.domain.regions) if isinstance(self.domain, Pieces) else found + closer
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:

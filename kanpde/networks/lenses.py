@@ -16,51 +16,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.geometry import Domain, Hole, holes
 from kanpde.geometry.implicit import Columns
 from kanpde.jets import Directions, nested_derivatives
 
 BLUR = 2.0
 """Length over which the inputs bend over, in radii of the hole."""
 
-SAMPLES = 64
-"""Points of a face by which it is judged, along each of its dimensions."""
-
 
 @dataclass(frozen=True)
 class Lens:
-    """A hole: its face, the center and the half of the largest extent of it."""
+    """The inputs about a hole."""
 
-    face: str
-    center: tuple[float, ...]
-    radius: float
+    hole: Hole
 
     def __call__(self, columns: Columns) -> list[Tensor]:
         """The inputs at columns [points], one a coordinate of space."""
-        away = [column - c for column, c in zip(columns, self.center, strict=False)]
-        far = sum((a * a for a in away), torch.full_like(away[0], (BLUR * self.radius) ** 2)).sqrt()
+        away = [column - c for column, c in zip(columns, self.hole.center, strict=False)]
+        far = sum((a * a for a in away), torch.full_like(away[0], (BLUR * self.hole.radius) ** 2)).sqrt()
         return [a / far for a in away]
 
 
 def lenses(domain: Domain) -> list[Lens]:
-    """The holes of a domain: faces that lie within its bounding box and have their middle outside of the domain."""
-    if domain.is_box or isinstance(domain, Pieces):
-        return []
-    region = domain.region if isinstance(domain, SpaceTime) else domain
-    bounds = torch.tensor(list(region.bounds.values()), dtype=torch.float64)
-    margin = 1e-6 * float((bounds[:, 1] - bounds[:, 0]).max())
-    axis = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
-    unit = torch.cartesian_prod(*[axis] * (len(bounds) - 1)).reshape(-1, len(bounds) - 1)
-    found = []
-    for face in region.faces:
-        points = region.boundary(face, unit)
-        if not len(points):
-            continue
-        low, high = points.aminmax(dim=0)
-        middle = (low + high) / 2
-        if bool((low > bounds[:, 0] + margin).all() and (high < bounds[:, 1] - margin).all()) and not bool(region.inside(middle[None])[0]):
-            found.append(Lens(face, tuple(middle.tolist()), float((high - low).max()) / 2))
-    return found
+    """One for each hole."""
+    return [Lens(hole) for hole in holes(domain)]
 
 
 def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale: Float[Tensor, " dims"], directions: Directions) -> Float[Tensor, "points channels inputs"]:
@@ -69,7 +48,7 @@ def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale
     orders = range(max(directions.orders, default=0) + 1)
     indices = [index for index in product(orders, repeat=points.shape[1]) if sum(index) <= orders[-1]]
     for lens in found:
-        for k in range(len(lens.center)):
+        for k in range(len(lens.hole.center)):
             derivatives = nested_derivatives(lambda given, lens=lens, k=k: lens(given)[k], points, indices)
             jet = points.new_zeros(len(points), directions.channels)
             jet[:, 0] = derivatives[(0,) * points.shape[1]]
