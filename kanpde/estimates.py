@@ -23,7 +23,7 @@ from kanpde.parameters import Field
 from kanpde.problem import Problem
 from kanpde.training.assemble import numbers
 from kanpde.training.points import Collocation, noise_ratio, noise_units
-from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
+from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of, ties
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -133,6 +133,7 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
     factors = Factors.of(rows)
     gradients = gradients_of(ansatz, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
+    factors = Factors.of(rows.tied(ties(network, math.sqrt(told))))
     covariance = told * factors.covariance(gradients)
     wide = told * Factors.of(rows, EXACT).inverse(gradients)
     values = numbers(problem, ansatz)

@@ -5,20 +5,24 @@ vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H = D�
 solution whatever the errors are, so that their rows bring none. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
 which for heavily weighed equations is the covariance under constraints. The network's own parameters are in H with the rest: what is
 reported of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from orthogonal factors of [D; F].
+
+Singular values go down to rounding: along the smallest ones noise would move the parameters of networks by many times their size, where the
+linear model holds no longer and no optimiser goes. Rows of `Rows.tied` hold every such parameter to its present value as a measurement of it
+with the error of its network's root mean square would; of sets of data drawn again, the fields' estimates spread as these bands say.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks import Ansatz
+from kanpde.networks import Ansatz, Joint
 from kanpde.parameters import Field
 from kanpde.sampling import unit_points
 from kanpde.training.objective import Objective, Term
@@ -42,6 +46,10 @@ class Rows:
     D: Float[Tensor, "data parameters"]
     vanish: Float[Tensor, " rows"]
     F: Float[Tensor, "rows parameters"]
+
+    def tied(self, strengths: Float[Tensor, " parameters"]) -> Rows:
+        """The same, and every parameter held where it is, so strongly."""
+        return replace(self, vanish=torch.cat([self.vanish, torch.zeros_like(strengths)]), F=torch.cat([self.F, strengths.diag()]))
 
     @classmethod
     def of(cls, points: Collocation, objective: Objective | None = None) -> Rows:
@@ -108,6 +116,19 @@ class Factors:
     def step(self, damping: float) -> Float[Tensor, " parameters"]:
         """The step of Gauss and Newton, damped along singular values below the root of `damping`."""
         return -self.V @ (self.slope / (1 + damping / self.S.square()))
+
+
+def ties(network: Joint, noise: float) -> Float[Tensor, " parameters"]:
+    """What `Rows.tied` takes: noise over the size of each network's parameters; 0 for constants.
+
+    noise: standard deviation of the values' errors, in units of the noise.
+    """
+    found = []
+    for part in network.networks():
+        theta = part.theta.double().cpu()
+        size = float(theta.square().mean().sqrt()) if part.widths[0] else 0.0
+        found.append(torch.full_like(theta, noise / size if size else 0.0))
+    return torch.cat(found)
 
 
 def gradients_of(ansatz: Ansatz, names: Sequence[str]) -> Float[Tensor, "numbers parameters"]:
