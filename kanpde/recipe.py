@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.geometry import holes
 from kanpde.networks import KAN, Spec
 from kanpde.networks.ansatz import built_in
 from kanpde.networks.registry import SPECS
@@ -113,8 +114,13 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
 
 
 def _said(found: Choice, problem: Problem) -> Choice:
-    """A choice that also says what holds exactly where the domain is no box."""
-    return found if problem.domain.is_box else Choice(found.recipe, (*found.reasons, *built_in(problem, found.recipe.corners)))
+    """A choice that also says what holds exactly where the domain is no box, and what looks at its holes."""
+    if problem.domain.is_box:
+        return found
+    recipe, seen = found.recipe, listed([hole.face for hole in holes(problem.domain)])
+    closer = (f"inputs of their own about {seen}, which see it enlarged",) if recipe.lenses else ()
+    crowded = (f"{recipe.crowding:.0%} of the points crowd about {seen}",) if recipe.crowding and seen else ()
+    return Choice(recipe, (*found.reasons, *built_in(problem, recipe.corners), *closer, *crowded))
 
 
 def suited(problem: Problem, kind: type[Spec]) -> Suited:
