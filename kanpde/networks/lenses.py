@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import torch
@@ -49,7 +50,7 @@ def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale
     indices = [index for index in product(orders, repeat=points.shape[1]) if sum(index) <= orders[-1]]
     for lens in found:
         for k in range(len(lens.hole.center)):
-            derivatives = nested_derivatives(lambda given, lens=lens, k=k: lens(given)[k], points, indices)
+            derivatives = nested_derivatives(partial(_one, lens, k), points, indices)
             jet = points.new_zeros(len(points), directions.channels)
             jet[:, 0] = derivatives[(0,) * points.shape[1]]
             for vector, order in zip(directions.vectors, directions.orders, strict=True):
@@ -59,3 +60,7 @@ def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale
                         jet[:, directions.channel(vector, sum(index))] += weight * derivatives[index]
             columns.append(jet)
     return torch.stack(columns, 2)
+
+
+def _one(lens: Lens, k: int, columns: Columns) -> Tensor:
+    return lens(columns)[k]
