@@ -7,6 +7,7 @@ from plain import ansatz_values
 
 from kanpde import KAN, Ball, Box, Dirichlet, Disk, Ellipse, Initial, Polygon, Problem, Recipe, Time, d, laplacian, solve
 from kanpde.errors import RecipeError, RunError
+from kanpde.export.function import as_graph
 from kanpde.geometry import holes
 from kanpde.networks import Ansatz
 from kanpde.networks.ansatz import restore
@@ -93,6 +94,14 @@ def test_a_checkpoint_brings_them_back():
     assert torch.equal(restore(problem, ansatz.state())(points), ansatz(points))
     with pytest.raises(RunError, match="does not fit problem"):
         restore(PROBLEMS["a shell"], ansatz.state())
+
+
+def test_the_exported_function_has_them():
+    problem = PROBLEMS["two holes"]
+    ansatz = ansatz_of(problem)
+    points = inside_points(problem.domain, 30, 4)
+    found = torch.stack(as_graph(problem, ansatz)(*(column.contiguous() for column in points.T)), 1)
+    torch.testing.assert_close(found, ansatz(points), rtol=1e-12, atol=1e-12)
 
 
 def test_solve_trains_with_them():
