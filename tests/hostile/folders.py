@@ -41,7 +41,7 @@ def changes(draw: st.DrawFn) -> tuple[str, str, Change, list[str]]:
         "run": [["plot"], ["plot", "--edge", "1,1,1"], ["solve", "--resume"], ["explain", "--seconds", "1"], ["prune", "--loss", "1e-2"]],
         "begun": [["solve", "--resume"], ["plot"]],
         "fit": [["plot"], ["explain", "--seconds", "1"]],
-        "sweep": [["plot"], ["sweep", "--no-differences", "--jobs", "1", "--resume"]],
+        "sweep": [["plot"], ["sweep", "--no-differences", "--jobs", "1", "--threads", "1", "--resume"]],
     }
     first, *rest = draw(st.sampled_from(commands[kind]))
     return kind, f"{name}: {what}", lambda folder: change(next(folder.glob(name.replace("TRIAL", "*")))), [first, *rest]

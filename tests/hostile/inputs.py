@@ -172,6 +172,8 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
             "--no-differences",
             "--jobs",
             "1",
+            "--threads",
+            "1",
             "--out",
             "sweep",
         ],

@@ -1,6 +1,7 @@
 """Processes of the command line in a hundredth of the time that a new interpreter takes: they are forked from one that has imported it.
 
-The parent has one thread and has run every kernel once. Its children are ordinary processes to be killed, with their own signals.
+The parent has one thread and has run every kernel once. Its children are ordinary processes to be killed, with their own signals. Sweeps are
+given one thread: without that they take one a core, and a process whose parent had a team of OpenMP threads waits for its own for ever.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def _warm() -> None:
             command(["solve", "poisson2d", "--network", network, *steps, "--points", "50", "--restarts", "1", "--no-reference", *out])
         command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
         shape = ["--networks", "kan", "--width", "2", "--grid", "3", "--schedule", "lm:1", "--points", "90", "--seeds", "1"]
-        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", *out])
+        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", "--threads", "1", *out])
         command(["plot", "nowhere"])
     run_folder.draw, fits.draw, figures.draw = own
 
@@ -194,19 +195,35 @@ def _changed(question: dict) -> None:
         run_folder.draw = run_folder.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     now, fired = [0], [False]
-    watch = train._Run._watch
+    watch, hand_over = train._Run._watch, train._Run._hand_over
+
+    def write(stage, step):
+        with contextlib.suppress(OSError):
+            os.write(log, f"{os.getpid()} {stage} {step}\n".encode())
 
     def watched(self, index, loss, fresh, last=False):
         found = watch(self, index, loss, fresh, last)
         if not last:
             now[0] = found.step
-            with contextlib.suppress(OSError):
-                os.write(log, f"{os.getpid()} {index} {found.step}\n".encode())
+            write(index, found.step)
         return found
 
-    train._Run._watch = watched
+    def handed_over(self, going, trials=None, last=False):
+        if trials is not None:
+            write(f"start{len(trials)}", going.state.taken)
+        hand_over(self, going, trials, last)
+
+    train._Run._watch, train._Run._hand_over = watched, handed_over
     if question["nan"] is None:
         return
+    going_on = train._Run._resumed
+
+    def resumed(self, stage):
+        found = going_on(self, stage)
+        now[0] = self.step  # a run killed behind the step meets what is not finite again, as it would have
+        return found
+
+    train._Run._resumed = resumed
 
     def poisoned(value):
         if now[0] != question["nan"] or fired[0]:
