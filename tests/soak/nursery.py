@@ -229,6 +229,7 @@ def _changed(question: dict) -> None:
         if now[0] != question["nan"] or fired[0]:
             return value
         fired[0] = True
+        Path("not finite").touch()
         return value * math.nan
 
     own = {name: getattr(objective.Objective, name) for name in ("residuals", "gradient", "jacobian")}

@@ -1,6 +1,8 @@
 """The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
 
 python tests/soak/soak.py [faults] [cost] [hostile]
+
+Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with what its parent imported.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +40,7 @@ def main(parts: list[str]) -> int:
     for part in parts or PARTS:
         began, origin = time.perf_counter(), provenance()
         found = {"faults": faults, "cost": cost, "hostile": hostile}[part]()
-        found |= {"provenance": origin, "minutes": (time.perf_counter() - began) / 60}
+        found |= {"provenance": origin, "command": f"python tests/soak/soak.py {part}", "minutes": (time.perf_counter() - began) / 60}
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
     (RESULTS / "soak.md").write_text(page(known))
@@ -53,31 +58,38 @@ def faults() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
         root = Path(name)
 
-        def strike(title: str, fault: str, once: Any) -> None:
-            for attempt in range(8):
-                try:
-                    outcome = once(attempt)
-                except AssertionError as error:
-                    failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
-                    print(f"FAILED  {failures[-1]}", flush=True)
+        def tried(title: str, fault: str, what: Callable[[], Any]) -> Any:
+            try:
+                return what()
+            except AssertionError as error:
+                failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
+                print(f"FAILED  {failures[-1]}\n{traceback.format_exc()}", flush=True)
+                return None
+
+        def strike(title: str, fault: str, once: Callable[[int], Any]) -> None:
+            for attempt in range(8):  # a fault may come too late
+                outcome = tried(title, fault, lambda attempt=attempt: once(attempt))
+                if outcome is None:
                     return
                 if outcome.struck:
                     rows.append(vars(outcome))
                     print(f"{len(rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
                     return
+            failures.append(f"{title}, {fault}: eight times too late")
 
         for i, case in enumerate(CASES):
-            whole = {nan: uninterrupted(nursery, case, root / f"{i}-whole-{nan}", nan) for nan in {f.nan for f in FAULTS.values()}}
+            wholes: dict[int | None, Any] = {}
             for j, (title, fault) in enumerate(FAULTS.items()):
-                strike(
-                    case,
-                    title,
-                    lambda k, i=i, j=j, case=case, fault=fault, whole=whole: blow(nursery, case, fault, root / f"{i}-{j}-{k}", whole[fault.nan], SEED + 100 * i + 10 * j + k),
-                )
-        whole = swept(nursery, root / "sweep")
-        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3):
-            strike("a sweep", title, lambda k, j=j, title=title, whole=whole: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", whole, SEED + 1000 + 10 * j + k))
-    return {"rows": rows, "failures": failures}
+                nan, seed = fault.nan, SEED + 100 * i + 10 * j
+                if nan not in wholes:
+                    wholes[nan] = tried(case, "none", lambda nan=nan, i=i, case=case: uninterrupted(nursery, case, root / f"{i}-whole-{nan}", nan))
+                once = partial(blow, nursery, case, fault, whole=wholes[nan])
+                if wholes[nan] is not None:
+                    strike(case, title, lambda k, once=once, place=root / f"{i}-{j}", seed=seed: once(folder=place / str(k), seed=seed + k))
+        swept_whole = tried("a sweep", "none", lambda: swept(nursery, root / "sweep"))
+        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3 if swept_whole else ()):
+            strike("a sweep", title, lambda k, j=j, title=title: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", swept_whole, SEED + 1000 + 10 * j + k))
+    return {"rows": rows, "failures": failures, "seed": SEED}
 
 
 COST = """
@@ -192,7 +204,9 @@ def _failures(found: dict[str, Any]) -> list[str]:
 
 def _where(found: dict[str, Any]) -> list[str]:
     p = found["provenance"]
-    return [f"{p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, Python {p['python']}, torch {p['torch']}; {found['minutes']:.0f} min.", ""]
+    versions = f"Python {p['python']}, torch {p['torch']}, NumPy {p['numpy']}, h5py {p['h5py']}, {p['platform']}"
+    seed = f", seed {found['seed']}" if "seed" in found else ""
+    return [f"`{found['command']}`{seed}: {p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, {versions}; {found['minutes']:.0f} min.", ""]
 
 
 def _cell(text: str) -> str:
