@@ -1,6 +1,6 @@
 """The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
 
-python tests/soak/soak.py [faults] [cost] [hostile]
+python tests/soak/soak.py [faults] [cost] [problem-files] [run-folders] [data-files] [command-lines]
 
 Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with what its parent imported.
 """
@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "hostile")]
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "results"
-PARTS = ("faults", "cost", "hostile")
+INPUTS = ("problem-files", "run-folders", "data-files", "command-lines")
+PARTS = ("faults", "cost", *INPUTS)
 SEED = 20261124
 
 
@@ -39,7 +40,7 @@ def main(parts: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
         began, origin = time.perf_counter(), provenance()
-        found = {"faults": faults, "cost": cost, "hostile": hostile}[part]()
+        found = {"faults": faults, "cost": cost}.get(part, lambda part=part: hostile(part))()
         found |= {"provenance": origin, "command": f"python tests/soak/soak.py {part}", "minutes": (time.perf_counter() - began) / 60}
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
@@ -131,11 +132,11 @@ def cost() -> dict[str, Any]:
     return {"rows": rows, "failures": failures}
 
 
-def hostile() -> dict[str, Any]:
-    """Generated inputs, and what came of them."""
+def hostile(part: str) -> dict[str, Any]:
+    """Generated inputs of a kind, and what came of them."""
     from inputs import carry_out
 
-    return carry_out()
+    return carry_out(part.replace("-", " "))
 
 
 def page(known: dict[str, Any]) -> str:
@@ -145,8 +146,8 @@ def page(known: dict[str, Any]) -> str:
         lines += _faults_page(known["faults"])
     if "cost" in known:
         lines += _cost_page(known["cost"])
-    if "hostile" in known:
-        lines += _hostile_page(known["hostile"])
+    if rows := [known[part] for part in INPUTS if part in known]:
+        lines += _hostile_page(rows)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -188,14 +189,19 @@ def _cost_page(found: dict[str, Any]) -> list[str]:
     return [*lines, "", *_failures(found), *_where(found)]
 
 
-def _hostile_page(found: dict[str, Any]) -> list[str]:
-    rows = found["rows"]
+def _hostile_page(rows: list[dict[str, Any]]) -> list[str]:
     outcomes = list(dict.fromkeys(name for row in rows for name in row["outcomes"]))
-    lines = ["## Generated inputs", "", f"{sum(row['inputs'] for row in rows):,} inputs; {len(found['failures'])} with a traceback, a wrong code or a half-written file.", ""]
+    broken = sum(len(row["failures"]) for row in rows)
+    lines = ["## Generated inputs", ""]
+    lines += [f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis, derandomised);", ""]
+    lines += [f"{broken} with a traceback, a hang, a wrong code, a half-written file, code of a run executed or something read from outside of it.", ""]
     lines += [f"| what | inputs | {' | '.join(outcomes)} |", f"| --- | ---: |{' ---: |' * len(outcomes)}"]
     for row in rows:
         lines.append(f"| {row['what']} | {row['inputs']:,} | {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |")
-    return [*lines, "", *_failures(found), *_where(found)]
+    lines.append("")
+    for row in rows:
+        lines += [*_failures(row), *_where(row)]
+    return lines
 
 
 def _failures(found: dict[str, Any]) -> list[str]:
