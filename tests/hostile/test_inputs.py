@@ -15,7 +15,7 @@ from kanpde.errors import ProblemWarning, RunError
 from kanpde.run_folder import guarded
 from kanpde.safe_reading import opened
 
-FEW = {"problem files": 8, "run folders": 12, "data files": 8, "command lines": 10}
+FEW = {"problem files": 6, "run folders": 8, "data files": 8, "command lines": 8}
 
 
 @pytest.fixture(scope="module")
