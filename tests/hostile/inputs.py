@@ -24,7 +24,7 @@ from lines import LINES
 sys.path.insert(0, str(Path(__file__).parents[1] / "soak"))
 from nursery import End, Nursery
 
-SHARES = {"problem files": 500, "run folders": 600, "data files": 450, "command lines": 550}
+SHARES = {"problem files": 450, "run folders": 500, "data files": 500, "command lines": 570}
 """Inputs of each kind in the long check."""
 
 SHORT = ("--schedule", "lm:2", "--points", "30", "--width", "2", "--restarts", "1")
@@ -185,12 +185,12 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     }.items():
         end = nursery.run(line, root)
         assert end.code == 0, (name, end.said)
-    begun = nursery.start(
+    begun = nursery.start(  # enough steps to be killed in between, and few enough to go on to their end where a change does not matter
         [
             "solve",
             "poisson2d",
             "--schedule",
-            "adam:100000",
+            "adam:600",
             "--points",
             "40",
             "--width",
@@ -210,7 +210,7 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     while not list(root.glob("begun/*/*/training.pt")):
         time.sleep(0.01)
     os.kill(begun, signal.SIGKILL)
-    nursery.wait(begun)
+    assert nursery.wait(begun).code == -signal.SIGKILL
     found = {kind: next(path for path in root.glob(f"{kind}/*/*") if path.is_dir()) for kind in ("run", "fit", "sweep", "begun")}
     for leftover in (found["begun"] / ".run.lock", *found["begun"].glob(".*.partial")):
         leftover.unlink(missing_ok=True)

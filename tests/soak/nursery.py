@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-PATIENCE = 300
+PATIENCE = 180
 """Seconds after which a child counts as hanging."""
 
 
