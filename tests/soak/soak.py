@@ -1,6 +1,6 @@
 """The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
 
-python tests/soak/soak.py [faults] [cost] [problem-files] [run-folders] [data-files] [command-lines]
+python tests/soak/soak.py [faults] [sweeps] [cost] [problem-files] [run-folders] [data-files] [command-lines]
 
 Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with what its parent imported.
 """
@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "hostile")]
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "results"
 INPUTS = ("problem-files", "run-folders", "data-files", "command-lines")
-PARTS = ("faults", "cost", *INPUTS)
+PARTS = ("faults", "sweeps", "cost", *INPUTS)
 SEED = 20261124
 
 
@@ -40,7 +41,7 @@ def main(parts: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
         began, origin = time.perf_counter(), provenance()
-        found = {"faults": faults, "cost": cost}.get(part, lambda part=part: hostile(part))()
+        found = {"faults": faults, "sweeps": sweeps, "cost": cost}.get(part, lambda part=part: hostile(part))()
         found |= {"provenance": origin, "command": f"python tests/soak/soak.py {part}", "minutes": (time.perf_counter() - began) / 60}
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
@@ -49,48 +50,70 @@ def main(parts: list[str]) -> int:
     return sum(len(part["failures"]) for part in known.values())
 
 
+@dataclass
+class Struck:
+    """What became of the runs that were struck, as it is found."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def tried(self, title: str, fault: str, what: Callable[[], Any]) -> Any:
+        """What it returns; None, and a failure more, where something was lost."""
+        try:
+            return what()
+        except AssertionError as error:
+            self.failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
+            print(f"FAILED  {self.failures[-1]}\n{traceback.format_exc()}", flush=True)
+            return None
+
+    def strike(self, title: str, fault: str, once: Callable[[int], Any]) -> None:
+        """Until a fault comes while the run is under way."""
+        for attempt in range(8):
+            outcome = self.tried(title, fault, lambda attempt=attempt: once(attempt))
+            if outcome is None:
+                return
+            if outcome.struck:
+                self.rows.append(vars(outcome))
+                print(f"{len(self.rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
+                return
+        self.failures.append(f"{title}, {fault}: eight times too late")
+
+    def found(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"rows": self.rows, "failures": self.failures, "seed": SEED}
+
+
 def faults() -> dict[str, Any]:
     """Every fault in every case, each at a random moment while the run is under way."""
-    from faults import CASES, FAULTS, blow, blow_sweep, swept, uninterrupted
+    from faults import CASES, FAULTS, blow, uninterrupted
     from nursery import Nursery
 
-    rows, failures = [], []
-    nursery = Nursery.shared()
+    struck, nursery = Struck(), Nursery.shared()
     with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
-        root = Path(name)
-
-        def tried(title: str, fault: str, what: Callable[[], Any]) -> Any:
-            try:
-                return what()
-            except AssertionError as error:
-                failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
-                print(f"FAILED  {failures[-1]}\n{traceback.format_exc()}", flush=True)
-                return None
-
-        def strike(title: str, fault: str, once: Callable[[int], Any]) -> None:
-            for attempt in range(8):  # a fault may come too late
-                outcome = tried(title, fault, lambda attempt=attempt: once(attempt))
-                if outcome is None:
-                    return
-                if outcome.struck:
-                    rows.append(vars(outcome))
-                    print(f"{len(rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
-                    return
-            failures.append(f"{title}, {fault}: eight times too late")
-
         for i, case in enumerate(CASES):
             wholes: dict[int | None, Any] = {}
             for j, (title, fault) in enumerate(FAULTS.items()):
-                nan, seed = fault.nan, SEED + 100 * i + 10 * j
+                place, nan, seed = Path(name) / f"{i}-{j}", fault.nan, SEED + 100 * i + 10 * j
                 if nan not in wholes:
-                    wholes[nan] = tried(case, "none", lambda nan=nan, i=i, case=case: uninterrupted(nursery, case, root / f"{i}-whole-{nan}", nan))
+                    wholes[nan] = struck.tried(case, "none", partial(uninterrupted, nursery, case, place / "whole", nan))
                 once = partial(blow, nursery, case, fault, whole=wholes[nan])
                 if wholes[nan] is not None:
-                    strike(case, title, lambda k, once=once, place=root / f"{i}-{j}", seed=seed: once(folder=place / str(k), seed=seed + k))
-        swept_whole = tried("a sweep", "none", lambda: swept(nursery, root / "sweep"))
-        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3 if swept_whole else ()):
-            strike("a sweep", title, lambda k, j=j, title=title: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", swept_whole, SEED + 1000 + 10 * j + k))
-    return {"rows": rows, "failures": failures, "seed": SEED}
+                    struck.strike(case, title, lambda k, once=once, place=place, seed=seed: once(folder=place / str(k), seed=seed + k))
+    return struck.found()
+
+
+def sweeps() -> dict[str, Any]:
+    """A sweep, ended nine times at a random moment."""
+    from faults import FAULTS, blow_sweep, swept
+    from nursery import Nursery
+
+    struck, nursery = Struck(), Nursery.shared()
+    with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
+        root = Path(name)
+        whole = struck.tried("a sweep", "none", lambda: swept(nursery, root / "whole"))
+        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3 if whole else ()):
+            struck.strike("a sweep", title, lambda k, j=j, title=title: blow_sweep(nursery, FAULTS[title], root / f"{j}-{k}", whole, SEED + 1000 + 10 * j + k))
+    return struck.found()
 
 
 COST = """
@@ -142,8 +165,8 @@ def hostile(part: str) -> dict[str, Any]:
 def page(known: dict[str, Any]) -> str:
     """The tables."""
     lines = ["# What kanpde survives", "", "`make soak` measures this again. Nothing here is written by hand.", ""]
-    if "faults" in known:
-        lines += _faults_page(known["faults"])
+    if found := [known[part] for part in ("faults", "sweeps") if part in known]:
+        lines += _faults_page(found)
     if "cost" in known:
         lines += _cost_page(known["cost"])
     if rows := [known[part] for part in INPUTS if part in known]:
@@ -151,13 +174,14 @@ def page(known: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _faults_page(found: dict[str, Any]) -> list[str]:
-    rows = found["rows"]
+def _faults_page(found: list[dict[str, Any]]) -> list[str]:
+    rows = [row for part in found for row in part["rows"]]
+    lost = sum(len(part["failures"]) for part in found)
     kinds = list(dict.fromkeys(row["fault"] for row in rows))
     cases = list(dict.fromkeys(row["case"] for row in rows))
     blows = sum(row["struck"] for row in rows)
     lines = ["## Runs that are struck at a random moment, and resumed", ""]
-    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + len(found['failures'])} came to the same bits as the run that nothing strikes:", ""]
+    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + lost} came to the same bits as the run that nothing strikes:", ""]
     lines += [
         "network, fields, history and reasons of the stages are compared. The state is written behind every step here, so that every moment is one",
         "between or in the middle of writes.",
@@ -178,7 +202,7 @@ def _faults_page(found: dict[str, Any]) -> list[str]:
         *(f"| {kind} | {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |" for kind in kinds),
         "",
     ]
-    return lines + _failures(found) + _where(found)
+    return lines + [line for part in found for line in (*_failures(part), *_where(part))]
 
 
 def _cost_page(found: dict[str, Any]) -> list[str]:
