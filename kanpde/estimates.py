@@ -133,8 +133,8 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
     factors = Factors.of(rows)
     gradients = gradients_of(ansatz, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
-    covariance = told * factors.covariance(gradients)
-    wide = told * Factors.of(rows, EXACT).inverse(gradients)
+    covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
+    wide = told * Factors.of(rows, EXACT, tied=False).inverse(gradients)
     values = numbers(problem, ansatz)
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     quantile = float(student.ppf((1 + LEVEL) / 2, max(factors.degrees, 1.0)))
@@ -208,7 +208,8 @@ def _band(problem: Problem, ansatz: Ansatz, parameter: Field, factors: Factors, 
         axes[x] = axes[x] if x in parameter.of else np.array([(low + high) / 2])
     at = torch.from_numpy(np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1))
     J = gradients_at(ansatz, parameter.name, at)
-    errors = math.sqrt(variance) * torch.cat([(rows @ factors.V @ factors.U.T).norm(dim=1) for rows in J.split(256)])
+    sources = torch.cat([math.sqrt(variance) * factors.U, factors.E])
+    errors = torch.cat([(rows @ factors.V @ sources.T).norm(dim=1) for rows in J.split(256)])
     shape = [nodes] * sum(x in parameter.of for x in problem.coordinates)
     exact = problem.exact.get(parameter.name)
     truth = None if exact is None else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)

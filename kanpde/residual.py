@@ -64,7 +64,7 @@ class Residual:
 
     def rows(self, leaves: Leaves) -> list[Tensor]:
         """What the function returns on given leaves, one tensor [points] an equation. Raises ProblemError as `__call__` does."""
-        return _rows(self.function, self.name, self.arguments, self.unknowns, leaves)
+        return rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
 
     def __call__(
         self,
@@ -92,7 +92,7 @@ class Residual:
         at = {x: v.detach().requires_grad_(self.composite) for x, v in coordinates.items()}
         leaves = Leaves(at, self.space, supply, normal)
         with torch.set_grad_enabled(partials or self.composite):
-            rows = _rows(self.function, self.name, self.arguments, self.unknowns, leaves)
+            rows = rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
         values = torch.stack([row.detach() for row in rows], 1)
         if not partials:
             return values, None
@@ -127,7 +127,7 @@ def record(
         leaves = kind(coordinates, space, supply, None if normal is None else {x: v[part] for x, v in normal.items()})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")  # math.sin(x): the error says it better
-            return leaves, _rows(function, name, arguments, unknowns, leaves)
+            return leaves, rows_of(function, name, arguments, unknowns, leaves)
 
     both = slice(0, 2)
     leaves, rows = run(both, {})
@@ -228,7 +228,7 @@ def below(index: MultiIndex) -> list[MultiIndex]:
     return list(product(*(range(n + 1) for n in index)))
 
 
-def _rows(function: Callable[..., object], name: str, arguments: Sequence[str], unknowns: Sequence[str], leaves: Leaves) -> list[Tensor]:
+def rows_of(function: Callable[..., object], name: str, arguments: Sequence[str], unknowns: Sequence[str], leaves: Leaves) -> list[Tensor]:
     """Call the user's function on the leaves and check what it returns: one tensor [points] for each equation."""
     like = next(iter(leaves.coordinates.values()))
     values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}

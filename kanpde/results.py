@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from kanpde.portrait import Drawing as Drawing
 from kanpde.portrait import portrait
 from kanpde.problem import Problem, identity
 from kanpde.provenance import provenance
+from kanpde.quantities import quantities
 from kanpde.residual import at_point
 from kanpde.sampling import inside_points
 from kanpde.training.history import History
@@ -88,6 +89,26 @@ class Result:
         Raises ProblemError for coordinates that are missing, unknown, outside the domain, or do not broadcast.
         """
         problem, ansatz = self._solved()
+        points, shape, values = self._at(coordinates)
+        found = evaluate(ansatz, points)
+        kind = {u: _like(found[:, i].reshape(shape), values) for i, u in enumerate(problem.functions)}
+        return kind if len(kind) > 1 else kind[problem.unknowns[0]]
+
+    def evaluate(self, function: Callable[..., Any], **coordinates: Any) -> Any:
+        """A quantity of the solution at points, such as a flux or a stress: a function of unknowns, parameters and coordinates by name that
+        may use d, grad, div and laplacian, as an equation does.
+
+        Points and kinds are as in a call; where the function returns several numbers, a tuple. Derivatives are exact ones of the network, to
+        rounding. Raises ProblemError for what a call refuses, and for a function that fails.
+        """
+        problem, ansatz = self._solved()
+        points, shape, values = self._at(coordinates)
+        found = tuple(_like(row.reshape(shape), values) for row in quantities(problem, ansatz, function, points))
+        return found if len(found) > 1 else found[0]
+
+    def _at(self, coordinates: Mapping[str, Any]) -> tuple[Tensor, torch.Size, list[Any]]:
+        """Points [points, dims] inside the domain, the broadcast shape, and the values in the order of the coordinates."""
+        problem, _ = self._solved()
         names = problem.coordinates
         for name in coordinates:
             if name not in names:
@@ -96,12 +117,8 @@ class Result:
         if missing:
             raise ProblemError(f"result(…): {missing[0]!r} is missing; expected {', '.join(f'{x}=…' for x in names)}")
         values = [coordinates[x] for x in names]
-        tensor = next((v for v in values if isinstance(v, Tensor) and v.is_floating_point()), next((v for v in values if isinstance(v, Tensor)), None))
         points, shape = _points(names, values)
-        found = evaluate(ansatz, _inside(points, problem))
-        columns = {u: found[:, i].reshape(shape) for i, u in enumerate(problem.functions)}
-        kind = {u: _like(v, tensor, values) for u, v in columns.items()}
-        return kind if len(kind) > 1 else kind[problem.unknowns[0]]
+        return _inside(points, problem), shape, values
 
     @property
     def name(self) -> str:
@@ -254,9 +271,11 @@ def _inside(points: Tensor, problem: Problem) -> Tensor:
     return points
 
 
-def _like(found: Tensor, tensor: Tensor | None, values: list[Any]) -> Any:
+def _like(found: Tensor, values: list[Any]) -> Any:
     """The values as the kind that came in: a tensor, an array, or a float."""
-    if tensor is not None:
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    if tensors:
+        tensor = next((v for v in tensors if v.is_floating_point()), tensors[0])
         return found.to(device=tensor.device, dtype=tensor.dtype if tensor.is_floating_point() else found.dtype)
     array = found.cpu().double().numpy()
     return array if any(np.ndim(v) or isinstance(v, np.ndarray) for v in values) else float(array)

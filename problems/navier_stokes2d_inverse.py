@@ -45,4 +45,4 @@ known = {"u": lambda x, y, t: velocity(x, y, t)[0], "v": lambda x, y, t: velocit
 numbers = [Parameter("λ1", initial=0.5), Parameter("λ2", initial=0.2, positive=True)]
 problem = Problem(Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)), [navier_stokes], [Dirichlet(p=pressure, on="x-")], exact=known, parameters=numbers, data=measured())
 
-recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=1500, schedule="lm:80", data=10)
+recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=3000, schedule="lm:80,extend:8,lm:80", data=10)

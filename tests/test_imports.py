@@ -53,7 +53,8 @@ MAY = {
     "portrait": {"errors", "networks"},
     "estimates": {"errors", "networks", "training", *LANGUAGE},
     "estimate_plots": {"plots"},
-    "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "run_folder", "sampling", "training", "variables", *LANGUAGE},
+    "quantities": {"errors", "networks", *LANGUAGE},
+    "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "quantities", "run_folder", "sampling", "training", "variables", *LANGUAGE},
     "run_folder": {
         *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "safe_reading"},
         *{"training", "variables", *LANGUAGE},

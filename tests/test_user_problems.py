@@ -1,4 +1,4 @@
-"""What a stranger writes after reading the README: its own blocks of code, solved with default settings and judged by the reference."""
+"""What a stranger writes after reading the README and the first guide: their own blocks of code, solved with default settings and judged by the reference."""
 
 import re
 import sys
@@ -10,9 +10,11 @@ import kanpde
 from kanpde.problem import load
 from kanpde.reference import reference
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README, GUIDE = ROOT / "README.md", ROOT / "docs" / "how-to" / "own-pde.md"
 ALL = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 BLOCKS = [block for block in ALL if "problem = Problem(" in block]
+BLOCKS += re.findall(r"```python title=\S+\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 BLOCKS_WITHOUT_PROBLEM = [block for block in ALL if "problem = Problem(" not in block]
 CALLED = {"layer": "convection(", "predators": "predator(", "kdv": "kdv("}
 BUDGET = {
@@ -29,7 +31,7 @@ def block(name):
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_a_problem_of_the_readme_agrees_with_its_reference(name, tmp_path):
+def test_a_problem_that_is_shown_agrees_with_its_reference(name, tmp_path):
     path = tmp_path / f"{name}.py"
     path.write_text(block(name), encoding="utf-8")
     problem, recipes = load(str(path))

@@ -67,6 +67,10 @@ class Trial(ABC):
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
         """Its values."""
 
+    @abstractmethod
+    def derivatives(self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]) -> Float[Tensor, "points leaves"]:
+        """Derivatives of the unknowns, those on pieces by their plain names; nan where a piece has no such unknown."""
+
     @property
     @abstractmethod
     def input_names(self) -> tuple[str, ...]:
@@ -172,25 +176,25 @@ class Ansatz(Trial):
         return factors, lifts
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
-        return self._by_piece(points) if isinstance(self.domain, Pieces) else self._values(points, self.unknowns)
+        value, names = (0,) * len(self.domain.coordinates), self.unknowns
+        if isinstance(self.domain, Pieces):
+            names = tuple(dict.fromkeys(u.removesuffix(f"_{self.domain.home(u)}") for u in names))
+        return self.derivatives(points, [(u, value) for u in names])
 
-    def _values(self, points: Tensor, unknowns: Sequence[str]) -> Tensor:
-        value = (0,) * len(self.domain.coordinates)
-        frame = self.frame(points, [(u, value) for u in unknowns])
-        return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
-
-    def _by_piece(self, points: Tensor) -> Tensor:
-        """The unknowns [points, unknowns] from their copies: at every point that of its own piece, nan where there is none."""
-        assert isinstance(self.domain, Pieces)
-        homes = {u: self.domain.home(u) for u in self.unknowns}
-        names = list(dict.fromkeys(u.removesuffix(f"_{home}") for u, home in homes.items()))
+    def derivatives(self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]) -> Float[Tensor, "points leaves"]:
+        if not isinstance(self.domain, Pieces):
+            return self._derivatives(points, leaves)
         which = self.domain.region(points.detach().double().cpu()).to(points.device)
-        found = self.network.theta.new_full((len(points), len(names)), math.nan)
+        found = self.network.theta.new_full((len(points), len(leaves)), math.nan)
         for k, piece in enumerate(self.domain.regions):
-            here, copies = (which == k).nonzero()[:, 0], [u for u in self.unknowns if homes[u] == piece]
-            columns = [names.index(u.removesuffix(f"_{piece}")) for u in copies]
-            found[here[:, None], torch.tensor(columns, device=here.device)] = self._values(points[here], copies)
+            here = (which == k).nonzero()[:, 0]
+            copies = {a: (f"{u}_{piece}", index) for a, (u, index) in enumerate(leaves) if f"{u}_{piece}" in self.unknowns}
+            found[here[:, None], torch.tensor(list(copies), device=here.device)] = self._derivatives(points[here], list(copies.values()))
         return found
+
+    def _derivatives(self, points: Tensor, leaves: Sequence[Leaf]) -> Tensor:
+        frame = self.frame(points, leaves)
+        return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
 
     def state(self) -> dict[str, Any]:
         return state(self.network)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.calculus import MultiIndex, raised
+from kanpde.calculus import Leaf, MultiIndex, raised
 from kanpde.networks.ansatz import Ansatz, Trial
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
@@ -28,13 +28,20 @@ class Slabs(Trial):
         self.ends = torch.tensor([list(a.domain.bounds.values())[-1][1] for a in self.spans[:-1]], dtype=torch.float64)
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
+        return self._by_span(points, lambda span, at: span(at))
+
+    def derivatives(self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]) -> Float[Tensor, "points leaves"]:
+        return self._by_span(points, lambda span, at: span.derivatives(at, leaves))
+
+    def _by_span(self, points: Tensor, of: Callable[[Ansatz, Tensor], Tensor]) -> Tensor:
+        """Rows [points, columns], each from the span that holds its time."""
         which = torch.bucketize(points[:, -1].detach().double().cpu().contiguous(), self.ends)
         found: Tensor | None = None
         for k in which.unique().tolist():
-            values = self.spans[k](points[which == k])
+            values = of(self.spans[k], points[which == k])
             found = values.new_empty(len(points), values.shape[1]) if found is None else found
             found[which.to(found.device) == k] = values
-        return found if found is not None else self.spans[0](points)
+        return found if found is not None else of(self.spans[0], points)
 
     @property
     def network(self) -> Network:

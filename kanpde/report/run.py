@@ -39,7 +39,7 @@ def page_of(result: Result, summary: Mapping[str, Any]) -> str:
 
 
 def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
-    yield _verdict(result) + cards(_numbers(result, summary))
+    yield _verdict(result, summary) + cards(_numbers(result, summary))
     yield _advice(summary)
     if result.problem is not None:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
@@ -72,15 +72,17 @@ def _title(settings: Mapping[str, Any]) -> str:
     return str(settings.get("title") or settings.get("problem")).removesuffix(".")
 
 
-def _verdict(result: Result) -> str:
+def _verdict(result: Result, summary: Mapping[str, Any]) -> str:
     """How good it is, in a sentence."""
     reference = result.reference
     error, whose = (result.relative_l2, "the exact solution") if result.relative_l2 is not None else (result.reference_relative_l2, "finite differences")
     if result.history.interrupted:
         return '<p class="verdict poor">Training was interrupted; this is what there was then.</p>'
+    if error is None and summary.get("estimates"):
+        return f'<p class="verdict">{escape(" ".join([*_found(summary), "There is nothing to compare the solution with."]))}</p>'
     if error is None:
         return f'<p class="verdict poor">Nothing to compare with: {escape(result.reference_note or "no reference")}. The loss alone does not say how good a solution is.</p>'
-    words = [f"The solution is within {shown(error)} (relative L2) of {whose}."]
+    words = [*_found(summary), f"The solution is within {shown(error)} (relative L2) of {whose}."]
     if result.relative_l2 is None and result.reference_limited and reference is not None:
         words.append(f"That is no more than the finite differences' own error, {shown(reference.estimated_error)}, lets one see.")
     elif reference is not None and result.relative_l2 is not None and result.reference_relative_l2 is not None:
@@ -88,6 +90,15 @@ def _verdict(result: Result) -> str:
     if error > POOR:
         words.append("It has not converged: try a wider or deeper network, a finer last grid, more points or another seed.")
     return f'<p class="verdict{" poor" if error > POOR else ""}">{escape(" ".join(words))}</p>'
+
+
+def _found(summary: Mapping[str, Any]) -> list[str]:
+    """What was to be found from data: numbers with their standard errors, and how far off fields are."""
+    rows = summary.get("estimates") or []
+    errors = {row["name"]: "" if row["standard_error"] is None else f" ± {row['standard_error']:.1g}" for row in rows}
+    numbers = [f"{row['name']} = {row['value']:.4g}{errors[row['name']]}" for row in rows if "of" not in row]
+    bands = [f"{row['name']} within {shown(row['relative_l2'])} (relative L2)" for row in rows if row.get("relative_l2") is not None]
+    return [f"Found from the data: {', '.join([*numbers, *bands])}."] if numbers or bands else []
 
 
 def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]]:

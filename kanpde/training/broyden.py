@@ -13,22 +13,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanpde.training.objective import Objective
-from kanpde.training.optimiser import State, Stepper
-from kanpde.training.wolfe import FIRST, search
+from kanpde.training.quasi_newton import Downhill, QuasiNewton
 
 
 @dataclass
-class Estimate(State):
-    """The gradient where the network is; the inverse Hessian's estimate, None for the identity; first: it has not been scaled yet."""
+class Estimate(Downhill):
+    """The inverse Hessian's estimate besides, None for the identity; first: it has not been scaled yet."""
 
-    gradient: Tensor
     H: Tensor | None = None
     first: bool = True
 
 
 @dataclass(frozen=True)
-class Broyden(Stepper):
+class Broyden(QuasiNewton):
     """steps; tolerance: on the largest entry of the gradient. Memory and work are quadratic in the parameters."""
 
     steps: int = 500
@@ -36,39 +33,20 @@ class Broyden(Stepper):
     name = "ssbroyden"
     carries = Estimate
 
-    def begin(self, objective: Objective) -> Estimate:
-        loss, gradient = objective.gradient()
-        return Estimate(loss, 0, gradient)
+    def knows(self, state: Estimate) -> bool:
+        return state.H is not None
 
-    def advance(self, objective: Objective, state: Estimate) -> str | None:
-        network = objective.network
-        while state.taken < self.steps:
-            state.taken += 1
-            if not math.isfinite(state.loss):
-                return f"loss became {state.loss}"
-            gradient = state.gradient
-            if float(gradient.abs().max()) < self.tolerance:
-                return f"gradient below {self.tolerance:g}"
-            direction = -gradient if state.H is None else -(state.H @ gradient)
-            if float(direction @ gradient) >= 0:
-                state.H, state.first, direction = None, True, -gradient
-            reach = [length / float(gradient.norm()) for length in FIRST] if state.H is None else (1.0,)
-            found = search(objective, direction, state.loss, gradient, reach)
-            if found is None:
-                if state.H is None:
-                    return "no step along the gradient lowers the loss"
-                state.H, state.first = None, True
-                continue
-            theta, state.loss, state.gradient = found
-            s, y = theta - network.theta, state.gradient - gradient
-            pulled = -float(s.norm() / direction.norm()) * float(s @ gradient)
-            if float(s @ y) > 1e-14 * float(y.norm() * s.norm()) and pulled > 0:
-                state.H = torch.eye(len(s), dtype=s.dtype, device=s.device) if state.H is None else state.H
-                update(state.H, s, y, pulled, state.first)
-                state.first = False
-            network.theta = theta
-            return None
-        return "all steps done"
+    def forget(self, state: Estimate) -> None:
+        state.H, state.first = None, True
+
+    def times(self, state: Estimate, gradient: Tensor) -> Tensor:
+        return gradient if state.H is None else state.H @ gradient
+
+    def learn(self, state: Estimate, s: Tensor, y: Tensor, pulled: float) -> None:
+        if pulled > 0:
+            state.H = torch.eye(len(s), dtype=s.dtype, device=s.device) if state.H is None else state.H
+            update(state.H, s, y, pulled, state.first)
+            state.first = False
 
 
 def update(H: Tensor, s: Tensor, y: Tensor, pulled: float, first: bool) -> None:

@@ -2,9 +2,13 @@
 
 Near the solution the estimate is a linear function of the data: with the rows D of the misfits and F of everything that should
 vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H = DᵀD + FᵀF, for errors ε of the values. The equations hold for the true
-solution whatever the errors are, so that their rows bring none. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
+solution whatever the errors are, so that their rows bring none but what the network leaves of them. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
 which for heavily weighed equations is the covariance under constraints. The network's own parameters are in H with the rest: what is
 reported of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from orthogonal factors of [D; F].
+
+Singular values go down to rounding: along the smallest ones noise would move the parameters of networks by many times their size, where the
+linear model holds no longer and no step should go. `Rows.ties` hold every such parameter to its present value as a measurement of it
+with the error of its network's root mean square would; of sets of data drawn again, the fields' estimates spread as these bands say.
 """
 
 from __future__ import annotations
@@ -30,18 +34,25 @@ POLISHING, NEAR = 8, 0.02
 DAMPINGS = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Of its steps, over the largest squared singular value; the first that lowers the loss is taken."""
 
+SIGNIFICANT = 3.0
+"""Standard deviations by which a misfit has to grow more than expected."""
+
 SHARPEST = 1e-12
 """Smallest singular value that counts, over the largest one."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The last linear problem in units of the data's noise: misfits and what should vanish, and their derivatives by all that is trained."""
+    """The last linear problem in units of the data's noise: misfits and what should vanish, and their derivatives by all that is trained.
+
+    ties: how strongly each parameter is held where it is, the noise over the size of its network's parameters; constants are not.
+    """
 
     misfit: Float[Tensor, " data"]
     D: Float[Tensor, "data parameters"]
     vanish: Float[Tensor, " rows"]
     F: Float[Tensor, "rows parameters"]
+    ties: Float[Tensor, " parameters"]
 
     @classmethod
     def of(cls, points: Collocation, objective: Objective | None = None) -> Rows:
@@ -51,12 +62,13 @@ class Rows:
         unit = noise_ratio(sets) * math.sqrt(sum(m.values.numel() for m in sets) / points.misfit_weight)
         misfit, D = (unit * part.double().cpu() for part in _dense(network, terms[-len(sets) :]))
         vanish, F = (unit * part.double().cpu() for part in _dense(network, terms[: -len(sets)]))
-        return cls(misfit, D, vanish, F)
+        return cls(misfit, D, vanish, F, _ties(network, float(misfit.square().mean().sqrt())))
 
 
 @dataclass(frozen=True)
 class Factors:
-    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the singular values, and D times that.
+    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the singular values, U = D V, and E = F V, each row
+    times the residual of its equation.
 
     residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step would go along; S: the singular values over
     the largest.
@@ -64,21 +76,23 @@ class Factors:
 
     V: Tensor
     U: Tensor
+    E: Tensor
     residual: Tensor
     slope: Tensor
     S: Tensor
 
     @classmethod
-    def of(cls, rows: Rows, heavier: float = 1.0) -> Factors:
-        """heavier: by which the weight of the equations is multiplied."""
+    def of(cls, rows: Rows, heavier: float = 1.0, tied: bool = True) -> Factors:
+        """heavier: by which the weight of the equations is multiplied; tied: whether the ties are among the rows."""
         residual, D, vanish, F = rows.misfit, rows.D, math.sqrt(heavier) * rows.vanish, math.sqrt(heavier) * rows.F
-        W = (D.square().sum(0) + F.square().sum(0)).sqrt()
+        held = [rows.ties.diag()] if tied else []
+        W = torch.cat([D, F, *held]).norm(dim=0)
         W = torch.where(W > 0, 1 / W.clamp_min(1e-300), torch.ones_like(W))
         slope = W * (D.T @ residual + F.T @ vanish)
-        _, R = torch.linalg.qr(torch.cat([D, F]) * W, mode="r")
+        _, R = torch.linalg.qr(torch.cat([D, F, *held]) * W, mode="r")
         _, S, Vt = torch.linalg.svd(R, full_matrices=False)
         V = Vt.T / S.clamp_min(SHARPEST * float(S[0]))
-        return cls(W[:, None] * V, (D * W) @ V, residual, V.T @ slope, S / S[0])
+        return cls(W[:, None] * V, (D * W) @ V, (F * W) @ V * vanish[:, None], residual, V.T @ slope, S / S[0])
 
     @property
     def degrees(self) -> float:
@@ -94,6 +108,11 @@ class Factors:
     def covariance(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
         """Of quantities with these gradients, for errors of variance 1."""
         L = (gradients @ self.V) @ self.U.T
+        return L @ L.T
+
+    def discrepancy(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
+        """Of the same for errors as large as the residuals that the equations are left with, each for itself (White 1982)."""
+        L = (gradients @ self.V) @ self.E.T
         return L @ L.T
 
     def inverse(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
@@ -128,6 +147,15 @@ def gradients_at(ansatz: Ansatz, name: str, points: Float[Tensor, "points dims"]
     jets = ansatz.network.forward(frame.X, frame.counts)
     L = frame.adjoint(frame.lift.new_ones(len(points), 1), ansatz.network.widths[-1])
     return ansatz.network.jacobian(jets, L, frame.counts).dense().double().cpu()
+
+
+def _ties(network: Any, noise: float) -> Float[Tensor, " parameters"]:
+    found = []
+    for part in network.networks():
+        theta = part.theta.double().cpu()
+        size = float(theta.square().mean().sqrt()) if part.widths[0] else 0.0
+        found.append(torch.full_like(theta, noise / size if size else 0.0))
+    return torch.cat(found)
 
 
 def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
@@ -176,6 +204,21 @@ def lost(points: Collocation, lighter: float) -> float:
     gradients = [gradients_of(ansatz, [p.name]) for p in problem.parameters if not isinstance(p, Field)] + [gradients_at(ansatz, name, at) for name in fields]
     now, then = (Factors.of(rows, heavier) for heavier in (1.0, 1 / lighter))
     return max(float((now.covariance(g).trace() / then.covariance(g).trace().clamp_min(1e-300)).sqrt()) for g in gradients)
+
+
+def overruled(points: Collocation, network: Any, data: float) -> bool:
+    """Whether the equations overrule the data, in comparison with an earlier network that was trained with this weight of the data.
+
+    A smaller weight fits fewer degrees of freedom to the noise, and the misfit grows by as many of its squares, with the variance of χ². A
+    network that cannot satisfy the equations any better gives in where it costs less: the misfit grows by more, and estimates are biased.
+    """
+    now, here = Factors.of(Rows.of(points)), (points.ansatz.network, points.data)
+    points.ansatz.network, points.data = network, data
+    then = Factors.of(Rows.of(points))
+    points.ansatz.network, points.data = here
+    grown = float(now.residual.square().sum() - then.residual.square().sum()) / then.noise_variance
+    fewer = max(now.degrees - then.degrees, 1.0)
+    return grown - fewer > SIGNIFICANT * math.sqrt(2 * fewer)
 
 
 def relative_misfit(points: Collocation) -> float:

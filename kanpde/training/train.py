@@ -28,7 +28,7 @@ from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import DENSE, Optimiser, Stage, show_schedule, suited
-from kanpde.training.sensitivity import lost, polish, relative_misfit
+from kanpde.training.sensitivity import lost, overruled, polish, relative_misfit
 from kanpde.training.shards import anybody, gathered, share, size
 from kanpde.training.sparsity import Sparsify
 
@@ -230,6 +230,10 @@ class _Run:
                     if self._before is not None and apart > UNSETTLED:
                         self.ansatz.network, self.points.data = self._before
                         self.observer.message("went back to the weight before, where the parameters had settled")
+                        return
+                    if self._before is not None and overruled(self.points, *self._before):
+                        self.ansatz.network, self.points.data = self._before
+                        self.observer.message("went back to the weight before: with the smaller one the equations, as far as the network can satisfy them, overrule the data")
                         return
                     self.keep()
                     if k == SETTLING or relative_misfit(self.points) < NOISY:

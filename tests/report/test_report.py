@@ -96,7 +96,7 @@ def test_advice_and_estimates_are_said(run):
     more = {"advice": ["train longer & wider"], "estimates": [found, field], "noise": {"u": 0.01}, "identifiability": ["the data cannot identify k"]}
     text = run_report.page_of(load(run), {**json.loads(path.read_text()), **more})
     assert "train longer &amp; wider" in text
-    for said in ("λ1", "0.999", "0.995 to 1.003", "kappa(x)", "the data cannot identify k", "0.01"):
+    for said in ("Found from the data: λ1 = 0.999 ± 0.002, kappa within 0.03", "0.995 to 1.003", "kappa(x)", "the data cannot identify k", "0.01"):
         assert said in text
 
 

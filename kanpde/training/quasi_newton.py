@@ -1,0 +1,79 @@
+"""Quasi-Newton methods but for their estimate of the inverse Hessian: downhill along it, as far as the line search of wolfe.py goes."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from kanpde.training.objective import Objective
+from kanpde.training.optimiser import State, Stepper
+from kanpde.training.wolfe import FIRST, search
+
+CURVED = 1e-14
+"""Smallest cosine between a step and the change of the gradient that is learned from."""
+
+
+@dataclass
+class Downhill(State):
+    """The gradient where the network is."""
+
+    gradient: Tensor
+
+
+class QuasiNewton(Stepper):
+    """A frozen dataclass with steps and tolerance, on the largest entry of the gradient; the estimate is in the state."""
+
+    steps: int
+    tolerance: float
+
+    def begin(self, objective: Objective) -> Any:
+        loss, gradient = objective.gradient()
+        return self.carries(loss, 0, gradient)  # type: ignore[call-arg]
+
+    @abstractmethod
+    def knows(self, state: Any) -> bool:
+        """Whether there is an estimate, or else the identity in its place."""
+
+    @abstractmethod
+    def forget(self, state: Any) -> None:
+        """Begin with the identity again."""
+
+    @abstractmethod
+    def times(self, state: Any, gradient: Tensor) -> Tensor:
+        """The estimate times the gradient."""
+
+    @abstractmethod
+    def learn(self, state: Any, s: Tensor, y: Tensor, pulled: float) -> None:
+        """Take in a step s and the change y of the gradient; pulled: sᵀ H⁻¹ s."""
+
+    def advance(self, objective: Objective, state: Any) -> str | None:
+        network = objective.network
+        while state.taken < self.steps:
+            state.taken += 1
+            if not math.isfinite(state.loss):
+                return f"loss became {state.loss}"
+            gradient = state.gradient
+            if float(gradient.abs().max()) < self.tolerance:
+                return f"gradient below {self.tolerance:g}"
+            direction = -self.times(state, gradient)
+            if float(direction @ gradient) >= 0:
+                self.forget(state)
+                direction = -gradient
+            reach = (1.0,) if self.knows(state) else [length / float(gradient.norm()) for length in FIRST]
+            found = search(objective, direction, state.loss, gradient, reach)
+            if found is None:
+                if not self.knows(state):
+                    return "no step along the gradient lowers the loss"
+                self.forget(state)
+                continue
+            theta, state.loss, state.gradient = found
+            s, y = theta - network.theta, state.gradient - gradient
+            if float(s @ y) > CURVED * float(y.norm() * s.norm()):
+                self.learn(state, s, y, -float(s.norm() / direction.norm()) * float(s @ gradient))
+            network.theta = theta
+            return None
+        return "all steps done"
