@@ -91,12 +91,16 @@ def main() -> None:
             answer = _ended(process, children.pop(process))
         else:
             reading, writing = os.pipe()
+            waiting, ready = os.pipe()
             process = os.fork()
             if process == 0:
                 os.close(reading)
                 answers.close()
-                _child(question, writing)
+                _child(question, writing, ready)
             os.close(writing)
+            os.close(ready)
+            os.read(waiting, 1)  # from now on a signal meets the command, and not what is changed for it
+            os.close(waiting)
             children[process] = reading
             answer = {"process": process}
         print(json.dumps(answer), file=answers)
@@ -152,7 +156,7 @@ def _warm() -> None:
     run_folder.draw, fits.draw, figures.draw = own
 
 
-def _child(question: dict, pipe: int) -> None:
+def _child(question: dict, pipe: int, ready: int) -> None:
     """The command line in this process, which ends with it."""
     code = 70
     try:
@@ -166,6 +170,8 @@ def _child(question: dict, pipe: int) -> None:
         _changed(question)
         from kanpde.cli import main as command
 
+        os.write(ready, b".")
+        os.close(ready)
         code = command(question["arguments"])
     except BaseException:
         import traceback
