@@ -163,16 +163,26 @@ def _child(question: dict, pipe: int, ready: int) -> None:
         os.dup2(pipe, 1)
         os.dup2(pipe, 2)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the command is there to answer it
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(question["folder"])
         if question["room"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (question["room"], question["room"]))
         _changed(question)
-        from kanpde.cli import main as command
+        from kanpde import cli
 
-        os.write(ready, b".")
-        os.close(ready)
-        code = command(question["arguments"])
+        app = cli.app
+
+        def answering(*arguments, **options):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            os.write(ready, b".")
+            os.close(ready)
+            code = app(*arguments, **options)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it came too late
+            return code
+
+        cli.app = answering
+        code = cli.main(question["arguments"])
     except BaseException:
         import traceback
 
