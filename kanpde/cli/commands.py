@@ -285,14 +285,14 @@ def bench(
         "shards": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
     }
     for option, given in {key: value for each in options.values() for key, value in each.items()}.items():
-        if given and option not in options[what]:
+        if given not in (None, False) and option not in options[what]:
             owners = [f"`bench {other}`" for other, known in options.items() if option in known]
             raise RecipeError(f"{option}: is an option of {listed(owners)}; `bench {what}` takes {listed(options[what])}")
     if problems and everything:
         raise RecipeError("--all: got --problems as well; expected one of them")
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
-    chosen = _seeds(what, seeds or ("0,1,2,3,4" if what == "solve" else "3"))
-    names = [name.strip() for name in (problems or "").split(",") if name.strip()]
+    chosen = _seeds(what, seeds if seeds is not None else "0,1,2,3,4" if what == "solve" else "3")
+    names, kind_names = _names("--problems", problems), _names("--networks", networks)
     for name in names:
         gallery.find(name)
     worth = choice("--effort", effort or "record", ("quick", "default", "record"))
@@ -316,7 +316,7 @@ def bench(
         rows = benchmark.run_accuracy(out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit))
         measured = benchmark.accuracy_targets(rows)
     elif what == "bases":
-        rows = benchmark.run_bases(out, tell, chosen, [choice("--networks", name.strip(), kinds()) for name in (networks or "").split(",") if name.strip()], limit)
+        rows = benchmark.run_bases(out, tell, chosen, [choice("--networks", name, kinds()) for name in kind_names], limit)
         measured = benchmark.base_targets(rows)
     elif what == "shards":
         kind = benchmark.Sizes.quick if quick else benchmark.Sizes
@@ -334,7 +334,15 @@ def _seeds(what: str, text: str) -> list[int]:
     """Seeds such as 0,1,2; for `accuracy` and `bases`, a single number says how many."""
     if what != "solve" and "," not in text:
         return list(range(number("--seeds", text) or 0))
-    return [seed for part in text.split(",") if part.strip() or what == "solve" for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
+    return [seed for part in text.split(",") if part.strip() or what == "solve" or not text.strip(", ") for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
+
+
+def _names(option: str, text: str | None) -> list[str]:
+    """Names such as a,b; none where the option was not given, and RecipeError where it was given none."""
+    found = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not found:
+        raise RecipeError(f"{option}: got {text!r}; expected one or more names, such as {'poisson2d' if option == '--problems' else 'kan,mlp'}")
+    return found
 
 
 def _exponent(text: str) -> str:

@@ -224,7 +224,7 @@ class Sparsify(Stepper):
         if state.penalised is None:
             state.penalised = Penalised(objective, state.strength, self.entropy)
             state.penalised.first, state.penalised.penalty = state.first, Penalty(state.roots, state.weights)
-        elif state.taken and state.taken % EVERY == 0:
+        if state.taken and state.taken % EVERY == 0:
             state.penalised.reweight()
         reason = self._inner().advance(state.penalised, state.damping)
         if reason is None:

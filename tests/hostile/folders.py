@@ -37,11 +37,12 @@ def changes(draw: st.DrawFn) -> tuple[str, str, Change, list[str]]:
     """A kind of folder, what is done to it in words, the change itself, and the command that reads it."""
     kind = draw(st.sampled_from(["run", "run", "run", "begun", "fit", "sweep"]))
     name, what, change = draw(st.one_of(_any_file(kind), _json(kind), _torch(kind), _hdf5(kind)))
+    slow = [["explain", "--seconds", "1"], ["prune", "--loss", "1e-2"]]
     commands = {
-        "run": [["plot"], ["plot", "--edge", "1,1,1"], ["solve", "--resume"], ["explain", "--seconds", "1"], ["prune", "--loss", "1e-2"]],
+        "run": [["plot"], ["plot"], ["plot", "--edge", "1,1,1"], ["solve", "--resume"], ["solve", "--resume"], ["solve", "--resume"], *slow],
         "begun": [["solve", "--resume"], ["plot"]],
-        "fit": [["plot"], ["explain", "--seconds", "1"]],
-        "sweep": [["plot"], ["sweep", "--no-differences", "--jobs", "1", "--resume"]],
+        "fit": [["plot"], ["plot"], slow[0]],
+        "sweep": [["plot"], ["sweep", "--no-differences", "--jobs", "1", "--threads", "1", "--resume"]],
     }
     first, *rest = draw(st.sampled_from(commands[kind]))
     return kind, f"{name}: {what}", lambda folder: change(next(folder.glob(name.replace("TRIAL", "*")))), [first, *rest]

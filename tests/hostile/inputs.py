@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from lines import LINES
 sys.path.insert(0, str(Path(__file__).parents[1] / "soak"))
 from nursery import End, Nursery
 
-SHARES = {"problem files": 600, "run folders": 700, "data files": 300, "command lines": 400}
+SHARES = {"problem files": 450, "run folders": 500, "data files": 500, "command lines": 570}
 """Inputs of each kind in the long check."""
 
 SHORT = ("--schedule", "lm:2", "--points", "30", "--width", "2", "--restarts", "1")
@@ -43,7 +44,11 @@ class Inputs:
 
     def __init__(self, root: Path):
         self.root, self.nursery, self.count = root, Nursery.shared(), 0
-        self.good = _good(self.nursery, root / "good")
+
+    @cached_property
+    def good(self) -> dict[str, Path]:
+        """Folders that commands wrote, by kind, to be changed."""
+        return _good(self.nursery, self.root / "good")
 
     def problem(self, content: bytes) -> str:
         """Solve a file."""
@@ -172,18 +177,20 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
             "--no-differences",
             "--jobs",
             "1",
+            "--threads",
+            "1",
             "--out",
             "sweep",
         ],
     }.items():
         end = nursery.run(line, root)
         assert end.code == 0, (name, end.said)
-    begun = nursery.start(
+    begun = nursery.start(  # enough steps to be killed in between, and few enough to go on to their end where a change does not matter
         [
             "solve",
             "poisson2d",
             "--schedule",
-            "adam:100000",
+            "adam:600",
             "--points",
             "40",
             "--width",
@@ -203,7 +210,7 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     while not list(root.glob("begun/*/*/training.pt")):
         time.sleep(0.01)
     os.kill(begun, signal.SIGKILL)
-    nursery.wait(begun)
+    assert nursery.wait(begun).code == -signal.SIGKILL
     found = {kind: next(path for path in root.glob(f"{kind}/*/*") if path.is_dir()) for kind in ("run", "fit", "sweep", "begun")}
     for leftover in (found["begun"] / ".run.lock", *found["begun"].glob(".*.partial")):
         leftover.unlink(missing_ok=True)
@@ -212,15 +219,13 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     return found
 
 
-def carry_out() -> dict[str, Any]:
-    """The long check: counts of outcomes, and the inputs that came to something else."""
-    rows, failures = [], []
+def carry_out(what: str) -> dict[str, Any]:
+    """The long check of one kind of input: counts of outcomes, and the inputs that came to something else."""
+    failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="kanpde-hostile-") as name:
-        inputs = Inputs(Path(name))
-        for what, (strategy, carry) in kinds(inputs).items():
-            outcomes = _each(what, strategy, carry, failures)
-            rows.append({"what": what, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes)})
-    return {"rows": rows, "failures": failures}
+        strategy, carry = kinds(Inputs(Path(name)))[what]
+        outcomes = _each(what, strategy, carry, failures)
+    return {"what": what, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes), "failures": failures}
 
 
 def _each(what: str, strategy: Any, carry: Callable[[Any], str], failures: list[str]) -> Counter[str]:

@@ -24,11 +24,11 @@ from nursery import End, Nursery
 
 SMALL = ("--points", "200", "--no-reference", "--restarts", "1")
 CASES: dict[str, tuple[str, ...]] = {
-    "lm, two grids": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:25,extend:8,lm:25", *SMALL),
-    "two spans of time": ("burgers1d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:15,extend:6,lm:15", "--slabs", "2", *SMALL),
-    "adam, lbfgs": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "adam:40,lbfgs:40", *SMALL),
-    "gn, ssbroyden, MLP": ("heat1d", "--network", "mlp", "--width", "6", "--schedule", "gn:15,ssbroyden:30", *SMALL),
-    "three starts": ("poisson2d", "--width", "2", "--degree", "5", "--grid", "4", "--schedule", "lm:24,lm:10", "--points", "200", "--no-reference", "--restarts", "3"),
+    "lm, two grids": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:14,extend:8,lm:14", *SMALL),
+    "two spans of time": ("burgers1d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:9,extend:6,lm:9", "--slabs", "2", *SMALL),
+    "adam, lbfgs": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "adam:25,lbfgs:25", *SMALL),
+    "gn, ssbroyden, MLP": ("heat1d", "--network", "mlp", "--width", "6", "--schedule", "gn:10,ssbroyden:25", *SMALL),
+    "three starts": ("poisson2d", "--width", "2", "--degree", "5", "--grid", "4", "--schedule", "lm:18,lm:8", "--points", "200", "--no-reference", "--restarts", "3"),
     "sparsify, prune": ("poisson2d", "--width", "3", "--degree", "3", "--grid", "3", "--schedule", "lm:10,sparsify:8,prune:1e-2,lm:10", *SMALL),
     "on the way by continuation": ("way.py", "--no-reference"),
 }
@@ -52,10 +52,10 @@ def burgers(u, x, t):
 
 
 problem = Problem(domain=Box(x=(-1, 1)) * Time(t=(0, 0.3)), equations=[burgers], conditions=[Dirichlet(u=0), Initial(u=start)])
-recipe = Recipe(KAN((3,), 5, 4), 150, "lm:12,extend:6,lm:12", continuation={"nu": (0.2, 0.1)}, slabs=2, balance="ntk")
+recipe = Recipe(KAN((3,), 5, 4), 150, "lm:8,extend:6,lm:8", continuation={"nu": (0.2, 0.1)}, slabs=2, balance="ntk")
 '''
 
-POISONED = 33
+POISONED = 15
 """The step after which the residual of a run with NaN is not finite, once."""
 
 
@@ -157,8 +157,7 @@ def uninterrupted(nursery: Nursery, case: str, folder: Path, nan: int | None) ->
     assert end.code == 0, end.said
     (run,) = folder.glob("results/*/*")
     found = contents(run)
-    if nan is not None:
-        assert any("not finite" in ended or "became nan" in ended for ended in found["ended"]), found["ended"]
+    assert (folder / "not finite").exists() == (nan is not None)
     assert all(np.isfinite(found["theta"]))
     return {**found, "log": len(steps(folder))}
 
@@ -184,7 +183,7 @@ def blow(nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[st
             if end.code == 0:
                 break  # it came too late: the run was over
             assert end.code in fault.ends, end
-            check_words(end, fault)
+            check_words(end, fault.says.get(end.code, ""))
             struck, at = struck + 1, f"{at} step {threshold}".strip()
             said = last_line(end.said)
             run = struck_run.run
@@ -224,6 +223,8 @@ SWEEP = (
     "--no-differences",
     "--jobs",
     "1",
+    "--threads",
+    "1",
 )
 
 
@@ -249,9 +250,9 @@ def blow_sweep(nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, An
     fault.strike(struck)
     end = nursery.wait(struck.process)
     assert end.code in (*fault.ends, 0), end
-    check_words(end, fault if end.code else Fault("", lambda run: None, ()))
+    check_words(end, "kanpde sweep --resume" if end.code > 0 else "")
     tables = list(folder.glob("results/poisson2d/*/sweep.json"))
-    found = swept(nursery, folder, ["--resume", str(tables[0].parent), "--jobs", "1"] if tables else None)
+    found = swept(nursery, folder, ["--resume", str(tables[0].parent), "--jobs", "1", "--threads", "1"] if tables else None)
     assert found["rows"] == whole["rows"]
     assert found["trials"].keys() == whole["trials"].keys()
     for name, trial in whole["trials"].items():
@@ -262,13 +263,11 @@ def blow_sweep(nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, An
     return Outcome("a sweep of four trials", fault.name, int(end.code != 0), f"step {threshold}", max(repeated, 0), last_line(end.said), time.perf_counter() - began)
 
 
-def check_words(end: End, fault: Fault) -> None:
+def check_words(end: End, wanted: str = "") -> None:
     """One line that says what was, and no traceback."""
     assert "Traceback" not in end.said, end.said
     assert "IT HANGS" not in end.said, end.said
-    wanted = fault.says.get(end.code)
-    if wanted:
-        assert wanted in end.said, end
+    assert wanted in end.said, end
     if end.code == 2:
         assert sum(line.startswith("error: ") for line in end.said.splitlines()) == 1, end.said
 
@@ -299,7 +298,7 @@ def _tear(nursery: Nursery, run: Path, folder: Path, chance: random.Random) -> b
     if refused.code == 0:  # a file that the resumed run does not need, and has replaced
         return True
     assert refused.code == 2, refused
-    check_words(refused, Fault("", lambda run: None, ()))
+    check_words(refused)
     assert path.name in refused.said, refused.said
     assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".run.lock"} == before, "a refused run was changed"
     if path.name == "request.json":
@@ -352,8 +351,11 @@ def last_line(said: str) -> str:
 
 def _until(run: Struck, count: int, by_lines: bool = False) -> None:
     """Wait until so many different steps, or lines of the log, are there, or the process is gone."""
-    until = time.monotonic() + 120
-    while len(steps(run.folder) if by_lines else set(steps(run.folder))) < count and time.monotonic() < until:
+    until, log, size = time.monotonic() + 120, run.folder / "steps.log", 0
+    while time.monotonic() < until:
+        before, size = size, log.stat().st_size if log.is_file() else 0
+        if (size != before or not count) and len(steps(run.folder) if by_lines else set(steps(run.folder))) >= count:
+            return
         try:
             with open(f"/proc/{run.process}/stat") as file:
                 if file.read().rpartition(")")[2].split()[0] == "Z":

@@ -1,6 +1,7 @@
 """Processes of the command line in a hundredth of the time that a new interpreter takes: they are forked from one that has imported it.
 
-The parent has one thread and has run every kernel once. Its children are ordinary processes to be killed, with their own signals.
+The parent has one thread and has run every kernel once. Its children are ordinary processes to be killed, with their own signals. Sweeps are
+given one thread: without that they take one a core, and a process whose parent had a team of OpenMP threads waits for its own for ever.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "KANPDE_SOAK": "1"}
-PATIENCE = 300
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+PATIENCE = 180
 """Seconds after which a child counts as hanging."""
 
 
@@ -90,12 +91,16 @@ def main() -> None:
             answer = _ended(process, children.pop(process))
         else:
             reading, writing = os.pipe()
+            waiting, ready = os.pipe()
             process = os.fork()
             if process == 0:
                 os.close(reading)
                 answers.close()
-                _child(question, writing)
+                _child(question, writing, ready)
             os.close(writing)
+            os.close(ready)
+            os.read(waiting, 1)  # from now on a signal meets the command, and not what is changed for it
+            os.close(waiting)
             children[process] = reading
             answer = {"process": process}
         print(json.dumps(answer), file=answers)
@@ -146,26 +151,38 @@ def _warm() -> None:
             command(["solve", "poisson2d", "--network", network, *steps, "--points", "50", "--restarts", "1", "--no-reference", *out])
         command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
         shape = ["--networks", "kan", "--width", "2", "--grid", "3", "--schedule", "lm:1", "--points", "90", "--seeds", "1"]
-        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", *out])
+        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", "--threads", "1", *out])
         command(["plot", "nowhere"])
     run_folder.draw, fits.draw, figures.draw = own
 
 
-def _child(question: dict, pipe: int) -> None:
+def _child(question: dict, pipe: int, ready: int) -> None:
     """The command line in this process, which ends with it."""
     code = 70
     try:
         os.dup2(pipe, 1)
         os.dup2(pipe, 2)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the command is there to answer it
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(question["folder"])
         if question["room"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (question["room"], question["room"]))
         _changed(question)
-        from kanpde.cli import main as command
+        from kanpde import cli
 
-        code = command(question["arguments"])
+        app = cli.app
+
+        def answering(*arguments, **options):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            os.write(ready, b".")
+            os.close(ready)
+            code = app(*arguments, **options)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it came too late
+            return code
+
+        cli.app = answering
+        code = cli.main(question["arguments"])
     except BaseException:
         import traceback
 
@@ -194,24 +211,41 @@ def _changed(question: dict) -> None:
         run_folder.draw = run_folder.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     now, fired = [0], [False]
-    watch = train._Run._watch
+    watch, hand_over = train._Run._watch, train._Run._hand_over
+
+    def write(stage, step):
+        with contextlib.suppress(OSError):
+            os.write(log, f"{os.getpid()} {stage} {step}\n".encode())
 
     def watched(self, index, loss, fresh, last=False):
         found = watch(self, index, loss, fresh, last)
         if not last:
             now[0] = found.step
-            with contextlib.suppress(OSError):
-                os.write(log, f"{os.getpid()} {index} {found.step}\n".encode())
+            write(index, found.step)
         return found
 
-    train._Run._watch = watched
+    def handed_over(self, going, trials=None, last=False):
+        if trials is not None:
+            write(f"start{len(trials)}", going.state.taken)
+        hand_over(self, going, trials, last)
+
+    train._Run._watch, train._Run._hand_over = watched, handed_over
     if question["nan"] is None:
         return
+    going_on = train._Run._resumed
+
+    def resumed(self, stage):
+        found = going_on(self, stage)
+        now[0] = self.step  # a run killed behind the step meets what is not finite again, as it would have
+        return found
+
+    train._Run._resumed = resumed
 
     def poisoned(value):
         if now[0] != question["nan"] or fired[0]:
             return value
         fired[0] = True
+        Path("not finite").touch()
         return value * math.nan
 
     own = {name: getattr(objective.Objective, name) for name in ("residuals", "gradient", "jacobian")}

@@ -1,6 +1,8 @@
 """The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
 
-python tests/soak/soak.py [faults] [cost] [hostile]
+python tests/soak/soak.py [faults] [sweeps] [cost] [problem-files] [run-folders] [data-files] [command-lines]
+
+Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with what its parent imported.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +24,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "hostile")]
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "results"
-PARTS = ("faults", "cost", "hostile")
+INPUTS = ("problem-files", "run-folders", "data-files", "command-lines")
+PARTS = ("faults", "sweeps", "cost", *INPUTS)
 SEED = 20261124
 
 
@@ -34,8 +41,8 @@ def main(parts: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
         began, origin = time.perf_counter(), provenance()
-        found = {"faults": faults, "cost": cost, "hostile": hostile}[part]()
-        found |= {"provenance": origin, "minutes": (time.perf_counter() - began) / 60}
+        found = {"faults": faults, "sweeps": sweeps, "cost": cost}.get(part, lambda part=part: hostile(part))()
+        found |= {"provenance": origin, "command": f"python tests/soak/soak.py {part}", "minutes": (time.perf_counter() - began) / 60}
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
     (RESULTS / "soak.md").write_text(page(known))
@@ -43,41 +50,70 @@ def main(parts: list[str]) -> int:
     return sum(len(part["failures"]) for part in known.values())
 
 
+@dataclass
+class Struck:
+    """What became of the runs that were struck, as it is found."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def tried(self, title: str, fault: str, what: Callable[[], Any]) -> Any:
+        """What it returns; None, and a failure more, where something was lost."""
+        try:
+            return what()
+        except AssertionError as error:
+            self.failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
+            print(f"FAILED  {self.failures[-1]}\n{traceback.format_exc()}", flush=True)
+            return None
+
+    def strike(self, title: str, fault: str, once: Callable[[int], Any]) -> None:
+        """Until a fault comes while the run is under way."""
+        for attempt in range(8):
+            outcome = self.tried(title, fault, lambda attempt=attempt: once(attempt))
+            if outcome is None:
+                return
+            if outcome.struck:
+                self.rows.append(vars(outcome))
+                print(f"{len(self.rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
+                return
+        self.failures.append(f"{title}, {fault}: eight times too late")
+
+    def found(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"rows": self.rows, "failures": self.failures, "seed": SEED}
+
+
 def faults() -> dict[str, Any]:
     """Every fault in every case, each at a random moment while the run is under way."""
-    from faults import CASES, FAULTS, blow, blow_sweep, swept, uninterrupted
+    from faults import CASES, FAULTS, blow, uninterrupted
     from nursery import Nursery
 
-    rows, failures = [], []
-    nursery = Nursery.shared()
+    struck, nursery = Struck(), Nursery.shared()
+    with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
+        for i, case in enumerate(CASES):
+            wholes: dict[int | None, Any] = {}
+            for j, (title, fault) in enumerate(FAULTS.items()):
+                place, nan, seed = Path(name) / f"{i}-{j}", fault.nan, SEED + 100 * i + 10 * j
+                if nan not in wholes:
+                    wholes[nan] = struck.tried(case, "none", partial(uninterrupted, nursery, case, place / "whole", nan))
+                once = partial(blow, nursery, case, fault, whole=wholes[nan])
+                if wholes[nan] is not None:
+                    struck.strike(case, title, lambda k, once=once, place=place, seed=seed: once(folder=place / str(k), seed=seed + k))
+    return struck.found()
+
+
+def sweeps() -> dict[str, Any]:
+    """A sweep, ended nine times at a random moment."""
+    from faults import FAULTS, blow_sweep, swept
+    from nursery import Nursery
+
+    struck, nursery = Struck(), Nursery.shared()
     with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as name:
         root = Path(name)
-
-        def strike(title: str, fault: str, once: Any) -> None:
-            for attempt in range(8):
-                try:
-                    outcome = once(attempt)
-                except AssertionError as error:
-                    failures.append(f"{title}, {fault}: {' '.join(str(error).split())[:600]}")
-                    print(f"FAILED  {failures[-1]}", flush=True)
-                    return
-                if outcome.struck:
-                    rows.append(vars(outcome))
-                    print(f"{len(rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
-                    return
-
-        for i, case in enumerate(CASES):
-            whole = {nan: uninterrupted(nursery, case, root / f"{i}-whole-{nan}", nan) for nan in {f.nan for f in FAULTS.values()}}
-            for j, (title, fault) in enumerate(FAULTS.items()):
-                strike(
-                    case,
-                    title,
-                    lambda k, i=i, j=j, case=case, fault=fault, whole=whole: blow(nursery, case, fault, root / f"{i}-{j}-{k}", whole[fault.nan], SEED + 100 * i + 10 * j + k),
-                )
-        whole = swept(nursery, root / "sweep")
-        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3):
-            strike("a sweep", title, lambda k, j=j, title=title, whole=whole: blow_sweep(nursery, FAULTS[title], root / f"sweep-{j}-{k}", whole, SEED + 1000 + 10 * j + k))
-    return {"rows": rows, "failures": failures}
+        whole = struck.tried("a sweep", "none", lambda: swept(nursery, root / "whole"))
+        for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3 if whole else ()):
+            struck.strike("a sweep", title, lambda k, j=j, title=title: blow_sweep(nursery, FAULTS[title], root / f"{j}-{k}", whole, SEED + 1000 + 10 * j + k))
+    return struck.found()
 
 
 COST = """
@@ -119,32 +155,33 @@ def cost() -> dict[str, Any]:
     return {"rows": rows, "failures": failures}
 
 
-def hostile() -> dict[str, Any]:
-    """Generated inputs, and what came of them."""
+def hostile(part: str) -> dict[str, Any]:
+    """Generated inputs of a kind, and what came of them."""
     from inputs import carry_out
 
-    return carry_out()
+    return carry_out(part.replace("-", " "))
 
 
 def page(known: dict[str, Any]) -> str:
     """The tables."""
     lines = ["# What kanpde survives", "", "`make soak` measures this again. Nothing here is written by hand.", ""]
-    if "faults" in known:
-        lines += _faults_page(known["faults"])
+    if found := [known[part] for part in ("faults", "sweeps") if part in known]:
+        lines += _faults_page(found)
     if "cost" in known:
         lines += _cost_page(known["cost"])
-    if "hostile" in known:
-        lines += _hostile_page(known["hostile"])
+    if rows := [known[part] for part in INPUTS if part in known]:
+        lines += _hostile_page(rows)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _faults_page(found: dict[str, Any]) -> list[str]:
-    rows = found["rows"]
+def _faults_page(found: list[dict[str, Any]]) -> list[str]:
+    rows = [row for part in found for row in part["rows"]]
+    lost = sum(len(part["failures"]) for part in found)
     kinds = list(dict.fromkeys(row["fault"] for row in rows))
     cases = list(dict.fromkeys(row["case"] for row in rows))
     blows = sum(row["struck"] for row in rows)
     lines = ["## Runs that are struck at a random moment, and resumed", ""]
-    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + len(found['failures'])} came to the same bits as the run that nothing strikes:", ""]
+    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + lost} came to the same bits as the run that nothing strikes:", ""]
     lines += [
         "network, fields, history and reasons of the stages are compared. The state is written behind every step here, so that every moment is one",
         "between or in the middle of writes.",
@@ -165,7 +202,7 @@ def _faults_page(found: dict[str, Any]) -> list[str]:
         *(f"| {kind} | {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |" for kind in kinds),
         "",
     ]
-    return lines + _failures(found) + _where(found)
+    return lines + [line for part in found for line in (*_failures(part), *_where(part))]
 
 
 def _cost_page(found: dict[str, Any]) -> list[str]:
@@ -176,14 +213,19 @@ def _cost_page(found: dict[str, Any]) -> list[str]:
     return [*lines, "", *_failures(found), *_where(found)]
 
 
-def _hostile_page(found: dict[str, Any]) -> list[str]:
-    rows = found["rows"]
+def _hostile_page(rows: list[dict[str, Any]]) -> list[str]:
     outcomes = list(dict.fromkeys(name for row in rows for name in row["outcomes"]))
-    lines = ["## Generated inputs", "", f"{sum(row['inputs'] for row in rows):,} inputs; {len(found['failures'])} with a traceback, a wrong code or a half-written file.", ""]
+    broken = sum(len(row["failures"]) for row in rows)
+    lines = ["## Generated inputs", ""]
+    lines += [f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis, derandomised);", ""]
+    lines += [f"{broken} with a traceback, a hang, a wrong code, a half-written file, code of a run executed or something read from outside of it.", ""]
     lines += [f"| what | inputs | {' | '.join(outcomes)} |", f"| --- | ---: |{' ---: |' * len(outcomes)}"]
     for row in rows:
         lines.append(f"| {row['what']} | {row['inputs']:,} | {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |")
-    return [*lines, "", *_failures(found), *_where(found)]
+    lines.append("")
+    for row in rows:
+        lines += [*_failures(row), *_where(row)]
+    return lines
 
 
 def _failures(found: dict[str, Any]) -> list[str]:
@@ -192,7 +234,9 @@ def _failures(found: dict[str, Any]) -> list[str]:
 
 def _where(found: dict[str, Any]) -> list[str]:
     p = found["provenance"]
-    return [f"{p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, Python {p['python']}, torch {p['torch']}; {found['minutes']:.0f} min.", ""]
+    versions = f"Python {p['python']}, torch {p['torch']}, NumPy {p['numpy']}, h5py {p['h5py']}, {p['platform']}"
+    seed = f", seed {found['seed']}" if "seed" in found else ""
+    return [f"`{found['command']}`{seed}: {p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, {versions}; {found['minutes']:.0f} min.", ""]
 
 
 def _cell(text: str) -> str:

@@ -109,6 +109,19 @@ def test_sparsification_leaves_one_unit_of_three(trained):
     assert live(ansatz.network) == 1
 
 
+@pytest.mark.parametrize("taken", [4, 5, 6])
+def test_a_state_from_a_file_goes_on_with_the_same_bits(taken):
+    """Behind the fifth step the penalty is weighed again."""
+    whole, halved = ansatz_of(), ansatz_of()
+    list(Sparsify(8).minimise(Collocation(problem, whole, 200, 0).objective()))
+    objective, stage = Collocation(problem, halved, 200, 0).objective(), Sparsify(8)
+    state = stage.begin(objective)
+    for _ in range(taken):
+        assert stage.advance(objective, state) is None
+    list(stage.minimise(objective, stage.carries.from_plain(state.plain())))
+    assert torch.equal(halved.network.theta, whole.network.theta)
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_pruning_finds_the_small_network_at_the_stated_loss(trained, sparse):
     ansatz, told = copy(trained), []
