@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import foci
+from kanpde.geometry import holes
 from kanpde.networks import KAN, Spec
 from kanpde.networks.ansatz import built_in
 from kanpde.networks.registry import SPECS
@@ -37,8 +37,8 @@ class Recipe:
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
     problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
     training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
-    it (see networks/enrichment.py). lenses: whether the network has inputs of its own about every hole and re-entrant corner of
-    the domain, which see it enlarged (see networks/lenses.py); crowding: share of the points that crowd about them.
+    it (see networks/enrichment.py). lenses: whether the network has inputs of its own about every hole of the domain, which see it
+    enlarged (see networks/lenses.py); crowding: share of the points that crowd about holes.
     Raises RecipeError for values out of range.
     """
 
@@ -114,10 +114,10 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
 
 
 def _said(found: Choice, problem: Problem) -> Choice:
-    """A choice that also says what holds exactly where the domain is no box, and what looks closely at its holes and corners."""
+    """A choice that also says what holds exactly where the domain is no box, and what looks at its holes."""
     if problem.domain.is_box:
         return found
-    recipe, seen = found.recipe, listed([focus.name for focus in foci(problem.domain)])
+    recipe, seen = found.recipe, listed([hole.face for hole in holes(problem.domain)])
     closer = (f"inputs of their own about {seen}, which see it enlarged",) if recipe.lenses else ()
     crowded = (f"{recipe.crowding:.0%} of the points crowd about {seen}",) if recipe.crowding and seen else ()
     return Choice(recipe, (*found.reasons, *built_in(problem, recipe.corners), *closer, *crowded))

@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import Domain, Focus, foci
+from kanpde.geometry import Domain, Hole, holes
 
 SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
 
@@ -50,8 +50,8 @@ def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol")
 
 
 def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5) -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, of which a share crowd about its holes and re-entrant corners, and the others lie evenly. Raises RecipeError for an unknown sampler."""
-    found = foci(domain)
+    """So many points in a domain, of which a share crowd about its holes, and the others lie evenly. Raises RecipeError for an unknown sampler."""
+    found = holes(domain)
     crowd = round(share * count) if found else 0
     even = inside_points(domain, count - crowd, seed, sampler)
     if not crowd:
@@ -61,15 +61,15 @@ def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol"
     return torch.cat([even, pool[torch.multinomial(nearness(found, pool), crowd, replacement=False, generator=generator)]])
 
 
-def nearness(found: Sequence[Focus], points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
-    """Density of points about holes and corners: the mean over them of (a / (a + distance))², a the extent of a hole, each over its own mean.
+def nearness(found: Sequence[Hole], points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
+    """Density of points about holes: the mean over them of (a / (a + distance))², a the extent of a hole, each over its own mean.
 
     In the plane every doubling of the distance gets about as many points. Time, where there is any, is not looked at.
     """
     density = points.new_zeros(len(points))
-    for focus in found:
-        away = (points[:, : len(focus.center)] - points.new_tensor(focus.center)).norm(dim=1) - focus.radius
-        near = (1 + away.clamp_min(0) / (2 * focus.radius)) ** -2
+    for hole in found:
+        away = (points[:, : len(hole.center)] - points.new_tensor(hole.center)).norm(dim=1) - hole.radius
+        near = (1 + away.clamp_min(0) / (2 * hole.radius)) ** -2
         density += near / near.mean() / len(found)
     return density
 

@@ -40,4 +40,4 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=5, grid=5), points=3000, schedule="lm:150", lenses=True, crowding=0.3)
+recipe = Recipe(KAN(width=(10, 10), degree=7, grid=4), points=3000, schedule="lm:100")

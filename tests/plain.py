@@ -49,9 +49,9 @@ def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
             s = 2 * (column - low) / (high - low) - 1
             inputs += [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
         for lens in ansatz.lenses:
-            focus = lens.focus
-            away = points[:, : len(focus.center)] - points.new_tensor(focus.center)
-            inputs += list((away / (away.square().sum(1, keepdim=True) + (2 * focus.radius) ** 2).sqrt()).T)
+            hole = lens.hole
+            away = points[:, : len(hole.center)] - points.new_tensor(hole.center)
+            inputs += list((away / (away.square().sum(1, keepdim=True) + (2 * hole.radius) ** 2).sqrt()).T)
         output = network_values(ansatz.network, torch.stack(inputs, 1))[:, ansatz.unknowns.index(unknown)]
         boundary = ansatz.boundaries[unknown]
         coefficients = ansatz.network.theta[ansatz.network.theta.numel() - len(ansatz.features) :]

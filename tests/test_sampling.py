@@ -5,7 +5,7 @@ import torch
 
 from kanpde import Ball, Box, Disk, Time
 from kanpde.errors import RecipeError
-from kanpde.geometry import foci
+from kanpde.geometry import holes
 from kanpde.sampling import SAMPLERS, by_residual, crowded_points, inside_points, nearness, unit_points
 
 NAMES = [*SAMPLERS, "uniform"]
@@ -95,7 +95,7 @@ def test_points_crowd_about_a_hole():
 
 def test_every_hole_gets_an_equal_share_and_the_density_falls_as_the_square_of_the_distance():
     plane = Box(x=(-60, 60), y=(-60, 60)) - Disk(x=30, y=0, radius=0.5, name="small") - Disk(x=-30, y=0, radius=2, name="large")
-    small, large = foci(plane)
+    small, large = holes(plane)
     on_a_ray = torch.tensor([[30.5, 0.0], [31.5, 0.0], [33.5, 0.0], [30.0, -7.5]], dtype=torch.float64)
     points = torch.cat([on_a_ray, inside_points(plane, 2000, 0)])
     alone = nearness([small], points)

@@ -114,7 +114,7 @@ class Ansatz(Trial):
     @staticmethod
     def inputs(domain: Domain, periodic: Sequence[str], closely: bool = False) -> int:
         """How many inputs the network needs: a periodic coordinate takes two, its cosine and its sine; every piece has its own. closely:
-        whether it looks closely at holes and corners (see lenses.py)."""
+        whether it looks closely at holes (see lenses.py)."""
         own = len(domain.coordinates) * (len(domain.regions) if isinstance(domain, Pieces) else 1) + len(periodic)
         return own + (len(lenses(domain)) * len(domain.space) if closely else 0)
 
@@ -128,7 +128,7 @@ class Ansatz(Trial):
     @property
     def input_names(self) -> tuple[str, ...]:
         found = tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
-        closer = tuple(f"{x} near {lens.focus.name}" for lens in self.lenses for x in self.domain.space)
+        closer = tuple(f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space)
         return found * len(self.domain.regions) if isinstance(self.domain, Pieces) else found + closer
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:

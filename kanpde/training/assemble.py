@@ -21,7 +21,7 @@ QUIET = 0.1
 
 
 def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: torch.Generator, lenses: bool = False) -> Network:
-    """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses: whether it looks closely at holes and corners."""
+    """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses: whether it looks closely at holes."""
     inputs = Ansatz.inputs(problem.domain, problem.periodic, lenses)
     if isinstance(problem.domain, Pieces):
         return joint(_by_piece(problem.domain, problem.copies, spec, generator), inputs)

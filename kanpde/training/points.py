@@ -43,7 +43,7 @@ LARGEST = 2**24
 @dataclass
 class Collocation:
     """Points of one stage. count: interior points; seed: of their sequence; data: weight of the measurements' misfit beside the
-    equations, over one by which both have equal rows; weights: of the soft conditions by label. crowding: share of the points that crowd about holes and corners. current, watched:
+    equations, over one by which both have equal rows; weights: of the soft conditions by label. crowding: share of the points that crowd about holes. current, watched:
     the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem

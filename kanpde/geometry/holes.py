@@ -1,8 +1,7 @@
-"""Where a solution changes over short lengths: about holes of a domain, and about its re-entrant corners."""
+"""Holes: closed faces around what is left out of a domain."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,43 +13,24 @@ from kanpde.geometry.time import SpaceTime
 SAMPLES = 4096
 """Points of a face by which it is judged."""
 
-OPEN = 1e-6
-"""Angle, in radians, beyond π from which a corner is re-entrant."""
-
 GAP = 0.02
 """Distance to the sides of the bounding box, in extents of a face, from which it is taken for closed where a domain does not say how faces meet."""
 
 
-CORNER = 0.06
-"""Radius that a re-entrant corner is taken to have, over the side of a square as large as the domain. There is no length in the flow about a corner
-itself; with this one the velocity of backward_step2d is right to 6e-3 in place of 1e-2, and the pressure to 4e-2 in place of 8e-2."""
-
-
 @dataclass(frozen=True)
-class Focus:
-    """A hole: its face, the middle of its bounding box and half of its largest extent; or a corner: where it is, and CORNER."""
+class Hole:
+    """Its face, the middle of its bounding box and half of its largest extent."""
 
-    name: str
+    face: str
     center: tuple[float, ...]
     radius: float
 
 
-def foci(domain: Domain) -> list[Focus]:
-    """The holes and the re-entrant corners of a domain, none where it is a box or in pieces."""
+def holes(domain: Domain) -> list[Hole]:
+    """The faces that meet no other, do not reach the sides of the bounding box, and have their middle outside of the domain."""
     if domain.is_box or isinstance(domain, Pieces):
         return []
     region = domain.region if isinstance(domain, SpaceTime) else domain
-    return holes(region) + reentrant(region)
-
-
-def reentrant(region: Domain) -> list[Focus]:
-    """The corners with an opening of more than π."""
-    at = dict.fromkeys(corner.at for corner in region.corners if corner.opening > math.pi + OPEN)
-    return [Focus(f"({x:g}, {y:g})", (x, y), CORNER * math.sqrt(region.volume)) for x, y in at]
-
-
-def holes(region: Domain) -> list[Focus]:
-    """The faces that meet no other, do not reach the sides of the bounding box, and have their middle outside of the region."""
     low, high = torch.tensor(list(region.bounds.values()), dtype=torch.float64).T
     dims = len(low) - 1
     along = round(SAMPLES ** (1 / dims)) if dims else 1
@@ -66,5 +46,5 @@ def holes(region: Domain) -> list[Focus]:
         gap = (GAP if dims > 1 else 1e-6) * extent
         apart = bool((first > low + gap).all() and (last < high - gap).all())
         if apart and not bool(region.inside(middle[None])[0]):
-            found.append(Focus(face, tuple(middle.tolist()), extent / 2))
+            found.append(Hole(face, tuple(middle.tolist()), extent / 2))
     return found
