@@ -47,7 +47,7 @@ SAMPLE = 64
 def check_memory(problem: Problem, recipe: Recipe, device: str, dtype: torch.dtype, free: float | None = None) -> None:
     """Raise RecipeError where a run would need more memory than is free. free: bytes, where they are known already."""
     free = available(device) if free is None else free
-    numbers = max(parameters(spec, inputs(problem), len(problem.outputs)) for spec in specs(recipe))
+    numbers = max(parameters(spec, inputs(problem, recipe), len(problem.outputs)) for spec in specs(recipe))
     network, a_point = for_parameters(numbers, recipe, dtype), for_a_point(problem, recipe, numbers, dtype)
     room = SHARE * free
     if network > room:
@@ -68,12 +68,12 @@ def for_parameters(numbers: float, recipe: Recipe, dtype: torch.dtype) -> float:
 
 def for_a_point(problem: Problem, recipe: Recipe, numbers: float, dtype: torch.dtype) -> float:
     """Bytes for each point of training."""
-    network = KAN((1,), grid=1).build(inputs(problem), len(problem.outputs), torch.Generator().manual_seed(0)).to("cpu", dtype)
+    network = KAN((1,), grid=1).build(inputs(problem, recipe), len(problem.outputs), torch.Generator().manual_seed(0)).to("cpu", dtype)
     ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
     frame = ansatz.frame(inside_points(problem.domain, SAMPLE, 0), needs)
     own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / SAMPLE
-    units = sum((inputs(problem), *recipe.network.width, len(problem.outputs)))
+    units = sum((inputs(problem, recipe), *recipe.network.width, len(problem.outputs)))
     equations = sum(r.equations for r in problem.equations)
     jets = JETS * frame.map.shape[2] * units * dtype.itemsize * (1 + equations)
     penalised = 3 * numbers * equations * dtype.itemsize if any(isinstance(stage, Sparsify) for stage in recipe.stages) else 0.0
@@ -103,9 +103,9 @@ def parameters(spec: Spec, inputs: int, outputs: int) -> float:
     return found if found > LARGE else spec.count(inputs, outputs)
 
 
-def inputs(problem: Problem) -> int:
+def inputs(problem: Problem, recipe: Recipe) -> int:
     """Of a network for the problem."""
-    return Ansatz.inputs(problem.domain, problem.periodic)
+    return Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses)
 
 
 def _resolved(spec: Spec, value: int) -> dict[str, Any]:

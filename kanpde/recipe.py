@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.geometry import foci
 from kanpde.networks import KAN, Spec
 from kanpde.networks.ansatz import built_in
 from kanpde.networks.registry import SPECS
@@ -36,7 +37,8 @@ class Recipe:
     training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
     problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
     training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
-    it (see networks/enrichment.py).
+    it (see networks/enrichment.py). lenses: whether the network has inputs of its own about every hole and re-entrant corner of
+    the domain, which see it enlarged (see networks/lenses.py); crowding: share of the points that crowd about them.
     Raises RecipeError for values out of range.
     """
 
@@ -52,6 +54,8 @@ class Recipe:
     fields: Mapping[str, Spec] = field(default_factory=dict)
     data: float = 1.0
     corners: bool = True
+    lenses: bool = False
+    crowding: float = 0.0
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -75,6 +79,8 @@ class Recipe:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise RecipeError(f"{name}: got {getattr(self, name)}; expected a whole number, at least 1")
         Balance(self.balance, self.causal, "t")
+        if not 0 <= self.crowding <= 1:
+            raise RecipeError(f"crowding: got {self.crowding:g}; expected a share, 0 to 1")
         if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
         if len({len(values) for values in self.continuation.values()}) > 1:
@@ -108,8 +114,13 @@ def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: 
 
 
 def _said(found: Choice, problem: Problem) -> Choice:
-    """A choice that also says what holds exactly where the domain is no box."""
-    return found if problem.domain.is_box else Choice(found.recipe, (*found.reasons, *built_in(problem, found.recipe.corners)))
+    """A choice that also says what holds exactly where the domain is no box, and what looks closely at its holes and corners."""
+    if problem.domain.is_box:
+        return found
+    recipe, seen = found.recipe, listed([focus.name for focus in foci(problem.domain)])
+    closer = (f"inputs of their own about {seen}, which see it enlarged",) if recipe.lenses else ()
+    crowded = (f"{recipe.crowding:.0%} of the points crowd about {seen}",) if recipe.crowding and seen else ()
+    return Choice(recipe, (*found.reasons, *built_in(problem, recipe.corners), *closer, *crowded))
 
 
 def suited(problem: Problem, kind: type[Spec]) -> Suited:

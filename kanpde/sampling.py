@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,9 +13,13 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, Focus, foci
 
 SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
+
+
+CANDIDATES = 8
+"""Points from which each crowded one is chosen."""
 
 
 def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
@@ -43,6 +47,31 @@ def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol")
         if len(points) >= count:
             return points[:count]
         drawn *= 2
+
+
+def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5) -> Float[Tensor, "count dimensions"]:
+    """So many points in a domain, of which a share crowd about its holes and re-entrant corners, and the others lie evenly. Raises RecipeError for an unknown sampler."""
+    found = foci(domain)
+    crowd = round(share * count) if found else 0
+    even = inside_points(domain, count - crowd, seed, sampler)
+    if not crowd:
+        return even
+    pool = inside_points(domain, CANDIDATES * count, 0x0C0D_0000 + seed, sampler)
+    generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
+    return torch.cat([even, pool[torch.multinomial(nearness(found, pool), crowd, replacement=False, generator=generator)]])
+
+
+def nearness(found: Sequence[Focus], points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
+    """Density of points about holes and corners: the mean over them of (a / (a + distance))², a the extent of a hole, each over its own mean.
+
+    In the plane every doubling of the distance gets about as many points. Time, where there is any, is not looked at.
+    """
+    density = points.new_zeros(len(points))
+    for focus in found:
+        away = (points[:, : len(focus.center)] - points.new_tensor(focus.center)).norm(dim=1) - focus.radius
+        near = (1 + away.clamp_min(0) / (2 * focus.radius)) ** -2
+        density += near / near.mean() / len(found)
+    return density
 
 
 def by_residual(

@@ -18,6 +18,7 @@ from kanpde.advice import advise
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, first_line, listed, nearest
 from kanpde.estimates import Estimates, bare, estimate
 from kanpde.fields import check_solution, dense_grid, exact_on
+from kanpde.geometry import foci
 from kanpde.guards import check_memory
 from kanpde.networks import Ansatz, Spec, Trial
 from kanpde.parameters import Field
@@ -248,6 +249,8 @@ def _check(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str)
         raise RecipeError("schedule: sparsify and prune work on one network, and this problem has parameters beside it; expected a schedule without them")
     if shards.size() > 1 and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
         raise RecipeError(f"schedule: sparsify and prune work in one process, and there are {shards.size()}; expected a schedule without them")
+    if recipe.lenses and not foci(problem.domain):
+        raise RecipeError("lenses: got True, but the domain has no hole and no re-entrant corner; leave lenses out")
     if recipe.network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
         raise RecipeError(f"schedule: got {show_schedule(recipe.stages)}, but a network of kind {recipe.network.kind!r} has nothing to extend; leave extend out")
     if recipe.network.highest_order() < order:
@@ -262,7 +265,7 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
     Raises ProblemError where they are not finite.
     """
     exact_on(problem, dense_grid(problem.domain))
-    network = assemble(problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0))
+    network = assemble(problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0), recipe.lenses)
     for stage in recipe.stages:
         for part in network.networks():
             if isinstance(stage, Change | Sparsify):

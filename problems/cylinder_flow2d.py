@@ -42,4 +42,4 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(10, 10), degree=7, grid=6), points=4000, schedule="lm:100")
+recipe = Recipe(KAN(width=(8, 8), degree=5, grid=5), points=3000, schedule="lm:120", lenses=True, crowding=0.5)

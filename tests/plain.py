@@ -48,6 +48,10 @@ def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
         for column, (x, (low, high)) in zip(points.T, ansatz.domain.bounds.items(), strict=True):
             s = 2 * (column - low) / (high - low) - 1
             inputs += [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
+        for lens in ansatz.lenses:
+            focus = lens.focus
+            away = points[:, : len(focus.center)] - points.new_tensor(focus.center)
+            inputs += list((away / (away.square().sum(1, keepdim=True) + (2 * focus.radius) ** 2).sqrt()).T)
         output = network_values(ansatz.network, torch.stack(inputs, 1))[:, ansatz.unknowns.index(unknown)]
         boundary = ansatz.boundaries[unknown]
         coefficients = ansatz.network.theta[ansatz.network.theta.numel() - len(ansatz.features) :]

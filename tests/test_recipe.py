@@ -8,7 +8,7 @@ import torch
 from kanpde import KAN, Box, Dirichlet, Extend, Initial, Periodic, Problem, Recipe, RecipeError, Time, d
 from kanpde.pace import pace
 from kanpde.problem import load
-from kanpde.recipe import choose
+from kanpde.recipe import choose, from_plain, plain
 
 RING = Box(x=(0, 2)) * Time(t=(0, 3))
 
@@ -65,3 +65,20 @@ def test_what_is_called_recipe_is_one():
 
     with pytest.raises(RecipeError, match=r"recipe: got int; expected Recipe\(…\), or another name for it"):
         choose(problems.load("poisson2d")[0], {"default": 3})
+
+
+def test_what_looks_at_holes_is_said_and_kept():
+    problem, recipes = load("cylinder_flow2d")
+    found = choose(problem, recipes)
+    assert "inputs of their own about cylinder, which see it enlarged" in found.reasons
+    assert "50% of the points crowd about cylinder" in found.reasons
+    back = from_plain(plain(found.recipe))
+    assert (back.lenses, back.crowding) == (True, 0.5)
+    without = choose(problem, {"default": Recipe(KAN(), schedule="lm:1")})
+    assert not any("enlarged" in reason or "crowd" in reason for reason in without.reasons)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
+def test_crowding_is_a_share(share):
+    with pytest.raises(RecipeError, match=f"^crowding: got {share:g}; expected a share, 0 to 1$"):
+        Recipe(KAN(), schedule="lm:1", crowding=share)

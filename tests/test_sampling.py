@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from kanpde import Ball, Box, Disk, Time
 from kanpde.errors import RecipeError
-from kanpde.sampling import SAMPLERS, by_residual, unit_points
+from kanpde.geometry import foci
+from kanpde.sampling import SAMPLERS, by_residual, crowded_points, inside_points, nearness, unit_points
 
 NAMES = [*SAMPLERS, "uniform"]
 
@@ -67,3 +69,41 @@ def test_a_residual_of_zero_draws_evenly():
     pool = torch.linspace(0, 1, 1000, dtype=torch.float64)[:, None]
     chosen = by_residual(lambda p: torch.zeros(len(p), dtype=torch.float64), pool, 400, 0)
     assert abs(float(chosen.mean()) - 0.5) < 0.05
+
+
+CHANNEL = Box(x=(0, 20), y=(0, 4)) - Disk(x=2, y=2, radius=0.5, name="cylinder")
+
+
+@pytest.mark.parametrize("domain", [CHANNEL, CHANNEL * Time(t=(0, 1)), Ball(x=0, y=0, z=0, radius=2) - Ball(x=1, y=0, z=0, radius=0.2, name="hole")])
+def test_crowded_points_are_as_many_as_asked_for_and_inside(domain):
+    for share in (0.0, 0.3, 1.0):
+        points = crowded_points(domain, 500, 3, share=share)
+        assert points.shape == (500, len(domain.coordinates))
+        assert domain.inside(points).all()
+        assert torch.equal(points, crowded_points(domain, 500, 3, share=share))
+    assert torch.equal(crowded_points(domain, 100, 3, share=0.0), inside_points(domain, 100, 3))
+
+
+def test_points_crowd_about_a_hole():
+    def near(points):
+        return float(((points - points.new_tensor([2.0, 2.0])).norm(dim=1) < 1).double().mean())
+
+    even, crowded = inside_points(CHANNEL, 4000, 0), crowded_points(CHANNEL, 4000, 0, share=1.0)
+    assert near(crowded) > 3 * near(even)
+    assert float((crowded[:, 0] > 10).double().mean()) > 0.02, "the rest of the channel is not left out"
+
+
+def test_every_hole_gets_an_equal_share_and_the_density_falls_as_the_square_of_the_distance():
+    plane = Box(x=(-60, 60), y=(-60, 60)) - Disk(x=30, y=0, radius=0.5, name="small") - Disk(x=-30, y=0, radius=2, name="large")
+    small, large = foci(plane)
+    on_a_ray = torch.tensor([[30.5, 0.0], [31.5, 0.0], [33.5, 0.0], [30.0, -7.5]], dtype=torch.float64)
+    points = torch.cat([on_a_ray, inside_points(plane, 2000, 0)])
+    alone = nearness([small], points)
+    torch.testing.assert_close(alone[0] / alone[:4], torch.tensor([1.0, 4.0, 16.0, 64.0], dtype=torch.float64), rtol=1e-5, atol=0)
+    assert float(alone.mean()) == pytest.approx(1)
+    torch.testing.assert_close(nearness([small, large], points), (alone + nearness([large], points)) / 2)
+
+
+def test_a_domain_without_holes_has_even_points():
+    disk = Disk(x=0, y=0, radius=1)
+    assert torch.equal(crowded_points(disk, 100, 3), inside_points(disk, 100, 3))

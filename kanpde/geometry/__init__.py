@@ -7,6 +7,8 @@ from kanpde.geometry.disk import Ellipse as Ellipse
 from kanpde.geometry.domain import Corner as Corner
 from kanpde.geometry.domain import Domain as Domain
 from kanpde.geometry.domain import Face as Face
+from kanpde.geometry.foci import Focus as Focus
+from kanpde.geometry.foci import foci as foci
 from kanpde.geometry.implicit import Implicit as Implicit
 from kanpde.geometry.mesh import Solid as Solid
 from kanpde.geometry.pieces import Pieces as Pieces

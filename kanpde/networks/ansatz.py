@@ -21,6 +21,7 @@ from kanpde.networks.boundary import split
 from kanpde.networks.constants import Constants
 from kanpde.networks.enrichment import enrichment
 from kanpde.networks.joint import with_constants
+from kanpde.networks.lenses import lens_jets, lenses
 from kanpde.networks.network import Network
 from kanpde.networks.state import network_of, state
 from kanpde.networks.transform import Transform
@@ -105,13 +106,17 @@ class Ansatz(Trial):
         self.domain, self.unknowns, self.periodic, self.network = domain, tuple(unknowns), tuple(periodic), network
         features = enrichment(domain, constraints, unknowns, periodic)
         self.features = features if features and network.widths[-1] == len(self.unknowns) + len(features) else []
+        found = lenses(domain)
+        self.lenses = found if found and network.widths[0] == Ansatz.inputs(domain, periodic, closely=True) else []
         self.boundaries, self.soft = split(domain, constraints, unknowns, {*unknowns} if periodic else {f.unknown for f in self.features})
         self.trained_on: Any = None  # points and weights of training, as far as they are still known
 
     @staticmethod
-    def inputs(domain: Domain, periodic: Sequence[str]) -> int:
-        """How many inputs the network needs: a periodic coordinate takes two, its cosine and its sine; every piece has its own."""
-        return len(domain.coordinates) * (len(domain.regions) if isinstance(domain, Pieces) else 1) + len(periodic)
+    def inputs(domain: Domain, periodic: Sequence[str], closely: bool = False) -> int:
+        """How many inputs the network needs: a periodic coordinate takes two, its cosine and its sine; every piece has its own. closely:
+        whether it looks closely at holes and corners (see lenses.py)."""
+        own = len(domain.coordinates) * (len(domain.regions) if isinstance(domain, Pieces) else 1) + len(periodic)
+        return own + (len(lenses(domain)) * len(domain.space) if closely else 0)
 
     @property
     def parameters(self) -> int:
@@ -123,7 +128,8 @@ class Ansatz(Trial):
     @property
     def input_names(self) -> tuple[str, ...]:
         found = tuple(name for x in self.domain.coordinates for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,)))
-        return found * len(self.domain.regions) if isinstance(self.domain, Pieces) else found
+        closer = tuple(f"{x} near {lens.focus.name}" for lens in self.lenses for x in self.domain.space)
+        return found * len(self.domain.regions) if isinstance(self.domain, Pieces) else found + closer
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:
         """Prepare the evaluation of the given derivatives at the points (which are taken in float64 on the CPU)."""
@@ -148,6 +154,8 @@ class Ansatz(Trial):
         X = periodic_jet(coordinate_jet((points - bounds[:, 0]) * scale - 1, directions), frequencies, directions.counts)
         if isinstance(self.domain, Pieces):
             X = torch.cat([_rescaled(X, bounds, bounds.new_tensor(list(region.bounds.values()))) for region in self.domain.regions.values()], 2)
+        if self.lenses:
+            X = torch.cat([X, lens_jets(self.lenses, points, scale, directions)], 2)
         column = tuple(self.unknowns.index(u) for u, _ in needs)
         features = self._feature_derivatives(points, needs).to(theta) if self.features else None
         return Frame(points, X.contiguous().to(theta), directions.counts, mapping.to(theta), lifts.to(theta), column, features)
@@ -204,7 +212,7 @@ def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
     """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
     ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
-    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic) or network.widths[-1] != len(problem.outputs) + len(ansatz.features):
+    if network.widths[0] != Ansatz.inputs(problem.domain, problem.periodic, bool(ansatz.lenses)) or network.widths[-1] != len(problem.outputs) + len(ansatz.features):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
     return ansatz
 

@@ -104,7 +104,7 @@ def space(problem: Problem, recipe: Recipe, kind: str, depth: int | None = None,
     if base.highest_order() < order:
         raise RecipeError(f"degree: got {getattr(base, 'degree', '')} for derivatives of order {order}; expected at least {order + 1}")
     depth = depth or len((recipe if alike else own).network.width)
-    return Space(kind, own, base, depth, Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns))
+    return Space(kind, own, base, depth, Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses), len(problem.unknowns))
 
 
 def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:

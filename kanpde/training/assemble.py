@@ -20,9 +20,9 @@ QUIET = 0.1
 """Factor of a field's first coefficients of the last layer: it begins near its initial value."""
 
 
-def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: torch.Generator) -> Network:
-    """A new random network with an output for each of problem.outputs, float64 on the CPU."""
-    inputs = Ansatz.inputs(problem.domain, problem.periodic)
+def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: torch.Generator, lenses: bool = False) -> Network:
+    """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses: whether it looks closely at holes and corners."""
+    inputs = Ansatz.inputs(problem.domain, problem.periodic, lenses)
     if isinstance(problem.domain, Pieces):
         return joint(_by_piece(problem.domain, problem.copies, spec, generator), inputs)
     main = spec.build(inputs, len(problem.unknowns), generator)

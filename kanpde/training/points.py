@@ -18,7 +18,7 @@ from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
 from kanpde.problem import Problem
 from kanpde.residual import check_finite
-from kanpde.sampling import by_residual, inside_points, unit_points
+from kanpde.sampling import by_residual, crowded_points, inside_points, unit_points
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Rows, Samples, measured
 from kanpde.training.shards import gathered, total
@@ -43,7 +43,7 @@ LARGEST = 2**24
 @dataclass
 class Collocation:
     """Points of one stage. count: interior points; seed: of their sequence; data: weight of the measurements' misfit beside the
-    equations, over one by which both have equal rows; weights: of the soft conditions by label. current, watched:
+    equations, over one by which both have equal rows; weights: of the soft conditions by label. crowding: share of the points that crowd about holes and corners. current, watched:
     the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
@@ -52,6 +52,7 @@ class Collocation:
     seed: int
     sampler: str = "sobol"
     data: float = 1.0
+    crowding: float = 0.0
     weights: dict[str, float] = field(default_factory=dict)
     draws: int = 0
     adaptive: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BLOCKS))
@@ -110,7 +111,10 @@ class Collocation:
 
     def _draw(self, count: int) -> Tensor:
         self.draws += 1
-        return inside_points(self.problem.domain, count, 1000 * self.seed + self.draws, self.sampler)
+        seed = 1000 * self.seed + self.draws
+        if self.crowding:
+            return crowded_points(self.problem.domain, count, seed, self.sampler, self.crowding)
+        return inside_points(self.problem.domain, count, seed, self.sampler)
 
     def _interior(self, points: Tensor) -> list[Term]:
         """The equations at points, region by region."""

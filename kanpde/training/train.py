@@ -122,7 +122,7 @@ class _Plan:
     def network(self, problem: Problem, trial: int = 0) -> Network:
         """A new random network for the problem."""
         generator = torch.Generator().manual_seed(self.seed + 7919 * trial)
-        built = assemble(problem, self.recipe.network, self.recipe.fields, generator)
+        built = assemble(problem, self.recipe.network, self.recipe.fields, generator, self.recipe.lenses)
         built = enriched(built, problem) if self.recipe.corners else built
         return built.to(self.device, self.dtype)
 
@@ -151,7 +151,7 @@ class _Run:
     ):
         self.problem, self.plan, self.history, self.observer, self.around = problem, plan, history, plan.observer, around
         self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
-        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler, plan.recipe.data)
+        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler, plan.recipe.data, plan.recipe.crowding)
         if kept and isinstance(self.points, Collocation):
             self.points.restore(kept["points"])
         else:

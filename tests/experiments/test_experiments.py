@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import kanpde
 from kanpde import KAN, MLP
 from kanpde.cli import main
+from kanpde.jets import nested_derivatives
+from kanpde.problem import load
+from kanpde.quantities import quantities
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 import closed_forms
+import cylinder_forces
 import exp_sin_formula
 import five_peaks
 import mobility_edge
@@ -142,3 +147,20 @@ def test_a_table_of_knots_trains_the_signature_classifier(tmp_path, capsys):
     found = kanpde.load_fit(folder)
     assert found.ansatz.network.widths[0] == 17
     assert found.scores["test"]["accuracy"] > 1.3 * max(np.unique(signature, return_counts=True)[1]) / 400
+
+
+def test_forces_on_a_cylinder_are_integrals_of_its_traction():
+    """Of u = y, v = 2 y (y - 2), p = -3 x, by Gauss's theorem: drag over half of ρ U² D is 2 · 3 π/4, lift 2 (∫ Δv) / Re = 2 · 4 · π/4 / 20."""
+
+    class Known:
+        def derivatives(self, points, leaves):
+            functions = {"u": lambda at: at[1], "v": lambda at: 2 * at[1] * (at[1] - 2), "p": lambda at: -3 * at[0]}
+            return torch.stack([nested_derivatives(functions[u], points, [index])[index] for u, index in leaves], 1)
+
+        def evaluate(self, function, x, y):
+            found = quantities(problem, self, function, torch.tensor(np.array([x, y])).T)
+            return found if len(found) > 1 else found[0]
+
+    problem, _ = load(cylinder_forces.NAME)
+    found = cylinder_forces.coefficients(Known())
+    assert found == pytest.approx({"drag": 1.5 * np.pi, "lift": np.pi / 10, "pressure_difference": 0.12}, rel=1e-12)

@@ -1,0 +1,66 @@
+"""Coordinates that look closely at holes and re-entrant corners: more inputs of a network for each of them, which see it as large as the domain.
+
+One of radius a about c gives the inputs (x - c) / √(|x - c|² + s²), s = BLUR · a: near it they are the coordinates, enlarged by the size of the
+domain over its own, and far from it the direction in which it lies. Their squares sum to a function of the distance, so that
+one layer of a KAN already has functions of the distance and of the direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.geometry import Domain, Focus, foci
+from kanpde.geometry.implicit import Columns
+from kanpde.jets import Directions, nested_derivatives
+
+BLUR = 2.0
+"""Length over which the inputs bend over, in radii."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The inputs about a hole or a corner."""
+
+    focus: Focus
+
+    def __call__(self, columns: Columns) -> list[Tensor]:
+        """The inputs at columns [points], one a coordinate of space."""
+        away = [column - c for column, c in zip(columns, self.focus.center, strict=False)]
+        far = sum((a * a for a in away), torch.full_like(away[0], (BLUR * self.focus.radius) ** 2)).sqrt()
+        return [a / far for a in away]
+
+
+def lenses(domain: Domain) -> list[Lens]:
+    """One for each hole and each re-entrant corner."""
+    return [Lens(focus) for focus in foci(domain)]
+
+
+def lens_jets(found: Sequence[Lens], points: Float[Tensor, "points dims"], scale: Float[Tensor, " dims"], directions: Directions) -> Float[Tensor, "points channels inputs"]:
+    """The jets of all inputs. scale: of the coordinates in which the directions are, over those of the points."""
+    columns = []
+    orders = range(max(directions.orders, default=0) + 1)
+    indices = [index for index in product(orders, repeat=points.shape[1]) if sum(index) <= orders[-1]]
+    for lens in found:
+        for k in range(len(lens.focus.center)):
+            derivatives = nested_derivatives(partial(_one, lens, k), points, indices)
+            jet = points.new_zeros(len(points), directions.channels)
+            jet[:, 0] = derivatives[(0,) * points.shape[1]]
+            for vector, order in zip(directions.vectors, directions.orders, strict=True):
+                along = [v / float(s) for v, s in zip(vector, scale, strict=True)]
+                for index in indices:
+                    if 0 < sum(index) <= order and (weight := math.prod(a**n / math.factorial(n) for a, n in zip(along, index, strict=True))):
+                        jet[:, directions.channel(vector, sum(index))] += weight * derivatives[index]
+            columns.append(jet)
+    return torch.stack(columns, 2)
+
+
+def _one(lens: Lens, k: int, columns: Columns) -> Tensor:
+    return lens(columns)[k]

@@ -1,0 +1,118 @@
+"""Inputs that enlarge holes and corners: which have them, their derivatives, and the solution that comes back from a checkpoint."""
+
+import pytest
+import torch
+from nested import leaves
+from plain import ansatz_values
+
+from kanpde import KAN, Ball, Box, Dirichlet, Disk, Ellipse, Initial, Polygon, Problem, Recipe, Time, d, laplacian, solve
+from kanpde.errors import RecipeError, RunError
+from kanpde.export.function import as_graph
+from kanpde.geometry import foci
+from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import restore
+from kanpde.sampling import inside_points
+
+plate = Box(x=(0, 8), y=(0, 3)) - Disk(x=2, y=1, radius=0.25, name="small") - Ellipse(x=6, y=2, radii=(0.5, 0.2), name="flat")
+ring = Disk(x=0, y=0, radius=2, name="outer") - Disk(x=0.5, y=0, radius=0.5, name="inner")
+shell = Ball(x=0, y=0, z=0, radius=2, name="outer") - Ball(x=0, y=0, z=1, radius=0.5, name="inner")
+
+
+def flow(u, v, x, y):
+    return laplacian(u) - u * d(v, x), d(v, x, y) + laplacian(v) + u
+
+
+def heat(u, x, y, t):
+    return d(u, t) - laplacian(u)
+
+
+def solid(u, x, y, z):
+    return laplacian(u) + 1
+
+
+PROBLEMS = {
+    "two holes": Problem(plate, [flow], [Dirichlet(u=0, v=lambda y: y)]),
+    "in time": Problem(ring * Time(t=(0, 1)), [heat], [Dirichlet(u=0), Initial(u=0)]),
+    "a corner": Problem(Polygon(x=[0, 2, 2, 1, 1, 0], y=[0, 0, 2, 2, 1, 1]), [flow], [Dirichlet(u=0, v=0)]),
+    "a shell": Problem(shell, [solid], [Dirichlet(u=1)]),
+}
+
+
+def ansatz_of(problem):
+    network = KAN((3,), 5, 4).build(Ansatz.inputs(problem.domain, (), closely=True), len(problem.unknowns), torch.Generator().manual_seed(0))
+    return Ansatz(problem.domain, problem.unknowns, problem.constraints, (), network)
+
+
+@pytest.mark.parametrize(
+    ("domain", "faces"),
+    [
+        (plate, {"small": ((2, 1), 0.25), "flat": ((6, 2), 0.5)}),
+        (ring, {"inner": ((0.5, 0), 0.5)}),
+        (ring * Time(t=(0, 1)), {"inner": ((0.5, 0), 0.5)}),
+        (shell, {"inner": ((0, 0, 1), 0.5)}),
+        (Box(x=(0, 1), y=(0, 1)), {}),
+        (Polygon(x=[0, 2, 2, 1, 1, 0], y=[0, 0, 2, 2, 1, 1]), {"(1, 1)": ((1, 1), 0.06 * 3**0.5)}),
+        (Polygon(x=[0, 1, 2, 2, 0], y=[0, 0, 0, 1, 1], names=["a", "b", "c", "d", "e"]), {}),
+        (Box(x=(0, 4), y=(0, 2)) - Disk(x=0, y=1, radius=0.5, name="bite"), {}),
+    ],
+)
+def test_they_are_closed_faces_inside_and_corners_that_reach_in(domain, faces):
+    found = {focus.name: (focus.center, focus.radius) for focus in foci(domain)}
+    assert list(found) == list(faces)
+    for face, (center, radius) in faces.items():
+        assert found[face][0] == pytest.approx(center, abs=1e-3)
+        assert found[face][1] == pytest.approx(radius, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_derivatives_are_those_of_nested_autograd(name):
+    problem = PROBLEMS[name]
+    ansatz = ansatz_of(problem)
+    points = inside_points(problem.domain, 12, 2)
+    needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
+    frame = ansatz.frame(points, needs)
+    found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
+    values = ansatz_values(ansatz)
+    functions = {u: lambda *at, u=u: values(torch.stack(at, 1), u) for u in problem.unknowns}
+    wanted = leaves(functions, dict(zip(problem.coordinates, points.T, strict=True)), needs)
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-8 * float(wanted.abs().max()))
+
+
+def test_their_inputs_fill_the_interval_of_the_splines():
+    """The hole reaches over almost half of it, and no point of the domain lies outside."""
+    ansatz = ansatz_of(PROBLEMS["two holes"])
+    X = ansatz.frame(inside_points(plate, 500, 1), [("u", (0, 0))]).X[:, 0]
+    assert X.shape == (500, 6)
+    assert X.abs().max() <= 1
+    edge = ansatz.frame(plate.boundary("small", torch.linspace(0, 1, 64, dtype=torch.float64)[:, None]), [("u", (0, 0))]).X[:, 0, 2:4]
+    torch.testing.assert_close(edge.norm(dim=1), torch.full((64,), 5**-0.5, dtype=torch.float64), rtol=3e-3, atol=0)
+    assert ansatz.input_names == ("x", "y", "x near small", "y near small", "x near flat", "y near flat")
+
+
+def test_a_checkpoint_brings_them_back():
+    problem = PROBLEMS["two holes"]
+    ansatz = ansatz_of(problem)
+    points = inside_points(problem.domain, 20, 3)
+    assert torch.equal(restore(problem, ansatz.state())(points), ansatz(points))
+    with pytest.raises(RunError, match="does not fit problem"):
+        restore(PROBLEMS["a shell"], ansatz.state())
+
+
+def test_the_exported_function_has_them():
+    problem = PROBLEMS["two holes"]
+    ansatz = ansatz_of(problem)
+    points = inside_points(problem.domain, 30, 4)
+    found = torch.stack(as_graph(problem, ansatz)(*(column.contiguous() for column in points.T)), 1)
+    torch.testing.assert_close(found, ansatz(points), rtol=1e-12, atol=1e-12)
+
+
+def test_solve_trains_with_them():
+    recipe = Recipe(KAN((3,), 5, 3), points=200, schedule="lm:5", lenses=True, crowding=0.5)
+    result = solve(Problem(ring, [lambda u, x, y: laplacian(u)], [Dirichlet(u=1, on="outer"), Dirichlet(u=0, on="inner")]), recipe=recipe, reference=False)
+    assert result.ansatz.network.widths[0] == 4
+
+
+def test_there_must_be_something_to_look_at():
+    disk = Problem(Disk(x=0, y=0, radius=1), [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=0)])
+    with pytest.raises(RecipeError, match=r"^lenses: got True, but the domain has no hole and no re-entrant corner; leave lenses out$"):
+        solve(disk, recipe=Recipe(KAN((3,), 5, 3), points=100, schedule="lm:2", lenses=True), reference=False)
