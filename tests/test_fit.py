@@ -156,6 +156,11 @@ def test_a_run_loads_again(tmp_path):
     np.testing.assert_array_equal(again.probabilities(found.task.points), found.probabilities(found.task.points))
     with pytest.raises(RunError, match="is a fit of data"):
         kanpde.load(found.run_dir)
+    text = (found.run_dir / "summary.json").read_text()
+    (found.run_dir / "summary.json").write_text(json.dumps({**json.loads(text), "classes": [[1, 2], [3]]}))
+    with pytest.raises(RunError, match="inputs, targets and classes are not all names"):
+        kanpde.load_fit(found.run_dir)
+    (found.run_dir / "summary.json").write_text(text)
     (found.run_dir / "checkpoint.pt").unlink()
     with pytest.raises(RunError, match=r"checkpoint\.pt is missing"):
         kanpde.load_fit(found.run_dir)

@@ -92,6 +92,8 @@ def _read_rows(path: Path, summary: dict[str, Any], bounds: dict[str, list[float
         arrays = {key: file[key][()] for key in ("points", "truth", "part", "center", "scale")}
         columns = [file["history"][name][()].tolist() for name in COLUMNS]
     names = {"name": summary["data"], "inputs": tuple(summary["inputs"]), "targets": tuple(summary["targets"]), "classes": tuple(summary["classes"] or ())}
+    if not all(isinstance(name, str) for key in ("inputs", "targets", "classes") for name in names[key]):
+        raise ValueError("summary.json: inputs, targets and classes are not all names")
     task = Task(**names, bounds={x: (ends[0], ends[1]) for x, ends in bounds.items()}, **arrays)
     stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
     return task, History([Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"])

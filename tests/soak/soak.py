@@ -181,7 +181,7 @@ def _faults_page(found: list[dict[str, Any]]) -> list[str]:
     cases = list(dict.fromkeys(row["case"] for row in rows))
     blows = sum(row["struck"] for row in rows)
     lines = ["## Runs that are struck at a random moment, and resumed", ""]
-    lines += [f"{len(rows)} runs, struck {blows} times; {len(rows)} of {len(rows) + lost} came to the same bits as the run that nothing strikes:", ""]
+    lines += [f"{len(rows) + lost} runs; {len(rows)} of them, struck {blows} times, came to the same bits as the run that nothing strikes:"]
     lines += [
         "network, fields, history and reasons of the stages are compared. The state is written behind every step here, so that every moment is one",
         "between or in the middle of writes.",
@@ -217,8 +217,8 @@ def _hostile_page(rows: list[dict[str, Any]]) -> list[str]:
     outcomes = list(dict.fromkeys(name for row in rows for name in row["outcomes"]))
     broken = sum(len(row["failures"]) for row in rows)
     lines = ["## Generated inputs", ""]
-    lines += [f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis, derandomised);", ""]
-    lines += [f"{broken} with a traceback, a hang, a wrong code, a half-written file, code of a run executed or something read from outside of it.", ""]
+    lines += [f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis, derandomised); {broken} of them ended with a traceback, a hang, a wrong"]
+    lines += ["code, a half-written file, code of a run executed, or something read from outside of it.", ""]
     lines += [f"| what | inputs | {' | '.join(outcomes)} |", f"| --- | ---: |{' ---: |' * len(outcomes)}"]
     for row in rows:
         lines.append(f"| {row['what']} | {row['inputs']:,} | {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |")
