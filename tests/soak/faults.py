@@ -193,7 +193,8 @@ def blow(nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[st
                 run = struck_run.run  # without its request.json nothing is left to resume
         end = nursery.run(["solve", "--resume", run] if run else ["solve", *CASES[case]], folder, nan=fault.nan)
         assert end.code == 0, end.said
-        (run,) = (path.parent for path in folder.glob("results/*/*/summary.json"))
+        # a finished run whose request was torn stays where it is, and another one is begun
+        run = max((path.parent for path in folder.glob("results/*/*/summary.json")), key=lambda path: (path / "summary.json").stat().st_mtime_ns)
         found = contents(run)
         assert_same(found, whole)
         assert sorted(p.name for p in run.iterdir()) == ["checkpoint.pt", "request.json", "run.h5", "summary.json"], "something was left behind"
