@@ -34,6 +34,7 @@ from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
 from kanpde.reference import Reference
 from kanpde.safe_reading import opened
+from kanpde.signals import held
 from kanpde.training.history import History, Record
 from kanpde.variables import coordinate_attributes, global_attributes, variables
 
@@ -243,7 +244,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _write_arrays(result: Result, to: IO[bytes]) -> None:
-    with h5py.File(to, "w", track_order=True) as file:
+    with held(), h5py.File(to, "w", track_order=True) as file:
         summary = result.summary()
         for key, value in {**global_attributes(result.settings, result.provenance), "format": FORMAT, "problem": result.name, **summary["provenance"]}.items():
             if value is not None:

@@ -56,7 +56,7 @@ MAY = {
     "quantities": {"errors", "networks", *LANGUAGE},
     "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "quantities", "run_folder", "sampling", "training", "variables", *LANGUAGE},
     "run_folder": {
-        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "safe_reading"},
+        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "safe_reading", "signals"},
         *{"training", "variables", *LANGUAGE},
     },
     "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
