@@ -113,6 +113,7 @@ class Lock:
     """A run folder kept for one process, from `take` to the end of the block, as far as the system can see to that.
 
     The system gives the lock back when its process dies, however it does, so that what a dead one leaves behind is in nobody's way.
+    A KeyboardInterrupt that leaves the block is given a note that says how the run goes on.
     """
 
     def __init__(self) -> None:
@@ -154,6 +155,8 @@ class Lock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._file is not None and self._path is not None:
+            if isinstance(error, KeyboardInterrupt) and (self._path.parent / "request.json").is_file():
+                error.add_note(f"kanpde solve --resume {self._path.parent} goes on with it")
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
             with suppress(OSError):  # what could not be written of its name

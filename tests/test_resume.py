@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, solver, unfinished
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, run_folder, solver, unfinished
+from kanpde.cli import main
 from kanpde.errors import RunError
 from kanpde.training.history import Silent
 
@@ -120,6 +121,20 @@ def test_a_second_ctrl_c_does_not_wait(poisson, tmp_path, monkeypatch):
     assert found.history.interrupted
     assert len(found.history.records) == 5
     assert not (tmp_path / "training.pt").exists()
+
+
+def test_a_ctrl_c_that_nothing_can_answer_says_how_the_run_goes_on(poisson, tmp_path, monkeypatch, capsys):
+    def write(result, folder, pictures):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_folder, "write", write)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        solved(poisson, tmp_path / "a")
+    assert stopped.value.__notes__ == [f"kanpde solve --resume {tmp_path / 'a'} goes on with it"]
+    short = ["--width", "2", "--schedule", "lm:2", "--points", "50", "--restarts", "1", "--no-reference"]
+    assert main(["solve", "poisson2d", *short, "--out", str(tmp_path / "b")]) == 130
+    (folder,) = tmp_path.glob("b/*/*")
+    assert capsys.readouterr().err.splitlines()[-1] == f"interrupted: kanpde solve --resume {folder} goes on with it"
 
 
 def test_one_process_has_a_run(poisson, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 import kanpde
 from kanpde import gallery
 from kanpde.cli import completion
-from kanpde.cli.complaints import INTERRUPTED, TERMINATED
+from kanpde.cli.complaints import TERMINATED, Interrupted
 from kanpde.cli.options import choice, number, numbers, pairs
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, listed
@@ -152,17 +151,18 @@ def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any
             if log is not None:
                 log.result(result)
     except Terminated as ended:
-        print(f"ended: kanpde solve --resume {ended} goes on with it", file=sys.stderr)
-        return TERMINATED
+        raise Interrupted(f"ended: kanpde solve --resume {ended} goes on with it", TERMINATED) from None
+    except KeyboardInterrupt as stop:
+        raise Interrupted(": ".join(["interrupted", *getattr(stop, "__notes__", [])])) from None
     if not is_first():
         return 0
-    if result.history.interrupted:
-        console.print(f"kanpde solve --resume {result.run_dir} goes on with it", markup=False, soft_wrap=True)
     if as_json:
         _print_json(result.summary())
     else:
         display.show_result(console, result)
-    return INTERRUPTED if result.history.interrupted else 0
+    if result.history.interrupted:
+        raise Interrupted(f"interrupted: kanpde solve --resume {result.run_dir} goes on with it")
+    return 0
 
 
 @app.command()

@@ -35,6 +35,19 @@ LIMIT = 8 * 2**30
 """Bytes of address space: what asks for more than is there fails, and the machine does not suffer."""
 
 
+MEASURED = """from kanpde import Box, Data, Parameter, Problem, laplacian
+
+k = Parameter(1.0)
+
+
+def residual(u, x, y):
+    return k * laplacian(u) + 1
+
+
+problem = Problem(domain=Box(x=(-1, 1), y=(-1, 1)), equations=[residual], data=Data("{file}", u="z"))
+"""
+
+
 class Broken(AssertionError):
     """An input that came to something else."""
 
@@ -57,10 +70,13 @@ class Inputs:
             return self._judged(["solve", "given.py", *SHORT, *(["--no-reference"] if len(content) % 4 else ["--effort", "quick"])], folder)
 
     def table(self, given: tuple[str, bytes]) -> str:
-        """Fit a table."""
+        """Fit a table, or measure an unknown constant with it."""
+        name = f"given.{given[0]}"
         with self._folder() as folder:
-            (folder / f"given.{given[0]}").write_bytes(given[1])
-            return self._judged(["fit", f"given.{given[0]}", "--target", "z", "--schedule", "lm:2", "--width", "2"], folder)
+            (folder / name).write_bytes(given[1])
+            (folder / "measured.py").write_text(MEASURED.format(file=name))
+            fit = ["fit", name, "--target", "z", "--schedule", "lm:2", "--width", "2"]
+            return self._judged(["solve", "measured.py", *SHORT, "--no-reference"] if len(given[1]) % 2 else fit, folder)
 
     def line(self, arguments: list[str]) -> str:
         """A command line, in a folder with a file in it."""

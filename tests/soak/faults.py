@@ -26,7 +26,7 @@ SMALL = ("--points", "200", "--no-reference", "--restarts", "1")
 CASES: dict[str, tuple[str, ...]] = {
     "lm, two grids": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:14,extend:8,lm:14", *SMALL),
     "two spans of time": ("burgers1d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:9,extend:6,lm:9", "--slabs", "2", *SMALL),
-    "adam, lbfgs": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "adam:25,lbfgs:25", *SMALL),
+    "adam, soap, lbfgs": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "adam:15,soap:15,lbfgs:25", *SMALL),
     "gn, ssbroyden, MLP": ("heat1d", "--network", "mlp", "--width", "6", "--schedule", "gn:10,ssbroyden:25", *SMALL),
     "three starts": ("poisson2d", "--width", "2", "--degree", "5", "--grid", "4", "--schedule", "lm:18,lm:8", "--points", "200", "--no-reference", "--restarts", "3"),
     "sparsify, prune": ("poisson2d", "--width", "3", "--degree", "3", "--grid", "3", "--schedule", "lm:10,sparsify:8,prune:1e-2,lm:10", *SMALL),

@@ -142,7 +142,7 @@ def _warm() -> None:
 
     own = run_folder.draw, fits.draw, figures.draw
     run_folder.draw = fits.draw = figures.draw = lambda result, folder: []
-    steps = ["--width", "2", "--schedule", "lm:1,adam:1,lbfgs:1,gn:1,ssbroyden:1"]
+    steps = ["--width", "2", "--schedule", "lm:1,adam:1,soap:1,lbfgs:1,gn:1,ssbroyden:1"]
     with tempfile.TemporaryDirectory() as folder:
         out = ["--out", folder]
         data = Path(folder) / "a.csv"

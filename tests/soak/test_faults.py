@@ -17,7 +17,7 @@ def nursery():
 
 STRUCK = [
     ("SIGKILL", "lm, two grids"),
-    ("SIGTERM", "adam, lbfgs"),
+    ("SIGTERM", "adam, soap, lbfgs"),
     ("Ctrl-C", "lm, two grids"),
     ("full disk", "lm, two grids"),
     ("NaN, then SIGKILL", "lm, two grids"),
