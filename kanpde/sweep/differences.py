@@ -11,7 +11,7 @@ from kanpde.fields import exact_on, relative_l2
 from kanpde.problem import Problem
 from kanpde.reference import reference as finite_differences
 from kanpde.sweep.rows import Differences
-from kanpde.sweep.trial import Setting, end_with, problem_of, surroundings
+from kanpde.sweep.trial import Setting, problem_of, surroundings
 
 ORDERS = (2, 4, 6)
 """Of accuracy."""
@@ -34,15 +34,14 @@ class Measurement:
 def carry_out(work: Measurement) -> tuple[Differences, ...]:
     """Do it; what the method cannot do leaves nothing behind."""
     with surroundings(work.setting):
-        return differences(problem_of(work.setting.problem), work.order, parent=work.setting.parent)
+        return differences(problem_of(work.setting.problem), work.order)
 
 
-def differences(problem: Problem, order: int, seconds: float = SECONDS, parent: int | None = None) -> tuple[Differences, ...]:
+def differences(problem: Problem, order: int, seconds: float = SECONDS) -> tuple[Differences, ...]:
     """Relative L2 errors on doubled grids, against the exact solution, or, where it is not known, as estimated from coarser grids."""
     found: list[Differences] = []
     began, cells, growth = time.perf_counter(), FIRST, 4.0 ** len(problem.domain.space)
     while cells <= FINEST:
-        end_with(parent)
         if found and time.perf_counter() - began + growth * found[-1].seconds > seconds:
             break
         try:

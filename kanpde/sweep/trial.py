@@ -6,11 +6,12 @@ import hashlib
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
@@ -24,7 +25,9 @@ from kanpde.sweep import judge
 from kanpde.sweep.outcome import FAILED, failed, give_up, is_done, row
 from kanpde.sweep.plan import Trial
 from kanpde.sweep.rows import Row
-from kanpde.training.history import Record, Silent
+
+HEARTBEAT = 0.2
+"""Seconds between two looks at whether the process that began this one is still there."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,6 @@ def _train(job: Job, folder: Path) -> None:
         run_dir=folder,
         resume=True,
         pictures=False,
-        observer=_Watch(job.setting.parent),
     )
     if result.history.interrupted:
         raise KeyboardInterrupt
@@ -122,27 +124,24 @@ def _device(device: str, number: int) -> str:
     return f"cuda:{number % torch.cuda.device_count()}" if several else device
 
 
-class _Watch(Silent):
-    """Ends this process at the next step when the one that began it is gone: nobody waits for its trial, and a resumed sweep would do it twice."""
+@cache
+def _end_with(parent: int) -> None:
+    """From now on this process ends when that parent is gone: nobody waits for its work, and a resumed sweep would do it twice."""
 
-    def __init__(self, parent: int | None):
-        self._parent = parent
-
-    def step(self, record: Record) -> None:
-        end_with(self._parent)
-
-
-def end_with(parent: int | None) -> None:
-    """End this process if its parent is not that one any more."""
-    if parent is not None and os.getppid() != parent:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(HEARTBEAT)
         os._exit(1)
+
+    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
 
 
 @contextmanager
 def surroundings(setting: Setting) -> Iterator[None]:
     """The threads that the work may use; in a process of a local pool, Ctrl-C is left to its parent, which ends it."""
     before = torch.get_num_threads()
-    end_with(setting.parent)
+    if setting.parent is not None:
+        _end_with(setting.parent)
     if setting.parent is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if setting.threads is not None:

@@ -122,6 +122,31 @@ def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_pa
     assert before <= there
 
 
+IDLE = """import os, signal
+from kanpde.sweep.executors import executor
+from kanpde.sweep.trial import Origin, Setting, surroundings
+
+def work(parent):
+    with surroundings(Setting(Origin("", ()), 1, parent)):
+        return os.getpid()
+
+def begin():
+    pool = executor(jobs=2, threads=1)
+    print(*set(pool.results([(work, pool.parent)] * 8)), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_that_have_nothing_to_do_end_with_the_one_that_began_them_too(tmp_path):
+    (tmp_path / "idle.py").write_text(IDLE)
+    began = [sys.executable, "-c", "import idle; idle.begin()"]
+    killed = subprocess.run(began, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE, text=True, timeout=60)  # their output ends with them
+    assert killed.returncode == -signal.SIGKILL
+    workers = killed.stdout.split()
+    assert workers
+    assert not [worker for worker in workers if Path(f"/proc/{worker}/cmdline").is_file() and b"loky" in Path(f"/proc/{worker}/cmdline").read_bytes().lower()]
+
+
 def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(tmp_path):
     process, folder = begun(tmp_path, "--jobs", "2")
     os.killpg(process.pid, signal.SIGINT)
