@@ -1,8 +1,7 @@
 # make solve           solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
-# make test            lint, types and tests (TEST_JOBS=1: one test at a time); the documentation, its code and the wheel are among them
+# make test            lint, types and tests, with the lines that they reach (TEST_JOBS=1: one test at a time); documentation, its code and the wheel are among them
 # make docs            build the documentation into site/, without a warning and without the network
 # make test-minimum    some of the tests with the oldest versions that pyproject.toml allows (torch is the pinned one)
-# make coverage        which lines the tests reach, in total and by file (another whole run of the tests)
 # make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
 # make bench           measure speed and accuracy, and write the table under results/
 # make bench-kernels   measure the kernels against other KANs, and write the table under results/
@@ -19,25 +18,24 @@ GPU_VENV ?= .venv-gpu
 PROBLEM ?= poisson2d
 TEST_JOBS ?= 2
 RUN := $(VENV)/bin/python
-MINIMUM_TESTS ?= tests/test_problem.py tests/test_results.py tests/test_sampling.py tests/test_plots.py tests/test_solver.py tests/test_data.py tests/reference/test_stencils.py
+MINIMUM_TESTS ?= tests/test_problem.py tests/test_results.py tests/test_sampling.py tests/test_plots.py tests/test_data.py tests/test_cli.py tests/reference/test_stencils.py \
+  tests/geometry tests/interpret/test_edges.py tests/sweep/test_figures.py tests/sweep/test_plan.py \
+  tests/test_solver.py::test_a_short_schedule_reaches_an_error_that_both_judges_confirm
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test soak docs test-minimum coverage wheel bench bench-kernels test-gpu gpu-report gpu lint clean
+.PHONY: solve test soak docs test-minimum wheel bench bench-kernels test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
 test: lint
-	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile
+	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --cov
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir site
 	@echo "written: site/index.html"
-
-coverage: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --cov --cov-report=term:skip-covered
 
 wheel: $(VENV)/.installed-dev
 	$(RUN) -m build --wheel --no-isolation --outdir dist

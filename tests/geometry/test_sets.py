@@ -3,8 +3,9 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
-import shapely
+import shapely.affinity
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -44,8 +45,10 @@ OURS = {"-": lambda a, b: a - b, "|": lambda a, b: a | b, "&": lambda a, b: a & 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(shape(), shape(), shape(), st.sampled_from("-|&"), st.sampled_from("-|&"))
 def test_area_and_length_agree_with_shapely(first, second, third, one, other):
-    expected = SHAPELY[other](SHAPELY[one](first[1], second[1]), third[1])
-    assume(SHAPELY[one](first[1], second[1]).area > 1e-3 and expected.area > 1e-3)
+    with np.errstate(invalid="ignore"):  # the GEOS of older shapely computes with nan on its way
+        both = SHAPELY[one](first[1], second[1])
+        expected = SHAPELY[other](both, third[1])
+    assume(both.area > 1e-3 and expected.area > 1e-3)
     assume(len({repr(first[0]), repr(second[0]), repr(third[0])}) == 3)  # chords of the same arc leave slivers in shapely
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ProblemWarning)
