@@ -1,4 +1,4 @@
-"""HDF5 files from anywhere, read without following anything that leads out of them.
+"""Files from anywhere: what is wrong with them is one line, and HDF5 is read without following anything that leads out of a file.
 
 A link of HDF5 can name another file, an array can lie in one (external storage) or be put together from others (virtual data sets), and
 a size is only a claim until it is stored. A folder that somebody sent must not show what else is on the machine, nor fill its memory.
@@ -6,17 +6,50 @@ a size is only a claim until it is stored. A folder that somebody sent must not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+import struct
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+
+from kanpde.errors import KanpdeError, RunError
 
 RATIO = 1100
 """What gzip makes of an array is at least the array over this."""
 
 SMALL = 2**20
 """Bytes that an array may claim in any case: fill values are not stored."""
+
+
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError, MemoryError, StopIteration),
+    *(pickle.UnpicklingError, zlib.error, struct.error),
+)
+"""What reading a damaged file can raise: it is somebody's bytes that decide."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """In the block, whatever is wrong with what a file or folder holds becomes a RunError that names it."""
+    try:
+        yield
+    except KanpdeError:
+        raise
+    except DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
+
+
+def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
+    """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
+    if not path.is_file():
+        raise RunError(f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged")
+    with reading(path):
+        return read_(path)
 
 
 @contextmanager

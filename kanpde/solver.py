@@ -15,6 +15,7 @@ import torch
 
 from kanpde import run_folder, unfinished
 from kanpde.advice import advise
+from kanpde.atomic import check_writable
 from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, first_line, listed, nearest
 from kanpde.estimates import Estimates, bare, estimate
 from kanpde.fields import check_solution, dense_grid, exact_on
@@ -103,9 +104,9 @@ def solve(
 
             def begin() -> tuple[Path, dict[str, Any] | None]:
                 if out is not None:
-                    run_folder.check_writable(out)
+                    check_writable(out)
                 place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
-                run_folder.check_writable(place)
+                check_writable(place)
                 lock.take(place)
                 return place, unfinished.begin(place, request, resume)
 

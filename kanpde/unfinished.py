@@ -24,9 +24,11 @@ import torch
 from torch import Tensor
 
 from kanpde import run_folder
+from kanpde.atomic import check_writable, replace_file, write_text
 from kanpde.conditions import by_name
 from kanpde.errors import RunError, first_line
 from kanpde.problem import Problem
+from kanpde.safe_reading import guarded, reading
 
 REQUEST = "kanpde request 1"
 TRAINING = "kanpde training 2"
@@ -82,7 +84,7 @@ class Keeper:
             torch.save(state, content)
             digest = hashlib.sha256(content.getbuffer()).hexdigest()
             whole = {"format": TRAINING, "request": _digest(self.folder), "sha256": digest, "state": torch.frombuffer(content.getbuffer(), dtype=torch.uint8)}
-            run_folder.replace_file(self.folder / "training.pt", lambda file: torch.save(whole, file))
+            replace_file(self.folder / "training.pt", lambda file: torch.save(whole, file))
         except OSError as error:
             raise RunError(f"{self.folder}: the state of training cannot be written ({error.strerror or error})") from error
         self._last = now = time.perf_counter()
@@ -205,13 +207,13 @@ def begin(folder: Path, request: Mapping[str, Any], resume: bool) -> dict[str, A
         _compare(folder, read(folder), request)
     elif (folder / "summary.json").is_file():
         raise RunError(f"{folder}: holds a run already, and not what was asked for; expected an empty folder")
-    run_folder.check_writable(folder)
+    check_writable(folder)
     if not path.is_file():
-        run_folder.write_text(path, json.dumps({"format": REQUEST, **request}, indent=2, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps({"format": REQUEST, **request}, indent=2, ensure_ascii=False) + "\n")
         return None
     state = folder / "training.pt"
     try:
-        return run_folder.guarded(state, _read_state) if state.is_file() else None
+        return guarded(state, _read_state) if state.is_file() else None
     except RunError as error:
         raise RunError(f"{error}; delete it to start the run again from its beginning") from error
 
@@ -260,14 +262,14 @@ def read(folder: Path) -> dict[str, Any]:
     if not (folder / "request.json").is_file():
         raise RunError(f"{folder}: no request.json in it, so there is no run to resume")
     try:
-        return dict(run_folder.guarded(folder / "request.json", load))
+        return dict(guarded(folder / "request.json", load))
     except RunError as error:
         raise RunError(f"{error}; it cannot be resumed: solve the problem again, in another folder") from error
 
 
 def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
     """The problem of an unfinished run, from its file or the gallery. Raises RunError where it is gone or has changed."""
-    with run_folder.reading(folder / "request.json"):
+    with reading(folder / "request.json"):
         found = run_folder.find_again(dict(request), folder)
     if found is None:
         raise RunError(f"{folder}: its problem {request['problem']!r} was not found again at {request.get('source', 'any file')}")

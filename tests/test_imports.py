@@ -39,7 +39,8 @@ MAY = {
     "reference": {"errors", "memory", *LANGUAGE},
     "pace": {"errors", "jets", "sampling", *LANGUAGE},
     "recipe": {"errors", "networks", "pace", "training", "sampling", *LANGUAGE},
-    "safe_reading": set(),
+    "atomic": {"errors"},
+    "safe_reading": {"errors"},
     "signals": set(),
     "memory": set(),
     "advice": {"errors", "networks", "recipe", "residual", "results", "sampling", "training", *LANGUAGE},
@@ -55,29 +56,29 @@ MAY = {
     "estimate_plots": {"plots"},
     "quantities": {"errors", "networks", *LANGUAGE},
     "results": {"errors", "estimates", "fields", "plots", "portrait", "provenance", "quantities", "run_folder", "sampling", "training", "variables", *LANGUAGE},
+    "run_arrays": {"errors", "estimates", "fields", "portrait", "reference", "safe_reading", "signals", "training", "variables", *LANGUAGE},
     "run_folder": {
-        *{"errors", "estimates", "estimate_plots", "fields", "network_plots", "networks", "plots", "portrait", "reference", "results", "safe_reading", "signals"},
-        *{"training", "variables", *LANGUAGE},
+        *{"atomic", "errors", "estimate_plots", "network_plots", "networks", "plots", "results", "run_arrays", "safe_reading", *LANGUAGE},
     },
-    "unfinished": {"errors", "run_folder", "training", *LANGUAGE},
+    "unfinished": {"atomic", "errors", "run_folder", "safe_reading", "training", *LANGUAGE},
     "fitting": {
-        *{"safe_reading", "errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training"},
+        *{"atomic", "safe_reading", "errors", "data", "fields", "network_plots", "networks", "plots", "provenance", "recipe", "results", "run_folder", "solver", "training"},
         *LANGUAGE,
     },
     "sweep": {
-        *{"safe_reading", "errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "signals", "solver"},
+        *{"atomic", "safe_reading", "errors", "fields", "networks", "plots", "provenance", "recipe", "reference", "results", "run_folder", "sampling", "signals", "solver"},
         *{"training", "unfinished", *LANGUAGE},
     },
     "solver": {
-        *{"advice", "errors", "estimates", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training"},
+        *{"atomic", "advice", "errors", "estimates", "fields", "guards", "networks", "recipe", "reference", "results", "run_folder", "sampling", "training"},
         *{"provenance", "signals", "unfinished", *LANGUAGE},
     },
     "interpret": {
-        *{"errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
+        *{"atomic", "errors", "data", "fields", "fitting", "kernels", "jets", "network_plots", "networks", "plots", "portrait", "recipe", "results", "run_folder"},
         *{"sampling", "solver", "training", "unfinished", *LANGUAGE},
     },
-    "export": {"errors", "fields", "kernels", "networks", "results", "run_folder", "training", "variables", *LANGUAGE},
-    "report": {"", "errors", "fields", "interpret", "network_plots", "plots", "results", "run_folder", "sweep", *LANGUAGE},
+    "export": {"atomic", "errors", "fields", "kernels", "networks", "results", "run_folder", "training", "variables", *LANGUAGE},
+    "report": {"", "atomic", "errors", "fields", "interpret", "network_plots", "plots", "results", "run_folder", "sweep", *LANGUAGE},
     "doctor": {"", "errors", "kernels", "provenance", *LANGUAGE},
 }
 """What each part may import of kanpde, "" being the package itself; `cli` and `bench` may import everything, and nobody them."""

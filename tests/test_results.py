@@ -14,11 +14,11 @@ from torch import sin
 
 from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
 from kanpde import problem as problems
+from kanpde.atomic import check_writable
 from kanpde.cli.display import console, show_result
 from kanpde.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
 from kanpde.networks import KAN, Ansatz
 from kanpde.results import Result
-from kanpde.run_folder import check_writable
 from kanpde.training.history import History
 
 FILES = {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}

@@ -9,7 +9,7 @@ import weakref
 import h5py
 import pytest
 
-from kanpde import KAN, Recipe, problem, run_folder, solve
+from kanpde import KAN, Recipe, problem, run_arrays, run_folder, solve
 from kanpde.signals import answered, deaf_children, held
 
 
@@ -109,14 +109,14 @@ def test_children_do_not_hear_it_and_this_process_does():
 
 def test_arrays_are_written_to_their_end(tmp_path, monkeypatch):
     result = solve(problem.load("poisson2d")[0], recipe=Recipe(KAN((2,), 3, 3), 50, "lm:1"), reference=False)
-    write = run_folder._write_history
+    write = run_arrays._write_history
 
     def interrupted(group, history):
         signal.raise_signal(signal.SIGINT)
         write(group, history)
 
-    monkeypatch.setattr(run_folder, "_write_history", interrupted)
+    monkeypatch.setattr(run_arrays, "_write_history", interrupted)
     with (tmp_path / "run.h5").open("w+b") as file, pytest.raises(KeyboardInterrupt):
-        run_folder._write_arrays(result, file)
+        run_arrays.write(result, run_folder.FORMAT, file)
     with h5py.File(tmp_path / "run.h5") as file:
         assert {"history", "network"} <= set(file)

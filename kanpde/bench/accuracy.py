@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from kanpde import problem as problems
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.bench.comparison import page
 from kanpde.bench.figure import plot_accuracy
 from kanpde.bench.published import CHOSEN, CLAIMS, Claim
@@ -93,7 +93,7 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
     loaded = {name: problems.load(name) for name in plan.names}
     recipes = {name: choose(problem, given, plan.effort).recipe for name, (problem, given) in loaded.items()}
     folder = Path(out) / "benchmarks"
-    run_folder.check_writable(folder)
+    check_writable(folder)
     kept = _earlier(folder / "accuracy.json")
     began, fresh = time.monotonic(), []
     for name, (problem, _) in loaded.items():
@@ -191,8 +191,8 @@ def interpolated(problem: Problem, truth: Truth) -> float | None:
 def write(folder: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
     """The numbers, the table and the picture."""
     rows = _ordered(kept)
-    run_folder.write_text(folder / "accuracy.json", json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    run_folder.write_text(folder / "accuracy.md", page(rows))
+    write_text(folder / "accuracy.json", json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "accuracy.md", page(rows))
     if any(row["relative_l2"] for row in rows):
         plot_accuracy(rows, CLAIMS).savefig(folder / "accuracy.png", dpi=130)
 

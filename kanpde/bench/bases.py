@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kanpde import problem as problems
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.bench import rational
 from kanpde.bench.rows import Row, Tell, load, markdown, provenance_lines, timing_table
 from kanpde.errors import RunError
@@ -55,7 +55,7 @@ def run(out: Path, tell: Tell, seeds: Sequence[int] = (0, 1, 2), names: Sequence
     for name in names:
         spec_of(name)
     folder = Path(out) / "benchmarks"
-    run_folder.check_writable(folder)
+    check_writable(folder)
     kept, closure = _earlier(folder / "bases.json")
     began, fresh = time.monotonic(), []
     for options, kind in networks().items():
@@ -70,8 +70,8 @@ def run(out: Path, tell: Tell, seeds: Sequence[int] = (0, 1, 2), names: Sequence
         kept[options] = {**_measured(options, recipe_of(options, kind), seeds, tell), "provenance": about}
         fresh.append(kept[options])
         ordered = [kept[known] for known in networks() if known in kept]
-        run_folder.write_text(folder / "bases.json", json.dumps({"rows": ordered, "closure": closure}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        run_folder.write_text(folder / "bases.md", page(ordered, closure))
+        write_text(folder / "bases.json", json.dumps({"rows": ordered, "closure": closure}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(folder / "bases.md", page(ordered, closure))
     return fresh
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.bench import roofline
 from kanpde.bench.contest import CASES, on_cpu, on_cuda, unmeasured
 from kanpde.bench.figure import plot_kernels
@@ -48,7 +48,7 @@ def run(out: Path, tell: Tell, points: Sequence[int] | None = None, quick: bool 
     if device == "cuda" and not gpu:
         raise RunError("--device: got 'cuda'; there is no GPU here, and its rows stay unmeasured")
     folder = Path(out) / "benchmarks"
-    run_folder.check_writable(folder)
+    check_writable(folder)
     found = _earlier(folder / "kernels.json")
     sizes = sorted(set(points or (QUICK_POINTS if quick else POINTS)))
     limits = _limits(quick, minutes)
@@ -114,8 +114,8 @@ def _shared_compilations() -> Iterator[None]:
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:
     """The table and the numbers behind it."""
-    run_folder.write_text(folder / "kernels.json", json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    run_folder.write_text(folder / "kernels.md", page(found))
+    write_text(folder / "kernels.json", json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "kernels.md", page(found))
 
 
 def draw(folder: Path, found: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.bench import shard_terms
 from kanpde.bench.figure import plot_shards
 from kanpde.bench.rows import BenchmarkError, Tell, load, markdown, provenance_lines
@@ -61,7 +61,7 @@ def run(out: Path, tell: Tell, sizes: Sizes | None = None, device: str = "cpu", 
     if device == "cuda" and not torch.cuda.is_available():
         raise RunError("--device: got 'cuda'; there is no GPU here, and its terms stay unmeasured")
     folder = Path(out) / "benchmarks"
-    run_folder.check_writable(folder)
+    check_writable(folder)
     found = _earlier(folder / "shards.json")
     counts = (1, 2) if device == "cpu" or torch.cuda.device_count() > 1 else (1,)
     about = {**provenance(device), "threads": 1, "load": load(), "command": _command(sizes, device, minutes)}
@@ -74,8 +74,8 @@ def run(out: Path, tell: Tell, sizes: Sizes | None = None, device: str = "cpu", 
             told = row["reason"] or f"step {row['step']:.3g} s, gradient {row['gradient']:.3g} s"
             tell(f"  {row['points']:,} points, {row['parameters']:,} parameters: {told}")
     found[device] = {"provenance": about, "rows": rows, "terms": {str(k): shard_terms.fitted(rows, k) for k in counts if _of(rows, k)}}
-    run_folder.write_text(folder / "shards.json", json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    run_folder.write_text(folder / "shards.md", page(found))
+    write_text(folder / "shards.json", json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "shards.md", page(found))
     plot_shards(rows).savefig(folder / "shards.png", dpi=130)
     return rows
 

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from kanpde import problem as problems
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.bench.closure import check_agreement, objective
 from kanpde.bench.peers import nested_gradient
 from kanpde.bench.rows import BenchmarkError, Row, Tell, load, markdown, provenance_lines, timed, times, timing_table
@@ -72,7 +72,7 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
     if only is not None and only not in PARTS:
         raise RecipeError(f"only: got {only!r}; expected {listed(PARTS)}")
     folder = Path(out) / "benchmarks"
-    run_folder.check_writable(folder)
+    check_writable(folder)
     found = _earlier(folder / "solve.json")
     measure: Mapping[str, Callable[[], list[Row]]] = {
         "timing": lambda: [*levenberg_marquardt(tell), *loss_gradient(tell)],
@@ -85,8 +85,8 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
         about = {**provenance(), "load": load(), "command": f"python -m kanpde bench --only {part}{options}"}
         found[part] = {"provenance": about, "rows": [{**asdict(row), "verdict": row.verdict} for row in measure[part]()]}
         text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        run_folder.write_text(folder / "solve.json", text)
-        run_folder.write_text(folder / "solve.md", page(found))
+        write_text(folder / "solve.json", text)
+        write_text(folder / "solve.md", page(found))
     return found
 
 

@@ -11,6 +11,7 @@ import typer
 
 import kanpde
 from kanpde import gallery
+from kanpde.atomic import check_writable
 from kanpde.cli import completion
 from kanpde.cli.complaints import TERMINATED, Interrupted
 from kanpde.cli.options import choice, number, numbers, pairs
@@ -97,13 +98,12 @@ def solve(
     choice("--dtype", dtype, ("float64", "float32"))
     given = read_constants(constants)
     from kanpde import problem as problems
-    from kanpde import run_folder
     from kanpde.cli import display
     from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
     from kanpde.recipe import Choice, choose, suited
 
-    run_folder.check_writable(out)
+    check_writable(out)
     console = display.console(as_json)
     problem, recipes = problems.load(name, given)
     chosen = choose(problem, recipes, effort)
@@ -122,15 +122,16 @@ def solve(
 def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     """Go on with a run as it was begun."""
     from kanpde import recipe as recipes
-    from kanpde import run_folder, unfinished
+    from kanpde import unfinished
     from kanpde.cli import display
+    from kanpde.safe_reading import reading
 
     asked = unfinished.read(run)
     problem = unfinished.problem_of(run, asked)
     console = display.console(as_json)
     display.show_problem(console, problem)
     settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
-    with run_folder.reading(run / "request.json"):
+    with reading(run / "request.json"):
         recipe = recipes.from_plain(asked["recipe"])
     return _carry_out(problem, recipe, {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard)
 
@@ -232,14 +233,15 @@ def plot(
         raise RecipeError(f"--edge: got {edge!r}; expected a layer, an input and an output, such as 1,2,5")
     from kanpde import results, run_folder
     from kanpde.fitting import folder
+    from kanpde.safe_reading import reading
     from kanpde.sweep import figures, store
 
-    run_folder.check_writable(run) if run.is_dir() else None
+    check_writable(run) if run.is_dir() else None
     if folder.is_fit(run):
         held: Any = folder.load_fit(run)
     else:
         held = store.read(run) if (run / "sweep.h5").is_file() and place is None else results.load(run)
-    with run_folder.reading(run):  # numbers of a damaged run may be read and not be drawn
+    with reading(run):  # numbers of a damaged run may be read and not be drawn
         if place is not None:
             print(run_folder.draw_edge(held, run, place))
             return

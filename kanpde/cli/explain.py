@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kanpde.atomic import check_writable
 from kanpde.cli.commands import Json, _print_json, app
 from kanpde.cli.completion import runs
 from kanpde.cli.options import number
@@ -31,13 +32,13 @@ def explain(
     limit = number("--seconds", seconds) or 60
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from kanpde import interpret, results, run_folder
+    from kanpde import interpret, results
     from kanpde.cli import display
     from kanpde.fitting import folder
 
     console = display.console(as_json)
     if run.is_dir():
-        run_folder.check_writable(run)
+        check_writable(run)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("reading the run")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kanpde.atomic import check_writable
 from kanpde.cli.commands import Json, _print_json, app
 from kanpde.cli.complaints import INTERRUPTED
 from kanpde.cli.options import choice, number, numbers, pairs
@@ -54,7 +55,6 @@ def fit(
     choice("--dtype", dtype, ("float64", "float32"))
     kept = _share("--held", held)
     targets, columns = _names("--target", target), None if inputs is None else _names("--inputs", inputs)
-    from kanpde import run_folder
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.cli.overrides import overrides
@@ -63,7 +63,7 @@ def fit(
     from kanpde.fitting.task import TRAINING
     from kanpde.recipe import Choice
 
-    run_folder.check_writable(out)
+    check_writable(out)
     judge: Any = read(test) if Path(test).suffix in (".csv", ".tsv", ".txt", ".npz", ".h5", ".hdf5") else _share("--test", test)
     task = prepare(read(data), targets, columns, True if classes else None, judge, kept, chance)
     chosen = default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes))

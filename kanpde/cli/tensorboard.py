@@ -61,7 +61,7 @@ def logged(folder: Path | None, name: str) -> Iterator[Log | None]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise RunError("--tensorboard: needs tensorboard, which is not installed: pip install 'kanpde[tensorboard]'") from None
-    from kanpde.run_folder import check_writable, safe
+    from kanpde.atomic import check_writable, safe
 
     check_writable(folder)
     with SummaryWriter(str(folder / safe(name) / f"{datetime.now():%Y%m%d-%H%M%S}"), flush_secs=5) as writer:

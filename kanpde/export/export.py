@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kanpde import run_folder
+from kanpde.atomic import check_writable
 from kanpde.errors import RunError, listed, nearest
 from kanpde.export import table, vtk, xdmf
 from kanpde.export.levels import levels
@@ -39,7 +39,7 @@ def export(result: Result, kinds: Sequence[str], out: str | Path | None = None) 
     folder = Path(out) if out is not None else result.run_dir
     if folder is None:
         raise RunError("export: got no folder, and the result is of no run; expected out=…")
-    run_folder.check_writable(folder)
+    check_writable(folder)
     stem, found = folder / "solution", []
     for kind in dict.fromkeys(kinds):
         try:

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from kanpde.atomic import replace_file
 from kanpde.errors import RunError
 from kanpde.export.recorded import recorded
 from kanpde.networks import Trial
 from kanpde.problem import Problem
-from kanpde.run_folder import replace_file
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 """Of the comparison, over the largest value."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kanpde.atomic import write_text
 from kanpde.fields import nodes_of
-from kanpde.run_folder import write_text
 from kanpde.training.history import COLUMNS, History
 from kanpde.variables import Variable
 

@@ -12,8 +12,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from kanpde.atomic import write_text
 from kanpde.export.levels import Levels
-from kanpde.run_folder import write_text
 
 HIDDEN = 2
 """vtkDataSetAttributes::HIDDENPOINT: nodes outside of a curved domain, which ParaView leaves out."""

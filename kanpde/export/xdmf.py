@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 import h5py
 
+from kanpde.atomic import replace_file, write_text
 from kanpde.errors import RunError
 from kanpde.export.levels import Levels
-from kanpde.run_folder import replace_file, write_text
 
 
 def write(found: Levels, stem: Path, title: str) -> list[Path]:

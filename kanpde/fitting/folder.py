@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from kanpde import run_folder
+from kanpde.atomic import replace_file
 from kanpde.errors import RunError
 from kanpde.fitting.learned import FORMAT, Fit
 from kanpde.fitting.task import PARTS, Task
 from kanpde.geometry import Ranges
 from kanpde.networks import restore
-from kanpde.safe_reading import opened
+from kanpde.safe_reading import guarded, opened, reading
 from kanpde.training import Measurements, Rows
 from kanpde.training.history import COLUMNS, History, Record
 
@@ -28,10 +29,10 @@ def write(fit: Fit, out: Path) -> Path:
         folder = run_folder.reserve(out, fit.name, int(fit.settings.get("seed") or 0))
         fit.run_dir = folder
         checkpoint = {"format": FORMAT, "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()}, "outputs": list(fit.task.outputs), "ansatz": fit.ansatz.state()}
-        run_folder.replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
-        run_folder.replace_file(folder / "fit.h5", lambda file: _write_rows(fit, file))
+        replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
+        replace_file(folder / "fit.h5", lambda file: _write_rows(fit, file))
         summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        run_folder.replace_file(folder / "summary.json", lambda file: file.write(f"{summary}\n".encode()))
+        replace_file(folder / "summary.json", lambda file: file.write(f"{summary}\n".encode()))
         draw(fit, folder)
     except OSError as error:
         raise RunError(f"{error.filename or out}: the run cannot be written ({error.strerror or error})") from error
@@ -47,7 +48,7 @@ def draw(fit: Fit, folder: Path) -> list[Path]:
     if len(fit.task.inputs) <= 2:
         found["function.png"] = pictures.plot_function
     for name, plot in found.items():
-        run_folder.replace_file(folder / name, partial(plot(fit).savefig, format="png", dpi=150))
+        replace_file(folder / name, partial(plot(fit).savefig, format="png", dpi=150))
     return [folder / name for name in found]
 
 
@@ -61,18 +62,18 @@ def load_fit(run_dir: str | Path) -> Fit:
     folder = Path(run_dir)
     if not (folder / "summary.json").is_file():
         raise RunError(f"{folder}: no summary.json in it, so it is no finished run; expected a folder such as results/data/20261122-171200-seed0")
-    summary = run_folder.guarded(folder / "summary.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
+    summary = guarded(folder / "summary.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
     if not isinstance(summary, dict) or summary.get("format") != FORMAT:
         came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
         raise RunError(f"{folder}: is no run of `fit` (format {came!r}; expected {FORMAT!r}); kanpde.load reads those of `solve`")
-    checkpoint = run_folder.guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu"))
-    task, history = run_folder.guarded(folder / "fit.h5", lambda path: _read_rows(path, summary, checkpoint["bounds"]))
+    checkpoint = guarded(folder / "checkpoint.pt", lambda path: torch.load(path, weights_only=True, map_location="cpu"))
+    task, history = guarded(folder / "fit.h5", lambda path: _read_rows(path, summary, checkpoint["bounds"]))
     none = Rows(torch.empty(0, len(task.inputs)), torch.empty(0, len(task.outputs)))
     problem = Measurements(Ranges(task.bounds), tuple(checkpoint["outputs"]), none, none, name=task.name)
-    ansatz = run_folder.guarded(folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"]))
-    with run_folder.reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
+    ansatz = guarded(folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"]))
+    with reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
         ansatz(torch.from_numpy(task.points[:2]))
-    with run_folder.reading(folder / "summary.json"):
+    with reading(folder / "summary.json"):
         return Fit(task, ansatz, history, summary["settings"], float(summary["seconds"]), folder, dict(summary["provenance"]))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kanpde import run_folder
+from kanpde.atomic import check_writable
 from kanpde.data import read
 from kanpde.errors import RecipeError
 from kanpde.fitting.learned import Fit
@@ -68,7 +68,7 @@ def learn(task: Task, recipe: Recipe, seed: int = 0, device: str = "cpu", dtype:
     if recipe.slabs > 1 or recipe.continuation:
         raise RecipeError("recipe: spans of time and continuation are for equations; expected none of them in a fit")
     if out is not None:
-        run_folder.check_writable(out)
+        check_writable(out)
     began = time.perf_counter()
     ansatz, history = regress(task.measurements(), recipe, seed, device, DTYPES[dtype], observer or Silent())
     settings = {"seed": seed, "device": device, "dtype": dtype, "restarts": recipe.restarts, "schedule": show_schedule(recipe.stages), "held": task.count(HELD)}

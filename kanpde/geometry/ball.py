@@ -44,10 +44,6 @@ class Ball(Domain):
     def depth(self, points: Tensor) -> Tensor:
         return self.radius - self._away(points).norm(dim=1)
 
-    def interior(self, unit: Tensor) -> Tensor:
-        points = self.box(unit)
-        return points[self.inside(points)]
-
     def boundary(self, face: str, unit: Tensor) -> Tensor:
         """Archimedes: the height of points that are even on the sphere is even."""
         height, turn = 2 * unit[:, 0] - 1, 2 * pi * unit[:, 1]

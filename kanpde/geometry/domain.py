@@ -65,10 +65,6 @@ class Domain(ABC):
         """The faces of space by name (and the initial face "t-" of a space-time domain)."""
 
     @abstractmethod
-    def interior(self, unit: Float[Tensor, "points dims"]) -> Float[Tensor, "kept dims"]:
-        """Map points spread over the unit cube into the domain, evenly by volume; shapes that reject points keep fewer."""
-
-    @abstractmethod
     def boundary(self, face: str, unit: Float[Tensor, "points dims-1"]) -> Float[Tensor, "kept dims"]:
         """Map points spread over the unit cube of one dimension less onto a face, evenly by area."""
 
@@ -96,6 +92,11 @@ class Domain(ABC):
         """Whether points lie in the domain or on its boundary, or no further than slack from it."""
         size = max(high - low for low, high in self.bounds.values())
         return self.depth(points) >= -(slack + 1e-12 * size)
+
+    def interior(self, unit: Float[Tensor, "points dims"]) -> Float[Tensor, "kept dims"]:
+        """Map points spread over the unit cube into the domain, evenly by volume; those beside it are rejected."""
+        points = self.box(unit)
+        return points[self.inside(points)]
 
     def boundary_kept(self, face: str, unit: Float[Tensor, "points dims-1"]) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
         """Where `boundary` maps all points, and which of them it keeps."""
@@ -174,6 +175,20 @@ class Domain(ABC):
         from kanpde.geometry.sets import combined
 
         return combined("&", self, other)
+
+
+class Rejecting(Domain):
+    """A domain onto whose faces more points are mapped than lie on them."""
+
+    @abstractmethod
+    def boundary_kept(self, face: str, unit: Float[Tensor, "points dims-1"]) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]: ...
+
+    @abstractmethod
+    def kept(self, face: str) -> float: ...
+
+    def boundary(self, face: str, unit: Float[Tensor, "points dims-1"]) -> Float[Tensor, "kept dims"]:
+        points, kept = self.boundary_kept(face, unit)
+        return points[kept]
 
 
 def checked_interval(what: str, name: str, interval: object) -> Interval:

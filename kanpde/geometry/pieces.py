@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError, listed
-from kanpde.geometry.domain import Domain, Face, Interval
+from kanpde.geometry.domain import Domain, Face, Interval, Rejecting
 from kanpde.geometry.implicit import Implicit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PROBES = 1024
 """Points of a face by which is told how much of it is shared; those of a domain by which an overlap is found are four times as many."""
 
 
-class Region(Domain):
+class Region(Rejecting):
     """One of the pieces. Its faces are called after it, such as "air.x-", and end where another piece begins."""
 
     def __init__(self, name: str, domain: Domain, slack: float):
@@ -73,10 +73,6 @@ class Region(Domain):
     def full(self, face: str) -> str:
         """What the pieces call a face of the domain."""
         return f"{self.name}.{face}"
-
-    def boundary(self, face: str, unit: Tensor) -> Tensor:
-        points, kept = self.boundary_kept(face, unit)
-        return points[kept]
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
         points, kept = self.domain.boundary_kept(self._own(face), unit)
@@ -147,7 +143,7 @@ class Contact:
         return found[left.argmin(0), torch.arange(len(points))]
 
 
-class Pieces(Domain):
+class Pieces(Rejecting):
     """Regions side by side, each with equations of its own: `Pieces(copper=Disk(…), air=Box(…) - Disk(…))`.
 
     Faces are those of the regions, such as "air.x-", as far as no other one lies there, and the contacts of two of them, such as
@@ -207,14 +203,6 @@ class Pieces(Domain):
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
         found = {name: face for region in self.regions.values() for name, face in region.faces.items()}
         return {**found, **{name: Face(name, contact.measure) for name, contact in self.contacts.items()}}
-
-    def interior(self, unit: Tensor) -> Tensor:
-        points = self.box(unit)
-        return points[self.inside(points)]
-
-    def boundary(self, face: str, unit: Tensor) -> Tensor:
-        points, kept = self.boundary_kept(face, unit)
-        return points[kept]
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
         return self.contacts[face].boundary_kept(unit) if face in self.contacts else self.owner(face).boundary_kept(face, unit)

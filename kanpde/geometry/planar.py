@@ -85,10 +85,6 @@ class Planar(Domain):
                     return name, side
         return None, 0
 
-    def interior(self, unit: Tensor) -> Tensor:
-        points = self.box(unit)
-        return points[self.inside(points)]
-
     def boundary(self, face: str, unit: Tensor) -> Tensor:
         return spread(self.curves(face), unit[:, 0])
 

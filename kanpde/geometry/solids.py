@@ -14,7 +14,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry.ball import Ball
 from kanpde.geometry.box import Box
-from kanpde.geometry.domain import Domain, Face, Interval, operation
+from kanpde.geometry.domain import Domain, Face, Interval, Rejecting, operation
 from kanpde.geometry.implicit import Columns, Implicit
 from kanpde.geometry.mesh import Solid
 
@@ -41,7 +41,7 @@ class Patch:
         return self.shape.faces[self.face].measure
 
 
-class SolidSet(Domain):
+class SolidSet(Rejecting):
     """A set operation of regions of space. Faces keep their names; sides of boxes are named after the way that they look.
 
     Raises ProblemError where nothing is left, or where two shapes have a face of the same name that was not given to join them.
@@ -162,14 +162,6 @@ class SolidSet(Domain):
     def vanished(self) -> Mapping[str, str]:  # type: ignore[override]
         before = {**self.a.vanished, **self.b.vanished, **dict.fromkeys([*self.a.faces, *self.b.faces], repr(self))}
         return {name: where for name, where in before.items() if name not in self.faces}
-
-    def interior(self, unit: Tensor) -> Tensor:
-        points = self.box(unit)
-        return points[self.inside(points)]
-
-    def boundary(self, face: str, unit: Tensor) -> Tensor:
-        points, kept = self.boundary_kept(face, unit)
-        return points[kept]
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
         patches = [p for p in self._patches if p.name == face]

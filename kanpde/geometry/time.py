@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
+from kanpde.geometry.domain import Corner, Domain, Face, Interval, Rejecting, checked_interval
 from kanpde.geometry.implicit import Implicit, Level
 
 
@@ -38,7 +38,7 @@ MAX_COORDINATES = 5
 """Of space and time together: grids on which solutions are measured and drawn go no further."""
 
 
-class SpaceTime(Domain):
+class SpaceTime(Rejecting):
     """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-".
 
     Raises ProblemError for what is not Time, for a second time, a name twice, or more than five coordinates in all.
@@ -114,10 +114,6 @@ class SpaceTime(Domain):
     def interior(self, unit: Tensor) -> Tensor:
         points = self.box(unit)
         return points if self.is_box else points[self.region.inside(points[:, :-1])]
-
-    def boundary(self, face: str, unit: Tensor) -> Tensor:
-        points, kept = self.boundary_kept(face, unit)
-        return points[kept]
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._time.span

@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from kanpde import run_folder
+from kanpde.atomic import write_text
 from kanpde.interpret.verify import Check
 from kanpde.results import plain
 
@@ -110,7 +110,7 @@ class Explanation:
             texts["formula.tex"] = title + "".join(f"{sympy.latex(sympy.Symbol(u))} = {self.latex(u)}\n" for u in self.formulas)
             texts["formula.txt"] = ("" if self.found else "# no closed form found: approximations\n") + self.text()
         for name, text in texts.items():
-            run_folder.write_text(folder / name, text)
+            write_text(folder / name, text)
         return [folder / name for name in texts]
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kanpde import run_folder
+from kanpde.atomic import check_writable
 from kanpde.errors import RunError
 from kanpde.fields import dense_grid, nodes_of
 from kanpde.networks import Ansatz
@@ -49,7 +50,7 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
         raise RunError(f"prune: got {before.describe()}; expected one network, that is a run with --slabs 1")
     stage.check(before.network)
     if out is not None:
-        run_folder.check_writable(out)
+        check_writable(out)
     ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, replace(before.network, theta=before.network.theta.clone()))
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
     points = Collocation(problem, ansatz, int(result.settings.get("points") or 1600), seed + 1, str(result.settings.get("sampler") or "sobol"))

@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kanpde.errors import RecipeError
 from kanpde.kernels import network_jet, network_jet_adjoint, network_jet_jacobian, network_jet_squares, spline_jet, spline_jet_adjoint, spline_jet_jacobian, uniform_knots
 from kanpde.kernels.reference import taps
 from kanpde.networks.activation import Activation
@@ -152,13 +151,7 @@ class KAN(Spec):
     kind: ClassVar[str] = "kan"
     title: ClassVar[str] = "KAN"
     resolution: ClassVar[str | None] = "grid"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.degree <= 7:
-            raise RecipeError(f"degree: got {self.degree}; expected 1 to 7")
-        if self.grid < 1:
-            raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
+    highest_degree: ClassVar[int | None] = 7
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:

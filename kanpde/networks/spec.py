@@ -41,8 +41,16 @@ class Spec(ABC):
     resolution: ClassVar[str | None] = None
     """The field that a stage Extend makes finer; None where nothing can be refined."""
 
+    highest_degree: ClassVar[int | None] = None
+    """Up to which the field `degree` may go; None where there is no such field, or no such end."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", checked_width(self.width))
+        settings, most = vars(self), self.highest_degree
+        if most is not None and not 1 <= settings["degree"] <= most:
+            raise RecipeError(f"degree: got {settings['degree']}; expected 1 to {most}")
+        if settings.get("grid", 1) < 1:
+            raise RecipeError(f"grid: got {settings['grid']}; expected at least 1 interval")
 
     @classmethod
     @abstractmethod

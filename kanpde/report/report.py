@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kanpde import run_folder
+from kanpde.atomic import check_writable, write_text
 from kanpde.errors import RunError
 from kanpde.results import load
 
@@ -30,6 +30,6 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
         text = run.report(load(folder))
     if path.is_dir():
         path = path / NAME
-    run_folder.check_writable(path.parent)
-    run_folder.write_text(path, text)
+    check_writable(path.parent)
+    write_text(path, text)
     return path

@@ -16,8 +16,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kanpde.atomic import replace_file
 from kanpde.plots import GREY
-from kanpde.run_folder import replace_file
 from kanpde.sweep.rows import Row, Table
 from kanpde.sweep.scaling import Law, by_size, fit, series, theory
 

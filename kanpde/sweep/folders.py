@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kanpde import run_folder
+from kanpde.atomic import check_writable, new_folder, safe
 from kanpde.errors import RunError
 from kanpde.problem import Problem
 from kanpde.problem import load as load_problem
@@ -52,9 +53,9 @@ def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
         same_problem(out, before.about, planned.about)
         _same_plan(out, before, planned)
         return out, before
-    run_folder.check_writable(out)
-    parent = out / run_folder.safe(str(planned.about["problem"]))
-    folder = run_folder.new_folder(parent, f"sweep-{datetime.now():%Y%m%d-%H%M%S}")
+    check_writable(out)
+    parent = out / safe(str(planned.about["problem"]))
+    folder = new_folder(parent, f"sweep-{datetime.now():%Y%m%d-%H%M%S}")
     planned = Plan({**planned.about, "provenance": provenance(planned.settings["device"])}, planned.trials)
     store.write_json(folder / "sweep.json", planned.plain())
     return folder, planned

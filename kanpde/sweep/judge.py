@@ -12,8 +12,7 @@ from kanpde.errors import ReferenceUnavailable, RunError
 from kanpde.problem import Problem
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.run_folder import DAMAGE
-from kanpde.safe_reading import opened
+from kanpde.safe_reading import DAMAGE, opened
 from kanpde.sweep import store
 
 _NUMBERS = ("kind", "order", "estimated_error", "seconds")

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import RunError, first_line
-from kanpde.run_folder import DAMAGE
-from kanpde.safe_reading import opened
+from kanpde.safe_reading import DAMAGE, opened
 from kanpde.sweep import store
 from kanpde.sweep.plan import Trial
 from kanpde.sweep.rows import Row, StageRow

@@ -18,9 +18,9 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
+from kanpde.atomic import replace_file
 from kanpde.errors import RunError
-from kanpde.run_folder import DAMAGE, replace_file
-from kanpde.safe_reading import opened
+from kanpde.safe_reading import DAMAGE, opened
 from kanpde.sweep.rows import Differences, Row, StageRow, Table
 
 FORMAT = "kanpde sweep table 1"

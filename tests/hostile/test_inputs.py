@@ -12,8 +12,7 @@ from nursery import End
 
 import kanpde
 from kanpde.errors import ProblemWarning, RunError
-from kanpde.run_folder import guarded
-from kanpde.safe_reading import opened
+from kanpde.safe_reading import guarded, opened
 
 FEW = {"problem files": 6, "run folders": 8, "data files": 8, "command lines": 8}
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kanpde.errors import RecipeError
 from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
@@ -48,12 +47,8 @@ class Chebyshev(Expansion):
     kind: ClassVar[str] = "chebyshev"
     title: ClassVar[str] = "Chebyshev KAN"
     resolution: ClassVar[str | None] = "degree"
+    highest_degree: ClassVar[int | None] = 64
     later: ClassVar[tuple[int, ...]] = (16, 32)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.degree <= 64:
-            raise RecipeError(f"degree: got {self.degree}; expected 1 to 64")
 
     def basis(self) -> Polynomials:
         return Polynomials(self.degree)

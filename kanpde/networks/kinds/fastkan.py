@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kanpde.errors import RecipeError
 from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
@@ -56,11 +55,6 @@ class FastKAN(Expansion):
     kind: ClassVar[str] = "fastkan"
     title: ClassVar[str] = "FastKAN"
     later: ClassVar[tuple[int, ...]] = (10, 20)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.grid < 1:
-            raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
 
     def basis(self) -> Gaussians:
         return Gaussians(self.grid)

@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kanpde.errors import RecipeError
 from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
@@ -59,12 +58,8 @@ class Fourier(Expansion):
     kind: ClassVar[str] = "fourier"
     title: ClassVar[str] = "Fourier KAN"
     resolution: ClassVar[str | None] = "degree"
+    highest_degree: ClassVar[int | None] = 64
     later: ClassVar[tuple[int, ...]] = (8, 16)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.degree <= 64:
-            raise RecipeError(f"degree: got {self.degree}; expected 1 to 64")
 
     def basis(self) -> Trigonometric:
         return Trigonometric(self.degree)

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.errors import RecipeError
 from kanpde.kernels.taylor import compose, correlate, powers
 from kanpde.networks.activation import Activation
 from kanpde.networks.basis import Basis, BasisLayer
@@ -76,13 +75,7 @@ class LAN(Spec):
     kind: ClassVar[str] = "lan"
     title: ClassVar[str] = "LAN"
     resolution: ClassVar[str | None] = "grid"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.degree <= 7:
-            raise RecipeError(f"degree: got {self.degree}; expected 1 to 7")
-        if self.grid < 1:
-            raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
+    highest_degree: ClassVar[int | None] = 7
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:

@@ -100,8 +100,6 @@ class Wavelet(Expansion):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.grid < 1:
-            raise RecipeError(f"grid: got {self.grid}; expected at least 1 interval")
         if self.mother not in MOTHERS:
             raise RecipeError(f"mother: got {self.mother!r}; expected one of {listed(MOTHERS)}{nearest(self.mother, MOTHERS)}")
 

@@ -1,0 +1,156 @@
+"""run.h5: fields on a grid, history, network and estimated fields of a result, as variables on dimension scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from kanpde.errors import listed
+from kanpde.fields import Fields
+from kanpde.reference import Reference
+from kanpde.safe_reading import opened
+from kanpde.signals import held
+from kanpde.training.history import History, Record
+from kanpde.variables import coordinate_attributes, global_attributes, variables
+
+if TYPE_CHECKING:
+    from kanpde.estimates import Band, Estimates
+    from kanpde.portrait import Drawing
+    from kanpde.results import Result
+
+_COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
+_LONG_NAME = {
+    "loss": "mean squared residual over the collocation points",
+    "fresh": "mean squared residual on points not trained on",
+    "error": "relative L2 against the exact solution",
+    "seconds": "since training began",
+    "stage": "index of the training stage",
+    "parameters": "number of trained parameters",
+}
+
+
+def write(result: Result, format: str, to: IO[bytes]) -> None:
+    """All arrays of a result, with dimension scales and CF attributes."""
+    with held(), h5py.File(to, "w", track_order=True) as file:
+        summary = result.summary()
+        for key, value in {**global_attributes(result.settings, result.provenance), "format": format, "problem": result.name, **summary["provenance"]}.items():
+            if value is not None:
+                file.attrs[key] = value
+        _write_fields(file, result.fields, result.settings)
+        _write_history(file.create_group("history"), result.history)
+        _write_drawing(file.create_group("network"), result.drawing)
+        for band in result.estimates.fields if result.estimates else ():
+            _write_band(file.require_group("estimates").create_group(band.name), band)
+
+
+def _write_fields(file: h5py.File, fields: Fields, settings: dict[str, Any]) -> None:
+    """One variable a field: u, u_reference, u_exact, u_error, each on the scales of all coordinates."""
+    units = settings.get("units", {})
+    for x, nodes in fields.grid.items():
+        scale = file.create_dataset(x, data=nodes)
+        scale.make_scale(x)
+        scale.attrs.update(coordinate_attributes(x, tuple(fields.grid), settings.get("time"), units))
+    for found in variables(fields, units):
+        large = found.values.size > 4096
+        variable = file.create_dataset(found.name, data=found.values, compression="gzip" if large else None, shuffle=large or None)
+        variable.attrs.update(found.attributes)
+        _attach(variable, [file[x] for x in fields.grid])
+
+
+def _write_band(group: h5py.Group, band: Band) -> None:
+    """An estimated field on the scales of its coordinates: value, standard_error, and exact where known."""
+    scales = [group.create_dataset(x, data=nodes) for x, nodes in band.grid.items()]
+    for scale in scales:
+        scale.make_scale(scale.name.rpartition("/")[2])
+    group.attrs["coordinates"] = list(band.grid)
+    for name, values in (("value", band.values), ("standard_error", band.standard_error), ("exact", band.exact)):
+        if values is not None:
+            _attach(group.create_dataset(f"estimate_{name}", data=values), scales)
+
+
+def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
+    """What was found of unknown parameters, as the summary and the file say it."""
+    from kanpde.estimates import Band, from_summary
+
+    if "estimates" not in summary:
+        return None
+    bands = []
+    with h5py.File(path, "r") as file:
+        for name, group in file["estimates"].items() if "estimates" in file else ():
+            value, error = (group[f"estimate_{key}"][:] for key in ("value", "standard_error"))
+            exact = group["estimate_exact"][:] if "estimate_exact" in group else None
+            bands.append(Band(name, {x: group[x][:] for x in group.attrs["coordinates"]}, value, error, exact))
+    found: Estimates = from_summary(summary, tuple(bands))
+    return found
+
+
+def _write_history(group: h5py.Group, history: History) -> None:
+    step = group.create_dataset("step", data=np.array(history.column("step"), dtype=np.int64))
+    step.make_scale("step")
+    for name in _COLUMNS:
+        kind = np.int64 if name in ("stage", "parameters") else np.float64
+        variable = group.create_dataset(name, data=np.array(history.column(name), dtype=kind))
+        variable.attrs["long_name"] = _LONG_NAME[name]
+        _attach(variable, [step])
+
+
+def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
+    group.attrs.update(title=drawing.title, widths=list(drawing.widths), inputs=list(drawing.inputs), outputs=list(drawing.outputs))
+    if drawing.products:
+        group.attrs["products"] = list(drawing.products)
+    for i, (inputs, outputs) in enumerate(drawing.edges):
+        layer = group.create_group(f"layer{i}")
+        scales = [layer.create_dataset(name, data=np.arange(n)) for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)]
+        for scale in scales:
+            scale.make_scale(scale.name.rpartition("/")[2])
+        _attach(layer.create_dataset("inputs", data=inputs), [scales[0], scales[2]])
+        _attach(layer.create_dataset("outputs", data=outputs), scales)
+        if drawing.importance:
+            _attach(layer.create_dataset("importance", data=drawing.importance[i]), scales[:2])
+        if drawing.density:
+            bins = drawing.density[i].shape[1]
+            middles = layer.create_dataset("bin", data=(2 * np.arange(bins) + 1) / bins - 1)
+            middles.make_scale("bin")
+            _attach(layer.create_dataset("density", data=drawing.density[i]), [scales[0], middles])
+        if formulas := {f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i}:
+            layer.create_group("formulas").attrs.update(formulas)
+
+
+def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
+    for axis, scale in enumerate(scales):
+        variable.dims[axis].attach_scale(scale)
+
+
+def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
+    """What `write` wrote. Raises what reading a damaged file can raise (safe_reading.DAMAGE)."""
+    from kanpde.portrait import Drawing
+
+    with opened(path) as file:
+        stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
+        columns = [file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")]
+        history = History([Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"])
+        kinds: dict[str, dict[str, np.ndarray]] = {"solution": {}, "reference": {}, "exact": {}, "error": {}}
+        for variable in file.values():
+            if "kind" in variable.attrs:
+                kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
+        first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
+        grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
+        if any(array.shape != tuple(map(len, grid.values())) or array.dtype.kind != "f" for values in kinds.values() for array in values.values()):
+            raise ValueError(f"fields that do not lie on the grid of {listed(grid)}")
+        network = file["network"]
+        layers = [network[f"layer{i}"] for i in range(len(network))]
+        edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
+        names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
+        known = {key: tuple(layer[key][:] for layer in layers) for key in ("importance", "density") if layers and key in layers[0]}
+        symbolic = [(i, *at.split(","), text) for i, layer in enumerate(layers) if "formulas" in layer for at, text in layer["formulas"].attrs.items()]
+        formulas = {(i, int(p), int(q)): text for i, p, q, text in symbolic}
+        products = tuple(network.attrs["products"].tolist()) if "products" in network.attrs else ()
+        drawing = Drawing(network.attrs["title"], edges=edges, products=products, formulas=formulas, **known, **names)
+    fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
+    reference = None
+    if fields.reference:
+        reference = Reference(coordinates=grid, values=kinds["reference"], **{key: summary["reference"][key] for key in ("kind", "order", "estimated_error", "seconds")})
+    return history, fields, drawing, reference
