@@ -9,10 +9,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "kanpde.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
-    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Interface", "Neumann", "Periodic", "Robin"],
+    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
     "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
+    "kanpde.interface": ["Interface"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.measurements": ["Data"],

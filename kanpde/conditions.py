@@ -7,7 +7,6 @@ space; `where=lambda x, y: x < 0` keeps only a piece of them.
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from kanpde.calculus import d, normal_derivative
 from kanpde.errors import ProblemError, listed, nearest
-from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.geometry import Domain, SpaceTime
 from kanpde.residual import Residual, Values, argument_names, at_point, call, check_arguments, forgotten, function_name, record
 
 Value = float | Callable[..., Tensor]
@@ -76,10 +75,10 @@ class _OnFaces(BoundaryCondition):
         self.kind = type(self).__name__
         if not values:
             raise ProblemError(f"{self.kind}(…): names no unknown; expected such as {self.kind}(u=0)")
-        self.on, self.where, self.weight, self.values = on, where, _checked_weight(weight, self.kind), dict(values)
+        self.on, self.where, self.weight, self.values = on, where, checked_weight(weight, self.kind), dict(values)
 
     def __repr__(self) -> str:
-        return f"{self.kind}({_listed_values(self.values)}{_listed_faces(self.on)})"
+        return f"{self.kind}({listed_values(self.values)}{_listed_faces(self.on)})"
 
     def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.values)
@@ -93,13 +92,13 @@ class _OnFaces(BoundaryCondition):
         return [self._constraint(domain, face, unknown, value, where) for face in faces for unknown, value in self.values.items()]
 
     def _constraint(self, domain: Domain, face: str, unknown: str, value: Value, where: Callable[[Values], Tensor] | None) -> Constraint:
-        label = f"{self.kind}({_listed_values({unknown: value})}) on {face}"
+        label = f"{self.kind}({listed_values({unknown: value})}) on {face}"
         data = prescribed_value(value, domain.coordinates, label)
 
         def residual(**at: Tensor) -> Tensor:
             return self._left(at.pop(unknown)) - data(at)
 
-        recorded = _record(residual, label, (unknown, *domain.coordinates), (unknown,), domain, face)
+        recorded = recorded_on(residual, label, (unknown, *domain.coordinates), (unknown,), domain, face)
         return Constraint(label, face, recorded, where, self.weight, self._prescribed(domain, face, unknown, data))
 
     @abstractmethod
@@ -162,10 +161,10 @@ class Initial(BoundaryCondition):
     def __init__(self, *, weight: float | None = None, **values: Value):
         if not values:
             raise ProblemError("Initial(…): names no unknown; expected such as Initial(u=0)")
-        self.weight, self.values = _checked_weight(weight, "Initial"), dict(values)
+        self.weight, self.values = checked_weight(weight, "Initial"), dict(values)
 
     def __repr__(self) -> str:
-        return f"Initial({_listed_values(self.values)})"
+        return f"Initial({listed_values(self.values)})"
 
     def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
         unknowns = [a for a in arguments if a not in domain.coordinates]
@@ -187,14 +186,14 @@ class Initial(BoundaryCondition):
         raise ProblemError(f"{self!r}: the domain {domain!r} has no time; {hint}")
 
     def _constraint(self, domain: SpaceTime, name: str, unknown: str, order: int, value: Value) -> Constraint:
-        label = f"Initial({_listed_values({name: value})})"
+        label = f"Initial({listed_values({name: value})})"
         data = prescribed_value(value, domain.coordinates, label)
 
         def residual(**at: Tensor) -> Tensor:
             u = at.pop(unknown)
             return (d(u, domain.time) if order else u) - data(at)
 
-        recorded = _record(residual, label, (unknown, *domain.coordinates), (unknown,), domain, domain.initial_face)
+        recorded = recorded_on(residual, label, (unknown, *domain.coordinates), (unknown,), domain, domain.initial_face)
         return Constraint(label, domain.initial_face, recorded, None, self.weight, Prescribed(unknown, order, data))
 
 
@@ -223,9 +222,9 @@ class Condition(BoundaryCondition):
     """
 
     def __init__(self, function: Callable[..., Tensor | Sequence[Tensor]], *, on: On = None, where: Callable[..., Tensor] | None = None, weight: float | None = None):
-        self.label = f"Condition({_shown(function)})"
+        self.label = f"Condition({written(function)})"
         self.arguments = argument_names(function, self.label)
-        self.function, self.on, self.where, self.weight = function, on, where, _checked_weight(weight, "Condition")
+        self.function, self.on, self.where, self.weight = function, on, where, checked_weight(weight, "Condition")
 
     def __repr__(self) -> str:
         return f"{self.label[:-1]}{_listed_faces(self.on)})"
@@ -239,104 +238,8 @@ class Condition(BoundaryCondition):
         found = []
         for face in _faces(self.on, where, domain, "Condition"):
             label = f"{self.label} on {face}"
-            found.append(Constraint(label, face, _record(self.function, label, self.arguments, unknowns, domain, face), where, self.weight))
+            found.append(Constraint(label, face, recorded_on(self.function, label, self.arguments, unknowns, domain, face), where, self.weight))
         return found
-
-
-class Interface(BoundaryCondition):
-    """What holds where two pieces of a domain meet: `Interface(u=0, flux={"copper": 400.0, "air": 0.03})`.
-
-    u=…: the jump of the value, that of the first piece less that of the second, in their order in Pieces(…). flux: coefficients k by
-    piece, numbers or functions of the coordinates, by which k ∂u/∂n is the same on both sides, for all unknowns named. functions:
-    anything else that vanishes there, of the unknowns by piece, u_copper and u_air, and coordinates; normal_derivative is along the
-    normal out of the first piece. between: the two pieces, where not all contacts are meant. weight: as for Dirichlet.
-    """
-
-    def __init__(
-        self,
-        *functions: Callable[..., Tensor | Sequence[Tensor]],
-        flux: Mapping[str, Value] | None = None,
-        between: Sequence[str] | None = None,
-        weight: float | None = None,
-        **jumps: Value,
-    ):
-        if not functions and not jumps:
-            raise ProblemError("Interface(…): says nothing; expected such as Interface(u=0, flux={'copper': 400.0, 'air': 0.03})")
-        if flux is not None and (not isinstance(flux, Mapping) or not jumps):
-            came = "no unknown" if isinstance(flux, Mapping) else type(flux).__name__
-            raise ProblemError(
-                f"Interface(flux=…): got {came}; expected coefficients by piece, and the unknowns that flow, such as Interface(u=0, flux={{'copper': 4.0, 'air': 0.03}})"
-            )
-        self.functions, self.flux, self.between, self.jumps = functions, flux, between, dict(jumps)
-        self.weight = _checked_weight(weight, "Interface")
-
-    def __repr__(self) -> str:
-        shown = [*map(_shown, self.functions), *([_listed_values(self.jumps)] if self.jumps else []), *([f"flux={dict(self.flux)!r}"] if self.flux else [])]
-        return f"Interface({', '.join(shown)})"
-
-    def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
-        return tuple(self.jumps)
-
-    def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
-        """unknowns: those by piece, such as u_copper."""
-        if not isinstance(domain, Pieces):
-            raise ProblemError(f"{self!r}: the domain {domain!r} is in one piece; expected Pieces(…), such as Pieces(copper=Disk(…), air=Box(…) - Disk(…))")
-        found = []
-        for face in self._contacts(domain):
-            for function, label in [*self._differences(domain, face, unknowns), *((f, f"Interface({_shown(f)}) on {face}") for f in self.functions)]:
-                arguments = argument_names(function, label)
-                check_arguments(arguments, {"unknown": unknowns, "coordinate": domain.coordinates}, label)
-                found.append(Constraint(label, face, _record(function, label, arguments, unknowns, domain, face), None, self.weight))
-        return found
-
-    def _contacts(self, domain: Pieces) -> list[str]:
-        for piece in [*(self.flux or ()), *(self.between or ())]:
-            if piece not in domain.regions:
-                raise ProblemError(f"{self!r}: there is no piece {piece!r}; they are {listed(domain.regions)}{nearest(str(piece), domain.regions)}")
-        if self.between is None:
-            return list(domain.contacts)
-        found = [name for name, contact in domain.contacts.items() if {contact.first.name, contact.second.name} == set(self.between)]
-        if not found:
-            raise ProblemError(f"Interface(between={tuple(self.between)!r}): these do not meet; those that do are {listed(domain.contacts)}")
-        return found
-
-    def _differences(self, domain: Pieces, face: str, unknowns: Sequence[str]) -> list[tuple[Callable[..., Tensor], str]]:
-        """Jumps of value and of flux as functions with arguments of the right names."""
-        pieces = domain.contacts[face].first.name, domain.contacts[face].second.name
-        found: list[tuple[Callable[..., Tensor], str]] = []
-        for unknown, jump in self.jumps.items():
-            copies = [f"{unknown}_{piece}" for piece in pieces]
-            if missing := [piece for piece, copy in zip(pieces, copies, strict=True) if copy not in unknowns]:
-                raise ProblemError(f"Interface({unknown}=…): {unknown!r} is no unknown of the piece {missing[0]!r}; those by piece are {listed(unknowns)}")
-            label = f"Interface({unknown}={_shown(jump)}) on {face}"
-            data = prescribed_value(jump, domain.coordinates, label)
-
-            def jump_of_value(a: Tensor, b: Tensor, at: Values, data: Callable[[Values], Tensor] = data) -> Tensor:
-                return a - b - data(at)
-
-            found.append((_named(jump_of_value, copies, domain.coordinates), label))
-            if self.flux is not None:
-                if absent := [piece for piece in pieces if piece not in self.flux]:
-                    raise ProblemError(f"Interface(flux={dict(self.flux)!r}): says nothing of {absent[0]!r}; expected a coefficient for both pieces of {face!r}")
-                label = f"Interface(flux of {unknown}) on {face}"
-                first, second = (prescribed_value(self.flux[piece], domain.coordinates, f"{label}, {piece}") for piece in pieces)
-
-                def jump_of_flux(a: Tensor, b: Tensor, at: Values, first: Callable[[Values], Tensor] = first, second: Callable[[Values], Tensor] = second) -> Tensor:
-                    return first(at) * normal_derivative(a) - second(at) * normal_derivative(b)
-
-                found.append((_named(jump_of_flux, copies, domain.coordinates), label))
-        return found
-
-
-def _named(function: Callable[[Tensor, Tensor, Values], Tensor], copies: Sequence[str], coordinates: Sequence[str]) -> Callable[..., Tensor]:
-    """A function of two unknowns and the coordinates, as one whose arguments have their names."""
-
-    def call_by_name(**given: Tensor) -> Tensor:
-        return function(given[copies[0]], given[copies[1]], {x: given[x] for x in coordinates})
-
-    names = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in (*copies, *coordinates)]
-    call_by_name.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
-    return call_by_name
 
 
 def points_on(domain: Domain, face: str, unit: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -386,7 +289,8 @@ def prescribed_value(value: Value, coordinates: Sequence[str], what: str, finite
     return evaluate
 
 
-def _record(function: Callable[..., Tensor | Sequence[Tensor]], name: str, arguments: tuple[str, ...], unknowns: Sequence[str], domain: Domain, face: str) -> Residual:
+def recorded_on(function: Callable[..., Tensor | Sequence[Tensor]], name: str, arguments: tuple[str, ...], unknowns: Sequence[str], domain: Domain, face: str) -> Residual:
+    """A function as a residual on a face, by a dry run at two of its points."""
     points = two_points(domain, face)
     normals = by_name(_slanted(domain, face, points), domain.coordinates) if face in space_faces(domain) else None
     return record(function, name, arguments, unknowns, by_name(points, domain.coordinates), domain.space, normals)
@@ -468,7 +372,8 @@ def _where(where: Callable[..., Tensor] | None, domain: Domain, kind: str) -> Ca
     return evaluate
 
 
-def _checked_weight(weight: float | None, kind: str) -> float | None:
+def checked_weight(weight: float | None, kind: str) -> float | None:
+    """A positive number, or None; raises ProblemError."""
     if weight is None:
         return None
     if not _is_number(weight) or weight <= 0:
@@ -480,15 +385,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < inf
 
 
-def _listed_values(values: Mapping[str, Value]) -> str:
-    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+def listed_values(values: Mapping[str, Value]) -> str:
+    """Keywords as code writes them."""
+    return ", ".join(f"{name}={written(value)}" for name, value in values.items())
 
 
 def _listed_faces(on: On) -> str:
     return "" if on is None else f", on={on!r}"
 
 
-def _shown(value: object) -> str:
+def written(value: object) -> str:
+    """A value as code writes it, a function by its name."""
     if callable(value):
         return function_name(value)[:-2]
     return f"{value:g}" if isinstance(value, float) else repr(value)

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde.conditions import BoundaryCondition, Constraint, Initial, Interface, Periodic, Value, by_name, prescribed_value
+from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Pieces
 from kanpde.geometry.pieces import Region
+from kanpde.interface import Interface
 from kanpde.residual import Residual, Values
 
 

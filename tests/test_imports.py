@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "measurements", "parameters", "piecewise", "problem", "residual", "wellposed"}
+LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "interface", "measurements", "parameters", "piecewise", "problem", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -24,10 +24,11 @@ MAY = {
     "affine": {"calculus"},
     "calculus": {"errors"},
     "conditions": {"errors", "calculus", "geometry", "residual"},
+    "interface": {"errors", "calculus", "conditions", "geometry", "residual"},
     "corners": {"errors", "conditions", "geometry", "residual"},
     "wellposed": {"errors", "calculus", "conditions", "corners", "geometry", "problem", "residual"},
     "parameters": {"errors"},
-    "piecewise": {"errors", "conditions", "geometry", "residual"},
+    "piecewise": {"errors", "conditions", "geometry", "interface", "residual"},
     "measurements": {"errors", "data", "geometry"},
     "problem": {"errors", *LANGUAGE},
     "data": {"errors"},

@@ -9,7 +9,7 @@ from math import pi
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.curves import Arc
+from kanpde.geometry.arcs import Arc
 from kanpde.geometry.domain import checked_name, checked_number, checked_positive
 from kanpde.geometry.planar import Piece, Planar
 

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError, ProblemWarning, listed
+from kanpde.geometry.arcs import Arc
 from kanpde.geometry.box import Box, Sides
-from kanpde.geometry.curves import Arc, Curve, Segment, crossings, distance
+from kanpde.geometry.crossings import crossings
+from kanpde.geometry.curves import Curve, Segment, distance
 from kanpde.geometry.domain import Domain, operation
 from kanpde.geometry.planar import ROUNDING, Piece, Planar
 from kanpde.geometry.solids import SolidSet
