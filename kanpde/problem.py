@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,12 +15,13 @@ from torch import Tensor
 
 from kanpde import piecewise
 from kanpde.conditions import BoundaryCondition, Condition, Constraint, Initial, Periodic, Value, by_name, prescribed_value, two_points
-from kanpde.errors import ProblemError, first_line, listed, nearest
+from kanpde.errors import ProblemError, listed, nearest
 from kanpde.gallery import find as find
 from kanpde.gallery import gallery as gallery
 from kanpde.geometry import Domain, Pieces, SpaceTime, Time
 from kanpde.measurements import Data, Measurement, check_data
 from kanpde.parameters import Field, Parameter, check_parameters
+from kanpde.problem_file import execute
 from kanpde.residual import Residual, Values, argument_names, check_arguments, function_name, record
 from kanpde.wellposed import check
 
@@ -333,7 +331,7 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
             raise ProblemError(f"{name}: that is a folder; expected a Python file that defines `problem`") from None
         raise
     constants = dict(constants or {})
-    module = _execute(path, constants)
+    module = execute(path, constants)
     problem = getattr(module, "problem", None)
     if not isinstance(problem, Problem):
         came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
@@ -366,51 +364,3 @@ def vary(problem: Problem, constants: Mapping[str, float]) -> Problem:
     if problem.source is None:
         raise ProblemError(f"continuation in {listed(constants)}: the problem {problem.name!r} comes from no file whose constants could be changed")
     return load(str(problem.source), {**problem.constants, **constants})[0]
-
-
-def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:
-    """The top-level statements of a problem file that give a name to a number: literals and names, and arithmetic with them."""
-    found: dict[str, ast.Assign] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-            parts = list(ast.walk(statement.value))
-            arithmetic = all(isinstance(part, ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop | ast.Constant | ast.Name | ast.Attribute | ast.Load) for part in parts)
-            literals = [part.value for part in parts if isinstance(part, ast.Constant)]
-            if arithmetic and literals and all(isinstance(value, int | float) and not isinstance(value, bool) for value in literals):
-                found[statement.targets[0].id] = statement
-    return found
-
-
-def _execute(path: Path, constants: Mapping[str, float]) -> ModuleType:
-    name = f"kanpde_problem_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ProblemError(f"{path}: not a Python file; expected a name that ends in .py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-        known = constants_of(tree)
-        for constant, value in constants.items():
-            if constant not in known:
-                raise ProblemError(f"no constant {constant!r}; the file has {listed(known)}{nearest(constant, known)}")
-            given = known[constant].value
-            whole = isinstance(given, ast.Constant) and isinstance(given.value, int) and value == int(value)
-            known[constant].value = ast.copy_location(ast.Constant(int(value) if whole else value), given)
-        exec(compile(tree, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:  # the user's own code: anything can come; it is named, never swallowed
-        del sys.modules[name]
-        reason = str(error) if isinstance(error, ProblemError) else first_line(error)
-        raise ProblemError(f"{path.name}{_line_of(error, path)}: {reason}") from error
-    return module
-
-
-def _line_of(error: BaseException, path: Path) -> str:
-    """The last line of the file that the error passed through, in words."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path.resolve():
-        return f", line {error.lineno}"
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
-            found = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return found

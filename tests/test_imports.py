@@ -12,7 +12,7 @@ import kanpde
 ROOT = Path(kanpde.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "interface", "measurements", "parameters", "piecewise", "problem", "residual", "wellposed"}
+LANGUAGE = {"calculus", "conditions", "corners", "gallery", "geometry", "interface", "measurements", "parameters", "piecewise", "problem", "problem_file", "residual", "wellposed"}
 """The problem language."""
 
 MAY = {
@@ -24,6 +24,7 @@ MAY = {
     "affine": {"calculus"},
     "calculus": {"errors"},
     "conditions": {"errors", "calculus", "geometry", "residual"},
+    "problem_file": {"errors"},
     "interface": {"errors", "calculus", "conditions", "geometry", "residual"},
     "corners": {"errors", "conditions", "geometry", "residual"},
     "wellposed": {"errors", "calculus", "conditions", "corners", "geometry", "problem", "residual"},
