@@ -27,8 +27,8 @@ ORDERS = {1: 12, 2: 12, 3: 8}
 """Order of accuracy by default, by space dimensions: digits of smooth solutions cost least at high orders (where a solution is not
 smooth they cost the same at any), as far as the first grids have the nodes for them."""
 
-EMBEDDED = {2: 4, 3: 2}
-"""The same for domains that are no box."""
+EMBEDDED, STABLE = {2: 4, 3: 2}, 2
+"""The same for domains that are no box, and for evolutions on those with re-entrant corners."""
 
 REENTRANT, CROWDS = 1.01 * np.pi, 4
 """Angle from which on a corner counts as re-entrant, and places along a coordinate to which lines can crowd."""
@@ -214,6 +214,8 @@ def _order(problem: Problem) -> tuple[int, str]:
     """
     space = problem.domain.space
     if not problem.domain.is_box:
+        if problem.domain.time and any(corner.opening > REENTRANT for corner in problem.domain.corners):
+            return STABLE, " (with a higher one, solutions grow in time at a re-entrant corner)"
         return EMBEDDED[len(space)], ""
     grid = Grid({x: problem.domain.bounds[x] for x in space}, (FIRST[len(space)],) * len(space), ORDERS[len(space)], frozenset(problem.periodic))
     if _odd(problem):

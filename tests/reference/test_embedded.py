@@ -6,7 +6,7 @@ import pytest
 import torch
 from curved import DOMAINS, KINDS, error, slope, true_error
 
-from kanpde import Ball, Box, Condition, Dirichlet, Disk, Neumann, Polygon, Problem, d, laplacian
+from kanpde import Ball, Box, Condition, Dirichlet, Disk, Initial, Neumann, Polygon, Problem, Time, d, laplacian
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference import crossings, embedded, fits, reference
 from kanpde.reference.fits import fitted, monomials
@@ -149,6 +149,21 @@ def test_evolution_has_a_value_at_all_times():
     found = reference(curved.cooling("Dirichlet"), cells=16, order=2)
     assert found.values["u"].shape == (17, 17, 65)
     assert true_error(curved.cooling("Dirichlet"), found) < 3 * found.estimated_error
+
+
+POLYGONS = {"house": Polygon(x=[0, 1, 1, 0.5, 0], y=[0, 0, 1, 1.5, 1]), "re-entrant": Polygon(x=[-1, 1, 1, 0, 0, -1], y=[-1, -1, 0, 0, 1, 1])}
+
+
+@pytest.mark.parametrize("name", POLYGONS)
+def test_evolution_on_a_polygon(name):
+    """It fills a part of its bounding box, and may have a corner at which schemes of order 4 grow."""
+    exact = lambda x, y, t: torch.exp(-t) * torch.sin(x + 2 * y)
+    cooling = lambda u, x, y, t: d(u, t) - laplacian(u) - 4 * exact(x, y, t)
+    conditions = [Dirichlet(u=exact), Initial(u=lambda x, y: torch.sin(x + 2 * y))]
+    problem = Problem(POLYGONS[name] * Time(t=(0, 0.2)), [cooling], conditions, exact={"u": exact})
+    found = reference(problem, effort="quick")
+    assert true_error(problem, found) < 3 * found.estimated_error < 0.03
+    assert ("re-entrant corner" in found.kind) == (name == "re-entrant")
 
 
 def test_ball():
