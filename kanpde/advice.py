@@ -194,10 +194,11 @@ def numerical_rank(normal: Float[Tensor, "parameters parameters"]) -> int:
 
 def _limited(result: Result) -> str | None:
     known = result.reference
-    if known is None or not result.reference_limited or known.estimated_error < DIGITS or _knows_all(result):
-        return None
+    distance = result.reference_relative_l2 or 0.0
+    if known is None or distance > 2 * known.estimated_error or known.estimated_error < DIGITS or _knows_all(result):
+        return None  # further away, the solution is the less accurate of the two
     return (
-        f"the reference's own error ({known.estimated_error:.1e}) is as large as the distance to it ({result.reference_relative_l2:.1e}), so that the solution may be "
+        f"the distance to the reference ({distance:.1e}) is no more than its own error ({known.estimated_error:.1e}) lets one see, so that the solution may be "
         "better than that says; try --effort record, or give exact="
     )
 

@@ -78,7 +78,12 @@ class _OnFaces(BoundaryCondition):
         self.on, self.where, self.weight, self.values = on, where, checked_weight(weight, self.kind), dict(values)
 
     def __repr__(self) -> str:
-        return f"{self.kind}({listed_values(self.values)}{_listed_faces(self.on)})"
+        where = f", where={written(self.where)}" if self.where else ""
+        return f"{self.kind}({listed_values(self.values)}{self._factors()}{_listed_faces(self.on)}{where})"
+
+    def _factors(self) -> str:
+        """Numbers of the left-hand side, as code writes them behind the values."""
+        return ""
 
     def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.values)
@@ -150,6 +155,9 @@ class Robin(_OnFaces):
             if not factor:
                 raise ProblemError(f"Robin(…, {name}=0): that is a {plain} condition; write {plain}(…)")
         self.a, self.b = float(a), float(b)
+
+    def _factors(self) -> str:
+        return f", a={self.a:g}, b={self.b:g}"
 
     def _left(self, u: Tensor) -> Tensor:
         return self.a * u + self.b * normal_derivative(u)

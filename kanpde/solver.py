@@ -76,7 +76,11 @@ def solve(
     Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
     for a folder that cannot be written or holds another run; all of that, where it can be known, before training.
     """
+    if not isinstance(problem, Problem):
+        raise ProblemError(f"solve: got {problem!r:.60}; expected a Problem, such as kanpde.problem.load('poisson2d')[0]")
     recipe = recipe or choose(problem, effort=effort).recipe
+    if network is not None and not isinstance(network, Spec):
+        raise RecipeError(f"network: got {network!r:.40}; expected such as kanpde.KAN(width=(5,))")
     if network is not None and schedule is None and network.kind != recipe.network.kind:
         schedule = suited(problem, type(network)).schedule
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule

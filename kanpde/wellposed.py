@@ -14,7 +14,7 @@ from kanpde.calculus import Leaf
 from kanpde.conditions import Constraint, space_faces
 from kanpde.corners import contradictions
 from kanpde.errors import ProblemError, ProblemWarning, listed
-from kanpde.geometry import SpaceTime
+from kanpde.geometry import Pieces, SpaceTime
 
 if TYPE_CHECKING:
     from kanpde.problem import Problem
@@ -173,13 +173,15 @@ def _warn_missing_faces(problem: Problem) -> None:
     given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
     if all(2 * sum(c.residual.equations for c in found) >= sum(_space_order(problem, u) for u in problem.at(face)) for face, found in given.items()):
         return
+    contacts = set(problem.domain.contacts) if isinstance(problem.domain, Pieces) else set()
     for unknown in problem.copies:
         order = _space_order(problem, unknown)
         counts = {face: sum(c.residual.equations for c in found if any(name == unknown for name, _ in c.residual.needs)) for face, found in given.items()}
         for count in sorted({counts[face] for face in faces if unknown in problem.at(face) and counts[face] < order // 2}):
             have = f"only {_counted(count, 'condition')} is" if count else "no condition is"
-            short = listed(face for face in faces if unknown in problem.at(face) and counts[face] == count)
-            _warn(f"unknown {unknown!r} is of order {order} in space, but {have} given on {short}; add Dirichlet, Neumann or Robin")
+            short = [face for face in faces if unknown in problem.at(face) and counts[face] == count]
+            kinds = "Interface" if set(short) <= contacts else "Dirichlet, Neumann or Robin"
+            _warn(f"unknown {unknown!r} is of order {order} in space, but {have} given on {listed(short)}; add {kinds}")
 
 
 def _warn_missing(problem: Problem) -> None:

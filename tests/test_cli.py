@@ -101,6 +101,7 @@ def test_version_and_help(capsys):
         (["solve", "poisson2d", "--points", "0"], "--points: got '0'; expected a whole number, 1 or more"),
         (["solve", "poisson2d", "--network", "kam"], "--network: got 'kam'; expected kan or mlp or adaptive or chebyshev or"),
         (["solve", "poisson2d", "--width", "5,x"], "--width: got '5,x'; expected positive whole numbers, such as 5 or 8,8"),
+        (["solve", "poisson2d", "--grid", "6,3"], "--grid 6,3: expected numbers that rise, coarse to fine, such as 6,12,24"),
         (["solve", "poisson2d", "--grid", "0"], "--grid: got '0'; expected positive whole numbers"),
         (["solve", "poisson2d", "--dtype", "float16"], "--dtype: got 'float16'; expected float64 or float32"),
         (["solve", "poisson2d", "--degree", "9"], "degree: got 9; expected 1 to 7"),

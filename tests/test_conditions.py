@@ -198,3 +198,11 @@ def test_what_a_condition_refuses(build, message):
     with pytest.raises(ProblemError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def test_what_distinguishes_conditions_is_shown():
+    def below(x):
+        return x < 0
+
+    assert repr(Robin(u=0, a=2, b=0.5, on="x+")) == "Robin(u=0, a=2, b=0.5, on='x+')"
+    assert repr(Dirichlet(u=1, on="y-", where=below)) == "Dirichlet(u=1, on='y-', where=below)"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from nested import leaves
 
-from kanpde import KAN, Box, Dirichlet, Disk, Interface, Neumann, Pieces, Problem, ProblemError, Recipe, laplacian, load, normal_derivative, solve
+from kanpde import KAN, Box, Dirichlet, Disk, Interface, Neumann, Pieces, Problem, ProblemError, ProblemWarning, Recipe, laplacian, load, normal_derivative, solve
 
 LEFT, RIGHT = Box(x=(0, 1), y=(0, 1)), Box(x=(1, 3), y=(0, 1))
 CONDUCTIVITY = {"left": 4.0, "right": 1.0}
@@ -86,6 +86,12 @@ def test_equations_by_piece_and_functions_of_both_sides():
     assert second[0](at, torch.zeros(3, 2, dtype=torch.float64), None, False)[0].tolist() == [[0.0]] * 3
     jump = next(c for c in problem.constraints if c.label.startswith("Interface"))
     assert jump.residual(at, torch.tensor([[3.0, 1.0]] * 3, dtype=torch.float64), None, False)[0].tolist() == [[1.0]] * 3
+
+
+def test_a_missing_interface_is_named():
+    with pytest.warns(ProblemWarning) as warned:
+        slab(conditions=slab().conditions[:3])
+    assert [str(w.message) for w in warned] == [f"unknown '{u}' is of order 2 in space, but no condition is given on left|right; add Interface" for u in ("u_left", "u_right")]
 
 
 def test_two_materials_are_solved_and_kept(tmp_path):

@@ -299,6 +299,7 @@ def test_a_function_that_is_finite_only_at_first_gives_a_finite_result():
     ("options", "message"),
     [
         ({"network": KAN((3,), 2, 4)}, "degree: got 2 for derivatives of order 2; expected at least 3"),
+        ({"network": "kan"}, "network: got 'kan'; expected such as kanpde.KAN(width=(5,))"),
         ({"dtype": "float16"}, "dtype: got 'float16'"),
         ({"device": "tpu"}, "device: got 'tpu'"),
         ({"device": "meta"}, "device: got 'meta'"),
@@ -309,6 +310,10 @@ def test_a_function_that_is_finite_only_at_first_gives_a_finite_result():
 )
 def test_settings_that_do_not_fit(poisson, options, message):
     assert message in refused(poisson, RecipeError, **options)
+
+
+def test_a_name_is_no_problem():
+    assert refused("poisson2d") == "solve: got 'poisson2d'; expected a Problem, such as kanpde.problem.load('poisson2d')[0]"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import pairwise
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
@@ -49,6 +50,8 @@ def overrides(
     if network.resolution not in asked:
         return network, stages or own
     finer = asked[network.resolution]
+    if any(b <= a for a, b in pairwise(finer)):
+        raise RecipeError(f"--{network.resolution} {','.join(map(str, finer))}: expected numbers that rise, coarse to fine, such as 6,12,24")
     if stages is not None and len(finer) > 1:
         option = f"--{network.resolution} {','.join(map(str, finer))}"
         raise RecipeError(f"{option} extends the grid by itself; give one {network.resolution} with --schedule, and extend:… in it")

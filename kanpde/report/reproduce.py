@@ -60,9 +60,9 @@ def environment(provenance: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"pip install {' '.join(pins)} .   # Python {provenance.get('python')}"])
 
 
-def python(folder: Path) -> str:
-    """What loads the run."""
-    return f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\nprint(result.relative_l2, result.fields.grid.keys())"
+def python(folder: Path, exact: bool) -> str:
+    """What loads the run, and prints its error against what is known."""
+    return f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\nprint(result.{'relative_l2' if exact else 'reference_relative_l2'}, result.fields.grid.keys())"
 
 
 def _name(settings: Mapping[str, Any]) -> str:

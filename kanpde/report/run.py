@@ -83,7 +83,7 @@ def _verdict(result: Result, summary: Mapping[str, Any]) -> str:
     if error is None:
         return f'<p class="verdict poor">Nothing to compare with: {escape(result.reference_note or "no reference")}. The loss alone does not say how good a solution is.</p>'
     words = [*_found(summary), f"The solution is within {shown(error)} (relative L2) of {whose}."]
-    if result.relative_l2 is None and result.reference_limited and reference is not None:
+    if result.relative_l2 is None and reference is not None and error <= 2 * reference.estimated_error:
         words.append(f"That is no more than the finite differences' own error, {shown(reference.estimated_error)}, lets one see.")
     elif reference is not None and result.relative_l2 is not None and result.reference_relative_l2 is not None:
         words.append(f"Against finite differences, which are themselves good to {shown(reference.estimated_error)}, it is {shown(result.reference_relative_l2)}.")
@@ -201,7 +201,7 @@ def _again(result: Result) -> Iterator[str]:
     yield "<p>The same seed gives the same result on the same kind of machine with the same versions:</p>"
     yield f"<pre>{escape(reproduce.environment(result.provenance))}</pre>"
     if result.run_dir is not None:
-        yield f"<p>Load this run in Python:</p><pre>{escape(reproduce.python(result.run_dir))}</pre>"
+        yield f"<p>Load this run in Python:</p><pre>{escape(reproduce.python(result.run_dir, result.relative_l2 is not None))}</pre>"
     source = Path(str(result.settings.get("source") or ""))
     if source.is_file():
         yield folded(f"The problem's file, {source.name}", f"<pre>{escape(source.read_text(encoding='utf-8', errors='replace'))}</pre>")
