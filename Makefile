@@ -18,8 +18,8 @@ GPU_VENV ?= .venv-gpu
 PROBLEM ?= poisson2d
 TEST_JOBS ?= 2
 RUN := $(VENV)/bin/python
-MINIMUM_TESTS ?= tests/test_problem.py tests/test_results.py tests/test_sampling.py tests/test_plots.py tests/test_data.py tests/test_cli.py tests/reference/test_stencils.py \
-  tests/geometry tests/interpret/test_edges.py tests/sweep/test_figures.py tests/sweep/test_plan.py \
+MINIMUM_TESTS ?= tests/problem/test_problem.py tests/results/test_results.py tests/plots/test_plots.py tests/problem/test_data.py tests/cli/test_cli.py tests/reference/test_stencils.py \
+  tests/geometry tests/interpret/test_edges.py tests/sweeps/test_figures.py tests/sweeps/test_plan.py \
   tests/test_solver.py::test_a_short_schedule_reaches_an_error_that_both_judges_confirm
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
@@ -46,10 +46,10 @@ test-minimum: $(MINIMUM_VENV)/.installed
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MINIMUM_VENV)/kernels $(MINIMUM_VENV)/bin/python -m pytest -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile -W ignore $(MINIMUM_TESTS)
 
 bench: $(VENV)/.installed
-	$(RUN) -m kanpde bench
+	$(RUN) -m benchmarks
 
 bench-kernels: $(VENV)/.installed-bench
-	$(RUN) -m kanpde bench kernels
+	$(RUN) -m benchmarks kernels
 
 soak: $(VENV)/.installed-dev
 	$(RUN) tests/soak/soak.py
@@ -63,7 +63,7 @@ gpu-report: gpu
 	@$(GPU_RUN) -c 'from kanpde.provenance import provenance; [print(f"{key}: {value}") for key, value in provenance("cuda").items()]' > $(REPORT)/gpu-tests.txt
 	@status=0; env -u TRITON_INTERPRET -u KANPDE_KERNELS timeout -k 10 -s INT 160 $(GPU_RUN) -m pytest -rs tests/kernels >> $(REPORT)/gpu-tests.txt 2>&1 || status=$$?; \
 	echo "pytest ended with $$status" >> $(REPORT)/gpu-tests.txt; tail -n 3 $(REPORT)/gpu-tests.txt; \
-	env -u KANPDE_KERNELS timeout -k 10 -s INT 290 $(GPU_RUN) -m kanpde bench kernels --device cuda --minutes 4 || status=$$?; \
+	env -u KANPDE_KERNELS timeout -k 10 -s INT 290 $(GPU_RUN) -m benchmarks kernels --device cuda --minutes 4 || status=$$?; \
 	echo "written: $(REPORT)/gpu-tests.txt, kernels.md, kernels.json, kernels_cuda.png"; exit $$status
 
 lint: $(VENV)/.installed-dev

@@ -1,21 +1,23 @@
-"""Measurements: `bench solve` of speed and accuracy as the README states them, `bench accuracy` of the gallery against what others
-have published, `bench bases` of every kind of network, `bench kernels` of the closure against its peers, `bench shards` of a step on several processes."""
+"""Measurements: `bench solve` of speed and accuracy as the README states them, `bench accuracy` of
+the gallery against what others have published, `bench bases` of every kind of network, `bench
+kernels` of the closure against its peers, `bench shards` of a step on several processes.
+"""
 
-from kanpde.bench.accuracy import Plan as Plan
-from kanpde.bench.accuracy import run as run_accuracy
-from kanpde.bench.bases import run as run_bases
-from kanpde.bench.bases import targets as base_targets
-from kanpde.bench.comparison import targets as accuracy_targets
-from kanpde.bench.kernels import run as run_kernels
-from kanpde.bench.published import CHOSEN as CHOSEN
-from kanpde.bench.published import CLAIMS as CLAIMS
-from kanpde.bench.rows import BenchmarkError as BenchmarkError
-from kanpde.bench.rows import Row as Row
-from kanpde.bench.shards import Sizes as Sizes
-from kanpde.bench.shards import run as run_shards
-from kanpde.bench.solve import PARTS as PARTS
-from kanpde.bench.solve import run as run
-from kanpde.bench.verdicts import targets as kernel_targets
+from benchmarks.accuracy import Plan as Plan
+from benchmarks.accuracy import run as run_accuracy
+from benchmarks.bases import run as run_bases
+from benchmarks.bases import targets as base_targets
+from benchmarks.comparison import targets as accuracy_targets
+from benchmarks.kernels import run as run_kernels
+from benchmarks.published import CHOSEN as CHOSEN
+from benchmarks.published import CLAIMS as CLAIMS
+from benchmarks.rows import BenchmarkError as BenchmarkError
+from benchmarks.rows import Row as Row
+from benchmarks.shards import Sizes as Sizes
+from benchmarks.shards import run as run_shards
+from benchmarks.solve import PARTS as PARTS
+from benchmarks.solve import run as run
+from benchmarks.verdicts import targets as kernel_targets
 
 __all__ = [
     "CHOSEN",

@@ -1,7 +1,9 @@
-"""`python -m kanpde bench accuracy`: how close the gallery's problems come to their exact or reference solutions, over several seeds.
+"""`python -m kanpde bench accuracy`: how close the gallery's problems come to their exact or
+reference solutions, over several seeds.
 
-Each row holds one problem on one device with its provenance, and is written as soon as it is measured; rows of other
-problems stay. Where there is no exact solution, finite differences judge, and the row keeps their own error.
+Each row holds one problem on one device with its provenance, and is written as soon as it is
+measured; rows of other problems stay. Where there is no exact solution, finite differences judge,
+and the row keeps their own error.
 """
 
 from __future__ import annotations
@@ -16,21 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from kanpde import problem as problems
-from kanpde.atomic import check_writable, write_text
-from kanpde.bench.comparison import page
-from kanpde.bench.figure import plot_accuracy
-from kanpde.bench.published import CHOSEN, CLAIMS, Claim
-from kanpde.bench.rows import Tell, load
+from benchmarks.comparison import page
+from benchmarks.figure import plot_accuracy
+from benchmarks.published import CHOSEN, CLAIMS, Claim
+from benchmarks.rows import Tell, load
 from kanpde.errors import KanpdeError, RunError
-from kanpde.fields import Grid, dense_grid, exact_on, nodes_of, relative_l2, solution_on
-from kanpde.networks import Trial
+from kanpde.networks.ansatz import Trial
 from kanpde.networks.boundary import split
-from kanpde.problem import Problem
+from kanpde.problem import problem as problems
+from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
-from kanpde.recipe import choose
+from kanpde.recipes.recipe import choose
 from kanpde.reference import reference
-from kanpde.results import Result
+from kanpde.results.fields import Grid, dense_grid, exact_on, nodes_of, relative_l2, solution_on
+from kanpde.results.result import Result
+from kanpde.runs.atomic import check_writable, write_text
 from kanpde.solver import solve
 
 LOST = 1e-2
@@ -39,7 +41,8 @@ LOST = 1e-2
 
 @dataclass(frozen=True)
 class Truth:
-    """What a problem is judged by: values by unknown on a grid, how they came, and their own relative error (0 for exact)."""
+    """What a problem is judged by: values by unknown on a grid, how they came, and their own
+    relative error (0 for exact)."""
 
     grid: Grid
     values: Mapping[str, np.ndarray]
@@ -51,8 +54,9 @@ class Truth:
 class Measured:
     """A problem on a device: lists have one entry a seed; reason: why it could not be measured.
 
-    until: for an evolution, the time up to which the worst seed stays within LOST at every instant. interpolated: the
-    error of the boundary data alone, before any training, where all unknowns have them.
+    until: for an evolution, the time up to which the worst seed stays within LOST at every instant.
+    interpolated: the error of the boundary data alone, before any training, where all unknowns have
+    them.
     """
 
     problem: str
@@ -84,14 +88,19 @@ class Plan:
 
 
 def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/accuracy.json`, `accuracy.md` and `accuracy.png`; returns the rows of this run.
+    """Measure, and write `out/benchmarks/accuracy.json`, `accuracy.md` and `accuracy.png`; returns
+    the rows of this run.
 
-    A row that is there already is replaced when all its seeds are done. Raises ProblemError for a name that is no problem,
-    RecipeError for an effort that is none, RunError where files cannot be written, KeyboardInterrupt when it is interrupted.
+    A row that is there already is replaced when all its seeds are done. Raises ProblemError for a
+    name that is no problem, RecipeError for an effort that is none, RunError where files cannot be
+    written, KeyboardInterrupt when it is interrupted.
     """
     plan = plan or Plan()
     loaded = {name: problems.load(name) for name in plan.names}
-    recipes = {name: choose(problem, given, plan.effort).recipe for name, (problem, given) in loaded.items()}
+    recipes = {
+        name: choose(problem, given, plan.effort).recipe
+        for name, (problem, given) in loaded.items()
+    }
     folder = Path(out) / "benchmarks"
     check_writable(folder)
     kept = _earlier(folder / "accuracy.json")
@@ -100,7 +109,12 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
         if plan.minutes is not None and time.monotonic() - began > 60 * plan.minutes:
             tell(f"{name}: left out, {plan.minutes:g} minutes are over")
             continue
-        row = Measured(name, plan.device, plan.effort, provenance={**provenance(plan.device), "load": load(), "command": _command(name, plan)})
+        row = Measured(
+            name,
+            plan.device,
+            plan.effort,
+            provenance={**provenance(plan.device), "load": load(), "command": _command(name, plan)},
+        )
         complete = _measure(row, problem, recipes[name], plan.seeds, tell)
         key = f"{name} {plan.device}"
         if complete or key not in kept:
@@ -112,19 +126,28 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
     return fresh
 
 
-def _measure(row: Measured, problem: Problem, recipe: Any, seeds: Sequence[int], tell: Tell) -> bool:
+def _measure(
+    row: Measured, problem: Problem, recipe: Any, seeds: Sequence[int], tell: Tell
+) -> bool:
     """Fill the row; whether nobody interrupted it."""
     claim = CLAIMS.get(row.problem, Claim(None, 0.0))
     try:
         truth = truth_of(problem, claim.unknowns, row.effort)
-        row.judged_by, row.truth_error, row.interpolated = truth.kind, truth.error, interpolated(problem, truth)
+        row.judged_by, row.truth_error, row.interpolated = (
+            truth.kind,
+            truth.error,
+            interpolated(problem, truth),
+        )
         tell(f"{row.problem}: judged by {truth.kind}")
         for seed in seeds:
             result = solve(problem, recipe=recipe, seed=seed, device=row.device, reference=False)
             if result.history.interrupted:
                 return False
             _add(row, problem, result, truth, seed)
-            tell(f"  seed {seed}: {row.relative_l2[-1]:.1e} in {row.seconds[-1]:.1f} s, {row.network}, {row.parameters} parameters")
+            tell(
+                f"  seed {seed}: {row.relative_l2[-1]:.1e} in {row.seconds[-1]:.1f} s,"
+                f" {row.network}, {row.parameters} parameters"
+            )
     except KanpdeError as reason:
         row.reason = str(reason)
         tell(f"  {reason}")
@@ -139,14 +162,23 @@ def _add(row: Measured, problem: Problem, result: Result, truth: Truth, seed: in
     row.seeds.append(seed)
     row.relative_l2.append(error)
     row.seconds.append(result.seconds)
-    row.network, row.parameters = str(result.settings["network"]), int(result.settings["parameters"])
-    row.settings = {key: result.settings[key] for key in ("points", "schedule", "restarts", "slabs", "dtype") if key in result.settings}
+    row.network, row.parameters = (
+        str(result.settings["network"]),
+        int(result.settings["parameters"]),
+    )
+    row.settings = {
+        key: result.settings[key]
+        for key in ("points", "schedule", "restarts", "slabs", "dtype")
+        if key in result.settings
+    }
 
 
 def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "default") -> Truth:
-    """The exact solution on `dense_grid` where it is known for all the unknowns, else the reference on its own grid.
+    """The exact solution on `dense_grid` where it is known for all the unknowns, else the reference
+    on its own grid.
 
-    unknowns: all where empty. effort: of the reference. Raises ReferenceUnavailable where there is neither.
+    unknowns: all where empty. effort: of the reference. Raises ReferenceUnavailable where there is
+    neither.
     """
     wanted = tuple(unknowns) or problem.unknowns
     if set(wanted) <= set(problem.exact):
@@ -154,28 +186,38 @@ def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "defa
         values = exact_on(problem, grid)
         return Truth(grid, {u: values[u] for u in wanted}, "the exact solution", 0.0)
     found = reference(problem, effort=effort)
-    sizes = {u: float(np.linalg.norm(np.nan_to_num(found.values[u]))) for u in wanted}  # nan: outside of the domain
+    sizes = {
+        u: float(np.linalg.norm(np.nan_to_num(found.values[u]))) for u in wanted
+    }  # nan: outside of the domain
     parts = [found.estimated_errors[u] * size for u, size in sizes.items()]
     error = float(np.linalg.norm(parts) / (np.linalg.norm(list(sizes.values())) or 1.0))
     return Truth(found.coordinates, {u: found.values[u] for u in wanted}, found.kind, error)
 
 
 def judge(problem: Problem, ansatz: Trial, truth: Truth) -> tuple[float, float | None]:
-    """Relative L2 over the whole grid, and, for an evolution, the last time up to which every instant is within LOST."""
+    """Relative L2 over the whole grid, and, for an evolution, the last time up to which every
+    instant is within LOST."""
     found = solution_on(ansatz, problem.unknowns, truth.grid)
     error = relative_l2(found, truth.values)
     if problem.domain.time is None:
         return error, None
     until = problem.domain.bounds[problem.domain.time][0]
     for k, instant in enumerate(truth.grid[problem.domain.time]):
-        if not relative_l2({u: found[u][..., k] for u in truth.values}, {u: values[..., k] for u, values in truth.values.items()}) < LOST:
+        if (
+            not relative_l2(
+                {u: found[u][..., k] for u in truth.values},
+                {u: values[..., k] for u, values in truth.values.items()},
+            )
+            < LOST
+        ):
             break
         until = float(instant)
     return error, until
 
 
 def interpolated(problem: Problem, truth: Truth) -> float | None:
-    """Error of what the conditions' data alone give by interpolation: a problem that it solves asks nothing of a network."""
+    """Error of what the conditions' data alone give by interpolation: a problem that it solves asks
+    nothing of a network."""
     if not problem.domain.is_box:
         return None
     boundaries, _ = split(problem.domain, problem.constraints, problem.unknowns)
@@ -184,14 +226,20 @@ def interpolated(problem: Problem, truth: Truth) -> float | None:
     if not all(boundaries[u].exact for u in truth.values):
         return None
     with torch.no_grad():
-        found = {u: boundaries[u].lift(list(points.unbind(1))).detach().numpy().reshape(shape) for u in truth.values}
+        found = {
+            u: boundaries[u].lift(list(points.unbind(1))).detach().numpy().reshape(shape)
+            for u in truth.values
+        }
     return relative_l2(found, truth.values)
 
 
 def write(folder: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
     """The numbers, the table and the picture."""
     rows = _ordered(kept)
-    write_text(folder / "accuracy.json", json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        folder / "accuracy.json",
+        json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    )
     write_text(folder / "accuracy.md", page(rows))
     if any(row["relative_l2"] for row in rows):
         plot_accuracy(rows, CLAIMS).savefig(folder / "accuracy.png", dpi=130)
@@ -200,22 +248,36 @@ def write(folder: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
 def _ordered(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows in the order of CLAIMS, the others after them by name."""
     place = {name: i for i, name in enumerate(CLAIMS)}
-    return sorted((dict(row) for row in kept.values()), key=lambda row: (place.get(row["problem"], len(place)), row["problem"], row["device"]))
+    return sorted(
+        (dict(row) for row in kept.values()),
+        key=lambda row: (place.get(row["problem"], len(place)), row["problem"], row["device"]),
+    )
 
 
 def _command(name: str, plan: Plan) -> str:
     seeds = list(plan.seeds)
-    chosen = str(len(seeds)) if seeds == list(range(len(seeds))) else f"{','.join(map(str, seeds))}{',' * (len(seeds) == 1)}"
+    chosen = (
+        str(len(seeds))
+        if seeds == list(range(len(seeds)))
+        else f"{','.join(map(str, seeds))}{',' * (len(seeds) == 1)}"
+    )
     where = "" if plan.device == "cpu" else f" --device {plan.device}"
-    return f"python -m kanpde bench accuracy --problems {name} --seeds {chosen} --effort {plan.effort}{where}"
+    return (
+        f"python -m kanpde bench accuracy --problems {name} --seeds {chosen} --effort"
+        f" {plan.effort}{where}"
+    )
 
 
 def _earlier(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of earlier runs by problem and device; raises RunError where the file is something else."""
+    """Rows of earlier runs by problem and device; raises RunError where the file is something
+    else."""
     if not path.is_file():
         return {}
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
         return {f"{row['problem']} {row['device']}": vars(Measured(**row)) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: is no result of `kanpde bench accuracy` ({type(error).__name__}); move it away") from error
+        raise RunError(
+            f"{path}: is no result of `kanpde bench accuracy` ({type(error).__name__}); move it"
+            " away"
+        ) from error

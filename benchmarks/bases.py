@@ -1,8 +1,10 @@
-"""`python -m kanpde bench bases`: poisson2d by every kind of network with about 500 parameters, each with its own default recipe.
+"""`python -m kanpde bench bases`: poisson2d by every kind of network with about 500 parameters,
+each with its own default recipe.
 
-The worst of the seeds is the result. Settings of a kind that make another function of it (MLPs of sines, SiLU or Fourier features,
-Morlet's wavelet) have rows of their own; everything else is what `kanpde solve poisson2d --network KIND` does. With the GR-KAN goes the
-time of its closure against that of B-splines (rational.py).
+The worst of the seeds is the result. Settings of a kind that make another function of it (MLPs of
+sines, SiLU or Fourier features, Morlet's wavelet) have rows of their own; everything else is what
+`kanpde solve poisson2d --network KIND` does. With the GR-KAN goes the time of its closure against
+that of B-splines (rational.py).
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kanpde import problem as problems
-from kanpde.atomic import check_writable, write_text
-from kanpde.bench import rational
-from kanpde.bench.rows import Row, Tell, load, markdown, provenance_lines, timing_table
+from benchmarks import rational
+from benchmarks.rows import Row, Tell, load, markdown, provenance_lines, timing_table
 from kanpde.errors import RunError
-from kanpde.kinds import kinds
+from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import spec_of
+from kanpde.problem import problem as problems
 from kanpde.provenance import provenance
-from kanpde.recipe import Recipe, default
+from kanpde.recipes.recipe import Recipe, default
+from kanpde.runs.atomic import check_writable, write_text
 from kanpde.solver import solve
 
 PROBLEM, MUST, AIM, PARAMETERS = "poisson2d", 1e-4, 1e-7, 505
@@ -38,7 +40,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def networks() -> dict[str, str]:
-    """What is measured: the kind of network by the options that ask for it, every kind of the registry, its variants after it."""
+    """What is measured: the kind of network by the options that ask for it, every kind of the
+    registry, its variants after it."""
     found = {}
     for kind in kinds():
         found[f"--network {kind}"] = kind
@@ -46,11 +49,18 @@ def networks() -> dict[str, str]:
     return found
 
 
-def run(out: Path, tell: Tell, seeds: Sequence[int] = (0, 1, 2), names: Sequence[str] = (), minutes: float | None = None) -> list[dict[str, Any]]:
+def run(
+    out: Path,
+    tell: Tell,
+    seeds: Sequence[int] = (0, 1, 2),
+    names: Sequence[str] = (),
+    minutes: float | None = None,
+) -> list[dict[str, Any]]:
     """Measure, and write `out/benchmarks/bases.json` and `bases.md`; returns the rows of this run.
 
-    names: kinds, all where empty; rows of others stay as they are there. minutes: after so many no further row is begun. Raises RecipeError
-    for a kind that is none, RunError where files cannot be written, KeyboardInterrupt when it is interrupted.
+    names: kinds, all where empty; rows of others stay as they are there. minutes: after so many no
+    further row is begun. Raises RecipeError for a kind that is none, RunError where files cannot be
+    written, KeyboardInterrupt when it is interrupted.
     """
     for name in names:
         spec_of(name)
@@ -64,13 +74,34 @@ def run(out: Path, tell: Tell, seeds: Sequence[int] = (0, 1, 2), names: Sequence
         if minutes is not None and time.monotonic() - began > 60 * minutes:
             tell(f"{options}: left out, {minutes:g} minutes are over")
             continue
-        about = {**provenance(), "load": load(), "command": f"python -m kanpde bench bases --networks {kind} --seeds {','.join(map(str, seeds))}"}
+        about = {
+            **provenance(),
+            "load": load(),
+            "command": (
+                f"python -m kanpde bench bases --networks {kind} --seeds"
+                f" {','.join(map(str, seeds))}"
+            ),
+        }
         if kind == "grkan":
-            closure = {"provenance": about, "rows": [{**asdict(row), "verdict": row.verdict} for row in rational.closures(tell)]}
-        kept[options] = {**_measured(options, recipe_of(options, kind), seeds, tell), "provenance": about}
+            closure = {
+                "provenance": about,
+                "rows": [
+                    {**asdict(row), "verdict": row.verdict} for row in rational.closures(tell)
+                ],
+            }
+        kept[options] = {
+            **_measured(options, recipe_of(options, kind), seeds, tell),
+            "provenance": about,
+        }
         fresh.append(kept[options])
         ordered = [kept[known] for known in networks() if known in kept]
-        write_text(folder / "bases.json", json.dumps({"rows": ordered, "closure": closure}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(
+            folder / "bases.json",
+            json.dumps(
+                {"rows": ordered, "closure": closure}, indent=2, ensure_ascii=False, allow_nan=False
+            )
+            + "\n",
+        )
         write_text(folder / "bases.md", page(ordered, closure))
     return fresh
 
@@ -92,10 +123,23 @@ def _measured(options: str, recipe: Recipe, seeds: Sequence[int], tell: Tell) ->
         errors.append(float(found.relative_l2 or 0.0))
         seconds.append(found.seconds)
         settings = found.settings
-        tell(f"{options}, seed {seed}: {errors[-1]:.1e} in {seconds[-1]:.1f} s, {settings['network']}, {settings['parameters']} parameters")
+        tell(
+            f"{options}, seed {seed}: {errors[-1]:.1e} in {seconds[-1]:.1f} s,"
+            f" {settings['network']}, {settings['parameters']} parameters"
+        )
     row = Row(options, max(errors), "relative L2", MUST, AIM)
-    row.more = {"network": settings["network"], "parameters": settings["parameters"], "schedule": settings["schedule"], "points": settings["points"]}
-    row.more |= {"seeds": list(seeds), "relative_l2": errors, "seconds": seconds, "allowed": settings["parameters"] <= PARAMETERS}
+    row.more = {
+        "network": settings["network"],
+        "parameters": settings["parameters"],
+        "schedule": settings["schedule"],
+        "points": settings["points"],
+    }
+    row.more |= {
+        "seeds": list(seeds),
+        "relative_l2": errors,
+        "seconds": seconds,
+        "allowed": settings["parameters"] <= PARAMETERS,
+    }
     return {**asdict(row), "verdict": row.verdict}
 
 
@@ -106,34 +150,84 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def page(rows: Sequence[Mapping[str, Any]], closure: Mapping[str, Any] | None = None) -> str:
     """The tables as a page of Markdown, with what made each row."""
-    lines = ["# Every kind of network", "", "Written by `python -m kanpde bench bases`; the numbers behind it are in `bases.json`.", ""]
-    lines += [f"`{PROBLEM}` with about 500 parameters, every kind of network with its own default recipe: relative L2 against the exact solution.", ""]
+    lines = [
+        "# Every kind of network",
+        "",
+        "Written by `python -m kanpde bench bases`; the numbers behind it are in `bases.json`.",
+        "",
+    ]
+    lines += [
+        (
+            f"`{PROBLEM}` with about 500 parameters, every kind of network with its own default"
+            " recipe: relative L2 against the exact solution."
+        ),
+        "",
+    ]
     lines += ["<!-- table:bases -->", *table(rows), "<!-- /table -->", ""]
     lines += [f"- {row['what']}: {provenance_lines(row['provenance'])[0]}" for row in rows]
     if closure:
-        lines += ["", "## GR-KAN against B-splines", "", "Medians in turns, in one run.", "", "<!-- table:rational -->", *timing_table(closure["rows"]), "<!-- /table -->"]
+        lines += [
+            "",
+            "## GR-KAN against B-splines",
+            "",
+            "Medians in turns, in one run.",
+            "",
+            "<!-- table:rational -->",
+            *timing_table(closure["rows"]),
+            "<!-- /table -->",
+        ]
         lines += ["", *provenance_lines(closure["provenance"])]
     return "\n".join(lines) + "\n"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of Markdown: one a network."""
-    found = [["`kanpde solve poisson2d …`", "network", "parameters", "worst relative L2", "each seed", "training, s", "must", "aim", "met"]]
+    found = [
+        [
+            "`kanpde solve poisson2d …`",
+            "network",
+            "parameters",
+            "worst relative L2",
+            "each seed",
+            "training, s",
+            "must",
+            "aim",
+            "met",
+        ]
+    ]
     for row in rows:
         more = row["more"]
         each = " ".join(f"{error:.1e}" for error in more["relative_l2"])
         spent = f"{min(more['seconds']):.0f} to {max(more['seconds']):.0f}"
         bounds = [f"{row['must']:.0e}", f"{row['aim']:.0e}"]
-        found.append([f"`{row['what']}`", more["network"], f"{more['parameters']:,}", f"{row['value']:.1e}", each, spent, *bounds, row["verdict"]])
+        found.append(
+            [
+                f"`{row['what']}`",
+                more["network"],
+                f"{more['parameters']:,}",
+                f"{row['value']:.1e}",
+                each,
+                spent,
+                *bounds,
+                row["verdict"],
+            ]
+        )
     return markdown(found, left=(0, 1))
 
 
 def _earlier(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
-    """Rows of earlier runs by their options, and of the closure; raises RunError where the file is something else."""
+    """Rows of earlier runs by their options, and of the closure; raises RunError where the file is
+    something else."""
     if not path.is_file():
         return {}, None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {row["what"]: dict(row) for row in found["rows"] if row["provenance"] and row["more"]["relative_l2"]}, found["closure"]
+        return {
+            row["what"]: dict(row)
+            for row in found["rows"]
+            if row["provenance"] and row["more"]["relative_l2"]
+        }, found["closure"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: is no result of `kanpde bench bases` ({type(error).__name__}); move it away") from error
+        raise RunError(
+            f"{path}: is no result of `kanpde bench bases` ({type(error).__name__}); move it away"
+        ) from error

@@ -1,7 +1,8 @@
-"""The closure that is measured: the loss of an equation with u, ∇u and Δu at points, and its gradient by the parameters.
+"""The closure that is measured: the loss of an equation with u, ∇u and Δu at points, and its
+gradient by the parameters.
 
-One equation for every number of coordinates, Δu + Σ_i (-1)^i x_i ∂_i u + u = sin(Σ_i (i + 1) x_i) on [-1, 1]^n, without
-conditions, so that every way of computing it sees the bare network.
+One equation for every number of coordinates, Δu + Σ_i (-1)^i x_i ∂_i u + u = sin(Σ_i (i + 1) x_i)
+on [-1, 1]^n, without conditions, so that every way of computing it sees the bare network.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde.bench.rows import BenchmarkError
-from kanpde.calculus import d, laplacian
+from benchmarks.rows import BenchmarkError
 from kanpde.errors import ProblemWarning
 from kanpde.geometry import Box
+from kanpde.geometry.sampling import unit_points
 from kanpde.kernels.graphs import Captured
 from kanpde.kernels.paths import path
-from kanpde.networks import KAN, MLP, Ansatz
-from kanpde.problem import Problem
-from kanpde.sampling import unit_points
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.problem.problem import Problem
+from kanpde.residual.calculus import d, laplacian
 from kanpde.training.objective import Objective, term
 
 AGREE = {torch.float64: 1e-9, torch.float32: 1e-3}
-"""Relative difference up to which two ways of computing a loss and its gradient count as the same."""
+"""Relative difference up to which two ways of computing a loss and its gradient count as the
+same."""
 
 Found = tuple[float, Tensor]
 
@@ -59,10 +63,14 @@ class Case:
 
     @property
     def mlp(self) -> MLP:
-        """The MLP of as many hidden levels, all equally wide, whose number of parameters is nearest."""
+        """The MLP of as many hidden levels, all equally wide, whose number of parameters is
+        nearest."""
         levels = len(self.widths) - 2
         wide = round(self.parameters if levels == 1 else self.parameters**0.5)
-        return min((MLP((width,) * levels) for width in range(1, wide + 1)), key=lambda mlp: abs(mlp.count(self.widths[0], self.widths[-1]) - self.parameters))
+        return min(
+            (MLP((width,) * levels) for width in range(1, wide + 1)),
+            key=lambda mlp: abs(mlp.count(self.widths[0], self.widths[-1]) - self.parameters),
+        )
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -72,7 +80,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Closure:
-    """A way of computing loss and gradient: `run` is what is timed, `read` makes numbers that can be compared of what it gives.
+    """A way of computing loss and gradient: `run` is what is timed, `read` makes numbers that can
+    be compared of what it gives.
 
     peak: bytes that it takes, where its own compiler counts them.
     """
@@ -82,9 +91,13 @@ class Closure:
     peak: int | None = None
 
 
-def residual(u: Any, slopes: Sequence[Any], lap: Any, x: Sequence[Any], sin: Callable[[Any], Any]) -> Any:
+def residual(
+    u: Any, slopes: Sequence[Any], lap: Any, x: Sequence[Any], sin: Callable[[Any], Any]
+) -> Any:
     """The equation, left side minus right side, for any kind of array."""
-    advection = sum((-1) ** i * x_i * slope for i, (x_i, slope) in enumerate(zip(x, slopes, strict=True)))
+    advection = sum(
+        (-1) ** i * x_i * slope for i, (x_i, slope) in enumerate(zip(x, slopes, strict=True))
+    )
     return lap + advection + u - sin(sum((i + 1) * x_i for i, x_i in enumerate(x)))
 
 
@@ -102,12 +115,27 @@ def problem(dims: int) -> Problem:
         return Problem(Box(**dict.fromkeys("xyz"[:dims], (-1, 1))), [plane if dims == 2 else space])
 
 
-def objective(equation: Problem, spec: KAN | MLP, points: int, device: str = "cpu", dtype: torch.dtype = torch.float64) -> Objective:
-    """The equation at Sobol points, with a network of random coefficients; all that does not change lies on the device."""
+def objective(
+    equation: Problem,
+    spec: KAN | MLP,
+    points: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> Objective:
+    """The equation at Sobol points, with a network of random coefficients; all that does not change
+    lies on the device."""
     dims = len(equation.coordinates)
     network = spec.build(dims, 1, torch.Generator().manual_seed(0)).to(device, dtype)
-    ansatz = Ansatz(equation.domain, equation.unknowns, equation.constraints, equation.periodic, network)
-    made = term(ansatz, equation.equations, equation.domain.interior(unit_points(points, dims, 0)), None, 1.0)
+    ansatz = Ansatz(
+        equation.domain, equation.unknowns, equation.constraints, equation.periodic, network
+    )
+    made = term(
+        ansatz,
+        equation.equations,
+        equation.domain.interior(unit_points(points, dims, 0)),
+        None,
+        1.0,
+    )
     made.frame = replace(made.frame, points=made.frame.points.to(device))
     return Objective(network, [made])
 
@@ -123,7 +151,8 @@ def ours(at: Objective, name: str = "") -> Closure:
 
 
 def captured(at: Objective, name: str = "") -> Closure:
-    """The same as one CUDA graph, as which loss and gradient stay on the device. Raises RuntimeError where it cannot be captured."""
+    """The same as one CUDA graph, as which loss and gradient stay on the device. Raises
+    RuntimeError where it cannot be captured."""
     theta = at.network.theta
 
     def step(theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +187,8 @@ def forced(name: str) -> Iterator[None]:
 
 
 def default_path(device: str) -> str:
-    """The path that the operators take on a device: that of KANPDE_KERNELS, or the fastest that works there."""
+    """The path that the operators take on a device: that of KANPDE_KERNELS, or the fastest that
+    works there."""
     return path(torch.empty(0, device=device)).name
 
 
@@ -169,4 +199,7 @@ def check_agreement(ours: Found, theirs: Found, who: str = "nested autograd") ->
     gradient = float((mine - other).norm() / other.norm())
     allowed = AGREE[mine.dtype]
     if not (loss <= allowed and gradient <= allowed):
-        raise BenchmarkError(f"loss gradient: jets and {who} differ by {loss:.1e} in the loss and {gradient:.1e} in the gradient; expected at most {allowed:g}")
+        raise BenchmarkError(
+            f"loss gradient: jets and {who} differ by {loss:.1e} in the loss and {gradient:.1e} in"
+            f" the gradient; expected at most {allowed:g}"
+        )

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kanpde.bench.published import CLAIMS, Claim, Published
-from kanpde.bench.rows import Row, markdown, provenance_lines
-from kanpde.results import LIMITED
+from benchmarks.published import CLAIMS, Claim, Published
+from benchmarks.rows import Row, markdown, provenance_lines
+from kanpde.results.result import LIMITED
 
 VACUOUS = 1e-12
 """Error of the interpolated boundary data below which a problem asks nothing of the network."""
@@ -27,21 +27,27 @@ def limited(row: Mapping[str, Any]) -> bool:
 
 
 def bound(row: Mapping[str, Any]) -> float | None:
-    """What the true error cannot exceed by more than the estimate of the reference's: the measured one plus that."""
+    """What the true error cannot exceed by more than the estimate of the reference's: the measured
+    one plus that."""
     error = worst(row)
     return None if error is None else error + row["truth_error"]
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """ "aim", "must" or "missed", by `bound`; "unmeasured" without a number; "" where nothing is asked."""
+    """ "aim", "must" or "missed", by `bound`; "unmeasured" without a number; "" where nothing is
+    asked."""
     claim = CLAIMS.get(row["problem"])
     if claim is None:
         return ""
     if claim.must is None:
         error = bound(row)
         return "aim" if error is not None and error <= claim.aim else ""
-    allowed = (claim.parameters is None or row["parameters"] <= claim.parameters) and max(row["seconds"], default=0.0) <= claim.seconds
-    return Row(row["problem"], bound(row), must=claim.must, aim=claim.aim, more={"allowed": allowed}).verdict
+    allowed = (claim.parameters is None or row["parameters"] <= claim.parameters) and max(
+        row["seconds"], default=0.0
+    ) <= claim.seconds
+    return Row(
+        row["problem"], bound(row), must=claim.must, aim=claim.aim, more={"allowed": allowed}
+    ).verdict
 
 
 def targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -49,7 +55,14 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[
     found = []
     for row in rows:
         claim = CLAIMS.get(row["problem"], Claim(None, 0.0))
-        found.append({**asdict(Row(row["problem"], worst(row), "relative L2", claim.must, claim.aim or None)), "verdict": verdict(row)})
+        found.append(
+            {
+                **asdict(
+                    Row(row["problem"], worst(row), "relative L2", claim.must, claim.aim or None)
+                ),
+                "verdict": verdict(row),
+            }
+        )
     return {"accuracy": {"rows": found}}
 
 
@@ -59,7 +72,9 @@ def notes(row: Mapping[str, Any]) -> str:
     if limited(row):
         found.append("reference-limited")
     if row["interpolated"] is not None and row["interpolated"] < VACUOUS:
-        found.append(f"the interpolated boundary data alone are the solution (to {row['interpolated']:.0e})")
+        found.append(
+            f"the interpolated boundary data alone are the solution (to {row['interpolated']:.0e})"
+        )
     if row["until"] is not None and (worst(row) or 0.0) > 1e-2:
         found.append(f"within 1 % up to t = {row['until']:.3g}")
     if row["effort"] != "record":
@@ -69,15 +84,36 @@ def notes(row: Mapping[str, Any]) -> str:
 
 def page(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table as a page of Markdown, with the sources and with what made each row."""
-    sources = list(dict.fromkeys(p.source for claim in CLAIMS.values() for p in (*claim.mlp, *claim.kan) if p.source))
-    lines = ["# Accuracy", "", "Written by `python -m kanpde bench accuracy`; the numbers behind it are in `accuracy.json`.", ""]
+    sources = list(
+        dict.fromkeys(
+            p.source for claim in CLAIMS.values() for p in (*claim.mlp, *claim.kan) if p.source
+        )
+    )
+    lines = [
+        "# Accuracy",
+        "",
+        (
+            "Written by `python -m kanpde bench accuracy`; the numbers behind it are in"
+            " `accuracy.json`."
+        ),
+        "",
+    ]
     if any(row["relative_l2"] for row in rows):
-        lines += ["![Relative L2 of every problem and seed, with what is asked and what others have published](accuracy.png)", ""]
+        lines += [
+            (
+                "![Relative L2 of every problem and seed, with what is asked and what others have"
+                " published](accuracy.png)"
+            ),
+            "",
+        ]
     lines += ["<!-- table:accuracy -->", *table(rows, sources), "<!-- /table -->", ""]
     lines += [
-        "Relative L2 over a grid of space and time, seconds of training of the slowest seed. *Met* counts the worst seed plus the error of what judged it, "
-        "the number of parameters and the time. Published numbers come with parameters, time and machine, as far as they are known; "
-        "those without a source could not be traced to one.",
+        (
+            "Relative L2 over a grid of space and time, seconds of training of the slowest seed."
+            " *Met* counts the worst seed plus the error of what judged it, the number of"
+            " parameters and the time. Published numbers come with parameters, time and machine, as"
+            " far as they are known; those without a source could not be traced to one."
+        ),
         "",
         *(f"{i}. {source}" for i, source in enumerate(sources, 1)),
         "",
@@ -86,20 +122,45 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     for row in rows:
         own = f", its own error {row['truth_error']:.1e}" if row["truth_error"] else ""
-        lines.append(f"- {row['problem']}: {row['judged_by'] or 'nothing'}{own}. {provenance_lines(row['provenance'])[0]}")
+        lines.append(
+            f"- {row['problem']}: {row['judged_by'] or 'nothing'}{own}."
+            f" {provenance_lines(row['provenance'])[0]}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def table(rows: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> list[str]:
     """Lines of Markdown: one a problem and device."""
-    found = [["problem", "network", "parameters", "median", "worst", "seconds", "device", "judge's error", "must", "aim", "met", "best MLP", "best KAN", "note"]]
+    found = [
+        [
+            "problem",
+            "network",
+            "parameters",
+            "median",
+            "worst",
+            "seconds",
+            "device",
+            "judge's error",
+            "must",
+            "aim",
+            "met",
+            "best MLP",
+            "best KAN",
+            "note",
+        ]
+    ]
     for row in rows:
         claim = CLAIMS.get(row["problem"], Claim(None, 0.0))
-        errors, device = row["relative_l2"], row["provenance"].get("gpu") or f"{row['provenance']['cores']} cores"
+        errors, device = (
+            row["relative_l2"],
+            row["provenance"].get("gpu") or f"{row['provenance']['cores']} cores",
+        )
         limits = f" with ≤ {claim.parameters:,}" if claim.parameters else ""
         found.append(
             [
-                f"{row['problem']}{' (' + ', '.join(claim.unknowns) + ')' if claim.unknowns else ''}",
+                (
+                    f"{row['problem']}{' (' + ', '.join(claim.unknowns) + ')' if claim.unknowns else ''}"
+                ),
                 row["network"],
                 f"{row['parameters']:,}" if errors else "",
                 f"{statistics.median(errors):.1e}" if errors else "",

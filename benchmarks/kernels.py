@@ -1,8 +1,10 @@
-"""`python -m kanpde bench kernels`: the closure and the Levenberg-Marquardt iteration against their peers, with the roofline.
+"""`python -m kanpde bench kernels`: the closure and the Levenberg-Marquardt iteration against their
+peers, with the roofline.
 
-Every way of computing the closure must give our loss and gradient before any time is taken. Ours and the peers are then
-timed in turns, so that whatever else the machine does meets all of them, and medians are compared. What is too slow or too
-large for the machine, not installed, or asks for a GPU that is not there has a row that says so; nothing is extrapolated.
+Every way of computing the closure must give our loss and gradient before any time is taken. Ours
+and the peers are then timed in turns, so that whatever else the machine does meets all of them, and
+medians are compared. What is too slow or too large for the machine, not installed, or asks for a
+GPU that is not there has a row that says so; nothing is extrapolated.
 """
 
 from __future__ import annotations
@@ -20,15 +22,15 @@ from typing import Any
 
 import torch
 
-from kanpde.atomic import check_writable, write_text
-from kanpde.bench import roofline
-from kanpde.bench.contest import CASES, on_cpu, on_cuda, unmeasured
-from kanpde.bench.figure import plot_kernels
-from kanpde.bench.measured import CLOSURE, QUICK, Limits, Machine, Measured, name_of
-from kanpde.bench.rows import Tell, load
-from kanpde.bench.verdicts import page
+from benchmarks import roofline
+from benchmarks.contest import CASES, on_cpu, on_cuda, unmeasured
+from benchmarks.figure import plot_kernels
+from benchmarks.measured import CLOSURE, QUICK, Limits, Machine, Measured, name_of
+from benchmarks.rows import Tell, load
+from benchmarks.verdicts import page
 from kanpde.errors import RunError
 from kanpde.provenance import provenance
+from kanpde.runs.atomic import check_writable, write_text
 
 POINTS = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_POINTS = (1_000, 10_000)
@@ -36,13 +38,21 @@ DEVICES = {"cpu": (torch.float64,), "cuda": (torch.float64, torch.float32)}
 """Where, and in which types, it is measured."""
 
 
-def run(out: Path, tell: Tell, points: Sequence[int] | None = None, quick: bool = False, device: str | None = None, minutes: float | None = None) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/kernels.json`, `kernels.md` and a picture for each device; returns the rows of this run.
+def run(
+    out: Path,
+    tell: Tell,
+    points: Sequence[int] | None = None,
+    quick: bool = False,
+    device: str | None = None,
+    minutes: float | None = None,
+) -> list[dict[str, Any]]:
+    """Measure, and write `out/benchmarks/kernels.json`, `kernels.md` and a picture for each device;
+    returns the rows of this run.
 
-    points: POINTS, or QUICK_POINTS, where not given. device: only this one. quick: few repetitions, nothing compiled.
-    minutes: after so many, what is left is not measured. The files grow as rows come; those of a GPU measured earlier stay
-    where there is none now. Raises BenchmarkError before reporting the speed of anything that is wrong, RunError where files
-    cannot be written.
+    points: POINTS, or QUICK_POINTS, where not given. device: only this one. quick: few repetitions,
+    nothing compiled. minutes: after so many, what is left is not measured. The files grow as rows
+    come; those of a GPU measured earlier stay where there is none now. Raises BenchmarkError before
+    reporting the speed of anything that is wrong, RunError where files cannot be written.
     """
     gpu = torch.cuda.is_available()
     if device == "cuda" and not gpu:
@@ -69,15 +79,30 @@ def run(out: Path, tell: Tell, points: Sequence[int] | None = None, quick: bool 
     return fresh
 
 
-def _measure(found: dict[str, Any], folder: Path, where: str, sizes: Sequence[int], limits: Limits, command: str, tell: Tell) -> list[dict[str, Any]]:
+def _measure(
+    found: dict[str, Any],
+    folder: Path,
+    where: str,
+    sizes: Sequence[int],
+    limits: Limits,
+    command: str,
+    tell: Tell,
+) -> list[dict[str, Any]]:
     """The rows of a device, put into `found` and the files as they come."""
     tell(f"measuring on {where}")
     about = {**provenance(where), "load": load(), **_versions(), "command": command}
     ceilings = {name_of(dtype): roofline.measure(where, dtype) for dtype in DEVICES[where]}
     for dtype, ceiling in ceilings.items():
-        tell(f"  {dtype}: {ceiling.flops / 1e9:.1f} Gflop/s in a matrix product, {ceiling.bandwidth / 1e9:.1f} GB/s in a triad")
+        tell(
+            f"  {dtype}: {ceiling.flops / 1e9:.1f} Gflop/s in a matrix product,"
+            f" {ceiling.bandwidth / 1e9:.1f} GB/s in a triad"
+        )
     rows: list[dict[str, Any]] = []
-    found[where] = {"provenance": about, "ceilings": {dtype: asdict(ceiling) for dtype, ceiling in ceilings.items()}, "rows": rows}
+    found[where] = {
+        "provenance": about,
+        "ceilings": {dtype: asdict(ceiling) for dtype, ceiling in ceilings.items()},
+        "rows": rows,
+    }
     machine = Machine(where, ceilings, limits, tell)
     for some in on_cpu(machine, sizes) if where == "cpu" else on_cuda(machine, sizes):
         rows += [asdict(row) for row in some]
@@ -90,12 +115,29 @@ def _limits(quick: bool, minutes: float | None) -> Limits:
     limits = QUICK if quick else Limits()
     if minutes is None:
         return limits
-    return replace(limits, seconds=min(limits.seconds, 2 * minutes), timing=min(limits.timing, 2 * minutes), until=time.monotonic() + 60 * minutes)
+    return replace(
+        limits,
+        seconds=min(limits.seconds, 2 * minutes),
+        timing=min(limits.timing, 2 * minutes),
+        until=time.monotonic() + 60 * minutes,
+    )
 
 
-def _command(points: Sequence[int] | None, quick: bool, device: str | None, minutes: float | None) -> str:
-    options = {"--points": ",".join(map(str, points or ())), "--device": device or "", "--minutes": f"{minutes:g}" if minutes else ""}
-    return " ".join(["python -m kanpde bench kernels", *(f"{option} {value}" for option, value in options.items() if value), *(["--quick"] if quick else [])])
+def _command(
+    points: Sequence[int] | None, quick: bool, device: str | None, minutes: float | None
+) -> str:
+    options = {
+        "--points": ",".join(map(str, points or ())),
+        "--device": device or "",
+        "--minutes": f"{minutes:g}" if minutes else "",
+    }
+    return " ".join(
+        [
+            "python -m kanpde bench kernels",
+            *(f"{option} {value}" for option, value in options.items() if value),
+            *(["--quick"] if quick else []),
+        ]
+    )
 
 
 @contextmanager
@@ -114,7 +156,10 @@ def _shared_compilations() -> Iterator[None]:
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:
     """The table and the numbers behind it."""
-    write_text(folder / "kernels.json", json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        folder / "kernels.json",
+        json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    )
     write_text(folder / "kernels.md", page(found))
 
 
@@ -138,15 +183,22 @@ def _versions() -> dict[str, str | None]:
 
 
 def _earlier(path: Path) -> dict[str, Any]:
-    """What kernels.json holds of devices measured earlier; raises RunError where it is something else."""
+    """What kernels.json holds of devices measured earlier; raises RunError where it is something
+    else."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        kept = {device: found[device] for device in DEVICES if device in found and found[device]["provenance"] is not None}
+        kept = {
+            device: found[device]
+            for device in DEVICES
+            if device in found and found[device]["provenance"] is not None
+        }
         for part in kept.values():
             part["rows"] = [asdict(Measured(**row)) for row in part["rows"]]
             part["ceilings"] = dict(part["ceilings"])
         return kept
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: is no result of `kanpde bench kernels` ({type(error).__name__}); move it away") from error
+        raise RunError(
+            f"{path}: is no result of `kanpde bench kernels` ({type(error).__name__}); move it away"
+        ) from error

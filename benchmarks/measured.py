@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from kanpde.bench.closure import Case
-from kanpde.bench.roofline import Ceiling
-from kanpde.bench.rows import Tell
+from benchmarks.closure import Case
+from benchmarks.roofline import Ceiling
+from benchmarks.rows import Tell
 
 CLOSURE, ITERATION, GRAPH = "closure", "Levenberg-Marquardt iteration", "closure under CUDA graph"
 NO_GPU = "unmeasured: no GPU"
@@ -21,11 +21,12 @@ OVER = "left out: the time given was over"
 
 @dataclass(frozen=True)
 class Measured:
-    """One row. ratio: its time over that of kanpde on its default path, in the same run; path: that of the kernels, for a peer
-    the one that it is compared with; peak_bytes: of the closure, beyond what stays from step to step.
+    """One row. ratio: its time over that of kanpde on its default path, in the same run; path: that
+    of the kernels, for a peer the one that it is compared with; peak_bytes: of the closure, beyond
+    what stays from step to step.
 
-    roofline_share: the least possible time over the measured one; flop_share: the same by operations alone. Where
-    milliseconds is None, reason says why.
+    roofline_share: the least possible time over the measured one; flop_share: the same by
+    operations alone. Where milliseconds is None, reason says why.
     """
 
     case: str
@@ -51,8 +52,8 @@ Way = tuple[str, str]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may take: seconds of one closure, rounds and seconds of alternating timing, whether torch.compile is tried, and
-    when to stop (a clock time)."""
+    """What a run may take: seconds of one closure, rounds and seconds of alternating timing,
+    whether torch.compile is tried, and when to stop (a clock time)."""
 
     seconds: float = 15.0
     rounds: int = 9
@@ -66,7 +67,8 @@ QUICK = Limits(seconds=3.0, rounds=3, timing=5.0, compile=False)
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is measured: "cpu" or "cuda", its ceilings by dtype, what a run may take, and where progress is told."""
+    """Where it is measured: "cpu" or "cuda", its ceilings by dtype, what a run may take, and where
+    progress is told."""
 
     device: str
     ceilings: Mapping[str, Ceiling]
@@ -78,8 +80,11 @@ class Machine:
         return time.monotonic() > self.limits.until
 
 
-def alternate(works: Mapping[Way, Callable[[], object]], limits: Limits, device: str) -> dict[Way, list[float]]:
-    """Seconds of each, in turns: as many rounds as the limits allow, the fast ones several times a round.
+def alternate(
+    works: Mapping[Way, Callable[[], object]], limits: Limits, device: str
+) -> dict[Way, list[float]]:
+    """Seconds of each, in turns: as many rounds as the limits allow, the fast ones several times a
+    round.
 
     On a GPU a time is the mean of enough calls to fill 2 ms, between two synchronisations.
     """
@@ -97,10 +102,16 @@ def alternate(works: Mapping[Way, Callable[[], object]], limits: Limits, device:
     if not works:
         return {}
     first = {way: once(work, 1) for way, work in works.items()}
-    first = {way: once(work, 1) if first[way] < 1 else first[way] for way, work in works.items()}  # the fast ones are warm now
-    calls = {way: max(1, math.ceil(2e-3 / one)) if device == "cuda" else 1 for way, one in first.items()}
+    first = {
+        way: once(work, 1) if first[way] < 1 else first[way] for way, work in works.items()
+    }  # the fast ones are warm now
+    calls = {
+        way: max(1, math.ceil(2e-3 / one)) if device == "cuda" else 1 for way, one in first.items()
+    }
     slowest = max(first.values())
-    turns = {way: min(5, max(1, int(slowest / (4 * calls[way] * one)))) for way, one in first.items()}
+    turns = {
+        way: min(5, max(1, int(slowest / (4 * calls[way] * one)))) for way, one in first.items()
+    }
     round_takes = sum(first[way] * calls[way] * turns[way] for way in works)
     found: dict[Way, list[float]] = {way: [] for way in works}
     for _ in range(min(limits.rounds, max(1, int(limits.timing / round_takes)))):
@@ -127,7 +138,13 @@ def row_of(
     found = spent[way]
     median = statistics.median(found)
     ratio = median / statistics.median(spent[base]) if base is not None and base in spent else None
-    return replace(row, milliseconds=1e3 * median, ratio=ratio, minimum=1e3 * min(found), repetitions=len(found))
+    return replace(
+        row,
+        milliseconds=1e3 * median,
+        ratio=ratio,
+        minimum=1e3 * min(found),
+        repetitions=len(found),
+    )
 
 
 def against(row: Measured, ceiling: Ceiling, flops: float, moved: float) -> Measured:
@@ -135,7 +152,11 @@ def against(row: Measured, ceiling: Ceiling, flops: float, moved: float) -> Meas
     if row.milliseconds is None:
         return row
     seconds = row.milliseconds / 1e3
-    return replace(row, roofline_share=ceiling.seconds(flops, moved) / seconds, flop_share=ceiling.seconds(flops, 0) / seconds)
+    return replace(
+        row,
+        roofline_share=ceiling.seconds(flops, moved) / seconds,
+        flop_share=ceiling.seconds(flops, 0) / seconds,
+    )
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -150,5 +171,9 @@ def called(way: Way) -> str:
 
 def summary(rows: Sequence[Measured]) -> str:
     """The times in one line."""
-    shown = [f"{called((row.path, row.peer))} {row.milliseconds:.3g} ms" for row in rows if row.milliseconds]
+    shown = [
+        f"{called((row.path, row.peer))} {row.milliseconds:.3g} ms"
+        for row in rows
+        if row.milliseconds
+    ]
     return ", ".join(shown) or (rows[0].reason or "nothing could be measured")

@@ -1,9 +1,10 @@
-"""Peak memory of a closure: in a fresh process on the CPU, from the allocator's own count on a GPU; of jaxKAN, which keeps
-its memory between runs, what XLA planned.
+"""Peak memory of a closure: in a fresh process on the CPU, from the allocator's own count on a GPU;
+of jaxKAN, which keeps its memory between runs, what XLA planned.
 
-The process computes the closure once, so that libraries are loaded and code is compiled, notes how much memory it holds,
-computes it again, and asks the system for the highest amount in between. Blocks of 64 kB and more are taken from the system
-and given back one by one (MALLOC_MMAP_THRESHOLD_), so nothing that was freed before hides what is needed now. What does not
+The process computes the closure once, so that libraries are loaded and code is compiled, notes how
+much memory it holds, computes it again, and asks the system for the highest amount in between.
+Blocks of 64 kB and more are taken from the system and given back one by one
+(MALLOC_MMAP_THRESHOLD_), so nothing that was freed before hides what is needed now. What does not
 change from step to step (points, coefficients, the input jet) is there before, and not counted.
 """
 
@@ -22,23 +23,33 @@ from typing import Any
 
 import torch
 
-from kanpde.bench.closure import Case, Closure, objective, ours, problem
-from kanpde.bench.peers import PEERS, Unavailable, mlp
+from benchmarks.closure import Case, Closure, objective, ours, problem
+from benchmarks.peers import PEERS, Unavailable, mlp
 
 PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run takes at some number of points: peak bytes and seconds; None with the reason where it was not tried."""
+    """What one run takes at some number of points: peak bytes and seconds; None with the reason
+    where it was not tried."""
 
     peak: int | None
     seconds: float | None
     reason: str | None = None
 
 
-def build(case: Case, peer: str, path: str, points: int, device: str = "cpu", dtype: torch.dtype = torch.float64, chunks: int = 1) -> Closure:
-    """The closure of a peer, or of "kanpde" on a path; chunks: the parts that a materialised basis takes the points in.
+def build(
+    case: Case,
+    peer: str,
+    path: str,
+    points: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    chunks: int = 1,
+) -> Closure:
+    """The closure of a peer, or of "kanpde" on a path; chunks: the parts that a materialised basis
+    takes the points in.
 
     Raises Unavailable.
     """
@@ -50,19 +61,45 @@ def build(case: Case, peer: str, path: str, points: int, device: str = "cpu", dt
     return PEERS[peer](at) if chunks == 1 else PEERS[peer](at, chunks=chunks)
 
 
-def costs(case: Case, peer: str, path: str, points: Sequence[int], seconds: float, memory: float, probe: bool = True) -> dict[int, Cost]:
-    """The cost on the CPU for each number of points, in rising order, measured in one fresh process.
+def costs(
+    case: Case,
+    peer: str,
+    path: str,
+    points: Sequence[int],
+    seconds: float,
+    memory: float,
+    probe: bool = True,
+) -> dict[int, Cost]:
+    """The cost on the CPU for each number of points, in rising order, measured in one fresh
+    process.
 
-    What would, by the number before it, take longer than so many seconds or more bytes is not tried; probe: a fourth of the
-    smallest number goes before.
+    What would, by the number before it, take longer than so many seconds or more bytes is not
+    tried; probe: a fourth of the smallest number goes before.
     """
     if not points:
         return {}
-    asked = {"widths": case.widths, "grid": case.grid, "degree": case.degree, "peer": peer, "path": path}
+    asked = {
+        "widths": case.widths,
+        "grid": case.grid,
+        "degree": case.degree,
+        "peer": peer,
+        "path": path,
+    }
     first = [max(1, min(points) // 4)] if probe else []
-    asked |= {"probe": first, "points": sorted(points), "seconds": seconds, "memory": memory, "threads": torch.get_num_threads()}
+    asked |= {
+        "probe": first,
+        "points": sorted(points),
+        "seconds": seconds,
+        "memory": memory,
+        "threads": torch.get_num_threads(),
+    }
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    command = [sys.executable, "-c", "from kanpde.bench.memory import main; main()", json.dumps(asked)]
+    command = [
+        sys.executable,
+        "-c",
+        "from benchmarks.memory import main; main()",
+        json.dumps(asked),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     found = {}
     for line in done.stdout.splitlines():
@@ -78,13 +115,16 @@ def costs(case: Case, peer: str, path: str, points: Sequence[int], seconds: floa
 
 
 def main() -> None:
-    """The measured process: what it is asked as JSON in its argument, a line of JSON for each number of points."""
+    """The measured process: what it is asked as JSON in its argument, a line of JSON for each
+    number of points."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     torch.set_num_threads(asked["threads"])
     case = Case(tuple(asked["widths"]), asked["grid"], asked["degree"])
     before: tuple[int, int, float] | None = None
     for count in [*asked["probe"], *asked["points"]]:
-        reason = None if before is None else _too_much(count, before, asked["seconds"], asked["memory"])
+        reason = (
+            None if before is None else _too_much(count, before, asked["seconds"], asked["memory"])
+        )
         cost = Cost(None, None, reason) if reason else None
         if cost is None:
             try:
@@ -95,19 +135,40 @@ def main() -> None:
                 closure.run()
                 began = time.perf_counter()
                 grown = growth(closure.run)
-                cost = Cost(grown if closure.peak is None else closure.peak, time.perf_counter() - began)
+                cost = Cost(
+                    grown if closure.peak is None else closure.peak, time.perf_counter() - began
+                )
                 before = count, cost.peak or 0, cost.seconds or 0.0
         if count in asked["points"]:
-            print(json.dumps({"points": count, "peak": cost.peak, "seconds": cost.seconds, "reason": cost.reason}), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "points": count,
+                        "peak": cost.peak,
+                        "seconds": cost.seconds,
+                        "reason": cost.reason,
+                    }
+                ),
+                flush=True,
+            )
 
 
-def _too_much(count: int, before: tuple[int, int, float], seconds: float, memory: float) -> str | None:
-    """Why a closure is not tried at so many points, if it should not be, from points, peak bytes and seconds of one before."""
+def _too_much(
+    count: int, before: tuple[int, int, float], seconds: float, memory: float
+) -> str | None:
+    """Why a closure is not tried at so many points, if it should not be, from points, peak bytes
+    and seconds of one before."""
     times = count / before[0]
     if times * before[2] > seconds:
-        return f"left out: {before[0]:,} points took {before[2]:.2g} s, and at most {seconds:g} s are given to one run"
+        return (
+            f"left out: {before[0]:,} points took {before[2]:.2g} s, and at most {seconds:g} s are"
+            " given to one run"
+        )
     if times * before[1] > memory:
-        return f"left out: {before[0]:,} points needed {before[1] / 1e9:.2g} GB, and {memory / 1e9:.2g} GB may be used"
+        return (
+            f"left out: {before[0]:,} points needed {before[1] / 1e9:.2g} GB, and"
+            f" {memory / 1e9:.2g} GB may be used"
+        )
     return None
 
 
@@ -116,7 +177,9 @@ def growth(work: Callable[[], object]) -> int:
     if not (PROC / "status").is_file():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         work()
-        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (
+            1 if sys.platform == "darwin" else 1024
+        )
     (PROC / "clear_refs").write_text("5")  # the highest amount starts again from now
     before = _status("VmRSS")
     work()
@@ -124,7 +187,8 @@ def growth(work: Callable[[], object]) -> int:
 
 
 def growth_on_gpu(work: Callable[[], object]) -> int:
-    """The same of the GPU's memory, by the count of torch's allocator, at the second of two runs."""
+    """The same of the GPU's memory, by the count of torch's allocator, at the second of two
+    runs."""
     work()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -134,7 +198,9 @@ def growth_on_gpu(work: Callable[[], object]) -> int:
 
 
 def _status(name: str) -> int:
-    line = next(line for line in (PROC / "status").read_text().splitlines() if line.startswith(name))
+    line = next(
+        line for line in (PROC / "status").read_text().splitlines() if line.startswith(name)
+    )
     return 1024 * int(line.split()[1])
 
 
@@ -143,5 +209,7 @@ def available() -> float:
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return 4e9
-    line = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
+    line = next(
+        line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")
+    )
     return 512.0 * int(line.split()[1])

@@ -16,7 +16,8 @@ PINNACLE = "Hao et al. 2023, arXiv:2306.08827"
 
 @dataclass(frozen=True)
 class Published:
-    """A relative L2 error from the literature. how: parameters, time and machine, as far as they are given."""
+    """A relative L2 error from the literature. how: parameters, time and machine, as far as they
+    are given."""
 
     error: float
     how: str = ""
@@ -25,9 +26,11 @@ class Published:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a problem must reach, and should: relative L2 of the worst seed, over the given unknowns (all where empty).
+    """What a problem must reach, and should: relative L2 of the worst seed, over the given unknowns
+    (all where empty).
 
-    must: None where nothing is required. parameters, seconds: at most so many. mlp, kan: published, the best first.
+    must: None where nothing is required. parameters, seconds: at most so many. mlp, kan: published,
+    the best first.
     """
 
     must: float | None
@@ -40,20 +43,73 @@ class Claim:
 
 
 CLAIMS: Mapping[str, Claim] = {
-    "helmholtz2d": Claim(1e-8, 1e-11, 2000, mlp=(Published(2.0e-9, "2,971; 540 s, GPU"),), kan=(Published(1.0e-3, "1,777; 30 min"),)),
-    "burgers1d": Claim(5e-6, 5e-9, 1500, mlp=(Published(6.9e-9, "2,251; 49 min, GPU"), Published(6.9e-7, "1,145")), kan=(Published(2.4e-2),)),
-    "burgers1d_smooth": Claim(1e-7, 1e-12, mlp=(Published(8.0e-14, "11,285; 346 s, H100", WEBB), Published(3.9e-7, "1,365; 16 s, H100"))),
-    "allen_cahn1d_smooth": Claim(1e-5, 1e-7, mlp=(Published(3.9e-6, "1,185"),), kan=(Published(1.4e-4, "300,000 iterations"),)),
-    "kdv1d": Claim(1e-4, 1e-8, mlp=(Published(8.2e-11, "11,285; 1,210 s, H100", WEBB), Published(1.5e-4, "1,150"))),
-    "wave1d_multiscale": Claim(1e-5, 1e-12, mlp=(Published(1.2e-15, "11,225; 635 s, H100", WEBB),), kan=(Published(1.8e-3, "an easier wave"),)),
-    "convection1d": Claim(1e-6, 1e-12, mlp=(Published(2e-13, "β = 40; spectral nodes, no network", BWLER),)),
-    "reaction1d": Claim(1e-6, 1e-12, mlp=(Published(6.9e-11, "spectral nodes, no network", BWLER),)),
-    "klein_gordon1d": Claim(2e-6, 1e-9, mlp=(Published(4.8e-6, "1,185"),), kan=(Published(7.6e-3),)),
+    "helmholtz2d": Claim(
+        1e-8,
+        1e-11,
+        2000,
+        mlp=(Published(2.0e-9, "2,971; 540 s, GPU"),),
+        kan=(Published(1.0e-3, "1,777; 30 min"),),
+    ),
+    "burgers1d": Claim(
+        5e-6,
+        5e-9,
+        1500,
+        mlp=(Published(6.9e-9, "2,251; 49 min, GPU"), Published(6.9e-7, "1,145")),
+        kan=(Published(2.4e-2),),
+    ),
+    "burgers1d_smooth": Claim(
+        1e-7,
+        1e-12,
+        mlp=(
+            Published(8.0e-14, "11,285; 346 s, H100", WEBB),
+            Published(3.9e-7, "1,365; 16 s, H100"),
+        ),
+    ),
+    "allen_cahn1d_smooth": Claim(
+        1e-5,
+        1e-7,
+        mlp=(Published(3.9e-6, "1,185"),),
+        kan=(Published(1.4e-4, "300,000 iterations"),),
+    ),
+    "kdv1d": Claim(
+        1e-4,
+        1e-8,
+        mlp=(Published(8.2e-11, "11,285; 1,210 s, H100", WEBB), Published(1.5e-4, "1,150")),
+    ),
+    "wave1d_multiscale": Claim(
+        1e-5,
+        1e-12,
+        mlp=(Published(1.2e-15, "11,225; 635 s, H100", WEBB),),
+        kan=(Published(1.8e-3, "an easier wave"),),
+    ),
+    "convection1d": Claim(
+        1e-6, 1e-12, mlp=(Published(2e-13, "β = 40; spectral nodes, no network", BWLER),)
+    ),
+    "reaction1d": Claim(
+        1e-6, 1e-12, mlp=(Published(6.9e-11, "spectral nodes, no network", BWLER),)
+    ),
+    "klein_gordon1d": Claim(
+        2e-6, 1e-9, mlp=(Published(4.8e-6, "1,185"),), kan=(Published(7.6e-3),)
+    ),
     "schrodinger1d": Claim(1e-4, 1e-6, mlp=(Published(2.0e-3, "30,802", RAISSI),)),
-    "poisson2d_multiscale": Claim(1e-5, 1e-11, mlp=(Published(4.5e-14, "11,825; 281 s, H100", WEBB),)),
-    "poisson5d": Claim(1e-6, 1e-12, mlp=(Published(3.0e-16, "13,313; 407 s, H100", WEBB), Published(4.7e-4, "L-BFGS"))),
-    "cavity2d": Claim(2e-3, 1e-4, unknowns=("u", "v"), mlp=(Published(1.1e-4, "9,219; 403 s, H100", WEBB), Published(3.6e-2, "40,000", PINNACLE)), kan=(Published(4.5e-2),)),
-    "kuramoto_sivashinsky1d": Claim(None, 1e-4, seconds=1800.0, mlp=(Published(5.1e-7, "15,265; 87 min, H100", WEBB),)),
+    "poisson2d_multiscale": Claim(
+        1e-5, 1e-11, mlp=(Published(4.5e-14, "11,825; 281 s, H100", WEBB),)
+    ),
+    "poisson5d": Claim(
+        1e-6,
+        1e-12,
+        mlp=(Published(3.0e-16, "13,313; 407 s, H100", WEBB), Published(4.7e-4, "L-BFGS")),
+    ),
+    "cavity2d": Claim(
+        2e-3,
+        1e-4,
+        unknowns=("u", "v"),
+        mlp=(Published(1.1e-4, "9,219; 403 s, H100", WEBB), Published(3.6e-2, "40,000", PINNACLE)),
+        kan=(Published(4.5e-2),),
+    ),
+    "kuramoto_sivashinsky1d": Claim(
+        None, 1e-4, seconds=1800.0, mlp=(Published(5.1e-7, "15,265; 87 min, H100", WEBB),)
+    ),
     "poisson2d_holes": Claim(1e-3, 5e-5, mlp=(Published(1.2e-2, "40,000", PINNACLE),)),
     "poisson2d_holes_source": Claim(2e-3, 1e-4, mlp=(Published(1.4e-2, "40,000", PINNACLE),)),
     "poisson2d_lshape": Claim(1e-3, 1e-5),

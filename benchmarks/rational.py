@@ -1,4 +1,5 @@
-"""The closure of a GR-KAN against that of a B-spline KAN of equal width, float64 on the CPU, in turns.
+"""The closure of a GR-KAN against that of a B-spline KAN of equal width, float64 on the CPU, in
+turns.
 
 Each closure must first give the loss and gradient of its own reference path.
 """
@@ -9,10 +10,10 @@ import statistics
 from dataclasses import replace
 from typing import Any
 
-from kanpde.bench.closure import check_agreement, objective, ours, problem
-from kanpde.bench.measured import Limits, Way, alternate
-from kanpde.bench.rows import Row, Tell
-from kanpde.networks import KAN
+from benchmarks.closure import check_agreement, objective, ours, problem
+from benchmarks.measured import Limits, Way, alternate
+from benchmarks.rows import Row, Tell
+from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
 
 MUST, AIM = 2.0, 1.0
@@ -27,22 +28,47 @@ GATE = 257
 
 
 def closures(tell: Tell, points: int = 10_000, limits: Limits | None = None) -> list[Row]:
-    """A row for every width and kind of spline: the ratio of the medians, one thread or as many as torch has."""
+    """A row for every width and kind of spline: the ratio of the medians, one thread or as many as
+    torch has."""
     limits = limits or replace(Limits(), timing=10.0)
     rows = []
     for width in WIDTHS:
         specs: dict[Way, Any] = {("cpu", "grkan"): SPECS["grkan"](width)}
-        specs |= {("cpu", f"degree {degree}, grid {grid}"): KAN(width, degree, grid) for degree, grid in GRIDS.items()}
+        specs |= {
+            ("cpu", f"degree {degree}, grid {grid}"): KAN(width, degree, grid)
+            for degree, grid in GRIDS.items()
+        }
         for way, spec in specs.items():
             at = objective(problem(2), spec, GATE)
-            check_agreement(ours(at).run(), ours(at, "reference").run(), f"the reference path of {way[1]}")
-        spent = alternate({way: ours(objective(problem(2), spec, points)).run for way, spec in specs.items()}, limits, "cpu")
+            check_agreement(
+                ours(at).run(), ours(at, "reference").run(), f"the reference path of {way[1]}"
+            )
+        spent = alternate(
+            {way: ours(objective(problem(2), spec, points)).run for way, spec in specs.items()},
+            limits,
+            "cpu",
+        )
         medians = {way[1]: statistics.median(times) for way, times in spent.items()}
         rational = medians.pop("grkan")
         for spline, seconds in medians.items():
             shape = "-".join(map(str, (2, *width, 1)))
-            row = Row(f"GR-KAN {shape} over B-splines of {spline}: closure with u, ∇u, Δu at {points:,} points", rational / seconds, "times the time", MUST, AIM)
-            row.more = {"GR-KAN, ms": 1e3 * rational, "B-splines, ms": 1e3 * seconds, "repetitions": len(spent["cpu", "grkan"]), "points": points}
+            row = Row(
+                f"GR-KAN {shape} over B-splines of {spline}: closure with u, ∇u, Δu at {points:,}"
+                " points",
+                rational / seconds,
+                "times the time",
+                MUST,
+                AIM,
+            )
+            row.more = {
+                "GR-KAN, ms": 1e3 * rational,
+                "B-splines, ms": 1e3 * seconds,
+                "repetitions": len(spent["cpu", "grkan"]),
+                "points": points,
+            }
             rows.append(row)
-            tell(f"{row.what}: {row.value:.2f} times the time ({1e3 * rational:.1f} against {1e3 * seconds:.1f} ms)")
+            tell(
+                f"{row.what}: {row.value:.2f} times the time ({1e3 * rational:.1f} against"
+                f" {1e3 * seconds:.1f} ms)"
+            )
     return rows

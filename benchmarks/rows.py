@@ -1,4 +1,5 @@
-"""What the benchmark has in common: a measured quantity and its verdict, tables of them, and where they come from."""
+"""What the benchmark has in common: a measured quantity and its verdict, tables of them, and where
+they come from."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class BenchmarkError(KanpdeError):
 
 @dataclass
 class Row:
-    """One measured quantity. must and aim bound it from above, or, where `least`, from below; more: what else belongs to it.
+    """One measured quantity. must and aim bound it from above, or, where `least`, from below; more:
+    what else belongs to it.
 
     A value of None has not been measured; more["reason"] says why.
     """
@@ -35,7 +37,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """ "aim" or "must" where met, "missed" where not, "unmeasured" where there is no value, "" where nothing is asked."""
+        """ "aim" or "must" where met, "missed" where not, "unmeasured" where there is no value, ""
+        where nothing is asked."""
         if self.must is None:
             return ""
         if self.value is None:
@@ -54,7 +57,15 @@ def timing_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         least = "≥ " if row["least"] else "≤ "
         low = row["more"].get("minimum")
         bounds = ["" if row[kind] is None else f"{least}{row[kind]:g}" for kind in ("must", "aim")]
-        table.append([row["what"], f"{row['value']:.3g} {row['unit']}", "" if low is None else f"{low:.3g} {row['unit']}", *bounds, row["verdict"]])
+        table.append(
+            [
+                row["what"],
+                f"{row['value']:.3g} {row['unit']}",
+                "" if low is None else f"{low:.3g} {row['unit']}",
+                *bounds,
+                row["verdict"],
+            ]
+        )
     return markdown(table, left=(0,))
 
 
@@ -64,13 +75,31 @@ def markdown(table: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (table[0], rule, *table[1:])]
 
 
-def provenance_lines(about: Mapping[str, Any], packages: Sequence[str] = ("kanpde", "python", "torch", "numpy", "scipy")) -> list[str]:
+def provenance_lines(
+    about: Mapping[str, Any],
+    packages: Sequence[str] = ("kanpde", "python", "torch", "numpy", "scipy"),
+) -> list[str]:
     """What was run where, in a sentence."""
-    versions = ", ".join(f"{package} {about[package]}" for package in packages if about.get(package))
-    machine = f"{about['processor']}, {about['cores']} cores, {about['threads']} threads, {about['platform']}"
+    versions = ", ".join(
+        f"{package} {about[package]}" for package in packages if about.get(package)
+    )
+    machine = (
+        f"{about['processor']}, {about['cores']} cores, {about['threads']} threads,"
+        f" {about['platform']}"
+    )
     gpu = f"{about['gpu']}; " if about.get("gpu") else ""
-    load = "" if about["load"] is None else f" The machine's load when it began: {about['load']:.1f}{', so it was not quiet' if about['load'] > about['cores'] / 2 else ''}."
-    return [f"`{about['command']}` on {about['date']}, commit {about['commit'] or 'unknown'}; {versions}; {gpu}{machine}.{load}"]
+    load = (
+        ""
+        if about["load"] is None
+        else (
+            " The machine's load when it began:"
+            f" {about['load']:.1f}{', so it was not quiet' if about['load'] > about['cores'] / 2 else ''}."
+        )
+    )
+    return [
+        f"`{about['command']}` on {about['date']}, commit {about['commit'] or 'unknown'};"
+        f" {versions}; {gpu}{machine}.{load}"
+    ]
 
 
 def times(work: Callable[[], object], repetitions: int, warm_up: int = 3) -> list[float]:
@@ -85,9 +114,18 @@ def times(work: Callable[[], object], repetitions: int, warm_up: int = 3) -> lis
     return found
 
 
-def timed(what: str, seconds: Sequence[float], must: float | None = None, aim: float | None = None) -> Row:
+def timed(
+    what: str, seconds: Sequence[float], must: float | None = None, aim: float | None = None
+) -> Row:
     """The median in milliseconds, and the minimum beside it."""
-    return Row(what, 1e3 * statistics.median(seconds), "ms", must, aim, more={"minimum": 1e3 * min(seconds), "repetitions": len(seconds)})
+    return Row(
+        what,
+        1e3 * statistics.median(seconds),
+        "ms",
+        must,
+        aim,
+        more={"minimum": 1e3 * min(seconds), "repetitions": len(seconds)},
+    )
 
 
 def load() -> float | None:

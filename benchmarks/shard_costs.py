@@ -1,7 +1,8 @@
-"""One of the processes of `bench shards`: seconds of a Levenberg-Marquardt step, of a gradient and of their parts, at its share of the points.
+"""One of the processes of `bench shards`: seconds of a Levenberg-Marquardt step, of a gradient and
+of their parts, at its share of the points.
 
-Started by torch.distributed.run where there are several; the first process prints a line of JSON a case. Every time is that of the slowest process, all having
-started together.
+Started by torch.distributed.run where there are several; the first process prints a line of JSON a
+case. Every time is that of the slowest process, all having started together.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from kanpde import problem as problems
-from kanpde.bench import memory
-from kanpde.bench.closure import objective
-from kanpde.bench.shard_terms import DEGREE, GRID
-from kanpde.networks import KAN
+from benchmarks import memory
+from benchmarks.closure import objective
+from benchmarks.shard_terms import DEGREE, GRID
+from kanpde.networks.kan import KAN
+from kanpde.problem import problem as problems
 from kanpde.training import LevenbergMarquardt, shards
 from kanpde.training.levenberg_marquardt import Damping, damped_cholesky
 from kanpde.training.objective import Objective
@@ -34,7 +35,8 @@ BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
 def main() -> None:
-    """asked: JSON in the argument, {device, cases: [[points, width], …], seconds, repetitions}; what is not begun by then is left out."""
+    """asked: JSON in the argument, {device, cases: [[points, width], …], seconds, repetitions};
+    what is not begun by then is left out."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     began = time.monotonic()
     device = asked["device"]
@@ -45,8 +47,15 @@ def main() -> None:
         dist.init_process_group(BACKENDS[device])
     try:
         for points, width in asked["cases"]:
-            row = {"processes": shards.size(), "points": points, "parameters": 3 * width * (GRID + DEGREE), "reason": None}
-            row["reason"] = shards.from_first(partial(_left_out, points, width, device, began + asked["seconds"]))
+            row = {
+                "processes": shards.size(),
+                "points": points,
+                "parameters": 3 * width * (GRID + DEGREE),
+                "reason": None,
+            }
+            row["reason"] = shards.from_first(
+                partial(_left_out, points, width, device, began + asked["seconds"])
+            )
             if row["reason"] is None:
                 row |= costs(points, width, device, asked["repetitions"])
             if shards.rank() == 0:
@@ -57,17 +66,21 @@ def main() -> None:
 
 
 def costs(points: int, width: int, device: str, repetitions: int) -> dict[str, Any]:
-    """Median seconds by quantity for poisson2d at so many points of all processes; bytes: of the message that a step sends first."""
+    """Median seconds by quantity for poisson2d at so many points of all processes; bytes: of the
+    message that a step sends first."""
     problem, _ = problems.load("poisson2d")
     at = objective(problem, KAN((width,), DEGREE, GRID), points, device)
-    damping, found = _parts(at, device, repetitions)  # the Jacobian is let go before a step makes its own
+    damping, found = _parts(
+        at, device, repetitions
+    )  # the Jacobian is let go before a step makes its own
     trials: list[float] = []
     found["step"] = seconds(lambda: trials.append(_step(at, damping)), device, repetitions)
     return found | {"trials": max(trials)}
 
 
 def _parts(at: Objective, device: str, repetitions: int) -> tuple[float, dict[str, Any]]:
-    """A damping with which a step succeeds at once, the trace of JᵀJ, and the seconds of all that a step and a gradient consist of."""
+    """A damping with which a step succeeds at once, the trace of JᵀJ, and the seconds of all that a
+    step and a gradient consist of."""
     r, J = at.jacobian()
     normal = J.gram()
     damping = float(shards.total(normal.diagonal().sum()))
@@ -83,7 +96,9 @@ def _parts(at: Objective, device: str, repetitions: int) -> tuple[float, dict[st
         "slope": lambda: [t.gradient(at.network) for t in at.terms],
         "gradient": at.gradient,
     }
-    found: dict[str, Any] = {name: seconds(part, device, repetitions) for name, part in work.items()}
+    found: dict[str, Any] = {
+        name: seconds(part, device, repetitions) for name, part in work.items()
+    }
     return damping, found | {"bytes": 8 * len(triangle), "short bytes": 8 * len(v)}
 
 
@@ -96,7 +111,8 @@ def _factor(normal: torch.Tensor, damping: float, v: torch.Tensor) -> torch.Tens
 
 
 def _step(at: Objective, damping: float) -> float:
-    """A step so strongly damped that its first trial succeeds; leaves the network where it was and returns how far the damping rose."""
+    """A step so strongly damped that its first trial succeeds; leaves the network where it was and
+    returns how far the damping rose."""
     start = at.network.theta
     state = Damping(0.0, 0, damping)
     LevenbergMarquardt().advance(at, state)
@@ -131,14 +147,19 @@ def _wait(device: str) -> None:
 
 
 def _left_out(points: int, width: int, device: str, until: float) -> str | None:
-    """Why a case is not measured, if it should not be; it takes the rows of the Jacobian, and as much again beside them."""
+    """Why a case is not measured, if it should not be; it takes the rows of the Jacobian, and as
+    much again beside them."""
     if time.monotonic() > until:
         return "the minutes were over"
     parameters, entries = 3 * width * (GRID + DEGREE), 3 * width * (DEGREE + 1)
     here = shards.size() if device == "cpu" else 1
     needed = 8.0 * (2 * points / shards.size() * entries + 6 * parameters**2) * here
     free = 2 * memory.available() if device == "cpu" else 0.9 * torch.cuda.mem_get_info()[0]
-    return f"left out: takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free" if needed > free else None
+    return (
+        f"left out: takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        if needed > free
+        else None
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""The benchmark behind `python -m kanpde bench`: the speed and the accuracy that the README states, measured here and now.
+"""The benchmark behind `python -m kanpde bench`: the speed and the accuracy that the README states,
+measured here and now.
 
 Three parts, each with its own provenance, so that one can be measured again alone:
 
-- timing: a Levenberg-Marquardt iteration, and the loss gradient against nested autograd on a materialised basis, in one run;
+- timing: a Levenberg-Marquardt iteration, and the loss gradient against nested autograd on a
+  materialised basis, in one run;
 - command: `list` and `solve poisson2d` as whole processes, with their memory;
 - accuracy: gallery problems with default settings, every seed.
 
@@ -26,19 +28,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde import problem as problems
-from kanpde.atomic import check_writable, write_text
-from kanpde.bench.closure import check_agreement, objective
-from kanpde.bench.peers import nested_gradient
-from kanpde.bench.rows import BenchmarkError, Row, Tell, load, markdown, provenance_lines, timed, times, timing_table
-from kanpde.calculus import d, laplacian
+from benchmarks.closure import check_agreement, objective
+from benchmarks.peers import nested_gradient
+from benchmarks.rows import (
+    BenchmarkError,
+    Row,
+    Tell,
+    load,
+    markdown,
+    provenance_lines,
+    timed,
+    times,
+    timing_table,
+)
 from kanpde.errors import ProblemWarning, RecipeError, RunError, listed
 from kanpde.geometry import Box
-from kanpde.networks import KAN
-from kanpde.problem import Problem
+from kanpde.networks.kan import KAN
+from kanpde.problem import problem as problems
+from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
-from kanpde.recipe import choose
-from kanpde.results import Result
+from kanpde.recipes.recipe import choose
+from kanpde.residual.calculus import d, laplacian
+from kanpde.results.result import Result
+from kanpde.runs.atomic import check_writable, write_text
 from kanpde.solver import solve
 from kanpde.training import LevenbergMarquardt
 
@@ -47,7 +59,8 @@ PARTS = ("timing", "command", "accuracy")
 
 @dataclass(frozen=True)
 class Target:
-    """What a gallery problem must reach with default settings: relative L2, parameters, seconds of training."""
+    """What a gallery problem must reach with default settings: relative L2, parameters, seconds of
+    training."""
 
     must: float
     aim: float
@@ -63,11 +76,19 @@ TARGETS = {
 }
 
 
-def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = range(5), names: Sequence[str] = tuple(TARGETS)) -> dict[str, Any]:
-    """Measure, and write `out/benchmarks/solve.json` and `solve.md`; a part that is not measured stays as it is there.
+def run(
+    out: Path,
+    tell: Tell,
+    only: str | None = None,
+    seeds: Sequence[int] = range(5),
+    names: Sequence[str] = tuple(TARGETS),
+) -> dict[str, Any]:
+    """Measure, and write `out/benchmarks/solve.json` and `solve.md`; a part that is not measured
+    stays as it is there.
 
-    only: one of PARTS, or all. seeds, names: of the accuracy part. Returns the object that solve.json holds.
-    Raises BenchmarkError before reporting the speed of anything that is wrong, RunError where files cannot be written.
+    only: one of PARTS, or all. seeds, names: of the accuracy part. Returns the object that
+    solve.json holds. Raises BenchmarkError before reporting the speed of anything that is wrong,
+    RunError where files cannot be written.
     """
     if only is not None and only not in PARTS:
         raise RecipeError(f"only: got {only!r}; expected {listed(PARTS)}")
@@ -82,8 +103,15 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
     for part in PARTS if only is None else [only]:
         tell(f"measuring {part}")
         options = f" --seeds {','.join(map(str, seeds))}" if part == "accuracy" else ""
-        about = {**provenance(), "load": load(), "command": f"python -m kanpde bench --only {part}{options}"}
-        found[part] = {"provenance": about, "rows": [{**asdict(row), "verdict": row.verdict} for row in measure[part]()]}
+        about = {
+            **provenance(),
+            "load": load(),
+            "command": f"python -m kanpde bench --only {part}{options}",
+        }
+        found[part] = {
+            "provenance": about,
+            "rows": [{**asdict(row), "verdict": row.verdict} for row in measure[part]()],
+        }
         text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_text(folder / "solve.json", text)
         write_text(folder / "solve.md", page(found))
@@ -91,7 +119,8 @@ def run(out: Path, tell: Tell, only: str | None = None, seeds: Sequence[int] = r
 
 
 def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
-    """One iteration for 450 parameters and 1,600 points of poisson2d: its parts, and whole steps as training takes them."""
+    """One iteration for 450 parameters and 1,600 points of poisson2d: its parts, and whole steps as
+    training takes them."""
     problem, _ = problems.load("poisson2d")
     at = objective(problem, KAN((5,), 7, 23), 1600)
     for _ in LevenbergMarquardt(steps=10).minimise(at):
@@ -115,26 +144,44 @@ def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
         except StopIteration:
             break
         steps_taken.append(time.perf_counter() - began)
-    whole = timed("Levenberg-Marquardt: an iteration as trained (2-5-1, 450 parameters, 1,600 points)", steps_taken, must=20, aim=8)
+    whole = timed(
+        "Levenberg-Marquardt: an iteration as trained (2-5-1, 450 parameters, 1,600 points)",
+        steps_taken,
+        must=20,
+        aim=8,
+    )
     median = statistics.median(steps_taken)
-    whole.more |= {"against the normal matrix alone": median / statistics.median(spent["normal matrix"]), "parameters": at.network.parameters, "points": at.rows}
+    whole.more |= {
+        "against the normal matrix alone": median / statistics.median(spent["normal matrix"]),
+        "parameters": at.network.parameters,
+        "points": at.rows,
+    }
     tell(f"  one iteration {1e3 * median:.1f} ms, median of {len(steps_taken)}")
     return [whole, *(timed(f"Levenberg-Marquardt: {name}", found) for name, found in spent.items())]
 
 
 def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> list[Row]:
-    """The gradient of a loss with u, ∇u and Δu, by jets and hand-written adjoints, against nested autograd on a full basis."""
+    """The gradient of a loss with u, ∇u and Δu, by jets and hand-written adjoints, against nested
+    autograd on a full basis."""
 
     def equation(u: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return laplacian(u) + x * d(u, x) - y * d(u, y) + u - torch.sin(x) * torch.cos(y)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ProblemWarning)  # no conditions: both sides shall compute the bare network
+        warnings.simplefilter(
+            "ignore", ProblemWarning
+        )  # no conditions: both sides shall compute the bare network
         problem = Problem(Box(x=(-1, 1), y=(-1, 1)), [equation])
     at = objective(problem, KAN((10,), 3, 5), points)
 
     def nested() -> tuple[float, Tensor]:
-        return nested_gradient(at.network, at.terms[0].frame.points, lambda u, u_x, u_y, lap, x, y: lap + x * u_x - y * u_y + u - torch.sin(x) * torch.cos(y))
+        return nested_gradient(
+            at.network,
+            at.terms[0].frame.points,
+            lambda u, u_x, u_y, lap, x, y: (
+                lap + x * u_x - y * u_y + u - torch.sin(x) * torch.cos(y)
+            ),
+        )
 
     check_agreement(at.gradient(), nested())
     ours, theirs = [], []
@@ -142,10 +189,29 @@ def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> li
         ours += times(at.gradient, 3, warm_up=0)
         theirs += times(nested, 1, warm_up=0)
     fast, slow = statistics.median(ours), statistics.median(theirs)
-    tell(f"  loss gradient {1e3 * fast:.1f} ms, nested autograd {1e3 * slow:.1f} ms: {slow / fast:.1f} times")
-    ratio = Row("loss gradient with u, ∇u, Δu against nested autograd (2-10-1, grid 5, degree 3, 10,000 points)", slow / fast, "times faster", 8, 20, least=True)
-    ratio.more = {"points": points, "parameters": at.network.parameters, "ratio of the minima": min(theirs) / min(ours)}
-    return [ratio, timed("loss gradient: jets and adjoint", ours), timed("loss gradient: nested autograd, materialised basis", theirs)]
+    tell(
+        f"  loss gradient {1e3 * fast:.1f} ms, nested autograd {1e3 * slow:.1f} ms:"
+        f" {slow / fast:.1f} times"
+    )
+    ratio = Row(
+        "loss gradient with u, ∇u, Δu against nested autograd (2-10-1, grid 5, degree 3, 10,000"
+        " points)",
+        slow / fast,
+        "times faster",
+        8,
+        20,
+        least=True,
+    )
+    ratio.more = {
+        "points": points,
+        "parameters": at.network.parameters,
+        "ratio of the minima": min(theirs) / min(ours),
+    }
+    return [
+        ratio,
+        timed("loss gradient: jets and adjoint", ours),
+        timed("loss gradient: nested autograd, materialised basis", theirs),
+    ]
 
 
 _MEASURED = """
@@ -156,20 +222,33 @@ seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([done.returncode, seconds, peak * (1 if sys.platform == "darwin" else 1024), done.stdout, done.stderr]))
 """
-"""A small process that starts the measured one: the peak memory of a child begins at what its parent holds."""
+"""A small process that starts the measured one: the peak memory of a child begins at what its
+parent holds."""
 
 
 def commands(tell: Tell, repetitions: int = 5) -> list[Row]:
-    """Whole processes: `list`, several times, and `solve poisson2d` with imports, training, reference and pictures."""
+    """Whole processes: `list`, several times, and `solve poisson2d` with imports, training,
+    reference and pictures."""
     listing = [_process("list")[0] for _ in range(repetitions)]
     tell(f"  list {min(listing):.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         seconds, peak, printed = _process("solve", "poisson2d", "--json", "--out", folder)
     summary = json.loads(printed)
     tell(f"  solve poisson2d {seconds:.1f} s, {peak / 1e6:.0f} MB")
-    more = {"relative_l2": summary["relative_l2"], "training_seconds": summary["seconds"], "reference_seconds": summary["reference"]["seconds"]}
+    more = {
+        "relative_l2": summary["relative_l2"],
+        "training_seconds": summary["seconds"],
+        "reference_seconds": summary["reference"]["seconds"],
+    }
     return [
-        Row("python -m kanpde list, a fresh process", statistics.median(listing), "s", 1, 0.3, more={"minimum": min(listing), "repetitions": repetitions}),
+        Row(
+            "python -m kanpde list, a fresh process",
+            statistics.median(listing),
+            "s",
+            1,
+            0.3,
+            more={"minimum": min(listing), "repetitions": repetitions},
+        ),
         Row("python -m kanpde solve poisson2d, the whole command", seconds, "s", 25, 10, more=more),
         Row("memory of solve poisson2d, at its peak", peak / 1e9, "GB", 1),
     ]
@@ -196,8 +275,20 @@ def _judged(name: str, seeds: list[int], found: Sequence[Result]) -> Row:
     errors = [float(result.relative_l2 or 0.0) for result in found]
     seconds = [result.seconds for result in found]
     parameters = int(found[-1].settings["parameters"])
-    row = Row(name, max(errors), "relative L2", target.must if target else None, target.aim if target else None)
-    row.more = {"network": found[-1].settings["network"], "parameters": parameters, "seeds": seeds, "relative_l2": errors, "seconds": seconds}
+    row = Row(
+        name,
+        max(errors),
+        "relative L2",
+        target.must if target else None,
+        target.aim if target else None,
+    )
+    row.more = {
+        "network": found[-1].settings["network"],
+        "parameters": parameters,
+        "seeds": seeds,
+        "relative_l2": errors,
+        "seconds": seconds,
+    }
     if target:
         row.more["allowed"] = parameters <= target.parameters and max(seconds) <= target.seconds
         row.more["limits"] = {"parameters": target.parameters, "seconds": target.seconds}
@@ -206,18 +297,43 @@ def _judged(name: str, seeds: list[int], found: Sequence[Result]) -> Row:
 
 def page(found: Mapping[str, Any]) -> str:
     """The measured parts as a page of Markdown."""
-    lines = ["# Speed and accuracy", "", "Written by `python -m kanpde bench`; the numbers behind it are in `solve.json`."]
+    lines = [
+        "# Speed and accuracy",
+        "",
+        "Written by `python -m kanpde bench`; the numbers behind it are in `solve.json`.",
+    ]
     for part in PARTS:
         if part in found:
             about, rows = found[part]["provenance"], found[part]["rows"]
             table = accuracy_table(rows) if part == "accuracy" else timing_table(rows)
-            lines += ["", f"## {part.capitalize()}", "", f"<!-- table:{part} -->", *table, "<!-- /table -->", "", *provenance_lines(about)]
+            lines += [
+                "",
+                f"## {part.capitalize()}",
+                "",
+                f"<!-- table:{part} -->",
+                *table,
+                "<!-- /table -->",
+                "",
+                *provenance_lines(about),
+            ]
     return "\n".join(lines) + "\n"
 
 
 def accuracy_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of Markdown: one a problem, the worst seed first."""
-    table = [["problem", "network", "parameters", "worst relative L2", "each seed", "training, s", "must", "aim", "met"]]
+    table = [
+        [
+            "problem",
+            "network",
+            "parameters",
+            "worst relative L2",
+            "each seed",
+            "training, s",
+            "must",
+            "aim",
+            "met",
+        ]
+    ]
     for row in rows:
         more = row["more"]
         low, high = min(more["seconds"]), max(more["seconds"])
@@ -227,19 +343,38 @@ def accuracy_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             limits = more["limits"]
             must = f"{row['must']:.0e} with ≤ {limits['parameters']:,} in ≤ {limits['seconds']:g} s"
         aim = "" if row["aim"] is None else f"{row['aim']:.0e}"
-        table.append([row["what"], more["network"], f"{more['parameters']:,}", f"{row['value']:.1e}", each, f"{low:.1f} to {high:.1f}", must, aim, row["verdict"]])
+        table.append(
+            [
+                row["what"],
+                more["network"],
+                f"{more['parameters']:,}",
+                f"{row['value']:.1e}",
+                each,
+                f"{low:.1f} to {high:.1f}",
+                must,
+                aim,
+                row["verdict"],
+            ]
+        )
     return markdown(table, left=(0, 1))
 
 
 def _process(*arguments: str) -> tuple[float, float, str]:
-    """Seconds, peak bytes and standard output of `python -m kanpde …`; raises BenchmarkError where it fails."""
+    """Seconds, peak bytes and standard output of `python -m kanpde …`; raises BenchmarkError where
+    it fails."""
     command = [sys.executable, "-c", _MEASURED, sys.executable, "-m", "kanpde", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise BenchmarkError(f"kanpde {' '.join(arguments)}: cannot be measured ({done.stderr.strip().splitlines()[-1]})")
+        raise BenchmarkError(
+            f"kanpde {' '.join(arguments)}: cannot be measured"
+            f" ({done.stderr.strip().splitlines()[-1]})"
+        )
     code, seconds, peak, out, err = json.loads(done.stdout)
     if code:
-        raise BenchmarkError(f"kanpde {' '.join(arguments)}: ended with {code} ({err.strip().splitlines()[-1] if err.strip() else 'no message'})")
+        raise BenchmarkError(
+            f"kanpde {' '.join(arguments)}: ended with {code}"
+            f" ({err.strip().splitlines()[-1] if err.strip() else 'no message'})"
+        )
     return seconds, peak, out
 
 
@@ -249,6 +384,12 @@ def _earlier(path: Path) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {part: {"provenance": dict(found[part]["provenance"]), "rows": list(found[part]["rows"])} for part in PARTS if part in found}
+        return {
+            part: {"provenance": dict(found[part]["provenance"]), "rows": list(found[part]["rows"])}
+            for part in PARTS
+            if part in found
+        }
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: is no result of `kanpde bench` ({type(error).__name__}); move it away") from error
+        raise RunError(
+            f"{path}: is no result of `kanpde bench` ({type(error).__name__}); move it away"
+        ) from error

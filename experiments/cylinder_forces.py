@@ -1,7 +1,9 @@
-"""Drag and lift of a cylinder in a channel at Re = 20, and the pressure between its front and its back: Schäfer and Turek's case 2D-1, three seeds.
+"""Drag and lift of a cylinder in a channel at Re = 20, and the pressure between its front and its
+back: Schäfer and Turek's case 2D-1, three seeds.
 
-The forces are integrals of the traction along the cylinder, p and the derivatives of the velocity being those of the network. Reference
-values: Nabh 1998, John and Matthies 2001 (http://www.featflow.de). Runs are kept below results/, and one that was stopped goes on.
+The forces are integrals of the traction along the cylinder, p and the derivatives of the velocity
+being those of the network. Reference values: Nabh 1998, John and Matthies 2001
+(http://www.featflow.de). Runs are kept below results/, and one that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from matplotlib.figure import Figure
 from record import record
 
 from kanpde import Result, d, solve
-from kanpde.gallery import find
-from kanpde.problem import load
-from kanpde.recipe import choose
+from kanpde.problem.gallery import find
+from kanpde.problem.problem import load
+from kanpde.recipes.recipe import choose
 
 NAME = "cylinder_flow2d"
 RUNS = Path(__file__).parents[1] / "results" / NAME
@@ -29,9 +31,12 @@ TRUTH = {"drag": 5.57953523384, "lift": 0.010618948146, "pressure_difference": 0
 
 
 def traction(u, v, p, x, y):
-    """Force on the cylinder by area: -p n + ∂(u, v)/∂n / Re, the other part of the viscous stress being zero where nothing slips."""
+    """Force on the cylinder by area: -p n + ∂(u, v)/∂n / Re, the other part of the viscous stress
+    being zero where nothing slips."""
     a, b = (x - CENTER[0]) / RADIUS, (y - CENTER[1]) / RADIUS
-    return (a * d(u, x) + b * d(u, y)) / REYNOLDS - a * p, (a * d(v, x) + b * d(v, y)) / REYNOLDS - b * p
+    return (a * d(u, x) + b * d(u, y)) / REYNOLDS - a * p, (
+        a * d(v, x) + b * d(v, y)
+    ) / REYNOLDS - b * p
 
 
 def rim(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,10 +46,18 @@ def rim(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def coefficients(result: Result, count: int = 720) -> dict[str, float]:
-    """Drag and lift over half of ρ U² D, and the pressure difference in the units of the benchmark, with the mean inflow U = 0.2."""
+    """Drag and lift over half of ρ U² D, and the pressure difference in the units of the benchmark,
+    with the mean inflow U = 0.2."""
     x, y = rim(count)
-    (fx, fy), p = result.evaluate(traction, x=x, y=y), result.evaluate(lambda p: p, x=[1.5, 2.5], y=[2.0, 2.0])
-    return {"drag": 2 * np.pi * float(fx.mean()), "lift": 2 * np.pi * float(fy.mean()), "pressure_difference": 0.2**2 * float(p[0] - p[1])}
+    (fx, fy), p = (
+        result.evaluate(traction, x=x, y=y),
+        result.evaluate(lambda p: p, x=[1.5, 2.5], y=[2.0, 2.0]),
+    )
+    return {
+        "drag": 2 * np.pi * float(fx.mean()),
+        "lift": 2 * np.pi * float(fy.mean()),
+        "pressure_difference": 0.2**2 * float(p[0] - p[1]),
+    }
 
 
 def experiment(seeds: Sequence[int] = (0, 1, 2)) -> tuple[dict[str, Any], Figure]:
@@ -52,10 +65,30 @@ def experiment(seeds: Sequence[int] = (0, 1, 2)) -> tuple[dict[str, Any], Figure
     problem, recipes = load(NAME)
     recipe, rows, results = choose(problem, recipes).recipe, [], []
     for seed in seeds:
-        result = solve(problem, recipe=recipe, seed=seed, reference=False, run_dir=RUNS / f"forces-{seed}", resume=True, pictures=False)
+        result = solve(
+            problem,
+            recipe=recipe,
+            seed=seed,
+            reference=False,
+            run_dir=RUNS / f"forces-{seed}",
+            resume=True,
+            pictures=False,
+        )
         found = coefficients(result)
-        errors = {f"{name}_error": abs(value - TRUTH[name]) / abs(TRUTH[name]) for name, value in found.items()}
-        rows.append({"seed": seed, **found, **errors, "loss": result.history.records[-1].loss, "parameters": result.settings["parameters"], "seconds": round(result.seconds, 1)})
+        errors = {
+            f"{name}_error": abs(value - TRUTH[name]) / abs(TRUTH[name])
+            for name, value in found.items()
+        }
+        rows.append(
+            {
+                "seed": seed,
+                **found,
+                **errors,
+                "loss": result.history.records[-1].loss,
+                "parameters": result.settings["parameters"],
+                "seconds": round(result.seconds, 1),
+            }
+        )
         results.append(result)
     return {"truth": TRUTH, "rows": rows}, picture(results[0], results)
 
@@ -74,8 +107,20 @@ def picture(shown: Result, results: Sequence[Result]) -> Figure:
     x, y = rim(361)
     degrees = np.degrees(2 * np.pi * np.arange(361) / 361)
     for result, style in zip(results, ("-", "--", ":") * len(results), strict=False):
-        around.plot(degrees, result.evaluate(lambda p: p, x=x, y=y), style, color="#0072B2", lw=1.2, label=f"seed {result.settings['seed']}")
-    around.set(xlabel="angle from the back of the cylinder, degrees", ylabel="pressure over ρ U²", xlim=(0, 360), xticks=range(0, 361, 90))
+        around.plot(
+            degrees,
+            result.evaluate(lambda p: p, x=x, y=y),
+            style,
+            color="#0072B2",
+            lw=1.2,
+            label=f"seed {result.settings['seed']}",
+        )
+    around.set(
+        xlabel="angle from the back of the cylinder, degrees",
+        ylabel="pressure over ρ U²",
+        xlim=(0, 360),
+        xticks=range(0, 361, 90),
+    )
     around.legend(frameon=False)
     return figure
 

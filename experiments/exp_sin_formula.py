@@ -1,7 +1,8 @@
 """exp(sin πx + y²) found again from 1,000 rows: a KAN 2-1-1, and what `explain` says of it.
 
-The example of Liu et al. 2024 (KAN), section 2.5. The rows do not say that the constants are 1, π and 2: they are recognised, as far as
-the fit determines them, and the formula that stands at the end is compared with the true one symbolically.
+The example of Liu et al. 2024 (KAN), section 2.5. The rows do not say that the constants are 1, π
+and 2: they are recognised, as far as the fit determines them, and the formula that stands at the
+end is compared with the true one symbolically.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from matplotlib.figure import Figure
 from record import record
 
 from kanpde import KAN, Fit
-from kanpde.data import Table
 from kanpde.fitting import learn, prepare
 from kanpde.interpret import explain_fit
-from kanpde.network_plots import draw_network
-from kanpde.recipe import Recipe
+from kanpde.plots.network import draw_network
+from kanpde.problem.tables import Table
+from kanpde.recipes.recipe import Recipe
 
 
 def exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -26,11 +27,24 @@ def exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.exp(np.sin(np.pi * x) + y**2)
 
 
-def experiment(rows: int = 1000, seed: int = 0, steps: int = 60, seconds: float = 600.0) -> tuple[dict[str, Any], Fit]:
+def experiment(
+    rows: int = 1000, seed: int = 0, steps: int = 60, seconds: float = 600.0
+) -> tuple[dict[str, Any], Fit]:
     """Train, and explain; formula is None where no closed form agrees with the network."""
     x, y = np.random.default_rng(seed).uniform(-1, 1, (2, rows))
-    task = prepare(Table("exp_sin", {"x": x, "y": y, "f": exact(x, y)}), ["f"], test=0.2, held=0, seed=seed, bounds={"x": (-1.0, 1.0), "y": (-1.0, 1.0)})
-    fit = learn(task, Recipe(KAN((1,), 5, 3), 1, f"lm:{steps},extend:6,lm:{steps},extend:12,lm:{steps}", 3), seed)
+    task = prepare(
+        Table("exp_sin", {"x": x, "y": y, "f": exact(x, y)}),
+        ["f"],
+        test=0.2,
+        held=0,
+        seed=seed,
+        bounds={"x": (-1.0, 1.0), "y": (-1.0, 1.0)},
+    )
+    fit = learn(
+        task,
+        Recipe(KAN((1,), 5, 3), 1, f"lm:{steps},extend:6,lm:{steps},extend:12,lm:{steps}", 3),
+        seed,
+    )
     explained = explain_fit(fit, seconds=seconds)
     X, Y = sympy.symbols("x y", real=True)
     formula = explained.formulas["f"] if explained.found else None
@@ -40,7 +54,10 @@ def experiment(rows: int = 1000, seed: int = 0, steps: int = 60, seconds: float 
         "found_as": explained.routes.get("f"),
         "distance_to_the_network": explained.distance.get("f"),
         "constants_all_named": explained.exact_constants,
-        "exactly": formula is not None and bool(sympy.simplify(formula - sympy.exp(sympy.sin(sympy.pi * X) + Y**2)) == 0),
+        "exactly": (
+            formula is not None
+            and bool(sympy.simplify(formula - sympy.exp(sympy.sin(sympy.pi * X) + Y**2)) == 0)
+        ),
         "rows": rows,
         "seed": seed,
     }, fit
@@ -51,7 +68,10 @@ def draw(found: dict[str, Any], fit: Fit) -> Figure:
     figure = Figure(figsize=(5, 4.5), layout="constrained")
     axes = figure.subplots()
     draw_network(fit.drawing, axes)
-    axes.set_title(f"network: test RMSE {found['network_test_rmse']:.1e}\nformula: {found['formula']}", fontsize=9)
+    axes.set_title(
+        f"network: test RMSE {found['network_test_rmse']:.1e}\nformula: {found['formula']}",
+        fontsize=9,
+    )
     return figure
 
 

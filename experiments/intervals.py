@@ -1,8 +1,11 @@
-"""Do the intervals of estimates hold the true values as often as they say? Monte Carlo on exponential decay towards a level.
+"""Do the intervals of estimates hold the true values as often as they say? Monte Carlo on
+exponential decay towards a level.
 
-u_t = c - k u from u(0) = 1, with k = 2 and c = 1/2 unknown, from 60 values at random times with errors of standard deviation 0.02: many sets of
-data, each solved as an inverse problem of its own. Coverage of the 95 % intervals and spread of the estimates against the standard errors.
-The errors are linear enough here that intervals of the right kind cover 95 % but for chance, ±3 % with 200 sets.
+u_t = c - k u from u(0) = 1, with k = 2 and c = 1/2 unknown, from 60 values at random times with
+errors of standard deviation 0.02: many sets of data, each solved as an inverse problem of its own.
+Coverage of the 95 % intervals and spread of the estimates against the standard errors. The errors
+are linear enough here that intervals of the right kind cover 95 % but for chance, ±3 % with 200
+sets.
 """
 
 from __future__ import annotations
@@ -31,7 +34,14 @@ def inverse(seed: int, rows: int = 60, noise: float = 0.02) -> Problem:
     level = TRUTH["c"] / TRUTH["k"]
     u = level + (1 - level) * np.exp(-TRUTH["k"] * t) + noise * random.standard_normal(rows)
     parameters = [Parameter("k", initial=1, positive=True), Parameter("c", initial=1)]
-    return Problem(Box(t=(0, 1)), [decay], [Dirichlet(u=1, on="t-")], parameters=parameters, data=Data(t=t, u=u), exact=TRUTH)
+    return Problem(
+        Box(t=(0, 1)),
+        [decay],
+        [Dirichlet(u=1, on="t-")],
+        parameters=parameters,
+        data=Data(t=t, u=u),
+        exact=TRUTH,
+    )
 
 
 def experiment(sets: int = 200, first: int = 0) -> dict[str, Any]:
@@ -56,18 +66,27 @@ def experiment(sets: int = 200, first: int = 0) -> dict[str, Any]:
         "bias": {name: float(np.mean(v) - TRUTH[name]) for name, v in values.items()},
         "correlation_of_estimates": float(np.corrcoef(values["k"], values["c"])[0, 1]),
         "mean_noise": float(np.mean(noise)),
-        "standardised": {name: [(v - TRUTH[name]) / e for v, e in zip(values[name], errors[name], strict=True)] for name in TRUTH},
+        "standardised": {
+            name: [(v - TRUTH[name]) / e for v, e in zip(values[name], errors[name], strict=True)]
+            for name in TRUTH
+        },
     }
 
 
 def picture(found: dict[str, Any]) -> Figure:
-    """Histograms of the estimates' errors over their standard errors, beside the normal distribution."""
+    """Histograms of the estimates' errors over their standard errors, beside the normal
+    distribution."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     z = np.linspace(-4, 4, 200)
-    for axes, (name, errors) in zip(figure.subplots(1, 2), found["standardised"].items(), strict=True):
+    for axes, (name, errors) in zip(
+        figure.subplots(1, 2), found["standardised"].items(), strict=True
+    ):
         axes.hist(errors, bins=np.linspace(-4, 4, 25), density=True, color="#0072B2", alpha=0.5)
         axes.plot(z, np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi), color="black", lw=1)
-        axes.set_title(f"{name}: 95 % intervals hold the truth in {100 * found['coverage'][name]:.1f} %", fontsize=9)
+        axes.set_title(
+            f"{name}: 95 % intervals hold the truth in {100 * found['coverage'][name]:.1f} %",
+            fontsize=9,
+        )
         axes.set_xlabel("error over standard error")
     return figure
 

@@ -1,9 +1,11 @@
-"""Two moons told apart by a KAN 2-2 without hidden units, and by two formulas read off it: what `explain` says of the fit.
+"""Two moons told apart by a KAN 2-2 without hidden units, and by two formulas read off it: what
+`explain` says of the fit.
 
-After Liu et al. 2024 (KAN), whose classifier of this shape ends in one formula a class. The rows are made here: half circles of
-radius 1 about (0, 0) and (1, ½) with Gaussian noise of deviation 0.1. Each class has a network output of its own, fitted to 1 and -1, the
-sum of a function of x and one of y. The formulas are sums from the product's library; since rows are few and the sides of
-a moon are a step, they are looked for down to the network's own uncertainty.
+After Liu et al. 2024 (KAN), whose classifier of this shape ends in one formula a class. The rows
+are made here: half circles of radius 1 about (0, 0) and (1, ½) with Gaussian noise of deviation
+0.1. Each class has a network output of its own, fitted to 1 and -1, the sum of a function of x and
+one of y. The formulas are sums from the product's library; since rows are few and the sides of a
+moon are a step, they are looked for down to the network's own uncertainty.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from record import record
 from sympy import Expr
 
 from kanpde import KAN, Fit
-from kanpde.data import read
 from kanpde.fitting import learn, prepare
 from kanpde.fitting.task import TEST
 from kanpde.interpret import explain_fit
 from kanpde.interpret.explained import rounded
-from kanpde.recipe import Recipe
+from kanpde.problem.tables import read
+from kanpde.recipes.recipe import Recipe
 
 
 def moons(rows: int, seed: int, noise: float = 0.1) -> dict[str, np.ndarray]:
@@ -41,11 +43,24 @@ def classify(formulas: list[Expr], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.argmax(values, 0)
 
 
-def experiment(rows: int = 1000, seed: int = 0, seconds: float = 600.0) -> tuple[dict[str, Any], Fit]:
-    """Train, explain, and judge network and formulas, with constants of three digits, on as many rows again."""
+def experiment(
+    rows: int = 1000, seed: int = 0, seconds: float = 600.0
+) -> tuple[dict[str, Any], Fit]:
+    """Train, explain, and judge network and formulas, with constants of three digits, on as many
+    rows again."""
     numbers = {"upper": 1.0, "lower": -1.0}
     train, test = moons(rows, seed), moons(rows, 1000 + seed)
-    tables = [read({"x": d["x"], "y": d["y"], "upper": [numbers[m] for m in d["moon"]], "lower": [-numbers[m] for m in d["moon"]]}) for d in (train, test)]
+    tables = [
+        read(
+            {
+                "x": d["x"],
+                "y": d["y"],
+                "upper": [numbers[m] for m in d["moon"]],
+                "lower": [-numbers[m] for m in d["moon"]],
+            }
+        )
+        for d in (train, test)
+    ]
     task = prepare(tables[0], ["upper", "lower"], ["x", "y"], test=tables[1], held=0)
     fit = learn(task, Recipe(KAN((), 3, 5), 1, "lm:20"), seed)
     explained = explain_fit(fit, seconds=seconds)
@@ -72,7 +87,16 @@ def draw(found: dict[str, Any], rows: dict[str, np.ndarray]) -> Figure:
     axes.contourf(
         x,
         y,
-        classify([sympy.sympify(f, locals=dict(zip("xy", sympy.symbols("x y", real=True), strict=True))) for f in found["formulas"].values()], x, y),
+        classify(
+            [
+                sympy.sympify(
+                    f, locals=dict(zip("xy", sympy.symbols("x y", real=True), strict=True))
+                )
+                for f in found["formulas"].values()
+            ],
+            x,
+            y,
+        ),
         levels=[-0.5, 0.5, 1.5],
         colors=["#FBE5C8", "#CFE3F2"],
     )
@@ -80,7 +104,16 @@ def draw(found: dict[str, Any], rows: dict[str, np.ndarray]) -> Figure:
         axes.scatter(*(rows[c][rows["moon"] == moon] for c in "xy"), s=6, color=colour, label=moon)
     lines = [f"{name}: {f}" for name, f in found["formulas"].items()]
     axes.set_title(
-        "\n".join([*lines, f"accuracy on other rows: formulas {100 * found['accuracy_of_formulas']:.1f} %, network {100 * found['accuracy_of_network']:.1f} %"]), fontsize=7
+        "\n".join(
+            [
+                *lines,
+                (
+                    f"accuracy on other rows: formulas {100 * found['accuracy_of_formulas']:.1f} %,"
+                    f" network {100 * found['accuracy_of_network']:.1f} %"
+                ),
+            ]
+        ),
+        fontsize=7,
     )
     axes.legend(fontsize=8)
     return figure
@@ -90,4 +123,11 @@ if __name__ == "__main__":
     runs = [experiment(seed=seed)[0] for seed in range(3)]
     for run in runs:
         print(run)
-    record("moons", {"seeds": runs, "worst_accuracy_of_formulas": min(run["accuracy_of_formulas"] for run in runs)}, draw(runs[0], moons(1000, 1000)))
+    record(
+        "moons",
+        {
+            "seeds": runs,
+            "worst_accuracy_of_formulas": min(run["accuracy_of_formulas"] for run in runs),
+        },
+        draw(runs[0], moons(1000, 1000)),
+    )

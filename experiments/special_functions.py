@@ -1,6 +1,8 @@
-"""Fifteen special functions of two variables, by KANs and perceptrons of about as many parameters: the table of Liu et al. 2024 (KAN), section 3.2.
+"""Fifteen special functions of two variables, by KANs and perceptrons of about as many parameters:
+the table of Liu et al. 2024 (KAN), section 3.2.
 
-1,000 random rows to train on and 1,000 to test; Levenberg-Marquardt for both. The ranges are ours, where all functions are smooth.
+1,000 random rows to train on and 1,000 to test; Levenberg-Marquardt for both. The ranges are ours,
+where all functions are smooth.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from record import record
 from scipy import special
 
 from kanpde import KAN, MLP
-from kanpde.data import Table
 from kanpde.fitting import learn, prepare
-from kanpde.recipe import Recipe
+from kanpde.problem.tables import Table
+from kanpde.recipes.recipe import Recipe
 
 
 def _lpmv(order: int) -> Callable:
@@ -54,8 +56,13 @@ def measure(name: str, rows: int = 1000, steps: int = 40, seed: int = 0) -> dict
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(0, 1, (2, 2 * rows))
     f = FUNCTIONS[name](x, y)
-    train, test = (Table(name, {"x": x[part], "y": y[part], "f": f[part]}) for part in (slice(0, rows), slice(rows, None)))
-    task = prepare(train, ["f"], test=test, held=0.1, seed=seed, bounds={"x": (0.0, 1.0), "y": (0.0, 1.0)})
+    train, test = (
+        Table(name, {"x": x[part], "y": y[part], "f": f[part]})
+        for part in (slice(0, rows), slice(rows, None))
+    )
+    task = prepare(
+        train, ["f"], test=test, held=0.1, seed=seed, bounds={"x": (0.0, 1.0), "y": (0.0, 1.0)}
+    )
     recipes = {
         "kan": Recipe(KAN((5,), 5, 3), 1, f"lm:{steps},extend:6,lm:{steps}", 1),
         "mlp": Recipe(MLP((9, 9)), 1, f"lm:{2 * steps}", 1),
@@ -63,7 +70,11 @@ def measure(name: str, rows: int = 1000, steps: int = 40, seed: int = 0) -> dict
     found: dict[str, Any] = {}
     for kind, recipe in recipes.items():
         fitted = learn(task, recipe, seed)
-        found[kind] = {"rmse": fitted.scores["test"]["rmse"], "parameters": fitted.ansatz.parameters, "network": fitted.ansatz.describe()}
+        found[kind] = {
+            "rmse": fitted.scores["test"]["rmse"],
+            "parameters": fitted.ansatz.parameters,
+            "network": fitted.ansatz.describe(),
+        }
     return {**found, "deviation": float(f.std()), "rows": rows, "seed": seed}
 
 
@@ -73,7 +84,13 @@ def draw(rows: dict[str, Any]) -> Figure:
     axes, places = figure.subplots(), np.arange(len(rows))
     for kind, colour, marker in (("kan", "#0072B2", "o"), ("mlp", "#7F7F7F", "^")):
         shown = next(iter(rows.values()))[kind]
-        axes.semilogx([row[kind]["rmse"] for row in rows.values()], places, marker, color=colour, label=f"{shown['network']}, {shown['parameters']} parameters")
+        axes.semilogx(
+            [row[kind]["rmse"] for row in rows.values()],
+            places,
+            marker,
+            color=colour,
+            label=f"{shown['network']}, {shown['parameters']} parameters",
+        )
     axes.set_yticks(places, list(rows), fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("test RMSE")
@@ -88,5 +105,8 @@ if __name__ == "__main__":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             rows[name] = measure(name)
-        print(f"{name:26} KAN {rows[name]['kan']['rmse']:.1e}  MLP {rows[name]['mlp']['rmse']:.1e}", flush=True)
+        print(
+            f"{name:26} KAN {rows[name]['kan']['rmse']:.1e}  MLP {rows[name]['mlp']['rmse']:.1e}",
+            flush=True,
+        )
     record("special_functions", {"functions": rows}, draw(rows))

@@ -1,4 +1,5 @@
-"""kanpde: partial differential equations solved with Kolmogorov-Arnold networks, and checked by finite differences."""
+"""kanpde: partial differential equations solved with Kolmogorov-Arnold networks, and checked by
+finite differences."""
 
 from __future__ import annotations
 
@@ -8,30 +9,59 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "kanpde.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
-    "kanpde.conditions": ["Condition", "Dirichlet", "Initial", "Neumann", "Periodic", "Robin"],
-    "kanpde.errors": ["DataError", "KanpdeError", "ProblemError", "ProblemWarning", "RecipeError", "ReferenceUnavailable", "RunError"],
+    "kanpde.residual.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
+    "kanpde.problem.conditions": [
+        "Condition",
+        "Dirichlet",
+        "Initial",
+        "Neumann",
+        "Periodic",
+        "Robin",
+    ],
+    "kanpde.errors": [
+        "DataError",
+        "KanpdeError",
+        "ProblemError",
+        "ProblemWarning",
+        "RecipeError",
+        "ReferenceUnavailable",
+        "RunError",
+    ],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
-    "kanpde.interface": ["Interface"],
+    "kanpde.problem.interface": ["Interface"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
-    "kanpde.measurements": ["Data"],
-    "kanpde.networks": ["KAN", "MLP"],
-    "kanpde.parameters": ["Field", "Parameter"],
-    "kanpde.problem": ["Problem"],
-    "kanpde.recipe": ["Recipe"],
-    "kanpde.results": ["Result", "load"],
+    "kanpde.problem.data": ["Data"],
+    "kanpde.networks.kan": ["KAN"],
+    "kanpde.networks.mlp": ["MLP"],
+    "kanpde.problem.parameters": ["Field", "Parameter"],
+    "kanpde.problem.problem": ["Problem"],
+    "kanpde.recipes.recipe": ["Recipe"],
+    "kanpde.results.result": ["Result", "load"],
     "kanpde.solver": ["solve"],
-    "kanpde.sweep": ["sweep"],
-    "kanpde.training": ["LBFGS", "Adam", "Broyden", "Deepen", "Extend", "GaussNewton", "LevenbergMarquardt", "Prune", "Soap", "Sparsify", "Widen"],
+    "kanpde.sweeps.conduct": ["sweep"],
+    "kanpde.training": [
+        "LBFGS",
+        "Adam",
+        "Broyden",
+        "Deepen",
+        "Extend",
+        "GaussNewton",
+        "LevenbergMarquardt",
+        "Prune",
+        "Soap",
+        "Sparsify",
+        "Widen",
+    ],
 }
 _module_of = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_module_of)  # noqa: PLE0605 - built from the table above
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `python -m kanpde list` need not wait for torch."""
+    """Import a public name when it is first used, so that `python -m kanpde list` need not wait for
+    torch."""
     if name not in _module_of:
         raise AttributeError(f"module 'kanpde' has no attribute {name!r}")
     return getattr(importlib.import_module(_module_of[name]), name)

@@ -1,4 +1,5 @@
-"""What this machine can do for kanpde: versions, devices, kernels, threads, places to write; and a self-test of seconds."""
+"""What this machine can do for kanpde: versions, devices, kernels, threads, places to write; and a
+self-test of seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +22,19 @@ from kanpde.errors import KanpdeError, first_line
 from kanpde.kernels.paths import path as kernel_path
 from kanpde.provenance import provenance
 
-NEEDED = ("torch", "numpy", "scipy", "numba", "matplotlib", "h5py", "typer", "rich", "sympy", "joblib", "shapely")
+NEEDED = (
+    "torch",
+    "numpy",
+    "scipy",
+    "numba",
+    "matplotlib",
+    "h5py",
+    "typer",
+    "rich",
+    "sympy",
+    "joblib",
+    "shapely",
+)
 OPTIONAL = {
     "triton": "GPU kernels",
     "xarray": "xarray",
@@ -32,7 +45,8 @@ OPTIONAL = {
     "dask": "cluster",
     "distributed": "cluster",
 }
-"""Packages that something needs which not everybody uses, and the extra (or what else) that brings them."""
+"""Packages that something needs which not everybody uses, and the extra (or what else) that brings
+them."""
 
 LIMIT = 1e-3
 """Of the relative error of the self-test's solution, which is about 1e-4."""
@@ -40,7 +54,8 @@ LIMIT = 1e-3
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. state: ok, warning or failed; found: what there is; advice: what to do about it."""
+    """One thing that was looked at. state: ok, warning or failed; found: what there is; advice:
+    what to do about it."""
 
     name: str
     state: str
@@ -50,28 +65,56 @@ class Check:
 
 def examine(test: bool = True) -> list[Check]:
     """All checks, in order; never raises. test: whether to solve a small problem as well."""
-    checks = [_guarded("python", _python), *(_guarded(name, lambda name=name: _package(name)) for name in NEEDED)]  # type: ignore[misc]
+    checks = [
+        _guarded("python", _python),
+        *(_guarded(name, lambda name=name: _package(name)) for name in NEEDED),
+    ]  # type: ignore[misc]
     checks += [_guarded(name, lambda name=name: _optional(name)) for name in OPTIONAL]  # type: ignore[misc]
-    checks += [_guarded("cpu", _cpu), _guarded("threads", _threads), _guarded("memory", _memory), _guarded("gpu", _gpu)]
-    checks += [_guarded("kernels", lambda: _kernels("cpu")), _guarded("kernel cache", _cache), _guarded("results", _results)]
+    checks += [
+        _guarded("cpu", _cpu),
+        _guarded("threads", _threads),
+        _guarded("memory", _memory),
+        _guarded("gpu", _gpu),
+    ]
+    checks += [
+        _guarded("kernels", lambda: _kernels("cpu")),
+        _guarded("kernel cache", _cache),
+        _guarded("results", _results),
+    ]
     return [*checks, _guarded("self-test", _self_test)] if test else checks
 
 
 def summary(checks: list[Check]) -> dict[str, Any]:
     """The object of --json: provenance, the checks, and whether none failed."""
-    return {"ok": all(c.state != "failed" for c in checks), "provenance": provenance(), "checks": [vars(c) for c in checks]}
+    return {
+        "ok": all(c.state != "failed" for c in checks),
+        "provenance": provenance(),
+        "checks": [vars(c) for c in checks],
+    }
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
-    except (OSError, RuntimeError, ValueError, ImportError, AttributeError, KanpdeError) as error:  # a check that cannot be made is a finding
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        ImportError,
+        AttributeError,
+        KanpdeError,
+    ) as error:  # a check that cannot be made is a finding
         return Check(name, "failed", first_line(error))
 
 
 def _python() -> Check:
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
-    return Check("python", "ok" if fits else "failed", f"{sys.version.split()[0]} at {sys.executable}", "" if fits else "install Python 3.11 to 3.13")
+    return Check(
+        "python",
+        "ok" if fits else "failed",
+        f"{sys.version.split()[0]} at {sys.executable}",
+        "" if fits else "install Python 3.11 to 3.13",
+    )
 
 
 def _package(name: str) -> Check:
@@ -85,7 +128,15 @@ def _optional(name: str) -> Check:
     if importlib.util.find_spec(name) is not None:
         return Check(name, "ok", version(name))
     extra = OPTIONAL[name]
-    return Check(name, "ok", f"not installed (for {extra})" if extra == "GPU kernels" else f"not installed (pip install 'kanpde[{extra}]' brings it)")
+    return Check(
+        name,
+        "ok",
+        (
+            f"not installed (for {extra})"
+            if extra == "GPU kernels"
+            else f"not installed (pip install 'kanpde[{extra}]' brings it)"
+        ),
+    )
 
 
 def _cpu() -> Check:
@@ -95,10 +146,19 @@ def _cpu() -> Check:
 
 def _threads() -> Check:
     threads, cores = torch.get_num_threads(), provenance()["cores"]
-    given = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ}
+    given = {
+        name: os.environ[name]
+        for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
+        if name in os.environ
+    }
     note = f" ({', '.join(f'{k}={v}' for k, v in given.items())})" if given else ""
     more = isinstance(cores, int) and threads > cores
-    return Check("threads", "warning" if more else "ok", f"torch uses {threads}{note}", f"set OMP_NUM_THREADS={cores}: more threads than cores starve each other" if more else "")
+    return Check(
+        "threads",
+        "warning" if more else "ok",
+        f"torch uses {threads}{note}",
+        f"set OMP_NUM_THREADS={cores}: more threads than cores starve each other" if more else "",
+    )
 
 
 def _memory() -> Check:
@@ -106,7 +166,12 @@ def _memory() -> Check:
         return Check("memory", "ok", "not known")
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     small = total < 1.5
-    return Check("memory", "warning" if small else "ok", f"{total:.1f} GB", "a solve of default size takes 0.7 GB" if small else "")
+    return Check(
+        "memory",
+        "warning" if small else "ok",
+        f"{total:.1f} GB",
+        "a solve of default size takes 0.7 GB" if small else "",
+    )
 
 
 def _gpu() -> Check:
@@ -115,7 +180,9 @@ def _gpu() -> Check:
         return Check("gpu", "ok", f"none that torch can use{built}")
     names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     kernels = _kernels("cuda")
-    return Check("gpu", kernels.state, f"{', '.join(names)}; kernels: {kernels.found}", kernels.advice)
+    return Check(
+        "gpu", kernels.state, f"{', '.join(names)}; kernels: {kernels.found}", kernels.advice
+    )
 
 
 def _kernels(device: str) -> Check:
@@ -136,20 +203,33 @@ def _kernels(device: str) -> Check:
         again = time.perf_counter() - began
     reasons = " ".join(str(w.message) for w in caught)
     slow = name == "reference" and not os.environ.get("KANPDE_KERNELS")
-    found = f"{name}; a layer at 2,000 points takes {1e3 * again:.2g} ms ({first:.1f} s the first time)"
+    found = (
+        f"{name}; a layer at 2,000 points takes {1e3 * again:.2g} ms ({first:.1f} s the first time)"
+    )
     return Check("kernels", "warning" if slow else "ok", found, reasons if slow else "")
 
 
 def _cache() -> Check:
-    """Where Numba keeps what it has compiled: without such a place every process compiles again, for half a minute."""
+    """Where Numba keeps what it has compiled: without such a place every process compiles again,
+    for half a minute."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     import kanpde.kernels
 
     own = Path(kanpde.kernels.__file__).parent / "__pycache__"
-    places = [Path(given)] if given else [own if own.exists() else own.parent, Path.home() / ".cache" / "numba"]
+    places = (
+        [Path(given)]
+        if given
+        else [own if own.exists() else own.parent, Path.home() / ".cache" / "numba"]
+    )
     usable = next((place for place in places if _writable(place)), None)
     if usable is None:
-        return Check("kernel cache", "warning", f"{places[0]} is not writable", "set NUMBA_CACHE_DIR to a folder that is: else every process compiles the kernels again")
+        return Check(
+            "kernel cache",
+            "warning",
+            f"{places[0]} is not writable",
+            "set NUMBA_CACHE_DIR to a folder that is: else every process compiles the kernels"
+            " again",
+        )
     return Check("kernel cache", "ok", str(usable))
 
 
@@ -157,8 +237,15 @@ def _results() -> Check:
     here = Path("results") if Path("results").is_dir() else Path()
     free = shutil.disk_usage(here).free / 1e9
     if not _writable(here):
-        return Check("results", "warning", f"{here.resolve()} is not writable", "solve with --out FOLDER")
-    return Check("results", "warning" if free < 0.1 else "ok", f"{here.resolve()} is writable, {free:.0f} GB free", "a run takes about 1 MB" if free < 0.1 else "")
+        return Check(
+            "results", "warning", f"{here.resolve()} is not writable", "solve with --out FOLDER"
+        )
+    return Check(
+        "results",
+        "warning" if free < 0.1 else "ok",
+        f"{here.resolve()} is writable, {free:.0f} GB free",
+        "a run takes about 1 MB" if free < 0.1 else "",
+    )
 
 
 def _writable(folder: Path) -> bool:
@@ -173,16 +260,31 @@ def _writable(folder: Path) -> bool:
 
 
 def _self_test() -> Check:
-    """Solve Poisson's equation with a small network, and compare with the exact solution and with finite differences."""
+    """Solve Poisson's equation with a small network, and compare with the exact solution and with
+    finite differences."""
     import kanpde
-    from kanpde import problem as problems
+    from kanpde.problem import problem as problems
 
     began = time.perf_counter()
     problem, _ = problems.load("poisson2d")
-    result = kanpde.solve(problem, network=kanpde.KAN((3,), 5, 5), schedule="lm:30", points=400, restarts=1, slabs=1)
+    result = kanpde.solve(
+        problem, network=kanpde.KAN((3,), 5, 5), schedule="lm:30", points=400, restarts=1, slabs=1
+    )
     seconds = time.perf_counter() - began
     error = result.relative_l2 if result.relative_l2 is not None else float("inf")
     reference = result.reference.estimated_error if result.reference else float("inf")
     good = error < LIMIT and reference < LIMIT
     found = f"poisson2d to {error:.0e} in {seconds:.1f} s, with a reference good to {reference:.0e}"
-    return Check("self-test", "ok" if good else "failed", found, "" if good else f"expected errors below {LIMIT:g}: report this with the output of `kanpde doctor --json`")
+    return Check(
+        "self-test",
+        "ok" if good else "failed",
+        found,
+        (
+            ""
+            if good
+            else (
+                f"expected errors below {LIMIT:g}: report this with the output of `kanpde doctor"
+                " --json`"
+            )
+        ),
+    )

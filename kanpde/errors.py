@@ -1,4 +1,5 @@
-"""Typed errors: each message is one line that names what came, what was expected and the nearest right thing."""
+"""Typed errors: each message is one line that names what came, what was expected and the nearest
+right thing."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from collections.abc import Iterable
 
 
 class KanpdeError(Exception):
-    """Base of every error that a user can cause; the command line prints its message and nothing else."""
+    """Base of every error that a user can cause; the command line prints its message and nothing
+    else."""
 
 
 class ProblemError(KanpdeError):
@@ -37,7 +39,9 @@ class ProblemWarning(UserWarning):
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint `; did you mean 'a' or 'b'?` for a misspelt name, or an empty string."""
     names = list(dict.fromkeys(known))
-    close = [k for k in names if k.lower() == name.lower()] or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = [k for k in names if k.lower() == name.lower()] or difflib.get_close_matches(
+        name, names, n=3, cutoff=0.5
+    )
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 

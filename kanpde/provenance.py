@@ -18,7 +18,8 @@ _PACKAGES = ("torch", "numpy", "scipy", "h5py", "triton")
 
 
 def provenance(device: str = "cpu") -> dict[str, object]:
-    """Plain values that say what made a result: date, versions, machine, threads, commit (in a git checkout; + if edited)."""
+    """Plain values that say what made a result: date, versions, machine, threads, commit (in a git
+    checkout; + if edited)."""
     found: dict[str, object] = {
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kanpde": kanpde.__version__,
@@ -63,11 +64,19 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     head = _git(root, "rev-parse", "--short=12", "HEAD")
-    return head and head + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    return head and head + (
+        "+" if _git(root, "status", "--porcelain", "--untracked-files=no") else ""
+    )
 
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,5 @@
-"""solve(problem): train, compare with the exact solution and with finite differences, keep the result."""
+"""solve(problem): train, compare with the exact solution and with finite differences, keep the
+result."""
 
 from __future__ import annotations
 
@@ -13,25 +14,44 @@ from typing import Any
 
 import torch
 
-from kanpde import run_folder, unfinished
-from kanpde.advice import advise
-from kanpde.atomic import check_writable
-from kanpde.errors import KanpdeError, ProblemError, RecipeError, RunError, first_line, listed, nearest
-from kanpde.estimates import Estimates, bare, estimate
-from kanpde.fields import check_solution, dense_grid, exact_on
+from kanpde.errors import (
+    KanpdeError,
+    ProblemError,
+    RecipeError,
+    RunError,
+    first_line,
+    listed,
+    nearest,
+)
 from kanpde.geometry import holes
-from kanpde.guards import check_memory
-from kanpde.networks import Ansatz, Spec, Trial
-from kanpde.parameters import Field
-from kanpde.problem import Problem, identity
-from kanpde.recipe import Recipe, choose, plain, suited
+from kanpde.geometry.sampling import inside_points
+from kanpde.inverse.estimates import Estimates, bare, estimate
+from kanpde.networks.ansatz import Ansatz, Trial
+from kanpde.networks.spec import Spec
+from kanpde.problem.parameters import Field
+from kanpde.problem.problem import Problem, identity
+from kanpde.recipes.guards import check_memory
+from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.residual import at_point, leaf_name
-from kanpde.results import Result, load, measure, measure_reference
-from kanpde.sampling import inside_points
-from kanpde.signals import answered
-from kanpde.training import Change, Extend, Sparsify, Stage, parse_schedule, shards, show_schedule, train
+from kanpde.residual.residual import at_point, leaf_name
+from kanpde.results.advice import advise
+from kanpde.results.fields import check_solution, dense_grid, exact_on
+from kanpde.results.result import Result, load, measure, measure_reference
+from kanpde.runs import folder as run_folder
+from kanpde.runs import unfinished
+from kanpde.runs.atomic import check_writable
+from kanpde.runs.signals import answered
+from kanpde.training import (
+    Change,
+    Extend,
+    Sparsify,
+    Stage,
+    parse_schedule,
+    shards,
+    show_schedule,
+    train,
+)
 from kanpde.training.assemble import assemble, numbers
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
@@ -63,28 +83,39 @@ def solve(
 ) -> Result:
     """Solve a problem and judge the solution.
 
-    recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see recipe.choose). network,
-    schedule, points, restarts, slabs replace parts of it; a network of another kind brings its own schedule. reference:
-    whether to compute finite differences for comparison, or those that are known already. out: folder to write the run to, a new one
-    below it; run_dir: the run's folder itself; nothing is written without one of them. pictures: whether to draw as well.
-    resume: a run in run_dir that was killed or interrupted goes on from its last state, with the same bits as if it had not been, and one
-    that is finished is loaded.
-    launcher: plain values that say who began the run, kept with what was asked for.
-    Where torch.distributed is initialised, every process calls this in the same way, trains on its share of the points and gets the same
-    network; the first one alone writes, and computes the reference.
-    Ctrl-C ends training, and then the reference, with what there is (`result.history.interrupted`); the run is still saved, and can be resumed.
-    Raises RecipeError for settings that do not fit the problem or the machine, ProblemError for a failing problem, RunError
-    for a folder that cannot be written or holds another run; all of that, where it can be known, before training.
+    recipe: how; by default chosen from the problem and effort, "quick", "default" or "record" (see
+    recipe.choose). network, schedule, points, restarts, slabs replace parts of it; a network of
+    another kind brings its own schedule. reference: whether to compute finite differences for
+    comparison, or those that are known already. out: folder to write the run to, a new one below
+    it; run_dir: the run's folder itself; nothing is written without one of them. pictures: whether
+    to draw as well. resume: a run in run_dir that was killed or interrupted goes on from its last
+    state, with the same bits as if it had not been, and one that is finished is loaded. launcher:
+    plain values that say who began the run, kept with what was asked for. Where torch.distributed
+    is initialised, every process calls this in the same way, trains on its share of the points and
+    gets the same network; the first one alone writes, and computes the reference. Ctrl-C ends
+    training, and then the reference, with what there is (`result.history.interrupted`); the run is
+    still saved, and can be resumed. Raises RecipeError for settings that do not fit the problem or
+    the machine, ProblemError for a failing problem, RunError for a folder that cannot be written or
+    holds another run; all of that, where it can be known, before training.
     """
     if not isinstance(problem, Problem):
-        raise ProblemError(f"solve: got {problem!r:.60}; expected a Problem, such as kanpde.problem.load('poisson2d')[0]")
+        raise ProblemError(
+            f"solve: got {problem!r:.60}; expected a Problem, such as"
+            " kanpde.problem.problem.load('poisson2d')[0]"
+        )
     recipe = recipe or choose(problem, effort=effort).recipe
     if network is not None and not isinstance(network, Spec):
         raise RecipeError(f"network: got {network!r:.40}; expected such as kanpde.KAN(width=(5,))")
     if network is not None and schedule is None and network.kind != recipe.network.kind:
         schedule = suited(problem, type(network)).schedule
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
-    given: dict[str, Any] = {"network": network, "schedule": stages, "points": points, "restarts": restarts, "slabs": slabs}
+    given: dict[str, Any] = {
+        "network": network,
+        "schedule": stages,
+        "points": points,
+        "restarts": restarts,
+        "slabs": slabs,
+    }
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
     observer = observer or Silent()
     if resume and run_dir is None:
@@ -109,7 +140,11 @@ def solve(
             def begin() -> tuple[Path, dict[str, Any] | None]:
                 if out is not None:
                     check_writable(out)
-                place = run_folder.reserve(Path(out), problem.name, seed) if run_dir is None and out is not None else Path(run_dir or ".")
+                place = (
+                    run_folder.reserve(Path(out), problem.name, seed)
+                    if run_dir is None and out is not None
+                    else Path(run_dir or ".")
+                )
                 check_writable(place)
                 lock.take(place)
                 return place, unfinished.begin(place, request, resume)
@@ -124,7 +159,9 @@ def solve(
         with ending:
             try:
                 with interrupting:
-                    ansatz, history = train(problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept)
+                    ansatz, history = train(
+                        problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept
+                    )
             except KanpdeError:
                 if keeper is not None:
                     unfinished.abandon(keeper.folder)
@@ -143,12 +180,38 @@ def solve(
                 raise
             with _told(history):
                 found = _estimated(problem, ansatz, observer)
-            judged = _judged(problem, ansatz, history, observer, effort, reference) if reference and first else (None, "not asked for", None)
+            judged = (
+                _judged(problem, ansatz, history, observer, effort, reference)
+                if reference and first
+                else (None, "not asked for", None)
+            )
             with _told(history):
-                settings = {"seed": seed, "device": device, "dtype": dtype, "points": recipe.points, "sampler": recipe.sampler}
-                settings |= {"restarts": recipe.restarts, "slabs": recipe.slabs, "schedule": show_schedule(recipe.stages)}
-                result = Result(problem, ansatz, history, settings, seconds, relative_l2, max_error, *judged, estimates=found)
-                with suppress(KanpdeError):  # the user's functions at other points: nothing is worth losing the run for
+                settings = {
+                    "seed": seed,
+                    "device": device,
+                    "dtype": dtype,
+                    "points": recipe.points,
+                    "sampler": recipe.sampler,
+                }
+                settings |= {
+                    "restarts": recipe.restarts,
+                    "slabs": recipe.slabs,
+                    "schedule": show_schedule(recipe.stages),
+                }
+                result = Result(
+                    problem,
+                    ansatz,
+                    history,
+                    settings,
+                    seconds,
+                    relative_l2,
+                    max_error,
+                    *judged,
+                    estimates=found,
+                )
+                with suppress(
+                    KanpdeError
+                ):  # the user's functions at other points: nothing is worth losing the run for
                     result.advice = advise(result, recipe)
                 if folder is not None and first:
                     run_folder.write(result, folder, pictures)
@@ -162,7 +225,9 @@ def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     try:
         found = load(folder, problem)
     except RunError as error:
-        raise RunError(f"{error}; delete {folder / 'summary.json'}, and resuming trains it again") from error
+        raise RunError(
+            f"{error}; delete {folder / 'summary.json'}, and resuming trains it again"
+        ) from error
     if shards.rank() == 0:
         if pictures:
             run_folder.complete(found, folder)
@@ -175,17 +240,30 @@ def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates
     if not problem.parameters or not isinstance(ansatz, Ansatz) or ansatz.trained_on is None:
         return None
     if shards.size() > 1:
-        observer.message("standard errors are computed in one process only; kanpde plot and load keep the values")
+        observer.message(
+            "standard errors are computed in one process only; kanpde plot and load keep the values"
+        )
         return bare(problem, ansatz)
     if ansatz.parameters > DENSE:
-        observer.message(f"{ansatz.parameters:,} parameters: too many for the matrices of standard errors (at most {DENSE:,})")
+        observer.message(
+            f"{ansatz.parameters:,} parameters: too many for the matrices of standard errors (at"
+            f" most {DENSE:,})"
+        )
         return bare(problem, ansatz)
     observer.message("computing standard errors")
     return estimate(problem, ansatz, ansatz.trained_on)
 
 
-def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observer, effort: str, known: bool | Reference) -> tuple[Reference | None, str, float | None]:
-    """The finite-difference reference, or why there is none, and the distance to it. Whatever it meets, the run goes on."""
+def _judged(
+    problem: Problem,
+    ansatz: Trial,
+    history: History,
+    observer: Observer,
+    effort: str,
+    known: bool | Reference,
+) -> tuple[Reference | None, str, float | None]:
+    """The finite-difference reference, or why there is none, and the distance to it. Whatever it
+    meets, the run goes on."""
     if history.interrupted:
         return None, "interrupted", None
     if any(isinstance(p, Field) for p in problem.parameters):
@@ -211,7 +289,9 @@ def _judged(problem: Problem, ansatz: Trial, history: History, observer: Observe
     return found, "", distance
 
 
-def _answers(keeper: unfinished.Keeper | None) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+def _answers(
+    keeper: unfinished.Keeper | None,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """What SIGTERM, during the whole run, and Ctrl-C, during training, do to a run that is kept.
 
     Of several processes each gets its own Ctrl-C, at other steps: there it ends training at once.
@@ -219,24 +299,31 @@ def _answers(keeper: unfinished.Keeper | None) -> tuple[AbstractContextManager[N
     if keeper is None:
         return nullcontext(), nullcontext()
     alone = shards.size() == 1
-    return answered(signal.SIGTERM, keeper.end), answered(signal.SIGINT, keeper.interrupt) if alone else nullcontext()
+    return answered(signal.SIGTERM, keeper.end), (
+        answered(signal.SIGINT, keeper.interrupt) if alone else nullcontext()
+    )
 
 
 def _told(history: History) -> AbstractContextManager[None]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the history says that one came."""
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the
+    history says that one came."""
     return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True))
 
 
 def check_machine(device: str, dtype: str) -> None:
     """Raise RecipeError for a device or a precision that is not there."""
     if dtype not in DTYPES:
-        raise RecipeError(f"dtype: got {dtype!r}; expected one of {listed(DTYPES)}{nearest(dtype, DTYPES)}")
+        raise RecipeError(
+            f"dtype: got {dtype!r}; expected one of {listed(DTYPES)}{nearest(dtype, DTYPES)}"
+        )
     try:
         kind = torch.device(device).type
     except RuntimeError:
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda") from None
     if kind == "cuda" and not torch.cuda.is_available():
-        raise RecipeError(f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu")
+        raise RecipeError(
+            f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu"
+        )
     if kind not in ("cpu", "cuda"):
         raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
 
@@ -244,33 +331,56 @@ def check_machine(device: str, dtype: str) -> None:
 def _check(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str) -> None:
     check_machine(device, dtype)
     if not isinstance(seed, int) or not 0 <= seed < 10**15:
-        raise RecipeError(f"seed: got {seed!r:.40}; expected a whole number from 0 on, of at most 15 digits")
+        raise RecipeError(
+            f"seed: got {seed!r:.40}; expected a whole number from 0 on, of at most 15 digits"
+        )
     if recipe.slabs > 1 and not problem.domain.time:
-        raise RecipeError(f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1")
+        raise RecipeError(
+            f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1"
+        )
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
     if problem.parameters and recipe.slabs > 1:
-        raise RecipeError(f"slabs: got {recipe.slabs} for a problem with unknown parameters, which all spans of time would share; expected 1")
+        raise RecipeError(
+            f"slabs: got {recipe.slabs} for a problem with unknown parameters, which all spans of"
+            " time would share; expected 1"
+        )
     if problem.parameters and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
-        raise RecipeError("schedule: sparsify and prune work on one network, and this problem has parameters beside it; expected a schedule without them")
+        raise RecipeError(
+            "schedule: sparsify and prune work on one network, and this problem has parameters"
+            " beside it; expected a schedule without them"
+        )
     if shards.size() > 1 and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
-        raise RecipeError(f"schedule: sparsify and prune work in one process, and there are {shards.size()}; expected a schedule without them")
+        raise RecipeError(
+            f"schedule: sparsify and prune work in one process, and there are {shards.size()};"
+            " expected a schedule without them"
+        )
     if recipe.lenses and not holes(problem.domain):
         raise RecipeError("lenses: got True, but the domain has no hole; leave lenses out")
-    if recipe.network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
-        raise RecipeError(f"schedule: got {show_schedule(recipe.stages)}, but a network of kind {recipe.network.kind!r} has nothing to extend; leave extend out")
+    if recipe.network.resolution is None and any(
+        isinstance(stage, Extend) for stage in recipe.stages
+    ):
+        raise RecipeError(
+            f"schedule: got {show_schedule(recipe.stages)}, but a network of kind"
+            f" {recipe.network.kind!r} has nothing to extend; leave extend out"
+        )
     if recipe.network.highest_order() < order:
         degree = getattr(recipe.network, "degree", None)
-        raise RecipeError(f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}")
+        raise RecipeError(
+            f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}"
+        )
     check_memory(problem, recipe, device, DTYPES[dtype])
 
 
 def _check_data(problem: Problem, recipe: Recipe) -> None:
-    """Evaluate what the user gave where it is needed: the exact solution, and derivatives of the conditions' data.
+    """Evaluate what the user gave where it is needed: the exact solution, and derivatives of the
+    conditions' data.
 
     Raises ProblemError where they are not finite.
     """
     exact_on(problem, dense_grid(problem.domain))
-    network = assemble(problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0), recipe.lenses)
+    network = assemble(
+        problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0), recipe.lenses
+    )
     for stage in recipe.stages:
         for part in network.networks():
             if isinstance(stage, Change | Sparsify):
@@ -284,4 +394,7 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
         at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), i)
         name = leaf_name(needs[a], problem.coordinates)
         came = f"{name} = {float(lift[i, a])} at {at}"
-        raise ProblemError(f"conditions on {needs[a][0]!r}: their data, continued into the domain, give {came}; expected data with finite derivatives up to the ends of the faces")
+        raise ProblemError(
+            f"conditions on {needs[a][0]!r}: their data, continued into the domain, give {came};"
+            " expected data with finite derivatives up to the ends of the faces"
+        )

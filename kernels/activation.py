@@ -1,7 +1,8 @@
-"""Activations on jets in plain PyTorch: y = (f(x) - center) / scale, unit by unit, for f = tanh, sin or SiLU.
+"""Activations on jets in plain PyTorch: y = (f(x) - center) / scale, unit by unit, for f = tanh,
+sin or SiLU.
 
-X and the adjoint L of Y are [points, channels, units]; center and scale [units]. The adjoint of X is a correlation with the
-jet of f' (see README.md).
+X and the adjoint L of Y are [points, channels, units]; center and scale [units]. The adjoint of X
+is a correlation with the jet of f' (see README.md).
 """
 
 from __future__ import annotations

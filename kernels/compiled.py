@@ -1,4 +1,5 @@
-"""How the CPU kernels are compiled: by Numba, once a machine, kept on disk; a product and a sum may become one instruction."""
+"""How the CPU kernels are compiled: by Numba, once a machine, kept on disk; a product and a sum may
+become one instruction."""
 
 from __future__ import annotations
 

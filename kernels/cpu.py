@@ -1,10 +1,12 @@
-"""The spline layer on jets for CPUs, compiled by Numba: the formulas of reference.py in vector instructions.
+"""The spline layer on jets for CPUs, compiled by Numba: the formulas of plain.py in vector
+instructions.
 
-Every edge function is taken as a piecewise polynomial in τ (see pieces.py), with jets in units of the knot interval: no
-basis is evaluated on the way forward. Vectors hold the outputs of one input, whose coefficients lie together, or, where
-outputs are few, the inputs of one output; all algebra is in registers (see vector_edges.py). Partial sums over points belong
-to chunks that depend on the shapes alone and are added in their order: the same input gives the same bits, however many
-threads there are.
+Every edge function is taken as a piecewise polynomial in τ (see pieces.py), with jets in units of
+the knot interval: no basis is evaluated on the way forward. Vectors hold the outputs of one input,
+whose coefficients lie together, or, where outputs are few, the inputs of one output; all algebra is
+in registers (see vector_edges.py). Partial sums over points belong to chunks that depend on the
+shapes alone and are added in their order: the same input gives the same bits, however many threads
+there are.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from kanpde.kernels.compiled import compiled
 from kanpde.kernels.pieces import degree_of, pieces
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
-from kanpde.kernels.vector_edges import add_inputs, fill_powers, pull_inputs, pull_outputs, store_products, store_taylor, sum_inputs
+from kanpde.kernels.vector_edges import (
+    add_inputs,
+    fill_powers,
+    pull_inputs,
+    pull_outputs,
+    store_products,
+    store_taylor,
+    sum_inputs,
+)
 from kanpde.kernels.vectors import LANES
 
 BLOCK = 16
@@ -35,9 +45,10 @@ CHUNKS = 16
 
 
 class Grid(NamedTuple):
-    """Knots as the kernels need them: low [inputs], the first ones; scale [inputs], intervals by length; cells [inputs, grid, 4],
-    left end, right end, middle and inverse length of each interval; table [inputs, grid, degree + 1, splines], of τ^s, the splines
-    filled up to whole vectors."""
+    """Knots as the kernels need them: low [inputs], the first ones; scale [inputs], intervals by
+    length; cells [inputs, grid, 4], left end, right end, middle and inverse length of each
+    interval; table [inputs, grid, degree + 1, splines], of τ^s, the splines filled up to whole
+    vectors."""
 
     low: np.ndarray
     scale: np.ndarray
@@ -80,7 +91,8 @@ def _interval(x, low, scale, cells, p):
 
 @compiled
 def to_pieces(c, table, A):
-    """A [inputs, grid, degree + 1, outputs]: the coefficients of τ^s of the edge functions, from c."""
+    """A [inputs, grid, degree + 1, outputs]: the coefficients of τ^s of the edge functions, from
+    c."""
     inputs, grid, width, outputs = A.shape
     for p in range(inputs):
         for g in range(grid):
@@ -116,11 +128,27 @@ def forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
             for p in range(inputs):
                 at, place = n * channels * inputs + p, (n - first) * inputs + p
                 g = _interval(x[at], low, scale, cells, p)
-                bases[place], taus[place] = (p * grid + g) * len(width) * outputs, (x[at] - cells[p, g, 2]) * cells[p, g, 3]
+                bases[place], taus[place] = (
+                    (p * grid + g) * len(width) * outputs,
+                    (x[at] - cells[p, g, 2]) * cells[p, g, 3],
+                )
                 fill_powers(x, at, inputs, cells[p, g, 3], powers, place * size, counts)
         for v in range(0, outputs, LANES):
             for n in range(first, last):
-                add_inputs(a, bases, taus, powers, (n - first) * inputs, inputs, min(v, outputs - LANES), outputs, y, n * channels * outputs, width, counts)
+                add_inputs(
+                    a,
+                    bases,
+                    taus,
+                    powers,
+                    (n - first) * inputs,
+                    inputs,
+                    min(v, outputs - LANES),
+                    outputs,
+                    y,
+                    n * channels * outputs,
+                    width,
+                    counts,
+                )
 
 
 @compiled
@@ -130,62 +158,199 @@ def forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end,
     x, a, y, cell = X.reshape(-1), A.reshape(-1), Y.reshape(-1), cells.reshape(-1)
     for n in range(begin, end):
         for q in range(outputs):
-            sum_inputs(a, low, scale, cell, grid, x, n * channels * inputs, inputs, masks, q, outputs, y, n * channels * outputs, width, counts)
+            sum_inputs(
+                a,
+                low,
+                scale,
+                cell,
+                grid,
+                x,
+                n * channels * inputs,
+                inputs,
+                masks,
+                q,
+                outputs,
+                y,
+                n * channels * outputs,
+                width,
+                counts,
+            )
 
 
 @compiled
-def pull_by_outputs(L, X, low, scale, cells, table, A, masks, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
-    """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of A is added to gradients [chunks
-    of `size` points, inputs, grid, degree + 1, outputs]; else this layer's part of starts and values is written, see Place."""
+def pull_by_outputs(
+    L,
+    X,
+    low,
+    scale,
+    cells,
+    table,
+    A,
+    masks,
+    width,
+    counts,
+    back,
+    local,
+    begin,
+    end,
+    size,
+    inward,
+    gradients,
+    starts,
+    values,
+    place,
+):
+    """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of
+    A is added to gradients [chunks of `size` points, inputs, grid, degree + 1, outputs]; else this
+    layer's part of starts and values is written, see Place.
+    """
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
-    splines, x, a, lift, back_to, b, target = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1), values.reshape(-1)
+    splines, x, a, lift, back_to, b, target = (
+        table.shape[3],
+        X.reshape(-1),
+        A.reshape(-1),
+        L.reshape(-1),
+        inward.reshape(-1),
+        table.reshape(-1),
+        values.reshape(-1),
+    )
     run, column, unit, functions, shift = place
-    H, taylor = np.empty((len(counts) + 1) * outputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype)
+    H, taylor = (
+        np.empty((len(counts) + 1) * outputs, X.dtype),
+        np.empty((len(counts) + 1) * splines, X.dtype),
+    )
     for first in range(begin, end, BLOCK):
         gradient = gradients[first // size].reshape(-1)
         for p in range(inputs):
             for n in range(first, min(first + BLOCK, end)):
                 at = n * channels * inputs + p
                 g = _interval(x[at], low, scale, cells, p)
-                tau, base = (x[at] - cells[p, g, 2]) * cells[p, g, 3], (p * grid + g) * len(width) * outputs
-                pull_outputs(a, base, tau, cells[p, g, 3], x, at, inputs, lift, n * channels * outputs, outputs, masks, back_to, gradient, H, width, counts, back, local)
+                tau, base = (
+                    (x[at] - cells[p, g, 2]) * cells[p, g, 3],
+                    (p * grid + g) * len(width) * outputs,
+                )
+                pull_outputs(
+                    a,
+                    base,
+                    tau,
+                    cells[p, g, 3],
+                    x,
+                    at,
+                    inputs,
+                    lift,
+                    n * channels * outputs,
+                    outputs,
+                    masks,
+                    back_to,
+                    gradient,
+                    H,
+                    width,
+                    counts,
+                    back,
+                    local,
+                )
                 if len(local):
                     starts[n, run + p] = column + unit * (functions * p + g)
-                    store_taylor(b, (p * grid + g) * len(width) * splines, tau, taylor, width, counts)
+                    store_taylor(
+                        b, (p * grid + g) * len(width) * splines, tau, taylor, width, counts
+                    )
                     for j in range(len(width)):
                         to = n * values.shape[1] + shift + (p * len(width) + j) * outputs
                         for v in range(0, outputs, LANES):
                             q = min(v, outputs - LANES)
-                            store_products(taylor, j, splines, H, q, outputs, target, to + q, counts)
+                            store_products(
+                                taylor, j, splines, H, q, outputs, target, to + q, counts
+                            )
 
 
 @compiled
-def pull_by_inputs(L, X, low, scale, cells, table, A, width, counts, back, local, begin, end, size, inward, gradients, starts, values, place):
+def pull_by_inputs(
+    L,
+    X,
+    low,
+    scale,
+    cells,
+    table,
+    A,
+    width,
+    counts,
+    back,
+    local,
+    begin,
+    end,
+    size,
+    inward,
+    gradients,
+    starts,
+    values,
+    place,
+):
     """As pull_by_outputs, with A [inputs, grid, outputs, degree + 1 filled up to whole vectors]."""
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
-    splines, x, a, lift, back_to, b = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1), inward.reshape(-1), table.reshape(-1)
+    splines, x, a, lift, back_to, b = (
+        table.shape[3],
+        X.reshape(-1),
+        A.reshape(-1),
+        L.reshape(-1),
+        inward.reshape(-1),
+        table.reshape(-1),
+    )
     cell, chosen, taus = cells.reshape(-1), np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
     run, column, unit, functions, shift = place
-    H, taylor, row = np.empty((len(counts) + 1) * outputs * inputs, X.dtype), np.empty((len(counts) + 1) * splines, X.dtype), np.empty(splines, X.dtype)
+    H, taylor, row = (
+        np.empty((len(counts) + 1) * outputs * inputs, X.dtype),
+        np.empty((len(counts) + 1) * splines, X.dtype),
+        np.empty(splines, X.dtype),
+    )
     for n in range(begin, end):
-        at, lift_at, gradient = n * channels * inputs, n * channels * outputs, gradients[n // size].reshape(-1)
-        pull_inputs(a, low, scale, cell, grid, x, at, inputs, lift, lift_at, outputs, back_to, gradient, H, chosen, taus, width, counts, back, local)
+        at, lift_at, gradient = (
+            n * channels * inputs,
+            n * channels * outputs,
+            gradients[n // size].reshape(-1),
+        )
+        pull_inputs(
+            a,
+            low,
+            scale,
+            cell,
+            grid,
+            x,
+            at,
+            inputs,
+            lift,
+            lift_at,
+            outputs,
+            back_to,
+            gradient,
+            H,
+            chosen,
+            taus,
+            width,
+            counts,
+            back,
+            local,
+        )
         if len(local):
             for p in range(inputs):
                 starts[n, run + p] = column + unit * (functions * p + chosen[p])
-                store_taylor(b, (p * grid + chosen[p]) * len(width) * splines, taus[p], taylor, width, counts)
+                store_taylor(
+                    b, (p * grid + chosen[p]) * len(width) * splines, taus[p], taylor, width, counts
+                )
                 for q in range(outputs):
                     for v in range(0, splines, LANES):
-                        store_products(H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts)
+                        store_products(
+                            H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts
+                        )
                     for j in range(len(width)):
                         values[n, shift + (p * len(width) + j) * outputs + q] = row[j]
 
 
 class Place(NamedTuple):
-    """Where a layer's part of a Jacobian's rows goes: its first run and entry in a row; the column of its first coefficient;
-    and how columns are counted, `functions` an input and `unit` a function."""
+    """Where a layer's part of a Jacobian's rows goes: its first run and entry in a row; the column
+    of its first coefficient; and how columns are counted, `functions` an input and `unit` a
+    function."""
 
     run: int = 0
     column: int = 0
@@ -195,14 +360,18 @@ class Place(NamedTuple):
 
 
 class Layer:
-    """A layer that is ready to run on ranges of points: its coefficients c [inputs, functions, outputs] as polynomials.
+    """A layer that is ready to run on ranges of points: its coefficients c [inputs, functions,
+    outputs] as polynomials.
 
     Where neither inputs nor outputs fill a vector, `outputs` has some more, which are zero.
     """
 
     def __init__(self, c: Tensor, knots: Tensor, counts: Counts):
         self.shape = c.shape
-        self.inputs, self.outputs = c.shape[0], c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
+        self.inputs, self.outputs = (
+            c.shape[0],
+            c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES,
+        )
         self.grid = grid_of(knots, degree_of(c, knots))
         *shape, self.width, _ = self.grid.table.shape
         self._by_inputs = self.outputs < LANES
@@ -214,24 +383,101 @@ class Layer:
         else:
             self.A = A
         masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
-        self._masks, self._constants = (masks,), ((0,) * self.width, tuple((0,) * count for count in counts))
+        self._masks, self._constants = (
+            (masks,),
+            ((0,) * self.width, tuple((0,) * count for count in counts)),
+        )
 
     def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
         """Write the output jets Y [points, channels, outputs] of the points begin … end."""
-        work, masks = (forward_by_inputs, self._masks) if self._by_inputs else (forward_by_outputs, ())
+        work, masks = (
+            (forward_by_inputs, self._masks) if self._by_inputs else (forward_by_outputs, ())
+        )
         work(X, *self.grid[:3], self.A, *masks, *self._constants, begin, end, Y)
 
-    def adjoint(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, gradients: np.ndarray, size: int) -> None:
-        """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size] for every point n."""
-        self._pull(L, X, back, (), begin, end, size, inward, gradients, np.empty((1, 0), np.int64), np.empty((1, 0), X.dtype), Place())
+    def adjoint(
+        self,
+        L: np.ndarray,
+        X: np.ndarray,
+        back: bool,
+        begin: int,
+        end: int,
+        inward: np.ndarray,
+        gradients: np.ndarray,
+        size: int,
+    ) -> None:
+        """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size]
+        for every point n."""
+        self._pull(
+            L,
+            X,
+            back,
+            (),
+            begin,
+            end,
+            size,
+            inward,
+            gradients,
+            np.empty((1, 0), np.int64),
+            np.empty((1, 0), X.dtype),
+            Place(),
+        )
 
-    def pullback(self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int, inward: np.ndarray, starts: np.ndarray, values: np.ndarray, place: Place) -> None:
-        """Write the adjoint of X where it is asked for, and this layer's part of every point's row."""
-        self._pull(L, X, back, (0,), begin, end, max(end, 1), inward, np.empty((1, 0, 0, 0, 0), X.dtype), starts, values, place)
+    def pullback(
+        self,
+        L: np.ndarray,
+        X: np.ndarray,
+        back: bool,
+        begin: int,
+        end: int,
+        inward: np.ndarray,
+        starts: np.ndarray,
+        values: np.ndarray,
+        place: Place,
+    ) -> None:
+        """Write the adjoint of X where it is asked for, and this layer's part of every point's
+        row."""
+        self._pull(
+            L,
+            X,
+            back,
+            (0,),
+            begin,
+            end,
+            max(end, 1),
+            inward,
+            np.empty((1, 0, 0, 0, 0), X.dtype),
+            starts,
+            values,
+            place,
+        )
 
-    def _pull(self, L: np.ndarray, X: np.ndarray, back: bool, local: tuple, begin: int, end: int, size: int, *found: np.ndarray | Place) -> None:
+    def _pull(
+        self,
+        L: np.ndarray,
+        X: np.ndarray,
+        back: bool,
+        local: tuple,
+        begin: int,
+        end: int,
+        size: int,
+        *found: np.ndarray | Place,
+    ) -> None:
         work, masks = (pull_by_inputs, ()) if self._by_inputs else (pull_by_outputs, self._masks)
-        work(L, X, *self.grid, self.A, *masks, *self._constants, (0,) if back else (), local, begin, end, size, *found)
+        work(
+            L,
+            X,
+            *self.grid,
+            self.A,
+            *masks,
+            *self._constants,
+            (0,) if back else (),
+            local,
+            begin,
+            end,
+            size,
+            *found,
+        )
 
     def gradient(self, gradients: np.ndarray) -> Tensor:
         """The adjoint of the coefficients from partial sums of that of A."""
@@ -248,32 +494,64 @@ class Layer:
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
-    """As reference.forward."""
+    """As plain.forward."""
     layer, x, Y = Layer(c, knots, counts), array(X), X.new_empty(*X.shape[:2], c.shape[2])
-    wide = np.empty((*X.shape[:2], layer.outputs), x.dtype) if layer.outputs > c.shape[2] else Y.numpy()
+    wide = (
+        np.empty((*X.shape[:2], layer.outputs), x.dtype)
+        if layer.outputs > c.shape[2]
+        else Y.numpy()
+    )
     deal(lambda begin, end: layer.forward(x, begin, end, wide), len(X), POINTS)
-    return Y if layer.outputs == c.shape[2] else torch.from_numpy(wide)[:, :, : c.shape[2]].contiguous()
+    return (
+        Y
+        if layer.outputs == c.shape[2]
+        else torch.from_numpy(wide)[:, :, : c.shape[2]].contiguous()
+    )
 
 
-def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
-    """As reference.adjoint."""
+def adjoint(
+    L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
+) -> tuple[Tensor, Tensor]:
+    """As plain.adjoint."""
     layer = Layer(c, knots, counts)
     size, lift, x = layer.chunks(len(X)), _filled(L, layer), array(X)
-    inward, gradients = X.new_empty(X.shape if back else (0, *X.shape[1:])), np.zeros((max(1, -(-len(X) // size)), *layer.A.shape), x.dtype)
+    inward, gradients = (
+        X.new_empty(X.shape if back else (0, *X.shape[1:])),
+        np.zeros((max(1, -(-len(X) // size)), *layer.A.shape), x.dtype),
+    )
     found = inward.numpy()
-    deal(lambda begin, end: layer.adjoint(lift, x, back, begin, end, found, gradients, size), len(X), size)
+    deal(
+        lambda begin, end: layer.adjoint(lift, x, back, begin, end, found, gradients, size),
+        len(X),
+        size,
+    )
     return inward if back else X.new_empty(0), layer.gradient(gradients)
 
 
-def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """As reference.pullback."""
+def pullback(
+    L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As plain.pullback."""
     layer = Layer(c, knots, counts)
-    lift, x, inward, cells = _filled(L, layer), array(X), X.new_empty(X.shape if back else (0, *X.shape[1:])), torch.empty(len(X), layer.inputs, dtype=torch.int64)
+    lift, x, inward, cells = (
+        _filled(L, layer),
+        array(X),
+        X.new_empty(X.shape if back else (0, *X.shape[1:])),
+        torch.empty(len(X), layer.inputs, dtype=torch.int64),
+    )
     block = X.new_empty(len(X), layer.inputs, layer.width, layer.outputs)
     found, starts, values = inward.numpy(), cells.numpy(), block.flatten(1).numpy()
-    deal(lambda begin, end: layer.pullback(lift, x, back, begin, end, found, starts, values, Place()), len(X), POINTS)
+    deal(
+        lambda begin, end: layer.pullback(
+            lift, x, back, begin, end, found, starts, values, Place()
+        ),
+        len(X),
+        POINTS,
+    )
     return inward if back else X.new_empty(0), cells, block[..., : c.shape[2]].contiguous()
 
 
 def _filled(L: Tensor, layer: Layer) -> np.ndarray:
-    return array(pad(L, (0, layer.outputs - L.shape[2]))) if layer.outputs > L.shape[2] else array(L)
+    return (
+        array(pad(L, (0, layer.outputs - L.shape[2]))) if layer.outputs > L.shape[2] else array(L)
+    )

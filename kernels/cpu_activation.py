@@ -1,6 +1,8 @@
-"""Activations on jets for CPUs, compiled by Numba: the formulas of activation.py with vectors over the units.
+"""Activations on jets for CPUs, compiled by Numba: the formulas of activation.py with vectors over
+the units.
 
-tanh is computed in registers, with the rest (see vector_activation.py); sine and cosine come from torch.
+tanh is computed in registers, with the rest (see vector_activation.py); sine and cosine come from
+torch.
 """
 
 from __future__ import annotations
@@ -41,22 +43,30 @@ def adjoint_points(L, X, sine, cosine, factor, counts, begin, end, inward):
         for v in range(0, units, LANES):
             u = min(v, units - LANES)
             at = n * channels * units + u
-            activate_adjoint(sine, cosine, n * units + u, x, at, units, lift, factor, u, found, counts)
+            activate_adjoint(
+                sine, cosine, n * units + u, x, at, units, lift, factor, u, found, counts
+            )
 
 
 def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.forward."""
     x, middle, factor = _filled(X, center, 1 / scale)
-    return _by_points(forward_points, X, (array(x), *_values(kind, x), array(middle), array(factor)), counts, x)
+    return _by_points(
+        forward_points, X, (array(x), *_values(kind, x), array(middle), array(factor)), counts, x
+    )
 
 
 def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> Tensor:
     """As activation.adjoint."""
     lift, x, factor = _filled(L, X, 1 / scale)
-    return _by_points(adjoint_points, X, (array(lift), array(x), *_values(kind, x), array(factor)), counts, x)
+    return _by_points(
+        adjoint_points, X, (array(lift), array(x), *_values(kind, x), array(factor)), counts, x
+    )
 
 
-def _by_points(work: Callable[..., None], X: Tensor, given: tuple, counts: Counts, filled: Tensor) -> Tensor:
+def _by_points(
+    work: Callable[..., None], X: Tensor, given: tuple, counts: Counts, filled: Tensor
+) -> Tensor:
     found = torch.empty_like(filled, memory_format=torch.contiguous_format)
     layout, target = tuple((0,) * count for count in counts), found.numpy()
     deal(lambda begin, end: work(*given, layout, begin, end, target), len(X), POINTS)
@@ -71,4 +81,8 @@ def _filled(*by_unit: Tensor) -> list[Tensor]:
 
 def _values(kind: str, x: Tensor) -> tuple[np.ndarray, np.ndarray] | tuple[float, float]:
     """Sine and cosine of the values, flat; numbers in place of both say tanh."""
-    return (0.0, 0.0) if kind == "tanh" else (array(torch.sin(x[:, 0])).reshape(-1), array(torch.cos(x[:, 0])).reshape(-1))
+    return (
+        (0.0, 0.0)
+        if kind == "tanh"
+        else (array(torch.sin(x[:, 0])).reshape(-1), array(torch.cos(x[:, 0])).reshape(-1))
+    )

@@ -1,7 +1,9 @@
-"""Networks of group-rational activations for CPUs: blocks of points go through all levels and back while they are in the cache.
+"""Networks of group-rational activations for CPUs: blocks of points go through all levels and back
+while they are in the cache.
 
-Inside a block jets lie as [unit, channel, point], so that vectors hold points whatever the widths are. The rows of a residual that
-is affine in the output jet need no other point (see README.md), so the gradient of their squares takes one pass.
+Inside a block jets lie as [unit, channel, point], so that vectors hold points whatever the widths
+are. The rows of a residual that is affine in the output jet need no other point (see README.md), so
+the gradient of their squares takes one pass.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ CHUNK = 1024
 
 @compiled
 def _forth(x, begin, end, channels, widths, coefficients, weights, biases, counts, X, Z):
-    """Fill X (jets at the input of every level, and the output) and Z (behind the rational functions) from the points begin … end."""
+    """Fill X (jets at the input of every level, and the output) and Z (behind the rational
+    functions) from the points begin … end."""
     rows = channels * BLOCK
     for p in range(widths[0]):
         for c in range(channels):
@@ -42,26 +45,63 @@ def _forth(x, begin, end, channels, widths, coefficients, weights, biases, count
         for p in range(inputs):
             for n in range(0, BLOCK, LANES):
                 place = p * rows + n
-                rational_points(coefficients, (unit + p) * COEFFICIENTS, X[at:], place, BLOCK, Z[z:], counts)
+                rational_points(
+                    coefficients, (unit + p) * COEFFICIENTS, X[at:], place, BLOCK, Z[z:], counts
+                )
         up = at + inputs * rows
         for q in range(outputs):
             combine(X, up + q * rows, rows, Z, z, rows, inputs, weights, weight + q, outputs)
             for n in range(BLOCK):
                 X[up + q * rows + n] += biases[bias + q]
-        at, unit, weight, bias, z = up, unit + inputs, weight + inputs * outputs, bias + outputs, z + inputs * rows
+        at, unit, weight, bias, z = (
+            up,
+            unit + inputs,
+            weight + inputs * outputs,
+            bias + outputs,
+            z + inputs * rows,
+        )
 
 
 @compiled
-def _back(begin, channels, widths, coefficients, weights, back, nothing, counts, X, Z, L, lift, to_coefficients, to_weights, to_biases):
-    """Add the gradients of a block, whose jets `_forth` has filled in. L: the adjoint of the output, overwritten."""
+def _back(
+    begin,
+    channels,
+    widths,
+    coefficients,
+    weights,
+    back,
+    nothing,
+    counts,
+    X,
+    Z,
+    L,
+    lift,
+    to_coefficients,
+    to_weights,
+    to_biases,
+):
+    """Add the gradients of a block, whose jets `_forth` has filled in. L: the adjoint of the
+    output, overwritten."""
     rows = channels * BLOCK
     levels = len(widths) - 1
     at, unit, weight, bias, z = 0, 0, 0, 0, 0
     for i in range(levels):
-        at, unit, weight, bias, z = at + widths[i] * rows, unit + widths[i], weight + widths[i] * widths[i + 1], bias + widths[i + 1], z + widths[i] * rows
+        at, unit, weight, bias, z = (
+            at + widths[i] * rows,
+            unit + widths[i],
+            weight + widths[i] * widths[i + 1],
+            bias + widths[i + 1],
+            z + widths[i] * rows,
+        )
     for i in range(levels - 1, -1, -1):
         inputs, outputs = widths[i], widths[i + 1]
-        at, unit, weight, bias, z = at - inputs * rows, unit - inputs, weight - inputs * outputs, bias - outputs, z - inputs * rows
+        at, unit, weight, bias, z = (
+            at - inputs * rows,
+            unit - inputs,
+            weight - inputs * outputs,
+            bias - outputs,
+            z - inputs * rows,
+        )
         for q in range(outputs):
             for n in range(BLOCK):
                 to_biases[bias + q] += L[q * rows + n]
@@ -74,14 +114,39 @@ def _back(begin, channels, widths, coefficients, weights, back, nothing, counts,
             for n in range(0, BLOCK, LANES):
                 place = p * rows + n
                 if i:
-                    rational_adjoint(coefficients, own, X[at:], place, BLOCK, lift, L, to_coefficients, sums, back, counts)
+                    rational_adjoint(
+                        coefficients,
+                        own,
+                        X[at:],
+                        place,
+                        BLOCK,
+                        lift,
+                        L,
+                        to_coefficients,
+                        sums,
+                        back,
+                        counts,
+                    )
                 else:
-                    rational_adjoint(coefficients, own, X[at:], place, BLOCK, lift, L, to_coefficients, sums, nothing, counts)
+                    rational_adjoint(
+                        coefficients,
+                        own,
+                        X[at:],
+                        place,
+                        BLOCK,
+                        lift,
+                        L,
+                        to_coefficients,
+                        sums,
+                        nothing,
+                        counts,
+                    )
 
 
 @compiled
 def _rows(W, b, begin, end, X, at, r, L):
-    """Rows r = b + Σ W·Y of the points begin … end, whose output jets are those at X[at:], and the adjoint L = 2 Σ r W."""
+    """Rows r = b + Σ W·Y of the points begin … end, whose output jets are those at X[at:], and the
+    adjoint L = 2 Σ r W."""
     equations, _, channels, outputs = W.shape
     L[: outputs * channels * BLOCK] = 0
     for n in range(end - begin):
@@ -97,8 +162,26 @@ def _rows(W, b, begin, end, X, at, r, L):
 
 
 @compiled
-def _squares(x, W, b, widths, coefficients, weights, biases, back, nothing, counts, begin, end, r, to_coefficients, to_weights, to_biases):
-    """The rows of the points begin … end, and the gradient of their squares, added to what is there."""
+def _squares(
+    x,
+    W,
+    b,
+    widths,
+    coefficients,
+    weights,
+    biases,
+    back,
+    nothing,
+    counts,
+    begin,
+    end,
+    r,
+    to_coefficients,
+    to_weights,
+    to_biases,
+):
+    """The rows of the points begin … end, and the gradient of their squares, added to what is
+    there."""
     channels, inside, most = x.shape[1], 0, 0
     for i in range(len(widths)):
         inside, most = inside + widths[i], max(most, widths[i])
@@ -110,40 +193,105 @@ def _squares(x, W, b, widths, coefficients, weights, biases, back, nothing, coun
         last = min(first + BLOCK, end)
         _forth(x, first, last, channels, widths, coefficients, weights, biases, counts, X, Z)
         _rows(W, b, first, last, X, out, r, L)
-        _back(first, channels, widths, coefficients, weights, back, nothing, counts, X, Z, L, lift, to_coefficients, to_weights, to_biases)
+        _back(
+            first,
+            channels,
+            widths,
+            coefficients,
+            weights,
+            back,
+            nothing,
+            counts,
+            X,
+            Z,
+            L,
+            lift,
+            to_coefficients,
+            to_weights,
+            to_biases,
+        )
 
 
-def squares(X: Tensor, theta: Tensor, widths: Sequence[int], groups: Sequence[int], W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+def squares(
+    X: Tensor,
+    theta: Tensor,
+    widths: Sequence[int],
+    groups: Sequence[int],
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+) -> tuple[Tensor, Tensor]:
     """As rational_network.squares."""
     levels = rational_network.split(theta, widths, groups)
-    own = torch.cat([rational.spread(coefficients, p) for (coefficients, _, _), p in zip(levels, widths, strict=False)])
+    own = torch.cat(
+        [
+            rational.spread(coefficients, p)
+            for (coefficients, _, _), p in zip(levels, widths, strict=False)
+        ]
+    )
     q = torch.stack(rational.denominator(own[:, NUMERATOR:])[2:], 1)
     coefficients = array(torch.cat([own[:, :NUMERATOR], q], 1)).reshape(-1)
     weights, biases = (array(torch.cat([level[k].reshape(-1) for level in levels])) for k in (1, 2))
     x, at, parts = array(X), np.array(widths, np.int64), max(1, -(-len(X) // CHUNK))
-    found = [np.zeros((parts, n), x.dtype) for n in (len(coefficients) * LANES, len(weights), len(biases))]
+    found = [
+        np.zeros((parts, n), x.dtype)
+        for n in (len(coefficients) * LANES, len(weights), len(biases))
+    ]
     r = torch.empty_like(b, memory_format=torch.contiguous_format)
-    rows, given = r.numpy(), (array(W), array(b), at, coefficients, weights, biases, (0,), (), tuple((0,) * n for n in counts))
+    rows, given = (
+        r.numpy(),
+        (
+            array(W),
+            array(b),
+            at,
+            coefficients,
+            weights,
+            biases,
+            (0,),
+            (),
+            tuple((0,) * n for n in counts),
+        ),
+    )
 
     def work(begin: int, end: int) -> None:
         for first in range(begin, end, CHUNK):
             part = first // CHUNK
-            _squares(x, *given, first, min(first + CHUNK, end), rows, *(each[part] for each in found))
+            _squares(
+                x, *given, first, min(first + CHUNK, end), rows, *(each[part] for each in found)
+            )
 
     deal(work, len(X), CHUNK)
     by_unit, by_weight, by_bias = (torch.from_numpy(each.sum(0)) for each in found)
-    return r, _gathered(by_unit.view(-1, COEFFICIENTS, LANES).sum(2), by_weight, by_bias, own, widths, groups)
+    return r, _gathered(
+        by_unit.view(-1, COEFFICIENTS, LANES).sum(2), by_weight, by_bias, own, widths, groups
+    )
 
 
-def _gathered(by_unit: Tensor, by_weight: Tensor, by_bias: Tensor, own: Tensor, widths: Sequence[int], groups: Sequence[int]) -> Tensor:
-    """The gradient as theta is laid out, from those by every unit's a_0 … a_5 and coefficients of x², x³, x⁴ in Q."""
+def _gathered(
+    by_unit: Tensor,
+    by_weight: Tensor,
+    by_bias: Tensor,
+    own: Tensor,
+    widths: Sequence[int],
+    groups: Sequence[int],
+) -> Tensor:
+    """The gradient as theta is laid out, from those by every unit's a_0 … a_5 and coefficients of
+    x², x³, x⁴ in Q."""
     b1, b2, b3 = own[:, NUMERATOR:].unbind(1)
     q2, q3, q4 = by_unit[:, NUMERATOR:].unbind(1)
-    units = torch.cat([by_unit[:, :NUMERATOR], torch.stack([2 * (b1 * q2 + b2 * q3), 2 * (b1 * q3 + b2 * q4), 2 * b3 * q4], 1)], 1)
+    units = torch.cat(
+        [
+            by_unit[:, :NUMERATOR],
+            torch.stack([2 * (b1 * q2 + b2 * q3), 2 * (b1 * q3 + b2 * q4), 2 * b3 * q4], 1),
+        ],
+        1,
+    )
     found, unit, weight, bias = [], 0, 0, 0
     for i, count in enumerate(groups):
         p, q = widths[i], widths[i + 1]
-        shared = units.new_zeros(count, COEFFICIENTS).index_add_(0, torch.tensor(rational.group_of(p, count)), units[unit : unit + p])
+        shared = units.new_zeros(count, COEFFICIENTS).index_add_(
+            0, torch.tensor(rational.group_of(p, count)), units[unit : unit + p]
+        )
         found += [shared.reshape(-1), by_weight[weight : weight + p * q], by_bias[bias : bias + q]]
         unit, weight, bias = unit + p, weight + p * q, bias + q
     return torch.cat(found)

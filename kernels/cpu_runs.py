@@ -1,4 +1,5 @@
-"""Products with a matrix by runs of columns (see runs.py) for CPUs, without ever writing its zeros."""
+"""Products with a matrix by runs of columns (see runs.py) for CPUs, without ever writing its
+zeros."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from kanpde.kernels.threads import array, deal
 from kanpde.kernels.vectors import LANES, add_scaled
 
 BAND = 48
-"""Rows of the normal matrix that one thread fills at a time: they stay in the second-level cache."""
+"""Rows of the normal matrix that one thread fills at a time: they stay in the second-level
+cache."""
 
 FULL = 0.5
 """From this share of entries on, a dense product is faster."""
@@ -22,7 +24,8 @@ FULL = 0.5
 
 @compiled
 def _gram_band(values, starts, first, low, high, total):
-    """Add the rows low … high of JᵀJ, up to the run on the diagonal. first [runs + 1]: where the runs begin in `values`."""
+    """Add the rows low … high of JᵀJ, up to the run on the diagonal. first [runs + 1]: where the
+    runs begin in `values`."""
     columns, flat, target = total.shape[1], values.reshape(-1), total.reshape(-1)
     for n in range(len(values)):
         for a in range(len(first) - 1):
@@ -30,7 +33,11 @@ def _gram_band(values, starts, first, low, high, total):
             for row in range(max(starts[n, a], low), min(first[a + 1] - shift, high)):
                 v = values[n, row + shift]
                 for b in range(a + 1):
-                    to, source, length = row * columns + starts[n, b], n * values.shape[1] + first[b], first[b + 1] - first[b]
+                    to, source, length = (
+                        row * columns + starts[n, b],
+                        n * values.shape[1] + first[b],
+                        first[b + 1] - first[b],
+                    )
                     whole = length - length % LANES
                     for j in range(0, whole, LANES):
                         add_scaled(target, to + j, v, flat, source + j)
@@ -86,7 +93,9 @@ def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> 
     return found
 
 
-def transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
+def transposed_times(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> Tensor:
     """As runs.transposed_times."""
     if list(lengths) == [columns]:
         return values.T @ r

@@ -1,8 +1,9 @@
 """A layer of any basis on jets in plain PyTorch: y_q = Σ_p φ_pq(x_p), with φ_pq = Σ_j c_pjq B_j.
 
-The functions are given by their Taylor coefficients at the values x_p: b [points, inputs, orders, alive], b_ν,j = B_j^(ν)(x_p)/ν!,
-of those functions that are alive there, `cell` [points, inputs] being the first of them. Where b has as many functions as C, all
-are alive everywhere and `cell` is not read. X [points, channels, inputs], C [inputs, functions, outputs], Y [points, channels,
+The functions are given by their Taylor coefficients at the values x_p: b [points, inputs, orders,
+alive], b_ν,j = B_j^(ν)(x_p)/ν!, of those functions that are alive there, `cell` [points, inputs]
+being the first of them. Where b has as many functions as C, all are alive everywhere and `cell` is
+not read. X [points, channels, inputs], C [inputs, functions, outputs], Y [points, channels,
 outputs]; counts gives the channel layout (see taylor.py). With
 
     edges      φ_ν[n,p,q] = Σ_j c_pjq b_ν[n,p,j]
@@ -11,7 +12,8 @@ outputs]; counts gives the channel layout (see taylor.py). With
     Jacobian   J[n,p,j,q] = Σ_ν b_ν[n,p,j] H_ν[n,p,q],  H_ν[n,p,q] = Σ_c δ^ν[n,c,p] L[n,c,q]
     gradient   the sum of J over the points
 
-nothing of shape (points, inputs, functions, outputs) is formed but the Jacobian of what is alive everywhere.
+nothing of shape (points, inputs, functions, outputs) is formed but the Jacobian of what is alive
+everywhere.
 """
 
 from __future__ import annotations
@@ -23,18 +25,24 @@ from kanpde.kernels.taylor import Counts, compose, correlate, powers
 
 
 def edges(c: Tensor, cell: Tensor, b: Tensor) -> Tensor:
-    """Taylor coefficients φ_ν of every edge function at its input, [points, inputs, orders, outputs]."""
+    """Taylor coefficients φ_ν of every edge function at its input, [points, inputs, orders,
+    outputs]."""
     inputs, functions, outputs = c.shape
     points, _, orders, width = b.shape
     if width == functions:
         flat = b.transpose(0, 1).reshape(inputs, points * orders, width)
         return torch.bmm(flat, c).view(inputs, points, orders, outputs).transpose(0, 1)
-    local = c.reshape(inputs * functions, outputs).index_select(0, _rows(cell, functions, width)).view(*cell.shape, width, outputs)
+    local = (
+        c.reshape(inputs * functions, outputs)
+        .index_select(0, _rows(cell, functions, width))
+        .view(*cell.shape, width, outputs)
+    )
     return torch.matmul(b, local)
 
 
 def forward(X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts) -> Tensor:
-    """The output jet [points, channels, outputs], from b of the orders 0 … len(counts); higher ones are not read."""
+    """The output jet [points, channels, outputs], from b of the orders 0 … len(counts); higher ones
+    are not read."""
     phi = edges(c, cell, b[:, :, : len(counts) + 1])
     if c.shape[2] == 1:
         return compose(_nodes(phi), X, counts).sum(2, keepdim=True)
@@ -43,7 +51,8 @@ def forward(X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts) -> Te
 
 
 def _nodes(phi: Tensor) -> list[Tensor]:
-    """Edges into a single output as one function an input: Taylor coefficients [points, inputs], cheaper than by products."""
+    """Edges into a single output as one function an input: Taylor coefficients [points, inputs],
+    cheaper than by products."""
     return list(phi[..., 0].permute(2, 0, 1).contiguous())
 
 
@@ -54,7 +63,9 @@ def _moments(L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
     return delta, H.view(len(X), X.shape[2], len(counts) + 1, L.shape[2])
 
 
-def _inward(L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, delta: Tensor, counts: Counts) -> Tensor:
+def _inward(
+    L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, delta: Tensor, counts: Counts
+) -> Tensor:
     """The adjoint of the input jet, from b of the orders 0 … len(counts) + 1."""
     order = len(counts)
     phi = edges(c, cell, b)
@@ -62,20 +73,31 @@ def _inward(L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, delta: Ten
         slope = [nu * nth for nu, nth in enumerate(_nodes(phi))][1:]
         return correlate(L.expand_as(X), compose(slope, X, counts), counts)
     points, width, inputs, _ = delta.shape
-    G = torch.bmm(L, phi[:, :, 1:].reshape(points, inputs * (order + 1), L.shape[2]).transpose(1, 2))
+    G = torch.bmm(
+        L, phi[:, :, 1:].reshape(points, inputs * (order + 1), L.shape[2]).transpose(1, 2)
+    )
     weight = torch.arange(1, order + 2, dtype=X.dtype, device=X.device)
-    return correlate(G, (delta * weight).flatten(2), counts).view(points, width, inputs, order + 1).sum(3)
+    return (
+        correlate(G, (delta * weight).flatten(2), counts)
+        .view(points, width, inputs, order + 1)
+        .sum(3)
+    )
 
 
-def pullback(L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor]:
-    """Adjoint of the input jet (empty unless `back`), and the block [points, inputs, alive, outputs] of the Jacobian: the
-    derivative of each point's own Σ L·Y by the coefficients that are alive there."""
+def pullback(
+    L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts, back: bool
+) -> tuple[Tensor, Tensor]:
+    """Adjoint of the input jet (empty unless `back`), and the block [points, inputs, alive,
+    outputs] of the Jacobian: the derivative of each point's own Σ L·Y by the coefficients that are
+    alive there."""
     delta, H = _moments(L, X, counts)
     block = torch.matmul(b[:, :, : len(counts) + 1].transpose(2, 3), H)
     return _inward(L, X, c, cell, b, delta, counts) if back else X.new_empty(0), block
 
 
-def adjoint(L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
+def adjoint(
+    L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts, back: bool = True
+) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients."""
     inputs, functions, outputs = c.shape
     if b.shape[3] == functions:
@@ -86,7 +108,9 @@ def adjoint(L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Co
     inward, block = pullback(L, X, c, cell, b, counts, back)
     index = _rows(cell, functions, block.shape[2])
     found = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
-    for q in range(outputs):  # column by column: torch adds single numbers much faster than short rows
+    for q in range(
+        outputs
+    ):  # column by column: torch adds single numbers much faster than short rows
         found[:, q] = torch.zeros_like(found[:, q]).index_add_(0, index, block[..., q].reshape(-1))
     return inward, found.view_as(c)
 

@@ -1,4 +1,5 @@
-"""A step of fixed shapes as one CUDA graph: hundreds of launches cost what one does, which is most of the time of a small network.
+"""A step of fixed shapes as one CUDA graph: hundreds of launches cost what one does, which is most
+of the time of a small network.
 
 Without CUDA the step is called as it is.
 """
@@ -20,9 +21,10 @@ WARM_UPS = 3
 class Captured(Generic[T]):
     """`step(*inputs)`, replayed: calls copy their inputs to where the graph reads them.
 
-    The step may only launch work on the device: no `.item()`, no shapes or branches that depend on numbers. What a call returns is the
-    graph's own memory, overwritten by the next call; clone what must stay.
-    Raises ValueError where an input has another shape, dtype or device than those given at the start.
+    The step may only launch work on the device: no `.item()`, no shapes or branches that depend on
+    numbers. What a call returns is the graph's own memory, overwritten by the next call; clone what
+    must stay. Raises ValueError where an input has another shape, dtype or device than those given
+    at the start.
     """
 
     def __init__(self, step: Callable[..., T], *inputs: Tensor):
@@ -52,7 +54,10 @@ class Captured(Generic[T]):
             raise ValueError(f"inputs: got {len(inputs)} tensors; expected {len(self.inputs)}")
         for i, (mine, given) in enumerate(zip(self.inputs, inputs, strict=True)):
             if (mine.shape, mine.dtype, mine.device) != (given.shape, given.dtype, given.device):
-                raise ValueError(f"inputs[{i}]: got {given.dtype} {list(given.shape)} on {given.device}; expected {mine.dtype} {list(mine.shape)} on {mine.device}, as captured")
+                raise ValueError(
+                    f"inputs[{i}]: got {given.dtype} {list(given.shape)} on {given.device};"
+                    f" expected {mine.dtype} {list(mine.shape)} on {mine.device}, as captured"
+                )
         if self.graph is None:
             return self.step(*inputs)
         for mine, given in zip(self.inputs, inputs, strict=True):

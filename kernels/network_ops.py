@@ -1,11 +1,13 @@
-"""A whole spline network as registered operators: output jet, gradient, and rows of the Jacobian (see network.py).
+"""A whole spline network as registered operators: output jet, gradient, and rows of the Jacobian
+(see network.py).
 
-    network_jet(X, C, knots, centers, scales, counts) -> Y
-    network_jet_adjoint(L, X, C, knots, centers, scales, counts) -> gradient
-    network_jet_jacobian(L, X, C, knots, centers, scales, counts) -> (values, starts)
-    network_jet_squares(X, C, knots, centers, scales, W, b, counts) -> (r, gradient of Σ r²), where r = b + Σ W·Y
+    network_jet(X, C, knots, centers, scales, counts) -> Y network_jet_adjoint(L, X, C, knots,
+    centers, scales, counts) -> gradient network_jet_jacobian(L, X, C, knots, centers, scales,
+    counts) -> (values, starts) network_jet_squares(X, C, knots, centers, scales, W, b, counts) ->
+    (r, gradient of Σ r²), where r = b + Σ W·Y
 
-They are not differentiable by autograd: the adjoint is an operator of its own, and differentiating raises.
+They are not differentiable by autograd: the adjoint is an operator of its own, and differentiating
+raises.
 """
 
 from __future__ import annotations
@@ -22,10 +24,20 @@ from kanpde.kernels.paths import path
 from kanpde.kernels.taylor import channels
 
 
-def check_network(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> None:
+def check_network(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> None:
     """Raise ValueError or TypeError, naming the argument, for anything that is no network."""
     if not len(C) == len(knots) == len(centers) + 1 == len(scales) + 1:
-        raise ValueError(f"C, knots, centers, scales: got {len(C)}, {len(knots)}, {len(centers)} and {len(scales)}; expected as many knots as C, and one less of the others")
+        raise ValueError(
+            f"C, knots, centers, scales: got {len(C)}, {len(knots)}, {len(centers)} and"
+            f" {len(scales)}; expected as many knots as C, and one less of the others"
+        )
     check(X, C[0], knots[0], counts)
     for (before, c), at, center, scale in zip(pairwise(C), knots[1:], centers, scales, strict=True):
         inner = X.new_empty(0, channels(counts), before.shape[2])
@@ -34,7 +46,8 @@ def check_network(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], cente
 
 
 def check_affine(W: Tensor, b: Tensor, X: Tensor, C: Tensor) -> None:
-    """Raise ValueError or TypeError, naming the argument, where W and b are no affine function of the output."""
+    """Raise ValueError or TypeError, naming the argument, where W and b are no affine function of
+    the output."""
     if b.ndim != 2 or b.shape[1] != len(X):
         raise ValueError(f"b: got shape {list(b.shape)}; expected [equations, {len(X)}]")
     shape = [len(b), len(X), X.shape[1], C.shape[2]]
@@ -43,23 +56,47 @@ def check_affine(W: Tensor, b: Tensor, X: Tensor, C: Tensor) -> None:
     if W.dtype != X.dtype or b.dtype != X.dtype:
         raise TypeError(f"W, b: got dtypes {W.dtype} and {b.dtype}; expected that of X, {X.dtype}")
     if W.device != X.device or b.device != X.device:
-        raise ValueError(f"W, b: got devices {W.device} and {b.device}; expected that of X, {X.device}")
+        raise ValueError(
+            f"W, b: got devices {W.device} and {b.device}; expected that of X, {X.device}"
+        )
 
 
 @torch.library.custom_op("kanpde::network_jet", mutates_args=())
-def network_jet(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+def network_jet(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> Tensor:
     """Output jet [points, channels, outputs]. Raises ValueError or TypeError for bad arguments."""
     check_network(X, C, knots, centers, scales, counts)
     return path(X).network.forward(X, C, knots, centers, scales, counts)
 
 
 @network_jet.register_fake
-def _(X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+def _(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> Tensor:
     return X.new_empty(X.shape[0], X.shape[1], C[-1].shape[2])
 
 
 @torch.library.custom_op("kanpde::network_jet_adjoint", mutates_args=())
-def network_jet_adjoint(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+def network_jet_adjoint(
+    L: Tensor,
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> Tensor:
     """The gradient of Σ L·Y by all coefficients, flat, from the adjoint L of the output."""
     check_network(X, C, knots, centers, scales, counts)
     check_adjoint(L, X, C[-1])
@@ -67,30 +104,63 @@ def network_jet_adjoint(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequen
 
 
 @network_jet_adjoint.register_fake
-def _(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
+def _(
+    L: Tensor,
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> Tensor:
     return X.new_empty(sum(c.numel() for c in C))
 
 
 @torch.library.custom_op("kanpde::network_jet_jacobian", mutates_args=())
 def network_jet_jacobian(
-    L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]
+    L: Tensor,
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of each point's own Σ L·Y as runs of columns: values, and where the runs start (see runs.py)."""
+    """The gradient of each point's own Σ L·Y as runs of columns: values, and where the runs start
+    (see runs.py)."""
     check_network(X, C, knots, centers, scales, counts)
     check_adjoint(L, X, C[-1])
     return path(X).network.pullback(L, X, C, knots, centers, scales, counts)
 
 
 @network_jet_jacobian.register_fake
-def _(L: Tensor, X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(len(X), sum(len(c) for c in C), dtype=torch.int64)
+def _(
+    L: Tensor,
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(
+        len(X), sum(len(c) for c in C), dtype=torch.int64
+    )
 
 
 @torch.library.custom_op("kanpde::network_jet_squares", mutates_args=())
 def network_jet_squares(
-    X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], W: Tensor, b: Tensor, counts: Sequence[int]
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    W: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    """Rows r = b + Σ W·Y [equations, points] of the output jet Y, and the gradient of Σ r² by all coefficients, flat.
+    """Rows r = b + Σ W·Y [equations, points] of the output jet Y, and the gradient of Σ r² by all
+    coefficients, flat.
 
     W [equations, points, channels, outputs], b [equations, points].
     """
@@ -101,6 +171,15 @@ def network_jet_squares(
 
 @network_jet_squares.register_fake
 def _(
-    X: Tensor, C: Sequence[Tensor], knots: Sequence[Tensor], centers: Sequence[Tensor], scales: Sequence[Tensor], W: Tensor, b: Tensor, counts: Sequence[int]
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    W: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(b, memory_format=torch.contiguous_format), X.new_empty(sum(c.numel() for c in C))
+    return torch.empty_like(b, memory_format=torch.contiguous_format), X.new_empty(
+        sum(c.numel() for c in C)
+    )

@@ -1,6 +1,7 @@
 """Which implementation runs: by the tensors' device, or the one that KANPDE_KERNELS names.
 
-A path that cannot be used here (no Numba, no Triton, or a self-test that fails) is replaced by the reference, with one line.
+A path that cannot be used here (no Numba, no Triton, or a self-test that fails) is replaced by the
+reference, with one line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanpde.kernels import activation, network, reference, runs
+from kanpde.kernels import activation, network, plain, runs
 
 MODULES = {
     "reference": ("reference", "runs", "activation", "network"),
@@ -31,7 +32,7 @@ class KernelWarning(UserWarning):
 
 
 class Path(NamedTuple):
-    """Modules with the functions of reference.py, runs.py, activation.py and network.py."""
+    """Modules with the functions of plain.py, runs.py, activation.py and network.py."""
 
     name: str
     jet: ModuleType
@@ -40,19 +41,28 @@ class Path(NamedTuple):
     network: ModuleType
 
 
-REFERENCE = Path("reference", reference, runs, activation, network)
+REFERENCE = Path("reference", plain, runs, activation, network)
 
 
 def path(x: Tensor) -> Path:
-    """The path for tensors like x. Raises ValueError where KANPDE_KERNELS names none, or one that cannot run there."""
+    """The path for tensors like x. Raises ValueError where KANPDE_KERNELS names none, or one that
+    cannot run there."""
     forced = os.environ.get("KANPDE_KERNELS", "")
     if forced and forced not in MODULES:
         near = difflib.get_close_matches(forced, MODULES, 1)
-        raise ValueError(f"KANPDE_KERNELS: got {forced!r}; expected reference, cpu or triton{f'; did you mean {near[0]}?' if near else ''}")
+        raise ValueError(
+            f"KANPDE_KERNELS: got {forced!r}; expected reference, cpu or"
+            f" triton{f'; did you mean {near[0]}?' if near else ''}"
+        )
     if forced == "cpu" and x.device.type != "cpu":
-        raise ValueError(f"KANPDE_KERNELS: got cpu for tensors on {x.device}; expected reference or triton")
+        raise ValueError(
+            f"KANPDE_KERNELS: got cpu for tensors on {x.device}; expected reference or triton"
+        )
     if forced == "triton" and x.device.type != "cuda" and not os.environ.get("TRITON_INTERPRET"):
-        raise ValueError(f"KANPDE_KERNELS: got triton for tensors on {x.device}; expected a GPU, or TRITON_INTERPRET=1 to try them without")
+        raise ValueError(
+            f"KANPDE_KERNELS: got triton for tensors on {x.device}; expected a GPU, or"
+            " TRITON_INTERPRET=1 to try them without"
+        )
     return _usable(forced or DEFAULT.get(x.device.type, "reference"), x.device)
 
 
@@ -66,7 +76,12 @@ def _usable(name: str, device: torch.device) -> Path:
         _try(found, device)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "")
-        warnings.warn(f"the {name} kernels cannot be used, and the plain ones are slower: {type(error).__name__}: {reason}", KernelWarning, stacklevel=4)
+        warnings.warn(
+            f"the {name} kernels cannot be used, and the plain ones are slower:"
+            f" {type(error).__name__}: {reason}",
+            KernelWarning,
+            stacklevel=4,
+        )
         return REFERENCE
     return found
 
@@ -76,6 +91,6 @@ def _try(found: Path, device: torch.device) -> None:
     X, C = (torch.linspace(-0.9, 0.9, n, dtype=torch.float64, device=device) for n in (24, 12))
     knots = torch.linspace(-2, 2, 9, dtype=torch.float64, device=device).expand(2, -1).contiguous()
     arguments = X.view(4, 3, 2), C.view(2, 6, 1)[:, :6], knots, (1, 1)
-    wanted = reference.forward(*arguments)
+    wanted = plain.forward(*arguments)
     if not torch.allclose(found.jet.forward(*arguments), wanted, rtol=1e-10, atol=1e-10):
         raise RuntimeError("a small layer gave other numbers than the reference")

@@ -1,8 +1,10 @@
-"""Knots as piecewise polynomials: on each knot interval the degree + 1 splines that live there are polynomials.
+"""Knots as piecewise polynomials: on each knot interval the degree + 1 splines that live there are
+polynomials.
 
-Knots are those of SciPy's BSpline, one strictly increasing vector [grid + 2 degree + 1] an input; the layer's interval is
-the part from knot `degree` to knot `-degree - 1`, where the grid + degree splines sum to one. On the interval between two
-neighbouring knots, τ = (x - its middle) / its length runs from -1/2 to 1/2: centred, so that little cancels.
+Knots are those of SciPy's BSpline, one strictly increasing vector [grid + 2 degree + 1] an input;
+the layer's interval is the part from knot `degree` to knot `-degree - 1`, where the grid + degree
+splines sum to one. On the interval between two neighbouring knots, τ = (x - its middle) / its
+length runs from -1/2 to 1/2: centred, so that little cancels.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 
 class Pieces(NamedTuple):
-    """breaks [inputs, grid + 1]: ends of the intervals; table [inputs, grid, degree + 1, degree + 1]: the coefficient of
-    τ^s of the j-th spline on each interval, as [..., j, s], leftmost spline first."""
+    """breaks [inputs, grid + 1]: ends of the intervals; table [inputs, grid, degree + 1, degree +
+    1]: the coefficient of τ^s of the j-th spline on each interval, as [..., j, s], leftmost spline
+    first."""
 
     breaks: Tensor
     table: Tensor
@@ -28,7 +31,8 @@ _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def pieces(knots: Tensor, degree: int) -> Pieces:
-    """The pieces of knots [inputs, grid + 2 degree + 1], kept as long as that tensor lives and is not changed.
+    """The pieces of knots [inputs, grid + 2 degree + 1], kept as long as that tensor lives and is
+    not changed.
 
     Raises ValueError unless the knots of every input increase strictly.
     """
@@ -44,8 +48,14 @@ def _pieces(knots: Tensor, degree: int) -> Pieces:
     steps = exact.diff(dim=1)
     if not bool((steps > 0).all()):  # a comparison with nan is false too
         p, i = (~(steps > 0)).nonzero()[0].tolist()
-        raise ValueError(f"knots: got {exact[p, i]:g} and then {exact[p, i + 1]:g} for input {p}; expected knots that increase")
-    return Pieces(knots.detach()[:, degree : knots.shape[1] - degree].contiguous(), polynomials(exact, degree).to(knots))
+        raise ValueError(
+            f"knots: got {exact[p, i]:g} and then {exact[p, i + 1]:g} for input {p}; expected knots"
+            " that increase"
+        )
+    return Pieces(
+        knots.detach()[:, degree : knots.shape[1] - degree].contiguous(),
+        polynomials(exact, degree).to(knots),
+    )
 
 
 def polynomials(knots: Tensor, degree: int) -> Tensor:
@@ -71,8 +81,17 @@ def polynomials(knots: Tensor, degree: int) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def uniform_knots(inputs: int, low: float, high: float, grid: int, degree: int, dtype: torch.dtype = torch.float64, device: str | torch.device = "cpu") -> Tensor:
-    """Equally spaced knots, the same for all inputs, with `grid` intervals on [low, high]. Do not write into them."""
+def uniform_knots(
+    inputs: int,
+    low: float,
+    high: float,
+    grid: int,
+    degree: int,
+    dtype: torch.dtype = torch.float64,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """Equally spaced knots, the same for all inputs, with `grid` intervals on [low, high]. Do not
+    write into them."""
     step = (high - low) / grid
     knots = low + step * torch.arange(-degree, grid + degree + 1, dtype=torch.float64)
     knots[degree + grid] = high
@@ -80,23 +99,37 @@ def uniform_knots(inputs: int, low: float, high: float, grid: int, degree: int, 
 
 
 def interval(x: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The interval [points, inputs] that holds x, τ in it, and its length. Outside of the breaks it is the nearest one."""
-    cell = torch.searchsorted(breaks[:, 1:-1].contiguous(), x.T.contiguous(), right=True).T.contiguous()
+    """The interval [points, inputs] that holds x, τ in it, and its length. Outside of the breaks it
+    is the nearest one."""
+    cell = torch.searchsorted(
+        breaks[:, 1:-1].contiguous(), x.T.contiguous(), right=True
+    ).T.contiguous()
     left, right = torch.gather(breaks.T, 0, cell), torch.gather(breaks.T, 0, cell + 1)
     return cell, (x - (left + right) / 2) / (right - left), right - left
 
 
 def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Tensor:
-    """Taylor coefficients in x of τ^s: binomial(s, ν) τ^(s-ν) / length^ν, as [..., order + 1, degree + 1]."""
+    """Taylor coefficients in x of τ^s: binomial(s, ν) τ^(s-ν) / length^ν, as [..., order + 1,
+    degree + 1]."""
     powers = [torch.ones_like(tau)]
     for _ in range(degree):
         powers.append(powers[-1] * tau)
-    rows = [torch.stack([math.comb(s, nu) * powers[s - nu] if s >= nu else torch.zeros_like(tau) for s in range(degree + 1)], -1) for nu in range(order + 1)]
+    rows = [
+        torch.stack(
+            [
+                math.comb(s, nu) * powers[s - nu] if s >= nu else torch.zeros_like(tau)
+                for s in range(degree + 1)
+            ],
+            -1,
+        )
+        for nu in range(order + 1)
+    ]
     return torch.stack([row / length[..., None] ** nu for nu, row in enumerate(rows)], -2)
 
 
 def piecewise(C: Tensor, table: Tensor) -> Tensor:
-    """Coefficients of the edge functions on each interval, [inputs, grid, degree + 1, outputs]: the coefficient of τ^s."""
+    """Coefficients of the edge functions on each interval, [inputs, grid, degree + 1, outputs]: the
+    coefficient of τ^s."""
     return torch.einsum("pgjs,pgqj->pgsq", table, C.unfold(1, table.shape[2], 1))
 
 

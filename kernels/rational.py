@@ -1,14 +1,17 @@
-"""Rational activations on jets in plain PyTorch: y_u = F_g(u)(x_u), F = P/Q, with coefficients that groups of units share.
+"""Rational activations on jets in plain PyTorch: y_u = F_g(u)(x_u), F = P/Q, with coefficients that
+groups of units share.
 
     P(x) = a_0 + a_1 x + … + a_5 x^5,      Q(x) = 1 + (b_1 x + b_2 x²)² + (b_3 x²)²
 
-(Yang and Wang 2024, "Kolmogorov-Arnold Transformer", of order (5, 4)). Their Q = 1 + |b_1 x + … + b_4 x^4| has no pole, but kinks
-where the absolute value has them, and a residual takes second derivatives. This Q is smooth, never below 1, and every
-polynomial of degree 4 that is nowhere below its value 1 at 0 can be written so, as x² times a positive quadratic polynomial.
+(Yang and Wang 2024, "Kolmogorov-Arnold Transformer", of order (5, 4)). Their Q = 1 + |b_1 x + … +
+b_4 x^4| has no pole, but kinks where the absolute value has them, and a residual takes second
+derivatives. This Q is smooth, never below 1, and every polynomial of degree 4 that is nowhere below
+its value 1 at 0 can be written so, as x² times a positive quadratic polynomial.
 
-X [points, channels, units], coefficients [groups, 9] (a_0 … a_5, b_1 … b_3); unit u belongs to group u · groups // units. With the
-Taylor coefficients r of 1/Q and F at x, and H_ν = Σ_c δ^ν L_c, the derivative of Σ L·Y by a_i is Σ_k binomial(i, k) x^(i-k) K_k,
-K_k = Σ_ν H_ν r_{ν-k}; and that by the coefficient of x^m in Q the same with -F/Q in place of 1/Q.
+X [points, channels, units], coefficients [groups, 9] (a_0 … a_5, b_1 … b_3); unit u belongs to
+group u · groups // units. With the Taylor coefficients r of 1/Q and F at x, and H_ν = Σ_c δ^ν L_c,
+the derivative of Σ L·Y by a_i is Σ_k binomial(i, k) x^(i-k) K_k, K_k = Σ_ν H_ν r_{ν-k}; and that by
+the coefficient of x^m in Q the same with -F/Q in place of 1/Q.
 """
 
 from __future__ import annotations
@@ -49,7 +52,9 @@ def quotient(P: Sequence[Tensor], Q: Sequence[Tensor]) -> list[Tensor]:
     """Taylor coefficients of P/Q."""
     found: list[Tensor] = []
     for nu, p in enumerate(P):
-        found.append((p - sum((Q[k] * found[nu - k] for k in range(1, nu + 1)), torch.zeros_like(p))) / Q[0])
+        found.append(
+            (p - sum((Q[k] * found[nu - k] for k in range(1, nu + 1)), torch.zeros_like(p))) / Q[0]
+        )
     return found
 
 
@@ -70,8 +75,11 @@ def forward(X: Tensor, coefficients: Tensor, counts: Counts) -> Tensor:
     return compose(taylor(X[:, 0], coefficients, len(counts))[0], X, counts)
 
 
-def pullback(L: Tensor, X: Tensor, coefficients: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor]:
-    """Adjoint of the input jet (empty unless `back`), and the derivative of each point's own Σ L·Y, [points, groups, 9]."""
+def pullback(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Counts, back: bool
+) -> tuple[Tensor, Tensor]:
+    """Adjoint of the input jet (empty unless `back`), and the derivative of each point's own Σ L·Y,
+    [points, groups, 9]."""
     order, x, groups = len(counts), X[:, 0], len(coefficients)
     F, Q = taylor(x, coefficients, order + 1)
     own = spread(coefficients, x.shape[1])
@@ -90,16 +98,29 @@ def pullback(L: Tensor, X: Tensor, coefficients: Tensor, counts: Counts, back: b
     return correlate(L, compose(slope, X, counts), counts), rows
 
 
-def _to_polynomial(H: Sequence[Tensor], r: Sequence[Tensor], x: Tensor, degrees: Sequence[int]) -> list[Tensor]:
+def _to_polynomial(
+    H: Sequence[Tensor], r: Sequence[Tensor], x: Tensor, degrees: Sequence[int]
+) -> list[Tensor]:
     """Σ_k binomial(i, k) x^(i-k) Σ_ν H_ν r_{ν-k} for each degree i."""
-    K = [sum((H[nu] * r[nu - k] for nu in range(k, len(H))), torch.zeros_like(x)) for k in range(len(H))]
+    K = [
+        sum((H[nu] * r[nu - k] for nu in range(k, len(H))), torch.zeros_like(x))
+        for k in range(len(H))
+    ]
     power = [torch.ones_like(x)]
     for _ in range(max(degrees)):
         power.append(power[-1] * x)
-    return [sum((math.comb(i, k) * power[i - k] * K[k] for k in range(min(i, len(H) - 1) + 1)), torch.zeros_like(x)) for i in degrees]
+    return [
+        sum(
+            (math.comb(i, k) * power[i - k] * K[k] for k in range(min(i, len(H) - 1) + 1)),
+            torch.zeros_like(x),
+        )
+        for i in degrees
+    ]
 
 
-def adjoint(L: Tensor, X: Tensor, coefficients: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
+def adjoint(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Counts, back: bool = True
+) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients."""
     inward, rows = pullback(L, X, coefficients, counts, back)
     return inward, rows.sum(0)

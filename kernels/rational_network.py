@@ -1,4 +1,5 @@
-"""A network of group-rational activations with a linear map behind each, in plain PyTorch: the truth for cpu_rational.py."""
+"""A network of group-rational activations with a linear map behind each, in plain PyTorch: the
+truth for cpu_rational.py."""
 
 from __future__ import annotations
 
@@ -15,18 +16,38 @@ from kanpde.kernels.taylor import Counts
 
 def size(widths: Sequence[int], groups: Sequence[int]) -> int:
     """Number of parameters."""
-    return sum(g * COEFFICIENTS + (p + 1) * q for g, (p, q) in zip(groups, pairwise(widths), strict=True))
+    return sum(
+        g * COEFFICIENTS + (p + 1) * q for g, (p, q) in zip(groups, pairwise(widths), strict=True)
+    )
 
 
-def split(theta: Tensor, widths: Sequence[int], groups: Sequence[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
+def split(
+    theta: Tensor, widths: Sequence[int], groups: Sequence[int]
+) -> list[tuple[Tensor, Tensor, Tensor]]:
     """By level: coefficients [groups, 9], weights [inputs, outputs], biases [outputs]."""
-    sizes = [n for g, (p, q) in zip(groups, pairwise(widths), strict=True) for n in (g * COEFFICIENTS, p * q, q)]
+    sizes = [
+        n
+        for g, (p, q) in zip(groups, pairwise(widths), strict=True)
+        for n in (g * COEFFICIENTS, p * q, q)
+    ]
     parts = torch.split(theta, sizes)
-    return [(parts[3 * i].view(-1, COEFFICIENTS), parts[3 * i + 1].view(p, q), parts[3 * i + 2]) for i, (p, q) in enumerate(pairwise(widths))]
+    return [
+        (parts[3 * i].view(-1, COEFFICIENTS), parts[3 * i + 1].view(p, q), parts[3 * i + 2])
+        for i, (p, q) in enumerate(pairwise(widths))
+    ]
 
 
-def squares(X: Tensor, theta: Tensor, widths: Sequence[int], groups: Sequence[int], W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
-    """Rows r = b + Σ W·Y [equations, points] of the output jet Y, and the gradient of Σ r² by theta."""
+def squares(
+    X: Tensor,
+    theta: Tensor,
+    widths: Sequence[int],
+    groups: Sequence[int],
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+) -> tuple[Tensor, Tensor]:
+    """Rows r = b + Σ W·Y [equations, points] of the output jet Y, and the gradient of Σ r² by
+    theta."""
     levels, inputs, inner = split(theta, widths, groups), [X], []
     for coefficients, weights, bias in levels:
         inner.append(rational.forward(inputs[-1], coefficients, counts))

@@ -1,8 +1,9 @@
 """Products with a matrix whose rows are zero but for a few runs of columns, in plain PyTorch.
 
-values [rows, Σ lengths] holds the runs one after the other, starts [rows, runs] the first column of each, lengths their
-lengths, the same in every row. A row of a spline network's Jacobian has one run an input of each layer: the degree + 1
-coefficients that are alive there, times the outputs. A dense row is one run.
+values [rows, Σ lengths] holds the runs one after the other, starts [rows, runs] the first column of
+each, lengths their lengths, the same in every row. A row of a spline network's Jacobian has one run
+an input of each layer: the degree + 1 coefficients that are alive there, times the outputs. A dense
+row is one run.
 """
 
 from __future__ import annotations
@@ -20,8 +21,15 @@ def dense(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) 
     """The whole matrix, [rows, columns]."""
     if list(lengths) == [columns]:
         return values
-    offsets = torch.cat([torch.arange(n, device=values.device) for n in lengths]) if lengths else starts.new_empty(0)
-    run = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), torch.tensor(list(lengths), dtype=torch.int64, device=values.device))
+    offsets = (
+        torch.cat([torch.arange(n, device=values.device) for n in lengths])
+        if lengths
+        else starts.new_empty(0)
+    )
+    run = torch.repeat_interleave(
+        torch.arange(len(lengths), device=values.device),
+        torch.tensor(list(lengths), dtype=torch.int64, device=values.device),
+    )
     return values.new_zeros(len(values), columns).scatter_(1, starts[:, run] + offsets, values)
 
 
@@ -31,7 +39,9 @@ def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> 
     return torch.cat([dense(a, s, lengths, len(v)) @ v for a, s in parts])
 
 
-def transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
+def transposed_times(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> Tensor:
     """Jᵀ r, [columns]."""
     total = values.new_zeros(columns)
     for a, s, part in zip(values.split(ROWS), starts.split(ROWS), r.split(ROWS), strict=True):
@@ -40,7 +50,8 @@ def transposed_times(values: Tensor, starts: Tensor, lengths: Sequence[int], col
 
 
 def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
-    """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not set."""
+    """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not
+    set."""
     total = values.new_zeros(columns, columns)
     for a, s in zip(values.split(ROWS), starts.split(ROWS), strict=True):
         add_lower_gram(total, dense(a, s, lengths, columns))
@@ -48,7 +59,8 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
 
 
 def add_lower_gram(total: Tensor, J: Tensor, block: int = 128) -> None:
-    """Add JᵀJ below and on the diagonal, by block rows: little more than half the time of the full product."""
+    """Add JᵀJ below and on the diagonal, by block rows: little more than half the time of the full
+    product."""
     size = J.shape[1]
     for start in range(0, size, block):
         end = min(start + block, size)

@@ -1,4 +1,5 @@
-"""Compiled functions that release the interpreter's lock: what they are called with, and dealing them out to threads."""
+"""Compiled functions that release the interpreter's lock: what they are called with, and dealing
+them out to threads."""
 
 from __future__ import annotations
 
@@ -27,10 +28,12 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
 
 def deal(work: Callable[[int, int], None], count: int, unit: int = 1) -> None:
-    """Call work(begin, end) for ranges that together are 0 … count, each beginning at a multiple of `unit`, on as many
-    threads as torch uses, this one among them. What work computes must not depend on where the ranges begin.
+    """Call work(begin, end) for ranges that together are 0 … count, each beginning at a multiple of
+    `unit`, on as many threads as torch uses, this one among them. What work computes must not
+    depend on where the ranges begin.
 
-    A thread takes the next range when it is done with one, so that none waits long for another whose core is busy elsewhere.
+    A thread takes the next range when it is done with one, so that none waits long for another
+    whose core is busy elsewhere.
     """
     units = -(-count // unit)
     threads = max(1, min(torch.get_num_threads(), units))
@@ -38,7 +41,12 @@ def deal(work: Callable[[int, int], None], count: int, unit: int = 1) -> None:
         work(0, count)
         return
     parts = min(units, RANGES * threads)
-    ranges = iter([(unit * (units * k // parts), min(count, unit * (units * (k + 1) // parts))) for k in range(parts)])
+    ranges = iter(
+        [
+            (unit * (units * k // parts), min(count, unit * (units * (k + 1) // parts)))
+            for k in range(parts)
+        ]
+    )
 
     def some() -> None:
         for begin, end in ranges:  # one thread at a time advances it, as it is a list's

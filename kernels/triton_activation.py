@@ -1,6 +1,7 @@
 # ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
 # mypy: disable-error-code="assignment"
-"""Activations on jets in Triton: the functions of activation.py, for GPUs. One number a thread, all of its channels in registers."""
+"""Activations on jets in Triton: the functions of activation.py, for GPUs. One number a thread, all
+of its channels in registers."""
 
 from __future__ import annotations
 
@@ -10,12 +11,22 @@ import triton.language as tl
 from torch import Tensor
 
 from kanpde.kernels.taylor import Counts
-from kanpde.kernels.triton_algebra import compose, correlate, load_all, moments, on_its_device, order_of, powers, size_of
+from kanpde.kernels.triton_algebra import (
+    compose,
+    correlate,
+    load_all,
+    moments,
+    on_its_device,
+    order_of,
+    powers,
+    size_of,
+)
 
 
 @triton.jit
 def tanh(x):
-    """tanh, to a few last digits of its type: Lambert's continued fraction, cut after seven levels, up to 1/2; beyond it by the exponential."""
+    """tanh, to a few last digits of its type: Lambert's continued fraction, cut after seven levels,
+    up to 1/2; beyond it by the exponential."""
     z = x * x
     above = x * (135135 + z * (17325 + z * (378 + z)))
     below = 135135 + z * (62370 + z * (3150 + z * 28))
@@ -55,7 +66,9 @@ def over(f, scale):
 @triton.jit
 def activate(x, center, scale, kind: tl.constexpr, counts: tl.constexpr):
     """The jet of (f(x) - center) / scale."""
-    y = compose(over(activation_taylor(x[0], kind, order_of(counts)), scale), powers(x, counts), counts)
+    y = compose(
+        over(activation_taylor(x[0], kind, order_of(counts)), scale), powers(x, counts), counts
+    )
     found = (y[0] - center / scale,)
     for c in tl.static_range(1, size_of(counts)):
         found = found + (y[c],)
@@ -66,29 +79,63 @@ def activate(x, center, scale, kind: tl.constexpr, counts: tl.constexpr):
 def activate_adjoint(lift, x, scale, kind: tl.constexpr, counts: tl.constexpr):
     """The adjoint of x."""
     delta = powers(x, counts)
-    return correlate(over(activation_taylor(x[0], kind, order_of(counts) + 1), scale), lift, moments(lift, delta, counts), delta, counts)
+    return correlate(
+        over(activation_taylor(x[0], kind, order_of(counts) + 1), scale),
+        lift,
+        moments(lift, delta, counts),
+        delta,
+        counts,
+    )
 
 
 @triton.jit
-def _forward(X, center, scale, Y, points, units, counts: tl.constexpr, kind: tl.constexpr, block: tl.constexpr):
+def _forward(
+    X,
+    center,
+    scale,
+    Y,
+    points,
+    units,
+    counts: tl.constexpr,
+    kind: tl.constexpr,
+    block: tl.constexpr,
+):
     size: tl.constexpr = size_of(counts)
     entry = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     n, u = entry // units, entry % units
     alive = n < points
     at = n * (size * units) + u
-    y = activate(load_all(X + at, units, alive, size), tl.load(center + u), tl.load(scale + u), kind, counts)
+    y = activate(
+        load_all(X + at, units, alive, size), tl.load(center + u), tl.load(scale + u), kind, counts
+    )
     for c in tl.static_range(size):
         tl.store(Y + at + c * units, y[c], mask=alive)
 
 
 @triton.jit
-def _adjoint(L, X, scale, inward, points, units, counts: tl.constexpr, kind: tl.constexpr, block: tl.constexpr):
+def _adjoint(
+    L,
+    X,
+    scale,
+    inward,
+    points,
+    units,
+    counts: tl.constexpr,
+    kind: tl.constexpr,
+    block: tl.constexpr,
+):
     size: tl.constexpr = size_of(counts)
     entry = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     n, u = entry // units, entry % units
     alive = n < points
     at = n * (size * units) + u
-    found = activate_adjoint(load_all(L + at, units, alive, size), load_all(X + at, units, alive, size), tl.load(scale + u), kind, counts)
+    found = activate_adjoint(
+        load_all(L + at, units, alive, size),
+        load_all(X + at, units, alive, size),
+        tl.load(scale + u),
+        kind,
+        counts,
+    )
     for c in tl.static_range(size):
         tl.store(inward + at + c * units, found[c], mask=alive)
 
@@ -102,7 +149,17 @@ def forward(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Counts)
     X, Y = X.contiguous(), torch.empty_like(X, memory_format=torch.contiguous_format)
     if X.numel():
         shape = (triton.cdiv(len(X) * X.shape[2], BLOCK),)
-        _forward[shape](X, center.contiguous(), scale.contiguous(), Y, len(X), X.shape[2], counts=tuple(counts), kind=kind, block=BLOCK)
+        _forward[shape](
+            X,
+            center.contiguous(),
+            scale.contiguous(),
+            Y,
+            len(X),
+            X.shape[2],
+            counts=tuple(counts),
+            kind=kind,
+            block=BLOCK,
+        )
     return Y
 
 
@@ -112,5 +169,15 @@ def adjoint(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Counts) -> T
     X, inward = X.contiguous(), torch.empty_like(X, memory_format=torch.contiguous_format)
     if X.numel():
         shape = (triton.cdiv(len(X) * X.shape[2], BLOCK),)
-        _adjoint[shape](L.contiguous(), X, scale.contiguous(), inward, len(X), X.shape[2], counts=tuple(counts), kind=kind, block=BLOCK)
+        _adjoint[shape](
+            L.contiguous(),
+            X,
+            scale.contiguous(),
+            inward,
+            len(X),
+            X.shape[2],
+            counts=tuple(counts),
+            kind=kind,
+            block=BLOCK,
+        )
     return inward

@@ -1,12 +1,15 @@
 # ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
 # mypy: disable-error-code="assignment"
-"""The Taylor algebra of jets and the splines of one interval, as Triton functions: what the kernels of triton_*.py are made of.
+"""The Taylor algebra of jets and the splines of one interval, as Triton functions: what the kernels
+of triton_*.py are made of.
 
-A jet is a tuple of tensors of one shape, one for every channel in the order of taylor.py; `counts` and `width` = degree + 1 are
-known when a kernel is compiled, so no loop over channels, orders or powers is left in it. The formulas are those of README.md.
-Numbers keep the type of the tensors: every constant here is a small whole number, exact in float32 and float64.
+A jet is a tuple of tensors of one shape, one for every channel in the order of taylor.py; `counts`
+and `width` = degree + 1 are known when a kernel is compiled, so no loop over channels, orders or
+powers is left in it. The formulas are those of README.md. Numbers keep the type of the tensors:
+every constant here is a small whole number, exact in float32 and float64.
 
-Functions that Triton compiles are annotated for Triton only: tensors have no annotation, constants are tl.constexpr.
+Functions that Triton compiles are annotated for Triton only: tensors have no annotation, constants
+are tl.constexpr.
 """
 
 from __future__ import annotations
@@ -29,14 +32,19 @@ class TritonModeError(ImportError):
 
 
 INTERPRETED = not isinstance(tl.sum, triton.JITFunction)
-"""Whether kernels run in Triton's interpreter, on the CPU: decided by TRITON_INTERPRET when Triton is first imported."""
+"""Whether kernels run in Triton's interpreter, on the CPU: decided by TRITON_INTERPRET when Triton
+is first imported."""
 
 if bool(triton.knobs.runtime.interpret) is not INTERPRETED:
-    raise TritonModeError("TRITON_INTERPRET: changed after triton was imported; expected the same value from the start of the process")
+    raise TritonModeError(
+        "TRITON_INTERPRET: changed after triton was imported; expected the same value from the"
+        " start of the process"
+    )
 
 
 def on_its_device(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, run where its first tensor is: Triton launches on the current device, whichever that is."""
+    """The function, run where its first tensor is: Triton launches on the current device, whichever
+    that is."""
 
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -79,7 +87,8 @@ def reaches(counts, order):
 
 @triton.jit
 def locate(x, breaks, grid, steps: tl.constexpr):
-    """The interval of x: how many of the inner breaks are at most x. breaks: where those of x's input begin; 2**steps >= grid. nan is in the last."""
+    """The interval of x: how many of the inner breaks are at most x. breaks: where those of x's
+    input begin; 2**steps >= grid. nan is in the last."""
     cell = tl.zeros_like(x).to(tl.int32)
     for i in tl.static_range(steps):
         further = cell + (1 << (steps - 1 - i))
@@ -91,7 +100,8 @@ def locate(x, breaks, grid, steps: tl.constexpr):
 
 @triton.jit
 def scaled(x, factor):
-    """The coefficients of order 1 and higher times a factor; the value is left as it is, and never read again."""
+    """The coefficients of order 1 and higher times a factor; the value is left as it is, and never
+    read again."""
     found = (x[0],)
     for c in tl.static_range(1, len(x)):
         found = found + (x[c] * factor,)
@@ -100,7 +110,8 @@ def scaled(x, factor):
 
 @triton.jit
 def powers(x, counts: tl.constexpr):
-    """δ^1 … δ^order of a jet, one after the other: channel c of δ^ν is entry (ν - 1) channels + c. Below order ν nothing is meant."""
+    """δ^1 … δ^order of a jet, one after the other: channel c of δ^ν is entry (ν - 1) channels + c.
+    Below order ν nothing is meant."""
     size: tl.constexpr = size_of(counts)
     found = x
     for nu in tl.static_range(2, order_of(counts) + 1):
@@ -109,9 +120,14 @@ def powers(x, counts: tl.constexpr):
             row = row + (x[c],)
         for k in tl.static_range(nu, order_of(counts) + 1):
             for d in tl.static_range(many(counts, k)):
-                total = x[channel(counts, 1, d)] * found[(nu - 2) * size + channel(counts, k - 1, d)]
+                total = (
+                    x[channel(counts, 1, d)] * found[(nu - 2) * size + channel(counts, k - 1, d)]
+                )
                 for j in tl.static_range(2, k - nu + 2):
-                    total += x[channel(counts, j, d)] * found[(nu - 2) * size + channel(counts, k - j, d)]
+                    total += (
+                        x[channel(counts, j, d)]
+                        * found[(nu - 2) * size + channel(counts, k - j, d)]
+                    )
                 row = row + (total,)
         found = found + row
     return found
@@ -119,7 +135,8 @@ def powers(x, counts: tl.constexpr):
 
 @triton.jit
 def taylor(a, tau, order: tl.constexpr):
-    """Taylor coefficients 0 … order at τ of the polynomial Σ_s a_s τ^s, by repeated synthetic division."""
+    """Taylor coefficients 0 … order at τ of the polynomial Σ_s a_s τ^s, by repeated synthetic
+    division."""
     found = ()
     w = a
     for nu in tl.static_range(order + 1):
@@ -165,7 +182,8 @@ def moments(lift, delta, counts: tl.constexpr):
 
 @triton.jit
 def correlate(f, lift, H, delta, counts: tl.constexpr):
-    """The adjoint of the jet x in f∘x, from Taylor coefficients f_0 … f_{order+1}, the adjoint of f∘x, and its moments H."""
+    """The adjoint of the jet x in f∘x, from Taylor coefficients f_0 … f_{order+1}, the adjoint of
+    f∘x, and its moments H."""
     size: tl.constexpr = size_of(counts)
     total = f[1] * H[0]
     for nu in tl.static_range(1, order_of(counts) + 1):

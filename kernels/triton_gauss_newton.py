@@ -1,14 +1,17 @@
 """Gauss-Newton products straight from the jets, for GPUs: no row of the Jacobian is ever written.
 
-Row n of J holds the derivative of Σ_layers Σ_cq L[n,c,q] Y[n,c,q] by the coefficients of all layers, one after the other; X is the
-input jet of a layer, L the adjoint of its output. With W of triton_jet.py,
+Row n of J holds the derivative of Σ_layers Σ_cq L[n,c,q] Y[n,c,q] by the coefficients of all
+layers, one after the other; X is the input jet of a layer, L the adjoint of its output. With W of
+triton_jet.py,
 
     J[n,(p,j,q)] = Σ_c W[n,c,(p,j)] L[n,c,q].
 
-A layer is linear in its coefficients, so J v is a forward pass with v for coefficients, contracted with L, and Jᵀ r is the gradient of
-the adjoints r_n L. For JᵀJ, tiles of J are made in registers from X and L and multiplied at once, columns² flops a row; each of them is
-made again for every other tile: about (columns / 64) (D(m) + ΣN_ν + M) flops an entry, more than reading it, in place of 8 bytes an entry
-of memory. Where those bytes are there, triton_runs.gram on the rows' runs has less to do.
+A layer is linear in its coefficients, so J v is a forward pass with v for coefficients, contracted
+with L, and Jᵀ r is the gradient of the adjoints r_n L. For JᵀJ, tiles of J are made in registers
+from X and L and multiplied at once, columns² flops a row; each of them is made again for every
+other tile: about (columns / 64) (D(m) + ΣN_ν + M) flops an entry, more than reading it, in place of
+8 bytes an entry of memory. Where those bytes are there, triton_runs.gram on the rows' runs has less
+to do.
 """
 
 from __future__ import annotations
@@ -23,7 +26,15 @@ from torch import Tensor
 
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_algebra import size_of
-from kanpde.kernels.triton_jet import UNSTAGED, chunks_of, forward, gradient, grid_of, ordered_sum, weights
+from kanpde.kernels.triton_jet import (
+    UNSTAGED,
+    chunks_of,
+    forward,
+    gradient,
+    grid_of,
+    ordered_sum,
+    weights,
+)
 
 TILE = 64
 """Columns of a tile."""
@@ -33,7 +44,8 @@ DEPTH = 16
 
 
 class Part(NamedTuple):
-    """What a layer adds to J: adjoint L [points, channels, outputs] of its output, input jet X [points, channels, inputs], knots, degree."""
+    """What a layer adds to J: adjoint L [points, channels, outputs] of its output, input jet X
+    [points, channels, inputs], knots, degree."""
 
     L: Tensor
     X: Tensor
@@ -59,7 +71,22 @@ def _tile(
 ):  # fmt: skip
     """J at points n (a column) and coefficients `column` (a line)."""
     row, q = column // outputs, column % outputs
-    w = weights(X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid, counts, width, steps)
+    w = weights(
+        X,
+        breaks,
+        middle,
+        inverse,
+        table,
+        n,
+        row,
+        points,
+        inputs,
+        functions,
+        grid,
+        counts,
+        width,
+        steps,
+    )
     inside = (n < points) & (row < inputs * functions)
     at = L + n * (size_of(counts) * outputs) + q
     found = w[0] * tl.load(at, mask=inside, other=0.0)
@@ -75,17 +102,57 @@ def _gram(
     partial, points, chunk, same,
     counts: tl.constexpr, width1: tl.constexpr, width2: tl.constexpr, steps1: tl.constexpr, steps2: tl.constexpr, tile: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
-    """partial [chunks, columns of the first layer, columns of the second]: J₁ᵀ J₂ of a chunk of points; if they are the same layer, what is above
-    the diagonal's tiles is left out."""
+    """partial [chunks, columns of the first layer, columns of the second]: J₁ᵀ J₂ of a chunk of
+    points; if they are the same layer, what is above the diagonal's tiles is left out."""
     if (same == 0) | (tl.program_id(1) <= tl.program_id(0)):
         total = tl.zeros([tile, tile], partial.dtype.element_ty)
         line = tl.arange(0, tile)[None, :]
         i, j = tl.program_id(0) * tile, tl.program_id(1) * tile
         for start in range(0, chunk, depth):
             n = tl.program_id(2).to(tl.int64) * chunk + start + tl.arange(0, depth)[:, None]
-            left = _tile(L1, X1, breaks1, middle1, inverse1, table1, n, i + line, points, inputs1, outputs1, functions1, grid1, counts, width1, steps1)
-            right = _tile(L2, X2, breaks2, middle2, inverse2, table2, n, j + line, points, inputs2, outputs2, functions2, grid2, counts, width2, steps2)
-            total = tl.dot(tl.trans(left), right, total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
+            left = _tile(
+                L1,
+                X1,
+                breaks1,
+                middle1,
+                inverse1,
+                table1,
+                n,
+                i + line,
+                points,
+                inputs1,
+                outputs1,
+                functions1,
+                grid1,
+                counts,
+                width1,
+                steps1,
+            )
+            right = _tile(
+                L2,
+                X2,
+                breaks2,
+                middle2,
+                inverse2,
+                table2,
+                n,
+                j + line,
+                points,
+                inputs2,
+                outputs2,
+                functions2,
+                grid2,
+                counts,
+                width2,
+                steps2,
+            )
+            total = tl.dot(
+                tl.trans(left),
+                right,
+                total,
+                input_precision="tf32x3",
+                out_dtype=partial.dtype.element_ty,
+            )
         row = i + tl.arange(0, tile)[:, None]
         high, wide = inputs1 * functions1 * outputs1, inputs2 * functions2 * outputs2
         target = partial + (tl.program_id(2).to(tl.int64) * high + row) * wide + j + line
@@ -108,23 +175,60 @@ def _fill(total: Tensor, parts: Sequence[Part], starts: Sequence[int], counts: C
     for a, first in enumerate(parts):
         for b, second in enumerate(parts[: a + 1]):
             tiles = triton.cdiv(first.columns, TILE), triton.cdiv(second.columns, TILE)
-            chunk, chunks = chunks_of(len(first.X), tiles[0] * tiles[1], first.columns * second.columns * total.element_size(), DEPTH)
+            chunk, chunks = chunks_of(
+                len(first.X),
+                tiles[0] * tiles[1],
+                first.columns * second.columns * total.element_size(),
+                DEPTH,
+            )
             partial = total.new_empty(chunks, first.columns, second.columns)
-            fixed = {"counts": tuple(counts), "width1": first.degree + 1, "width2": second.degree + 1, "steps1": given[a][1], "steps2": given[b][1]}
-            _gram[(*tiles, chunks)](*given[a][0], *given[b][0], partial, len(first.X), chunk, int(a == b), **fixed, tile=TILE, depth=DEPTH, **UNSTAGED)
+            fixed = {
+                "counts": tuple(counts),
+                "width1": first.degree + 1,
+                "width2": second.degree + 1,
+                "steps1": given[a][1],
+                "steps2": given[b][1],
+            }
+            _gram[(*tiles, chunks)](
+                *given[a][0],
+                *given[b][0],
+                partial,
+                len(first.X),
+                chunk,
+                int(a == b),
+                **fixed,
+                tile=TILE,
+                depth=DEPTH,
+                **UNSTAGED,
+            )
             total[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = ordered_sum(partial)
 
 
 def times(parts: Sequence[Part], v: Tensor, counts: Counts) -> Tensor:
     """J v, [points]."""
     split = v.split([part.columns for part in parts])
-    return torch.stack([(part.L * forward(part.X, c.view(part.shape), part.knots, counts)).sum((1, 2)) for part, c in zip(parts, split, strict=True)]).sum(0)
+    return torch.stack(
+        [
+            (part.L * forward(part.X, c.view(part.shape), part.knots, counts)).sum((1, 2))
+            for part, c in zip(parts, split, strict=True)
+        ]
+    ).sum(0)
 
 
 def transposed_times(parts: Sequence[Part], r: Tensor, counts: Counts) -> Tensor:
     """Jᵀ r, [columns]."""
     with torch.cuda.device_of(r):
-        return torch.cat([gradient(part.L * r[:, None, None], part.X.contiguous(), grid_of(part.knots, part.degree), counts).view(-1) for part in parts])
+        return torch.cat(
+            [
+                gradient(
+                    part.L * r[:, None, None],
+                    part.X.contiguous(),
+                    grid_of(part.knots, part.degree),
+                    counts,
+                ).view(-1)
+                for part in parts
+            ]
+        )
 
 
 def _starts(parts: Sequence[Part]) -> list[int]:
@@ -139,4 +243,12 @@ def _arguments(part: Part) -> tuple[tuple, int]:
     """What the kernel reads of a layer, and the halvings that find an interval."""
     grid = grid_of(part.knots, part.degree)
     inputs, functions, outputs = part.shape
-    return (part.L.contiguous(), part.X.contiguous(), *grid, inputs, outputs, functions, grid.cells), grid.steps
+    return (
+        part.L.contiguous(),
+        part.X.contiguous(),
+        *grid,
+        inputs,
+        outputs,
+        functions,
+        grid.cells,
+    ), grid.steps

@@ -1,25 +1,30 @@
 # ruff: noqa: RUF005 -- Triton joins tuples by +, and unpacks none
 # mypy: disable-error-code="assignment"
-"""The spline layer on jets in Triton: the functions of reference.py, for GPUs.
+"""The spline layer on jets in Triton: the functions of plain.py, for GPUs.
 
-Edge functions are taken as piecewise polynomials in τ (see pieces.py), with jets in units of the knot interval. A program of
-`forward` or `pullback` holds a block of points with all channels of up to 128 outputs in registers and walks over the inputs: it
-finds the interval once for each point and input, reads the degree + 1 coefficients of each edge, and does the algebra of
-triton_algebra.py. Nothing is saved but the input jet. An interval's coefficients lie together with those of the other outputs, so
-neighbouring threads read neighbouring numbers.
+Edge functions are taken as piecewise polynomials in τ (see pieces.py), with jets in units of the
+knot interval. A program of `forward` or `pullback` holds a block of points with all channels of up
+to 128 outputs in registers and walks over the inputs: it finds the interval once for each point and
+input, reads the degree + 1 coefficients of each edge, and does the algebra of triton_algebra.py.
+Nothing is saved but the input jet. An interval's coefficients lie together with those of the other
+outputs, so neighbouring threads read neighbouring numbers.
 
-The gradient of the coefficients is a sum over points that go to different intervals. It is taken as a matrix product,
+The gradient of the coefficients is a sum over points that go to different intervals. It is taken as
+a matrix product,
 
-    C̄[(p,j),q] = Σ_{n,c} W[n,c,(p,j)] L[n,c,q],      W[n,c,(p,j)] = Σ_ν δ^ν[n,c,p] B_ν,j(x[n,p])      (zero but for degree + 1 of the j),
+    C̄[(p,j),q] = Σ_{n,c} W[n,c,(p,j)] L[n,c,q],      W[n,c,(p,j)] = Σ_ν δ^ν[n,c,p] B_ν,j(x[n,p])
+    (zero but for degree + 1 of the j),
 
-with W made in registers, never stored: 2 M (grid + degree) flops an edge and point, zeros included, in place of 2 (D(m) + degree + 1)
-without them and with a scatter. That needs no atomics, and runs on tensor cores, in float64 as it is, in float32 as three products of
-parts (tf32x3), which keeps float32's digits. Each program sums over a chunk
-of points whose size depends on the shapes alone, and the chunks are added in their order: the same input gives the same bits.
-An adjoint L that is not finite makes all of the layer's gradient so.
+with W made in registers, never stored: 2 M (grid + degree) flops an edge and point, zeros included,
+in place of 2 (D(m) + degree + 1) without them and with a scatter. That needs no atomics, and runs
+on tensor cores, in float64 as it is, in float32 as three products of parts (tf32x3), which keeps
+float32's digits. Each program sums over a chunk of points whose size depends on the shapes alone,
+and the chunks are added in their order: the same input gives the same bits. An adjoint L that is
+not finite makes all of the layer's gradient so.
 
-The same W gives the forward pass as a matrix product, Y[n,c,q] = Σ_pj W[n,c,(p,j)] C[p,j,q]. Where grid + degree is small and the
-layer wide, it may be faster than reading each interval's coefficients; DENSE says up to which grid + degree it is used.
+The same W gives the forward pass as a matrix product, Y[n,c,q] = Σ_pj W[n,c,(p,j)] C[p,j,q]. Where
+grid + degree is small and the layer wide, it may be faster than reading each interval's
+coefficients; DENSE says up to which grid + degree it is used.
 """
 
 from __future__ import annotations
@@ -61,11 +66,13 @@ PARTIAL_BYTES = 2**28
 
 
 UNSTAGED = {"num_stages": 1}
-"""For kernels with matrix products of what they gather: Triton would keep every gathered number of several turns of the loop in shared memory."""
+"""For kernels with matrix products of what they gather: Triton would keep every gathered number of
+several turns of the loop in shared memory."""
 
 
 class Grid(NamedTuple):
-    """Knots as the kernels need them: breaks [inputs, grid + 1]; middle and inverse length of each interval [inputs, grid]; table as in pieces.py."""
+    """Knots as the kernels need them: breaks [inputs, grid + 1]; middle and inverse length of each
+    interval [inputs, grid]; table as in pieces.py."""
 
     breaks: Tensor
     middle: Tensor
@@ -91,7 +98,15 @@ def grid_of(knots: Tensor, degree: int) -> Grid:
     found = pieces(knots, degree)
     if _known.get(knots, (None, None))[0] is not found:
         left, right = found.breaks[:, :-1], found.breaks[:, 1:]
-        _known[knots] = (found, Grid(found.breaks, ((left + right) / 2).contiguous(), (1 / (right - left)).contiguous(), found.table.contiguous()))
+        _known[knots] = (
+            found,
+            Grid(
+                found.breaks,
+                ((left + right) / 2).contiguous(),
+                (1 / (right - left)).contiguous(),
+                found.table.contiguous(),
+            ),
+        )
     return _known[knots][1]
 
 
@@ -123,8 +138,11 @@ def _ordered_sum(partial, found, total, count, block: tl.constexpr):
 
 
 @triton.jit
-def place(X, breaks, middle, inverse, p, inputs, grid, alive, counts: tl.constexpr, steps: tl.constexpr):
-    """The jets of input p at X (where channel 0 of each point's inputs begins), in units of their intervals: cell, τ, 1 / length, powers."""
+def place(
+    X, breaks, middle, inverse, p, inputs, grid, alive, counts: tl.constexpr, steps: tl.constexpr
+):
+    """The jets of input p at X (where channel 0 of each point's inputs begins), in units of their
+    intervals: cell, τ, 1 / length, powers."""
     x = load_all(X + p, inputs, alive, size_of(counts))
     cell = locate(x[0], breaks + p * (grid + 1), grid, steps)
     factor = tl.load(inverse + p * grid + cell)
@@ -145,7 +163,9 @@ def _forward(
     for _ in tl.static_range(repeats * size):
         y = y + (tl.zeros([rows, lanes], Y.dtype.element_ty),)
     for p in range(inputs):
-        cell, tau, _factor, delta = place(X + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps)
+        cell, tau, _factor, delta = place(
+            X + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps
+        )
         start = A + (p * grid + cell).to(tl.int64) * (width * outputs)
         found = ()
         for r in tl.static_range(repeats):
@@ -157,7 +177,11 @@ def _forward(
     for r in tl.static_range(repeats):
         at = (q + r * lanes)[None, :]
         for c in tl.static_range(size):
-            tl.store(Y + (n * size + c)[:, None] * outputs + at, y[r * size + c], mask=alive[:, None] & (at < outputs))
+            tl.store(
+                Y + (n * size + c)[:, None] * outputs + at,
+                y[r * size + c],
+                mask=alive[:, None] & (at < outputs),
+            )
 
 
 @triton.jit
@@ -166,7 +190,8 @@ def _pullback(
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
     back: tl.constexpr, local: tl.constexpr,
 ):  # fmt: skip
-    """inward [output blocks, points, channels, inputs] is written with `back`, cells and block with `local`."""
+    """inward [output blocks, points, channels, inputs] is written with `back`, cells and block with
+    `local`."""
     size: tl.constexpr = size_of(counts)
     order: tl.constexpr = order_of(counts)
     n = tl.program_id(0).to(tl.int64) * rows + tl.arange(0, rows)
@@ -175,9 +200,13 @@ def _pullback(
     lift = ()
     for r in tl.static_range(repeats):
         at = (q + r * lanes)[None, :]
-        lift = lift + load_all(L + n[:, None] * (size * outputs) + at, outputs, alive[:, None] & (at < outputs), size)
+        lift = lift + load_all(
+            L + n[:, None] * (size * outputs) + at, outputs, alive[:, None] & (at < outputs), size
+        )
     for p in range(inputs):
-        cell, tau, factor, delta = place(X + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps)
+        cell, tau, factor, delta = place(
+            X + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps
+        )
         cell = (p * grid + cell).to(tl.int64)
         if local:  # noqa: SIM102 -- the outer one is decided when this is compiled
             if tl.program_id(1) == 0:
@@ -191,19 +220,29 @@ def _pullback(
                 mine = mine + (lift[r * size + c],)
             H = moments(mine, across, counts)
             if back:
-                a = load_all(A + cell[:, None] * (width * outputs) + at, outputs, at < outputs, width)
+                a = load_all(
+                    A + cell[:, None] * (width * outputs) + at, outputs, at < outputs, width
+                )
                 found = correlate(taylor(a, tau[:, None], order + 1), mine, H, across, counts)
                 total = found if r == 0 else add(total, found)
             if local:
                 for j in tl.static_range(width):
-                    b = taylor(load_all(table + (cell * width + j) * width, 1, alive, width), tau, order)
+                    b = taylor(
+                        load_all(table + (cell * width + j) * width, 1, alive, width), tau, order
+                    )
                     entry = b[0][:, None] * H[0]
                     for nu in tl.static_range(1, order + 1):
                         entry += b[nu][:, None] * H[nu]
-                    tl.store(block + ((n * inputs + p) * width + j)[:, None] * outputs + at, entry, mask=alive[:, None] & (at < outputs))
+                    tl.store(
+                        block + ((n * inputs + p) * width + j)[:, None] * outputs + at,
+                        entry,
+                        mask=alive[:, None] & (at < outputs),
+                    )
         if back:
             for c in tl.static_range(size):
-                target = inward + ((tl.program_id(1).to(tl.int64) * points + n) * size + c) * inputs + p
+                target = (
+                    inward + ((tl.program_id(1).to(tl.int64) * points + n) * size + c) * inputs + p
+                )
                 tl.store(target, tl.sum(total[c], axis=1) * factor, mask=alive)
 
 
@@ -212,13 +251,27 @@ def weights(
     X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
 ):  # fmt: skip
-    """W by channel, [points, rows]: what each coefficient row = p · functions + j does to the output jet. n is a column, row a line."""
+    """W by channel, [points, rows]: what each coefficient row = p · functions + j does to the
+    output jet. n is a column, row a line."""
     p = tl.minimum(row // functions, inputs - 1)
     j = row - p * functions  # past the last row it is past the last function, and nowhere inside
     alive = (n < points) & (row < inputs * functions)
-    cell, tau, _factor, delta = place(X + n * (size_of(counts) * inputs), breaks, middle, inverse, p, inputs, grid, alive, counts, steps)
+    cell, tau, _factor, delta = place(
+        X + n * (size_of(counts) * inputs),
+        breaks,
+        middle,
+        inverse,
+        p,
+        inputs,
+        grid,
+        alive,
+        counts,
+        steps,
+    )
     inside = alive & (j >= cell) & (j < cell + width)
-    a = load_all(table + ((p * grid + cell).to(tl.int64) * width + (j - cell)) * width, 1, inside, width)
+    a = load_all(
+        table + ((p * grid + cell).to(tl.int64) * width + (j - cell)) * width, 1, inside, width
+    )
     w = compose(taylor(a, tau, order_of(counts)), delta, counts)
     found = ()
     for c in tl.static_range(size_of(counts)):
@@ -231,7 +284,8 @@ def _gradient(
     L, X, breaks, middle, inverse, table, partial, points, inputs, outputs, functions, grid, chunk,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
-    """partial [chunks, inputs · functions, outputs]: Σ_c Wᵀ L over `chunk` points, a multiple of `depth`."""
+    """partial [chunks, inputs · functions, outputs]: Σ_c Wᵀ L over `chunk` points, a multiple of
+    `depth`."""
     size: tl.constexpr = size_of(counts)
     row = tl.program_id(0) * rows + tl.arange(0, rows)[None, :]
     q = tl.program_id(1) * lanes + tl.arange(0, lanes)[None, :]
@@ -239,10 +293,31 @@ def _gradient(
     total = tl.zeros([rows, lanes], partial.dtype.element_ty)
     for start in range(0, chunk, depth):
         n = first + start + tl.arange(0, depth)[:, None]
-        w = weights(X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid, counts, width, steps)
+        w = weights(
+            X,
+            breaks,
+            middle,
+            inverse,
+            table,
+            n,
+            row,
+            points,
+            inputs,
+            functions,
+            grid,
+            counts,
+            width,
+            steps,
+        )
         lift = load_all(L + n * (size * outputs) + q, outputs, (n < points) & (q < outputs), size)
         for c in tl.static_range(size):
-            total = tl.dot(tl.trans(w[c]), lift[c], total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
+            total = tl.dot(
+                tl.trans(w[c]),
+                lift[c],
+                total,
+                input_precision="tf32x3",
+                out_dtype=partial.dtype.element_ty,
+            )
     at = tl.program_id(0) * rows + tl.arange(0, rows)[:, None]
     entry = (tl.program_id(2).to(tl.int64) * (inputs * functions) + at) * outputs + q
     tl.store(partial + entry, total, mask=(at < inputs * functions) & (q < outputs))
@@ -261,12 +336,33 @@ def _dense_forward(
     for _ in tl.static_range(size):
         y = y + (tl.zeros([rows, lanes], Y.dtype.element_ty),)
     for start in range(0, inputs * functions, depth):
-        w = weights(X, breaks, middle, inverse, table, n, start + tl.arange(0, depth)[None, :], points, inputs, functions, grid, counts, width, steps)
+        w = weights(
+            X,
+            breaks,
+            middle,
+            inverse,
+            table,
+            n,
+            start + tl.arange(0, depth)[None, :],
+            points,
+            inputs,
+            functions,
+            grid,
+            counts,
+            width,
+            steps,
+        )
         down = start + tl.arange(0, depth)[:, None]
-        c = tl.load(C + down.to(tl.int64) * outputs + q, mask=(down < inputs * functions) & (q < outputs), other=0.0)
+        c = tl.load(
+            C + down.to(tl.int64) * outputs + q,
+            mask=(down < inputs * functions) & (q < outputs),
+            other=0.0,
+        )
         found = ()
         for k in tl.static_range(size):
-            found = found + (tl.dot(w[k], c, y[k], input_precision="tf32x3", out_dtype=Y.dtype.element_ty),)
+            found = found + (
+                tl.dot(w[k], c, y[k], input_precision="tf32x3", out_dtype=Y.dtype.element_ty),
+            )
         y = found
     for k in tl.static_range(size):
         tl.store(Y + (n * size + k) * outputs + q, y[k], mask=(n < points) & (q < outputs))
@@ -274,7 +370,7 @@ def _dense_forward(
 
 @on_its_device
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
-    """As reference.forward."""
+    """As plain.forward."""
     grid, X, c = grid_of(knots, degree_of(c, knots)), X.contiguous(), c.contiguous()
     points, size, inputs = X.shape
     functions, outputs = c.shape[1:]
@@ -285,24 +381,61 @@ def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     if functions <= DENSE:
         lanes = _power_of_two(outputs, 16, 32)
         shape = (triton.cdiv(points, 32), triton.cdiv(outputs, lanes))
-        _dense_forward[shape](X, *grid, c, Y, points, inputs, outputs, functions, grid.cells, **fixed, rows=32, lanes=lanes, depth=16, **UNSTAGED)
+        _dense_forward[shape](
+            X,
+            *grid,
+            c,
+            Y,
+            points,
+            inputs,
+            outputs,
+            functions,
+            grid.cells,
+            **fixed,
+            rows=32,
+            lanes=lanes,
+            depth=16,
+            **UNSTAGED,
+        )
         return Y
     tile = _tile(outputs, X.dtype)
-    shape = (triton.cdiv(points, tile["rows"]), triton.cdiv(outputs, tile["lanes"] * tile["repeats"]))
-    _forward[shape](X, *grid[:3], edges_of(c, grid), Y, points, inputs, outputs, grid.cells, **fixed, **tile)
+    shape = (
+        triton.cdiv(points, tile["rows"]),
+        triton.cdiv(outputs, tile["lanes"] * tile["repeats"]),
+    )
+    _forward[shape](
+        X, *grid[:3], edges_of(c, grid), Y, points, inputs, outputs, grid.cells, **fixed, **tile
+    )
     return Y
 
 
 @on_its_device
-def pullback(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """As reference.pullback."""
-    return _pulled_back(L.contiguous(), X.contiguous(), c.contiguous(), grid_of(knots, degree_of(c, knots)), counts, back, True)
+def pullback(
+    L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As plain.pullback."""
+    return _pulled_back(
+        L.contiguous(),
+        X.contiguous(),
+        c.contiguous(),
+        grid_of(knots, degree_of(c, knots)),
+        counts,
+        back,
+        True,
+    )
 
 
 @on_its_device
-def adjoint(L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
-    """As reference.adjoint."""
-    L, X, c, grid = L.contiguous(), X.contiguous(), c.contiguous(), grid_of(knots, degree_of(c, knots))
+def adjoint(
+    L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
+) -> tuple[Tensor, Tensor]:
+    """As plain.adjoint."""
+    L, X, c, grid = (
+        L.contiguous(),
+        X.contiguous(),
+        c.contiguous(),
+        grid_of(knots, degree_of(c, knots)),
+    )
     inward = _pulled_back(L, X, c, grid, counts, True, False)[0] if back else X.new_empty(0)
     return inward, gradient(L, X, grid, counts)
 
@@ -313,21 +446,48 @@ def gradient(L: Tensor, X: Tensor, grid: Grid, counts: Counts) -> Tensor:
     functions = grid.cells + grid.table.shape[3] - 1
     if not points:
         return X.new_zeros(inputs, functions, outputs)
-    rows, lanes, depth = _power_of_two(inputs * functions, 16, 64), _power_of_two(outputs, 16, 64), 16
+    rows, lanes, depth = (
+        _power_of_two(inputs * functions, 16, 64),
+        _power_of_two(outputs, 16, 64),
+        16,
+    )
     blocks = triton.cdiv(inputs * functions, rows) * triton.cdiv(outputs, lanes)
-    chunk, chunks = chunks_of(points, blocks, inputs * functions * outputs * X.element_size(), depth)
+    chunk, chunks = chunks_of(
+        points, blocks, inputs * functions * outputs * X.element_size(), depth
+    )
     partial = X.new_empty(chunks, inputs, functions, outputs)
     shape = (triton.cdiv(inputs * functions, rows), triton.cdiv(outputs, lanes), chunks)
-    fixed = {"counts": tuple(counts), "width": grid.table.shape[3], "steps": grid.steps, "rows": rows, "lanes": lanes, "depth": depth, **UNSTAGED}
-    _gradient[shape](L, X, *grid, partial, points, inputs, outputs, functions, grid.cells, chunk, **fixed)
+    fixed = {
+        "counts": tuple(counts),
+        "width": grid.table.shape[3],
+        "steps": grid.steps,
+        "rows": rows,
+        "lanes": lanes,
+        "depth": depth,
+        **UNSTAGED,
+    }
+    _gradient[shape](
+        L, X, *grid, partial, points, inputs, outputs, functions, grid.cells, chunk, **fixed
+    )
     return ordered_sum(partial)
 
 
 def edges_of(c: Tensor, grid: Grid) -> Tensor:
-    """Every edge function as a piecewise polynomial, [inputs, grid, degree + 1, outputs], from contiguous coefficients."""
+    """Every edge function as a piecewise polynomial, [inputs, grid, degree + 1, outputs], from
+    contiguous coefficients."""
     A = c.new_empty(*grid.middle.shape, grid.table.shape[3], c.shape[2])
     if A.numel():
-        _edges[(triton.cdiv(A.numel(), 1024),)](c, grid.table, A, A.numel(), grid.cells, c.shape[1], c.shape[2], width=A.shape[2], block=1024)
+        _edges[(triton.cdiv(A.numel(), 1024),)](
+            c,
+            grid.table,
+            A,
+            A.numel(),
+            grid.cells,
+            c.shape[1],
+            c.shape[2],
+            width=A.shape[2],
+            block=1024,
+        )
     return A
 
 
@@ -335,29 +495,59 @@ def ordered_sum(partial: Tensor) -> Tensor:
     """The sum over the first dimension of a contiguous tensor, in its order."""
     found = partial.new_empty(partial.shape[1:])
     if found.numel() and len(partial) > 1:
-        _ordered_sum[(triton.cdiv(found.numel(), 256),)](partial, found, found.numel(), len(partial), block=256)
+        _ordered_sum[(triton.cdiv(found.numel(), 256),)](
+            partial, found, found.numel(), len(partial), block=256
+        )
     return found if len(partial) > 1 else partial[0]
 
 
 def chunks_of(points: int, blocks: int, size: int, depth: int) -> tuple[int, int]:
-    """Points of a partial sum (a multiple of `depth`) and the number of them, for sums of so many bytes by so many programs each."""
-    most = max(1, min(PROGRAMS // blocks, PARTIAL_BYTES // max(size, 1), triton.cdiv(points, 4 * depth)))
+    """Points of a partial sum (a multiple of `depth`) and the number of them, for sums of so many
+    bytes by so many programs each."""
+    most = max(
+        1, min(PROGRAMS // blocks, PARTIAL_BYTES // max(size, 1), triton.cdiv(points, 4 * depth))
+    )
     chunk = triton.cdiv(points, most * depth) * depth
     return chunk, triton.cdiv(points, chunk)
 
 
-def _pulled_back(L: Tensor, X: Tensor, c: Tensor, grid: Grid, counts: Counts, back: bool, local: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _pulled_back(
+    L: Tensor, X: Tensor, c: Tensor, grid: Grid, counts: Counts, back: bool, local: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     points, size, inputs = X.shape
     outputs, width = c.shape[2], grid.table.shape[3]
     tile = _tile(outputs, X.dtype)
-    shape = (triton.cdiv(points, tile["rows"]), triton.cdiv(outputs, tile["lanes"] * tile["repeats"]))
+    shape = (
+        triton.cdiv(points, tile["rows"]),
+        triton.cdiv(outputs, tile["lanes"] * tile["repeats"]),
+    )
     partial = X.new_empty(shape[1] if back else 0, points, size, inputs)
     cells = torch.empty(points if local else 0, inputs, dtype=torch.int64, device=X.device)
     block = X.new_empty(points if local else 0, inputs, width, outputs)
     if points and inputs:
-        fixed = {"counts": tuple(counts), "width": width, "steps": grid.steps, "back": back, "local": local}
+        fixed = {
+            "counts": tuple(counts),
+            "width": width,
+            "steps": grid.steps,
+            "back": back,
+            "local": local,
+        }
         A = edges_of(c, grid) if back else c
-        _pullback[shape](L, X, *grid, A, partial, cells, block, points, inputs, outputs, grid.cells, **fixed, **tile)
+        _pullback[shape](
+            L,
+            X,
+            *grid,
+            A,
+            partial,
+            cells,
+            block,
+            points,
+            inputs,
+            outputs,
+            grid.cells,
+            **fixed,
+            **tile,
+        )
     return ordered_sum(partial) if back else X.new_empty(0), cells, block
 
 
@@ -366,9 +556,16 @@ def _power_of_two(n: int, low: int, high: int) -> int:
 
 
 def _tile(outputs: int, dtype: torch.dtype) -> dict[str, int]:
-    """A program's points (rows) and outputs (lanes · repeats), and its warps. A thread takes one point and two outputs (four in float32)
-    of each repeat: enough outputs that finding the interval, which all threads of a point do, is little of the work. Unmeasured."""
+    """A program's points (rows) and outputs (lanes · repeats), and its warps. A thread takes one
+    point and two outputs (four in float32) of each repeat: enough outputs that finding the
+    interval, which all threads of a point do, is little of the work. Unmeasured.
+    """
     wide = 16 // dtype.itemsize
     lanes = _power_of_two(outputs, 1, 8 * wide if outputs <= 32 * wide else 16 * wide)
     warps = 4 if outputs <= 8 * wide else 8
-    return {"rows": max(16, 32 * warps * min(wide, lanes) // lanes), "lanes": lanes, "repeats": min(4, triton.cdiv(outputs, lanes)), "num_warps": warps}
+    return {
+        "rows": max(16, 32 * warps * min(wide, lanes) // lanes),
+        "lanes": lanes,
+        "repeats": min(4, triton.cdiv(outputs, lanes)),
+        "num_warps": warps,
+    }

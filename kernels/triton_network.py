@@ -2,14 +2,17 @@
 # mypy: disable-error-code="assignment"
 """A whole spline network in Triton: the functions of network.py, for GPUs.
 
-Narrow networks at few points spend their time on launching kernels. For them a program takes a tile of points through all layers in
-one launch, with the algebra of triton_algebra.py in registers; between layers the jets of the tile pass through a room of the program's
-own, which stays in the cache, and a barrier. The adjoint does the same and then goes back through the layers, again in one launch; what a program
-adds to the gradient is its own too, and an ordered sum over programs is one launch more: no atomics, the same input gives the same
-bits. Coefficients are read as they are: each point evaluates its splines, so nothing is prepared from the parameters.
+Narrow networks at few points spend their time on launching kernels. For them a program takes a tile
+of points through all layers in one launch, with the algebra of triton_algebra.py in registers;
+between layers the jets of the tile pass through a room of the program's own, which stays in the
+cache, and a barrier. The adjoint does the same and then goes back through the layers, again in one
+launch; what a program adds to the gradient is its own too, and an ordered sum over programs is one
+launch more: no atomics, the same input gives the same bits. Coefficients are read as they are: each
+point evaluates its splines, so nothing is prepared from the parameters.
 
-Other networks go layer by layer, through the kernels of triton_jet.py and triton_activation.py, SLAB points at a time, so that the
-jets of hidden levels take no more memory however many points there are.
+Other networks go layer by layer, through the kernels of triton_jet.py and triton_activation.py,
+SLAB points at a time, so that the jets of hidden levels take no more memory however many points
+there are.
 """
 
 from __future__ import annotations
@@ -28,8 +31,28 @@ from kanpde.kernels.network import KIND, Tensors
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_activation import activate, activate_adjoint
-from kanpde.kernels.triton_algebra import add, columns, compose, correlate, load_all, moments, on_its_device, order_of, size_of, taylor
-from kanpde.kernels.triton_jet import PROGRAMS, UNSTAGED, Grid, chunks_of, grid_of, ordered_sum, place, weights
+from kanpde.kernels.triton_algebra import (
+    add,
+    columns,
+    compose,
+    correlate,
+    load_all,
+    moments,
+    on_its_device,
+    order_of,
+    size_of,
+    taylor,
+)
+from kanpde.kernels.triton_jet import (
+    PROGRAMS,
+    UNSTAGED,
+    Grid,
+    chunks_of,
+    grid_of,
+    ordered_sum,
+    place,
+    weights,
+)
 
 WIDEST = 32
 """Units of a level, at most, for one launch."""
@@ -46,7 +69,8 @@ ROWS = 16
 
 @triton.constexpr_function
 def before(widths, level):
-    """Units of the hidden levels below this one, each counted twice: before its activation, and behind it."""
+    """Units of the hidden levels below this one, each counted twice: before its activation, and
+    behind it."""
     return 2 * sum(widths[1:level])
 
 
@@ -76,8 +100,8 @@ def lanes_of(widths, level, least=1):
 
 @triton.jit
 def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, order: tl.constexpr):
-    """Taylor coefficients φ_0 … φ_order of the edges. c: where the first coefficient of each edge is that is alive at its point; table: where the
-    splines of each point's interval begin."""
+    """Taylor coefficients φ_0 … φ_order of the edges. c: where the first coefficient of each edge
+    is that is alive at its point; table: where the splines of each point's interval begin."""
     found = ()
     for j in tl.static_range(width):
         b = taylor(load_all(table + j * width, 1, alive, width), tau, order)
@@ -94,15 +118,36 @@ def layer_jet(
     theta, source, breaks, middle, inverse, table, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """The output jet [rows, lanes] of one layer; its coefficients, knots and inputs begin at the pointers, `left` points are alive."""
+    """The output jet [rows, lanes] of one layer; its coefficients, knots and inputs begin at the
+    pointers, `left` points are alive."""
     n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
     y = ()
     for _ in tl.static_range(size_of(counts)):
         y = y + (tl.zeros([rows, lanes], theta.dtype.element_ty),)
     for p in range(inputs):
-        cell, tau, _factor, delta = place(source + n * (size_of(counts) * inputs), breaks, middle, inverse, p, inputs, grid, n < left, counts, steps)
+        cell, tau, _factor, delta = place(
+            source + n * (size_of(counts) * inputs),
+            breaks,
+            middle,
+            inverse,
+            p,
+            inputs,
+            grid,
+            n < left,
+            counts,
+            steps,
+        )
         c = theta + ((p * functions + cell) * outputs)[:, None] + q
-        f = edge_taylor(c, table + (p * grid + cell) * (width * width), tau, n < left, q < outputs, outputs, width, order_of(counts))
+        f = edge_taylor(
+            c,
+            table + (p * grid + cell) * (width * width),
+            tau,
+            n < left,
+            q < outputs,
+            outputs,
+            width,
+            order_of(counts),
+        )
         y = add(y, compose(f, columns(delta), counts))
     return y
 
@@ -112,8 +157,8 @@ def hidden(
     theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions,
     widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """Fill the room with the jets of the hidden levels, before and behind their activations, from the inputs x of a tile; returns where the last layer's
-    inputs are."""
+    """Fill the room with the jets of the hidden levels, before and behind their activations, from
+    the inputs x of a tile; returns where the last layer's inputs are."""
     size: tl.constexpr = size_of(counts)
     source = x
     for layer in tl.static_range(layers_of(widths) - 1):
@@ -125,8 +170,19 @@ def hidden(
         u = tl.arange(0, lanes_of(widths, layer + 1))[None, :]
         inside = u < widths[layer + 1]
         unit = inputs_before(widths, layer + 1) - widths[0] + u
-        z = activate(y, tl.load(center + unit, mask=inside, other=0.0), tl.load(scale + unit, mask=inside, other=1.0), kind, counts)
-        target = room + rows * size * before(widths, layer + 1) + tl.arange(0, rows)[:, None] * (size * widths[layer + 1]) + u
+        z = activate(
+            y,
+            tl.load(center + unit, mask=inside, other=0.0),
+            tl.load(scale + unit, mask=inside, other=1.0),
+            kind,
+            counts,
+        )
+        target = (
+            room
+            + rows * size * before(widths, layer + 1)
+            + tl.arange(0, rows)[:, None] * (size * widths[layer + 1])
+            + u
+        )
         for c in tl.static_range(size):
             tl.store(target + c * widths[layer + 1], y[c], mask=inside)
             tl.store(target + (rows * size + c) * widths[layer + 1], z[c], mask=inside)
@@ -151,14 +207,37 @@ def _forward(
         begin = tl.program_id(0).to(tl.int64) * chunk + start
         left = points - begin
         tl.debug_barrier()  # the room is still read for the tile before
-        source = hidden(theta, X + begin * (size * widths[0]), breaks, middle, inverse, table, center, scale, room, left, grid, functions, widths, counts, width, steps, kind, rows)
+        source = hidden(
+            theta,
+            X + begin * (size * widths[0]),
+            breaks,
+            middle,
+            inverse,
+            table,
+            center,
+            scale,
+            room,
+            left,
+            grid,
+            functions,
+            widths,
+            counts,
+            width,
+            steps,
+            kind,
+            rows,
+        )
         y = layer_jet(
             theta + functions * edges_before(widths, last), source, breaks + base * (grid + 1), middle + base * grid, inverse + base * grid,
             table + base * grid * (width * width), left, grid, functions, widths[last], outputs, lanes, counts, width, steps, rows,
         )  # fmt: skip
         n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
         for c in tl.static_range(size):
-            tl.store(Y + (begin + n) * (size * outputs) + c * outputs + q, y[c], mask=(n < left) & (q < outputs))
+            tl.store(
+                Y + (begin + n) * (size * outputs) + c * outputs + q,
+                y[c],
+                mask=(n < left) & (q < outputs),
+            )
 
 
 @triton.jit
@@ -166,16 +245,38 @@ def layer_gradient(
     source, breaks, middle, inverse, table, lift, partial, first, left, grid, functions, inputs, outputs, lanes: tl.constexpr,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial; or set it, for the first tile."""
+    """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial; or
+    set it, for the first tile."""
     q = tl.arange(0, lanes)[None, :]
     for r in range(0, inputs * functions, tile):
         n = tl.arange(0, rows)[:, None]
-        w = weights(source, breaks, middle, inverse, table, n, r + tl.arange(0, tile)[None, :], left, inputs, functions, grid, counts, width, steps)
+        w = weights(
+            source,
+            breaks,
+            middle,
+            inverse,
+            table,
+            n,
+            r + tl.arange(0, tile)[None, :],
+            left,
+            inputs,
+            functions,
+            grid,
+            counts,
+            width,
+            steps,
+        )
         row = r + tl.arange(0, tile)[:, None]
         inside = (row < inputs * functions) & (q < outputs)
         total = tl.load(partial + row * outputs + q, mask=inside & (first == 0), other=0.0)
         for c in tl.static_range(size_of(counts)):
-            total = tl.dot(tl.trans(w[c]), lift[c], total, input_precision="tf32x3", out_dtype=partial.dtype.element_ty)
+            total = tl.dot(
+                tl.trans(w[c]),
+                lift[c],
+                total,
+                input_precision="tf32x3",
+                out_dtype=partial.dtype.element_ty,
+            )
         tl.store(partial + row * outputs + q, total, mask=inside)
 
 
@@ -184,13 +285,34 @@ def layer_back(
     theta, source, breaks, middle, inverse, table, lift, target, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """Write the adjoint of one layer's input, [rows, channels, inputs], from that of its output, `lift`."""
+    """Write the adjoint of one layer's input, [rows, channels, inputs], from that of its output,
+    `lift`."""
     size: tl.constexpr = size_of(counts)
     n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
     for p in range(inputs):
-        cell, tau, factor, delta = place(source + n * (size * inputs), breaks, middle, inverse, p, inputs, grid, n < left, counts, steps)
+        cell, tau, factor, delta = place(
+            source + n * (size * inputs),
+            breaks,
+            middle,
+            inverse,
+            p,
+            inputs,
+            grid,
+            n < left,
+            counts,
+            steps,
+        )
         c = theta + ((p * functions + cell) * outputs)[:, None] + q
-        f = edge_taylor(c, table + (p * grid + cell) * (width * width), tau, n < left, q < outputs, outputs, width, order_of(counts) + 1)
+        f = edge_taylor(
+            c,
+            table + (p * grid + cell) * (width * width),
+            tau,
+            n < left,
+            q < outputs,
+            outputs,
+            width,
+            order_of(counts) + 1,
+        )
         across = columns(delta)
         found = correlate(f, lift, moments(lift, across, counts), across, counts)
         for k in tl.static_range(size):
@@ -203,8 +325,9 @@ def _adjoint(
     widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
     layers: tl.constexpr, widest: tl.constexpr,
 ):  # fmt: skip
-    """partial [programs, parameters]. work [programs, space]: room for a tile's jets, and for two of their adjoints. Of a layer only its number may be known in
-    a loop that is unrolled, so what depends on it is written out in full."""
+    """partial [programs, parameters]. work [programs, space]: room for a tile's jets, and for two
+    of their adjoints. Of a layer only its number may be known in a loop that is unrolled, so what
+    depends on it is written out in full."""
     size: tl.constexpr = size_of(counts)
     room = work + tl.program_id(0).to(tl.int64) * space
     behind = room + rows * size * before(widths, layers)
@@ -213,12 +336,41 @@ def _adjoint(
         left = points - begin
         x = X + begin * (size * widths[0])
         tl.debug_barrier()  # the room is still read for the tile before
-        hidden(theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions, widths, counts, width, steps, kind, rows)
+        hidden(
+            theta,
+            x,
+            breaks,
+            middle,
+            inverse,
+            table,
+            center,
+            scale,
+            room,
+            left,
+            grid,
+            functions,
+            widths,
+            counts,
+            width,
+            steps,
+            kind,
+            rows,
+        )
         above = L + begin * (size * widths[layers])
         for layer in tl.static_range(layers - 1, -1, -1):
-            source = x if layer == 0 else room + rows * size * (before(widths, layer) + widths[layer])
-            n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :]
-            lift = load_all(above + n * (size * widths[layer + 1]) + q, widths[layer + 1], (n < left) & (q < widths[layer + 1]), size)
+            source = (
+                x if layer == 0 else room + rows * size * (before(widths, layer) + widths[layer])
+            )
+            n, q = (
+                tl.arange(0, rows)[:, None],
+                tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :],
+            )
+            lift = load_all(
+                above + n * (size * widths[layer + 1]) + q,
+                widths[layer + 1],
+                (n < left) & (q < widths[layer + 1]),
+                size,
+            )
             layer_gradient(
                 source, breaks + inputs_before(widths, layer) * (grid + 1), middle + inputs_before(widths, layer) * grid, inverse + inputs_before(widths, layer) * grid,
                 table + inputs_before(widths, layer) * grid * (width * width), lift,
@@ -235,9 +387,24 @@ def _adjoint(
                 tl.debug_barrier()
                 u = tl.arange(0, lanes_of(widths, layer))[None, :]
                 here = n * (size * widths[layer]) + u
-                y = load_all(room + rows * size * before(widths, layer) + here, widths[layer], u < widths[layer], size)
-                factor = tl.load(scale + inputs_before(widths, layer) - widths[0] + u, mask=u < widths[layer], other=1.0)
-                found = activate_adjoint(load_all(behind + here, widths[layer], u < widths[layer], size), y, factor, kind, counts)
+                y = load_all(
+                    room + rows * size * before(widths, layer) + here,
+                    widths[layer],
+                    u < widths[layer],
+                    size,
+                )
+                factor = tl.load(
+                    scale + inputs_before(widths, layer) - widths[0] + u,
+                    mask=u < widths[layer],
+                    other=1.0,
+                )
+                found = activate_adjoint(
+                    load_all(behind + here, widths[layer], u < widths[layer], size),
+                    y,
+                    factor,
+                    kind,
+                    counts,
+                )
                 above = behind + rows * size * widest
                 for c in tl.static_range(size):
                     tl.store(above + here + c * widths[layer], found[c], mask=u < widths[layer])
@@ -245,7 +412,8 @@ def _adjoint(
 
 
 class Operands(NamedTuple):
-    """A network as the kernels read it: all coefficients, knots, centers and scales one after the other; and what is known when they are compiled."""
+    """A network as the kernels read it: all coefficients, knots, centers and scales one after the
+    other; and what is known when they are compiled."""
 
     theta: Tensor
     grid: Grid
@@ -256,29 +424,63 @@ class Operands(NamedTuple):
 
 
 @on_its_device
-def forward(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
+def forward(
+    X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts
+) -> Tensor:
     """As network.forward."""
     if not in_one_launch(len(X), C, knots):
-        slabs = [network.forward(x, C, knots, centers, scales, counts, triton_jet, triton_activation) for x in X.split(SLAB)]
+        slabs = [
+            network.forward(x, C, knots, centers, scales, counts, triton_jet, triton_activation)
+            for x in X.split(SLAB)
+        ]
         return slabs[0] if len(slabs) == 1 else torch.cat(slabs)
     X, points, size = X.contiguous(), *X.shape[:2]
     Y = X.new_empty(points, size, C[-1].shape[2])
     if points:
         at = _operands(C, knots, centers, scales, counts)
         chunk = triton.cdiv(points, PROGRAMS * ROWS) * ROWS
-        programs, space = triton.cdiv(points, chunk), ROWS * size * before(at.fixed["widths"], len(C))
+        programs, space = (
+            triton.cdiv(points, chunk),
+            ROWS * size * before(at.fixed["widths"], len(C)),
+        )
         work = X.new_empty(max(1, programs * space))
-        given = (at.theta, X, *at.grid, at.center, at.scale, Y, work, points, at.grid.cells, at.functions, chunk, space)
+        given = (
+            at.theta,
+            X,
+            *at.grid,
+            at.center,
+            at.scale,
+            Y,
+            work,
+            points,
+            at.grid.cells,
+            at.functions,
+            chunk,
+            space,
+        )
         _forward[(programs,)](*given, **at.fixed, **UNSTAGED)
     return Y
 
 
 @on_its_device
-def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Tensor:
+def adjoint(
+    L: Tensor,
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    counts: Counts,
+) -> Tensor:
     """As network.adjoint."""
     if not in_one_launch(len(X), C, knots):
         slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
-        found = [network.adjoint(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation) for lift, x in slabs]
+        found = [
+            network.adjoint(
+                lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation
+            )
+            for lift, x in slabs
+        ]
         return ordered_sum(torch.stack(found))
     L, X, points, size = L.contiguous(), X.contiguous(), *X.shape[:2]
     parameters = sum(c.numel() for c in C)
@@ -289,20 +491,62 @@ def adjoint(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, 
     chunk, programs = chunks_of(points, 1, parameters * X.element_size(), ROWS)
     space = ROWS * size * (before(at.fixed["widths"], len(C)) + 2 * widest)
     partial, work = X.new_empty(programs, parameters), X.new_empty(programs * space)
-    given = (L, at.theta, X, *at.grid, at.center, at.scale, partial, work, points, at.grid.cells, at.functions, chunk, space, parameters)
+    given = (
+        L,
+        at.theta,
+        X,
+        *at.grid,
+        at.center,
+        at.scale,
+        partial,
+        work,
+        points,
+        at.grid.cells,
+        at.functions,
+        chunk,
+        space,
+        parameters,
+    )
     _adjoint[(programs,)](*given, **at.fixed, tile=64, layers=len(C), widest=widest, **UNSTAGED)
     return ordered_sum(partial)
 
 
 @on_its_device
-def pullback(L: Tensor, X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> tuple[Tensor, Tensor]:
+def pullback(
+    L: Tensor,
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    counts: Counts,
+) -> tuple[Tensor, Tensor]:
     """As network.pullback."""
     slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
-    found = [network.pullback(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation) for lift, x in slabs]
-    return found[0] if len(found) == 1 else (torch.cat([values for values, _ in found]), torch.cat([starts for _, starts in found]))
+    found = [
+        network.pullback(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation)
+        for lift, x in slabs
+    ]
+    return (
+        found[0]
+        if len(found) == 1
+        else (
+            torch.cat([values for values, _ in found]),
+            torch.cat([starts for _, starts in found]),
+        )
+    )
 
 
-def squares(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, W: Tensor, b: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
+def squares(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+) -> tuple[Tensor, Tensor]:
     """As network.squares."""
     return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
 
@@ -310,33 +554,53 @@ def squares(X: Tensor, C: Tensors, knots: Tensors, centers: Tensors, scales: Ten
 def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
     """Whether a network is narrow, the points few, and all layers of one grid and degree."""
     widths = [C[0].shape[0], *(c.shape[2] for c in C)]
-    return points <= FEW and min(widths) > 0 and max(widths) <= WIDEST and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
+    return (
+        points <= FEW
+        and min(widths) > 0
+        and max(widths) <= WIDEST
+        and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
+    )
 
 
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def _grid(knots: Tensors, degree: int) -> Grid:
-    """The knots of all layers one below the other; the same Grid for the same Grids of the layers."""
+    """The knots of all layers one below the other; the same Grid for the same Grids of the
+    layers."""
     each = [grid_of(k, degree) for k in knots]
     parts, found = _known.get(knots[-1], ([], None))
-    if found is None or len(parts) != len(each) or any(a is not b for a, b in zip(parts, each, strict=True)):
+    if (
+        found is None
+        or len(parts) != len(each)
+        or any(a is not b for a, b in zip(parts, each, strict=True))
+    ):
         found = Grid(*(torch.cat(rows) for rows in zip(*each, strict=True)))
         _known[knots[-1]] = (each, found)
     return found
 
 
-def _operands(C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts) -> Operands:
+def _operands(
+    C: Tensors, knots: Tensors, centers: Tensors, scales: Tensors, counts: Counts
+) -> Operands:
     degree = degree_of(C[0], knots[0])
     grid = _grid(knots, degree)
     center, scale = (torch.cat([C[0].new_empty(0), *parts]) for parts in (centers, scales))
     widths = (C[0].shape[0], *(c.shape[2] for c in C))
-    fixed = {"widths": widths, "counts": tuple(counts), "width": degree + 1, "steps": grid.steps, "kind": KIND, "rows": ROWS}
+    fixed = {
+        "widths": widths,
+        "counts": tuple(counts),
+        "width": degree + 1,
+        "steps": grid.steps,
+        "kind": KIND,
+        "rows": ROWS,
+    }
     return Operands(_in_one_piece(C), grid, center, scale, C[0].shape[1], fixed)
 
 
 def _in_one_piece(parts: Sequence[Tensor]) -> Tensor:
-    """A tensor that begins where the first part does, with the others right behind it: without a copy if they already lie so."""
+    """A tensor that begins where the first part does, with the others right behind it: without a
+    copy if they already lie so."""
     end = parts[0].data_ptr()
     for part in parts:
         if part.data_ptr() != end or not part.is_contiguous():

@@ -1,10 +1,12 @@
 """Jets through the edges of a layer in vector instructions: what cpu.py is compiled from.
 
-One place (point n, input p) has an interval: `base` is where the coefficients A [degree + 1, outputs] of its edge functions
-begin, `tau` the position in it, `inverse` one over its length. Vectors hold outputs of one input, or inputs for one output.
-Where their number is not a multiple of LANES, the last vector begins earlier; `masks` (LANES zeros, then LANES ones), or that only
-the last `kept` lanes are added, keeps what it repeats from being counted twice. For inputs of one output A is [inputs, grid,
-outputs, degree + 1 filled up to whole vectors]. Jets of inputs are X[at + c · inputs + p], of outputs Y[at + c · outputs + q].
+One place (point n, input p) has an interval: `base` is where the coefficients A [degree + 1,
+outputs] of its edge functions begin, `tau` the position in it, `inverse` one over its length.
+Vectors hold outputs of one input, or inputs for one output. Where their number is not a multiple of
+LANES, the last vector begins earlier; `masks` (LANES zeros, then LANES ones), or that only the last
+`kept` lanes are added, keeps what it repeats from being counted twice. For inputs of one output A
+is [inputs, grid, outputs, degree + 1 filled up to whole vectors]. Jets of inputs are X[at + c ·
+inputs + p], of outputs Y[at + c · outputs + q].
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from kanpde.kernels.vectors import LANES, Emitter, layout_of
 
 
 def _vectors(emit, count):
-    """A loop over whole vectors of `count` numbers: where each begins, and how many of its last lanes are new, which is also
-    where its mask begins."""
+    """A loop over whole vectors of `count` numbers: where each begins, and how many of its last
+    lanes are new, which is also where its mask begins."""
     builder, width = emit.builder, emit.index(LANES)
     whole = builder.sdiv(builder.add(count, emit.index(LANES - 1)), width)
     with cgutils.for_range(builder, whole) as loop:
@@ -28,11 +30,12 @@ def _vectors(emit, count):
 
 
 def _located(emit, value, begin, low, scale, cells, grid):
-    """Intervals of LANES inputs from `begin` on, as indices; where they are among those of all inputs; τ in them; and one over
-    their lengths.
+    """Intervals of LANES inputs from `begin` on, as indices; where they are among those of all
+    inputs; τ in them; and one over their lengths.
 
-    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.Grid. The first guess is right where all intervals of an input
-    are equally long; else it walks. A nan stays in the first interval.
+    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.Grid. The first guess is right
+    where all intervals of an input are equally long; else it walks. A nan stays in the first
+    interval.
     """
     builder, counted = emit.builder, ir.VectorType(ir.IntType(32), LANES)
     first = [builder.mul(builder.add(begin, emit.index(k)), grid) for k in range(LANES)]
@@ -48,9 +51,14 @@ def _located(emit, value, begin, low, scale, cells, grid):
     g = builder.load(found)
     chosen = [builder.sext(emit.lane(g, k), ir.IntType(64)) for k in range(LANES)]
     places = [builder.add(a, b) for a, b in zip(first, chosen, strict=True)]
-    left, right, middle, inverse = emit.gather(cells, [builder.mul(place, emit.index(4)) for place in places], 4)
+    left, right, middle, inverse = emit.gather(
+        cells, [builder.mul(place, emit.index(4)) for place in places], 4
+    )
     below, beyond = builder.fcmp_ordered("<", value, left), builder.fcmp_ordered(">=", value, right)
-    builder.store(builder.add(builder.add(g, builder.sext(below, counted)), builder.zext(beyond, counted)), found)
+    builder.store(
+        builder.add(builder.add(g, builder.sext(below, counted)), builder.zext(beyond, counted)),
+        found,
+    )
     wrong = builder.bitcast(builder.or_(below, beyond), ir.IntType(LANES))
     builder.cbranch(builder.icmp_unsigned("==", wrong, ir.Constant(wrong.type, 0)), done, again)
     builder.position_at_end(done)
@@ -59,12 +67,22 @@ def _located(emit, value, begin, low, scale, cells, grid):
 
 @intrinsic
 def fill_powers(typing, X, at, inputs, inverse, powers, to, counts):
-    """powers[to + ν · channels + c] = (δ · inverse)^ν_c of the jet whose channels lie at X[at + c · inputs]."""
+    """powers[to + ν · channels + c] = (δ · inverse)^ν_c of the jet whose channels lie at X[at + c ·
+    inputs]."""
 
     def generate(context, builder, signature, arguments):
-        layout, emit = layout_of(signature.args[6]), Emitter(context, builder, signature.args[0].dtype, lanes=False)
-        x, target = emit.flat(signature.args[0], arguments[0]), emit.flat(signature.args[4], arguments[4])
-        jet = [emit.times(arguments[3], x.load(place)) for place in emit.places(*arguments[1:3], layout.size)]
+        layout, emit = (
+            layout_of(signature.args[6]),
+            Emitter(context, builder, signature.args[0].dtype, lanes=False),
+        )
+        x, target = (
+            emit.flat(signature.args[0], arguments[0]),
+            emit.flat(signature.args[4], arguments[4]),
+        )
+        jet = [
+            emit.times(arguments[3], x.load(place))
+            for place in emit.places(*arguments[1:3], layout.size)
+        ]
         for nu, by_channel in enumerate(emit.powers(jet, layout)):
             for c, value in by_channel.items():
                 target.store(value, builder.add(arguments[5], emit.index(nu * layout.size + c)))
@@ -75,9 +93,11 @@ def fill_powers(typing, X, at, inputs, inverse, powers, to, counts):
 
 @intrinsic
 def add_inputs(typing, A, bases, taus, powers, first, inputs, begin, outputs, Y, at, width, counts):
-    """Y[at + c · outputs + begin], LANES outputs from `begin` on, = the sum over all inputs of their edges' jets.
+    """Y[at + c · outputs + begin], LANES outputs from `begin` on, = the sum over all inputs of
+    their edges' jets.
 
-    bases, taus: of input p at first + p; its powers: at (first + p) · (order + 1) · channels, from fill_powers.
+    bases, taus: of input p at first + p; its powers: at (first + p) · (order + 1) · channels, from
+    fill_powers.
     """
 
     def generate(context, builder, signature, arguments):
@@ -89,47 +109,133 @@ def add_inputs(typing, A, bases, taus, powers, first, inputs, begin, outputs, Y,
         with cgutils.for_range(builder, inputs) as loop:
             here = builder.add(first, loop.index)
             start = builder.mul(here, emit.index((layout.order + 1) * layout.size))
-            powers = [{c: power.splat(builder.add(start, emit.index(nu * layout.size + c))) for _, _, c in layout.above(nu)} if nu else {} for nu in range(layout.order + 1)]
-            rows = [a.load(place) for place in emit.places(builder.add(base.number(here), begin), outputs, kinds[10].count)]
+            powers = [
+                (
+                    {
+                        c: power.splat(builder.add(start, emit.index(nu * layout.size + c)))
+                        for _, _, c in layout.above(nu)
+                    }
+                    if nu
+                    else {}
+                )
+                for nu in range(layout.order + 1)
+            ]
+            rows = [
+                a.load(place)
+                for place in emit.places(
+                    builder.add(base.number(here), begin), outputs, kinds[10].count
+                )
+            ]
             f = emit.taylor(rows, tau.splat(here), layout.order)
-            for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
+            for variable, value in zip(
+                total,
+                emit.compose(f, powers, layout, [builder.load(v) for v in total]),
+                strict=True,
+            ):
                 builder.store(value, variable)
-        for variable, place in zip(total, emit.places(builder.add(arguments[9], begin), outputs, layout.size), strict=True):
+        for variable, place in zip(
+            total, emit.places(builder.add(arguments[9], begin), outputs, layout.size), strict=True
+        ):
             y.store(builder.load(variable), place)
         return context.get_dummy_value()
 
-    return types.void(A, bases, taus, powers, types.intp, types.intp, types.intp, types.intp, Y, types.intp, width, counts), generate
+    return (
+        types.void(
+            A,
+            bases,
+            taus,
+            powers,
+            types.intp,
+            types.intp,
+            types.intp,
+            types.intp,
+            Y,
+            types.intp,
+            width,
+            counts,
+        ),
+        generate,
+    )
 
 
 @intrinsic
-def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outputs, masks, inward, gradient, H, width, counts, back, local):
-    """The adjoint of one input's edges for the adjoint L[lift_at + c · outputs + q] of Y, vectors over the outputs.
+def pull_outputs(
+    typing,
+    A,
+    base,
+    tau,
+    inverse,
+    X,
+    at,
+    inputs,
+    L,
+    lift_at,
+    outputs,
+    masks,
+    inward,
+    gradient,
+    H,
+    width,
+    counts,
+    back,
+    local,
+):
+    """The adjoint of one input's edges for the adjoint L[lift_at + c · outputs + q] of Y, vectors
+    over the outputs.
 
-    Writes the adjoint of the jet to inward[at + c · inputs] where the tuple `back` is not empty. Where `local` is not, writes
-    the moments H[ν · outputs + q]; else adds the adjoint of A to gradient, at the places of A.
+    Writes the adjoint of the jet to inward[at + c · inputs] where the tuple `back` is not empty.
+    Where `local` is not, writes the moments H[ν · outputs + q]; else adds the adjoint of A to
+    gradient, at the places of A.
     """
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, one = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype), Emitter(context, builder, kinds[0].dtype, lanes=False)
-        a, x, lift, mask, sink, h = (emit.flat(kinds[k], arguments[k]) for k in (0, 4, 7, 10, 12, 13))
-        base, tau, inverse, at, inputs, lift_at, outputs = (arguments[k] for k in (1, 2, 3, 5, 6, 8, 9))
+        layout, emit, one = (
+            layout_of(kinds[15]),
+            Emitter(context, builder, kinds[0].dtype),
+            Emitter(context, builder, kinds[0].dtype, lanes=False),
+        )
+        a, x, lift, mask, sink, h = (
+            emit.flat(kinds[k], arguments[k]) for k in (0, 4, 7, 10, 12, 13)
+        )
+        base, tau, inverse, at, inputs, lift_at, outputs = (
+            arguments[k] for k in (1, 2, 3, 5, 6, 8, 9)
+        )
         places = emit.places(at, inputs, layout.size)
-        powers = [{c: emit.splat(p) for c, p in nth.items()} for nth in one.powers([one.times(inverse, x.number(place)) for place in places], layout)]
+        powers = [
+            {c: emit.splat(p) for c, p in nth.items()}
+            for nth in one.powers([one.times(inverse, x.number(place)) for place in places], layout)
+        ]
         tau, total = emit.splat(tau), emit.variables(layout.size)
         for begin, kept in _vectors(emit, outputs):
-            keep, rows = mask.load(kept), emit.places(builder.add(base, begin), outputs, kinds[14].count)
-            l = [lift.load(place) for place in emit.places(builder.add(lift_at, begin), outputs, layout.size)]  # noqa: E741
+            keep, rows = (
+                mask.load(kept),
+                emit.places(builder.add(base, begin), outputs, kinds[14].count),
+            )
+            l = [
+                lift.load(place)
+                for place in emit.places(builder.add(lift_at, begin), outputs, layout.size)
+            ]  # noqa: E741
             moments = emit.moments(l, powers, layout)
             if kinds[16].count:
                 f = emit.taylor([a.load(row) for row in rows], tau, layout.order + 1)
-                for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [None] * layout.size), strict=True):
+                for variable, value in zip(
+                    total,
+                    emit.correlate(f, l, moments, powers, layout, [None] * layout.size),
+                    strict=True,
+                ):
                     builder.store(emit.dot([(keep, value)], builder.load(variable)), variable)
             if kinds[17].count:
-                for value, place in zip(moments, emit.places(begin, outputs, layout.order + 1), strict=True):
+                for value, place in zip(
+                    moments, emit.places(begin, outputs, layout.order + 1), strict=True
+                ):
                     h.store(value, place)
             else:
-                for value, row in zip(emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, len(rows)), rows, strict=True):
+                for value, row in zip(
+                    emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, len(rows)),
+                    rows,
+                    strict=True,
+                ):
                     sink.store(emit.plus(sink.load(row), value), row)
         if kinds[16].count:
             target = one.flat(kinds[11], arguments[11])
@@ -137,7 +243,29 @@ def pull_outputs(typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outpu
                 target.store(one.times(inverse, emit.sum(builder.load(variable))), place)
         return context.get_dummy_value()
 
-    return types.void(A, types.intp, A.dtype, A.dtype, X, types.intp, types.intp, L, types.intp, types.intp, masks, inward, gradient, H, width, counts, back, local), generate
+    return (
+        types.void(
+            A,
+            types.intp,
+            A.dtype,
+            A.dtype,
+            X,
+            types.intp,
+            types.intp,
+            L,
+            types.intp,
+            types.intp,
+            masks,
+            inward,
+            gradient,
+            H,
+            width,
+            counts,
+            back,
+            local,
+        ),
+        generate,
+    )
 
 
 def _edges_of(emit, places, outputs, q, width):
@@ -147,40 +275,111 @@ def _edges_of(emit, places, outputs, q, width):
 
 
 @intrinsic
-def sum_inputs(typing, A, low, scale, cells, grid, X, at, inputs, masks, q, outputs, Y, to, width, counts):
-    """Y[to + c · outputs + q] = the sum over all inputs of their edges' jets for one output, vectors over the inputs."""
+def sum_inputs(
+    typing, A, low, scale, cells, grid, X, at, inputs, masks, q, outputs, Y, to, width, counts
+):
+    """Y[to + c · outputs + q] = the sum over all inputs of their edges' jets for one output,
+    vectors over the inputs."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = layout_of(kinds[14]), Emitter(context, builder, kinds[0].dtype), kinds[13].count
-        a, lows, scales, cell, x, mask = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8))
+        layout, emit, size = (
+            layout_of(kinds[14]),
+            Emitter(context, builder, kinds[0].dtype),
+            kinds[13].count,
+        )
+        a, lows, scales, cell, x, mask = (
+            emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8)
+        )
         grid, at, inputs, q, outputs, to = (arguments[k] for k in (4, 6, 7, 9, 10, 12))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
-            keep, jet = mask.load(kept), [x.load(place) for place in emit.places(builder.add(at, begin), inputs, layout.size)]
+            keep, jet = (
+                mask.load(kept),
+                [
+                    x.load(place)
+                    for place in emit.places(builder.add(at, begin), inputs, layout.size)
+                ],
+            )
             _, places, tau, by = _located(emit, jet[0], begin, lows, scales, cell, grid)
             powers = emit.powers([emit.times(by, part) for part in jet], layout)
-            f = emit.taylor(emit.gather(a, _edges_of(emit, places, outputs, q, size), size), tau, layout.order)
+            f = emit.taylor(
+                emit.gather(a, _edges_of(emit, places, outputs, q, size), size), tau, layout.order
+            )
             f = [emit.times(keep, value) for value in f]
-            for variable, value in zip(total, emit.compose(f, powers, layout, [builder.load(v) for v in total]), strict=True):
+            for variable, value in zip(
+                total,
+                emit.compose(f, powers, layout, [builder.load(v) for v in total]),
+                strict=True,
+            ):
                 builder.store(value, variable)
         one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[11], arguments[11])
-        for variable, place in zip(total, emit.places(builder.add(to, q), outputs, layout.size), strict=True):
+        for variable, place in zip(
+            total, emit.places(builder.add(to, q), outputs, layout.size), strict=True
+        ):
             one.store(emit.sum(builder.load(variable)), place)
         return context.get_dummy_value()
 
-    return types.void(A, low, scale, cells, types.intp, X, types.intp, types.intp, masks, types.intp, types.intp, Y, types.intp, width, counts), generate
+    return (
+        types.void(
+            A,
+            low,
+            scale,
+            cells,
+            types.intp,
+            X,
+            types.intp,
+            types.intp,
+            masks,
+            types.intp,
+            types.intp,
+            Y,
+            types.intp,
+            width,
+            counts,
+        ),
+        generate,
+    )
 
 
 @intrinsic
-def pull_inputs(typing, A, low, scale, cells, grid, X, at, inputs, L, lift_at, outputs, inward, gradient, H, chosen, taus, width, counts, back, local):
-    """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the moments at H[(ν · outputs + q) · inputs + p],
-    and the intervals and τ in them in chosen and taus [inputs]."""
+def pull_inputs(
+    typing,
+    A,
+    low,
+    scale,
+    cells,
+    grid,
+    X,
+    at,
+    inputs,
+    L,
+    lift_at,
+    outputs,
+    inward,
+    gradient,
+    H,
+    chosen,
+    taus,
+    width,
+    counts,
+    back,
+    local,
+):
+    """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the
+    moments at H[(ν · outputs + q) · inputs + p], and the intervals and τ in them in chosen and taus
+    [inputs]."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = layout_of(kinds[17]), Emitter(context, builder, kinds[0].dtype), kinds[16].count
-        a, lows, scales, cell, x, lift, target, sink, h, which, taus = (emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8, 11, 12, 13, 14, 15))
+        layout, emit, size = (
+            layout_of(kinds[17]),
+            Emitter(context, builder, kinds[0].dtype),
+            kinds[16].count,
+        )
+        a, lows, scales, cell, x, lift, target, sink, h, which, taus = (
+            emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8, 11, 12, 13, 14, 15)
+        )
         grid, at, inputs, lift_at, outputs = (arguments[k] for k in (4, 6, 7, 9, 10))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
@@ -191,14 +390,34 @@ def pull_inputs(typing, A, low, scale, cells, grid, X, at, inputs, L, lift_at, o
             for variable in total:
                 builder.store(emit.zero, variable)
             with cgutils.for_range(builder, outputs) as loop:
-                l = [lift.splat(place) for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)]  # noqa: E741
-                moments, edges = emit.moments(l, powers, layout), _edges_of(emit, places, outputs, loop.index, size)
+                l = [
+                    lift.splat(place)
+                    for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)
+                ]  # noqa: E741
+                moments, edges = (
+                    emit.moments(l, powers, layout),
+                    _edges_of(emit, places, outputs, loop.index, size),
+                )
                 if kinds[18].count:
                     f = emit.taylor(emit.gather(a, edges, size), tau, layout.order + 1)
-                    for variable, value in zip(total, emit.correlate(f, l, moments, powers, layout, [builder.load(v) for v in total]), strict=True):
+                    for variable, value in zip(
+                        total,
+                        emit.correlate(
+                            f, l, moments, powers, layout, [builder.load(v) for v in total]
+                        ),
+                        strict=True,
+                    ):
                         builder.store(value, variable)
                 if kinds[19].count:
-                    for value, place in zip(moments, emit.places(builder.mul(loop.index, inputs), builder.mul(outputs, inputs), layout.order + 1), strict=True):
+                    for value, place in zip(
+                        moments,
+                        emit.places(
+                            builder.mul(loop.index, inputs),
+                            builder.mul(outputs, inputs),
+                            layout.order + 1,
+                        ),
+                        strict=True,
+                    ):
                         h.store(value, builder.add(place, begin))
                 else:
                     emit.scatter_add(emit.taylor_adjoint(moments, tau, size), sink, edges, kept)
@@ -208,17 +427,42 @@ def pull_inputs(typing, A, low, scale, cells, grid, X, at, inputs, L, lift_at, o
             if kinds[19].count:
                 taus.store(tau, begin)
                 for k, number in enumerate(g):
-                    builder.store(number, builder.gep(which.data, [builder.add(begin, emit.index(k))]))
+                    builder.store(
+                        number, builder.gep(which.data, [builder.add(begin, emit.index(k))])
+                    )
         return context.get_dummy_value()
 
     integers = (types.intp,)
-    return types.void(A, low, scale, cells, *integers, X, *integers * 2, L, *integers * 2, inward, gradient, H, chosen, taus, width, counts, back, local), generate
+    return (
+        types.void(
+            A,
+            low,
+            scale,
+            cells,
+            *integers,
+            X,
+            *integers * 2,
+            L,
+            *integers * 2,
+            inward,
+            gradient,
+            H,
+            chosen,
+            taus,
+            width,
+            counts,
+            back,
+            local,
+        ),
+        generate,
+    )
 
 
 @intrinsic
 def store_taylor(typing, table, base, tau, found, width, counts):
-    """found[ν · splines + j] = the Taylor coefficients 0 … order of the splines of an interval, whose table [degree + 1, splines]
-    begins at base; `splines` is degree + 1 filled up to whole vectors."""
+    """found[ν · splines + j] = the Taylor coefficients 0 … order of the splines of an interval,
+    whose table [degree + 1, splines] begins at base; `splines` is degree + 1 filled up to whole
+    vectors."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
@@ -226,7 +470,10 @@ def store_taylor(typing, table, base, tau, found, width, counts):
         splines = size + -size % LANES
         a, target = emit.flat(kinds[0], arguments[0]), emit.flat(kinds[3], arguments[3])
         for begin in range(0, splines, LANES):
-            rows = [a.load(builder.add(arguments[1], emit.index(s * splines + begin))) for s in range(size)]
+            rows = [
+                a.load(builder.add(arguments[1], emit.index(s * splines + begin)))
+                for s in range(size)
+            ]
             for nu, value in enumerate(emit.taylor(rows, emit.splat(arguments[2]), kinds[5].count)):
                 target.store(value, emit.index(nu * splines + begin))
         return context.get_dummy_value()
@@ -236,14 +483,30 @@ def store_taylor(typing, table, base, tau, found, width, counts):
 
 @intrinsic
 def store_products(typing, scalars, at, stride, vectors, begin, step, target, to, counts):
-    """target[to : to + LANES] = Σ_ν scalars[at + ν · stride] · vectors[begin + ν · step], ν = 0 … order."""
+    """target[to : to + LANES] = Σ_ν scalars[at + ν · stride] · vectors[begin + ν · step], ν = 0 …
+    order."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         emit, terms = Emitter(context, builder, kinds[0].dtype), kinds[8].count + 1
         one, many, found = (emit.flat(kinds[k], arguments[k]) for k in (0, 3, 6))
-        places = zip(emit.places(*arguments[1:3], terms), emit.places(*arguments[4:6], terms), strict=True)
+        places = zip(
+            emit.places(*arguments[1:3], terms), emit.places(*arguments[4:6], terms), strict=True
+        )
         found.store(emit.dot([(one.splat(a), many.load(b)) for a, b in places]), arguments[7])
         return context.get_dummy_value()
 
-    return types.void(scalars, types.intp, types.intp, vectors, types.intp, types.intp, target, types.intp, counts), generate
+    return (
+        types.void(
+            scalars,
+            types.intp,
+            types.intp,
+            vectors,
+            types.intp,
+            types.intp,
+            target,
+            types.intp,
+            counts,
+        ),
+        generate,
+    )

@@ -1,7 +1,9 @@
-"""Rational functions on jets in vector instructions, LANES points at a time: what cpu_rational.py is compiled from.
+"""Rational functions on jets in vector instructions, LANES points at a time: what cpu_rational.py
+is compiled from.
 
-A vector holds the same channel of the same unit at LANES points, so that a unit's coefficients are the same in every lane.
-Coefficients lie as a_0 … a_5 and those of x², x³, x⁴ in Q, 9 a unit (see rational.py).
+A vector holds the same channel of the same unit at LANES points, so that a unit's coefficients are
+the same in every lane. Coefficients lie as a_0 … a_5 and those of x², x³, x⁴ in Q, 9 a unit (see
+rational.py).
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def _series(emit, coefficients, at, x, order):
 
 @intrinsic
 def rational(typing, coefficients, own, X, at, stride, Y, counts):
-    """Y[at + c · stride] = the jets of F(x) for LANES points, whose jets lie at X[at + c · stride]; own: the unit's first coefficient."""
+    """Y[at + c · stride] = the jets of F(x) for LANES points, whose jets lie at X[at + c · stride];
+    own: the unit's first coefficient."""
 
     def generate(context, builder, signature, arguments):
         kinds, own, start, stride = signature.args, arguments[1], arguments[3], arguments[4]
@@ -41,7 +44,9 @@ def rational(typing, coefficients, own, X, at, stride, Y, counts):
         places = emit.places(start, stride, layout.size)
         jet = [x.load(place) for place in places]
         P, Q, inverse = _series(emit, given, own, jet[0], layout.order)
-        found = emit.compose(_quotient(emit, P, Q, inverse), emit.powers(jet, layout), layout, [None] * layout.size)
+        found = emit.compose(
+            _quotient(emit, P, Q, inverse), emit.powers(jet, layout), layout, [None] * layout.size
+        )
         for value, place in zip(found, places, strict=True):
             y.store(value, place)
         return context.get_dummy_value()
@@ -50,12 +55,21 @@ def rational(typing, coefficients, own, X, at, stride, Y, counts):
 
 
 @intrinsic
-def rational_adjoint(typing, coefficients, own, X, at, stride, L, found, gradient, place, back, counts):
-    """From the adjoint L of the output: that of the input is written to `found` where the tuple `back` is not empty, and those of the
-    unit's 9 coefficients are added to the vectors at gradient[place], gradient[place + LANES], …"""
+def rational_adjoint(
+    typing, coefficients, own, X, at, stride, L, found, gradient, place, back, counts
+):
+    """From the adjoint L of the output: that of the input is written to `found` where the tuple
+    `back` is not empty, and those of the unit's 9 coefficients are added to the vectors at
+    gradient[place], gradient[place + LANES], …"""
 
     def generate(context, builder, signature, arguments):
-        kinds, own, start, stride, to = signature.args, arguments[1], arguments[3], arguments[4], arguments[8]
+        kinds, own, start, stride, to = (
+            signature.args,
+            arguments[1],
+            arguments[3],
+            arguments[4],
+            arguments[8],
+        )
         layout, emit = layout_of(kinds[10]), Emitter(context, builder, kinds[2].dtype)
         given, x, lift, target, sums = (emit.flat(kinds[k], arguments[k]) for k in (0, 2, 5, 6, 7))
         places = emit.places(start, stride, layout.size)
@@ -63,20 +77,45 @@ def rational_adjoint(typing, coefficients, own, X, at, stride, L, found, gradien
         order, inward = layout.order, kinds[9].count > 0
         P, Q, inverse = _series(emit, given, own, jet[0], order + inward)
         F = _quotient(emit, P, Q, inverse)
-        R = _quotient(emit, [emit.splat(ir.Constant(emit.number, 1.0))] + [emit.zero] * order, Q, inverse)
+        R = _quotient(
+            emit, [emit.splat(ir.Constant(emit.number, 1.0))] + [emit.zero] * order, Q, inverse
+        )
         FR = _quotient(emit, F[: order + 1], Q, inverse)
         powers = emit.powers(jet, layout)
         H = emit.moments(L, powers, layout)
-        by_a, by_q = ([emit.dot([(H[nu], r[nu - k]) for nu in range(k, order + 1)]) for k in range(order + 1)] for r in (R, FR))
-        parts = [*emit.taylor_adjoint(by_a, jet[0], 6), *(emit.times(-1, q) for q in emit.taylor_adjoint(by_q, jet[0], 5)[2:])]
+        by_a, by_q = (
+            [emit.dot([(H[nu], r[nu - k]) for nu in range(k, order + 1)]) for k in range(order + 1)]
+            for r in (R, FR)
+        )
+        parts = [
+            *emit.taylor_adjoint(by_a, jet[0], 6),
+            *(emit.times(-1, q) for q in emit.taylor_adjoint(by_q, jet[0], 5)[2:]),
+        ]
         for part, p in zip(parts, emit.places(to, emit.index(LANES), 9), strict=True):
             sums.store(emit.plus(sums.load(p), part), p)
         if inward:
-            for value, p in zip(emit.correlate(F, L, H, powers, layout, [None] * layout.size), places, strict=True):
+            for value, p in zip(
+                emit.correlate(F, L, H, powers, layout, [None] * layout.size), places, strict=True
+            ):
                 target.store(value, p)
         return context.get_dummy_value()
 
-    return types.void(coefficients, types.intp, X, types.intp, types.intp, L, found, gradient, types.intp, back, counts), generate
+    return (
+        types.void(
+            coefficients,
+            types.intp,
+            X,
+            types.intp,
+            types.intp,
+            L,
+            found,
+            gradient,
+            types.intp,
+            back,
+            counts,
+        ),
+        generate,
+    )
 
 
 @intrinsic
@@ -85,12 +124,20 @@ def inner(typing, a, at, b, to, count):
 
     def generate(context, builder, signature, arguments):
         emit = Emitter(context, builder, signature.args[0].dtype)
-        left, right = emit.flat(signature.args[0], arguments[0]), emit.flat(signature.args[2], arguments[2])
+        left, right = (
+            emit.flat(signature.args[0], arguments[0]),
+            emit.flat(signature.args[2], arguments[2]),
+        )
         sums = emit.variables(4)
-        with cgutils.for_range_slice(builder, emit.index(0), arguments[4], emit.index(4 * LANES), intp=emit.index(0).type) as (k, _):
+        with cgutils.for_range_slice(
+            builder, emit.index(0), arguments[4], emit.index(4 * LANES), intp=emit.index(0).type
+        ) as (k, _):
             for i, variable in enumerate(sums):
                 shift = builder.add(k, emit.index(i * LANES))
-                pair = (left.load(builder.add(arguments[1], shift)), right.load(builder.add(arguments[3], shift)))
+                pair = (
+                    left.load(builder.add(arguments[1], shift)),
+                    right.load(builder.add(arguments[3], shift)),
+                )
                 builder.store(emit.dot([pair], builder.load(variable)), variable)
         x, y, z, w = (builder.load(variable) for variable in sums)
         return emit.sum(emit.plus(emit.plus(x, y), emit.plus(z, w)))
@@ -100,24 +147,36 @@ def inner(typing, a, at, b, to, count):
 
 @intrinsic
 def combine(typing, target, at, count, source, begin, stride, inputs, factors, first, jump):
-    """target[at + k] = Σ_p factors[first + p · jump] source[begin + p · stride + k] over p < inputs, for k < count, a multiple of 4 LANES."""
+    """target[at + k] = Σ_p factors[first + p · jump] source[begin + p · stride + k] over p <
+    inputs, for k < count, a multiple of 4 LANES."""
 
     def generate(context, builder, signature, arguments):
         emit = Emitter(context, builder, signature.args[0].dtype)
         to, given, by = (emit.flat(signature.args[k], arguments[k]) for k in (0, 3, 7))
         _, at, count, _, begin, stride, inputs, _, first, jump = arguments
         sums, index = emit.variables(4), emit.index(0).type
-        with cgutils.for_range_slice(builder, emit.index(0), count, emit.index(4 * LANES), intp=index) as (k, _):
+        with cgutils.for_range_slice(
+            builder, emit.index(0), count, emit.index(4 * LANES), intp=index
+        ) as (k, _):
             for variable in sums:
                 builder.store(emit.zero, variable)
-            with cgutils.for_range_slice(builder, emit.index(0), inputs, emit.index(1), intp=index) as (p, _):
+            with cgutils.for_range_slice(
+                builder, emit.index(0), inputs, emit.index(1), intp=index
+            ) as (p, _):
                 factor = by.splat(builder.add(first, builder.mul(p, jump)))
                 row = builder.add(builder.add(begin, builder.mul(p, stride)), k)
                 for i, variable in enumerate(sums):
                     x = given.load(builder.add(row, emit.index(i * LANES)))
                     builder.store(emit.dot([(factor, x)], builder.load(variable)), variable)
             for i, variable in enumerate(sums):
-                to.store(builder.load(variable), builder.add(builder.add(at, k), emit.index(i * LANES)))
+                to.store(
+                    builder.load(variable), builder.add(builder.add(at, k), emit.index(i * LANES))
+                )
         return context.get_dummy_value()
 
-    return types.void(target, *(types.intp,) * 2, source, *(types.intp,) * 3, factors, types.intp, types.intp), generate
+    return (
+        types.void(
+            target, *(types.intp,) * 2, source, *(types.intp,) * 3, factors, types.intp, types.intp
+        ),
+        generate,
+    )

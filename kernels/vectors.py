@@ -1,10 +1,12 @@
 """The Taylor algebra of jets written out as machine instructions, on vectors of LANES numbers.
 
-Degree, orders and directions are known when a kernel is compiled: they are the lengths of tuples among its arguments
-(`width` and `counts` here: a tuple of degree + 1 entries, and one tuple a direction's order). So there are no loops over
-them left, and everything between the loads and the stores stays in registers. The formulas are those of README.md.
+Degree, orders and directions are known when a kernel is compiled: they are the lengths of tuples
+among its arguments (`width` and `counts` here: a tuple of degree + 1 entries, and one tuple a
+direction's order). So there are no loops over them left, and everything between the loads and the
+stores stays in registers. The formulas are those of README.md.
 
-Arrays are flat. Each function below that is an intrinsic may be called from a function compiled by Numba.
+Arrays are flat. Each function below that is an intrinsic may be called from a function compiled by
+Numba.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LANES = 4
 
 
 class Layout:
-    """Channels by order and direction: channel[k][d], from the numbers of directions of the orders 1, 2, …"""
+    """Channels by order and direction: channel[k][d], from the numbers of directions of the orders
+    1, 2, …"""
 
     def __init__(self, counts):
         self.order, self.counts = len(counts), list(counts)
@@ -30,7 +33,9 @@ class Layout:
 
     def above(self, order):
         """(k, d, channel) of all channels of this order and higher ones."""
-        return [(k, d, c) for k in range(order, self.order + 1) for d, c in enumerate(self.channel[k])]
+        return [
+            (k, d, c) for k in range(order, self.order + 1) for d, c in enumerate(self.channel[k])
+        ]
 
 
 def layout_of(counts):
@@ -39,13 +44,19 @@ def layout_of(counts):
 
 
 class Flat:
-    """A flat array as instructions see it; an index is in numbers from its beginning, and nothing is checked."""
+    """A flat array as instructions see it; an index is in numbers from its beginning, and nothing
+    is checked."""
 
     def __init__(self, emit, kind, array):
-        self.emit, self.data = emit, emit.context.make_array(kind)(emit.context, emit.builder, array).data
+        self.emit, self.data = (
+            emit,
+            emit.context.make_array(kind)(emit.context, emit.builder, array).data,
+        )
 
     def _vector(self, index):
-        return self.emit.builder.bitcast(self.emit.builder.gep(self.data, [index]), self.emit.kind.as_pointer())
+        return self.emit.builder.bitcast(
+            self.emit.builder.gep(self.data, [index]), self.emit.kind.as_pointer()
+        )
 
     def load(self, index):
         """What lies from index on: as many numbers as the emitter works on."""
@@ -86,7 +97,13 @@ class Emitter:
 
     def places(self, start, stride, count):
         """start, start + stride, … as indices."""
-        return [start, *(self.builder.add(start, self.builder.mul(stride, self.index(k))) for k in range(1, count))]
+        return [
+            start,
+            *(
+                self.builder.add(start, self.builder.mul(stride, self.index(k)))
+                for k in range(1, count)
+            ),
+        ]
 
     def splat(self, x):
         """A number in every lane; a vector stays as it is."""
@@ -94,7 +111,9 @@ class Emitter:
             return x
         nothing = ir.Constant(self.kind, ir.Undefined)
         first = self.builder.insert_element(nothing, x, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+        return self.builder.shuffle_vector(
+            first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        )
 
     def lane(self, vector, k):
         """One number of a vector."""
@@ -104,23 +123,41 @@ class Emitter:
         """Vector j of the result holds number j of each of the LANES vectors."""
 
         def mixed(a, b, lanes):
-            return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
+            return self.builder.shuffle_vector(
+                a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)
+            )
 
         a, b, c, d = vectors
-        low, high = ((mixed(a, b, lanes), mixed(c, d, lanes)) for lanes in ([0, 4, 2, 6], [1, 5, 3, 7]))
-        return [mixed(*low, [0, 1, 4, 5]), mixed(*high, [0, 1, 4, 5]), mixed(*low, [2, 3, 6, 7]), mixed(*high, [2, 3, 6, 7])]
+        low, high = (
+            (mixed(a, b, lanes), mixed(c, d, lanes)) for lanes in ([0, 4, 2, 6], [1, 5, 3, 7])
+        )
+        return [
+            mixed(*low, [0, 1, 4, 5]),
+            mixed(*high, [0, 1, 4, 5]),
+            mixed(*low, [2, 3, 6, 7]),
+            mixed(*high, [2, 3, 6, 7]),
+        ]
 
     def gather(self, array, indices, count):
-        """Vectors over `indices`, LANES of them, of the numbers that lie there and behind, `count` filled up to whole vectors."""
-        parts = [self.transpose([array.load(self.builder.add(index, self.index(s))) for index in indices]) for s in range(0, count, LANES)]
+        """Vectors over `indices`, LANES of them, of the numbers that lie there and behind, `count`
+        filled up to whole vectors."""
+        parts = [
+            self.transpose(
+                [array.load(self.builder.add(index, self.index(s))) for index in indices]
+            )
+            for s in range(0, count, LANES)
+        ]
         return [vector for part in parts for vector in part][:count]
 
     def scatter_add(self, vectors, array, indices, kept):
-        """The transpose of gather: adds to the numbers at the last `kept` indices, one after the other, since they may be the same."""
+        """The transpose of gather: adds to the numbers at the last `kept` indices, one after the
+        other, since they may be the same."""
         vectors = vectors + [self.zero] * (-len(vectors) % LANES)
         parts = [self.transpose(vectors[s : s + LANES]) for s in range(0, len(vectors), LANES)]
         for k, index in enumerate(indices):
-            with self.builder.if_then(self.builder.icmp_signed(">=", kept, self.index(LANES - k)), likely=True):
+            with self.builder.if_then(
+                self.builder.icmp_signed(">=", kept, self.index(LANES - k)), likely=True
+            ):
                 for s, part in enumerate(parts):
                     at = self.builder.add(index, self.index(s * LANES))
                     array.store(self.plus(array.load(at), part[k]), at)
@@ -133,7 +170,8 @@ class Emitter:
         return parts[0]
 
     def variables(self, count):
-        """Memory for vectors that a loop changes, zero at first; the compiler keeps them in registers."""
+        """Memory for vectors that a loop changes, zero at first; the compiler keeps them in
+        registers."""
         found = [cgutils.alloca_once(self.builder, self.kind) for _ in range(count)]
         for variable in found:
             self.builder.store(self.zero, variable)
@@ -144,7 +182,11 @@ class Emitter:
         if isinstance(a, int | float):
             if a == 1:
                 return b
-            a = ir.Constant(self.kind, float(a)) if self.kind == self.number else ir.Constant(self.kind, [float(a)] * LANES)
+            a = (
+                ir.Constant(self.kind, float(a))
+                if self.kind == self.number
+                else ir.Constant(self.kind, [float(a)] * LANES)
+            )
         return self.builder.fmul(a, b, flags=["contract"])
 
     def plus(self, a, b):
@@ -161,7 +203,17 @@ class Emitter:
         """δ^ν by ν and channel, from the coefficients x of a jet; nothing for ν = 0."""
         found = [{}, {c: x[c] for _, _, c in layout.above(1)}]
         for nu in range(2, layout.order + 1):
-            found.append({c: self.dot([(x[layout.channel[j][d]], found[nu - 1][layout.channel[k - j][d]]) for j in range(1, k - nu + 2)]) for k, d, c in layout.above(nu)})
+            found.append(
+                {
+                    c: self.dot(
+                        [
+                            (x[layout.channel[j][d]], found[nu - 1][layout.channel[k - j][d]])
+                            for j in range(1, k - nu + 2)
+                        ]
+                    )
+                    for k, d, c in layout.above(nu)
+                }
+            )
         return found
 
     def taylor(self, a, tau, order):
@@ -190,16 +242,29 @@ class Emitter:
 
     def moments(self, lift, powers, layout):
         """H_ν = Σ_c δ^ν_c L_c."""
-        return [lift[0], *(self.dot([(powers[nu][c], lift[c]) for _, _, c in layout.above(nu)]) for nu in range(1, layout.order + 1))]
+        return [
+            lift[0],
+            *(
+                self.dot([(powers[nu][c], lift[c]) for _, _, c in layout.above(nu)])
+                for nu in range(1, layout.order + 1)
+            ),
+        ]
 
     def correlate(self, f, lift, H, powers, layout, start):
-        """start + the adjoint of the jet x in f∘x, by channel, from the Taylor coefficients f_0 … f_{order+1}."""
+        """start + the adjoint of the jet x in f∘x, by channel, from the Taylor coefficients f_0 …
+        f_{order+1}."""
         slope = {(0, d): f[1] for d in range(layout.counts[0] if layout.counts else 0)}
         for k, d, c in layout.above(1):
-            slope[k, d] = self.dot([(self.times(nu, f[nu]), powers[nu - 1][c]) for nu in range(2, k + 2)])
+            slope[k, d] = self.dot(
+                [(self.times(nu, f[nu]), powers[nu - 1][c]) for nu in range(2, k + 2)]
+            )
         found = [self.dot([(self.times(nu + 1, f[nu + 1]), h) for nu, h in enumerate(H)], start[0])]
         for low, d, c in layout.above(1):
-            pairs = [(lift[layout.channel[k][d]], slope[k - low, d]) for k in range(low, layout.order + 1) if d < layout.counts[k - 1]]
+            pairs = [
+                (lift[layout.channel[k][d]], slope[k - low, d])
+                for k in range(low, layout.order + 1)
+                if d < layout.counts[k - 1]
+            ]
             found.append(self.dot(pairs, start[c]))
         return found
 
@@ -210,8 +275,16 @@ def add_scaled(typing, target, at, factor, source, begin):
 
     def generate(context, builder, signature, arguments):
         emit = Emitter(context, builder, signature.args[0].dtype)
-        to, values = emit.flat(signature.args[0], arguments[0]), emit.flat(signature.args[3], arguments[3])
-        to.store(emit.dot([(emit.splat(arguments[2]), values.load(arguments[4]))], to.load(arguments[1])), arguments[1])
+        to, values = (
+            emit.flat(signature.args[0], arguments[0]),
+            emit.flat(signature.args[3], arguments[3]),
+        )
+        to.store(
+            emit.dot(
+                [(emit.splat(arguments[2]), values.load(arguments[4]))], to.load(arguments[1])
+            ),
+            arguments[1],
+        )
         return context.get_dummy_value()
 
     return types.void(target, types.intp, factor, source, types.intp), generate

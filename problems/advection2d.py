@@ -30,4 +30,6 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=3), points=3000, schedule="lm:100,extend:6,lm:120", restarts=3)
+recipe = Recipe(
+    KAN(width=(6, 6), degree=7, grid=3), points=3000, schedule="lm:100,extend:6,lm:120", restarts=3
+)

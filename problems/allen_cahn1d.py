@@ -1,8 +1,9 @@
-"""The Allen-Cahn equation u_t = D u_xx + 5 (u - u³) on a ring, D = 1e-4 (Raissi, Perdikaris and Karniadakis 2019).
+"""The Allen-Cahn equation u_t = D u_xx + 5 (u - u³) on a ring, D = 1e-4 (Raissi, Perdikaris and
+Karniadakis 2019).
 
-The literature's start x² cos πx has a kink where the ring closes: its slope jumps from -2 to 2 at x = ±1. Diffusion rounds
-it off over √(Dt), a layer that no smooth network and no high order of differences sees well; for digits beyond 1e-4 take
-`allen_cahn1d_smooth`.
+The literature's start x² cos πx has a kink where the ring closes: its slope jumps from -2 to 2 at x
+= ±1. Diffusion rounds it off over √(Dt), a layer that no smooth network and no high order of
+differences sees well; for digits beyond 1e-4 take `allen_cahn1d_smooth`.
 """
 
 from math import pi
@@ -30,4 +31,6 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150")
+recipe = Recipe(
+    KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150"
+)

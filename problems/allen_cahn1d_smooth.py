@@ -1,7 +1,9 @@
-"""The Allen-Cahn equation u_t = D u_xx + 5 (u - u³), D = 1e-4, from a start that is smooth on the ring.
+"""The Allen-Cahn equation u_t = D u_xx + 5 (u - u³), D = 1e-4, from a start that is smooth on the
+ring.
 
-The start of `allen_cahn1d` with sin²(πx/2) in place of x²: the same values and zero slope at x = 0, the same extremes at
-x = ±1 and the same zeros, so that the same fronts form; and every derivative is continuous where the ring closes.
+The start of `allen_cahn1d` with sin²(πx/2) in place of x²: the same values and zero slope at x = 0,
+the same extremes at x = ±1 and the same zeros, so that the same fronts form; and every derivative
+is continuous where the ring closes.
 """
 
 from math import pi
@@ -29,5 +31,9 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150")
-record = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=2000, schedule="lm:80,extend:10,lm:80", slabs=5)
+recipe = Recipe(
+    KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150"
+)
+record = Recipe(
+    KAN(width=(6, 6), degree=5, grid=5), points=2000, schedule="lm:80,extend:10,lm:80", slabs=5
+)

@@ -1,6 +1,7 @@
 """Laplace's equation on a ring, with an exact solution that varies around it.
 
-The inner circle is at 1, the outer one at 2; on the inner one the value is given, on the outer one the normal derivative.
+The inner circle is at 1, the outer one at 2; on the inner one the value is given, on the outer one
+the normal derivative.
 """
 
 from torch import atan2, cos, log

@@ -1,6 +1,7 @@
 """Flow over a backward-facing step, Re = 100: the steady Navier-Stokes equations.
 
-A case of the benchmark PINNacle (Hao et al. 2023, arXiv:2306.08827); the corner of the step is re-entrant.
+A case of the benchmark PINNacle (Hao et al. 2023, arXiv:2306.08827); the corner of the step is
+re-entrant.
 """
 
 from kanpde import KAN, Condition, Dirichlet, Polygon, Problem, Recipe, d, laplacian
@@ -31,7 +32,11 @@ def outflow(u, v, p, x):
 
 
 problem = Problem(
-    domain=Polygon(x=[0, 4, 4, 2, 2, 0], y=[0, 0, 2, 2, 1, 1], names=["bottom", "outflow", "top", "step", "roof", "inflow"]),
+    domain=Polygon(
+        x=[0, 4, 4, 2, 2, 0],
+        y=[0, 0, 2, 2, 1, 1],
+        names=["bottom", "outflow", "top", "step", "roof", "inflow"],
+    ),
     equations=[momentum_x, momentum_y, continuity],
     conditions=[
         Dirichlet(u=inflow, v=0, on="inflow"),

@@ -1,4 +1,5 @@
-"""A clamped beam under a sinusoidal load, u'''' = f: Euler and Bernoulli's equation, with u = sin² πx."""
+"""A clamped beam under a sinusoidal load, u'''' = f: Euler and Bernoulli's equation, with u = sin²
+πx."""
 
 from math import pi
 

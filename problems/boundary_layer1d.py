@@ -1,4 +1,5 @@
-"""Steady convection and diffusion u' = ε u'' + 1 with ε = 1e-3: a boundary layer at x = 1 (Prandtl 1905)."""
+"""Steady convection and diffusion u' = ε u'' + 1 with ε = 1e-3: a boundary layer at x = 1 (Prandtl
+1905)."""
 
 from torch import exp
 
@@ -25,4 +26,9 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(4,), degree=7, grid=8), points=800, schedule="lm:40,extend:24,lm:60,extend:48,lm:60", continuation={"epsilon": (0.3, 0.1, 0.03, 0.01, 0.003)})
+recipe = Recipe(
+    KAN(width=(4,), degree=7, grid=8),
+    points=800,
+    schedule="lm:40,extend:24,lm:60,extend:48,lm:60",
+    continuation={"epsilon": (0.3, 0.1, 0.03, 0.01, 0.003)},
+)

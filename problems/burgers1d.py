@@ -17,10 +17,11 @@ def start(x):
 
 
 def exact(x, t):
-    """Cole and Hopf's solution: the mean of -sin πη over η = x - √(4νt) z, weighted by exp(-z² - cos(πη) / 2πν).
+    """Cole and Hopf's solution: the mean of -sin πη over η = x - √(4νt) z, weighted by exp(-z² -
+    cos(πη) / 2πν).
 
-    Gauss-Hermite quadrature in z; 100 nodes agree with 200 to 5e-15, from t = 0 on and in the front. Its derivatives
-    need t > 0.
+    Gauss-Hermite quadrature in z; 100 nodes agree with 200 to 5e-15, from t = 0 on and in the
+    front. Its derivatives need t > 0.
     """
     eta = x[..., None] - sqrt(4 * nu * t)[..., None] * nodes.to(x)
     density = softmax(log(weights.to(x)) - cos(pi * eta) / (2 * pi * nu), -1)
@@ -39,5 +40,11 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200")
-record = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=5000, schedule="lm:200,extend:8,lm:200,extend:11,lm:500")
+recipe = Recipe(
+    KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200"
+)
+record = Recipe(
+    KAN(width=(6, 6, 6), degree=5, grid=5),
+    points=5000,
+    schedule="lm:200,extend:8,lm:200,extend:11,lm:500",
+)

@@ -1,4 +1,5 @@
-"""Burgers' equation u_t + λ₁ u u_x = λ₂ u_xx: λ₁ and λ₂ from 2,000 scattered values, Raissi et al. 2019."""
+"""Burgers' equation u_t + λ₁ u u_x = λ₂ u_xx: λ₁ and λ₂ from 2,000 scattered values, Raissi et al.
+2019."""
 
 from math import pi
 
@@ -23,7 +24,8 @@ def exact(x, t):
 
 
 def measured(count=2000):
-    """Points drawn evenly but for those at the front, and what an instrument with errors of that size reads there."""
+    """Points drawn evenly but for those at the front, and what an instrument with errors of that
+    size reads there."""
     random = numpy.random.default_rng(drawn)
     x, t = random.uniform(-1, 1, count), random.uniform(0, 1, count)
     x[: round(front * count)] *= 0.02
@@ -44,4 +46,9 @@ problem = Problem(
     exact={"u": exact, "λ1": 1.0, "λ2": nu},
 )
 
-recipe = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200,extend:11,lm:200", data=1 if noise else 10)
+recipe = Recipe(
+    KAN(width=(6, 6, 6), degree=5, grid=5),
+    points=3000,
+    schedule="lm:160,extend:8,lm:200,extend:11,lm:200",
+    data=1 if noise else 10,
+)

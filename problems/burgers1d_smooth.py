@@ -1,4 +1,5 @@
-"""Burgers' equation u_t + u u_x = ν u_xx with a milder front, ν = 0.01 (Webb, Jerad and Cartis 2026).
+"""Burgers' equation u_t + u u_x = ν u_xx with a milder front, ν = 0.01 (Webb, Jerad and Cartis
+2026).
 
 arXiv:2607.02194. The same start, equation and exact solution as `burgers1d`.
 """
@@ -20,7 +21,8 @@ def start(x):
 
 
 def exact(x, t):
-    """Cole and Hopf's solution: the mean of -sin πη over η = x - √(4νt) z, weighted by exp(-z² - cos(πη) / 2πν).
+    """Cole and Hopf's solution: the mean of -sin πη over η = x - √(4νt) z, weighted by exp(-z² -
+    cos(πη) / 2πν).
 
     Gauss-Hermite quadrature in z. Its derivatives need t > 0.
     """
@@ -41,5 +43,9 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=5), points=2500, schedule="lm:100,extend:10,lm:100")
-record = Recipe(KAN(width=(8, 8), degree=7, grid=5), points=3500, schedule="lm:100,extend:12,lm:300")
+recipe = Recipe(
+    KAN(width=(6, 6), degree=7, grid=5), points=2500, schedule="lm:100,extend:10,lm:100"
+)
+record = Recipe(
+    KAN(width=(8, 8), degree=7, grid=5), points=3500, schedule="lm:100,extend:12,lm:300"
+)

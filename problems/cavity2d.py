@@ -1,7 +1,9 @@
-"""Flow in a square cavity under a lid that moves with 4x(1-x), Re = 100: the Navier-Stokes equations.
+"""Flow in a square cavity under a lid that moves with 4x(1-x), Re = 100: the Navier-Stokes
+equations.
 
-The lid's speed vanishes in the corners, so that the data are continuous (PINNacle: Hao et al. 2023, arXiv:2306.08827).
-Only the pressure's gradient matters; it is pinned where the fluid is at rest, in the corner at the origin.
+The lid's speed vanishes in the corners, so that the data are continuous (PINNacle: Hao et al. 2023,
+arXiv:2306.08827). Only the pressure's gradient matters; it is pinned where the fluid is at rest, in
+the corner at the origin.
 """
 
 from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, laplacian

@@ -1,4 +1,5 @@
-"""Convection u_t + β u_x = 0 of a sine around a ring, β = 30: nearly five times around (Krishnapriyan et al. 2021).
+"""Convection u_t + β u_x = 0 of a sine around a ring, β = 30: nearly five times around
+(Krishnapriyan et al. 2021).
 
 arXiv:2109.01050. `solve convection1d beta=40` is the faster one of later papers.
 """
@@ -32,5 +33,12 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=1500, schedule="lm:60,extend:8,lm:30", slabs=5)
-record = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:60,extend:12,lm:100", slabs=6)
+recipe = Recipe(
+    KAN(width=(6, 6), degree=7, grid=4), points=1500, schedule="lm:60,extend:8,lm:30", slabs=5
+)
+record = Recipe(
+    KAN(width=(6, 6), degree=7, grid=4),
+    points=2000,
+    schedule="lm:60,extend:8,lm:60,extend:12,lm:100",
+    slabs=6,
+)

@@ -1,7 +1,8 @@
 """Steady flow around a cylinder in a channel, Re = 20: Schäfer and Turek 1996, case 2D-1.
 
-Lengths in diameters, speeds in the mean inflow. Drag 5.57953523384, lift 0.010618948146, pressure between front and back of the
-cylinder 2.93800417 (0.11752016697 in their units): Nabh 1998, John and Matthies 2001, http://www.featflow.de.
+Lengths in diameters, speeds in the mean inflow. Drag 5.57953523384, lift 0.010618948146, pressure
+between front and back of the cylinder 2.93800417 (0.11752016697 in their units): Nabh 1998, John
+and Matthies 2001, http://www.featflow.de.
 """
 
 from kanpde import KAN, Box, Condition, Dirichlet, Disk, Problem, Recipe, d, laplacian
@@ -42,4 +43,6 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=5, grid=5), points=3000, schedule="lm:120", lenses=True, crowding=0.5)
+recipe = Recipe(
+    KAN(width=(8, 8), degree=5, grid=5), points=3000, schedule="lm:120", lenses=True, crowding=0.5
+)

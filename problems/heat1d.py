@@ -29,4 +29,9 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(5,), degree=7, grid=3), points=1600, schedule="lm:60,extend:8,lm:80,extend:16,lm:80", restarts=3)
+recipe = Recipe(
+    KAN(width=(5,), degree=7, grid=3),
+    points=1600,
+    schedule="lm:60,extend:8,lm:80,extend:16,lm:80",
+    restarts=3,
+)

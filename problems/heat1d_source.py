@@ -1,4 +1,5 @@
-"""A heat source q(x) and a conductivity κ from temperatures of a rod, u_t = κ u_xx + q: Cannon 1968, with 1 % noise."""
+"""A heat source q(x) and a conductivity κ from temperatures of a rod, u_t = κ u_xx + q: Cannon
+1968, with 1 % noise."""
 
 from math import pi
 
@@ -21,7 +22,10 @@ def source(x):
 
 def exact(x, t):
     """Every mode rises towards its steady state."""
-    return sum(q * sin(n * pi * x) * (1 - exp(-kappa * (n * pi) ** 2 * t)) / (kappa * (n * pi) ** 2) for n, q in modes.items())
+    return sum(
+        q * sin(n * pi * x) * (1 - exp(-kappa * (n * pi) ** 2 * t)) / (kappa * (n * pi) ** 2)
+        for n, q in modes.items()
+    )
 
 
 def measured(count=1000):
@@ -46,4 +50,9 @@ problem = Problem(
     exact={"u": exact, "q": source, "κ": kappa},
 )
 
-recipe = Recipe(KAN(width=(5,), degree=7, grid=4), points=1000, schedule="lm:60,extend:8,lm:40", fields={"q": KAN((3,), degree=5, grid=4)})
+recipe = Recipe(
+    KAN(width=(5,), degree=7, grid=4),
+    points=1000,
+    schedule="lm:60,extend:8,lm:40",
+    fields={"q": KAN((3,), degree=5, grid=4)},
+)

@@ -25,5 +25,14 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(8,), degree=7, grid=6), points=2400, schedule="lm:60,extend:12,lm:60,extend:30,lm:100", restarts=3)
-record = Recipe(KAN(width=(10,), degree=7, grid=4), points=4000, schedule="lm:80,extend:12,lm:100,extend:24,lm:150,extend:44,lm:300")
+recipe = Recipe(
+    KAN(width=(8,), degree=7, grid=6),
+    points=2400,
+    schedule="lm:60,extend:12,lm:60,extend:30,lm:100",
+    restarts=3,
+)
+record = Recipe(
+    KAN(width=(10,), degree=7, grid=4),
+    points=4000,
+    schedule="lm:80,extend:12,lm:100,extend:24,lm:150,extend:44,lm:300",
+)

@@ -1,6 +1,8 @@
-"""Conduction through a plate with a disc of another material in a uniform field (Landau and Lifshitz, vol. 8, section 8).
+"""Conduction through a plate with a disc of another material in a uniform field (Landau and
+Lifshitz, vol. 8, section 8).
 
-Δu = 0 in both; the value and k ∂u/∂n pass through the rim. The field is uniform inside, and a dipole is added outside.
+Δu = 0 in both; the value and k ∂u/∂n pass through the rim. The field is uniform inside, and a
+dipole is added outside.
 """
 
 from kanpde import KAN, Box, Dirichlet, Disk, Interface, Pieces, Problem, Recipe, laplacian

@@ -1,4 +1,5 @@
-"""The Korteweg-de Vries equation u_t + u u_x + δ² u_xxx = 0, δ = 0.022: a cosine breaks into solitons.
+"""The Korteweg-de Vries equation u_t + u u_x + δ² u_xxx = 0, δ = 0.022: a cosine breaks into
+solitons.
 
 Zabusky and Kruskal 1965; to t = 1 as in Raissi, Perdikaris and Karniadakis 2019.
 """
@@ -27,5 +28,9 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:50,extend:8,lm:40", slabs=8)
-record = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:80", slabs=10)
+recipe = Recipe(
+    KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:50,extend:8,lm:40", slabs=8
+)
+record = Recipe(
+    KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:80", slabs=10
+)

@@ -1,4 +1,5 @@
-"""The Klein-Gordon equation u_tt = u_xx - u³ + f with a cubic force (Wang, Teng and Perdikaris 2021)."""
+"""The Klein-Gordon equation u_tt = u_xx - u³ + f with a cubic force (Wang, Teng and Perdikaris
+2021)."""
 
 from math import pi
 
@@ -14,7 +15,12 @@ def exact(x, t):
 
 
 def force(x, t):
-    return -((omega * pi) ** 2) * x * cos(omega * pi * t) + 6 * x**3 * t - 6 * x * t**3 + exact(x, t) ** 3
+    return (
+        -((omega * pi) ** 2) * x * cos(omega * pi * t)
+        + 6 * x**3 * t
+        - 6 * x * t**3
+        + exact(x, t) ** 3
+    )
 
 
 def klein_gordon(u, x, t):
@@ -29,5 +35,11 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6,), degree=7, grid=6), points=1600, schedule="lm:80,extend:12,lm:80,extend:24,lm:80")
-record = Recipe(KAN(width=(6,), degree=7, grid=6), points=2000, schedule="lm:80,extend:12,lm:80,extend:24,lm:200")
+recipe = Recipe(
+    KAN(width=(6,), degree=7, grid=6), points=1600, schedule="lm:80,extend:12,lm:80,extend:24,lm:80"
+)
+record = Recipe(
+    KAN(width=(6,), degree=7, grid=6),
+    points=2000,
+    schedule="lm:80,extend:12,lm:80,extend:24,lm:200",
+)

@@ -1,6 +1,8 @@
-"""Steady flow behind a grid of bodies, Re = 40: Kovasznay 1948, an exact solution of the Navier-Stokes equations.
+"""Steady flow behind a grid of bodies, Re = 40: Kovasznay 1948, an exact solution of the
+Navier-Stokes equations.
 
-On the rectangle of Jin, Cai, Li and Karniadakis 2021 (arXiv:2003.06496). The pressure is given at the outflow.
+On the rectangle of Jin, Cai, Li and Karniadakis 2021 (arXiv:2003.06496). The pressure is given at
+the outflow.
 """
 
 from math import pi, sqrt

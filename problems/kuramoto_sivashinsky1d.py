@@ -1,6 +1,7 @@
 """The Kuramoto-Sivashinsky equation u_t + α u u_x + β u_xx + γ u_xxxx = 0 on its way into chaos.
 
-Parameters, start and span of Wang, Sankaran and Perdikaris 2024 (arXiv:2203.07404): α = 100/16, β = 100/16², γ = 100/16⁴.
+Parameters, start and span of Wang, Sankaran and Perdikaris 2024 (arXiv:2203.07404): α = 100/16, β =
+100/16², γ = 100/16⁴.
 """
 
 from math import pi
@@ -29,5 +30,9 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:40", slabs=8)
-record = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2500, schedule="lm:60,extend:8,lm:80", slabs=12)
+recipe = Recipe(
+    KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:40", slabs=8
+)
+record = Recipe(
+    KAN(width=(8, 8), degree=7, grid=4), points=2500, schedule="lm:60,extend:8,lm:80", slabs=12
+)

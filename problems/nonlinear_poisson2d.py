@@ -1,4 +1,5 @@
-"""A semilinear equation Δu = u³ + f on the square, with u = sin πx cos(πy/2): the defocusing Allen-Cahn nonlinearity."""
+"""A semilinear equation Δu = u³ + f on the square, with u = sin πx cos(πy/2): the defocusing
+Allen-Cahn nonlinearity."""
 
 from math import pi
 

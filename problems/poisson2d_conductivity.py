@@ -1,4 +1,5 @@
-"""The conductivity a(x, y) in -∇·(a ∇u) = f from values of u with 1 % noise: PInv of the benchmark of Hao et al. 2023."""
+"""The conductivity a(x, y) in -∇·(a ∇u) = f from values of u with 1 % noise: PInv of the benchmark
+of Hao et al. 2023."""
 
 from math import pi
 
@@ -46,4 +47,9 @@ problem = Problem(
     exact={"u": exact, "a": conductivity},
 )
 
-recipe = Recipe(KAN(width=(4,), degree=7, grid=4), points=800, schedule="lm:40", fields={"a": KAN((2,), degree=3, grid=3)})
+recipe = Recipe(
+    KAN(width=(4,), degree=7, grid=4),
+    points=800,
+    schedule="lm:40",
+    fields={"a": KAN((2,), degree=3, grid=3)},
+)

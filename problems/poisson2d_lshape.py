@@ -1,6 +1,7 @@
 """Poisson's equation on an L-shaped region: Δu + 1 = 0, u = 0 on the boundary.
 
-In the re-entrant corner the solution is like r^(2/3) sin 2θ/3, whose gradient is infinite (Grisvard 1985).
+In the re-entrant corner the solution is like r^(2/3) sin 2θ/3, whose gradient is infinite (Grisvard
+1985).
 """
 
 from kanpde import Box, Dirichlet, Problem, laplacian

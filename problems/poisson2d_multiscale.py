@@ -1,4 +1,5 @@
-"""Poisson's equation -Δu = f on the square with four scales, w = 4, 8, 12, 16: Webb, Jerad and Cartis 2026.
+"""Poisson's equation -Δu = f on the square with four scales, w = 4, 8, 12, 16: Webb, Jerad and
+Cartis 2026.
 
 arXiv:2607.02194: u is the mean of sin wπx sin wπy over w. `scale=1` makes it w = 1, 2, 3, 4.
 """
@@ -34,4 +35,8 @@ problem = Problem(
 )
 
 recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
-record = Recipe(KAN(width=(16,), degree=7, grid=30), points=10000, schedule="lm:150,extend:45,lm:60,extend:70,lm:80")
+record = Recipe(
+    KAN(width=(16,), degree=7, grid=30),
+    points=10000,
+    schedule="lm:150,extend:45,lm:60,extend:70,lm:80",
+)

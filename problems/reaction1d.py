@@ -1,4 +1,5 @@
-"""Fisher's reaction u_t = ρ u (1 - u) alone, ρ = 5: a Gaussian grows into a plateau (Krishnapriyan et al. 2021)."""
+"""Fisher's reaction u_t = ρ u (1 - u) alone, ρ = 5: a Gaussian grows into a plateau (Krishnapriyan
+et al. 2021)."""
 
 from math import pi
 
@@ -30,5 +31,9 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=1600, schedule="lm:150,extend:12,lm:150")
-record = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=2500, schedule="lm:150,extend:12,lm:250")
+recipe = Recipe(
+    KAN(width=(6, 6), degree=7, grid=4), points=1600, schedule="lm:150,extend:12,lm:150"
+)
+record = Recipe(
+    KAN(width=(6, 6), degree=7, grid=4), points=2500, schedule="lm:150,extend:12,lm:250"
+)

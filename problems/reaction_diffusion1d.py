@@ -1,7 +1,8 @@
 """Fisher's equation u_t = ν u_xx + ρ u (1 - u) on a ring, ν = 3, ρ = 5 (Krishnapriyan et al. 2021).
 
-arXiv:2109.01050. Their Gaussian of width π/4 has a kink of 0.003 where the ring closes; here the Gaussians of the
-neighbouring periods are added, which differ from it by 0.0003 at most and make the start smooth.
+arXiv:2109.01050. Their Gaussian of width π/4 has a kink of 0.003 where the ring closes; here the
+Gaussians of the neighbouring periods are added, which differ from it by 0.0003 at most and make the
+start smooth.
 """
 
 from math import pi
@@ -29,4 +30,6 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(KAN(width=(6, 6), degree=7, grid=3), points=2000, schedule="lm:100,extend:6,lm:120", restarts=3)
+recipe = Recipe(
+    KAN(width=(6, 6), degree=7, grid=3), points=2000, schedule="lm:100,extend:6,lm:120", restarts=3
+)

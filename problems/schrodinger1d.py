@@ -1,7 +1,9 @@
-"""The nonlinear Schrödinger equation i h_t + h_xx/2 + |h|² h = 0 with h = u + iv: Raissi et al. 2019.
+"""The nonlinear Schrödinger equation i h_t + h_xx/2 + |h|² h = 0 with h = u + iv: Raissi et al.
+2019.
 
-From 2 sech x two solitons breathe (Satsuma and Yajima 1974). Raissi et al. close the interval periodically, which puts a
-kink of 0.05 into the start, and with it ripples everywhere; here the ends carry the values of the whole line.
+From 2 sech x two solitons breathe (Satsuma and Yajima 1974). Raissi et al. close the interval
+periodically, which puts a kink of 0.05 into the start, and with it ripples everywhere; here the
+ends carry the values of the whole line.
 """
 
 from math import pi

@@ -1,4 +1,5 @@
-"""A decaying vortex in a box with slippery walls: Taylor and Green 1937, the unsteady Navier-Stokes equations, exactly."""
+"""A decaying vortex in a box with slippery walls: Taylor and Green 1937, the unsteady Navier-Stokes
+equations, exactly."""
 
 from math import pi
 
@@ -38,7 +39,9 @@ problem = Problem(
         Dirichlet(v=0, on=ends),
         Neumann(u=0, on=ends),
         Dirichlet(p=exact_p, on="x-"),
-        Initial(u=lambda x, y: sin(pi * x) * cos(pi * y), v=lambda x, y: -cos(pi * x) * sin(pi * y)),
+        Initial(
+            u=lambda x, y: sin(pi * x) * cos(pi * y), v=lambda x, y: -cos(pi * x) * sin(pi * y)
+        ),
     ],
     exact={"u": exact_u, "v": exact_v, "p": exact_p},
 )

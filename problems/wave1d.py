@@ -1,4 +1,5 @@
-"""The wave equation u_tt = c² u_xx on a string that is bent and struck: two standing waves (d'Alembert 1747)."""
+"""The wave equation u_tt = c² u_xx on a string that is bent and struck: two standing waves
+(d'Alembert 1747)."""
 
 from math import pi
 

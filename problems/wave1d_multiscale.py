@@ -1,4 +1,5 @@
-"""The wave equation u_tt = c² u_xx with two scales: standing waves 1 and 4, c = 2 (Wang, Yu and Perdikaris 2022).
+"""The wave equation u_tt = c² u_xx with two scales: standing waves 1 and 4, c = 2 (Wang, Yu and
+Perdikaris 2022).
 
 arXiv:2007.14527.
 """
@@ -32,5 +33,12 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:12,lm:60", slabs=4)
-record = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:80,extend:12,lm:60,extend:24,lm:120", slabs=4)
+recipe = Recipe(
+    KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:12,lm:60", slabs=4
+)
+record = Recipe(
+    KAN(width=(8,), degree=7, grid=4),
+    points=2000,
+    schedule="lm:80,extend:12,lm:60,extend:24,lm:120",
+    slabs=4,
+)

@@ -1,5 +1,6 @@
 # ruff: noqa: E402 -- the interpreter is chosen before triton is imported
-"""Triton on the GPU where there is one, in its interpreter elsewhere. To be imported before any of the Triton kernels."""
+"""Triton on the GPU where there is one, in its interpreter elsewhere. To be imported before any of
+the Triton kernels."""
 
 import os
 import sys
@@ -16,4 +17,6 @@ pytest.importorskip("triton")
 
 from kanpde.kernels.triton_algebra import INTERPRETED
 
-RUNS = pytest.mark.skipif(not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for")
+RUNS = pytest.mark.skipif(
+    not CUDA and not INTERPRETED, reason="triton was imported before its interpreter was asked for"
+)

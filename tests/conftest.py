@@ -1,9 +1,14 @@
-"""Strict tests: float64, floating-point errors raise, generators seeded, fresh memory poisoned, nothing global left behind."""
+"""Strict tests: float64, floating-point errors raise, generators seeded, fresh memory poisoned,
+nothing global left behind."""
 
 import os
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts: its matrix products are deterministic only then
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait starve each other on a busy machine, thirtyfold
+os.environ.setdefault(
+    "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+)  # before CUDA starts: its matrix products are deterministic only then
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # threads that spin while they wait starve each other on a busy machine, thirtyfold
 
 import random
 import shutil
@@ -14,11 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from kanpde import problem as problems
-from kanpde.fields import exact_on
-from kanpde.networks import KAN, Ansatz
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.problem import problem as problems
 from kanpde.reference import Reference
-from kanpde.results import Result, measure, measure_reference
+from kanpde.results.fields import exact_on
+from kanpde.results.result import Result, measure, measure_reference
 from kanpde.training.history import History, Record
 
 
@@ -29,21 +35,34 @@ def strict():
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(True)  # new memory is then filled with nan (torch.utils.deterministic)
-    assert torch.get_default_dtype() == torch.float32, "an earlier test changed torch's default dtype"
+    torch.use_deterministic_algorithms(
+        True
+    )  # new memory is then filled with nan (torch.utils.deterministic)
+    assert torch.get_default_dtype() == torch.float32, (
+        "an earlier test changed torch's default dtype"
+    )
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         yield
     torch.use_deterministic_algorithms(False)
     torch.set_default_dtype(torch.float32)
-    assert "matplotlib.pyplot" not in __import__("sys").modules, "pyplot keeps global figures; use matplotlib.figure.Figure"
+    assert "matplotlib.pyplot" not in __import__("sys").modules, (
+        "pyplot keeps global figures; use matplotlib.figure.Figure"
+    )
 
 
 def fitted(problem, spec, seed=0, steps=30, points=400):
-    """An ansatz fitted to the exact solution by a few damped Gauss-Newton steps: a solved problem without a solver."""
+    """An ansatz fitted to the exact solution by a few damped Gauss-Newton steps: a solved problem
+    without a solver."""
     generator = torch.Generator().manual_seed(seed)
-    network = spec.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator)
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    at = problem.domain.interior(torch.rand(points, len(problem.coordinates), generator=generator, dtype=torch.float64))
+    network = spec.build(
+        Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator
+    )
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
+    at = problem.domain.interior(
+        torch.rand(points, len(problem.coordinates), generator=generator, dtype=torch.float64)
+    )
     (unknown,) = problem.unknowns
     target = problem.exact_values(at)[unknown]
     frame = ansatz.frame(at, [(unknown, (0,) * len(problem.coordinates))])
@@ -59,8 +78,20 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
             normal, gradient = J.T @ J / points, J.T @ residual / points
         else:
             damping *= 4
-        history.records.append(Record(step, 2 * step // steps, 0.01 * step, loss, 2 * loss if step % 3 == 0 else float("nan"), sqrt(loss), network.parameters))
-        network.theta = best - torch.linalg.solve(normal + damping * torch.eye(len(best), dtype=best.dtype), gradient)
+        history.records.append(
+            Record(
+                step,
+                2 * step // steps,
+                0.01 * step,
+                loss,
+                2 * loss if step % 3 == 0 else float("nan"),
+                sqrt(loss),
+                network.parameters,
+            )
+        )
+        network.theta = best - torch.linalg.solve(
+            normal + damping * torch.eye(len(best), dtype=best.dtype), gradient
+        )
     network.theta = best
     return ansatz, history
 
@@ -69,7 +100,14 @@ def referenced(problem, nodes=17):
     """What finite differences would return, of a known error."""
     grid = {x: np.linspace(low, high, nodes) for x, (low, high) in problem.domain.bounds.items()}
     values = {u: (1 + 1e-6) * v for u, v in exact_on(problem, grid).items()}
-    return Reference(coordinates=grid, values=values, order=4, kind="finite differences of order 4", estimated_error=1e-6, seconds=0.5)
+    return Reference(
+        coordinates=grid,
+        values=values,
+        order=4,
+        kind="finite differences of order 4",
+        estimated_error=1e-6,
+        seconds=0.5,
+    )
 
 
 def solved(problem, spec=None, reference=True, **options):
@@ -77,8 +115,19 @@ def solved(problem, spec=None, reference=True, **options):
     ansatz, history = fitted(problem, spec or KAN((3,), 5, 4), **options)
     relative, largest = measure(problem, ansatz)
     found = referenced(problem) if reference else None
-    settings = {"seed": 0, "device": "cpu", "dtype": "float64", "points": 400, "schedule": "lm:6,lm:6", "restarts": 1}
-    about = {"reference": found, "reference_relative_l2": measure_reference(ansatz, found) if found else None, "reference_note": "" if found else "not asked for"}
+    settings = {
+        "seed": 0,
+        "device": "cpu",
+        "dtype": "float64",
+        "points": 400,
+        "schedule": "lm:6,lm:6",
+        "restarts": 1,
+    }
+    about = {
+        "reference": found,
+        "reference_relative_l2": measure_reference(ansatz, found) if found else None,
+        "reference_note": "" if found else "not asked for",
+    }
     return Result(problem, ansatz, history, settings, 0.25, relative, largest, **about)
 
 

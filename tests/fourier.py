@@ -1,4 +1,5 @@
-"""Evolution on a ring by Fourier modes and exponential time differencing: a truth that shares nothing with finite differences."""
+"""Evolution on a ring by Fourier modes and exponential time differencing: a truth that shares
+nothing with finite differences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from numpy import cos, exp, sin
 class Ring:
     """u_t = L u + N(u) from a start on a periodic interval.
 
-    linear: the symbol of L as a function of ik; nonlinear: N as a function of u and of a function that differentiates;
-    modes: enough for ten digits; steps: so many a unit of time for as many digits.
+    linear: the symbol of L as a function of ik; nonlinear: N as a function of u and of a function
+    that differentiates; modes: enough for ten digits; steps: so many a unit of time for as many
+    digits.
     """
 
     linear: Callable
@@ -25,18 +27,45 @@ class Ring:
 
 
 RINGS = {
-    "allen_cahn1d_smooth": Ring(lambda ik: 1e-4 * ik**2 + 5, lambda u, d: -5 * u**3, lambda x: sin(pi * x / 2) ** 2 * cos(pi * x), (-1, 1), 2048, 1024),
-    "kdv1d": Ring(lambda ik: -(0.022**2) * ik**3, lambda u, d: -d(u**2) / 2, lambda x: cos(pi * x), (-1, 1), 512, 12_800),
-    "kuramoto_sivashinsky1d": Ring(
-        lambda ik: -100 / 16**2 * ik**2 - 100 / 16**4 * ik**4, lambda u, d: -100 / 16 * d(u**2) / 2, lambda x: cos(x) * (1 + sin(x)), (0, 2 * pi), 512, 25_600
+    "allen_cahn1d_smooth": Ring(
+        lambda ik: 1e-4 * ik**2 + 5,
+        lambda u, d: -5 * u**3,
+        lambda x: sin(pi * x / 2) ** 2 * cos(pi * x),
+        (-1, 1),
+        2048,
+        1024,
     ),
-    "reaction_diffusion1d": Ring(lambda ik: 3 * ik**2 + 5, lambda u, d: -5 * u**2, lambda x: sum(exp(-8 * (x / pi - 1 + 2 * k) ** 2) for k in range(-3, 4)), (0, 2 * pi), 64, 1280),
+    "kdv1d": Ring(
+        lambda ik: -(0.022**2) * ik**3,
+        lambda u, d: -d(u**2) / 2,
+        lambda x: cos(pi * x),
+        (-1, 1),
+        512,
+        12_800,
+    ),
+    "kuramoto_sivashinsky1d": Ring(
+        lambda ik: -100 / 16**2 * ik**2 - 100 / 16**4 * ik**4,
+        lambda u, d: -100 / 16 * d(u**2) / 2,
+        lambda x: cos(x) * (1 + sin(x)),
+        (0, 2 * pi),
+        512,
+        25_600,
+    ),
+    "reaction_diffusion1d": Ring(
+        lambda ik: 3 * ik**2 + 5,
+        lambda u, d: -5 * u**2,
+        lambda x: sum(exp(-8 * (x / pi - 1 + 2 * k) ** 2) for k in range(-3, 4)),
+        (0, 2 * pi),
+        64,
+        1280,
+    ),
 }
 """The equations of the gallery that have no exact solution, written a second time."""
 
 
 def integrate(ring: Ring, times: np.ndarray) -> np.ndarray:
-    """u [modes, times] at x = low + j (high - low) / modes, at evenly spaced times from the start on.
+    """u [modes, times] at x = low + j (high - low) / modes, at evenly spaced times from the start
+    on.
 
     ETDRK4 with its coefficients as contour integrals: Kassam and Trefethen, SISC 26 (2005), 1214.
     """
@@ -60,7 +89,11 @@ def integrate(ring: Ring, times: np.ndarray) -> np.ndarray:
     kept = np.arange(len(ik)) < ring.modes / 3  # against aliasing of products
 
     def rate(v: np.ndarray) -> np.ndarray:
-        return kept * np.fft.rfft(ring.nonlinear(np.fft.irfft(v, ring.modes), lambda u: np.fft.irfft(ik * np.fft.rfft(u), ring.modes)))
+        return kept * np.fft.rfft(
+            ring.nonlinear(
+                np.fft.irfft(v, ring.modes), lambda u: np.fft.irfft(ik * np.fft.rfft(u), ring.modes)
+            )
+        )
 
     v, found = np.fft.rfft(ring.start(x)), [ring.start(x)]
     for _ in times[1:]:

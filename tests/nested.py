@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from kanpde.calculus import Leaf
+from kanpde.residual.calculus import Leaf
 
 
 def derivative(function: Callable[..., Tensor], *axes: int) -> Callable[..., Tensor]:
@@ -18,13 +18,19 @@ def derivative(function: Callable[..., Tensor], *axes: int) -> Callable[..., Ten
         values = function(*at)
         if not values.requires_grad:
             return torch.zeros_like(at[0])
-        (found,) = torch.autograd.grad(values.sum(), at[axes[0]], create_graph=True, allow_unused=True)
+        (found,) = torch.autograd.grad(
+            values.sum(), at[axes[0]], create_graph=True, allow_unused=True
+        )
         return torch.zeros_like(at[0]) if found is None else found
 
     return derivative(differentiated, *axes[1:])
 
 
-def leaves(unknowns: Mapping[str, Callable[..., Tensor]], coordinates: Mapping[str, Tensor], needs: Sequence[Leaf]) -> Tensor:
+def leaves(
+    unknowns: Mapping[str, Callable[..., Tensor]],
+    coordinates: Mapping[str, Tensor],
+    needs: Sequence[Leaf],
+) -> Tensor:
     """The derivatives in `needs` of explicit unknowns u(x, y, …) at points, [points, leaves]."""
     columns = []
     for unknown, index in needs:
@@ -33,7 +39,12 @@ def leaves(unknowns: Mapping[str, Callable[..., Tensor]], coordinates: Mapping[s
     return torch.stack(columns, 1)
 
 
-def random_points(bounds: Mapping[str, tuple[float, float]], count: int, seed: int = 0) -> dict[str, Tensor]:
+def random_points(
+    bounds: Mapping[str, tuple[float, float]], count: int, seed: int = 0
+) -> dict[str, Tensor]:
     """Points in the interior of a box, by coordinate."""
     generator = torch.Generator().manual_seed(seed)
-    return {x: a + (b - a) * (0.02 + 0.96 * torch.rand(count, generator=generator, dtype=torch.float64)) for x, (a, b) in bounds.items()}
+    return {
+        x: a + (b - a) * (0.02 + 0.96 * torch.rand(count, generator=generator, dtype=torch.float64))
+        for x, (a, b) in bounds.items()
+    }

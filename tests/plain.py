@@ -1,17 +1,20 @@
-"""The plain truth of layers and networks on points, not jets, written so that autograd differentiates it as often as asked."""
+"""The plain truth of layers and networks on points, not jets, written so that autograd
+differentiates it as often as asked."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from kanpde.networks import Ansatz, Network
 from kanpde.networks.activation import Activation
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import SplineLayer
+from kanpde.networks.network import Network
 
 
 def splines(x: Tensor, knots: Tensor, degree: int) -> Tensor:
-    """All B-splines of knots [inputs, grid + 2 degree + 1] at x [points, inputs] inside of the grid, by Cox and de Boor's recursion."""
+    """All B-splines of knots [inputs, grid + 2 degree + 1] at x [points, inputs] inside of the
+    grid, by Cox and de Boor's recursion."""
     x = x[..., None]
     B = ((knots[:, :-1] <= x) & (x < knots[:, 1:])).to(x)
     for k in range(1, degree + 1):
@@ -29,14 +32,21 @@ def spline_layer(x: Tensor, c: Tensor, knots: Tensor, degree: int) -> Tensor:
 def network_values(network: Network, x: Tensor) -> Tensor:
     """The network's outputs [points, outputs] at inputs x [points, inputs]."""
     network = network.networks()[0]
-    for layer, theta in zip(network.layers, torch.split(network.theta, [layer.size for layer in network.layers]), strict=True):
+    for layer, theta in zip(
+        network.layers,
+        torch.split(network.theta, [layer.size for layer in network.layers]),
+        strict=True,
+    ):
         if isinstance(layer, SplineLayer):
             x = spline_layer(x, theta.view(layer.shape), layer.knots(x), layer.degree)
         elif isinstance(layer, Activation):
             x = {"tanh": torch.tanh, "sin": torch.sin}[layer.name](x)
             x = x if layer.scale is None else (x - layer.center) / layer.scale
         else:
-            x = x @ theta[: -layer.outputs].view(layer.inputs, layer.outputs) + theta[-layer.outputs :]
+            x = (
+                x @ theta[: -layer.outputs].view(layer.inputs, layer.outputs)
+                + theta[-layer.outputs :]
+            )
     return x
 
 
@@ -47,31 +57,52 @@ def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
         inputs = []
         for column, (x, (low, high)) in zip(points.T, ansatz.domain.bounds.items(), strict=True):
             s = 2 * (column - low) / (high - low) - 1
-            inputs += [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
+            inputs += (
+                [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
+            )
         for lens in ansatz.lenses:
             hole = lens.hole
             away = points[:, : len(hole.center)] - points.new_tensor(hole.center)
-            inputs += list((away / (away.square().sum(1, keepdim=True) + (2 * hole.radius) ** 2).sqrt()).T)
-        output = network_values(ansatz.network, torch.stack(inputs, 1))[:, ansatz.unknowns.index(unknown)]
+            inputs += list(
+                (away / (away.square().sum(1, keepdim=True) + (2 * hole.radius) ** 2).sqrt()).T
+            )
+        output = network_values(ansatz.network, torch.stack(inputs, 1))[
+            :, ansatz.unknowns.index(unknown)
+        ]
         boundary = ansatz.boundaries[unknown]
         coefficients = ansatz.network.theta[ansatz.network.theta.numel() - len(ansatz.features) :]
-        corners = sum(c * f.function(points.T) for c, f in zip(coefficients, ansatz.features, strict=True))
+        corners = sum(
+            c * f.function(points.T) for c, f in zip(coefficients, ansatz.features, strict=True)
+        )
         return boundary.lift(points.T) + boundary.factor(points.T) * output + corners
 
     return value
 
 
-def along(function: Callable[[Tensor], Tensor], coefficients: list[Tensor], order: int) -> list[Tensor]:
-    """Taylor coefficients 0 … order of function(x(s)) at s = 0 for the path x(s) = Σ_j coefficients[j] s^j, by nested autograd.
+def along(
+    function: Callable[[Tensor], Tensor], coefficients: list[Tensor], order: int
+) -> list[Tensor]:
+    """Taylor coefficients 0 … order of function(x(s)) at s = 0 for the path x(s) = Σ_j
+    coefficients[j] s^j, by nested autograd.
 
     coefficients: [points, units] each; function: pointwise, to [points, outputs].
     """
     s = torch.zeros(len(coefficients[0]), dtype=coefficients[0].dtype, requires_grad=True)
-    path = sum((c * s[:, None] ** j for j, c in enumerate(coefficients[1:], 1)), coefficients[0] + 0 * s[:, None])
+    path = sum(
+        (c * s[:, None] ** j for j, c in enumerate(coefficients[1:], 1)),
+        coefficients[0] + 0 * s[:, None],
+    )
     values = function(path)
     found, rows = [values.detach()], list(values.unbind(1))
     for nu in range(1, order + 1):
-        rows = [torch.autograd.grad(row.sum(), s, create_graph=True)[0] if row.requires_grad else torch.zeros_like(s) for row in rows]
+        rows = [
+            (
+                torch.autograd.grad(row.sum(), s, create_graph=True)[0]
+                if row.requires_grad
+                else torch.zeros_like(s)
+            )
+            for row in rows
+        ]
         found.append(torch.stack(rows, 1).detach() / float(torch.arange(1, nu + 1).prod()))
     return found
 
@@ -81,7 +112,10 @@ def jet_along(function: Callable[[Tensor], Tensor], jet: Tensor, counts: tuple[i
     x = torch.split(jet, [1, *counts], 1)
     directions = counts[0] if counts else 0
     orders = [sum(i < n for n in counts) for i in range(directions)]
-    found = [along(function, [x[0][:, 0], *(x[j][:, i] for j in range(1, order + 1))], order) for i, order in enumerate(orders)]
+    found = [
+        along(function, [x[0][:, 0], *(x[j][:, i] for j in range(1, order + 1))], order)
+        for i, order in enumerate(orders)
+    ]
     rows = [function(x[0][:, 0]).detach()]
     rows += [found[i][j] for j, n in enumerate(counts, 1) for i in range(n)]
     return torch.stack(rows, 1)

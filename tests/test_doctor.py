@@ -30,7 +30,9 @@ def test_the_command_says_it_as_json(capsys):
     assert main(["doctor", "--no-test", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["ok"] is True
-    assert {"python", "torch", "cpu", "threads", "gpu", "kernels", "kernel cache", "results"} <= {check["name"] for check in said["checks"]}
+    assert {"python", "torch", "cpu", "threads", "gpu", "kernels", "kernel cache", "results"} <= {
+        check["name"] for check in said["checks"]
+    }
     assert "self-test" not in {check["name"] for check in said["checks"]}
 
 
@@ -57,8 +59,21 @@ def test_a_solution_that_is_wrong_fails(monkeypatch):
 
 
 def complete(shell, words, folder):
-    environment = {**os.environ, "_KANPDE_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": words}
-    return subprocess.run([sys.executable, "-m", "kanpde"], env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
+    environment = {
+        **os.environ,
+        "_KANPDE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+        "_TYPER_COMPLETE_ARGS": words,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "kanpde"],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_the_shell_completes_problems_and_runs(tmp_path):
@@ -68,13 +83,24 @@ def test_the_shell_completes_problems_and_runs(tmp_path):
     (tmp_path / "problems" / "poisson9d.py").write_text('"""Mine."""')
     found = complete("bash", "kanpde solve poisson", tmp_path)
     assert found.returncode == 0, found.stderr
-    assert {"poisson2d", "poisson9d"} <= set(found.stdout.split()) <= {name for name in found.stdout.split() if name.startswith("poisson")}
-    assert complete("bash", "kanpde report results/he", tmp_path).stdout.split() == ["results/heat1d/20261124-100000-seed0"]
+    assert (
+        {"poisson2d", "poisson9d"}
+        <= set(found.stdout.split())
+        <= {name for name in found.stdout.split() if name.startswith("poisson")}
+    )
+    assert complete("bash", "kanpde report results/he", tmp_path).stdout.split() == [
+        "results/heat1d/20261124-100000-seed0"
+    ]
 
 
 def test_completions_are_found_without_torch():
-    script = "import sys; from kanpde.cli.completion import problems; assert 'burgers1d' in dict(problems('burg')); sys.exit(' '.join({'torch', 'numpy'} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    script = (
+        "import sys; from kanpde.cli.completion import problems; assert 'burgers1d' in"
+        " dict(problems('burg')); sys.exit(' '.join({'torch', 'numpy'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -84,10 +110,23 @@ def test_titles_stay_in_a_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="installs for the shells of Linux and macOS")
 def test_completion_installs_itself(tmp_path):
-    environment = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    done = subprocess.run([sys.executable, "-m", "kanpde", "--install-completion", "bash"], env=environment, capture_output=True, text=True, timeout=60)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "kanpde", "--install-completion", "bash"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "_KANPDE_COMPLETE=complete_bash" in (tmp_path / ".bash_completions" / "kanpde.sh").read_text()
+    assert (
+        "_KANPDE_COMPLETE=complete_bash"
+        in (tmp_path / ".bash_completions" / "kanpde.sh").read_text()
+    )
 
 
 def test_tensorboard_gets_every_step_and_the_pictures(poisson, tmp_path):
@@ -95,7 +134,15 @@ def test_tensorboard_gets_every_step_and_the_pictures(poisson, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with tensorboard.logged(tmp_path, "poisson2d") as log:
-        result = solve(poisson, network=KAN((2,), 4, 3), schedule="lm:4", points=60, restarts=1, reference=False, observer=log.beside(Silent()))
+        result = solve(
+            poisson,
+            network=KAN((2,), 4, 3),
+            schedule="lm:4",
+            points=60,
+            restarts=1,
+            reference=False,
+            observer=log.beside(Silent()),
+        )
         log.result(result)
     (folder,) = (tmp_path / "poisson2d").iterdir()
     events = EventAccumulator(str(folder))
@@ -108,7 +155,10 @@ def test_tensorboard_gets_every_step_and_the_pictures(poisson, tmp_path):
 
 def test_without_tensorboard_the_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(RunError, match=r"pip install 'kanpde\[tensorboard\]'"), tensorboard.logged(tmp_path, "poisson2d"):
+    with (
+        pytest.raises(RunError, match=r"pip install 'kanpde\[tensorboard\]'"),
+        tensorboard.logged(tmp_path, "poisson2d"),
+    ):
         pass
 
 

@@ -1,4 +1,5 @@
-"""kanpde.solve: errors reached, determinism, interruption at any time, and what it refuses before it trains."""
+"""kanpde.solve: errors reached, determinism, interruption at any time, and what it refuses before
+it trains."""
 
 import json
 import signal
@@ -11,7 +12,23 @@ import torch
 from torch import exp, sin, sqrt
 
 import kanpde
-from kanpde import KAN, MLP, Box, Condition, Dirichlet, KanpdeError, LevenbergMarquardt, Problem, ProblemError, Recipe, RecipeError, RunError, d, laplacian, solver
+from kanpde import (
+    KAN,
+    MLP,
+    Box,
+    Condition,
+    Dirichlet,
+    KanpdeError,
+    LevenbergMarquardt,
+    Problem,
+    ProblemError,
+    Recipe,
+    RecipeError,
+    RunError,
+    d,
+    laplacian,
+    solver,
+)
 from kanpde.training.history import Silent
 
 QUICK = {"network": KAN((3,), 5, 4), "schedule": "lm:15", "points": 300, "restarts": 1}
@@ -19,10 +36,17 @@ UNIT = Box(x=(0, 1), y=(0, 1))
 
 
 class Watching(Silent):
-    """Keeps what it is told; presses Ctrl-C at a stage, at a step or at a message, where asked to."""
+    """Keeps what it is told; presses Ctrl-C at a stage, at a step or at a message, where asked
+    to."""
 
     def __init__(self, step=None, message=None, stage=None):
-        self.at_stage, self.at_step, self.at_message, self.messages, self.steps = stage, step, message, [], 0
+        self.at_stage, self.at_step, self.at_message, self.messages, self.steps = (
+            stage,
+            step,
+            message,
+            [],
+            0,
+        )
 
     def stage(self, index, count, title, steps):
         if index == self.at_stage:
@@ -64,7 +88,9 @@ def uniform(function):
 @pytest.fixture(scope="module")
 def short(poisson):
     """A short run of poisson2d whose grid is extended: leave it as it is."""
-    return kanpde.solve(poisson, network=KAN((4,), 5, 4), schedule="lm:40,extend:8,lm:30", points=600, restarts=1)
+    return kanpde.solve(
+        poisson, network=KAN((4,), 5, 4), schedule="lm:40,extend:8,lm:30", points=600, restarts=1
+    )
 
 
 def test_a_short_schedule_reaches_an_error_that_both_judges_confirm(short):
@@ -95,7 +121,10 @@ def test_a_saved_run_gives_the_same_bits_back(short, tmp_path):
 
 
 def test_a_seed_determines_every_bit(poisson):
-    first, second, other = (kanpde.solve(poisson, **QUICK | {"restarts": 2}, seed=seed, reference=False) for seed in (3, 3, 4))
+    first, second, other = (
+        kanpde.solve(poisson, **QUICK | {"restarts": 2}, seed=seed, reference=False)
+        for seed in (3, 3, 4)
+    )
     assert torch.equal(first.ansatz.network.theta, second.ansatz.network.theta)
     assert first.history.column("loss") == second.history.column("loss")
     assert not torch.equal(first.ansatz.network.theta, other.ansatz.network.theta)
@@ -112,13 +141,21 @@ print(hashlib.sha256(theta.numpy().tobytes()).hexdigest())
 
 
 def test_a_seed_determines_every_bit_in_every_process():
-    """Memory lies elsewhere in each process, and so do the vectors that a library peels off: no routine may depend on it."""
-    hashes = {subprocess.run([sys.executable, "-c", SEEDED], capture_output=True, text=True, check=True).stdout for _ in range(3)}
+    """Memory lies elsewhere in each process, and so do the vectors that a library peels off: no
+    routine may depend on it."""
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", SEEDED], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(3)
+    }
     assert len(hashes) == 1, f"{len(hashes)} different results"
 
 
 def test_several_unknowns():
-    result = kanpde.solve(coupled(), network=KAN((4,), 7, 5), schedule="lm:60", points=100, restarts=1)
+    result = kanpde.solve(
+        coupled(), network=KAN((4,), 7, 5), schedule="lm:60", points=100, restarts=1
+    )
     assert result.relative_l2 < 1e-4
     assert result.reference_relative_l2 < 1e-4
     found = result(x=np.linspace(0, 1, 5))
@@ -128,7 +165,9 @@ def test_several_unknowns():
 
 def test_an_mlp_and_first_order_optimisers_lower_the_loss(poisson):
     for network, schedule in ((MLP((6,)), "lm:30"), (QUICK["network"], "adam:40,lbfgs:20")):
-        result = kanpde.solve(poisson, network=network, schedule=schedule, points=200, restarts=1, reference=False)
+        result = kanpde.solve(
+            poisson, network=network, schedule=schedule, points=200, restarts=1, reference=False
+        )
         losses = result.history.column("loss")
         assert losses[-1] < 0.5 * losses[0]
         assert result.reference is None
@@ -159,7 +198,15 @@ def test_the_reference_is_announced(poisson):
 
 def kept(folder):
     (run,) = (folder / "poisson2d").iterdir()
-    assert {path.name for path in run.iterdir()} - {"training.pt"} == {"request.json", "summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+    assert {path.name for path in run.iterdir()} - {"training.pt"} == {
+        "request.json",
+        "summary.json",
+        "run.h5",
+        "checkpoint.pt",
+        "solution.png",
+        "history.png",
+        "network.png",
+    }
     return json.loads((run / "summary.json").read_text())
 
 
@@ -172,7 +219,9 @@ def test_interrupted_in_training(poisson, tmp_path):
     summary = kept(tmp_path)
     assert summary["interrupted"]
     assert summary["reference"]["note"] == "interrupted"
-    assert summary["stages"] == [{"title": "lm, KAN 2-3-1, degree 5, grid 4", "ended": "interrupted"}]
+    assert summary["stages"] == [
+        {"title": "lm, KAN 2-3-1, degree 5, grid 4", "ended": "interrupted"}
+    ]
     back = kanpde.load(summary["run_dir"])
     assert back.history.interrupted
     assert back.history.stages == result.history.stages
@@ -201,7 +250,9 @@ def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, 
 
 
 def test_interrupted_in_the_reference(poisson, tmp_path):
-    result = kanpde.solve(poisson, **QUICK, out=tmp_path, observer=Watching(message="finite-difference"))
+    result = kanpde.solve(
+        poisson, **QUICK, out=tmp_path, observer=Watching(message="finite-difference")
+    )
     assert result.history.interrupted
     assert result.reference_note == "interrupted"
     assert len(result.history.records) == 15
@@ -256,22 +307,47 @@ def test_nan_from_the_equation_names_the_function_and_the_point():
 
 
 def test_nan_from_the_exact_solution_is_found_before_training():
-    problem = Problem(UNIT, [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=0)], exact={"u": lambda x, y: sqrt(x - 0.2)})
-    assert refused(problem) == "exact['u']: is nan at x=0, y=0; expected finite values on the whole domain"
+    problem = Problem(
+        UNIT,
+        [lambda u, x, y: laplacian(u) + 1],
+        [Dirichlet(u=0)],
+        exact={"u": lambda x, y: sqrt(x - 0.2)},
+    )
+    assert (
+        refused(problem)
+        == "exact['u']: is nan at x=0, y=0; expected finite values on the whole domain"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning")
 def test_nan_from_the_data_of_a_condition():
-    problem = Problem(UNIT, [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=lambda x: sqrt(x - 0.2), on="y-"), Dirichlet(u=0, on=("x-", "x+", "y+"))])
+    problem = Problem(
+        UNIT,
+        [lambda u, x, y: laplacian(u) + 1],
+        [Dirichlet(u=lambda x: sqrt(x - 0.2), on="y-"), Dirichlet(u=0, on=("x-", "x+", "y+"))],
+    )
     assert "Dirichlet(u=<lambda>) on y-: returned nan at x=0" in refused(problem)
-    soft = Problem(UNIT, [lambda u, x, y: laplacian(u) + 1], [Condition(lambda u, x: d(u, "y") + u + sqrt(x - 0.2), on="y-"), Dirichlet(u=0, on=("x-", "x+", "y+"))])
+    soft = Problem(
+        UNIT,
+        [lambda u, x, y: laplacian(u) + 1],
+        [
+            Condition(lambda u, x: d(u, "y") + u + sqrt(x - 0.2), on="y-"),
+            Dirichlet(u=0, on=("x-", "x+", "y+")),
+        ],
+    )
     assert "Condition(<lambda>) on y-: returned nan at x=0." in refused(soft)
 
 
 def test_data_without_the_derivatives_that_the_equation_needs():
-    problem = Problem(UNIT, [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=lambda x: sqrt(0 * x), on="y-"), Dirichlet(u=0, on=("x-", "x+", "y+"))])
+    problem = Problem(
+        UNIT,
+        [lambda u, x, y: laplacian(u) + 1],
+        [Dirichlet(u=lambda x: sqrt(0 * x), on="y-"), Dirichlet(u=0, on=("x-", "x+", "y+"))],
+    )
     message = refused(problem)
-    assert message.startswith("conditions on 'u': their data, continued into the domain, give u_xx = nan at x=0.")
+    assert message.startswith(
+        "conditions on 'u': their data, continued into the domain, give u_xx = nan at x=0."
+    )
 
 
 def test_a_solution_that_is_not_finite_is_no_result(poisson, monkeypatch):
@@ -298,7 +374,10 @@ def test_a_function_that_is_finite_only_at_first_gives_a_finite_result():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"network": KAN((3,), 2, 4)}, "degree: got 2 for derivatives of order 2; expected at least 3"),
+        (
+            {"network": KAN((3,), 2, 4)},
+            "degree: got 2 for derivatives of order 2; expected at least 3",
+        ),
         ({"network": "kan"}, "network: got 'kan'; expected such as kanpde.KAN(width=(5,))"),
         ({"dtype": "float16"}, "dtype: got 'float16'"),
         ({"device": "tpu"}, "device: got 'tpu'"),
@@ -313,7 +392,10 @@ def test_settings_that_do_not_fit(poisson, options, message):
 
 
 def test_a_name_is_no_problem():
-    assert refused("poisson2d") == "solve: got 'poisson2d'; expected a Problem, such as kanpde.problem.load('poisson2d')[0]"
+    assert (
+        refused("poisson2d") == "solve: got 'poisson2d'; expected a Problem, such as"
+        " kanpde.problem.problem.load('poisson2d')[0]"
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -323,7 +405,9 @@ def test_cuda_without_a_gpu(poisson):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_training(poisson, tmp_path):
     (tmp_path / "file").touch()
-    assert "the output folder is not writable" in refused(poisson, RunError, out=tmp_path / "file" / "out")
+    assert "the output folder is not writable" in refused(
+        poisson, RunError, out=tmp_path / "file" / "out"
+    )
 
 
 @pytest.mark.parametrize("error", [KanpdeError("too large"), MemoryError()])

@@ -1,4 +1,5 @@
-"""The wheel: built from the tree, installed where the tree is not in sight, it solves from a problem of its own gallery."""
+"""The wheel: built from the tree, installed where the tree is not in sight, it solves from a
+problem of its own gallery."""
 
 import json
 import os
@@ -17,8 +18,19 @@ PARTS = ["kanpde", "kernels", "problems", "pyproject.toml", "README.md", "LICENS
 
 
 def run(*command, folder):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run([str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -37,23 +49,79 @@ def wheel(tmp_path_factory):
 
 def test_wheel_holds_every_module(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
-    for folder, package in (("kanpde", "kanpde"), ("kernels", "kanpde/kernels"), ("problems", "kanpde/problems")):
+    for folder, package in (
+        ("kanpde", "kanpde"),
+        ("kernels", "kanpde/kernels"),
+        ("problems", "kanpde/problems"),
+    ):
         for path in (ROOT / folder).rglob("*.py"):
-            assert f"{package}/{path.relative_to(ROOT / folder)}" in held, "is its package listed in pyproject.toml?"
-    assert {"kanpde/py.typed", "kanpde/report/page.css", "kanpde/report/page.js"} <= held
+            assert f"{package}/{path.relative_to(ROOT / folder)}" in held, (
+                "is its package listed in pyproject.toml?"
+            )
+    assert {"kanpde/py.typed", "kanpde/reports/page.css", "kanpde/reports/page.js"} <= held
     assert any(name.endswith("LICENSE") for name in held)
 
 
 def test_an_installed_wheel_solves(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    run(sys.executable, "-m", "pip", "--python", scripts / "python", "install", "--quiet", "--no-deps", "--no-index", wheel, folder=tmp_path)
-    site = Path(run(scripts / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=tmp_path).strip())
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # torch and the others, but no editable kanpde
-    where = run(scripts / "python", "-c", "import kanpde.kernels; print(kanpde.__file__, kanpde.kernels.__file__)", folder=tmp_path)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        scripts / "python",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        wheel,
+        folder=tmp_path,
+    )
+    site = Path(
+        run(
+            scripts / "python",
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('purelib'))",
+            folder=tmp_path,
+        ).strip()
+    )
+    (site / "dependencies.pth").write_text(
+        sysconfig.get_path("purelib") + "\n"
+    )  # torch and the others, but no editable kanpde
+    where = run(
+        scripts / "python",
+        "-c",
+        "import kanpde.kernels; print(kanpde.__file__, kanpde.kernels.__file__)",
+        folder=tmp_path,
+    )
     assert str(ROOT) not in where
     assert "poisson2d" in run(scripts / "kanpde", "list", folder=tmp_path)
-    quick = ["--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:20", "--points", "300", "--restarts", "1"]
-    found = json.loads(run(scripts / "python", "-m", "kanpde", "solve", "poisson2d", *quick, "--json", folder=tmp_path))
+    quick = [
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:20",
+        "--points",
+        "300",
+        "--restarts",
+        "1",
+    ]
+    found = json.loads(
+        run(
+            scripts / "python",
+            "-m",
+            "kanpde",
+            "solve",
+            "poisson2d",
+            *quick,
+            "--json",
+            folder=tmp_path,
+        )
+    )
     assert found["relative_l2"] < 1
     assert (tmp_path / found["run_dir"] / "solution.png").stat().st_size > 10_000

@@ -1,4 +1,5 @@
-"""Formulas as MathML, which browsers draw by themselves: no script, no font and no network is needed."""
+"""Formulas as MathML, which browsers draw by themselves: no script, no font and no network is
+needed."""
 
 from __future__ import annotations
 

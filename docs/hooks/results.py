@@ -1,8 +1,9 @@
 """Tables and pictures from the committed results, so that no number is copied by hand.
 
-`<!-- results: benchmarks/solve.md #accuracy -->` is replaced by the table that this file under results/ keeps between
-`<!-- table:accuracy -->` marks; `## Heading` in place of `#accuracy` by all that stands under the heading, and nothing by the whole
-file without its title. Pictures are those of the results folder: `results/…` in a page, or a path beside the file in what is inserted.
+`<!-- results: benchmarks/solve.md #accuracy -->` is replaced by the table that this file under
+results/ keeps between `<!-- table:accuracy -->` marks; `## Heading` in place of `#accuracy` by all
+that stands under the heading, and nothing by the whole file without its title. Pictures are those
+of the results folder: `results/…` in a page, or a path beside the file in what is inserted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ def on_files(files: Any, /, config: Any, **_: Any) -> Any:
     """All committed pictures are files of the site, results/…"""
     for path in sorted(RESULTS.glob("*/**/*.png")):
         if path.relative_to(RESULTS).parts[0] in ("benchmarks", "scaling", "experiments"):
-            files.append(File.generated(config, f"results/{path.relative_to(RESULTS).as_posix()}", abs_src_path=str(path)))
+            files.append(
+                File.generated(
+                    config,
+                    f"results/{path.relative_to(RESULTS).as_posix()}",
+                    abs_src_path=str(path),
+                )
+            )
     return files
 
 
@@ -44,16 +51,24 @@ def _inserted(name: str, part: str, up: str) -> str:
     if path.suffix == ".json":
         return _rows(json.loads(text), part, name)
     folder = posixpath.join(up, "results", posixpath.dirname(name))
-    text = PICTURE.sub(lambda found: f"![{found[1]}]({posixpath.join(folder, found[2])})", _part(text, part, name))
+    text = PICTURE.sub(
+        lambda found: f"![{found[1]}]({posixpath.join(folder, found[2])})", _part(text, part, name)
+    )
     return LINK.sub(r"\1", text)
 
 
 def _part(text: str, part: str, name: str) -> str:
     if part.startswith("##"):
         level = len(part) - len(part.lstrip("#"))
-        found = re.search(rf"^{re.escape(part)}\s*$\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.DOTALL | re.MULTILINE)
+        found = re.search(
+            rf"^{re.escape(part)}\s*$\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.DOTALL | re.MULTILINE
+        )
     elif part:
-        found = re.search(rf"<!-- table:{re.escape(part.removeprefix('#'))} -->\n(.*?)<!-- /table", text, re.DOTALL)
+        found = re.search(
+            rf"<!-- table:{re.escape(part.removeprefix('#'))} -->\n(.*?)<!-- /table",
+            text,
+            re.DOTALL,
+        )
     else:
         found = re.search(r"\A# [^\n]*\n(.*)\Z", text, re.DOTALL)
     if found is None:
@@ -62,7 +77,8 @@ def _part(text: str, part: str, name: str) -> str:
 
 
 def _rows(data: Any, part: str, name: str) -> str:
-    """A table of a JSON object: `key | column=path.to.value, …`, a row for each entry of the object or list at key."""
+    """A table of a JSON object: `key | column=path.to.value, …`, a row for each entry of the object
+    or list at key."""
     key, _, columns = part.partition("|")
     for step in filter(None, key.strip().split(".")):
         data = data[step]
@@ -85,4 +101,10 @@ def _at(row: Any, where: str, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+    return (
+        f"{value:.2g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value).replace("|", "\\|")
+    )

@@ -1,4 +1,5 @@
-"""The command line, and the only part that prints. Heavy imports come late, inside the commands that need them."""
+"""The command line, and the only part that prints. Heavy imports come late, inside the commands
+that need them."""
 
 from __future__ import annotations
 
@@ -23,9 +24,13 @@ from kanpde.errors import KanpdeError, ProblemWarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 2 for what the user can put right (one line says what), 130 after Ctrl-C."""
-    # libgomp's threads spin for milliseconds while they wait: on a machine that is busy they starve each other, thirtyfold.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before torch is imported; as fast as the default on a quiet one
+    """Run one command; returns its exit code: 0, 2 for what the user can put right (one line says
+    what), 130 after Ctrl-C."""
+    # libgomp's threads spin for milliseconds while they wait: on a machine that is busy they starve
+    # each other, thirtyfold.
+    os.environ.setdefault(
+        "GOMP_SPINCOUNT", "20000"
+    )  # before torch is imported; as fast as the default on a quiet one
     with warnings.catch_warnings():
         warnings.simplefilter("always", ProblemWarning)
         warnings.showwarning = show_warning
@@ -35,10 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return complain(str(error))
         except TyperException as error:
             return complain(usage(error))
-        except OSError as error:  # of the system, on a path that was given: too long, a loop of links, not allowed
+        # of the system, on a path that was given: too long, a loop of links, not allowed
+        except OSError as error:
             return complain(f"{error.filename or 'a file'}: {error.strerror or error}")
         except MemoryError:
-            return complain("the memory of this machine does not suffice; try fewer --points, or a smaller network")
+            return complain(
+                "the memory of this machine does not suffice; try fewer --points, or a smaller"
+                " network"
+            )
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             return stop.code

@@ -30,24 +30,39 @@ class Bars:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._finish()
         self._progress.stop()
 
     def stage(self, index: int, count: int, title: str, steps: int) -> None:
         self._finish()
         self._first = self._last
-        self._task = self._progress.add_task(f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error, values="")
+        self._task = self._progress.add_task(
+            f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error, values=""
+        )
 
     def step(self, record: Record) -> None:
         self._last = record.step
         if record.error == record.error:  # it is measured now and then, and nan in between
             self._error = f"{record.error:.1e}"
         if self._task is not None:
-            self._progress.update(self._task, completed=self._last - self._first, loss=f"{record.loss:.1e}", error=self._error, values=_listed(record.values))
+            self._progress.update(
+                self._task,
+                completed=self._last - self._first,
+                loss=f"{record.loss:.1e}",
+                error=self._error,
+                values=_listed(record.values),
+            )
 
     def message(self, text: str) -> None:
-        self._progress.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        self._progress.console.print(
+            f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _finish(self) -> None:
         """A stage that ended early is complete all the same."""

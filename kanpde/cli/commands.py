@@ -10,31 +10,61 @@ from typing import Annotated, Any
 import typer
 
 import kanpde
-from kanpde import gallery
-from kanpde.atomic import check_writable
 from kanpde.cli import completion
 from kanpde.cli.complaints import TERMINATED, Interrupted
 from kanpde.cli.options import choice, number, numbers, pairs
 from kanpde.cli.options import constants as read_constants
 from kanpde.errors import RecipeError, listed
-from kanpde.kinds import kinds
+from kanpde.networks.kinds import kinds
+from kanpde.problem import gallery
+from kanpde.runs.atomic import check_writable
 
 app = typer.Typer(
     name="kanpde",
-    help="Solve partial differential equations with Kolmogorov-Arnold networks, and check them by finite differences.",
+    help=(
+        "Solve partial differential equations with Kolmogorov-Arnold networks, and check them by"
+        " finite differences."
+    ),
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PROBLEM = "A problem of the gallery or of ./problems (see `list`), or a Python file that defines `problem`."
-Name = Annotated[str, typer.Argument(metavar="NAME-or-FILE", help=PROBLEM, autocompletion=completion.problems)]
-NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME-or-FILE", help=f"{PROBLEM} Not with --resume.", autocompletion=completion.problems)]
-Constants = Annotated[list[str] | None, typer.Argument(metavar="NAME=NUMBER…", help="Other values for constants of the problem's file, such as nu=0.01.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and everything else on standard error.")]
+PROBLEM = (
+    "A problem of the gallery or of ./problems (see `list`), or a Python file that defines"
+    " `problem`."
+)
+Name = Annotated[
+    str, typer.Argument(metavar="NAME-or-FILE", help=PROBLEM, autocompletion=completion.problems)
+]
+NameOrNone = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME-or-FILE",
+        help=f"{PROBLEM} Not with --resume.",
+        autocompletion=completion.problems,
+    ),
+]
+Constants = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME=NUMBER…",
+        help="Other values for constants of the problem's file, such as nu=0.01.",
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON object on standard output, and everything else on standard error.",
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
-def _version(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     if version:
         print(f"kanpde {kanpde.__version__}")
         raise typer.Exit
@@ -46,47 +76,120 @@ def _version(context: typer.Context, version: Annotated[bool, typer.Option("--ve
 def solve(
     name: NameOrNone = None,
     constants: Constants = None,
-    network: Annotated[str | None, typer.Option(help=f"{listed(kinds()[:-1])} or {kinds()[-1]}.", metavar="KIND")] = None,
-    width: Annotated[str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")] = None,
-    grid: Annotated[
-        str | None, typer.Option(help="Intervals of the basis, coarse to fine, such as 6,12,24: training extends the grid from one to the next.", metavar="N,…")
+    network: Annotated[
+        str | None, typer.Option(help=f"{listed(kinds()[:-1])} or {kinds()[-1]}.", metavar="KIND")
     ] = None,
-    degree: Annotated[str | None, typer.Option(help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.", metavar="N,…")] = None,
+    width: Annotated[
+        str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Intervals of the basis, coarse to fine, such as 6,12,24: training extends the grid"
+                " from one to the next."
+            ),
+            metavar="N,…",
+        ),
+    ] = None,
+    degree: Annotated[
+        str | None,
+        typer.Option(
+            help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.",
+            metavar="N,…",
+        ),
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--with", help="Another setting of the kind of network, such as activation=silu of mlp; may be repeated.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help=(
+                "Another setting of the kind of network, such as activation=silu of mlp; may be"
+                " repeated."
+            ),
+            metavar="NAME=VALUE",
+        ),
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(help="Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or adam:2000,lbfgs:500.", metavar="STAGES"),
+        typer.Option(
+            help=(
+                "Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or"
+                " adam:2000,lbfgs:500."
+            ),
+            metavar="STAGES",
+        ),
     ] = None,
-    seed: Annotated[str, typer.Option(help="Of the random start and points; the same seed gives the same result.", metavar="N")] = "0",
+    seed: Annotated[
+        str,
+        typer.Option(
+            help="Of the random start and points; the same seed gives the same result.", metavar="N"
+        ),
+    ] = "0",
     points: Annotated[str | None, typer.Option(help="Collocation points.", metavar="N")] = None,
-    restarts: Annotated[str | None, typer.Option(help="Random starts, of which the best is trained on.", metavar="N")] = None,
-    slabs: Annotated[str | None, typer.Option(help="Spans of time, solved one after another.", metavar="N")] = None,
-    effort: Annotated[str, typer.Option(help="quick, default or record: how much time the solution is worth.", metavar="NAME")] = "default",
-    explain: Annotated[bool, typer.Option("--explain", help="Say which recipe was chosen, and why.")] = False,
+    restarts: Annotated[
+        str | None,
+        typer.Option(help="Random starts, of which the best is trained on.", metavar="N"),
+    ] = None,
+    slabs: Annotated[
+        str | None, typer.Option(help="Spans of time, solved one after another.", metavar="N")
+    ] = None,
+    effort: Annotated[
+        str,
+        typer.Option(
+            help="quick, default or record: how much time the solution is worth.", metavar="NAME"
+        ),
+    ] = "default",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which recipe was chosen, and why.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="NAME")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
-    out: Annotated[Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")] = Path("results"),
-    no_reference: Annotated[bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")] = False,
+    out: Annotated[
+        Path, typer.Option(help="Where run folders go: FOLDER/<problem>/<run>/.", metavar="FOLDER")
+    ] = Path("results"),
+    no_reference: Annotated[
+        bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")
+    ] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with a run that was killed or interrupted, with the same bits as if it had not been.", metavar="RUN", autocompletion=completion.unfinished),
+        typer.Option(
+            help=(
+                "Go on with a run that was killed or interrupted, with the same bits as if it had"
+                " not been."
+            ),
+            metavar="RUN",
+            autocompletion=completion.unfinished,
+        ),
     ] = None,
-    tensorboard: Annotated[Path | None, typer.Option(help="Log loss, error and the solution for TensorBoard, below this folder.", metavar="FOLDER")] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            help="Log loss, error and the solution for TensorBoard, below this folder.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields, checkpoint and pictures.
+    """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields,
+    checkpoint and pictures.
 
-    Without options, the problem's own recipe or a default one is used. While it trains, its state is written every few seconds:
-    --resume goes on from there, with the settings that the run was begun with.
+    Without options, the problem's own recipe or a default one is used. While it trains, its state
+    is written every few seconds: --resume goes on from there, with the settings that the run was
+    begun with.
     """
     if resume is not None:
         if name is not None:
-            raise RecipeError(f"--resume: got the problem {name!r} as well; expected the run's folder alone, which says what was asked for")
+            raise RecipeError(
+                f"--resume: got the problem {name!r} as well; expected the run's folder alone,"
+                " which says what was asked for"
+            )
         return _resume(resume, as_json, tensorboard)
     if name is None:
-        raise RecipeError("solve: got no problem; expected the name of one, such as poisson2d (see `kanpde list`), or --resume RUN")
+        raise RecipeError(
+            "solve: got no problem; expected the name of one, such as poisson2d (see `kanpde"
+            " list`), or --resume RUN"
+        )
     gallery.find(name)
     kind = None if network is None else choice("--network", network, kinds())
     widths, grids = numbers("--width", width), numbers("--grid", grid)
@@ -97,34 +200,56 @@ def solve(
     chance = number("--seed", seed, least=0) or 0
     choice("--dtype", dtype, ("float64", "float32"))
     given = read_constants(constants)
-    from kanpde import problem as problems
     from kanpde.cli import display
     from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
-    from kanpde.recipe import Choice, choose, suited
+    from kanpde.problem import problem as problems
+    from kanpde.recipes.recipe import Choice, choose, suited
 
     check_writable(out)
     console = display.console(as_json)
     problem, recipes = problems.load(name, given)
     chosen = choose(problem, recipes, effort)
-    spec, stages = overrides(chosen.recipe, lambda kind: suited(problem, kind), kind, widths, {"grid": grids, "degree": degrees}, given_settings, schedule)
+    spec, stages = overrides(
+        chosen.recipe,
+        lambda kind: suited(problem, kind),
+        kind,
+        widths,
+        {"grid": grids, "degree": degrees},
+        given_settings,
+        schedule,
+    )
     display.show_problem(console, problem)
-    options: dict[str, Any] = {"network": spec, "schedule": stages, "points": collocation, "restarts": starts, "slabs": spans}
-    recipe = replace(chosen.recipe, **{part: value for part, value in options.items() if value is not None})
+    options: dict[str, Any] = {
+        "network": spec,
+        "schedule": stages,
+        "points": collocation,
+        "restarts": starts,
+        "slabs": spans,
+    }
+    recipe = replace(
+        chosen.recipe, **{part: value for part, value in options.items() if value is not None}
+    )
     if explain:
         display.show_choice(console, Choice(recipe, chosen.reasons))
     before = begun_before(out, problem.name)
     where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
-    asked: dict[str, Any] = {"effort": effort, "seed": chance, "device": device, "dtype": dtype, "reference": not no_reference}
+    asked: dict[str, Any] = {
+        "effort": effort,
+        "seed": chance,
+        "device": device,
+        "dtype": dtype,
+        "reference": not no_reference,
+    }
     return _carry_out(problem, recipe, {**asked, **where}, console, as_json, tensorboard)
 
 
 def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     """Go on with a run as it was begun."""
-    from kanpde import recipe as recipes
-    from kanpde import unfinished
     from kanpde.cli import display
-    from kanpde.safe_reading import reading
+    from kanpde.recipes import recipe as recipes
+    from kanpde.runs import unfinished
+    from kanpde.runs.safe_reading import reading
 
     asked = unfinished.read(run)
     problem = unfinished.problem_of(run, asked)
@@ -133,26 +258,47 @@ def _resume(run: Path, as_json: bool, tensorboard: Path | None) -> int:
     settings = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
     with reading(run / "request.json"):
         recipe = recipes.from_plain(asked["recipe"])
-    return _carry_out(problem, recipe, {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard)
+    return _carry_out(
+        problem, recipe, {**settings, "run_dir": run, "resume": True}, console, as_json, tensorboard
+    )
 
 
-def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any, as_json: bool, tensorboard: Path | None) -> int:
+def _carry_out(
+    problem: Any,
+    recipe: Any,
+    settings: dict[str, Any],
+    console: Any,
+    as_json: bool,
+    tensorboard: Path | None,
+) -> int:
     """Solve, show the result, and say how to go on where it did not come to its end."""
     from kanpde import solver
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.cli.group import group, is_first, launcher
     from kanpde.cli.tensorboard import logged
-    from kanpde.unfinished import Terminated
+    from kanpde.runs.unfinished import Terminated
 
     try:
-        with logged(tensorboard if is_first() else None, problem.name) as log, group(settings["device"]) as device, Bars(console) as bars:
+        with (
+            logged(tensorboard if is_first() else None, problem.name) as log,
+            group(settings["device"]) as device,
+            Bars(console) as bars,
+        ):
             observer = bars if log is None else log.beside(bars)
-            result = solver.solve(problem, recipe=recipe, observer=observer, launcher=launcher(), **{**settings, "device": device})
+            result = solver.solve(
+                problem,
+                recipe=recipe,
+                observer=observer,
+                launcher=launcher(),
+                **{**settings, "device": device},
+            )
             if log is not None:
                 log.result(result)
     except Terminated as ended:
-        raise Interrupted(f"ended: kanpde solve --resume {ended} goes on with it", TERMINATED) from None
+        raise Interrupted(
+            f"ended: kanpde solve --resume {ended} goes on with it", TERMINATED
+        ) from None
     except KeyboardInterrupt as stop:
         raise Interrupted(": ".join(["interrupted", *getattr(stop, "__notes__", [])])) from None
     if not is_first():
@@ -170,9 +316,17 @@ def _carry_out(problem: Any, recipe: Any, settings: dict[str, Any], console: Any
 def reference(
     name: Name,
     constants: Constants = None,
-    order: Annotated[str | None, typer.Option(help="Of accuracy: 2, 4, 6, 8 or a higher even number.", metavar="N")] = None,
-    cells: Annotated[str | None, typer.Option(help="Along each space coordinate of the finest grid.", metavar="N")] = None,
-    effort: Annotated[str, typer.Option(help="quick, default or record: how much work to spend.", metavar="NAME")] = "default",
+    order: Annotated[
+        str | None,
+        typer.Option(help="Of accuracy: 2, 4, 6, 8 or a higher even number.", metavar="N"),
+    ] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(help="Along each space coordinate of the finest grid.", metavar="N"),
+    ] = None,
+    effort: Annotated[
+        str, typer.Option(help="quick, default or record: how much work to spend.", metavar="NAME")
+    ] = "default",
     as_json: Json = False,
 ) -> None:
     """Solve a problem by finite differences only, and say how good that is."""
@@ -180,10 +334,10 @@ def reference(
     orders, finest = number("--order", order), number("--cells", cells)
     choice("--effort", effort, ("quick", "default", "record"))
     given = read_constants(constants)
-    from kanpde import problem as problems
     from kanpde.cli import display
-    from kanpde.fields import exact_on, relative_l2
+    from kanpde.problem import problem as problems
     from kanpde.reference import reference as by_differences
+    from kanpde.results.fields import exact_on, relative_l2
 
     problem, _ = problems.load(name, given)
     console = display.console(as_json)
@@ -210,9 +364,19 @@ def reference(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the problems that `solve` knows by name: the gallery, and ./problems."""
-    rows = [(name, gallery.title(path), where) for where, known in (("./problems", gallery.local()), ("gallery", gallery.gallery())) for name, path in known.items()]
+    rows = [
+        (name, gallery.title(path), where)
+        for where, known in (("./problems", gallery.local()), ("gallery", gallery.gallery()))
+        for name, path in known.items()
+    ]
     if as_json:
-        _print_json({"problems": [{"name": name, "title": title, "where": where} for name, title, where in rows]})
+        _print_json(
+            {
+                "problems": [
+                    {"name": name, "title": title, "where": where} for name, title, where in rows
+                ]
+            }
+        )
         return
     width = max((len(name) for name, _, _ in rows), default=0)
     for name, title, where in rows:
@@ -223,29 +387,55 @@ def list_(as_json: Json = False) -> None:
 def plot(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN-or-SWEEP", help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.", autocompletion=completion.runs_and_sweeps),
+        typer.Argument(
+            metavar="RUN-or-SWEEP",
+            help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.",
+            autocompletion=completion.runs_and_sweeps,
+        ),
     ],
-    edge: Annotated[str | None, typer.Option(help="Draw one edge function instead: its layer, its input and its output, counted from 1.", metavar="N,N,N")] = None,
+    edge: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Draw one edge function instead: its layer, its input and its output, counted"
+                " from 1."
+            ),
+            metavar="N,N,N",
+        ),
+    ] = None,
 ) -> None:
     """Draw the pictures of an earlier run or sweep again."""
     place = numbers("--edge", edge)
     if place is not None and len(place) != 3:
-        raise RecipeError(f"--edge: got {edge!r}; expected a layer, an input and an output, such as 1,2,5")
-    from kanpde import results, run_folder
+        raise RecipeError(
+            f"--edge: got {edge!r}; expected a layer, an input and an output, such as 1,2,5"
+        )
     from kanpde.fitting import folder
-    from kanpde.safe_reading import reading
-    from kanpde.sweep import figures, store
+    from kanpde.results import result as results
+    from kanpde.runs import folder as run_folder
+    from kanpde.runs.safe_reading import reading
+    from kanpde.sweeps import figures, store
 
     check_writable(run) if run.is_dir() else None
     if folder.is_fit(run):
         held: Any = folder.load_fit(run)
     else:
-        held = store.read(run) if (run / "sweep.h5").is_file() and place is None else results.load(run)
+        held = (
+            store.read(run) if (run / "sweep.h5").is_file() and place is None else results.load(run)
+        )
     with reading(run):  # numbers of a damaged run may be read and not be drawn
         if place is not None:
             print(run_folder.draw_edge(held, run, place))
             return
-        drawn = folder.draw(held, run) if folder.is_fit(run) else figures.draw(held, run) if (run / "sweep.h5").is_file() else run_folder.draw(held, run)
+        drawn = (
+            folder.draw(held, run)
+            if folder.is_fit(run)
+            else (
+                figures.draw(held, run)
+                if (run / "sweep.h5").is_file()
+                else run_folder.draw(held, run)
+            )
+        )
     for picture in drawn:
         print(picture)
 
@@ -256,40 +446,118 @@ def bench(
         str,
         typer.Argument(
             metavar="[solve|accuracy|bases|kernels|shards]",
-            help="Speed and accuracy of whole problems, the gallery against published errors, every kind of network, kernels against other KANs, or a step on several processes.",
+            help=(
+                "Speed and accuracy of whole problems, the gallery against published errors, every"
+                " kind of network, kernels against other KANs, or a step on several processes."
+            ),
         ),
     ] = "solve",
-    only: Annotated[str | None, typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of solve: those of the accuracy part; 0 to 4. Of accuracy and bases: how many, 3, or which, 0,1,2.", metavar="N,…")] = None,
-    networks: Annotated[str | None, typer.Option(help="Of bases: these kinds of networks; every one where not given.", metavar="KIND,…")] = None,
-    problems: Annotated[str | None, typer.Option(help="Of accuracy: these of the gallery; a subset that takes some minutes where not given.", metavar="NAME,…")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Of accuracy: every problem with a target.")] = False,
-    effort: Annotated[str | None, typer.Option(help="Of accuracy: quick, default or record; record where not given.", metavar="NAME")] = None,
-    points: Annotated[str | None, typer.Option(help="Of kernels and shards: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.", metavar="N,…")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Of kernels and shards: few points and repetitions; nothing through torch.compile.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Of kernels, accuracy and shards: cpu or cuda only; accuracy and shards are measured on the cpu where not given.", metavar="NAME")
+    only: Annotated[
+        str | None,
+        typer.Option(help="Of solve, one part: timing, command or accuracy.", metavar="PART"),
     ] = None,
-    minutes: Annotated[str | None, typer.Option(help="Of kernels, accuracy, bases and shards: what is not begun by then is left out.", metavar="N")] = None,
-    out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path("results"),
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Of solve: those of the accuracy part; 0 to 4. Of accuracy and bases: how many, 3,"
+                " or which, 0,1,2."
+            ),
+            metavar="N,…",
+        ),
+    ] = None,
+    networks: Annotated[
+        str | None,
+        typer.Option(
+            help="Of bases: these kinds of networks; every one where not given.", metavar="KIND,…"
+        ),
+    ] = None,
+    problems: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Of accuracy: these of the gallery; a subset that takes some minutes where not"
+                " given."
+            ),
+            metavar="NAME,…",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of accuracy: every problem with a target.")
+    ] = False,
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            help="Of accuracy: quick, default or record; record where not given.", metavar="NAME"
+        ),
+    ] = None,
+    points: Annotated[
+        str | None,
+        typer.Option(
+            help="Of kernels and shards: how many; 1e3,1e4,1e5,1e6, or with --quick 1e3,1e4.",
+            metavar="N,…",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help=(
+                "Of kernels and shards: few points and repetitions; nothing through torch.compile."
+            ),
+        ),
+    ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Of kernels, accuracy and shards: cpu or cuda only; accuracy and shards are"
+                " measured on the cpu where not given."
+            ),
+            metavar="NAME",
+        ),
+    ] = None,
+    minutes: Annotated[
+        str | None,
+        typer.Option(
+            help="Of kernels, accuracy, bases and shards: what is not begun by then is left out.",
+            metavar="N",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the table goes.", metavar="FOLDER")] = Path(
+        "results"
+    ),
     as_json: Json = False,
 ) -> None:
-    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy, bases, kernels or shards with .md, .json and .png.
+    """Measure, and write FOLDER/benchmarks/solve.md and solve.json, or accuracy, bases, kernels or
+    shards with .md, .json and .png.
 
     Takes some minutes, on a quiet machine. What is not measured again stays in the table.
     """
     choice("bench", what, ("solve", "accuracy", "bases", "kernels", "shards"))
     options: dict[str, dict[str, object]] = {
         "solve": {"--only": only, "--seeds": seeds},
-        "accuracy": {"--problems": problems, "--all": everything, "--seeds": seeds, "--effort": effort, "--device": device, "--minutes": minutes},
+        "accuracy": {
+            "--problems": problems,
+            "--all": everything,
+            "--seeds": seeds,
+            "--effort": effort,
+            "--device": device,
+            "--minutes": minutes,
+        },
         "bases": {"--networks": networks, "--seeds": seeds, "--minutes": minutes},
         "kernels": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
         "shards": {"--points": points, "--quick": quick, "--device": device, "--minutes": minutes},
     }
-    for option, given in {key: value for each in options.values() for key, value in each.items()}.items():
+    for option, given in {
+        key: value for each in options.values() for key, value in each.items()
+    }.items():
         if given not in (None, False) and option not in options[what]:
             owners = [f"`bench {other}`" for other, known in options.items() if option in known]
-            raise RecipeError(f"{option}: is an option of {listed(owners)}; `bench {what}` takes {listed(options[what])}")
+            raise RecipeError(
+                f"{option}: is an option of {listed(owners)}; `bench {what}` takes"
+                f" {listed(options[what])}"
+            )
     if problems and everything:
         raise RecipeError("--all: got --problems as well; expected one of them")
     part = None if only is None else choice("--only", only, ("timing", "command", "accuracy"))
@@ -298,10 +566,19 @@ def bench(
     for name in names:
         gallery.find(name)
     worth = choice("--effort", effort or "record", ("quick", "default", "record"))
-    sizes = None if points is None else [size for text in points.split(",") for size in [number("--points", _exponent(text.strip()))] if size is not None]
+    sizes = (
+        None
+        if points is None
+        else [
+            size
+            for text in points.split(",")
+            for size in [number("--points", _exponent(text.strip()))]
+            if size is not None
+        ]
+    )
     where = None if device is None else choice("--device", device, ("cpu", "cuda"))
     limit = number("--minutes", minutes)
-    from kanpde import bench as benchmark
+    import benchmarks as benchmark
     from kanpde.cli import display
 
     console = display.console(as_json)
@@ -315,14 +592,20 @@ def bench(
         measured = benchmark.kernel_targets(rows)
     elif what == "accuracy":
         known = list(benchmark.CLAIMS if everything else benchmark.CHOSEN)
-        rows = benchmark.run_accuracy(out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit))
+        rows = benchmark.run_accuracy(
+            out, tell, benchmark.Plan(names or known, chosen, worth, where or "cpu", limit)
+        )
         measured = benchmark.accuracy_targets(rows)
     elif what == "bases":
-        rows = benchmark.run_bases(out, tell, chosen, [choice("--networks", name, kinds()) for name in kind_names], limit)
+        rows = benchmark.run_bases(
+            out, tell, chosen, [choice("--networks", name, kinds()) for name in kind_names], limit
+        )
         measured = benchmark.base_targets(rows)
     elif what == "shards":
         kind = benchmark.Sizes.quick if quick else benchmark.Sizes
-        rows = benchmark.run_shards(out, tell, kind(sizes) if sizes else kind(), where or "cpu", limit)
+        rows = benchmark.run_shards(
+            out, tell, kind(sizes) if sizes else kind(), where or "cpu", limit
+        )
         measured = {}
     else:
         measured = benchmark.run(out, tell, only=part, seeds=chosen)
@@ -336,21 +619,35 @@ def _seeds(what: str, text: str) -> list[int]:
     """Seeds such as 0,1,2; for `accuracy` and `bases`, a single number says how many."""
     if what != "solve" and "," not in text:
         return list(range(number("--seeds", text) or 0))
-    return [seed for part in text.split(",") if part.strip() or what == "solve" or not text.strip(", ") for seed in [number("--seeds", part.strip(), least=0)] if seed is not None]
+    return [
+        seed
+        for part in text.split(",")
+        if part.strip() or what == "solve" or not text.strip(", ")
+        for seed in [number("--seeds", part.strip(), least=0)]
+        if seed is not None
+    ]
 
 
 def _names(option: str, text: str | None) -> list[str]:
-    """Names such as a,b; none where the option was not given, and RecipeError where it was given none."""
+    """Names such as a,b; none where the option was not given, and RecipeError where it was given
+    none."""
     found = [name.strip() for name in (text or "").split(",") if name.strip()]
     if text is not None and not found:
-        raise RecipeError(f"{option}: got {text!r}; expected one or more names, such as {'poisson2d' if option == '--problems' else 'kan,mlp'}")
+        raise RecipeError(
+            f"{option}: got {text!r}; expected one or more names, such as"
+            f" {'poisson2d' if option == '--problems' else 'kan,mlp'}"
+        )
     return found
 
 
 def _exponent(text: str) -> str:
     """1e4 written out, as 10000; any other text as it is."""
     digits, mark, zeros = text.partition("e")
-    return digits + "0" * int(zeros) if mark and zeros.isascii() and zeros.isdigit() and len(zeros) == 1 else text
+    return (
+        digits + "0" * int(zeros)
+        if mark and zeros.isascii() and zeros.isdigit() and len(zeros) == 1
+        else text
+    )
 
 
 def _print_json(value: object) -> None:

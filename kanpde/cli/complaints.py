@@ -21,7 +21,8 @@ class Interrupted(Exception):
 
 
 def complain(message: str) -> int:
-    """Print an error; returns the exit code for what the user can put right. Of several processes the first one to complain does."""
+    """Print an error; returns the exit code for what the user can put right. Of several processes
+    the first one to complain does."""
     if is_first_to_complain():
         print(f"error: {_one_line(message)}", file=sys.stderr)
     return USER_ERROR
@@ -33,8 +34,16 @@ def usage(error: TyperException) -> str:
     return message[:1].lower() + message[1:]
 
 
-def show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: str | None = None) -> None:
-    """Print a warning, in place of `warnings.showwarning`; where it comes from is said only of those that are not about the problem."""
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning, in place of `warnings.showwarning`; where it comes from is said only of
+    those that are not about the problem."""
     if not is_first():
         return
     where = "" if issubclass(category, ProblemWarning) else f" ({filename}:{lineno})"

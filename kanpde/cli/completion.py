@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kanpde import gallery
+from kanpde.problem import gallery
 
 RESULTS = Path("results")
 NEWEST = 50
 """Of the runs, so many are offered."""
 
 SHORT = 48
-"""Characters of a title: longer ones are broken into lines, which shells take for more than one answer."""
+"""Characters of a title: longer ones are broken into lines, which shells take for more than one
+answer."""
 
 
 def problems(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -27,21 +28,33 @@ def problems(incomplete: str) -> Iterator[tuple[str, str]]:
 def runs(incomplete: str) -> Iterator[str]:
     """Run folders below results/, the newest first, or folders below what was typed."""
     found = [path.parent for path in RESULTS.glob("*/*/summary.json")] if RESULTS.is_dir() else []
-    known = [str(path) for path in sorted(found, key=lambda path: path.name, reverse=True) if str(path).startswith(incomplete)]
+    known = [
+        str(path)
+        for path in sorted(found, key=lambda path: path.name, reverse=True)
+        if str(path).startswith(incomplete)
+    ]
     yield from known[:NEWEST] or _paths(incomplete, None)
 
 
 def runs_and_sweeps(incomplete: str) -> Iterator[str]:
     """Sweeps below results/, then runs."""
     if RESULTS.is_dir():
-        yield from (text for path in sorted(RESULTS.glob("*/*/sweep.json"), reverse=True) if (text := str(path.parent)).startswith(incomplete))
+        yield from (
+            text
+            for path in sorted(RESULTS.glob("*/*/sweep.json"), reverse=True)
+            if (text := str(path.parent)).startswith(incomplete)
+        )
     yield from runs(incomplete)
 
 
 def unfinished(incomplete: str) -> Iterator[str]:
     """Folders of runs that have a state to go on from."""
     if RESULTS.is_dir():
-        yield from (text for path in sorted(RESULTS.glob("*/*/training.pt"), reverse=True) if (text := str(path.parent)).startswith(incomplete))
+        yield from (
+            text
+            for path in sorted(RESULTS.glob("*/*/training.pt"), reverse=True)
+            if (text := str(path.parent)).startswith(incomplete)
+        )
 
 
 def _paths(incomplete: str, suffix: str | None) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""What is shown: the problem, the reference, the result and the measurements, as tables without rules."""
+"""What is shown: the problem, the reference, the result and the measurements, as tables without
+rules."""
 
 from __future__ import annotations
 
@@ -13,18 +14,19 @@ from kanpde.errors import listed
 from kanpde.training import show_schedule
 
 if TYPE_CHECKING:
-    from kanpde.estimates import Estimates
-    from kanpde.problem import Problem
-    from kanpde.recipe import Choice
+    from kanpde.inverse.estimates import Estimates
+    from kanpde.problem.problem import Problem
+    from kanpde.recipes.recipe import Choice
     from kanpde.reference import Reference
-    from kanpde.results import Result
+    from kanpde.results.result import Result
 
 POOR = 1e-2
 """Relative error past which a solution is called not converged."""
 
 
 def console(to_stderr: bool) -> Console:
-    """Where a command shows things: standard output, or standard error where that is kept for JSON."""
+    """Where a command shows things: standard output, or standard error where that is kept for
+    JSON."""
     return Console(stderr=to_stderr, highlight=False, quiet=not is_first())
 
 
@@ -37,8 +39,24 @@ def show_problem(console: Console, problem: Problem) -> None:
     table.add_row("conditions", listed(repr(c) for c in problem.conditions))
     if problem.parameters:
         table.add_row("parameters", listed(repr(p) for p in problem.parameters))
-        table.add_row("data", listed(f"{len(m.points):,} rows of {listed(m.unknowns)}{'' if m.noise is None else ', noise given'}" for m in problem.data))
-    table.add_row("exact solution", "known" if len(problem.exact) == len(problem.unknowns) else f"known for {listed(problem.exact)}" if problem.exact else "not known")
+        table.add_row(
+            "data",
+            listed(
+                f"{len(m.points):,} rows of"
+                f" {listed(m.unknowns)}{'' if m.noise is None else ', noise given'}"
+                for m in problem.data
+            ),
+        )
+    table.add_row(
+        "exact solution",
+        (
+            "known"
+            if len(problem.exact) == len(problem.unknowns)
+            else f"known for {listed(problem.exact)}"
+            if problem.exact
+            else "not known"
+        ),
+    )
     console.print(f"[bold]{problem.name}[/bold]  ", end="")
     console.print(problem.title, markup=False, soft_wrap=True)
     console.print(table)
@@ -61,23 +79,35 @@ def show_choice(console: Console, chosen: Choice) -> None:
 
 
 def show_reference(console: Console, found: Reference, error: float | None) -> None:
-    """A finite-difference solution: its method, its own estimate of its error, and the true one where that is known."""
+    """A finite-difference solution: its method, its own estimate of its error, and the true one
+    where that is known."""
     table = _table()
     table.add_row("method", found.kind)
-    table.add_row("nodes", " × ".join(f"{x} {len(nodes)}" for x, nodes in found.coordinates.items()))
-    table.add_row("estimated error", f"{found.estimated_error:.1e} (relative L2, by Richardson extrapolation)")
-    table.add_row("true error", "no exact solution to compare with" if error is None else f"{error:.1e} (relative L2)")
+    table.add_row(
+        "nodes", " × ".join(f"{x} {len(nodes)}" for x, nodes in found.coordinates.items())
+    )
+    table.add_row(
+        "estimated error", f"{found.estimated_error:.1e} (relative L2, by Richardson extrapolation)"
+    )
+    table.add_row(
+        "true error",
+        "no exact solution to compare with" if error is None else f"{error:.1e} (relative L2)",
+    )
     table.add_row("seconds", f"{found.seconds:.2f}")
     console.print(table)
 
 
 def show_result(console: Console, result: Result) -> None:
-    """Errors against the exact solution and the reference, advice where they are large, and where the files are."""
+    """Errors against the exact solution and the reference, advice where they are large, and where
+    the files are."""
     table = _table("against", "relative L2", "maximum error")
     if result.relative_l2 is not None:
         table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
     if result.reference is not None:
-        own = f"its own error {result.reference.estimated_error:.1e}{'; reference-limited' if result.reference_limited else ''}"
+        own = (
+            "its own error"
+            f" {result.reference.estimated_error:.1e}{'; reference-limited' if result.reference_limited else ''}"
+        )
         table.add_row(f"the reference ({own})", _shown(result.reference_relative_l2), "")
     else:
         table.add_row(f"no reference: {result.reference_note}", "", "")
@@ -87,12 +117,19 @@ def show_result(console: Console, result: Result) -> None:
         show_estimates(console, result.estimates)
     error, whose = _true_error(result)
     if error is not None and error > POOR and not result.history.interrupted:
-        advice = "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another --seed"
-        console.print(f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True)
+        advice = (
+            "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another"
+            " --seed"
+        )
+        console.print(
+            f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True
+        )
     for sentence in result.advice:
         console.print(f"advice    {sentence}", markup=False, soft_wrap=True)
     about = _table()
-    about.add_row("network", f"{result.settings['network']}, {result.settings['parameters']} parameters")
+    about.add_row(
+        "network", f"{result.settings['network']}, {result.settings['parameters']} parameters"
+    )
     about.add_row("training", f"{result.seconds:.1f} s, {len(result.history.records)} steps")
     if result.reference is not None:
         about.add_row("reference", f"{result.reference.kind}, {result.reference.seconds:.1f} s")
@@ -102,36 +139,76 @@ def show_result(console: Console, result: Result) -> None:
 
 
 def show_estimates(console: Console, found: Estimates) -> None:
-    """The parameters with standard errors and intervals, their correlation, the noise that the misfit shows, and what to be careful with."""
-    known = any(e.truth is not None for e in found.numbers) or any(b.relative_l2 is not None for b in found.fields)
-    table = _table("parameter", "estimate", "standard error", "95 % interval", *(("off by",) if known else ()))
+    """The parameters with standard errors and intervals, their correlation, the noise that the
+    misfit shows, and what to be careful with."""
+    known = any(e.truth is not None for e in found.numbers) or any(
+        b.relative_l2 is not None for b in found.fields
+    )
+    table = _table(
+        "parameter", "estimate", "standard error", "95 % interval", *(("off by",) if known else ())
+    )
     for e in found.numbers:
-        off = (("" if e.truth is None else f"{abs(e.value - e.truth) / (abs(e.truth) or 1.0):.1e}"),) if known else ()
-        table.add_row(e.name, f"{e.value:.7g}", f"{e.standard_error:.1e}", f"{e.interval[0]:.7g} … {e.interval[1]:.7g}", *off)
+        off = (
+            (("" if e.truth is None else f"{abs(e.value - e.truth) / (abs(e.truth) or 1.0):.1e}"),)
+            if known
+            else ()
+        )
+        table.add_row(
+            e.name,
+            f"{e.value:.7g}",
+            f"{e.standard_error:.1e}",
+            f"{e.interval[0]:.7g} … {e.interval[1]:.7g}",
+            *off,
+        )
     for b in found.fields:
         off = (("" if b.relative_l2 is None else f"{b.relative_l2:.1e}"),) if known else ()
         table.add_row(
-            f"{b.name}({', '.join(b.grid)})", f"{b.values.min():.4g} … {b.values.max():.4g}", f"{float((b.standard_error**2).mean() ** 0.5):.1e} (mean)", "see estimates.png", *off
+            f"{b.name}({', '.join(b.grid)})",
+            f"{b.values.min():.4g} … {b.values.max():.4g}",
+            f"{float((b.standard_error**2).mean() ** 0.5):.1e} (mean)",
+            "see estimates.png",
+            *off,
         )
     console.print()
     console.print(table)
     names = [e.name for e in found.numbers]
-    pairs = [(abs(c), f"{names[i]} and {names[k]} {c:+.2f}") for i in range(len(names)) for k in range(i) if found.correlation.size for c in [float(found.correlation[i, k])]]
+    pairs = [
+        (abs(c), f"{names[i]} and {names[k]} {c:+.2f}")
+        for i in range(len(names))
+        for k in range(i)
+        if found.correlation.size
+        for c in [float(found.correlation[i, k])]
+    ]
     if pairs:
-        console.print(f"correlation   {listed(text for _, text in sorted(pairs, reverse=True)[:3])}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"correlation   {listed(text for _, text in sorted(pairs, reverse=True)[:3])}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     if found.noise:
-        console.print(f"misfit        {listed(f'{u} {size:.2g}' for u, size in found.noise.items())} (standard deviation)", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"misfit        {listed(f'{u} {size:.2g}' for u, size in found.noise.items())}"
+            " (standard deviation)",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     for note in found.notes:
         console.print(f"careful: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_pruned(console: Console, before: Result, after: Result) -> None:
-    """Two networks of one problem: edges, parameters and errors before and after, and where the files are."""
+    """Two networks of one problem: edges, parameters and errors before and after, and where the
+    files are."""
     done = after.settings["pruned"]
     table = _table("", "before", "after")
     table.add_row("edges", *map(str, done["edges"]))
     table.add_row("parameters", *(f"{r.settings['parameters']:,}" for r in (before, after)))
-    for title, values in (("exact solution", [r.relative_l2 for r in (before, after)]), ("reference", [r.reference_relative_l2 for r in (before, after)])):
+    for title, values in (
+        ("exact solution", [r.relative_l2 for r in (before, after)]),
+        ("reference", [r.reference_relative_l2 for r in (before, after)]),
+    ):
         if None not in values:
             table.add_row(f"relative L2 against the {title}", *map(_shown, values))
     console.print()
@@ -151,7 +228,9 @@ def show_measured(console: Console, measured: dict[str, Any], table_file: Path) 
         table = _table(part, "measured", "must", "aim", "met")
         for row in found["rows"]:
             sign = "≥ " if row["least"] else "≤ "
-            bounds = ["" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")]
+            bounds = [
+                "" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")
+            ]
             value = "-" if row["value"] is None else f"{row['value']:.2g} {row['unit']}"
             table.add_row(row["what"], value, *bounds, row["verdict"])
         console.print()
@@ -160,7 +239,8 @@ def show_measured(console: Console, measured: dict[str, Any], table_file: Path) 
 
 
 def _table(*header: str) -> Table:
-    """A table without rules; numbers, all columns but the first of one with a header, to the right."""
+    """A table without rules; numbers, all columns but the first of one with a header, to the
+    right."""
     table = Table(box=None, show_header=bool(header), header_style="bold", padding=(0, 2, 0, 0))
     for i, column in enumerate(header):
         table.add_column(column, justify="right" if i else "left")
@@ -168,7 +248,8 @@ def _table(*header: str) -> Table:
 
 
 def _true_error(result: Result) -> tuple[float | None, str]:
-    """The relative L2 that tells most: against the exact solution, else against a reference that is itself accurate."""
+    """The relative L2 that tells most: against the exact solution, else against a reference that is
+    itself accurate."""
     if result.relative_l2 is not None:
         return result.relative_l2, "the exact solution"
     trusted = result.reference is not None and result.reference.estimated_error < POOR / 10

@@ -13,10 +13,16 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 @app.command()
 def doctor(
-    no_test: Annotated[bool, typer.Option("--no-test", help="Leave out the self-test, which solves a small problem in seconds.")] = False,
+    no_test: Annotated[
+        bool,
+        typer.Option(
+            "--no-test", help="Leave out the self-test, which solves a small problem in seconds."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Say what this machine can do: versions, devices, kernels, threads, places to write; and test that it solves.
+    """Say what this machine can do: versions, devices, kernels, threads, places to write; and test
+    that it solves.
 
     The exit code is 1 where something that is needed is missing or wrong.
     """
@@ -33,7 +39,9 @@ def doctor(
     console = display.console(False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for check in checks:
-        table.add_row(check.name, f"[{_COLOURS[check.state]}]{check.state}[/]", _escaped(check.found))
+        table.add_row(
+            check.name, f"[{_COLOURS[check.state]}]{check.state}[/]", _escaped(check.found)
+        )
     console.print(table)
     for check in checks:
         if check.advice:

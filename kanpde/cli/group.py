@@ -1,4 +1,5 @@
-"""The processes of one solve, as torchrun starts them: who shows and writes, and how they find each other."""
+"""The processes of one solve, as torchrun starts them: who shows and writes, and how they find each
+other."""
 
 from __future__ import annotations
 
@@ -29,10 +30,14 @@ def is_first() -> bool:
 
 
 def is_first_to_complain() -> bool:
-    """Whether no other of the processes has asked this before: all may meet the same error, and any alone."""
+    """Whether no other of the processes has asked this before: all may meet the same error, and any
+    alone."""
     if processes() == 1:
         return True
-    mark = Path(tempfile.gettempdir()) / f"kanpde-{os.getppid()}-{os.environ.get('MASTER_PORT', '')}-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}.complained"
+    mark = (
+        Path(tempfile.gettempdir())
+        / f"kanpde-{os.getppid()}-{os.environ.get('MASTER_PORT', '')}-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}.complained"
+    )
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
@@ -42,9 +47,11 @@ def is_first_to_complain() -> bool:
 
 @contextmanager
 def group(device: str) -> Iterator[str]:
-    """The device of this process, with torch.distributed initialised where torchrun has started several. Raises RecipeError.
+    """The device of this process, with torch.distributed initialised where torchrun has started
+    several. Raises RecipeError.
 
-    torchrun sets OMP_NUM_THREADS=1 where the user does not: the cores of a machine are shared out instead.
+    torchrun sets OMP_NUM_THREADS=1 where the user does not: the cores of a machine are shared out
+    instead.
     """
     if processes() == 1:
         yield device
@@ -52,23 +59,42 @@ def group(device: str) -> Iterator[str]:
     import torch
     import torch.distributed as dist
 
-    local, count = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    local, count = (
+        int(os.environ.get("LOCAL_RANK", "0")),
+        int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+    )
     if device.startswith("cuda"):
         if torch.cuda.device_count() <= local:
-            raise RecipeError(f"device: {count} processes for {torch.cuda.device_count()} GPUs; expected torchrun --nproc-per-node {max(torch.cuda.device_count(), 1)}")
+            raise RecipeError(
+                f"device: {count} processes for {torch.cuda.device_count()} GPUs; expected torchrun"
+                f" --nproc-per-node {max(torch.cuda.device_count(), 1)}"
+            )
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
         torch.set_num_threads(max(1, cores // count))
     store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
-    # torchrun keeps its store from start to start: without a name of their own, processes find the addresses of their predecessors
+    # torchrun keeps its store from start to start: without a name of their own, processes find the
+    # addresses of their predecessors
     attempt = dist.PrefixStore(f"kanpde/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", store=attempt, rank=rank, world_size=size, timeout=PATIENCE)
+    dist.init_process_group(
+        "nccl" if device.startswith("cuda") else "gloo",
+        store=attempt,
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
     try:
         yield device
     finally:
-        leaving = threading.Thread(target=dist.destroy_process_group, daemon=True)  # it may wait for one that is gone
+        leaving = threading.Thread(
+            target=dist.destroy_process_group, daemon=True
+        )  # it may wait for one that is gone
         leaving.start()
         leaving.join(5)
 
@@ -77,15 +103,20 @@ def launcher() -> dict[str, Any] | None:
     """What stays the same when torchrun starts its processes again; None without it."""
     if processes() == 1:
         return None
-    return {"host": socket.gethostname(), "process": os.getppid(), "run": os.environ.get("TORCHELASTIC_RUN_ID", "")}
+    return {
+        "host": socket.gethostname(),
+        "process": os.getppid(),
+        "run": os.environ.get("TORCHELASTIC_RUN_ID", ""),
+    }
 
 
 def begun_before(out: Path, name: str) -> Path | None:
-    """The unfinished run folder of these processes' predecessors, where torchrun has started them again."""
+    """The unfinished run folder of these processes' predecessors, where torchrun has started them
+    again."""
     if processes() == 1 or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         return None
-    from kanpde import unfinished
     from kanpde.errors import RunError
+    from kanpde.runs import unfinished
 
     for path in sorted(out.glob(f"{name}/*/request.json"), reverse=True):
         try:

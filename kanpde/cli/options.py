@@ -1,4 +1,5 @@
-"""Options read from text: choices and whole numbers, refused in one line before anything heavy is imported."""
+"""Options read from text: choices and whole numbers, refused in one line before anything heavy is
+imported."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ DIGITS = 15
 def choice(option: str, value: str, known: Sequence[str]) -> str:
     """One of the known values; raises RecipeError for anything else."""
     if value not in known:
-        raise RecipeError(f"{option}: got {value!r}; expected {' or '.join(known)}{nearest(value, known)}")
+        raise RecipeError(
+            f"{option}: got {value!r}; expected {' or '.join(known)}{nearest(value, known)}"
+        )
     return value
 
 
@@ -23,7 +26,10 @@ def number(option: str, text: str | None, least: int = 1) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text) >= least):
-        raise RecipeError(f"{option}: got {text!r:.40}; expected a whole number, {least} or more{'' if len(text) <= DIGITS else f', of at most {DIGITS} digits'}")
+        raise RecipeError(
+            f"{option}: got {text!r:.40}; expected a whole number, {least} or"
+            f" more{'' if len(text) <= DIGITS else f', of at most {DIGITS} digits'}"
+        )
     return int(text)
 
 
@@ -32,25 +38,33 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and len(part) <= DIGITS and int(part) for part in parts):
+    if not all(
+        part.isascii() and part.isdigit() and len(part) <= DIGITS and int(part) for part in parts
+    ):
         example = {"--width": "5 or 8,8", "--degree": "5 or 8,16,32"}.get(option, "6 or 6,12,24")
-        raise RecipeError(f"{option}: got {text!r}; expected positive whole numbers, such as {example}")
+        raise RecipeError(
+            f"{option}: got {text!r}; expected positive whole numbers, such as {example}"
+        )
     return tuple(int(part) for part in parts)
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    """Settings such as activation=silu; raises RecipeError unless each is a name, an equals sign and a value."""
+    """Settings such as activation=silu; raises RecipeError unless each is a name, an equals sign
+    and a value."""
     found = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier() or not value.strip():
-            raise RecipeError(f"{option} {text}: expected a name and a value, such as activation=silu")
+            raise RecipeError(
+                f"{option} {text}: expected a name and a value, such as activation=silu"
+            )
         found[name.strip()] = value.strip()
     return found
 
 
 def constants(texts: Sequence[str] | None) -> dict[str, float]:
-    """Constants such as nu=0.01; raises RecipeError unless each is a name, an equals sign and a finite number."""
+    """Constants such as nu=0.01; raises RecipeError unless each is a name, an equals sign and a
+    finite number."""
     found = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -59,7 +73,9 @@ def constants(texts: Sequence[str] | None) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not equals or not name.strip().isidentifier() or not math.isfinite(found[name.strip()]):
-            raise RecipeError(f"{text}: expected a constant of the problem and a number, such as nu=0.01")
+            raise RecipeError(
+                f"{text}: expected a constant of the problem and a number, such as nu=0.01"
+            )
     return found
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks import Spec, spec_of
-from kanpde.networks.spec import Suited
-from kanpde.recipe import Recipe
+from kanpde.networks.registry import spec_of
+from kanpde.networks.spec import Spec, Suited
+from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend, Stage, parse_schedule
 
 Numbers = tuple[int, ...]
@@ -25,11 +25,13 @@ def overrides(
     settings: Mapping[str, str],
     schedule: str | None,
 ) -> tuple[Spec | None, list[Stage] | None]:
-    """The network and the schedule that the options ask for, starting from the problem's own; None where they ask for none.
+    """The network and the schedule that the options ask for, starting from the problem's own; None
+    where they ask for none.
 
     suits: the network and the schedule that a kind takes here; levels: grid and degree, of which
     the one that a kind refines may be several numbers, coarse to fine; settings: of the kind.
-    Raises RecipeError for options that do not go together, and for those that the kind does not have.
+    Raises RecipeError for options that do not go together, and for those that the kind does not
+    have.
     """
     stages = None if schedule is None else parse_schedule(schedule)
     asked = {name: numbers for name, numbers in levels.items() if numbers is not None}
@@ -45,16 +47,25 @@ def overrides(
         _check(type(network), f"--{name}", name)
         if name != network.resolution:
             if len(numbers) > 1:
-                raise RecipeError(f"--{name} {','.join(map(str, numbers))}: expected one number; of a {network.title} training refines {network.resolution or 'nothing'}")
+                raise RecipeError(
+                    f"--{name} {','.join(map(str, numbers))}: expected one number; of a"
+                    f" {network.title} training refines {network.resolution or 'nothing'}"
+                )
             network = _with(network, name, numbers[0])
     if network.resolution not in asked:
         return network, stages or own
     finer = asked[network.resolution]
     if any(b <= a for a, b in pairwise(finer)):
-        raise RecipeError(f"--{network.resolution} {','.join(map(str, finer))}: expected numbers that rise, coarse to fine, such as 6,12,24")
+        raise RecipeError(
+            f"--{network.resolution} {','.join(map(str, finer))}: expected numbers that rise,"
+            " coarse to fine, such as 6,12,24"
+        )
     if stages is not None and len(finer) > 1:
         option = f"--{network.resolution} {','.join(map(str, finer))}"
-        raise RecipeError(f"{option} extends the grid by itself; give one {network.resolution} with --schedule, and extend:… in it")
+        raise RecipeError(
+            f"{option} extends the grid by itself; give one {network.resolution} with --schedule,"
+            " and extend:… in it"
+        )
     return _with(network, network.resolution, finer[0]), stages or _extended(own, finer[1:])
 
 
@@ -66,8 +77,15 @@ def _with(network: Spec, name: str, value: int) -> Spec:
 def _check(kind: type[Spec], option: str, name: str) -> None:
     """Raise RecipeError where a kind has no such setting."""
     if name not in kind.options():
-        splines = "an MLP has no splines; leave it out, or choose --network kan" if kind.kind == "mlp" and name in ("degree", "grid") else ""
-        raise RecipeError(f"{option}: {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}")
+        splines = (
+            "an MLP has no splines; leave it out, or choose --network kan"
+            if kind.kind == "mlp" and name in ("degree", "grid")
+            else ""
+        )
+        raise RecipeError(
+            f"{option}:"
+            f" {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}"
+        )
 
 
 def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
@@ -80,12 +98,16 @@ def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
         try:
             found[name] = wanted(text)
         except ValueError:
-            raise RecipeError(f"--with {name}={text}: expected {'a whole number' if wanted is int else 'a number'}, such as {defaults[name]}") from None
+            raise RecipeError(
+                f"--with {name}={text}: expected"
+                f" {'a whole number' if wanted is int else 'a number'}, such as {defaults[name]}"
+            ) from None
     return found
 
 
 def _extended(schedule: Sequence[Stage], grids: Sequence[int]) -> list[Stage]:
-    """A schedule with its grid extensions replaced: training as between its own extensions, the last part repeated where there are more."""
+    """A schedule with its grid extensions replaced: training as between its own extensions, the
+    last part repeated where there are more."""
     parts: list[list[Stage]] = [[]]
     for stage in schedule:
         if isinstance(stage, Extend):

@@ -1,4 +1,5 @@
-"""Logging for TensorBoard: an observer that passes everything on to another one and writes it down (the optional extra `tensorboard`)."""
+"""Logging for TensorBoard: an observer that passes everything on to another one and writes it down
+(the optional extra `tensorboard`)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from kanpde.errors import RunError
 from kanpde.training.history import Observer, Record, Silent
 
 if TYPE_CHECKING:
-    from kanpde.results import Result
+    from kanpde.results.result import Result
 
 
 class Log:
@@ -33,9 +34,15 @@ class Log:
         self._other.stage(index, count, title, steps)
 
     def step(self, record: Record) -> None:
-        if record.step != self._step:  # the last step comes twice: again with what was measured at the end
+        if (
+            record.step != self._step
+        ):  # the last step comes twice: again with what was measured at the end
             self._step, self._written = record.step, set()
-        for name, tag in (("loss", "loss/collocation points"), ("fresh", "loss/fresh points"), ("error", "error/relative L2")):
+        for name, tag in (
+            ("loss", "loss/collocation points"),
+            ("fresh", "loss/fresh points"),
+            ("error", "error/relative L2"),
+        ):
             value = getattr(record, name)
             if math.isfinite(value) and tag not in self._written:
                 self._writer.add_scalar(tag, value, record.step)
@@ -53,18 +60,24 @@ class Log:
 
 @contextmanager
 def logged(folder: Path | None, name: str) -> Iterator[Log | None]:
-    """A log below a folder, FOLDER/<problem>/<date>/, or None where no folder is given. Raises RunError."""
+    """A log below a folder, FOLDER/<problem>/<date>/, or None where no folder is given. Raises
+    RunError."""
     if folder is None:
         yield None
         return
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise RunError("--tensorboard: needs tensorboard, which is not installed: pip install 'kanpde[tensorboard]'") from None
-    from kanpde.atomic import check_writable, safe
+        raise RunError(
+            "--tensorboard: needs tensorboard, which is not installed: pip install"
+            " 'kanpde[tensorboard]'"
+        ) from None
+    from kanpde.runs.atomic import check_writable, safe
 
     check_writable(folder)
-    with SummaryWriter(str(folder / safe(name) / f"{datetime.now():%Y%m%d-%H%M%S}"), flush_secs=5) as writer:
+    with SummaryWriter(
+        str(folder / safe(name) / f"{datetime.now():%Y%m%d-%H%M%S}"), flush_secs=5
+    ) as writer:
         yield Log(writer)
 
 
@@ -72,14 +85,34 @@ def _write_result(writer: Any, result: Result) -> None:
     import matplotlib.image
     import numpy as np
 
-    from kanpde import network_plots, plots
+    from kanpde.plots import network as network_plots
+    from kanpde.plots import solution as plots
 
     step = result.history.records[-1].step if result.history.records else 0
     for tag, plot in (("solution", plots.plot_solution), ("network", network_plots.plot_network)):
         file = io.BytesIO()
         plot(result).savefig(file, format="png", dpi=110)
         file.seek(0)
-        writer.add_image(tag, np.ascontiguousarray(matplotlib.image.imread(file)[:, :, :3]), step, dataformats="HWC")
-    numbers = {"relative L2": result.relative_l2, "relative L2 against finite differences": result.reference_relative_l2, "seconds": result.seconds}
-    rows = {**{k: v for k, v in numbers.items() if v is not None}, **{k: result.settings.get(k) for k in ("network", "parameters", "seed", "schedule", "points")}}
-    writer.add_text("result", "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]), step)
+        writer.add_image(
+            tag,
+            np.ascontiguousarray(matplotlib.image.imread(file)[:, :, :3]),
+            step,
+            dataformats="HWC",
+        )
+    numbers = {
+        "relative L2": result.relative_l2,
+        "relative L2 against finite differences": result.reference_relative_l2,
+        "seconds": result.seconds,
+    }
+    rows = {
+        **{k: v for k, v in numbers.items() if v is not None},
+        **{
+            k: result.settings.get(k)
+            for k in ("network", "parameters", "seed", "schedule", "points")
+        },
+    }
+    writer.add_text(
+        "result",
+        "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]),
+        step,
+    )

@@ -6,36 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kanpde.atomic import check_writable
 from kanpde.errors import RunError, listed, nearest
-from kanpde.export import table, vtk, xdmf
-from kanpde.export.levels import levels
-from kanpde.networks import restore
-from kanpde.variables import variables
+from kanpde.exports import table, vtk, xdmf
+from kanpde.exports.levels import levels
+from kanpde.networks.slabs import restore
+from kanpde.results.variables import variables
+from kanpde.runs.atomic import check_writable
 
 if TYPE_CHECKING:
-    from kanpde.results import Result
+    from kanpde.results.result import Result
 
 FORMATS = {
     "xdmf": "solution.xdmf and solution.h5, for ParaView and VisIt",
     "vtk": "solution.vtr, or solution.pvd where there is time, for ParaView",
     "csv": "solution.csv and history.csv",
-    "torchscript": "solution.torchscript.pt, the solution as a function for torch in Python and C++",
+    "torchscript": (
+        "solution.torchscript.pt, the solution as a function for torch in Python and C++"
+    ),
     "onnx": "solution.onnx, the solution as a function for ONNX Runtime and others",
 }
 """What can be exported, and as which files."""
 
 
 def export(result: Result, kinds: Sequence[str], out: str | Path | None = None) -> list[Path]:
-    """Write a result in formats of other tools into a folder, by default that of the run; returns the files, those to open first.
+    """Write a result in formats of other tools into a folder, by default that of the run; returns
+    the files, those to open first.
 
-    Fields lie on the grid of run.h5; torchscript and onnx hold the solution itself, exact boundary values included, in its own precision.
-    Raises RunError for a format that there is not, for more than three coordinates of space in xdmf and vtk, or where a file cannot be
-    written; ProblemError for the solution of a run whose problem is gone.
+    Fields lie on the grid of run.h5; torchscript and onnx hold the solution itself, exact boundary
+    values included, in its own precision. Raises RunError for a format that there is not, for more
+    than three coordinates of space in xdmf and vtk, or where a file cannot be written; ProblemError
+    for the solution of a run whose problem is gone.
     """
     for kind in kinds:
         if kind not in FORMATS:
-            raise RunError(f"export: got {kind!r}; expected {listed(FORMATS)}{nearest(kind, FORMATS)}")
+            raise RunError(
+                f"export: got {kind!r}; expected {listed(FORMATS)}{nearest(kind, FORMATS)}"
+            )
     folder = Path(out) if out is not None else result.run_dir
     if folder is None:
         raise RunError("export: got no folder, and the result is of no run; expected out=…")
@@ -45,7 +51,9 @@ def export(result: Result, kinds: Sequence[str], out: str | Path | None = None) 
         try:
             found += _write(result, kind, stem)
         except OSError as error:
-            raise RunError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from error
+            raise RunError(
+                f"{error.filename or folder}: cannot be written ({error.strerror or error})"
+            ) from error
     return found
 
 
@@ -58,7 +66,7 @@ def _write(result: Result, kind: str, stem: Path) -> list[Path]:
             return table.write(grid, fields, result.history, stem)
         on_space = levels(grid, result.settings.get("time"), fields, kind)
         return (vtk if kind == "vtk" else xdmf).write(on_space, stem, title)
-    from kanpde.export import function
+    from kanpde.exports import function
 
     problem, trial = result.solved()
     if trial.network.theta.device.type != "cpu":

@@ -1,4 +1,5 @@
-"""Fields as levels of time on a grid of space, in the order that VTK and XDMF count nodes: the first coordinate fastest."""
+"""Fields as levels of time on a grid of space, in the order that VTK and XDMF count nodes: the
+first coordinate fastest."""
 
 from __future__ import annotations
 
@@ -9,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kanpde.errors import RunError
-from kanpde.variables import Variable
+from kanpde.results.variables import Variable
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Levels:
-    """axes: the nodes of three coordinates, one node at 0 where there are fewer; times: of the levels, None for a steady field."""
+    """axes: the nodes of three coordinates, one node at 0 where there are fewer; times: of the
+    levels, None for a steady field."""
 
     names: tuple[str, ...]
     axes: tuple[Array, Array, Array]
@@ -41,10 +43,18 @@ class Levels:
             yield variable.name, np.ascontiguousarray(values.T.reshape(self.shape))
 
 
-def levels(grid: dict[str, Array], time: str | None, fields: tuple[Variable, ...], kind: str) -> Levels:
-    """Of fields on a grid, time last where there is one. Raises RunError for more than three coordinates of space."""
+def levels(
+    grid: dict[str, Array], time: str | None, fields: tuple[Variable, ...], kind: str
+) -> Levels:
+    """Of fields on a grid, time last where there is one. Raises RunError for more than three
+    coordinates of space."""
     space = [x for x in grid if x != time]
     if len(space) > 3:
-        raise RunError(f"{kind}: got fields of {len(space)} coordinates of space, and its files hold at most 3; expected csv, or run.h5 itself")
+        raise RunError(
+            f"{kind}: got fields of {len(space)} coordinates of space, and its files hold at most"
+            " 3; expected csv, or run.h5 itself"
+        )
     axes = [grid[x] for x in space] + [np.zeros(1)] * (3 - len(space))
-    return Levels(tuple(space), (axes[0], axes[1], axes[2]), None if time is None else grid[time], fields)
+    return Levels(
+        tuple(space), (axes[0], axes[1], axes[2]), None if time is None else grid[time], fields
+    )

@@ -1,8 +1,10 @@
-"""A function of points as a graph of torch's own operations, recorded while it runs, so that others can run it without kanpde.
+"""A function of points as a graph of torch's own operations, recorded while it runs, so that others
+can run it without kanpde.
 
-Everything runs: the network's own operators by their plain formulas (kernels/), the user's functions of the conditions, and
-autograd where the lift needs it. Constants are folded. The function is recorded twice, for two numbers of points: a size that differs is
-an affine function of the number, anything else that differs is a choice by values, which no graph can hold.
+Everything runs: the network's own operators by their plain formulas (kernels/), the user's
+functions of the conditions, and autograd where the lift needs it. Constants are folded. The
+function is recorded twice, for two numbers of points: a size that differs is an affine function of
+the number, anything else that differs is a choice by values, which no graph can hold.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from kanpde.errors import RunError
-from kanpde.kernels import activation, expansion, network, rational, reference
+from kanpde.kernels import activation, expansion, network, plain, rational
 
 Function = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 """Of columns [points], one a coordinate; returns columns [points], one an unknown."""
 
 PLAIN: Mapping[Any, Callable[..., Any]] = {
-    torch.ops.kanpde.spline_jet.default: reference.forward,
+    torch.ops.kanpde.spline_jet.default: plain.forward,
     torch.ops.kanpde.network_jet.default: network.forward,
     torch.ops.kanpde.expansion_jet.default: expansion.forward,
     torch.ops.kanpde.activation_jet.default: activation.forward,
@@ -78,20 +80,32 @@ class _Recorder(TorchDispatchMode):
         single = isinstance(found, Tensor)
         made = [found] if single else list(found) if isinstance(found, tuple | list) else []
         if made and all(isinstance(t, Tensor) for t in made):
-            self.steps.append(_Step(func, tuple(arguments), keywords, tuple(self.ref(t).place for t in made), single))
+            self.steps.append(
+                _Step(
+                    func, tuple(arguments), keywords, tuple(self.ref(t).place for t in made), single
+                )
+            )
         return found
 
 
-def recorded(function: Function, names: Sequence[str], first: Tensor, second: Tensor) -> GraphModule:
-    """The function as a module that takes the columns by these names and returns a tuple of columns.
+def recorded(
+    function: Function, names: Sequence[str], first: Tensor, second: Tensor
+) -> GraphModule:
+    """The function as a module that takes the columns by these names and returns a tuple of
+    columns.
 
-    first, second: points [points, dims], of different numbers, at which it is recorded. Raises RunError where it depends on values in a
-    way that no graph can hold.
+    first, second: points [points, dims], of different numbers, at which it is recorded. Raises
+    RunError where it depends on values in a way that no graph can hold.
     """
-    function([column.contiguous() for column in first.flip(0).T])  # what is made once and kept is made now, outside of both recordings
+    function(
+        [column.contiguous() for column in first.flip(0).T]
+    )  # what is made once and kept is made now, outside of both recordings
     one, two = (_run(function, points) for points in (first, second))
     if [step.operator for step in one.steps] != [step.operator for step in two.steps]:
-        raise RunError("export: the solution is computed in other ways at other points; expected a function without choices by values")
+        raise RunError(
+            "export: the solution is computed in other ways at other points; expected a function"
+            " without choices by values"
+        )
     return _assembled(one, two, names, len(first), len(second))
 
 
@@ -104,19 +118,30 @@ def _run(function: Function, points: Tensor) -> _Recorder:
     return recorder
 
 
-def _assembled(one: _Recorder, two: _Recorder, names: Sequence[str], count: int, other: int) -> GraphModule:
+def _assembled(
+    one: _Recorder, two: _Recorder, names: Sequence[str], count: int, other: int
+) -> GraphModule:
     """The graph of what depends on the points or on their number; the rest becomes constants."""
     graph, root = Graph(), torch.nn.Module()
     nodes: dict[int, Node] = {k: graph.placeholder(name) for k, name in enumerate(names)}
     size = graph.call_method("size", (nodes[0], 0))
-    twin = {a: b for s, t in zip(one.steps, two.steps, strict=True) for a, b in zip(s.places, t.places, strict=True)}
+    twin = {
+        a: b
+        for s, t in zip(one.steps, two.steps, strict=True)
+        for a, b in zip(s.places, t.places, strict=True)
+    }
 
     def node(ref: _Ref) -> Node:
         if ref.place not in nodes:
             name = f"constant{len(nodes)}"
             value = one.tensors[ref.place].detach()
-            if (partner := twin.get(ref.place)) is not None and not torch.equal(value, two.tensors[partner]):
-                raise RunError("export: the solution depends on the points in a way that was not recorded; expected torch's functions only")
+            if (partner := twin.get(ref.place)) is not None and not torch.equal(
+                value, two.tensors[partner]
+            ):
+                raise RunError(
+                    "export: the solution depends on the points in a way that was not recorded;"
+                    " expected torch's functions only"
+                )
             root.register_buffer(name, value.clone())
             nodes[ref.place] = graph.get_attr(name)
         return nodes[ref.place]
@@ -128,18 +153,37 @@ def _assembled(one: _Recorder, two: _Recorder, names: Sequence[str], count: int,
             return type(a)(argument(x, y) for x, y in zip(a, b, strict=True))
         if a == b or (isinstance(a, float) and a != a and b != b):
             return a
-        if isinstance(a, int) and isinstance(b, int) and not isinstance(a, bool) and (b - a) % (other - count) == 0:
+        if (
+            isinstance(a, int)
+            and isinstance(b, int)
+            and not isinstance(a, bool)
+            and (b - a) % (other - count) == 0
+        ):
             slope = (b - a) // (other - count)
             scaled = size if slope == 1 else graph.call_function(operator.mul, (size, slope))
-            return graph.call_function(operator.add, (scaled, a - slope * count)) if a != slope * count else scaled
-        raise RunError(f"export: a number in the solution's formula differs between points, {a!r} and {b!r}; expected a function without choices by values")
+            return (
+                graph.call_function(operator.add, (scaled, a - slope * count))
+                if a != slope * count
+                else scaled
+            )
+        raise RunError(
+            f"export: a number in the solution's formula differs between points, {a!r} and {b!r};"
+            " expected a function without choices by values"
+        )
 
     for s, t in zip(one.steps, two.steps, strict=True):
         refs = [a for a in tree_flatten((s.arguments, s.keywords))[0] if isinstance(a, _Ref)]
         plain = [_without_refs((x.arguments, x.keywords)) for x in (s, t)]
-        if not any(ref.place in nodes and nodes[ref.place].op != "get_attr" for ref in refs) and plain[0] == plain[1]:
+        if (
+            not any(ref.place in nodes and nodes[ref.place].op != "get_attr" for ref in refs)
+            and plain[0] == plain[1]
+        ):
             continue  # a constant
-        made = graph.call_function(s.operator, argument(s.arguments, t.arguments), {k: argument(v, t.keywords[k]) for k, v in s.keywords.items()})
+        made = graph.call_function(
+            s.operator,
+            argument(s.arguments, t.arguments),
+            {k: argument(v, t.keywords[k]) for k, v in s.keywords.items()},
+        )
         for k, place in enumerate(s.places):
             nodes[place] = made if s.single else graph.call_function(operator.getitem, (made, k))
     graph.output(tuple(node(ref) for ref in one.outputs))  # type: ignore[attr-defined]
@@ -151,7 +195,9 @@ def _without_refs(value: Any) -> Any:
     return tree_map(lambda a: None if isinstance(a, _Ref) else a, value)
 
 
-def _cells(breaks: Tensor, x: Tensor, right: bool = False, side: str | None = None, **_: Any) -> Tensor:
+def _cells(
+    breaks: Tensor, x: Tensor, right: bool = False, side: str | None = None, **_: Any
+) -> Tensor:
     """searchsorted by counting."""
     at = x[..., None]
     below = breaks[..., None, :] <= at if right or side == "right" else breaks[..., None, :] < at

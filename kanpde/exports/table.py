@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kanpde.atomic import write_text
-from kanpde.fields import nodes_of
+from kanpde.results.fields import nodes_of
+from kanpde.results.variables import Variable
+from kanpde.runs.atomic import write_text
 from kanpde.training.history import COLUMNS, History
-from kanpde.variables import Variable
 
 
-def write(grid: dict[str, NDArray[np.float64]], fields: Sequence[Variable], history: History, stem: Path) -> list[Path]:
-    """Write STEM.csv, coordinates first, with all digits and without nodes outside of the domain, and history.csv. Raises RunError."""
+def write(
+    grid: dict[str, NDArray[np.float64]], fields: Sequence[Variable], history: History, stem: Path
+) -> list[Path]:
+    """Write STEM.csv, coordinates first, with all digits and without nodes outside of the domain,
+    and history.csv. Raises RunError."""
     values = np.stack([variable.values.ravel() for variable in fields], 1)
     rows = np.concatenate([nodes_of(grid), values], 1)[~np.isnan(values).all(1)]
     own, steps = stem.with_name(f"{stem.name}.csv"), stem.with_name("history.csv")

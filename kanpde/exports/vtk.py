@@ -1,6 +1,8 @@
-"""VTK's XML files: a rectilinear grid (.vtr), and for what changes in time one of them a level and their collection (.pvd).
+"""VTK's XML files: a rectilinear grid (.vtr), and for what changes in time one of them a level and
+their collection (.pvd).
 
-The formats are those of "VTK File Formats" (Kitware); arrays are base64 of little-endian numbers behind their length in bytes.
+The formats are those of "VTK File Formats" (Kitware); arrays are base64 of little-endian numbers
+behind their length in bytes.
 """
 
 from __future__ import annotations
@@ -12,17 +14,19 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from kanpde.atomic import write_text
-from kanpde.export.levels import Levels
+from kanpde.exports.levels import Levels
+from kanpde.runs.atomic import write_text
 
 HIDDEN = 2
-"""vtkDataSetAttributes::HIDDENPOINT: nodes outside of a curved domain, which ParaView leaves out."""
+"""vtkDataSetAttributes::HIDDENPOINT: nodes outside of a curved domain, which ParaView leaves
+out."""
 
 _TYPES = {"f": ("Float64", "<f8"), "u": ("UInt8", "u1")}
 
 
 def write(found: Levels, stem: Path, title: str) -> list[Path]:
-    """Write STEM.vtr, or STEM.pvd with a folder STEM/ of the levels. Returns the files, that to open first. Raises RunError."""
+    """Write STEM.vtr, or STEM.pvd with a folder STEM/ of the levels. Returns the files, that to
+    open first. Raises RunError."""
     if found.times is None:
         path = stem.with_name(f"{stem.name}.vtr")
         write_text(path, rectilinear(found, 0, title))
@@ -32,14 +36,31 @@ def write(found: Levels, stem: Path, title: str) -> list[Path]:
     paths = [folder / f"{stem.name}-{k:0{digits}d}.vtr" for k in range(found.count)]
     for k, path in enumerate(paths):
         write_text(path, rectilinear(found, k, title))
-    rows = [f'    <DataSet timestep="{t!r}" part="0" file={quoteattr(f"{folder.name}/{path.name}")}/>' for t, path in zip(found.times.tolist(), paths, strict=True)]
+    rows = [
+        f'    <DataSet timestep="{t!r}" part="0" file={quoteattr(f"{folder.name}/{path.name}")}/>'
+        for t, path in zip(found.times.tolist(), paths, strict=True)
+    ]
     collection = stem.with_name(f"{stem.name}.pvd")
-    write_text(collection, "\n".join(['<?xml version="1.0"?>', '<VTKFile type="Collection" version="0.1">', "  <Collection>", *rows, "  </Collection>", "</VTKFile>", ""]))
+    write_text(
+        collection,
+        "\n".join(
+            [
+                '<?xml version="1.0"?>',
+                '<VTKFile type="Collection" version="0.1">',
+                "  <Collection>",
+                *rows,
+                "  </Collection>",
+                "</VTKFile>",
+                "",
+            ]
+        ),
+    )
     return [collection, *paths]
 
 
 def rectilinear(found: Levels, index: int, title: str) -> str:
-    """The text of a .vtr file: point data on a rectilinear grid; nodes where no field is a number are hidden."""
+    """The text of a .vtr file: point data on a rectilinear grid; nodes where no field is a number
+    are hidden."""
     depth, height, width = found.shape
     extent = f"0 {width - 1} 0 {height - 1} 0 {depth - 1}"
     data = dict(found.level(index))
@@ -47,12 +68,21 @@ def rectilinear(found: Levels, index: int, title: str) -> str:
     arrays = [_array(name, values) for name, values in data.items()]
     if outside.any():
         arrays.append(_array("vtkGhostType", np.where(outside, HIDDEN, 0).astype(np.uint8)))
-    time = [] if found.times is None else [f"    <FieldData>{_array('TimeValue', found.times[index : index + 1], tuples=True)}</FieldData>"]
+    time = (
+        []
+        if found.times is None
+        else [
+            f"    <FieldData>{_array('TimeValue', found.times[index : index + 1], tuples=True)}</FieldData>"
+        ]
+    )
     return "\n".join(
         [
             '<?xml version="1.0"?>',
             f"<!-- {title.replace('--', '-')} -->",
-            '<VTKFile type="RectilinearGrid" version="1.0" byte_order="LittleEndian" header_type="UInt64">',
+            (
+                '<VTKFile type="RectilinearGrid" version="1.0" byte_order="LittleEndian"'
+                ' header_type="UInt64">'
+            ),
             f'  <RectilinearGrid WholeExtent="{extent}">',
             *time,
             f'    <Piece Extent="{extent}">',
@@ -60,7 +90,10 @@ def rectilinear(found: Levels, index: int, title: str) -> str:
             *(f"        {array}" for array in arrays),
             "      </PointData>",
             "      <Coordinates>",
-            *(f"        {_array(name, nodes)}" for name, nodes in zip(_names(found), found.axes, strict=True)),
+            *(
+                f"        {_array(name, nodes)}"
+                for name, nodes in zip(_names(found), found.axes, strict=True)
+            ),
             "      </Coordinates>",
             "    </Piece>",
             "  </RectilinearGrid>",
@@ -79,4 +112,6 @@ def _array(name: str, values: NDArray, tuples: bool = False) -> str:
     raw = values.astype(code).tobytes()
     body = base64.b64encode(np.array([len(raw)], "<u8").tobytes() + raw).decode()
     count = f' NumberOfTuples="{values.size}"' if tuples else ""
-    return f'<DataArray type="{kind}" Name={quoteattr(name)}{count} format="binary">{body}</DataArray>'
+    return (
+        f'<DataArray type="{kind}" Name={quoteattr(name)}{count} format="binary">{body}</DataArray>'
+    )

@@ -1,4 +1,5 @@
-"""Functions and classifiers learned from tables of data, by the networks and the trainer that solve equations."""
+"""Functions and classifiers learned from tables of data, by the networks and the trainer that solve
+equations."""
 
 from kanpde.fitting.folder import load_fit as load_fit
 from kanpde.fitting.learn import fit as fit

@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kanpde.atomic import check_writable
-from kanpde.data import read
 from kanpde.errors import RecipeError
 from kanpde.fitting.learned import Fit
 from kanpde.fitting.recipe import default
 from kanpde.fitting.task import HELD, TRAINING, Task, prepare
-from kanpde.networks import KAN, MLP
-from kanpde.recipe import Recipe
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.problem.tables import read
+from kanpde.recipes.recipe import Recipe
+from kanpde.runs.atomic import check_writable
 from kanpde.solver import DTYPES, check_machine
 from kanpde.training import Stage, parse_schedule, regress, show_schedule
 from kanpde.training.history import Observer, Silent
@@ -39,39 +40,66 @@ def fit(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Fit:
-    """Learn columns of a table from others: numbers by least squares, classes by logistic regression.
+    """Learn columns of a table from others: numbers by least squares, classes by logistic
+    regression.
 
-    data: a path (CSV, NPZ, HDF5), a mapping of arrays by name, or a data frame. target: column, or columns, to learn; inputs: all
-    others where not given. classify: whether the target is a class; a column of text is. test: share of the rows that only judge the
-    result, or data of their own; held: share of the others by which the best state and grid are chosen, where there are 50 or
-    more (0: the last state). bounds: ranges of inputs beyond those of the data. network, schedule, restarts: in place of those that
-    `fitting.default` chooses from the number of rows. out: folder to write the run to; nothing is written without it.
-    Raises DataError for data that do not fit, RecipeError for settings that do not, RunError for a folder that cannot be written.
+    data: a path (CSV, NPZ, HDF5), a mapping of arrays by name, or a data frame. target: column, or
+    columns, to learn; inputs: all others where not given. classify: whether the target is a class;
+    a column of text is. test: share of the rows that only judge the result, or data of their own;
+    held: share of the others by which the best state and grid are chosen, where there are 50 or
+    more (0: the last state). bounds: ranges of inputs beyond those of the data. network, schedule,
+    restarts: in place of those that `fitting.default` chooses from the number of rows. out: folder
+    to write the run to; nothing is written without it. Raises DataError for data that do not fit,
+    RecipeError for settings that do not, RunError for a folder that cannot be written.
     """
     targets = [target] if isinstance(target, str) else list(target)
     judge = test if isinstance(test, int | float) else read(test)
     task = prepare(read(data), targets, inputs, classify, judge, held, seed, bounds)
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
     given: dict[str, Any] = {"network": network, "schedule": stages, "restarts": restarts}
-    recipe = replace(recipe_for(task), **{key: value for key, value in given.items() if value is not None})
+    recipe = replace(
+        recipe_for(task), **{key: value for key, value in given.items() if value is not None}
+    )
     return learn(task, recipe, seed, device, dtype, out, observer)
 
 
 def recipe_for(task: Task) -> Recipe:
     """The default recipe for a task."""
-    return default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes)).recipe
+    return default(
+        task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes)
+    ).recipe
 
 
-def learn(task: Task, recipe: Recipe, seed: int = 0, device: str = "cpu", dtype: str = "float64", out: str | Path | None = None, observer: Observer | None = None) -> Fit:
+def learn(
+    task: Task,
+    recipe: Recipe,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float64",
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Fit:
     """Train a recipe's network on a task that is prepared; the rest as in `fit`."""
     check_machine(device, dtype)
     if recipe.slabs > 1 or recipe.continuation:
-        raise RecipeError("recipe: spans of time and continuation are for equations; expected none of them in a fit")
+        raise RecipeError(
+            "recipe: spans of time and continuation are for equations; expected none of them in"
+            " a fit"
+        )
     if out is not None:
         check_writable(out)
     began = time.perf_counter()
-    ansatz, history = regress(task.measurements(), recipe, seed, device, DTYPES[dtype], observer or Silent())
-    settings = {"seed": seed, "device": device, "dtype": dtype, "restarts": recipe.restarts, "schedule": show_schedule(recipe.stages), "held": task.count(HELD)}
+    ansatz, history = regress(
+        task.measurements(), recipe, seed, device, DTYPES[dtype], observer or Silent()
+    )
+    settings = {
+        "seed": seed,
+        "device": device,
+        "dtype": dtype,
+        "restarts": recipe.restarts,
+        "schedule": show_schedule(recipe.stages),
+        "held": task.count(HELD),
+    }
     found = Fit(task, ansatz, history, settings, time.perf_counter() - began)
     if out is not None:
         found.save(out)

@@ -1,4 +1,5 @@
-"""What was learned from a table: a function of its inputs, how well it does on each part of the rows, and where it is kept."""
+"""What was learned from a table: a function of its inputs, how well it does on each part of the
+rows, and where it is kept."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kanpde.data import read
 from kanpde.errors import DataError, listed, nearest
-from kanpde.fields import evaluate
 from kanpde.fitting.task import PARTS, TEST, Task
-from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import Ansatz
+from kanpde.problem.tables import read
 from kanpde.provenance import provenance
-from kanpde.results import Drawing, plain
+from kanpde.results.fields import evaluate
+from kanpde.results.result import Drawing, plain
 from kanpde.training.history import History
 
 Array = NDArray[np.float64]
@@ -39,12 +40,22 @@ class Fit:
 
     def __post_init__(self) -> None:
         self.provenance = self.provenance or provenance(str(self.settings.get("device", "cpu")))
-        about = {"network": self.ansatz.describe(), "parameters": self.ansatz.parameters, "title": f"{listed(self.task.targets)} of {self.task.name}"}
+        about = {
+            "network": self.ansatz.describe(),
+            "parameters": self.ansatz.parameters,
+            "title": f"{listed(self.task.targets)} of {self.task.name}",
+        }
         self.settings = {**self.settings, **about}
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{key} {value:.4g}" for key, value in self.scores["test" if self.task.count(TEST) else "training"].items())
-        return f"Fit({self.name}: {self.settings['network']}, {self.settings['parameters']} parameters; {shown})"
+        shown = ", ".join(
+            f"{key} {value:.4g}"
+            for key, value in self.scores["test" if self.task.count(TEST) else "training"].items()
+        )
+        return (
+            f"Fit({self.name}: {self.settings['network']}, {self.settings['parameters']}"
+            f" parameters; {shown})"
+        )
 
     @property
     def name(self) -> str:
@@ -52,36 +63,60 @@ class Fit:
         return Path(self.task.name).stem
 
     def __call__(self, **inputs: Any) -> Any:
-        """Values at inputs by name, numbers or arrays that broadcast together: an array of that shape, a number for numbers.
+        """Values at inputs by name, numbers or arrays that broadcast together: an array of that
+        shape, a number for numbers.
 
-        Several targets: a dict of them by name. Classes: the labels. Raises DataError for inputs that are missing, unknown, do not
-        broadcast, or lie outside the ranges of the data.
+        Several targets: a dict of them by name. Classes: the labels. Raises DataError for inputs
+        that are missing, unknown, do not broadcast, or lie outside the ranges of the data.
         """
         for name in inputs:
             if name not in self.task.inputs:
-                raise DataError(f"fit({name}=…): no such input; they are {listed(self.task.inputs)}{nearest(name, self.task.inputs)}")
+                raise DataError(
+                    f"fit({name}=…): no such input; they are"
+                    f" {listed(self.task.inputs)}{nearest(name, self.task.inputs)}"
+                )
         missing = [name for name in self.task.inputs if name not in inputs]
         if missing:
-            raise DataError(f"fit(…): {missing[0]!r} is missing; expected {', '.join(f'{x}=…' for x in self.task.inputs)}")
+            raise DataError(
+                f"fit(…): {missing[0]!r} is missing; expected"
+                f" {', '.join(f'{x}=…' for x in self.task.inputs)}"
+            )
         try:
-            columns = np.broadcast_arrays(*(np.asarray(inputs[name], dtype=np.float64) for name in self.task.inputs))
+            columns = np.broadcast_arrays(
+                *(np.asarray(inputs[name], dtype=np.float64) for name in self.task.inputs)
+            )
         except (TypeError, ValueError) as error:
-            raise DataError(f"fit(…): expected numbers or arrays that broadcast together ({str(error).splitlines()[0]})") from None
+            raise DataError(
+                "fit(…): expected numbers or arrays that broadcast together"
+                f" ({str(error).splitlines()[0]})"
+            ) from None
         points = self._inside(np.stack([column.ravel() for column in columns], 1))
         shape = columns[0].shape
         if self.task.classes:
-            return np.array(self.task.classes)[self.probabilities(points).argmax(1)].reshape(shape)[()]
-        found = {name: column.reshape(shape)[()] for name, column in zip(self.task.targets, self.values(points).T, strict=True)}
+            return np.array(self.task.classes)[self.probabilities(points).argmax(1)].reshape(shape)[
+                ()
+            ]
+        found = {
+            name: column.reshape(shape)[()]
+            for name, column in zip(self.task.targets, self.values(points).T, strict=True)
+        }
         return found if len(found) > 1 else next(iter(found.values()))
 
     def predict(self, data: Any) -> Any:
-        """The same for the rows of a table: a path, a mapping or a data frame with the inputs' columns. Raises DataError."""
+        """The same for the rows of a table: a path, a mapping or a data frame with the inputs'
+        columns. Raises DataError."""
         points = read(data).numbers(self.task.inputs)
         return self(**dict(zip(self.task.inputs, points.T, strict=True)))
 
     def values(self, points: Array) -> Array:
-        """The targets at points [rows, inputs], [rows, targets]; for classes what the network gives, the logarithm of the odds."""
-        found = evaluate(self.ansatz, torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64))).cpu().double().numpy()
+        """The targets at points [rows, inputs], [rows, targets]; for classes what the network
+        gives, the logarithm of the odds."""
+        found = (
+            evaluate(self.ansatz, torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)))
+            .cpu()
+            .double()
+            .numpy()
+        )
         return found if self.task.classes else self.task.center + self.task.scale * found
 
     def probabilities(self, points: Array) -> Array:
@@ -92,30 +127,43 @@ class Fit:
 
     @cached_property
     def predicted(self) -> Array:
-        """For the rows of the task: the targets [rows, targets], or the number of the most probable class in one column."""
+        """For the rows of the task: the targets [rows, targets], or the number of the most probable
+        class in one column."""
         if self.task.classes:
             return self.probabilities(self.task.points).argmax(1)[:, None].astype(np.float64)
         return self.values(self.task.points)
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
-        """By part of the rows: rmse and r2, over all targets together, or accuracy; those without rows are left out."""
+        """By part of the rows: rmse and r2, over all targets together, or accuracy; those without
+        rows are left out."""
         found = {}
         for code, part in enumerate(PARTS):
             rows = self.task.part == code
             if rows.any():
-                found[part] = _score(self.predicted[rows], self.task.truth[rows], bool(self.task.classes))
+                found[part] = _score(
+                    self.predicted[rows], self.task.truth[rows], bool(self.task.classes)
+                )
         return found
 
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
         network = self.ansatz.network
-        edges = tuple((np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges())
-        return Drawing(self.ansatz.describe(), tuple(network.widths), self.task.inputs, self.task.outputs, edges)
+        edges = tuple(
+            (np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges()
+        )
+        return Drawing(
+            self.ansatz.describe(),
+            tuple(network.widths),
+            self.task.inputs,
+            self.task.outputs,
+            edges,
+        )
 
     def summary(self) -> dict[str, Any]:
-        """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""
+        """The object of `--json` and summary.json: plain values, and None where a number is not
+        known or not finite."""
         task, history = self.task, self.history
         found = {
             "format": FORMAT,
@@ -140,7 +188,8 @@ class Fit:
         return {key: plain(value) for key, value in found.items()}
 
     def save(self, out: str | Path = "results") -> Path:
-        """Write a new run folder `out/<data>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
+        """Write a new run folder `out/<data>/<date-time-seed>/`, set `run_dir` to it and return it.
+        Raises RunError."""
         from kanpde.fitting.folder import write  # it reads fits as well
 
         return write(self, Path(out))
@@ -148,9 +197,14 @@ class Fit:
     def _inside(self, points: Array) -> Array:
         for i, (name, (low, high)) in enumerate(self.task.bounds.items()):
             slack = 1e-9 * (high - low)
-            outside = np.flatnonzero(~((points[:, i] >= low - slack) & (points[:, i] <= high + slack)))
+            outside = np.flatnonzero(
+                ~((points[:, i] >= low - slack) & (points[:, i] <= high + slack))
+            )
             if len(outside):
-                raise DataError(f"fit({name}=…): {points[outside[0], i]:g} is outside {name}=({low:g}, {high:g}), the range of the data (bounds= makes it wider)")
+                raise DataError(
+                    f"fit({name}=…): {points[outside[0], i]:g} is outside {name}=({low:g},"
+                    f" {high:g}), the range of the data (bounds= makes it wider)"
+                )
         low, high = np.array(list(self.task.bounds.values())).T
         return points.clip(low, high)
 
@@ -159,4 +213,7 @@ def _score(found: Array, truth: Array, classes: bool) -> dict[str, float]:
     if classes:
         return {"accuracy": float((found == truth).mean())}
     error, spread = np.mean((found - truth) ** 2), np.mean((truth - truth.mean(0)) ** 2)
-    return {"rmse": float(np.sqrt(error)), "r2": float(1 - error / spread) if spread > 0 else float("nan")}
+    return {
+        "rmse": float(np.sqrt(error)),
+        "r2": float(1 - error / spread) if spread > 0 else float("nan"),
+    }

@@ -1,4 +1,5 @@
-"""Pictures of a fit: predicted against true with what is left over, and the function itself where it has one or two inputs."""
+"""Pictures of a fit: predicted against true with what is left over, and the function itself where
+it has one or two inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 
 from kanpde.fitting.task import HELD, TEST, TRAINING
-from kanpde.plots import BLUE, GREEN, GREY, ORANGE, RED, draw_map
+from kanpde.plots.solution import BLUE, GREEN, GREY, ORANGE, RED, draw_map
 
 if TYPE_CHECKING:
     from kanpde.fitting.learned import Fit
@@ -24,7 +25,8 @@ NAMES = {TRAINING: ("training", GREY), HELD: ("held back", ORANGE), TEST: ("test
 
 
 def plot_prediction(fit: Fit) -> Figure:
-    """Predicted against true and the residuals, a row a target; for classes how often which is taken for which."""
+    """Predicted against true and the residuals, a row a target; for classes how often which is
+    taken for which."""
     if fit.task.classes:
         return _plot_confusion(fit)
     targets = fit.task.targets
@@ -44,7 +46,13 @@ def draw_prediction(fit: Fit, column: int, left: Axes, right: Axes) -> None:
     for code, (name, colour) in NAMES.items():
         rows = _some(np.flatnonzero(fit.task.part == code))
         if len(rows):
-            style: dict[str, Any] = {"color": colour, "s": 9, "alpha": 0.6, "linewidths": 0, "rasterized": True}
+            style: dict[str, Any] = {
+                "color": colour,
+                "s": 9,
+                "alpha": 0.6,
+                "linewidths": 0,
+                "rasterized": True,
+            }
             left.scatter(truth[rows], found[rows], label=name, **style)
             right.scatter(truth[rows], (found - truth)[rows], **style)
     name = fit.task.targets[column]
@@ -56,11 +64,14 @@ def draw_prediction(fit: Fit, column: int, left: Axes, right: Axes) -> None:
         axes.grid(alpha=0.25)
     left.legend(fontsize=8, frameon=False)
     scores = fit.scores
-    right.set_title(", ".join(f"{part}: RMSE {score['rmse']:.2g}" for part, score in scores.items()), fontsize=9)
+    right.set_title(
+        ", ".join(f"{part}: RMSE {score['rmse']:.2g}" for part, score in scores.items()), fontsize=9
+    )
 
 
 def plot_function(fit: Fit) -> Figure:
-    """The function that was learned, of one or two inputs, with the data; for two classes the probability of the second."""
+    """The function that was learned, of one or two inputs, with the data; for two classes the
+    probability of the second."""
     outputs = fit.task.outputs
     figure = Figure(figsize=(5.2 * len(outputs) + 0.4, 4.4), layout="constrained")
     figure.suptitle(_title(fit), fontsize=10)
@@ -71,13 +82,22 @@ def plot_function(fit: Fit) -> Figure:
 
 def draw_curve(fit: Fit, column: int, axes: Axes) -> Axes:
     """A function of one input over its range."""
-    (name, (low, high)) = next(iter(fit.task.bounds.items()))
+    name, (low, high) = next(iter(fit.task.bounds.items()))
     x = np.linspace(low, high, 1001)
     truth = _shown_truth(fit, column)
     for code, (part, colour) in NAMES.items():
         rows = _some(np.flatnonzero(fit.task.part == code))
         if len(rows):
-            axes.scatter(fit.task.points[rows, 0], truth[rows], color=colour, s=9, alpha=0.6, linewidths=0, label=part, rasterized=True)
+            axes.scatter(
+                fit.task.points[rows, 0],
+                truth[rows],
+                color=colour,
+                s=9,
+                alpha=0.6,
+                linewidths=0,
+                label=part,
+                rasterized=True,
+            )
     axes.plot(x, _shown(fit, x[:, None], column), color=RED, lw=1.6, label="network")
     axes.set_xlabel(name)
     axes.set_ylabel(_output(fit, column))
@@ -95,15 +115,27 @@ def draw_surface(fit: Fit, column: int, axes: Axes) -> Axes:
     values = _shown(fit, points, column).reshape(161, 161)
     classes = bool(fit.task.classes)
     norm = Normalize(0, 1) if classes else Normalize(float(values.min()), float(values.max()))
-    draw_map(axes, names, nodes, values, norm, "RdBu_r" if classes else "viridis", False).set_title(_output(fit, column), fontsize=9)
+    draw_map(axes, names, nodes, values, norm, "RdBu_r" if classes else "viridis", False).set_title(
+        _output(fit, column), fontsize=9
+    )
     rows = _some(np.arange(len(fit.task.points)), 1500)
     at = fit.task.points[rows]
     if classes:
         axes.contour(*nodes, values.T, levels=[0.5], colors="black", linewidths=1.2)
         shown = [PALETTE[int(k) % len(PALETTE)] for k in fit.task.truth[rows, 0]]
-        axes.scatter(at[:, 0], at[:, 1], color=shown, s=8, edgecolors="white", linewidths=0.3, rasterized=True)
+        axes.scatter(
+            at[:, 0],
+            at[:, 1],
+            color=shown,
+            s=8,
+            edgecolors="white",
+            linewidths=0.3,
+            rasterized=True,
+        )
     else:
-        axes.scatter(at[:, 0], at[:, 1], color="white", s=1, alpha=0.5, linewidths=0, rasterized=True)
+        axes.scatter(
+            at[:, 0], at[:, 1], color="white", s=1, alpha=0.5, linewidths=0, rasterized=True
+        )
     return axes
 
 
@@ -113,19 +145,31 @@ def _plot_confusion(fit: Fit) -> Figure:
     rows, count = fit.task.part == code, len(fit.task.classes)
     table = np.zeros((count, count))
     np.add.at(table, (fit.task.truth[rows, 0].astype(int), fit.predicted[rows, 0].astype(int)), 1)
-    figure = Figure(figsize=(1.0 * min(count, 12) + 3.4, 0.8 * min(count, 12) + 2.6), layout="constrained")
+    figure = Figure(
+        figsize=(1.0 * min(count, 12) + 3.4, 0.8 * min(count, 12) + 2.6), layout="constrained"
+    )
     axes = figure.subplots()
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", norm=Normalize(0, 1), aspect="auto")
     for i in range(count):
         for j in range(count):
             if count <= 12:
-                axes.text(j, i, f"{table[i, j]:.0f}", ha="center", va="center", fontsize=10, color=to_rgba("white" if shares[i, j] > 0.5 else "black"))
+                axes.text(
+                    j,
+                    i,
+                    f"{table[i, j]:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=10,
+                    color=to_rgba("white" if shares[i, j] > 0.5 else "black"),
+                )
     axes.set_xticks(range(count), fit.task.classes)
     axes.set_yticks(range(count), fit.task.classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    accuracy = ", ".join(f"{part} {100 * score['accuracy']:.4g} %" for part, score in fit.scores.items())
+    accuracy = ", ".join(
+        f"{part} {100 * score['accuracy']:.4g} %" for part, score in fit.scores.items()
+    )
     axes.set_title(f"{_title(fit)}\naccuracy: {accuracy}", fontsize=9)
     return figure
 
@@ -143,11 +187,18 @@ def _shown_truth(fit: Fit, column: int) -> np.ndarray:
 
 
 def _output(fit: Fit, column: int) -> str:
-    return f"probability of {fit.task.outputs[column]}" if fit.task.classes else fit.task.outputs[column]
+    return (
+        f"probability of {fit.task.outputs[column]}"
+        if fit.task.classes
+        else fit.task.outputs[column]
+    )
 
 
 def _title(fit: Fit) -> str:
-    return f"{fit.settings['title']}\n{fit.settings['network']}, {fit.settings['parameters']} parameters"
+    return (
+        f"{fit.settings['title']}\n{fit.settings['network']}, {fit.settings['parameters']}"
+        " parameters"
+    )
 
 
 def _some(rows: np.ndarray, most: int = MOST) -> np.ndarray:

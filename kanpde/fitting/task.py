@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kanpde.data import Table
 from kanpde.errors import DataError
 from kanpde.geometry import Ranges
+from kanpde.problem.tables import Table
 from kanpde.training import Measurements, Rows
 
 Array = NDArray[np.float64]
 
 TRAINING, HELD, TEST = 0, 1, 2
-"""What a row is for: to be trained on; to choose the best state of the network; to be judged by and nothing else."""
+"""What a row is for: to be trained on; to choose the best state of the network; to be judged by and
+nothing else."""
 
 PARTS = ("training", "held", "test")
 
@@ -32,9 +33,10 @@ LEAST = 50
 class Task:
     """Inputs and targets by name, their values, and what each row is for.
 
-    points [rows, inputs]; truth [rows, targets]: numbers, or the number of the class in one column; part [rows]; classes: their
-    labels, none for numbers; bounds: ranges of the inputs, which the network's grid covers; center, scale [targets]: of the truth,
-    by which it is brought to mean 0 and deviation 1 over the training rows.
+    points [rows, inputs]; truth [rows, targets]: numbers, or the number of the class in one column;
+    part [rows]; classes: their labels, none for numbers; bounds: ranges of the inputs, which the
+    network's grid covers; center, scale [targets]: of the truth, by which it is brought to mean 0
+    and deviation 1 over the training rows.
     """
 
     name: str
@@ -50,10 +52,14 @@ class Task:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what the network gives: the targets; for two classes the second's label, for more of them every label."""
+        """Names of what the network gives: the targets; for two classes the second's label, for
+        more of them every label."""
         if not self.classes:
             return self.targets
-        return tuple(f"{self.targets[0]} = {label}" for label in (self.classes[1:] if len(self.classes) == 2 else self.classes))
+        return tuple(
+            f"{self.targets[0]} = {label}"
+            for label in (self.classes[1:] if len(self.classes) == 2 else self.classes)
+        )
 
     @property
     def domain(self) -> Ranges:
@@ -73,7 +79,14 @@ class Task:
             values = (self.truth - self.center) / self.scale
         rows = Rows(torch.from_numpy(self.points), torch.from_numpy(values))
         training, held = (rows[torch.from_numpy(self.part == part)] for part in (TRAINING, HELD))
-        return Measurements(self.domain, self.outputs, training, held, "logistic" if self.classes else "squared", self.name)
+        return Measurements(
+            self.domain,
+            self.outputs,
+            training,
+            held,
+            "logistic" if self.classes else "squared",
+            self.name,
+        )
 
 
 def prepare(
@@ -86,12 +99,17 @@ def prepare(
     seed: int = 0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Task:
-    """Choose columns and rows. inputs: all other columns where not given; classify: where not given, a target of text is a class.
+    """Choose columns and rows. inputs: all other columns where not given; classify: where not
+    given, a target of text is a class.
 
-    test: share of the rows, drawn by seed and class, or a table of them; held: share of the remaining rows, if they are LEAST or more.
-    Raises DataError for columns that are not there, no numbers, or constant, for labels of one class, and for too few rows.
+    test: share of the rows, drawn by seed and class, or a table of them; held: share of the
+    remaining rows, if they are LEAST or more. Raises DataError for columns that are not there, no
+    numbers, or constant, for labels of one class, and for too few rows.
     """
-    targets, inputs = tuple(targets), tuple(inputs) if inputs else tuple(name for name in table.columns if name not in targets)
+    targets, inputs = (
+        tuple(targets),
+        tuple(inputs) if inputs else tuple(name for name in table.columns if name not in targets),
+    )
     for name in targets:
         _ = table[name]
     _check_names(table, inputs, targets)
@@ -103,8 +121,13 @@ def prepare(
     rng = np.random.default_rng(seed)
     part = np.zeros(table.rows, dtype=np.int64)
     if isinstance(test, Table):
-        more = _same_classes(test, targets[0], classes)[:, None] if classify else test.numbers(targets)
-        points, truth = np.concatenate([points, test.numbers(inputs)]), np.concatenate([truth, more])
+        more = (
+            _same_classes(test, targets[0], classes)[:, None] if classify else test.numbers(targets)
+        )
+        points, truth = (
+            np.concatenate([points, test.numbers(inputs)]),
+            np.concatenate([truth, more]),
+        )
         part = np.concatenate([part, np.full(test.rows, TEST)])
     else:
         _draw(part, TEST, test, truth[:, 0] if classify else None, rng, "test")
@@ -112,12 +135,30 @@ def prepare(
         _draw(part, HELD, held, truth[:, 0] if classify else None, rng, "held")
     trained = truth[part == TRAINING]
     if len(trained) < 2 or (classify and len(np.unique(trained)) < 2):
-        raise DataError(f"{table.name}: {len(trained)} rows are left to train on{' of one class' if len(trained) > 1 else ''}; expected more rows, or a smaller share to test on")
+        raise DataError(
+            f"{table.name}: {len(trained)} rows are left to train"
+            f" on{' of one class' if len(trained) > 1 else ''}; expected more rows, or a smaller"
+            " share to test on"
+        )
     center, scale = (np.zeros(1), np.ones(1)) if classify else (trained.mean(0), trained.std(0))
     for name, deviation in zip(targets, scale, strict=True):
         if deviation == 0:
-            raise DataError(f"{table.name}: target {name!r} has the same value in all rows that are trained on; there is nothing to learn")
-    return Task(table.name, inputs, targets, points, truth, part, _bounds(table.name, inputs, points, bounds or {}), classes, center, scale)
+            raise DataError(
+                f"{table.name}: target {name!r} has the same value in all rows that are trained on;"
+                " there is nothing to learn"
+            )
+    return Task(
+        table.name,
+        inputs,
+        targets,
+        points,
+        truth,
+        part,
+        _bounds(table.name, inputs, points, bounds or {}),
+        classes,
+        center,
+        scale,
+    )
 
 
 def _check_names(table: Table, inputs: Sequence[str], targets: Sequence[str]) -> None:
@@ -137,7 +178,10 @@ def _truth(table: Table, targets: Sequence[str], classify: bool) -> tuple[tuple[
         return (), table.numbers(targets)
     classes, numbers = table.labels(targets[0])
     if len(classes) > max(2, table.rows // 2):
-        raise DataError(f"{table.name}: column {targets[0]!r} has {len(classes)} classes in {table.rows} rows; expected labels that come again, or numbers to be learned as such")
+        raise DataError(
+            f"{table.name}: column {targets[0]!r} has {len(classes)} classes in {table.rows} rows;"
+            " expected labels that come again, or numbers to be learned as such"
+        )
     return classes, numbers[:, None].astype(np.float64)
 
 
@@ -145,29 +189,56 @@ def _same_classes(test: Table, target: str, classes: Sequence[str]) -> Array:
     known, numbers = test.labels(target)
     for label in known:
         if label not in classes:
-            raise DataError(f"{test.name}: column {target!r} has the label {label!r}, which is not among those trained on: {', '.join(classes)}")
+            raise DataError(
+                f"{test.name}: column {target!r} has the label {label!r}, which is not among those"
+                f" trained on: {', '.join(classes)}"
+            )
     return np.array([classes.index(label) for label in known], dtype=np.float64)[numbers]
 
 
-def _draw(part: NDArray[np.int64], to: int, share: float, labels: Array | None, rng: np.random.Generator, name: str) -> None:
+def _draw(
+    part: NDArray[np.int64],
+    to: int,
+    share: float,
+    labels: Array | None,
+    rng: np.random.Generator,
+    name: str,
+) -> None:
     """Give a share of the training rows another purpose, of each class alike."""
     if not 0 <= share < 1:
-        raise DataError(f"{name}: got {share:g}; expected a share of the rows, 0 or more and below 1")
-    groups = [np.flatnonzero(part == TRAINING)] if labels is None else [np.flatnonzero((part == TRAINING) & (labels == label)) for label in np.unique(labels)]
+        raise DataError(
+            f"{name}: got {share:g}; expected a share of the rows, 0 or more and below 1"
+        )
+    groups = (
+        [np.flatnonzero(part == TRAINING)]
+        if labels is None
+        else [np.flatnonzero((part == TRAINING) & (labels == label)) for label in np.unique(labels)]
+    )
     for rows in groups:
         part[rng.permutation(rows)[: round(share * len(rows))]] = to
 
 
-def _bounds(name: str, inputs: Sequence[str], points: Array, given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+def _bounds(
+    name: str, inputs: Sequence[str], points: Array, given: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
     found = {}
     for column, values in zip(inputs, points.T, strict=True):
         low, high = given.get(column, (float(values.min()), float(values.max())))
         if not low < high:
-            raise DataError(f"{name}: input {column!r} is {low:g} in all rows; expected values that differ, or another choice of inputs")
+            raise DataError(
+                f"{name}: input {column!r} is {low:g} in all rows; expected values that differ, or"
+                " another choice of inputs"
+            )
         if high - low < ROUNDING * max(abs(low), abs(high)):
-            raise DataError(f"{name}: input {column!r} is {low:g} in all rows but for {high - low:.1g}, its rounding; expected values that differ, such as with {low:g} taken off")
+            raise DataError(
+                f"{name}: input {column!r} is {low:g} in all rows but for {high - low:.1g}, its"
+                f" rounding; expected values that differ, such as with {low:g} taken off"
+            )
         outside = np.flatnonzero((values < low) | (values > high))
         if len(outside):
-            raise DataError(f"{name}: row {outside[0] + 1}, column {column!r}: {values[outside[0]]:g} is outside the bounds ({low:g}, {high:g})")
+            raise DataError(
+                f"{name}: row {outside[0] + 1}, column {column!r}: {values[outside[0]]:g} is"
+                f" outside the bounds ({low:g}, {high:g})"
+            )
         found[column] = (low, high)
     return found

@@ -25,7 +25,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 @dataclass(frozen=True)
 class Arc(Curve):
-    """A piece of the ellipse centre + R(angle) (a cos τ, b sin τ), from τ = low to high; clockwise where high < low."""
+    """A piece of the ellipse centre + R(angle) (a cos τ, b sin τ), from τ = low to high; clockwise
+    where high < low."""
 
     centre: Point
     radii: Point
@@ -59,10 +60,14 @@ class Arc(Curve):
         a, b = self.radii
         return np.hypot(a * np.sin(tau), b * np.cos(tau))
 
-    def _length_of(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _length_of(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Length between parameters, by Gauss's rule of ten points."""
         half = (high - low) / 2
-        return np.abs(half) * (self._speed((low + high)[:, None] / 2 + half[:, None] * _NODES) @ _WEIGHTS)
+        return np.abs(half) * (
+            self._speed((low + high)[:, None] / 2 + half[:, None] * _NODES) @ _WEIGHTS
+        )
 
     @cached_property
     def length(self) -> float:  # type: ignore[override]
@@ -76,7 +81,11 @@ class Arc(Curve):
 
     def along(self, fraction: Tensor) -> Tensor:
         f = fraction.detach().cpu().double().numpy()
-        tau = self.low + f * (self.high - self.low) if self.radii[0] == self.radii[1] else self._parameter(f * self.length)
+        tau = (
+            self.low + f * (self.high - self.low)
+            if self.radii[0] == self.radii[1]
+            else self._parameter(f * self.length)
+        )
         points = np.array(self.centre) + np.stack([np.cos(tau), np.sin(tau)], 1) @ self.axes.T
         return torch.from_numpy(points).to(fraction)
 
@@ -87,7 +96,10 @@ class Arc(Curve):
         sign = 1 if self.high > self.low else -1
         found = tau[cell] + sign * (length - lengths[cell]) / self._speed(tau[cell])
         for _ in range(5):
-            found = found - sign * (sign * np.sign(found - tau[cell]) * self._length_of(tau[cell], found) - (length - lengths[cell])) / self._speed(found)
+            found = found - sign * (
+                sign * np.sign(found - tau[cell]) * self._length_of(tau[cell], found)
+                - (length - lengths[cell])
+            ) / self._speed(found)
         return found
 
     def direction(self, tau: float) -> Point:
@@ -122,7 +134,9 @@ class Arc(Curve):
         x, y = self._local(columns)
         x, y, a, b = (x, y, a, b) if a > b else (y, x, b, a)
         q = (x / a) ** 2 + (y / b) ** 2
-        if self.high > self.low:  # divided by |∇q| / 2 on the ellipse, in a form that does not depend on y
+        if (
+            self.high > self.low
+        ):  # divided by |∇q| / 2 on the ellipse, in a form that does not depend on y
             return (1 - q) / 2 / (1 / b**2 - (x / a) ** 2 * (1 / b**2 - 1 / a**2)).sqrt()
         return (q - q.sqrt()) / ((x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
 
@@ -142,7 +156,9 @@ class Arc(Curve):
         if self.closed:
             return found
         low, high = sorted(self.span)
-        ends = torch.stack([(points - points.new_tensor(end)).norm(dim=1) for end in (self.start, self.end)]).amin(0)
+        ends = torch.stack(
+            [(points - points.new_tensor(end)).norm(dim=1) for end in (self.start, self.end)]
+        ).amin(0)
         return torch.where(low + torch.remainder(tau - low, 2 * pi) <= high, found, ends)
 
     def outward(self, points: Tensor) -> Tensor:
@@ -163,9 +179,16 @@ class Arc(Curve):
         return tau - 2 * pi if tau - high > low + 2 * pi - tau else tau
 
     def same(self, other: Curve, slack: float) -> bool:
-        if not isinstance(other, Arc) or (self.high > self.low) != (other.high > other.low) or abs(self.angle - other.angle) > 1e-9:
+        if (
+            not isinstance(other, Arc)
+            or (self.high > self.low) != (other.high > other.low)
+            or abs(self.angle - other.angle) > 1e-9
+        ):
             return False
-        return all(abs(v - w) <= slack for v, w in zip((*self.centre, *self.radii), (*other.centre, *other.radii), strict=True))
+        return all(
+            abs(v - w) <= slack
+            for v, w in zip((*self.centre, *self.radii), (*other.centre, *other.radii), strict=True)
+        )
 
     def extent(self) -> tuple[Point, Point]:
         low, high = sorted(self.span)
@@ -187,17 +210,21 @@ class Arc(Curve):
 
 
 def _nearest(x: Tensor, y: Tensor, a: float, b: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the parameter of the point of an ellipse next to a point of the first quadrant, by its circles of curvature.
+    """Cosine and sine of the parameter of the point of an ellipse next to a point of the first
+    quadrant, by its circles of curvature.
 
-    Each step takes the point where the circle that fits best at the last one is next to the given point (Sarkka 2017, "Simple method for
-    distance to ellipse").
+    Each step takes the point where the circle that fits best at the last one is next to the given
+    point (Sarkka 2017, "Simple method for distance to ellipse").
     """
     cosine = sine = torch.full_like(x, 0.5**0.5)
     for _ in range(ITERATIONS):
         cx, cy = (a * a - b * b) / a * cosine**3, (b * b - a * a) / b * sine**3
         away = torch.hypot(x - cx, y - cy).clamp_min(1e-300)
         stretch = torch.hypot(a * cosine - cx, b * sine - cy) / away
-        cosine, sine = (((x - cx) * stretch + cx) / a).clamp(0, 1), (((y - cy) * stretch + cy) / b).clamp(0, 1)
+        cosine, sine = (
+            (((x - cx) * stretch + cx) / a).clamp(0, 1),
+            (((y - cy) * stretch + cy) / b).clamp(0, 1),
+        )
         size = torch.hypot(cosine, sine).clamp_min(1e-300)
         cosine, sine = cosine / size, sine / size
     return cosine, sine

@@ -14,9 +14,11 @@ from kanpde.geometry.implicit import Columns, Implicit
 
 
 class Ball(Domain):
-    """The ball of a radius about a centre: `Ball(x=0, y=0, z=0, radius=1)`; its one face is called `name`, "sphere" where none is given.
+    """The ball of a radius about a centre: `Ball(x=0, y=0, z=0, radius=1)`; its one face is called
+    `name`, "sphere" where none is given.
 
-    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other than three coordinates.
+    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other
+    than three coordinates.
     """
 
     def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):
@@ -27,7 +29,10 @@ class Ball(Domain):
 
     def __repr__(self) -> str:
         centre = ", ".join(f"{x}={value:g}" for x, value in self.centre.items())
-        return f"Ball({centre}, radius={self.radius:g}{f', name={self._face!r}' if self.shared else ''})"
+        return (
+            f"Ball({centre},"
+            f" radius={self.radius:g}{f', name={self._face!r}' if self.shared else ''})"
+        )
 
     @property
     def bounds(self) -> Mapping[str, Interval]:
@@ -48,14 +53,18 @@ class Ball(Domain):
         """Archimedes: the height of points that are even on the sphere is even."""
         height, turn = 2 * unit[:, 0] - 1, 2 * pi * unit[:, 1]
         across = (1 - height**2).clamp_min(0).sqrt()
-        return unit.new_tensor(list(self.centre.values())) + self.radius * torch.stack([across * turn.cos(), across * turn.sin(), height], 1)
+        return unit.new_tensor(list(self.centre.values())) + self.radius * torch.stack(
+            [across * turn.cos(), across * turn.sin(), height], 1
+        )
 
     def normals(self, face: str, points: Tensor) -> Tensor:
         away = self._away(points)
         return away / away.norm(dim=1, keepdim=True)
 
     def implicit(self, *faces: str) -> Implicit:
-        return Implicit((lambda columns: (self.radius**2 - self._squared(columns)) / (2 * self.radius),), True)
+        return Implicit(
+            (lambda columns: (self.radius**2 - self._squared(columns)) / (2 * self.radius),), True
+        )
 
     def outside(self, columns: Columns) -> Tensor:
         """Distance to the sphere from outside, smooth but at the centre, [points]."""
@@ -65,5 +74,7 @@ class Ball(Domain):
         return points - points.new_tensor(list(self.centre.values()))
 
     def _squared(self, columns: Columns) -> Tensor:
-        a, b, c = (column - value for column, value in zip(columns, self.centre.values(), strict=True))
+        a, b, c = (
+            column - value for column, value in zip(columns, self.centre.values(), strict=True)
+        )
         return a * a + b * b + c * c

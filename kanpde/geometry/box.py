@@ -19,13 +19,19 @@ from kanpde.geometry.planar import Piece, Planar
 class Box(Domain):
     """The product of named intervals: `Box(x=(-1, 1), y=(0, 2))`; faces "x-", "x+", "y-", "y+".
 
-    Raises ProblemError for intervals that are not finite and increasing, or for no or more than five of them.
+    Raises ProblemError for intervals that are not finite and increasing, or for no or more than
+    five of them.
     """
 
     def __init__(self, **intervals: tuple[float, float]):
         if not 1 <= len(intervals) <= 5:
-            raise ProblemError(f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 5, such as Box(x=(0, 1), y=(0, 2))")
-        self._bounds = {name: checked_interval("Box", name, interval) for name, interval in intervals.items()}
+            raise ProblemError(
+                f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 5, such as"
+                " Box(x=(0, 1), y=(0, 2))"
+            )
+        self._bounds = {
+            name: checked_interval("Box", name, interval) for name, interval in intervals.items()
+        }
 
     def __repr__(self) -> str:
         return f"Box({', '.join(f'{x}=({a:g}, {b:g})' for x, (a, b) in self._bounds.items())})"
@@ -62,7 +68,11 @@ class Box(Domain):
     def _distance(self, face: str) -> Level:
         axis, side = self._place(face)
         low, high = self._bounds[self.coordinates[axis]]
-        return (lambda columns: columns[axis] - low) if side < 0 else (lambda columns: high - columns[axis])
+        return (
+            (lambda columns: columns[axis] - low)
+            if side < 0
+            else (lambda columns: high - columns[axis])
+        )
 
     @property
     def corners(self) -> tuple[Corner, ...]:
@@ -73,7 +83,9 @@ class Box(Domain):
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
         axis, side = self._place(face)
-        full = torch.cat([unit[:, :axis], unit.new_full((len(unit), 1), (side + 1) / 2), unit[:, axis:]], 1)
+        full = torch.cat(
+            [unit[:, :axis], unit.new_full((len(unit), 1), (side + 1) / 2), unit[:, axis:]], 1
+        )
         return self.interior(full)
 
     def normals(self, face: str, points: Tensor) -> Tensor:
@@ -105,7 +117,12 @@ class Sides(Planar):
     @cached_property
     def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
         (x, (a, b)), (y, (c, d)) = self._box.bounds.items()
-        sides = ((f"{x}-", 0, (a, d), (a, c)), (f"{x}+", 0, (b, c), (b, d)), (f"{y}-", 1, (a, c), (b, c)), (f"{y}+", 1, (b, d), (a, d)))
+        sides = (
+            (f"{x}-", 0, (a, d), (a, c)),
+            (f"{x}+", 0, (b, c), (b, d)),
+            (f"{y}-", 1, (a, c), (b, c)),
+            (f"{y}+", 1, (b, d), (a, d)),
+        )
         return [Piece(Segment(start, end), face, True, axis) for face, axis, start, end in sides]
 
     def depth(self, points: Tensor) -> Tensor:

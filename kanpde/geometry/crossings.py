@@ -12,7 +12,8 @@ from kanpde.geometry.curves import Curve, Segment
 
 
 def crossings(a: Curve, b: Curve, slack: float) -> list[float]:
-    """Parameters on a at which it meets b, ends of b that lie on a among them; none for pieces of one carrier but these."""
+    """Parameters on a at which it meets b, ends of b that lie on a among them; none for pieces of
+    one carrier but these."""
     found = [tau for tau in _roots(a, b) if b.holds(a.at(tau), slack)]
     found += [a.locate(end) for end in (b.start, b.end) if not b.closed and a.holds(end, slack)]
     low, high = sorted(a.span)
@@ -45,14 +46,19 @@ def _roots(a: Curve, b: Curve) -> list[float]:
     assert isinstance(a, Arc)
     theta = 2 * pi * np.arange(8) / 8
     samples = value(np.array(a.centre) + np.stack([np.cos(theta), np.sin(theta)], 1) @ a.axes.T)
-    modes = np.fft.fft(samples) / 8  # z^k, k = -2 … 2: a polynomial of degree 4 after multiplication with z²
+    modes = (
+        np.fft.fft(samples) / 8
+    )  # z^k, k = -2 … 2: a polynomial of degree 4 after multiplication with z²
     low, high = sorted(a.span)
     found = []
     for z in _zeros(np.array([modes[2], modes[1], modes[0], modes[-1], modes[-2]])):
         if abs(abs(z) - 1) < 1e-5:
             tau = float(np.angle(z))
             for _ in range(3):
-                f, slope = (np.exp(1j * tau * k) @ (m * modes[[-2, -1, 0, 1, 2]]) for k, m in ((np.arange(-2, 3), 1), (np.arange(-2, 3), 1j * np.arange(-2, 3))))
+                f, slope = (
+                    np.exp(1j * tau * k) @ (m * modes[[-2, -1, 0, 1, 2]])
+                    for k, m in ((np.arange(-2, 3), 1), (np.arange(-2, 3), 1j * np.arange(-2, 3)))
+                )
                 if abs(slope) > 1e-6 * np.abs(modes).max():
                     tau -= float((f / slope).real)
             tau = low + (tau - low) % (2 * pi)
@@ -61,7 +67,8 @@ def _roots(a: Curve, b: Curve) -> list[float]:
 
 
 def _zeros(polynomial: NDArray) -> NDArray[np.complex128]:
-    """Roots of a polynomial, highest power first, of which leading and trailing coefficients that are rounding count as zero."""
+    """Roots of a polynomial, highest power first, of which leading and trailing coefficients that
+    are rounding count as zero."""
     size = np.abs(polynomial).max()
     if size < 1e-12:
         return np.zeros(0, complex)

@@ -1,7 +1,8 @@
-"""Curves that bound planar regions, segments of lines among them, with a direction; what lies to the left is inside.
+"""Curves that bound planar regions, segments of lines among them, with a direction; what lies to
+the left is inside.
 
-Each is a piece of a carrier, the whole line or ellipse, on which a parameter τ says where it begins and ends: a fraction of the
-segment, an angle of the ellipse.
+Each is a piece of a carrier, the whole line or ellipse, on which a parameter τ says where it begins
+and ends: a fraction of the segment, an angle of the ellipse.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Curve(ABC):
 
     @abstractmethod
     def level(self, columns: Columns) -> Tensor:
-        """A smooth function that is zero on the carrier, positive to its left and has a gradient of length 1 on it, [points]."""
+        """A smooth function that is zero on the carrier, positive to its left and has a gradient of
+        length 1 on it, [points]."""
 
     def near_level(self, columns: Columns) -> Tensor:
         """The same, for regions that lie to the left of the whole carrier, and smoother there."""
@@ -67,7 +69,8 @@ class Curve(ABC):
 
     @abstractmethod
     def trim(self, columns: Columns) -> Tensor:
-        """A normalised function that is positive on the piece and not on the rest of the carrier, [points]."""
+        """A normalised function that is positive on the piece and not on the rest of the carrier,
+        [points]."""
 
     @abstractmethod
     def distance(self, points: Float[Tensor, "points 2"]) -> Float[Tensor, " points"]:
@@ -79,7 +82,8 @@ class Curve(ABC):
 
     @abstractmethod
     def locate(self, point: Point) -> float:
-        """Parameter of the point on the carrier next to a point near it; of closed carriers, the one in the span or next to it."""
+        """Parameter of the point on the carrier next to a point near it; of closed carriers, the
+        one in the span or next to it."""
 
     @abstractmethod
     def same(self, other: Curve, slack: float) -> bool:
@@ -136,14 +140,18 @@ class Segment(Curve):
     def at(self, tau: float) -> Point:
         if tau == 1:
             return self.last
-        return self.first[0] + tau * (self.last[0] - self.first[0]), self.first[1] + tau * (self.last[1] - self.first[1])
+        return self.first[0] + tau * (self.last[0] - self.first[0]), self.first[1] + tau * (
+            self.last[1] - self.first[1]
+        )
 
     def along(self, fraction: Tensor) -> Tensor:
         a, b = fraction.new_tensor(self.first), fraction.new_tensor(self.last)
         return a + fraction[:, None] * (b - a)
 
     def direction(self, tau: float) -> Point:
-        return (self.last[0] - self.first[0]) / self.length, (self.last[1] - self.first[1]) / self.length
+        return (self.last[0] - self.first[0]) / self.length, (
+            self.last[1] - self.first[1]
+        ) / self.length
 
     def part(self, low: float, high: float) -> Segment:
         return Segment(self.at(low), self.at(high))
@@ -157,7 +165,9 @@ class Segment(Curve):
 
     def trim(self, columns: Columns) -> Tensor:
         mx, my = self.middle
-        return ((self.length / 2) ** 2 - (columns[0] - mx) ** 2 - (columns[1] - my) ** 2) / self.length
+        return (
+            (self.length / 2) ** 2 - (columns[0] - mx) ** 2 - (columns[1] - my) ** 2
+        ) / self.length
 
     def distance(self, points: Tensor) -> Tensor:
         return _to_segments(points, *points.new_tensor([*self.first, *self.last])[:, None])
@@ -167,7 +177,10 @@ class Segment(Curve):
         return points.new_tensor([dy, -dx]).expand(len(points), 2).clone()
 
     def locate(self, point: Point) -> float:
-        return ((point[0] - self.first[0]) * (self.last[0] - self.first[0]) + (point[1] - self.first[1]) * (self.last[1] - self.first[1])) / self.length**2
+        return (
+            (point[0] - self.first[0]) * (self.last[0] - self.first[0])
+            + (point[1] - self.first[1]) * (self.last[1] - self.first[1])
+        ) / self.length**2
 
     def same(self, other: Curve, slack: float) -> bool:
         if not isinstance(other, Segment):
@@ -185,13 +198,22 @@ class Segment(Curve):
         return (a * d - c * b) / 2
 
 
-def distance(curves: Sequence[Curve], points: Float[Tensor, "points 2"]) -> Float[Tensor, " points"]:
+def distance(
+    curves: Sequence[Curve], points: Float[Tensor, "points 2"]
+) -> Float[Tensor, " points"]:
     """Distance to the nearest of the curves, right near them."""
     found = [curve.distance(points) for curve in curves if not isinstance(curve, Segment)]
     segments = [[*curve.first, *curve.last] for curve in curves if isinstance(curve, Segment)]
     if segments:
         ends = points.new_tensor(segments).T
-        found.append(torch.cat([_to_segments(part, *ends) for part in points.split(max(IN_CACHE // len(segments), 1))]))
+        found.append(
+            torch.cat(
+                [
+                    _to_segments(part, *ends)
+                    for part in points.split(max(IN_CACHE // len(segments), 1))
+                ]
+            )
+        )
     return torch.stack(found).amin(0)
 
 

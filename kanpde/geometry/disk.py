@@ -15,9 +15,11 @@ from kanpde.geometry.planar import Piece, Planar
 
 
 class Disk(Planar):
-    """The disk of a radius about a centre: `Disk(x=0, y=0, radius=1)`; its one face is called `name`, "circle" where none is given.
+    """The disk of a radius about a centre: `Disk(x=0, y=0, radius=1)`; its one face is called
+    `name`, "circle" where none is given.
 
-    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other than two coordinates.
+    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other
+    than two coordinates.
     """
 
     def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):
@@ -36,29 +38,51 @@ class Disk(Planar):
     @cached_property
     def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
         x, y = self._centre.values()
-        return [Piece(Arc((x, y), (self.radius, self.radius), 0.0, 0.0, 2 * pi), self._name or "circle", self._name is not None)]
+        return [
+            Piece(
+                Arc((x, y), (self.radius, self.radius), 0.0, 0.0, 2 * pi),
+                self._name or "circle",
+                self._name is not None,
+            )
+        ]
 
     def depth(self, points: Tensor) -> Tensor:
         return self.radius - (points - points.new_tensor(list(self._centre.values()))).norm(dim=1)
 
 
 class Ellipse(Planar):
-    """An ellipse: `Ellipse(x=0, y=0, radii=(2, 1), angle=0.3)`; angle, in radians, turns it counter-clockwise. Its face is "ellipse".
+    """An ellipse: `Ellipse(x=0, y=0, radii=(2, 1), angle=0.3)`; angle, in radians, turns it
+    counter-clockwise. Its face is "ellipse".
 
     Raises ProblemError for radii that are not two positive numbers, and what Disk refuses.
     """
 
-    def __init__(self, *, radii: tuple[float, float] | None = None, angle: float = 0.0, name: str | None = None, **centre: float):
+    def __init__(
+        self,
+        *,
+        radii: tuple[float, float] | None = None,
+        angle: float = 0.0,
+        name: str | None = None,
+        **centre: float,
+    ):
         self._centre = checked_centre("Ellipse", centre, 2)
         if not isinstance(radii, tuple | list) or len(radii) != 2:
-            raise ProblemError(f"Ellipse(radii={radii!r}): expected two positive numbers, such as radii=(2, 1)")
-        self.radii = checked_positive("Ellipse", "radii", radii[0]), checked_positive("Ellipse", "radii", radii[1])
+            raise ProblemError(
+                f"Ellipse(radii={radii!r}): expected two positive numbers, such as radii=(2, 1)"
+            )
+        self.radii = (
+            checked_positive("Ellipse", "radii", radii[0]),
+            checked_positive("Ellipse", "radii", radii[1]),
+        )
         self.angle = checked_number("Ellipse", "angle", angle)
         self._name = checked_name("Ellipse", name)
 
     def __repr__(self) -> str:
         angle = f", angle={self.angle:g}" if self.angle else ""
-        return f"Ellipse({_listed(self._centre)}, radii=({self.radii[0]:g}, {self.radii[1]:g}){angle}{_named(self._name)})"
+        return (
+            f"Ellipse({_listed(self._centre)}, radii=({self.radii[0]:g},"
+            f" {self.radii[1]:g}){angle}{_named(self._name)})"
+        )
 
     @property
     def names(self) -> tuple[str, str]:
@@ -68,7 +92,13 @@ class Ellipse(Planar):
     @cached_property
     def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
         x, y = self._centre.values()
-        return [Piece(Arc((x, y), self.radii, self.angle, 0.0, 2 * pi), self._name or "ellipse", self._name is not None)]
+        return [
+            Piece(
+                Arc((x, y), self.radii, self.angle, 0.0, 2 * pi),
+                self._name or "ellipse",
+                self._name is not None,
+            )
+        ]
 
     def depth(self, points: Tensor) -> Tensor:
         curve = self.pieces[0].curve
@@ -81,7 +111,10 @@ def checked_centre(what: str, centre: Mapping[str, float], dims: int) -> dict[st
         return dict.fromkeys(("x", "y", "z")[:dims], 0.0)
     if len(centre) != dims:
         example = ", ".join(f"{x}=0" for x in ("x", "y", "z")[:dims])
-        raise ProblemError(f"{what}(…): got {len(centre)} coordinates ({', '.join(centre)}); expected {dims}, such as {what}({example}, …)")
+        raise ProblemError(
+            f"{what}(…): got {len(centre)} coordinates ({', '.join(centre)}); expected {dims}, such"
+            f" as {what}({example}, …)"
+        )
     return {x: checked_number(what, x, value) for x, value in centre.items()}
 
 

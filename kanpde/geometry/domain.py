@@ -26,8 +26,9 @@ Interval = tuple[float, float]
 class Face:
     """A named piece of the boundary.
 
-    measure: its length or area (times the time span), the weight of an integral over it. coordinate and side: set where
-    the face is flat and lies at the lower (-1) or upper (+1) end of one coordinate.
+    measure: its length or area (times the time span), the weight of an integral over it. coordinate
+    and side: set where the face is flat and lies at the lower (-1) or upper (+1) end of one
+    coordinate.
     """
 
     name: str
@@ -40,9 +41,9 @@ class Face:
 class Corner:
     """A corner of the boundary of a planar region.
 
-    opening: the angle inside, in radians, more than π where the corner is re-entrant; faces: the one that ends here and the one that
-    begins, the inside to their left; direction: of the one that begins, the angle to the first coordinate from which the opening is
-    counted, counter-clockwise.
+    opening: the angle inside, in radians, more than π where the corner is re-entrant; faces: the
+    one that ends here and the one that begins, the inside to their left; direction: of the one that
+    begins, the angle to the first coordinate from which the opening is counted, counter-clockwise.
     """
 
     at: tuple[float, float]
@@ -52,7 +53,8 @@ class Corner:
 
 
 class Domain(ABC):
-    """A region with named coordinates. Points are tensors [points, dimensions] in the order of `coordinates`."""
+    """A region with named coordinates. Points are tensors [points, dimensions] in the order of
+    `coordinates`."""
 
     @property
     @abstractmethod
@@ -65,16 +67,22 @@ class Domain(ABC):
         """The faces of space by name (and the initial face "t-" of a space-time domain)."""
 
     @abstractmethod
-    def boundary(self, face: str, unit: Float[Tensor, "points dims-1"]) -> Float[Tensor, "kept dims"]:
-        """Map points spread over the unit cube of one dimension less onto a face, evenly by area."""
+    def boundary(
+        self, face: str, unit: Float[Tensor, "points dims-1"]
+    ) -> Float[Tensor, "kept dims"]:
+        """Map points spread over the unit cube of one dimension less onto a face, evenly by
+        area."""
 
     @abstractmethod
-    def normals(self, face: str, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points dims"]:
+    def normals(
+        self, face: str, points: Float[Tensor, "points dims"]
+    ) -> Float[Tensor, "points dims"]:
         """Outward unit normals at points of a face."""
 
     @abstractmethod
     def depth(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
-        """Positive inside, negative outside, zero on the boundary, near which its size is the distance to it."""
+        """Positive inside, negative outside, zero on the boundary, near which its size is the
+        distance to it."""
 
     @property
     @abstractmethod
@@ -88,17 +96,22 @@ class Domain(ABC):
         """
         return None
 
-    def inside(self, points: Float[Tensor, "points dims"], slack: float = 0.0) -> Bool[Tensor, " points"]:
+    def inside(
+        self, points: Float[Tensor, "points dims"], slack: float = 0.0
+    ) -> Bool[Tensor, " points"]:
         """Whether points lie in the domain or on its boundary, or no further than slack from it."""
         size = max(high - low for low, high in self.bounds.values())
         return self.depth(points) >= -(slack + 1e-12 * size)
 
     def interior(self, unit: Float[Tensor, "points dims"]) -> Float[Tensor, "kept dims"]:
-        """Map points spread over the unit cube into the domain, evenly by volume; those beside it are rejected."""
+        """Map points spread over the unit cube into the domain, evenly by volume; those beside it
+        are rejected."""
         points = self.box(unit)
         return points[self.inside(points)]
 
-    def boundary_kept(self, face: str, unit: Float[Tensor, "points dims-1"]) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
+    def boundary_kept(
+        self, face: str, unit: Float[Tensor, "points dims-1"]
+    ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
         """Where `boundary` maps all points, and which of them it keeps."""
         points = self.boundary(face, unit)
         return points, torch.ones(len(points), dtype=torch.bool, device=points.device)
@@ -119,7 +132,8 @@ class Domain(ABC):
 
     @property
     def corners(self) -> tuple[Corner, ...]:
-        """Corners of the boundary of a planar region; of the faces of space, where there is time."""
+        """Corners of the boundary of a planar region; of the faces of space, where there is
+        time."""
         return ()
 
     @property
@@ -149,7 +163,8 @@ class Domain(ABC):
 
     @property
     def is_box(self) -> bool:
-        """Whether it is the whole product of its bounding intervals, so that grids and exact boundary values apply."""
+        """Whether it is the whole product of its bounding intervals, so that grids and exact
+        boundary values apply."""
         return False
 
     def __mul__(self, time: object) -> SpaceTime:
@@ -181,12 +196,16 @@ class Rejecting(Domain):
     """A domain onto whose faces more points are mapped than lie on them."""
 
     @abstractmethod
-    def boundary_kept(self, face: str, unit: Float[Tensor, "points dims-1"]) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]: ...
+    def boundary_kept(
+        self, face: str, unit: Float[Tensor, "points dims-1"]
+    ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]: ...
 
     @abstractmethod
     def kept(self, face: str) -> float: ...
 
-    def boundary(self, face: str, unit: Float[Tensor, "points dims-1"]) -> Float[Tensor, "kept dims"]:
+    def boundary(
+        self, face: str, unit: Float[Tensor, "points dims-1"]
+    ) -> Float[Tensor, "kept dims"]:
         points, kept = self.boundary_kept(face, unit)
         return points[kept]
 
@@ -200,7 +219,9 @@ def checked_interval(what: str, name: str, interval: object) -> Interval:
     low, high = (float(end) for end in interval)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         hint = f"; did you mean ({high:g}, {low:g})?" if high < low else ""
-        raise ProblemError(f"{what}({name}=…): got ({low:g}, {high:g}); expected low < high, both finite{hint}")
+        raise ProblemError(
+            f"{what}({name}=…): got ({low:g}, {high:g}); expected low < high, both finite{hint}"
+        )
     return low, high
 
 
@@ -228,5 +249,7 @@ def operation(a: Domain, sign: str, b: Domain) -> str:
 def checked_name(what: str, name: object) -> str | None:
     """The name of a face, if one is given; raises ProblemError for what is no word."""
     if name is not None and (not isinstance(name, str) or not name):
-        raise ProblemError(f"{what}(name={name!r}): expected the name of a face, such as name='wall'")
+        raise ProblemError(
+            f"{what}(name={name!r}): expected the name of a face, such as name='wall'"
+        )
     return name

@@ -14,7 +14,8 @@ SAMPLES = 4096
 """Points of a face by which it is judged."""
 
 GAP = 0.02
-"""Distance to the sides of the bounding box, in extents of a face, from which it is taken for closed where a domain does not say how faces meet."""
+"""Distance to the sides of the bounding box, in extents of a face, from which it is taken for
+closed where a domain does not say how faces meet."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,17 @@ class Hole:
 
 
 def holes(domain: Domain) -> list[Hole]:
-    """The faces that meet no other, do not reach the sides of the bounding box, and have their middle outside of the domain."""
+    """The faces that meet no other, do not reach the sides of the bounding box, and have their
+    middle outside of the domain."""
     if domain.is_box or isinstance(domain, Pieces):
         return []
     region = domain.region if isinstance(domain, SpaceTime) else domain
     low, high = torch.tensor(list(region.bounds.values()), dtype=torch.float64).T
     dims = len(low) - 1
     along = round(SAMPLES ** (1 / dims)) if dims else 1
-    unit = torch.cartesian_prod(*[(torch.arange(along, dtype=torch.float64) + 0.5) / along] * dims).reshape(-1, dims)
+    unit = torch.cartesian_prod(
+        *[(torch.arange(along, dtype=torch.float64) + 0.5) / along] * dims
+    ).reshape(-1, dims)
     meeting = {face for corner in region.corners for face in corner.faces}
     found = []
     for face in region.faces:

@@ -1,6 +1,8 @@
-"""Functions that vanish on a face and are positive inside: R-functions (Rvachev; Shapiro 2007, Acta Numerica 16; Sukumar and Srivastava 2022).
+"""Functions that vanish on a face and are positive inside: R-functions (Rvachev; Shapiro 2007, Acta
+Numerica 16; Sukumar and Srivastava 2022).
 
-All are normalised to first order: the gradient has length 1 on the face. Columns are the coordinates of points, [points] each.
+All are normalised to first order: the gradient has length 1 on the face. Columns are the
+coordinates of points, [points] each.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ _TINY = 1e-300
 
 @dataclass(frozen=True)
 class Implicit:
-    """Zero on a face, positive inside the domain, with a gradient of length 1 on the face; called with columns it returns [points].
+    """Zero on a face, positive inside the domain, with a gradient of length 1 on the face; called
+    with columns it returns [points].
 
-    parts: of the pieces of the face, functions of the same kind that it joins; smooth: whether all derivatives of the parts, and so of their product, exist in
-    the domain and up to the face; else they grow without bound towards ends of pieces. Where two parts vanish, at a corner, only their product is smooth.
+    parts: of the pieces of the face, functions of the same kind that it joins; smooth: whether all
+    derivatives of the parts, and so of their product, exist in the domain and up to the face; else
+    they grow without bound towards ends of pieces. Where two parts vanish, at a corner, only their
+    product is smooth.
     """
 
     parts: tuple[Level, ...]
@@ -36,7 +41,8 @@ class Implicit:
 
 
 def trimmed(level: Tensor, trim: Tensor) -> Tensor:
-    """Zero only where `level` is and `trim` is not negative: distance to a piece of a curve, smooth but on the piece and at its ends.
+    """Zero only where `level` is and `trim` is not negative: distance to a piece of a curve, smooth
+    but on the piece and at its ends.
 
     Both are normalised functions at points, [points]. Sukumar and Srivastava 2022, equation 4.
     """
@@ -45,7 +51,8 @@ def trimmed(level: Tensor, trim: Tensor) -> Tensor:
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
-    """Zero where any of the parts is, which are not negative: 1/ω = Σ 1/ω_i, in a form that is finite where one is zero."""
+    """Zero where any of the parts is, which are not negative: 1/ω = Σ 1/ω_i, in a form that is
+    finite where one is zero."""
     return reduce(lambda a, b: a * b / (a + b + _TINY), parts)
 
 

@@ -1,4 +1,5 @@
-"""Implicit functions of pieces of the boundary of a planar region, by where their carriers go on to."""
+"""Implicit functions of pieces of the boundary of a planar region, by where their carriers go on
+to."""
 
 from __future__ import annotations
 
@@ -14,22 +15,31 @@ from kanpde.geometry.implicit import Columns, Implicit, Level, either, trimmed
 
 
 def vanishing(curves: Sequence[Curve], probes: Tensor, slack: float) -> Implicit:
-    """Zero on the curves and positive at all other probes, which are points all over the region and its boundary.
+    """Zero on the curves and positive at all other probes, which are points all over the region and
+    its boundary.
 
-    A carrier that stays outside of the region has a smooth level, positive inside. Where it goes on through the region, from a
-    re-entrant corner, the levels of the two that meet there are joined by R-disjunction: smooth but at the corner. What remains is
-    trimmed to its piece.
+    A carrier that stays outside of the region has a smooth level, positive inside. Where it goes on
+    through the region, from a re-entrant corner, the levels of the two that meet there are joined
+    by R-disjunction: smooth but at the corner. What remains is trimmed to its piece.
     """
     smooth: list[Curve] = []
     rest: list[Curve] = []
     for curve in curves:
         whole = bool((curve.level(probes.T) >= -slack).all())
         (smooth if whole else rest).append(curve)
-    once = [curve for k, curve in enumerate(smooth) if not any(curve.same(other, slack) for other in smooth[:k])]
+    once = [
+        curve
+        for k, curve in enumerate(smooth)
+        if not any(curve.same(other, slack) for other in smooth[:k])
+    ]
     parts: list[Level] = [curve.near_level for curve in once]
     for chain in _chains(rest, slack):
         turn = partial(_any, [curve.level for curve in chain])
-        if len(chain) > 1 and bool(((turn(probes.T) > -slack) & ((turn(probes.T) > slack) | _near(chain, probes, slack))).all()):
+        if len(chain) > 1 and bool(
+            (
+                (turn(probes.T) > -slack) & ((turn(probes.T) > slack) | _near(chain, probes, slack))
+            ).all()
+        ):
             parts.append(turn)
         else:
             parts += [partial(_trimmed, curve) for curve in chain]

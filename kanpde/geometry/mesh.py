@@ -23,10 +23,12 @@ _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribut
 
 
 class Solid(Domain):
-    """What a closed surface of triangles bounds: `Solid("part.stl")`, in the file's units times `scale`; the coordinates are x, y and z.
+    """What a closed surface of triangles bounds: `Solid("part.stl")`, in the file's units times
+    `scale`; the coordinates are x, y and z.
 
-    Its one face is called `name`, "surface" where none is given. Every question costs points times triangles: a few thousand triangles
-    are fine. Raises ProblemError for a file that cannot be read, and for a surface that is not closed.
+    Its one face is called `name`, "surface" where none is given. Every question costs points times
+    triangles: a few thousand triangles are fine. Raises ProblemError for a file that cannot be
+    read, and for a surface that is not closed.
     """
 
     def __init__(self, path: str | Path, *, scale: float = 1.0, name: str | None = None):
@@ -36,7 +38,9 @@ class Solid(Domain):
         corners = self.scale * read(self.path)
         edges = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         corners = corners[np.linalg.norm(edges, axis=1) > 0]
-        volume = float(np.einsum("ti,ti->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+        volume = float(
+            np.einsum("ti,ti->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+        )
         _check_closed(self.path, corners)
         if volume == 0:
             raise ProblemError(f"Solid({str(path)!r}): encloses no volume")
@@ -50,7 +54,10 @@ class Solid(Domain):
     @cached_property
     def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
         flat = self._corners.reshape(-1, 3)
-        return {x: (float(a), float(b)) for x, a, b in zip("xyz", flat.amin(0), flat.amax(0), strict=True)}
+        return {
+            x: (float(a), float(b))
+            for x, a, b in zip("xyz", flat.amin(0), flat.amax(0), strict=True)
+        }
 
     @cached_property
     def _normals(self) -> Float[Tensor, "triangles 3"]:
@@ -74,7 +81,8 @@ class Solid(Domain):
         return points[self._winds(points)]
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
-        """Each triangle has its part of the first coordinate, which goes on inside of it; the square is folded onto the triangle by its root."""
+        """Each triangle has its part of the first coordinate, which goes on inside of it; the
+        square is folded onto the triangle by its root."""
         areas = self._normals.norm(dim=1).to(unit)
         ends = areas.cumsum(0)
         place = unit[:, 0] * ends[-1]
@@ -88,13 +96,16 @@ class Solid(Domain):
         return normals / normals.norm(dim=1, keepdim=True)
 
     def _winds(self, points: Tensor) -> Bool[Tensor, " points"]:
-        """Whether the surface winds around points: its solid angle is 4π inside, 0 outside (Van Oosterom and Strackee 1983)."""
+        """Whether the surface winds around points: its solid angle is 4π inside, 0 outside (Van
+        Oosterom and Strackee 1983)."""
         found = []
         for part in points.split(max(IN_CACHE // len(self._corners), 1)):
             a, b, c = (self._corners.to(points)[None] - part[:, None, None]).unbind(2)
             la, lb, lc = a.norm(dim=2), b.norm(dim=2), c.norm(dim=2)
             below = la * lb * lc + (a * b).sum(2) * lc + (b * c).sum(2) * la + (c * a).sum(2) * lb
-            found.append(2 * torch.atan2((a * torch.linalg.cross(b, c)).sum(2), below).sum(1) > 2 * math.pi)
+            found.append(
+                2 * torch.atan2((a * torch.linalg.cross(b, c)).sum(2), below).sum(1) > 2 * math.pi
+            )
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool)
 
     def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +115,9 @@ class Solid(Domain):
         found = []
         for part in points.split(max(IN_CACHE // len(corners), 1)):
             above = torch.ones(len(part), len(corners), dtype=torch.bool, device=points.device)
-            aside = torch.full((len(part), len(corners)), math.inf, dtype=points.dtype, device=points.device)
+            aside = torch.full(
+                (len(part), len(corners)), math.inf, dtype=points.dtype, device=points.device
+            )
             for k in range(3):
                 start, along = corners[:, k], corners[:, (k + 1) % 3] - corners[:, k]
                 away = part[:, None] - start
@@ -117,22 +130,34 @@ class Solid(Domain):
 
 
 def read(path: Path) -> NDArray[np.float64]:
-    """The triangles of an STL file, binary or text, [triangles, corners, 3]. Raises ProblemError."""
+    """The triangles of an STL file, binary or text, [triangles, corners, 3]. Raises
+    ProblemError."""
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ProblemError(f"Solid({str(path)!r}): {error.strerror}; expected an STL file") from None
+        raise ProblemError(
+            f"Solid({str(path)!r}): {error.strerror}; expected an STL file"
+        ) from None
     count = int.from_bytes(raw[80:84], "little")
     if len(raw) == 84 + 50 * count and count:
         corners = np.frombuffer(raw, _RECORD, count, 84)["corners"].astype(np.float64)
     else:
-        words = [line.split()[1:] for line in raw.decode("ascii", "replace").splitlines() if line.split()[:1] == ["vertex"]]
+        words = [
+            line.split()[1:]
+            for line in raw.decode("ascii", "replace").splitlines()
+            if line.split()[:1] == ["vertex"]
+        ]
         try:
             corners = np.array(words, dtype=np.float64).reshape(-1, 3, 3)
         except ValueError:
-            raise ProblemError(f"Solid({str(path)!r}): is no STL file; expected triangles, each of three lines `vertex x y z`, or their binary form") from None
+            raise ProblemError(
+                f"Solid({str(path)!r}): is no STL file; expected triangles, each of three lines"
+                " `vertex x y z`, or their binary form"
+            ) from None
     if not len(corners):
-        raise ProblemError(f"Solid({str(path)!r}): holds no triangles; expected an STL file, binary or text")
+        raise ProblemError(
+            f"Solid({str(path)!r}): holds no triangles; expected an STL file, binary or text"
+        )
     if not np.isfinite(corners).all():
         raise ProblemError(f"Solid({str(path)!r}): a corner is not finite")
     return corners
@@ -148,5 +173,6 @@ def _check_closed(path: Path, corners: NDArray[np.float64]) -> None:
     alone = sum(tuple(edge) not in other_way for edge in one_way.tolist()) + int((count > 1).sum())
     if alone:
         raise ProblemError(
-            f"Solid({str(path)!r}): the surface is not closed, or its triangles are not turned one way: {alone} of {len(edges)} edges have no partner; expected a closed surface"
+            f"Solid({str(path)!r}): the surface is not closed, or its triangles are not turned one"
+            f" way: {alone} of {len(edges)} edges have no partner; expected a closed surface"
         )

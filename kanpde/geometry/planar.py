@@ -28,8 +28,8 @@ FLAT = 1e-6
 class Piece:
     """A curve of the boundary, the inside to its left, and the face that it belongs to.
 
-    shared: whether pieces of other shapes may belong to a face of this name; axis: of the side of a box its coordinate, by which the
-    face is named after the way that it looks.
+    shared: whether pieces of other shapes may belong to a face of this name; axis: of the side of a
+    box its coordinate, by which the face is named after the way that it looks.
     """
 
     curve: Curve
@@ -39,7 +39,8 @@ class Piece:
 
 
 class Planar(Domain):
-    """A region of two coordinates. Points of faces are evenly spread by length, none is rejected."""
+    """A region of two coordinates. Points of faces are evenly spread by length, none is
+    rejected."""
 
     @property
     @abstractmethod
@@ -59,7 +60,10 @@ class Planar(Domain):
     @cached_property
     def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
         extents = [piece.curve.extent() for piece in self.pieces]
-        return {name: (min(low[i] for low, _ in extents), max(high[i] for _, high in extents)) for i, name in enumerate(self.names)}
+        return {
+            name: (min(low[i] for low, _ in extents), max(high[i] for _, high in extents))
+            for i, name in enumerate(self.names)
+        }
 
     @cached_property
     def volume(self) -> float:  # type: ignore[override]
@@ -81,7 +85,11 @@ class Planar(Domain):
         """The coordinate and the side where the face lies at an end of the bounding box."""
         for i, (name, ends) in enumerate(self.bounds.items()):
             for side, end in zip((-1, 1), ends, strict=True):
-                if all(abs(v[i] - end) <= ROUNDING * self.size for curve in curves for v in curve.extent()):
+                if all(
+                    abs(v[i] - end) <= ROUNDING * self.size
+                    for curve in curves
+                    for v in curve.extent()
+                ):
                     return name, side
         return None, 0
 
@@ -93,17 +101,25 @@ class Planar(Domain):
         if len(curves) == 1 or not len(points):
             return curves[0].outward(points)
         nearest = torch.stack([curve.distance(points) for curve in curves]).argmin(0)
-        return torch.stack([curve.outward(points) for curve in curves])[nearest, torch.arange(len(points))]
+        return torch.stack([curve.outward(points) for curve in curves])[
+            nearest, torch.arange(len(points))
+        ]
 
     def implicit(self, *faces: str) -> Implicit | None:
-        return vanishing([piece.curve for piece in self.pieces if piece.face in faces], self._probes, 1e3 * ROUNDING * self.size)
+        return vanishing(
+            [piece.curve for piece in self.pieces if piece.face in faces],
+            self._probes,
+            1e3 * ROUNDING * self.size,
+        )
 
     @cached_property
     def _probes(self) -> Tensor:
         """Points all over the region and its boundary, the ends of the pieces among them."""
         fractions = torch.linspace(0, 1, 129, dtype=torch.float64)
         unit = torch.rand(4096, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        return torch.cat([self.interior(unit), *(piece.curve.along(fractions) for piece in self.pieces)])
+        return torch.cat(
+            [self.interior(unit), *(piece.curve.along(fractions) for piece in self.pieces)]
+        )
 
     @cached_property
     def corners(self) -> tuple[Corner, ...]:  # type: ignore[override]
@@ -114,7 +130,10 @@ class Planar(Domain):
             at, (dx, dy) = before.curve.end, before.curve.direction(before.curve.span[1])
             back, best = atan2(-dy, -dx), None
             for after in self.pieces:
-                if not after.curve.closed and _apart(after.curve.start, at) <= 1e3 * ROUNDING * self.size:
+                if (
+                    not after.curve.closed
+                    and _apart(after.curve.start, at) <= 1e3 * ROUNDING * self.size
+                ):
                     direction = atan2(*after.curve.direction(after.curve.span[0])[::-1])
                     opening = (back - direction) % (2 * pi)
                     if best is None or opening < best[0]:
@@ -124,7 +143,9 @@ class Planar(Domain):
         return tuple(found)
 
 
-def spread(curves: Sequence[Curve], fraction: Float[Tensor, " points"]) -> Float[Tensor, "points 2"]:
+def spread(
+    curves: Sequence[Curve], fraction: Float[Tensor, " points"]
+) -> Float[Tensor, "points 2"]:
     """Points by their fraction of the length of all curves together."""
     lengths = fraction.new_tensor([curve.length for curve in curves])
     ends = lengths.cumsum(0)
@@ -134,7 +155,9 @@ def spread(curves: Sequence[Curve], fraction: Float[Tensor, " points"]) -> Float
     for k, curve in enumerate(curves):
         here = which == k
         if here.any():
-            points[here] = curve.along(((place[here] - (ends[k] - lengths[k])) / lengths[k]).clamp(0, 1))
+            points[here] = curve.along(
+                ((place[here] - (ends[k] - lengths[k])) / lengths[k]).clamp(0, 1)
+            )
     return points
 
 

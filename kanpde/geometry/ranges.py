@@ -9,7 +9,10 @@ from kanpde.geometry.domain import Interval, checked_interval
 
 
 class Ranges(Box):
-    """The product of named intervals, as many as there are columns. Raises ProblemError for intervals that are not finite and increasing."""
+    """The product of named intervals, as many as there are columns. Raises ProblemError for
+    intervals that are not finite and increasing."""
 
     def __init__(self, intervals: Mapping[str, Interval]):
-        self._bounds = {name: checked_interval("Ranges", name, interval) for name, interval in intervals.items()}
+        self._bounds = {
+            name: checked_interval("Ranges", name, interval) for name, interval in intervals.items()
+        }

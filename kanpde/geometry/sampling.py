@@ -1,4 +1,5 @@
-"""Collocation points: low-discrepancy sequences in the unit cube, and points drawn where the residual is large."""
+"""Collocation points: low-discrepancy sequences in the unit cube, and points drawn where the
+residual is large."""
 
 from __future__ import annotations
 
@@ -22,25 +23,39 @@ CANDIDATES = 8
 """Points from which each crowded one is chosen."""
 
 
-def unit_points(count: int, dimensions: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
-    """Points in the unit cube: scrambled Sobol (default), Halton, Latin hypercube or uniform, from scipy.stats.qmc.
+def unit_points(
+    count: int, dimensions: int, seed: int, sampler: str = "sobol"
+) -> Float[Tensor, "count dimensions"]:
+    """Points in the unit cube: scrambled Sobol (default), Halton, Latin hypercube or uniform, from
+    scipy.stats.qmc.
 
     Raises RecipeError for an unknown sampler.
     """
     if dimensions == 0:
         return torch.zeros(1, 0, dtype=torch.float64)
     if sampler == "uniform":
-        return torch.rand(count, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        return torch.rand(
+            count, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
     if sampler not in SAMPLERS:
         names = [*SAMPLERS, "uniform"]
-        raise RecipeError(f"sampler: got {sampler!r}; expected one of {listed(names)}{nearest(sampler, names)}")
+        raise RecipeError(
+            f"sampler: got {sampler!r}; expected one of {listed(names)}{nearest(sampler, names)}"
+        )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The balance properties of Sobol", category=UserWarning)
-        return torch.from_numpy(SAMPLERS[sampler](dimensions, rng=np.random.default_rng(seed)).random(count))
+        warnings.filterwarnings(
+            "ignore", message="The balance properties of Sobol", category=UserWarning
+        )
+        return torch.from_numpy(
+            SAMPLERS[sampler](dimensions, rng=np.random.default_rng(seed)).random(count)
+        )
 
 
-def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol") -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, the first of a sequence that lie in it. Raises RecipeError for an unknown sampler."""
+def inside_points(
+    domain: Domain, count: int, seed: int, sampler: str = "sobol"
+) -> Float[Tensor, "count dimensions"]:
+    """So many points in a domain, the first of a sequence that lie in it. Raises RecipeError for an
+    unknown sampler."""
     drawn = count if domain.fill >= 1 else math.ceil(1.05 * count / domain.fill) + 8
     while True:
         points = domain.interior(unit_points(drawn, len(domain.coordinates), seed, sampler))
@@ -49,8 +64,11 @@ def inside_points(domain: Domain, count: int, seed: int, sampler: str = "sobol")
         drawn *= 2
 
 
-def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5) -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, of which a share crowd about its holes, and the others lie evenly. Raises RecipeError for an unknown sampler."""
+def crowded_points(
+    domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5
+) -> Float[Tensor, "count dimensions"]:
+    """So many points in a domain, of which a share crowd about its holes, and the others lie
+    evenly. Raises RecipeError for an unknown sampler."""
     found = holes(domain)
     crowd = round(share * count) if found else 0
     even = inside_points(domain, count - crowd, seed, sampler)
@@ -58,31 +76,56 @@ def crowded_points(domain: Domain, count: int, seed: int, sampler: str = "sobol"
         return even
     pool = inside_points(domain, CANDIDATES * count, 0x0C0D_0000 + seed, sampler)
     generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
-    return torch.cat([even, pool[torch.multinomial(nearness(found, pool), crowd, replacement=False, generator=generator)]])
+    return torch.cat(
+        [
+            even,
+            pool[
+                torch.multinomial(
+                    nearness(found, pool), crowd, replacement=False, generator=generator
+                )
+            ],
+        ]
+    )
 
 
-def nearness(found: Sequence[Hole], points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
-    """Density of points about holes: the mean over them of (a / (a + distance))², a the extent of a hole, each over its own mean.
+def nearness(
+    found: Sequence[Hole], points: Float[Tensor, "points dims"]
+) -> Float[Tensor, " points"]:
+    """Density of points about holes: the mean over them of (a / (a + distance))², a the extent of a
+    hole, each over its own mean.
 
-    In the plane every doubling of the distance gets about as many points. Time, where there is any, is not looked at.
+    In the plane every doubling of the distance gets about as many points. Time, where there is any,
+    is not looked at.
     """
     density = points.new_zeros(len(points))
     for hole in found:
-        away = (points[:, : len(hole.center)] - points.new_tensor(hole.center)).norm(dim=1) - hole.radius
+        away = (points[:, : len(hole.center)] - points.new_tensor(hole.center)).norm(
+            dim=1
+        ) - hole.radius
         near = (1 + away.clamp_min(0) / (2 * hole.radius)) ** -2
         density += near / near.mean() / len(found)
     return density
 
 
 def by_residual(
-    residual: Callable[[Tensor], Tensor], candidates: Float[Tensor, "pool dims"], count: int, seed: int, power: float = 1.0, floor: float = 1.0
+    residual: Callable[[Tensor], Tensor],
+    candidates: Float[Tensor, "pool dims"],
+    count: int,
+    seed: int,
+    power: float = 1.0,
+    floor: float = 1.0,
 ) -> Float[Tensor, "count dims"]:
-    """Points drawn from the candidates with probability proportional to |r|^power / mean + floor (Wu et al. 2023, RAD).
+    """Points drawn from the candidates with probability proportional to |r|^power / mean + floor
+    (Wu et al. 2023, RAD).
 
     residual gives the size of the residual at points, [pool].
     """
     size = residual(candidates).abs() ** power
     density = size / size.mean().clamp_min(torch.finfo(size.dtype).tiny) + floor
-    generator = torch.Generator().manual_seed(0x5EED_0000 + seed)  # not the stream that drew uniform candidates of this seed
-    chosen = torch.multinomial(density.double().cpu(), count, replacement=False, generator=generator)
+    generator = torch.Generator().manual_seed(
+        0x5EED_0000 + seed
+    )  # not the stream that drew uniform candidates of this seed
+    chosen = torch.multinomial(
+        density.double().cpu(), count, replacement=False, generator=generator
+    )
     return candidates[chosen]

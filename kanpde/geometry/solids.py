@@ -1,4 +1,5 @@
-"""Set operations of boxes, balls and other solids in space: points by rejection, areas and volumes by quadrature."""
+"""Set operations of boxes, balls and other solids in space: points by rejection, areas and volumes
+by quadrature."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ Shape = Box | Ball | Solid
 
 @dataclass(frozen=True)
 class Patch:
-    """A face of a shape that is part of the boundary, and whether the inside is where its own normal points."""
+    """A face of a shape that is part of the boundary, and whether the inside is where its own
+    normal points."""
 
     shape: Shape
     face: str
@@ -42,19 +44,29 @@ class Patch:
 
 
 class SolidSet(Rejecting):
-    """A set operation of regions of space. Faces keep their names; sides of boxes are named after the way that they look.
+    """A set operation of regions of space. Faces keep their names; sides of boxes are named after
+    the way that they look.
 
-    Raises ProblemError where nothing is left, or where two shapes have a face of the same name that was not given to join them.
+    Raises ProblemError where nothing is left, or where two shapes have a face of the same name that
+    was not given to join them.
     """
 
     def __init__(self, sign: str, a: Domain, b: Domain):
         self.sign, self.a, self.b = sign, a, b
         if self.fill == 0:
-            raise ProblemError(f"{self!r}: {'nothing is left of it' if sign == '-' else 'the two do not overlap'}; expected a region")
+            raise ProblemError(
+                f"{self!r}: {'nothing is left of it' if sign == '-' else 'the two do not overlap'};"
+                " expected a region"
+            )
         for name in self.faces:
             patches = [p for p in self._patches if p.name == name]
-            if len({id(p.shape) for p in patches}) > 1 and not all(isinstance(p.shape, Box) or p.shape.shared for p in patches):
-                raise ProblemError(f"{self!r}: two have a face {name!r}; give one another name (name=…), or all the same to join them")
+            if len({id(p.shape) for p in patches}) > 1 and not all(
+                isinstance(p.shape, Box) or p.shape.shared for p in patches
+            ):
+                raise ProblemError(
+                    f"{self!r}: two have a face {name!r}; give one another name (name=…), or all"
+                    " the same to join them"
+                )
 
     def __repr__(self) -> str:
         return operation(self.a, self.sign, self.b)
@@ -89,10 +101,18 @@ class SolidSet(Rejecting):
 
     def depth(self, points: Tensor) -> Tensor:
         level = self._level(points)
-        # where boundaries of the two lie on each other, or the two touch, both levels vanish away from the boundary of the result
+        # where boundaries of the two lie on each other, or the two touch, both levels vanish away
+        # from the boundary of the result
         seam = (level.abs() <= 1e-9 * self._size).nonzero()[:, 0]
         if len(seam):
-            around = 1e-6 * self._size * (points.new_tensor(list(product((-1, 1), repeat=3))) + points.new_tensor([0.1, 0.2, 0.3]))
+            around = (
+                1e-6
+                * self._size
+                * (
+                    points.new_tensor(list(product((-1, 1), repeat=3)))
+                    + points.new_tensor([0.1, 0.2, 0.3])
+                )
+            )
             found = self._level((points[seam, None] + around).reshape(-1, 3)).reshape(len(seam), -1)
             one_way = (found > 0).all(1) | (found < 0).all(1)
             level[seam] = torch.where(one_way, found[:, 0], level[seam])
@@ -100,8 +120,15 @@ class SolidSet(Rejecting):
 
     def _level(self, points: Tensor) -> Tensor:
         """Positive inside and negative outside of the closed regions that it is made of."""
-        a, b = (part._level(points) if isinstance(part, SolidSet) else part.depth(points) for part in (self.a, self.b))
-        return torch.maximum(a, b) if self.sign == "|" else torch.minimum(a, b if self.sign == "&" else -b)
+        a, b = (
+            part._level(points) if isinstance(part, SolidSet) else part.depth(points)
+            for part in (self.a, self.b)
+        )
+        return (
+            torch.maximum(a, b)
+            if self.sign == "|"
+            else torch.minimum(a, b if self.sign == "&" else -b)
+        )
 
     @cached_property
     def fill(self) -> float:  # type: ignore[override]
@@ -113,7 +140,8 @@ class SolidSet(Rejecting):
 
     @property
     def _share(self) -> int:
-        """What part of the points of quadrature is taken: few where triangles are counted by the thousand."""
+        """What part of the points of quadrature is taken: few where triangles are counted by the
+        thousand."""
         return 16 if any(isinstance(shape, Solid) for shape in self.shapes) else 1
 
     @cached_property
@@ -129,12 +157,17 @@ class SolidSet(Rejecting):
                 for turned in (False, True):
                     fraction = float(self._bounding(shape, face, turned, points).double().mean())
                     if fraction:
-                        name = face if not turned or not isinstance(shape, Box) else face[:-1] + ("-" if face.endswith("+") else "+")
+                        name = (
+                            face
+                            if not turned or not isinstance(shape, Box)
+                            else face[:-1] + ("-" if face.endswith("+") else "+")
+                        )
                         found.append(Patch(shape, face, turned, name, fraction))
         return found
 
     def _bounding(self, shape: Shape, face: str, turned: bool, points: Tensor) -> Tensor:
-        """Which points of a face of a shape lie on the boundary of the result, with the inside on the side in question, and on no earlier shape."""
+        """Which points of a face of a shape lie on the boundary of the result, with the inside on
+        the side in question, and on no earlier shape."""
         step = 1e-6 * self._size * shape.normals(face, points)
         inner, outer = self._level(points - step) > 0, self._level(points + step) > 0
         kept = outer & ~inner if turned else inner & ~outer
@@ -147,7 +180,9 @@ class SolidSet(Rejecting):
         found = {}
         for name in dict.fromkeys(p.name for p in self._patches):
             patches = [p for p in self._patches if p.name == name]
-            found[name] = Face(name, sum(p.fraction * p.whole for p in patches), *self._flat(patches))
+            found[name] = Face(
+                name, sum(p.fraction * p.whole for p in patches), *self._flat(patches)
+            )
         return found
 
     def _flat(self, patches: Sequence[Patch]) -> tuple[str | None, int]:
@@ -160,7 +195,11 @@ class SolidSet(Rejecting):
 
     @cached_property
     def vanished(self) -> Mapping[str, str]:  # type: ignore[override]
-        before = {**self.a.vanished, **self.b.vanished, **dict.fromkeys([*self.a.faces, *self.b.faces], repr(self))}
+        before = {
+            **self.a.vanished,
+            **self.b.vanished,
+            **dict.fromkeys([*self.a.faces, *self.b.faces], repr(self)),
+        }
         return {name: where for name, where in before.items() if name not in self.faces}
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,10 +208,15 @@ class SolidSet(Rejecting):
         ends = areas.cumsum(0)
         place = unit[:, 0] * ends[-1]
         which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
-        points, kept = unit.new_empty(len(unit), 3), torch.zeros(len(unit), dtype=torch.bool, device=unit.device)
+        points, kept = (
+            unit.new_empty(len(unit), 3),
+            torch.zeros(len(unit), dtype=torch.bool, device=unit.device),
+        )
         for k, p in enumerate(patches):
             here = which == k
-            part = torch.stack([((place[here] - (ends[k] - areas[k])) / areas[k]).clamp(0, 1), unit[here, 1]], 1)
+            part = torch.stack(
+                [((place[here] - (ends[k] - areas[k])) / areas[k]).clamp(0, 1), unit[here, 1]], 1
+            )
             points[here] = p.shape.boundary(p.face, part)
             kept[here] = self._bounding(p.shape, p.face, p.turned, points[here])
         return points, kept
@@ -182,7 +226,9 @@ class SolidSet(Rejecting):
 
     def normals(self, face: str, points: Tensor) -> Tensor:
         patches = [p for p in self._patches if p.name == face]
-        normals = torch.stack([(-1 if p.turned else 1) * p.shape.normals(p.face, points) for p in patches])
+        normals = torch.stack(
+            [(-1 if p.turned else 1) * p.shape.normals(p.face, points) for p in patches]
+        )
         nearest = torch.stack([p.shape.depth(points).abs() for p in patches]).argmin(0)
         return normals[nearest, torch.arange(len(points))]
 
@@ -207,6 +253,7 @@ def _level(patch: Patch) -> Callable[[Columns], Tensor]:
 
 
 def _even(dims: int, share: int = 1) -> Tensor:
-    """Points of a Sobol sequence in the unit square or cube, shifted off the edges of its cells; share: one in so many of them."""
+    """Points of a Sobol sequence in the unit square or cube, shifted off the edges of its cells;
+    share: one in so many of them."""
     count = QUADRATURE[dims] // share
     return torch.quasirandom.SobolEngine(dims).draw(count, dtype=torch.float64) + 0.5 / count

@@ -14,11 +14,15 @@ from kanpde.geometry.implicit import Implicit, Level
 
 
 class Time:
-    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`. Raises ProblemError unless it is one increasing interval."""
+    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`. Raises ProblemError unless it is one
+    increasing interval."""
 
     def __init__(self, **interval: tuple[float, float]):
         if len(interval) != 1:
-            raise ProblemError(f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as Time(t=(0, 1))")
+            raise ProblemError(
+                f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as"
+                " Time(t=(0, 1))"
+            )
         ((self.name, span),) = interval.items()
         self.span = checked_interval("Time", self.name, span)
 
@@ -39,20 +43,28 @@ MAX_COORDINATES = 5
 
 
 class SpaceTime(Rejecting):
-    """Space times time. The faces are those of space, swept through time, and the initial face, such as "t-".
+    """Space times time. The faces are those of space, swept through time, and the initial face,
+    such as "t-".
 
-    Raises ProblemError for what is not Time, for a second time, a name twice, or more than five coordinates in all.
+    Raises ProblemError for what is not Time, for a second time, a name twice, or more than five
+    coordinates in all.
     """
 
     def __init__(self, space: Domain, time: object):
         if not isinstance(time, Time):
-            raise ProblemError(f"{space!r} * {time!r}: expected Time, such as Time(t=(0, 1)); a box takes all its coordinates at once, Box(x=…, y=…)")
+            raise ProblemError(
+                f"{space!r} * {time!r}: expected Time, such as Time(t=(0, 1)); a box takes all its"
+                " coordinates at once, Box(x=…, y=…)"
+            )
         if space.time is not None:
             raise ProblemError(f"{space!r} * {time!r}: has a time already, {space.time!r}")
         if time.name in space.coordinates:
             raise ProblemError(f"Time({time.name}=…): {time.name!r} is a space coordinate already")
         if len(space.coordinates) >= MAX_COORDINATES:
-            raise ProblemError(f"{space!r} * {time!r}: has {len(space.coordinates) + 1} coordinates; expected at most {MAX_COORDINATES}, time included")
+            raise ProblemError(
+                f"{space!r} * {time!r}: has {len(space.coordinates) + 1} coordinates; expected at"
+                f" most {MAX_COORDINATES}, time included"
+            )
         self.region = space
         self._time = time
 
@@ -75,7 +87,10 @@ class SpaceTime(Rejecting):
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
         low, high = self._time.span
-        found = {name: Face(name, face.measure * (high - low), face.coordinate, face.side) for name, face in self.region.faces.items()}
+        found = {
+            name: Face(name, face.measure * (high - low), face.coordinate, face.side)
+            for name, face in self.region.faces.items()
+        }
         found[self.initial_face] = Face(self.initial_face, self.region.volume, self.time, -1)
         return found
 
@@ -97,13 +112,21 @@ class SpaceTime(Rejecting):
 
     def depth(self, points: Tensor) -> Tensor:
         low, high = self._time.span
-        return torch.stack([self.region.depth(points[:, :-1]), points[:, -1] - low, high - points[:, -1]]).amin(0)
+        return torch.stack(
+            [self.region.depth(points[:, :-1]), points[:, -1] - low, high - points[:, -1]]
+        ).amin(0)
 
     def implicit(self, *faces: str) -> Implicit | None:
         if faces == (self.initial_face,):
-            return Implicit((lambda columns: columns[len(self.coordinates) - 1] - self._time.span[0],), True)
+            return Implicit(
+                (lambda columns: columns[len(self.coordinates) - 1] - self._time.span[0],), True
+            )
         found = self.region.implicit(*faces)
-        return None if found is None else Implicit(tuple(self._in_space(part) for part in found.parts), found.smooth)
+        return (
+            None
+            if found is None
+            else Implicit(tuple(self._in_space(part) for part in found.parts), found.smooth)
+        )
 
     def _in_space(self, part: Level) -> Level:
         return lambda columns: part(columns[: len(self.coordinates) - 1])
@@ -119,7 +142,9 @@ class SpaceTime(Rejecting):
         low, high = self._time.span
         if face == self.initial_face:
             space = self.region.box(unit)
-            return torch.cat([space, space.new_full((len(space), 1), low)], 1), self.region.inside(space)
+            return torch.cat([space, space.new_full((len(space), 1), low)], 1), self.region.inside(
+                space
+            )
         space, kept = self.region.boundary_kept(face, unit[:, :-1])
         return torch.cat([space, low + (high - low) * unit[:, -1:]], 1), kept
 

@@ -1,8 +1,10 @@
-"""Numbers named: rationals, and their products and quotients with π, e and roots; the tolerance says how far to look.
+"""Numbers named: rationals, and their products and quotients with π, e and roots; the tolerance
+says how far to look.
 
-A number is named only where chance alone would find a multiple of one unit as near less than once in a thousand: the largest denominator
-follows from the tolerance, since there are about Q²/3 fractions a unit with denominators up to Q. There are many units, so of random
-numbers about one in a hundred gets a name: a formula with named constants counts only once it is verified.
+A number is named only where chance alone would find a multiple of one unit as near less than once
+in a thousand: the largest denominator follows from the tolerance, since there are about Q²/3
+fractions a unit with denominators up to Q. There are many units, so of random numbers about one in
+a hundred gets a name: a formula with named constants counts only once it is verified.
 """
 
 from __future__ import annotations
@@ -21,7 +23,22 @@ CHANCE = 1e-3
 LARGEST = 1000
 """Denominator, at most."""
 
-UNITS: tuple[Expr, ...] = (Integer(1), pi, pi**2, 1 / pi, 1 / pi**2, sqrt(pi), 1 / sqrt(pi), sqrt(2), sqrt(3), sqrt(5), E, 1 / E, sympy.log(2), pi * sqrt(2))
+UNITS: tuple[Expr, ...] = (
+    Integer(1),
+    pi,
+    pi**2,
+    1 / pi,
+    1 / pi**2,
+    sqrt(pi),
+    1 / sqrt(pi),
+    sqrt(2),
+    sqrt(3),
+    sqrt(5),
+    E,
+    1 / E,
+    sympy.log(2),
+    pi * sqrt(2),
+)
 """A number is looked for among their multiples by rationals, in this order."""
 
 _VALUES = tuple(float(unit) for unit in UNITS)
@@ -30,13 +47,19 @@ _EPS = 2.0**-52
 
 @lru_cache(4096)
 def recognise(value: float, tolerance: float) -> Expr | None:
-    """The simplest closed form within the tolerance (absolute) of a number, or None where none is surely meant.
+    """The simplest closed form within the tolerance (absolute) of a number, or None where none is
+    surely meant.
 
-    Looks among rational multiples of UNITS, roots of rationals, and a ± √(b + c π²), alone or times or over π.
+    Looks among rational multiples of UNITS, roots of rationals, and a ± √(b + c π²), alone or times
+    or over π.
     """
     if abs(value) <= tolerance:
         return Integer(0)
-    found = [(_size(q), i, q * unit) for i, (unit, size) in enumerate(zip(UNITS, _VALUES, strict=True)) if (q := rational(value / size, tolerance / size)) is not None]
+    found = [
+        (_size(q), i, q * unit)
+        for i, (unit, size) in enumerate(zip(UNITS, _VALUES, strict=True))
+        if (q := rational(value / size, tolerance / size)) is not None
+    ]
     if (square := rational(value**2, 2 * abs(value) * tolerance)) is not None and square.q <= 60:
         found.append((_size(square) + 2, len(UNITS), sqrt(square) * (1 if value > 0 else -1)))
     if found:
@@ -45,11 +68,16 @@ def recognise(value: float, tolerance: float) -> Expr | None:
 
 
 def exactly(value: float) -> Expr:
-    """The number that a float in a program was meant to be: a named one within its rounding, else the float itself."""
+    """The number that a float in a program was meant to be: a named one within its rounding, else
+    the float itself."""
     value = float(value)
     if not math.isfinite(value):
         return sympy.nan
-    return recognise(value, 4 * _EPS * abs(value)) or (Integer(0) if value == 0 else Rational(Fraction(value).numerator, Fraction(value).denominator))
+    return recognise(value, 4 * _EPS * abs(value)) or (
+        Integer(0)
+        if value == 0
+        else Rational(Fraction(value).numerator, Fraction(value).denominator)
+    )
 
 
 def rational(value: float, tolerance: float) -> Rational | None:
@@ -65,18 +93,24 @@ def rational(value: float, tolerance: float) -> Rational | None:
 
 
 def _surds(value: float, tolerance: float) -> Iterator[Expr]:
-    """a ± √(b + c π²) with 2a and 2b whole: exponents of modes that a flow carries along (Kovasznay 1948)."""
+    """a ± √(b + c π²) with 2a and 2b whole: exponents of modes that a flow carries along (Kovasznay
+    1948)."""
     for unit, size in ((Integer(1), 1.0), (1 / pi, 1 / math.pi), (pi, math.pi)):
         scaled = value / size
         for n in sorted(range(-100, 101), key=abs):
             root = scaled - n / 2
             for c in (Rational(1, 4), Rational(1, 2), 1, 2, 4, 8, 9, 16):
                 b = root**2 - float(c) * math.pi**2
-                within = 2 * abs(root) * max(tolerance / size, 4 * _EPS * max(abs(n / 2), abs(root)))
+                within = (
+                    2 * abs(root) * max(tolerance / size, 4 * _EPS * max(abs(n / 2), abs(root)))
+                )
                 whole = round(2 * b)
                 if whole > 0 and abs(2 * b - whole) < 2 * within < CHANCE / 100:
                     share = sqrt(sympy.sympify(c))
-                    yield unit * (Rational(n, 2) + (1 if root > 0 else -1) * share * sqrt(Rational(whole, 2) / c + pi**2))
+                    yield unit * (
+                        Rational(n, 2)
+                        + (1 if root > 0 else -1) * share * sqrt(Rational(whole, 2) / c + pi**2)
+                    )
 
 
 def _size(q: Rational) -> float:

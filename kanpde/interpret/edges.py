@@ -1,8 +1,10 @@
-"""A function of one variable, known by its values, as a formula of the library: candidates by accuracy and complexity.
+"""A function of one variable, known by its values, as a formula of the library: candidates by
+accuracy and complexity.
 
-Each candidate is a g(b t + c) + e. For given b and c the best a and e are known (variable projection, Golub and Pereyra 1973), so
-only b and c are searched, first on a table of starts and then by least squares on all four. F(such a function), with F one of
-those that the library can invert, is found on F⁻¹ of the values.
+Each candidate is a g(b t + c) + e. For given b and c the best a and e are known (variable
+projection, Golub and Pereyra 1973), so only b and c are searched, first on a table of starts and
+then by least squares on all four. F(such a function), with F one of those that the library can
+invert, is found on F⁻¹ of the values.
 """
 
 from __future__ import annotations
@@ -44,11 +46,18 @@ class Candidate:
         return float(np.log10(max(self.error, noise))) + FREE * self.form.cost
 
 
-def suggest(t: Array, values: Array, symbol: Symbol, noise: float = 1e-12, depth: int = 1, only: Sequence[str] | None = None) -> list[Candidate]:
+def suggest(
+    t: Array,
+    values: Array,
+    symbol: Symbol,
+    noise: float = 1e-12,
+    depth: int = 1,
+    only: Sequence[str] | None = None,
+) -> list[Candidate]:
     """Formulas for values [samples] at t [samples], the best first.
 
-    noise: relative accuracy of the values, below which errors are equal. depth: how many functions may be around the innermost.
-    only: names of the library's functions that are tried.
+    noise: relative accuracy of the values, below which errors are equal. depth: how many functions
+    may be around the innermost. only: names of the library's functions that are tried.
     """
     spread = float(np.linalg.norm(values - values.mean()))
     if spread <= max(30 * noise, 1e-13) * float(np.linalg.norm(values)) or spread == 0:
@@ -68,8 +77,11 @@ def suggest(t: Array, values: Array, symbol: Symbol, noise: float = 1e-12, depth
     return sorted(found, key=lambda c: c.score(noise))
 
 
-def _polynomials(t: Array, values: Array, symbol: Symbol, noise: float, spread: float) -> list[Candidate]:
-    """The best of each degree, as long as they get better; terms that do not matter are left out."""
+def _polynomials(
+    t: Array, values: Array, symbol: Symbol, noise: float, spread: float
+) -> list[Candidate]:
+    """The best of each degree, as long as they get better; terms that do not matter are left
+    out."""
     found: list[Candidate] = []
     size = float(np.abs(t).max()) or 1.0
     for degree in range(1, DEGREE + 1):
@@ -79,7 +91,11 @@ def _polynomials(t: Array, values: Array, symbol: Symbol, noise: float, spread: 
             c = np.linalg.lstsq(columns, values, rcond=None)[0]
             error = float(np.linalg.norm(columns @ c - values)) / spread
             shares = np.abs(c) * np.linalg.norm(columns, axis=0) / spread
-            needed = [n for n, share in zip(kept, shares, strict=True) if share > min(30 * max(noise, error), MATTERS) or n == degree]
+            needed = [
+                n
+                for n, share in zip(kept, shares, strict=True)
+                if share > min(30 * max(noise, error), MATTERS) or n == degree
+            ]
             if needed == kept:
                 break
             kept = needed
@@ -88,13 +104,27 @@ def _polynomials(t: Array, values: Array, symbol: Symbol, noise: float, spread: 
         ks = [constant() for _ in kept]
         expression = sum((k * symbol**n for k, n in zip(ks, kept, strict=True)), sympy.Integer(0))
         start = {k: float(v) / size**n for k, v, n in zip(ks, c, kept, strict=True)}
-        found.append(Candidate(f"polynomial of degree {degree}", Form(expression, start, 0.5 * len(kept) + 0.2 * degree), error))
+        found.append(
+            Candidate(
+                f"polynomial of degree {degree}",
+                Form(expression, start, 0.5 * len(kept) + 0.2 * degree),
+                error,
+            )
+        )
         if error <= 3 * noise:
             break
     return found
 
 
-def _shifted(t: Array, values: Array, symbol: Symbol, function: Function, spread: float, noise: float, best: int = 3) -> list[Candidate]:
+def _shifted(
+    t: Array,
+    values: Array,
+    symbol: Symbol,
+    function: Function,
+    spread: float,
+    noise: float,
+    best: int = 3,
+) -> list[Candidate]:
     """a g(b t + c), and a g(b t + c) + e where that is better."""
     middle, half = (t.max() + t.min()) / 2, (t.max() - t.min()) / 2
     tau, starts = (t - middle) / half, function.starts()
@@ -103,9 +133,13 @@ def _shifted(t: Array, values: Array, symbol: Symbol, function: Function, spread
     starts, g = starts[usable], g[usable]
     found: list[Candidate] = []
     for additive in (False, True):
-        flat, y = (g - g.mean(1, keepdims=True), values - values.mean()) if additive else (g, values)
+        flat, y = (
+            (g - g.mean(1, keepdims=True), values - values.mean()) if additive else (g, values)
+        )
         square = (flat**2).sum(1)
-        slope = np.divide(flat @ y, square, out=np.zeros(len(flat)), where=square > 1e-20 * (1 + (g**2).sum(1)))
+        slope = np.divide(
+            flat @ y, square, out=np.zeros(len(flat)), where=square > 1e-20 * (1 + (g**2).sum(1))
+        )
         left = ((y - slope[:, None] * flat) ** 2).sum(1)
         searched = []
         for i in np.argsort(left, kind="stable")[:best]:
@@ -126,14 +160,27 @@ def _shifted(t: Array, values: Array, symbol: Symbol, function: Function, spread
         start = {k[0]: float(linear[0]), k[1]: float(b), k[2]: float(c), k[3]: float(linear[-1])}
         expression = k[0] * function.expression(inner) + (k[3] if additive else 0)
         cost = function.cost + 0.5 * bool(function.shifts) + 0.5 * additive
-        found.append(Candidate(function.name, Form(expression, {c: v for c, v in start.items() if c in expression.free_symbols}, cost), error / spread))
+        found.append(
+            Candidate(
+                function.name,
+                Form(
+                    expression,
+                    {c: v for c, v in start.items() if c in expression.free_symbols},
+                    cost,
+                ),
+                error / spread,
+            )
+        )
         if error < 10 * noise * spread:
             break
     return found
 
 
-def _search(function: Function, tau: Array, values: Array, start: Array, additive: bool) -> tuple[float, float, float]:
-    """The error that the best a g(b τ + c) + e near a start leaves, its b and its c; b stays ±1 where only a shift matters, c where only a rate does."""
+def _search(
+    function: Function, tau: Array, values: Array, start: Array, additive: bool
+) -> tuple[float, float, float]:
+    """The error that the best a g(b τ + c) + e near a start leaves, its b and its c; b stays ±1
+    where only a shift matters, c where only a rate does."""
     ones = np.ones((len(tau), 1))
     scale = float(np.linalg.norm(values))
     free = np.array([bool(function.rates), bool(function.shifts)])
@@ -146,7 +193,16 @@ def _search(function: Function, tau: Array, values: Array, start: Array, additiv
 
     if not free.any():
         return float(np.linalg.norm(left(start))) * scale, float(start[0]), float(start[1])
-    best = least_squares(left, start[free], "3-point", x_scale=np.maximum(np.abs(start[free]), 0.1), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=30)
+    best = least_squares(
+        left,
+        start[free],
+        "3-point",
+        x_scale=np.maximum(np.abs(start[free]), 0.1),
+        xtol=1e-15,
+        ftol=1e-15,
+        gtol=1e-15,
+        max_nfev=30,
+    )
     b, c = np.where(free, np.resize(best.x, 2) if free.all() else best.x[0], start)
     return float(np.linalg.norm(best.fun)) * scale, float(b), float(c)
 
@@ -161,13 +217,29 @@ def _power(t: Array, values: Array, symbol: Symbol, spread: float) -> list[Candi
             columns = np.stack([g, np.ones_like(g)], 1)
             a, e = np.linalg.lstsq(columns, values, rcond=None)[0]
             k = [constant() for _ in range(4)]
-            form = Form(k[0] * (symbol + (k[1] if c else 0)) ** k[2] + k[3], {k[0]: float(a), k[1]: float(c), k[2]: p, k[3]: float(e)}, 3.5 if c else 3.0)
+            form = Form(
+                k[0] * (symbol + (k[1] if c else 0)) ** k[2] + k[3],
+                {k[0]: float(a), k[1]: float(c), k[2]: p, k[3]: float(e)},
+                3.5 if c else 3.0,
+            )
             best.append((form, float(np.linalg.norm(columns @ (a, e) - values))))
     best = sorted(best, key=lambda b: b[1])[:1]
-    return [Candidate("power", fitted, error * float(np.linalg.norm(values)) / spread) for form, _ in best for fitted, error in [fit(form, [symbol], [t], values)]]
+    return [
+        Candidate("power", fitted, error * float(np.linalg.norm(values)) / spread)
+        for form, _ in best
+        for fitted, error in [fit(form, [symbol], [t], values)]
+    ]
 
 
-def _outer(t: Array, values: Array, symbol: Symbol, function: Function, noise: float, depth: int, spread: float) -> list[Candidate]:
+def _outer(
+    t: Array,
+    values: Array,
+    symbol: Symbol,
+    function: Function,
+    noise: float,
+    depth: int,
+    spread: float,
+) -> list[Candidate]:
     """s F(inner), with inner found on F⁻¹(s values), s the values' sign."""
     if function.inverse is None:
         return []
@@ -178,6 +250,17 @@ def _outer(t: Array, values: Array, symbol: Symbol, function: Function, noise: f
     found = []
     for candidate in suggest(t, inner, symbol, noise, depth - 1)[:2]:
         expression = sign * function.expression(candidate.form.expression)
-        form, error = fit(Form(expression, candidate.form.values, candidate.form.cost + function.cost), [symbol], [t], values)
-        found.append(Candidate(f"{function.name} of {candidate.name}", form, error * float(np.linalg.norm(values)) / spread))
+        form, error = fit(
+            Form(expression, candidate.form.values, candidate.form.cost + function.cost),
+            [symbol],
+            [t],
+            values,
+        )
+        found.append(
+            Candidate(
+                f"{function.name} of {candidate.name}",
+                form,
+                error * float(np.linalg.norm(values)) / spread,
+            )
+        )
     return found

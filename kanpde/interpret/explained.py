@@ -1,4 +1,5 @@
-"""What `explain` returns: formulas, what was checked of them, and the approximations that were looked at."""
+"""What `explain` returns: formulas, what was checked of them, and the approximations that were
+looked at."""
 
 from __future__ import annotations
 
@@ -11,14 +12,15 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from kanpde.atomic import write_text
 from kanpde.interpret.verify import Check
-from kanpde.results import plain
+from kanpde.results.result import plain
+from kanpde.runs.atomic import write_text
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A formula that was looked at, its constants as fitted. distance: to the network, relative L2; residual: relative to the largest term, where it was computed."""
+    """A formula that was looked at, its constants as fitted. distance: to the network, relative L2;
+    residual: relative to the largest term, where it was computed."""
 
     unknown: str
     route: str
@@ -32,9 +34,11 @@ class Tried:
 class Explanation:
     """Closed formulas by unknown, and their check.
 
-    found: whether the formulas solve the problem (or, of a function without one, agree with its values). formulas: the best ones,
-    approximations where nothing is found. distance: to the network, relative L2, by unknown. checks: of every equation and condition,
-    none without a problem. tried: the best candidates, with rounded constants. exact_constants: whether every constant was named.
+    found: whether the formulas solve the problem (or, of a function without one, agree with its
+    values). formulas: the best ones, approximations where nothing is found. distance: to the
+    network, relative L2, by unknown. checks: of every equation and condition, none without a
+    problem. tried: the best candidates, with rounded constants. exact_constants: whether every
+    constant was named.
     """
 
     name: str
@@ -49,15 +53,19 @@ class Explanation:
     notes: tuple[str, ...] = field(default=())
 
     def residual(self, unknown: str | None = None) -> float | None:
-        """The largest residual of the equations (that mention an unknown), absolute; None without a problem or a formula."""
-        return _largest([c for c in self.checks if not c.condition and unknown in (None, *c.unknowns)])
+        """The largest residual of the equations (that mention an unknown), absolute; None without a
+        problem or a formula."""
+        return _largest(
+            [c for c in self.checks if not c.condition and unknown in (None, *c.unknowns)]
+        )
 
     def boundary_error(self, unknown: str | None = None) -> float | None:
         """The same of the conditions."""
         return _largest([c for c in self.checks if c.condition and unknown in (None, *c.unknowns)])
 
     def symbolic(self, unknown: str | None = None) -> bool | None:
-        """True where all of these are proved zero, False where one is not zero, None where one is not decided."""
+        """True where all of these are proved zero, False where one is not zero, None where one is
+        not decided."""
         verdicts = [c.symbolic for c in self.checks if unknown in (None, *c.unknowns)]
         return False if False in verdicts else None if None in verdicts or not verdicts else True
 
@@ -87,8 +95,16 @@ class Explanation:
         found = {
             "problem": self.name,
             "found": self.found,
-            "formula": single.get("formula") if single else {u: v["formula"] for u, v in unknowns.items()} or None,
-            "latex": single.get("latex") if single else {u: v["latex"] for u, v in unknowns.items()} or None,
+            "formula": (
+                single.get("formula")
+                if single
+                else {u: v["formula"] for u, v in unknowns.items()} or None
+            ),
+            "latex": (
+                single.get("latex")
+                if single
+                else {u: v["latex"] for u, v in unknowns.items()} or None
+            ),
             "residual": self.residual(),
             "boundary_error": self.boundary_error(),
             "distance": max(self.distance.values(), default=None),
@@ -103,12 +119,21 @@ class Explanation:
         return dict(plain(found))
 
     def save(self, folder: Path) -> list[Path]:
-        """Write formula.json, and where there are formulas formula.tex and formula.txt, each in one step. Raises RunError."""
-        texts = {"formula.json": json.dumps(self.summary(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+        """Write formula.json, and where there are formulas formula.tex and formula.txt, each in one
+        step. Raises RunError."""
+        texts = {
+            "formula.json": (
+                json.dumps(self.summary(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            )
+        }
         if self.formulas:
             title = "" if self.found else "% no closed form found: approximations\n"
-            texts["formula.tex"] = title + "".join(f"{sympy.latex(sympy.Symbol(u))} = {self.latex(u)}\n" for u in self.formulas)
-            texts["formula.txt"] = ("" if self.found else "# no closed form found: approximations\n") + self.text()
+            texts["formula.tex"] = title + "".join(
+                f"{sympy.latex(sympy.Symbol(u))} = {self.latex(u)}\n" for u in self.formulas
+            )
+            texts["formula.txt"] = (
+                "" if self.found else "# no closed form found: approximations\n"
+            ) + self.text()
         for name, text in texts.items():
             write_text(folder / name, text)
         return [folder / name for name in texts]
@@ -116,7 +141,12 @@ class Explanation:
 
 def rounded(formula: Expr, digits: int = 6) -> Expr:
     """With so many digits of every number that has no name."""
-    return formula.xreplace({number: sympy.Float(sympy.Float(number, digits), digits) for number in formula.atoms(sympy.Float)})
+    return formula.xreplace(
+        {
+            number: sympy.Float(sympy.Float(number, digits), digits)
+            for number in formula.atoms(sympy.Float)
+        }
+    )
 
 
 def _largest(checks: list[Check]) -> float | None:

@@ -25,7 +25,8 @@ def constant() -> Symbol:
 
 @dataclass(frozen=True)
 class Form:
-    """An expression of coordinates and free constants. values: of the constants; cost: how complicated it is."""
+    """An expression of coordinates and free constants. values: of the constants; cost: how
+    complicated it is."""
 
     expression: Expr
     values: Mapping[Symbol, float]
@@ -47,34 +48,52 @@ class Form:
         return self.expression.subs(inner, simultaneous=True)
 
 
-def compiled(expressions: Sequence[Expr], arguments: Sequence[Symbol]) -> Callable[..., list[Array]]:
-    """Values of expressions at arrays that broadcast together, each of the full shape; nan where they are not real."""
+def compiled(
+    expressions: Sequence[Expr], arguments: Sequence[Symbol]
+) -> Callable[..., list[Array]]:
+    """Values of expressions at arrays that broadcast together, each of the full shape; nan where
+    they are not real."""
     function = sympy.lambdify(list(arguments), list(expressions), ["numpy", "scipy"], cse=True)
 
     def values(*at: Any) -> list[Array]:
         shape = np.broadcast_shapes(*(np.shape(a) for a in at))
         with np.errstate(all="ignore"):
             found = [np.asarray(f) for f in function(*at)]
-        real = [np.where(np.imag(f) == 0, np.real(f), np.nan) if np.iscomplexobj(f) else f for f in found]
+        real = [
+            np.where(np.imag(f) == 0, np.real(f), np.nan) if np.iscomplexobj(f) else f
+            for f in found
+        ]
         return [np.broadcast_to(f, shape).astype(np.float64) for f in real]
 
     return values
 
 
-def fit(form: Form, coordinates: Sequence[Symbol], at: Sequence[Array], values: Array, steps: int = 60) -> tuple[Form, float]:
-    """The constants refitted to values at points by least squares; and the relative L2 error that is left."""
+def fit(
+    form: Form, coordinates: Sequence[Symbol], at: Sequence[Array], values: Array, steps: int = 60
+) -> tuple[Form, float]:
+    """The constants refitted to values at points by least squares; and the relative L2 error that
+    is left."""
     constants = form.constants
-    rows = compiled([form.expression, *(sympy.diff(form.expression, k) for k in constants)], [*coordinates, *constants])
+    rows = compiled(
+        [form.expression, *(sympy.diff(form.expression, k) for k in constants)],
+        [*coordinates, *constants],
+    )
     scale = float(np.linalg.norm(values)) or 1.0
 
     def residual(k: Array) -> Array:
         return np.nan_to_num((rows(*at, *k)[0] - values) / scale, nan=1e3, posinf=1e3, neginf=-1e3)
 
     def jacobian(k: Array) -> Array:
-        return np.nan_to_num(np.stack(rows(*at, *k)[1:], -1) / scale, nan=0.0, posinf=1e3, neginf=-1e3)
+        return np.nan_to_num(
+            np.stack(rows(*at, *k)[1:], -1) / scale, nan=0.0, posinf=1e3, neginf=-1e3
+        )
 
     if not constants:
         return form, float(np.linalg.norm(residual(np.zeros(0))))
     start = np.array([form.values[k] for k in constants])
-    found = least_squares(residual, start, jacobian, x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=steps)
-    return Form(form.expression, dict(zip(constants, found.x.tolist(), strict=True)), form.cost, form.route), float(np.linalg.norm(residual(found.x)))
+    found = least_squares(
+        residual, start, jacobian, x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=steps
+    )
+    return Form(
+        form.expression, dict(zip(constants, found.x.tolist(), strict=True)), form.cost, form.route
+    ), float(np.linalg.norm(residual(found.x)))

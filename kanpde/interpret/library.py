@@ -23,10 +23,11 @@ Array = NDArray[np.float64]
 class Function:
     """One function of the library.
 
-    expression: g of an expression. cost: what it adds to a formula's complexity, 1 for the simplest. rates: |b| that are tried
-    first, for t in [-1, 1], `()` where a rate only scales g or adds to it (log). shifts: c / b that are tried first, in the same t,
-    `()` where a shift does (exp).
-    inverse: g⁻¹ of an expression, where g may be the outermost function of a formula, such as log for exp.
+    expression: g of an expression. cost: what it adds to a formula's complexity, 1 for the
+    simplest. rates: |b| that are tried first, for t in [-1, 1], `()` where a rate only scales g or
+    adds to it (log). shifts: c / b that are tried first, in the same t, `()` where a shift does
+    (exp). inverse: g⁻¹ of an expression, where g may be the outermost function of a formula, such
+    as log for exp.
     """
 
     name: str
@@ -50,7 +51,14 @@ class Function:
     def starts(self) -> Array:
         """Pairs (b, c) to start from, [starts, 2]."""
         signs = (1.0,) if self.rates and self.shifts else (1.0, -1.0)
-        return np.array([(s * b, -s * b * at) for b in (self.rates or (1.0,)) for s in signs for at in (self.shifts or (0.0,))])
+        return np.array(
+            [
+                (s * b, -s * b * at)
+                for b in self.rates or (1.0,)
+                for s in signs
+                for at in self.shifts or (0.0,)
+            ]
+        )
 
 
 def _real(function: Callable[[Expr], Expr]) -> Callable[[Array], Array]:
@@ -60,7 +68,9 @@ def _real(function: Callable[[Expr], Expr]) -> Callable[[Array], Array]:
     def values(at: Array) -> Array:
         with np.errstate(all="ignore"):
             found = np.broadcast_to(np.asarray(compiled(at)), np.shape(at))
-            return np.where(np.isfinite(found) & (np.imag(found) == 0), np.real(found), np.nan).astype(np.float64)
+            return np.where(
+                np.isfinite(found) & (np.imag(found) == 0), np.real(found), np.nan
+            ).astype(np.float64)
 
     return values
 
@@ -99,20 +109,36 @@ def register(
     shifts: Sequence[float] | None = None,
     inverse: Callable[[Expr], Expr] | None = None,
 ) -> None:
-    """Add a function to the library: `register("bessel", lambda z: sympy.besselj(0, z))`. The other arguments are those of Function.
+    """Add a function to the library: `register("bessel", lambda z: sympy.besselj(0, z))`. The other
+    arguments are those of Function.
 
     Raises ProblemError for a name that is taken, or what is no function of one expression.
     """
     if name in LIBRARY:
-        raise ProblemError(f"register({name!r}): there is such a function already; expected a new name")
+        raise ProblemError(
+            f"register({name!r}): there is such a function already; expected a new name"
+        )
     plain = Function(name, expression, cost)
-    made = Function(name, expression, cost, plain.rates if rates is None else tuple(rates), plain.shifts if shifts is None else tuple(shifts), inverse)
+    made = Function(
+        name,
+        expression,
+        cost,
+        plain.rates if rates is None else tuple(rates),
+        plain.shifts if shifts is None else tuple(shifts),
+        inverse,
+    )
     try:
         finite = np.isfinite(made.values(np.linspace(0.1, 0.9, 5))).all()
     except (TypeError, ValueError, NameError, AttributeError) as error:
-        raise ProblemError(f"register({name!r}): {type(error).__name__}: {error}; expected a function that takes and returns SymPy expressions") from error
+        raise ProblemError(
+            f"register({name!r}): {type(error).__name__}: {error}; expected a function that takes"
+            " and returns SymPy expressions"
+        ) from error
     if not finite:
-        raise ProblemError(f"register({name!r}): is not a finite real number between 0.1 and 0.9; expected such a function, scaled and shifted if need be")
+        raise ProblemError(
+            f"register({name!r}): is not a finite real number between 0.1 and 0.9; expected such a"
+            " function, scaled and shifted if need be"
+        )
     LIBRARY[name] = made
 
 

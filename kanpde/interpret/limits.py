@@ -18,9 +18,14 @@ class _OutOfTime(BaseException):
 def within(seconds: float, function: Callable[[], T]) -> T | None:
     """What the function returns, or None where it takes longer.
 
-    Works by a timer's signal: where there is none, or outside of the main thread, it is None at once.
+    Works by a timer's signal: where there is none, or outside of the main thread, it is None at
+    once.
     """
-    if seconds <= 0 or not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+    if (
+        seconds <= 0
+        or not hasattr(signal, "SIGALRM")
+        or threading.current_thread() is not threading.main_thread()
+    ):
         return None
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,9 @@
-"""Constants of formulas that make the residual of the problem vanish: least squares on equations and conditions, not on a network's values.
+"""Constants of formulas that make the residual of the problem vanish: least squares on equations
+and conditions, not on a network's values.
 
-A network is right to 1e-6 or 1e-9; what it says of the constants is right as far. The equations say the rest: r(p) = r(u_α(p)) at
-points, with ∂r/∂p = Σ_α ∂r/∂u_α ∂u_α/∂p, the first factor from the residual itself as in training, the second from SymPy.
+A network is right to 1e-6 or 1e-9; what it says of the constants is right as far. The equations say
+the rest: r(p) = r(u_α(p)) at points, with ∂r/∂p = Σ_α ∂r/∂u_α ∂u_α/∂p, the first factor from the
+residual itself as in training, the second from SymPy.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from scipy.optimize import least_squares
 from sympy import Symbol
 from torch import Tensor
 
-from kanpde.conditions import Constraint, by_name, points_on, space_faces
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.symbolic import derivative
-from kanpde.problem import Problem
-from kanpde.residual import Residual
+from kanpde.problem.conditions import Constraint, by_name, points_on, space_faces
+from kanpde.problem.problem import Problem
+from kanpde.residual.residual import Residual
 
 Array = NDArray[np.float64]
 
@@ -31,7 +33,8 @@ INTERIOR, FACE = 256, 48
 
 @dataclass(frozen=True)
 class Piece:
-    """A residual, and points where it has to vanish. normal: there, on a face of space; condition: the one that it is of, None for an equation."""
+    """A residual, and points where it has to vanish. normal: there, on a face of space; condition:
+    the one that it is of, None for an equation."""
 
     residual: Residual
     at: dict[str, Tensor]
@@ -45,7 +48,8 @@ class Piece:
 
 
 class System:
-    """Equations and conditions of a problem as equations for the constants of formulas, by unknown."""
+    """Equations and conditions of a problem as equations for the constants of formulas, by
+    unknown."""
 
     def __init__(self, problem: Problem, forms: Mapping[str, Form]):
         self.problem, self.forms = problem, dict(forms)
@@ -56,11 +60,19 @@ class System:
     @property
     def start(self) -> Array:
         """The constants' values so far."""
-        return np.array([v for form in self.forms.values() for k, v in form.values.items() if k in form.constants])
+        return np.array(
+            [
+                v
+                for form in self.forms.values()
+                for k, v in form.values.items()
+                if k in form.constants
+            ]
+        )
 
     @cached_property
     def _suppliers(self) -> list[list[tuple[Callable[..., list[Array]], list[int]]]]:
-        """By piece and leaf: a function that returns the derivative and its partials by the unknown's constants, and where these are."""
+        """By piece and leaf: a function that returns the derivative and its partials by the
+        unknown's constants, and where these are."""
         known: dict[object, tuple[Callable[..., list[Array]], list[int]]] = {}
         for piece in self.pieces:
             for leaf in piece.residual.needs:
@@ -68,20 +80,46 @@ class System:
                     form = self.forms[leaf[0]]
                     value = derivative(form.expression, self.symbols, leaf[1])
                     own = form.constants
-                    known[leaf] = compiled([value, *(value.diff(k) for k in own)], [*self.symbols, *own]), [self.constants.index(k) for k in own]
+                    known[leaf] = (
+                        compiled([value, *(value.diff(k) for k in own)], [*self.symbols, *own]),
+                        [self.constants.index(k) for k in own],
+                    )
         return [[known[leaf] for leaf in piece.residual.needs] for piece in self.pieces]
 
     @cached_property
     def scales(self) -> list[Array]:
-        """By piece and equation: the size of its largest term, at the values so far; of a condition of zeros, a part of the others' and of the unknowns'."""
-        found = [(np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0) for _, values, _, partials in self._evaluated(self.start)]
+        """By piece and equation: the size of its largest term, at the values so far; of a condition
+        of zeros, a part of the others' and of the unknowns'."""
+        found = [
+            (np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0)
+            for _, values, _, partials in self._evaluated(self.start)
+        ]
         inside = [v.numpy() for v in self.pieces[0].at.values()]
-        size = max(float(np.nanmax(np.abs(compiled([form.filled], self.symbols)(*inside)[0]))) for form in self.forms.values())
-        largest = {kind: max([size * kind, *(float(np.nanmax(s)) for s, p in zip(found, self.pieces, strict=True) if p.condition == kind)]) for kind in (False, True)}
-        return [np.maximum(scale, max(1e-3 * largest[piece.condition], 1e-300)) for scale, piece in zip(found, self.pieces, strict=True)]
+        size = max(
+            float(np.nanmax(np.abs(compiled([form.filled], self.symbols)(*inside)[0])))
+            for form in self.forms.values()
+        )
+        largest = {
+            kind: max(
+                [
+                    size * kind,
+                    *(
+                        float(np.nanmax(s))
+                        for s, p in zip(found, self.pieces, strict=True)
+                        if p.condition == kind
+                    ),
+                ]
+            )
+            for kind in (False, True)
+        }
+        return [
+            np.maximum(scale, max(1e-3 * largest[piece.condition], 1e-300))
+            for scale, piece in zip(found, self.pieces, strict=True)
+        ]
 
     def _evaluated(self, k: Array) -> list[tuple[Array, Array, Array, Array]]:
-        """By piece: residual [points, equations], derivatives [points, leaves], theirs by constants [points, leaves, constants], partials."""
+        """By piece: residual [points, equations], derivatives [points, leaves], theirs by constants
+        [points, leaves, constants], partials."""
         found = []
         for piece, suppliers in zip(self.pieces, self._suppliers, strict=True):
             at = [v.numpy() for v in piece.at.values()]
@@ -98,26 +136,48 @@ class System:
 
     def residual(self, k: Array) -> Array:
         """All residuals, each relative to its equation's largest term."""
-        rows = [r / scale for (r, _, _, _), scale in zip(self._evaluated(k), self.scales, strict=True)]
-        return np.nan_to_num(np.concatenate([r.ravel() for r in rows]), nan=1e3, posinf=1e3, neginf=-1e3)
+        rows = [
+            r / scale for (r, _, _, _), scale in zip(self._evaluated(k), self.scales, strict=True)
+        ]
+        return np.nan_to_num(
+            np.concatenate([r.ravel() for r in rows]), nan=1e3, posinf=1e3, neginf=-1e3
+        )
 
     def jacobian(self, k: Array) -> Array:
         """[residuals, constants]."""
-        rows = [np.einsum("nea,nak->nek", partials, slopes) / scale[:, None] for (_, _, slopes, partials), scale in zip(self._evaluated(k), self.scales, strict=True)]
-        return np.nan_to_num(np.concatenate([r.reshape(-1, len(k)) for r in rows]), nan=0.0, posinf=1e3, neginf=-1e3)
+        rows = [
+            np.einsum("nea,nak->nek", partials, slopes) / scale[:, None]
+            for (_, _, slopes, partials), scale in zip(self._evaluated(k), self.scales, strict=True)
+        ]
+        return np.nan_to_num(
+            np.concatenate([r.reshape(-1, len(k)) for r in rows]), nan=0.0, posinf=1e3, neginf=-1e3
+        )
 
     def with_values(self, k: Array) -> dict[str, Form]:
         """The formulas with other values of their constants."""
         given = dict(zip(self.constants, k.tolist(), strict=True))
-        return {u: replace(form, values={**form.values, **{c: given[c] for c in form.constants}}) for u, form in self.forms.items()}
+        return {
+            u: replace(form, values={**form.values, **{c: given[c] for c in form.constants}})
+            for u, form in self.forms.items()
+        }
 
 
 def polish(system: System, steps: int = 40) -> tuple[Array, Array]:
-    """The constants by least squares on the residuals, and how far each is from certain: a standard deviation, no less than rounding."""
+    """The constants by least squares on the residuals, and how far each is from certain: a standard
+    deviation, no less than rounding."""
     start = system.start
     if not len(start):
         return start, start
-    best = least_squares(system.residual, start, system.jacobian, x_scale=np.maximum(np.abs(start), 1e-3), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=steps)
+    best = least_squares(
+        system.residual,
+        start,
+        system.jacobian,
+        x_scale=np.maximum(np.abs(start), 1e-3),
+        xtol=1e-15,
+        ftol=1e-15,
+        gtol=1e-15,
+        max_nfev=steps,
+    )
     k = best.x if np.linalg.norm(best.fun) <= np.linalg.norm(system.residual(start)) else start
     u, s, vt = np.linalg.svd(system.jacobian(k), full_matrices=False)
     left = float(np.linalg.norm(system.residual(k))) / np.sqrt(len(u))
@@ -130,13 +190,29 @@ def pieces(problem: Problem, interior: int, face: int, seed: int = 0) -> list[Pi
     """Equations at random points inside, conditions at random points of their faces."""
     generator = torch.Generator().manual_seed(seed)
     dims = len(problem.coordinates)
-    inside = by_name(problem.domain.interior(torch.rand(interior, dims, generator=generator, dtype=torch.float64)), problem.coordinates)
+    inside = by_name(
+        problem.domain.interior(
+            torch.rand(interior, dims, generator=generator, dtype=torch.float64)
+        ),
+        problem.coordinates,
+    )
     found = [Piece(equation, inside, None) for equation in problem.equations]
     for constraint in problem.constraints:
-        at, normal = points_on(problem.domain, constraint.face, torch.rand(face, dims - 1, generator=generator, dtype=torch.float64))
+        at, normal = points_on(
+            problem.domain,
+            constraint.face,
+            torch.rand(face, dims - 1, generator=generator, dtype=torch.float64),
+        )
         if constraint.where is not None:
             kept = constraint.where(at)
             at, normal = ({x: v[kept] for x, v in part.items()} for part in (at, normal))
         if len(next(iter(at.values()))):
-            found.append(Piece(constraint.residual, at, normal if constraint.face in space_faces(problem.domain) else None, constraint))
+            found.append(
+                Piece(
+                    constraint.residual,
+                    at,
+                    normal if constraint.face in space_faces(problem.domain) else None,
+                    constraint,
+                )
+            )
     return found

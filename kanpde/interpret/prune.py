@@ -1,4 +1,5 @@
-"""A smaller network for a solved problem: sparsify, prune with a stated loss, polish; a result of its own beside the first."""
+"""A smaller network for a solved problem: sparsify, prune with a stated loss, polish; a result of
+its own beside the first."""
 
 from __future__ import annotations
 
@@ -11,15 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde import run_folder
-from kanpde.atomic import check_writable
 from kanpde.errors import RunError
-from kanpde.fields import dense_grid, nodes_of
-from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.network import Network
 from kanpde.networks.surgery import edges_of
-from kanpde.problem import Problem
-from kanpde.results import Result, measure, measure_reference
+from kanpde.problem.problem import Problem
+from kanpde.results.fields import dense_grid, nodes_of
+from kanpde.results.result import Result, measure, measure_reference
+from kanpde.runs import folder as run_folder
+from kanpde.runs.atomic import check_writable
 from kanpde.training import Prune, Sparsify, show_schedule
 from kanpde.training.history import History, Observer, Record, Silent
 from kanpde.training.points import Collocation, balanced
@@ -32,35 +33,69 @@ KEPT = ("seed", "device", "dtype", "points", "sampler")
 """Settings of the first run that hold for the pruned one."""
 
 
-def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out: str | Path | None = None, observer: Observer | None = None) -> Result:
-    """The result with a smaller network, whose solution differs by about `loss` at most (relative L2; see training/pruning.py); the one given is left as it was.
+def prune(
+    result: Result,
+    loss: float = 1e-6,
+    sparsify: float | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Result:
+    """The result with a smaller network, whose solution differs by about `loss` at most (relative
+    L2; see training/pruning.py); the one given is left as it was.
 
-    sparsify: the strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that is put on first, so that more
-    of them can go; by default a small one, and 0 for none. out: where the new run folder goes, none by default; it holds pruned.png, both
-    networks side by side. settings["pruned"] of what is found says how many edges there were and are, and what it cost.
-    Raises RecipeError for a loss that is no share and for networks without edges, RunError where a constant would be as good, or
-    where the problem's file is gone.
+    sparsify: the strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that
+    is put on first, so that more of them can go; by default a small one, and 0 for none. out: where
+    the new run folder goes, none by default; it holds pruned.png, both networks side by side.
+    settings["pruned"] of what is found says how many edges there were and are, and what it cost.
+    Raises RecipeError for a loss that is no share and for networks without edges, RunError where a
+    constant would be as good, or where the problem's file is gone.
     """
-    sparse = None if sparsify == 0 else Sparsify() if sparsify is None else Sparsify(strength=sparsify)
+    sparse = (
+        None if sparsify == 0 else Sparsify() if sparsify is None else Sparsify(strength=sparsify)
+    )
     stage, observer = Prune(loss), observer or Silent()
     problem, before = result.problem, result.ansatz
     if problem is None or before is None:
-        raise RunError(f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to kanpde.load first")
+        raise RunError(
+            f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
+            " kanpde.load first"
+        )
     if not isinstance(before, Ansatz):
-        raise RunError(f"prune: got {before.describe()}; expected one network, that is a run with --slabs 1")
+        raise RunError(
+            f"prune: got {before.describe()}; expected one network, that is a run with --slabs 1"
+        )
     stage.check(before.network)
     if out is not None:
         check_writable(out)
-    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, replace(before.network, theta=before.network.theta.clone()))
+    ansatz = Ansatz(
+        problem.domain,
+        problem.outputs,
+        problem.constraints,
+        problem.periodic,
+        replace(before.network, theta=before.network.theta.clone()),
+    )
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
-    points = Collocation(problem, ansatz, int(result.settings.get("points") or 1600), seed + 1, str(result.settings.get("sampler") or "sobol"))
+    points = Collocation(
+        problem,
+        ansatz,
+        int(result.settings.get("points") or 1600),
+        seed + 1,
+        str(result.settings.get("sampler") or "sobol"),
+    )
     points.weights = balanced(points)
     history, objective = History(), points.objective()
     edges = len(edges_of(ansatz.network))
 
     def tell(text: str) -> None:
         observer.message(text)
-        observer.step(Record(len(history.records) + edges - len(edges_of(ansatz.network)), len(history.stages), time.perf_counter() - began, objective.loss()))
+        observer.step(
+            Record(
+                len(history.records) + edges - len(edges_of(ansatz.network)),
+                len(history.stages),
+                time.perf_counter() - began,
+                objective.loss(),
+            )
+        )
 
     pruning = Pruning(ansatz, objective, _nodes(problem, seed), stage, tell=tell)
     sparser = None
@@ -68,16 +103,35 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
         goal, sparser = ansatz.network, replace(ansatz.network)
         ansatz.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
         observer.stage(0, 2, title, sparse.steps)
-        history.stages.append((title, _carried_out(sparse, points, history, observer, lambda: time.perf_counter() - began)))
+        history.stages.append(
+            (
+                title,
+                _carried_out(
+                    sparse, points, history, observer, lambda: time.perf_counter() - began
+                ),
+            )
+        )
         ansatz.network = goal
     observer.stage(1, 2, f"prune, {ansatz.network.describe()}", edges)
     pruning.shrink(sparser)
     pruned = pruning.finish()
     if pruned.after == pruned.before:
-        observer.message(f"no edge can go: without any one the solution changes by more than {loss:g}; allow a larger loss")
+        observer.message(
+            f"no edge can go: without any one the solution changes by more than {loss:g}; allow a"
+            " larger loss"
+        )
     history.stages.append((show_schedule([stage]), str(pruned)))
-    history.records.append(_record(history, time.perf_counter() - began, objective.loss(), ansatz.network))
-    found = _judged(result, ansatz, history, time.perf_counter() - began, pruned, show_schedule([stage] if sparse is None else [sparse, stage]))
+    history.records.append(
+        _record(history, time.perf_counter() - began, objective.loss(), ansatz.network)
+    )
+    found = _judged(
+        result,
+        ansatz,
+        history,
+        time.perf_counter() - began,
+        pruned,
+        show_schedule([stage] if sparse is None else [sparse, stage]),
+    )
     if out is not None:
         folder = found.save(out)
         run_folder.draw_pruned(result, found, folder)
@@ -87,10 +141,18 @@ def prune(result: Result, loss: float = 1e-6, sparsify: float | None = None, out
 def _nodes(problem: Problem, seed: int) -> Tensor:
     """Some nodes of the grid on which errors are measured, [nodes, dims]."""
     nodes = torch.from_numpy(nodes_of(dense_grid(problem.domain)))
-    return nodes[torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:COMPARED]]
+    return nodes[
+        torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:COMPARED]
+    ]
 
 
-def _carried_out(stage: Sparsify, points: Collocation, history: History, observer: Observer, clock: Callable[[], float]) -> str:
+def _carried_out(
+    stage: Sparsify,
+    points: Collocation,
+    history: History,
+    observer: Observer,
+    clock: Callable[[], float],
+) -> str:
     steps = stage.minimise(points.objective())
     while True:
         try:
@@ -102,14 +164,36 @@ def _carried_out(stage: Sparsify, points: Collocation, history: History, observe
 
 
 def _record(history: History, seconds: float, loss: float, network: Network) -> Record:
-    return Record(len(history.records) + 1, len(history.stages), seconds, loss, parameters=network.parameters)
+    return Record(
+        len(history.records) + 1, len(history.stages), seconds, loss, parameters=network.parameters
+    )
 
 
-def _judged(before: Result, ansatz: Ansatz, history: History, seconds: float, pruned: Pruned, schedule: str) -> Result:
+def _judged(
+    before: Result, ansatz: Ansatz, history: History, seconds: float, pruned: Pruned, schedule: str
+) -> Result:
     """The new result: errors against the exact solution and against the reference of the first."""
     assert before.problem is not None
     relative_l2, max_error = measure(before.problem, ansatz)
     distance = None if before.reference is None else measure_reference(ansatz, before.reference)
     settings: dict[str, Any] = {key: before.settings[key] for key in KEPT if key in before.settings}
-    settings |= {"schedule": schedule, "pruned": {"from": None if before.run_dir is None else str(before.run_dir), "edges": [pruned.before, pruned.after], "change": pruned.change}}
-    return Result(before.problem, ansatz, history, settings, seconds, relative_l2, max_error, before.reference, before.reference_note, distance)
+    settings |= {
+        "schedule": schedule,
+        "pruned": {
+            "from": None if before.run_dir is None else str(before.run_dir),
+            "edges": [pruned.before, pruned.after],
+            "change": pruned.change,
+        },
+    }
+    return Result(
+        before.problem,
+        ansatz,
+        history,
+        settings,
+        seconds,
+        relative_l2,
+        max_error,
+        before.reference,
+        before.reference_note,
+        distance,
+    )

@@ -1,8 +1,10 @@
-"""Residuals of a formula: the problem's own functions, called on expressions of SymPy in place of tensors.
+"""Residuals of a formula: the problem's own functions, called on expressions of SymPy in place of
+tensors.
 
-A `Formula` is a tensor of one element to whatever it meets, and an expression to torch's functions: `torch.sin(pi * x)` becomes
-sin(π x), since floats are taken for the numbers that they round. `kanpde.d` is then exact differentiation. What has no
-counterpart (a choice by values, a sum over quadrature nodes) raises ProblemError.
+A `Formula` is a tensor of one element to whatever it meets, and an expression to torch's functions:
+`torch.sin(pi * x)` becomes sin(π x), since floats are taken for the numbers that they round.
+`kanpde.d` is then exact differentiation. What has no counterpart (a choice by values, a sum over
+quadrature nodes) raises ProblemError.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import torch
 from sympy import Expr, Rational, Symbol
 from torch import Tensor
 
-from kanpde.calculus import Leaf, Leaves
 from kanpde.errors import ProblemError
 from kanpde.interpret.constants import exactly
-from kanpde.residual import Residual
+from kanpde.residual.calculus import Leaf, Leaves
+from kanpde.residual.residual import Residual
 
 _half = Rational(1, 2)
 
@@ -67,7 +69,21 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 }
 """torch's functions and methods by name."""
 
-_SAME = {"to", "expand", "expand_as", "clone", "detach", "contiguous", "double", "type_as", "requires_grad_", "squeeze", "flatten", "view_as", "reshape"}
+_SAME = {
+    "to",
+    "expand",
+    "expand_as",
+    "clone",
+    "detach",
+    "contiguous",
+    "double",
+    "type_as",
+    "requires_grad_",
+    "squeeze",
+    "flatten",
+    "view_as",
+    "reshape",
+}
 _ABOUT = {"is_floating_point", "is_complex", "dim", "size", "numel", "__len__", "__get__"}
 _ALIASES = {
     "true_divide": "div",
@@ -107,11 +123,21 @@ class Formula(Tensor):
         if name == "isfinite":
             return torch.ones(1, dtype=torch.bool)
         name = _ALIASES.get(name, name.strip("_"))
-        name = {"radd": "add", "rmul": "mul", "truediv": "div", "rtruediv": "rdiv", "rsub": "rsub"}.get(name, name)
+        name = {
+            "radd": "add",
+            "rmul": "mul",
+            "truediv": "div",
+            "rtruediv": "rdiv",
+            "rsub": "rsub",
+        }.get(name, name)
         if name not in FUNCTIONS:
             raise ProblemError(f"{func.__name__}: has no counterpart in formulas")
         settings = {k: v for k, v in (kwargs or {}).items() if k in ("alpha", "exponent")}
-        return Formula(FUNCTIONS[name](*(_expression(a) for a in args), **{k: _expression(v) for k, v in settings.items()}))
+        return Formula(
+            FUNCTIONS[name](
+                *(_expression(a) for a in args), **{k: _expression(v) for k, v in settings.items()}
+            )
+        )
 
 
 def _expression(value: Any) -> Expr:
@@ -128,8 +154,16 @@ def _expression(value: Any) -> Expr:
 class Expressions(Leaves):
     """The derivatives of formulas, in place of those of a network or a grid."""
 
-    def __init__(self, symbols: Mapping[str, Symbol], space: Sequence[str], formulas: Mapping[str, Expr], normal: Mapping[str, Tensor] | None = None):
-        super().__init__({x: Formula(symbol) for x, symbol in symbols.items()}, space, self._derivative, normal)
+    def __init__(
+        self,
+        symbols: Mapping[str, Symbol],
+        space: Sequence[str],
+        formulas: Mapping[str, Expr],
+        normal: Mapping[str, Tensor] | None = None,
+    ):
+        super().__init__(
+            {x: Formula(symbol) for x, symbol in symbols.items()}, space, self._derivative, normal
+        )
         self._symbols, self._formulas = list(symbols.values()), formulas
 
     def _derivative(self, leaf: Leaf) -> Tensor:
@@ -152,9 +186,19 @@ def derivative(formula: Expr, symbols: Sequence[Symbol], index: Sequence[int]) -
     return sympy.diff(formula, *orders) if orders else formula
 
 
-def translate(residual: Residual, symbols: Mapping[str, Symbol], formulas: Mapping[str, Expr], normal: Mapping[str, Tensor] | None = None) -> list[Expr]:
-    """The residual of formulas (by unknown, of the symbols by coordinate), one expression an equation.
+def translate(
+    residual: Residual,
+    symbols: Mapping[str, Symbol],
+    formulas: Mapping[str, Expr],
+    normal: Mapping[str, Tensor] | None = None,
+) -> list[Expr]:
+    """The residual of formulas (by unknown, of the symbols by coordinate), one expression an
+    equation.
 
-    normal: on a face, one normal [1] by coordinate. Raises ProblemError where the user's function does what expressions cannot.
+    normal: on a face, one normal [1] by coordinate. Raises ProblemError where the user's function
+    does what expressions cannot.
     """
-    return [_expression(row) for row in residual.rows(Expressions(symbols, residual.space, formulas, normal))]
+    return [
+        _expression(row)
+        for row in residual.rows(Expressions(symbols, residual.space, formulas, normal))
+    ]

@@ -1,4 +1,5 @@
-"""Whether formulas solve a problem: the residual of its own equations and conditions, in many digits and as an identity."""
+"""Whether formulas solve a problem: the residual of its own equations and conditions, in many
+digits and as an identity."""
 
 from __future__ import annotations
 
@@ -11,27 +12,29 @@ import sympy
 import torch
 from sympy import Expr, Symbol
 
-from kanpde.conditions import Constraint
 from kanpde.errors import ProblemError
 from kanpde.interpret.constants import exactly
 from kanpde.interpret.form import compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.polish import Piece, pieces
 from kanpde.interpret.symbolic import derivative, translate
-from kanpde.problem import Problem
+from kanpde.problem.conditions import Constraint
+from kanpde.problem.problem import Problem
 
 POINTS, ON_FACE, DIGITS = 32, 8, 40
 
 ZERO = 1e-25
-"""In so many digits, a residual below this (relative) is worth the search for a proof that it is zero."""
+"""In so many digits, a residual below this (relative) is worth the search for a proof that it is
+zero."""
 
 
 @dataclass(frozen=True)
 class Check:
     """One equation or condition at random points.
 
-    error: its largest residual there, absolute; scale: the size of its largest term; rounding: up to which the error may be
-    that of float64 (0 where it was evaluated in DIGITS digits); symbolic: whether it was proved zero, None for not decided.
+    error: its largest residual there, absolute; scale: the size of its largest term; rounding: up
+    to which the error may be that of float64 (0 where it was evaluated in DIGITS digits); symbolic:
+    whether it was proved zero, None for not decided.
     """
 
     name: str
@@ -43,10 +46,13 @@ class Check:
     symbolic: bool | None
 
 
-def verify(problem: Problem, formulas: Mapping[str, Expr], seconds: float = 10.0, seed: int = 1) -> list[Check]:
+def verify(
+    problem: Problem, formulas: Mapping[str, Expr], seconds: float = 10.0, seed: int = 1
+) -> list[Check]:
     """Every equation and condition of a problem, for formulas of its coordinates by unknown.
 
-    seconds: for the proofs that residuals are zero, all together. Never raises for a formula that is no solution: its errors say so.
+    seconds: for the proofs that residuals are zero, all together. Never raises for a formula that
+    is no solution: its errors say so.
     """
     symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
     found = []
@@ -60,13 +66,27 @@ def verify(problem: Problem, formulas: Mapping[str, Expr], seconds: float = 10.0
             name = piece.residual.name + (f" ({i + 1})" if piece.residual.equations > 1 else "")
             if rows is None:
                 rounding = 2**-52 * 64 * float(scales[i])
-                found.append(Check(name, unknowns, face is not None, float(float_errors[i]), float(scales[i]), rounding, None))
+                found.append(
+                    Check(
+                        name,
+                        unknowns,
+                        face is not None,
+                        float(float_errors[i]),
+                        float(scales[i]),
+                        rounding,
+                        None,
+                    )
+                )
                 continue
             error = _in_digits(rows[i], symbols, piece)
             symbolic: bool | None = error == 0 and rows[i] == 0
             if not symbolic and error <= ZERO * max(float(scales[i]), 1e-300):
-                symbolic = within(seconds / (2 * len(places)), lambda row=rows[i]: is_zero(row)) or None  # type: ignore[misc]
-            found.append(Check(name, unknowns, face is not None, error, float(scales[i]), 0.0, symbolic))
+                symbolic = (
+                    within(seconds / (2 * len(places)), lambda row=rows[i]: is_zero(row)) or None
+                )  # type: ignore[misc]
+            found.append(
+                Check(name, unknowns, face is not None, error, float(scales[i]), 0.0, symbolic)
+            )
     return found + _periodic(problem, formulas, symbols, seconds / 4)
 
 
@@ -74,29 +94,52 @@ def is_zero(expression: Expr) -> bool:
     """Whether SymPy finds that it is zero, by the cheaper ways first."""
     if expression == 0 or sympy.expand(expression) == 0:
         return True
-    if sympy.expand(sympy.expand_trig(sympy.expand(expression))) == 0 or sympy.expand(expression.rewrite(sympy.exp)) == 0:
+    if (
+        sympy.expand(sympy.expand_trig(sympy.expand(expression))) == 0
+        or sympy.expand(expression.rewrite(sympy.exp)) == 0
+    ):
         return True
     return bool(sympy.simplify(expression) == 0)
 
 
-def _translated(problem: Problem, piece: Piece, face: Constraint | None, symbols: Mapping[str, Symbol], formulas: Mapping[str, Expr]) -> list[Expr] | None:
-    """The residual as expressions, on a flat face with the face's own coordinate put in; None where the user's function cannot be translated."""
+def _translated(
+    problem: Problem,
+    piece: Piece,
+    face: Constraint | None,
+    symbols: Mapping[str, Symbol],
+    formulas: Mapping[str, Expr],
+) -> list[Expr] | None:
+    """The residual as expressions, on a flat face with the face's own coordinate put in; None where
+    the user's function cannot be translated."""
     normal = None if piece.normal is None else {x: v[:1] for x, v in piece.normal.items()}
-    if piece.normal is not None and any(not torch.equal(v, v[:1].expand_as(v)) for v in piece.normal.values()):
+    if piece.normal is not None and any(
+        not torch.equal(v, v[:1].expand_as(v)) for v in piece.normal.values()
+    ):
         return None
     try:
         rows = translate(piece.residual, symbols, formulas, normal)
-    except (ProblemError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError):  # what a user's function does with an expression can be anything
+    except (
+        ProblemError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+    ):  # what a user's function does with an expression can be anything
         return None
     flat = problem.domain.faces[face.face] if face is not None else None
     if flat is not None and flat.coordinate is not None:
         low, high = problem.domain.bounds[flat.coordinate]
-        rows = [row.subs(symbols[flat.coordinate], exactly(low if flat.side < 0 else high)) for row in rows]
+        rows = [
+            row.subs(symbols[flat.coordinate], exactly(low if flat.side < 0 else high))
+            for row in rows
+        ]
     return rows
 
 
 def _in_digits(row: Expr, symbols: Mapping[str, Symbol], piece: Piece) -> float:
-    """The largest absolute value at the piece's points, in DIGITS digits; inf where it is no number."""
+    """The largest absolute value at the piece's points, in DIGITS digits; inf where it is no
+    number."""
     function = sympy.lambdify(list(symbols.values()), row, "mpmath")
     largest = 0.0
     with mpmath.workdps(DIGITS):
@@ -109,10 +152,17 @@ def _in_digits(row: Expr, symbols: Mapping[str, Symbol], piece: Piece) -> float:
     return largest
 
 
-def _in_float64(piece: Piece, formulas: Mapping[str, Expr], symbols: Sequence[Symbol]) -> tuple[np.ndarray, np.ndarray]:
+def _in_float64(
+    piece: Piece, formulas: Mapping[str, Expr], symbols: Sequence[Symbol]
+) -> tuple[np.ndarray, np.ndarray]:
     """Largest residual and largest term by equation, from the residual itself."""
     at = [v.numpy() for v in piece.at.values()]
-    columns = np.stack(compiled([derivative(formulas[u], symbols, index) for u, index in piece.residual.needs], symbols)(*at), 1)
+    columns = np.stack(
+        compiled(
+            [derivative(formulas[u], symbols, index) for u, index in piece.residual.needs], symbols
+        )(*at),
+        1,
+    )
     r, partials = piece.residual(piece.at, torch.from_numpy(columns), piece.normal)
     assert partials is not None
     terms = (partials.abs() * torch.from_numpy(np.abs(columns))[:, None]).sum(2)
@@ -120,8 +170,11 @@ def _in_float64(piece: Piece, formulas: Mapping[str, Expr], symbols: Sequence[Sy
     return errors, np.maximum(np.nan_to_num(terms.numpy().max(0), nan=np.inf), 1e-300)
 
 
-def _periodic(problem: Problem, formulas: Mapping[str, Expr], symbols: Mapping[str, Symbol], seconds: float) -> list[Check]:
-    """Values, and derivatives below the order of the equations, at both ends of the coordinates that repeat."""
+def _periodic(
+    problem: Problem, formulas: Mapping[str, Expr], symbols: Mapping[str, Symbol], seconds: float
+) -> list[Check]:
+    """Values, and derivatives below the order of the equations, at both ends of the coordinates
+    that repeat."""
     found = []
     inside = pieces(problem, ON_FACE, 1)[0]
     for x in problem.periodic:
@@ -135,5 +188,15 @@ def _periodic(problem: Problem, formulas: Mapping[str, Expr], symbols: Mapping[s
                 symbolic: bool | None = row == 0
                 if not symbolic and error <= ZERO * scale:
                     symbolic = within(seconds, lambda row=row: is_zero(row)) or None  # type: ignore[misc]
-                found.append(Check(f"Periodic({x!r}), {u}, derivative {order}", (u,), True, error, scale, 0.0, symbolic))
+                found.append(
+                    Check(
+                        f"Periodic({x!r}), {u}, derivative {order}",
+                        (u,),
+                        True,
+                        error,
+                        scale,
+                        0.0,
+                        symbolic,
+                    )
+                )
     return found

@@ -1,4 +1,5 @@
-"""Estimates of parameters with their standard errors, correlations and what the data cannot tell, from the matrix of the last step.
+"""Estimates of parameters with their standard errors, correlations and what the data cannot tell,
+from the matrix of the last step.
 
 What is computed, and why, is in training/sensitivity.py.
 """
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from kanpde.networks import Ansatz, Joint
+from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.joint import Joint
 from kanpde.networks.transform import Onto
-from kanpde.parameters import Field
-from kanpde.problem import Problem
+from kanpde.problem.parameters import Field
+from kanpde.problem.problem import Problem
 from kanpde.training.assemble import numbers
 from kanpde.training.points import Collocation, noise_ratio, noise_units
-from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -40,7 +42,8 @@ OFF = 0.2
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number that was found. interval: of LEVEL, where the parameter is transformed taken before the transform; truth: where it is known."""
+    """A number that was found. interval: of LEVEL, where the parameter is transformed taken before
+    the transform; truth: where it is known."""
 
     name: str
     value: float
@@ -51,7 +54,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Band:
-    """A field that was found, at nodes of its own coordinates: values and pointwise standard errors, one axis a coordinate; exact ones where known."""
+    """A field that was found, at nodes of its own coordinates: values and pointwise standard
+    errors, one axis a coordinate; exact ones where known."""
 
     name: str
     grid: dict[str, NDArray[np.float64]]
@@ -62,15 +66,20 @@ class Band:
     @property
     def relative_l2(self) -> float | None:
         """Distance to the exact field, over its size."""
-        return None if self.exact is None else float(np.linalg.norm(self.values - self.exact) / np.linalg.norm(self.exact))
+        return (
+            None
+            if self.exact is None
+            else float(np.linalg.norm(self.values - self.exact) / np.linalg.norm(self.exact))
+        )
 
 
 @dataclass(frozen=True)
 class Estimates:
     """All that the data say of the parameters.
 
-    correlation [numbers, numbers]; noise: standard deviation of the values' errors by unknown, as the misfit shows it; degrees: rows of
-    data less what was fitted to them; notes: one line each for what to be careful with.
+    correlation [numbers, numbers]; noise: standard deviation of the values' errors by unknown, as
+    the misfit shows it; degrees: rows of data less what was fitted to them; notes: one line each
+    for what to be careful with.
     """
 
     numbers: tuple[Estimate, ...] = ()
@@ -83,12 +92,25 @@ class Estimates:
     @property
     def relative_error(self) -> float | None:
         """Largest of all parameters against their true values, as far as these are known."""
-        sizes = [abs(e.value - e.truth) / (abs(e.truth) or 1.0) for e in self.numbers if e.truth is not None] + [b.relative_l2 for b in self.fields if b.relative_l2 is not None]
+        sizes = [
+            abs(e.value - e.truth) / (abs(e.truth) or 1.0)
+            for e in self.numbers
+            if e.truth is not None
+        ] + [b.relative_l2 for b in self.fields if b.relative_l2 is not None]
         return max(sizes, default=None)
 
     def summary(self) -> dict[str, Any]:
         """As `--json` has it."""
-        rows: list[dict[str, Any]] = [{"name": e.name, "value": e.value, "standard_error": e.standard_error, "interval": list(e.interval), "truth": e.truth} for e in self.numbers]
+        rows: list[dict[str, Any]] = [
+            {
+                "name": e.name,
+                "value": e.value,
+                "standard_error": e.standard_error,
+                "interval": list(e.interval),
+                "truth": e.truth,
+            }
+            for e in self.numbers
+        ]
         rows += [
             {
                 "name": b.name,
@@ -102,24 +124,56 @@ class Estimates:
         ]
         names = [e.name for e in self.numbers]
         known = self.correlation.shape == (len(names), len(names))
-        correlations = {a: {b: float(self.correlation[i, k]) for k, b in enumerate(names)} for i, a in enumerate(names)} if known else {}
-        return {"estimates": rows, "correlations": correlations, "noise": self.noise, "degrees": self.degrees, "identifiability": list(self.notes)}
+        correlations = (
+            {
+                a: {b: float(self.correlation[i, k]) for k, b in enumerate(names)}
+                for i, a in enumerate(names)
+            }
+            if known
+            else {}
+        )
+        return {
+            "estimates": rows,
+            "correlations": correlations,
+            "noise": self.noise,
+            "degrees": self.degrees,
+            "identifiability": list(self.notes),
+        }
 
 
 def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimates:
     """The estimates that `Estimates.summary` was made of, and the fields besides."""
     rows = [row for row in summary["estimates"] if row["interval"] is not None or "of" not in row]
-    known = [math.nan if v is None else v for row in rows for v in (row["standard_error"], *(row["interval"] or (None, None)))]
+    known = [
+        math.nan if v is None else v
+        for row in rows
+        for v in (row["standard_error"], *(row["interval"] or (None, None)))
+    ]
     errors = zip(known[::3], known[1::3], known[2::3], strict=True)
-    numbers = tuple(Estimate(row["name"], row["value"], error, (low, high), row["truth"]) for row, (error, low, high) in zip(rows, errors, strict=True))
+    numbers = tuple(
+        Estimate(row["name"], row["value"], error, (low, high), row["truth"])
+        for row, (error, low, high) in zip(rows, errors, strict=True)
+    )
     names = [e.name for e in numbers]
     correlations = summary["correlations"]
-    matrix = np.array([[correlations[a][b] for b in names] for a in names]) if correlations else np.zeros((0, 0))
-    return Estimates(numbers, bands, matrix, summary["noise"], summary["degrees"], tuple(summary["identifiability"]))
+    matrix = (
+        np.array([[correlations[a][b] for b in names] for a in names])
+        if correlations
+        else np.zeros((0, 0))
+    )
+    return Estimates(
+        numbers,
+        bands,
+        matrix,
+        summary["noise"],
+        summary["degrees"],
+        tuple(summary["identifiability"]),
+    )
 
 
 def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates:
-    """The estimates of a problem's parameters at the end of training. points: those of training, with its weights.
+    """The estimates of a problem's parameters at the end of training. points: those of training,
+    with its weights.
 
     Dense: rows times parameters in memory, and parameters cubed in work.
     """
@@ -145,26 +199,52 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
         error = math.sqrt(float((wide if unclear else covariance)[i, i]))
         theta, slope = _inverse(network, names, i), float(gradients[i].abs().max())
         half = quantile * error / slope if slope else math.inf
-        ends = sorted(float(transforms[name](torch.tensor(theta + s * half, dtype=torch.float64))) for s in (-1, 1))
-        found.append(Estimate(name, values[name], error, (ends[0], ends[1]), problem.truth.get(name)))
+        ends = sorted(
+            float(transforms[name](torch.tensor(theta + s * half, dtype=torch.float64)))
+            for s in (-1, 1)
+        )
+        found.append(
+            Estimate(name, values[name], error, (ends[0], ends[1]), problem.truth.get(name))
+        )
         if not unclear and error and abs(float(shift[i])) > OFF * error:
-            notes.append(f"{name} has not settled: another step would move it by {abs(float(shift[i])) / error:.1f} standard errors; train longer")
+            notes.append(
+                f"{name} has not settled: another step would move it by"
+                f" {abs(float(shift[i])) / error:.1f} standard errors; train longer"
+            )
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
-    correlation = (covariance / scale[:, None] / scale).clamp(-1, 1).numpy() if names else np.zeros((0, 0))
-    bands = tuple(_band(problem, ansatz, p, factors, told) for p in problem.parameters if isinstance(p, Field))
-    return Estimates(tuple(found), bands, correlation, _noise_of(problem, factors), factors.degrees, (*unclear, *notes))
+    correlation = (
+        (covariance / scale[:, None] / scale).clamp(-1, 1).numpy() if names else np.zeros((0, 0))
+    )
+    bands = tuple(
+        _band(problem, ansatz, p, factors, told) for p in problem.parameters if isinstance(p, Field)
+    )
+    return Estimates(
+        tuple(found),
+        bands,
+        correlation,
+        _noise_of(problem, factors),
+        factors.degrees,
+        (*unclear, *notes),
+    )
 
 
 def bare(problem: Problem, ansatz: Ansatz) -> Estimates:
     """The numbers without their errors."""
-    found = (Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n)) for n, value in numbers(problem, ansatz).items())
+    found = (
+        Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n))
+        for n, value in numbers(problem, ansatz).items()
+    )
     return Estimates(tuple(found))
 
 
-def vague(values: Sequence[float], covariance: Float[Tensor, "numbers numbers"], names: Sequence[str]) -> list[str]:
-    """Lines that name the combinations of parameters that are not identified, and those that are; empty where all are.
+def vague(
+    values: Sequence[float], covariance: Float[Tensor, "numbers numbers"], names: Sequence[str]
+) -> list[str]:
+    """Lines that name the combinations of parameters that are not identified, and those that are;
+    empty where all are.
 
-    From the singular values of the relative sensitivities: standard errors of products of powers of the parameters.
+    From the singular values of the relative sensitivities: standard errors of products of powers of
+    the parameters.
     """
     size = torch.tensor([abs(v) or 1.0 for v in values], dtype=torch.float64)
     if not len(size):
@@ -174,17 +254,29 @@ def vague(values: Sequence[float], covariance: Float[Tensor, "numbers numbers"],
     bad = [i for i in range(len(size)) if float(errors[i]) > VAGUE]
     if not bad:
         return []
-    told = [f"{_product(vectors[:, i], names)} to {100 * float(errors[i]):.2g} %" for i in range(len(size)) if i not in bad]
-    lost = ", ".join(f"{_product(vectors[:, i], names)} (relative standard error {float(errors[i]):.1e})" for i in bad)
-    return [f"the data cannot identify {lost}{'; they identify ' + ', '.join(told) if told else ''}"]
+    told = [
+        f"{_product(vectors[:, i], names)} to {100 * float(errors[i]):.2g} %"
+        for i in range(len(size))
+        if i not in bad
+    ]
+    lost = ", ".join(
+        f"{_product(vectors[:, i], names)} (relative standard error {float(errors[i]):.1e})"
+        for i in bad
+    )
+    return [
+        f"the data cannot identify {lost}{'; they identify ' + ', '.join(told) if told else ''}"
+    ]
 
 
 def _product(vector: Tensor, names: Sequence[str]) -> str:
-    """A direction in logarithms as a product of powers, such as "k/c" or "k c^0.5"; small exponents are left out."""
+    """A direction in logarithms as a product of powers, such as "k/c" or "k c^0.5"; small exponents
+    are left out."""
     powers = (vector / vector[int(vector.abs().argmax())]).tolist()
     above = [_power(n, p) for n, p in zip(names, powers, strict=True) if p > 0.05]
     below = [_power(n, -p) for n, p in zip(names, powers, strict=True) if p < -0.05]
-    return " ".join(above) + ("/" + " ".join(below) if len(below) == 1 else f"/({' '.join(below)})" if below else "")
+    return " ".join(above) + (
+        "/" + " ".join(below) if len(below) == 1 else f"/({' '.join(below)})" if below else ""
+    )
 
 
 def _power(name: str, power: float) -> str:
@@ -192,7 +284,9 @@ def _power(name: str, power: float) -> str:
 
 
 def _transforms(network: Joint) -> tuple[Any, ...]:
-    return next(layer.transforms for layer in network.networks()[-1].layers if isinstance(layer, Onto))
+    return next(
+        layer.transforms for layer in network.networks()[-1].layers if isinstance(layer, Onto)
+    )
 
 
 def _inverse(network: Joint, names: Sequence[str], i: int) -> float:
@@ -200,21 +294,40 @@ def _inverse(network: Joint, names: Sequence[str], i: int) -> float:
     return float(network.theta[len(network.theta) - len(names) + i])
 
 
-def _band(problem: Problem, ansatz: Ansatz, parameter: Field, factors: Factors, variance: float) -> Band:
+def _band(
+    problem: Problem, ansatz: Ansatz, parameter: Field, factors: Factors, variance: float
+) -> Band:
     """A field on a grid of its coordinates, the others in the middle."""
     nodes = {1: 201, 2: 41}.get(len(parameter.of), 11)
-    axes = {x: np.linspace(*problem.domain.bounds[x], nodes if x in parameter.of else 1) for x in problem.coordinates}
+    axes = {
+        x: np.linspace(*problem.domain.bounds[x], nodes if x in parameter.of else 1)
+        for x in problem.coordinates
+    }
     for x, (low, high) in problem.domain.bounds.items():
         axes[x] = axes[x] if x in parameter.of else np.array([(low + high) / 2])
-    at = torch.from_numpy(np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1))
+    at = torch.from_numpy(
+        np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1)
+    )
     J = gradients_at(ansatz, parameter.name, at)
     sources = torch.cat([math.sqrt(variance) * factors.U, factors.E])
     errors = torch.cat([(rows @ factors.V @ sources.T).norm(dim=1) for rows in J.split(256)])
     shape = [nodes] * sum(x in parameter.of for x in problem.coordinates)
     exact = problem.exact.get(parameter.name)
-    truth = None if exact is None else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)
-    values = ansatz(at)[:, ansatz.unknowns.index(parameter.name)].double().cpu().numpy().reshape(shape)
-    return Band(parameter.name, {x: axes[x] for x in problem.coordinates if x in parameter.of}, values, errors.numpy().reshape(shape), truth)
+    truth = (
+        None
+        if exact is None
+        else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)
+    )
+    values = (
+        ansatz(at)[:, ansatz.unknowns.index(parameter.name)].double().cpu().numpy().reshape(shape)
+    )
+    return Band(
+        parameter.name,
+        {x: axes[x] for x in problem.coordinates if x in parameter.of},
+        values,
+        errors.numpy().reshape(shape),
+        truth,
+    )
 
 
 def _noise_of(problem: Problem, factors: Factors) -> dict[str, float]:
@@ -227,7 +340,9 @@ def _noise_of(problem: Problem, factors: Factors) -> dict[str, float]:
         for k, u in enumerate(m.unknowns):
             found.setdefault(u, []).append(rows[k] * unit[:, k])
     correction = math.sqrt(len(factors.residual) / max(factors.degrees, 1.0))
-    return {u: correction * float(torch.cat(parts).square().mean().sqrt()) for u, parts in found.items()}
+    return {
+        u: correction * float(torch.cat(parts).square().mean().sqrt()) for u, parts in found.items()
+    }
 
 
 def _units(problem: Problem) -> list[Tensor]:
@@ -242,5 +357,8 @@ def _misfit_notes(problem: Problem, factors: Factors) -> list[str]:
         return []
     size = math.sqrt(factors.noise_variance)
     if size > 1.3 or size < 0.7:
-        return [f"the misfit is {size:.2g} times the noise that was given: {'the model does not fit, or the noise is larger' if size > 1 else 'the noise is smaller'}"]
+        return [
+            f"the misfit is {size:.2g} times the noise that was given:"
+            f" {'the model does not fit, or the noise is larger' if size > 1 else 'the noise is smaller'}"
+        ]
     return []

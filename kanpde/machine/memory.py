@@ -9,7 +9,8 @@ import torch
 
 
 def available(device: str = "cpu") -> float:
-    """Bytes that are free: of the machine, of the container that limits it, of the process; on a GPU, of its own memory."""
+    """Bytes that are free: of the machine, of the container that limits it, of the process; on a
+    GPU, of its own memory."""
     if torch.device(device).type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return min([_system(), *_containers(), *_process()])
@@ -21,18 +22,31 @@ def _system() -> float:
         for line in meminfo.read_text().splitlines():
             if line.startswith("MemAvailable"):
                 return 1024.0 * int(line.split()[1])
-    pages, size = (os.sysconf(name) if name in os.sysconf_names else 0 for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"))
+    pages, size = (
+        os.sysconf(name) if name in os.sysconf_names else 0
+        for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    )
     return float(pages * size) or float("inf")
 
 
 def _containers() -> list[float]:
     """What the control groups of Linux, versions 2 and 1, leave."""
     found = []
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         paths = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
         try:
             most, now = (path.read_text().strip() for path in paths)
-            cached = next((int(line.split()[1]) for line in (paths[0].parent / "memory.stat").read_text().splitlines() if line.startswith("inactive_file ")), 0)
+            cached = next(
+                (
+                    int(line.split()[1])
+                    for line in (paths[0].parent / "memory.stat").read_text().splitlines()
+                    if line.startswith("inactive_file ")
+                ),
+                0,
+            )
         except OSError:
             continue
         if most != "max":

@@ -13,7 +13,8 @@ from kanpde.networks.rows import Rows
 class Activation:
     """y = (f(x) - center) / scale, unit by unit; it has no parameters.
 
-    center and scale [units] are fixed: they bring what the points make of f(x) onto the grid of the next layer.
+    center and scale [units] are fixed: they bring what the points make of f(x) onto the grid of the
+    next layer.
     """
 
     size = 0
@@ -36,9 +37,13 @@ class Activation:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return activation_jet(self.name, X, *self.affine(X, X.shape[2]), counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         return activation_jet_adjoint(self.name, L, X, self.affine(X, X.shape[2])[1], counts), theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         inward, _ = self.adjoint(theta, L, X, counts)
         return inward, Rows.full(X.new_empty(len(X), 0))

@@ -1,7 +1,9 @@
-"""A basis of functions of one variable on [-1, 1], and the layer of any basis on jets: y_q = Σ_p Σ_j c_pjq B_j(x_p).
+"""A basis of functions of one variable on [-1, 1], and the layer of any basis on jets: y_q = Σ_p
+Σ_j c_pjq B_j(x_p).
 
-A basis says what its functions are, by their Taylor coefficients at a point; how a finer one is made; and how coefficients
-begin. The rest is the same for all: jets, adjoint, rows of the Jacobian (kernels/expansion.py), refitting, edge functions.
+A basis says what its functions are, by their Taylor coefficients at a point; how a finer one is
+made; and how coefficients begin. The rest is the same for all: jets, adjoint, rows of the Jacobian
+(kernels/expansion.py), refitting, edge functions.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ START = 0.4
 """Root mean square of a layer's outputs at the start: tanh, behind it, then bends a little."""
 
 RIDGE = 1e-12
-"""Of a least-squares fit in a redundant basis, over the size of its matrix: coefficients stay small, and the fit loses nothing that counts."""
+"""Of a least-squares fit in a redundant basis, over the size of its matrix: coefficients stay
+small, and the fit loses nothing that counts."""
 
 
 class Basis(ABC):
@@ -37,29 +40,40 @@ class Basis(ABC):
     """How many functions."""
 
     order: float = math.inf
-    """Of approximation: the error of the best fit to a smooth function falls like size^-order; inf: faster than any power."""
+    """Of approximation: the error of the best fit to a smooth function falls like size^-order; inf:
+    faster than any power."""
 
     redundant: bool = False
-    """Whether the functions are nearly dependent, so that a fit needs a little damping to have coefficients of moderate size."""
+    """Whether the functions are nearly dependent, so that a fit needs a little damping to have
+    coefficients of moderate size."""
 
     @abstractmethod
-    def taylor(self, x: Float[Tensor, "points inputs"], order: int) -> Float[Tensor, "points inputs orders size"]:
+    def taylor(
+        self, x: Float[Tensor, "points inputs"], order: int
+    ) -> Float[Tensor, "points inputs orders size"]:
         """B_j^(ν)(x)/ν! for ν = 0 … order, 5 at most."""
 
     @abstractmethod
     def finer(self, resolution: int) -> Basis:
         """The basis of the same kind with another resolution."""
 
-    def evaluate(self, x: Float[Tensor, "points inputs"], order: int) -> tuple[Int[Tensor, "points inputs"], Float[Tensor, "points inputs orders alive"]]:
-        """The first function that is alive at x, and the Taylor coefficients of those that are; a local basis overrides it."""
+    def evaluate(
+        self, x: Float[Tensor, "points inputs"], order: int
+    ) -> tuple[Int[Tensor, "points inputs"], Float[Tensor, "points inputs orders alive"]]:
+        """The first function that is alive at x, and the Taylor coefficients of those that are; a
+        local basis overrides it."""
         return torch.zeros(x.shape, dtype=torch.int64, device=x.device), self.taylor(x, order)
 
     def decay(self) -> Float[Tensor, " size"]:
-        """How large first coefficients are, one beside the other: those of rough functions smaller, where functions differ in that."""
+        """How large first coefficients are, one beside the other: those of rough functions smaller,
+        where functions differ in that."""
         return torch.ones(self.size, dtype=torch.float64)
 
-    def initial(self, inputs: int, outputs: int, generator: torch.Generator) -> Float[Tensor, "inputs size outputs"]:
-        """Random coefficients with which an output of the layer has root mean square START for inputs all over [-1, 1]."""
+    def initial(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> Float[Tensor, "inputs size outputs"]:
+        """Random coefficients with which an output of the layer has root mean square START for
+        inputs all over [-1, 1]."""
         decay = self.decay()
         B = self.at(_inside(200).expand(-1, 1))[0]
         spread = float((B * decay).square().sum(1).mean().sqrt())
@@ -67,24 +81,40 @@ class Basis(ABC):
         return drawn * decay[:, None] * (START / (spread * math.sqrt(inputs)))
 
     def samples(self) -> Float[Tensor, "samples 1"]:
-        """Where a fit looks at functions: more densely towards the ends, where polynomials need it."""
+        """Where a fit looks at functions: more densely towards the ends, where polynomials need
+        it."""
         return _inside(6 * self.size + 50)
 
     def at(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "inputs points size"]:
         """All values, those of functions that are not alive among them."""
         cell, b = self.evaluate(x, 0)
         found = x.new_zeros(*x.shape, self.size)
-        return found.scatter_(2, cell[..., None] + torch.arange(b.shape[3]), b[:, :, 0]).transpose(0, 1)
+        return found.scatter_(2, cell[..., None] + torch.arange(b.shape[3]), b[:, :, 0]).transpose(
+            0, 1
+        )
 
-    def fit(self, z: Float[Tensor, "samples inputs"], values: Float[Tensor, "inputs samples outputs"]) -> tuple[Float[Tensor, "inputs size outputs"], float]:
+    def fit(
+        self, z: Float[Tensor, "samples inputs"], values: Float[Tensor, "inputs samples outputs"]
+    ) -> tuple[Float[Tensor, "inputs size outputs"], float]:
         """Coefficients by least squares, and the largest error over the largest value."""
         B = self.at(z)
         if self.redundant:
-            damping = RIDGE * float(B.norm(dim=1).max()) * torch.eye(self.size, dtype=B.dtype).expand(len(B), -1, -1)
-            C = torch.linalg.lstsq(torch.cat([B, damping], 1), torch.cat([values, values.new_zeros(len(B), self.size, values.shape[2])], 1), driver="gels").solution
+            damping = (
+                RIDGE
+                * float(B.norm(dim=1).max())
+                * torch.eye(self.size, dtype=B.dtype).expand(len(B), -1, -1)
+            )
+            C = torch.linalg.lstsq(
+                torch.cat([B, damping], 1),
+                torch.cat([values, values.new_zeros(len(B), self.size, values.shape[2])], 1),
+                driver="gels",
+            ).solution
         else:
             C = torch.linalg.lstsq(B, values, driver="gels").solution
-        error = float((torch.bmm(B, C) - values).abs().max() / values.abs().max().clamp_min(torch.finfo(values.dtype).tiny))
+        error = float(
+            (torch.bmm(B, C) - values).abs().max()
+            / values.abs().max().clamp_min(torch.finfo(values.dtype).tiny)
+        )
         return C, error
 
 
@@ -102,43 +132,67 @@ class BasisLayer:
         self.size = math.prod(self.shape)
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
-        return expansion_jet(X, theta.view(self.shape), *self.basis.evaluate(X[:, 0], len(counts)), counts)
+        return expansion_jet(
+            X, theta.view(self.shape), *self.basis.evaluate(X[:, 0], len(counts)), counts
+        )
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
-        inward, gradient = expansion_jet_adjoint(L, X, theta.view(self.shape), *self.basis.evaluate(X[:, 0], len(counts) + back), counts, back)
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        inward, gradient = expansion_jet_adjoint(
+            L,
+            X,
+            theta.view(self.shape),
+            *self.basis.evaluate(X[:, 0], len(counts) + back),
+            counts,
+            back,
+        )
         return inward, gradient.view(-1)
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         cell, b = self.basis.evaluate(X[:, 0], len(counts) + back)
         inward, block = expansion_jet_jacobian(L, X, theta.view(self.shape), cell, b, counts, back)
         return inward, self.rows(cell, block)
 
     def rows(self, cell: Tensor, block: Tensor) -> Rows:
-        """The block [points, inputs, alive, outputs] of coefficients from `cell` on as rows of all coefficients."""
+        """The block [points, inputs, alive, outputs] of coefficients from `cell` on as rows of all
+        coefficients."""
         inputs, functions, outputs = self.shape
         if block.shape[2] == functions:
             return Rows.full(block.flatten(1))
         first = outputs * (cell + functions * torch.arange(inputs, device=cell.device))
         return Rows(block.flatten(1), first, (block.shape[2] * outputs,) * inputs, self.size)
 
-    def functions(self, theta: Tensor, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "inputs outputs points"]:
+    def functions(
+        self, theta: Tensor, x: Float[Tensor, "points inputs"]
+    ) -> Float[Tensor, "inputs outputs points"]:
         """The edge functions at points of each input, float64 on the CPU."""
         C = theta.detach().double().cpu().view(self.shape)
         return edges(C, *self.basis.evaluate(x, 0))[:, :, 0].permute(1, 2, 0)
 
-    def samples(self, basis: Basis, center: Tensor, scale: Tensor) -> Float[Tensor, "samples inputs"]:
+    def samples(
+        self, basis: Basis, center: Tensor, scale: Tensor
+    ) -> Float[Tensor, "samples inputs"]:
         """Where a refit in another basis looks at the functions."""
         return max((basis.samples(), self.basis.samples()), key=len).expand(-1, self.shape[0])
 
-    def extended(self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor) -> tuple[BasisLayer, Tensor, float]:
-        """The same functions in another basis, over inputs z with x = center + scale · z, [inputs] each; and the error of
-        that: the largest one over the largest value. Raises RunError where the functions are not finite.
+    def extended(
+        self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor
+    ) -> tuple[BasisLayer, Tensor, float]:
+        """The same functions in another basis, over inputs z with x = center + scale · z, [inputs]
+        each; and the error of that: the largest one over the largest value. Raises RunError where
+        the functions are not finite.
         """
         finer = type(self)(self.shape[0], self.shape[2], basis)
         z = self.samples(basis, center, scale)
         values = self.functions(theta, center + scale * z).transpose(1, 2)
         if not bool(values.isfinite().all()):
-            raise RunError("extend: the network's edge functions are not finite; expected a network that training left intact")
+            raise RunError(
+                "extend: the network's edge functions are not finite; expected a network that"
+                " training left intact"
+            )
         C, error = basis.fit(z, values)
         return finer, C.reshape(-1).to(theta), error
 

@@ -1,12 +1,14 @@
 """Which conditions hold exactly, and the factor and the lift that make them hold.
 
-On a box, u = lift + factor · N satisfies every prescribed value (and normal derivative, where the value is prescribed on
-the same face) whatever the network N does: the factor vanishes on these faces to that order, and the lift is the
-transfinite interpolant of the data (Gordon and Hall 1973), Hermite's in each coordinate. An initial value is the value on
-the face at the start of time, an initial velocity the derivative there, so time is a coordinate like any other.
+On a box, u = lift + factor · N satisfies every prescribed value (and normal derivative, where the
+value is prescribed on the same face) whatever the network N does: the factor vanishes on these
+faces to that order, and the lift is the transfinite interpolant of the data (Gordon and Hall 1973),
+Hermite's in each coordinate. An initial value is the value on the face at the start of time, an
+initial velocity the derivative there, so time is a coordinate like any other.
 
-On other domains values hold exactly on the faces that have smooth implicit functions (see curved.py); flat faces that lie at the ends
-of the bounding box and have different data are one group, with the interpolant of the box for its values. Initial values are put on top.
+On other domains values hold exactly on the faces that have smooth implicit functions (see
+curved.py); flat faces that lie at the ends of the bounding box and have different data are one
+group, with the interpolant of the box for its values. Initial values are put on top.
 """
 
 from __future__ import annotations
@@ -18,24 +20,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kanpde.conditions import Constraint
 from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.implicit import Columns
 from kanpde.networks.curved import Curved, Group, Value, level, same, smooth, touching
+from kanpde.problem.conditions import Constraint
 
 Data = Callable[[Mapping[str, Tensor]], Tensor]
 
 
 @dataclass
 class Ends:
-    """Data along one coordinate: at its lower and its upper end, the value and perhaps the derivative."""
+    """Data along one coordinate: at its lower and its upper end, the value and perhaps the
+    derivative."""
 
     low: list[Data] = field(default_factory=list)
     high: list[Data] = field(default_factory=list)
 
 
-def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Collection[str] = ()) -> tuple[dict[str, Boundary], list[Constraint]]:
-    """Factor and lift of every unknown, and the constraints that they do not satisfy. soft: unknowns whose values in space are not built in."""
+def split(
+    domain: Domain,
+    constraints: Sequence[Constraint],
+    unknowns: Sequence[str],
+    soft: Collection[str] = (),
+) -> tuple[dict[str, Boundary], list[Constraint]]:
+    """Factor and lift of every unknown, and the constraints that they do not satisfy. soft:
+    unknowns whose values in space are not built in."""
     if isinstance(domain, Pieces):
         return _by_piece(domain, constraints, unknowns, soft)
     hard: dict[str, dict[str, Ends]] = {u: {} for u in unknowns}
@@ -47,7 +56,12 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
             if p is None or p.derivative != derivative:
                 continue
             if (not domain.is_box and face.coordinate != domain.time) or not face.coordinate:
-                fits = not derivative and c.where is None and p.unknown not in soft and not any(c.face == other.face for other in curved[p.unknown])
+                fits = (
+                    not derivative
+                    and c.where is None
+                    and p.unknown not in soft
+                    and not any(c.face == other.face for other in curved[p.unknown])
+                )
                 (curved[p.unknown] if fits and smooth(domain, c.face) else left).append(c)
                 continue
             ends = hard[p.unknown].setdefault(face.coordinate, Ends())
@@ -59,40 +73,69 @@ def split(domain: Domain, constraints: Sequence[Constraint], unknowns: Sequence[
     found = {}
     for u in unknowns:
         grouped, touched = groups(domain, curved[u])
-        found[u] = Boundary(domain, {x: ends for x, ends in hard[u].items() if ends.low or ends.high}, Curved(grouped) if grouped else None)
+        found[u] = Boundary(
+            domain,
+            {x: ends for x, ends in hard[u].items() if ends.low or ends.high},
+            Curved(grouped) if grouped else None,
+        )
         left += touched
     left += [c for c in constraints if c.prescribed is None]
     return found, left
 
 
-def _by_piece(domain: Pieces, constraints: Sequence[Constraint], unknowns: Sequence[str], soft: Collection[str]) -> tuple[dict[str, Boundary], list[Constraint]]:
+def _by_piece(
+    domain: Pieces,
+    constraints: Sequence[Constraint],
+    unknowns: Sequence[str],
+    soft: Collection[str],
+) -> tuple[dict[str, Boundary], list[Constraint]]:
     """As `split`, piece by piece; what holds where two of them meet stays soft."""
     found: dict[str, Boundary] = {}
     left = [c for c in constraints if c.face in domain.contacts]
     for name, region in domain.regions.items():
-        own, rest = split(region, [c for c in constraints if c.face in region.faces], [u for u in unknowns if domain.home(u) == name], soft)
+        own, rest = split(
+            region,
+            [c for c in constraints if c.face in region.faces],
+            [u for u in unknowns if domain.home(u) == name],
+            soft,
+        )
         found, left = {**found, **own}, left + rest
     return found, left
 
 
-def groups(domain: Domain, constraints: Sequence[Constraint]) -> tuple[tuple[Group, ...], list[Constraint]]:
-    """Faces with values in groups that do not touch, and the constraints for which there is none: of two groups that touch, those of the smaller."""
+def groups(
+    domain: Domain, constraints: Sequence[Constraint]
+) -> tuple[tuple[Group, ...], list[Constraint]]:
+    """Faces with values in groups that do not touch, and the constraints for which there is none:
+    of two groups that touch, those of the smaller."""
     by_data: list[list[Constraint]] = []
     for c in constraints:
-        fellows = next((g for g in by_data if same(domain, _value(domain, g[0]), _value(domain, c))), None)
+        fellows = next(
+            (g for g in by_data if same(domain, _value(domain, g[0]), _value(domain, c))), None
+        )
         if fellows is None:
             by_data.append([c])
         else:
             fellows.append(c)
-    made = [Group(faces, level(domain, faces), _value(domain, g[0])) for g in by_data for faces in [tuple(c.face for c in g)]]
-    flat = _meeting(domain, [c for c in constraints if domain.faces[c.face].coordinate]) if _touching(domain, made) is not None else []
+    made = [
+        Group(faces, level(domain, faces), _value(domain, g[0]))
+        for g in by_data
+        for faces in [tuple(c.face for c in g)]
+    ]
+    flat = (
+        _meeting(domain, [c for c in constraints if domain.faces[c.face].coordinate])
+        if _touching(domain, made) is not None
+        else []
+    )
     if flat:
         made = [group for group in (_rest(domain, group, flat) for group in made) if group.faces]
         faces = tuple(c.face for c in flat)
         made.append(Group(faces, level(domain, faces), _box_lift(domain, flat)))
     dropped: list[Constraint] = []
     while (pair := _touching(domain, made)) is not None:
-        smaller = min(pair, key=lambda group: sum(domain.faces[face].measure for face in group.faces))
+        smaller = min(
+            pair, key=lambda group: sum(domain.faces[face].measure for face in group.faces)
+        )
         made.remove(smaller)
         dropped += [c for c in constraints if c.face in smaller.faces]
     return tuple(made), dropped
@@ -100,11 +143,20 @@ def groups(domain: Domain, constraints: Sequence[Constraint]) -> tuple[tuple[Gro
 
 def _touching(domain: Domain, made: Sequence[Group]) -> tuple[Group, Group] | None:
     """Two groups that meet."""
-    return next(((a, b) for i, a in enumerate(made) for b in made[:i] if touching(domain, a.faces, b.faces)), None)
+    return next(
+        (
+            (a, b)
+            for i, a in enumerate(made)
+            for b in made[:i]
+            if touching(domain, a.faces, b.faces)
+        ),
+        None,
+    )
 
 
 def _meeting(domain: Domain, flat: Sequence[Constraint]) -> list[Constraint]:
-    """Those sides of the bounding box whose data one interpolant can meet: where a side is not whole, data that go on beyond it may not fit."""
+    """Those sides of the bounding box whose data one interpolant can meet: where a side is not
+    whole, data that go on beyond it may not fit."""
     kept = list(flat)
     while kept:
         lift = _box_lift(domain, kept)
@@ -116,7 +168,12 @@ def _meeting(domain: Domain, flat: Sequence[Constraint]) -> list[Constraint]:
 
 
 def _meets(domain: Domain, constraint: Constraint, lift: Value) -> bool:
-    unit = torch.rand(64, len(domain.coordinates) - 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit = torch.rand(
+        64,
+        len(domain.coordinates) - 1,
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.float64,
+    )
     columns = domain.boundary(constraint.face, unit).T
     wanted = _value(domain, constraint)(columns)
     return bool(torch.allclose(lift(columns).detach(), wanted, rtol=1e-9, atol=1e-9))
@@ -137,7 +194,10 @@ def _box_lift(domain: Domain, flat: Sequence[Constraint]) -> Value:
     """The interpolant of values on sides of the bounding box."""
     ends: dict[str, Ends] = {}
     for c in flat:
-        face, own = domain.faces[c.face], ends.setdefault(domain.faces[c.face].coordinate or "", Ends())
+        face, own = (
+            domain.faces[c.face],
+            ends.setdefault(domain.faces[c.face].coordinate or "", Ends()),
+        )
         assert c.prescribed is not None
         (own.low if face.side < 0 else own.high).append(c.prescribed.data)
     return Boundary(domain, ends).lift
@@ -145,7 +205,8 @@ def _box_lift(domain: Domain, flat: Sequence[Constraint]) -> Value:
 
 @dataclass(frozen=True)
 class Boundary:
-    """Factor and lift of one unknown, as functions of columns [points], one a coordinate of the domain.
+    """Factor and lift of one unknown, as functions of columns [points], one a coordinate of the
+    domain.
 
     ends: data at the ends of coordinates; curved: values on the other faces, or None.
     """
@@ -160,8 +221,11 @@ class Boundary:
         return bool(self.ends) or self.curved is not None
 
     def factor(self, columns: Columns) -> Tensor:
-        """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each, scaled to a maximum of 1; [points]."""
-        product = torch.ones_like(columns[0]) if self.curved is None else self.curved.factor(columns)
+        """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each, scaled to a
+        maximum of 1; [points]."""
+        product = (
+            torch.ones_like(columns[0]) if self.curved is None else self.curved.factor(columns)
+        )
         for x, ends in self.ends.items():
             s, m, n = self._place(columns, x), len(ends.low), len(ends.high)
             product = product * s**m * (1 - s) ** n * ((m + n) ** (m + n) / (m**m * n**n))
@@ -176,9 +240,12 @@ class Boundary:
         return (columns[self.domain.coordinates.index(x)] - low) / (high - low)
 
     def _lift(self, columns: Columns, count: int) -> Tensor:
-        """Interpolant along the first `count` coordinates: each one corrects what those before it left."""
+        """Interpolant along the first `count` coordinates: each one corrects what those before it
+        left."""
         if count == 0:
-            return torch.zeros_like(columns[0]) if self.curved is None else self.curved.lift(columns)
+            return (
+                torch.zeros_like(columns[0]) if self.curved is None else self.curved.lift(columns)
+            )
         total = self._lift(columns, count - 1)
         x, ends = list(self.ends.items())[count - 1]
         low, high = self.domain.bounds[x]
@@ -187,12 +254,17 @@ class Boundary:
         for where, data in ((low, ends.low), (high, ends.high)):
             for derivative, given in enumerate(data):
                 defect = self._defect(columns, x, where, derivative, given, count - 1)
-                blend = sum((float(a) * s**power for power, a in enumerate(polynomials[row])), torch.zeros_like(s))
+                blend = sum(
+                    (float(a) * s**power for power, a in enumerate(polynomials[row])),
+                    torch.zeros_like(s),
+                )
                 total = total + blend * (high - low) ** derivative * defect
                 row += 1
         return total
 
-    def _defect(self, columns: Columns, x: str, where: float, derivative: int, given: Data, count: int) -> Tensor:
+    def _defect(
+        self, columns: Columns, x: str, where: float, derivative: int, given: Data, count: int
+    ) -> Tensor:
         """Data minus what the interpolant so far has on the face."""
         axis = self.domain.coordinates.index(x)
         columns = list(columns)
@@ -205,12 +277,19 @@ class Boundary:
         with torch.enable_grad():
             columns[axis] = columns[axis].requires_grad_()
             have = self._lift(columns, count)
-            slope = torch.autograd.grad(have.sum(), columns[axis], create_graph=True, allow_unused=True)[0] if have.requires_grad else None
+            slope = (
+                torch.autograd.grad(
+                    have.sum(), columns[axis], create_graph=True, allow_unused=True
+                )[0]
+                if have.requires_grad
+                else None
+            )
         return wanted if slope is None else wanted - slope
 
 
 def hermite(low: int, high: int) -> np.ndarray:
-    """Monomial coefficients [low + high, low + high] of the polynomials on [0, 1] that have one unit datum each.
+    """Monomial coefficients [low + high, low + high] of the polynomials on [0, 1] that have one
+    unit datum each.
 
     Rows: value, derivative at 0 (the first `low`), then at 1 (the next `high`).
     """
@@ -218,5 +297,14 @@ def hermite(low: int, high: int) -> np.ndarray:
     rows = []
     for s, count in ((0.0, low), (1.0, high)):
         for derivative in range(count):
-            rows.append([np.prod(range(p - derivative + 1, p + 1)) * s ** (p - derivative) if p >= derivative else 0.0 for p in range(size)])
+            rows.append(
+                [
+                    (
+                        np.prod(range(p - derivative + 1, p + 1)) * s ** (p - derivative)
+                        if p >= derivative
+                        else 0.0
+                    )
+                    for p in range(size)
+                ]
+            )
     return np.linalg.inv(np.array(rows)).T

@@ -1,4 +1,5 @@
-"""Numbers that are trained as outputs of a network that is the same everywhere: parameters of an equation, coefficients of features."""
+"""Numbers that are trained as outputs of a network that is the same everywhere: parameters of an
+equation, coefficients of features."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from kanpde.networks.transform import Onto, Transform
 
 
 class ConstantLayer:
-    """y = θ, whatever the input, which has no units: the value channel holds θ, all others are zero."""
+    """y = θ, whatever the input, which has no units: the value channel holds θ, all others are
+    zero."""
 
     def __init__(self, outputs: int):
         self.size = outputs
@@ -25,16 +27,21 @@ class ConstantLayer:
         Y[:, 0] = theta
         return Y
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(X), L[:, 0].sum(0)
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         return torch.zeros_like(X), Rows.full(L[:, 0].contiguous())
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What a network of constants is built from, in place of a Spec. transforms: one an output; a start is T(0)."""
+    """What a network of constants is built from, in place of a Spec. transforms: one an output; a
+    start is T(0)."""
 
     transforms: tuple[Transform, ...]
 
@@ -47,7 +54,12 @@ class Constants:
     def build(self) -> Network:
         """The network, float64 on the CPU: no inputs, an output each."""
         count = len(self.transforms)
-        return Network(self, (0, count), [ConstantLayer(count), Onto(self.transforms)], torch.zeros(count, dtype=torch.float64))
+        return Network(
+            self,
+            (0, count),
+            [ConstantLayer(count), Onto(self.transforms)],
+            torch.zeros(count, dtype=torch.float64),
+        )
 
     def edges(self, network: Any, samples: int) -> list[Edges]:
         """None."""

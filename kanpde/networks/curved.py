@@ -1,9 +1,11 @@
-"""Values that hold exactly on curved faces: products of levels, and interpolation by inverse distance.
+"""Values that hold exactly on curved faces: products of levels, and interpolation by inverse
+distance.
 
-Each group of faces carries one function and one level, which is zero on its faces and tends to 1 away from them. The factor is the product
-of the levels; the lift is Rvachev's interpolant Σ g_i w_i, whose weights w_i = Π_{j≠i} ω_j / Σ_k Π_{j≠k} ω_j are 1 on their own faces and 0 on
-those of the others (Rvachev, Sheiko, Shapiro and Tsukanov 2001, "Transfinite interpolation over implicitly defined sets", CAGD 18).
-Groups must not touch: where two do, the weights have no limit.
+Each group of faces carries one function and one level, which is zero on its faces and tends to 1
+away from them. The factor is the product of the levels; the lift is Rvachev's interpolant Σ g_i
+w_i, whose weights w_i = Π_{j≠i} ω_j / Σ_k Π_{j≠k} ω_j are 1 on their own faces and 0 on those of
+the others (Rvachev, Sheiko, Shapiro and Tsukanov 2001, "Transfinite interpolation over implicitly
+defined sets", CAGD 18). Groups must not touch: where two do, the weights have no limit.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ Value = Callable[[Columns], Tensor]
 """A function of columns [points], one a coordinate of the domain."""
 
 DEPTH = 0.2
-"""Distance, in units of the size of the domain, at which a level bends over to 1. On poisson2d_holes a quarter of it makes errors ten times
-larger; levels that grow without bound do not train."""
+"""Distance, in units of the size of the domain, at which a level bends over to 1. On
+poisson2d_holes a quarter of it makes errors ten times larger; levels that grow without bound do not
+train."""
 
 PROBES = 64
 """Points at which functions are compared."""
@@ -35,7 +38,8 @@ SAMPLES = 512
 
 @dataclass(frozen=True)
 class Group:
-    """Faces with one function. level: zero on them, positive inside and at most 1; value: what they prescribe."""
+    """Faces with one function. level: zero on them, positive inside and at most 1; value: what they
+    prescribe."""
 
     faces: tuple[str, ...]
     level: Value
@@ -50,16 +54,30 @@ class Curved:
 
     def factor(self, columns: Columns) -> Tensor:
         """Product of the levels."""
-        return prod((group.level(columns) for group in self.groups), start=torch.ones_like(columns[0]))
+        return prod(
+            (group.level(columns) for group in self.groups), start=torch.ones_like(columns[0])
+        )
 
     def lift(self, columns: Columns) -> Tensor:
         """The interpolant."""
         if len(self.groups) == 1:
             return self.groups[0].value(columns)
         levels = [group.level(columns) for group in self.groups]
-        weights = [prod((level for j, level in enumerate(levels) if j != i), start=torch.ones_like(columns[0])) for i in range(len(levels))]
+        weights = [
+            prod(
+                (level for j, level in enumerate(levels) if j != i),
+                start=torch.ones_like(columns[0]),
+            )
+            for i in range(len(levels))
+        ]
         total = sum(weights[1:], weights[0])
-        return sum((w * group.value(columns) for w, group in zip(weights, self.groups, strict=True)), torch.zeros_like(total)) / total
+        return (
+            sum(
+                (w * group.value(columns) for w, group in zip(weights, self.groups, strict=True)),
+                torch.zeros_like(total),
+            )
+            / total
+        )
 
 
 def level(domain: Domain, faces: Sequence[str]) -> Value:
@@ -91,7 +109,12 @@ def smooth(domain: Domain, face: str) -> bool:
 
 def same(domain: Domain, a: Value, b: Value) -> bool:
     """Whether two functions agree all over the bounding box of the domain."""
-    unit = torch.rand(PROBES, len(domain.coordinates), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit = torch.rand(
+        PROBES,
+        len(domain.coordinates),
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.float64,
+    )
     ends = unit.new_tensor(list(domain.bounds.values()))
     columns = (ends[:, 0] + unit * (ends[:, 1] - ends[:, 0])).T
     try:
@@ -101,11 +124,24 @@ def same(domain: Domain, a: Value, b: Value) -> bool:
 
 
 def touching(domain: Domain, first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether a face of the first meets one of the second: by the corners in the plane, else by the distance of points."""
+    """Whether a face of the first meets one of the second: by the corners in the plane, else by the
+    distance of points."""
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if len(region.coordinates) == 2:
-        return any({*corner.faces} & {*first} and {*corner.faces} & {*second} for corner in region.corners)
+        return any(
+            {*corner.faces} & {*first} and {*corner.faces} & {*second} for corner in region.corners
+        )
     near = 0.01 * size(region)
-    unit = torch.rand(SAMPLES, len(region.coordinates) - 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    distances = [f(region.boundary(face, unit).T) for face in first for other in second if (f := region.implicit(other)) is not None]
+    unit = torch.rand(
+        SAMPLES,
+        len(region.coordinates) - 1,
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.float64,
+    )
+    distances = [
+        f(region.boundary(face, unit).T)
+        for face in first
+        for other in second
+        if (f := region.implicit(other)) is not None
+    ]
     return any(bool((found < near).any()) for found in distances if len(found))

@@ -18,7 +18,8 @@ from kanpde.networks.spec import Spec, Suited
 
 @dataclass(frozen=True)
 class Expansion(Spec):
-    """A KAN with a basis on its edges and tanh between its layers, by which every layer sees the interval [-1, 1]."""
+    """A KAN with a basis on its edges and tanh between its layers, by which every layer sees the
+    interval [-1, 1]."""
 
     resolution: ClassVar[str | None] = "grid"
 
@@ -33,10 +34,19 @@ class Expansion(Spec):
         if evolving:
             network = replace(spec, width=(6 + extra, 6 + extra))
             return Suited(
-                network, f"lm:100,extend:{steps[1]},lm:120", ("it evolves in time: two hidden layers, which follow what moves", f"{cls.resolution} {steps[0]} to {steps[1]}")
+                network,
+                f"lm:100,extend:{steps[1]},lm:120",
+                (
+                    "it evolves in time: two hidden layers, which follow what moves",
+                    f"{cls.resolution} {steps[0]} to {steps[1]}",
+                ),
             )
         schedule = f"{cls.optimiser}:40,extend:{steps[1]},{cls.optimiser}:40,extend:{steps[2]},{cls.optimiser}:160"
-        return Suited(replace(spec, width=(5 + extra,)), schedule, ("it is steady: one hidden layer", f"{cls.resolution} {steps[0]} to {steps[2]}"))
+        return Suited(
+            replace(spec, width=(5 + extra,)),
+            schedule,
+            ("it is steady: one hidden layer", f"{cls.resolution} {steps[0]} to {steps[2]}"),
+        )
 
     later: ClassVar[tuple[int, ...]] = (12, 24)
     """Resolutions of the default schedule after the first."""
@@ -44,9 +54,13 @@ class Expansion(Spec):
     optimiser: ClassVar[str] = "lm"
     """And what trains on each."""
 
-    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+    def trained(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> tuple[Layer, Tensor]:
         basis = self.basis()
-        return BasisLayer(inputs, outputs, basis), basis.initial(inputs, outputs, generator).reshape(-1)
+        return BasisLayer(inputs, outputs, basis), basis.initial(
+            inputs, outputs, generator
+        ).reshape(-1)
 
     def details(self) -> str:
         return f"{self.resolution} {getattr(self, self.resolution or '')}"
@@ -59,4 +73,8 @@ class Expansion(Spec):
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
         """Edge functions sampled over [-1, 1]."""
-        return [layer.edges(part, samples) for layer, part in zip(network.layers, network.parts(), strict=True) if isinstance(layer, BasisLayer)]
+        return [
+            layer.edges(part, samples)
+            for layer, part in zip(network.layers, network.parts(), strict=True)
+            if isinstance(layer, BasisLayer)
+        ]

@@ -1,4 +1,5 @@
-"""How much the edges of a network matter: what their functions vary over points, and what the solution loses without them."""
+"""How much the edges of a network matter: what their functions vary over points, and what the
+solution loses without them."""
 
 from __future__ import annotations
 
@@ -14,20 +15,27 @@ from kanpde.networks.surgery import Edge, masks
 
 
 def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inputs outputs"]]:
-    """Standard deviation of every edge function over the points of a forward pass (`levels`), layer by layer."""
-    return [layer.functions(theta, X).std(2, unbiased=False) for layer, theta, X in _edge_layers(network, jets)]
+    """Standard deviation of every edge function over the points of a forward pass (`levels`), layer
+    by layer."""
+    return [
+        layer.functions(theta, X).std(2, unbiased=False)
+        for layer, theta, X in _edge_layers(network, jets)
+    ]
 
 
 def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inputs outputs"]]:
-    """The share of every edge in the outputs, layer by layer: an output's share is 1 and is handed back to the edges that come
-    into it, and by these to the units in front, in proportion to their spreads (Liu et al. 2024b, "KAN 2.0", section 4.1, with
-    the sum of an edge's siblings for the spread of their node)."""
+    """The share of every edge in the outputs, layer by layer: an output's share is 1 and is handed
+    back to the edges that come into it, and by these to the units in front, in proportion to their
+    spreads (Liu et al. 2024b, "KAN 2.0", section 4.1, with the sum of an edge's siblings for the
+    spread of their node)."""
     found: list[Tensor] = []
     units: Tensor | None = None
     for spread in reversed(spreads(network, jets)):
         if units is None:
             units = torch.ones(spread.shape[1], dtype=spread.dtype)
-        if products := spread.shape[1] - len(units):  # both factors of a product count as much as the product
+        if products := spread.shape[1] - len(
+            units
+        ):  # both factors of a product count as much as the product
             units = torch.cat([units[:-products], units[-products:].repeat_interleave(2)])
         share = spread / spread.sum(0).clamp_min(torch.finfo(spread.dtype).tiny) * units
         found.append(share)
@@ -35,16 +43,22 @@ def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inpu
     return found[::-1]
 
 
-def losses(network: Network, jets: Sequence[Tensor], change: Callable[[Tensor], float]) -> dict[Edge, float]:
-    """What the solution loses, edge by edge, when the edge alone becomes a constant, its mean over the points.
+def losses(
+    network: Network, jets: Sequence[Tensor], change: Callable[[Tensor], float]
+) -> dict[Edge, float]:
+    """What the solution loses, edge by edge, when the edge alone becomes a constant, its mean over
+    the points.
 
-    change: the size of a change of the outputs [points, outputs]. One partial forward pass an edge, which no retraining follows.
+    change: the size of a change of the outputs [points, outputs]. One partial forward pass an edge,
+    which no retraining follows.
     """
     found = {}
     Y = jets[-1][:, 0].detach().double().cpu()
     theta = [part.detach().double().cpu() for part in network.parts()]
     places = [k for k, layer in enumerate(network.layers) if isinstance(layer, BasisLayer)]
-    for level, ((layer, part, X), place, there) in enumerate(zip(_edge_layers(network, jets), places, masks(network), strict=True)):
+    for level, ((layer, part, X), place, there) in enumerate(
+        zip(_edge_layers(network, jets), places, masks(network), strict=True)
+    ):
         values = layer.functions(part, X)
         values = values - values.mean(2, keepdim=True)
         after = jets[place + 1][:, :1].detach().double().cpu()
@@ -57,8 +71,11 @@ def losses(network: Network, jets: Sequence[Tensor], change: Callable[[Tensor], 
     return found
 
 
-def _edge_layers(network: Network, jets: Sequence[Tensor]) -> Iterator[tuple[BasisLayer, Tensor, Tensor]]:
-    """The layers with edge functions, their parameters, and their inputs [points, inputs] on the CPU."""
+def _edge_layers(
+    network: Network, jets: Sequence[Tensor]
+) -> Iterator[tuple[BasisLayer, Tensor, Tensor]]:
+    """The layers with edge functions, their parameters, and their inputs [points, inputs] on the
+    CPU."""
     for layer, theta, X in zip(network.layers, network.parts(), jets, strict=False):
         if isinstance(layer, BasisLayer):
             yield layer, theta.detach().double().cpu(), X[:, 0].detach().double().cpu()

@@ -1,4 +1,5 @@
-"""Which jet gives which derivatives: directions, mixed derivatives by polarisation, jets of coordinates and functions.
+"""Which jet gives which derivatives: directions, mixed derivatives by polarisation, jets of
+coordinates and functions.
 
 The layout of a jet's channels, and the algebra on it, are in kernels/taylor.py.
 """
@@ -25,7 +26,8 @@ Index = tuple[int, ...]
 class Directions:
     """The directions that a jet is expanded along, those of higher order first.
 
-    vectors: integer vectors in the coordinates of the network's input; orders: the order along each.
+    vectors: integer vectors in the coordinates of the network's input; orders: the order along
+    each.
     """
 
     vectors: tuple[Index, ...]
@@ -34,7 +36,9 @@ class Directions:
     @cached_property
     def counts(self) -> tuple[int, ...]:
         """How many directions carry order 1, 2, …"""
-        return tuple(sum(o >= j for o in self.orders) for j in range(1, max(self.orders, default=0) + 1))
+        return tuple(
+            sum(o >= j for o in self.orders) for j in range(1, max(self.orders, default=0) + 1)
+        )
 
     @property
     def channels(self) -> int:
@@ -46,12 +50,15 @@ class Directions:
         return 0 if order == 0 else 1 + sum(self.counts[: order - 1]) + self.vectors.index(vector)
 
 
-def directions_for(indices: Iterable[Index]) -> tuple[Directions, Float[np.ndarray, "indices channels"]]:
-    """Directions that suffice for the given derivatives, and the matrix that takes channels to these derivatives.
+def directions_for(
+    indices: Iterable[Index],
+) -> tuple[Directions, Float[np.ndarray, "indices channels"]]:
+    """Directions that suffice for the given derivatives, and the matrix that takes channels to
+    these derivatives.
 
-    A mixed derivative of order m is a combination of m-th derivatives along integer directions whose entries sum to m
-    (Griewank, Utke and Walther 2000, "Evaluating higher derivative tensors by forward propagation of univariate
-    Taylor series").
+    A mixed derivative of order m is a combination of m-th derivatives along integer directions
+    whose entries sum to m (Griewank, Utke and Walther 2000, "Evaluating higher derivative tensors
+    by forward propagation of univariate Taylor series").
     """
     indices = list(indices)
     combinations = [_polarised(index) for index in indices]
@@ -70,12 +77,22 @@ def directions_for(indices: Iterable[Index]) -> tuple[Directions, Float[np.ndarr
 
 
 def _polarised(index: Index) -> dict[Index, float]:
-    """Weights by direction such that Σ w · (Taylor coefficient of order |index| along it) is the derivative."""
+    """Weights by direction such that Σ w · (Taylor coefficient of order |index| along it) is the
+    derivative."""
     order, axes = sum(index), [i for i, n in enumerate(index) if n]
     if order == 0:
         return {(0,) * len(index): 1.0}
     candidates = _compositions(order, len(axes))
-    powers = np.array([[math.prod(v**g for v, g in zip(c, gamma, strict=True)) / math.prod(map(math.factorial, gamma)) for c in candidates] for gamma in candidates])
+    powers = np.array(
+        [
+            [
+                math.prod(v**g for v, g in zip(c, gamma, strict=True))
+                / math.prod(map(math.factorial, gamma))
+                for c in candidates
+            ]
+            for gamma in candidates
+        ]
+    )
     wanted = np.array([float(gamma == tuple(index[a] for a in axes)) for gamma in candidates])
     weights = np.linalg.solve(powers, wanted)
     found: dict[Index, float] = {}
@@ -92,11 +109,18 @@ def _polarised(index: Index) -> dict[Index, float]:
 def _compositions(total: int, parts: int) -> list[Index]:
     if parts == 1:
         return [(total,)]
-    return [(first, *rest) for first in range(total, -1, -1) for rest in _compositions(total - first, parts - 1)]
+    return [
+        (first, *rest)
+        for first in range(total, -1, -1)
+        for rest in _compositions(total - first, parts - 1)
+    ]
 
 
-def coordinate_jet(points: Float[Tensor, "points dims"], directions: Directions) -> Float[Tensor, "points channels dims"]:
-    """The jet of the coordinates themselves: the point, then each direction as its first Taylor coefficient."""
+def coordinate_jet(
+    points: Float[Tensor, "points dims"], directions: Directions
+) -> Float[Tensor, "points channels dims"]:
+    """The jet of the coordinates themselves: the point, then each direction as its first Taylor
+    coefficient."""
     jet = points.new_zeros(len(points), directions.channels, points.shape[1])
     jet[:, 0] = points
     for i, vector in enumerate(directions.vectors):
@@ -104,7 +128,11 @@ def coordinate_jet(points: Float[Tensor, "points dims"], directions: Directions)
     return jet
 
 
-def periodic_jet(jet: Float[Tensor, "points channels dims"], frequencies: Sequence[float | None], counts: Sequence[int]) -> Float[Tensor, "points channels inputs"]:
+def periodic_jet(
+    jet: Float[Tensor, "points channels dims"],
+    frequencies: Sequence[float | None],
+    counts: Sequence[int],
+) -> Float[Tensor, "points channels inputs"]:
     """Replace each coordinate x that has a frequency ω by the pair cos ωx, sin ωx."""
     columns = []
     for i, omega in enumerate(frequencies):
@@ -113,12 +141,20 @@ def periodic_jet(jet: Float[Tensor, "points channels dims"], frequencies: Sequen
             columns.append(column)
             continue
         angle = omega * column
-        columns += [compose(sine_taylor(angle[:, 0], len(counts), phase), angle, counts) for phase in (math.pi / 2, 0.0)]
+        columns += [
+            compose(sine_taylor(angle[:, 0], len(counts), phase), angle, counts)
+            for phase in (math.pi / 2, 0.0)
+        ]
     return torch.cat(columns, 2)
 
 
-def nested_derivatives(function: Callable[[Sequence[Tensor]], Tensor], points: Float[Tensor, "points dims"], indices: Iterable[Index]) -> dict[Index, Float[Tensor, " points"]]:
-    """Derivatives of a plain pointwise function of columns [points], one a coordinate, by nested autograd: slow and true.
+def nested_derivatives(
+    function: Callable[[Sequence[Tensor]], Tensor],
+    points: Float[Tensor, "points dims"],
+    indices: Iterable[Index],
+) -> dict[Index, Float[Tensor, " points"]]:
+    """Derivatives of a plain pointwise function of columns [points], one a coordinate, by nested
+    autograd: slow and true.
 
     The columns stay apart, so that a derivative along one takes nothing along the others.
     """
@@ -138,6 +174,8 @@ def _derivative(tree: dict[Index, Tensor], index: Index, columns: Sequence[Tenso
         lower = _derivative(tree, (*index[:axis], index[axis] - 1, *index[axis + 1 :]), columns)
         gradient = None
         if lower.requires_grad:
-            (gradient,) = torch.autograd.grad(lower.sum(), columns[axis], create_graph=True, allow_unused=True)
+            (gradient,) = torch.autograd.grad(
+                lower.sum(), columns[axis], create_graph=True, allow_unused=True
+            )
         tree[index] = torch.zeros_like(columns[axis]) if gradient is None else gradient
     return tree[index]

@@ -20,7 +20,8 @@ from kanpde.networks.spec import Spec, Suited
 
 
 class LinearLayer:
-    """y = x W + b; theta holds W [inputs, outputs], then b [outputs]. Only the value channel sees b."""
+    """y = x W + b; theta holds W [inputs, outputs], then b [outputs]. Only the value channel sees
+    b."""
 
     def __init__(self, inputs: int, outputs: int):
         self.inputs, self.outputs = inputs, outputs
@@ -35,23 +36,30 @@ class LinearLayer:
         Y[:, 0] += b
         return Y
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         W, _ = self._split(theta)
         return L @ W.T, torch.cat([(X.flatten(0, 1).T @ L.flatten(0, 1)).view(-1), L[:, 0].sum(0)])
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         W, _ = self._split(theta)
         return L @ W.T, Rows.full(torch.cat([(X.transpose(1, 2) @ L).flatten(1), L[:, 0]], 1))
 
 
 def glorot(inputs: int, outputs: int, generator: torch.Generator) -> tuple[LinearLayer, Tensor]:
     """A linear layer with random weights (Glorot and Bengio 2010) and no bias."""
-    W = torch.randn(inputs * outputs, generator=generator, dtype=torch.float64) * math.sqrt(2 / (inputs + outputs))
+    W = torch.randn(inputs * outputs, generator=generator, dtype=torch.float64) * math.sqrt(
+        2 / (inputs + outputs)
+    )
     return LinearLayer(inputs, outputs), torch.cat([W, torch.zeros(outputs, dtype=torch.float64)])
 
 
 class FourierFeatures:
-    """y = sin(x F), cos(x F) with fixed random frequencies F [inputs, features] (Tancik et al. 2020, equation 4); no parameters."""
+    """y = sin(x F), cos(x F) with fixed random frequencies F [inputs, features] (Tancik et al.
+    2020, equation 4); no parameters."""
 
     size = 0
 
@@ -77,7 +85,9 @@ class FourierFeatures:
         Z = self._angles(X)
         return activation_jet("sin", Z, Z.new_zeros(Z.shape[2]), Z.new_ones(Z.shape[2]), counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         if not back:
             return X.new_empty(0), theta
         Z = self._angles(X)
@@ -85,7 +95,9 @@ class FourierFeatures:
         sine, cosine = inward.chunk(2, 2)
         return (sine + cosine) @ self.frequencies.to(X).T, theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         return self.adjoint(theta, L, X, counts, back)[0], Rows.full(X.new_empty(len(X), 0))
 
 
@@ -93,9 +105,9 @@ class FourierFeatures:
 class MLP(Spec):
     """A multilayer perceptron.
 
-    width: hidden units by layer; activation: "tanh", "sin" or "silu"; features: random Fourier features of the inputs in front,
-    as many sines and as many cosines, 0 for none; spread: standard deviation of their frequencies.
-    Raises RecipeError for anything out of range.
+    width: hidden units by layer; activation: "tanh", "sin" or "silu"; features: random Fourier
+    features of the inputs in front, as many sines and as many cosines, 0 for none; spread: standard
+    deviation of their frequencies. Raises RecipeError for anything out of range.
     """
 
     width: tuple[int, ...] = (20, 20)
@@ -109,7 +121,10 @@ class MLP(Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.activation not in TAYLOR:
-            raise RecipeError(f"activation: got {self.activation!r}; expected one of {listed(TAYLOR)}{nearest(self.activation, TAYLOR)}")
+            raise RecipeError(
+                f"activation: got {self.activation!r}; expected one of"
+                f" {listed(TAYLOR)}{nearest(self.activation, TAYLOR)}"
+            )
         if self.features < 0:
             raise RecipeError(f"features: got {self.features}; expected 0 (none) or more")
         if not 0 < self.spread < math.inf:
@@ -123,17 +138,34 @@ class MLP(Spec):
     def details(self) -> str:
         return self.activation + (f", {self.features} Fourier features" if self.features else "")
 
-    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+    def trained(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> tuple[Layer, Tensor]:
         return glorot(inputs, outputs, generator)
 
     def count(self, inputs: int, outputs: int) -> int:
         """Number of parameters between so many inputs and outputs."""
-        return sum((p + 1) * q for p, q in pairwise((2 * self.features or inputs, *self.width, outputs)))
+        return sum(
+            (p + 1) * q for p, q in pairwise((2 * self.features or inputs, *self.width, outputs))
+        )
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with Glorot's initialisation (Glorot and Bengio 2010), float64 on the CPU."""
         if not self.features:
-            return chained(self, (inputs, *self.width, outputs), lambda p, q: glorot(p, q, generator), self.activation)
-        features = FourierFeatures(self.spread * torch.randn(inputs, self.features, generator=generator, dtype=torch.float64))
-        inner = chained(self, (2 * self.features, *self.width, outputs), lambda p, q: glorot(p, q, generator), self.activation)
+            return chained(
+                self,
+                (inputs, *self.width, outputs),
+                lambda p, q: glorot(p, q, generator),
+                self.activation,
+            )
+        features = FourierFeatures(
+            self.spread
+            * torch.randn(inputs, self.features, generator=generator, dtype=torch.float64)
+        )
+        inner = chained(
+            self,
+            (2 * self.features, *self.width, outputs),
+            lambda p, q: glorot(p, q, generator),
+            self.activation,
+        )
         return Network(self, (inputs, *inner.widths), [features, *inner.layers], inner.theta)

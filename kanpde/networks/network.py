@@ -1,7 +1,7 @@
 """A network is a sequence of layers on jets and one flat vector of parameters.
 
-Every layer knows three things: its output jet, the adjoint of its input together with its gradient, and the adjoint of
-its input together with one Jacobian row a point. The network only chains them.
+Every layer knows three things: its output jet, the adjoint of its input together with its gradient,
+and the adjoint of its input together with one Jacobian row a point. The network only chains them.
 """
 
 from __future__ import annotations
@@ -34,16 +34,21 @@ class Layer(Protocol):
     def forward(self, theta: Tensor, X: Tensor, counts: Counts) -> Tensor:
         """The output jet."""
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Adjoint of X from the adjoint L of the output, and the gradient [size]."""
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
+    ) -> tuple[Tensor, Rows]:
         """Adjoint of X, and one row a point, [points, size]."""
 
 
 @dataclass(frozen=True)
 class Edges:
-    """The edge functions of one KAN layer, sampled: inputs [inputs, samples], outputs [inputs, outputs, samples]."""
+    """The edge functions of one KAN layer, sampled: inputs [inputs, samples], outputs [inputs,
+    outputs, samples]."""
 
     inputs: np.ndarray
     outputs: np.ndarray
@@ -51,11 +56,13 @@ class Edges:
 
 @dataclass
 class Network:
-    """Layers and their parameters. spec is what it was built from; widths are the units at each level.
+    """Layers and their parameters. spec is what it was built from; widths are the units at each
+    level.
 
-    refit: the largest error of a function that was refitted when this network was made of another one, over the largest value.
-    mask: of every layer with edge functions, [inputs, outputs], False for edges that were pruned; none where all are there. The
-    coefficients of absent edges stay in theta, are zero, and have no gradient, so that no optimiser moves them.
+    refit: the largest error of a function that was refitted when this network was made of another
+    one, over the largest value. mask: of every layer with edge functions, [inputs, outputs], False
+    for edges that were pruned; none where all are there. The coefficients of absent edges stay in
+    theta, are zero, and have no gradient, so that no optimiser moves them.
     """
 
     spec: Any
@@ -74,7 +81,10 @@ class Network:
         """Such as "KAN 2-5-1, degree 7, grid 24", and "9 of 15 edges" where some were pruned."""
         if not self.mask:
             return self.spec.describe(self.widths)
-        return f"{self.spec.describe(self.widths)}, {sum(int(m.sum()) for m in self.mask)} of {sum(m.numel() for m in self.mask)} edges"
+        return (
+            f"{self.spec.describe(self.widths)}, {sum(int(m.sum()) for m in self.mask)} of"
+            f" {sum(m.numel() for m in self.mask)} edges"
+        )
 
     def edges(self, samples: int = 100) -> list[Edges]:
         """Edge functions layer by layer; empty for networks that have none."""
@@ -82,7 +92,11 @@ class Network:
 
     def to(self, device: str, dtype: torch.dtype) -> Network:
         """The same network elsewhere or in another precision."""
-        return replace(self, theta=self.theta.to(device=device, dtype=dtype), mask=tuple(m.to(device) for m in self.mask))
+        return replace(
+            self,
+            theta=self.theta.to(device=device, dtype=dtype),
+            mask=tuple(m.to(device) for m in self.mask),
+        )
 
     def parts(self) -> list[Tensor]:
         """Each layer's own part of theta, in their order."""
@@ -93,38 +107,55 @@ class Network:
         return self.levels(X, counts)
 
     def levels(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
-        """The jets at every level: the input, each layer's output; the last one is the network's."""
+        """The jets at every level: the input, each layer's output; the last one is the
+        network's."""
         jets = [X]
         for layer, theta in zip(self.layers, self.parts(), strict=True):
             jets.append(layer.forward(theta, jets[-1], counts))
         return jets
 
-    def gradient(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Float[Tensor, " parameters"]:
+    def gradient(
+        self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
+    ) -> Float[Tensor, " parameters"]:
         """Gradient of Σ L·Y over all points, given the jets of the forward pass."""
         found: list[Tensor] = []
-        for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
+        for layer, theta, X in zip(
+            reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True
+        ):
             L, part = layer.adjoint(theta, L, X, counts, back=X is not jets[0])
             found.append(part)
         return self.masked(torch.cat(found[::-1]))
 
-    def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Counts) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
-        """Rows r = b + Σ W·Y, with W [equations, points, channels, outputs] and b [equations, points], and the gradient of Σ r²."""
+    def squares(
+        self, X: Tensor, W: Tensor, b: Tensor, counts: Counts
+    ) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
+        """Rows r = b + Σ W·Y, with W [equations, points, channels, outputs] and b [equations,
+        points], and the gradient of Σ r²."""
         jets = self.forward(X, counts)
         r = b + torch.einsum("encq,ncq->en", W, jets[-1])
         return r, self.gradient(jets, 2 * torch.einsum("en,encq->ncq", r, W), counts)
 
-    def jacobian(self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> Rows:
+    def jacobian(
+        self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
+    ) -> Rows:
         """The gradient of each point's own Σ L·Y, one row a point."""
         found: list[Rows] = []
-        for layer, theta, X in zip(reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True):
+        for layer, theta, X in zip(
+            reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True
+        ):
             L, rows = layer.jacobian(theta, L, X, counts, back=X is not jets[0])
             found.append(rows)
         return self.masked_rows(Rows.beside(found[::-1]))
 
-    def adjoints(self, inputs: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts) -> list[Tensor]:
-        """The adjoint of every layer's output from that of the last one; inputs: the input jet of every layer."""
+    def adjoints(
+        self, inputs: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
+    ) -> list[Tensor]:
+        """The adjoint of every layer's output from that of the last one; inputs: the input jet of
+        every layer."""
         chain = [L]
-        for layer, theta, X in zip(reversed(self.layers[1:]), reversed(self.parts()[1:]), reversed(inputs[1:]), strict=True):
+        for layer, theta, X in zip(
+            reversed(self.layers[1:]), reversed(self.parts()[1:]), reversed(inputs[1:]), strict=True
+        ):
             chain.append(layer.adjoint(theta, chain[-1], X, counts)[0])
         return chain[::-1]
 
@@ -132,7 +163,9 @@ class Network:
         """The networks that this one is joined of: itself alone (see joint.py)."""
         return [self]
 
-    def changed(self, change: Callable[[Network, list[Tensor]], Network], jets: Sequence[Tensor]) -> Network:
+    def changed(
+        self, change: Callable[[Network, list[Tensor]], Network], jets: Sequence[Tensor]
+    ) -> Network:
         """What a change makes of it, part by part; jets: of `levels`."""
         return change(self, list(jets))
 
@@ -141,31 +174,50 @@ class Network:
         return gradient * self._kept() if self.mask else gradient
 
     def masked_rows(self, rows: Rows) -> Rows:
-        """Rows without their entries for absent edges. All functions of an edge are there or none, so an entry of a run belongs
-        to the same edge in every row, wherever the run starts."""
+        """Rows without their entries for absent edges. All functions of an edge are there or none,
+        so an entry of a run belongs to the same edge in every row, wherever the run starts."""
         if not self.mask or not len(rows.values):
             return rows
         within = torch.cat([torch.arange(n, device=rows.starts.device) for n in rows.lengths])
         lengths = torch.tensor(rows.lengths, device=rows.starts.device)
-        return replace(rows, values=rows.values * self._kept()[rows.starts[0].repeat_interleave(lengths) + within])
+        return replace(
+            rows,
+            values=rows.values * self._kept()[rows.starts[0].repeat_interleave(lengths) + within],
+        )
 
     def _kept(self) -> Tensor:
-        """1 for coefficients of edges that are there and for all other parameters, 0 for the rest, [parameters]."""
+        """1 for coefficients of edges that are there and for all other parameters, 0 for the rest,
+        [parameters]."""
         masks = iter(self.mask)
         shapes = [getattr(layer, "shape", ()) if has_edges(layer) else () for layer in self.layers]
-        found = [next(masks)[:, None].expand(s).reshape(-1) if s else self.theta.new_ones(layer.size, dtype=torch.bool) for s, layer in zip(shapes, self.layers, strict=True)]
+        found = [
+            (
+                next(masks)[:, None].expand(s).reshape(-1)
+                if s
+                else self.theta.new_ones(layer.size, dtype=torch.bool)
+            )
+            for s, layer in zip(shapes, self.layers, strict=True)
+        ]
         return torch.cat(found).to(self.theta.dtype)
 
 
 def has_edges(layer: Any) -> bool:
-    """Whether a layer has a function on every edge, with coefficients [inputs, functions, outputs]."""
+    """Whether a layer has a function on every edge, with coefficients [inputs, functions,
+    outputs]."""
     return hasattr(layer, "edges")
 
 
-def chained(spec: Any, widths: tuple[int, ...], trained: Callable[[int, int], tuple[Layer, Tensor]], activation: str, kind: type[Network] = Network) -> Network:
+def chained(
+    spec: Any,
+    widths: tuple[int, ...],
+    trained: Callable[[int, int], tuple[Layer, Tensor]],
+    activation: str,
+    kind: type[Network] = Network,
+) -> Network:
     """A network, of a kind, of layers with parameters and an activation between each two.
 
-    trained: makes such a layer of so many inputs and outputs, with its first parameters; called in order, from the input on.
+    trained: makes such a layer of so many inputs and outputs, with its first parameters; called in
+    order, from the input on.
     """
     layers: list[Layer] = []
     theta: list[Tensor] = []
@@ -182,5 +234,7 @@ def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
     """Hidden widths as a tuple; raises RecipeError unless all are positive."""
     widths = (width,) if isinstance(width, int) else tuple(width)
     if any(not isinstance(w, int) or w < 1 for w in widths):
-        raise RecipeError(f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)")
+        raise RecipeError(
+            f"width: got {width!r}; expected positive numbers, such as (5,) or (8, 8)"
+        )
     return widths

@@ -1,4 +1,5 @@
-"""The same function with finer layers: every hidden layer's interval moves to where its inputs are."""
+"""The same function with finer layers: every hidden layer's interval moves to where its inputs
+are."""
 
 from __future__ import annotations
 
@@ -21,9 +22,10 @@ Finer = Callable[[Layer, Float[Tensor, "points units"] | None], Any]
 def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | None) -> Network:
     """The network with the bases of its layers replaced, and the coefficients refitted.
 
-    jets: those of a forward pass over the collocation points; given, the interval of every layer behind an activation is
-    moved to where its inputs are, with a margin, so that no coefficient is left without points. `refit` of what is found is
-    the largest error of a refitted function, over its layer's largest value.
+    jets: those of a forward pass over the collocation points; given, the interval of every layer
+    behind an activation is moved to where its inputs are, with a margin, so that no coefficient is
+    left without points. `refit` of what is found is the largest error of a refitted function, over
+    its layer's largest value.
     """
     layers: list[Layer] = []
     theta, worst = [], 0.0
@@ -31,12 +33,17 @@ def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | 
         before = layers[-1] if layers else None
         if hasattr(layer, "extended"):
             units = layer.shape[0]  # type: ignore[attr-defined]
-            center, scale = torch.zeros(units, dtype=torch.float64), torch.ones(units, dtype=torch.float64)
+            center, scale = (
+                torch.zeros(units, dtype=torch.float64),
+                torch.ones(units, dtype=torch.float64),
+            )
             seen = None if jets is None else jets[level][:, 0].detach().double().cpu()
             if isinstance(before, Activation) and seen is not None:
                 center, scale = covering(seen)
                 layers[-1] = before.rescaled(center, scale)
-            layer, part, error = layer.extended(part, finer(layer, None if seen is None else (seen - center) / scale), center, scale)
+            layer, part, error = layer.extended(
+                part, finer(layer, None if seen is None else (seen - center) / scale), center, scale
+            )
             worst = max(worst, error)
         layers.append(layer)
         theta.append(part)
@@ -44,9 +51,13 @@ def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | 
 
 
 def covering(values: Float[Tensor, "points units"], margin: float = 0.05) -> tuple[Tensor, Tensor]:
-    """Center and half-width [units] of intervals that cover the values and a margin on both sides; where all values are the
-    same, of a small one around it. Raises RunError for values that are not finite."""
+    """Center and half-width [units] of intervals that cover the values and a margin on both sides;
+    where all values are the same, of a small one around it. Raises RunError for values that are not
+    finite."""
     if not bool(values.isfinite().all()):
-        raise RunError("extend: hidden values of the network are not finite; expected a network that training left intact")
+        raise RunError(
+            "extend: hidden values of the network are not finite; expected a network that training"
+            " left intact"
+        )
     low, high = values.aminmax(dim=0)
     return (low + high) / 2, ((high - low) / 2).clamp_min(1e-3) * (1 + margin)

@@ -15,7 +15,8 @@ from kanpde.kernels.runs import dense
 
 @dataclass(frozen=True)
 class Rows:
-    """A matrix [rows, columns] by its runs: values [rows, Σ lengths], starts [rows, runs] (see kernels/runs.py)."""
+    """A matrix [rows, columns] by its runs: values [rows, Σ lengths], starts [rows, runs] (see
+    kernels/runs.py)."""
 
     values: Float[Tensor, "rows entries"]
     starts: Int[Tensor, "rows runs"]
@@ -26,7 +27,12 @@ class Rows:
     def full(matrix: Float[Tensor, "rows columns"]) -> Rows:
         """A matrix without zeros: one run a row."""
         lengths = (matrix.shape[1],) if matrix.shape[1] else ()
-        return Rows(matrix, torch.zeros(len(matrix), len(lengths), dtype=torch.int64, device=matrix.device), lengths, matrix.shape[1])
+        return Rows(
+            matrix,
+            torch.zeros(len(matrix), len(lengths), dtype=torch.int64, device=matrix.device),
+            lengths,
+            matrix.shape[1],
+        )
 
     @staticmethod
     def beside(parts: Sequence[Rows]) -> Rows:
@@ -35,14 +41,24 @@ class Rows:
         for part in parts:
             starts.append(part.starts + columns)
             columns += part.columns
-        return Rows(torch.cat([p.values for p in parts], 1), torch.cat(starts, 1), sum((p.lengths for p in parts), ()), columns)
+        return Rows(
+            torch.cat([p.values for p in parts], 1),
+            torch.cat(starts, 1),
+            sum((p.lengths for p in parts), ()),
+            columns,
+        )
 
     @staticmethod
     def below(parts: Sequence[Rows]) -> Rows:
         """Matrices with the same runs, one below the other."""
         if len(parts) == 1:
             return parts[0]
-        return Rows(torch.cat([p.values for p in parts]), torch.cat([p.starts for p in parts]), parts[0].lengths, parts[0].columns)
+        return Rows(
+            torch.cat([p.values for p in parts]),
+            torch.cat([p.starts for p in parts]),
+            parts[0].lengths,
+            parts[0].columns,
+        )
 
     def dense(self) -> Float[Tensor, "rows columns"]:
         """The matrix with its zeros."""
@@ -56,13 +72,18 @@ class Rows:
         return runs_transposed_times(self.values, self.starts, self.lengths, self.columns, r)
 
     def gram(self) -> Float[Tensor, "columns columns"]:
-        """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not set."""
+        """JᵀJ below and on the diagonal, which is all that Cholesky reads; what stands above is not
+        set."""
         return runs_gram(self.values, self.starts, self.lengths, self.columns)
 
-    def normal(self, r: Float[Tensor, " rows"]) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"]]:
+    def normal(
+        self, r: Float[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"]]:
         """JᵀJ as `gram` gives it, and Jᵀr."""
         return self.gram(), self.transposed_times(r)
 
-    def pulled(self, v: Float[Tensor, " columns"], a: Float[Tensor, " rows"], factor: float) -> Float[Tensor, " columns"]:
+    def pulled(
+        self, v: Float[Tensor, " columns"], a: Float[Tensor, " rows"], factor: float
+    ) -> Float[Tensor, " columns"]:
         """Jᵀ (factor (a - J v))."""
         return self.transposed_times(factor * (a - self @ v))

@@ -10,27 +10,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.calculus import Leaf, MultiIndex, raised
 from kanpde.networks.ansatz import Ansatz, Trial
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
+from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
 
 class Slabs(Trial):
-    """The candidates of consecutive spans of time as one: at a point, the one whose span holds its time.
+    """The candidates of consecutive spans of time as one: at a point, the one whose span holds its
+    time.
 
-    Calling it on points [points, dims] gives the unknowns [points, unknowns]; at a time that two spans share, both agree.
+    Calling it on points [points, dims] gives the unknowns [points, unknowns]; at a time that two
+    spans share, both agree.
     """
 
     def __init__(self, spans: Sequence[Ansatz]):
         self.spans = list(spans)
         self.domain = self.spans[0].domain  # in space that of all
-        self.ends = torch.tensor([list(a.domain.bounds.values())[-1][1] for a in self.spans[:-1]], dtype=torch.float64)
+        self.ends = torch.tensor(
+            [list(a.domain.bounds.values())[-1][1] for a in self.spans[:-1]], dtype=torch.float64
+        )
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
         return self._by_span(points, lambda span, at: span(at))
 
-    def derivatives(self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]) -> Float[Tensor, "points leaves"]:
+    def derivatives(
+        self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
+    ) -> Float[Tensor, "points leaves"]:
         return self._by_span(points, lambda span, at: span.derivatives(at, leaves))
 
     def _by_span(self, points: Tensor, of: Callable[[Ansatz, Tensor], Tensor]) -> Tensor:
@@ -66,17 +72,21 @@ class Slabs(Trial):
 
 
 class HandedOver:
-    """The value (or velocity) with which a span of time ends, as a function of the space coordinates by name.
+    """The value (or velocity) with which a span of time ends, as a function of the space
+    coordinates by name.
 
-    It can be differentiated by autograd as often as the jets of the network reach. All derivatives up to `order` are taken
-    at once and kept for the points that were asked for last, so that a chain of spans costs as much as its length.
+    It can be differentiated by autograd as often as the jets of the network reach. All derivatives
+    up to `order` are taken at once and kept for the points that were asked for last, so that a
+    chain of spans costs as much as its length.
     """
 
     def __init__(self, before: Ansatz, unknown: str, velocity: bool, order: int):
         self.before, self.unknown, self.velocity, self.order = before, unknown, velocity, order
         self.end = list(before.domain.bounds.values())[-1][1]
         self.__name__ = f"{unknown} at {before.domain.time} = {self.end:g}"
-        self.__signature__ = Signature([Parameter(x, Parameter.KEYWORD_ONLY) for x in before.domain.space])
+        self.__signature__ = Signature(
+            [Parameter(x, Parameter.KEYWORD_ONLY) for x in before.domain.space]
+        )
         self._points: list[Tensor] = []
         self._known: dict[MultiIndex, Tensor] = {}
 
@@ -86,19 +96,27 @@ class HandedOver:
 
     def derivative(self, index: MultiIndex, columns: Sequence[Tensor]) -> Tensor:
         """The derivative of that index in space, at points given by their columns [points]."""
-        if not (self._points and all(torch.equal(a, b) for a, b in zip(self._points, columns, strict=True))):
+        if not (
+            self._points
+            and all(torch.equal(a, b) for a, b in zip(self._points, columns, strict=True))
+        ):
             self._points, self._known = [c.detach().clone() for c in columns], {}
         if index not in self._known:
-            indices = [i for i in _up_to(max(self.order, sum(index)), len(columns)) if i not in self._known]
+            indices = [
+                i for i in _up_to(max(self.order, sum(index)), len(columns)) if i not in self._known
+            ]
             points = torch.stack([*columns, torch.full_like(columns[0], self.end)], 1).detach()
-            frame = self.before.frame(points, [(self.unknown, (*i, int(self.velocity))) for i in indices])
+            frame = self.before.frame(
+                points, [(self.unknown, (*i, int(self.velocity))) for i in indices]
+            )
             values = frame.derivatives(self.before.network.forward(frame.X, frame.counts)[-1])
             self._known |= dict(zip(indices, values.double().cpu().T, strict=True))
         return self._known[index]
 
 
 class _Derivative(torch.autograd.Function):
-    """A derivative of a HandedOver as an operation of autograd, whose own derivatives are such again."""
+    """A derivative of a HandedOver as an operation of autograd, whose own derivatives are such
+    again."""
 
     @staticmethod
     def forward(ctx: Any, source: HandedOver, index: MultiIndex, *columns: Tensor) -> Tensor:
@@ -109,12 +127,20 @@ class _Derivative(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         columns = ctx.saved_tensors
-        slopes = [gradient * _Derivative.apply(ctx.source, raised(ctx.index, (i,)), *columns) if needed else None for i, needed in enumerate(ctx.needs_input_grad[2:])]
+        slopes = [
+            (
+                gradient * _Derivative.apply(ctx.source, raised(ctx.index, (i,)), *columns)
+                if needed
+                else None
+            )
+            for i, needed in enumerate(ctx.needs_input_grad[2:])
+        ]
         return None, None, *slopes
 
 
 def span(problem: Any, k: int, count: int, before: Ansatz | None) -> Any:
-    """The problem over the k-th of so many equal spans of its time, starting where `before` ends."""
+    """The problem over the k-th of so many equal spans of its time, starting where `before`
+    ends."""
     if count == 1:
         return problem
     low, high = problem.domain.bounds[problem.domain.time]
@@ -127,26 +153,36 @@ def span(problem: Any, k: int, count: int, before: Ansatz | None) -> Any:
 
 
 def restore(problem: Any, state: dict[str, Any]) -> Trial:
-    """What was trained on a problem, from its saved state. Raises RunError where the state does not fit."""
+    """What was trained on a problem, from its saved state. Raises RunError where the state does not
+    fit."""
     if "spans" not in state:
         return restore_ansatz(problem, state)
     found: list[Ansatz] = []
     for k, saved in enumerate(state["spans"]):
-        found.append(restore_ansatz(span(problem, k, len(state["spans"]), found[-1] if found else None), saved))
+        found.append(
+            restore_ansatz(
+                span(problem, k, len(state["spans"]), found[-1] if found else None), saved
+            )
+        )
     return Slabs(found)
 
 
 def handed_over(before: Ansatz, orders: Mapping[str, int], order: int) -> dict[str, HandedOver]:
-    """What an Initial condition takes to go on from `before`: values, and velocities of unknowns of order 2 in time.
+    """What an Initial condition takes to go on from `before`: values, and velocities of unknowns of
+    order 2 in time.
 
     orders: in time, by unknown; order: of differentiation in space.
     """
     time = before.domain.time
     found = {u: HandedOver(before, u, False, order) for u, n in orders.items() if n}
-    return found | {f"{u}_{time}": HandedOver(before, u, True, order) for u, n in orders.items() if n > 1}
+    return found | {
+        f"{u}_{time}": HandedOver(before, u, True, order) for u, n in orders.items() if n > 1
+    }
 
 
 def _up_to(order: int, dims: int) -> list[MultiIndex]:
     if dims == 0:
         return [()]
-    return [(first, *rest) for first in range(order + 1) for rest in _up_to(order - first, dims - 1)]
+    return [
+        (first, *rest) for first in range(order + 1) for rest in _up_to(order - first, dims - 1)
+    ]

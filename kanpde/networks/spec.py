@@ -1,4 +1,5 @@
-"""What a network is built from: one small frozen dataclass a kind, and what all kinds have in common."""
+"""What a network is built from: one small frozen dataclass a kind, and what all kinds have in
+common."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from kanpde.networks.network import Edges, Layer, Network, chained, checked_widt
 
 
 class Suited(NamedTuple):
-    """What a kind does by default: its spec, the text of its schedule, and the reasons, a line each."""
+    """What a kind does by default: its spec, the text of its schedule, and the reasons, a line
+    each."""
 
     spec: Spec
     schedule: str
@@ -55,10 +57,13 @@ class Spec(ABC):
     @classmethod
     @abstractmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        """The default for a problem: whether it evolves in time, and how many units more than for one unknown."""
+        """The default for a problem: whether it evolves in time, and how many units more than for
+        one unknown."""
 
     @abstractmethod
-    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+    def trained(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> tuple[Layer, Tensor]:
         """A layer with its first parameters, float64 on the CPU."""
 
     @abstractmethod
@@ -72,7 +77,10 @@ class Spec(ABC):
     def count(self, inputs: int, outputs: int) -> int:
         """Number of parameters between so many inputs and outputs."""
         generator = torch.Generator()
-        return sum(self.trained(p, q, generator)[0].size for p, q in pairwise((inputs, *self.width, outputs)))
+        return sum(
+            self.trained(p, q, generator)[0].size
+            for p, q in pairwise((inputs, *self.width, outputs))
+        )
 
     def highest_order(self) -> int:
         """Highest derivative that is continuous, and that the jets carry."""
@@ -80,12 +88,18 @@ class Spec(ABC):
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with random parameters, float64 on the CPU."""
-        return chained(self, (inputs, *self.width, outputs), lambda p, q: self.trained(p, q, generator), "tanh")
+        return chained(
+            self, (inputs, *self.width, outputs), lambda p, q: self.trained(p, q, generator), "tanh"
+        )
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
-        """The same function on a finer basis (see refine.py); raises RecipeError for a kind that has none."""
+        """The same function on a finer basis (see refine.py); raises RecipeError for a kind that
+        has none."""
         article = "an" if self.title[0] in "AEIOUFHLMNRSX" and self.title[:2].isupper() else "a"
-        raise RecipeError(f"Extend(grid={grid}): {article} {self.title} has no grid to extend; leave it out of the schedule")
+        raise RecipeError(
+            f"Extend(grid={grid}): {article} {self.title} has no grid to extend; leave it out of"
+            " the schedule"
+        )
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
         """The edge functions of every layer, sampled; none where a kind has no edge functions."""

@@ -1,7 +1,8 @@
 """Networks of edge functions made wider, deeper and smaller.
 
-Wider and deeper networks are the same function: new units have outgoing edges that are zero, a new level is the identity.
-Smaller ones lose what their edges had beyond a constant: the mean of a dropped edge is carried on by another edge.
+Wider and deeper networks are the same function: new units have outgoing edges that are zero, a new
+level is the identity. Smaller ones lose what their edges had beyond a constant: the mean of a
+dropped edge is carried on by another edge.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ EXACT = 1e-13
 
 
 class Edge(NamedTuple):
-    """An edge: the layer with edge functions that it belongs to, counted from the input, its input unit and its output unit."""
+    """An edge: the layer with edge functions that it belongs to, counted from the input, its input
+    unit and its output unit."""
 
     layer: int
     source: int
@@ -35,38 +37,63 @@ class Edge(NamedTuple):
 
 
 def chain(network: Network, what: str) -> list[BasisLayer]:
-    """The layers with edge functions; raises RecipeError unless the network has nothing but those, and an activation between each two."""
+    """The layers with edge functions; raises RecipeError unless the network has nothing but those,
+    and an activation between each two."""
     layers, between = network.layers[::2], network.layers[1::2]
-    if not all(isinstance(layer, BasisLayer) for layer in layers) or not all(isinstance(layer, Activation) for layer in between):
-        raise RecipeError(f"{what}: got {network.describe()}; expected a network that is nothing but edge functions and sums, such as kan")
+    if not all(isinstance(layer, BasisLayer) for layer in layers) or not all(
+        isinstance(layer, Activation) for layer in between
+    ):
+        raise RecipeError(
+            f"{what}: got {network.describe()}; expected a network that is nothing but edge"
+            " functions and sums, such as kan"
+        )
     return [layer for layer in layers if isinstance(layer, BasisLayer)]
 
 
 def masks(network: Network) -> list[Bool[Tensor, "inputs outputs"]]:
     """Which edges are there, layer by layer, on the CPU."""
     shapes = [layer.shape for layer in network.layers if isinstance(layer, BasisLayer)]
-    return [m.cpu().clone() for m in network.mask] if network.mask else [torch.ones(p, q, dtype=torch.bool) for p, _, q in shapes]
+    return (
+        [m.cpu().clone() for m in network.mask]
+        if network.mask
+        else [torch.ones(p, q, dtype=torch.bool) for p, _, q in shapes]
+    )
 
 
 def edges_of(network: Network) -> list[Edge]:
     """All edges that are there."""
-    return [Edge(layer, int(p), int(q)) for layer, mask in enumerate(masks(network)) for p, q in mask.nonzero()]
+    return [
+        Edge(layer, int(p), int(q))
+        for layer, mask in enumerate(masks(network))
+        for p, q in mask.nonzero()
+    ]
 
 
 def coefficients(network: Network) -> list[Float[Tensor, "inputs functions outputs"]]:
     """Those of every layer with edge functions, a copy, float64 on the CPU."""
-    return [part.detach().double().cpu().view(layer.shape).clone() for layer, part in zip(network.layers, network.parts(), strict=True) if isinstance(layer, BasisLayer)]
+    return [
+        part.detach().double().cpu().view(layer.shape).clone()
+        for layer, part in zip(network.layers, network.parts(), strict=True)
+        if isinstance(layer, BasisLayer)
+    ]
 
 
-def widened(network: Network, width: int, jets: Sequence[Tensor], generator: torch.Generator) -> Network:
-    """The same function with so many units on every hidden level that has fewer. jets: of a pass over points, for the ranges of new units.
+def widened(
+    network: Network, width: int, jets: Sequence[Tensor], generator: torch.Generator
+) -> Network:
+    """The same function with so many units on every hidden level that has fewer. jets: of a pass
+    over points, for the ranges of new units.
 
-    What comes into a new unit is random, what goes out of it is zero until it is trained. Raises RecipeError where no level is narrower.
+    What comes into a new unit is random, what goes out of it is zero until it is trained. Raises
+    RecipeError where no level is narrower.
     """
     layers, C = chain(network, f"widen:{width}"), coefficients(network)
     hidden = [max(w, width) for w in network.widths[1:-1]]
     if hidden == list(network.widths[1:-1]):
-        raise RecipeError(f"widen:{width}: the hidden levels of {network.describe()} have as many units already; expected more")
+        raise RecipeError(
+            f"widen:{width}: the hidden levels of {network.describe()} have as many units already;"
+            " expected more"
+        )
     widths, mask = (network.widths[0], *hidden, network.widths[-1]), masks(network)
     found: list[Layer] = []
     theta, X = [], jets[0].detach().double().cpu()
@@ -84,25 +111,40 @@ def widened(network: Network, width: int, jets: Sequence[Tensor], generator: tor
         if level < len(layers) - 1:
             before = network.layers[2 * level + 1]
             assert isinstance(before, Activation)
-            center, scale = (torch.cat([own, more[old_q:]]) for own, more in zip(before.affine(X, old_q), covering(torch.tanh(X[:, 0])), strict=True))
+            center, scale = (
+                torch.cat([own, more[old_q:]])
+                for own, more in zip(
+                    before.affine(X, old_q), covering(torch.tanh(X[:, 0])), strict=True
+                )
+            )
             found.append(Activation(before.name, center, scale))
             X = found[-1].forward(X, X, ())
     return _rebuilt(network, widths, found, torch.cat(theta), mask)
 
 
 def deepened(network: Network, levels: int = 1) -> Network:
-    """The same function with so many levels more in front of the last layer, each as wide as the level before.
+    """The same function with so many levels more in front of the last layer, each as wide as the
+    level before.
 
-    A unit q of a new level is fed by its predecessor alone, through f(z) = atanh(s z), whose tanh over s is z again. The range s is
-    the widest for which the basis holds f to EXACT of s, or the one for which it holds it best. `refit` is that error: 1e-13 with splines.
+    A unit q of a new level is fed by its predecessor alone, through f(z) = atanh(s z), whose tanh
+    over s is z again. The range s is the widest for which the basis holds f to EXACT of s, or the
+    one for which it holds it best. `refit` is that error: 1e-13 with splines.
     """
     layers, C, mask = chain(network, f"deepen:{levels}"), coefficients(network), masks(network)
     width, last = layers[-1].shape[0], layers[-1]
-    basis = last.basis if getattr(last.basis, "own", None) is None else Splines(last.basis.grid, last.basis.degree)  # type: ignore[attr-defined]
+    basis = (
+        last.basis
+        if getattr(last.basis, "own", None) is None
+        else Splines(last.basis.grid, last.basis.degree)
+    )  # type: ignore[attr-defined]
     new, unit = type(last)(width, width, basis), torch.eye(width, dtype=torch.float64)
     s, one, error = _identity(basis)
     identity = one[:, :, None] * unit[:, None, :]
-    activation = Activation("tanh", torch.zeros(width, dtype=torch.float64), torch.full((width,), s, dtype=torch.float64))
+    activation = Activation(
+        "tanh",
+        torch.zeros(width, dtype=torch.float64),
+        torch.full((width,), s, dtype=torch.float64),
+    )
     inner = [part for _ in range(levels) for part in (new, activation)]
     theta = torch.cat([c.reshape(-1) for c in (*C[:-1], *[identity] * levels, C[-1])])
     widths = (*network.widths[:-1], *[width] * levels, network.widths[-1])
@@ -112,10 +154,12 @@ def deepened(network: Network, levels: int = 1) -> Network:
 
 
 def dropped(network: Network, edges: Collection[Edge], jets: Sequence[Tensor]) -> Network:
-    """The network without some edges, and without the units that nothing reaches any more or that reach nothing.
+    """The network without some edges, and without the units that nothing reaches any more or that
+    reach nothing.
 
-    jets: of `levels` over points. A constant takes the place of an edge, its mean over the points, which another edge to the same
-    unit carries. An edge function that is the last of an output stays as a constant. Raises RunError where nothing but constants would be left.
+    jets: of `levels` over points. A constant takes the place of an edge, its mean over the points,
+    which another edge to the same unit carries. An edge function that is the last of an output
+    stays as a constant. Raises RunError where nothing but constants would be left.
     """
     mask, C = masks(network), coefficients(network)
     layers = [layer for layer in network.layers if isinstance(layer, BasisLayer)]
@@ -126,7 +170,9 @@ def dropped(network: Network, edges: Collection[Edge], jets: Sequence[Tensor]) -
     for level, (layer, place) in enumerate(zip(layers, places, strict=True)):
         there = mask[level]
         if plain:
-            going |= {Edge(level, p, q) for p in constants for q in range(layer.shape[2]) if there[p, q]}
+            going |= {
+                Edge(level, p, q) for p in constants for q in range(layer.shape[2]) if there[p, q]
+            }
         z = X[-1][:, 0]
         means = layer.functions(C[level].reshape(-1), z).mean(2)
         one = _one(layer.basis)
@@ -143,22 +189,37 @@ def dropped(network: Network, edges: Collection[Edge], jets: Sequence[Tensor]) -
             C[level][carrier, :, q] += total * one
         if not last:
             Y = X[-1]
-            for inner, part in zip(network.layers[place : places[level + 1]], [C[level].reshape(-1)] + [Y] * 9, strict=False):
+            for inner, part in zip(
+                network.layers[place : places[level + 1]],
+                [C[level].reshape(-1)] + [Y] * 9,
+                strict=False,
+            ):
                 Y = inner.forward(part, Y, ())
             X.append(Y)
     if len(constants) == network.widths[-1]:
-        raise RunError(f"prune: nothing but a constant would be left of {network.describe()}; expected a smaller loss")
+        raise RunError(
+            f"prune: nothing but a constant would be left of {network.describe()}; expected a"
+            " smaller loss"
+        )
     if plain:
         return _without_idle_units(network, layers, C, mask)
-    return _rebuilt(network, network.widths, network.layers, torch.cat([c.reshape(-1) for c in C]), mask)
+    return _rebuilt(
+        network, network.widths, network.layers, torch.cat([c.reshape(-1) for c in C]), mask
+    )
 
 
 def _is_chain(network: Network) -> bool:
-    return all(isinstance(layer, Activation if k % 2 else BasisLayer) for k, layer in enumerate(network.layers))
+    return all(
+        isinstance(layer, Activation if k % 2 else BasisLayer)
+        for k, layer in enumerate(network.layers)
+    )
 
 
-def _without_idle_units(network: Network, layers: Sequence[BasisLayer], C: list[Tensor], mask: list[Tensor]) -> Network:
-    """Hidden units without an edge in or out are gone, and with them the edges that only they had."""
+def _without_idle_units(
+    network: Network, layers: Sequence[BasisLayer], C: list[Tensor], mask: list[Tensor]
+) -> Network:
+    """Hidden units without an edge in or out are gone, and with them the edges that only they
+    had."""
     changed = True
     while changed:
         changed = False
@@ -167,7 +228,11 @@ def _without_idle_units(network: Network, layers: Sequence[BasisLayer], C: list[
             changed |= bool(mask[level][:, idle].any() or mask[level + 1][idle].any())
             mask[level][:, idle] = False
             mask[level + 1][idle] = False
-    units = [torch.arange(network.widths[0]), *(mask[k].any(0).nonzero()[:, 0] for k in range(len(layers) - 1)), torch.arange(network.widths[-1])]
+    units = [
+        torch.arange(network.widths[0]),
+        *(mask[k].any(0).nonzero()[:, 0] for k in range(len(layers) - 1)),
+        torch.arange(network.widths[-1]),
+    ]
     found: list[Layer] = []
     theta = []
     for level, (layer, c) in enumerate(zip(layers, C, strict=True)):
@@ -181,12 +246,15 @@ def _without_idle_units(network: Network, layers: Sequence[BasisLayer], C: list[
             before = network.layers[2 * level + 1]
             assert isinstance(before, Activation)
             ranged = before.center is not None and before.scale is not None
-            found.append(Activation(before.name, before.center[q], before.scale[q]) if ranged else before)  # type: ignore[index]
+            found.append(
+                Activation(before.name, before.center[q], before.scale[q]) if ranged else before
+            )  # type: ignore[index]
     return _rebuilt(network, tuple(map(len, units)), found, torch.cat(theta), mask)
 
 
 def _taken(layer: Any, inputs: int | Tensor) -> Any:
-    """The basis of a layer for other inputs: knots of their own are taken along, and new inputs have equally spaced ones."""
+    """The basis of a layer for other inputs: knots of their own are taken along, and new inputs
+    have equally spaced ones."""
     own = getattr(layer.basis, "own", None)
     if own is None:
         return layer.basis
@@ -194,7 +262,15 @@ def _taken(layer: Any, inputs: int | Tensor) -> Any:
     if isinstance(inputs, Tensor):
         return Splines(grid, degree, own[inputs])
     more = inputs - len(own)
-    return Splines(grid, degree, torch.cat([own, uniform_knots(more, LOW, HIGH, grid, degree, own.dtype, own.device)]) if more > 0 else own)
+    return Splines(
+        grid,
+        degree,
+        (
+            torch.cat([own, uniform_knots(more, LOW, HIGH, grid, degree, own.dtype, own.device)])
+            if more > 0
+            else own
+        ),
+    )
 
 
 def _one(basis: Basis) -> Float[Tensor, " functions"]:
@@ -206,7 +282,8 @@ def _one(basis: Basis) -> Float[Tensor, " functions"]:
 
 
 def _identity(basis: Basis) -> tuple[float, Tensor, float]:
-    """s, the coefficients [1, functions] of atanh(s z), and their largest error over s on [-1, 1]."""
+    """s, the coefficients [1, functions] of atanh(s z), and their largest error over s on [-1,
+    1]."""
     z = basis.samples()
     best: tuple[float, Tensor, float] | None = None
     for halvings in range(1, 21):
@@ -222,9 +299,27 @@ def _identity(basis: Basis) -> tuple[float, Tensor, float]:
     return best
 
 
-def _rebuilt(network: Network, widths: tuple[int, ...], layers: list[Layer], theta: Tensor, mask: Sequence[Tensor]) -> Network:
+def _rebuilt(
+    network: Network,
+    widths: tuple[int, ...],
+    layers: list[Layer],
+    theta: Tensor,
+    mask: Sequence[Tensor],
+) -> Network:
     """The network with other layers, its mask left out where no edge is missing."""
     device = network.theta.device
     kept = () if all(bool(m.all()) for m in mask) else tuple(m.to(device) for m in mask)
-    spec = replace(network.spec, width=tuple(widths[1:-1])) if widths != network.widths else network.spec
-    return replace(network, spec=spec, widths=tuple(widths), layers=layers, theta=theta.to(network.theta), mask=kept, refit=0.0)
+    spec = (
+        replace(network.spec, width=tuple(widths[1:-1]))
+        if widths != network.widths
+        else network.spec
+    )
+    return replace(
+        network,
+        spec=spec,
+        widths=tuple(widths),
+        layers=layers,
+        theta=theta.to(network.theta),
+        mask=kept,
+        refit=0.0,
+    )

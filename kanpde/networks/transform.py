@@ -15,10 +15,11 @@ from kanpde.networks.rows import Rows
 
 @dataclass(frozen=True)
 class Transform:
-    """T(x) with T(0) = initial, onto the numbers between low and high; a bound that is infinite is none.
+    """T(x) with T(0) = initial, onto the numbers between low and high; a bound that is infinite is
+    none.
 
-    Without bounds T(x) = initial + max(1, |initial|) x; with one, the distance from it is that of the start times e^x; with two, T is a logistic
-    curve between them.
+    Without bounds T(x) = initial + max(1, |initial|) x; with one, the distance from it is that of
+    the start times e^x; with two, T is a logistic curve between them.
     """
 
     initial: float = 0.0
@@ -29,15 +30,25 @@ class Transform:
         """Taylor coefficients T^(ν)(x)/ν!, ν = 0 … order."""
         if math.isinf(self.low) and math.isinf(self.high):
             scale = max(1.0, abs(self.initial))
-            return [self.initial + scale * x, torch.full_like(x, scale), *(torch.zeros_like(x) for _ in range(order))][: order + 1]
+            return [
+                self.initial + scale * x,
+                torch.full_like(x, scale),
+                *(torch.zeros_like(x) for _ in range(order)),
+            ][: order + 1]
         if math.isinf(self.high) or math.isinf(self.low):
             bound = self.low if math.isinf(self.high) else self.high
             grown = (self.initial - bound) * torch.exp(x)
             return [bound + grown, *(grown / math.factorial(nu) for nu in range(1, order + 1))]
         s = [torch.sigmoid(x + math.log((self.initial - self.low) / (self.high - self.initial)))]
         for nu in range(order):  # s' = s - s²
-            s.append((s[nu] - sum((s[i] * s[nu - i] for i in range(nu + 1)), torch.zeros_like(x))) / (nu + 1))
-        return [self.low + (self.high - self.low) * s[0], *((self.high - self.low) * nth for nth in s[1:])]
+            s.append(
+                (s[nu] - sum((s[i] * s[nu - i] for i in range(nu + 1)), torch.zeros_like(x)))
+                / (nu + 1)
+            )
+        return [
+            self.low + (self.high - self.low) * s[0],
+            *((self.high - self.low) * nth for nth in s[1:]),
+        ]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Its values."""
@@ -45,7 +56,8 @@ class Transform:
 
 
 class Onto:
-    """y = T(x), each unit with a transform of its own; a layer without parameters (see network.Layer)."""
+    """y = T(x), each unit with a transform of its own; a layer without parameters (see
+    network.Layer)."""
 
     size = 0
 
@@ -60,9 +72,13 @@ class Onto:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return compose(self._taylor(X[:, 0], len(counts)), X, counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         slopes = [nu * nth for nu, nth in enumerate(self._taylor(X[:, 0], len(counts) + 1))][1:]
         return correlate(L, compose(slopes, X, counts), counts), theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         return self.adjoint(theta, L, X, counts)[0], Rows.full(X.new_empty(len(X), 0))

@@ -1,4 +1,5 @@
-"""Pictures of estimates: intervals and correlations of numbers, fields with their standard errors. They see arrays only."""
+"""Pictures of estimates: intervals and correlations of numbers, fields with their standard errors.
+They see arrays only."""
 
 from __future__ import annotations
 
@@ -9,21 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from kanpde.plots import BLUE, GREY, RED, draw_line, draw_map
+from kanpde.plots.solution import BLUE, GREY, RED, draw_line, draw_map
 
 if TYPE_CHECKING:
-    from kanpde.estimates import Band, Estimate, Estimates
-    from kanpde.results import Result
+    from kanpde.inverse.estimates import Band, Estimate, Estimates
+    from kanpde.results.result import Result
 
 
 def plot_estimates(result: Result) -> Figure:
-    """Numbers with their intervals relative to their size and their correlations in the first row; then a row a field."""
+    """Numbers with their intervals relative to their size and their correlations in the first row;
+    then a row a field."""
     found = result.estimates
     assert found is not None
     numbers = bool(found.numbers)
-    heights = [max(1.6, 0.5 * len(found.numbers) + 1.2)] * numbers + [3.2 if len(b.grid) == 1 else 3.6 for b in found.fields]
+    heights = [max(1.6, 0.5 * len(found.numbers) + 1.2)] * numbers + [
+        3.2 if len(b.grid) == 1 else 3.6 for b in found.fields
+    ]
     figure = Figure(figsize=(10.5, sum(heights) + 0.7), layout="constrained")
-    figure.suptitle(f"{result.settings.get('title') or result.name}\n{result.settings['network']}", fontsize=10)
+    figure.suptitle(
+        f"{result.settings.get('title') or result.name}\n{result.settings['network']}", fontsize=10
+    )
     rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if numbers:
         left, right = rows[0].subplots(1, 2, width_ratios=(2, 1))
@@ -35,20 +41,43 @@ def plot_estimates(result: Result) -> Figure:
         elif len(band.grid) == 2:
             draw_field(band, list(row.subplots(1, 2 + (band.exact is not None))))
         else:
-            row.text(0.5, 0.5, f"{band.name} of {', '.join(band.grid)}: mean standard error {band.standard_error.mean():.2g}", ha="center")
+            row.text(
+                0.5,
+                0.5,
+                f"{band.name} of {', '.join(band.grid)}: mean standard error"
+                f" {band.standard_error.mean():.2g}",
+                ha="center",
+            )
     return figure
 
 
 def draw_intervals(numbers: tuple[Estimate, ...], axes: Axes) -> Axes:
-    """One line a number: its interval, and its true value where that is known, in per cent of the estimate."""
+    """One line a number: its interval, and its true value where that is known, in per cent of the
+    estimate."""
     for i, e in enumerate(numbers):
         size = abs(e.value) or 1.0
         low, high = (100 * (end - e.value) / size for end in e.interval)
         if np.isfinite([low, high]).all():
-            axes.plot([low, high], [i, i], color=BLUE, lw=3, solid_capstyle="butt", alpha=0.5, label="95 % interval" if i == 0 else None)
+            axes.plot(
+                [low, high],
+                [i, i],
+                color=BLUE,
+                lw=3,
+                solid_capstyle="butt",
+                alpha=0.5,
+                label="95 % interval" if i == 0 else None,
+            )
         axes.plot(0, i, "o", color=BLUE, label="estimate" if i == 0 else None)
         if e.truth is not None:
-            axes.plot(100 * (e.truth - e.value) / size, i, "x", color=RED, ms=8, mew=2, label="true value" if i == 0 else None)
+            axes.plot(
+                100 * (e.truth - e.value) / size,
+                i,
+                "x",
+                color=RED,
+                ms=8,
+                mew=2,
+                label="true value" if i == 0 else None,
+            )
     axes.set_yticks(range(len(numbers)), [f"{e.name} = {e.value:.5g}" for e in numbers])
     axes.set_ylim(len(numbers) - 0.4, -0.6)
     axes.axvline(0, color=GREY, lw=0.8, ls=":", zorder=0)
@@ -65,7 +94,15 @@ def draw_correlations(found: Estimates, axes: Axes) -> Axes:
     axes.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1)
     for i, k in np.ndindex(*shown.shape):
         if known:
-            axes.text(k, i, f"{shown[i, k]:.2f}", ha="center", va="center", fontsize=9, color="white" if abs(shown[i, k]) > 0.6 else "black")
+            axes.text(
+                k,
+                i,
+                f"{shown[i, k]:.2f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if abs(shown[i, k]) > 0.6 else "black",
+            )
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_title("correlation", fontsize=9)
@@ -75,7 +112,15 @@ def draw_correlations(found: Estimates, axes: Axes) -> Axes:
 def draw_band(band: Band, axes: Axes) -> Axes:
     """A field of one coordinate, with twice its standard error to both sides."""
     ((x, nodes),) = band.grid.items()
-    axes.fill_between(nodes, band.values - 2 * band.standard_error, band.values + 2 * band.standard_error, color=BLUE, alpha=0.25, lw=0, label="± 2 standard errors")
+    axes.fill_between(
+        nodes,
+        band.values - 2 * band.standard_error,
+        band.values + 2 * band.standard_error,
+        color=BLUE,
+        alpha=0.25,
+        lw=0,
+        label="± 2 standard errors",
+    )
     draw_line(axes, x, nodes, band.values, color=BLUE, lw=1.6, label="estimate")
     if band.exact is not None:
         draw_line(axes, x, nodes, band.exact, color="black", ls="--", lw=1, label="exact")
@@ -85,12 +130,19 @@ def draw_band(band: Band, axes: Axes) -> Axes:
 
 
 def draw_field(band: Band, row: list[Axes]) -> None:
-    """A field of two coordinates, its standard error, and its error where the exact field is known."""
+    """A field of two coordinates, its standard error, and its error where the exact field is
+    known."""
     axes, nodes = list(band.grid), list(band.grid.values())
-    draw_map(row[0], axes, nodes, band.values, Normalize(), "viridis", True).set_title(band.name, fontsize=9)
+    draw_map(row[0], axes, nodes, band.values, Normalize(), "viridis", True).set_title(
+        band.name, fontsize=9
+    )
     top = float(band.standard_error.max())
-    draw_map(row[1], axes, nodes, band.standard_error, Normalize(0, top), "cividis", True).set_title("standard error", fontsize=9)
+    draw_map(
+        row[1], axes, nodes, band.standard_error, Normalize(0, top), "cividis", True
+    ).set_title("standard error", fontsize=9)
     if band.exact is not None:
         error = band.values - band.exact
         most = float(np.abs(error).max()) or 1.0
-        draw_map(row[2], axes, nodes, error, Normalize(-most, most), "RdBu_r", True).set_title(f"error, relative L2 {band.relative_l2:.1e}", fontsize=9)
+        draw_map(row[2], axes, nodes, error, Normalize(-most, most), "RdBu_r", True).set_title(
+            f"error, relative L2 {band.relative_l2:.1e}", fontsize=9
+        )

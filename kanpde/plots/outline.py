@@ -15,7 +15,8 @@ POINTS = 129
 
 
 def outline(domain: Domain) -> list[NDArray[np.float64]]:
-    """Closed lines [points, 2] that bound the region, the first point repeated at the end; none for boxes and for regions of three coordinates."""
+    """Closed lines [points, 2] that bound the region, the first point repeated at the end; none for
+    boxes and for regions of three coordinates."""
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if not isinstance(region, Planar):
         return []
@@ -34,19 +35,27 @@ def outline(domain: Domain) -> list[NDArray[np.float64]]:
 
 
 def clip(loops: list[NDArray[np.float64]]) -> Path:
-    """The lines as one path: what it encloses is inside, holes are outside, since their lines run the other way round."""
+    """The lines as one path: what it encloses is inside, holes are outside, since their lines run
+    the other way round."""
     return Path.make_compound_path(*(Path(loop, closed=True) for loop in loops))
 
 
 def filled(values: NDArray[np.float64], layers: int = 3) -> NDArray[np.float64]:
-    """A field [first, second] with NaN outside, continued by so many nodes: each takes the mean of its neighbours that have a value.
+    """A field [first, second] with NaN outside, continued by so many nodes: each takes the mean of
+    its neighbours that have a value.
 
     Colours between nodes then reach the boundary of the region, at which the picture is clipped.
     """
     values = values.copy()
     for _ in range(layers):
         padded = np.pad(values, 1, constant_values=np.nan)
-        near = np.stack([padded[1 + i : 1 + i + values.shape[0], 1 + j : 1 + j + values.shape[1]] for i in (-1, 0, 1) for j in (-1, 0, 1)])
+        near = np.stack(
+            [
+                padded[1 + i : 1 + i + values.shape[0], 1 + j : 1 + j + values.shape[1]]
+                for i in (-1, 0, 1)
+                for j in (-1, 0, 1)
+            ]
+        )
         known = ~np.isnan(near)
         mean = np.where(known, near, 0).sum(0) / np.maximum(known.sum(0), 1)
         values = np.where(np.isnan(values) & known.any(0), mean, values)

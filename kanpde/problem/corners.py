@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kanpde.conditions import Constraint, by_name
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.residual import Values
+from kanpde.problem.conditions import Constraint, by_name
+from kanpde.residual.residual import Values
 
 if TYPE_CHECKING:
-    from kanpde.problem import Problem
+    from kanpde.problem.problem import Problem
 
 Data = Callable[[Values], Tensor]
 
@@ -32,7 +32,8 @@ SCATTERED = 513
 
 @dataclass(frozen=True)
 class Jump:
-    """The largest difference between two functions in a corner: their values there, and the point in words."""
+    """The largest difference between two functions in a corner: their values there, and the point
+    in words."""
 
     size: float
     start: float
@@ -41,40 +42,66 @@ class Jump:
 
 
 def contradictions(problem: Problem) -> Iterator[str]:
-    """Initial values that contradict those on a face, or at the other end of a periodic coordinate, when time begins.
+    """Initial values that contradict those on a face, or at the other end of a periodic coordinate,
+    when time begins.
 
-    A line for each unknown, with its largest jump and the corner where it is. Only values are compared: a kink is legal.
+    A line for each unknown, with its largest jump and the corner where it is. Only values are
+    compared: a kink is legal.
     """
     domain = problem.domain
     if not isinstance(domain, SpaceTime):
         return
     for c in problem.constraints:
-        if c.face == domain.initial_face and c.prescribed is not None and not c.prescribed.derivative and c.where is None:
+        if (
+            c.face == domain.initial_face
+            and c.prescribed is not None
+            and not c.prescribed.derivative
+            and c.where is None
+        ):
             found = list(_jumps(problem, domain, c))
             if found:
                 jump, against, there = max(found, key=lambda each: each[0].size)
                 yield (
-                    f"{c.label} contradicts {against} in the corner {jump.corner}: {jump.start:.4g}, but {jump.other:.4g} {there}, "
-                    f"a jump of {jump.size:.2g}; the solution is discontinuous there"
+                    f"{c.label} contradicts {against} in the corner {jump.corner}:"
+                    f" {jump.start:.4g}, but {jump.other:.4g} {there}, a jump of {jump.size:.2g};"
+                    " the solution is discontinuous there"
                 )
 
 
-def _jumps(problem: Problem, domain: SpaceTime, initial: Constraint) -> Iterator[tuple[Jump, str, str]]:
-    """Jumps that are no rounding, each with what is contradicted and where its value holds, in words."""
+def _jumps(
+    problem: Problem, domain: SpaceTime, initial: Constraint
+) -> Iterator[tuple[Jump, str, str]]:
+    """Jumps that are no rounding, each with what is contradicted and where its value holds, in
+    words."""
     assert initial.prescribed is not None
     start, begins = initial.prescribed.data, {domain.time: domain.bounds[domain.time][0]}
     everywhere = _grid(domain, begins) if domain.is_box else _scattered(domain, domain.initial_face)
     for c in problem.constraints:
         given = c.prescribed
-        if given is None or given.derivative or given.unknown != initial.prescribed.unknown or c.face == domain.initial_face:
+        if (
+            given is None
+            or given.derivative
+            or given.unknown != initial.prescribed.unknown
+            or c.face == domain.initial_face
+        ):
             continue
         at = _on_face(domain, c.face, begins)
         jump = _jump(start, given.data, at, at, everywhere, c.where)
         if jump:
             yield jump, c.label, "on the face"
     for x in problem.periodic:
-        low = _on_face(domain, next(face.name for face in domain.faces.values() if (face.coordinate, face.side) == (x, -1)), begins)
-        jump = _jump(start, start, low, {**low, x: torch.full_like(low[x], domain.bounds[x][1])}, everywhere)
+        low = _on_face(
+            domain,
+            next(
+                face.name
+                for face in domain.faces.values()
+                if (face.coordinate, face.side) == (x, -1)
+            ),
+            begins,
+        )
+        jump = _jump(
+            start, start, low, {**low, x: torch.full_like(low[x], domain.bounds[x][1])}, everywhere
+        )
         if jump:
             yield jump, f"Periodic({x!r})", f"at {x}={domain.bounds[x][1]:.4g}"
 
@@ -91,13 +118,23 @@ def _on_face(domain: SpaceTime, face: str, begins: Mapping[str, float]) -> dict[
 def _scattered(domain: Domain, face: str) -> dict[str, Tensor]:
     """Points of a face, by name; with the ends of a curve."""
     dims = len(domain.coordinates) - 1
-    unit = torch.rand(SCATTERED, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit = torch.rand(
+        SCATTERED, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     unit[:, 0] = torch.linspace(0, 1, SCATTERED, dtype=torch.float64)
     return by_name(domain.boundary(face, unit), domain.coordinates)
 
 
-def _jump(start: Data, other: Data, at: Values, there: Values, everywhere: Values, where: Data | None = None) -> Jump | None:
-    """The largest difference between start at some points and other at as many, or None if it is rounding.
+def _jump(
+    start: Data,
+    other: Data,
+    at: Values,
+    there: Values,
+    everywhere: Values,
+    where: Data | None = None,
+) -> Jump | None:
+    """The largest difference between start at some points and other at as many, or None if it is
+    rounding.
 
     everywhere: where start is looked at for its size.
     """
@@ -112,11 +149,26 @@ def _jump(start: Data, other: Data, at: Values, there: Values, everywhere: Value
     worst = int(gap.argmax())
     if float(gap[worst]) <= TOLERANCE * max(size, float(b.abs().max())):
         return None
-    return Jump(float(gap[worst]), float(a[worst]), float(b[worst]), ", ".join(f"{x}={float(v[worst]):.4g}" for x, v in at.items()))
+    return Jump(
+        float(gap[worst]),
+        float(a[worst]),
+        float(b[worst]),
+        ", ".join(f"{x}={float(v[worst]):.4g}" for x, v in at.items()),
+    )
 
 
 def _grid(domain: Domain, fixed: Mapping[str, float]) -> dict[str, Tensor]:
     """Points with some coordinates fixed and the others on an even grid, by name."""
     nodes = NODES[len(domain.coordinates) - len(fixed)]
-    axes = [torch.tensor([fixed[x]], dtype=torch.float64) if x in fixed else torch.linspace(*ends, nodes, dtype=torch.float64) for x, ends in domain.bounds.items()]
-    return by_name(torch.stack([axis.ravel() for axis in torch.meshgrid(*axes, indexing="ij")], 1), domain.coordinates)
+    axes = [
+        (
+            torch.tensor([fixed[x]], dtype=torch.float64)
+            if x in fixed
+            else torch.linspace(*ends, nodes, dtype=torch.float64)
+        )
+        for x, ends in domain.bounds.items()
+    ]
+    return by_name(
+        torch.stack([axis.ravel() for axis in torch.meshgrid(*axes, indexing="ij")], 1),
+        domain.coordinates,
+    )

@@ -1,6 +1,8 @@
-"""Problems on pieces: each unknown has a copy on every piece whose equations mention it, u_copper and u_air for u.
+"""Problems on pieces: each unknown has a copy on every piece whose equations mention it, u_copper
+and u_air for u.
 
-Everything behind a problem sees the copies as unknowns of their own; what a user writes and reads is u.
+Everything behind a problem sees the copies as unknowns of their own; what a user writes and reads
+is u.
 """
 
 from __future__ import annotations
@@ -13,12 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde.conditions import BoundaryCondition, Constraint, Initial, Periodic, Value, by_name, prescribed_value
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Pieces
 from kanpde.geometry.pieces import Region
-from kanpde.interface import Interface
-from kanpde.residual import Residual, Values
+from kanpde.problem.conditions import (
+    BoundaryCondition,
+    Constraint,
+    Initial,
+    Periodic,
+    Value,
+    by_name,
+    prescribed_value,
+)
+from kanpde.problem.interface import Interface
+from kanpde.residual.residual import Residual, Values
 
 
 def copy_of(unknown: str, piece: str) -> str:
@@ -41,20 +51,30 @@ class Piece:
 
 
 def by_piece(domain: Pieces, given: object, what: str = "Problem(equations=…)") -> dict[str, Any]:
-    """What was given for every piece, for all of them alike where it does not come by piece. Raises ProblemError."""
+    """What was given for every piece, for all of them alike where it does not come by piece. Raises
+    ProblemError."""
     if not isinstance(given, Mapping):
         return dict.fromkeys(domain.regions, given)
     for name in given:
         if name not in domain.regions:
-            raise ProblemError(f"{what}: there is no piece {name!r}; they are {listed(domain.regions)}{nearest(str(name), domain.regions)}")
+            raise ProblemError(
+                f"{what}: there is no piece {name!r}; they are"
+                f" {listed(domain.regions)}{nearest(str(name), domain.regions)}"
+            )
     for name in domain.regions:
         if name not in given:
-            raise ProblemError(f"{what}: says nothing for the piece {name!r}; expected each of {listed(domain.regions)}")
+            raise ProblemError(
+                f"{what}: says nothing for the piece {name!r}; expected each of"
+                f" {listed(domain.regions)}"
+            )
     return dict(given)
 
 
-def constraints(domain: Pieces, pieces: Sequence[Piece], conditions: Sequence[BoundaryCondition]) -> list[Constraint]:
-    """All conditions in terms of the copies. Raises ProblemError for faces and unknowns that no piece has."""
+def constraints(
+    domain: Pieces, pieces: Sequence[Piece], conditions: Sequence[BoundaryCondition]
+) -> list[Constraint]:
+    """All conditions in terms of the copies. Raises ProblemError for faces and unknowns that no
+    piece has."""
     copies = [name for piece in pieces for name in piece.copies.values()]
     found: list[Constraint] = []
     for condition in conditions:
@@ -62,12 +82,17 @@ def constraints(domain: Pieces, pieces: Sequence[Piece], conditions: Sequence[Bo
             found += condition.constraints(domain, copies)
             continue
         if isinstance(condition, Periodic | Initial):
-            raise ProblemError(f"{condition!r}: pieces are for steady problems without periodic coordinates")
+            raise ProblemError(
+                f"{condition!r}: pieces are for steady problems without periodic coordinates"
+            )
         _check_faces(domain, condition)
         made = [c for piece in pieces for c in _on_piece(piece, condition)]
         if not made:
             every = list(dict.fromkeys(u for piece in pieces for u in piece.unknowns))
-            raise ProblemError(f"{condition!r}: holds nowhere; the unknowns are {listed(every)}, the faces {listed(_outer(domain))}")
+            raise ProblemError(
+                f"{condition!r}: holds nowhere; the unknowns are {listed(every)}, the faces"
+                f" {listed(_outer(domain))}"
+            )
         found += made
     return found
 
@@ -80,9 +105,17 @@ def _check_faces(domain: Pieces, condition: BoundaryCondition) -> None:
     on = getattr(condition, "on", None)
     for face in () if on is None else (on,) if isinstance(on, str) else on:
         if face in domain.contacts:
-            raise ProblemError(f"{condition!r}: {face!r} is where two pieces meet; write Interface(…)")
-        if not any(face in region.faces or region.full(face) in region.faces for region in domain.regions.values()):
-            raise ProblemError(f"{condition!r}: there is no face {face!r} but where pieces meet; the faces are {listed(_outer(domain))}{nearest(str(face), _outer(domain))}")
+            raise ProblemError(
+                f"{condition!r}: {face!r} is where two pieces meet; write Interface(…)"
+            )
+        if not any(
+            face in region.faces or region.full(face) in region.faces
+            for region in domain.regions.values()
+        ):
+            raise ProblemError(
+                f"{condition!r}: there is no face {face!r} but where pieces meet; the faces are"
+                f" {listed(_outer(domain))}{nearest(str(face), _outer(domain))}"
+            )
 
 
 def _on_piece(piece: Piece, condition: BoundaryCondition) -> list[Constraint]:
@@ -90,13 +123,19 @@ def _on_piece(piece: Piece, condition: BoundaryCondition) -> list[Constraint]:
     region, own = piece.region, copy.copy(condition)
     on = getattr(condition, "on", None)
     names = region.faces if on is None else (on,) if isinstance(on, str) else on
-    faces = [face if face in region.faces else region.full(face) for face in names if face in region.faces or region.full(face) in region.faces]
+    faces = [
+        face if face in region.faces else region.full(face)
+        for face in names
+        if face in region.faces or region.full(face) in region.faces
+    ]
     if not faces:
         return []
     vars(own)["on"] = tuple(faces)
     mentioned = condition.names(region, piece.unknowns)
     if hasattr(own, "values"):
-        vars(own)["values"] = {u: value for u, value in vars(own)["values"].items() if u in piece.unknowns}
+        vars(own)["values"] = {
+            u: value for u, value in vars(own)["values"].items() if u in piece.unknowns
+        }
         if not vars(own)["values"]:
             return []
     elif any(u not in piece.unknowns for u in mentioned):
@@ -109,18 +148,30 @@ def _renamed(c: Constraint, piece: Piece) -> Constraint:
     return replace(c, residual=c.residual.renamed(piece.copies), prescribed=prescribed)
 
 
-def exact(domain: Pieces, given: Mapping[str, Value | Mapping[str, Value]], unknowns: Sequence[str]) -> dict[str, dict[str, Callable[[Values], Tensor]]]:
+def exact(
+    domain: Pieces, given: Mapping[str, Value | Mapping[str, Value]], unknowns: Sequence[str]
+) -> dict[str, dict[str, Callable[[Values], Tensor]]]:
     """The exact solution by plain name and piece. Raises ProblemError."""
     found: dict[str, dict[str, Callable[[Values], Tensor]]] = {}
     for unknown, value in given.items():
         if unknown not in unknowns:
-            raise ProblemError(f"Problem(exact={{{unknown!r}: …}}): no such unknown; they are {listed(unknowns)}{nearest(str(unknown), unknowns)}")
+            raise ProblemError(
+                f"Problem(exact={{{unknown!r}: …}}): no such unknown; they are"
+                f" {listed(unknowns)}{nearest(str(unknown), unknowns)}"
+            )
         parts = by_piece(domain, value, f"Problem(exact={{{unknown!r}: …}})")
-        found[unknown] = {name: prescribed_value(parts[name], domain.coordinates, f"exact[{unknown!r}][{name!r}]", finite=False) for name in domain.regions}
+        found[unknown] = {
+            name: prescribed_value(
+                parts[name], domain.coordinates, f"exact[{unknown!r}][{name!r}]", finite=False
+            )
+            for name in domain.regions
+        }
     return found
 
 
-def by_place(domain: Pieces, parts: Mapping[str, Callable[[Values], Tensor]]) -> Callable[[Values], Tensor]:
+def by_place(
+    domain: Pieces, parts: Mapping[str, Callable[[Values], Tensor]]
+) -> Callable[[Values], Tensor]:
     """At every point the function of its own piece."""
 
     def evaluate(at: Values) -> Tensor:

@@ -8,26 +8,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.conditions import by_name
-from kanpde.jets import nested_derivatives
-from kanpde.problem import Problem
-from kanpde.sampling import unit_points
+from kanpde.geometry.sampling import unit_points
+from kanpde.networks.jets import nested_derivatives
+from kanpde.problem.conditions import by_name
+from kanpde.problem.problem import Problem
 
 POINTS = 512
 """Where the start is looked at."""
 
 
 def pace(problem: Problem) -> float | None:
-    """How many times over the start changes in the whole span of time: T ‖u_t‖ / ‖u‖ at the start, T √(‖u_tt‖ / ‖u‖) for waves.
+    """How many times over the start changes in the whole span of time: T ‖u_t‖ / ‖u‖ at the start,
+    T √(‖u_tt‖ / ‖u‖) for waves.
 
-    The derivatives in time are those that the equations give for the initial data, which autograd differentiates in space.
-    None where there are none: steady problems, equations without a derivative in time, data without finite derivatives.
+    The derivatives in time are those that the equations give for the initial data, which autograd
+    differentiates in space. None where there are none: steady problems, equations without a
+    derivative in time, data without finite derivatives.
     """
     time = problem.domain.time
     if not time:
         return None
     orders = [problem.order(u, time) for u in problem.unknowns]
-    points = problem.domain.boundary(f"{time}-", unit_points(POINTS, len(problem.coordinates) - 1, 0))
+    points = problem.domain.boundary(
+        f"{time}-", unit_points(POINTS, len(problem.coordinates) - 1, 0)
+    )
     values = _given(problem, orders, points)
     rates = None if values is None else _rates(problem, orders, values, points)
     if values is None or rates is None:
@@ -41,22 +45,38 @@ def pace(problem: Problem) -> float | None:
 
 def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
     """The derivatives that the equations need and the initial data determine, by leaf [points]."""
-    initial = {(c.prescribed.unknown, c.prescribed.derivative): c.prescribed.data for c in problem.constraints if c.prescribed and c.face == f"{problem.domain.time}-"}
+    initial = {
+        (c.prescribed.unknown, c.prescribed.derivative): c.prescribed.data
+        for c in problem.constraints
+        if c.prescribed and c.face == f"{problem.domain.time}-"
+    }
     found: dict = {}
     for u, order in zip(problem.unknowns, orders, strict=True):
-        needs = {index for e in problem.equations for name, index in e.needs if name == u and index[-1] < order} | {(0,) * len(problem.coordinates)}
+        needs = {
+            index
+            for e in problem.equations
+            for name, index in e.needs
+            if name == u and index[-1] < order
+        } | {(0,) * len(problem.coordinates)}
         for n in {index[-1] for index in needs}:
             if (u, n) not in initial:
                 return None
             data = initial[u, n]
             wanted = {(*index[:-1], 0) for index in needs if index[-1] == n}
-            slopes = nested_derivatives(lambda at, data=data: data(dict(zip(problem.coordinates, at, strict=True))), points, wanted)  # type: ignore[misc]
+            slopes = nested_derivatives(
+                lambda at, data=data: data(dict(zip(problem.coordinates, at, strict=True))),
+                points,
+                wanted,
+            )  # type: ignore[misc]
             found |= {(u, (*index[:-1], n)): values for index, values in slopes.items()}
     return found
 
 
-def _rates(problem: Problem, orders: list[int], values: dict, points: Tensor) -> Float[Tensor, "points unknowns"] | None:
-    """The highest derivatives in time, for which the equations are solved at every point (linearised about zero)."""
+def _rates(
+    problem: Problem, orders: list[int], values: dict, points: Tensor
+) -> Float[Tensor, "points unknowns"] | None:
+    """The highest derivatives in time, for which the equations are solved at every point
+    (linearised about zero)."""
     space = (0,) * (len(problem.coordinates) - 1)
     highest = [(u, (*space, order)) for u, order in zip(problem.unknowns, orders, strict=True)]
     at = by_name(points, problem.coordinates)
@@ -67,10 +87,17 @@ def _rates(problem: Problem, orders: list[int], values: dict, points: Tensor) ->
         zero = torch.zeros(len(points), dtype=torch.float64)
         r, g = equation(at, torch.stack([values.get(leaf, zero) for leaf in equation.needs], 1))
         assert g is not None
-        columns = [g[:, :, equation.needs.index(leaf)] if leaf in equation.needs else torch.zeros_like(r) for leaf in highest]
+        columns = [
+            g[:, :, equation.needs.index(leaf)] if leaf in equation.needs else torch.zeros_like(r)
+            for leaf in highest
+        ]
         rows.append(r)
         slopes.append(torch.stack(columns, 2))
     E, r = torch.cat(slopes, 1), torch.cat(rows, 1)
-    if E.shape[1] != E.shape[2] or not (E.isfinite().all() and r.isfinite().all()) or bool((torch.linalg.det(E).abs() < 1e-12).any()):
+    if (
+        E.shape[1] != E.shape[2]
+        or not (E.isfinite().all() and r.isfinite().all())
+        or bool((torch.linalg.det(E).abs() < 1e-12).any())
+    ):
         return None
     return -torch.linalg.solve(E, r)

@@ -1,4 +1,5 @@
-"""Which network, which points, which schedule: the recipe of a problem, and a default one with its reasons."""
+"""Which network, which points, which schedule: the recipe of a problem, and a default one with its
+reasons."""
 
 from __future__ import annotations
 
@@ -9,37 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
-from kanpde.networks import KAN, Spec
 from kanpde.networks.ansatz import built_in
+from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
-from kanpde.networks.spec import Suited
-from kanpde.pace import pace
+from kanpde.networks.spec import Spec, Suited
+from kanpde.recipes.pace import pace
 from kanpde.training import Balance, Change, Stage, parse_schedule
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import CHANGES, OPTIMISERS
 
 if TYPE_CHECKING:
-    from kanpde.problem import Problem
+    from kanpde.problem.problem import Problem
 
 EFFORTS = ("quick", "default", "record")
-"""How much time a solution is worth: a first look, what `solve` does, and all that two cores give in minutes."""
+"""How much time a solution is worth: a first look, what `solve` does, and all that two cores give
+in minutes."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to solve a problem.
 
-    network: KAN(…), MLP(…) or another kind of networks/registry.py. points: interior collocation points. schedule: stages in order, or their text. restarts: random starts of
-    the first stage, of which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans of time,
-    solved one after another, each from the final values of the one before. continuation: values of constants of the problem's
-    file, such as {"nu": (0.1, 0.03)}, on the way to the problem's own: the first stage is done for each of them. balance:
-    none, ntk, gradient or attention, how much the equations of a system, the soft conditions and single points count (see
-    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields: the networks of fields among a
-    problem's parameters, by name; data: weight of its data beside the equations, 1 where their rows are equal; where they are noisy,
-    training lowers it by itself. corners: whether the functions that a solution has in re-entrant corners, and their like, are part of
-    it (see networks/enrichment.py). lenses: whether the network has inputs of its own about every hole of the domain, which see it
-    enlarged (see networks/lenses.py); crowding: share of the points that crowd about holes.
-    Raises RecipeError for values out of range.
+    network: KAN(…), MLP(…) or another kind of networks/registry.py. points: interior collocation
+    points. schedule: stages in order, or their text. restarts: random starts of the first stage, of
+    which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans
+    of time, solved one after another, each from the final values of the one before. continuation:
+    values of constants of the problem's file, such as {"nu": (0.1, 0.03)}, on the way to the
+    problem's own: the first stage is done for each of them. balance: none, ntk, gradient or
+    attention, how much the equations of a system, the soft conditions and single points count (see
+    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields:
+    the networks of fields among a problem's parameters, by name; data: weight of its data beside
+    the equations, 1 where their rows are equal; where they are noisy, training lowers it by itself.
+    corners: whether the functions that a solution has in re-entrant corners, and their like, are
+    part of it (see networks/enrichment.py). lenses: whether the network has inputs of its own about
+    every hole of the domain, which see it enlarged (see networks/lenses.py); crowding: share of the
+    points that crowd about holes. Raises RecipeError for values out of range.
     """
 
     network: Spec = field(default_factory=KAN)
@@ -60,31 +65,45 @@ class Recipe:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the schedule, parsed where it is text."""
-        return tuple(parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule)
+        return tuple(
+            parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+        )
 
     @property
     def last_stages(self) -> tuple[Stage, ...]:
         """Those on the finest grid: what every span of time after the first gets."""
-        extended = max((i for i, stage in enumerate(self.stages) if isinstance(stage, Change)), default=-1)
+        extended = max(
+            (i for i, stage in enumerate(self.stages) if isinstance(stage, Change)), default=-1
+        )
         return self.stages[extended + 1 :]
 
     @property
     def path(self) -> tuple[dict[str, float], ...]:
         """The constants of the easier problems on the way, one after another."""
         count = max((len(values) for values in self.continuation.values()), default=0)
-        return tuple({name: values[i] for name, values in self.continuation.items()} for i in range(count))
+        return tuple(
+            {name: values[i] for name, values in self.continuation.items()} for i in range(count)
+        )
 
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise RecipeError(f"{name}: got {getattr(self, name)}; expected a whole number, at least 1")
+                raise RecipeError(
+                    f"{name}: got {getattr(self, name)}; expected a whole number, at least 1"
+                )
         Balance(self.balance, self.causal, "t")
         if not 0 <= self.crowding <= 1:
             raise RecipeError(f"crowding: got {self.crowding:g}; expected a share, 0 to 1")
         if not any(not isinstance(stage, Change) for stage in self.stages):
-            raise RecipeError("schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60")
+            raise RecipeError(
+                "schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60"
+            )
         if len({len(values) for values in self.continuation.values()}) > 1:
-            raise RecipeError(f"continuation: got {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())}; expected as many of each")
+            raise RecipeError(
+                "continuation: got"
+                f" {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())};"
+                " expected as many of each"
+            )
 
 
 @dataclass(frozen=True)
@@ -95,31 +114,60 @@ class Choice:
     reasons: tuple[str, ...]
 
 
-def choose(problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default") -> Choice:
-    """The recipe for an effort: the one that the problem's file gives for it, else one made of its `recipe`, else a default one.
+def choose(
+    problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default"
+) -> Choice:
+    """The recipe for an effort: the one that the problem's file gives for it, else one made of its
+    `recipe`, else a default one.
 
-    Raises RecipeError for an effort that is none, and where what stands beside the problem is no recipe.
+    Raises RecipeError for an effort that is none, and where what stands beside the problem is no
+    recipe.
     """
     if effort not in EFFORTS:
-        raise RecipeError(f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}")
+        raise RecipeError(
+            f"effort: got {effort!r}; expected one of {listed(EFFORTS)}{nearest(effort, EFFORTS)}"
+        )
     given = given or {}
     for name, recipe in given.items():
         if not isinstance(recipe, Recipe):
-            raise RecipeError(f"{'recipe' if name == 'default' else name}: got {type(recipe).__name__}; expected Recipe(…), or another name for it")
+            raise RecipeError(
+                f"{'recipe' if name == 'default' else name}: got {type(recipe).__name__}; expected"
+                " Recipe(…), or another name for it"
+            )
     if effort in given:
-        return _said(Choice(given[effort], (f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that stands beside the problem",)), problem)
-    found = Choice(given["default"], ("the recipe that stands beside the problem",)) if "default" in given else default(problem)
+        return _said(
+            Choice(
+                given[effort],
+                (
+                    (
+                        f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that"
+                        " stands beside the problem"
+                    ),
+                ),
+            ),
+            problem,
+        )
+    found = (
+        Choice(given["default"], ("the recipe that stands beside the problem",))
+        if "default" in given
+        else default(problem)
+    )
     found = _said(found, problem)
     return found if effort == "default" else _scaled(found, effort)
 
 
 def _said(found: Choice, problem: Problem) -> Choice:
-    """A choice that also says what holds exactly where the domain is no box, and what looks at its holes."""
+    """A choice that also says what holds exactly where the domain is no box, and what looks at its
+    holes."""
     if problem.domain.is_box:
         return found
     recipe, seen = found.recipe, listed([hole.face for hole in holes(problem.domain)])
     closer = (f"inputs of their own about {seen}, which see it enlarged",) if recipe.lenses else ()
-    crowded = (f"{recipe.crowding:.0%} of the points crowd about {seen}",) if recipe.crowding and seen else ()
+    crowded = (
+        (f"{recipe.crowding:.0%} of the points crowd about {seen}",)
+        if recipe.crowding and seen
+        else ()
+    )
     return Choice(recipe, (*found.reasons, *built_in(problem, recipe.corners), *closer, *crowded))
 
 
@@ -131,11 +179,12 @@ def suited(problem: Problem, kind: type[Spec]) -> Suited:
 def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     """A recipe from the problem alone, for a kind of network.
 
-    A steady solution on a box gets one hidden layer of five units (and two more for each further unknown); an evolving one two
-    hidden layers, which follow what moves, and so does one on another domain; splines of degree 7, from a coarse grid to a fine one, by
-    Levenberg-Marquardt; other kinds of networks know what suits them. Points grow with the parameters and the dimension, so
-    that the residual is over-determined. Where the start would change more than once around in the whole time, the time is
-    taken in spans.
+    A steady solution on a box gets one hidden layer of five units (and two more for each further
+    unknown); an evolving one two hidden layers, which follow what moves, and so does one on another
+    domain; splines of degree 7, from a coarse grid to a fine one, by Levenberg-Marquardt; other
+    kinds of networks know what suits them. Points grow with the parameters and the dimension, so
+    that the residual is over-determined. Where the start would change more than once around in the
+    whole time, the time is taken in spans.
     """
     dims = len(problem.coordinates)
     network, schedule, reasons = suited(problem, kind)
@@ -143,12 +192,33 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
         changes = None if problem.parameters else pace(problem)
         slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
         if slabs > 1 and changes is not None:
-            reasons += (f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|): {slabs} spans of time",)
-        return Choice(Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons)
+            reasons += (
+                (
+                    f"by its equation, the start changes {changes:.0f} times over (T |u_t| / |u|):"
+                    f" {slabs} spans of time"
+                ),
+            )
+        return Choice(
+            Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons
+        )
     if not problem.domain.is_box and kind is KAN:
         width = 8 + 2 * (len(problem.unknowns) - 1)
-        reasons = ("its boundary is curved or has corners: two hidden layers, since no one set of coordinates suits it", "splines of degree 7, from grid 3 to 6")
-        return Choice(Recipe(KAN(width=(width, width), degree=7, grid=3), 2000 if dims == 2 else 3000, "lm:60,extend:6,lm:60", restarts=3), reasons)
+        reasons = (
+            (
+                "its boundary is curved or has corners: two hidden layers, since no one set of"
+                " coordinates suits it"
+            ),
+            "splines of degree 7, from grid 3 to 6",
+        )
+        return Choice(
+            Recipe(
+                KAN(width=(width, width), degree=7, grid=3),
+                2000 if dims == 2 else 3000,
+                "lm:60,extend:6,lm:60",
+                restarts=3,
+            ),
+            reasons,
+        )
     return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), schedule, restarts=3), reasons)
 
 
@@ -159,18 +229,36 @@ LONGER = {"quick": 1 / 3, "record": 4.0}
 def _scaled(found: Choice, effort: str) -> Choice:
     """Another effort: fewer or more steps a stage, and for a record twice the points."""
     recipe, factor = found.recipe, LONGER[effort]
-    stages = [stage if isinstance(stage, Change) else replace(stage, steps=max(1, round(factor * stage.steps))) for stage in recipe.stages]
+    stages = [
+        (
+            stage
+            if isinstance(stage, Change)
+            else replace(stage, steps=max(1, round(factor * stage.steps)))
+        )
+        for stage in recipe.stages
+    ]
     points = 2 * recipe.points if effort == "record" else recipe.points
-    scaled = replace(recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts)
-    return Choice(scaled, (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"))
+    scaled = replace(
+        recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts
+    )
+    return Choice(
+        scaled,
+        (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"),
+    )
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:
     """A recipe as JSON holds it: the network and the stages by name, with all of their settings."""
     network = {"kind": recipe.network.kind, **_listed(vars(recipe.network))}
     stages = [{"name": stage.name, **_listed(vars(stage))} for stage in recipe.stages]
-    rest = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("network", "schedule", "fields")}
-    of_fields = {name: {"kind": spec.kind, **_listed(vars(spec))} for name, spec in recipe.fields.items()}
+    rest = {
+        f.name: getattr(recipe, f.name)
+        for f in fields(recipe)
+        if f.name not in ("network", "schedule", "fields")
+    }
+    of_fields = {
+        name: {"kind": spec.kind, **_listed(vars(spec))} for name, spec in recipe.fields.items()
+    }
     return {"network": network, "schedule": stages, **_listed(rest), "fields": of_fields}
 
 
@@ -184,7 +272,14 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
         for made, stage in known:
             _check_types(stage, made, "schedule")
         schedule = [made(**stage) for made, stage in known]
-        return Recipe(**{**plain, "network": _spec(plain["network"]), "schedule": schedule, "fields": of_fields})
+        return Recipe(
+            **{
+                **plain,
+                "network": _spec(plain["network"]),
+                "schedule": schedule,
+                "fields": of_fields,
+            }
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecipeError(f"recipe: {error} does not describe one of this version") from error
 
@@ -200,9 +295,20 @@ def _check_types(values: Mapping[str, Any], kind: Any, what: str) -> None:
     defaults = {f.name: f.default for f in fields(kind)}
     for name, value in values.items():
         wanted = type(defaults[name])
-        if wanted in (int, float, str) and not isinstance(value, (int, float) if wanted is float else wanted):
+        if wanted in (int, float, str) and not isinstance(
+            value, (int, float) if wanted is float else wanted
+        ):
             raise TypeError(f"{what}: {name}={value!r:.40}")
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else {n: list(x) for n, x in v.items()} if isinstance(v, Mapping) else v for k, v in values.items()}
+    return {
+        k: (
+            list(v)
+            if isinstance(v, tuple)
+            else {n: list(x) for n, x in v.items()}
+            if isinstance(v, Mapping)
+            else v
+        )
+        for k, v in values.items()
+    }

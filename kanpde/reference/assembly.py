@@ -1,4 +1,5 @@
-"""From pointwise residuals to vectors and sparse matrices on a grid: r(U) and Σ_α diag(∂r/∂u_α) D_α."""
+"""From pointwise residuals to vectors and sparse matrices on a grid: r(U) and Σ_α diag(∂r/∂u_α)
+D_α."""
 
 from __future__ import annotations
 
@@ -10,20 +11,28 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Bool, Float, Int
 
-from kanpde.calculus import Leaf
 from kanpde.reference.grid import Grid
-from kanpde.residual import Residual, Values
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.residual import Residual, Values
 
 
 def evaluate(
-    residual: Residual, at: Values, leaves: Float[np.ndarray, "points leaves"], normal: Values | None = None, partials: bool = True
-) -> tuple[Float[np.ndarray, "points equations"], Float[np.ndarray, "points equations leaves"] | None]:
+    residual: Residual,
+    at: Values,
+    leaves: Float[np.ndarray, "points leaves"],
+    normal: Values | None = None,
+    partials: bool = True,
+) -> tuple[
+    Float[np.ndarray, "points equations"], Float[np.ndarray, "points equations leaves"] | None
+]:
     """A residual's values and partials in numpy."""
     values, slopes = residual(at, torch.from_numpy(leaves), normal, partials)
     return values.numpy(), None if slopes is None else slopes.numpy()
 
 
-def dependence(residual: Residual, at: Values, normal: Values | None = None) -> Bool[np.ndarray, "equations leaves"]:
+def dependence(
+    residual: Residual, at: Values, normal: Values | None = None
+) -> Bool[np.ndarray, "equations leaves"]:
     """Which rows of a residual depend on which of its leaves, probed at some of the points."""
     count = len(next(iter(at.values())))
     some = {x: v[:: max(1, count // 7)] for x, v in at.items()}
@@ -39,8 +48,9 @@ def dependence(residual: Residual, at: Values, normal: Values | None = None) -> 
 class Collocation:
     """A residual at some of the nodes, with the rows of D_α that its leaves take there.
 
-    leaves: the grid derivative (unknown, space index) behind each column of `residual.needs`; None for a column that
-    is supplied from elsewhere (a rate in time). Fields are flat vectors, the unknowns one after another.
+    leaves: the grid derivative (unknown, space index) behind each column of `residual.needs`; None
+    for a column that is supplied from elsewhere (a rate in time). Fields are flat vectors, the
+    unknowns one after another.
     """
 
     residual: Residual
@@ -54,7 +64,11 @@ class Collocation:
     def __post_init__(self) -> None:
         chosen = torch.from_numpy(self.nodes)
         self.at = {x: v[chosen] for x, v in self.grid.points().items()}
-        self._rows = {a: (self.unknowns.index(leaf[0]), self.grid.derivative(leaf[1])[self.nodes]) for a, leaf in enumerate(self.leaves) if leaf is not None}
+        self._rows = {
+            a: (self.unknowns.index(leaf[0]), self.grid.derivative(leaf[1])[self.nodes])
+            for a, leaf in enumerate(self.leaves)
+            if leaf is not None
+        }
 
     def values(self, U: Float[np.ndarray, " fields*nodes"]) -> Float[np.ndarray, "points leaves"]:
         """The leaves' values at the points, zero where they are supplied from elsewhere."""
@@ -65,17 +79,32 @@ class Collocation:
         return found
 
     def __call__(
-        self, U: Float[np.ndarray, " fields*nodes"], partials: bool = True, extra: Mapping[str, torch.Tensor] | None = None
-    ) -> tuple[Float[np.ndarray, "points equations"], Float[np.ndarray, "points equations leaves"] | None]:
-        """Residual and partials at the points; extra: further coordinates such as time, [points] each."""
-        return evaluate(self.residual, {**self.at, **(extra or {})}, self.values(U), self.normal, partials)
+        self,
+        U: Float[np.ndarray, " fields*nodes"],
+        partials: bool = True,
+        extra: Mapping[str, torch.Tensor] | None = None,
+    ) -> tuple[
+        Float[np.ndarray, "points equations"], Float[np.ndarray, "points equations leaves"] | None
+    ]:
+        """Residual and partials at the points; extra: further coordinates such as time, [points]
+        each."""
+        return evaluate(
+            self.residual, {**self.at, **(extra or {})}, self.values(U), self.normal, partials
+        )
 
     def matrix(self, slopes: Float[np.ndarray, "points leaves"]) -> sp.csr_matrix:
         """Σ_α diag(slope_α) D_α, sparse [points, fields * nodes], for one equation's partials."""
         blocks: list[sp.csr_matrix | None] = [None] * len(self.unknowns)
         for a, (v, rows) in self._rows.items():
             if slopes[:, a].any():
-                part = sp.csr_matrix((rows.data * np.repeat(slopes[:, a], np.diff(rows.indptr)), rows.indices, rows.indptr), shape=rows.shape)
+                part = sp.csr_matrix(
+                    (
+                        rows.data * np.repeat(slopes[:, a], np.diff(rows.indptr)),
+                        rows.indices,
+                        rows.indptr,
+                    ),
+                    shape=rows.shape,
+                )
                 blocks[v] = part if blocks[v] is None else blocks[v] + part
         empty = sp.csr_matrix((len(self.nodes), self.grid.nodes))
         return sp.hstack([empty if block is None else block for block in blocks], format="csr")

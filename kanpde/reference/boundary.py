@@ -1,8 +1,9 @@
 """Which boundary condition replaces the equation of which unknown at which node.
 
-A condition on a face replaces the row of its unknown at the face's nodes. Where a face has two conditions for one unknown
-(a clamped plate), the one with the higher derivative replaces the row of the next layer of nodes, though it still holds on
-the face. A node that two faces share belongs to the condition with the lower derivative, then to the one given first.
+A condition on a face replaces the row of its unknown at the face's nodes. Where a face has two
+conditions for one unknown (a clamped plate), the one with the higher derivative replaces the row of
+the next layer of nodes, though it still holds on the face. A node that two faces share belongs to
+the condition with the lower derivative, then to the one given first.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ import torch
 from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 
-from kanpde.conditions import Constraint, space_faces
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import Face, SpaceTime
-from kanpde.problem import Problem
+from kanpde.problem.conditions import Constraint, space_faces
+from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
-from kanpde.residual import Residual, Values
+from kanpde.residual.residual import Residual, Values
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One row of a condition: it holds at the nodes `at` of a face and replaces the unknown's rows at `owners`."""
+    """One row of a condition: it holds at the nodes `at` of a face and replaces the unknown's rows
+    at `owners`."""
 
     constraint: Constraint
     row: int
@@ -37,7 +39,8 @@ class Placed:
 
 
 def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
-    """All conditions on the faces of space but those to leave. Raises ReferenceUnavailable where there are more than the orders allow."""
+    """All conditions on the faces of space but those to leave. Raises ReferenceUnavailable where
+    there are more than the orders allow."""
     rows = sorted(_rows(problem, grid, leave), key=lambda row: row[3])
     owner = np.full((len(problem.unknowns), grid.nodes), -1)
     faces = list(space_faces(problem.domain))
@@ -51,7 +54,10 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
         count += wanted
         if count.max(initial=0) > order:
-            raise ReferenceUnavailable(f"{constraint.label}: {count.max()} conditions on {where}, but {name!r} is of order {along}")
+            raise ReferenceUnavailable(
+                f"{constraint.label}: {count.max()} conditions on {where}, but {name!r} is of order"
+                f" {along}"
+            )
         me, target = faces.index(constraint.face), np.full(len(here), -1)
         for layer in range(order):
             nodes = grid.face(face, layer)
@@ -66,26 +72,53 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
 
 
 def _room(problem: Problem, grid: Grid, unknown: str, face: Face) -> tuple[str, int, str]:
-    """Where the conditions on an unknown share the places that there are, how many of these, and why."""
+    """Where the conditions on an unknown share the places that there are, how many of these, and
+    why."""
     if isinstance(grid, Embedded):
-        order = max(sum(index[: len(grid.names)]) for e in problem.equations for u, index in e.needs if u == unknown)
+        order = max(
+            sum(index[: len(grid.names)])
+            for e in problem.equations
+            for u, index in e.needs
+            if u == unknown
+        )
         return face.name, (order + 1) // 2, f"{order}, which takes {(order + 1) // 2}"
     x = face.coordinate
     assert x is not None
-    return f"{x}- and {x}+ together", problem.order(unknown, x), f"{problem.order(unknown, x)} along {x!r}"
+    return (
+        f"{x}- and {x}+ together",
+        problem.order(unknown, x),
+        f"{problem.order(unknown, x)} along {x!r}",
+    )
 
 
-def _rows(problem: Problem, grid: Grid, leave: Sequence[Constraint]) -> list[tuple[Constraint, int, int, int]]:
-    """(constraint, its row, the unknown whose equation it replaces, its order of differentiation)."""
+def _rows(
+    problem: Problem, grid: Grid, leave: Sequence[Constraint]
+) -> list[tuple[Constraint, int, int, int]]:
+    """(constraint, its row, the unknown whose equation it replaces, its order of
+    differentiation)."""
     found = []
     for name in space_faces(problem.domain):
-        constraints = [c for c in problem.constraints if c.face == name and not any(c is other for other in leave)]
+        constraints = [
+            c
+            for c in problem.constraints
+            if c.face == name and not any(c is other for other in leave)
+        ]
         if not constraints:
             continue
         nodes = grid.face(problem.domain.faces[name])
         at, normal = coordinates_on(problem, grid, name, nodes)
-        entries = [(c, r, orders) for c in constraints for r, orders in enumerate(orders_of(c.residual, problem.unknowns, dependence(c.residual, at, normal)))]
-        general = [(c, r, orders) for c, r, orders in entries if c.prescribed is None and (orders >= 0).sum() > 1]
+        entries = [
+            (c, r, orders)
+            for c in constraints
+            for r, orders in enumerate(
+                orders_of(c.residual, problem.unknowns, dependence(c.residual, at, normal))
+            )
+        ]
+        general = [
+            (c, r, orders)
+            for c, r, orders in entries
+            if c.prescribed is None and (orders >= 0).sum() > 1
+        ]
         for c, r, orders in entries:
             if not any(c is g[0] and r == g[1] for g in general):
                 if (orders < 0).all():
@@ -95,15 +128,22 @@ def _rows(problem: Problem, grid: Grid, leave: Sequence[Constraint]) -> list[tup
             taken = np.zeros(len(problem.unknowns))
             for c, _, v, _ in found:
                 taken[v] += c.face == name and c.where is None
-            gain = np.stack([np.where(orders < 0, -1e3, orders - 10 * taken) for _, _, orders in general])
-            which, unknown = linear_sum_assignment(np.concatenate([gain, gain - 10], 1), maximize=True)
+            gain = np.stack(
+                [np.where(orders < 0, -1e3, orders - 10 * taken) for _, _, orders in general]
+            )
+            which, unknown = linear_sum_assignment(
+                np.concatenate([gain, gain - 10], 1), maximize=True
+            )
             for i, v in zip(which, unknown % len(problem.unknowns), strict=True):
                 found.append((general[i][0], general[i][1], int(v), int(general[i][2][v])))
     return found
 
 
-def orders_of(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) -> Int[np.ndarray, "rows unknowns"]:
-    """Highest order of differentiation of each unknown in each row; -1 where the unknown does not enter."""
+def orders_of(
+    residual: Residual, unknowns: Sequence[str], depends: np.ndarray
+) -> Int[np.ndarray, "rows unknowns"]:
+    """Highest order of differentiation of each unknown in each row; -1 where the unknown does not
+    enter."""
     found = np.full((residual.equations, len(unknowns)), -1)
     for a, (unknown, index) in enumerate(residual.needs):
         v = unknowns.index(unknown)
@@ -112,41 +152,69 @@ def orders_of(residual: Residual, unknowns: Sequence[str], depends: np.ndarray) 
 
 
 def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
-    """(equation, its row, the unknown that it is solved for): by derivatives in time, then by the highest in space.
+    """(equation, its row, the unknown that it is solved for): by derivatives in time, then by the
+    highest in space.
 
     An equation may be left to an unknown that it does not hold, as ∇·u = 0 is to the pressure.
     Raises ReferenceUnavailable where there are not as many equations as unknowns.
     """
-    entries = [(e, r, depends[r]) for e in problem.equations for depends in [dependence(e, at)] for r in range(e.equations)]
+    entries = [
+        (e, r, depends[r])
+        for e in problem.equations
+        for depends in [dependence(e, at)]
+        for r in range(e.equations)
+    ]
     if len(entries) != len(problem.unknowns):
-        raise ReferenceUnavailable(f"{len(entries)} equations for {len(problem.unknowns)} unknowns: finite differences take as many of each")
+        raise ReferenceUnavailable(
+            f"{len(entries)} equations for {len(problem.unknowns)} unknowns: finite differences"
+            " take as many of each"
+        )
     gain = np.zeros((len(entries),) * 2)
     for i, (e, _, depends) in enumerate(entries):
         for (u, index), held in zip(e.needs, depends, strict=True):
             v, space = problem.unknowns.index(u), len(problem.domain.space)
             if held:
-                rate = sum(index[space:]) > 0 and sum(index[space:]) == problem.order(u, str(problem.domain.time))
+                rate = sum(index[space:]) > 0 and sum(index[space:]) == problem.order(
+                    u, str(problem.domain.time)
+                )
                 gain[i, v] = max(gain[i, v], 10.0 ** (1 + sum(index[:space]) + 4 * rate))
     rows, unknowns = linear_sum_assignment(gain, maximize=True)
     return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, unknowns, strict=True)]
 
 
-def coordinates_on(problem: Problem, grid: Grid, face: str, nodes: np.ndarray, time: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def coordinates_on(
+    problem: Problem, grid: Grid, face: str, nodes: np.ndarray, time: float | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Coordinates and outward unit normals at nodes of a face; time: by default the start of it."""
     at = {x: v[torch.from_numpy(nodes)] for x, v in grid.points().items()}
     if isinstance(problem.domain, SpaceTime):
         start = problem.domain.bounds[problem.domain.time][0]
-        at[problem.domain.time] = torch.full((len(nodes),), start if time is None else time, dtype=torch.float64)
+        at[problem.domain.time] = torch.full(
+            (len(nodes),), start if time is None else time, dtype=torch.float64
+        )
     points = torch.stack([at[x] for x in problem.coordinates], 1)
     return at, dict(zip(problem.coordinates, problem.domain.normals(face, points).T, strict=True))
 
 
 def _chosen(constraint: Constraint, problem: Problem, grid: Grid, nodes: np.ndarray) -> np.ndarray:
-    """Which nodes of a face a condition's `where` keeps, bool [nodes]; raises ReferenceUnavailable if that changes in time."""
+    """Which nodes of a face a condition's `where` keeps, bool [nodes]; raises ReferenceUnavailable
+    if that changes in time."""
     if constraint.where is None:
         return np.ones(len(nodes), dtype=bool)
-    times = np.linspace(*problem.domain.bounds[problem.domain.time], 5) if problem.domain.time else [None]
-    masks = [constraint.where(coordinates_on(problem, grid, constraint.face, nodes, t)[0]).numpy().astype(bool) for t in times]
+    times = (
+        np.linspace(*problem.domain.bounds[problem.domain.time], 5)
+        if problem.domain.time
+        else [None]
+    )
+    masks = [
+        constraint.where(coordinates_on(problem, grid, constraint.face, nodes, t)[0])
+        .numpy()
+        .astype(bool)
+        for t in times
+    ]
     if any((mask != masks[0]).any() for mask in masks):
-        raise ReferenceUnavailable(f"{constraint.label}: where=… changes with time; the finite differences take pieces of a face that stay")
+        raise ReferenceUnavailable(
+            f"{constraint.label}: where=… changes with time; the finite differences take pieces of"
+            " a face that stay"
+        )
     return masks[0]

@@ -1,4 +1,5 @@
-"""Differences along the chords that a boundary cuts out of a grid's lines: equal arms inside, one short or long arm at either end."""
+"""Differences along the chords that a boundary cuts out of a grid's lines: equal arms inside, one
+short or long arm at either end."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from kanpde.reference.crossings import Crossings
 from kanpde.reference.stencils import half_width, scaled
 
 NEAR = 0.25
-"""Distance from the boundary, in cells, below which a node is left out of the differences along that line."""
+"""Distance from the boundary, in cells, below which a node is left out of the differences along
+that line."""
 
-Rows = tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"], Float[np.ndarray, " entries"]]
+Rows = tuple[
+    Int[np.ndarray, " entries"], Int[np.ndarray, " entries"], Float[np.ndarray, " entries"]
+]
 """Row, column and value of the entries of a sparse matrix."""
 
 
@@ -21,8 +25,9 @@ Rows = tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"], Float[np.
 class Chords:
     """All chords along one axis, one after another, each from end to end.
 
-    number: of the unknown, by point; at: place along the axis; chord: to which it belongs; taken: whether differences take it;
-    target: which of the points are nodes, where derivatives are wanted.
+    number: of the unknown, by point; at: place along the axis; chord: to which it belongs; taken:
+    whether differences take it; target: which of the points are nodes, where derivatives are
+    wanted.
     """
 
     number: Int[np.ndarray, " points"]
@@ -32,31 +37,57 @@ class Chords:
     target: Bool[np.ndarray, " points"]
 
     def rows(self, derivative: int, accuracy: int) -> tuple[Rows, Int[np.ndarray, " nodes"]]:
-        """Weights of a derivative at all nodes from those around on their chords; and the nodes on chords of too few points, which get none.
+        """Weights of a derivative at all nodes from those around on their chords; and the nodes on
+        chords of too few points, which get none.
 
-        Inside stencils are centred. Those that reach an end take one point more where that is needed to keep their order, because conditions on
-        derivatives let errors of the equations at the boundary enter the solution whole; without it, at order 2, they would be the unequal arms of
-        Shortley and Weller (J. Appl. Phys. 9 (1938), 334-348).
+        Inside stencils are centred. Those that reach an end take one point more where that is
+        needed to keep their order, because conditions on derivatives let errors of the equations at
+        the boundary enter the solution whole; without it, at order 2, they would be the unequal
+        arms of Shortley and Weller (J. Appl. Phys. 9 (1938), 334-348).
         """
         index = np.cumsum(self.taken) - self.taken
         number, at, chord = self.number[self.taken], self.at[self.taken], self.chord[self.taken]
-        nodes, place, k, mine = self.number[self.target], self.at[self.target], index[self.target], self.chord[self.target]
+        nodes, place, k, mine = (
+            self.number[self.target],
+            self.at[self.target],
+            index[self.target],
+            self.chord[self.target],
+        )
         begin, end = np.searchsorted(chord, mine), np.searchsorted(chord, mine, side="right")
         half = half_width(max(derivative, 1), accuracy)
-        ends = (k - half <= begin) | (k + half >= end - 1) if derivative else np.ones(len(k), dtype=bool)
+        ends = (
+            (k - half <= begin) | (k + half >= end - 1)
+            if derivative
+            else np.ones(len(k), dtype=bool)
+        )
         found, short = [], np.ones(len(k), dtype=bool)
         for size, here in ((2 * half + 1, ~ends), (derivative + accuracy, ends)):
             here = here & (end - begin >= size)
             short &= ~here
-            columns = np.clip(k[here] - size // 2, begin[here], end[here] - size)[:, None] + np.arange(size)
+            columns = np.clip(k[here] - size // 2, begin[here], end[here] - size)[
+                :, None
+            ] + np.arange(size)
             values = scaled(at[columns] - place[here, None], derivative)
-            found.append((np.broadcast_to(nodes[here, None], values.shape).ravel(), number[columns].ravel(), values.ravel()))
+            found.append(
+                (
+                    np.broadcast_to(nodes[here, None], values.shape).ravel(),
+                    number[columns].ravel(),
+                    values.ravel(),
+                )
+            )
         rows, columns, values = (np.concatenate(part) for part in zip(*found, strict=True))
         return (rows, columns, values), nodes[short]
 
 
-def chords(inside: np.ndarray, axis: int, places: Float[np.ndarray, " nodes"], found: Crossings, ends: Int[np.ndarray, " crossings"]) -> Chords:
-    """From the nodes inside, numbered in C order, and the crossings along an axis; ends: numbers of the crossings' own unknowns."""
+def chords(
+    inside: np.ndarray,
+    axis: int,
+    places: Float[np.ndarray, " nodes"],
+    found: Crossings,
+    ends: Int[np.ndarray, " crossings"],
+) -> Chords:
+    """From the nodes inside, numbered in C order, and the crossings along an axis; ends: numbers of
+    the crossings' own unknowns."""
     lined = np.moveaxis(inside, axis, -1)
     starts = lined & ~np.concatenate([np.zeros_like(lined[..., :1]), lined[..., :-1]], -1)
     chord = np.moveaxis(np.cumsum(starts).reshape(lined.shape), -1, axis)

@@ -19,7 +19,8 @@ HALVINGS = 53
 
 @dataclass(frozen=True)
 class Crossings:
-    """Of the lines along one axis. inner: indices of the node inside, by crossing; side: the direction from there, -1 or +1; at: the place; arm: its distance in cells."""
+    """Of the lines along one axis. inner: indices of the node inside, by crossing; side: the
+    direction from there, -1 or +1; at: the place; arm: its distance in cells."""
 
     inner: Int[np.ndarray, "crossings dims"]
     side: Int[np.ndarray, " crossings"]
@@ -27,23 +28,38 @@ class Crossings:
     arm: Float[np.ndarray, " crossings"]
 
 
-def is_inside(domain: Domain, points: Float[np.ndarray, "points dims"], slack: float) -> Bool[np.ndarray, " points"]:
+def is_inside(
+    domain: Domain, points: Float[np.ndarray, "points dims"], slack: float
+) -> Bool[np.ndarray, " points"]:
     """Whether points of space lie in a domain that is made larger by `slack`."""
     return domain.inside(torch.from_numpy(np.ascontiguousarray(points)), slack).numpy()
 
 
-def nodes_inside(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], size: float) -> Bool[np.ndarray, "*nodes"]:
+def nodes_inside(
+    domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], size: float
+) -> Bool[np.ndarray, "*nodes"]:
     """Which nodes of a tensor grid lie inside a domain and not on its boundary."""
     mesh = np.meshgrid(*axes, indexing="ij")
-    return is_inside(domain, np.stack([m.ravel() for m in mesh], 1), -TOUCHING * size).reshape(mesh[0].shape)
+    return is_inside(domain, np.stack([m.ravel() for m in mesh], 1), -TOUCHING * size).reshape(
+        mesh[0].shape
+    )
 
 
-def crossings(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], inside: Bool[np.ndarray, "*nodes"], axis: int, size: float) -> Crossings:
+def crossings(
+    domain: Domain,
+    axes: Sequence[Float[np.ndarray, " nodes"]],
+    inside: Bool[np.ndarray, "*nodes"],
+    axis: int,
+    size: float,
+) -> Crossings:
     """Between a node inside and its neighbour along an axis that is not, by bisection.
 
     A boundary that passes twice between two neighbours is not seen; a grid is too coarse for it.
     """
-    low, high = (np.moveaxis(np.take(inside, part, axis), axis, 0) for part in (np.arange(inside.shape[axis] - 1), np.arange(1, inside.shape[axis])))
+    low, high = (
+        np.moveaxis(np.take(inside, part, axis), axis, 0)
+        for part in (np.arange(inside.shape[axis] - 1), np.arange(1, inside.shape[axis]))
+    )
     inner, side = [], []
     for step, found in ((1, low & ~high), (-1, high & ~low)):
         index = np.argwhere(found)
@@ -61,5 +77,7 @@ def crossings(domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], insid
         within = domain.depth(torch.from_numpy(point)).numpy() > 0
         bottom, t = np.where(within, middle, bottom), np.where(within, t, middle)
     at = start.copy()
-    at[:, axis] = np.where((1 - t) * np.abs(length) <= TOUCHING * size, ahead, start[:, axis] + t * length)
+    at[:, axis] = np.where(
+        (1 - t) * np.abs(length) <= TOUCHING * size, ahead, start[:, axis] + t * length
+    )
     return Crossings(nodes, sides, at, np.abs(at[:, axis] - start[:, axis]) / np.abs(length))

@@ -1,7 +1,9 @@
-"""Evolution problems: the method of lines, integrated implicitly (`radau`) or, where that takes more work, by DOP853.
+"""Evolution problems: the method of lines, integrated implicitly (`radau`) or, where that takes
+more work, by DOP853.
 
-Radau IIA takes stiff, dispersive and differential-algebraic systems alike, at steps that the solution alone asks for; but it
-factorises. In the plane and in space, where that is costly, explicit steps win for problems that are nonlinear and not very stiff.
+Radau IIA takes stiff, dispersive and differential-algebraic systems alike, at steps that the
+solution alone asks for; but it factorises. In the plane and in space, where that is costly,
+explicit steps win for problems that are nonlinear and not very stiff.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from jaxtyping import Float
 from scipy.integrate import DOP853
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem import Problem
+from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
@@ -24,24 +26,43 @@ from kanpde.reference.system import System
 from kanpde.reference.work import EVALUATION, VALUE, Work, factor_entries, factor_seconds
 
 TIGHTEST = 1e-13
-"""The smallest tolerance in time that rounding leaves a meaning; DOP853 takes it down to a tenth, and no further."""
+"""The smallest tolerance in time that rounding leaves a meaning; DOP853 takes it down to a tenth,
+and no further."""
 
 
 def solve_evolution(
-    problem: Problem, grid: Grid, times: Float[np.ndarray, " times"], tolerance: float, work: Work | None = None, method: str | None = None, halved: bool = False
+    problem: Problem,
+    grid: Grid,
+    times: Float[np.ndarray, " times"],
+    tolerance: float,
+    work: Work | None = None,
+    method: str | None = None,
+    halved: bool = False,
 ) -> tuple[Float[np.ndarray, "unknowns nodes times"], str]:
-    """The unknowns on the nodes at the given times (the first is the start), and the name of the integrator.
+    """The unknowns on the nodes at the given times (the first is the start), and the name of the
+    integrator.
 
-    tolerance: relative to the solution's size, per step; method: "Radau IIA" or "DOP853", by default the one of less work;
-    halved: take steps of half the length.
-    Raises ReferenceUnavailable where the problem cannot be discretised, or the solution blows up, saying when.
+    tolerance: relative to the solution's size, per step; method: "Radau IIA" or "DOP853", by
+    default the one of less work; halved: take steps of half the length. Raises ReferenceUnavailable
+    where the problem cannot be discretised, or the solution blows up, saying when.
     """
     work, tolerance = work or Work(), max(tolerance, TIGHTEST)
     check_rates(problem)
     start = initial(problem, grid)
-    explicit = None if method == "Radau IIA" else _explicit(problem, grid, forced=method == "DOP853")
+    explicit = (
+        None if method == "Radau IIA" else _explicit(problem, grid, forced=method == "DOP853")
+    )
     if explicit is not None:
-        return _dop853(explicit, start, times, max(tolerance / 2**9, TIGHTEST / 10) if halved else tolerance, work), "DOP853"
+        return (
+            _dop853(
+                explicit,
+                start,
+                times,
+                max(tolerance / 2**9, TIGHTEST / 10) if halved else tolerance,
+                work,
+            ),
+            "DOP853",
+        )
     system = System(problem, grid, work)
     first = np.zeros((2, system.size))
     first[:, : start[0].size] = start.reshape(2, -1)
@@ -51,7 +72,8 @@ def solve_evolution(
 
 
 def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
-    """The problem as y' = f(t, y) where that is possible and explicit steps take less work than implicit ones, else None."""
+    """The problem as y' = f(t, y) where that is possible and explicit steps take less work than
+    implicit ones, else None."""
     if isinstance(grid, Embedded) or (len(grid.names) == 1 and not forced):
         return None
     try:
@@ -60,11 +82,14 @@ def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None
         if forced:
             raise
         return None
-    return found if forced or _explicit_work(found) < _implicit_work(System(problem, grid)) else None
+    return (
+        found if forced or _explicit_work(found) < _implicit_work(System(problem, grid)) else None
+    )
 
 
 def _explicit_work(system: SemiDiscrete) -> float:
-    """Seconds for steps that are stable, at two evaluations for each unit of h |λ|, and at least a few for each output."""
+    """Seconds for steps that are stable, at two evaluations for each unit of h |λ|, and at least a
+    few for each output."""
     J = system.jacobian(system.span[0], system.initial())
     count = max(2.2 * _largest(J) * (system.span[1] - system.span[0]), 1500)
     return count * rate_seconds(system)
@@ -74,16 +99,23 @@ def rate_seconds(system: SemiDiscrete) -> float:
     """Of one evaluation of y' = f(t, y)."""
     if system.linear:
         return 2e-5 + 2e-9 * system.jacobian(system.span[0], system.initial()).nnz
-    return 2 * EVALUATION + 4 * VALUE * system.grid.nodes * sum(len(e.needs) for e in system.problem.equations)
+    return 2 * EVALUATION + 4 * VALUE * system.grid.nodes * sum(
+        len(e.needs) for e in system.problem.equations
+    )
 
 
 def _implicit_work(system: System) -> float:
-    """Seconds for a hundred steps, at five iterations each and with fresh factors unless the partials are constant."""
+    """Seconds for a hundred steps, at five iterations each and with fresh factors unless the
+    partials are constant."""
     entries = factor_entries(system.grid, len(system.orders), system.width())
-    return (5 if system.constant() is not None else 100) * 5 * factor_seconds(entries, system.size) + 500 * 5 * 2e-9 * entries
+    return (5 if system.constant() is not None else 100) * 5 * factor_seconds(
+        entries, system.size
+    ) + 500 * 5 * 2e-9 * entries
 
 
-def _dop853(system: SemiDiscrete, start: np.ndarray, times: np.ndarray, tolerance: float, work: Work) -> np.ndarray:
+def _dop853(
+    system: SemiDiscrete, start: np.ndarray, times: np.ndarray, tolerance: float, work: Work
+) -> np.ndarray:
     y, cost, reached = system.initial(), rate_seconds(system), times[0]
 
     def f(t: float, y: np.ndarray) -> np.ndarray:
@@ -93,21 +125,30 @@ def _dop853(system: SemiDiscrete, start: np.ndarray, times: np.ndarray, toleranc
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = system(t, y) if np.isfinite(y).all() else np.full_like(y, np.nan)
         if not np.isfinite(found).all():
-            raise ReferenceUnavailable(f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}; it blows up")
+            raise ReferenceUnavailable(
+                f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}; it"
+                " blows up"
+            )
         reached = t
         return found
 
     size = float(np.abs(y).max(initial=0.0)) or 1.0
-    states = _stepped(DOP853(f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)), times)
+    states = _stepped(
+        DOP853(f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)), times
+    )
     if len(states) < len(times):
-        raise ReferenceUnavailable(f"the integration in time stops at {system.time} = {reached:.4g}; the solution may blow up or be discontinuous there")
+        raise ReferenceUnavailable(
+            f"the integration in time stops at {system.time} = {reached:.4g}; the solution may blow"
+            " up or be discontinuous there"
+        )
     fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
     fields[:, :, 0] = start[0]
     return fields
 
 
 def _stepped(solver: DOP853, times: np.ndarray) -> Sequence[np.ndarray]:
-    """States at the output times, by steps that end on them: a Runge-Kutta method is less accurate between its steps."""
+    """States at the output times, by steps that end on them: a Runge-Kutta method is less accurate
+    between its steps."""
     states = [solver.y.copy()]
     for t in times[1:]:
         solver.t_bound, solver.status = t, "running"
@@ -124,7 +165,14 @@ def _largest(J) -> float:
     if J.shape[0] < 20:
         return float(np.abs(np.linalg.eigvals(J.toarray())).max())
     try:
-        found = sla.eigs(J, k=1, which="LM", tol=1e-2, v0=np.random.default_rng(0).standard_normal(J.shape[0]), return_eigenvectors=False)
+        found = sla.eigs(
+            J,
+            k=1,
+            which="LM",
+            tol=1e-2,
+            v0=np.random.default_rng(0).standard_normal(J.shape[0]),
+            return_eigenvectors=False,
+        )
     except sla.ArpackNoConvergence:
         return float(sla.norm(J, np.inf))
     return float(np.abs(found[0]))

@@ -1,4 +1,5 @@
-"""Sparse LU on a grid: rows equilibrated, nested dissection, and a check that the matrix is not singular."""
+"""Sparse LU on a grid: rows equilibrated, nested dissection, and a check that the matrix is not
+singular."""
 
 from __future__ import annotations
 
@@ -16,36 +17,60 @@ SINGULAR = 1e14
 
 
 class Factor:
-    """LU of a square matrix whose unknowns are `fields` values at every node of a grid, one field after another, then a few more.
+    """LU of a square matrix whose unknowns are `fields` values at every node of a grid, one field
+    after another, then a few more.
 
-    check: whether to estimate the condition. Raises ReferenceUnavailable where the matrix is singular, exactly or to working precision.
+    check: whether to estimate the condition. Raises ReferenceUnavailable where the matrix is
+    singular, exactly or to working precision.
     """
 
-    def __init__(self, A: sp.csr_matrix, grid: Grid, width: int, work: Work | None = None, check: bool = True):
+    def __init__(
+        self, A: sp.csr_matrix, grid: Grid, width: int, work: Work | None = None, check: bool = True
+    ):
         fields, more = divmod(A.shape[0], grid.nodes)
         self._work, self._complex = work or Work(), np.iscomplexobj(A.data)
         scale = abs(A).max(axis=1).toarray().ravel()
         if not np.isfinite(scale).all():
             raise ReferenceUnavailable("the linearised equations are not finite at some node")
         if (scale == 0).any():
-            raise ReferenceUnavailable("the linearised equations are singular: a row vanishes, so an unknown is not determined there")
+            raise ReferenceUnavailable(
+                "the linearised equations are singular: a row vanishes, so an unknown is not"
+                " determined there"
+            )
         self.A, self._scale = A, scale
         order = (grid.elimination(width)[:, None] + grid.nodes * np.arange(fields)).ravel()
         self._order = np.concatenate([order, fields * grid.nodes + np.arange(more)])
         permuted = (sp.diags(1 / scale) @ A)[self._order][:, self._order].tocsc()
         try:
-            # A low pivoting threshold keeps the diagonal, and with it the ordering; refinement repairs what that costs.
-            self._lu = sla.splu(permuted, permc_spec="NATURAL", diag_pivot_thresh=1e-4, options={"SymmetricMode": True})
+            # A low pivoting threshold keeps the diagonal, and with it the ordering; refinement
+            # repairs what that costs.
+            self._lu = sla.splu(
+                permuted,
+                permc_spec="NATURAL",
+                diag_pivot_thresh=1e-4,
+                options={"SymmetricMode": True},
+            )
         except RuntimeError as error:
-            raise ReferenceUnavailable(f"the linearised equations are singular ({error}): a condition is missing or contradicts another") from error
+            raise ReferenceUnavailable(
+                f"the linearised equations are singular ({error}): a condition is missing or"
+                " contradicts another"
+            ) from error
         size, self._entries = permuted.shape[0], self._lu.nnz
         self._work.factored(self._entries, size, self._complex)
         if not check:
             return
-        inverse = sla.LinearOperator((size, size), matvec=self._lu.solve, rmatvec=lambda b: self._lu.solve(b, "T"), dtype=permuted.dtype)
+        inverse = sla.LinearOperator(
+            (size, size),
+            matvec=self._lu.solve,
+            rmatvec=lambda b: self._lu.solve(b, "T"),
+            dtype=permuted.dtype,
+        )
         condition = sla.onenormest(inverse, t=1, itmax=3) * sla.norm(permuted, 1)
         if not condition < SINGULAR:
-            raise ReferenceUnavailable(f"the linearised equations are singular to working precision (condition {condition:.0e}): a condition is missing or contradicts another")
+            raise ReferenceUnavailable(
+                "the linearised equations are singular to working precision (condition"
+                f" {condition:.0e}): a condition is missing or contradicts another"
+            )
 
     def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """A⁻¹ b, with one step of iterative refinement."""

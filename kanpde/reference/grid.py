@@ -1,4 +1,5 @@
-"""A tensor grid on a box: its nodes, D_α as Kronecker products of 1-D matrices, and the nodes on its faces."""
+"""A tensor grid on a box: its nodes, D_α as Kronecker products of 1-D matrices, and the nodes on
+its faces."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 
-from kanpde.calculus import MultiIndex
 from kanpde.geometry import Face
 from kanpde.geometry.domain import Interval
 from kanpde.reference.stencils import graded, interpolation, matrix
+from kanpde.residual.calculus import MultiIndex
 
 EQUIDISTANT = 4
 """The highest order whose closures are stable on equidistant nodes."""
@@ -23,16 +24,19 @@ EQUIDISTANT = 4
 class Grid:
     """A tensor grid, its nodes numbered in C order.
 
-    bounds: interval by coordinate; cells: how many along each; order: of accuracy of all differences; periodic: the
-    coordinates that wrap round, whose last node is left out because it repeats the first. Nodes are equidistant, but
-    `graded` towards the ends of intervals that do not wrap round where the order is above 4.
+    bounds: interval by coordinate; cells: how many along each; order: of accuracy of all
+    differences; periodic: the coordinates that wrap round, whose last node is left out because it
+    repeats the first. Nodes are equidistant, but `graded` towards the ends of intervals that do not
+    wrap round where the order is above 4.
     """
 
     bounds: Mapping[str, Interval]
     cells: tuple[int, ...]
     order: int
     periodic: frozenset[str] = frozenset()
-    _matrices: dict[MultiIndex, sp.csr_matrix] = field(default_factory=dict, repr=False, compare=False)
+    _matrices: dict[MultiIndex, sp.csr_matrix] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,7 +46,9 @@ class Grid:
     @property
     def shape(self) -> tuple[int, ...]:
         """Nodes along each coordinate."""
-        return tuple(n if x in self.periodic else n + 1 for x, n in zip(self.bounds, self.cells, strict=True))
+        return tuple(
+            n if x in self.periodic else n + 1 for x, n in zip(self.bounds, self.cells, strict=True)
+        )
 
     @property
     def nodes(self) -> int:
@@ -60,21 +66,31 @@ class Grid:
         full = np.linspace(a, b, self.cells[i] + 1)
         return full if closed else full[: self.shape[i]]
 
-    def even(self, values: Float[np.ndarray, "fields ..."], cells: Sequence[int] | None = None) -> Float[np.ndarray, "fields ..."]:
-        """Values on the closed grid, interpolated to equidistant nodes; cells: between them, by default as many as the grid has."""
+    def even(
+        self, values: Float[np.ndarray, "fields ..."], cells: Sequence[int] | None = None
+    ) -> Float[np.ndarray, "fields ..."]:
+        """Values on the closed grid, interpolated to equidistant nodes; cells: between them, by
+        default as many as the grid has."""
         for i, (x, n) in enumerate(zip(self.names, cells or self.cells, strict=True), 1):
             values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
         return values
 
-    def shared(self, even: np.ndarray, other: Grid, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Two solutions at the same nodes: one of this grid as `even` gives it, one of another as `close` does."""
+    def shared(
+        self, even: np.ndarray, other: Grid, closed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Two solutions at the same nodes: one of this grid as `even` gives it, one of another as
+        `close` does."""
         return even, other.even(closed, self.cells)
 
-    def moved(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields nodes"]:
+    def moved(
+        self, other: Grid, values: Float[np.ndarray, "fields ..."]
+    ) -> Float[np.ndarray, "fields nodes"]:
         """Values on the nodes from those on the closed nodes of another grid."""
         return self.open(self.interpolate(other, values))
 
-    def interpolate(self, other: Grid, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields ..."]:
+    def interpolate(
+        self, other: Grid, values: Float[np.ndarray, "fields ..."]
+    ) -> Float[np.ndarray, "fields ..."]:
         """Values on the closed grid from those on another one of the same box."""
         for i, x in enumerate(self.names, 1):
             values = other._moved(values, i, self.axis(x, closed=True))
@@ -97,7 +113,10 @@ class Grid:
     def points(self) -> dict[str, torch.Tensor]:
         """Coordinates of all nodes, [nodes] each."""
         mesh = np.meshgrid(*(self.axis(x) for x in self.names), indexing="ij")
-        return {x: torch.from_numpy(np.ascontiguousarray(m).ravel()) for x, m in zip(self.names, mesh, strict=True)}
+        return {
+            x: torch.from_numpy(np.ascontiguousarray(m).ravel())
+            for x, m in zip(self.names, mesh, strict=True)
+        }
 
     def derivative(self, index: MultiIndex) -> sp.csr_matrix:
         """D_α, sparse [nodes, nodes]."""
@@ -105,23 +124,31 @@ class Grid:
             found = sp.identity(1, format="csr")
             for x, m in zip(self.names, index, strict=True):
                 a, b = self.bounds[x]
-                found = sp.kron(found, matrix(self.axis(x), m, self.order, b - a if x in self.periodic else None), format="csr")
+                found = sp.kron(
+                    found,
+                    matrix(self.axis(x), m, self.order, b - a if x in self.periodic else None),
+                    format="csr",
+                )
             self._matrices[index] = found
         return self._matrices[index]
 
     def face(self, face: Face, layer: int = 0) -> Int[np.ndarray, " nodes"]:
-        """Nodes on a face, or that many layers inside it, always in the same order along the face."""
+        """Nodes on a face, or that many layers inside it, always in the same order along the
+        face."""
         assert face.coordinate is not None
         i = self.names.index(face.coordinate)
         numbers = np.arange(self.nodes).reshape(self.shape)
-        return np.take(numbers, layer if face.side < 0 else self.shape[i] - 1 - layer, axis=i).ravel()
+        return np.take(
+            numbers, layer if face.side < 0 else self.shape[i] - 1 - layer, axis=i
+        ).ravel()
 
     def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
         """An order of elimination by nested dissection with separators `width` nodes thick."""
         return dissection(self.shape, width, [x in self.periodic for x in self.names])
 
     def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
-        """Values on the nodes, reshaped to the grid and with the repeated end of periodic coordinates added."""
+        """Values on the nodes, reshaped to the grid and with the repeated end of periodic
+        coordinates added."""
         found = values.reshape(len(values), *self.shape)
         for i, x in enumerate(self.names, 1):
             if x in self.periodic:
@@ -130,16 +157,20 @@ class Grid:
 
     def open(self, values: Float[np.ndarray, "fields ..."]) -> Float[np.ndarray, "fields nodes"]:
         """The inverse of `close`."""
-        return np.ascontiguousarray(values[(slice(None), *(slice(0, n) for n in self.shape))]).reshape(len(values), -1)
+        return np.ascontiguousarray(
+            values[(slice(None), *(slice(0, n) for n in self.shape))]
+        ).reshape(len(values), -1)
 
 
-def dissection(shape: Sequence[int], width: int, periodic: Sequence[bool] = ()) -> Int[np.ndarray, " nodes"]:
+def dissection(
+    shape: Sequence[int], width: int, periodic: Sequence[bool] = ()
+) -> Int[np.ndarray, " nodes"]:
     """Elimination order of the nodes by nested dissection with separators `width` nodes thick.
 
     periodic: which axes wrap round; they are cut open first.
 
-    Source: George, SIAM J. Numer. Anal. 10 (1973), 345-363. On a tensor grid it needs no graph algorithm, and it leaves
-    several times less fill than the orderings that SuperLU brings.
+    Source: George, SIAM J. Numer. Anal. 10 (1973), 345-363. On a tensor grid it needs no graph
+    algorithm, and it leaves several times less fill than the orderings that SuperLU brings.
     """
     found: list[np.ndarray] = []
 

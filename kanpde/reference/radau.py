@@ -1,8 +1,10 @@
-"""Radau IIA in five stages, of order 9, for r(t, U, U', U'') = 0: collocation in time of the equations themselves.
+"""Radau IIA in five stages, of order 9, for r(t, U, U', U'') = 0: collocation in time of the
+equations themselves.
 
-Conditions and constraints are rows like any other, so that systems with a singular ∂r/∂U' (differential-algebraic equations)
-are integrated as they stand. The last stage is the end of the step. Source: Hairer and Wanner, Solving Ordinary Differential
-Equations II (1996), sections IV.5, IV.8 and VI.1; J. Comput. Appl. Math. 111 (1999), 93-111.
+Conditions and constraints are rows like any other, so that systems with a singular ∂r/∂U'
+(differential-algebraic equations) are integrated as they stand. The last stage is the end of the
+step. Source: Hairer and Wanner, Solving Ordinary Differential Equations II (1996), sections IV.5,
+IV.8 and VI.1; J. Comput. Appl. Math. 111 (1999), 93-111.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def _tableau(stages: int) -> tuple[np.ndarray, np.ndarray]:
     c = (np.sort(legendre.legroots(difference).real) + 1) / 2
     c[-1] = 1.0
     V = legendre.legvander(2 * c - 1, stages - 1)
-    integrals = np.stack([legendre.legval(2 * c - 1, legendre.legint(e, lbnd=-1)) / 2 for e in np.eye(stages)], 1)
+    integrals = np.stack(
+        [legendre.legval(2 * c - 1, legendre.legint(e, lbnd=-1)) / 2 for e in np.eye(stages)], 1
+    )
     return c, np.linalg.solve(V.T, integrals.T).T
 
 
@@ -52,28 +56,50 @@ INVERSE = np.linalg.inv(A)
 _values, _vectors = np.linalg.eig(INVERSE)
 _back = np.linalg.inv(_vectors)
 _upper = np.flatnonzero(_values.imag > -1e-9)
-MODES = [(float(_values[i].real) if abs(_values[i].imag) < 1e-9 else complex(_values[i]), _vectors[:, i], _back[i]) for i in _upper]
-"""Eigenvalue of A⁻¹, its column of T and its row of T⁻¹; of a conjugate pair only the one in the upper half-plane."""
+MODES = [
+    (
+        float(_values[i].real) if abs(_values[i].imag) < 1e-9 else complex(_values[i]),
+        _vectors[:, i],
+        _back[i],
+    )
+    for i in _upper
+]
+"""Eigenvalue of A⁻¹, its column of T and its row of T⁻¹; of a conjugate pair only the one in the
+upper half-plane."""
 NODES = np.concatenate([[0.0], C])
 LEADING = np.linalg.inv(legendre.legvander(2 * NODES - 1, STAGES))[-1]
 """The last Legendre coefficient of a step's polynomial from its values at NODES."""
 
-FIRST = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(legendre.legvander(2 * C - 1, STAGES - 1))
+FIRST = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(
+    legendre.legvander(2 * C - 1, STAGES - 1)
+)
 """Extrapolation from the stages to the start of a step, for what has no value there."""
 
 
 class Radau:
     """Integration of a system from given U and U' on dyadic steps between output times.
 
-    The step is controlled by the last Legendre coefficient of its polynomial, whose square is of the size of the error at its
-    end; as in Hairer and Wanner's code the tolerance is raised to the power (s + 1) / 2s in between, which allows for stiffness.
-    halved: take steps of half the length that the tolerance asks for, to measure what that changes.
+    The step is controlled by the last Legendre coefficient of its polynomial, whose square is of
+    the size of the error at its end; as in Hairer and Wanner's code the tolerance is raised to the
+    power (s + 1) / 2s in between, which allows for stiffness. halved: take steps of half the length
+    that the tolerance asks for, to measure what that changes.
     """
 
-    def __init__(self, system: System, U: Float[np.ndarray, " size"], velocity: Float[np.ndarray, " size"], start: float, tolerance: float, halved: bool = False):
+    def __init__(
+        self,
+        system: System,
+        U: Float[np.ndarray, " size"],
+        velocity: Float[np.ndarray, " size"],
+        start: float,
+        tolerance: float,
+        halved: bool = False,
+    ):
         self.system, self.t, self.U, self.velocity = system, start, U, velocity
         self.steps = 0
-        self._allowed, self._newton = 0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)) / (2**STAGES if halved else 1), max(0.01 * tolerance, 3e-15)
+        self._allowed, self._newton = (
+            0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)) / (2**STAGES if halved else 1),
+            max(0.01 * tolerance, 3e-15),
+        )
         self._derivatives = max(system.orders)
         moving = np.zeros(system.size, dtype=bool)
         moving[: system.free.size] = (system.free & (np.array(system.orders) > 0)[:, None]).ravel()
@@ -89,7 +115,8 @@ class Radau:
             self._meet_constraints()
 
     def advance(self, end: float) -> None:
-        """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying when."""
+        """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying
+        when."""
         begin, length, place, name = self.t, end - self.t, 0, self.system.time
         while place < 2**self._level:
             self.system.work.now = f"{name} = {self.t:.4g}"
@@ -98,7 +125,8 @@ class Radau:
             if wanted < 0:
                 if self._level >= FINEST:
                     raise ReferenceUnavailable(
-                        f"the integration in time stops at {name} = {self.t:.4g}; the solution may blow up or be discontinuous there, or the problem be ill-posed"
+                        f"the integration in time stops at {name} = {self.t:.4g}; the solution may"
+                        " blow up or be discontinuous there, or the problem be ill-posed"
                     )
                 finer = min(-wanted, FINEST - self._level)
                 self._level, place = self._level + finer, place * 2**finer
@@ -110,7 +138,8 @@ class Radau:
                 self._level, place, wanted = self._level - 1, place // 2, wanted - 1
 
     def _meet_constraints(self) -> None:
-        """Move the start onto the constraints that hold between rates (∇·u = 0 on the grid), by a step of next to no length."""
+        """Move the start onto the constraints that hold between rates (∇·u = 0 on the grid), by a
+        step of next to no length."""
         begin, end = self.system.problem.domain.bounds[str(self.system.time)]
         h = INSTANT * (end - begin)
         Z = np.repeat(self.U[:, None], STAGES, 1)
@@ -120,11 +149,15 @@ class Radau:
         self._factors.clear()
         self._checked = False
         if found is None:
-            raise ReferenceUnavailable(f"the start cannot be made to meet the equations that have no derivative in time, at {self.system.time} = {begin:.4g}")
+            raise ReferenceUnavailable(
+                "the start cannot be made to meet the equations that have no derivative in time,"
+                f" at {self.system.time} = {begin:.4g}"
+            )
         self.U = found[:, -1]
 
     def _step(self, h: float) -> int:
-        """One step. How many times the next may be doubled, or minus how many times this one must be halved, which then did not count."""
+        """One step. How many times the next may be doubled, or minus how many times this one must
+        be halved, which then did not count."""
         Z = self._predicted(h)
         while True:
             fresh = self._prepare(h, Z)
@@ -138,7 +171,10 @@ class Radau:
         self._scale = max(self._scale, _rms(found[self._moving, -1]))
         self._began = self._began or self._scale
         if self._scale > GROWN * self._began:
-            raise ReferenceUnavailable(f"the solution has grown by {GROWN:.0e} at {self.system.time} = {self.t:.4g}; it blows up, or the problem is ill-posed")
+            raise ReferenceUnavailable(
+                f"the solution has grown by {GROWN:.0e} at {self.system.time} = {self.t:.4g}; it"
+                " blows up, or the problem is ill-posed"
+            )
         ratio = _rms(polynomial[self._moving] @ LEADING) / (self._allowed * (self._scale or 1.0))
         halvings = np.log2(max(ratio, 1e-30)) / STAGES
         if ratio > 1:
@@ -157,7 +193,9 @@ class Radau:
             return self.U[:, None] + np.outer(self.velocity, C * h)
         before, values = self._last
         at = 1 + C * min(h / before, 1.0) if h > 2 * before else 1 + C * h / before
-        return values @ np.linalg.solve(np.vander(NODES, increasing=True).T, np.vander(at, len(NODES), increasing=True).T)
+        return values @ np.linalg.solve(
+            np.vander(NODES, increasing=True).T, np.vander(at, len(NODES), increasing=True).T
+        )
 
     def _fields(self, Z: np.ndarray, h: float) -> list[np.ndarray]:
         rates = [Z, (Z - self.U[:, None]) @ INVERSE.T / h]
@@ -176,18 +214,31 @@ class Radau:
         else:
             self._factors.clear()
             middle = STAGES // 2
-            slopes = self.system.slopes([f[:, [middle]] for f in self._fields(Z, h)], self.t + C[middle] * h)
+            slopes = self.system.slopes(
+                [f[:, [middle]] for f in self._fields(Z, h)], self.t + C[middle] * h
+            )
         if not np.isfinite(slopes).all():
-            raise ReferenceUnavailable(f"the equations are not finite at {self.system.time} = {self.t:.4g}; the solution may blow up there")
+            raise ReferenceUnavailable(
+                f"the equations are not finite at {self.system.time} = {self.t:.4g}; the solution"
+                " may blow up there"
+            )
         grid, width = self.system.grid, self.system.width()
         self._factors[h] = [
-            Factor(self.system.matrix(slopes, mode[0] / h).tocsr(), grid, width, self.system.work, check=not (self._checked or isinstance(mode[0], complex))) for mode in MODES
+            Factor(
+                self.system.matrix(slopes, mode[0] / h).tocsr(),
+                grid,
+                width,
+                self.system.work,
+                check=not (self._checked or isinstance(mode[0], complex)),
+            )
+            for mode in MODES
         ]
         self._checked = True
         return True
 
     def _solve(self, h: float, Z: np.ndarray) -> tuple[np.ndarray | None, float]:
-        """Simplified Newton iteration on all stages; None where it does not converge. And its rate of convergence."""
+        """Simplified Newton iteration on all stages; None where it does not converge. And its rate
+        of convergence."""
         times, before, rate = self.t + C * h, np.inf, 0.0
         for k in range(ITERATIONS):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -206,7 +257,9 @@ class Radau:
             if not np.isfinite(length):
                 return None, 1.0
             rate = max(rate, length / before) if k and before > 1e3 * self._newton else rate
-            if length * min(1.0, rate if k else 1.0) <= self._newton or (length > 0.5 * before and before < ROUNDED):
+            if length * min(1.0, rate if k else 1.0) <= self._newton or (
+                length > 0.5 * before and before < ROUNDED
+            ):
                 return Z, rate
             if k and length > 0.9 * before:
                 return None, 1.0
@@ -216,11 +269,23 @@ class Radau:
 
 def _rms(values: np.ndarray) -> float:
     largest = float(np.abs(values).max(initial=0.0))
-    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if 0 < largest < np.inf else largest
+    return (
+        largest * float(np.sqrt(np.mean((values / largest) ** 2)))
+        if 0 < largest < np.inf
+        else largest
+    )
 
 
-def integrate(system: System, U: np.ndarray, velocity: np.ndarray, times: Sequence[float], tolerance: float, halved: bool = False) -> tuple[Float[np.ndarray, "times size"], int]:
-    """U at the given times, the first of which is the start, and the number of steps. Constraints give their unknowns at the start."""
+def integrate(
+    system: System,
+    U: np.ndarray,
+    velocity: np.ndarray,
+    times: Sequence[float],
+    tolerance: float,
+    halved: bool = False,
+) -> tuple[Float[np.ndarray, "times size"], int]:
+    """U at the given times, the first of which is the start, and the number of steps. Constraints
+    give their unknowns at the start."""
     radau = Radau(system, U, velocity, float(times[0]), tolerance, halved)
     found = [U]
     for t in times[1:]:

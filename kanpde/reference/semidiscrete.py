@@ -1,7 +1,9 @@
-"""The method of lines: an evolution equation on a space grid as an initial-value problem y' = f(t, y).
+"""The method of lines: an evolution equation on a space grid as an initial-value problem y' = f(t,
+y).
 
-The state y holds every unknown on its free nodes, then the velocities of those that are of second order in time. Nodes
-that a boundary condition owns are eliminated: their values follow from the free ones and the data, U = P y + b(t).
+The state y holds every unknown on its free nodes, then the velocities of those that are of second
+order in time. Nodes that a boundary condition owns are eliminated: their values follow from the
+free ones and the data, U = P y + b(t).
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ import scipy.sparse.linalg as sla
 import torch
 from jaxtyping import Float
 
-from kanpde.calculus import Leaf
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
-from kanpde.problem import Problem
+from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import Collocation
 from kanpde.reference.boundary import coordinates_on, place
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import initial
-from kanpde.residual import Residual, leaf_name
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.residual import Residual, leaf_name
 
 PROBES = 101
 """Instants at which data are compared before they are taken for constant in time."""
@@ -32,8 +34,8 @@ PROBES = 101
 class Boundary:
     """Values on the nodes that conditions own, from those on the free nodes.
 
-    free and owned are flat numbers (unknown * nodes + node). Raises ReferenceUnavailable where the conditions do not
-    determine the owned values, or hold derivatives in time.
+    free and owned are flat numbers (unknown * nodes + node). Raises ReferenceUnavailable where the
+    conditions do not determine the owned values, or hold derivatives in time.
     """
 
     def __init__(self, problem: Problem, grid: Grid):
@@ -48,18 +50,41 @@ class Boundary:
             for leaf in residual.needs:
                 if leaf[1][-1]:
                     name = leaf_name(leaf, problem.coordinates)
-                    raise ReferenceUnavailable(f"{p.constraint.label}: holds {name}; a boundary condition with a derivative in time is not discretised")
+                    raise ReferenceUnavailable(
+                        f"{p.constraint.label}: holds {name}; a boundary condition with a"
+                        " derivative in time is not discretised"
+                    )
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
-            self._parts.append((Collocation(residual, grid, problem.unknowns, p.at, [(u, index[:-1]) for u, index in residual.needs], normal), p.row))
-        self.owned = np.concatenate([p.unknown * grid.nodes + p.owners for p in placed]) if placed else np.zeros(0, dtype=int)
+            self._parts.append(
+                (
+                    Collocation(
+                        residual,
+                        grid,
+                        problem.unknowns,
+                        p.at,
+                        [(u, index[:-1]) for u, index in residual.needs],
+                        normal,
+                    ),
+                    p.row,
+                )
+            )
+        self.owned = (
+            np.concatenate([p.unknown * grid.nodes + p.owners for p in placed])
+            if placed
+            else np.zeros(0, dtype=int)
+        )
         self.free = np.setdiff1d(np.arange(self._size), self.owned)
         self.spread = sp.identity(self._size, format="csc")[:, self.free]
         self.affine = self._is_affine()
         self._guess = np.zeros(len(self.owned))
         self._chord: Callable[[np.ndarray], np.ndarray] | None = None
         if self.affine:
-            self.P, self._solve = self._eliminate(self._jacobian(self._span[0], np.zeros(self._size)))
-            probes = [self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, PROBES)]
+            self.P, self._solve = self._eliminate(
+                self._jacobian(self._span[0], np.zeros(self._size))
+            )
+            probes = [
+                self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, PROBES)
+            ]
             self.steady = all((probe == probes[0]).all() for probe in probes)
             self._fixed = self._offset(probes[0])
 
@@ -67,7 +92,9 @@ class Boundary:
         """b(t) of affine conditions."""
         return self._fixed if self.steady else self._offset(self._defect(t, np.zeros(self._size)))
 
-    def fill(self, t: float, free: Float[np.ndarray, " free"]) -> Float[np.ndarray, " fields*nodes"]:
+    def fill(
+        self, t: float, free: Float[np.ndarray, " free"]
+    ) -> Float[np.ndarray, " fields*nodes"]:
         """All values from the free ones."""
         if self.affine:
             return self.P @ free + self.offset(t)
@@ -86,20 +113,31 @@ class Boundary:
             if length > 0.1 * before:
                 self._chord = None
             before = length
-        raise ReferenceUnavailable(f"a nonlinear boundary condition cannot be solved for the boundary values at {self._time} = {t:.4g}")
+        raise ReferenceUnavailable(
+            "a nonlinear boundary condition cannot be solved for the boundary values at"
+            f" {self._time} = {t:.4g}"
+        )
 
     def slope(self, t: float, U: Float[np.ndarray, " fields*nodes"]) -> sp.csc_matrix:
         """dU/dy, sparse [fields * nodes, free]."""
         return self.P if self.affine else self._eliminate(self._jacobian(t, U))[0]
 
     def _defect(self, t: float, U: np.ndarray) -> np.ndarray:
-        return np.concatenate([part(U, False, self._now(part, t))[0][:, row] for part, row in self._parts]) if self._parts else np.zeros(0)
+        return (
+            np.concatenate(
+                [part(U, False, self._now(part, t))[0][:, row] for part, row in self._parts]
+            )
+            if self._parts
+            else np.zeros(0)
+        )
 
     def _jacobian(self, t: float, U: np.ndarray) -> sp.csc_matrix:
         if not self._parts:
             return sp.csc_matrix((0, self._size))
         slopes = [(part, part(U, True, self._now(part, t))[1], row) for part, row in self._parts]
-        return sp.vstack([part.matrix(s[:, row]) for part, s, row in slopes if s is not None], format="csc")
+        return sp.vstack(
+            [part.matrix(s[:, row]) for part, s, row in slopes if s is not None], format="csc"
+        )
 
     def _now(self, part: Collocation, t: float) -> dict[str, torch.Tensor]:
         return {self._time: torch.full((len(part.nodes),), t, dtype=torch.float64)}
@@ -107,22 +145,35 @@ class Boundary:
     def _is_affine(self) -> bool:
         rng, (start, end) = np.random.default_rng(0), self._span
         first = self._jacobian(start, np.zeros(self._size))
-        return all(abs(first - self._jacobian(t, rng.uniform(-1, 1, self._size))).max() <= 1e-12 * abs(first).max() for t in (start, (start + end) / 2, end) if len(self.owned))
+        return all(
+            abs(first - self._jacobian(t, rng.uniform(-1, 1, self._size))).max()
+            <= 1e-12 * abs(first).max()
+            for t in (start, (start + end) / 2, end)
+            if len(self.owned)
+        )
 
-    def _eliminate(self, G: sp.csc_matrix) -> tuple[sp.csc_matrix, Callable[[np.ndarray], np.ndarray]]:
+    def _eliminate(
+        self, G: sp.csc_matrix
+    ) -> tuple[sp.csc_matrix, Callable[[np.ndarray], np.ndarray]]:
         """dU/dy and the solver for the owned values, from the conditions' Jacobian."""
         if not len(self.owned):
             return self.spread, lambda r: r
         try:
             lu = sla.splu(G[:, self.owned].tocsc())
         except RuntimeError as error:
-            raise ReferenceUnavailable(f"the boundary conditions do not determine the boundary values ({error})") from error
+            raise ReferenceUnavailable(
+                f"the boundary conditions do not determine the boundary values ({error})"
+            ) from error
         right = G[:, self.free].tocsc()
         busy = np.flatnonzero(np.diff(right.indptr))
-        columns = lu.solve(right[:, busy].toarray()) if len(busy) else np.zeros((len(self.owned), 0))
+        columns = (
+            lu.solve(right[:, busy].toarray()) if len(busy) else np.zeros((len(self.owned), 0))
+        )
         columns[np.abs(columns) < 1e-15 * np.abs(columns).max(initial=0.0)] = 0.0
         part = sp.coo_matrix(columns)
-        lifted = sp.coo_matrix((-part.data, (self.owned[part.row], busy[part.col])), shape=(self._size, len(self.free)))
+        lifted = sp.coo_matrix(
+            (-part.data, (self.owned[part.row], busy[part.col])), shape=(self._size, len(self.free))
+        )
         return (self.spread + lifted).tocsc(), lu.solve
 
     def _offset(self, defect: np.ndarray) -> np.ndarray:
@@ -146,18 +197,27 @@ class _Equation:
 class SemiDiscrete:
     """f(t, y) and ∂f/∂y of a problem on a space grid.
 
-    orders: of each unknown in time. Raises ReferenceUnavailable for equations that are not of first or second order
-    in time in every unknown, or not affine in their highest rates, or that mix derivatives in time and space.
+    orders: of each unknown in time. Raises ReferenceUnavailable for equations that are not of first
+    or second order in time in every unknown, or not affine in their highest rates, or that mix
+    derivatives in time and space.
     """
 
     def __init__(self, problem: Problem, grid: Grid):
         domain = problem.domain
         assert isinstance(domain, SpaceTime)
-        self.problem, self.grid, self.time, self.span = problem, grid, domain.time, domain.bounds[domain.time]
+        self.problem, self.grid, self.time, self.span = (
+            problem,
+            grid,
+            domain.time,
+            domain.bounds[domain.time],
+        )
         self.orders = [_time_order(problem, u) for u in problem.unknowns]
         rows = sum(e.equations for e in problem.equations)
         if rows != len(problem.unknowns):
-            raise ReferenceUnavailable(f"{rows} equations for {len(problem.unknowns)} unknowns: finite differences take as many of each")
+            raise ReferenceUnavailable(
+                f"{rows} equations for {len(problem.unknowns)} unknowns: finite differences take as"
+                " many of each"
+            )
         self.boundary = Boundary(problem, grid)
         N = grid.nodes
         free = np.zeros((len(problem.unknowns), N), dtype=bool)
@@ -183,7 +243,8 @@ class SemiDiscrete:
         return self._state_rates(rates, y)
 
     def jacobian(self, t: float, y: Float[np.ndarray, " state"]) -> sp.csc_matrix:
-        """∂f/∂y, sparse [state, state], by implicit differentiation of the residual at its own rates."""
+        """∂f/∂y, sparse [state, state], by implicit differentiation of the residual at its own
+        rates."""
         if self._linear is not None:
             return self._linear[0]
         F = len(self.boundary.free)
@@ -204,7 +265,17 @@ class SemiDiscrete:
                 by_field.append(e.collocation.matrix(slopes[:, r]) @ P)
                 drag = sp.csr_matrix((len(self.nodes), V * len(self.nodes)))
                 for a, v in e.velocity_columns:
-                    drag = drag + sp.hstack([sp.diags(slopes[:, r, a]) if w == v else sp.csr_matrix((len(self.nodes),) * 2) for w in range(V)], format="csr")
+                    drag = drag + sp.hstack(
+                        [
+                            (
+                                sp.diags(slopes[:, r, a])
+                                if w == v
+                                else sp.csr_matrix((len(self.nodes),) * 2)
+                            )
+                            for w in range(V)
+                        ],
+                        format="csr",
+                    )
                 by_velocity.append(drag)
             first += e.residual.equations
         inverse = _inverse(mass)
@@ -219,11 +290,17 @@ class SemiDiscrete:
         C = sp.vstack(lower, format="csr")[pick][:, pick[self._second]]
         first_order = np.setdiff1d(np.arange(F), self._second)
         keep = sp.csr_matrix((np.ones(len(first_order)), (first_order, first_order)), shape=(F, F))
-        carry = sp.csr_matrix((np.ones(len(self._second)), (self._second, np.arange(len(self._second)))), shape=(F, len(self._second)))
-        return sp.bmat([[keep @ K, carry + keep @ C], [K[self._second], C[self._second]]], format="csc")
+        carry = sp.csr_matrix(
+            (np.ones(len(self._second)), (self._second, np.arange(len(self._second)))),
+            shape=(F, len(self._second)),
+        )
+        return sp.bmat(
+            [[keep @ K, carry + keep @ C], [K[self._second], C[self._second]]], format="csc"
+        )
 
     def initial(self) -> Float[np.ndarray, " state"]:
-        """y at the start. Raises ReferenceUnavailable where an initial value or velocity is not given."""
+        """y at the start. Raises ReferenceUnavailable where an initial value or velocity is not
+        given."""
         value, velocity = initial(self.problem, self.grid).reshape(2, -1)[:, self.boundary.free]
         return np.concatenate([value, velocity[self._second]])
 
@@ -232,9 +309,13 @@ class SemiDiscrete:
         """Whether f(t, y) = A y + b."""
         return self._linear is not None
 
-    def fields(self, t: float, y: Float[np.ndarray, " state"]) -> Float[np.ndarray, "unknowns nodes"]:
+    def fields(
+        self, t: float, y: Float[np.ndarray, " state"]
+    ) -> Float[np.ndarray, "unknowns nodes"]:
         """The unknowns on all nodes."""
-        return self.boundary.fill(t, y[: len(self.boundary.free)]).reshape(len(self.problem.unknowns), -1)
+        return self.boundary.fill(t, y[: len(self.boundary.free)]).reshape(
+            len(self.problem.unknowns), -1
+        )
 
     def _equation(self, residual: Residual) -> _Equation:
         leaves: list[Leaf | None] = []
@@ -249,11 +330,21 @@ class SemiDiscrete:
                 continue
             leaves.append(None)
             if any(index[:-1]):
-                raise ReferenceUnavailable(f"{residual.name}: holds {leaf_name((u, index), self.problem.coordinates)}; derivatives that mix time and space are not discretised")
+                raise ReferenceUnavailable(
+                    f"{residual.name}: holds {leaf_name((u, index), self.problem.coordinates)};"
+                    " derivatives that mix time and space are not discretised"
+                )
             (rate_columns if index[-1] == self.orders[v] else velocity_columns).append((a, v))
         collocation = Collocation(residual, self.grid, self.problem.unknowns, self.nodes, leaves)
-        blocks = [collocation.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0)) for a in grid_columns]
-        stack = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, len(self.problem.unknowns) * self.grid.nodes))
+        blocks = [
+            collocation.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0))
+            for a in grid_columns
+        ]
+        stack = (
+            sp.vstack(blocks, format="csr")
+            if blocks
+            else sp.csr_matrix((0, len(self.problem.unknowns) * self.grid.nodes))
+        )
         return _Equation(residual, collocation, stack, grid_columns, rate_columns, velocity_columns)
 
     def _velocity(self, y: np.ndarray) -> np.ndarray:
@@ -271,7 +362,9 @@ class SemiDiscrete:
 
     def _evaluate(self, e: _Equation, t: float, leaves: np.ndarray, partials: bool):
         now = torch.full((len(self.nodes),), t, dtype=torch.float64)
-        values, slopes = e.residual({**e.collocation.at, self.time: now}, torch.from_numpy(leaves), None, partials)
+        values, slopes = e.residual(
+            {**e.collocation.at, self.time: now}, torch.from_numpy(leaves), None, partials
+        )
         return values.numpy(), None if slopes is None else slopes.numpy()
 
     def _rates(self, t: float, U: np.ndarray, velocity: np.ndarray) -> np.ndarray:
@@ -295,11 +388,15 @@ class SemiDiscrete:
         return found
 
     def _constant_mass(self) -> np.ndarray | None:
-        """Inverse of ∂r/∂(rates) where it depends on the place alone; refuses equations that are not affine in the rates."""
+        """Inverse of ∂r/∂(rates) where it depends on the place alone; refuses equations that are
+        not affine in the rates."""
         rng, fixed, found = np.random.default_rng(0), True, None
         for t in np.linspace(*self.span, 3):
             pair = []
-            leaves = [rng.uniform(0.25, 0.75, (len(self.nodes), len(e.residual.needs))) for e in self._equations]
+            leaves = [
+                rng.uniform(0.25, 0.75, (len(self.nodes), len(e.residual.needs)))
+                for e in self._equations
+            ]
             for _ in range(2):
                 rows = []
                 for e, values in zip(self._equations, leaves, strict=True):
@@ -310,7 +407,10 @@ class SemiDiscrete:
                     rows.append(self._mass_rows(e, slopes))
                 pair.append(np.concatenate(rows, 1))
             if not np.allclose(pair[0], pair[1], rtol=1e-10, atol=1e-12):
-                raise ReferenceUnavailable("the equations are not affine in their highest derivatives in time, so these cannot be solved for")
+                raise ReferenceUnavailable(
+                    "the equations are not affine in their highest derivatives in time, so these"
+                    " cannot be solved for"
+                )
             fixed = fixed and (found is None or np.allclose(pair[0], found, rtol=1e-13, atol=0))
             found = pair[0]
         assert found is not None
@@ -318,7 +418,8 @@ class SemiDiscrete:
         return inverse if fixed else None
 
     def _constant_coefficients(self) -> tuple[sp.csc_matrix, np.ndarray] | None:
-        """A and b where f(t, y) = A y + b, which spares the evaluation of the residuals; found by probing."""
+        """A and b where f(t, y) = A y + b, which spares the evaluation of the residuals; found by
+        probing."""
         self._linear = None
         if not (self.boundary.affine and self.boundary.steady and self._mass is not None):
             return None
@@ -345,7 +446,10 @@ def _time_order(problem: Problem, unknown: str) -> int:
     assert problem.domain.time is not None
     order = problem.order(unknown, problem.domain.time)
     if order == 0:
-        raise ReferenceUnavailable(f"{unknown!r} has no derivative in time while others do; such constraints are not discretised")
+        raise ReferenceUnavailable(
+            f"{unknown!r} has no derivative in time while others do; such constraints are not"
+            " discretised"
+        )
     if order > 2:
         raise ReferenceUnavailable(f"{unknown!r} is of order {order} in time; expected 1 or 2")
     return order
@@ -357,5 +461,8 @@ def _inverse(mass: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError:
         found = np.full_like(mass, np.nan)
     if not np.isfinite(found).all():
-        raise ReferenceUnavailable("the equations cannot be solved for their highest derivatives in time: the matrix of these is singular somewhere")
+        raise ReferenceUnavailable(
+            "the equations cannot be solved for their highest derivatives in time: the matrix of"
+            " these is singular somewhere"
+        )
     return found

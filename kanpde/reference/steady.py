@@ -1,4 +1,5 @@
-"""Steady problems: Newton's method on all nodes at once, with the residual's own partials as its matrix."""
+"""Steady problems: Newton's method on all nodes at once, with the residual's own partials as its
+matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem import Problem
+from kanpde.problem.problem import Problem
 from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
 from kanpde.reference.system import System
@@ -18,20 +19,31 @@ from kanpde.reference.work import OutOfWork, Work
 ROUNDED = 1e-6
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
 
-Discrete = Callable[[Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n"], sp.csr_matrix | None]]
+Discrete = Callable[
+    [Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n"], sp.csr_matrix | None]
+]
 """Residual vector of a discretised problem and, where asked for, its sparse Jacobian."""
 
 
-def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknowns nodes"] | None = None, work: Work | None = None) -> Float[np.ndarray, "unknowns nodes"]:
-    """The unknowns on the nodes. start: a first guess; by default zero where the equations are linear, else the harmonic functions that meet the conditions.
+def solve_steady(
+    problem: Problem,
+    grid: Grid,
+    start: Float[np.ndarray, "unknowns nodes"] | None = None,
+    work: Work | None = None,
+) -> Float[np.ndarray, "unknowns nodes"]:
+    """The unknowns on the nodes. start: a first guess; by default zero where the equations are
+    linear, else the harmonic functions that meet the conditions.
 
-    Raises ReferenceUnavailable where the equations are singular or Newton's method does not converge.
+    Raises ReferenceUnavailable where the equations are singular or Newton's method does not
+    converge.
     """
     system = System(problem, grid, work)
 
     def discrete(U: np.ndarray, jacobian: bool) -> tuple[np.ndarray, sp.csr_matrix | None]:
         fields = [U[:, None]]
-        return system.residual(fields)[:, 0], system.matrix(system.slopes(fields)).tocsr() if jacobian else None
+        return system.residual(fields)[:, 0], (
+            system.matrix(system.slopes(fields)).tocsr() if jacobian else None
+        )
 
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
@@ -43,12 +55,20 @@ def solve_steady(problem: Problem, grid: Grid, start: Float[np.ndarray, "unknown
 
 
 def newton(
-    discrete: Discrete, start: Float[np.ndarray, " n"], grid: Grid, width: int, work: Work | None = None, tolerance: float = 1e-10, most: int = 40
+    discrete: Discrete,
+    start: Float[np.ndarray, " n"],
+    grid: Grid,
+    width: int,
+    work: Work | None = None,
+    tolerance: float = 1e-10,
+    most: int = 40,
 ) -> Float[np.ndarray, " n"]:
-    """Damped Newton iteration that accepts a step by the length of the simplified correction after it.
+    """Damped Newton iteration that accepts a step by the length of the simplified correction after
+    it.
 
-    The test does not depend on how rows are scaled, and the correction is at the same time the error estimate.
-    Source: Deuflhard, Newton Methods for Nonlinear Problems (2011), section 3.3. Raises ReferenceUnavailable.
+    The test does not depend on how rows are scaled, and the correction is at the same time the
+    error estimate. Source: Deuflhard, Newton Methods for Nonlinear Problems (2011), section 3.3.
+    Raises ReferenceUnavailable.
     """
     U, damping = start.copy(), 1.0
     r, J = discrete(U, True)
@@ -61,19 +81,28 @@ def newton(
         while True:
             trial = U + damping * step
             r_trial, _ = discrete(trial, False)
-            simplified = -factor.solve(r_trial) if np.isfinite(r_trial).all() else np.full_like(step, np.inf)
-            if _size(simplified) <= (1 - damping / 4) * length or _size(simplified) <= tolerance * _size(trial):
+            simplified = (
+                -factor.solve(r_trial) if np.isfinite(r_trial).all() else np.full_like(step, np.inf)
+            )
+            if _size(simplified) <= (1 - damping / 4) * length or _size(
+                simplified
+            ) <= tolerance * _size(trial):
                 break
             if damping == 1.0 and max(length, _size(simplified)) <= ROUNDED * _size(trial):
                 return trial  # steps no longer shrink: they are rounding errors
             damping /= 2
             if damping < 1e-4:
-                raise ReferenceUnavailable(f"Newton's method does not converge: no damping shortens its step (length {length:.1e}); there may be no solution near the start")
+                raise ReferenceUnavailable(
+                    "Newton's method does not converge: no damping shortens its step (length"
+                    f" {length:.1e}); there may be no solution near the start"
+                )
         if damping == 1.0 and _size(simplified) <= tolerance * max(_size(trial), length):
             return trial + simplified
         U = trial
         r, J = discrete(U, True)
-    raise ReferenceUnavailable(f"Newton's method does not converge in {most} steps (last correction {length:.1e})")
+    raise ReferenceUnavailable(
+        f"Newton's method does not converge in {most} steps (last correction {length:.1e})"
+    )
 
 
 def _finite(r: np.ndarray) -> np.ndarray:
@@ -87,20 +116,31 @@ def _size(U: np.ndarray) -> float:
 
 
 def _harmonic(system: System) -> np.ndarray:
-    """Solutions of Laplace's equation with the problem's conditions, or zero where these do not determine them; pressures are zero."""
+    """Solutions of Laplace's equation with the problem's conditions, or zero where these do not
+    determine them; pressures are zero."""
     grid, V = system.grid, len(system.problem.unknowns)
     zero = np.zeros(system.size)
     inside = system.free.copy()
     inside[system.pressures] = False
     kept = np.concatenate([~inside.ravel(), np.ones(system.multipliers, dtype=bool)])
     kept.reshape(-1)[: V * grid.nodes].reshape(V, -1)[system.pressures] = False
-    laplace = sum(grid.derivative(tuple(2 * (i == j) for j in range(len(grid.names)))) for i in range(len(grid.names)))
-    plain = sp.block_diag([sp.identity(grid.nodes) if v in system.pressures else laplace for v in range(V)] + [sp.identity(system.multipliers)], format="csr")
+    laplace = sum(
+        grid.derivative(tuple(2 * (i == j) for j in range(len(grid.names))))
+        for i in range(len(grid.names))
+    )
+    plain = sp.block_diag(
+        [sp.identity(grid.nodes) if v in system.pressures else laplace for v in range(V)]
+        + [sp.identity(system.multipliers)],
+        format="csr",
+    )
     kept[V * grid.nodes :] = False
     try:
         r = np.where(kept, system.residual([zero[:, None]])[:, 0], 0.0)
         keep = sp.diags(kept.astype(float))
-        J = keep @ system.matrix(np.nan_to_num(system.slopes([zero[:, None]]))) + (sp.identity(system.size) - keep) @ plain
+        J = (
+            keep @ system.matrix(np.nan_to_num(system.slopes([zero[:, None]])))
+            + (sp.identity(system.size) - keep) @ plain
+        )
         found = -Factor(J.tocsr(), grid, system.width(), system.work).solve(r)
     except OutOfWork:
         raise
@@ -110,11 +150,17 @@ def _harmonic(system: System) -> np.ndarray:
 
 
 def corner_defect(system: System) -> float:
-    """How far the conditions leave the equations of pressures from true where two faces meet, as a part of the equations' terms."""
+    """How far the conditions leave the equations of pressures from true where two faces meet, as a
+    part of the equations' terms."""
     grid = system.grid
     U = np.zeros(system.size)
     U[: len(system.orders) * grid.nodes] = _harmonic(system).ravel() if system.pressures else 0.0
-    faces = [f for x in grid.names if x not in grid.periodic for f in (system.problem.domain.faces[f"{x}-"], system.problem.domain.faces[f"{x}+"])]
+    faces = [
+        f
+        for x in grid.names
+        if x not in grid.periodic
+        for f in (system.problem.domain.faces[f"{x}-"], system.problem.domain.faces[f"{x}+"])
+    ]
     on = np.zeros(grid.nodes, dtype=int)
     for face in faces:
         on[grid.face(face)] += 1

@@ -1,10 +1,13 @@
-"""A discretised problem as one system: its equations where no condition replaces them, its conditions, and what a pressure needs.
+"""A discretised problem as one system: its equations where no condition replaces them, its
+conditions, and what a pressure needs.
 
-A pressure is an unknown whose own equation does not hold it, such as ∇·u = 0. On the nodes of the faces its values continue
-those inside, as if its polynomial had a lower degree (P_N-P_N-2, Bernardi and Maday 1992), and its own equation holds inside.
-Where only its derivatives enter and conditions enclose the flow, it is free up to a constant; along coordinates that wrap round
-also up to what alternates from node to node, which central differences do not see. For each of these modes the system has one
-more row, that the pressure has none of it, and one more unknown, a constant added to the pressure's own equation.
+A pressure is an unknown whose own equation does not hold it, such as ∇·u = 0. On the nodes of the
+faces its values continue those inside, as if its polynomial had a lower degree (P_N-P_N-2, Bernardi
+and Maday 1992), and its own equation holds inside. Where only its derivatives enter and conditions
+enclose the flow, it is free up to a constant; along coordinates that wrap round also up to what
+alternates from node to node, which central differences do not see. For each of these modes the
+system has one more row, that the pressure has none of it, and one more unknown, a constant added to
+the pressure's own equation.
 """
 
 from __future__ import annotations
@@ -18,28 +21,30 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float
 
-from kanpde.conditions import Constraint, space_faces
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem import Problem
+from kanpde.problem.conditions import Constraint, space_faces
+from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence, evaluate
 from kanpde.reference.boundary import coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.stencils import half_width, interpolation
 from kanpde.reference.work import Work
-from kanpde.residual import Residual, Values
+from kanpde.residual.residual import Residual, Values
 
 
 @dataclass
 class _Part:
-    """A residual at some nodes. rows: (its row, the points that it is taken at, the rows of the system that it fills there)."""
+    """A residual at some nodes. rows: (its row, the points that it is taken at, the rows of the
+    system that it fills there)."""
 
     residual: Residual
     at: dict[str, torch.Tensor]
     normal: Values | None
     rows: list[tuple[int, np.ndarray, np.ndarray]]
     stacks: dict[tuple[int, int], tuple[list[int], sp.csr_matrix]]
-    """By unknown and order in time: columns of the residual's `needs`, and the matrices of their derivatives in space, stacked."""
+    """By unknown and order in time: columns of the residual's `needs`, and the matrices of their
+    derivatives in space, stacked."""
     points: int
     mean: bool = False
     """Whether the points fill one row together, each with its share."""
@@ -47,7 +52,8 @@ class _Part:
 
 
 class System:
-    """r(U, U', U'') = 0 on a grid, for an evolution at any instant; U holds the unknowns on all nodes, then the multipliers.
+    """r(U, U', U'') = 0 on a grid, for an evolution at any instant; U holds the unknowns on all
+    nodes, then the multipliers.
 
     Raises ReferenceUnavailable where equations and conditions do not fit the unknowns.
     """
@@ -57,9 +63,17 @@ class System:
         self.time = problem.domain.time
         V, N = len(problem.unknowns), grid.nodes
         self.orders = [problem.order(u, self.time) if self.time else 0 for u in problem.unknowns]
-        start = {self.time: torch.full((N,), problem.domain.bounds[self.time][0], dtype=torch.float64)} if self.time else {}
+        start = (
+            {self.time: torch.full((N,), problem.domain.bounds[self.time][0], dtype=torch.float64)}
+            if self.time
+            else {}
+        )
         equations = match(problem, {**grid.points(), **start})
-        self.pressures = [v for e, r, v in equations if not _holds(e, r, problem.unknowns[v], {**grid.points(), **start})]
+        self.pressures = [
+            v
+            for e, r, v in equations
+            if not _holds(e, r, problem.unknowns[v], {**grid.points(), **start})
+        ]
         self._closures = [(e, r) for e, r, v in equations if v in self.pressures]
         self._pins = {v: _pins(problem, v, self.pressures) for v in self.pressures}
         placed = place(problem, grid, leave=[c for pins in self._pins.values() for c in pins or []])
@@ -71,22 +85,38 @@ class System:
         continued = self._continued() + self._close_by()
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
-        self._parts = [self._part(e, [(r, np.flatnonzero(self.free[v]), v) for f, r, v in equations if f is e]) for e in dict.fromkeys(e for e, _, _ in equations)]
+        self._parts = [
+            self._part(e, [(r, np.flatnonzero(self.free[v]), v) for f, r, v in equations if f is e])
+            for e in dict.fromkeys(e for e, _, _ in equations)
+        ]
         for p in placed:
             residual = p.constraint.residual
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
-            self._parts.append(self._build(residual, p.at, normal, [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)]))
+            self._parts.append(
+                self._build(
+                    residual,
+                    p.at,
+                    normal,
+                    [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)],
+                )
+            )
         self._fixed = self._constant_rows(continued)
         self.size = V * N + self.multipliers
         self._pattern()
 
     # Evaluation
 
-    def residual(self, fields: Sequence[Float[np.ndarray, "size stages"]], t: Float[np.ndarray, " stages"] | None = None) -> Float[np.ndarray, "size stages"]:
+    def residual(
+        self,
+        fields: Sequence[Float[np.ndarray, "size stages"]],
+        t: Float[np.ndarray, " stages"] | None = None,
+    ) -> Float[np.ndarray, "size stages"]:
         """r at some instants at once; fields: U and its derivatives in time."""
         found = self._fixed @ fields[0]
         for part in self._parts:
-            values = self._evaluate(part, fields, t, False)[0].reshape(part.points, -1, part.residual.equations)
+            values = self._evaluate(part, fields, t, False)[0].reshape(
+                part.points, -1, part.residual.equations
+            )
             for r, points, rows in part.rows:
                 if part.mean:
                     found[rows[0]] += part.share * values[points, :, r].sum(0)
@@ -94,7 +124,9 @@ class System:
                     found[rows] += values[points, :, r]
         return found
 
-    def slopes(self, fields: Sequence[Float[np.ndarray, "size 1"]], t: float | None = None) -> Float[np.ndarray, " entries"]:
+    def slopes(
+        self, fields: Sequence[Float[np.ndarray, "size 1"]], t: float | None = None
+    ) -> Float[np.ndarray, " entries"]:
         """Partials of r at one instant, as `matrix` takes them."""
         found = []
         for part in self._parts:
@@ -111,7 +143,8 @@ class System:
         return sp.csc_matrix((data, self._indices, self._indptr), shape=(self.size, self.size))
 
     def defect(self, U: Float[np.ndarray, " size"], nodes: np.ndarray) -> float:
-        """The largest residual of the pressures' equations at some nodes, relative to the largest sum of their terms anywhere."""
+        """The largest residual of the pressures' equations at some nodes, relative to the largest
+        sum of their terms anywhere."""
         worst = 0.0
         for equation, r in self._closures:
             part = self._build(equation, np.arange(self.grid.nodes), None, [])
@@ -119,16 +152,26 @@ class System:
             assert slopes is not None
             leaves = np.zeros((part.points, len(equation.needs)))
             for (v, _), (columns, stack) in part.stacks.items():
-                leaves[:, columns] = (stack @ U[v * self.grid.nodes : (v + 1) * self.grid.nodes]).reshape(len(columns), -1).T
+                leaves[:, columns] = (
+                    (stack @ U[v * self.grid.nodes : (v + 1) * self.grid.nodes])
+                    .reshape(len(columns), -1)
+                    .T
+                )
             terms = np.abs(slopes[:, r] * leaves).sum(1).max(initial=0.0)
-            worst = max(worst, float(np.abs(values[nodes, r]).max(initial=0.0) / terms) if terms else 0.0)
+            worst = max(
+                worst, float(np.abs(values[nodes, r]).max(initial=0.0) / terms) if terms else 0.0
+            )
         return worst
 
     def constant(self) -> Float[np.ndarray, " entries"] | None:
         """The partials where they are the same for every solution and always, found by probing."""
         rng, found = np.random.default_rng(0), None
-        for t in np.linspace(*self.problem.domain.bounds[self.time], 3) if self.time else [None] * 2:
-            slopes = self.slopes([rng.uniform(0.25, 0.75, (self.size, 1)) for _ in range(1 + max(self.orders))], t)
+        for t in (
+            np.linspace(*self.problem.domain.bounds[self.time], 3) if self.time else [None] * 2
+        ):
+            slopes = self.slopes(
+                [rng.uniform(0.25, 0.75, (self.size, 1)) for _ in range(1 + max(self.orders))], t
+            )
             if found is not None and (slopes != found).any():
                 return None
             found = slopes
@@ -137,32 +180,76 @@ class System:
     def width(self) -> int:
         """How far the stencils of the equations reach, the thickness of a separator."""
         space = len(self.grid.names)
-        return max(half_width(max(m, 1), self.grid.order) for e in self.problem.equations for _, index in e.needs for m in index[:space])
+        return max(
+            half_width(max(m, 1), self.grid.order)
+            for e in self.problem.equations
+            for _, index in e.needs
+            for m in index[:space]
+        )
 
     # Construction
 
     def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> _Part:
         N = self.grid.nodes
         nodes = np.unique(np.concatenate([at for _, at, _ in rows]))
-        return self._build(equation, nodes, None, [(r, np.searchsorted(nodes, at), v * N + at) for r, at, v in rows])
+        return self._build(
+            equation,
+            nodes,
+            None,
+            [(r, np.searchsorted(nodes, at), v * N + at) for r, at, v in rows],
+        )
 
-    def _build(self, residual: Residual, nodes: np.ndarray, normal: Values | None, rows: list[tuple[int, np.ndarray, np.ndarray]]) -> _Part:
+    def _build(
+        self,
+        residual: Residual,
+        nodes: np.ndarray,
+        normal: Values | None,
+        rows: list[tuple[int, np.ndarray, np.ndarray]],
+    ) -> _Part:
         space = len(self.grid.names)
         groups: dict[tuple[int, int], list[int]] = {}
         for a, (u, index) in enumerate(residual.needs):
             groups.setdefault((self.problem.unknowns.index(u), sum(index[space:])), []).append(a)
-        stacks = {key: (columns, sp.vstack([self.grid.derivative(residual.needs[a][1][:space])[nodes] for a in columns], format="csr")) for key, columns in groups.items()}
-        return _Part(residual, {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()}, normal, rows, stacks, len(nodes))
+        stacks = {
+            key: (
+                columns,
+                sp.vstack(
+                    [self.grid.derivative(residual.needs[a][1][:space])[nodes] for a in columns],
+                    format="csr",
+                ),
+            )
+            for key, columns in groups.items()
+        }
+        return _Part(
+            residual,
+            {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()},
+            normal,
+            rows,
+            stacks,
+            len(nodes),
+        )
 
-    def _evaluate(self, part: _Part, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool):
+    def _evaluate(
+        self, part: _Part, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
+    ):
         stages, N = fields[0].shape[1], self.grid.nodes
         leaves = np.empty((part.points, stages, len(part.residual.needs)))
         for (v, order), (columns, stack) in part.stacks.items():
-            leaves[:, :, columns] = np.moveaxis((stack @ fields[order][v * N : (v + 1) * N]).reshape(len(columns), part.points, stages), 0, -1)
+            leaves[:, :, columns] = np.moveaxis(
+                (stack @ fields[order][v * N : (v + 1) * N]).reshape(
+                    len(columns), part.points, stages
+                ),
+                0,
+                -1,
+            )
         at, normal = part.at, part.normal
         if stages > 1:
             at = {x: v.repeat_interleave(stages) for x, v in at.items()}
-            normal = None if normal is None else {x: v.repeat_interleave(stages) for x, v in normal.items()}
+            normal = (
+                None
+                if normal is None
+                else {x: v.repeat_interleave(stages) for x, v in normal.items()}
+            )
         if t is not None:
             assert self.time is not None
             at = {**at, self.time: torch.from_numpy(np.tile(t, part.points))}
@@ -170,13 +257,15 @@ class System:
         return evaluate(part.residual, at, leaves.reshape(-1, leaves.shape[-1]), normal, partials)
 
     def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
-        """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes] that vanish."""
+        """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes]
+        that vanish."""
         found: list[tuple[int, np.ndarray, sp.csr_matrix]] = []
         grid, domain = self.grid, self.problem.domain
         if isinstance(grid, Embedded):
             if self.pressures:
                 raise ReferenceUnavailable(
-                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation of its own holds; on domains that are no box it is not discretised"
+                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation"
+                    " of its own holds; on domains that are no box it is not discretised"
                 )
             return found
         numbers = np.arange(grid.nodes).reshape(grid.shape)
@@ -194,21 +283,36 @@ class System:
                 used = np.flatnonzero(w)
                 mine = self.free[v, nodes]
                 self.free[v, nodes[mine]] = False
-                columns = np.stack([np.take(numbers, j + 1, axis=axis).ravel()[mine] for j in used], 1)
+                columns = np.stack(
+                    [np.take(numbers, j + 1, axis=axis).ravel()[mine] for j in used], 1
+                )
                 rows = np.repeat(np.arange(mine.sum()), len(used))
                 shape = (int(mine.sum()), grid.nodes)
-                inside = sp.csr_matrix((np.tile(w[used], shape[0]), (rows, columns.ravel())), shape=shape)
-                found.append((v, nodes[mine], sp.identity(grid.nodes, format="csr")[nodes[mine]] - inside))
+                inside = sp.csr_matrix(
+                    (np.tile(w[used], shape[0]), (rows, columns.ravel())), shape=shape
+                )
+                found.append(
+                    (v, nodes[mine], sp.identity(grid.nodes, format="csr")[nodes[mine]] - inside)
+                )
         return found
 
     def _close_by(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """The nodes that are interpolated, of all unknowns, as `_continued` gives them."""
-        return [(v, *self.grid.close_by) for v in range(len(self.problem.unknowns))] if isinstance(self.grid, Embedded) else []
+        return (
+            [(v, *self.grid.close_by) for v in range(len(self.problem.unknowns))]
+            if isinstance(self.grid, Embedded)
+            else []
+        )
 
-    def _constant_rows(self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]) -> sp.csr_matrix:
-        """The rows that do not come from residuals, [size, size]; those of conditions that pin a constant are added to the parts."""
+    def _constant_rows(
+        self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]
+    ) -> sp.csr_matrix:
+        """The rows that do not come from residuals, [size, size]; those of conditions that pin a
+        constant are added to the parts."""
         V, N = len(self.problem.unknowns), self.grid.nodes
-        modes = [(v, mode) for v in self.pressures if self._pins[v] is not None for mode in self._modes()]
+        modes = [
+            (v, mode) for v in self.pressures if self._pins[v] is not None for mode in self._modes()
+        ]
         self.multipliers = len(modes)
         size = V * N + len(modes)
         found = sp.lil_matrix((size, size))
@@ -226,7 +330,10 @@ class System:
 
     def _modes(self) -> list[np.ndarray]:
         """What central differences of first derivatives do not see, [nodes] each."""
-        axes = [([0, 1] if x in self.grid.periodic and n % 2 == 0 else [0]) for x, n in zip(self.grid.names, self.grid.shape, strict=True)]
+        axes = [
+            ([0, 1] if x in self.grid.periodic and n % 2 == 0 else [0])
+            for x, n in zip(self.grid.names, self.grid.shape, strict=True)
+        ]
         node = np.stack(np.unravel_index(np.arange(self.grid.nodes), self.grid.shape))
         return [(-1.0) ** (np.array(signs) @ node) for signs in product(*axes)]
 
@@ -234,20 +341,33 @@ class System:
         """A condition that pins the constant of a pressure, in the mean over its nodes."""
         nodes = self.grid.face(self.problem.domain.faces[pin.face])
         if pin.where is not None:
-            nodes = nodes[pin.where(coordinates_on(self.problem, self.grid, pin.face, nodes)[0]).numpy().astype(bool)]
+            nodes = nodes[
+                pin.where(coordinates_on(self.problem, self.grid, pin.face, nodes)[0])
+                .numpy()
+                .astype(bool)
+            ]
         if not len(nodes):
-            raise ReferenceUnavailable(f"{pin.label}: where=… keeps no node of {pin.face}; make the piece larger")
+            raise ReferenceUnavailable(
+                f"{pin.label}: where=… keeps no node of {pin.face}; make the piece larger"
+            )
         normal = coordinates_on(self.problem, self.grid, pin.face, nodes)[1]
-        part = self._build(pin.residual, nodes, normal, [(0, np.arange(len(nodes)), np.full(len(nodes), row))])
+        part = self._build(
+            pin.residual, nodes, normal, [(0, np.arange(len(nodes)), np.full(len(nodes), row))]
+        )
         part.mean, part.share = True, 1.0 / (many * len(nodes))
         return part
 
     def _pattern(self) -> None:
-        """Where each entry of the matrix comes from: a slope times a weight, summed over those of one place."""
+        """Where each entry of the matrix comes from: a slope times a weight, summed over those of
+        one place."""
         N, rows, columns, weight, slope, rates, first = self.grid.nodes, [], [], [], [], [], 0
         for part in self._parts:
             needs = len(part.residual.needs)
-            entries = [(a, k, v, order, stack) for (v, order), (cols, stack) in part.stacks.items() for k, a in enumerate(cols)]
+            entries = [
+                (a, k, v, order, stack)
+                for (v, order), (cols, stack) in part.stacks.items()
+                for k, a in enumerate(cols)
+            ]
             for _, points, owners in part.rows:
                 order_of = np.zeros(needs, dtype=int)
                 for a, k, v, order, stack in entries:
@@ -267,20 +387,31 @@ class System:
         self._rates = np.concatenate([*rates, [0]])
         key = np.concatenate(columns).astype(np.int64) * self.size + np.concatenate(rows)
         by_place = np.argsort(key, kind="stable")
-        self._weight, self._slope = np.concatenate(weight)[by_place], np.concatenate(slope)[by_place]
+        self._weight, self._slope = (
+            np.concatenate(weight)[by_place],
+            np.concatenate(slope)[by_place],
+        )
         places, self._starts = np.unique(key[by_place], return_index=True)
         self._indices = (places % self.size).astype(np.int32)
-        self._indptr = np.searchsorted(places // self.size, np.arange(self.size + 1)).astype(np.int32)
+        self._indptr = np.searchsorted(places // self.size, np.arange(self.size + 1)).astype(
+            np.int32
+        )
 
 
 def _holds(equation: Residual, row: int, unknown: str, at: Values) -> bool:
-    return any(held for (u, _), held in zip(equation.needs, dependence(equation, at)[row], strict=True) if u == unknown)
+    return any(
+        held
+        for (u, _), held in zip(equation.needs, dependence(equation, at)[row], strict=True)
+        if u == unknown
+    )
 
 
 def _pins(problem: Problem, v: int, pressures: Sequence[int]) -> list[Constraint] | None:
-    """The conditions that only fix the constant of a pressure, perhaps none; None where it has no free constant.
+    """The conditions that only fix the constant of a pressure, perhaps none; None where it has no
+    free constant.
 
-    It has one where only its derivatives enter the equations, and every other unknown has conditions on every face.
+    It has one where only its derivatives enter the equations, and every other unknown has
+    conditions on every face.
     """
     name = problem.unknowns[v]
     value = (name, (0,) * len(problem.coordinates))
@@ -290,8 +421,22 @@ def _pins(problem: Problem, v: int, pressures: Sequence[int]) -> list[Constraint
         if problem.domain.faces[face].coordinate in problem.periodic:
             continue
         here = [c for c in problem.constraints if c.face == face and c.where is None]
-        held = {u for c in here for u in {u for u, _ in c.residual.needs} if c.residual.unknowns != (name,)}
-        mixed = any(len({u for u, _ in c.residual.needs}) > 1 and name in {u for u, _ in c.residual.needs} for c in here)
-        if mixed or any(u not in held for w, u in enumerate(problem.unknowns) if w not in pressures):
+        held = {
+            u
+            for c in here
+            for u in {u for u, _ in c.residual.needs}
+            if c.residual.unknowns != (name,)
+        }
+        mixed = any(
+            len({u for u, _ in c.residual.needs}) > 1 and name in {u for u, _ in c.residual.needs}
+            for c in here
+        )
+        if mixed or any(
+            u not in held for w, u in enumerate(problem.unknowns) if w not in pressures
+        ):
             return None
-    return [c for c in problem.constraints if c.face in space_faces(problem.domain) and {u for u, _ in c.residual.needs} == {name}]
+    return [
+        c
+        for c in problem.constraints
+        if c.face in space_faces(problem.domain) and {u for u, _ in c.residual.needs} == {name}
+    ]

@@ -1,4 +1,5 @@
-"""The work of a reference, counted and not timed, so that the same problem gives the same reference on a busy machine."""
+"""The work of a reference, counted and not timed, so that the same problem gives the same reference
+on a busy machine."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.reference.grid import Grid
 
 FILL = {1: lambda n: 4.4, 2: lambda n: 2.2 * n, 3: lambda n: 2.3 * n**2}
-"""Nonzeros of LU factors a row, unknown and node of the separators' width, by space dimensions, on n nodes along each; as measured."""
+"""Nonzeros of LU factors a row, unknown and node of the separators' width, by space dimensions, on
+n nodes along each; as measured."""
 
 
 class OutOfWork(ReferenceUnavailable):
@@ -16,9 +18,11 @@ class OutOfWork(ReferenceUnavailable):
 
 
 class Work:
-    """Seconds that the operations done so far take on one core of a server of 2026, by formulas fitted once to measurements.
+    """Seconds that the operations done so far take on one core of a server of 2026, by formulas
+    fitted once to measurements.
 
-    allowed: seconds after which OutOfWork is raised; now: where an integration in time has come to, for its message.
+    allowed: seconds after which OutOfWork is raised; now: where an integration in time has come to,
+    for its message.
     """
 
     def __init__(self, allowed: float = inf):
@@ -29,7 +33,14 @@ class Work:
         self.done += seconds
         if self.done > self.allowed:
             where = f" at {self.now}" if self.now else ""
-            raise OutOfWork(f"given up{where} after {self.allowed:.0f} s of work" + ("; the solution may blow up there, or the problem be ill-posed" if self.now else ""))
+            raise OutOfWork(
+                f"given up{where} after {self.allowed:.0f} s of work"
+                + (
+                    "; the solution may blow up there, or the problem be ill-posed"
+                    if self.now
+                    else ""
+                )
+            )
 
     def evaluated(self, values: int, partials: bool) -> None:
         """A residual from that many values of derivatives."""
@@ -40,7 +51,8 @@ class Work:
         self.spend(LAID * nodes)
 
     def factored(self, entries: int, size: int, complex_: bool) -> None:
-        """An LU decomposition with that many nonzero entries in its factors; raises OutOfWork where they would not fit."""
+        """An LU decomposition with that many nonzero entries in its factors; raises OutOfWork where
+        they would not fit."""
         self.spend((2 if complex_ else 1) * factor_seconds(entries, size))
 
     def solved(self, entries: int, complex_: bool) -> None:
@@ -52,7 +64,8 @@ LAID = 5e-5
 """Seconds for each point of an embedded grid: crossings, differences, fits."""
 
 EVALUATION, VALUE, SUBSTITUTION = 3e-4, 8e-9, 2e-9
-"""Seconds of a residual, of each value that it takes, and of each entry of the factors in a substitution."""
+"""Seconds of a residual, of each value that it takes, and of each entry of the factors in a
+substitution."""
 
 
 def factor_entries(grid: Grid, fields: int, width: int) -> float:

@@ -1,3 +1,4 @@
-"""A run or a sweep as one HTML page: summary, equations, pictures, history, provenance, and how to come to it again."""
+"""A run or a sweep as one HTML page: summary, equations, pictures, history, provenance, and how to
+come to it again."""
 
-from kanpde.report.report import report as report
+from kanpde.reports.report import report as report

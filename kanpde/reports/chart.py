@@ -1,6 +1,8 @@
-"""Line charts as SVG text: logarithmic or linear axes, series told apart by colour, marker and dashes, and values to hover over.
+"""Line charts as SVG text: logarithmic or linear axes, series told apart by colour, marker and
+dashes, and values to hover over.
 
-They are small, scale with the page, print as vectors, and say their values in <title> elements where no script runs.
+They are small, scale with the page, print as vectors, and say their values in <title> elements
+where no script runs.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """A line, or only its points. labels: what hovering over a point says, else its coordinates; spread: low and high of each point."""
+    """A line, or only its points. labels: what hovering over a point says, else its coordinates;
+    spread: low and high of each point."""
 
     name: str
     points: Sequence[Point]
@@ -40,7 +43,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """across, up: names of the axes; log: which of them are logarithmic; marks: vertical lines with their names; the caption is HTML."""
+    """across, up: names of the axes; log: which of them are logarithmic; marks: vertical lines with
+    their names; the caption is HTML."""
 
     across: str
     up: str
@@ -53,7 +57,11 @@ class Chart:
 
     def html(self) -> str:
         """A <figure> with the chart, its legend, and the numbers that the page's script shows."""
-        shown = [Series(**{**vars(s), "points": kept, **self._beside(s)}) for s in self.series if (kept := [p for p in s.points if self._drawable(p)])]
+        shown = [
+            Series(**{**vars(s), "points": kept, **self._beside(s)})
+            for s in self.series
+            if (kept := [p for p in s.points if self._drawable(p)])
+        ]
         if not shown:
             return ""
         scales = self._scales(shown)
@@ -62,23 +70,42 @@ class Chart:
             body += self._draw(s, scales)
         width, height = self.size
         about = escape(self.description or f"{self.up} against {self.across}", quote=True)
-        picture = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{about}">{"".join(body)}<g class="hover"></g></svg>'
+        picture = (
+            f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{about}">{"".join(body)}<g'
+            ' class="hover"></g></svg>'
+        )
         legend = "".join(f"<li>{_sample(s)}{escape(s.name)}</li>" for s in shown if s.name)
         data = json.dumps(self._data(shown, scales)).replace("</", "<\\/")
-        return f'<figure class="chart">{picture}<ul class="legend">{legend}</ul><figcaption>{self.caption}</figcaption><script type="application/json">{data}</script></figure>'
+        return (
+            f'<figure class="chart">{picture}<ul'
+            f' class="legend">{legend}</ul><figcaption>{self.caption}</figcaption><script'
+            f' type="application/json">{data}</script></figure>'
+        )
 
     def _drawable(self, point: Point) -> bool:
-        return all(math.isfinite(v) and (v > 0 or not log) for v, log in zip(point, self.log, strict=True))
+        return all(
+            math.isfinite(v) and (v > 0 or not log) for v, log in zip(point, self.log, strict=True)
+        )
 
     def _beside(self, s: Series) -> dict[str, Sequence]:
         """Labels and spreads of the points that are kept."""
         kept = [k for k, p in enumerate(s.points) if self._drawable(p)]
-        return {name: [values[k] for k in kept] for name in ("labels", "spread") if (values := getattr(s, name))}
+        return {
+            name: [values[k] for k in kept]
+            for name in ("labels", "spread")
+            if (values := getattr(s, name))
+        }
 
     def _scales(self, shown: Sequence[Series]) -> tuple[Scale, Scale]:
         width, height = self.size
         ends = [[p[k] for s in shown for p in s.points] for k in (0, 1)]
-        ends[1] += [v for s in shown for pair in s.spread for v in pair if math.isfinite(v) and (v > 0 or not self.log[1])]
+        ends[1] += [
+            v
+            for s in shown
+            for pair in s.spread
+            for v in pair
+            if math.isfinite(v) and (v > 0 or not self.log[1])
+        ]
         return (
             Scale.of(ends[0], self.log[0], LEFT, width - RIGHT),
             Scale.of(ends[1], self.log[1], height - BOTTOM, TOP, room=0.06),
@@ -90,26 +117,52 @@ class Chart:
         found = []
         for value, text in x.ticks(6):
             at = x.at(value)
-            found.append(f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{height - BOTTOM}"/>')
-            found.append(f'<text class="tick" x="{at:.1f}" y="{height - BOTTOM + 17}" text-anchor="middle">{text}</text>')
+            found.append(
+                f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}"'
+                f' y2="{height - BOTTOM}"/>'
+            )
+            found.append(
+                f'<text class="tick" x="{at:.1f}" y="{height - BOTTOM + 17}"'
+                f' text-anchor="middle">{text}</text>'
+            )
         power = 0 if y.log else power_of(max(abs(y.low), abs(y.high)))
         if power:
-            found.append(f'<text class="tick" x="{LEFT + 5}" y="{TOP + 16}">×10<tspan class="power" dy="-5">{power}</tspan></text>')
+            found.append(
+                f'<text class="tick" x="{LEFT + 5}" y="{TOP + 16}">×10<tspan class="power"'
+                f' dy="-5">{power}</tspan></text>'
+            )
         for value, text in y.ticks(7, power):
             at = y.at(value)
-            found.append(f'<line class="grid" x1="{LEFT}" y1="{at:.1f}" x2="{width - RIGHT}" y2="{at:.1f}"/>')
-            found.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
-        found.append(f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{width - LEFT - RIGHT}" height="{height - TOP - BOTTOM}"/>')
-        found.append(f'<text class="name" x="{(LEFT + width - RIGHT) / 2:.0f}" y="{height - 8}" text-anchor="middle">{escape(self.across)}</text>')
+            found.append(
+                f'<line class="grid" x1="{LEFT}" y1="{at:.1f}" x2="{width - RIGHT}" y2="{at:.1f}"/>'
+            )
+            found.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}"'
+                f' text-anchor="end">{text}</text>'
+            )
+        found.append(
+            f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{width - LEFT - RIGHT}"'
+            f' height="{height - TOP - BOTTOM}"/>'
+        )
+        found.append(
+            f'<text class="name" x="{(LEFT + width - RIGHT) / 2:.0f}" y="{height - 8}"'
+            f' text-anchor="middle">{escape(self.across)}</text>'
+        )
         middle = (TOP + height - BOTTOM) / 2
-        found.append(f'<text class="name" transform="translate(13 {middle:.0f}) rotate(-90)" text-anchor="middle">{escape(self.up)}</text>')
+        found.append(
+            f'<text class="name" transform="translate(13 {middle:.0f}) rotate(-90)"'
+            f' text-anchor="middle">{escape(self.up)}</text>'
+        )
         return found
 
     def _marks(self, scales: tuple[Scale, Scale]) -> list[str]:
         found = []
         for value, name in self.marks:
             at = scales[0].at(value)
-            found.append(f'<line class="mark" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{self.size[1] - BOTTOM}"><title>{escape(name)}</title></line>')
+            found.append(
+                f'<line class="mark" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}"'
+                f' y2="{self.size[1] - BOTTOM}"><title>{escape(name)}</title></line>'
+            )
         return found
 
     def _draw(self, s: Series, scales: tuple[Scale, Scale]) -> list[str]:
@@ -118,14 +171,30 @@ class Chart:
         colour, opacity = COLOURS[s.colour % len(COLOURS)], ' opacity="0.45"' if s.faint else ""
         found = []
         for (a, _), (low, high) in zip(at, s.spread, strict=False):
-            found.append(f'<line stroke="{colour}" x1="{a:.1f}" y1="{y.at(low):.1f}" x2="{a:.1f}" y2="{y.at(high):.1f}"/>')
+            found.append(
+                f'<line stroke="{colour}" x1="{a:.1f}" y1="{y.at(low):.1f}" x2="{a:.1f}"'
+                f' y2="{y.at(high):.1f}"/>'
+            )
         if s.line and len(at) > 1:
-            dash = f' stroke-dasharray="{DASHES[s.dash % len(DASHES)]}"' if s.dash % len(DASHES) else ""
-            corners = [f"H{a:.1f}V{b:.1f}" for a, b in at[1:]] if s.steps else [f"L{a:.1f} {b:.1f}" for a, b in at[1:]]
-            found.append(f'<path class="line" stroke="{colour}"{dash}{opacity} d="M{at[0][0]:.1f} {at[0][1]:.1f}{"".join(corners)}"/>')
+            dash = (
+                f' stroke-dasharray="{DASHES[s.dash % len(DASHES)]}"'
+                if s.dash % len(DASHES)
+                else ""
+            )
+            corners = (
+                [f"H{a:.1f}V{b:.1f}" for a, b in at[1:]]
+                if s.steps
+                else [f"L{a:.1f} {b:.1f}" for a, b in at[1:]]
+            )
+            found.append(
+                f'<path class="line" stroke="{colour}"{dash}{opacity} d="M{at[0][0]:.1f}'
+                f' {at[0][1]:.1f}{"".join(corners)}"/>'
+            )
         if s.markers or len(at) == 1:
             for k, (a, b) in enumerate(at):
-                found.append(f"{_marker(s.colour, a, b, colour, opacity)}<title>{escape(self._label(s, k))}</title></path>")
+                found.append(
+                    f"{_marker(s.colour, a, b, colour, opacity)}<title>{escape(self._label(s, k))}</title></path>"
+                )
         return found
 
     def _label(self, s: Series, k: int) -> str:
@@ -139,7 +208,14 @@ class Chart:
         series = []
         for s in shown:
             at = [[round(scales[0].at(a), 1), round(scales[1].at(b), 1)] for a, b in s.points]
-            series.append({"colour": COLOURS[s.colour % len(COLOURS)], "at": at, "says": [self._label(s, k) for k in range(len(at))], "nearest": bool(s.labels) or s.markers})
+            series.append(
+                {
+                    "colour": COLOURS[s.colour % len(COLOURS)],
+                    "at": at,
+                    "says": [self._label(s, k) for k in range(len(at))],
+                    "nearest": bool(s.labels) or s.markers,
+                }
+            )
         return {"top": TOP, "bottom": self.size[1] - BOTTOM, "series": series}
 
 
@@ -154,7 +230,9 @@ class Scale:
     end: float
 
     @classmethod
-    def of(cls, values: Sequence[float], log: bool, begin: float, end: float, room: float = 0.02) -> Scale:
+    def of(
+        cls, values: Sequence[float], log: bool, begin: float, end: float, room: float = 0.02
+    ) -> Scale:
         """With some room beyond the smallest and the largest value."""
         low, high = min(values), max(values)
         if log:
@@ -166,7 +244,11 @@ class Scale:
 
     def at(self, value: float) -> float:
         """Where a value lies."""
-        low, high, v = (math.log10(n) for n in (self.low, self.high, max(value, 1e-300))) if self.log else (self.low, self.high, value)
+        low, high, v = (
+            (math.log10(n) for n in (self.low, self.high, max(value, 1e-300)))
+            if self.log
+            else (self.low, self.high, value)
+        )
         return self.begin + (self.end - self.begin) * (v - low) / (high - low)
 
     def ticks(self, count: int, power: int = 0) -> list[tuple[float, str]]:
@@ -175,15 +257,36 @@ class Scale:
             return self._decades(count)
         step = _round_step((self.high - self.low) / count)
         first = math.ceil(self.low / step - 1e-9)
-        return [(k * step, f"{k * step / 10.0**power:.6g}") for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return [
+            (k * step, f"{k * step / 10.0**power:.6g}")
+            for k in range(first, math.floor(self.high / step + 1e-9) + 1)
+        ]
 
     def _decades(self, count: int) -> list[tuple[float, str]]:
-        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        first, last = (
+            math.ceil(math.log10(self.low) - 1e-9),
+            math.floor(math.log10(self.high) + 1e-9),
+        )
         if last - first < 2:
-            values = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 2, 5) if self.low <= m * 10.0**e <= self.high]
+            values = [
+                m * 10.0**e
+                for e in range(first - 1, last + 1)
+                for m in (1, 2, 5)
+                if self.low <= m * 10.0**e <= self.high
+            ]
             return [(v, shown(v)) for v in values]
         every = -(-(last - first + 1) // count)
-        return [(10.0**e, f'10<tspan class="power" dy="-5">{e}</tspan>' if e not in (0, 1, 2, 3) else f"{10**e:,}") for e in range(first, last + 1, every)]
+        return [
+            (
+                10.0**e,
+                (
+                    f'10<tspan class="power" dy="-5">{e}</tspan>'
+                    if e not in (0, 1, 2, 3)
+                    else f"{10**e:,}"
+                ),
+            )
+            for e in range(first, last + 1, every)
+        ]
 
 
 def _round_step(raw: float) -> float:
@@ -215,13 +318,20 @@ def _marker(kind: int, x: float, y: float, colour: str, opacity: str) -> str:
         "M-4 0h8M0-4v8",
         "M-3.5-3.5l7 7m0-7l-7 7",
     )
-    return f'<path class="marker" transform="translate({x:.1f} {y:.1f})" fill="{colour}" stroke="{colour}"{opacity} d="{shapes[kind % len(shapes)]}">'
+    return (
+        f'<path class="marker" transform="translate({x:.1f} {y:.1f})" fill="{colour}"'
+        f' stroke="{colour}"{opacity} d="{shapes[kind % len(shapes)]}">'
+    )
 
 
 def _sample(s: Series) -> str:
     """How a series looks, for the legend."""
     colour = COLOURS[s.colour % len(COLOURS)]
     dash = f' stroke-dasharray="{DASHES[s.dash % len(DASHES)]}"' if s.dash % len(DASHES) else ""
-    line = f'<line stroke="{colour}" stroke-width="2"{dash} x1="0" y1="6" x2="26" y2="6"/>' if s.line else ""
+    line = (
+        f'<line stroke="{colour}" stroke-width="2"{dash} x1="0" y1="6" x2="26" y2="6"/>'
+        if s.line
+        else ""
+    )
     marker = f"{_marker(s.colour, 13, 6, colour, '')}</path>" if s.markers else ""
     return f'<svg class="sample" viewBox="0 0 26 12" aria-hidden="true">{line}{marker}</svg>'

@@ -1,4 +1,5 @@
-"""What a notebook shows of a problem and of a result: HTML with MathML and a picture, no script, and styles that stay with it."""
+"""What a notebook shows of a problem and of a result: HTML with MathML and a picture, no script,
+and styles that stay with it."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ import io
 from collections.abc import Sequence
 from html import escape
 
-from kanpde import plots
-from kanpde.problem import Problem
-from kanpde.report.chart import shown
-from kanpde.report.mathml import notation
-from kanpde.results import Result
+from kanpde.plots import solution as plots
+from kanpde.problem.problem import Problem
+from kanpde.reports.chart import shown
+from kanpde.reports.mathml import notation
+from kanpde.results.result import Result
 
 _LEFT = "text-align:left;padding:2px 14px 2px 0;vertical-align:middle"
 
@@ -37,14 +38,29 @@ def result(found: Result) -> str:
         ("the finite differences' own error", reference.estimated_error if reference else None),
     ]
     rows = [(name, shown(value)) for name, value in numbers if value is not None]
-    rows += [("network", f"{escape(str(found.settings.get('network')))}, {found.settings.get('parameters'):,} parameters"), ("training", f"{found.seconds:.1f} s")]
+    rows += [
+        (
+            "network",
+            (
+                f"{escape(str(found.settings.get('network')))},"
+                f" {found.settings.get('parameters'):,} parameters"
+            ),
+        ),
+        ("training", f"{found.seconds:.1f} s"),
+    ]
     rows += [("files", f"<code>{escape(str(found.run_dir))}</code>")] if found.run_dir else []
     file = io.BytesIO()
     plots.plot_solution(found).savefig(file, format="png", dpi=100)
-    picture = f'<img alt="solution" style="max-width:100%" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    picture = (
+        '<img alt="solution" style="max-width:100%"'
+        f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    )
     return f"<div><b>{escape(str(found.settings.get('title') or found.name))}</b>{_table(rows)}{picture}</div>"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:
-    body = "".join(f'<tr><td style="{_LEFT};color:gray">{name}</td><td style="{_LEFT}">{value}</td></tr>' for name, value in rows)
+    body = "".join(
+        f'<tr><td style="{_LEFT};color:gray">{name}</td><td style="{_LEFT}">{value}</td></tr>'
+        for name, value in rows
+    )
     return f"<table><tbody>{body}</tbody></table>"

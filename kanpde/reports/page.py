@@ -1,4 +1,5 @@
-"""The page around a report: one HTML file with its style, its script and its pictures in it, that loads nothing from anywhere."""
+"""The page around a report: one HTML file with its style, its script and its pictures in it, that
+loads nothing from anywhere."""
 
 from __future__ import annotations
 
@@ -14,10 +15,20 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 """What the page may load: nothing but itself."""
 
 
-def page(title: str, kicker: str, about: str, sections: Iterable[str], data: Mapping[str, Any]) -> str:
-    """The whole file. title, kicker, about: words; sections: HTML; data: kept in the page as JSON, for programs."""
-    style, script = ((files("kanpde.report") / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    kept = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+def page(
+    title: str, kicker: str, about: str, sections: Iterable[str], data: Mapping[str, Any]
+) -> str:
+    """The whole file. title, kicker, about: words; sections: HTML; data: kept in the page as JSON,
+    for programs."""
+    style, script = (
+        (files("kanpde.reports") / f"page.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    kept = (
+        json.dumps(data, ensure_ascii=False, allow_nan=False)
+        .replace("</", "<\\/")
+        .replace("<!--", "<\\u0021--")
+    )
     return "\n".join(
         [
             "<!doctype html>",
@@ -31,9 +42,16 @@ def page(title: str, kicker: str, about: str, sections: Iterable[str], data: Map
             f"<style>\n{style}</style>",
             "</head>",
             "<body><main>",
-            f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1><p>{escape(about)}</p></header>',
+            (
+                "<header><p"
+                f' class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1><p>{escape(about)}</p></header>'
+            ),
             *sections,
-            f"<footer>Written by kanpde {escape(kanpde.__version__)}. The page needs no network; its numbers are in it as JSON, in the element <code>summary</code>.</footer>",
+            (
+                f"<footer>Written by kanpde {escape(kanpde.__version__)}. The page needs no"
+                " network; its numbers are in it as JSON, in the element"
+                " <code>summary</code>.</footer>"
+            ),
             "</main>",
             f'<script type="application/json" id="summary">{kept}</script>',
             f"<script>\n{script}</script>",
@@ -54,15 +72,26 @@ def cards(pairs: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="cards">{"".join(f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)}</ul>'
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()) -> str:
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
+) -> str:
     """A table of words; numbers: the columns to the right."""
 
     def cells(values: Sequence[str], kind: str) -> str:
-        opening = [f'<{kind} class="number">' if k in numbers else f"<{kind}>" for k in range(len(values))]
-        return "".join(f"{tag}{escape(value)}</{kind}>" for tag, value in zip(opening, values, strict=True))
+        opening = [
+            f'<{kind} class="number">' if k in numbers else f"<{kind}>" for k in range(len(values))
+        ]
+        return "".join(
+            f"{tag}{escape(value)}</{kind}>" for tag, value in zip(opening, values, strict=True)
+        )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f'<div class="scroll"><table class="data"><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>' if body else ""
+    return (
+        '<div class="scroll"><table'
+        f' class="data"><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+        if body
+        else ""
+    )
 
 
 def listing(pairs: Mapping[str, Any]) -> str:

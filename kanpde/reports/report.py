@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kanpde.atomic import check_writable, write_text
 from kanpde.errors import RunError
-from kanpde.results import load
+from kanpde.results.result import load
+from kanpde.runs.atomic import check_writable, write_text
 
 NAME = "report.html"
 
 
 def report(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of a run's or a sweep's folder into a file, by default report.html in it; returns the file.
+    """Write the report of a run's or a sweep's folder into a file, by default report.html in it;
+    returns the file.
 
     Raises RunError for folders that are neither, or a file that cannot be written.
     """
     folder = Path(folder)
     path = folder / NAME if out is None else Path(out)
     if (folder / "sweep.h5").is_file() or (folder / "sweep.json").is_file():
-        from kanpde.report import sweep
+        from kanpde.reports import sweep
 
         text = sweep.report(folder)
     elif (folder / "fit.h5").is_file():
         raise RunError(f"{folder}: is a fit of data; expected the folder of a run or a sweep")
     else:
-        from kanpde.report import run
+        from kanpde.reports import run
 
         text = run.report(load(folder))
     if path.is_dir():

@@ -11,12 +11,18 @@ PACKAGES = ("torch", "numpy", "scipy")
 
 
 def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> str:
-    """`kanpde solve …` with every option written out. request: of the run's request.json, where it has one."""
+    """`kanpde solve …` with every option written out. request: of the run's request.json, where it
+    has one."""
     words = ["kanpde", "solve", _name(settings), *_constants(settings)]
     recipe = (request or {}).get("recipe", {})
     network = dict(recipe.get("network", {}))
     if network:
-        words += ["--network", str(network.pop("kind")), "--width", ",".join(map(str, network.pop("width", []))) or "5"]
+        words += [
+            "--network",
+            str(network.pop("kind")),
+            "--width",
+            ",".join(map(str, network.pop("width", []))) or "5",
+        ]
         words += [word for name, value in network.items() for word in _option(name, value)]
     for name in ("schedule", "points", "restarts", "slabs", "seed"):
         value = settings.get(name)
@@ -48,30 +54,56 @@ def remarks(request: Mapping[str, Any] | None) -> list[str]:
     """Parts of a recipe that no option gives: they stand in the problem's file."""
     recipe = (request or {}).get("recipe", {})
     usual = {"sampler": "sobol", "continuation": {}, "balance": "none", "causal": 0.0}
-    found = {name: recipe[name] for name, value in usual.items() if name in recipe and recipe[name] != value}
+    found = {
+        name: recipe[name]
+        for name, value in usual.items()
+        if name in recipe and recipe[name] != value
+    }
     return [f"the recipe's {name} is {value}" for name, value in found.items()]
 
 
 def environment(provenance: Mapping[str, Any]) -> str:
     """Commands that install what it was made with."""
     commit = str(provenance.get("commit") or "")
-    lines = [f"git checkout {commit.removesuffix('+')}{'   # and changes that were not committed' if commit.endswith('+') else ''}"] if commit else []
+    lines = (
+        [
+            "git checkout"
+            f" {commit.removesuffix('+')}{'   # and changes that were not committed' if commit.endswith('+') else ''}"
+        ]
+        if commit
+        else []
+    )
     pins = [f"{package}=={provenance[package]}" for package in PACKAGES if provenance.get(package)]
-    return "\n".join([*lines, f"pip install {' '.join(pins)} .   # Python {provenance.get('python')}"])
+    return "\n".join(
+        [*lines, f"pip install {' '.join(pins)} .   # Python {provenance.get('python')}"]
+    )
 
 
 def python(folder: Path, exact: bool) -> str:
     """What loads the run, and prints its error against what is known."""
-    return f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\nprint(result.{'relative_l2' if exact else 'reference_relative_l2'}, result.fields.grid.keys())"
+    return (
+        "import kanpde\n\nresult ="
+        f" kanpde.load({str(folder)!r})\nprint(result.{'relative_l2' if exact else 'reference_relative_l2'},"
+        " result.fields.grid.keys())"
+    )
 
 
 def _name(settings: Mapping[str, Any]) -> str:
     """The problem's name where it is of the gallery, else its file."""
-    from kanpde import gallery
+    from kanpde.problem import gallery
 
     source, name = settings.get("source"), str(settings.get("problem"))
     known = gallery.gallery().get(name)
-    return name if known is not None and (source is None or Path(source).resolve() == known.resolve() or not Path(source).is_file()) else str(source or name)
+    return (
+        name
+        if known is not None
+        and (
+            source is None
+            or Path(source).resolve() == known.resolve()
+            or not Path(source).is_file()
+        )
+        else str(source or name)
+    )
 
 
 def _constants(settings: Mapping[str, Any]) -> list[str]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import matplotlib as mpl
 
-from kanpde import network_plots
-from kanpde.report import fields, reproduce
-from kanpde.report.chart import Chart, Series, shown
-from kanpde.report.mathml import Notation, notation
-from kanpde.report.page import cards, folded, listing, page, section, table
-from kanpde.results import Result
+from kanpde.plots import network as network_plots
+from kanpde.reports import fields, reproduce
+from kanpde.reports.chart import Chart, Series, shown
+from kanpde.reports.mathml import Notation, notation
+from kanpde.reports.page import cards, folded, listing, page, section, table
+from kanpde.results.result import Result
 
 POOR = 1e-2
 """Relative error past which a solution is called not converged."""
@@ -34,8 +34,17 @@ def report(result: Result) -> str:
 def page_of(result: Result, summary: Mapping[str, Any]) -> str:
     """The page of a run with this summary."""
     settings = result.settings
-    about = f"{settings['network']}, {settings['parameters']:,} parameters, seed {settings.get('seed')}; {str(result.provenance.get('date'))[:16].replace('T', ' ')}"
-    return page(_title(settings), f"kanpde run {result.run_dir or ''}", about, list(_sections(result, summary)), summary)
+    about = (
+        f"{settings['network']}, {settings['parameters']:,} parameters, seed"
+        f" {settings.get('seed')}; {str(result.provenance.get('date'))[:16].replace('T', ' ')}"
+    )
+    return page(
+        _title(settings),
+        f"kanpde run {result.run_dir or ''}",
+        about,
+        list(_sections(result, summary)),
+        summary,
+    )
 
 
 def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
@@ -44,7 +53,13 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
     if result.problem is not None:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
     else:
-        yield section("Problem", listing({"domain": result.settings.get("domain"), "unknowns": ", ".join(result.unknowns)}), "<p>The problem's file was not found again.</p>")
+        yield section(
+            "Problem",
+            listing(
+                {"domain": result.settings.get("domain"), "unknowns": ", ".join(result.unknowns)}
+            ),
+            "<p>The problem's file was not found again.</p>",
+        )
     yield _estimates(summary, fields.bands(result))
     hint = '<p class="hint">Point at a picture to read its values.</p>'
     yield section("Solution", hint, fields.pictures(result))
@@ -52,19 +67,41 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
     yield section("Training", _history(result), _stages(result))
     yield section("Network", _network(result))
     yield section("How to reproduce", *_again(result))
-    yield section("Provenance", listing({**result.provenance, "problem file": result.settings.get("source"), "SHA-256 of the file": result.settings.get("source_sha256")}))
+    yield section(
+        "Provenance",
+        listing(
+            {
+                **result.provenance,
+                "problem file": result.settings.get("source"),
+                "SHA-256 of the file": result.settings.get("source_sha256"),
+            }
+        ),
+    )
 
 
 def problem_section(found: Notation, domain: str) -> str:
     """Equations, conditions, domain, constants and exact solution."""
-    rows = [("equation" if len(found.equations) == 1 else name, formula) for name, formula in found.equations]
+    rows = [
+        ("equation" if len(found.equations) == 1 else name, formula)
+        for name, formula in found.equations
+    ]
     rows += [(where or "condition", formula) for formula, where in found.conditions]
     rows += [("domain", f"<code>{escape(domain)}</code>")]
-    rows += [("unknown parameters", f"<code>{escape(', '.join(found.parameters))}</code>")] if found.parameters else []
+    rows += (
+        [("unknown parameters", f"<code>{escape(', '.join(found.parameters))}</code>")]
+        if found.parameters
+        else []
+    )
     rows += [("data", escape(", ".join(found.data)))] if found.data else []
     rows += [("where", " &ensp; ".join(found.constants))] if found.constants else []
-    rows += [("exact solution", formula) for formula in found.exact] or [("exact solution", "not known")]
-    body = "".join(f'<tr><td>{escape(name) if "&" not in name else name}</td><td><div class="formula">{formula}</div></td></tr>' for name, formula in rows)
+    rows += [("exact solution", formula) for formula in found.exact] or [
+        ("exact solution", "not known")
+    ]
+    body = "".join(
+        f"<tr><td>{escape(name) if '&' not in name else name}</td><td><div"
+        f' class="formula">{formula}</div></td></tr>'
+        for name, formula in rows
+    )
     return section("Problem", f'<table class="notation"><tbody>{body}</tbody></table>')
 
 
@@ -75,29 +112,66 @@ def _title(settings: Mapping[str, Any]) -> str:
 def _verdict(result: Result, summary: Mapping[str, Any]) -> str:
     """How good it is, in a sentence."""
     reference = result.reference
-    error, whose = (result.relative_l2, "the exact solution") if result.relative_l2 is not None else (result.reference_relative_l2, "finite differences")
+    error, whose = (
+        (result.relative_l2, "the exact solution")
+        if result.relative_l2 is not None
+        else (result.reference_relative_l2, "finite differences")
+    )
     if result.history.interrupted:
         return '<p class="verdict poor">Training was interrupted; this is what there was then.</p>'
     if error is None and summary.get("estimates"):
         return f'<p class="verdict">{escape(" ".join([*_found(summary), "There is nothing to compare the solution with."]))}</p>'
     if error is None:
-        return f'<p class="verdict poor">Nothing to compare with: {escape(result.reference_note or "no reference")}. The loss alone does not say how good a solution is.</p>'
+        return (
+            '<p class="verdict poor">Nothing to compare with:'
+            f" {escape(result.reference_note or 'no reference')}. The loss alone does not say how"
+            " good a solution is.</p>"
+        )
     words = [*_found(summary), f"The solution is within {shown(error)} (relative L2) of {whose}."]
-    if result.relative_l2 is None and reference is not None and error <= 2 * reference.estimated_error:
-        words.append(f"That is no more than the finite differences' own error, {shown(reference.estimated_error)}, lets one see.")
-    elif reference is not None and result.relative_l2 is not None and result.reference_relative_l2 is not None:
-        words.append(f"Against finite differences, which are themselves good to {shown(reference.estimated_error)}, it is {shown(result.reference_relative_l2)}.")
+    if (
+        result.relative_l2 is None
+        and reference is not None
+        and error <= 2 * reference.estimated_error
+    ):
+        words.append(
+            "That is no more than the finite differences' own error,"
+            f" {shown(reference.estimated_error)}, lets one see."
+        )
+    elif (
+        reference is not None
+        and result.relative_l2 is not None
+        and result.reference_relative_l2 is not None
+    ):
+        words.append(
+            "Against finite differences, which are themselves good to"
+            f" {shown(reference.estimated_error)}, it is {shown(result.reference_relative_l2)}."
+        )
     if error > POOR:
-        words.append("It has not converged: try a wider or deeper network, a finer last grid, more points or another seed.")
+        words.append(
+            "It has not converged: try a wider or deeper network, a finer last grid, more points or"
+            " another seed."
+        )
     return f'<p class="verdict{" poor" if error > POOR else ""}">{escape(" ".join(words))}</p>'
 
 
 def _found(summary: Mapping[str, Any]) -> list[str]:
-    """What was to be found from data: numbers with their standard errors, and how far off fields are."""
+    """What was to be found from data: numbers with their standard errors, and how far off fields
+    are."""
     rows = summary.get("estimates") or []
-    errors = {row["name"]: "" if row["standard_error"] is None else f" ± {row['standard_error']:.1g}" for row in rows}
-    numbers = [f"{row['name']} = {row['value']:.4g}{errors[row['name']]}" for row in rows if "of" not in row]
-    bands = [f"{row['name']} within {shown(row['relative_l2'])} (relative L2)" for row in rows if row.get("relative_l2") is not None]
+    errors = {
+        row["name"]: "" if row["standard_error"] is None else f" ± {row['standard_error']:.1g}"
+        for row in rows
+    }
+    numbers = [
+        f"{row['name']} = {row['value']:.4g}{errors[row['name']]}"
+        for row in rows
+        if "of" not in row
+    ]
+    bands = [
+        f"{row['name']} within {shown(row['relative_l2'])} (relative L2)"
+        for row in rows
+        if row.get("relative_l2") is not None
+    ]
     return [f"Found from the data: {', '.join([*numbers, *bands])}."] if numbers or bands else []
 
 
@@ -106,37 +180,95 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
         (result.relative_l2, "relative L2 against the exact solution"),
         (result.max_error, "largest error"),
         (result.reference_relative_l2, "relative L2 against finite differences"),
-        (result.reference.estimated_error if result.reference else None, "the finite differences' own error"),
+        (
+            result.reference.estimated_error if result.reference else None,
+            "the finite differences' own error",
+        ),
         (summary["loss"], "mean squared residual"),
         (summary["fresh"], "the same on points not trained on"),
     ]
     found = [(shown(value), name) for value, name in pairs if value is not None]
-    return [*found, (f"{result.settings['parameters']:,}", "parameters"), (f"{result.seconds:.1f} s", "training")]
+    return [
+        *found,
+        (f"{result.settings['parameters']:,}", "parameters"),
+        (f"{result.seconds:.1f} s", "training"),
+    ]
 
 
 def _advice(summary: Mapping[str, Any]) -> str:
     """What should not be believed, and what to try, as the run itself says."""
-    lines = [str(line) for line in [*(summary.get("advice") or []), *(summary.get("identifiability") or [])]]
-    return section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>") if lines else ""
+    lines = [
+        str(line)
+        for line in [*(summary.get("advice") or []), *(summary.get("identifiability") or [])]
+    ]
+    return (
+        section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
+        if lines
+        else ""
+    )
 
 
 def _estimates(summary: Mapping[str, Any], pictures: str) -> str:
-    """The parameters that were found from data, the noise in these, and how the estimates hang together."""
+    """The parameters that were found from data, the noise in these, and how the estimates hang
+    together."""
     rows = []
     for found in summary.get("estimates") or []:
-        name = f"{found['name']}({', '.join(found['of'])})" if found.get("of") else str(found["name"])
+        name = (
+            f"{found['name']}({', '.join(found['of'])})" if found.get("of") else str(found["name"])
+        )
         interval = " to ".join(shown(end) for end in found.get("interval") or [] if end is not None)
         truth = found.get("truth")
-        against = shown(truth) if truth is not None else f"relative L2 {shown(found['relative_l2'])}" if found.get("relative_l2") is not None else ""
-        rows.append((name, *(shown(v) if v is not None else "" for v in (found.get("value"), found.get("standard_error"))), interval, against))
+        against = (
+            shown(truth)
+            if truth is not None
+            else (
+                f"relative L2 {shown(found['relative_l2'])}"
+                if found.get("relative_l2") is not None
+                else ""
+            )
+        )
+        rows.append(
+            (
+                name,
+                *(
+                    shown(v) if v is not None else ""
+                    for v in (found.get("value"), found.get("standard_error"))
+                ),
+                interval,
+                against,
+            )
+        )
     if not rows:
         return ""
     noise = [f"{unknown} {shown(size)}" for unknown, size in (summary.get("noise") or {}).items()]
-    words = f"<p>Standard deviation of the errors of the data, as the misfit shows it: {escape(', '.join(noise))}.</p>" if noise else ""
+    words = (
+        "<p>Standard deviation of the errors of the data, as the misfit shows it:"
+        f" {escape(', '.join(noise))}.</p>"
+        if noise
+        else ""
+    )
     correlations = summary.get("correlations") or {}
     names = list(correlations)
-    matrix = table(("correlation", *names), [(a, *(f"{correlations[a][b]:.2f}" for b in names)) for a in names], range(1, len(names) + 1)) if len(names) > 1 else ""
-    return section("Estimated parameters", table(("parameter", "estimate", "standard error", "95 % interval", "true value"), rows, (1, 2, 3, 4)), words, matrix, pictures)
+    matrix = (
+        table(
+            ("correlation", *names),
+            [(a, *(f"{correlations[a][b]:.2f}" for b in names)) for a in names],
+            range(1, len(names) + 1),
+        )
+        if len(names) > 1
+        else ""
+    )
+    return section(
+        "Estimated parameters",
+        table(
+            ("parameter", "estimate", "standard error", "95 % interval", "true value"),
+            rows,
+            (1, 2, 3, 4),
+        ),
+        words,
+        matrix,
+        pictures,
+    )
 
 
 def _closed_form(folder: Path | None) -> str:
@@ -150,14 +282,39 @@ def _closed_form(folder: Path | None) -> str:
 def _history(result: Result) -> str:
     """Loss, fresh residual and error by steps and by seconds."""
     history = result.history
-    names = (("loss", "loss: mean squared residual", 0, 0), ("fresh", "the same on fresh points", 4, 1), ("error", "relative L2 error against the exact solution", 1, 0))
+    names = (
+        ("loss", "loss: mean squared residual", 0, 0),
+        ("fresh", "the same on fresh points", 4, 1),
+        ("error", "relative L2 error against the exact solution", 1, 0),
+    )
     charts = []
     for across, words in (("step", "step of training"), ("seconds", "seconds of training")):
         at = history.column(across)
-        series = [Series(name, _thinned(list(zip(at, history.column(column), strict=True))), colour=colour, dash=dash) for column, name, colour, dash in names]
+        series = [
+            Series(
+                name,
+                _thinned(list(zip(at, history.column(column), strict=True))),
+                colour=colour,
+                dash=dash,
+            )
+            for column, name, colour, dash in names
+        ]
         starts = {record.stage: at[k] for k, record in reversed(list(enumerate(history.records)))}
-        marks = [(starts[k], title) for k, (title, _) in enumerate(history.stages) if k in starts and len(starts) < 20]
-        charts.append(Chart(words, "loss and error", series, (False, True), marks, description=f"Training: loss and error by {words}").html())
+        marks = [
+            (starts[k], title)
+            for k, (title, _) in enumerate(history.stages)
+            if k in starts and len(starts) < 20
+        ]
+        charts.append(
+            Chart(
+                words,
+                "loss and error",
+                series,
+                (False, True),
+                marks,
+                description=f"Training: loss and error by {words}",
+            ).html()
+        )
     return f'<div class="figures">{"".join(charts)}</div>'
 
 
@@ -184,7 +341,10 @@ def _network(result: Result) -> str:
             figure.savefig(file, format="png", dpi=160)
     width = min(figure.get_figwidth() * 72, 1000)
     about = escape(f"The network: {result.drawing.title}", quote=True)
-    body = f'<img alt="{about}" style="max-width:{width:.0f}px;min-width:{min(width, 620):.0f}px" src="data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}">'
+    body = (
+        f'<img alt="{about}" style="max-width:{width:.0f}px;min-width:{min(width, 620):.0f}px"'
+        f' src="data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}">'
+    )
     return f'<figure class="picture">{body}</figure>'
 
 
@@ -197,11 +357,23 @@ def _again(result: Result) -> Iterator[str]:
             request = None  # what was asked for is also in the summary, with less detail
     yield f'<pre class="command">{escape(reproduce.command(result.settings, request))}</pre>'
     if remarks := reproduce.remarks(request):
-        yield f"<p>Not an option of the command: {escape('; '.join(remarks))}. It stands in the problem's file.</p>"
-    yield "<p>The same seed gives the same result on the same kind of machine with the same versions:</p>"
+        yield (
+            f"<p>Not an option of the command: {escape('; '.join(remarks))}. It stands in the"
+            " problem's file.</p>"
+        )
+    yield (
+        "<p>The same seed gives the same result on the same kind of machine with the same"
+        " versions:</p>"
+    )
     yield f"<pre>{escape(reproduce.environment(result.provenance))}</pre>"
     if result.run_dir is not None:
-        yield f"<p>Load this run in Python:</p><pre>{escape(reproduce.python(result.run_dir, result.relative_l2 is not None))}</pre>"
+        yield (
+            "<p>Load this run in"
+            f" Python:</p><pre>{escape(reproduce.python(result.run_dir, result.relative_l2 is not None))}</pre>"
+        )
     source = Path(str(result.settings.get("source") or ""))
     if source.is_file():
-        yield folded(f"The problem's file, {source.name}", f"<pre>{escape(source.read_text(encoding='utf-8', errors='replace'))}</pre>")
+        yield folded(
+            f"The problem's file, {source.name}",
+            f"<pre>{escape(source.read_text(encoding='utf-8', errors='replace'))}</pre>",
+        )

@@ -1,7 +1,9 @@
-"""Whether a residual is affine in the derivatives, r = r₀(x) + Σ_α g_α(x) u_α: read off the operations of a dry run.
+"""Whether a residual is affine in the derivatives, r = r₀(x) + Σ_α g_α(x) u_α: read off the
+operations of a dry run.
 
-Then its partials g depend on the point alone, and need not be computed again when the network has changed. It is no guess
-from values: whatever is done to a derivative, or to what was computed from one, must be among the operations below.
+Then its partials g depend on the point alone, and need not be computed again when the network has
+changed. It is no guess from values: whatever is done to a derivative, or to what was computed from
+one, must be among the operations below.
 """
 
 from __future__ import annotations
@@ -13,27 +15,39 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kanpde.calculus import Leaf, Leaves
+from kanpde.residual.calculus import Leaf, Leaves
 
 aten = torch.ops.aten
 
-LINEAR = {aten.add.Tensor, aten.sub.Tensor, aten.rsub.Scalar, aten.neg.default, aten.sum.default, aten.expand.default}
+LINEAR = {
+    aten.add.Tensor,
+    aten.sub.Tensor,
+    aten.rsub.Scalar,
+    aten.neg.default,
+    aten.sum.default,
+    aten.expand.default,
+}
 """Linear in all of their tensors together."""
 
 BILINEAR = {aten.mul.Tensor, aten.div.Tensor, aten.where.self}
-"""Linear in some of their tensors while the others, by place below, do not depend on a derivative."""
+"""Linear in some of their tensors while the others, by place below, do not depend on a
+derivative."""
 
 FREE = {aten.ones_like.default, aten.zeros_like.default}
 """What they give does not depend on their tensor's values."""
 
 
 class Operations(TorchDispatchMode):
-    """While it is active: which tensors depend on a derivative, and whether all of them are affine in the derivatives."""
+    """While it is active: which tensors depend on a derivative, and whether all of them are affine
+    in the derivatives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.affine = True
-        self._dependent: dict[int, Tensor] = {}  # by the address of their storage, which views share; kept, so that no address is used twice
+        self._dependent: dict[
+            int, Tensor
+            # by the address of their storage, which views share; kept, so that no address is used twice
+        ] = {}
 
     def depends(self, x: Tensor) -> bool:
         """Whether it was computed from a derivative."""
@@ -45,7 +59,9 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
-        touched = [any(self.depends(x) for x in _tensors(a)) for a in (*args, *(kwargs or {}).values())]
+        touched = [
+            any(self.depends(x) for x in _tensors(a)) for a in (*args, *(kwargs or {}).values())
+        ]
         if any(touched) and func not in FREE:
             self.affine &= func in LINEAR or (func in BILINEAR and _one_is_fixed(func, touched))
             for x in _tensors(found):

@@ -1,9 +1,11 @@
-"""Differential operators that a residual is written with: d, grad, div, laplacian, normal_derivative.
+"""Differential operators that a residual is written with: d, grad, div, laplacian,
+normal_derivative.
 
-While a residual is evaluated, its unknowns and coordinates are plain torch tensors of shape [points]. The active
-`Leaves` know which of these tensors is which derivative of which unknown, and hand out more of them on request. The
-derivative of anything else that was computed from them is the chain rule over the leaves, so that
-`d(k(x) * d(u, x), x)` works whoever supplies the derivatives: a network, a grid, or autograd.
+While a residual is evaluated, its unknowns and coordinates are plain torch tensors of shape
+[points]. The active `Leaves` know which of these tensors is which derivative of which unknown, and
+hand out more of them on request. The derivative of anything else that was computed from them is the
+chain rule over the leaves, so that `d(k(x) * d(u, x), x)` works whoever supplies the derivatives: a
+network, a grid, or autograd.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from torch import Tensor
 from kanpde.errors import ProblemError, listed, nearest
 
 MultiIndex = tuple[int, ...]
-"""How often one differentiates along each coordinate, in the domain's order of coordinates: u_xxy is (2, 1)."""
+"""How often one differentiates along each coordinate, in the domain's order of coordinates: u_xxy
+is (2, 1)."""
 
 Leaf = tuple[str, MultiIndex]
 """A derivative of an unknown, such as ("u", (2, 0))."""
@@ -32,8 +35,9 @@ _active: ContextVar[Leaves] = ContextVar("kanpde_leaves")
 class Leaves:
     """The derivatives of the unknowns at some points, as independent variables of a residual.
 
-    coordinates: name to tensor [points], in the domain's order; space: the names of those that are not time;
-    supply: called with a leaf, returns its values [points]; normal: outward unit normal by coordinate, on boundaries.
+    coordinates: name to tensor [points], in the domain's order; space: the names of those that are
+    not time; supply: called with a leaf, returns its values [points]; normal: outward unit normal
+    by coordinate, on boundaries.
     """
 
     def __init__(
@@ -76,9 +80,18 @@ class Leaves:
         for i, (name, values) in enumerate(self.coordinates.items()):
             if coordinate is values or (isinstance(coordinate, str) and coordinate == name):
                 return i
-        came = repr(coordinate) if isinstance(coordinate, str) else "an expression" if isinstance(coordinate, Tensor) else type(coordinate).__name__
+        came = (
+            repr(coordinate)
+            if isinstance(coordinate, str)
+            else "an expression"
+            if isinstance(coordinate, Tensor)
+            else type(coordinate).__name__
+        )
         hint = nearest(coordinate, self.coordinates) if isinstance(coordinate, str) else ""
-        raise ProblemError(f"d(…): differentiates with respect to {came}; expected a coordinate ({listed(self.coordinates)}){hint}")
+        raise ProblemError(
+            f"d(…): differentiates with respect to {came}; expected a coordinate"
+            f" ({listed(self.coordinates)}){hint}"
+        )
 
     def differentiate(self, expression: Tensor | float, axes: Sequence[int]) -> Tensor:
         """The total derivative of an expression along the given axes, one after another."""
@@ -86,12 +99,18 @@ class Leaves:
         if isinstance(expression, Real):
             return torch.zeros_like(like)
         if not isinstance(expression, Tensor):
-            raise ProblemError(f"d(…): differentiates {type(expression).__name__}; expected an unknown or an expression of one value a point")
+            raise ProblemError(
+                f"d(…): differentiates {type(expression).__name__}; expected an unknown or an"
+                " expression of one value a point"
+            )
         leaf = self._leaf_of.get(id(expression))
         if leaf is not None:
             return self[leaf[0], raised(leaf[1], axes)]
         if expression.ndim and expression.shape != like.shape:
-            raise ProblemError(f"d(…): differentiates shape {list(expression.shape)} for {len(like)} points; expected one value a point, [{len(like)}]")
+            raise ProblemError(
+                f"d(…): differentiates shape {list(expression.shape)} for {len(like)} points;"
+                f" expected one value a point, [{len(like)}]"
+            )
         for axis in axes:
             expression = self._chain_rule(expression, axis)
         return expression
@@ -105,7 +124,9 @@ class Leaves:
             return total
         leaves = list(self.tensors.items())
         inputs = [x, *(values for _, values in leaves)]
-        partials = torch.autograd.grad(expression.sum(), inputs, create_graph=True, allow_unused=True)
+        partials = torch.autograd.grad(
+            expression.sum(), inputs, create_graph=True, allow_unused=True
+        )
         if partials[0] is not None:
             total = total + partials[0]
         for ((unknown, index), _), partial in zip(leaves, partials[1:], strict=True):
@@ -122,20 +143,25 @@ def raised(index: MultiIndex, axes: Sequence[int]) -> MultiIndex:
 def _leaves(operator: str) -> Leaves:
     leaves = _active.get(None)
     if leaves is None:
-        raise ProblemError(f"{operator}(…): works only while an equation or a condition is being evaluated")
+        raise ProblemError(
+            f"{operator}(…): works only while an equation or a condition is being evaluated"
+        )
     return leaves
 
 
 def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
-    """Partial derivative: `d(u, x)` is u_x, `d(u, x, x, y)` is u_xxy, `d(k(x) * d(u, x), x)` is (k u_x)_x.
+    """Partial derivative: `d(u, x)` is u_x, `d(u, x, x, y)` is u_xxy, `d(k(x) * d(u, x), x)` is (k
+    u_x)_x.
 
-    expression: an unknown, or anything computed pointwise from unknowns, their derivatives and coordinates, [points].
-    coordinates: the coordinate arguments of the residual (or their names). Returns [points].
-    Raises ProblemError for anything that is not a coordinate.
+    expression: an unknown, or anything computed pointwise from unknowns, their derivatives and
+    coordinates, [points]. coordinates: the coordinate arguments of the residual (or their names).
+    Returns [points]. Raises ProblemError for anything that is not a coordinate.
     """
     leaves = _leaves("d")
     if not coordinates:
-        raise ProblemError(f"d(…): names no coordinate; expected such as d(u, {next(iter(leaves.coordinates))})")
+        raise ProblemError(
+            f"d(…): names no coordinate; expected such as d(u, {next(iter(leaves.coordinates))})"
+        )
     return leaves.differentiate(expression, [leaves.axis(x) for x in coordinates])
 
 
@@ -145,11 +171,16 @@ def grad(expression: Tensor | float) -> tuple[Tensor, ...]:
 
 
 def div(vector: Sequence[Tensor | float]) -> Tensor:
-    """Divergence of a vector with one component a space coordinate, in the domain's order. Returns [points]."""
+    """Divergence of a vector with one component a space coordinate, in the domain's order. Returns
+    [points]."""
     space = _leaves("div").space
     if not isinstance(vector, Sequence) or len(vector) != len(space):
-        came = f"{len(vector)} components" if isinstance(vector, Sequence) else type(vector).__name__
-        raise ProblemError(f"div(…): got {came}; expected one component for each of {listed(space)}")
+        came = (
+            f"{len(vector)} components" if isinstance(vector, Sequence) else type(vector).__name__
+        )
+        raise ProblemError(
+            f"div(…): got {came}; expected one component for each of {listed(space)}"
+        )
     return _sum(d(component, x) for component, x in zip(vector, space, strict=True))
 
 
@@ -159,11 +190,15 @@ def laplacian(expression: Tensor | float) -> Tensor:
 
 
 def normal_derivative(expression: Tensor | float) -> Tensor:
-    """Derivative along the outward unit normal, [points]; only in a condition on the boundary of space."""
+    """Derivative along the outward unit normal, [points]; only in a condition on the boundary of
+    space."""
     leaves = _leaves("normal_derivative")
     normal = leaves.normal
     if normal is None:
-        raise ProblemError("normal_derivative(…): only a condition on a face of space has a normal; write d(u, x) elsewhere")
+        raise ProblemError(
+            "normal_derivative(…): only a condition on a face of space has a normal; write d(u, x)"
+            " elsewhere"
+        )
     # A flat face has no normal along the other coordinates, and asks for no derivative along them.
     return _sum(normal[x] * d(expression, x) for x in leaves.space if normal[x].any())
 

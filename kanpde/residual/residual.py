@@ -1,4 +1,5 @@
-"""Pointwise residuals: one user function, its values r and its partials ∂r/∂u_α, whoever supplies the derivatives u_α."""
+"""Pointwise residuals: one user function, its values r and its partials ∂r/∂u_α, whoever supplies
+the derivatives u_α."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.affine import Operations, Watched
-from kanpde.calculus import Leaf, Leaves, MultiIndex
 from kanpde.errors import KanpdeError, ProblemError, first_line, listed, nearest
+from kanpde.residual.affine import Operations, Watched
+from kanpde.residual.calculus import Leaf, Leaves, MultiIndex
 
 Values = Mapping[str, Tensor]
 """Coordinate name to tensor [points]."""
@@ -26,10 +27,11 @@ Values = Mapping[str, Tensor]
 class Residual:
     """A pointwise function r(x, u_α) that vanishes at the solution.
 
-    needs: the derivatives that r depends on, the columns of what `__call__` takes and of the partials it returns;
-    unused: derivatives that it is given or asks for on the way but that do not change r (the plain u of Δu = f);
-    equations: how many numbers it gives at a point; composite: whether it differentiates expressions; affine: whether its
-    partials are known not to depend on the derivatives.
+    needs: the derivatives that r depends on, the columns of what `__call__` takes and of the
+    partials it returns; unused: derivatives that it is given or asks for on the way but that do not
+    change r (the plain u of Δu = f); equations: how many numbers it gives at a point; composite:
+    whether it differentiates expressions; affine: whether its partials are known not to depend on
+    the derivatives.
     """
 
     name: str
@@ -59,11 +61,22 @@ class Residual:
         def leaves(given: Sequence[Leaf]) -> tuple[Leaf, ...]:
             return tuple((names.get(unknown, unknown), index) for unknown, index in given)
 
-        arguments, unknowns = (tuple(names.get(name, name) for name in given) for given in (self.arguments, self.unknowns))
-        return replace(self, function=function, arguments=arguments, unknowns=unknowns, needs=leaves(self.needs), unused=leaves(self.unused))
+        arguments, unknowns = (
+            tuple(names.get(name, name) for name in given)
+            for given in (self.arguments, self.unknowns)
+        )
+        return replace(
+            self,
+            function=function,
+            arguments=arguments,
+            unknowns=unknowns,
+            needs=leaves(self.needs),
+            unused=leaves(self.unused),
+        )
 
     def rows(self, leaves: Leaves) -> list[Tensor]:
-        """What the function returns on given leaves, one tensor [points] an equation. Raises ProblemError as `__call__` does."""
+        """What the function returns on given leaves, one tensor [points] an equation. Raises
+        ProblemError as `__call__` does."""
         return rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
 
     def __call__(
@@ -73,11 +86,13 @@ class Residual:
         normal: Values | None = None,
         partials: bool = True,
     ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations leaves"] | None]:
-        """Residual values and, where asked for, their partials by the derivatives in the order of `needs`.
+        """Residual values and, where asked for, their partials by the derivatives in the order of
+        `needs`.
 
-        derivatives: column a holds the values of `needs[a]` at the points. normal: outward unit normals on a boundary.
-        Raises ProblemError when the user's function fails, gives the wrong shape, or asks for other derivatives than
-        it did in the dry run (a residual must not branch on values).
+        derivatives: column a holds the values of `needs[a]` at the points. normal: outward unit
+        normals on a boundary. Raises ProblemError when the user's function fails, gives the wrong
+        shape, or asks for other derivatives than it did in the dry run (a residual must not branch
+        on values).
         """
         column = {leaf: a for a, leaf in enumerate(self.needs)}
 
@@ -85,8 +100,13 @@ class Residual:
             if leaf in column:
                 return derivatives[:, column[leaf]]
             if leaf in self.unused:
-                return derivatives.new_full((len(derivatives),), torch.nan)  # poisoned: if it mattered after all, it would show
-            raise ProblemError(f"{self.name}: asks for {leaf_name(leaf, self.coordinates)} only at some points; a residual must not branch on values")
+                return derivatives.new_full(
+                    (len(derivatives),), torch.nan
+                )  # poisoned: if it mattered after all, it would show
+            raise ProblemError(
+                f"{self.name}: asks for {leaf_name(leaf, self.coordinates)} only at some points; a"
+                " residual must not branch on values"
+            )
 
         # Operators know a coordinate by the identity of its tensor: each gets its own.
         at = {x: v.detach().requires_grad_(self.composite) for x, v in coordinates.items()}
@@ -109,24 +129,37 @@ def record(
     space: Sequence[str],
     normal: Values | None = None,
 ) -> Residual:
-    """Dry run on two points: on which derivatives does the function depend, how many equations does it return?
+    """Dry run on two points: on which derivatives does the function depend, how many equations does
+    it return?
 
-    name: how messages call it; points: two points of the place where it holds. Raises ProblemError where the function
-    fails there, returns the wrong shape, depends on no unknown, or mixes points with each other.
+    name: how messages call it; points: two points of the place where it holds. Raises ProblemError
+    where the function fails there, returns the wrong shape, depends on no unknown, or mixes points
+    with each other.
     """
     generator = torch.Generator().manual_seed(0)
     drawn: dict[Leaf, Tensor] = {}
 
-    def run(part: slice, override: Mapping[Leaf, float], kind: Callable[..., Leaves] = Leaves) -> tuple[Leaves, list[Tensor]]:
+    def run(
+        part: slice, override: Mapping[Leaf, float], kind: Callable[..., Leaves] = Leaves
+    ) -> tuple[Leaves, list[Tensor]]:
         def supply(leaf: Leaf) -> Tensor:
             if leaf not in drawn:
                 drawn[leaf] = 0.25 + 0.5 * torch.rand(2, generator=generator, dtype=torch.float64)
-            return (torch.full_like(drawn[leaf], override[leaf]) if leaf in override else drawn[leaf])[part]
+            return (
+                torch.full_like(drawn[leaf], override[leaf]) if leaf in override else drawn[leaf]
+            )[part]
 
         coordinates = {x: v[part].detach().clone().requires_grad_() for x, v in points.items()}
-        leaves = kind(coordinates, space, supply, None if normal is None else {x: v[part] for x, v in normal.items()})
+        leaves = kind(
+            coordinates,
+            space,
+            supply,
+            None if normal is None else {x: v[part] for x, v in normal.items()},
+        )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")  # math.sin(x): the error says it better
+            warnings.filterwarnings(
+                "ignore", "Converting a tensor with requires_grad"
+            )  # math.sin(x): the error says it better
             return leaves, rows_of(function, name, arguments, unknowns, leaves)
 
     both = slice(0, 2)
@@ -134,38 +167,80 @@ def record(
     for part in (slice(0, 1), slice(1, 2)):
         for row, alone in zip(rows, run(part, {})[1], strict=True):
             if not torch.allclose(row[part], alone, rtol=1e-9, equal_nan=True):
-                raise ProblemError(f"{name}: the value at one point depends on another point; a residual must be pointwise (no mean, sum or norm over points)")
+                raise ProblemError(
+                    f"{name}: the value at one point depends on another point; a residual must be"
+                    " pointwise (no mean, sum or norm over points)"
+                )
 
     def matters(leaf: Leaf) -> bool:
-        """Connected by autograd; or by a comparison or a detached value, which shows when the leaf takes other values."""
+        """Connected by autograd; or by a comparison or a detached value, which shows when the leaf
+        takes other values."""
         tensor = leaves.tensors[leaf]
-        if any(row.requires_grad and torch.autograd.grad(row.sum(), tensor, allow_unused=True, retain_graph=True)[0] is not None for row in rows):
+        if any(
+            row.requires_grad
+            and torch.autograd.grad(row.sum(), tensor, allow_unused=True, retain_graph=True)[0]
+            is not None
+            for row in rows
+        ):
             return True
-        return any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for probe in (-1e3, 1e3) for a, b in zip(rows, run(both, {leaf: probe})[1], strict=True))
+        return any(
+            not torch.equal(a.nan_to_num(), b.nan_to_num())
+            for probe in (-1e3, 1e3)
+            for a, b in zip(rows, run(both, {leaf: probe})[1], strict=True)
+        )
 
     place = {u: i for i, u in enumerate(unknowns)}
-    asked = sorted(leaves.tensors, key=lambda leaf: (place[leaf[0]], sum(leaf[1]), [-n for n in leaf[1]]))
+    asked = sorted(
+        leaves.tensors, key=lambda leaf: (place[leaf[0]], sum(leaf[1]), [-n for n in leaf[1]])
+    )
     needs = tuple(leaf for leaf in asked if matters(leaf))
     if not needs:
-        raise ProblemError(f"{name}: depends on no unknown; expected an expression in {listed(unknowns)} that vanishes at the solution")
+        raise ProblemError(
+            f"{name}: depends on no unknown; expected an expression in {listed(unknowns)} that"
+            " vanishes at the solution"
+        )
     unused = tuple(leaf for leaf in asked if leaf not in needs)
     with Operations() as operations:
         try:
             run(both, {}, partial(Watched, operations))
         except Exception:  # it ran before: something in it cannot be watched
             operations.affine = False
-    return Residual(name, function, arguments, tuple(unknowns), tuple(points), tuple(space), needs, unused, len(rows), leaves.composite, operations.affine)
+    return Residual(
+        name,
+        function,
+        arguments,
+        tuple(unknowns),
+        tuple(points),
+        tuple(space),
+        needs,
+        unused,
+        len(rows),
+        leaves.composite,
+        operations.affine,
+    )
 
 
-def check_finite(residual: Residual, values: Float[Tensor, "points equations"], coordinates: Values, derivatives: Float[Tensor, "points leaves"]) -> None:
-    """Raise a ProblemError that names function and point where the residual is not finite although its inputs are."""
+def check_finite(
+    residual: Residual,
+    values: Float[Tensor, "points equations"],
+    coordinates: Values,
+    derivatives: Float[Tensor, "points leaves"],
+) -> None:
+    """Raise a ProblemError that names function and point where the residual is not finite although
+    its inputs are."""
     bad = (~values.isfinite().all(1) & derivatives.isfinite().all(1)).nonzero()
     if len(bad):
         i = int(bad[0])
         k = int((~values[i].isfinite()).nonzero()[0])
         which = f" (equation {k + 1})" if residual.equations > 1 else ""
-        given = {leaf_name(leaf, residual.coordinates): derivatives[:, a] for a, leaf in enumerate(residual.needs)}
-        raise ProblemError(f"{residual.name}: returned {float(values[i, k])}{which} at {at_point(coordinates, i)}, where {at_point(given, i)}; expected a finite number")
+        given = {
+            leaf_name(leaf, residual.coordinates): derivatives[:, a]
+            for a, leaf in enumerate(residual.needs)
+        }
+        raise ProblemError(
+            f"{residual.name}: returned {float(values[i, k])}{which} at {at_point(coordinates, i)},"
+            f" where {at_point(given, i)}; expected a finite number"
+        )
 
 
 def call(function: Callable[..., object], arguments: Values, name: str) -> Any:
@@ -174,10 +249,22 @@ def call(function: Callable[..., object], arguments: Values, name: str) -> Any:
         return function(**arguments)
     except KanpdeError:
         raise
-    except Exception as error:  # the user's own code: anything can come; it is named, never swallowed
-        scalar = any(clue in str(error) for clue in ("Python scalar", "numpy()", "must be Tensor, not"))
-        hint = "; use torch's functions on tensors (torch.sin, not math.sin or numpy.sin)" if scalar else ""
-        hint = "; choose between values with torch.where, not with if" if "Boolean value" in str(error) else hint
+    except (
+        Exception
+    ) as error:  # the user's own code: anything can come; it is named, never swallowed
+        scalar = any(
+            clue in str(error) for clue in ("Python scalar", "numpy()", "must be Tensor, not")
+        )
+        hint = (
+            "; use torch's functions on tensors (torch.sin, not math.sin or numpy.sin)"
+            if scalar
+            else ""
+        )
+        hint = (
+            "; choose between values with torch.where, not with if"
+            if "Boolean value" in str(error)
+            else hint
+        )
         raise ProblemError(f"{name}: {first_line(error)}{hint}") from error
 
 
@@ -191,25 +278,40 @@ def argument_names(function: Callable[..., object], what: str) -> tuple[str, ...
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        raise ProblemError(f"{what}: {function!r} has no readable signature; wrap it in a def or lambda with named arguments") from None
+        raise ProblemError(
+            f"{what}: {function!r} has no readable signature; wrap it in a def or lambda with named"
+            " arguments"
+        ) from None
     for p in parameters:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
             stars = "*" if p.kind == p.VAR_POSITIONAL else "**" if p.kind == p.VAR_KEYWORD else ""
-            raise ProblemError(f"{what}: argument '{stars}{p.name}' has no name to match; expected unknowns and coordinates by name")
+            raise ProblemError(
+                f"{what}: argument '{stars}{p.name}' has no name to match; expected unknowns and"
+                " coordinates by name"
+            )
     return tuple(p.name for p in parameters if p.default is p.empty)
 
 
-def check_arguments(arguments: Sequence[str], known: Mapping[str, Sequence[str]], what: str, hint: str = "") -> None:
-    """Every argument must be among the known names, given by kind ("unknown", "coordinate"); raises ProblemError.
+def check_arguments(
+    arguments: Sequence[str], known: Mapping[str, Sequence[str]], what: str, hint: str = ""
+) -> None:
+    """Every argument must be among the known names, given by kind ("unknown", "coordinate"); raises
+    ProblemError.
 
     hint: ends the message where no name is near.
     """
     names = [name for group in known.values() for name in group]
     for argument in arguments:
         if argument not in names:
-            kinds = " nor ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} ({listed(group)})" for kind, group in known.items())
+            kinds = " nor ".join(
+                f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} ({listed(group)})"
+                for kind, group in known.items()
+            )
             either = "neither " if len(known) > 1 else "not "
-            raise ProblemError(f"{what}: argument {argument!r} is {either}{kinds}{nearest(argument, names) or hint}")
+            raise ProblemError(
+                f"{what}: argument {argument!r} is"
+                f" {either}{kinds}{nearest(argument, names) or hint}"
+            )
 
 
 def function_name(function: object) -> str:
@@ -228,8 +330,15 @@ def below(index: MultiIndex) -> list[MultiIndex]:
     return list(product(*(range(n + 1) for n in index)))
 
 
-def rows_of(function: Callable[..., object], name: str, arguments: Sequence[str], unknowns: Sequence[str], leaves: Leaves) -> list[Tensor]:
-    """Call the user's function on the leaves and check what it returns: one tensor [points] for each equation."""
+def rows_of(
+    function: Callable[..., object],
+    name: str,
+    arguments: Sequence[str],
+    unknowns: Sequence[str],
+    leaves: Leaves,
+) -> list[Tensor]:
+    """Call the user's function on the leaves and check what it returns: one tensor [points] for
+    each equation."""
     like = next(iter(leaves.coordinates.values()))
     values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}
     with leaves.active():
@@ -240,9 +349,15 @@ def rows_of(function: Callable[..., object], name: str, arguments: Sequence[str]
     for row in rows:
         if not isinstance(row, Tensor) or not row.is_floating_point():
             came = f"a tensor of {row.dtype}" if isinstance(row, Tensor) else type(row).__name__
-            raise ProblemError(f"{name}: returned {came}; expected a tensor of one real number a point{forgotten(row)}")
+            raise ProblemError(
+                f"{name}: returned {came}; expected a tensor of one real number a"
+                f" point{forgotten(row)}"
+            )
         if row.shape != like.shape:
-            raise ProblemError(f"{name}: returned shape {list(row.shape)} for {len(like)} points; expected one value a point, [{len(like)}]")
+            raise ProblemError(
+                f"{name}: returned shape {list(row.shape)} for {len(like)} points; expected one"
+                f" value a point, [{len(like)}]"
+            )
     return [row.to(like.dtype) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """What a result should not be believed without: warnings that are rare, each with what to try.
 
-Residuals are judged by the size of their own terms: r / (|r at zero| + Σ_a |∂r/∂u_a| |u_a|), root mean squares over the domain, so that
-no unit and no factor in the equation counts.
+Residuals are judged by the size of their own terms: r / (|r at zero| + Σ_a |∂r/∂u_a| |u_a|), root
+mean squares over the domain, so that no unit and no factor in the equation counts.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from jaxtyping import Float
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from kanpde.conditions import by_name
 from kanpde.geometry import Pieces
-from kanpde.networks import Ansatz, Slabs
-from kanpde.problem import Problem
-from kanpde.recipe import Recipe
-from kanpde.residual import Residual
-from kanpde.results import LIMITED, Result
-from kanpde.sampling import inside_points, unit_points
+from kanpde.geometry.sampling import inside_points, unit_points
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.slabs import Slabs
+from kanpde.problem.conditions import by_name
+from kanpde.problem.problem import Problem
+from kanpde.recipes.recipe import Recipe
+from kanpde.residual.residual import Residual
+from kanpde.results.result import LIMITED, Result
 from kanpde.training import LevenbergMarquardt
+from kanpde.training.loop import PARTED
 from kanpde.training.points import Collocation
-from kanpde.training.train import PARTED
 
 POINTS = 1024
 """Where residuals are looked at: points that were not trained on."""
@@ -40,7 +41,8 @@ DOMINATES = 10.0
 """A condition whose relative residual is so many times the equations' has the error."""
 
 LEAST = 1e-3
-"""Relative residual below which a condition is met well enough, and an unfinished solution is finished."""
+"""Relative residual below which a condition is met well enough, and an unfinished solution is
+finished."""
 
 DIGITS = 1e-6
 """Estimated error of a reference from which it is worth saying that it limits."""
@@ -53,7 +55,8 @@ LARGEST = 1500
 
 
 def advise(result: Result, recipe: Recipe) -> list[str]:
-    """Sentences, the most important first; none for a healthy result, and for one that was interrupted."""
+    """Sentences, the most important first; none for a healthy result, and for one that was
+    interrupted."""
     problem, history = result.problem, result.history
     if problem is None or result.ansatz is None or history.interrupted:
         return []
@@ -75,8 +78,15 @@ def advise(result: Result, recipe: Recipe) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def relative(residual: Residual, ansatz: Ansatz, points: Float[Tensor, "points dims"], normal: Mapping[str, Tensor] | None, inside: Float[Tensor, "inner dims"]) -> float:
-    """Root mean square of a residual at points over the size of its terms, whose derivatives are taken inside."""
+def relative(
+    residual: Residual,
+    ansatz: Ansatz,
+    points: Float[Tensor, "points dims"],
+    normal: Mapping[str, Tensor] | None,
+    inside: Float[Tensor, "inner dims"],
+) -> float:
+    """Root mean square of a residual at points over the size of its terms, whose derivatives are
+    taken inside."""
     needs = list(residual.needs)
 
     def leaves(at: Tensor) -> Tensor:
@@ -101,11 +111,15 @@ def _conditions(ansatz: Ansatz, recipe: Recipe, inside: Tensor) -> dict[str, flo
     found = {}
     for constraint in ansatz.soft:
         dims = len(ansatz.domain.coordinates) - 1
-        points = ansatz.domain.boundary(constraint.face, unit_points(POINTS if dims else 1, dims, 24681357))
+        points = ansatz.domain.boundary(
+            constraint.face, unit_points(POINTS if dims else 1, dims, 24681357)
+        )
         if constraint.where is not None:
             points = points[constraint.where(by_name(points, ansatz.domain.coordinates)).bool()]
         if len(points):
-            normal = by_name(ansatz.domain.normals(constraint.face, points), ansatz.domain.coordinates)
+            normal = by_name(
+                ansatz.domain.normals(constraint.face, points), ansatz.domain.coordinates
+            )
             found[constraint.label] = relative(constraint.residual, ansatz, points, normal, inside)
     return found
 
@@ -114,7 +128,11 @@ def _truth(result: Result) -> tuple[float, str] | None:
     """The error that is known best, and against what."""
     if result.relative_l2 is not None:
         return result.relative_l2, "the exact solution"
-    if result.reference is not None and result.reference_relative_l2 is not None and result.reference.estimated_error < result.reference_relative_l2 / LIMITED:
+    if (
+        result.reference is not None
+        and result.reference_relative_l2 is not None
+        and result.reference.estimated_error < result.reference_relative_l2 / LIMITED
+    ):
         return result.reference_relative_l2, "the reference"
     return None
 
@@ -125,7 +143,10 @@ def _contradicted(result: Result) -> str | None:
         return None
     if max(near, known.estimated_error) > exact / APART:
         return None
-    return f"network and reference agree ({near:.1e}), and both are {exact:.1e} from `exact`: check that it solves these equations and conditions"
+    return (
+        f"network and reference agree ({near:.1e}), and both are {exact:.1e} from `exact`: check"
+        " that it solves these equations and conditions"
+    )
 
 
 def _misled(result: Result, residual: float) -> str | None:
@@ -133,8 +154,9 @@ def _misled(result: Result, residual: float) -> str | None:
     if truth is None or truth[0] < POOR or truth[0] < APART * residual or _contradicted(result):
         return None
     return (
-        f"the residual is small ({residual:.1e} of its terms) but the error is not ({truth[0]:.1e} from {truth[1]}): small residuals hardly bound it here; "
-        "try more --points, a finer last --grid, another --seed, or --slabs where time goes on for long"
+        f"the residual is small ({residual:.1e} of its terms) but the error is not ({truth[0]:.1e}"
+        f" from {truth[1]}): small residuals hardly bound it here; try more --points, a finer last"
+        " --grid, another --seed, or --slabs where time goes on for long"
     )
 
 
@@ -145,8 +167,9 @@ def _boundary(equations: float, conditions: Mapping[str, float]) -> str | None:
     if conditions[label] < max(LEAST, DOMINATES * equations):
         return None
     return (
-        f"the condition {label} is met worse ({conditions[label]:.1e} of its terms) than the equations ({equations:.1e}): the error comes from the boundary; "
-        "give the condition a larger weight=, or take more --points"
+        f"the condition {label} is met worse ({conditions[label]:.1e} of its terms) than the"
+        f" equations ({equations:.1e}): the error comes from the boundary; give the condition a"
+        " larger weight=, or take more --points"
     )
 
 
@@ -157,8 +180,9 @@ def _undersampled(result: Result, recipe: Recipe, equations: float) -> str | Non
     if last is None or not last.fresh > PARTED * last.loss:
         return None
     return (
-        f"under-sampled: the mean squared residual is {last.fresh:.1e} on fresh points and {last.loss:.1e} on those trained on; "
-        f"try --points {4 * recipe.points}, or a smaller network"
+        f"under-sampled: the mean squared residual is {last.fresh:.1e} on fresh points and"
+        f" {last.loss:.1e} on those trained on; try --points {4 * recipe.points}, or a smaller"
+        " network"
     )
 
 
@@ -168,24 +192,37 @@ def _single_precision(result: Result, equations: float) -> str | None:
     ended = result.history.stages[-1][1] if result.history.stages else ""
     if not any(words in ended for words in ("no damping", "less than 1 %", "no step")):
         return None
-    return f"training stopped where the rounding of float32 begins ({ended}, with {equations:.1e} of the equations' terms left); try --dtype float64"
+    return (
+        f"training stopped where the rounding of float32 begins ({ended}, with {equations:.1e} of"
+        " the equations' terms left); try --dtype float64"
+    )
 
 
-def _ill_conditioned(result: Result, recipe: Recipe, problem: Problem, ansatz: Ansatz, equations: float) -> str | None:
+def _ill_conditioned(
+    result: Result, recipe: Recipe, problem: Problem, ansatz: Ansatz, equations: float
+) -> str | None:
     size, last = ansatz.network.theta.numel(), recipe.stages[-1]
     if equations < LEAST or size > LARGEST or not isinstance(last, LevenbergMarquardt):
         return None
-    objective = Collocation(problem, ansatz, min(recipe.points, 4 * size), 24681357).objective() if problem.domain is ansatz.domain else None
+    objective = (
+        Collocation(problem, ansatz, min(recipe.points, 4 * size), 24681357).objective()
+        if problem.domain is ansatz.domain
+        else None
+    )
     if objective is None or objective.rows < size:
         return None
     rank = numerical_rank(objective.jacobian()[1].gram().double().cpu())
     if rank >= size / 2:
         return None
-    return f"ill-conditioned: of {size} parameters only {rank} directions move the residual beyond rounding; try a smaller --width, a coarser last --grid or another --network"
+    return (
+        f"ill-conditioned: of {size} parameters only {rank} directions move the residual beyond"
+        " rounding; try a smaller --width, a coarser last --grid or another --network"
+    )
 
 
 def numerical_rank(normal: Float[Tensor, "parameters parameters"]) -> int:
-    """Of a normal matrix, of which the lower triangle is read: scaled to a diagonal of ones, by Cholesky with pivots (Higham 2002, section 10.3)."""
+    """Of a normal matrix, of which the lower triangle is read: scaled to a diagonal of ones, by
+    Cholesky with pivots (Higham 2002, section 10.3)."""
     A = np.asfortranarray(normal.numpy())
     root = np.sqrt(np.maximum(A.diagonal(), np.finfo(float).tiny))
     _, _, rank, _ = dpstrf(A / root[:, None] / root, lower=1)
@@ -195,11 +232,17 @@ def numerical_rank(normal: Float[Tensor, "parameters parameters"]) -> int:
 def _limited(result: Result) -> str | None:
     known = result.reference
     distance = result.reference_relative_l2 or 0.0
-    if known is None or distance > 2 * known.estimated_error or known.estimated_error < DIGITS or _knows_all(result):
+    if (
+        known is None
+        or distance > 2 * known.estimated_error
+        or known.estimated_error < DIGITS
+        or _knows_all(result)
+    ):
         return None  # further away, the solution is the less accurate of the two
     return (
-        f"the distance to the reference ({distance:.1e}) is no more than its own error ({known.estimated_error:.1e}) lets one see, so that the solution may be "
-        "better than that says; try --effort record, or give exact="
+        f"the distance to the reference ({distance:.1e}) is no more than its own error"
+        f" ({known.estimated_error:.1e}) lets one see, so that the solution may be better than that"
+        " says; try --effort record, or give exact="
     )
 
 

@@ -1,6 +1,8 @@
-"""Fields on tensor grids: where a solution is measured against the exact one, and against finite differences.
+"""Fields on tensor grids: where a solution is measured against the exact one, and against finite
+differences.
 
-A grid covers the bounding box; where the domain does not, all fields are NaN, and no norm counts these nodes.
+A grid covers the bounding box; where the domain does not, all fields are NaN, and no norm counts
+these nodes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
 
 if TYPE_CHECKING:
-    from kanpde.networks import Trial
-    from kanpde.problem import Problem
+    from kanpde.networks.ansatz import Trial
+    from kanpde.problem.problem import Problem
     from kanpde.reference import Reference
 
 Grid = Mapping[str, NDArray[np.float64]]
@@ -31,7 +33,8 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True)
 class Fields:
-    """Solution, reference and exact values by unknown on one grid; the last two are empty where not known."""
+    """Solution, reference and exact values by unknown on one grid; the last two are empty where not
+    known."""
 
     grid: Grid
     solution: Mapping[str, NDArray[np.float64]]
@@ -49,7 +52,8 @@ class Fields:
 
 
 def dense_grid(domain: Domain) -> Grid:
-    """Evenly spaced nodes over the bounding intervals, ends included: 1001, 201², 41³, 17⁴ or 9⁵ of them."""
+    """Evenly spaced nodes over the bounding intervals, ends included: 1001, 201², 41³, 17⁴ or 9⁵ of
+    them."""
     nodes = _NODES[len(domain.coordinates)]
     return {x: np.linspace(low, high, nodes) for x, (low, high) in domain.bounds.items()}
 
@@ -68,7 +72,8 @@ def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
-    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite in the domain, naming the unknown and the point."""
+    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite in the
+    domain, naming the unknown and the point."""
     nodes = nodes_of(grid)
     within = covered(problem.domain, nodes)
     points = nodes[within]
@@ -78,12 +83,17 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
         if not np.isfinite(flat).all():
             first = int(np.flatnonzero(~np.isfinite(flat))[0])
             where = ", ".join(f"{x}={v:g}" for x, v in zip(grid, points[first], strict=True))
-            raise ProblemError(f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the whole domain")
+            raise ProblemError(
+                f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the"
+                " whole domain"
+            )
         found[unknown] = _on_grid(flat, within, grid)
     return found
 
 
-def solution_on(ansatz: Trial, unknowns: Sequence[str], grid: Grid) -> dict[str, NDArray[np.float64]]:
+def solution_on(
+    ansatz: Trial, unknowns: Sequence[str], grid: Grid
+) -> dict[str, NDArray[np.float64]]:
     """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
     nodes = nodes_of(grid)
     within = covered(ansatz.domain, nodes)
@@ -91,7 +101,9 @@ def solution_on(ansatz: Trial, unknowns: Sequence[str], grid: Grid) -> dict[str,
     return {u: _on_grid(values[:, i], within, grid) for i, u in enumerate(unknowns)}
 
 
-def _on_grid(values: NDArray[np.float64], within: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
+def _on_grid(
+    values: NDArray[np.float64], within: NDArray[np.bool_], grid: Grid
+) -> NDArray[np.float64]:
     """Values at the nodes within the domain as a field, NaN elsewhere."""
     field = np.full(len(within), np.nan)
     field[within] = values
@@ -99,38 +111,54 @@ def _on_grid(values: NDArray[np.float64], within: NDArray[np.bool_], grid: Grid)
 
 
 def evaluate(ansatz: Trial, points: Tensor) -> Tensor:
-    """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory, without gradients."""
+    """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory,
+    without gradients."""
     with torch.no_grad():
         return torch.cat([ansatz(piece) for piece in points.split(_CHUNK)])
 
 
-def relative_l2(found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, NDArray[np.float64]]) -> float:
-    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean square where truth is zero.
+def relative_l2(
+    found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, NDArray[np.float64]]
+) -> float:
+    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean
+    square where truth is zero.
 
     Nodes where truth is NaN lie outside of the domain and do not count.
     """
     within = {u: ~np.isnan(values) for u, values in truth.items()}
-    difference = np.sqrt(sum(np.sum((found[u][within[u]] - values[within[u]]) ** 2) for u, values in truth.items()))
+    difference = np.sqrt(
+        sum(np.sum((found[u][within[u]] - values[within[u]]) ** 2) for u, values in truth.items())
+    )
     scale = np.sqrt(sum(np.sum(values[within[u]] ** 2) for u, values in truth.items()))
-    return float(difference / (scale or np.sqrt(sum(int(inside.sum()) for inside in within.values()))))
+    return float(
+        difference / (scale or np.sqrt(sum(int(inside.sum()) for inside in within.values())))
+    )
 
 
 def check_solution(problem: Problem, ansatz: Trial) -> None:
-    """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the domain, naming the unknown and the point."""
+    """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the
+    domain, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
     within = covered(problem.domain, nodes_of(grid))
     for unknown, values in solution_on(ansatz, problem.functions, grid).items():
         bad = np.flatnonzero(~np.isfinite(values.ravel()) & within)
         if len(bad):
             first = np.unravel_index(bad[0], values.shape)
-            where = ", ".join(f"{x}={axis[k]:g}" for (x, axis), k in zip(grid.items(), first, strict=True))
-            raise ProblemError(f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the conditions' data are probably not finite near there")
+            where = ", ".join(
+                f"{x}={axis[k]:g}" for (x, axis), k in zip(grid.items(), first, strict=True)
+            )
+            raise ProblemError(
+                f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the"
+                " conditions' data are probably not finite near there"
+            )
 
 
 def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None]:
-    """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where it is not known.
+    """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where
+    it is not known.
 
-    Unknowns without an exact solution are left out. Raises ProblemError where the exact solution is not finite.
+    Unknowns without an exact solution are left out. Raises ProblemError where the exact solution is
+    not finite.
     """
     if not problem.exact:
         return None, None
@@ -139,9 +167,14 @@ def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None
     if not truth:
         return None, None
     found = solution_on(ansatz, problem.unknowns, grid)
-    return relative_l2(found, truth), max(float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items())
+    return relative_l2(found, truth), max(
+        float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items()
+    )
 
 
 def measure_reference(ansatz: Trial, reference: Reference) -> float:
-    """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns together."""
-    return relative_l2(solution_on(ansatz, tuple(reference.values), reference.coordinates), reference.values)
+    """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns
+    together."""
+    return relative_l2(
+        solution_on(ansatz, tuple(reference.values), reference.coordinates), reference.values
+    )

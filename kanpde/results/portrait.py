@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kanpde.networks import Ansatz, Trial
+from kanpde.networks.ansatz import Ansatz, Trial
 from kanpde.networks.basis import HIGH, LOW, BasisLayer
 from kanpde.networks.importance import scores
 from kanpde.networks.joint import Joint
@@ -28,12 +28,15 @@ SAMPLES = 100
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the edge functions.
+    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the
+    edge functions.
 
-    edges: one pair a KAN layer, inputs [inputs, samples], from the smallest activation to the largest, and outputs [inputs, outputs,
-    samples]; none for an MLP. Of each of these layers, where they are known: importance [inputs, outputs], shares of the outputs, nan for edges that were pruned; density
-    [inputs, bins], how many activations lie in equal parts of [-1, 1], 1 on average. products: of each level of units, how many,
-    the last ones, are products of two sums each. formulas: of symbolic edges, by layer, input and output.
+    edges: one pair a KAN layer, inputs [inputs, samples], from the smallest activation to the
+    largest, and outputs [inputs, outputs, samples]; none for an MLP. Of each of these layers, where
+    they are known: importance [inputs, outputs], shares of the outputs, nan for edges that were
+    pruned; density [inputs, bins], how many activations lie in equal parts of [-1, 1], 1 on
+    average. products: of each level of units, how many, the last ones, are products of two sums
+    each. formulas: of symbolic edges, by layer, input and output.
     """
 
     title: str
@@ -48,13 +51,16 @@ class Drawing:
 
 
 def portrait(trial: Trial, unknowns: Sequence[str], points: Tensor) -> Drawing:
-    """The network of a solution as it is on points [points, dims]; of spans of time, the last one's; of a joint one, its first part."""
+    """The network of a solution as it is on points [points, dims]; of spans of time, the last
+    one's; of a joint one, its first part."""
     whole: Network = trial.network
     network, inputs = whole.networks()[0], tuple(trial.input_names)
     if isinstance(whole, Joint):
         inputs = tuple(inputs[i] for i in whole.pieces[0].inputs)
     layers = [k for k, layer in enumerate(network.layers) if isinstance(layer, BasisLayer)]
-    drawing = Drawing(trial.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]])
+    drawing = Drawing(
+        trial.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]]
+    )
     if not layers:
         return drawing
     last: Ansatz = getattr(trial, "spans", [trial])[-1]
@@ -63,15 +69,24 @@ def portrait(trial: Trial, unknowns: Sequence[str], points: Tensor) -> Drawing:
     jets = whole.parts_jets(jets)[0] if isinstance(whole, Joint) else jets
     seen = [jets[k][:, 0].detach().double().cpu() for k in layers]
     parts = network.parts()
-    edges = tuple(_edges(network.layers[k], parts[k], values) for k, values in zip(layers, seen, strict=True))
-    shares = tuple(torch.where(there, share, torch.nan).numpy() for share, there in zip(scores(network, jets), masks(network), strict=True))
+    edges = tuple(
+        _edges(network.layers[k], parts[k], values) for k, values in zip(layers, seen, strict=True)
+    )
+    shares = tuple(
+        torch.where(there, share, torch.nan).numpy()
+        for share, there in zip(scores(network, jets), masks(network), strict=True)
+    )
     density = tuple(np.stack([_density(column) for column in values.numpy().T]) for values in seen)
-    products = tuple(int(getattr(network.spec, "products", 0)) if 0 < level < len(network.widths) - 1 else 0 for level in range(len(network.widths)))
+    products = tuple(
+        int(getattr(network.spec, "products", 0)) if 0 < level < len(network.widths) - 1 else 0
+        for level in range(len(network.widths))
+    )
     return replace(drawing, edges=edges, importance=shares, density=density, products=products)
 
 
 def _edges(layer: Any, theta: Tensor, values: Tensor) -> tuple[Array, Array]:
-    """The edge functions of a layer over the range of its inputs [points, inputs]; over [-1, 1] of inputs that are all in one place."""
+    """The edge functions of a layer over the range of its inputs [points, inputs]; over [-1, 1] of
+    inputs that are all in one place."""
     low, high = values.aminmax(dim=0)
     wide = high - low > 1e-9
     low, high = torch.where(wide, low, LOW), torch.where(wide, high, HIGH)

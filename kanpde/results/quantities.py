@@ -1,4 +1,5 @@
-"""Quantities of a solution: any function of the unknowns, their derivatives and the coordinates, written as an equation is."""
+"""Quantities of a solution: any function of the unknowns, their derivatives and the coordinates,
+written as an equation is."""
 
 from __future__ import annotations
 
@@ -8,36 +9,55 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.calculus import Leaf, Leaves
-from kanpde.conditions import by_name
-from kanpde.networks import Trial
-from kanpde.problem import Problem
-from kanpde.residual import argument_names, check_arguments, function_name, rows_of
+from kanpde.networks.ansatz import Trial
+from kanpde.problem.conditions import by_name
+from kanpde.problem.problem import Problem
+from kanpde.residual.calculus import Leaf, Leaves
+from kanpde.residual.residual import argument_names, check_arguments, function_name, rows_of
 
 CHUNK = 16_384
 """Points at a time: it bounds the memory."""
 
 
-def quantities(problem: Problem, ansatz: Trial, function: Callable[..., Tensor | Sequence[Tensor]], points: Float[Tensor, "points dims"]) -> list[Tensor]:
-    """What a function such as a flux, a stress or a vorticity is at points of the domain: one tensor [points] for each number it returns.
+def quantities(
+    problem: Problem,
+    ansatz: Trial,
+    function: Callable[..., Tensor | Sequence[Tensor]],
+    points: Float[Tensor, "points dims"],
+) -> list[Tensor]:
+    """What a function such as a flux, a stress or a vorticity is at points of the domain: one
+    tensor [points] for each number it returns.
 
-    Its derivatives are those of the trained network, to rounding. Raises ProblemError where the function fails, returns the wrong shape or
-    takes an argument that is neither unknown, parameter nor coordinate.
+    Its derivatives are those of the trained network, to rounding. Raises ProblemError where the
+    function fails, returns the wrong shape or takes an argument that is neither unknown, parameter
+    nor coordinate.
     """
     name, arguments = function_name(function), argument_names(function, function_name(function))
     unknowns = tuple(dict.fromkeys([*problem.functions, *(p.name for p in problem.parameters)]))
     check_arguments(arguments, {"unknown": unknowns, "coordinate": problem.coordinates}, name)
-    parts = [_at(problem, ansatz, function, name, arguments, unknowns, part) for part in points.split(CHUNK)]
+    parts = [
+        _at(problem, ansatz, function, name, arguments, unknowns, part)
+        for part in points.split(CHUNK)
+    ]
     return [torch.cat(rows) for rows in zip(*parts, strict=True)]
 
 
 def _at(
-    problem: Problem, ansatz: Trial, function: Callable[..., Tensor | Sequence[Tensor]], name: str, arguments: tuple[str, ...], unknowns: tuple[str, ...], points: Tensor
+    problem: Problem,
+    ansatz: Trial,
+    function: Callable[..., Tensor | Sequence[Tensor]],
+    name: str,
+    arguments: tuple[str, ...],
+    unknowns: tuple[str, ...],
+    points: Tensor,
 ) -> list[Tensor]:
     def supply(leaf: Leaf) -> Tensor:
         with torch.no_grad():
             return ansatz.derivatives(points, [leaf])[:, 0].double().cpu()
 
-    coordinates = {x: v.detach().clone().requires_grad_() for x, v in by_name(points.double().cpu(), problem.coordinates).items()}
+    coordinates = {
+        x: v.detach().clone().requires_grad_()
+        for x, v in by_name(points.double().cpu(), problem.coordinates).items()
+    }
     leaves = Leaves(coordinates, problem.domain.space, supply)
     return [row.detach() for row in rows_of(function, name, arguments, unknowns, leaves)]

@@ -1,4 +1,5 @@
-"""The result of a solve: a function to evaluate, its errors, and the way to its run folder and back."""
+"""The result of a solve: a function to evaluate, its errors, and the way to its run folder and
+back."""
 
 from __future__ import annotations
 
@@ -14,24 +15,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kanpde import run_folder
 from kanpde.errors import ProblemError, RunError, listed, nearest
-from kanpde.estimates import Estimates
-from kanpde.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
-from kanpde.fields import measure as measure
-from kanpde.fields import measure_reference as measure_reference
-from kanpde.portrait import Drawing as Drawing
-from kanpde.portrait import portrait
-from kanpde.problem import Problem, identity
+from kanpde.geometry.sampling import inside_points
+from kanpde.inverse.estimates import Estimates
+from kanpde.problem.problem import Problem, identity
 from kanpde.provenance import provenance
-from kanpde.quantities import quantities
-from kanpde.residual import at_point
-from kanpde.sampling import inside_points
+from kanpde.residual.residual import at_point
+from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
+from kanpde.results.fields import measure as measure
+from kanpde.results.fields import measure_reference as measure_reference
+from kanpde.results.portrait import Drawing as Drawing
+from kanpde.results.portrait import portrait
+from kanpde.results.quantities import quantities
+from kanpde.results.variables import coordinate_attributes, global_attributes, variables
+from kanpde.runs import folder as run_folder
 from kanpde.training.history import History
-from kanpde.variables import coordinate_attributes, global_attributes, variables
 
 if TYPE_CHECKING:
-    from kanpde.networks import Trial
+    from kanpde.networks.ansatz import Trial
     from kanpde.reference import Reference
 
 _SLACK = 1e-9
@@ -40,17 +41,19 @@ PORTRAYED = 1024
 """Points at which importance and activations of a picture are taken."""
 
 LIMITED = 10.0
-"""A distance to the reference below so many times the reference's own error is limited by the reference."""
+"""A distance to the reference below so many times the reference's own error is limited by the
+reference."""
 
 
 @dataclass(eq=False)
 class Result:
     """A solved problem; call it with coordinates by name.
 
-    seconds: of training. relative_l2, max_error: against the exact solution, None where it is not known.
-    reference, reference_relative_l2: finite differences and the distance to them; where there are none,
-    `reference_note` says why. estimates: of the problem's parameters, if it has any. advice: what should not be believed, and what to
-    try (see advice.py). problem and ansatz are None only after `load` of a run whose problem file is gone.
+    seconds: of training. relative_l2, max_error: against the exact solution, None where it is not
+    known. reference, reference_relative_l2: finite differences and the distance to them; where
+    there are none, `reference_note` says why. estimates: of the problem's parameters, if it has
+    any. advice: what should not be believed, and what to try (see advice.py). problem and ansatz
+    are None only after `load` of a run whose problem file is gone.
     """
 
     problem: Problem | None
@@ -75,47 +78,73 @@ class Result:
 
     def __repr__(self) -> str:
         error = self.reference_relative_l2 if self.relative_l2 is None else self.relative_l2
-        shown = "" if error is None else f", relative L2 {error:.1e}{' against the reference' if self.relative_l2 is None else ''}"
-        return f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')} parameters{shown})"
+        shown = (
+            ""
+            if error is None
+            else (
+                ", relative L2"
+                f" {error:.1e}{' against the reference' if self.relative_l2 is None else ''}"
+            )
+        )
+        return (
+            f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')}"
+            f" parameters{shown})"
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows; how is known further up, and imported only there."""
-        return importlib.import_module("kanpde.report.notebook").result(self)  # type: ignore[no-any-return]
+        return importlib.import_module("kanpde.reports.notebook").result(self)  # type: ignore[no-any-return]
 
     def __call__(self, **coordinates: Any) -> Any:
-        """Values at points given by coordinate name: numbers, NumPy arrays or tensors that broadcast together.
+        """Values at points given by coordinate name: numbers, NumPy arrays or tensors that
+        broadcast together.
 
-        Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by unknown where there are several.
-        Raises ProblemError for coordinates that are missing, unknown, outside the domain, or do not broadcast.
+        Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by
+        unknown where there are several. Raises ProblemError for coordinates that are missing,
+        unknown, outside the domain, or do not broadcast.
         """
         problem, ansatz = self._solved()
         points, shape, values = self._at(coordinates)
         found = evaluate(ansatz, points)
-        kind = {u: _like(found[:, i].reshape(shape), values) for i, u in enumerate(problem.functions)}
+        kind = {
+            u: _like(found[:, i].reshape(shape), values) for i, u in enumerate(problem.functions)
+        }
         return kind if len(kind) > 1 else kind[problem.unknowns[0]]
 
     def evaluate(self, function: Callable[..., Any], **coordinates: Any) -> Any:
-        """A quantity of the solution at points, such as a flux or a stress: a function of unknowns, parameters and coordinates by name that
-        may use d, grad, div and laplacian, as an equation does.
+        """A quantity of the solution at points, such as a flux or a stress: a function of unknowns,
+        parameters and coordinates by name that may use d, grad, div and laplacian, as an equation
+        does.
 
-        Points and kinds are as in a call; where the function returns several numbers, a tuple. Derivatives are exact ones of the network, to
-        rounding. Raises ProblemError for what a call refuses, and for a function that fails.
+        Points and kinds are as in a call; where the function returns several numbers, a tuple.
+        Derivatives are exact ones of the network, to rounding. Raises ProblemError for what a call
+        refuses, and for a function that fails.
         """
         problem, ansatz = self._solved()
         points, shape, values = self._at(coordinates)
-        found = tuple(_like(row.reshape(shape), values) for row in quantities(problem, ansatz, function, points))
+        found = tuple(
+            _like(row.reshape(shape), values)
+            for row in quantities(problem, ansatz, function, points)
+        )
         return found if len(found) > 1 else found[0]
 
     def _at(self, coordinates: Mapping[str, Any]) -> tuple[Tensor, torch.Size, list[Any]]:
-        """Points [points, dims] inside the domain, the broadcast shape, and the values in the order of the coordinates."""
+        """Points [points, dims] inside the domain, the broadcast shape, and the values in the order
+        of the coordinates."""
         problem, _ = self._solved()
         names = problem.coordinates
         for name in coordinates:
             if name not in names:
-                raise ProblemError(f"result({name}=…): no such coordinate; they are {listed(names)}{nearest(name, names)}")
+                raise ProblemError(
+                    f"result({name}=…): no such coordinate; they are"
+                    f" {listed(names)}{nearest(name, names)}"
+                )
         missing = [name for name in names if name not in coordinates]
         if missing:
-            raise ProblemError(f"result(…): {missing[0]!r} is missing; expected {', '.join(f'{x}=…' for x in names)}")
+            raise ProblemError(
+                f"result(…): {missing[0]!r} is missing; expected"
+                f" {', '.join(f'{x}=…' for x in names)}"
+            )
         values = [coordinates[x] for x in names]
         points, shape = _points(names, values)
         return _inside(points, problem), shape, values
@@ -131,10 +160,16 @@ class Result:
 
     @cached_property
     def fields(self) -> Fields:
-        """Solution, reference and exact values on the reference's grid, or on an even one where there is no reference."""
+        """Solution, reference and exact values on the reference's grid, or on an even one where
+        there is no reference."""
         problem, ansatz = self._solved()
         grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
-        return Fields(grid, solution_on(ansatz, problem.functions, grid), self.reference.values if self.reference else {}, exact_on(problem, grid))
+        return Fields(
+            grid,
+            solution_on(ansatz, problem.functions, grid),
+            self.reference.values if self.reference else {},
+            exact_on(problem, grid),
+        )
 
     @cached_property
     def drawing(self) -> Drawing:
@@ -143,7 +178,8 @@ class Result:
         return portrait(ansatz, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
 
     def summary(self) -> dict[str, Any]:
-        """The object of `--json` and summary.json: plain values, and None where a number is not known or not finite."""
+        """The object of `--json` and summary.json: plain values, and None where a number is not
+        known or not finite."""
         settings, history = self.settings, self.history
         reference = self.reference
         measured = {
@@ -181,31 +217,47 @@ class Result:
         return {key: _plain(value) for key, value in measured.items()}
 
     def solved(self) -> tuple[Problem, Trial]:
-        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was not found again."""
+        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was
+        not found again."""
         return self._solved()
 
     def to_xarray(self) -> Any:
-        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises RunError where xarray is not installed."""
+        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises
+        RunError where xarray is not installed."""
         try:
             import xarray
         except ImportError:
-            raise RunError("to_xarray: needs xarray, which is not installed: pip install 'kanpde[xarray]'") from None
+            raise RunError(
+                "to_xarray: needs xarray, which is not installed: pip install 'kanpde[xarray]'"
+            ) from None
         fields, settings = self.fields, self.settings
         units, names = settings.get("units", {}), tuple(fields.grid)
-        coordinates = {x: (x, nodes, coordinate_attributes(x, names, settings.get("time"), units)) for x, nodes in fields.grid.items()}
+        coordinates = {
+            x: (x, nodes, coordinate_attributes(x, names, settings.get("time"), units))
+            for x, nodes in fields.grid.items()
+        }
         data = {v.name: (names, v.values, v.attributes) for v in variables(fields, units)}
-        return xarray.Dataset(data, coordinates, {**global_attributes(settings, self.provenance), "problem": self.name})
+        return xarray.Dataset(
+            data,
+            coordinates,
+            {**global_attributes(settings, self.provenance), "problem": self.name},
+        )
 
     def save(self, out: str | Path = "results") -> Path:
-        """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return it. Raises RunError."""
+        """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return
+        it. Raises RunError."""
         folder = run_folder.reserve(Path(out), self.name, int(self.settings.get("seed") or 0))
         run_folder.write(self, folder)
         return folder
 
     @property
     def reference_limited(self) -> bool:
-        """Whether the distance to the reference is less than ten times the reference's own error: then it says no more than that."""
-        return self.reference is not None and (self.reference_relative_l2 or 0.0) < LIMITED * self.reference.estimated_error
+        """Whether the distance to the reference is less than ten times the reference's own error:
+        then it says no more than that."""
+        return (
+            self.reference is not None
+            and (self.reference_relative_l2 or 0.0) < LIMITED * self.reference.estimated_error
+        )
 
     def _reference_error(self) -> float | None:
         """The reference's own true error, where the exact solution is known."""
@@ -214,16 +266,20 @@ class Result:
 
     def _solved(self) -> tuple[Problem, Trial]:
         if self.problem is None or self.ansatz is None:
-            raise ProblemError(f"{self.run_dir}: the problem {self.name!r} was not found again; pass it: kanpde.load({str(self.run_dir)!r}, problem=…)")
+            raise ProblemError(
+                f"{self.run_dir}: the problem {self.name!r} was not found again; pass it:"
+                f" kanpde.load({str(self.run_dir)!r}, problem=…)"
+            )
         return self.problem, self.ansatz
 
 
 def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
     """The result of an earlier run.
 
-    Nothing in the folder is executed. The problem is found again where it was (its file is Python and runs, as in `solve`) or
-    by its name in the gallery; or pass it. Where it is not found, the stored fields, history and network still load.
-    Raises RunError for folders that are missing, unfinished, damaged or no runs of kanpde.
+    Nothing in the folder is executed. The problem is found again where it was (its file is Python
+    and runs, as in `solve`) or by its name in the gallery; or pass it. Where it is not found, the
+    stored fields, history and network still load. Raises RunError for folders that are missing,
+    unfinished, damaged or no runs of kanpde.
     """
     return run_folder.read(Path(run_dir), problem)
 
@@ -238,9 +294,16 @@ def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Si
     columns = []
     for name, value in zip(names, values, strict=True):
         try:
-            column = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64), device=device)
+            column = (
+                value
+                if isinstance(value, Tensor)
+                else torch.as_tensor(np.asarray(value, dtype=np.float64), device=device)
+            )
         except (TypeError, ValueError):
-            raise ProblemError(f"result({name}=…): got {type(value).__name__}; expected a number, a NumPy array or a tensor") from None
+            raise ProblemError(
+                f"result({name}=…): got {type(value).__name__}; expected a number, a NumPy array or"
+                " a tensor"
+            ) from None
         columns.append(column.double())
     try:
         broadcast = torch.broadcast_tensors(*columns)
@@ -251,7 +314,8 @@ def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Si
 
 
 def _inside(points: Tensor, problem: Problem) -> Tensor:
-    """The points, those beyond an end by rounding moved onto it; raises ProblemError for any further out."""
+    """The points, those beyond an end by rounding moved onto it; raises ProblemError for any
+    further out."""
     bounds = points.new_tensor(list(problem.domain.bounds.values()))
     low, high = bounds[:, 0], bounds[:, 1]
     slack = _SLACK * (high - low)
@@ -259,15 +323,23 @@ def _inside(points: Tensor, problem: Problem) -> Tensor:
     if outside.any():
         row, column = (int(i) for i in outside.nonzero()[0])
         name = problem.coordinates[column]
-        raise ProblemError(f"result({name}=…): {float(points[row, column]):g} is outside {name}=({float(low[column]):g}, {float(high[column]):g})")
+        raise ProblemError(
+            f"result({name}=…): {float(points[row, column]):g} is outside"
+            f" {name}=({float(low[column]):g}, {float(high[column]):g})"
+        )
     points = points.clamp(low, high)
     if problem.domain.is_box:
         return points
     within = problem.domain.inside(points, _SLACK * float((high - low).max()))
     if not within.all():
-        at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), int((~within).nonzero()[0]))
+        at = at_point(
+            dict(zip(problem.coordinates, points.T, strict=True)), int((~within).nonzero()[0])
+        )
         count = int((~within).sum())
-        raise ProblemError(f"result(…): {at} is outside of {problem.domain!r}{f', and so are {count - 1} more of {len(points)} points' if count > 1 else ''}")
+        raise ProblemError(
+            f"result(…): {at} is outside of"
+            f" {problem.domain!r}{f', and so are {count - 1} more of {len(points)} points' if count > 1 else ''}"
+        )
     return points
 
 
@@ -276,7 +348,9 @@ def _like(found: Tensor, values: list[Any]) -> Any:
     tensors = [v for v in values if isinstance(v, Tensor)]
     if tensors:
         tensor = next((v for v in tensors if v.is_floating_point()), tensors[0])
-        return found.to(device=tensor.device, dtype=tensor.dtype if tensor.is_floating_point() else found.dtype)
+        return found.to(
+            device=tensor.device, dtype=tensor.dtype if tensor.is_floating_point() else found.dtype
+        )
     array = found.cpu().double().numpy()
     return array if any(np.ndim(v) or isinstance(v, np.ndarray) for v in values) else float(array)
 

@@ -1,4 +1,5 @@
-"""The fields of a result as named variables, with the attributes by which other tools know them (CF conventions, 1.11, sections 2.6, 3 and 4).
+"""The fields of a result as named variables, with the attributes by which other tools know them (CF
+conventions, 1.11, sections 2.6, 3 and 4).
 
 run.h5, `Result.to_xarray` and exports have the same names: u, u_reference, u_exact, u_error.
 """
@@ -12,17 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanpde.fields import Fields
+from kanpde.results.fields import Fields
 
 CONVENTIONS = "CF-1.11"
 
 _AXES = ("X", "Y", "Z")
-_TITLES = {"solution": "solution of the network", "reference": "finite differences", "exact": "exact solution"}
+_TITLES = {
+    "solution": "solution of the network",
+    "reference": "finite differences",
+    "exact": "exact solution",
+}
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One field on the grid of all coordinates. kind: solution, reference, exact or error, of an unknown; attributes: plain values."""
+    """One field on the grid of all coordinates. kind: solution, reference, exact or error, of an
+    unknown; attributes: plain values."""
 
     name: str
     unknown: str
@@ -32,7 +38,8 @@ class Variable:
 
 
 def variables(fields: Fields, units: Mapping[str, str]) -> Iterator[Variable]:
-    """Solution, reference, exact values and error of every unknown, as far as they are known. units: by unknown, where they are given."""
+    """Solution, reference, exact values and error of every unknown, as far as they are known.
+    units: by unknown, where they are given."""
     taken = set(fields.grid)
     kinds = {"solution": fields.solution, "reference": fields.reference, "exact": fields.exact}
     kinds["error"] = {u: e for u in fields.solution if (e := fields.error(u)) is not None}
@@ -50,8 +57,11 @@ def variables(fields: Fields, units: Mapping[str, str]) -> Iterator[Variable]:
             yield Variable(name, unknown, kind, array, found)
 
 
-def coordinate_attributes(name: str, coordinates: tuple[str, ...], time: str | None, units: Mapping[str, str]) -> dict[str, str]:
-    """Of a coordinate: its long name, the axis that it is (X, Y, Z in their order, T for time), and its units where they are given."""
+def coordinate_attributes(
+    name: str, coordinates: tuple[str, ...], time: str | None, units: Mapping[str, str]
+) -> dict[str, str]:
+    """Of a coordinate: its long name, the axis that it is (X, Y, Z in their order, T for time), and
+    its units where they are given."""
     space = [x for x in coordinates if x != time]
     found = {"long_name": "time" if name == time else f"coordinate {name}"}
     if name == time:

@@ -1,4 +1,5 @@
-"""run.h5: fields on a grid, history, network and estimated fields of a result, as variables on dimension scales."""
+"""run.h5: fields on a grid, history, network and estimated fields of a result, as variables on
+dimension scales."""
 
 from __future__ import annotations
 
@@ -9,17 +10,17 @@ import h5py
 import numpy as np
 
 from kanpde.errors import listed
-from kanpde.fields import Fields
 from kanpde.reference import Reference
-from kanpde.safe_reading import opened
-from kanpde.signals import held
+from kanpde.results.fields import Fields
+from kanpde.results.variables import coordinate_attributes, global_attributes, variables
+from kanpde.runs.safe_reading import opened
+from kanpde.runs.signals import held
 from kanpde.training.history import History, Record
-from kanpde.variables import coordinate_attributes, global_attributes, variables
 
 if TYPE_CHECKING:
-    from kanpde.estimates import Band, Estimates
-    from kanpde.portrait import Drawing
-    from kanpde.results import Result
+    from kanpde.inverse.estimates import Band, Estimates
+    from kanpde.results.portrait import Drawing
+    from kanpde.results.result import Result
 
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
 _LONG_NAME = {
@@ -36,7 +37,12 @@ def write(result: Result, format: str, to: IO[bytes]) -> None:
     """All arrays of a result, with dimension scales and CF attributes."""
     with held(), h5py.File(to, "w", track_order=True) as file:
         summary = result.summary()
-        for key, value in {**global_attributes(result.settings, result.provenance), "format": format, "problem": result.name, **summary["provenance"]}.items():
+        for key, value in {
+            **global_attributes(result.settings, result.provenance),
+            "format": format,
+            "problem": result.name,
+            **summary["provenance"],
+        }.items():
             if value is not None:
                 file.attrs[key] = value
         _write_fields(file, result.fields, result.settings)
@@ -47,33 +53,46 @@ def write(result: Result, format: str, to: IO[bytes]) -> None:
 
 
 def _write_fields(file: h5py.File, fields: Fields, settings: dict[str, Any]) -> None:
-    """One variable a field: u, u_reference, u_exact, u_error, each on the scales of all coordinates."""
+    """One variable a field: u, u_reference, u_exact, u_error, each on the scales of all
+    coordinates."""
     units = settings.get("units", {})
     for x, nodes in fields.grid.items():
         scale = file.create_dataset(x, data=nodes)
         scale.make_scale(x)
-        scale.attrs.update(coordinate_attributes(x, tuple(fields.grid), settings.get("time"), units))
+        scale.attrs.update(
+            coordinate_attributes(x, tuple(fields.grid), settings.get("time"), units)
+        )
     for found in variables(fields, units):
         large = found.values.size > 4096
-        variable = file.create_dataset(found.name, data=found.values, compression="gzip" if large else None, shuffle=large or None)
+        variable = file.create_dataset(
+            found.name,
+            data=found.values,
+            compression="gzip" if large else None,
+            shuffle=large or None,
+        )
         variable.attrs.update(found.attributes)
         _attach(variable, [file[x] for x in fields.grid])
 
 
 def _write_band(group: h5py.Group, band: Band) -> None:
-    """An estimated field on the scales of its coordinates: value, standard_error, and exact where known."""
+    """An estimated field on the scales of its coordinates: value, standard_error, and exact where
+    known."""
     scales = [group.create_dataset(x, data=nodes) for x, nodes in band.grid.items()]
     for scale in scales:
         scale.make_scale(scale.name.rpartition("/")[2])
     group.attrs["coordinates"] = list(band.grid)
-    for name, values in (("value", band.values), ("standard_error", band.standard_error), ("exact", band.exact)):
+    for name, values in (
+        ("value", band.values),
+        ("standard_error", band.standard_error),
+        ("exact", band.exact),
+    ):
         if values is not None:
             _attach(group.create_dataset(f"estimate_{name}", data=values), scales)
 
 
 def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
     """What was found of unknown parameters, as the summary and the file say it."""
-    from kanpde.estimates import Band, from_summary
+    from kanpde.inverse.estimates import Band, from_summary
 
     if "estimates" not in summary:
         return None
@@ -82,7 +101,11 @@ def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
         for name, group in file["estimates"].items() if "estimates" in file else ():
             value, error = (group[f"estimate_{key}"][:] for key in ("value", "standard_error"))
             exact = group["estimate_exact"][:] if "estimate_exact" in group else None
-            bands.append(Band(name, {x: group[x][:] for x in group.attrs["coordinates"]}, value, error, exact))
+            bands.append(
+                Band(
+                    name, {x: group[x][:] for x in group.attrs["coordinates"]}, value, error, exact
+                )
+            )
     found: Estimates = from_summary(summary, tuple(bands))
     return found
 
@@ -98,12 +121,20 @@ def _write_history(group: h5py.Group, history: History) -> None:
 
 
 def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
-    group.attrs.update(title=drawing.title, widths=list(drawing.widths), inputs=list(drawing.inputs), outputs=list(drawing.outputs))
+    group.attrs.update(
+        title=drawing.title,
+        widths=list(drawing.widths),
+        inputs=list(drawing.inputs),
+        outputs=list(drawing.outputs),
+    )
     if drawing.products:
         group.attrs["products"] = list(drawing.products)
     for i, (inputs, outputs) in enumerate(drawing.edges):
         layer = group.create_group(f"layer{i}")
-        scales = [layer.create_dataset(name, data=np.arange(n)) for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)]
+        scales = [
+            layer.create_dataset(name, data=np.arange(n))
+            for name, n in zip(("input", "output", "sample"), outputs.shape, strict=True)
+        ]
         for scale in scales:
             scale.make_scale(scale.name.rpartition("/")[2])
         _attach(layer.create_dataset("inputs", data=inputs), [scales[0], scales[2]])
@@ -115,7 +146,9 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
             middles = layer.create_dataset("bin", data=(2 * np.arange(bins) + 1) / bins - 1)
             middles.make_scale("bin")
             _attach(layer.create_dataset("density", data=drawing.density[i]), [scales[0], middles])
-        if formulas := {f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i}:
+        if formulas := {
+            f"{p},{q}": text for (at, p, q), text in drawing.formulas.items() if at == i
+        }:
             layer.create_group("formulas").attrs.update(formulas)
 
 
@@ -126,31 +159,68 @@ def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
 
 def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
     """What `write` wrote. Raises what reading a damaged file can raise (safe_reading.DAMAGE)."""
-    from kanpde.portrait import Drawing
+    from kanpde.results.portrait import Drawing
 
     with opened(path) as file:
         stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
-        columns = [file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")]
-        history = History([Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"])
-        kinds: dict[str, dict[str, np.ndarray]] = {"solution": {}, "reference": {}, "exact": {}, "error": {}}
+        columns = [
+            file["history"][name][:].tolist()
+            for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")
+        ]
+        history = History(
+            [Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"]
+        )
+        kinds: dict[str, dict[str, np.ndarray]] = {
+            "solution": {},
+            "reference": {},
+            "exact": {},
+            "error": {},
+        }
         for variable in file.values():
             if "kind" in variable.attrs:
                 kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
         first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
         grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
-        if any(array.shape != tuple(map(len, grid.values())) or array.dtype.kind != "f" for values in kinds.values() for array in values.values()):
+        if any(
+            array.shape != tuple(map(len, grid.values())) or array.dtype.kind != "f"
+            for values in kinds.values()
+            for array in values.values()
+        ):
             raise ValueError(f"fields that do not lie on the grid of {listed(grid)}")
         network = file["network"]
         layers = [network[f"layer{i}"] for i in range(len(network))]
         edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
         names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
-        known = {key: tuple(layer[key][:] for layer in layers) for key in ("importance", "density") if layers and key in layers[0]}
-        symbolic = [(i, *at.split(","), text) for i, layer in enumerate(layers) if "formulas" in layer for at, text in layer["formulas"].attrs.items()]
+        known = {
+            key: tuple(layer[key][:] for layer in layers)
+            for key in ("importance", "density")
+            if layers and key in layers[0]
+        }
+        symbolic = [
+            (i, *at.split(","), text)
+            for i, layer in enumerate(layers)
+            if "formulas" in layer
+            for at, text in layer["formulas"].attrs.items()
+        ]
         formulas = {(i, int(p), int(q)): text for i, p, q, text in symbolic}
         products = tuple(network.attrs["products"].tolist()) if "products" in network.attrs else ()
-        drawing = Drawing(network.attrs["title"], edges=edges, products=products, formulas=formulas, **known, **names)
+        drawing = Drawing(
+            network.attrs["title"],
+            edges=edges,
+            products=products,
+            formulas=formulas,
+            **known,
+            **names,
+        )
     fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
     reference = None
     if fields.reference:
-        reference = Reference(coordinates=grid, values=kinds["reference"], **{key: summary["reference"][key] for key in ("kind", "order", "estimated_error", "seconds")})
+        reference = Reference(
+            coordinates=grid,
+            values=kinds["reference"],
+            **{
+                key: summary["reference"][key]
+                for key in ("kind", "order", "estimated_error", "seconds")
+            },
+        )
     return history, fields, drawing, reference

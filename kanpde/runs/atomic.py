@@ -1,4 +1,5 @@
-"""Files and folders that come to be in one step: a file is the old one or the new one, and a folder is nobody else's."""
+"""Files and folders that come to be in one step: a file is the old one or the new one, and a folder
+is nobody else's."""
 
 from __future__ import annotations
 
@@ -14,17 +15,21 @@ from kanpde.errors import RunError
 
 
 def check_writable(out: str | Path) -> None:
-    """Make the folder where needed and raise RunError unless a file can be written there: before hours of training."""
+    """Make the folder where needed and raise RunError unless a file can be written there: before
+    hours of training."""
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise RunError(f"{out}: the output folder is not writable ({error.strerror or error})") from error
+        raise RunError(
+            f"{out}: the output folder is not writable ({error.strerror or error})"
+        ) from error
 
 
 def new_folder(parent: Path, stem: str) -> Path:
-    """A new empty folder named after the stem, with a number behind it where there is one already. Raises RunError."""
+    """A new empty folder named after the stem, with a number behind it where there is one already.
+    Raises RunError."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1001):
@@ -35,7 +40,9 @@ def new_folder(parent: Path, stem: str) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise RunError(f"{error.filename or parent}: the folder cannot be made ({error.strerror or error})") from error
+        raise RunError(
+            f"{error.filename or parent}: the folder cannot be made ({error.strerror or error})"
+        ) from error
     raise RunError(f"{parent}: a thousand folders named {stem} already")
 
 
@@ -45,7 +52,8 @@ def safe(name: str) -> str:
 
 
 def replace_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside its place, wait until it is on the disk, then move it there in one step: it is the old one or the new one.
+    """Write a file beside its place, wait until it is on the disk, then move it there in one step:
+    it is the old one or the new one.
 
     It is made in memory: on a full disk h5py ends the process and torch raises what is no OSError.
     """

@@ -1,7 +1,9 @@
-"""Files from anywhere: what is wrong with them is one line, and HDF5 is read without following anything that leads out of a file.
+"""Files from anywhere: what is wrong with them is one line, and HDF5 is read without following
+anything that leads out of a file.
 
-A link of HDF5 can name another file, an array can lie in one (external storage) or be put together from others (virtual data sets), and
-a size is only a claim until it is stored. A folder that somebody sent must not show what else is on the machine, nor fill its memory.
+A link of HDF5 can name another file, an array can lie in one (external storage) or be put together
+from others (virtual data sets), and a size is only a claim until it is stored. A folder that
+somebody sent must not show what else is on the machine, nor fill its memory.
 """
 
 from __future__ import annotations
@@ -26,7 +28,19 @@ SMALL = 2**20
 
 
 DAMAGE = (
-    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError, MemoryError, StopIteration),
+    *(
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        ArithmeticError,
+        AssertionError,
+        MemoryError,
+        StopIteration,
+    ),
     *(pickle.UnpicklingError, zlib.error, struct.error),
 )
 """What reading a damaged file can raise: it is somebody's bytes that decide."""
@@ -34,27 +48,34 @@ DAMAGE = (
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """In the block, whatever is wrong with what a file or folder holds becomes a RunError that names it."""
+    """In the block, whatever is wrong with what a file or folder holds becomes a RunError that
+    names it."""
     try:
         yield
     except KanpdeError:
         raise
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
-        raise RunError(f"{path}: cannot be read, so the run is damaged or not one of kanpde ({type(error).__name__}: {reason[:120]})") from error
+        raise RunError(
+            f"{path}: cannot be read, so the run is damaged or not one of kanpde"
+            f" ({type(error).__name__}: {reason[:120]})"
+        ) from error
 
 
 def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
     """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
     if not path.is_file():
-        raise RunError(f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged")
+        raise RunError(
+            f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged"
+        )
     with reading(path):
         return read_(path)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, to read. Raises ValueError where it leads out of itself, around in a circle, or claims more than it holds; OSError where it is none."""
+    """The file, to read. Raises ValueError where it leads out of itself, around in a circle, or
+    claims more than it holds; OSError where it is none."""
     with h5py.File(path, "r") as file:
         _check(file, "", set())
         yield file
@@ -82,4 +103,6 @@ def _check_array(array: h5py.Dataset, at: str) -> None:
         raise ValueError(f"{at}: holds no values")
     claimed = array.size * array.dtype.itemsize
     if claimed > SMALL and claimed > RATIO * array.id.get_storage_size():
-        raise ValueError(f"{at}: says that it has {claimed:,} bytes, and holds {array.id.get_storage_size():,}")
+        raise ValueError(
+            f"{at}: says that it has {claimed:,} bytes, and holds {array.id.get_storage_size():,}"
+        )

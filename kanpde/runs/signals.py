@@ -1,4 +1,5 @@
-"""Signals answered at a moment of our choosing: a Ctrl-C that Python raises inside a library's callback is printed and forgotten."""
+"""Signals answered at a moment of our choosing: a Ctrl-C that Python raises inside a library's
+callback is printed and forgotten."""
 
 from __future__ import annotations
 
@@ -10,12 +11,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def answered(number: signal.Signals, by: Callable[[], None]) -> Iterator[None]:
-    """In the block, the first such signal calls `by`, between two steps of the main thread; a second one does what it always did.
+    """In the block, the first such signal calls `by`, between two steps of the main thread; a
+    second one does what it always did.
 
-    Nothing changes outside of the main thread, which alone is reached by signals, and where somebody else answers them already.
+    Nothing changes outside of the main thread, which alone is reached by signals, and where
+    somebody else answers them already.
     """
     usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(number) is not usual:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(number) is not usual
+    ):
         yield
         return
 
@@ -42,7 +48,8 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Processes begun in the block never hear Ctrl-C, which is for this one to pass on; it is held back here meanwhile."""
+    """Processes begun in the block never hear Ctrl-C, which is for this one to pass on; it is held
+    back here meanwhile."""
     with held():
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Unpack
 
-from kanpde.problem import Problem, identity
-from kanpde.recipe import Recipe, choose
-from kanpde.signals import held
-from kanpde.sweep import differences as beside
-from kanpde.sweep import executors, folders, judge, outcome, store, trial
-from kanpde.sweep.executors import Executor, Work
-from kanpde.sweep.plan import Lists, Plan, plan
-from kanpde.sweep.rows import Differences, Row, Table
+from kanpde.problem.problem import Problem, identity
+from kanpde.recipes.recipe import Recipe, choose
+from kanpde.runs.signals import held
+from kanpde.sweeps import differences as beside
+from kanpde.sweeps import executors, folders, judge, outcome, store, trial
+from kanpde.sweeps.executors import Executor, Work
+from kanpde.sweeps.plan import Lists, Plan, plan
+from kanpde.sweeps.rows import Differences, Row, Table
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Watcher(Protocol):
     """Somebody who watches a sweep: the command line's live table, a test, nobody."""
 
     def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None:
-        """The trials of the plan that have no row yet are about to be carried out there, so many at a time."""
+        """The trials of the plan that have no row yet are about to be carried out there, so many at
+        a time."""
 
     def row(self, row: Row) -> None:
         """A trial is done, or failed."""
@@ -51,7 +52,9 @@ class Watcher(Protocol):
 class Unwatched:
     """The watcher that says nothing."""
 
-    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None: ...
+    def begin(
+        self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int
+    ) -> None: ...
 
     def row(self, row: Row) -> None: ...
 
@@ -74,11 +77,13 @@ def sweep(
 ) -> Sweep:
     """Solve a problem with many networks and seeds, and tabulate error, parameters and time.
 
-    lists: networks, parameters with sizes, or width, depth, grid, degree; schedule or steps, seeds, points, device, dtype; see
-    plan.Lists. jobs: trials at a time, by default one a core; threads: of each; dask: address of a Dask scheduler that does
-    the work in place of this machine, on a file system that all share. out: the sweep's folder is made in out/<problem>/; where out is
-    the folder of a sweep with the same plan, that goes on: done trials are not run again, half-done ones continue. retry: run trials
-    again that failed. Raises RecipeError for settings that do not fit, RunError for a folder of another sweep; a failing trial is a row.
+    lists: networks, parameters with sizes, or width, depth, grid, degree; schedule or steps, seeds,
+    points, device, dtype; see plan.Lists. jobs: trials at a time, by default one a core; threads:
+    of each; dask: address of a Dask scheduler that does the work in place of this machine, on a
+    file system that all share. out: the sweep's folder is made in out/<problem>/; where out is the
+    folder of a sweep with the same plan, that goes on: done trials are not run again, half-done
+    ones continue. retry: run trials again that failed. Raises RecipeError for settings that do not
+    fit, RunError for a folder of another sweep; a failing trial is a row.
     """
     recipe = recipe or choose(problem, effort=effort).recipe
     planned = plan(problem, recipe, **lists)
@@ -102,7 +107,8 @@ def resume(
 ) -> Sweep:
     """Go on with the sweep of a folder, as it was planned.
 
-    problem: needed where the sweep's was not read from a file. Raises RunError for a folder that holds no sweep, or one of another problem.
+    problem: needed where the sweep's was not read from a file. Raises RunError for a folder that
+    holds no sweep, or one of another problem.
     """
     folder = Path(folder)
     planned = folders.read_plan(folder)
@@ -115,7 +121,15 @@ def resume(
     return _go_on(folder, problem, planned, worker, retry, differences, watcher or Unwatched())
 
 
-def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retry: bool, differences: bool, watcher: Watcher) -> Sweep:
+def _go_on(
+    folder: Path,
+    problem: Problem,
+    planned: Plan,
+    worker: Executor,
+    retry: bool,
+    differences: bool,
+    watcher: Watcher,
+) -> Sweep:
     with folders.alone(folder):
         with held():
             rows = {row.trial: row for row in folders.rebuilt(folder, planned)}
@@ -125,19 +139,37 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
                 del rows[row.trial]
             elif row.reason.startswith(outcome.CORRUPT):
                 watcher.message(f"trial {row.trial} is {row.reason}; --retry runs it again")
-        table = Sweep(tuple(rows.values()), folders.stored_differences(folder), {**planned.about, "executor": worker.describe()}, folder)
+        table = Sweep(
+            tuple(rows.values()),
+            folders.stored_differences(folder),
+            {**planned.about, "executor": worker.describe()},
+            folder,
+        )
         with held():
             store.write(folder, table)
         note = "" if planned.about["exact"] else judge.appointed(folder, problem, "default")
         if note:
-            watcher.message(f"no judge: the exact solution is not known, and there is no reference ({note}); errors stay unknown")
+            watcher.message(
+                f"no judge: the exact solution is not known, and there is no reference ({note});"
+                " errors stay unknown"
+            )
         watcher.begin(folder, planned, table.rows, worker.describe(), worker.jobs)
         for result in _results(table, problem, planned, worker, differences, watcher):
             if isinstance(result, Row):
                 order = [t.name for t in planned.trials]
-                table = replace(table, rows=tuple(sorted([*table.rows, result], key=lambda row: order.index(row.trial))))
+                table = replace(
+                    table,
+                    rows=tuple(
+                        sorted([*table.rows, result], key=lambda row: order.index(row.trial))
+                    ),
+                )
             else:
-                table = replace(table, differences=tuple(sorted([*table.differences, *result], key=lambda d: (d.order, d.cells))))
+                table = replace(
+                    table,
+                    differences=tuple(
+                        sorted([*table.differences, *result], key=lambda d: (d.order, d.cells))
+                    ),
+                )
             with held():
                 store.write(folder, table)
                 if isinstance(result, Row):
@@ -145,40 +177,83 @@ def _go_on(folder: Path, problem: Problem, planned: Plan, worker: Executor, retr
         return table
 
 
-def _results(table: Sweep, problem: Problem, planned: Plan, worker: Executor, differences: bool, watcher: Watcher) -> Iterator[Row | tuple[Differences, ...]]:
-    """What is left to do, as it is done. The largest trials are begun first, so that no process is left alone with one at the end.
+def _results(
+    table: Sweep,
+    problem: Problem,
+    planned: Plan,
+    worker: Executor,
+    differences: bool,
+    watcher: Watcher,
+) -> Iterator[Row | tuple[Differences, ...]]:
+    """What is left to do, as it is done. The largest trials are begun first, so that no process is
+    left alone with one at the end.
 
-    Where a process dies, those trials that were under way are done again one by one; the one that kills its process is given up.
+    Where a process dies, those trials that were under way are done again one by one; the one that
+    kills its process is given up.
     """
-    setting, had = trial.Setting(trial.Origin.of(problem), worker.threads, worker.parent), {row.trial for row in table.rows}
+    setting, had = (
+        trial.Setting(trial.Origin.of(problem), worker.threads, worker.parent),
+        {row.trial for row in table.rows},
+    )
     about, sweep = planned.settings, str(table.folder.resolve())
-    orders = [order for order in beside.ORDERS if differences and order not in {d.order for d in table.differences}]
-    measured: list[Work] = [(beside.carry_out, beside.Measurement(setting, order)) for order in orders]
-    jobs = [trial.Job(setting, sweep, i, t, planned.recipe(t), about["device"], about["dtype"]) for i, t in enumerate(planned.trials) if t.name not in had]
+    orders = [
+        order
+        for order in beside.ORDERS
+        if differences and order not in {d.order for d in table.differences}
+    ]
+    measured: list[Work] = [
+        (beside.carry_out, beside.Measurement(setting, order)) for order in orders
+    ]
+    jobs = [
+        trial.Job(setting, sweep, i, t, planned.recipe(t), about["device"], about["dtype"])
+        for i, t in enumerate(planned.trials)
+        if t.name not in had
+    ]
     jobs.sort(key=lambda job: -job.trial.cost)
     batches: deque[list[Work]] = deque([[*measured, *((trial.carry_out, job) for job in jobs)]])
     while batches:
         batch, ended = batches.popleft(), set()
         try:
             for result in worker.results(batch):
-                ended.add(result.trial if isinstance(result, Row) else result[0].order if result else 0)
+                ended.add(
+                    result.trial if isinstance(result, Row) else result[0].order if result else 0
+                )
                 yield result
         except executors.Died as death:
-            left = [(function, argument) for function, argument in batch if _name(argument) not in ended]
+            left = [
+                (function, argument) for function, argument in batch if _name(argument) not in ended
+            ]
             if len(batch) == 1:
                 yield from _given_up(table.folder, batch[0][1], watcher)
                 continue
-            alone = [work for work in left if not isinstance(work[1], trial.Job) or trial.began(table.folder / work[1].trial.name, worker.parent or 0)]
-            watcher.message(f"a process died ({death}); what it may have been at is done again, one at a time")
-            batches.extend([*([work] for work in alone), [work for work in left if work not in alone]])
+            alone = [
+                work
+                for work in left
+                if not isinstance(work[1], trial.Job)
+                or trial.began(table.folder / work[1].trial.name, worker.parent or 0)
+            ]
+            watcher.message(
+                f"a process died ({death}); what it may have been at is done again, one at a time"
+            )
+            batches.extend(
+                [*([work] for work in alone), [work for work in left if work not in alone]]
+            )
 
 
 def _name(argument: trial.Job | beside.Measurement) -> str | int:
     return argument.trial.name if isinstance(argument, trial.Job) else argument.order
 
 
-def _given_up(folder: Path, argument: trial.Job | beside.Measurement, watcher: Watcher) -> Iterator[Row]:
+def _given_up(
+    folder: Path, argument: trial.Job | beside.Measurement, watcher: Watcher
+) -> Iterator[Row]:
     if isinstance(argument, trial.Job):
-        yield outcome.give_up(folder, argument.trial, "its process died twice: killed, as when memory runs out, or crashed")
+        yield outcome.give_up(
+            folder,
+            argument.trial,
+            "its process died twice: killed, as when memory runs out, or crashed",
+        )
     else:
-        watcher.message(f"finite differences of order {argument.order} are left out: their process died")
+        watcher.message(
+            f"finite differences of order {argument.order} are left out: their process died"
+        )

@@ -1,4 +1,5 @@
-"""Finite differences beside the networks: their error by the unknowns of the discrete system, order by order."""
+"""Finite differences beside the networks: their error by the unknowns of the discrete system, order
+by order."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ from dataclasses import dataclass
 from math import prod
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.fields import exact_on, relative_l2
-from kanpde.problem import Problem
+from kanpde.problem.problem import Problem
 from kanpde.reference import reference as finite_differences
-from kanpde.sweep.rows import Differences
-from kanpde.sweep.trial import Setting, problem_of, surroundings
+from kanpde.results.fields import exact_on, relative_l2
+from kanpde.sweeps.rows import Differences
+from kanpde.sweeps.trial import Setting, problem_of, surroundings
 
 ORDERS = (2, 4, 6)
 """Of accuracy."""
@@ -20,7 +21,8 @@ FIRST, FINEST = 8, 4096
 """Cells along a coordinate of the first grid, and at most; they are doubled."""
 
 SECONDS = 4.0
-"""For all grids of one order: a grid is not begun that would probably take longer than what is left."""
+"""For all grids of one order: a grid is not begun that would probably take longer than what is
+left."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def carry_out(work: Measurement) -> tuple[Differences, ...]:
 
 
 def differences(problem: Problem, order: int, seconds: float = SECONDS) -> tuple[Differences, ...]:
-    """Relative L2 errors on doubled grids, against the exact solution, or, where it is not known, as estimated from coarser grids."""
+    """Relative L2 errors on doubled grids, against the exact solution, or, where it is not known,
+    as estimated from coarser grids."""
     found: list[Differences] = []
     began, cells, growth = time.perf_counter(), FIRST, 4.0 ** len(problem.domain.space)
     while cells <= FINEST:
@@ -61,7 +64,20 @@ def differences(problem: Problem, order: int, seconds: float = SECONDS) -> tuple
 
 def _on(problem: Problem, order: int, cells: int) -> Differences:
     reference = finite_differences(problem, order=order, cells=cells)
-    wrapped = [n if x in problem.periodic else n + 1 for x, n in ((x, cells) for x in problem.domain.space)]
-    exact = exact_on(problem, reference.coordinates) if len(problem.exact) == len(problem.unknowns) else {}
+    wrapped = [
+        n if x in problem.periodic else n + 1 for x, n in ((x, cells) for x in problem.domain.space)
+    ]
+    exact = (
+        exact_on(problem, reference.coordinates)
+        if len(problem.exact) == len(problem.unknowns)
+        else {}
+    )
     error = relative_l2(reference.values, exact) if exact else reference.estimated_error
-    return Differences(order, cells, prod(wrapped) * len(problem.unknowns), error, reference.seconds, "exact" if exact else "estimate")
+    return Differences(
+        order,
+        cells,
+        prod(wrapped) * len(problem.unknowns),
+        error,
+        reference.seconds,
+        "exact" if exact else "estimate",
+    )

@@ -1,4 +1,5 @@
-"""Who does the work of a sweep: processes of this machine, or the workers of a Dask cluster. Both through joblib; there is no scheduler of our own."""
+"""Who does the work of a sweep: processes of this machine, or the workers of a Dask cluster. Both
+through joblib; there is no scheduler of our own."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from kanpde.errors import RecipeError, RunError, first_line
-from kanpde.signals import deaf_children
+from kanpde.runs.signals import deaf_children
 
 Work = tuple[Callable[[Any], Any], Any]
 """A function that can be imported, and what it is called with."""
@@ -24,12 +25,14 @@ WAIT = 10
 
 
 class Died(Exception):
-    """A process of the pool is gone, and its piece of work with it: killed, as the system does when memory runs out, or crashed."""
+    """A process of the pool is gone, and its piece of work with it: killed, as the system does when
+    memory runs out, or crashed."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """jobs: pieces of work at a time; threads: of each, None where the workers' own surroundings say. dask: address of a scheduler, or none."""
+    """jobs: pieces of work at a time; threads: of each, None where the workers' own surroundings
+    say. dask: address of a scheduler, or none."""
 
     jobs: int
     threads: int | None
@@ -44,17 +47,28 @@ class Executor:
         """In a few words."""
         if self.dask:
             return f"Dask at {self.dask}"
-        return f"{self.jobs} process{'es' if self.jobs > 1 else ''}, {self.threads} thread{'s' if self.threads != 1 else ''} each"
+        return (
+            f"{self.jobs} process{'es' if self.jobs > 1 else ''}, {self.threads}"
+            f" thread{'s' if self.threads != 1 else ''} each"
+        )
 
     def results(self, work: Sequence[Work]) -> Iterator[Any]:
-        """What the pieces of work return, as they are done. Raises Died where a process of the pool is gone, RunError where a cluster is."""
+        """What the pieces of work return, as they are done. Raises Died where a process of the pool
+        is gone, RunError where a cluster is."""
         if not work:
             return
         if self.dask:
             yield from _on_dask(self.dask, work)
             return
-        # A piece of work is long and its size is known to nobody: none is sent in company, and few ahead of time
-        pool = {"n_jobs": self.jobs, "return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "n_jobs", "max_nbytes": None}
+        # A piece of work is long and its size is known to nobody: none is sent in company, and few
+        # ahead of time
+        pool = {
+            "n_jobs": self.jobs,
+            "return_as": "generator_unordered",
+            "batch_size": 1,
+            "pre_dispatch": "n_jobs",
+            "max_nbytes": None,
+        }
         calls = [delayed(function)(argument) for function, argument in work]
         if self.jobs == 1:
             yield from _closed(Parallel(**pool)(calls))
@@ -67,25 +81,36 @@ class Executor:
             except TerminatedWorkerError as error:
                 raise Died(str(error).splitlines()[0]) from error
             except PicklingError as error:
-                raise RunError(f"the problem cannot be sent to other processes ({first_line(error)}); put it into a file of its own, or take jobs=1") from error
+                raise RunError(
+                    f"the problem cannot be sent to other processes ({first_line(error)}); put it"
+                    " into a file of its own, or take jobs=1"
+                ) from error
 
 
-def executor(jobs: int | None = None, threads: int | None = None, dask: str | None = None) -> Executor:
+def executor(
+    jobs: int | None = None, threads: int | None = None, dask: str | None = None
+) -> Executor:
     """The cores shared out: by default a process a core. Raises RecipeError for numbers below 1."""
     for name, value in (("jobs", jobs), ("threads", threads)):
         if value is not None and value < 1:
             raise RecipeError(f"{name}: got {value}; expected at least 1")
     if dask is not None:
         if jobs is not None:
-            raise RecipeError("jobs: got dask as well, whose workers say how much they do at a time; expected one of them")
+            raise RecipeError(
+                "jobs: got dask as well, whose workers say how much they do at a time; expected one"
+                " of them"
+            )
         return Executor(1, threads, dask)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     jobs = jobs or max(1, cores // (threads or 1))
     return Executor(jobs, threads or max(1, cores // jobs))
 
 
 def check(address: str) -> None:
-    """Raise RecipeError where Dask is not installed, RunError where no scheduler answers at an address or it has no workers."""
+    """Raise RecipeError where Dask is not installed, RunError where no scheduler answers at an
+    address or it has no workers."""
     with _client(address):
         pass
 
@@ -95,29 +120,50 @@ def _client(address: str) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError:
-        raise RecipeError("dask: is not installed here; expected pip install 'kanpde[cluster]'") from None
+        raise RecipeError(
+            "dask: is not installed here; expected pip install 'kanpde[cluster]'"
+        ) from None
     try:
         client = Client(address, timeout=WAIT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         reason = "no answer" if isinstance(error, TimeoutError) else str(error).splitlines()[0]
-        raise RunError(f"dask: no scheduler at {address} after at most {WAIT} s ({reason}); expected such as tcp://host:8786, as `dask scheduler` prints it") from error
+        raise RunError(
+            f"dask: no scheduler at {address} after at most {WAIT} s ({reason}); expected such as"
+            " tcp://host:8786, as `dask scheduler` prints it"
+        ) from error
     try:
         try:
             client.wait_for_workers(1, timeout=WAIT)
         except TimeoutError:
-            raise RunError(f"dask: the scheduler at {address} has no worker after {WAIT} s; start some, such as `dask worker {address} --nthreads 1`") from None
+            raise RunError(
+                f"dask: the scheduler at {address} has no worker after {WAIT} s; start some, such"
+                f" as `dask worker {address} --nthreads 1`"
+            ) from None
         yield client
     finally:
         client.close()
 
 
 def _on_dask(address: str, work: Sequence[Work]) -> Iterator[Any]:
-    with _client(address) as client, parallel_config(backend="dask", client=client), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Dask's, on the size of what is sent, which is a problem and no more
+    with (
+        _client(address) as client,
+        parallel_config(backend="dask", client=client),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # Dask's, on the size of what is sent, which is a problem and no more
         try:
-            yield from _closed(Parallel(return_as="generator_unordered", batch_size=1, n_jobs=-1)(delayed(function)(argument) for function, argument in work))
+            yield from _closed(
+                Parallel(return_as="generator_unordered", batch_size=1, n_jobs=-1)(
+                    delayed(function)(argument) for function, argument in work
+                )
+            )
         except (OSError, TimeoutError) as error:
-            raise RunError(f"dask: the cluster at {address} is gone ({type(error).__name__}); what is done is kept, resume the sweep for the rest") from error
+            raise RunError(
+                f"dask: the cluster at {address} is gone ({type(error).__name__}); what is done is"
+                " kept, resume the sweep for the rest"
+            ) from error
 
 
 def _closed(results: Any) -> Iterator[Any]:

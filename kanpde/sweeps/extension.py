@@ -1,4 +1,5 @@
-"""A schedule on another last grid, and without grids: the same number of steps for every network of a sweep."""
+"""A schedule on another last grid, and without grids: the same number of steps for every network of
+a sweep."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ APART = 1.5
 
 
 def extended_to(schedule: Sequence[Stage], first: int, last: int) -> tuple[int, list[Stage]]:
-    """The first grid (or what else is refined), and the schedule that ends on another last one than before.
+    """The first grid (or what else is refined), and the schedule that ends on another last one than
+    before.
 
-    There are as many grids as before, in a geometric series from the first one to the last, but fewer where they would lie
-    within APART of each other; a grid that falls away leaves its steps to the first one.
+    There are as many grids as before, in a geometric series from the first one to the last, but
+    fewer where they would lie within APART of each other; a grid that falls away leaves its steps
+    to the first one.
     """
     parts = parts_of(schedule)
     first, grids = min(first, last), [last]
@@ -33,15 +36,26 @@ def extended_to(schedule: Sequence[Stage], first: int, last: int) -> tuple[int, 
 def without_grids(schedule: Sequence[Stage]) -> list[Stage]:
     """The optimisers one after another.
 
-    Levenberg-Marquardt damps by the root, whatever it does in the schedule: one damping a layer suits grids that start
-    coarse, and in three of four comparisons an MLP was 1.2 to 10 times more accurate without it (poisson2d, 501 and 1,117 parameters, two seeds).
+    Levenberg-Marquardt damps by the root, whatever it does in the schedule: one damping a layer
+    suits grids that start coarse, and in three of four comparisons an MLP was 1.2 to 10 times more
+    accurate without it (poisson2d, 501 and 1,117 parameters, two seeds).
     """
     stages = [stage for part in parts_of(schedule) for stage in part]
-    return merged([replace(stage, metric=LevenbergMarquardt.metric) if isinstance(stage, LevenbergMarquardt) else stage for stage in stages])
+    return merged(
+        [
+            (
+                replace(stage, metric=LevenbergMarquardt.metric)
+                if isinstance(stage, LevenbergMarquardt)
+                else stage
+            )
+            for stage in stages
+        ]
+    )
 
 
 def parts_of(stages: Sequence[Stage]) -> list[list[Stage]]:
-    """The optimisers between the changes of the network, and those before and after them; parts without any are left out."""
+    """The optimisers between the changes of the network, and those before and after them; parts
+    without any are left out."""
     parts: list[list[Stage]] = [[]]
     for stage in stages:
         if isinstance(stage, Change):
@@ -55,7 +69,12 @@ def merged(stages: Sequence[Stage]) -> list[Stage]:
     """Neighbours that differ by their steps only, made one."""
     found: list[Stage] = []
     for stage in stages:
-        if found and not isinstance(stage, Change) and not isinstance(found[-1], Change) and replace(found[-1], steps=stage.steps) == stage:
+        if (
+            found
+            and not isinstance(stage, Change)
+            and not isinstance(found[-1], Change)
+            and replace(found[-1], steps=stage.steps) == stage
+        ):
             found[-1] = replace(stage, steps=found[-1].steps + stage.steps)
         else:
             found.append(stage)

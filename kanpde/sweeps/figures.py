@@ -1,6 +1,8 @@
-"""Pictures of a sweep, from its table alone: error against parameters, against seconds, and grid extension step by step.
+"""Pictures of a sweep, from its table alone: error against parameters, against seconds, and grid
+extension step by step.
 
-Series differ by colour (Okabe and Ito's palette, safe for the colour-blind), and by marker and dashes, so that they do in grey too.
+Series differ by colour (Okabe and Ito's palette, safe for the colour-blind), and by marker and
+dashes, so that they do in grey too.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kanpde.atomic import replace_file
-from kanpde.plots import GREY
-from kanpde.sweep.rows import Row, Table
-from kanpde.sweep.scaling import Law, by_size, fit, series, theory
+from kanpde.plots.solution import GREY
+from kanpde.runs.atomic import replace_file
+from kanpde.sweeps.rows import Row, Table
+from kanpde.sweeps.scaling import Law, by_size, fit, series, theory
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -29,8 +31,12 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def draw(table: Table, folder: Path) -> list[Path]:
-    """Write all pictures of a sweep into a folder, for the screen and as vectors, replacing what is there; returns their paths."""
-    pictures: dict[str, Callable[[Table], Figure]] = {"error-parameters": plot_parameters, "error-seconds": plot_seconds}
+    """Write all pictures of a sweep into a folder, for the screen and as vectors, replacing what is
+    there; returns their paths."""
+    pictures: dict[str, Callable[[Table], Figure]] = {
+        "error-parameters": plot_parameters,
+        "error-seconds": plot_seconds,
+    }
     if any(len({stage.grid for stage in row.stages if stage.grid}) > 1 for row in table.rows):
         pictures["error-steps"] = plot_staircase
     found = []
@@ -45,7 +51,8 @@ def draw(table: Table, folder: Path) -> list[Path]:
 
 
 def plot_parameters(table: Table) -> Figure:
-    """Error against the number of parameters: medians and range over the seeds, fitted slopes, the theory's, and finite differences."""
+    """Error against the number of parameters: medians and range over the seeds, fitted slopes, the
+    theory's, and finite differences."""
     figure, axes = _figure(table, "number of parameters")
     for i, (name, rows) in enumerate(series(table.rows).items()):
         law = fit(rows)
@@ -53,7 +60,15 @@ def plot_parameters(table: Table) -> Figure:
         _medians(axes, rows, label, i)
         if law is not None:
             sizes = np.array([law.low, law.high])
-            axes.plot(sizes, law.constant * sizes**law.slope, color=COLOURS[i % len(COLOURS)], lw=3.5, alpha=0.25, solid_capstyle="round", zorder=1)
+            axes.plot(
+                sizes,
+                law.constant * sizes**law.slope,
+                color=COLOURS[i % len(COLOURS)],
+                lw=3.5,
+                alpha=0.25,
+                solid_capstyle="round",
+                zorder=1,
+            )
         _guide(axes, rows, law)
     orders: dict[int, list[tuple[int, float]]] = {}
     for d in table.differences:
@@ -61,30 +76,67 @@ def plot_parameters(table: Table) -> Figure:
             orders.setdefault(d.order, []).append((d.unknowns, d.error))
     for k, (order, points) in enumerate(sorted(orders.items())):
         label, grey = f"finite differences, order {order}, by unknowns", str(0.35 + 0.12 * (k % 4))
-        axes.plot(*np.array(sorted(points)).T, color=grey, ls=DASHES[(k + 1) % len(DASHES)], lw=1, marker="+", ms=5, label=label)
+        axes.plot(
+            *np.array(sorted(points)).T,
+            color=grey,
+            ls=DASHES[(k + 1) % len(DASHES)],
+            lw=1,
+            marker="+",
+            ms=5,
+            label=label,
+        )
     _finish(figure, axes, table)
     return figure
 
 
 def plot_seconds(table: Table) -> Figure:
-    """Error against seconds of training, a point a trial, and for each series what no trial beats in both."""
+    """Error against seconds of training, a point a trial, and for each series what no trial beats
+    in both."""
     figure, axes = _figure(table, "seconds of training")
     for i, (name, rows) in enumerate(series(table.rows).items()):
-        known = [(row.seconds, row.error) for row in rows if math.isfinite(row.error) and row.error > 0 and math.isfinite(row.seconds)]
+        known = [
+            (row.seconds, row.error)
+            for row in rows
+            if math.isfinite(row.error) and row.error > 0 and math.isfinite(row.seconds)
+        ]
         if not known:
             continue
         front = pareto(known)
-        axes.plot(*zip(*known, strict=True), ls="", marker=MARKERS[i % len(MARKERS)], ms=4, color=COLOURS[i % len(COLOURS)], alpha=0.45, mec="none")
-        axes.plot(*zip(*front, strict=True), drawstyle="steps-post", lw=1.6, label=f"{name}: best so far", **_style(i))
-    done = [d for d in table.differences if math.isfinite(d.error) and d.error > 0 and d.seconds > 0]
+        axes.plot(
+            *zip(*known, strict=True),
+            ls="",
+            marker=MARKERS[i % len(MARKERS)],
+            ms=4,
+            color=COLOURS[i % len(COLOURS)],
+            alpha=0.45,
+            mec="none",
+        )
+        axes.plot(
+            *zip(*front, strict=True),
+            drawstyle="steps-post",
+            lw=1.6,
+            label=f"{name}: best so far",
+            **_style(i),
+        )
+    done = [
+        d for d in table.differences if math.isfinite(d.error) and d.error > 0 and d.seconds > 0
+    ]
     if done:
-        axes.plot(*zip(*pareto([(d.seconds, d.error) for d in done]), strict=True), drawstyle="steps-post", color=GREY, ls=":", marker="+", label="finite differences: best so far")
+        axes.plot(
+            *zip(*pareto([(d.seconds, d.error) for d in done]), strict=True),
+            drawstyle="steps-post",
+            color=GREY,
+            ls=":",
+            marker="+",
+            label="finite differences: best so far",
+        )
     _finish(figure, axes, table)
     return figure
 
 
 def plot_staircase(table: Table) -> Figure:
-    """Error when each training stage ends, against the step: a stair for each grid (Liu et al. 2024, figure 2.3), the largest network of each series."""
+    """Error when each training stage ends, against the step: a stair for each grid (Liu et al.
+    2024, figure 2.3), the largest network of each series."""
     figure, axes = _figure(table, "step of training")
     axes.set_xscale("linear")
     for i, (name, rows) in enumerate(series(table.rows).items()):
@@ -95,10 +147,24 @@ def plot_staircase(table: Table) -> Figure:
         for k, row in enumerate(r for r in stairs if r.parameters == largest):
             known = [s for s in row.stages if math.isfinite(s.error) and s.error > 0]
             label = f"{name}, {row.network}" if k == 0 else None
-            axes.plot([s.step for s in known], [s.error for s in known], drawstyle="steps-pre", lw=1.4, alpha=1 if k == 0 else 0.4, label=label, **_style(i))
+            axes.plot(
+                [s.step for s in known],
+                [s.error for s in known],
+                drawstyle="steps-pre",
+                lw=1.4,
+                alpha=1 if k == 0 else 0.4,
+                label=label,
+                **_style(i),
+            )
             if k == 0:
                 for s in known:
-                    axes.annotate(f"{s.grid}", (s.step, s.error), xytext=(3, 4), textcoords="offset points", fontsize=8)
+                    axes.annotate(
+                        f"{s.grid}",
+                        (s.step, s.error),
+                        xytext=(3, 4),
+                        textcoords="offset points",
+                        fontsize=8,
+                    )
     axes.set_title("numbers: intervals of the grid", fontsize=9, loc="left")
     _finish(figure, axes, table)
     return figure
@@ -114,7 +180,11 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _slope(law: Law) -> str:
-    return f"{law.slope:.1f} ± {law.uncertainty:.1f}" if math.isfinite(law.uncertainty) and law.uncertainty < 100 else f"{law.slope:.1f}"
+    return (
+        f"{law.slope:.1f} ± {law.uncertainty:.1f}"
+        if math.isfinite(law.uncertainty) and law.uncertainty < 100
+        else f"{law.slope:.1f}"
+    )
 
 
 def _medians(axes: Axes, rows: Sequence[Row], label: str, i: int) -> None:
@@ -124,12 +194,26 @@ def _medians(axes: Axes, rows: Sequence[Row], label: str, i: int) -> None:
     sizes, (middle, low, high) = list(found), np.array(list(found.values())).T
     colour = COLOURS[i % len(COLOURS)]
     axes.fill_between(sizes, low, high, color=colour, alpha=0.12, lw=0)
-    axes.errorbar(sizes, middle, [middle - low, high - middle], lw=1.5, elinewidth=0.8, capsize=2, label=label, **_style(i))
+    axes.errorbar(
+        sizes,
+        middle,
+        [middle - low, high - middle],
+        lw=1.5,
+        elinewidth=0.8,
+        capsize=2,
+        label=label,
+        **_style(i),
+    )
 
 
 def _style(i: int) -> dict[str, Any]:
     """Of the i-th series: all that tells it from the others, in colour and in grey."""
-    return {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i % len(DASHES)], "marker": MARKERS[i % len(MARKERS)], "ms": 5}
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "ls": DASHES[i % len(DASHES)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "ms": 5,
+    }
 
 
 def _guide(axes: Axes, rows: Sequence[Row], law: Law | None) -> None:
@@ -138,9 +222,24 @@ def _guide(axes: Axes, rows: Sequence[Row], law: Law | None) -> None:
     if law is None or slope is None:
         return
     sizes = np.array([law.low, law.high])
-    axes.plot(sizes, law.at(law.low) * (sizes / law.low) ** slope, color=GREY, lw=1, ls=(0, (1, 2)), zorder=0)
+    axes.plot(
+        sizes,
+        law.at(law.low) * (sizes / law.low) ** slope,
+        color=GREY,
+        lw=1,
+        ls=(0, (1, 2)),
+        zorder=0,
+    )
     end = law.at(law.low) * (sizes[1] / law.low) ** slope
-    axes.annotate(f"theory, ${slope}$", (sizes[1], end), fontsize=8, color="#555555", ha="right", va="top", annotation_clip=True)
+    axes.annotate(
+        f"theory, ${slope}$",
+        (sizes[1], end),
+        fontsize=8,
+        color="#555555",
+        ha="right",
+        va="top",
+        annotation_clip=True,
+    )
 
 
 def _figure(table: Table, across: str) -> tuple[Figure, Axes]:
@@ -150,7 +249,9 @@ def _figure(table: Table, across: str) -> tuple[Figure, Axes]:
     axes.set_yscale("log")
     axes.set_xlabel(across)
     judged = {row.judged for row in table.rows if row.judged}
-    axes.set_ylabel(f"relative $L^2$ error{' against finite differences' if judged == {'reference'} else ''}")
+    axes.set_ylabel(
+        f"relative $L^2$ error{' against finite differences' if judged == {'reference'} else ''}"
+    )
     axes.grid(alpha=0.25, which="major")
     return figure, axes
 
@@ -162,16 +263,32 @@ def _finish(figure: Figure, axes: Axes, table: Table) -> None:
     about = table.about
     figure.suptitle(str(about.get("title") or about.get("problem") or ""), fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda k: labels[k].startswith("finite differences"))  # networks first
+    order = sorted(
+        range(len(labels)), key=lambda k: labels[k].startswith("finite differences")
+    )  # networks first
     shown = [handles[k] for k in order], [labels[k] for k in order]
-    figure.legend(*shown, loc="outside lower center", ncols=2 if len(labels) > 3 else 1, fontsize=8, frameon=False, title=provenance(table), title_fontsize=7)
+    figure.legend(
+        *shown,
+        loc="outside lower center",
+        ncols=2 if len(labels) > 3 else 1,
+        fontsize=8,
+        frameon=False,
+        title=provenance(table),
+        title_fontsize=7,
+    )
 
 
 def provenance(table: Table) -> str:
     """Seeds and machine, in a line."""
     seeds = sorted({row.seed for row in table.rows})
     found = table.about.get("provenance", {})
-    parts = [f"median and range over {len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0] if seeds else '-'}"]
+    parts = [
+        (
+            f"median and range over {len(seeds)} seeds"
+            if len(seeds) > 1
+            else f"seed {seeds[0] if seeds else '-'}"
+        )
+    ]
     parts += [str(found[key]) for key in ("processor", "gpu") if found.get(key)]
     parts += [f"{found['cores']} cores"] if found.get("cores") else []
     parts += [f"torch {found['torch']}"] if found.get("torch") else []

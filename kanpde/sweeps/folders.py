@@ -1,4 +1,5 @@
-"""The folder of a sweep: made with the plan in it, found again, kept for one process; and what there is of its trials."""
+"""The folder of a sweep: made with the plan in it, found again, kept for one process; and what
+there is of its trials."""
 
 from __future__ import annotations
 
@@ -9,28 +10,35 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kanpde import run_folder
-from kanpde.atomic import check_writable, new_folder, safe
 from kanpde.errors import RunError
-from kanpde.problem import Problem
-from kanpde.problem import load as load_problem
+from kanpde.problem.problem import Problem
+from kanpde.problem.problem import load as load_problem
 from kanpde.provenance import provenance
-from kanpde.sweep import outcome, store
-from kanpde.sweep.plan import Plan, from_plain
-from kanpde.sweep.rows import Differences, Row
+from kanpde.runs import folder as run_folder
+from kanpde.runs.atomic import check_writable, new_folder, safe
+from kanpde.sweeps import outcome, store
+from kanpde.sweeps.plan import Plan, from_plain
+from kanpde.sweeps.rows import Differences, Row
 
 
 def read_plan(folder: Path) -> Plan:
     """The plan of a sweep's folder. Raises RunError."""
     path = folder / "sweep.json"
     if not path.is_file():
-        raise RunError(f"{folder}: no sweep.json in it, so it is no sweep; expected a folder such as results/poisson2d/sweep-20261124-093000")
+        raise RunError(
+            f"{folder}: no sweep.json in it, so it is no sweep; expected a folder such as"
+            " results/poisson2d/sweep-20261124-093000"
+        )
     return from_plain(store.read_json(path), path)
 
 
 def rebuilt(folder: Path, planned: Plan) -> tuple[Row, ...]:
     """The rows of all trials that are done, failed or damaged, from their folders."""
-    ended = (t for t in planned.trials if (folder / t.name / outcome.FAILED).exists() or outcome.is_done(folder / t.name))
+    ended = (
+        t
+        for t in planned.trials
+        if (folder / t.name / outcome.FAILED).exists() or outcome.is_done(folder / t.name)
+    )
     return tuple(outcome.row(folder, t) for t in ended)
 
 
@@ -44,7 +52,8 @@ def stored_differences(folder: Path) -> tuple[Differences, ...]:
 
 
 def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
-    """The folder of a sweep with this plan, and the plan: `out` itself where it is one, else a new one below it, with the plan in it.
+    """The folder of a sweep with this plan, and the plan: `out` itself where it is one, else a new
+    one below it, with the plan in it.
 
     Raises RunError where the folder cannot be written, or is that of another sweep.
     """
@@ -56,7 +65,9 @@ def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
     check_writable(out)
     parent = out / safe(str(planned.about["problem"]))
     folder = new_folder(parent, f"sweep-{datetime.now():%Y%m%d-%H%M%S}")
-    planned = Plan({**planned.about, "provenance": provenance(planned.settings["device"])}, planned.trials)
+    planned = Plan(
+        {**planned.about, "provenance": provenance(planned.settings["device"])}, planned.trials
+    )
     store.write_json(folder / "sweep.json", planned.plain())
     return folder, planned
 
@@ -65,44 +76,78 @@ def same_problem(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     """Raise RunError unless a sweep's folder is of this problem."""
     for name in ("problem", "constants", "unknowns", "domain"):
         if before.get(name) != now.get(name):
-            raise RunError(f"{folder}: is a sweep of another problem, with {name} {before.get(name)!r} in place of {now.get(name)!r}; choose another --out")
+            raise RunError(
+                f"{folder}: is a sweep of another problem, with {name} {before.get(name)!r} in"
+                f" place of {now.get(name)!r}; choose another --out"
+            )
     if before.get("source_sha256") != now.get("source_sha256"):
-        raise RunError(f"{folder}: {before.get('source', 'the problem')} was changed since the sweep began, so new trials would not go together with those that are done")
+        raise RunError(
+            f"{folder}: {before.get('source', 'the problem')} was changed since the sweep began, so"
+            " new trials would not go together with those that are done"
+        )
 
 
 def _same_plan(folder: Path, before: Plan, now: Plan) -> None:
     for name, value in now.settings.items():
         if before.settings.get(name) != value:
-            raise RunError(f"{folder}: is a sweep with other settings, {name} {before.settings.get(name)!r} in place of {value!r}; choose another --out, or go on with --resume")
+            raise RunError(
+                f"{folder}: is a sweep with other settings, {name} {before.settings.get(name)!r} in"
+                f" place of {value!r}; choose another --out, or go on with --resume"
+            )
     if before.trials != now.trials:
         came, there = len(now.trials), len(before.trials)
         pairs = zip(before.trials, now.trials, strict=False)
-        first = next((f"{b.name} ({b.schedule}) in place of {n.name} ({n.schedule})" for b, n in pairs if b != n), f"{there} in place of {came}")
-        raise RunError(f"{folder}: is a sweep with other trials, {first}; choose another --out, or go on with --resume")
+        first = next(
+            (
+                f"{b.name} ({b.schedule}) in place of {n.name} ({n.schedule})"
+                for b, n in pairs
+                if b != n
+            ),
+            f"{there} in place of {came}",
+        )
+        raise RunError(
+            f"{folder}: is a sweep with other trials, {first}; choose another --out, or go on with"
+            " --resume"
+        )
 
 
 def problem_again(folder: Path, planned: Plan) -> Problem:
     """The problem that the plan names."""
     source = planned.about.get("source")
     if source is None or not Path(source).is_file():
-        raise RunError(f"{folder}: the problem {planned.about['problem']!r} was not found again ({source or 'it had no file'}); pass it")
+        raise RunError(
+            f"{folder}: the problem {planned.about['problem']!r} was not found again"
+            f" ({source or 'it had no file'}); pass it"
+        )
     if run_folder.came_along(Path(source), folder):
-        raise RunError(f"{folder}: {source} lies where the sweep does and is not executed; pass the problem if you trust it")
+        raise RunError(
+            f"{folder}: {source} lies where the sweep does and is not executed; pass the problem if"
+            " you trust it"
+        )
     return load_problem(str(source), planned.about.get("constants"))[0]
 
 
 def set_aside(folder: Path, row: Row) -> None:
-    """Make room for another try at a trial: what is there gets another name, and nothing is overwritten. Raises RunError."""
+    """Make room for another try at a trial: what is there gets another name, and nothing is
+    overwritten. Raises RunError."""
     old = folder / row.trial
     try:
-        os.replace(old, next(path for i in range(1, 1000) if not (path := folder / f"{row.trial}-aside{i}").exists()))
+        os.replace(
+            old,
+            next(
+                path
+                for i in range(1, 1000)
+                if not (path := folder / f"{row.trial}-aside{i}").exists()
+            ),
+        )
     except OSError as error:
         raise RunError(f"{old}: cannot be moved aside ({error.strerror or error})") from error
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Only one process conducts a sweep, as far as the system can see to that. Raises RunError where another one does."""
+    """Only one process conducts a sweep, as far as the system can see to that. Raises RunError
+    where another one does."""
     try:
         import fcntl
     except ImportError:
@@ -111,10 +156,14 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         file = (folder / ".lock").open("w")
     except OSError as error:
-        raise RunError(f"{folder}: the sweep's folder is not writable ({error.strerror or error})") from error
+        raise RunError(
+            f"{folder}: the sweep's folder is not writable ({error.strerror or error})"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RunError(f"{folder}: another process is at this sweep; wait for it, or end it") from None
+            raise RunError(
+                f"{folder}: another process is at this sweep; wait for it, or end it"
+            ) from None
         yield

@@ -1,4 +1,5 @@
-"""The judge of all trials where the exact solution is not known: finite differences, computed once a sweep and kept in its folder."""
+"""The judge of all trials where the exact solution is not known: finite differences, computed once
+a sweep and kept in its folder."""
 
 from __future__ import annotations
 
@@ -9,17 +10,18 @@ from typing import IO
 import h5py
 
 from kanpde.errors import ReferenceUnavailable, RunError
-from kanpde.problem import Problem
+from kanpde.problem.problem import Problem
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.safe_reading import DAMAGE, opened
-from kanpde.sweep import store
+from kanpde.runs.safe_reading import DAMAGE, opened
+from kanpde.sweeps import store
 
 _NUMBERS = ("kind", "order", "estimated_error", "seconds")
 
 
 def appointed(folder: Path, problem: Problem, effort: str) -> str:
-    """Compute the reference into the sweep's folder, if it is not there; returns why there is none, or an empty string."""
+    """Compute the reference into the sweep's folder, if it is not there; returns why there is none,
+    or an empty string."""
     if (folder / "reference.h5").exists():
         return ""
     try:
@@ -43,8 +45,13 @@ def _write(reference: Reference, to: IO[bytes]) -> None:
             file.create_dataset(f"coordinates/{x}", data=nodes)
         for unknown, values in reference.values.items():
             file.create_dataset(f"values/{unknown}", data=values, compression="gzip")
-            file[f"values/{unknown}"].attrs["error"] = reference.estimated_errors.get(unknown, reference.estimated_error)
-        file.attrs["coordinates"], file.attrs["unknowns"] = list(reference.coordinates), list(reference.values)
+            file[f"values/{unknown}"].attrs["error"] = reference.estimated_errors.get(
+                unknown, reference.estimated_error
+            )
+        file.attrs["coordinates"], file.attrs["unknowns"] = (
+            list(reference.coordinates),
+            list(reference.values),
+        )
 
 
 @lru_cache(maxsize=2)
@@ -55,6 +62,11 @@ def _read(path: str) -> Reference:
             values = {u: file[f"values/{u}"][:] for u in file.attrs["unknowns"]}
             errors = {u: float(file[f"values/{u}"].attrs["error"]) for u in values}
             kind, order, error, seconds = (file.attrs[name] for name in _NUMBERS)
-            return Reference(coordinates, values, int(order), str(kind), float(error), float(seconds), errors)
+            return Reference(
+                coordinates, values, int(order), str(kind), float(error), float(seconds), errors
+            )
     except DAMAGE as error:
-        raise RunError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:120]}); remove it, and it is computed again") from error
+        raise RunError(
+            f"{path}: cannot be read ({type(error).__name__}: {str(error)[:120]}); remove it, and"
+            " it is computed again"
+        ) from error

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import RunError, first_line
-from kanpde.safe_reading import DAMAGE, opened
-from kanpde.sweep import store
-from kanpde.sweep.plan import Trial
-from kanpde.sweep.rows import Row, StageRow
-from kanpde.sweep.shapes import resolution
+from kanpde.runs.safe_reading import DAMAGE, opened
+from kanpde.sweeps import store
+from kanpde.sweeps.plan import Trial
+from kanpde.sweeps.rows import Row, StageRow
+from kanpde.sweeps.shapes import resolution
 from kanpde.training.history import Record
 
 FAILED = "failed.json"
@@ -25,7 +25,8 @@ CORRUPT = "corrupt: "
 
 
 def is_done(folder: Path) -> bool:
-    """Whether a trial's folder holds a run that came to its end (or what is left of one: see `row`)."""
+    """Whether a trial's folder holds a run that came to its end (or what is left of one: see
+    `row`)."""
     path = folder / "summary.json"
     if not path.is_file():
         return False
@@ -37,7 +38,8 @@ def is_done(folder: Path) -> bool:
 
 
 def row(sweep: Path, trial: Trial) -> Row:
-    """The row of a trial that is done or failed, from its folder; of one that is damaged, with the status failed and the reason."""
+    """The row of a trial that is done or failed, from its folder; of one that is damaged, with the
+    status failed and the reason."""
     folder = sweep / trial.name
     if (folder / FAILED).exists():
         try:
@@ -47,7 +49,9 @@ def row(sweep: Path, trial: Trial) -> Row:
     try:
         return _read(folder, trial)
     except (RunError, *DAMAGE) as error:
-        return failed(trial, f"{CORRUPT}{error if isinstance(error, RunError) else first_line(error)}")
+        return failed(
+            trial, f"{CORRUPT}{error if isinstance(error, RunError) else first_line(error)}"
+        )
 
 
 def failed(trial: Trial, reason: str) -> Row:
@@ -78,19 +82,42 @@ def _read(folder: Path, trial: Trial) -> Row:
     path = folder / "summary.json"
     summary = store.read_json(path)
     settings, reference = summary["settings"], summary["reference"]
-    came = {"seed": summary["seed"], "parameters": summary["parameters"], "points": settings["points"], "schedule": settings["schedule"]}
+    came = {
+        "seed": summary["seed"],
+        "parameters": summary["parameters"],
+        "points": settings["points"],
+        "schedule": settings["schedule"],
+    }
     for name, value in came.items():
         if value != getattr(trial, name):
-            raise RunError(f"{path}: is of another trial, with {name} {value} in place of {getattr(trial, name)}")
+            raise RunError(
+                f"{path}: is of another trial, with {name} {value} in place of"
+                f" {getattr(trial, name)}"
+            )
     if not zipfile.is_zipfile(folder / "checkpoint.pt"):
         raise RunError(f"{folder / 'checkpoint.pt'}: is missing or damaged")
     with opened(folder / "run.h5") as file:
-        columns = {name: file["history"][name][:].tolist() for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")}
-    records = [Record(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
-    measured: dict[str, Any] = {"error": summary["relative_l2"], **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")}}
+        columns = {
+            name: file["history"][name][:].tolist()
+            for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")
+        }
+    records = [
+        Record(**dict(zip(columns, values, strict=True)))
+        for values in zip(*columns.values(), strict=True)
+    ]
+    measured: dict[str, Any] = {
+        "error": summary["relative_l2"],
+        **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")},
+    }
     judged = "" if measured["error"] is None else "exact"
-    if reference["relative_l2"] is not None:  # it is there where the exact solution is not known for all unknowns
-        judged, measured["error"], measured["max_error"] = "reference", reference["relative_l2"], None
+    if (
+        reference["relative_l2"] is not None
+    ):  # it is there where the exact solution is not known for all unknowns
+        judged, measured["error"], measured["max_error"] = (
+            "reference",
+            reference["relative_l2"],
+            None,
+        )
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
     stages = _stages(records, summary["stages"], _first(trial))
     return Row(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
@@ -103,15 +130,29 @@ def _first(trial: Trial) -> int:
 
 
 def _stages(records: list[Record], stages: list[dict[str, str]], grid: int) -> tuple[StageRow, ...]:
-    """What each stage of training ended with: of its last steps, those at which loss and error were measured."""
+    """What each stage of training ended with: of its last steps, those at which loss and error were
+    measured."""
     found = []
     for i, stage in enumerate(stages):
         extended = re.fullmatch(r"extend to grid (\d+)", stage["title"])
         grid = int(extended.group(1)) if extended else grid
         own = [record for record in records if record.stage == i]
         if own and not extended:
-            error = next((record.error for record in reversed(own) if math.isfinite(record.error)), nan)
-            found.append(StageRow(i, stage["title"], grid, own[-1].parameters, own[-1].step, own[-1].seconds, own[-1].loss, error))
+            error = next(
+                (record.error for record in reversed(own) if math.isfinite(record.error)), nan
+            )
+            found.append(
+                StageRow(
+                    i,
+                    stage["title"],
+                    grid,
+                    own[-1].parameters,
+                    own[-1].step,
+                    own[-1].seconds,
+                    own[-1].loss,
+                    error,
+                )
+            )
     return tuple(found)
 
 

@@ -1,4 +1,5 @@
-"""The plan of a sweep: which trials, with which settings, of which problem. It is written first, and a sweep is resumed by it."""
+"""The plan of a sweep: which trials, with which settings, of which problem. It is written first,
+and a sweep is resumed by it."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from typing import Any, TypedDict, Unpack
 
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.registry import SPECS
-from kanpde.problem import Problem, identity
-from kanpde.recipe import Recipe
-from kanpde.sweep import shapes
-from kanpde.sweep.extension import extended_to, shortened, steps_of, without_grids
+from kanpde.problem.problem import Problem, identity
+from kanpde.recipes.recipe import Recipe
+from kanpde.sweeps import shapes
+from kanpde.sweeps.extension import extended_to, shortened, steps_of, without_grids
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 FORMAT = "kanpde sweep 1"
@@ -26,8 +27,9 @@ RANGE, SIZES = (50, 2000), 8
 """Of the parameters where nothing is asked for."""
 
 STEPS = 100
-"""Optimiser steps of a trial, at most, where the recipe has more and nothing else is asked for: errors of networks of a few parameters
-do not fall any further, and the largest ones take a minute."""
+"""Optimiser steps of a trial, at most, where the recipe has more and nothing else is asked for:
+errors of networks of a few parameters do not fall any further, and the largest ones take a
+minute."""
 
 
 MOST = 10_000
@@ -36,8 +38,9 @@ MOST = 10_000
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep. spec: of the network that its training starts from; last: the grid, or what else is refined, that it ends with, 0
-    where there is none; network, parameters: of the one that it ends with."""
+    """One run of a sweep. spec: of the network that its training starts from; last: the grid, or
+    what else is refined, that it ends with, 0 where there is none; network, parameters: of the one
+    that it ends with."""
 
     name: str
     kind: str
@@ -57,18 +60,24 @@ class Trial:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        spec = {f.name: list(v) if isinstance(v := getattr(self.spec, f.name), tuple) else v for f in fields(self.spec)}
+        spec = {
+            f.name: list(v) if isinstance(v := getattr(self.spec, f.name), tuple) else v
+            for f in fields(self.spec)
+        }
         return {**vars(self), "spec": spec}
 
     @property
     def cost(self) -> float:
         """Work of its training, by Levenberg-Marquardt's count, in no particular unit."""
-        return steps_of(parse_schedule(self.schedule)) * self.points * (100.0 + self.parameters) ** 2
+        return (
+            steps_of(parse_schedule(self.schedule)) * self.points * (100.0 + self.parameters) ** 2
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials of a sweep, and what they share. about: what a Table says of the problem, and settings; see rows.py."""
+    """All trials of a sweep, and what they share. about: what a Table says of the problem, and
+    settings; see rows.py."""
 
     about: Mapping[str, Any]
     trials: tuple[Trial, ...]
@@ -80,7 +89,10 @@ class Plan:
 
     def recipe(self, trial: Trial) -> Recipe:
         """How a trial is solved: from one random start each, as the seeds show what that does."""
-        shared = {name: self.settings[name] for name in ("sampler", "slabs", "continuation", "balance", "causal")}
+        shared = {
+            name: self.settings[name]
+            for name in ("sampler", "slabs", "continuation", "balance", "causal")
+        }
         return Recipe(trial.spec, trial.points, trial.schedule, restarts=1, **shared)
 
     def plain(self) -> dict[str, Any]:
@@ -92,30 +104,62 @@ def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
     """The plan that sweep.json holds. Raises RunError for anything else."""
     try:
         if text["format"] != FORMAT:
-            raise RunError(f"{where}: is no plan of a kanpde sweep (format {text['format']!r}; expected {FORMAT!r})")
-        trials = tuple(Trial(**{**t, "spec": SPECS[t["kind"]](**{k: tuple(v) if isinstance(v, list) else v for k, v in t["spec"].items()})}) for t in text["trials"])
-        kinds = {"points": int, "device": str, "dtype": str, "slabs": int, "networks": list, "seeds": list, "steps": list}
-        if not all(isinstance(text["settings"][key], kind) for key, kind in kinds.items()) or not all(isinstance(t.name, str) and "/" not in t.name for t in trials):
+            raise RunError(
+                f"{where}: is no plan of a kanpde sweep (format {text['format']!r}; expected"
+                f" {FORMAT!r})"
+            )
+        trials = tuple(
+            Trial(
+                **{
+                    **t,
+                    "spec": SPECS[t["kind"]](
+                        **{k: tuple(v) if isinstance(v, list) else v for k, v in t["spec"].items()}
+                    ),
+                }
+            )
+            for t in text["trials"]
+        )
+        kinds = {
+            "points": int,
+            "device": str,
+            "dtype": str,
+            "slabs": int,
+            "networks": list,
+            "seeds": list,
+            "steps": list,
+        }
+        if not all(
+            isinstance(text["settings"][key], kind) for key, kind in kinds.items()
+        ) or not all(isinstance(t.name, str) and "/" not in t.name for t in trials):
             raise TypeError("settings of other types")
         Plan(text, trials).recipe(trials[0])
         _ = text["problem"], text["unknowns"], text["exact"]
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecipeError) as error:
-        raise RunError(f"{where}: is no plan of a kanpde sweep of this version ({type(error).__name__}: {error})") from error
-    return Plan({key: value for key, value in text.items() if key not in ("format", "trials")}, trials)
+        raise RunError(
+            f"{where}: is no plan of a kanpde sweep of this version ({type(error).__name__}:"
+            f" {error})"
+        ) from error
+    return Plan(
+        {key: value for key, value in text.items() if key not in ("format", "trials")}, trials
+    )
 
 
 def about(problem: Problem) -> dict[str, Any]:
     """What says which problem a sweep belongs to, and what its figures need of it."""
-    more = {"coordinates": len(problem.coordinates), "derivatives": max(equation.order for equation in problem.equations)}
+    more = {
+        "coordinates": len(problem.coordinates),
+        "derivatives": max(equation.order for equation in problem.equations),
+    }
     return {**identity(problem), **more, "exact": len(problem.exact) == len(problem.unknowns)}
 
 
 class Lists(TypedDict, total=False):
     """What is varied in a sweep.
 
-    networks: kinds. parameters: counts, or (low, high) with sizes, how many in a geometric series; or else lists: width, of numbers or of
-    tuples layer by layer, depth, grid (the last one), degree; schedule: texts, or steps, how many optimiser steps of the recipe's.
-    seeds: how many, or which. points: of all trials.
+    networks: kinds. parameters: counts, or (low, high) with sizes, how many in a geometric series;
+    or else lists: width, of numbers or of tuples layer by layer, depth, grid (the last one),
+    degree; schedule: texts, or steps, how many optimiser steps of the recipe's. seeds: how many, or
+    which. points: of all trials.
     """
 
     networks: Sequence[str]
@@ -136,23 +180,41 @@ class Lists(TypedDict, total=False):
 def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """All combinations of what is listed.
 
-    The recipe gives what is not: its schedule, shortened to STEPS and with its grids spread up to each network's own, or without them;
-    its points, or as many as over-determine the largest network; spans of time and weights. Every trial has the same points and as many steps.
-    Raises RecipeError for lists that are empty or do not go together, budgets that no network comes near, and too few points.
+    The recipe gives what is not: its schedule, shortened to STEPS and with its grids spread up to
+    each network's own, or without them; its points, or as many as over-determine the largest
+    network; spans of time and weights. Every trial has the same points and as many steps. Raises
+    RecipeError for lists that are empty or do not go together, budgets that no network comes near,
+    and too few points.
     """
     _check(lists)
     names, given = shapes.kinds(lists.get("networks") or ("kan", "mlp")), lists.get("seeds", 3)
     if isinstance(given, int) and given > MOST:
-        raise RecipeError(f"seeds: got {given:,}; expected at most {MOST:,}, or those that are meant, such as 0,4,7")
+        raise RecipeError(
+            f"seeds: got {given:,}; expected at most {MOST:,}, or those that are meant, such as"
+            " 0,4,7"
+        )
     seeds = list(dict.fromkeys(range(given) if isinstance(given, int) else given))
     steps = lists.get("steps") or min(STEPS, steps_of(recipe.stages))
     texts = lists.get("schedule") or (None,)
-    shaped = [_shaped(among, spec, text, steps) for kind in names for among, spec in _specs(problem, recipe, kind, lists) for text in texts]
+    shaped = [
+        _shaped(among, spec, text, steps)
+        for kind in names
+        for among, spec in _specs(problem, recipe, kind, lists)
+        for text in texts
+    ]
     shaped = list(dict.fromkeys(shaped))
     for name, values in (("grid", lists.get("grid")), ("degree", lists.get("degree"))):
         if values and not any(hasattr(s.spec, name) for s in shaped):
-            raise RecipeError(f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one; leave it out")
-    points = _points(lists.get("points"), recipe.points, max(s.parameters for s in shaped), len(problem.equations))
+            raise RecipeError(
+                f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one;"
+                " leave it out"
+            )
+    points = _points(
+        lists.get("points"),
+        recipe.points,
+        max(s.parameters for s in shaped),
+        len(problem.equations),
+    )
     trials = [s.trial(points, seed) for s in shaped for seed in seeds]
     digits = len(str(len(trials)))
     settings = {
@@ -166,12 +228,16 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
         "device": lists.get("device", "cpu"),
         "dtype": lists.get("dtype", "float64"),
     }
-    return Plan({**about(problem), "settings": settings}, tuple(replace(t, name=f"{i:0{digits}d}-{t.name}") for i, t in enumerate(trials, 1)))
+    return Plan(
+        {**about(problem), "settings": settings},
+        tuple(replace(t, name=f"{i:0{digits}d}-{t.name}") for i, t in enumerate(trials, 1)),
+    )
 
 
 @dataclass(frozen=True)
 class _Shaped:
-    """A network and its training, for all seeds: what it starts from, what it ends as, the schedule between."""
+    """A network and its training, for all seeds: what it starts from, what it ends as, the schedule
+    between."""
 
     kind: str
     network: str
@@ -183,11 +249,22 @@ class _Shaped:
     def trial(self, points: int, seed: int) -> Trial:
         """That of one seed."""
         name = f"{self.kind}-{self.parameters:04d}-seed{seed}"
-        return Trial(name, self.kind, self.network, self.spec, self.schedule, points, seed, self.last, self.parameters)
+        return Trial(
+            name,
+            self.kind,
+            self.network,
+            self.spec,
+            self.schedule,
+            points,
+            seed,
+            self.last,
+            self.parameters,
+        )
 
 
 def _shaped(among: shapes.Space, spec: Any, text: str | None, steps: int) -> _Shaped:
-    """The training that ends with a network: by a schedule, which may extend it further, or by the recipe's own with so many steps."""
+    """The training that ends with a network: by a schedule, which may extend it further, or by the
+    recipe's own with so many steps."""
     stages, name = parse_schedule(text) if text else list(among.recipe.stages), among.resolution
     start, finest, last = spec, spec, getattr(spec, name) if name else 0
     if name is None:
@@ -199,44 +276,82 @@ def _shaped(among: shapes.Space, spec: Any, text: str | None, steps: int) -> _Sh
         first, stages = extended_to(stages, getattr(among.recipe.network, name), last)
         start = replace(spec, **{name: first})
     stages = stages if text else shortened(stages, steps)
-    return _Shaped(among.kind, finest.describe(among.widths(finest)), start, show_schedule(stages), last, among.count(finest))
+    return _Shaped(
+        among.kind,
+        finest.describe(among.widths(finest)),
+        start,
+        show_schedule(stages),
+        last,
+        among.count(finest),
+    )
 
 
 def _check(lists: Lists) -> None:
     """Raise RecipeError for lists that are empty, and for what does not go together."""
-    lengths = {name: lists.get(name) for name in ("networks", "parameters", "width", "depth", "grid", "degree", "schedule", "seeds")}
+    lengths = {
+        name: lists.get(name)
+        for name in (
+            "networks",
+            "parameters",
+            "width",
+            "depth",
+            "grid",
+            "degree",
+            "schedule",
+            "seeds",
+        )
+    }
     for name, values in lengths.items():
         if values is not None and not (values if isinstance(values, int) else len(values)):  # type: ignore[arg-type]
             raise RecipeError(f"{name}: got none; expected at least one")
     if lists.get("schedule") and lists.get("steps"):
-        raise RecipeError("steps: got a schedule as well, which says how many; expected one of them")
+        raise RecipeError(
+            "steps: got a schedule as well, which says how many; expected one of them"
+        )
     shaped = [name for name in ("width", "grid") if lists.get(name)]
     if lists.get("parameters") and shaped:
-        raise RecipeError(f"parameters: choose width and grid by themselves; expected them or {shaped[0]}, not both")
+        raise RecipeError(
+            f"parameters: choose width and grid by themselves; expected them or {shaped[0]}, not"
+            " both"
+        )
     if lists.get("sizes") and shaped:
-        raise RecipeError("sizes: says how many counts of parameters; expected with such as 50:5000")
+        raise RecipeError(
+            "sizes: says how many counts of parameters; expected with such as 50:5000"
+        )
 
 
-def _specs(problem: Problem, recipe: Recipe, kind: str, lists: Lists) -> Iterator[tuple[shapes.Space, Any]]:
+def _specs(
+    problem: Problem, recipe: Recipe, kind: str, lists: Lists
+) -> Iterator[tuple[shapes.Space, Any]]:
     """The networks of one kind, as they are at the end of training."""
     depths, degrees, parameters = lists.get("depth"), lists.get("degree"), lists.get("parameters")
     if lists.get("width") or lists.get("grid"):
         among = shapes.space(problem, recipe, kind)
-        for spec in shapes.listed_shapes(among, lists.get("width"), depths, lists.get("grid"), degrees):
+        for spec in shapes.listed_shapes(
+            among, lists.get("width"), depths, lists.get("grid"), degrees
+        ):
             yield among, spec
         return
     for depth, degree in product(depths or (None,), degrees or (None,)):
         among = shapes.space(problem, recipe, kind, depth, degree)
         low = max(RANGE[0], shapes.smallest(among))
         ends = parameters or (low, max(RANGE[1], 4 * low))
-        series = shapes.budgets(ends[0], ends[1], lists.get("sizes") or SIZES) if isinstance(ends, tuple) else ends
+        series = (
+            shapes.budgets(ends[0], ends[1], lists.get("sizes") or SIZES)
+            if isinstance(ends, tuple)
+            else ends
+        )
         for budget in series:
             yield among, shapes.shape(among, int(budget))
 
 
 def _points(given: int | None, recipe: int, largest: int, equations: int) -> int:
-    """Collocation points of all trials. Raises RecipeError where the residuals do not over-determine the largest network."""
+    """Collocation points of all trials. Raises RecipeError where the residuals do not
+    over-determine the largest network."""
     needed = math.ceil(OVER * largest / equations)
     if given is not None and given * equations <= largest:
-        raise RecipeError(f"points: got {given:,} for up to {largest:,} parameters; expected at least {needed:,}, so that the residuals over-determine them")
+        raise RecipeError(
+            f"points: got {given:,} for up to {largest:,} parameters; expected at least {needed:,},"
+            " so that the residuals over-determine them"
+        )
     return given or max(recipe, 100 * math.ceil(needed / 100))

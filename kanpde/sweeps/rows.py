@@ -9,11 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One trial. error: relative L2 against the exact solution, or the reference (judged: exact or reference); nan where it failed.
+    """One trial. error: relative L2 against the exact solution, or the reference (judged: exact or
+    reference); nan where it failed.
 
-    kind: of the network, kan or mlp or another basis; width: hidden units by level, such as 5,5; degree, grid: of its splines at the
-    end, 0 where it has none; seconds: of training; stages: one entry a training stage, for the staircase of grid extension.
-    status: done or failed, and then reason says why. run: its folder, relative to the sweep's.
+    kind: of the network, kan or mlp or another basis; width: hidden units by level, such as 5,5;
+    degree, grid: of its splines at the end, 0 where it has none; seconds: of training; stages: one
+    entry a training stage, for the staircase of grid extension. status: done or failed, and then
+    reason says why. run: its folder, relative to the sweep's.
     """
 
     trial: str
@@ -55,7 +57,8 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Differences:
-    """Finite differences of the same problem on one grid: unknowns of the discrete system, relative L2 error, seconds."""
+    """Finite differences of the same problem on one grid: unknowns of the discrete system, relative
+    L2 error, seconds."""
 
     order: int
     cells: int
@@ -67,8 +70,9 @@ class Differences:
 
 @dataclass(frozen=True)
 class Table:
-    """A whole sweep, as it is stored. about: problem, title, constants, derivatives (highest order in the equations), coordinates
-    (how many), provenance (see provenance.py), and the settings that all trials share."""
+    """A whole sweep, as it is stored. about: problem, title, constants, derivatives (highest order
+    in the equations), coordinates (how many), provenance (see provenance.py), and the settings that
+    all trials share."""
 
     rows: tuple[Row, ...]
     differences: tuple[Differences, ...] = ()

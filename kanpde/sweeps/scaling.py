@@ -1,4 +1,5 @@
-"""Scaling laws: error = C N^slope, fitted over the sizes for which it holds, with an interval for the slope."""
+"""Scaling laws: error = C N^slope, fitted over the sizes for which it holds, with an interval for
+the slope."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from kanpde.sweep.rows import Row
+from kanpde.sweeps.rows import Row
 
 Size = Literal["parameters", "grid"]
 
@@ -25,8 +26,9 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Law:
-    """error ≈ constant · size^slope for low ≤ size ≤ high; the slope lies in slope ± uncertainty with probability LEVEL, as far as the
-    medians scatter independently about the law. range: in words, and why it is no larger."""
+    """error ≈ constant · size^slope for low ≤ size ≤ high; the slope lies in slope ± uncertainty
+    with probability LEVEL, as far as the medians scatter independently about the law. range: in
+    words, and why it is no larger."""
 
     slope: float
     uncertainty: float
@@ -41,12 +43,15 @@ class Law:
 
 
 def fit(rows: Sequence[Row], by: Size = "parameters") -> Law | None:
-    """The law of the median errors over the seeds, by size; None where fewer than FEWEST sizes lie on a slope.
+    """The law of the median errors over the seeds, by size; None where fewer than FEWEST sizes lie
+    on a slope.
 
-    log error = a + b clip(log size, from, to) is fitted by least squares for every range of sizes, and the range is chosen by Schwarz's
-    criterion (1978), in which each end that is cut off counts as a parameter: below the range networks are too small to follow the
-    solution at all, above it something else than their size limits the error, the optimiser or the precision. The slope
-    is then that of the straight line through the medians in the range, and its uncertainty Student's, from their scatter.
+    log error = a + b clip(log size, from, to) is fitted by least squares for every range of sizes,
+    and the range is chosen by Schwarz's criterion (1978), in which each end that is cut off counts
+    as a parameter: below the range networks are too small to follow the solution at all, above it
+    something else than their size limits the error, the optimiser or the precision. The slope is
+    then that of the straight line through the medians in the range, and its uncertainty Student's,
+    from their scatter.
     """
     medians = by_size(rows, by)
     if len(medians) < FEWEST:
@@ -59,32 +64,46 @@ def fit(rows: Sequence[Row], by: Size = "parameters") -> Law | None:
     low, high = float(np.exp(x[first])), float(np.exp(x[last]))
     name = "intervals" if by == "grid" else "parameters"
     cut = [f"smaller networks do not follow it, {low:,.0f}"] if first > 0 else []
-    cut += [f"past {high:,.0f} the error falls more slowly or not at all"] if last < len(x) - 1 else []
+    cut += (
+        [f"past {high:,.0f} the error falls more slowly or not at all"] if last < len(x) - 1 else []
+    )
     words = f"{low:,.0f} to {high:,.0f} {name}" + (f"; {'; '.join(cut)}" if cut else "")
     return Law(float(line.slope), half, float(np.exp(line.intercept)), low, high, words)
 
 
 def by_size(rows: Sequence[Row], by: Size = "parameters") -> dict[int, tuple[float, float, float]]:
-    """Median, smallest and largest error of the seeds by size, sizes in order; trials that failed are left out."""
+    """Median, smallest and largest error of the seeds by size, sizes in order; trials that failed
+    are left out."""
     found: dict[int, list[float]] = {}
     for row in rows:
         if math.isfinite(row.error) and row.error > 0:
             found.setdefault(getattr(row, by), []).append(row.error)
-    return {size: (float(np.median(errors)), min(errors), max(errors)) for size, errors in sorted(found.items())}
+    return {
+        size: (float(np.median(errors)), min(errors), max(errors))
+        for size, errors in sorted(found.items())
+    }
 
 
 def series(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows by what distinguishes them besides size and seed: the kind, and its degree, depth and optimiser where there are several."""
+    """The rows by what distinguishes them besides size and seed: the kind, and its degree, depth
+    and optimiser where there are several."""
     kinds: dict[str, list[Row]] = {}
     for row in rows:
         kinds.setdefault(row.kind, []).append(row)
     found: dict[str, list[Row]] = {}
     for kind, own in kinds.items():
-        several = {name: len({_of(row, name) for row in own}) > 1 for name in ("degree", "depth", "optimiser")}
+        several = {
+            name: len({_of(row, name) for row in own}) > 1
+            for name in ("degree", "depth", "optimiser")
+        }
         for row in own:
             parts = [title(kind)]
             parts += [f"degree {row.degree}"] if several["degree"] else []
-            parts += [f"{row.depth} hidden layers" if row.depth > 1 else "one hidden layer"] if several["depth"] else []
+            parts += (
+                [f"{row.depth} hidden layers" if row.depth > 1 else "one hidden layer"]
+                if several["depth"]
+                else []
+            )
             parts += [_of(row, "optimiser")] if several["optimiser"] else []
             found.setdefault(", ".join(parts), []).append(row)
     return found
@@ -96,13 +115,24 @@ def title(kind: str) -> str:
 
 
 def theory(rows: Sequence[Row]) -> int | None:
-    """-(k + 1), the slope in L2 for splines of degree k in a network of fixed shape (Liu et al. 2024, theorem 2.1 with m = 0); None where
-    there are several degrees or none."""
+    """-(k + 1), the slope in L2 for splines of degree k in a network of fixed shape (Liu et al.
+    2024, theorem 2.1 with m = 0); None where there are several degrees or none."""
     degrees = {row.degree for row in rows}
-    return -(degrees.pop() + 1) if len(degrees) == 1 and all(row.kind in ("kan", "adaptive") for row in rows) else None
+    return (
+        -(degrees.pop() + 1)
+        if len(degrees) == 1 and all(row.kind in ("kan", "adaptive") for row in rows)
+        else None
+    )
 
 
-NAMES: Mapping[str, str] = {"lm": "Levenberg-Marquardt", "gn": "Gauss-Newton", "lbfgs": "L-BFGS", "ssbroyden": "Broyden", "adam": "Adam", "soap": "SOAP"}
+NAMES: Mapping[str, str] = {
+    "lm": "Levenberg-Marquardt",
+    "gn": "Gauss-Newton",
+    "lbfgs": "L-BFGS",
+    "ssbroyden": "Broyden",
+    "adam": "Adam",
+    "soap": "SOAP",
+}
 
 
 def optimiser(schedule: str) -> str:
@@ -127,6 +157,8 @@ def _range(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int]:
         if line.slope >= 0 and (first > 0 or last < count - 1):
             continue
         misfit = float(np.square(y - line.intercept - line.slope * clipped).sum())
-        score = count * math.log(max(misfit / count, 1e-20)) + (2 + (first > 0) + (last < count - 1)) * math.log(count)
+        score = count * math.log(max(misfit / count, 1e-20)) + (
+            2 + (first > 0) + (last < count - 1)
+        ) * math.log(count)
         best = min(best, (score, first, last))
     return best[1], best[2]

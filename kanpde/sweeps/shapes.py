@@ -9,24 +9,27 @@ from itertools import count, product
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.registry import SPECS
-from kanpde.problem import Problem
-from kanpde.recipe import Recipe, default
+from kanpde.problem.problem import Problem
+from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import Extend
 
 FAR = 1.3
 """A budget is refused where the nearest network has so many times more or fewer parameters."""
 
 CLOSE = 1.1
-"""Networks that differ from the budget by less than this factor are as good as it; among them the rule for the shape decides."""
+"""Networks that differ from the budget by less than this factor are as good as it; among them the
+rule for the shape decides."""
 
 GROWTH = 2.0
-"""The grid (or what else an extension refines) grows as this power of the width, through the shape in the problem's recipe.
+"""The grid (or what else an extension refines) grows as this power of the width, through the shape
+in the problem's recipe.
 
-Measured on poisson2d, 100 steps of Levenberg-Marquardt, degree 7, two seeds. 150 parameters: errors 2e-9 to 6e-9 for width 2 (grid 18),
-4e-8 to 2e-7 for width 3 (10), 1e-6 to 3e-6 for width 5 (3). 500: around 1e-9 for widths 3 to 7 (49 to 17), 2e-7 to 4e-7 for width 14 (5).
-1,000: 8e-11 to 2e-10 for widths 7 to 10 (41 to 26), ten times more below and above. The rule gives widths 3, 5 and 7.
+Measured on poisson2d, 100 steps of Levenberg-Marquardt, degree 7, two seeds. 150 parameters: errors
+2e-9 to 6e-9 for width 2 (grid 18), 4e-8 to 2e-7 for width 3 (10), 1e-6 to 3e-6 for width 5 (3).
+500: around 1e-9 for widths 3 to 7 (49 to 17), 2e-7 to 4e-7 for width 14 (5). 1,000: 8e-11 to 2e-10
+for widths 7 to 10 (41 to 26), ten times more below and above. The rule gives widths 3, 5 and 7.
 """
 
 FINEST = 4096
@@ -35,8 +38,8 @@ FINEST = 4096
 
 @dataclass(frozen=True)
 class Space:
-    """What the networks of one kind are chosen from. recipe: how they are trained; base: the specification with all that is not varied;
-    inputs, outputs: of the problem."""
+    """What the networks of one kind are chosen from. recipe: how they are trained; base: the
+    specification with all that is not varied; inputs, outputs: of the problem."""
 
     kind: str
     recipe: Recipe
@@ -63,13 +66,15 @@ class Space:
         return name in {f.name for f in fields(self.base)}
 
     def at(self, width: int, fineness: int | None = None) -> Any:
-        """The network of equally wide layers, of that resolution. Raises RecipeError where the kind has none such."""
+        """The network of equally wide layers, of that resolution. Raises RecipeError where the kind
+        has none such."""
         finer = {} if fineness is None or self.resolution is None else {self.resolution: fineness}
         return replace(self.base, width=(width,) * self.depth, **finer)
 
     @property
     def model(self) -> tuple[int, int]:
-        """Width and last resolution of the recipe's network: the shape that the others grow through."""
+        """Width and last resolution of the recipe's network: the shape that the others grow
+        through."""
         network, name = self.recipe.network, self.resolution
         finest = [stage.grid for stage in self.recipe.stages if isinstance(stage, Extend)]
         return max(network.width), finest[-1] if finest else getattr(network, name or "", 1)
@@ -85,26 +90,46 @@ def kinds(names: Sequence[str]) -> tuple[str, ...]:
     """Network kinds, each once; raises RecipeError for those that are none."""
     for name in names:
         if name not in SPECS:
-            raise RecipeError(f"networks: got {name!r}; expected some of {listed(SPECS)}{nearest(name, SPECS)}")
+            raise RecipeError(
+                f"networks: got {name!r}; expected some of {listed(SPECS)}{nearest(name, SPECS)}"
+            )
     return tuple(dict.fromkeys(names))
 
 
-def space(problem: Problem, recipe: Recipe, kind: str, depth: int | None = None, degree: int | None = None) -> Space:
-    """Where networks of a kind are looked for: around the recipe's where that is of the kind, else around the kind's default.
+def space(
+    problem: Problem, recipe: Recipe, kind: str, depth: int | None = None, degree: int | None = None
+) -> Space:
+    """Where networks of a kind are looked for: around the recipe's where that is of the kind, else
+    around the kind's default.
 
-    Networks with a resolution are as deep as the recipe's, if that has one as well. Raises RecipeError for a degree that the kind does
-    not have, or that is too low for the problem's derivatives.
+    Networks with a resolution are as deep as the recipe's, if that has one as well. Raises
+    RecipeError for a degree that the kind does not have, or that is too low for the problem's
+    derivatives.
     """
     own = recipe if type(recipe.network) is SPECS[kind] else _default(problem, recipe, kind)
     base: Any = own.network
-    if degree is not None and "degree" in {f.name for f in fields(base)} and resolution(base) != "degree":
+    if (
+        degree is not None
+        and "degree" in {f.name for f in fields(base)}
+        and resolution(base) != "degree"
+    ):
         base = replace(base, degree=degree)
     alike = resolution(base) is not None and resolution(recipe.network) is not None
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
     if base.highest_order() < order:
-        raise RecipeError(f"degree: got {getattr(base, 'degree', '')} for derivatives of order {order}; expected at least {order + 1}")
+        raise RecipeError(
+            f"degree: got {getattr(base, 'degree', '')} for derivatives of order {order}; expected"
+            f" at least {order + 1}"
+        )
     depth = depth or len((recipe if alike else own).network.width)
-    return Space(kind, own, base, depth, Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses), len(problem.unknowns))
+    return Space(
+        kind,
+        own,
+        base,
+        depth,
+        Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses),
+        len(problem.unknowns),
+    )
 
 
 def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:
@@ -116,9 +141,14 @@ def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:
 def budgets(low: float, high: float, sizes: int) -> tuple[int, ...]:
     """A geometric series of parameter counts. Raises RecipeError for a range that is empty."""
     if not (1 <= low <= high):
-        raise RecipeError(f"parameters: got {low:g}:{high:g}; expected a range such as 50:5000, the smaller number first")
+        raise RecipeError(
+            f"parameters: got {low:g}:{high:g}; expected a range such as 50:5000, the smaller"
+            " number first"
+        )
     if sizes < 1 or (sizes == 1 and low < high):
-        raise RecipeError(f"sizes: got {sizes} for {low:g}:{high:g}; expected at least {1 if low == high else 2}")
+        raise RecipeError(
+            f"sizes: got {sizes} for {low:g}:{high:g}; expected at least {1 if low == high else 2}"
+        )
     steps = max(sizes - 1, 1)
     return tuple(dict.fromkeys(round(low * (high / low) ** (i / steps)) for i in range(sizes)))
 
@@ -126,40 +156,65 @@ def budgets(low: float, high: float, sizes: int) -> tuple[int, ...]:
 def shape(among: Space, budget: int) -> Any:
     """The network nearest to a number of parameters.
 
-    Where the kind has a resolution, many have about as many: then the one that is nearest to the rule of GROWTH.
-    Raises RecipeError where none comes within FAR of the budget, naming the nearest.
+    Where the kind has a resolution, many have about as many: then the one that is nearest to the
+    rule of GROWTH. Raises RecipeError where none comes within FAR of the budget, naming the
+    nearest.
     """
     best: tuple[float, float] | None = None
     found = among.at(1)
     for spec in _candidates(among, budget):
         off = abs(math.log(among.count(spec) / budget))
-        badness = (off if off > math.log(CLOSE) else 0.0, off if among.resolution is None else _departure(among, spec))
+        badness = (
+            off if off > math.log(CLOSE) else 0.0,
+            off if among.resolution is None else _departure(among, spec),
+        )
         if best is None or badness < best:
             best, found = badness, spec
     parameters = among.count(found)
     if max(parameters / budget, budget / parameters) > FAR:
         nearest_one = f"{parameters:,} ({found.describe(among.widths(found))})"
-        raise RecipeError(f"parameters: no {among.kind} of depth {among.depth} comes near {budget:,}; the nearest possible has {nearest_one}")
+        raise RecipeError(
+            f"parameters: no {among.kind} of depth {among.depth} comes near {budget:,}; the nearest"
+            f" possible has {nearest_one}"
+        )
     return found
 
 
 def smallest(among: Space) -> int:
-    """Parameters of the smallest network to start a series with: of two units where there is a resolution."""
+    """Parameters of the smallest network to start a series with: of two units where there is a
+    resolution."""
     return among.count(among.at(1) if among.resolution is None else among.at(2, 1))
 
 
 def listed_shapes(
-    among: Space, widths: Sequence[int | tuple[int, ...]] | None, depths: Sequence[int] | None, grids: Sequence[int] | None, degrees: Sequence[int] | None
+    among: Space,
+    widths: Sequence[int | tuple[int, ...]] | None,
+    depths: Sequence[int] | None,
+    grids: Sequence[int] | None,
+    degrees: Sequence[int] | None,
 ) -> Iterator[Any]:
-    """All combinations of what is listed, as far as the kind has it. A single width is repeated for the depth; tuples are layer by layer.
+    """All combinations of what is listed, as far as the kind has it. A single width is repeated for
+    the depth; tuples are layer by layer.
 
     What is not listed is the recipe's: its width, and the last one of its grids.
     """
-    given = among.base.width if len(among.base.width) == among.depth else (max(among.base.width),) * among.depth
+    given = (
+        among.base.width
+        if len(among.base.width) == among.depth
+        else (max(among.base.width),) * among.depth
+    )
     layers: list[tuple[int, ...]] = [] if widths or depths else [given]
     for width in widths or ((max(given),) if depths else ()):
-        layers += [width] if isinstance(width, tuple) else [(width,) * depth for depth in depths or (among.depth,)]
-    choices: dict[str, Sequence[Any]] = {"width": layers, "grid": grids or (), "degree": degrees or ()}
+        layers += (
+            [width]
+            if isinstance(width, tuple)
+            else [(width,) * depth for depth in depths or (among.depth,)]
+        )
+    choices: dict[str, Sequence[Any]] = {
+        "width": layers,
+        "grid": grids or (),
+        "degree": degrees or (),
+    }
     if among.resolution and not choices.get(among.resolution):
         choices[among.resolution] = (among.model[1],)
     varied = {name: values for name, values in choices.items() if values and among.has(name)}
@@ -168,7 +223,8 @@ def listed_shapes(
 
 
 def _candidates(among: Space, budget: int) -> Iterator[Any]:
-    """Networks around the budget, by width: of each width the two resolutions next to it, or the width itself."""
+    """Networks around the budget, by width: of each width the two resolutions next to it, or the
+    width itself."""
     for width in count(1):
         if among.resolution is None:
             yield among.at(width)
@@ -182,9 +238,12 @@ def _candidates(among: Space, budget: int) -> Iterator[Any]:
 
 
 def _finest(among: Space, width: int, budget: int) -> int:
-    """The largest resolution, at least 1, with which a network of that width has at most so many parameters."""
+    """The largest resolution, at least 1, with which a network of that width has at most so many
+    parameters."""
     low, high = 1, 2
-    while high <= FINEST and any(among.count(spec) <= budget for spec in _possible(among, width, high)):
+    while high <= FINEST and any(
+        among.count(spec) <= budget for spec in _possible(among, width, high)
+    ):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
@@ -210,4 +269,6 @@ def _departure(among: Space, spec: Any) -> float:
     """
     width, finest = among.model
     wanted = finest * (max(spec.width) / width) ** GROWTH
-    return abs(math.log(getattr(spec, among.resolution or "") / wanted)) + (10.0 if max(spec.width) < 2 else 0.0)
+    return abs(math.log(getattr(spec, among.resolution or "") / wanted)) + (
+        10.0 if max(spec.width) < 2 else 0.0
+    )

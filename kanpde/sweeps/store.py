@@ -1,7 +1,8 @@
-"""The folder of a sweep: sweep.json with the plan, sweep.h5 and sweep.csv with the table, and a run folder a trial.
+"""The folder of a sweep: sweep.json with the plan, sweep.h5 and sweep.csv with the table, and a run
+folder a trial.
 
-Every file is written beside its place, brought to the disk and moved there, so that each is whole whenever the sweep is killed. The
-run folders are the truth: the table is made again from them.
+Every file is written beside its place, brought to the disk and moved there, so that each is whole
+whenever the sweep is killed. The run folders are the truth: the table is made again from them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from kanpde.atomic import replace_file
 from kanpde.errors import RunError
-from kanpde.safe_reading import DAMAGE, opened
-from kanpde.sweep.rows import Differences, Row, StageRow, Table
+from kanpde.runs.atomic import replace_file
+from kanpde.runs.safe_reading import DAMAGE, opened
+from kanpde.sweeps.rows import Differences, Row, StageRow, Table
 
 FORMAT = "kanpde sweep table 1"
 
@@ -36,21 +37,43 @@ def write(folder: Path, table: Table) -> None:
 
 
 def read(folder: str | Path) -> Table:
-    """The table of a sweep folder, as it was when the last trial ended. Raises RunError for folders that hold no sweep."""
+    """The table of a sweep folder, as it was when the last trial ended. Raises RunError for folders
+    that hold no sweep."""
     path = Path(folder) / "sweep.h5"
     if not path.is_file():
-        raise RunError(f"{folder}: no sweep.h5 in it, so it is no sweep; expected a folder such as results/poisson2d/sweep-20261124-093000")
+        raise RunError(
+            f"{folder}: no sweep.h5 in it, so it is no sweep; expected a folder such as"
+            " results/poisson2d/sweep-20261124-093000"
+        )
     try:
         with opened(path) as file:
             if file.attrs.get("format") != FORMAT:
-                raise RunError(f"{path}: is no table of a kanpde sweep (format {file.attrs.get('format')!r}; expected {FORMAT!r})")
+                raise RunError(
+                    f"{path}: is no table of a kanpde sweep (format {file.attrs.get('format')!r};"
+                    f" expected {FORMAT!r})"
+                )
             stages = _columns(file["stages"], StageRow)
             owners = file["stages"]["trial"].asstr()[:].tolist()
-            rows = [Row(**row, stages=tuple(StageRow(**s) for s, owner in zip(stages, owners, strict=True) if owner == row["trial"])) for row in _columns(file["trials"], Row)]
-            differences = tuple(Differences(**row) for row in _columns(file["differences"], Differences))
+            rows = [
+                Row(
+                    **row,
+                    stages=tuple(
+                        StageRow(**s)
+                        for s, owner in zip(stages, owners, strict=True)
+                        if owner == row["trial"]
+                    ),
+                )
+                for row in _columns(file["trials"], Row)
+            ]
+            differences = tuple(
+                Differences(**row) for row in _columns(file["differences"], Differences)
+            )
             return Table(tuple(rows), differences, json.loads(file.attrs["about"]))
     except DAMAGE as error:
-        raise RunError(f"{path}: cannot be read, so it is damaged or not one of kanpde ({type(error).__name__}: {str(error)[:120]})") from error
+        raise RunError(
+            f"{path}: cannot be read, so it is damaged or not one of kanpde"
+            f" ({type(error).__name__}: {str(error)[:120]})"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -85,7 +108,12 @@ def _write_arrays(table: Table, to: IO[bytes]) -> None:
         _write_columns(file.create_group("trials"), Row, table.rows)
         stages = [(row.trial, stage) for row in table.rows for stage in row.stages]
         group = file.create_group("stages")
-        group.create_dataset("trial", data=[trial for trial, _ in stages], dtype=h5py.string_dtype(), shape=(len(stages),))
+        group.create_dataset(
+            "trial",
+            data=[trial for trial, _ in stages],
+            dtype=h5py.string_dtype(),
+            shape=(len(stages),),
+        )
         _write_columns(group, StageRow, [stage for _, stage in stages])
         _write_columns(file.create_group("differences"), Differences, table.differences)
 
@@ -94,13 +122,25 @@ def _write_columns(group: h5py.Group, kind: type, rows: Any) -> None:
     """One dataset a field, [rows]."""
     for f in fields(kind):
         if f.name not in _LEFT_OUT:
-            group.create_dataset(f.name, data=[getattr(row, f.name) for row in rows], dtype=_DTYPES[str(f.type)], shape=(len(rows),))
+            group.create_dataset(
+                f.name,
+                data=[getattr(row, f.name) for row in rows],
+                dtype=_DTYPES[str(f.type)],
+                shape=(len(rows),),
+            )
 
 
 def _columns(group: h5py.Group, kind: type) -> list[dict[str, Any]]:
     """The rows that a group of datasets holds; fields that it lacks keep their defaults."""
     names = [f.name for f in fields(kind) if f.name not in _LEFT_OUT and f.name in group]
-    columns = [group[name].asstr()[:].tolist() if h5py.check_string_dtype(group[name].dtype) else group[name][:].tolist() for name in names]
+    columns = [
+        (
+            group[name].asstr()[:].tolist()
+            if h5py.check_string_dtype(group[name].dtype)
+            else group[name][:].tolist()
+        )
+        for name in names
+    ]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 

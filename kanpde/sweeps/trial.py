@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from kanpde.errors import KanpdeError, ProblemWarning, first_line
-from kanpde.problem import Problem
-from kanpde.problem import load as load_problem
-from kanpde.recipe import Recipe
+from kanpde.problem.problem import Problem
+from kanpde.problem.problem import load as load_problem
+from kanpde.recipes.recipe import Recipe
 from kanpde.solver import solve
-from kanpde.sweep import judge
-from kanpde.sweep.outcome import FAILED, failed, give_up, is_done, row
-from kanpde.sweep.plan import Trial
-from kanpde.sweep.rows import Row
+from kanpde.sweeps import judge
+from kanpde.sweeps.outcome import FAILED, failed, give_up, is_done, row
+from kanpde.sweeps.plan import Trial
+from kanpde.sweeps.rows import Row
 
 HEARTBEAT = 0.2
 """Seconds between two looks at whether the process that began this one is still there."""
@@ -32,7 +32,8 @@ HEARTBEAT = 0.2
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a worker gets the problem: its file, which it executes, or the problem itself where it was not read from one."""
+    """Where a worker gets the problem: its file, which it executes, or the problem itself where it
+    was not read from one."""
 
     source: str
     constants: tuple[tuple[str, float], ...]
@@ -44,13 +45,16 @@ class Origin:
         """That of a problem."""
         if problem.source is not None and Path(problem.source).is_file():
             digest = hashlib.sha256(Path(problem.source).read_bytes()).hexdigest()
-            return cls(str(Path(problem.source).resolve()), tuple(problem.constants.items()), digest)
+            return cls(
+                str(Path(problem.source).resolve()), tuple(problem.constants.items()), digest
+            )
         return cls("", (), "", problem)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a piece of work runs. threads: of a process, None where its surroundings say; parent: the process to end with, None where there is none."""
+    """Where a piece of work runs. threads: of a process, None where its surroundings say; parent:
+    the process to end with, None where there is none."""
 
     problem: Origin
     threads: int | None = None
@@ -59,7 +63,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial and all that a worker needs for it. folder: of the sweep, the same path on every machine."""
+    """A trial and all that a worker needs for it. folder: of the sweep, the same path on every
+    machine."""
 
     setting: Setting
     folder: str
@@ -71,7 +76,8 @@ class Job:
 
 
 def carry_out(job: Job) -> Row:
-    """Train, unless the folder holds the trial already. Whatever goes wrong becomes the row's reason, Ctrl-C excepted."""
+    """Train, unless the folder holds the trial already. Whatever goes wrong becomes the row's
+    reason, Ctrl-C excepted."""
     folder = Path(job.folder) / job.trial.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +88,8 @@ def carry_out(job: Job) -> Row:
             return row(Path(job.folder), job.trial)
         try:
             _train(job, folder)
-        except Exception as error:  # the user's own functions run here: anything can come, and the other trials must go on
+        # the user's own functions run here: anything can come, and the other trials must go on
+        except Exception as error:
             reason = str(error) if isinstance(error, KanpdeError) else first_line(error)
             return give_up(Path(job.folder), job.trial, reason)
         return row(Path(job.folder), job.trial)
@@ -114,7 +121,9 @@ def problem_of(origin: Origin) -> Problem:
 def _loaded(source: str, constants: tuple[tuple[str, float], ...], digest: str) -> Problem:
     del digest  # a file that has changed is another one
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ProblemWarning)  # the process that began the sweep has said it
+        warnings.simplefilter(
+            "ignore", ProblemWarning
+        )  # the process that began the sweep has said it
         return load_problem(source, dict(constants))[0]
 
 
@@ -126,7 +135,8 @@ def _device(device: str, number: int) -> str:
 
 @cache
 def _end_with(parent: int) -> None:
-    """From now on this process ends when that parent is gone: nobody waits for its work, and a resumed sweep would do it twice."""
+    """From now on this process ends when that parent is gone: nobody waits for its work, and a
+    resumed sweep would do it twice."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -138,7 +148,8 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def surroundings(setting: Setting) -> Iterator[None]:
-    """The threads that the work may use; in a process of a local pool, Ctrl-C is left to its parent, which ends it."""
+    """The threads that the work may use; in a process of a local pool, Ctrl-C is left to its
+    parent, which ends it."""
     before = torch.get_num_threads()
     if setting.parent is not None:
         _end_with(setting.parent)
@@ -154,9 +165,11 @@ def surroundings(setting: Setting) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, parent: int | None) -> Iterator[None]:
-    """One process at a time in a trial's folder, as far as the system can see to that: on a cluster, work may go on that nobody waits for any more.
+    """One process at a time in a trial's folder, as far as the system can see to that: on a
+    cluster, work may go on that nobody waits for any more.
 
-    What the lock's file holds meanwhile says to `began` that the trial was under way when its process died.
+    What the lock's file holds meanwhile says to `began` that the trial was under way when its
+    process died.
     """
     try:
         import fcntl

@@ -10,6 +10,7 @@ from kanpde.training.changes import Widen as Widen
 from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from kanpde.training.loop import train as train
 from kanpde.training.pruning import Prune as Prune
 from kanpde.training.regression import regress as regress
 from kanpde.training.samples import LOSSES as LOSSES
@@ -22,4 +23,3 @@ from kanpde.training.schedule import parse_schedule as parse_schedule
 from kanpde.training.schedule import show_schedule as show_schedule
 from kanpde.training.soap import Soap as Soap
 from kanpde.training.sparsity import Sparsify as Sparsify
-from kanpde.training.train import train as train

@@ -13,7 +13,8 @@ from kanpde.training.optimiser import State, Stepper
 
 @dataclass
 class Moments(State):
-    """The two moments, and the gradient where the network is, which the next step still has to take in."""
+    """The two moments, and the gradient where the network is, which the next step still has to take
+    in."""
 
     first: Tensor
     second: Tensor
@@ -22,7 +23,8 @@ class Moments(State):
 
 @dataclass(frozen=True)
 class Adam(Stepper):
-    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine. A step's loss is that before it."""
+    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine. A
+    step's loss is that before it."""
 
     steps: int = 1000
     rate: float = 3e-3
@@ -38,7 +40,9 @@ class Adam(Stepper):
             state.first = 0.9 * state.first + 0.1 * state.gradient
             state.second = 0.999 * state.second + 0.001 * state.gradient.square()
             decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.taken / self.steps))
-            update = (state.first / (1 - 0.9**state.taken)) / ((state.second / (1 - 0.999**state.taken)).sqrt() + 1e-12)
+            update = (state.first / (1 - 0.9**state.taken)) / (
+                (state.second / (1 - 0.999**state.taken)).sqrt() + 1e-12
+            )
             network.theta = good - self.rate * decay * update
         if state.taken == self.steps:
             if not math.isfinite(objective.loss()):

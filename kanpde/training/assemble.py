@@ -1,4 +1,5 @@
-"""The network of a problem: one for its unknowns (on pieces one for each piece), one for each field among its parameters, and its numbers as constants."""
+"""The network of a problem: one for its unknowns (on pieces one for each piece), one for each field
+among its parameters, and its numbers as constants."""
 
 from __future__ import annotations
 
@@ -9,9 +10,15 @@ from typing import Any
 import torch
 
 from kanpde.geometry import Pieces
-from kanpde.networks import KAN, Ansatz, Constants, Network, Part, Spec, Transform, joint
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.constants import Constants
+from kanpde.networks.joint import Part, joint
+from kanpde.networks.kan import KAN
+from kanpde.networks.network import Network
+from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto
-from kanpde.parameters import Field, Parameter
+from kanpde.networks.transform import Transform
+from kanpde.problem.parameters import Field, Parameter
 
 FIELD = KAN(width=(4,), degree=5, grid=4)
 """What represents a field where the recipe says nothing."""
@@ -20,8 +27,15 @@ QUIET = 0.1
 """Factor of a field's first coefficients of the last layer: it begins near its initial value."""
 
 
-def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: torch.Generator, lenses: bool = False) -> Network:
-    """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses: whether it looks closely at holes."""
+def assemble(
+    problem: Any,
+    spec: Spec,
+    fields: Mapping[str, Spec],
+    generator: torch.Generator,
+    lenses: bool = False,
+) -> Network:
+    """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses:
+    whether it looks closely at holes."""
     inputs = Ansatz.inputs(problem.domain, problem.periodic, lenses)
     if isinstance(problem.domain, Pieces):
         return joint(_by_piece(problem.domain, problem.copies, spec, generator), inputs)
@@ -41,12 +55,16 @@ def assemble(problem: Any, spec: Spec, fields: Mapping[str, Spec], generator: to
     return joint(parts, inputs)
 
 
-def _by_piece(domain: Pieces, copies: Sequence[str], spec: Spec, generator: torch.Generator) -> list[Part]:
+def _by_piece(
+    domain: Pieces, copies: Sequence[str], spec: Spec, generator: torch.Generator
+) -> list[Part]:
     """A network for each piece, of coordinates of its own."""
     own, parts = len(domain.coordinates), []
     for k, piece in enumerate(domain.regions):
         outputs = sum(domain.home(name) == piece for name in copies)
-        parts.append(Part(spec.build(own, outputs, generator), tuple(range(k * own, (k + 1) * own))))
+        parts.append(
+            Part(spec.build(own, outputs, generator), tuple(range(k * own, (k + 1) * own)))
+        )
     return parts
 
 
@@ -56,12 +74,20 @@ def numbers(problem: Any, ansatz: Ansatz) -> dict[str, float]:
     if first == len(problem.outputs):
         return {}
     X = ansatz.network.theta.new_zeros(1, 1, ansatz.network.widths[0])
-    return dict(zip(problem.outputs[first:], ansatz.network.forward(X, ())[-1][0, 0, first:].tolist(), strict=True))
+    return dict(
+        zip(
+            problem.outputs[first:],
+            ansatz.network.forward(X, ())[-1][0, 0, first:].tolist(),
+            strict=True,
+        )
+    )
 
 
 def _columns(problem: Any, field: Field) -> tuple[int, ...]:
     """The network inputs that stand for a field's coordinates: a periodic one has two."""
-    names = [x for x in problem.domain.coordinates for _ in range(2 if x in problem.periodic else 1)]
+    names = [
+        x for x in problem.domain.coordinates for _ in range(2 if x in problem.periodic else 1)
+    ]
     return tuple(i for i, x in enumerate(names) if x in field.of)
 
 

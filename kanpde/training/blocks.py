@@ -1,7 +1,9 @@
-"""The Jacobian of an objective by blocks of points, where all of its rows together would take too much memory.
+"""The Jacobian of an objective by blocks of points, where all of its rows together would take too
+much memory.
 
-JᵀJ and Jᵀr are sums over points, so that a block is made, used and forgotten. It is made again wherever J is needed again: twice a
-step of Levenberg-Marquardt in place of once, and once more a further trial.
+JᵀJ and Jᵀr are sums over points, so that a block is made, used and forgotten. It is made again
+wherever J is needed again: twice a step of Levenberg-Marquardt in place of once, and once more a
+further trial.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from kanpde.networks.rows import Rows
 from kanpde.training.objective import Objective, Term
 
 ROOM = 256 * 2**20
-"""Bytes that the rows of a Jacobian may take at a time. It is no matter of the machine: sums over other blocks end in other last bits."""
+"""Bytes that the rows of a Jacobian may take at a time. It is no matter of the machine: sums over
+other blocks end in other last bits."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Block:
 
 
 class Blocks:
-    """As Rows, for the rows of an objective at the network's present parameters, wherever it moves meanwhile.
+    """As Rows, for the rows of an objective at the network's present parameters, wherever it moves
+    meanwhile.
 
     points: of a block, term by term.
     """
@@ -46,16 +50,24 @@ class Blocks:
                 at = slice(begin, begin + size)
                 yield Block(i, at, t.part(at, self.network).jacobian(self.network)[1])
 
-    def normal(self, r: Float[Tensor, " rows"]) -> tuple[Float[Tensor, "parameters parameters"], Float[Tensor, " parameters"]]:
+    def normal(
+        self, r: Float[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "parameters parameters"], Float[Tensor, " parameters"]]:
         """JᵀJ below and on the diagonal, and Jᵀr."""
-        matrix, slope, by_term = r.new_zeros(len(self.network.theta), len(self.network.theta)), torch.zeros_like(self.network.theta), self._split(r)
+        matrix, slope, by_term = (
+            r.new_zeros(len(self.network.theta), len(self.network.theta)),
+            torch.zeros_like(self.network.theta),
+            self._split(r),
+        )
         for block in self.blocks():
             for rows, own in zip(block.rows, by_term[block.term][:, block.points], strict=True):
                 matrix += rows.gram()
                 slope += rows.transposed_times(own.contiguous())
         return matrix, slope
 
-    def pulled(self, v: Float[Tensor, " parameters"], a: Float[Tensor, " rows"], factor: float) -> Float[Tensor, " parameters"]:
+    def pulled(
+        self, v: Float[Tensor, " parameters"], a: Float[Tensor, " rows"], factor: float
+    ) -> Float[Tensor, " parameters"]:
         """Jᵀ (factor (a - J v))."""
         found, by_term = torch.zeros_like(self.network.theta), self._split(a)
         for block in self.blocks():
@@ -70,12 +82,16 @@ class Blocks:
 
 
 def linear(objective: Objective) -> tuple[Float[Tensor, " rows"], Rows | Blocks]:
-    """The rows of an objective and their derivatives by the parameters, by blocks where they take more than ROOM."""
+    """The rows of an objective and their derivatives by the parameters, by blocks where they take
+    more than ROOM."""
     theta = objective.network.theta
     if objective.whole or objective.rows * theta.numel() * theta.element_size() <= ROOM:
         return objective.jacobian()
     sizes = [bytes_a_point(t, objective) for t in objective.terms]
-    if sum(size * len(t.frame.points) for size, t in zip(sizes, objective.terms, strict=True)) <= ROOM:
+    if (
+        sum(size * len(t.frame.points) for size, t in zip(sizes, objective.terms, strict=True))
+        <= ROOM
+    ):
         return objective.jacobian()
     return objective.residuals(), Blocks(objective, [max(1, ROOM // size) for size in sizes])
 

@@ -1,6 +1,7 @@
 """Gauss-Newton without matrices, for networks that are too large for dense Levenberg-Marquardt.
 
-The damped normal equations are solved inexactly by conjugate gradients on products straight from the jets (tangent.py).
+The damped normal equations are solved inexactly by conjugate gradients on products straight from
+the jets (tangent.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from kanpde.training.shards import total
 from kanpde.training.tangent import Tangent
 
 EASE, TIGHTEN = 3.0, 4.0
-"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure, which costs two solves."""
+"""What μ is divided by after a step that succeeded at once, and multiplied by after a failure,
+which costs two solves."""
 
 LOOSEST = 0.1
 """Largest tolerance of a solve, as a share of the right side."""
@@ -32,8 +34,10 @@ REUSE = 5
 
 @dataclass
 class Inexact(State):
-    """mu, forcing: damping and tolerance of the solves; started, first: the loss when the last step began, and when this set of points
-    came; sketch: a Nyström preconditioner; age: steps since; solves: length of the last solve; losses: as in Damping."""
+    """mu, forcing: damping and tolerance of the solves; started, first: the loss when the last step
+    began, and when this set of points came; sketch: a Nyström preconditioner; age: steps since;
+    solves: length of the last solve; losses: as in Damping.
+    """
 
     mu: float = 0.0
     forcing: float = 0.1
@@ -45,9 +49,11 @@ class Inexact(State):
     losses: list[float] = field(default_factory=lambda: [math.inf])
 
     def begin(self, loss: float, mean: float) -> None:
-        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean diagonal, again on new points. The
-        tolerance is |r| / |r at the beginning|, which keeps convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at
-        most LOOSEST. That of Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly."""
+        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean
+        diagonal, again on new points. The tolerance is |r| / |r at the beginning|, which keeps
+        convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at most LOOSEST. That of
+        Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly.
+        """
         if loss > (1 + 1e-9) * self.started or not self.mu:
             self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
         self.forcing = min(LOOSEST, math.sqrt(loss / self.first)) if self.first > 0 else LOOSEST
@@ -63,11 +69,12 @@ class Inexact(State):
 
 @dataclass(frozen=True)
 class GaussNewton(Stepper):
-    """steps: at most so many; iterations: of the conjugate gradients in a solve, at most; sketch: columns of the Nyström
-    preconditioner, which is made where the diagonal one was not enough, or 0; accept, patience: as of LevenbergMarquardt.
+    """steps: at most so many; iterations: of the conjugate gradients in a solve, at most; sketch:
+    columns of the Nyström preconditioner, which is made where the diagonal one was not enough, or
+    0; accept, patience: as of LevenbergMarquardt.
 
-    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
-    a hundredth.
+    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have
+    not lowered the loss by a hundredth.
     """
 
     steps: int = 100
@@ -90,58 +97,102 @@ class GaussNewton(Stepper):
         if isinstance(found, str):
             return found
         before, state.loss = found
-        if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
+        if (
+            before > (1 + 1e-9) * state.losses[-1]
+        ):  # other points than before, and not only rounding
             state.losses = []
-        state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
+        state.losses, state.taken = (
+            [*state.losses, state.loss][-self.patience - 1 :],
+            state.taken + 1,
+        )
         return None
 
     def _step(self, objective: Objective, state: Inexact) -> tuple[float, float] | str:
-        """Raise μ until a step lowers the loss; leaves the network there and returns both losses, or why there is no step."""
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses,
+        or why there is no step."""
         network, start = objective.network, objective.network.theta
         J = Tangent(objective)
         loss, squares = float(total(J.r @ J.r)), J.squares()
         if not math.isfinite(loss) or not bool(squares.isfinite().all()):
-            return f"loss became {loss if math.isfinite(loss) else math.nan}: went back to the last good state"
+            return (
+                f"loss became {loss if math.isfinite(loss) else math.nan}: went back to the last"
+                " good state"
+            )
         W = scaling(squares)
         state.begin(loss, float(squares.mean()))
         self._sketch(J, W, state)
         given, ceiling = state.mu, 1e6 * max(float((W.square() * squares).max()), 1.0)
         while state.mu < ceiling:
-            precondition = _diagonal(W.square() * squares, state.mu) if state.sketch is None else state.sketch.preconditioner(state.mu)
-            velocity, state.solves = self._solve(J, W, -J.transposed_times(J.r), state, precondition)
+            precondition = (
+                _diagonal(W.square() * squares, state.mu)
+                if state.sketch is None
+                else state.sketch.preconditioner(state.mu)
+            )
+            velocity, state.solves = self._solve(
+                J, W, -J.transposed_times(J.r), state, precondition
+            )
             network.theta = start + PROBE * W * velocity
             bending = 2 / PROBE * ((objective.residuals() - J.r) / PROBE - J @ (W * velocity))
             bent = J.transposed_times(bending)
             if bool(bent.isfinite().all()):
                 correction, _ = self._solve(J, W, -0.5 * bent, state, precondition)
                 if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
-                    velocity = velocity + correction  # where it is too long the step goes straight: another trial costs two solves
+                    velocity = (
+                        velocity + correction
+                    )  # where it is too long the step goes straight: another trial costs two solves
             network.theta = start + W * velocity
             new = objective.loss()
             if new < loss:
-                state.mu = max(state.mu / EASE if state.mu == given else state.mu, torch.finfo(J.r.dtype).eps ** 2)
+                state.mu = max(
+                    state.mu / EASE if state.mu == given else state.mu,
+                    torch.finfo(J.r.dtype).eps ** 2,
+                )
                 return loss, new
             state.mu *= TIGHTEN
         network.theta = start
         return STUCK
 
-    def _solve(self, J: Tangent, W: Tensor, right: Tensor, state: Inexact, precondition: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
-        """(W JᵀJ W + μ) x ≈ W right: a step in the parameters divided by W, and the number of products."""
-        return conjugate_gradients(lambda x: W * J.transposed_times(J @ (W * x)) + state.mu * x, W * right, precondition, state.forcing, self.iterations)
+    def _solve(
+        self,
+        J: Tangent,
+        W: Tensor,
+        right: Tensor,
+        state: Inexact,
+        precondition: Callable[[Tensor], Tensor],
+    ) -> tuple[Tensor, int]:
+        """(W JᵀJ W + μ) x ≈ W right: a step in the parameters divided by W, and the number of
+        products."""
+        return conjugate_gradients(
+            lambda x: W * J.transposed_times(J @ (W * x)) + state.mu * x,
+            W * right,
+            precondition,
+            state.forcing,
+            self.iterations,
+        )
 
     def _sketch(self, J: Tangent, W: Tensor, state: Inexact) -> None:
-        """A new preconditioner where the last solve was cut off, and not more often than every few steps."""
+        """A new preconditioner where the last solve was cut off, and not more often than every few
+        steps."""
         state.age += 1
         if state.solves >= self.iterations and state.age > REUSE and 0 < self.sketch < len(W):
-            state.sketch = nystrom(lambda V: W[:, None] * J.normal_times(W[:, None] * V), len(W), self.sketch, W)
+            state.sketch = nystrom(
+                lambda V: W[:, None] * J.normal_times(W[:, None] * V), len(W), self.sketch, W
+            )
             state.age = 0
 
 
-def conjugate_gradients(times: Callable[[Tensor], Tensor], right: Tensor, precondition: Callable[[Tensor], Tensor], tolerance: float, most: int) -> tuple[Tensor, int]:
-    """x with A x ≈ right and the number of products (Nocedal and Wright 2006, algorithm 5.3), from x = 0.
+def conjugate_gradients(
+    times: Callable[[Tensor], Tensor],
+    right: Tensor,
+    precondition: Callable[[Tensor], Tensor],
+    tolerance: float,
+    most: int,
+) -> tuple[Tensor, int]:
+    """x with A x ≈ right and the number of products (Nocedal and Wright 2006, algorithm 5.3), from
+    x = 0.
 
-    It ends when the residual in the preconditioner's norm has fallen to the tolerance, or after `most` products, or where
-    rounding makes a curvature that is not positive.
+    It ends when the residual in the preconditioner's norm has fallen to the tolerance, or after
+    `most` products, or where rounding makes a curvature that is not positive.
     """
     x, r = torch.zeros_like(right), right.clone()
     p = z = precondition(r)

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 class Record:
     """One step of training.
 
-    loss: mean squared residual over the collocation points (weighted soft terms included); fresh: the same on points that
-    were not trained on, nan where it was not measured; error: relative L2 against the exact solution (or, without one,
-    nan), measured now and then; parameters: their number at this step; seconds: since training began; values: of the numbers in the equations
-    that are to be found.
+    loss: mean squared residual over the collocation points (weighted soft terms included); fresh:
+    the same on points that were not trained on, nan where it was not measured; error: relative L2
+    against the exact solution (or, without one, nan), measured now and then; parameters: their
+    number at this step; seconds: since training began; values: of the numbers in the equations that
+    are to be found.
     """
 
     step: int
@@ -41,13 +42,22 @@ class History:
 
     def plain(self) -> dict[str, Any]:
         """As a file holds it: one list a field of the records."""
-        return {"records": {f.name: self.column(f.name) for f in fields(Record)}, "stages": list(self.stages)}
+        return {
+            "records": {f.name: self.column(f.name) for f in fields(Record)},
+            "stages": list(self.stages),
+        }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> History:
         """The history that `plain` made."""
         columns = plain["records"]
-        return cls([Record(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)], [tuple(stage) for stage in plain["stages"]])
+        return cls(
+            [
+                Record(**dict(zip(columns, row, strict=True)))
+                for row in zip(*columns.values(), strict=True)
+            ],
+            [tuple(stage) for stage in plain["stages"]],
+        )
 
     def column(self, name: str) -> list[float]:
         """One field of all records, in order."""

@@ -44,7 +44,8 @@ class LBFGS(QuasiNewton):
 
 
 def _two_loops(gradient: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """The inverse Hessian's estimate times the gradient (Nocedal and Wright 2006, algorithm 7.4)."""
+    """The inverse Hessian's estimate times the gradient (Nocedal and Wright 2006, algorithm
+    7.4)."""
     q, alphas = gradient.clone(), []
     for s, y, rho in reversed(pairs):
         alphas.append(rho * float(s @ q))

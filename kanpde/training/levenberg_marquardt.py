@@ -1,8 +1,9 @@
 """Levenberg-Marquardt with the exact Jacobian, delayed gratification and geodesic acceleration.
 
-The damping μ grows on failure, as often as it takes, and falls when a step succeeds at once. A step gets the second-order
-correction of Transtrum and Sethna 2012, "Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares
-minimization", which follows the narrow curved valleys that compositions of splines have.
+The damping μ grows on failure, as often as it takes, and falls when a step succeeds at once. A step
+gets the second-order correction of Transtrum and Sethna 2012, "Improvements to the
+Levenberg-Marquardt algorithm for nonlinear least-squares minimization", which follows the narrow
+curved valleys that compositions of splines have.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ class Damping(State):
 
 @dataclass(frozen=True)
 class LevenbergMarquardt(Stepper):
-    """steps: at most so many; damping: initial μ, or the initial loss where that is smaller (Yamashita and Fukushima 2001:
-    μ of the order of the loss keeps convergence quadratic); accept: largest length of the correction, as a share of the step;
-    metric: "root" damps a parameter by μ √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ), which is slower at first,
-    more accurate in the end for one hidden level on grids that start coarse, and worse for deeper networks.
+    """steps: at most so many; damping: initial μ, or the initial loss where that is smaller
+    (Yamashita and Fukushima 2001: μ of the order of the loss keeps convergence quadratic); accept:
+    largest length of the correction, as a share of the step; metric: "root" damps a parameter by μ
+    √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ), which is slower at first, more
+    accurate in the end for one hidden level on grids that start coarse, and worse for deeper
+    networks.
 
-    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
-    a hundredth.
+    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have
+    not lowered the loss by a hundredth.
     """
 
     steps: int = 100
@@ -50,7 +53,10 @@ class LevenbergMarquardt(Stepper):
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
-            raise RecipeError(f"metric: got {self.metric!r}; expected one of {listed(METRICS)}{nearest(self.metric, METRICS)}")
+            raise RecipeError(
+                f"metric: got {self.metric!r}; expected one of"
+                f" {listed(METRICS)}{nearest(self.metric, METRICS)}"
+            )
 
     def begin(self, objective: Objective) -> Damping:
         loss = objective.loss()
@@ -65,13 +71,19 @@ class LevenbergMarquardt(Stepper):
         if isinstance(found, str):
             return found
         before, state.loss, state.mu = found
-        if before > (1 + 1e-9) * state.losses[-1]:  # other points than before, and not only rounding
+        if (
+            before > (1 + 1e-9) * state.losses[-1]
+        ):  # other points than before, and not only rounding
             state.losses, state.mu = [], max(state.mu, min(self.damping, before))
-        state.losses, state.taken = [*state.losses, state.loss][-self.patience - 1 :], state.taken + 1
+        state.losses, state.taken = (
+            [*state.losses, state.loss][-self.patience - 1 :],
+            state.taken + 1,
+        )
         return None
 
     def _step(self, objective: Objective, mu: float) -> tuple[float, float, float] | str:
-        """Raise μ until a step lowers the loss; leaves the network there and returns both losses and the next μ, or why there is no step."""
+        """Raise μ until a step lowers the loss; leaves the network there and returns both losses
+        and the next μ, or why there is no step."""
         network, start = objective.network, objective.network.theta
         r, J = linear(objective)
         matrix, pull = J.normal(r)
@@ -79,14 +91,20 @@ class LevenbergMarquardt(Stepper):
         loss = float(squares)
         if not math.isfinite(loss):
             return f"loss became {loss}: went back to the last good state"
-        W = scaling(normal.diagonal()) if self.metric == "root" else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
+        W = (
+            scaling(normal.diagonal())
+            if self.metric == "root"
+            else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
+        )
         normal.mul_(W[:, None]).mul_(W)
         gradient = W * slope
         given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
         while mu < ceiling:
             factor = damped_cholesky(normal, mu)
             if factor is not None:
-                velocity = -_solve(factor, gradient)  # as the correction, in parameters divided by W
+                velocity = -_solve(
+                    factor, gradient
+                )  # as the correction, in parameters divided by W
                 network.theta = start + PROBE * W * velocity
                 bent = J.pulled(W * velocity, (objective.residuals() - r) / PROBE, 2 / PROBE)
                 correction = -0.5 * _solve(factor, W * total(bent))
@@ -94,7 +112,11 @@ class LevenbergMarquardt(Stepper):
                     network.theta = start + W * (velocity + correction)
                     new = objective.loss()
                     if new < loss:
-                        return loss, new, max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2)
+                        return (
+                            loss,
+                            new,
+                            max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2),
+                        )
             mu *= TIGHTEN
         network.theta = start
         return STUCK
@@ -110,31 +132,38 @@ METRICS = ("root", "layer")
 STUCK = "no damping lowers the loss any further"
 
 PROBE = 0.1
-"""Share of the step at which the second directional derivative of the residual is taken (Transtrum and Sethna)."""
+"""Share of the step at which the second directional derivative of the residual is taken (Transtrum
+and Sethna)."""
 
 EASE, TIGHTEN = 2.0, 2.0
 """What μ is divided by after a step that succeeded at once, and multiplied by after a failure."""
 
 
 def scaling(squares: Tensor) -> Tensor:
-    """W [parameters], by which parameters are divided so that damping them by μ is damping by μ √(diag(JᵀJ) / its mean).
+    """W [parameters], by which parameters are divided so that damping them by μ is damping by μ
+    √(diag(JᵀJ) / its mean).
 
-    Halfway between the identity of Levenberg and the diagonal of Marquardt, with which parameters that few points see run
-    away between the points: the loss falls, the residual elsewhere does not.
+    Halfway between the identity of Levenberg and the diagonal of Marquardt, with which parameters
+    that few points see run away between the points: the loss falls, the residual elsewhere does
+    not.
     """
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25
 
 
 def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
-    """W [parameters] by which damping by μ is damping by μ times the layer's mean of diag(JᵀJ), over that of all."""
-    means = torch.cat([part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)])
+    """W [parameters] by which damping by μ is damping by μ times the layer's mean of diag(JᵀJ),
+    over that of all."""
+    means = torch.cat(
+        [part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)]
+    )
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (means / mean).clamp_min(1e-8) ** -0.5
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
-    """Cholesky factor of the normal matrix (its lower triangle) plus μ; None where rounding leaves it indefinite or not finite."""
+    """Cholesky factor of the normal matrix (its lower triangle) plus μ; None where rounding leaves
+    it indefinite or not finite."""
     damped = normal.clone()
     damped.diagonal().add_(mu)
     factor, failed = torch.linalg.cholesky_ex(damped)

@@ -1,4 +1,5 @@
-"""The training loop: span after span of time, stage after stage, on fresh points each, watched on points that are not trained on."""
+"""The training loop: span after span of time, stage after stage, on fresh points each, watched on
+points that are not trained on."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RunError
-from kanpde.networks import Ansatz, Slabs, Trial, span
-from kanpde.networks.ansatz import enriched
+from kanpde.geometry.sampling import inside_points
+from kanpde.training.sensitivity import lost, overruled, polish, relative_misfit
+from kanpde.networks.ansatz import Ansatz, Trial, enriched
 from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
-from kanpde.problem import Problem, vary
-from kanpde.sampling import inside_points
+from kanpde.networks.slabs import Slabs, span
+from kanpde.problem.problem import Problem, vary
 from kanpde.training.assemble import assemble, numbers
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
@@ -28,43 +30,61 @@ from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import DENSE, Optimiser, Stage, show_schedule, suited
-from kanpde.training.sensitivity import lost, overruled, polish, relative_misfit
 from kanpde.training.shards import anybody, gathered, share, size
 from kanpde.training.sparsity import Sparsify
 
 if TYPE_CHECKING:
-    from kanpde.recipe import Recipe
+    from kanpde.recipes.recipe import Recipe
 
 WATCH = 10
 """Steps between two looks at fresh points and at the true error."""
 
 FRESH_EACH_STEP = ("lm", "gn", "adam", "soap")
-"""Stages that take loss and gradient anew at every step, so that points and weights may change between two of them."""
+"""Stages that take loss and gradient anew at every step, so that points and weights may change
+between two of them."""
 
 NOISY = 1e-4
-"""Misfit to data, over their spread, from which it is taken for noise and not for what the network cannot represent."""
+"""Misfit to data, over their spread, from which it is taken for noise and not for what the network
+cannot represent."""
 
 SETTLING, SETTLED, LIGHTER, PROFIT, UNSETTLED = 4, 60, 0.1, 1.05, 0.3
-"""Stages at most in which noisy data weigh less, their steps at most, the factor of the weight, the gain in standard errors that is worth one,
-and how far from the minimum a parameter may then still be, in standard errors, for the stage to count."""
+"""Stages at most in which noisy data weigh less, their steps at most, the factor of the weight, the
+gain in standard errors that is worth one, and how far from the minimum a parameter may then still
+be, in standard errors, for the stage to count."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
 
 
 def train(
-    problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer, keeper: Keeper | None = None, kept: dict[str, Any] | None = None
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: str,
+    dtype: torch.dtype,
+    observer: Observer,
+    keeper: Keeper | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> tuple[Trial, History]:
-    """Train a network of the recipe on the problem. Ctrl-C ends it with what it has (history.interrupted).
+    """Train a network of the recipe on the problem. Ctrl-C ends it with what it has
+    (history.interrupted).
 
-    Where the recipe has several spans of time, each goes on with the network of the one before, on its last grid, and starts
-    from the values that it ended with; after Ctrl-C, the solution stands still from there on.
-    keeper: is given the state between two steps, when it is due; kept: such a state of the same problem, recipe, seed and device, from
-    which training goes on with the same bits.
-    Raises ProblemError where the user's functions are not finite at the points.
+    Where the recipe has several spans of time, each goes on with the network of the one before, on
+    its last grid, and starts from the values that it ended with; after Ctrl-C, the solution stands
+    still from there on. keeper: is given the state between two steps, when it is due; kept: such a
+    state of the same problem, recipe, seed and device, from which training goes on with the same
+    bits. Raises ProblemError where the user's functions are not finite at the points.
     """
     history = History.from_plain(kept["history"]) if kept else History()
-    plan = _Plan(recipe, seed, device, dtype, observer, time.perf_counter() - (kept["seconds"] if kept else 0.0), keeper)
+    plan = _Plan(
+        recipe,
+        seed,
+        device,
+        dtype,
+        observer,
+        time.perf_counter() - (kept["seconds"] if kept else 0.0),
+        keeper,
+    )
     path = [vary(problem, values) for values in recipe.path]
     spans: list[Ansatz] = []
     network = plan.network(problem)
@@ -73,17 +93,42 @@ def train(
             if kept and i < kept["path"]:
                 continue
             part, kept_here, kept = span(easier, 0, recipe.slabs, None), kept and kept["run"], None
-            run = _Run(part, plan, _ansatz(part, network), history, lambda i=i: {"path": i, "spans": []}, kept_here)  # type: ignore[misc]
+            run = _Run(
+                part,
+                plan,
+                _ansatz(part, network),
+                history,
+                lambda i=i: {"path": i, "spans": []},
+                kept_here,
+            )  # type: ignore[misc]
             run.carry_out_all(recipe.stages[:1])
             network = run.ansatz.network
         for state in kept["spans"] if kept else []:
-            spans.append(plan.restored(span(problem, len(spans), recipe.slabs, spans[-1] if spans else None), state))
+            spans.append(
+                plan.restored(
+                    span(problem, len(spans), recipe.slabs, spans[-1] if spans else None), state
+                )
+            )
         for k in range(len(spans), recipe.slabs):
-            part, kept_here, kept = span(problem, k, recipe.slabs, spans[-1] if spans else None), kept and kept["run"], None
+            part, kept_here, kept = (
+                span(problem, k, recipe.slabs, spans[-1] if spans else None),
+                kept and kept["run"],
+                None,
+            )
             done = [s.state() for s in spans]
-            run = _Run(part, plan, _ansatz(part, network), history, lambda done=done: {"path": len(path), "spans": done}, kept_here)  # type: ignore[misc]
+            run = _Run(
+                part,
+                plan,
+                _ansatz(part, network),
+                history,
+                lambda done=done: {"path": len(path), "spans": done},
+                kept_here,
+            )  # type: ignore[misc]
             spans.append(run.ansatz)
-            run.carry_out_all(recipe.stages if k == 0 else recipe.last_stages, restarts=1 if k or path else recipe.restarts)
+            run.carry_out_all(
+                recipe.stages if k == 0 else recipe.last_stages,
+                restarts=1 if k or path else recipe.restarts,
+            )
             run.settle(recipe.stages)
             run.ansatz.trained_on = run.points
             network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
@@ -117,12 +162,18 @@ class _Plan:
     @property
     def stages(self) -> int:
         """Of all spans together."""
-        return len(self.recipe.path) + len(self.recipe.stages) + (self.recipe.slabs - 1) * len(self.recipe.last_stages)
+        return (
+            len(self.recipe.path)
+            + len(self.recipe.stages)
+            + (self.recipe.slabs - 1) * len(self.recipe.last_stages)
+        )
 
     def network(self, problem: Problem, trial: int = 0) -> Network:
         """A new random network for the problem."""
         generator = torch.Generator().manual_seed(self.seed + 7919 * trial)
-        built = assemble(problem, self.recipe.network, self.recipe.fields, generator, self.recipe.lenses)
+        built = assemble(
+            problem, self.recipe.network, self.recipe.fields, generator, self.recipe.lenses
+        )
         built = enriched(built, problem) if self.recipe.corners else built
         return built.to(self.device, self.dtype)
 
@@ -136,7 +187,8 @@ class _Plan:
 class _Run:
     """One problem, or one span of its time, and what the loop carries from stage to stage.
 
-    around: says what else belongs to a state that is kept: what came before this run. kept: the state of this run from which it goes on.
+    around: says what else belongs to a state that is kept: what came before this run. kept: the
+    state of this run from which it goes on.
     """
 
     def __init__(
@@ -149,25 +201,49 @@ class _Run:
         kept: dict[str, Any] | None = None,
         points: Collocation | Samples | None = None,
     ):
-        self.problem, self.plan, self.history, self.observer, self.around = problem, plan, history, plan.observer, around
+        self.problem, self.plan, self.history, self.observer, self.around = (
+            problem,
+            plan,
+            history,
+            plan.observer,
+            around,
+        )
         self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
-        self.points = points or Collocation(problem, self.ansatz, plan.recipe.points, plan.seed, plan.recipe.sampler, plan.recipe.data, plan.recipe.crowding)
+        self.points = points or Collocation(
+            problem,
+            self.ansatz,
+            plan.recipe.points,
+            plan.seed,
+            plan.recipe.sampler,
+            plan.recipe.data,
+            plan.recipe.crowding,
+        )
         if kept and isinstance(self.points, Collocation):
             self.points.restore(kept["points"])
         else:
             self.points.weights = balanced(self.points)
             check_terms(self.points.objective())
-        self.balance = Balance(plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9)
+        self.balance = Balance(
+            plan.recipe.balance, plan.recipe.causal, problem.domain.time, memory=0.9
+        )
         # the network before its edges were made sparse, whose solution pruning is to keep
-        self._dense: Network | None = plan.restored(problem, kept["dense"]).network if kept and kept["dense"] else None
+        self._dense: Network | None = (
+            plan.restored(problem, kept["dense"]).network if kept and kept["dense"] else None
+        )
         # what `settle` goes back to where data that weigh less leave the parameters unsettled
         before = kept and kept["before"]
-        self._before: tuple[Network, float] | None = (plan.restored(problem, before["network"]).network, before["data"]) if before else None
+        self._before: tuple[Network, float] | None = (
+            (plan.restored(problem, before["network"]).network, before["data"]) if before else None
+        )
         self.keep()
         self.kept, self.at = kept, 0
         self.step = history.records[-1].step if history.records else 0
         self._test = inside_points(problem.domain, 2048, 987654321)
-        self._truth = torch.stack([problem.exact_values(self._test)[u] for u in problem.unknowns], 1) if all(u in problem.exact for u in problem.unknowns) else None
+        self._truth = (
+            torch.stack([problem.exact_values(self._test)[u] for u in problem.unknowns], 1)
+            if all(u in problem.exact for u in problem.unknowns)
+            else None
+        )
 
     def keep(self) -> None:
         """This state is good: go back to it when the next ones are not."""
@@ -178,15 +254,25 @@ class _Run:
         self.ansatz.network, self.ansatz.network.theta = self._good
 
     def restart(self, restarts: int) -> None:
-        """Train the first stage from several random networks and keep the one with the smallest loss."""
+        """Train the first stage from several random networks and keep the one with the smallest
+        loss."""
         recipe, kept = self.plan.recipe, self.kept
         first = next(s for s in recipe.stages if not isinstance(s, Change))
         self.observer.message(f"{restarts} random starts, a third of the first stage each")
-        losses = [(loss, self.plan.restored(self.problem, state).network) for loss, state in kept["trials"]] if kept else []
+        losses = (
+            [
+                (loss, self.plan.restored(self.problem, state).network)
+                for loss, state in kept["trials"]
+            ]
+            if kept
+            else []
+        )
         for trial in range(len(losses), restarts):
             if not self.kept:
                 self.ansatz.network = self.plan.network(self.problem, trial)
-            stage = suited(replace(first, steps=max(first.steps // 3, 1)), self.ansatz.network.parameters)
+            stage = suited(
+                replace(first, steps=max(first.steps // 3, 1)), self.ansatz.network.parameters
+            )
             going = self._resumed(stage) or self._begun(stage, weighted=False)
             trials = [(loss, _ansatz(self.problem, network).state()) for loss, network in losses]
             for _ in stage.minimise(going.objective, going.state):
@@ -195,10 +281,14 @@ class _Run:
             losses.append((loss if math.isfinite(loss) else math.inf, self.ansatz.network))
         best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
         self.keep()
-        self.observer.message(f"{restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on from {best:.1e}")
+        self.observer.message(
+            f"{restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on"
+            f" from {best:.1e}"
+        )
 
     def carry_out_all(self, stages: Sequence[Stage], restarts: int = 1) -> None:
-        """Stage after stage, the first one from several random networks; Ctrl-C leaves the last good state behind."""
+        """Stage after stage, the first one from several random networks; Ctrl-C leaves the last
+        good state behind."""
         begin = self.kept["stage"] if self.kept else 0
         try:
             if restarts > 1 and (self.kept is None or self.kept["trials"] is not None):
@@ -210,10 +300,11 @@ class _Run:
             raise
 
     def settle(self, stages: Sequence[Stage]) -> None:
-        """Bring the parameters to the minimum; where the data are noisy, weigh them less and train on, until the estimates would not profit
-        from more of that (Ctrl-C as above).
+        """Bring the parameters to the minimum; where the data are noisy, weigh them less and train
+        on, until the estimates would not profit from more of that (Ctrl-C as above).
 
-        With an exact model every weight gives estimates without bias; a smaller one lets the solution follow the noise less.
+        With an exact model every weight gives estimates without bias; a smaller one lets the
+        solution follow the noise less.
         """
         if not self.problem.parameters or not self.problem.data:
             return
@@ -226,14 +317,22 @@ class _Run:
                     if size() > 1 or self.ansatz.network.parameters > DENSE:
                         return
                     steps, apart = polish(self.points)
-                    self.observer.message(f"polished by {steps} steps of Gauss-Newton; another would move a parameter by {apart:.2g} standard errors")
+                    self.observer.message(
+                        f"polished by {steps} steps of Gauss-Newton; another would move a parameter"
+                        f" by {apart:.2g} standard errors"
+                    )
                     if self._before is not None and apart > UNSETTLED:
                         self.ansatz.network, self.points.data = self._before
-                        self.observer.message("went back to the weight before, where the parameters had settled")
+                        self.observer.message(
+                            "went back to the weight before, where the parameters had settled"
+                        )
                         return
                     if self._before is not None and overruled(self.points, *self._before):
                         self.ansatz.network, self.points.data = self._before
-                        self.observer.message("went back to the weight before: with the smaller one the equations, as far as the network can satisfy them, overrule the data")
+                        self.observer.message(
+                            "went back to the weight before: with the smaller one the equations, as"
+                            " far as the network can satisfy them, overrule the data"
+                        )
                         return
                     self.keep()
                     if k == SETTLING or relative_misfit(self.points) < NOISY:
@@ -243,7 +342,10 @@ class _Run:
                     if factor < PROFIT:
                         return
                     self.points.data *= LIGHTER
-                    self.observer.message(f"noisy data: weighed {1 / LIGHTER:.0f} times less, by which standard errors fall by {100 * (1 - 1 / factor):.0f} %")
+                    self.observer.message(
+                        f"noisy data: weighed {1 / LIGHTER:.0f} times less, by which standard"
+                        f" errors fall by {100 * (1 - 1 / factor):.0f} %"
+                    )
                 self.at = len(stages) + k
                 self.carry_out(replace(last, steps=min(last.steps, SETTLED)))
         except KeyboardInterrupt:
@@ -255,19 +357,31 @@ class _Run:
         if not isinstance(stage, Change):
             given, stage = stage, suited(stage, self.ansatz.network.parameters)
             if stage is not given:
-                self.observer.message(f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate gradients, in place of {given.name}'s dense matrix")
-        title = _title(stage) if isinstance(stage, Change) else f"{stage.name}, {self.ansatz.network.describe()}"
+                self.observer.message(
+                    f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate"
+                    f" gradients, in place of {given.name}'s dense matrix"
+                )
+        title = (
+            _title(stage)
+            if isinstance(stage, Change)
+            else f"{stage.name}, {self.ansatz.network.describe()}"
+        )
         if isinstance(stage, Sparsify):
             self._dense = self._dense or replace(self.ansatz.network)
         reason = "interrupted"
         try:
-            reason = self._change(stage, title) if isinstance(stage, Change) else self._optimise(len(self.history.stages), stage, title)
+            reason = (
+                self._change(stage, title)
+                if isinstance(stage, Change)
+                else self._optimise(len(self.history.stages), stage, title)
+            )
         finally:
             self.history.stages.append((title, reason))
             self._dense = self._dense if isinstance(stage, Sparsify) else None
 
     def _change(self, stage: Change, title: str) -> str:
-        """Another network with the same function: refitted, wider, deeper, or pruned; or the same one where it cannot be."""
+        """Another network with the same function: refitted, wider, deeper, or pruned; or the same
+        one where it cannot be."""
         try:
             done = self._changed(stage)
         except RunError as error:
@@ -279,20 +393,37 @@ class _Run:
     def _changed(self, stage: Change) -> str:
         network = self.ansatz.network
         if isinstance(stage, Prune):
-            pruning = Pruning(self.ansatz, self.points.objective(), self._test[:1024], stage, self._dense, self.observer.message)
+            pruning = Pruning(
+                self.ansatz,
+                self.points.objective(),
+                self._test[:1024],
+                stage,
+                self._dense,
+                self.observer.message,
+            )
             pruning.shrink(network if self._dense else None)
             done = str(pruning.finish())
         else:
-            frame = self.ansatz.frame(self.points.drawn(), [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.outputs])
+            frame = self.ansatz.frame(
+                self.points.drawn(),
+                [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.outputs],
+            )
             generator = torch.Generator().manual_seed(self.plan.seed)
-            other = network.changed(lambda part, jets: stage.changed(part, jets, generator), network.levels(frame.X[:, :1], ()))
+            other = network.changed(
+                lambda part, jets: stage.changed(part, jets, generator),
+                network.levels(frame.X[:, :1], ()),
+            )
             before, after = (n.forward(frame.X[:, :1], ())[-1] for n in (network, other))
-            done = f"the network's values moved by {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
+            done = (
+                "the network's values moved by"
+                f" {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
+            )
             self.ansatz.network = other
         return done
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
-        """One optimiser on fresh points; redraw them by residual when the network does better on them than elsewhere."""
+        """One optimiser on fresh points; redraw them by residual when the network does better on
+        them than elsewhere."""
         self.observer.stage(index, self.plan.stages, title, stage.steps)
         going = self._resumed(stage) or self._begun(stage)
         objective, fresh = going.objective, going.fresh
@@ -301,7 +432,11 @@ class _Run:
             try:
                 loss = next(steps)
             except StopIteration as end:
-                reason = end.value if math.isfinite(objective.loss()) else f"the residual is not finite any more; {end.value}"
+                reason = (
+                    end.value
+                    if math.isfinite(objective.loss())
+                    else f"the residual is not finite any more; {end.value}"
+                )
                 break
             going.taken, self.step = going.taken + 1, self.step + 1
             if not math.isfinite(loss):
@@ -316,10 +451,20 @@ class _Run:
                 if apart > PARTED and going.taken <= stage.steps - 2 * WATCH:
                     assert isinstance(self.points, Collocation)
                     self.points.redraw(objective)
-                    self.observer.message(f"step {self.step}: residual on fresh points {apart:.0f} times that of training; points redrawn")
+                    self.observer.message(
+                        f"step {self.step}: residual on fresh points {apart:.0f} times that of"
+                        " training; points redrawn"
+                    )
                 self.balance(objective)
-            self._hand_over(going, last=index == self.plan.stages - 1 and going.taken == stage.steps)
-        self._watch(index, self.history.records[-1].loss if self.history.records else math.nan, fresh, last=True)
+            self._hand_over(
+                going, last=index == self.plan.stages - 1 and going.taken == stage.steps
+            )
+        self._watch(
+            index,
+            self.history.records[-1].loss if self.history.records else math.nan,
+            fresh,
+            last=True,
+        )
         self.observer.message(f"{title}: {reason}")
         return reason
 
@@ -336,15 +481,29 @@ class _Run:
         kept, self.kept = self.kept, None
         if kept is None:
             return None
-        objective, fresh = self.points.objective(kept["interior"]), self.points.fresh(points=kept["fresh"])
+        objective, fresh = (
+            self.points.objective(kept["interior"]),
+            self.points.fresh(points=kept["fresh"]),
+        )
         for t, weights in zip(objective.terms, kept["rows"], strict=True):
             t.weights = None if weights is None else share(weights).to(self.plan.device)
         self.balance.restore(_on(self.plan.device, kept["balance"]), objective)
         self.observer.message(f"goes on behind step {self.step}")
-        return _Going(objective, fresh, stage.carries.from_plain(_on(self.plan.device, kept["optimiser"])), kept["taken"])
+        return _Going(
+            objective,
+            fresh,
+            stage.carries.from_plain(_on(self.plan.device, kept["optimiser"])),
+            kept["taken"],
+        )
 
-    def _hand_over(self, going: _Going, trials: list[tuple[float, dict[str, Any]]] | None = None, last: bool = False) -> None:
-        """Give the keeper the state, if it is due. trials: the random starts that are done, while there are more to come; last: no steps follow."""
+    def _hand_over(
+        self,
+        going: _Going,
+        trials: list[tuple[float, dict[str, Any]]] | None = None,
+        last: bool = False,
+    ) -> None:
+        """Give the keeper the state, if it is due. trials: the random starts that are done, while
+        there are more to come; last: no steps follow."""
         if not anybody(self.plan.keeper is not None and self.plan.keeper.due(last)):
             return
         assert isinstance(self.points, Collocation)  # fits have no keeper
@@ -356,24 +515,50 @@ class _Run:
             "optimiser": going.state.plain(),
             "interior": self.points.current,
             "fresh": self.points.watched,
-            "rows": [None if t.weights is None else gathered(t.weights, t.count) for t in going.objective.terms],
+            "rows": [
+                None if t.weights is None else gathered(t.weights, t.count)
+                for t in going.objective.terms
+            ],
             "balance": self.balance.plain(going.objective),
             "dense": self._dense and _ansatz(self.problem, self._dense).state(),
             "points": self.points.plain(),
-            "before": self._before and {"network": _ansatz(self.problem, self._before[0]).state(), "data": self._before[1]},
+            "before": (
+                self._before
+                and {
+                    "network": _ansatz(self.problem, self._before[0]).state(),
+                    "data": self._before[1],
+                }
+            ),
         }
         seconds = time.perf_counter() - self.plan.began
         if self.plan.keeper is not None:
-            self.plan.keeper.keep(_on("cpu", {**self.around(), "run": run, "history": self.history.plain(), "seconds": seconds}))
+            self.plan.keeper.keep(
+                _on(
+                    "cpu",
+                    {
+                        **self.around(),
+                        "run": run,
+                        "history": self.history.plain(),
+                        "seconds": seconds,
+                    },
+                )
+            )
 
     def _apart(self, record: Record, objective: Objective) -> float:
-        """The residual on fresh points over that on the points of training, both without weights."""
+        """The residual on fresh points over that on the points of training, both without
+        weights."""
         interior = objective.terms[: len(self.problem.groups)]
         alone = interior[0].weights is None and not self.problem.data
-        loss = record.loss if alone else Objective(objective.network, [replace(t, weights=None) for t in interior]).loss()
+        loss = (
+            record.loss
+            if alone
+            else Objective(objective.network, [replace(t, weights=None) for t in interior]).loss()
+        )
         return record.fresh / max(loss, 1e-300)
 
-    def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
+    def _watch(
+        self, index: int, loss: float, fresh: Objective | None, last: bool = False
+    ) -> Record:
         found = Record(
             step=self.step,
             stage=index,
@@ -395,7 +580,13 @@ class _Run:
         """Relative L2 against the exact solution at the test points; nan where it is not known."""
         if self._truth is None:
             return math.nan
-        return float((self.ansatz(self._test)[:, : len(self.problem.unknowns)].double().cpu() - self._truth).norm() / self._truth.norm())
+        return float(
+            (
+                self.ansatz(self._test)[:, : len(self.problem.unknowns)].double().cpu()
+                - self._truth
+            ).norm()
+            / self._truth.norm()
+        )
 
 
 def _title(stage: Change) -> str:
@@ -405,7 +596,8 @@ def _title(stage: Change) -> str:
 
 @dataclass
 class _Going:
-    """A stage under way: its objective, the one on fresh points, what the optimiser carries, and steps so far."""
+    """A stage under way: its objective, the one on fresh points, what the optimiser carries, and
+    steps so far."""
 
     objective: Objective
     fresh: Objective

@@ -1,7 +1,9 @@
-"""A randomised Nyström preconditioner (Frangella, Tropp and Udell 2023, "Randomized Nyström preconditioning", SIMAX 44).
+"""A randomised Nyström preconditioner (Frangella, Tropp and Udell 2023, "Randomized Nyström
+preconditioning", SIMAX 44).
 
-A ≈ B Bᵀ from products with a few random vectors: what is large in a positive semidefinite A is then known, and the
-conjugate gradients are left with what is small. The normal matrices of residuals have many small eigenvalues.
+A ≈ B Bᵀ from products with a few random vectors: what is large in a positive semidefinite A is then
+known, and the conjugate gradients are left with what is small. The normal matrices of residuals
+have many small eigenvalues.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Nystrom:
-    """B [n, columns] with A ≈ B Bᵀ; gram: BᵀB; smallest: the smallest eigenvalue of B Bᵀ that is not zero."""
+    """B [n, columns] with A ≈ B Bᵀ; gram: BᵀB; smallest: the smallest eigenvalue of B Bᵀ that is
+    not zero."""
 
     B: Float[Tensor, "n columns"]
     gram: Float[Tensor, "columns columns"]
     smallest: float
 
     def preconditioner(self, mu: float) -> Callable[[Tensor], Tensor]:
-        """x ↦ s (B Bᵀ + s)⁻¹ x with s = smallest + μ, for A + μ; within a factor of two of the paper's (5.3), and without an SVD."""
+        """x ↦ s (B Bᵀ + s)⁻¹ x with s = smallest + μ, for A + μ; within a factor of two of the
+        paper's (5.3), and without an SVD."""
         s = self.smallest + mu
         shifted = self.gram.clone()
         shifted.diagonal().add_(s)
@@ -31,11 +35,18 @@ class Nystrom:
         return lambda x: x - self.B @ torch.cholesky_solve((self.B.T @ x)[:, None], factor)[:, 0]
 
 
-def nystrom(times: Callable[[Tensor], Tensor], n: int, columns: int, like: Tensor) -> Nystrom | None:
-    """From products times(V) = A V, V [n, columns]: their algorithm 2.1 with Gaussian vectors; None where rounding forbids it."""
-    omega = torch.randn(n, columns, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
+def nystrom(
+    times: Callable[[Tensor], Tensor], n: int, columns: int, like: Tensor
+) -> Nystrom | None:
+    """From products times(V) = A V, V [n, columns]: their algorithm 2.1 with Gaussian vectors; None
+    where rounding forbids it."""
+    omega = torch.randn(
+        n, columns, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).to(like)
     Y = times(omega)
-    shift = torch.finfo(Y.dtype).eps * float(Y.norm())  # makes ΩᵀAΩ definite; it is small beside any eigenvalue that matters
+    shift = torch.finfo(Y.dtype).eps * float(
+        Y.norm()
+    )  # makes ΩᵀAΩ definite; it is small beside any eigenvalue that matters
     Y = Y + shift * omega
     core = omega.T @ Y
     factor, failed = torch.linalg.cholesky_ex((core + core.T) / 2)

@@ -1,7 +1,8 @@
-"""The sum of squares that training minimises: residuals of the equations and of the soft conditions at points.
+"""The sum of squares that training minimises: residuals of the equations and of the soft conditions
+at points.
 
-Each term has its own points. Its rows are scaled by sqrt(weight / rows), so that the sum of the squared rows is the
-weighted sum of the terms' mean squared residuals.
+Each term has its own points. Its rows are scaled by sqrt(weight / rows), so that the sum of the
+squared rows is the weighted sum of the terms' mean squared residuals.
 """
 
 from __future__ import annotations
@@ -16,36 +17,43 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.calculus import Leaf
 from kanpde.networks.ansatz import Ansatz, Frame
 from kanpde.networks.network import Network
 from kanpde.networks.rows import Rows
-from kanpde.residual import Residual, Values
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.residual import Residual, Values
 from kanpde.training.shards import share, total, totals
 
 Sampler = Callable[[int], tuple[Tensor, Values | None]]
 
 
 class Affine(NamedTuple):
-    """Rows b + Σ W·Y of the network's output jet Y: W [equations, points, channels, outputs], b [equations, points]."""
+    """Rows b + Σ W·Y of the network's output jet Y: W [equations, points, channels, outputs], b
+    [equations, points]."""
 
     W: Tensor
     b: Tensor
 
-    def rows(self, Y: Float[Tensor, "points channels outputs"]) -> Float[Tensor, "equations points"]:
+    def rows(
+        self, Y: Float[Tensor, "points channels outputs"]
+    ) -> Float[Tensor, "equations points"]:
         """Their values."""
         r = self.b.clone()
-        for c, q in product(*map(range, Y.shape[1:])):  # a sum of so few numbers is slow as a matrix product
+        for c, q in product(
+            *map(range, Y.shape[1:])
+        ):  # a sum of so few numbers is slow as a matrix product
             r.addcmul_(self.W[:, :, c, q], Y[:, c, q])
         return r
 
 
 @dataclass
 class Term:
-    """Residuals that share points. columns[i]: where the leaves of residual i are among those of the frame. count: of the points of all
-    processes, of which the frame holds this one's share (see shards.py).
+    """Residuals that share points. columns[i]: where the leaves of residual i are among those of
+    the frame. count: of the points of all processes, of which the frame holds this one's share (see
+    shards.py).
 
-    weights [points, equations]: of the squares of single rows, besides `weight`, which is that of the whole term; None for ones.
+    weights [points, equations]: of the squares of single rows, besides `weight`, which is that of
+    the whole term; None for ones.
     """
 
     residuals: Sequence[Residual]
@@ -55,7 +63,9 @@ class Term:
     weight: float
     count: int
     weights: Tensor | None = None
-    _known: tuple[Frame, Tensor | None, Affine | None] | None = field(default=None, init=False, repr=False)
+    _known: tuple[Frame, Tensor | None, Affine | None] | None = field(
+        default=None, init=False, repr=False
+    )
 
     @property
     def equations(self) -> int:
@@ -67,8 +77,11 @@ class Term:
         """What each row is multiplied by."""
         return math.sqrt(self.weight / self.count)
 
-    def evaluate(self, network: Network, partials: bool) -> tuple[list[Tensor], Tensor, Tensor | None]:
-        """The network's jets, scaled rows [points, equations], and their partials [points, equations, leaves]."""
+    def evaluate(
+        self, network: Network, partials: bool
+    ) -> tuple[list[Tensor], Tensor, Tensor | None]:
+        """The network's jets, scaled rows [points, equations], and their partials [points,
+        equations, leaves]."""
         jets = network.forward(self.frame.X, self.frame.counts)
         return jets, *self._at(self.frame.derivatives(jets[-1]), partials)
 
@@ -79,7 +92,9 @@ class Term:
             return self.evaluate(network, False)[1].T
         return affine.rows(network.forward(self.frame.X, self.frame.counts)[-1])
 
-    def gradient(self, network: Network) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
+    def gradient(
+        self, network: Network
+    ) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
         """Scaled rows, and the gradient of the sum of their squares."""
         affine = self._affine(network)
         if affine is not None:
@@ -90,19 +105,31 @@ class Term:
         return r.T, network.gradient(jets, L, self.frame.counts)
 
     def jacobian(self, network: Network) -> tuple[Float[Tensor, "equations points"], list[Rows]]:
-        """Scaled rows, and for each equation their derivatives by the parameters, one row a point."""
+        """Scaled rows, and for each equation their derivatives by the parameters, one row a
+        point."""
         affine, counts, outputs = self._affine(network), self.frame.counts, network.widths[-1]
         if affine is not None:
             jets = network.forward(self.frame.X, counts)
             return affine.rows(jets[-1]), [network.jacobian(jets, W, counts) for W in affine.W]
         jets, r, g = self.evaluate(network, True)
         assert g is not None
-        return r.T, [network.jacobian(jets, self.frame.adjoint(g[:, e], outputs), counts) for e in range(self.equations)]
+        return r.T, [
+            network.jacobian(jets, self.frame.adjoint(g[:, e], outputs), counts)
+            for e in range(self.equations)
+        ]
 
     def part(self, points: slice, network: Network) -> Term:
-        """The same term at some of its points, with the scale of the whole: sums over parts are sums over all points."""
+        """The same term at some of its points, with the scale of the whole: sums over parts are
+        sums over all points."""
         frame, known = self.frame, self._affine(network)
-        own = Frame(frame.points[points], frame.X[points], frame.counts, frame.map[points], frame.lift[points], frame.column)
+        own = Frame(
+            frame.points[points],
+            frame.X[points],
+            frame.counts,
+            frame.map[points],
+            frame.lift[points],
+            frame.column,
+        )
         found = replace(
             self,
             frame=own,
@@ -112,7 +139,9 @@ class Term:
         found._known = own, found.weights, known and Affine(known.W[:, points], known.b[:, points])
         return found
 
-    def _at(self, u: Float[Tensor, "points leaves"], partials: bool) -> tuple[Tensor, Tensor | None]:
+    def _at(
+        self, u: Float[Tensor, "points leaves"], partials: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Scaled rows and their partials where the leaves have these values."""
         at = dict(zip(self.residuals[0].coordinates, self.frame.points.to(u).T, strict=True))
         r = u.new_empty(len(u), self.equations)
@@ -132,29 +161,55 @@ class Term:
         return r, g
 
     def _affine(self, network: Network) -> Affine | None:
-        """Where all residuals are affine: the rows as b + Σ W·Y of the network's output jet Y, found once."""
+        """Where all residuals are affine: the rows as b + Σ W·Y of the network's output jet Y,
+        found once."""
         if not all(residual.affine for residual in self.residuals):
             return None
-        if self._known is None or self._known[0] is not self.frame or self._known[1] is not self.weights:
+        if (
+            self._known is None
+            or self._known[0] is not self.frame
+            or self._known[1] is not self.weights
+        ):
             b, g = self._at(self.frame.lift, True)
             assert g is not None
-            W = torch.stack([self.frame.adjoint(g[:, e], network.widths[-1]) for e in range(self.equations)])
-            self._known = self.frame, self.weights, Affine(W, b.T.contiguous()) if bool(W.isfinite().all()) else None
+            W = torch.stack(
+                [self.frame.adjoint(g[:, e], network.widths[-1]) for e in range(self.equations)]
+            )
+            self._known = (
+                self.frame,
+                self.weights,
+                Affine(W, b.T.contiguous()) if bool(W.isfinite().all()) else None,
+            )
         return self._known[2]
 
 
-def term(ansatz: Ansatz, residuals: Sequence[Residual], points: Tensor, normal: Values | None, weight: float) -> Term:
-    """Prepare residuals at points, at this process's share of them: one frame for all the leaves that they need together."""
+def term(
+    ansatz: Ansatz,
+    residuals: Sequence[Residual],
+    points: Tensor,
+    normal: Values | None,
+    weight: float,
+) -> Term:
+    """Prepare residuals at points, at this process's share of them: one frame for all the leaves
+    that they need together."""
     needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
-    columns = [slice(None) if list(r.needs) == needs else torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long) for r in residuals]
+    columns = [
+        (
+            slice(None)
+            if list(r.needs) == needs
+            else torch.tensor([needs.index(leaf) for leaf in r.needs], dtype=torch.long)
+        )
+        for r in residuals
+    ]
     theta = ansatz.network.theta
     normal = None if normal is None else {x: share(v).to(theta) for x, v in normal.items()}
     return Term(residuals, ansatz.frame(share(points), needs), columns, normal, weight, len(points))
 
 
 class Objective:
-    """The terms together, for one network. All quantities are functions of the network's current parameters. Loss and gradient are
-    those of all processes, residuals and Jacobian those of this one's share of the points.
+    """The terms together, for one network. All quantities are functions of the network's current
+    parameters. Loss and gradient are those of all processes, residuals and Jacobian those of this
+    one's share of the points.
 
     whole: whether the Jacobian has to be made in one piece, however much memory that takes.
     """

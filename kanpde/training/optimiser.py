@@ -1,7 +1,8 @@
-"""What every optimiser is: a step at a time, with all that it carries from step to step in a state that can be kept.
+"""What every optimiser is: a step at a time, with all that it carries from step to step in a state
+that can be kept.
 
-A state holds tensors, plain values, and lists and tuples of them. Kept in a file after any step and read back, training goes
-on with the same bits.
+A state holds tensors, plain values, and lists and tuples of them. Kept in a file after any step and
+read back, training goes on with the same bits.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ class Stepper(ABC):
 
     @abstractmethod
     def advance(self, objective: Objective, state: Any) -> str | None:
-        """Move the network by a step, with state.loss after it; or return why there is none. Leaves no state that is not finite."""
+        """Move the network by a step, with state.loss after it; or return why there is none. Leaves
+        no state that is not finite."""
 
     def minimise(self, objective: Objective, state: Any = None) -> Generator[float, None, str]:
-        """Yields the loss at every step; returns why it stopped. state: to go on from; it is changed as the steps are taken."""
+        """Yields the loss at every step; returns why it stopped. state: to go on from; it is
+        changed as the steps are taken."""
         state = self.begin(objective) if state is None else state
         while (reason := self.advance(objective, state)) is None:
             yield state.loss

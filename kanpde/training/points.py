@@ -1,4 +1,5 @@
-"""Where the residuals are evaluated: points for training, fresh ones to watch it, and new ones where it is large."""
+"""Where the residuals are evaluated: points for training, fresh ones to watch it, and new ones
+where it is large."""
 
 from __future__ import annotations
 
@@ -11,21 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde.conditions import Constraint
 from kanpde.geometry import Pieces
-from kanpde.measurements import Measurement
+from kanpde.geometry.sampling import by_residual, crowded_points, inside_points, unit_points
 from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
-from kanpde.problem import Problem
-from kanpde.residual import check_finite
-from kanpde.sampling import by_residual, crowded_points, inside_points, unit_points
+from kanpde.problem.conditions import Constraint
+from kanpde.problem.data import Measurement
+from kanpde.problem.problem import Problem
+from kanpde.residual.residual import check_finite
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.samples import Rows, Samples, measured
 from kanpde.training.shards import gathered, total
 
 FIRM = 100.0
-"""How much more soft conditions count on domains that are no boxes, beyond equal rows. Errors of annulus2d fall a hundredfold by it in as many
-steps, those of poisson2d_lshape fourfold; ten thousand is too much again."""
+"""How much more soft conditions count on domains that are no boxes, beyond equal rows. Errors of
+annulus2d fall a hundredfold by it in as many steps, those of poisson2d_lshape fourfold; ten
+thousand is too much again."""
 
 MISFIT = "data"
 """The label of the misfit's weight."""
@@ -42,9 +44,10 @@ LARGEST = 2**24
 
 @dataclass
 class Collocation:
-    """Points of one stage. count: interior points; seed: of their sequence; data: weight of the measurements' misfit beside the
-    equations, over one by which both have equal rows; weights: of the soft conditions by label. crowding: share of the points that crowd about holes. current, watched:
-    the points of the last objective, and the last fresh ones, of all processes."""
+    """Points of one stage. count: interior points; seed: of their sequence; data: weight of the
+    measurements' misfit beside the equations, over one by which both have equal rows; weights: of
+    the soft conditions by label. crowding: share of the points that crowd about holes. current,
+    watched: the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
     ansatz: Ansatz
@@ -62,14 +65,26 @@ class Collocation:
     def objective(self, points: Tensor | None = None) -> Objective:
         """All terms at the points of this stage, or at given ones."""
         self.current = self.drawn() if points is None else points
-        return Objective(self.ansatz.network, [*self._interior(self.current), *(t for _, t in self.soft()), *self.misfits()])
+        return Objective(
+            self.ansatz.network,
+            [*self._interior(self.current), *(t for _, t in self.soft()), *self.misfits()],
+        )
 
     def misfits(self) -> list[Term]:
-        """One term for each set of measurements. A value counts by its noise (see `noise_units`), whatever set it belongs to; the sum
-        of all is `data` times a relative mean squared misfit."""
+        """One term for each set of measurements. A value counts by its noise (see `noise_units`),
+        whatever set it belongs to; the sum of all is `data` times a relative mean squared
+        misfit."""
         sets, total = self.problem.data, sum(m.values.numel() for m in self.problem.data)
         weight = self.misfit_weight / max(total, 1)
-        return [measured(self.ansatz, Rows(m.points, m.values, unit), weight=weight * len(m.points), unknowns=m.unknowns) for m, unit in zip(sets, noise_units(sets), strict=True)]
+        return [
+            measured(
+                self.ansatz,
+                Rows(m.points, m.values, unit),
+                weight=weight * len(m.points),
+                unknowns=m.unknowns,
+            )
+            for m, unit in zip(sets, noise_units(sets), strict=True)
+        ]
 
     @property
     def misfit_weight(self) -> float:
@@ -77,13 +92,19 @@ class Collocation:
         return self.data * self.weights.get(MISFIT, 1.0)
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
-        """The equations' residuals at other points, by default a quarter as many, or at given ones."""
+        """The equations' residuals at other points, by default a quarter as many, or at given
+        ones."""
         self.watched = self._draw(count or max(self.count // 4, 64)) if points is None else points
         return Objective(self.ansatz.network, self._interior(self.watched))
 
     def plain(self) -> dict[str, Any]:
         """What it carries from stage to stage, as a file holds it."""
-        return {"draws": self.draws, "adaptive": list(self.adaptive), "weights": dict(self.weights), "data": self.data}
+        return {
+            "draws": self.draws,
+            "adaptive": list(self.adaptive),
+            "weights": dict(self.weights),
+            "data": self.data,
+        }
 
     def restore(self, plain: dict[str, Any]) -> None:
         """Back to what `plain` said."""
@@ -91,17 +112,28 @@ class Collocation:
         self.adaptive.extend(plain["adaptive"])
 
     def soft(self) -> list[tuple[Constraint, Term]]:
-        """The soft conditions with their terms; those of which no point lies on their piece of the face are left out."""
+        """The soft conditions with their terms; those of which no point lies on their piece of the
+        face are left out."""
         found = [(c, self._condition(c, k)) for k, c in enumerate(self.ansatz.soft)]
         return [(c, t) for c, t in found if t.count]
 
     def redraw(self, objective: Objective) -> None:
-        """Replace the oldest block of adaptive points by points where the residual is large now, and the even ones too.
+        """Replace the oldest block of adaptive points by points where the residual is large now,
+        and the even ones too.
 
-        A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where a front was found, points stay.
+        A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where
+        a front was found, points stay.
         """
         pool = self._draw(min(8 * self.count, LARGEST))
-        self.adaptive.append(by_residual(self._size, pool, max(self.count // (2 * BLOCKS), 1), self.seed + self.draws, floor=0.0))
+        self.adaptive.append(
+            by_residual(
+                self._size,
+                pool,
+                max(self.count // (2 * BLOCKS), 1),
+                self.seed + self.draws,
+                floor=0.0,
+            )
+        )
         self.current = self.drawn()
         objective.terms[: len(self.problem.groups)] = self._interior(self.current)
 
@@ -118,7 +150,10 @@ class Collocation:
 
     def _interior(self, points: Tensor) -> list[Term]:
         """The equations at points, region by region."""
-        return [term(self.ansatz, equations, points[here], None, 1.0) for (_, equations), here in zip(self.problem.groups, self._regions(points), strict=True)]
+        return [
+            term(self.ansatz, equations, points[here], None, 1.0)
+            for (_, equations), here in zip(self.problem.groups, self._regions(points), strict=True)
+        ]
 
     def _regions(self, points: Tensor) -> list[Tensor | slice]:
         """Which of the points each group of equations holds at."""
@@ -129,7 +164,8 @@ class Collocation:
         return [which == k for k in range(len(domain.regions))]
 
     def _size(self, points: Tensor) -> Tensor:
-        """Size of the equations' residuals at points, [points]; many of them in parts, as each takes some hundred bytes on the way."""
+        """Size of the equations' residuals at points, [points]; many of them in parts, as each
+        takes some hundred bytes on the way."""
         found = torch.empty(len(points), dtype=torch.float64)
         for k in range(0, len(points), PART):
             part = points[k : k + PART]
@@ -143,54 +179,98 @@ class Collocation:
         dims = len(domain.coordinates) - 1
         count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
         drawn = math.ceil(count / domain.kept(constraint.face))
-        points = domain.boundary(constraint.face, unit_points(drawn, dims, 1000 * self.seed + 500 + k, self.sampler))
+        points = domain.boundary(
+            constraint.face, unit_points(drawn, dims, 1000 * self.seed + 500 + k, self.sampler)
+        )
         if constraint.where is not None:
-            points = points[constraint.where(dict(zip(domain.coordinates, points.T, strict=True))).bool()]
-        normals = dict(zip(domain.coordinates, domain.normals(constraint.face, points).T, strict=True))
-        weight = constraint.weight if constraint.weight is not None else self.weights.get(constraint.label, 1.0)
+            points = points[
+                constraint.where(dict(zip(domain.coordinates, points.T, strict=True))).bool()
+            ]
+        normals = dict(
+            zip(domain.coordinates, domain.normals(constraint.face, points).T, strict=True)
+        )
+        weight = (
+            constraint.weight
+            if constraint.weight is not None
+            else self.weights.get(constraint.label, 1.0)
+        )
         return term(self.ansatz, [constraint.residual], points, normals, weight)
 
 
 def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:
-    """What the misfits of sets of measurements are divided by, [rows, unknowns] each: their noise times a number that is the same for all, by
-    which the values' mean square is 1; or, where the noise is not known, the spread of an unknown's values in a set."""
+    """What the misfits of sets of measurements are divided by, [rows, unknowns] each: their noise
+    times a number that is the same for all, by which the values' mean square is 1; or, where the
+    noise is not known, the spread of an unknown's values in a set.
+    """
     if any(m.noise is None for m in sets):
         return _spreads(sets)
     return [noise_ratio(sets) * m.noise for m in sets if m.noise is not None]
 
 
 def noise_ratio(sets: Sequence[Measurement]) -> float:
-    """Root mean square of the spread of the values over their noise; 1 where the noise is not known."""
+    """Root mean square of the spread of the values over their noise; 1 where the noise is not
+    known."""
     if any(m.noise is None for m in sets):
         return 1.0
-    return float(torch.cat([(s / m.noise).square().flatten() for s, m in zip(_spreads(sets), sets, strict=True) if m.noise is not None]).mean().sqrt())
+    return float(
+        torch.cat(
+            [
+                (s / m.noise).square().flatten()
+                for s, m in zip(_spreads(sets), sets, strict=True)
+                if m.noise is not None
+            ]
+        )
+        .mean()
+        .sqrt()
+    )
 
 
 def _spreads(sets: Sequence[Measurement]) -> list[Tensor]:
-    """Standard deviation of the values of every unknown in a set, [rows, unknowns]; their size where they are all the same."""
-    spreads = [(m.values - m.values.mean(0)).square().mean(0).sqrt().expand_as(m.values) for m in sets]
-    return [torch.where(s > 1e-12 * m.values.abs().amax(0), s, m.values.abs().amax(0).clamp_min(1e-300)) for s, m in zip(spreads, sets, strict=True)]
+    """Standard deviation of the values of every unknown in a set, [rows, unknowns]; their size
+    where they are all the same."""
+    spreads = [
+        (m.values - m.values.mean(0)).square().mean(0).sqrt().expand_as(m.values) for m in sets
+    ]
+    return [
+        torch.where(s > 1e-12 * m.values.abs().amax(0), s, m.values.abs().amax(0).clamp_min(1e-300))
+        for s, m in zip(spreads, sets, strict=True)
+    ]
 
 
 def balanced(collocation: Collocation | Samples) -> dict[str, float]:
-    """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and Perdikaris 2022), or FIRM times that.
+    """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and
+    Perdikaris 2022), or FIRM times that.
 
-    Where a row of a condition is small, because it differentiates less, its weight is large. Constants do not count: corner
-    functions solve the equations, and would make all weights small.
+    Where a row of a condition is small, because it differentiates less, its weight is large.
+    Constants do not count: corner functions solve the equations, and would make all weights small.
     """
     network = collocation.ansatz.network
     interior = _trace(collocation.fresh(256))
     firm = 1.0 if collocation.problem.domain.is_box else FIRM
-    found = {c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12) for c, t in collocation.soft() if c.weight is None}
+    found = {
+        c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12)
+        for c, t in collocation.soft()
+        if c.weight is None
+    }
     if isinstance(collocation, Collocation) and (misfits := collocation.misfits()):
-        found[MISFIT] = interior / max(sum(t.weight * _trace(Objective(network, [t])) for t in misfits) / collocation.misfit_weight, 1e-12)
+        found[MISFIT] = interior / max(
+            sum(t.weight * _trace(Objective(network, [t])) for t in misfits)
+            / collocation.misfit_weight,
+            1e-12,
+        )
     return found
 
 
 def _trace(objective: Objective) -> float:
     _, J = objective.jacobian()
-    constants = sum(network.theta.numel() for network in objective.network.networks() if isinstance(network.spec, Constants))
-    values = J.dense()[:, : J.columns - constants] if constants else J.values  # constants are the last part of a joint network
+    constants = sum(
+        network.theta.numel()
+        for network in objective.network.networks()
+        if isinstance(network.spec, Constants)
+    )
+    values = (
+        J.dense()[:, : J.columns - constants] if constants else J.values
+    )  # constants are the last part of a joint network
     return float(total(values.square().sum())) / objective.terms[0].weight
 
 

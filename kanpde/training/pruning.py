@@ -1,4 +1,5 @@
-"""Pruning with a stated loss: edges go as long as the polished rest comes back to the solution that there was."""
+"""Pruning with a stated loss: edges go as long as the polished rest comes back to the solution that
+there was."""
 
 from __future__ import annotations
 
@@ -25,19 +26,23 @@ HALVED = 15
 """A polishing that has not halved the loss in so many steps is given up."""
 
 FAILURES = 4
-"""Single edges, and units, that are tried in vain before the rest is left alone: they are tried in order of what they matter."""
+"""Single edges, and units, that are tried in vain before the rest is left alone: they are tried in
+order of what they matter."""
 
 LAST = 3
-"""What is left in the end is polished so many times as long, or until its loss is that of the network that there was."""
+"""What is left in the end is polished so many times as long, or until its loss is that of the
+network that there was."""
 
 
 @dataclass(frozen=True)
 class Prune(Change):
-    """A stage that drops edges, and with them units and inputs, and polishes the rest by Levenberg-Marquardt.
+    """A stage that drops edges, and with them units and inputs, and polishes the rest by
+    Levenberg-Marquardt.
 
-    loss: the relative L2 change of the solution that is allowed, on points that are not trained on; a network whose training loss is no
-    larger than the original's is taken too, whatever it changes. What is reported is what changed, at those points.
-    steps: of a polishing, at most. Raises RecipeError for a loss that is no share.
+    loss: the relative L2 change of the solution that is allowed, on points that are not trained on;
+    a network whose training loss is no larger than the original's is taken too, whatever it
+    changes. What is reported is what changed, at those points. steps: of a polishing, at most.
+    Raises RecipeError for a loss that is no share.
     """
 
     loss: float = 1e-6
@@ -46,16 +51,23 @@ class Prune(Change):
 
     def __post_init__(self) -> None:
         if not 0 < self.loss < 1:
-            raise RecipeError(f"prune: got a loss of {self.loss:g}; expected a relative change of the solution between 0 and 1, such as 1e-6")
+            raise RecipeError(
+                f"prune: got a loss of {self.loss:g}; expected a relative change of the solution"
+                " between 0 and 1, such as 1e-6"
+            )
 
     def check(self, network: Network) -> None:
         if not any(has_edges(layer) for layer in network.layers):
-            raise RecipeError(f"prune: got {network.describe()}; expected a network with edge functions, such as kan")
+            raise RecipeError(
+                f"prune: got {network.describe()}; expected a network with edge functions, such"
+                " as kan"
+            )
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What pruning did: numbers of edges before and after, the relative L2 change of the solution, and how many trials it took."""
+    """What pruning did: numbers of edges before and after, the relative L2 change of the solution,
+    and how many trials it took."""
 
     before: int
     after: int
@@ -63,36 +75,58 @@ class Pruned:
     trials: int
 
     def __str__(self) -> str:
-        return f"{self.after} of {self.before} edges left, the solution changed by {self.change:.1e}"
+        return (
+            f"{self.after} of {self.before} edges left, the solution changed by {self.change:.1e}"
+        )
 
 
 class Pruning:
-    """The pruning of the network of an ansatz, in place: `shrink`, as often as a sparser start may help, then `finish`.
+    """The pruning of the network of an ansatz, in place: `shrink`, as often as a sparser start may
+    help, then `finish`.
 
-    objective: what polishing minimises; points [points, dims]: where solutions are compared; goal: the network whose solution is to
-    be kept, by default that of the ansatz; tell: gets a line a success. The ansatz has, at any time, the smallest network so far.
-    Raises RunError where nothing but a constant would be left.
+    objective: what polishing minimises; points [points, dims]: where solutions are compared; goal:
+    the network whose solution is to be kept, by default that of the ansatz; tell: gets a line a
+    success. The ansatz has, at any time, the smallest network so far. Raises RunError where nothing
+    but a constant would be left.
     """
 
-    def __init__(self, ansatz: Ansatz, objective: Objective, points: Float[Tensor, "points dims"], stage: Prune, goal: Network | None = None, tell: Callable[[str], object] = str):
+    def __init__(
+        self,
+        ansatz: Ansatz,
+        objective: Objective,
+        points: Float[Tensor, "points dims"],
+        stage: Prune,
+        goal: Network | None = None,
+        tell: Callable[[str], object] = str,
+    ):
         self.ansatz, self.objective, self.stage, self.tell = ansatz, objective, stage, tell
         self.goal = replace(goal or ansatz.network)
         stage.check(self.goal)
-        self.frame = ansatz.frame(points, [(u, (0,) * len(ansatz.domain.coordinates)) for u in ansatz.unknowns])
+        self.frame = ansatz.frame(
+            points, [(u, (0,) * len(ansatz.domain.coordinates)) for u in ansatz.unknowns]
+        )
         self.wanted = self._solution(self.goal)
         self.size = float(self.wanted.norm())
         if not 0 < self.size < math.inf:
-            raise RunError(f"prune: the solution of {self.goal.describe()} has norm {self.size:g}; expected one that is finite and not zero")
+            raise RunError(
+                f"prune: the solution of {self.goal.describe()} has norm {self.size:g}; expected"
+                " one that is finite and not zero"
+            )
         self._refuse_constants()
         self.aim = self._loss(self.goal)
         self.trials = 0
         ansatz.network = self.goal
 
     def shrink(self, sparse: Network | None = None) -> bool:
-        """Drop what can be dropped, from the smallest network so far or from a sparser version of it. Whether anything could."""
+        """Drop what can be dropped, from the smallest network so far or from a sparser version of
+        it. Whether anything could."""
         start = self.ansatz.network
         try:
-            any(self._first(base, self._ladder(base)) for base in (sparse, start) if base is not None)
+            any(
+                self._first(base, self._ladder(base))
+                for base in (sparse, start)
+                if base is not None
+            )
             while self._single() or self._faded():
                 pass
         finally:
@@ -104,7 +138,12 @@ class Pruning:
         if self.ansatz.network is not self.goal:
             self._polish(replace(self.ansatz.network), to_the_end=True)
         self.objective.network = self.ansatz.network
-        return Pruned(len(edges_of(self.goal)), len(edges_of(self.ansatz.network)), self.change(self.ansatz.network), self.trials)
+        return Pruned(
+            len(edges_of(self.goal)),
+            len(edges_of(self.ansatz.network)),
+            self.change(self.ansatz.network),
+            self.trials,
+        )
 
     def change(self, network: Network) -> float:
         """The relative L2 distance of the solution from the one that is to be kept."""
@@ -120,20 +159,30 @@ class Pruning:
                 continue
             self.trials += 1
             if self._polish(trial):
-                self.tell(f"pruned to {self.ansatz.network.describe()}: the solution changed by {self.change(self.ansatz.network):.1e}")
+                self.tell(
+                    f"pruned to {self.ansatz.network.describe()}: the solution changed by"
+                    f" {self.change(self.ansatz.network):.1e}"
+                )
                 return True
         return False
 
     def _ladder(self, base: Network) -> Iterator[list[Edge]]:
-        """All edges below a threshold of what the solution loses without them, threshold after threshold downwards, a factor of ten apart."""
+        """All edges below a threshold of what the solution loses without them, threshold after
+        threshold downwards, a factor of ten apart."""
         found = sorted(self._losses(base).items(), key=lambda pair: pair[1])
         floor = torch.finfo(torch.float64).eps
-        decades = [(decade, len(list(group))) for decade, group in groupby(found, key=lambda pair: math.floor(math.log10(max(pair[1], floor))))]
+        decades = [
+            (decade, len(list(group)))
+            for decade, group in groupby(
+                found, key=lambda pair: math.floor(math.log10(max(pair[1], floor)))
+            )
+        ]
         counts = [sum(n for _, n in decades[:k]) for k in range(len(decades) - 1, 0, -1)]
         return ([edge for edge, _ in found[:count]] for count in counts)
 
     def _single(self) -> bool:
-        """Do without one of the units, or one of the edges, that the solution loses least without. Whether that worked."""
+        """Do without one of the units, or one of the edges, that the solution loses least without.
+        Whether that worked."""
         found = self._losses(self.ansatz.network)
         edges = ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
         return self._first(self.ansatz.network, iter([*self._units(found), *edges]))
@@ -151,7 +200,8 @@ class Pruning:
         return False
 
     def _units(self, found: dict[Edge, float]) -> list[list[Edge]]:
-        """The edges that go out of a unit, for some of the units that the solution loses least without."""
+        """The edges that go out of a unit, for some of the units that the solution loses least
+        without."""
         units: dict[tuple[int, int], list[Edge]] = {}
         for edge in found:
             if edge.layer:
@@ -159,12 +209,19 @@ class Pruning:
         return sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))[:FAILURES]
 
     def _polish(self, network: Network, to_the_end: bool = False) -> bool:
-        """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the ansatz's. Whether it came back."""
+        """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the
+        ansatz's. Whether it came back."""
         self.objective.network = network
         metric = "layer" if len(network.widths) <= 3 else "root"
         seen, good, patience = [math.inf], None, (LAST if to_the_end else 1) * HALVED
         at_once = not to_the_end and self._good(network, math.inf)
-        for loss in [math.inf] if at_once else LevenbergMarquardt((LAST if to_the_end else 1) * self.stage.steps, metric=metric).minimise(self.objective):
+        for loss in (
+            [math.inf]
+            if at_once
+            else LevenbergMarquardt(
+                (LAST if to_the_end else 1) * self.stage.steps, metric=metric
+            ).minimise(self.objective)
+        ):
             seen.append(loss)
             if self._good(network, loss):
                 good = replace(network)
@@ -185,10 +242,16 @@ class Pruning:
         jets = network.levels(self.frame.X[:, :1], ())
         factor = self.frame.map[:, :, 0].double().cpu()
         columns = list(self.frame.column)
-        return losses(network, jets, lambda change: float((factor * change[:, columns]).norm()) / self.size)
+        return losses(
+            network, jets, lambda change: float((factor * change[:, columns]).norm()) / self.size
+        )
 
     def _solution(self, network: Network) -> Tensor:
-        return self.frame.derivatives(network.forward(self.frame.X, self.frame.counts)[-1]).double().cpu()
+        return (
+            self.frame.derivatives(network.forward(self.frame.X, self.frame.counts)[-1])
+            .double()
+            .cpu()
+        )
 
     def _loss(self, network: Network) -> float:
         self.objective.network = network
@@ -197,6 +260,11 @@ class Pruning:
     def _refuse_constants(self) -> None:
         jets = self.goal.levels(self.frame.X[:, :1], ())
         flat = jets[-1].mean(0, keepdim=True).expand_as(jets[-1])
-        change = float((self.frame.derivatives(flat).double().cpu() - self.wanted).norm()) / self.size
+        change = (
+            float((self.frame.derivatives(flat).double().cpu() - self.wanted).norm()) / self.size
+        )
         if change <= self.stage.loss:
-            raise RunError(f"prune: with a loss of {self.stage.loss:g} nothing but a constant would be left of {self.goal.describe()}; expected a loss below {change:.1e}")
+            raise RunError(
+                f"prune: with a loss of {self.stage.loss:g} nothing but a constant would be left of"
+                f" {self.goal.describe()}; expected a loss below {change:.1e}"
+            )

@@ -1,4 +1,5 @@
-"""Quasi-Newton methods but for their estimate of the inverse Hessian: downhill along it, as far as the line search of wolfe.py goes."""
+"""Quasi-Newton methods but for their estimate of the inverse Hessian: downhill along it, as far as
+the line search of wolfe.py goes."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Downhill(State):
 
 
 class QuasiNewton(Stepper):
-    """A frozen dataclass with steps and tolerance, on the largest entry of the gradient; the estimate is in the state."""
+    """A frozen dataclass with steps and tolerance, on the largest entry of the gradient; the
+    estimate is in the state."""
 
     steps: int
     tolerance: float
@@ -63,7 +65,11 @@ class QuasiNewton(Stepper):
             if float(direction @ gradient) >= 0:
                 self.forget(state)
                 direction = -gradient
-            reach = (1.0,) if self.knows(state) else [length / float(gradient.norm()) for length in FIRST]
+            reach = (
+                (1.0,)
+                if self.knows(state)
+                else [length / float(gradient.norm()) for length in FIRST]
+            )
             found = search(objective, direction, state.loss, gradient, reach)
             if found is None:
                 if not self.knows(state):

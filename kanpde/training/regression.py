@@ -1,4 +1,5 @@
-"""Training on data: the loop of train.py on rows that stay, and the state that does best on rows held back."""
+"""Training on data: the loop of train.py on rows that stay, and the state that does best on rows
+held back."""
 
 from __future__ import annotations
 
@@ -8,21 +9,30 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.network import Network
 from kanpde.training.history import History, Observer, Record
+from kanpde.training.loop import _Plan, _Run
 from kanpde.training.objective import Objective
 from kanpde.training.samples import Measurements, Samples
-from kanpde.training.train import _Plan, _Run
 
 if TYPE_CHECKING:
-    from kanpde.recipe import Recipe
+    from kanpde.recipes.recipe import Recipe
 
 
-def regress(problem: Measurements, recipe: Recipe, seed: int, device: str, dtype: torch.dtype, observer: Observer) -> tuple[Ansatz, History]:
-    """Train a network of the recipe on data. Ctrl-C ends it with the best that it has (history.interrupted).
+def regress(
+    problem: Measurements,
+    recipe: Recipe,
+    seed: int,
+    device: str,
+    dtype: torch.dtype,
+    observer: Observer,
+) -> tuple[Ansatz, History]:
+    """Train a network of the recipe on data. Ctrl-C ends it with the best that it has
+    (history.interrupted).
 
-    Where rows are held back, the result is the state of all steps and grids with the smallest misfit to them.
+    Where rows are held back, the result is the state of all steps and grids with the smallest
+    misfit to them.
     """
     history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
     ansatz = Ansatz(problem.domain, problem.unknowns, (), problem.periodic, plan.network(problem))  # type: ignore[arg-type]
@@ -42,7 +52,11 @@ class _Regression(_Run):
     def __init__(self, problem: Measurements, plan: _Plan, ansatz: Ansatz, history: History):
         samples = Samples(problem, ansatz)
         self._held = samples.fresh() if len(problem.held) else None
-        self._best: tuple[float, Network, torch.Tensor] = (math.inf, ansatz.network, ansatz.network.theta)
+        self._best: tuple[float, Network, torch.Tensor] = (
+            math.inf,
+            ansatz.network,
+            ansatz.network.theta,
+        )
         super().__init__(problem, plan, ansatz, history, dict, None, samples)  # type: ignore[arg-type]
 
     def go_back(self) -> None:
@@ -52,7 +66,9 @@ class _Regression(_Run):
             network.theta = theta
             self.ansatz.network = network
 
-    def _watch(self, index: int, loss: float, fresh: Objective | None, last: bool = False) -> Record:
+    def _watch(
+        self, index: int, loss: float, fresh: Objective | None, last: bool = False
+    ) -> Record:
         record = super()._watch(index, loss, self._judge(), last)
         if record.fresh < self._best[0]:
             self._best = record.fresh, self.ansatz.network, self.ansatz.network.theta

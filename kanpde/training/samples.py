@@ -1,7 +1,8 @@
 """Measured values as residuals: rows of data in place of collocation points.
 
-A term's leaves are affine in the network's output at each point, u_a = lift_a + Σ_c map_ac J_c. What was measured goes in there, so
-that the residuals stay functions of one number: the difference u - value by the lift, the margin ±u of a label by the map.
+A term's leaves are affine in the network's output at each point, u_a = lift_a + Σ_c map_ac J_c.
+What was measured goes in there, so that the residuals stay functions of one number: the difference
+u - value by the lift, the margin ±u of a label by the map.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from kanpde.conditions import Constraint
 from kanpde.geometry import Domain
 from kanpde.networks.ansatz import Ansatz
-from kanpde.residual import Residual
+from kanpde.problem.conditions import Constraint
+from kanpde.residual.residual import Residual
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.shards import share
 
 LOSSES = ("squared", "logistic")
 
 PULL = 3e-2
-"""Weight of the squared margin beside the deviance: labels that can be told apart would drive it to infinity, and the rows held back
-would see their own deviance grow. From 1e-3 to 1e-1 it makes little difference (99.3 to 99.5 % on a disk, 93.8 to 94.0 % on moons)."""
+"""Weight of the squared margin beside the deviance: labels that can be told apart would drive it to
+infinity, and the rows held back would see their own deviance grow. From 1e-3 to 1e-1 it makes
+little difference (99.3 to 99.5 % on a disk, 93.8 to 94.0 % on moons)."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,19 @@ class Rows:
         return len(self.points)
 
     def __getitem__(self, index: Tensor) -> Rows:
-        return Rows(self.points[index], self.values[index], None if self.noise is None else self.noise[index])
+        return Rows(
+            self.points[index],
+            self.values[index],
+            None if self.noise is None else self.noise[index],
+        )
 
 
 @dataclass(frozen=True)
 class Measurements:
     """A problem whose only condition is data.
 
-    domain: of the inputs; loss: "squared", of the differences, or "logistic", of values ±1 (see `measured`); held: rows that are
-    not trained on, by which the best state is chosen; may be none.
+    domain: of the inputs; loss: "squared", of the differences, or "logistic", of values ±1 (see
+    `measured`); held: rows that are not trained on, by which the best state is chosen; may be none.
     """
 
     domain: Domain
@@ -106,12 +112,20 @@ class Samples:
         return Objective(self.ansatz.network, [measured(self.ansatz, rows, self.problem.loss)])
 
 
-def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 1.0, unknowns: Sequence[str] | None = None) -> Term:
-    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns, or of those given; or, for values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows
-    with the margin m = value u: the deviance of logistic regression.
+def measured(
+    ansatz: Ansatz,
+    rows: Rows,
+    loss: str = "squared",
+    weight: float = 1.0,
+    unknowns: Sequence[str] | None = None,
+) -> Term:
+    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns, or of those given; or, for
+    values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows with the margin m = value u: the deviance
+    of logistic regression.
 
-    The square root of a row's deviance is its residual, so that Gauss-Newton applies; then JᵀJ has half the curvature of
-    the deviance where a label is met well, and most of it near the border. Noise is for the squared differences only.
+    The square root of a row's deviance is its residual, so that Gauss-Newton applies; then JᵀJ has
+    half the curvature of the deviance where a label is met well, and most of it near the border.
+    Noise is for the squared differences only.
     """
     dims = len(ansatz.domain.coordinates)
     residuals = [_residual(ansatz, u, (0,) * dims, loss) for u in unknowns or ansatz.unknowns]
@@ -130,8 +144,22 @@ def measured(ansatz: Ansatz, rows: Rows, loss: str = "squared", weight: float = 
 def _residual(ansatz: Ansatz, unknown: str, value: tuple[int, ...], loss: str) -> Residual:
     coordinates = ansatz.domain.coordinates
     squared = loss == "squared"
-    function, name = (_difference, f"misfit of {unknown}") if squared else (_deviance, f"deviance of {unknown}")
-    return Residual(name, function, (unknown,), ansatz.unknowns, coordinates, ansatz.domain.space, ((unknown, value),), (), 1 if squared else 2, False, squared)
+    function, name = (
+        (_difference, f"misfit of {unknown}") if squared else (_deviance, f"deviance of {unknown}")
+    )
+    return Residual(
+        name,
+        function,
+        (unknown,),
+        ansatz.unknowns,
+        coordinates,
+        ansatz.domain.space,
+        ((unknown, value),),
+        (),
+        1 if squared else 2,
+        False,
+        squared,
+    )
 
 
 def _difference(**given: Tensor) -> Tensor:

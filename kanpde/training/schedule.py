@@ -1,4 +1,5 @@
-"""Schedules: what a stage is, and how one is written on a command line, such as lm:60,extend:12,lm:60."""
+"""Schedules: what a stage is, and how one is written on a command line, such as
+lm:60,extend:12,lm:60."""
 
 from __future__ import annotations
 
@@ -22,14 +23,20 @@ Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton | S
 
 Stage = Optimiser | Change
 
-OPTIMISERS: dict[str, type[Optimiser]] = {kind.name: kind for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton, Sparsify)}
+OPTIMISERS: dict[str, type[Optimiser]] = {
+    kind.name: kind
+    for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton, Sparsify)
+}
 
-CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen]] = {kind.name: kind for kind in (Extend, Widen, Deepen)}
+CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen]] = {
+    kind.name: kind for kind in (Extend, Widen, Deepen)
+}
 
 
 def parse_schedule(text: str) -> list[Stage]:
-    """Stages from text, by commas: names with a number of steps (adam:500, lbfgs:200, lm:100), a grid (extend:12), units (widen:8),
-    levels (deepen:1) or a loss (prune:1e-6). Behind a slash stand the metric of lm (lm/layer:100) and the strength of sparsify (sparsify/1e-4:60).
+    """Stages from text, by commas: names with a number of steps (adam:500, lbfgs:200, lm:100), a
+    grid (extend:12), units (widen:8), levels (deepen:1) or a loss (prune:1e-6). Behind a slash
+    stand the metric of lm (lm/layer:100) and the strength of sparsify (sparsify/1e-4:60).
 
     Raises RecipeError for anything else.
     """
@@ -41,14 +48,29 @@ def _stage(item: str) -> Stage:
     name, slash, option = name.partition("/")
     known = [*OPTIMISERS, *CHANGES, Prune.name]
     if name not in known or (slash and name not in SLASHED):
-        raise RecipeError(f"schedule: {item!r} is no stage; expected {listed(known)} with a number, such as lm:60,extend:12,lm:60{nearest(name, known)}")
+        raise RecipeError(
+            f"schedule: {item!r} is no stage; expected {listed(known)} with a number, such as"
+            f" lm:60,extend:12,lm:60{nearest(name, known)}"
+        )
     if name == Prune.name:
         return Prune(_real(item, number, "prune:1e-6"))
     if not (number.isdecimal() and int(number) > 0):
-        raise RecipeError(f"schedule: {item!r} has no number; expected such as {name}:{EXAMPLES.get(name, 100)}")
+        raise RecipeError(
+            f"schedule: {item!r} has no number; expected such as {name}:{EXAMPLES.get(name, 100)}"
+        )
     if name in CHANGES:
         return CHANGES[name](int(number))
-    options: dict[str, Any] = {SLASHED[name]: option if name == LevenbergMarquardt.name else _real(item, option, "sparsify/1e-4:60")} if slash else {}
+    options: dict[str, Any] = (
+        {
+            SLASHED[name]: (
+                option
+                if name == LevenbergMarquardt.name
+                else _real(item, option, "sparsify/1e-4:60")
+            )
+        }
+        if slash
+        else {}
+    )
     return OPTIMISERS[name](steps=int(number), **options)
 
 
@@ -62,16 +84,24 @@ def _real(item: str, text: str, example: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise RecipeError(f"schedule: {item!r}: got {text!r} for a number; expected such as {example}") from None
+        raise RecipeError(
+            f"schedule: {item!r}: got {text!r} for a number; expected such as {example}"
+        ) from None
 
 
 DENSE = 4000
-"""Parameters up to which a dense normal matrix and its Cholesky factor cost less than conjugate gradients."""
+"""Parameters up to which a dense normal matrix and its Cholesky factor cost less than conjugate
+gradients."""
 
 
 def suited(stage: Optimiser, parameters: int) -> Optimiser:
-    """The stage, or Gauss-Newton without matrices in place of Levenberg-Marquardt for a network of more than DENSE parameters."""
-    return GaussNewton(stage.steps) if isinstance(stage, LevenbergMarquardt) and parameters > DENSE else stage
+    """The stage, or Gauss-Newton without matrices in place of Levenberg-Marquardt for a network of
+    more than DENSE parameters."""
+    return (
+        GaussNewton(stage.steps)
+        if isinstance(stage, LevenbergMarquardt) and parameters > DENSE
+        else stage
+    )
 
 
 def show_schedule(stages: Sequence[Stage]) -> str:
@@ -82,10 +112,20 @@ def show_schedule(stages: Sequence[Stage]) -> str:
 def _option(stage: Stage) -> str:
     if isinstance(stage, LevenbergMarquardt) and stage.metric != LevenbergMarquardt.metric:
         return f"/{stage.metric}"
-    return f"/{stage.strength:g}" if isinstance(stage, Sparsify) and stage.strength != Sparsify.strength else ""
+    return (
+        f"/{stage.strength:g}"
+        if isinstance(stage, Sparsify) and stage.strength != Sparsify.strength
+        else ""
+    )
 
 
 def _number(stage: Stage) -> str:
     if isinstance(stage, Prune):
         return f"{stage.loss:g}"
-    return str(next(getattr(stage, name) for name in ("grid", "width", "levels", "steps") if hasattr(stage, name)))
+    return str(
+        next(
+            getattr(stage, name)
+            for name in ("grid", "width", "levels", "steps")
+            if hasattr(stage, name)
+        )
+    )

@@ -1,8 +1,10 @@
-"""Collocation points dealt out to processes: each works on its share, and sums over points are sums over the processes.
+"""Collocation points dealt out to processes: each works on its share, and sums over points are sums
+over the processes.
 
-With torch.distributed initialised (by `torchrun`, say), every process holds the whole network and draws the same points, evaluates
-its own share of them, and gets the same sums, bit by bit: so all take the same step. Without it there is one share, and every function
-here returns what it is given. Data parallelism, as Li et al. 2020, "PyTorch Distributed" (VLDB 13), for sums of squares.
+With torch.distributed initialised (by `torchrun`, say), every process holds the whole network and
+draws the same points, evaluates its own share of them, and gets the same sums, bit by bit: so all
+take the same step. Without it there is one share, and every function here returns what it is given.
+Data parallelism, as Li et al. 2020, "PyTorch Distributed" (VLDB 13), for sums of squares.
 """
 
 from __future__ import annotations
@@ -28,13 +30,15 @@ def rank() -> int:
 
 
 def share(x: Tensor) -> Tensor:
-    """This process's part of the rows of x: consecutive ones, as many as the others' but for one."""
+    """This process's part of the rows of x: consecutive ones, as many as the others' but for
+    one."""
     first, last = _ends(len(x))
     return x[first:last]
 
 
 def gathered(x: Tensor, count: int) -> Tensor:
-    """The whole of `count` rows from everybody's share of them; exact, as all but one of the terms of each sum are zero."""
+    """The whole of `count` rows from everybody's share of them; exact, as all but one of the terms
+    of each sum are zero."""
     if size() == 1:
         return x
     first, last = _ends(count)
@@ -53,11 +57,17 @@ def totals(*parts: Tensor) -> tuple[Tensor, ...]:
     if size() == 1:
         return parts
     whole = total(torch.cat([part.reshape(-1) for part in parts]))
-    return tuple(part.view(like.shape) for part, like in zip(torch.split(whole, [part.numel() for part in parts]), parts, strict=True))
+    return tuple(
+        part.view(like.shape)
+        for part, like in zip(
+            torch.split(whole, [part.numel() for part in parts]), parts, strict=True
+        )
+    )
 
 
 def totals_with_lower(matrix: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-    """The sums of a square matrix, below and on the diagonal, and of others, in one message; what stands above is not set."""
+    """The sums of a square matrix, below and on the diagonal, and of others, in one message; what
+    stands above is not set."""
     if size() == 1:
         return matrix, *parts
     lower = torch.ones_like(matrix, dtype=torch.bool).tril_()
@@ -76,7 +86,8 @@ def anybody(flag: bool) -> bool:
 
 
 def from_first(make: Callable[[], Any]) -> Any:
-    """What the first process makes, everywhere. Raises RunError where one of them is gone; an error of the first is raised by all."""
+    """What the first process makes, everywhere. Raises RunError where one of them is gone; an error
+    of the first is raised by all."""
     if size() == 1:
         return make()
     box: list[Any] = [None]
@@ -110,5 +121,9 @@ def _reduced(x: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
 def _guarded(work: Callable[[], object]) -> None:
     try:
         work()
-    except RuntimeError as error:  # what both gloo and NCCL raise, after their timeout at the latest
-        raise RunError(f"process {rank()} of {size()} has lost another one ({first_line(error)})") from error
+    except (
+        RuntimeError
+    ) as error:  # what both gloo and NCCL raise, after their timeout at the latest
+        raise RunError(
+            f"process {rank()} of {size()} has lost another one ({first_line(error)})"
+        ) from error

@@ -1,7 +1,9 @@
-"""SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv 2409.11321), full batch.
+"""SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv 2409.11321),
+full batch.
 
-The optimiser is that of the package pytorch-optimizer. Wang et al. 2025, "Gradient alignment in physics-informed neural
-networks" (arXiv 2502.00604), found it the best of the first-order methods there.
+The optimiser is that of the package pytorch-optimizer. Wang et al. 2025, "Gradient alignment in
+physics-informed neural networks" (arXiv 2502.00604), found it the best of the first-order methods
+there.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from kanpde.training.optimiser import State, Stepper
 
 @dataclass
 class Preconditioned(State):
-    """theta: where the library's optimiser is, which it changes in place; gradient: there, which the next step still has to take in;
-    memory: what the library carries from step to step, where it was read from a file."""
+    """theta: where the library's optimiser is, which it changes in place; gradient: there, which
+    the next step still has to take in; memory: what the library carries from step to step, where it
+    was read from a file."""
 
     theta: Tensor
     gradient: Tensor | None = None
@@ -31,13 +34,20 @@ class Preconditioned(State):
     soap: Any = field(default=None, repr=False)
 
     def plain(self) -> dict[str, Any]:
-        return {**super().plain(), "theta": self.theta.clone(), "memory": self.soap and self.soap.state_dict(), "soap": None}
+        return {
+            **super().plain(),
+            "theta": self.theta.clone(),
+            "memory": self.soap and self.soap.state_dict(),
+            "soap": None,
+        }
 
 
 @dataclass(frozen=True)
 class Soap(Stepper):
-    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine; frequency: steps between two
-    looks for the eigenbasis. A step's loss is that before it. Raises RecipeError when it begins and the package is not installed."""
+    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine;
+    frequency: steps between two looks for the eigenbasis. A step's loss is that before it. Raises
+    RecipeError when it begins and the package is not installed.
+    """
 
     steps: int = 1000
     rate: float = 1e-2
@@ -53,7 +63,9 @@ class Soap(Stepper):
         network, good = objective.network, objective.network.theta
         if state.gradient is not None:
             self._take(network, state, state.gradient)
-        network.theta = state.theta.clone()  # theta is written in place, and others keep what they see
+        network.theta = (
+            state.theta.clone()
+        )  # theta is written in place, and others keep what they see
         state.loss, gradient = objective.gradient()
         if not math.isfinite(state.loss):
             network.theta = good
@@ -69,23 +81,44 @@ class Soap(Stepper):
         """A step of the library's along the gradient."""
         parameters = shaped(network, state.theta)
         if state.soap is None:
-            state.soap = _library()(parameters, lr=self.rate, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=self.frequency, eps=1e-12)
+            state.soap = _library()(
+                parameters,
+                lr=self.rate,
+                betas=(0.95, 0.95),
+                weight_decay=0.0,
+                precondition_frequency=self.frequency,
+                eps=1e-12,
+            )
             if state.memory is not None:
                 state.soap.load_state_dict(state.memory)
         for group in state.soap.param_groups:
-            group["lr"] = self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.taken / self.steps)))
-        for parameter, part in zip([p for group in state.soap.param_groups for p in group["params"]], shaped(network, gradient), strict=True):
+            group["lr"] = self.rate * (
+                0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.taken / self.steps))
+            )
+        for parameter, part in zip(
+            [p for group in state.soap.param_groups for p in group["params"]],
+            shaped(network, gradient),
+            strict=True,
+        ):
             parameter.grad = part
         state.soap.step()
 
 
 def shaped(network: Network, vector: Tensor) -> list[Tensor]:
-    """Views of a vector [parameters] as the layers' own tensors: [inputs, functions, outputs] of splines, [inputs + 1, outputs]
-    of linear layers, the bias last."""
+    """Views of a vector [parameters] as the layers' own tensors: [inputs, functions, outputs] of
+    splines, [inputs + 1, outputs] of linear layers, the bias last."""
     views, begin = [], 0
     for layer in network.layers:
         if layer.size:
-            shape = layer.shape if isinstance(layer, SplineLayer) else (layer.inputs + 1, layer.outputs) if isinstance(layer, LinearLayer) else (layer.size,)
+            shape = (
+                layer.shape
+                if isinstance(layer, SplineLayer)
+                else (
+                    (layer.inputs + 1, layer.outputs)
+                    if isinstance(layer, LinearLayer)
+                    else (layer.size,)
+                )
+            )
             views.append(vector[begin : begin + layer.size].view(shape))
         begin += layer.size
     return views
@@ -95,5 +128,7 @@ def _library() -> Any:
     try:
         from pytorch_optimizer import SOAP
     except ImportError:
-        raise RecipeError("schedule: soap needs the package pytorch-optimizer; pip install 'kanpde[soap]'") from None
+        raise RecipeError(
+            "schedule: soap needs the package pytorch-optimizer; pip install 'kanpde[soap]'"
+        ) from None
     return SOAP

@@ -1,12 +1,16 @@
-"""Sparse networks by least squares: the L1 norm and the entropy of the edges' activations (Liu et al. 2024, eqs. 2.17 to 2.20).
+"""Sparse networks by least squares: the L1 norm and the entropy of the edges' activations (Liu et
+al. 2024, eqs. 2.17 to 2.20).
 
-    λ Σ_layers (|Φ| / |Φ| at the beginning + μ S(Φ)),  |Φ| = Σ_edges |φ|,  S(Φ) = -Σ_edges |φ|/|Φ| log(|φ|/|Φ|)
+    λ Σ_layers (|Φ| / |Φ| at the beginning + μ S(Φ)),  |Φ| = Σ_edges |φ|,  S(Φ) = -Σ_edges |φ|/|Φ|
+    log(|φ|/|Φ|)
 
-A layer counts by the share of its first norm, so that neither the size of the solution nor that of hidden values matters, and λ
-is a share of the loss of the network that is zero. Levenberg-Marquardt needs squares: |φ| ≤ (φ²/a + a) / 2 with equality for a = |φ|,
-so that squares weighted by the slopes of the penalty, anew every few steps, lead to the same end (iteratively reweighted least squares). The
-norm of an edge is the root mean square of its deviation from its mean over the points, since a constant costs nothing: it can be
-carried by any other edge. With the inputs of a layer held fixed, φ² is a square of the coefficients: a handful of rows an edge.
+A layer counts by the share of its first norm, so that neither the size of the solution nor that of
+hidden values matters, and λ is a share of the loss of the network that is zero. Levenberg-Marquardt
+needs squares: |φ| ≤ (φ²/a + a) / 2 with equality for a = |φ|, so that squares weighted by the
+slopes of the penalty, anew every few steps, lead to the same end (iteratively reweighted least
+squares). The norm of an edge is the root mean square of its deviation from its mean over the
+points, since a constant costs nothing: it can be carried by any other edge. With the inputs of a
+layer held fixed, φ² is a square of the coefficients: a handful of rows an edge.
 """
 
 from __future__ import annotations
@@ -36,27 +40,31 @@ EVERY = 5
 """Steps between two weightings."""
 
 STRENGTH = 1e-3
-"""λ by default. On poisson2d with 2-5-1, 60 steps leave the two hidden units that the solution needs, everything else 1e-6 of them;
-with 1e-5 and 1e-7 four units stay."""
+"""λ by default. On poisson2d with 2-5-1, 60 steps leave the two hidden units that the solution
+needs, everything else 1e-6 of them; with 1e-5 and 1e-7 four units stay."""
 
 ENTROPY = 3.0
-"""μ by default: with 0, the L1 norm alone, four units of the same network stay at any λ; with 1 three."""
+"""μ by default: with 0, the L1 norm alone, four units of the same network stay at any λ; with 1
+three."""
 
 SMALLEST = 1e-4
-"""Norms of edges below this share of their layer's mean count as that: weights stay finite, and an edge can come back."""
+"""Norms of edges below this share of their layer's mean count as that: weights stay finite, and an
+edge can come back."""
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """Quadratic rows A θ, one block a layer: roots [inputs, functions, functions] of the Gram matrices of the centred basis over
-    the points, and weights [inputs, outputs] of the squares of the edges' norms."""
+    """Quadratic rows A θ, one block a layer: roots [inputs, functions, functions] of the Gram
+    matrices of the centred basis over the points, and weights [inputs, outputs] of the squares of
+    the edges' norms."""
 
     roots: list[Float[Tensor, "inputs functions functions"]]
     weights: list[Float[Tensor, "inputs outputs"]]
 
 
 class Penalised(Objective):
-    """An objective with the rows of a penalty below its own; its terms are those of the other, redrawn with it."""
+    """An objective with the rows of a penalty below its own; its terms are those of the other,
+    redrawn with it."""
 
     whole = True
 
@@ -70,7 +78,13 @@ class Penalised(Objective):
         """The penalty at the present norms of the edges, and on the present points."""
         found = _norms(self.network, self.terms[0].frame.X)
         self.first = self.first or [float(norms.sum()) for _, norms in found]
-        self.penalty = Penalty([R for R, _ in found], [self.strength * _weights(n, t, self.entropy) for (_, n), t in zip(found, self.first, strict=True)])
+        self.penalty = Penalty(
+            [R for R, _ in found],
+            [
+                self.strength * _weights(n, t, self.entropy)
+                for (_, n), t in zip(found, self.first, strict=True)
+            ],
+        )
 
     def residuals(self) -> Float[Tensor, " rows"]:
         return torch.cat([super().residuals(), self._rows()])
@@ -78,7 +92,9 @@ class Penalised(Objective):
     def gradient(self) -> tuple[float, Float[Tensor, " parameters"]]:
         loss, total = super().gradient()
         rows = self._rows()
-        return loss + float(rows.square().sum()), total + self.network.masked(2 * self._matrix().T @ rows)
+        return loss + float(rows.square().sum()), total + self.network.masked(
+            2 * self._matrix().T @ rows
+        )
 
     def jacobian(self) -> tuple[Float[Tensor, " rows"], Rows]:
         values, rows = super().jacobian()
@@ -111,13 +127,16 @@ class Penalised(Objective):
 
 
 FADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Weights of the squared norms of edges that fade out, over their squares at the beginning and the loss of the network that is zero."""
+"""Weights of the squared norms of edges that fade out, over their squares at the beginning and the
+loss of the network that is zero."""
 
 
 def fade(objective: Objective, edges: Iterable[Edge], steps: int = 15) -> None:
-    """Train while some edges fade out: their squared norms are penalised, more and more, so that others take over on the way.
+    """Train while some edges fade out: their squared norms are penalised, more and more, so that
+    others take over on the way.
 
-    Where edges are dropped at once, the rest may end in another valley, from which there is no way back.
+    Where edges are dropped at once, the rest may end in another valley, from which there is no way
+    back.
     """
     scale = _scale(objective)
     penalised = Penalised(objective, 0.0, 0.0)
@@ -125,7 +144,9 @@ def fade(objective: Objective, edges: Iterable[Edge], steps: int = 15) -> None:
     shares = [torch.zeros_like(norms) for _, norms in found]
     for edge in edges:
         norm = float(found[edge.layer][1][edge.source, edge.target])
-        shares[edge.layer][edge.source, edge.target] = scale / max(norm, torch.finfo(torch.float64).tiny) ** 2 if norm else 0.0
+        shares[edge.layer][edge.source, edge.target] = (
+            scale / max(norm, torch.finfo(torch.float64).tiny) ** 2 if norm else 0.0
+        )
     for weight in FADES:
         roots = [R for R, _ in _norms(objective.network, objective.terms[0].frame.X)]
         penalised.penalty = Penalty(roots, [weight * share for share in shares])
@@ -144,26 +165,40 @@ def _scale(objective: Objective) -> float:
 def _norms(network: Network, X: Tensor) -> list[tuple[Tensor, Float[Tensor, "inputs outputs"]]]:
     """Of every layer, the roots and the norms of its edges at the points of an input jet."""
     found = []
-    for layer, part, Z in zip(network.layers, network.parts(), network.levels(X[:, :1], ()), strict=False):
+    for layer, part, Z in zip(
+        network.layers, network.parts(), network.levels(X[:, :1], ()), strict=False
+    ):
         if isinstance(layer, BasisLayer):
             B = layer.basis.at(Z[:, 0].detach().double().cpu())
             R = torch.linalg.qr((B - B.mean(1, keepdim=True)) / math.sqrt(B.shape[1]), mode="r").R
-            found.append((R, torch.einsum("pij,pjq->piq", R, part.detach().double().cpu().view(layer.shape)).norm(dim=1)))
+            found.append(
+                (
+                    R,
+                    torch.einsum(
+                        "pij,pjq->piq", R, part.detach().double().cpu().view(layer.shape)
+                    ).norm(dim=1),
+                )
+            )
     return found
 
 
-def _weights(norms: Float[Tensor, "inputs outputs"], first: float, entropy: float) -> Float[Tensor, "inputs outputs"]:
+def _weights(
+    norms: Float[Tensor, "inputs outputs"], first: float, entropy: float
+) -> Float[Tensor, "inputs outputs"]:
     """Of the squares of the norms: half the slope of the penalty by a norm, over the norm."""
     norms = norms.clamp_min(SMALLEST * max(float(norms.mean()), torch.finfo(norms.dtype).tiny))
     share = norms / norms.sum()
     S = -(share * share.log()).sum()
-    slope = 1 / max(first, torch.finfo(norms.dtype).tiny) - entropy * (share.log() + S) / norms.sum()
+    slope = (
+        1 / max(first, torch.finfo(norms.dtype).tiny) - entropy * (share.log() + S) / norms.sum()
+    )
     return slope.clamp_min(0) / (2 * norms)
 
 
 @dataclass
 class Sparsified(State):
-    """damping: of the steps; strength: λ; first, roots, weights: of the penalty, where they were read from a file."""
+    """damping: of the steps; strength: λ; first, roots, weights: of the penalty, where they were
+    read from a file."""
 
     damping: Damping | None = None
     strength: float = 0.0
@@ -176,7 +211,14 @@ class Sparsified(State):
         if self.penalised is None or self.damping is None:
             return {**super().plain(), "damping": None}
         penalty = self.penalised.penalty
-        return {**super().plain(), "damping": self.damping.plain(), "first": self.penalised.first, "roots": penalty.roots, "weights": penalty.weights, "penalised": None}
+        return {
+            **super().plain(),
+            "damping": self.damping.plain(),
+            "first": self.penalised.first,
+            "roots": penalty.roots,
+            "weights": penalty.weights,
+            "penalised": None,
+        }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
@@ -187,8 +229,9 @@ class Sparsified(State):
 class Sparsify(Stepper):
     """A stage that trains with a penalty on the edges that are in use, by Levenberg-Marquardt.
 
-    steps: at most so many; strength: λ, as a share of the loss of the network that is zero; entropy: μ; metric: as of LevenbergMarquardt.
-    The loss that it yields is that of the residuals alone, which may rise: what is lost comes back when edges are pruned and the rest is polished.
+    steps: at most so many; strength: λ, as a share of the loss of the network that is zero;
+    entropy: μ; metric: as of LevenbergMarquardt. The loss that it yields is that of the residuals
+    alone, which may rise: what is lost comes back when edges are pruned and the rest is polished.
     """
 
     steps: int = 60
@@ -200,20 +243,28 @@ class Sparsify(Stepper):
 
     def __post_init__(self) -> None:
         if not 0 < self.strength < math.inf:
-            raise RecipeError(f"sparsify: got strength {self.strength:g}; expected a positive number, such as {STRENGTH:g}")
+            raise RecipeError(
+                f"sparsify: got strength {self.strength:g}; expected a positive number, such as"
+                f" {STRENGTH:g}"
+            )
         if not 0 <= self.entropy < math.inf:
             raise RecipeError(f"sparsify: got entropy {self.entropy:g}; expected 0 or more")
 
     def check(self, network: Network) -> None:
         """Raise RecipeError for a network without edge functions."""
         if not any(has_edges(layer) for layer in network.layers):
-            raise RecipeError(f"sparsify: got {network.describe()}; expected a network with edge functions, such as kan")
+            raise RecipeError(
+                f"sparsify: got {network.describe()}; expected a network with edge functions, such"
+                " as kan"
+            )
 
     def begin(self, objective: Objective) -> Sparsified:
         if objective.network.theta.numel() > MOST:
             return Sparsified(math.inf, 0)
         penalised = Penalised(objective, self.strength * _scale(objective), self.entropy)
-        return Sparsified(math.inf, 0, self._inner().begin(penalised), penalised.strength, penalised=penalised)
+        return Sparsified(
+            math.inf, 0, self._inner().begin(penalised), penalised.strength, penalised=penalised
+        )
 
     def advance(self, objective: Objective, state: Sparsified) -> str | None:
         size = objective.network.theta.numel()
@@ -223,7 +274,10 @@ class Sparsify(Stepper):
             return "all steps done"
         if state.penalised is None:
             state.penalised = Penalised(objective, state.strength, self.entropy)
-            state.penalised.first, state.penalised.penalty = state.first, Penalty(state.roots, state.weights)
+            state.penalised.first, state.penalised.penalty = (
+                state.first,
+                Penalty(state.roots, state.weights),
+            )
         if state.taken and state.taken % EVERY == 0:
             state.penalised.reweight()
         reason = self._inner().advance(state.penalised, state.damping)

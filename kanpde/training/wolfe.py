@@ -1,4 +1,5 @@
-"""The line search of the quasi-Newton methods: strong Wolfe conditions (Nocedal and Wright 2006, section 3.5), by SciPy."""
+"""The line search of the quasi-Newton methods: strong Wolfe conditions (Nocedal and Wright 2006,
+section 3.5), by SciPy."""
 
 from __future__ import annotations
 
@@ -13,19 +14,38 @@ from torch import Tensor
 from kanpde.training.objective import Objective
 
 FIRST = (1.0, 0.1, 0.01, 0.001)
-"""Lengths of the first step along the gradient, which has no scale of its own: the first that succeeds is taken."""
+"""Lengths of the first step along the gradient, which has no scale of its own: the first that
+succeeds is taken."""
 
 
-def search(objective: Objective, direction: Tensor, loss: float, gradient: Tensor, reach: Sequence[float] = (1.0,)) -> tuple[Tensor, float, Tensor] | None:
-    """Parameters, loss and gradient at a point along the direction; None where no point tried lowers the loss.
+def search(
+    objective: Objective,
+    direction: Tensor,
+    loss: float,
+    gradient: Tensor,
+    reach: Sequence[float] = (1.0,),
+) -> tuple[Tensor, float, Tensor] | None:
+    """Parameters, loss and gradient at a point along the direction; None where no point tried
+    lowers the loss.
 
-    reach: the lengths of the first trial, as shares of the direction, tried in order until one search succeeds.
+    reach: the lengths of the first trial, as shares of the direction, tried in order until one
+    search succeeds.
     """
-    return next((step for scale in reach if (step := _wolfe(objective, scale * direction, loss, gradient)) is not None), None)
+    return next(
+        (
+            step
+            for scale in reach
+            if (step := _wolfe(objective, scale * direction, loss, gradient)) is not None
+        ),
+        None,
+    )
 
 
-def _wolfe(objective: Objective, direction: Tensor, loss: float, gradient: Tensor) -> tuple[Tensor, float, Tensor] | None:
-    """A point along the direction that satisfies the strong Wolfe conditions, by SciPy's search, or at least the first.
+def _wolfe(
+    objective: Objective, direction: Tensor, loss: float, gradient: Tensor
+) -> tuple[Tensor, float, Tensor] | None:
+    """A point along the direction that satisfies the strong Wolfe conditions, by SciPy's search, or
+    at least the first.
 
     None where no point tried lowers the loss.
     """
@@ -36,15 +56,33 @@ def _wolfe(objective: Objective, direction: Tensor, loss: float, gradient: Tenso
         if t not in seen:
             network.theta = start + t * direction
             found, slopes = objective.gradient()
-            seen[t] = (found, slopes) if math.isfinite(found) else (math.inf, gradient)  # too far: the search bisects
+            seen[t] = (
+                (found, slopes) if math.isfinite(found) else (math.inf, gradient)
+            )  # too far: the search bisects
             network.theta = start
         return seen[t]
 
     slope = float(gradient @ direction)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=LineSearchWarning)  # a failed search is answered below
-        step = line_search(lambda t: at(float(t))[0], lambda t: float(at(float(t))[1] @ direction), 0.0, 1.0, slope, loss, c1=1e-4, c2=0.9, maxiter=20)[0]
-    if step is None:  # none may exist before a wall where the residual is undefined: then the lowest sufficient decrease
+        warnings.filterwarnings(
+            "ignore", category=LineSearchWarning
+        )  # a failed search is answered below
+        step = line_search(
+            lambda t: at(float(t))[0],
+            lambda t: float(at(float(t))[1] @ direction),
+            0.0,
+            1.0,
+            slope,
+            loss,
+            c1=1e-4,
+            c2=0.9,
+            maxiter=20,
+        )[0]
+    if (
+        step is None
+        # none may exist before a wall where the residual is undefined: then the lowest sufficient
+        # decrease
+    ):
         lower = [t for t, (value, _) in seen.items() if value < loss + 1e-4 * t * slope]
         if not lower:
             return None

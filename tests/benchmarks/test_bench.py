@@ -1,4 +1,5 @@
-"""The benchmark of whole problems: both sides of a ratio agree before it is taken, and the table says what was measured. No times are asserted."""
+"""The benchmark of whole problems: both sides of a ratio agree before it is taken, and the table
+says what was measured. No times are asserted."""
 
 import json
 
@@ -6,10 +7,10 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 
+from benchmarks import Row, peers
+from benchmarks import solve as bench
+from benchmarks.solve import Target
 from kanpde import KAN, Box, Dirichlet, Problem, RecipeError, RunError, d, laplacian
-from kanpde.bench import Row, peers
-from kanpde.bench import solve as bench
-from kanpde.bench.solve import Target
 from kanpde.cli import main
 
 
@@ -23,18 +24,28 @@ def test_the_materialised_basis_is_that_of_scipy():
     x = torch.linspace(-1, 0.999, 41, dtype=torch.float64)
     knots = -1 + 0.4 * torch.arange(-3, 9, dtype=torch.float64)
     expected = torch.from_numpy(BSpline.design_matrix(x.numpy(), knots.numpy(), 3).toarray())
-    torch.testing.assert_close(peers.materialised_basis(x[:, None], 5, 3)[:, 0], expected, rtol=0, atol=1e-14)
+    torch.testing.assert_close(
+        peers.materialised_basis(x[:, None], 5, 3)[:, 0], expected, rtol=0, atol=1e-14
+    )
 
 
 def test_no_speed_is_reported_of_a_side_that_is_wrong():
-    problem = Problem(Box(x=(-1, 1), y=(-1, 1)), [lambda u, x, y: laplacian(u) + x * d(u, x) + u - y], [Dirichlet(u=0)])
+    problem = Problem(
+        Box(x=(-1, 1), y=(-1, 1)),
+        [lambda u, x, y: laplacian(u) + x * d(u, x) + u - y],
+        [Dirichlet(u=0)],
+    )
     at = bench.objective(problem, KAN((4,), 5, 5), 50)
 
     def residual(u, u_x, u_y, lap, x, y):
         return lap + x * u_x + u - y
 
-    with pytest.raises(bench.BenchmarkError, match="differ by"):  # the boundary's factor is on one side only
-        bench.check_agreement(at.gradient(), bench.nested_gradient(at.network, at.terms[0].frame.points, residual))
+    with pytest.raises(
+        bench.BenchmarkError, match="differ by"
+    ):  # the boundary's factor is on one side only
+        bench.check_agreement(
+            at.gradient(), bench.nested_gradient(at.network, at.terms[0].frame.points, residual)
+        )
 
 
 def test_timing_states_the_ratio_after_the_check():
@@ -72,11 +83,31 @@ def test_verdicts(row, verdict):
 @pytest.fixture
 def small(monkeypatch):
     """Only two quick rows a part."""
-    monkeypatch.setattr(bench, "levenberg_marquardt", lambda tell: [Row("step", 7.5, "ms", 20, 8, more={"minimum": 7.0})])
-    monkeypatch.setattr(bench, "loss_gradient", lambda tell: [Row("gradient", 9.0, "times faster", 8, 20, least=True)])
+    monkeypatch.setattr(
+        bench,
+        "levenberg_marquardt",
+        lambda tell: [Row("step", 7.5, "ms", 20, 8, more={"minimum": 7.0})],
+    )
+    monkeypatch.setattr(
+        bench,
+        "loss_gradient",
+        lambda tell: [Row("gradient", 9.0, "times faster", 8, 20, least=True)],
+    )
     monkeypatch.setattr(bench, "commands", lambda tell: [Row("list", 0.2, "s", 1, 0.3)])
-    more = {"network": "KAN 2-5-1", "parameters": 480, "seeds": [0], "relative_l2": [1e-9], "seconds": [5.0], "limits": {"parameters": 500, "seconds": 10}, "allowed": True}
-    monkeypatch.setattr(bench, "accuracy", lambda names, seeds, tell: [Row("poisson2d", 1e-9, "relative L2", 3e-8, 1e-10, more=more)])
+    more = {
+        "network": "KAN 2-5-1",
+        "parameters": 480,
+        "seeds": [0],
+        "relative_l2": [1e-9],
+        "seconds": [5.0],
+        "limits": {"parameters": 500, "seconds": 10},
+        "allowed": True,
+    }
+    monkeypatch.setattr(
+        bench,
+        "accuracy",
+        lambda names, seeds, tell: [Row("poisson2d", 1e-9, "relative L2", 3e-8, 1e-10, more=more)],
+    )
 
 
 def test_the_page_holds_every_part_with_its_provenance(small, tmp_path, capsys):
@@ -87,17 +118,24 @@ def test_the_page_holds_every_part_with_its_provenance(small, tmp_path, capsys):
     text = (tmp_path / "benchmarks" / "solve.md").read_text()
     assert "| step | 7.5 ms | 7 ms | ≤ 20 | ≤ 8 | aim |" in text
     assert "| gradient | 9 times faster |  | ≥ 8 | ≥ 20 | must |" in text
-    assert "| poisson2d | KAN 2-5-1 | 480 | 1.0e-09 | 1.0e-09 | 5.0 to 5.0 | 3e-08 with ≤ 500 in ≤ 10 s | 1e-10 | must |" in text
+    assert (
+        "| poisson2d | KAN 2-5-1 | 480 | 1.0e-09 | 1.0e-09 | 5.0 to 5.0 | 3e-08 with ≤ 500 in ≤ 10"
+        " s | 1e-10 | must |" in text
+    )
     assert text.count("commit") == text.count("<!-- /table -->") == 3
     found = json.loads((tmp_path / "benchmarks" / "solve.json").read_text())
     assert list(found) == list(bench.PARTS)
     assert found["accuracy"]["provenance"]["command"].endswith("--only accuracy --seeds 0,2")
-    assert {"processor", "cores", "torch", "commit", "date", "load"} <= set(found["timing"]["provenance"])
+    assert {"processor", "cores", "torch", "commit", "date", "load"} <= set(
+        found["timing"]["provenance"]
+    )
 
 
 def test_a_part_measured_again_leaves_the_others(small, tmp_path):
     before = bench.run(tmp_path, print)
-    (tmp_path / "benchmarks" / "solve.json").write_text(json.dumps(before | {"timing": {"provenance": before["timing"]["provenance"], "rows": []}}))
+    (tmp_path / "benchmarks" / "solve.json").write_text(
+        json.dumps(before | {"timing": {"provenance": before["timing"]["provenance"], "rows": []}})
+    )
     after = bench.run(tmp_path, print, only="command")
     assert after["timing"]["rows"] == []
     assert after["accuracy"] == before["accuracy"]
@@ -116,7 +154,13 @@ def test_what_is_no_benchmark_is_not_overwritten(small, tmp_path):
 
 def test_accuracy_keeps_the_worst_seed_and_counts_limits(monkeypatch):
     solved = bench.solve
-    monkeypatch.setattr(bench, "solve", lambda problem, recipe, **options: solved(problem, network=KAN((3,), 5, 4), schedule="lm:8", points=200, restarts=1, **options))
+    monkeypatch.setattr(
+        bench,
+        "solve",
+        lambda problem, recipe, **options: solved(
+            problem, network=KAN((3,), 5, 4), schedule="lm:8", points=200, restarts=1, **options
+        ),
+    )
     (row,) = bench.accuracy(["poisson2d"], [0, 1], lambda line: None)
     assert row.value == max(row.more["relative_l2"])
     assert row.more["seeds"] == [0, 1]

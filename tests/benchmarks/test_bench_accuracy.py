@@ -1,4 +1,5 @@
-"""The accuracy benchmark: what judges a solution, when a target counts as met, and that rows are kept whatever comes later."""
+"""The accuracy benchmark: what judges a solution, when a target counts as met, and that rows are
+kept whatever comes later."""
 
 import json
 from types import SimpleNamespace
@@ -7,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import accuracy as bench
+from benchmarks import comparison
+from benchmarks.accuracy import Measured, Plan, Truth, interpolated, judge, truth_of
+from benchmarks.figure import plot_accuracy
+from benchmarks.published import CHOSEN, CLAIMS
 from kanpde import KAN, ProblemError, RunError
-from kanpde.bench import accuracy as bench
-from kanpde.bench import comparison
-from kanpde.bench.accuracy import Measured, Plan, Truth, interpolated, judge, truth_of
-from kanpde.bench.figure import plot_accuracy
-from kanpde.bench.published import CHOSEN, CLAIMS
 from kanpde.cli import main
 from kanpde.errors import ReferenceUnavailable
-from kanpde.gallery import gallery
-from kanpde.problem import load
+from kanpde.problem.gallery import gallery
+from kanpde.problem.problem import load
 
 
 def known(problem, function):
@@ -35,8 +36,27 @@ def test_targets_are_of_the_gallery_and_ordered():
 
 
 def row(**given):
-    measured = Measured("burgers1d", "cpu", "record", "KAN 2-6-1", 1000, [0, 1, 2], [1e-7, 3e-7, 2e-7], [100.0, 90.0, 80.0], "the exact solution")
-    about = {"cores": 2, "command": "python -m kanpde bench accuracy", "date": "today", "commit": "abc", "processor": "a CPU", "threads": 2, "platform": "Linux", "load": None}
+    measured = Measured(
+        "burgers1d",
+        "cpu",
+        "record",
+        "KAN 2-6-1",
+        1000,
+        [0, 1, 2],
+        [1e-7, 3e-7, 2e-7],
+        [100.0, 90.0, 80.0],
+        "the exact solution",
+    )
+    about = {
+        "cores": 2,
+        "command": "python -m kanpde bench accuracy",
+        "date": "today",
+        "commit": "abc",
+        "processor": "a CPU",
+        "threads": 2,
+        "platform": "Linux",
+        "load": None,
+    }
     return {**vars(measured), "provenance": about, **given}
 
 
@@ -67,12 +87,18 @@ def test_a_target_is_met_by_the_worst_seed_and_what_judges_it(given, verdict):
         ({}, ""),
         ({"truth_error": 4e-8}, "reference-limited"),
         ({"truth_error": 2e-8}, ""),
-        ({"interpolated": 3e-16}, "the interpolated boundary data alone are the solution (to 3e-16)"),
+        (
+            {"interpolated": 3e-16},
+            "the interpolated boundary data alone are the solution (to 3e-16)",
+        ),
         ({"interpolated": 0.3}, ""),
         ({"until": 0.42, "relative_l2": [0.2]}, "within 1 % up to t = 0.42"),
         ({"until": 1.0}, ""),
         ({"effort": "quick", "truth_error": 1.0}, "reference-limited; effort quick"),
-        ({"relative_l2": [], "seconds": [], "reason": "the reference fails"}, "not measured: the reference fails"),
+        (
+            {"relative_l2": [], "seconds": [], "reason": "the reference fails"},
+            "not measured: the reference fails",
+        ),
     ],
 )
 def test_notes_say_what_limits_a_number(given, note):
@@ -82,25 +108,52 @@ def test_notes_say_what_limits_a_number(given, note):
 def test_the_page_shows_medians_targets_and_sources():
     rows = [
         row(),
-        row(problem="burgers1d_smooth", device="cuda", truth_error=1e-6, provenance={**row()["provenance"], "gpu": "NVIDIA H100"}),
+        row(
+            problem="burgers1d_smooth",
+            device="cuda",
+            truth_error=1e-6,
+            provenance={**row()["provenance"], "gpu": "NVIDIA H100"},
+        ),
         row(problem="cavity2d", relative_l2=[], reason="no"),
     ]
     text = comparison.page(rows)
-    assert "| burgers1d | KAN 2-6-1 | 1,000 | 2.0e-07 | 3.0e-07 | 100 | 2 cores | exact | 5e-06 with ≤ 1,500 | 5e-09 | must | 6.9e-09 (2,251; 49 min, GPU); " in text
-    assert "| NVIDIA H100 | 1e-06 | 1e-07 | 1e-12 | missed | 8.0e-14 (11,285; 346 s, H100) [1]; " in text
+    assert (
+        "| burgers1d | KAN 2-6-1 | 1,000 | 2.0e-07 | 3.0e-07 | 100 | 2 cores | exact | 5e-06 with ≤"
+        " 1,500 | 5e-09 | must | 6.9e-09 (2,251; 49 min, GPU); " in text
+    )
+    assert (
+        "| NVIDIA H100 | 1e-06 | 1e-07 | 1e-12 | missed | 8.0e-14 (11,285; 346 s, H100) [1]; "
+        in text
+    )
     assert "| cavity2d (u, v) |" in text
     assert "1. Webb, Jerad and Cartis 2026, arXiv:2607.02194" in text
-    assert "- burgers1d_smooth: the exact solution, its own error 1.0e-06. `python -m kanpde bench accuracy` on today, commit abc" in text
+    assert (
+        "- burgers1d_smooth: the exact solution, its own error 1.0e-06. `python -m kanpde bench"
+        " accuracy` on today, commit abc" in text
+    )
     assert text.count("![") == 1
     assert "![" not in comparison.page(rows[2:])
 
 
 def test_the_picture_has_a_line_for_every_measured_problem():
-    figure = plot_accuracy([row(), row(problem="heat1d", truth_error=1e-8), row(problem="kdv1d", relative_l2=[])], CLAIMS)
+    figure = plot_accuracy(
+        [row(), row(problem="heat1d", truth_error=1e-8), row(problem="kdv1d", relative_l2=[])],
+        CLAIMS,
+    )
     (axes,) = figure.axes
-    assert [label.get_text().split("\n")[0] for label in axes.get_yticklabels()] == ["burgers1d", "heat1d"]
+    assert [label.get_text().split("\n")[0] for label in axes.get_yticklabels()] == [
+        "burgers1d",
+        "heat1d",
+    ]
     shown = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert shown == {"kanpde, every seed", "must", "aim", "best published MLP", "best published KAN", "less than the reference's own error"}
+    assert shown == {
+        "kanpde, every seed",
+        "must",
+        "aim",
+        "best published MLP",
+        "best published KAN",
+        "less than the reference's own error",
+    }
 
 
 def test_exact_solutions_judge_where_they_are_known():
@@ -115,7 +168,9 @@ def test_exact_solutions_judge_where_they_are_known():
     late = truth.values["u"][:, truth.grid["t"] > 0.5]
     assert error == pytest.approx(0.1 * np.linalg.norm(late) / np.linalg.norm(truth.values["u"]))
     assert until == 0.5
-    error, until = judge(problem, known(problem, lambda points: problem.exact_values(points)["u"][:, None]), truth)
+    error, until = judge(
+        problem, known(problem, lambda points: problem.exact_values(points)["u"][:, None]), truth
+    )
     assert (error, until) == (0.0, 1.0)
 
 
@@ -123,8 +178,17 @@ def test_steady_systems_are_judged_by_the_unknowns_that_are_asked_for():
     problem, _ = load("kovasznay2d")
     truth = truth_of(problem, ("u", "v"))
     assert set(truth.values) == {"u", "v"}
-    shifted = torch.tensor([0.0, 0.0, 3.0], dtype=torch.float64)  # of the pressure, which nobody asks for
-    assert judge(problem, known(problem, lambda points: torch.stack(list(problem.exact_values(points).values()), 1) + shifted), truth) == (0.0, None)
+    shifted = torch.tensor(
+        [0.0, 0.0, 3.0], dtype=torch.float64
+    )  # of the pressure, which nobody asks for
+    assert judge(
+        problem,
+        known(
+            problem,
+            lambda points: torch.stack(list(problem.exact_values(points).values()), 1) + shifted,
+        ),
+        truth,
+    ) == (0.0, None)
 
 
 def test_a_reference_judges_where_there_is_no_exact_solution():
@@ -137,7 +201,12 @@ def test_a_reference_judges_where_there_is_no_exact_solution():
 
 def test_an_unknown_that_nobody_asks_for_does_not_count_against_the_reference(monkeypatch):
     fields = {"u": np.full((2, 2), 3.0), "v": np.full((2, 2), 4.0), "p": np.ones((2, 2))}
-    found = SimpleNamespace(coordinates={"x": np.arange(2.0), "y": np.arange(2.0)}, values=fields, kind="", estimated_errors={"u": 1e-3, "v": 2e-3, "p": 0.5})
+    found = SimpleNamespace(
+        coordinates={"x": np.arange(2.0), "y": np.arange(2.0)},
+        values=fields,
+        kind="",
+        estimated_errors={"u": 1e-3, "v": 2e-3, "p": 0.5},
+    )
     monkeypatch.setattr(bench, "reference", lambda problem, effort: found)
     truth = truth_of(load("cavity2d")[0], ("u", "v"))
     assert set(truth.values) == {"u", "v"}
@@ -152,7 +221,13 @@ def test_a_problem_that_its_boundary_data_solve_is_seen():
     problem, _ = load("helmholtz2d")
     assert interpolated(problem, truth_of(problem)) == pytest.approx(1)
     assert interpolated(load("poisson2d")[0], truth_of(load("poisson2d")[0])) == pytest.approx(1)
-    assert interpolated(load("cavity2d")[0], Truth({"x": grid["a"], "y": grid["a"]}, {"p": np.zeros((3, 3))}, "", 0.0)) is None
+    assert (
+        interpolated(
+            load("cavity2d")[0],
+            Truth({"x": grid["a"], "y": grid["a"]}, {"p": np.zeros((3, 3))}, "", 0.0),
+        )
+        is None
+    )
 
 
 @pytest.fixture
@@ -164,7 +239,10 @@ def solved(monkeypatch):
         assert not reference
         history = SimpleNamespace(interrupted=seed == 9)
         settings = {"network": "KAN 2-3-1", "parameters": 30, "points": recipe.points}
-        nearly = known(problem, lambda points: 1.001 * torch.stack(list(problem.exact_values(points).values()), 1))
+        nearly = known(
+            problem,
+            lambda points: 1.001 * torch.stack(list(problem.exact_values(points).values()), 1),
+        )
         return SimpleNamespace(ansatz=nearly, history=history, seconds=1.5, settings=settings)
 
     monkeypatch.setattr(bench, "solve", solve)
@@ -177,9 +255,15 @@ def kept(folder):
 def test_rows_are_kept_as_they_come(solved, tmp_path):
     bench.run(tmp_path, print, Plan(["poisson2d", "helmholtz2d"], [0, 1]))
     first, second = kept(tmp_path)
-    assert (first["problem"], second["problem"]) == ("helmholtz2d", "poisson2d")  # those with a target first
+    assert (first["problem"], second["problem"]) == (
+        "helmholtz2d",
+        "poisson2d",
+    )  # those with a target first
     assert first["relative_l2"] == pytest.approx([1e-3, 1e-3])
-    assert first["provenance"]["command"] == "python -m kanpde bench accuracy --problems helmholtz2d --seeds 2 --effort record"
+    assert (
+        first["provenance"]["command"]
+        == "python -m kanpde bench accuracy --problems helmholtz2d --seeds 2 --effort record"
+    )
     assert (tmp_path / "benchmarks" / "accuracy.png").is_file()
     (again,) = bench.run(tmp_path, print, Plan(["helmholtz2d"], [3], effort="quick"))
     assert again["seeds"] == [3]
@@ -194,7 +278,10 @@ def test_an_interrupted_row_replaces_no_finished_one(solved, tmp_path):
     assert [(each["problem"], each["seeds"]) for each in kept(tmp_path)] == [("poisson2d", [0, 1])]
     with pytest.raises(KeyboardInterrupt):
         bench.run(tmp_path, print, Plan(["heat1d"], [0, 9, 1]))
-    assert [(each["problem"], each["seeds"]) for each in kept(tmp_path)] == [("heat1d", [0]), ("poisson2d", [0, 1])]
+    assert [(each["problem"], each["seeds"]) for each in kept(tmp_path)] == [
+        ("heat1d", [0]),
+        ("poisson2d", [0, 1]),
+    ]
 
 
 def test_time_that_is_over_and_problems_that_fail(solved, tmp_path, monkeypatch):
@@ -208,7 +295,10 @@ def test_time_that_is_over_and_problems_that_fail(solved, tmp_path, monkeypatch)
     (only,) = bench.run(tmp_path, lines.append, Plan(["heat1d", "poisson2d"], [0], minutes=1))
     assert only["reason"] == "the solution blows up at t = 0.3"
     assert "poisson2d: left out, 1 minutes are over" in lines
-    assert "not measured: the solution blows up" in (tmp_path / "benchmarks" / "accuracy.md").read_text()
+    assert (
+        "not measured: the solution blows up"
+        in (tmp_path / "benchmarks" / "accuracy.md").read_text()
+    )
     assert not (tmp_path / "benchmarks" / "accuracy.png").exists()
 
 
@@ -238,11 +328,45 @@ def test_a_recipe_is_that_of_the_effort(monkeypatch, tmp_path):
 
 
 def test_the_command(solved, tmp_path, capsys):
-    assert main(["bench", "accuracy", "--problems", "poisson2d, helmholtz2d", "--seeds", "2", "--effort", "default", "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "bench",
+                "accuracy",
+                "--problems",
+                "poisson2d, helmholtz2d",
+                "--seeds",
+                "2",
+                "--effort",
+                "default",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "accuracy.md" in shown
-    assert [(each["problem"], each["seeds"], each["effort"]) for each in kept(tmp_path)] == [("helmholtz2d", [0, 1], "default"), ("poisson2d", [0, 1], "default")]
-    assert main(["bench", "accuracy", "--problems", "poisson2d", "--seeds", "4,", "--json", "--out", str(tmp_path)]) == 0
+    assert [(each["problem"], each["seeds"], each["effort"]) for each in kept(tmp_path)] == [
+        ("helmholtz2d", [0, 1], "default"),
+        ("poisson2d", [0, 1], "default"),
+    ]
+    assert (
+        main(
+            [
+                "bench",
+                "accuracy",
+                "--problems",
+                "poisson2d",
+                "--seeds",
+                "4,",
+                "--json",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["seeds"], found["effort"]) == ([4], "record")
 
@@ -250,17 +374,41 @@ def test_the_command(solved, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["accuracy", "--only", "timing"], "--only: is an option of `bench solve`; `bench accuracy` takes --problems, --all, --seeds"),
-        (["kernels", "--effort", "quick"], "--effort: is an option of `bench accuracy`; `bench kernels` takes"),
+        (
+            ["accuracy", "--only", "timing"],
+            (
+                "--only: is an option of `bench solve`; `bench accuracy` takes --problems, --all,"
+                " --seeds"
+            ),
+        ),
+        (
+            ["kernels", "--effort", "quick"],
+            "--effort: is an option of `bench accuracy`; `bench kernels` takes",
+        ),
         (["--all"], "--all: is an option of `bench accuracy`; `bench solve` takes --only, --seeds"),
-        (["accuracy", "--all", "--problems", "poisson2d"], "--all: got --problems as well; expected one of them"),
-        (["accuracy", "--problems", "poison2d"], "poison2d: no such problem or file; did you mean 'poisson2d'"),
-        (["accuracy", "--effort", "heroic"], "--effort: got 'heroic'; expected quick or default or record"),
+        (
+            ["accuracy", "--all", "--problems", "poisson2d"],
+            "--all: got --problems as well; expected one of them",
+        ),
+        (
+            ["accuracy", "--problems", "poison2d"],
+            "poison2d: no such problem or file; did you mean 'poisson2d'",
+        ),
+        (
+            ["accuracy", "--effort", "heroic"],
+            "--effort: got 'heroic'; expected quick or default or record",
+        ),
         (["--seeds", ""], "--seeds: got ''; expected a whole number, 0 or more"),
         (["--problems", ""], "--problems: is an option of `bench accuracy`"),
         (["accuracy", "--seeds", ","], "--seeds: got ''; expected a whole number, 0 or more"),
-        (["accuracy", "--problems", " , "], "--problems: got ' , '; expected one or more names, such as poisson2d"),
-        (["bases", "--networks", ""], "--networks: got ''; expected one or more names, such as kan,mlp"),
+        (
+            ["accuracy", "--problems", " , "],
+            "--problems: got ' , '; expected one or more names, such as poisson2d",
+        ),
+        (
+            ["bases", "--networks", ""],
+            "--networks: got ''; expected one or more names, such as kan,mlp",
+        ),
         (["accuracy", "--seeds", "0"], "--seeds: got '0'; expected a whole number, 1 or more"),
         (["accuracy", "--seeds", "0,x"], "--seeds: got 'x'; expected a whole number, 0 or more"),
     ],

@@ -1,18 +1,19 @@
-"""The benchmark of every kind of network: all are in it with about 500 parameters, the worst seed counts, and rows stay. No times are asserted."""
+"""The benchmark of every kind of network: all are in it with about 500 parameters, the worst seed
+counts, and rows stay. No times are asserted."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
+from benchmarks import bases, rational
+from benchmarks.measured import Limits
+from benchmarks.rows import Row
 from kanpde import KAN, RunError
-from kanpde.bench import bases, rational
-from kanpde.bench.measured import Limits
-from kanpde.bench.rows import Row
 from kanpde.cli import main
-from kanpde.kinds import kinds
+from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import spec_of
-from kanpde.recipe import Recipe
+from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend
 
 TINY = Recipe(KAN((2,), 3, 3), 60, "lm:4")
@@ -24,7 +25,10 @@ def test_every_kind_is_in_it_and_ends_with_about_as_many_parameters():
     assert set(bases.VARIANTS) <= set(found)
     for options, kind in found.items():
         recipe = bases.recipe_of(options, kind)
-        spec, grids = recipe.network, [stage.grid for stage in recipe.stages if isinstance(stage, Extend)]
+        spec, grids = (
+            recipe.network,
+            [stage.grid for stage in recipe.stages if isinstance(stage, Extend)],
+        )
         if grids:
             spec = replace(spec, **{spec.resolution: grids[-1]})
         assert 425 < spec.count(2, 1) <= bases.PARAMETERS, options
@@ -40,7 +44,11 @@ def test_the_options_name_the_settings():
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(bases, "recipe_of", lambda options, kind: TINY)
-    monkeypatch.setattr(bases.rational, "closures", lambda tell: [Row("GR-KAN over B-splines", 0.5, "times the time", 2, 1)])
+    monkeypatch.setattr(
+        bases.rational,
+        "closures",
+        lambda tell: [Row("GR-KAN over B-splines", 0.5, "times the time", 2, 1)],
+    )
 
 
 def test_the_worst_seed_counts_and_other_rows_stay(tmp_path, quick):
@@ -52,8 +60,13 @@ def test_the_worst_seed_counts_and_other_rows_stay(tmp_path, quick):
     assert len(told) == 2
     assert len(bases.run(tmp_path, told.append, (0,), ("mlp", "grkan"))) == 5
     found = json.loads((tmp_path / "benchmarks" / "bases.json").read_text())
-    assert [r["what"] for r in found["rows"]] == [o for o, kind in bases.networks().items() if kind in ("chebyshev", "mlp", "grkan")]
-    assert found["rows"][-2]["provenance"]["command"] == "python -m kanpde bench bases --networks chebyshev --seeds 0,1"
+    assert [r["what"] for r in found["rows"]] == [
+        o for o, kind in bases.networks().items() if kind in ("chebyshev", "mlp", "grkan")
+    ]
+    assert (
+        found["rows"][-2]["provenance"]["command"]
+        == "python -m kanpde bench bases --networks chebyshev --seeds 0,1"
+    )
     page = (tmp_path / "benchmarks" / "bases.md").read_text()
     assert "`--network mlp --with activation=sin`" in page
     assert "GR-KAN over B-splines | 0.5 times the time" in page
@@ -72,19 +85,27 @@ def test_a_network_of_too_many_parameters_has_not_met_it(quick, monkeypatch):
 def test_what_is_no_result_stays_where_it_is(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "bases.json").write_text("[]")
-    with pytest.raises(RunError, match=r"bases.json: is no result of `kanpde bench bases` \(TypeError\); move it away"):
+    with pytest.raises(
+        RunError,
+        match=r"bases.json: is no result of `kanpde bench bases` \(TypeError\); move it away",
+    ):
         bases.run(tmp_path, print, (0,), ("mlp",))
 
 
 def test_the_closures_are_compared_with_their_references_first(monkeypatch):
     monkeypatch.setattr(rational, "WIDTHS", ((3,),))
     rows = rational.closures(lambda line: None, 300, Limits(rounds=1, timing=0.1))
-    assert [row.what.partition(":")[0] for row in rows] == [f"GR-KAN 2-3-1 over B-splines of degree {d}, grid {g}" for d, g in rational.GRIDS.items()]
+    assert [row.what.partition(":")[0] for row in rows] == [
+        f"GR-KAN 2-3-1 over B-splines of degree {d}, grid {g}" for d, g in rational.GRIDS.items()
+    ]
     assert all(row.value and row.must == 2 for row in rows)
     asked = []
     monkeypatch.setattr(rational, "check_agreement", lambda mine, other, who: asked.append(who))
     rational.closures(lambda line: None, 300, Limits(rounds=1, timing=0.1))
-    assert asked == ["the reference path of grkan", *(f"the reference path of degree {d}, grid {g}" for d, g in rational.GRIDS.items())]
+    assert asked == [
+        "the reference path of grkan",
+        *(f"the reference path of degree {d}, grid {g}" for d, g in rational.GRIDS.items()),
+    ]
 
 
 def test_the_command_says_what_it_cannot_do(tmp_path, quick, capsys):
@@ -92,6 +113,9 @@ def test_the_command_says_what_it_cannot_do(tmp_path, quick, capsys):
     assert "--networks: got 'fou'" in capsys.readouterr().err
     assert main(["bench", "bases", "--device", "cpu", "--out", str(tmp_path)]) == 2
     assert "--device: is an option of" in capsys.readouterr().err
-    assert main(["bench", "bases", "--networks", "fourier", "--seeds", "1", "--out", str(tmp_path)]) == 0
+    assert (
+        main(["bench", "bases", "--networks", "fourier", "--seeds", "1", "--out", str(tmp_path)])
+        == 0
+    )
     assert "--network fourier" in capsys.readouterr().out
     assert spec_of("fourier").kind == "fourier"

@@ -1,4 +1,5 @@
-"""The benchmark of the kernels: nothing wrong is timed, every row is there, and what was not measured says so. No times are asserted."""
+"""The benchmark of the kernels: nothing wrong is timed, every row is there, and what was not
+measured says so. No times are asserted."""
 
 import json
 import shutil
@@ -11,11 +12,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import (
+    BenchmarkError,
+    contest,
+    iteration,
+    kernels,
+    measured,
+    memory,
+    peers,
+    roofline,
+    verdicts,
+)
+from benchmarks.closure import Case, Closure, check_agreement, objective, ours, problem
+from benchmarks.figure import plot_kernels
+from benchmarks.measured import CLOSURE, NO_GPU, OVER, Limits, Machine
 from kanpde import RunError
-from kanpde.bench import BenchmarkError, contest, iteration, kernels, measured, memory, peers, roofline, verdicts
-from kanpde.bench.closure import Case, Closure, check_agreement, objective, ours, problem
-from kanpde.bench.figure import plot_kernels
-from kanpde.bench.measured import CLOSURE, NO_GPU, OVER, Limits, Machine
 from kanpde.cli import main
 
 TINY = Case((2, 3, 1))
@@ -29,12 +40,17 @@ def machine(**limits):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Two tiny networks, peers that need no other package, nothing in processes of its own, no GPU."""
+    """Two tiny networks, peers that need no other package, nothing in processes of its own, no
+    GPU."""
     monkeypatch.setattr(contest, "CASES", (TINY, Case((3, 2, 2, 1))))
     monkeypatch.setattr(kernels, "CASES", (TINY, Case((3, 2, 2, 1))))
     monkeypatch.setattr(contest, "FIVE_HUNDRED", Case((2, 4, 1)))
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
-    monkeypatch.setattr(memory, "costs", lambda case, peer, path, points, *_: {n: memory.Cost(1000 * n, 0.1) for n in points})
+    monkeypatch.setattr(
+        memory,
+        "costs",
+        lambda case, peer, path, points, *_: {n: memory.Cost(1000 * n, 0.1) for n in points},
+    )
     monkeypatch.setattr(roofline, "measure", lambda device, dtype: CEILING)
     monkeypatch.setattr(kernels, "QUICK", ONCE)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -44,11 +60,14 @@ def small(monkeypatch):
 
 
 def test_the_counts_are_those_of_the_kernels_readme():
-    """2-10-1, degree 3, by hand: m = 2, counts (2, 2), N_1 = 4, N_2 = 2, D(2) = D(3) = 6, 20 edges and then 10."""
+    """2-10-1, degree 3, by hand: m = 2, counts (2, 2), N_1 = 4, N_2 = 2, D(2) = D(3) = 6, 20 edges
+    and then 10."""
     case = Case((2, 10, 1))
     inputs = 12 * (8 + 2 * 6)
     edges = 30 * (2 * 6 + 2 * (1 + 6))
-    adjoint = 20 * (2 * (1 + 6) + 2 * (6 + 4)) + 10 * (2 * (1 + 6) + 2 * (6 + 4) + 2 * 6 + 2 * (2 + 1 + 6))
+    adjoint = 20 * (2 * (1 + 6) + 2 * (6 + 4)) + 10 * (
+        2 * (1 + 6) + 2 * (6 + 4) + 2 * 6 + 2 * (2 + 1 + 6)
+    )
     assert (edges, adjoint) == (780, 1320)
     tanh, tanh_adjoint = 10 * 2 * (2 + 6 + 7), 10 * 2 * (3 + 6 + 7 + 6 + 5)
     assert roofline.forward_flops(case) == edges + inputs + tanh == 1320
@@ -57,12 +76,30 @@ def test_the_counts_are_those_of_the_kernels_readme():
     assert roofline.closure_bytes(Case((3, 128, 128, 1)), 4) == 4 * 7 * ((3 + 1) * 2 + 5 * 256)
     entries, splines = (20 + 10) * 4, 12 * 2 * 4 * 6
     blocks = 20 * (2 * 7 + 2 * 3 * 4) + 10 * (2 * 7 + 2 * 3 * 4 + 2 * 6 + 2 * 9)
-    row = 1320 + inputs + splines + blocks + tanh_adjoint + entries * (entries + 1) + 6 * entries + 2 * 1320
+    row = (
+        1320
+        + inputs
+        + splines
+        + blocks
+        + tanh_adjoint
+        + entries * (entries + 1)
+        + 6 * entries
+        + 2 * 1320
+    )
     assert roofline.iteration_flops(case, 7) == 7 * row + 240**3 // 3 + 4 * 240**2
 
 
 def test_a_share_of_the_roofline_is_that_of_the_tighter_limit():
-    row = measured.row_of(TINY, CLOSURE, "cpu", torch.float64, 10, ("cpu", "kanpde"), {("cpu", "kanpde"): [4.0, 2.0, 3.0]}, ("cpu", "kanpde"))
+    row = measured.row_of(
+        TINY,
+        CLOSURE,
+        "cpu",
+        torch.float64,
+        10,
+        ("cpu", "kanpde"),
+        {("cpu", "kanpde"): [4.0, 2.0, 3.0]},
+        ("cpu", "kanpde"),
+    )
     found = measured.against(row, roofline.Ceiling(flops=10, bandwidth=2), flops=6, moved=3)
     assert (found.milliseconds, found.minimum, found.ratio) == (3000, 2000, 1)
     assert found.roofline_share == pytest.approx(1.5 / 3)
@@ -90,7 +127,16 @@ def test_a_wrong_peer_is_caught_before_anything_is_timed(monkeypatch, factor):
     at = objective(problem(2), TINY.kan, 20)
     ways = [("cpu", "kanpde"), ("cpu", "materialised")]
     with pytest.raises(BenchmarkError, match="jets and materialised differ by"):
-        contest.compare(machine(), TINY, torch.float64, 20, {ways[0]: ours(at), ways[1]: wrong(at)}, {}, {}, ways)
+        contest.compare(
+            machine(),
+            TINY,
+            torch.float64,
+            20,
+            {ways[0]: ours(at), ways[1]: wrong(at)},
+            {},
+            {},
+            ways,
+        )
 
 
 def test_a_wrong_mlp_is_caught(monkeypatch):
@@ -123,15 +169,20 @@ def test_parts_of_unequal_size_give_the_same(monkeypatch):
     check_agreement(whole.read(whole.run()), parts.read(parts.run()))
 
 
-@pytest.mark.skipif(not all(map(find_spec, ("kan", "jaxkan"))), reason="pykan and jaxKAN are in the optional `bench` extra")
+@pytest.mark.skipif(
+    not all(map(find_spec, ("kan", "jaxkan"))),
+    reason="pykan and jaxKAN are in the optional `bench` extra",
+)
 def test_pykan_and_jaxkan_agree():
     """In a process of its own: they import pyplot and change what is global."""
     script = (
-        "import torch; from kanpde.bench import contest; from kanpde.bench.closure import Case\n"
-        "failed = contest.gate(Case((3, 4, 3, 1)), contest.contenders('cpu', ('pykan', 'jaxkan')), 'cpu', torch.float64)\n"
-        "assert not failed, failed"
+        "import torch; from benchmarks import contest; from benchmarks.closure import Case\nfailed"
+        " = contest.gate(Case((3, 4, 3, 1)), contest.contenders('cpu', ('pykan', 'jaxkan')), 'cpu',"
+        " torch.float64)\nassert not failed, failed"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -140,7 +191,11 @@ def test_pykan_and_jaxkan_agree():
 
 def test_there_is_a_row_for_everything_that_was_promised(small, tmp_path):
     rows = kernels.run(tmp_path, lambda line: None, [5, 9], quick=True)
-    cpu = {(row["case"], row["points"], row["peer"]): row for row in rows if row["device"] == "cpu" and row["quantity"] == CLOSURE and row["path"] != "reference"}
+    cpu = {
+        (row["case"], row["points"], row["peer"]): row
+        for row in rows
+        if row["device"] == "cpu" and row["quantity"] == CLOSURE and row["path"] != "reference"
+    }
     for case in ("2-3-1", "3-2-2-1"):
         for n in (5, 9):
             for peer in ("kanpde", "materialised", "mlp"):
@@ -152,19 +207,52 @@ def test_there_is_a_row_for_everything_that_was_promised(small, tmp_path):
             assert cpu[case, n, "pykan"]["reason"] == "pykan is not installed"
             assert cpu[case, n, "jaxkan"]["reason"] == "jaxkan is not installed"
             assert "compiles nothing" in cpu[case, n, "materialised_compiled"]["reason"]
-    steps = [row for row in rows if row["device"] == "cpu" and row["quantity"] == measured.ITERATION]
-    assert {(row["case"], row["points"], row["peer"]) for row in steps} == {(case, n, peer) for case in ("2-3-1", "3-2-2-1", "2-4-1") for n in (5, 9) for peer in ("kanpde", "mlp")}
-    keys = {"case", "quantity", "device", "dtype", "points", "path", "peer", "milliseconds", "ratio", "roofline_share", "peak_bytes"}
+    steps = [
+        row for row in rows if row["device"] == "cpu" and row["quantity"] == measured.ITERATION
+    ]
+    assert {(row["case"], row["points"], row["peer"]) for row in steps} == {
+        (case, n, peer)
+        for case in ("2-3-1", "3-2-2-1", "2-4-1")
+        for n in (5, 9)
+        for peer in ("kanpde", "mlp")
+    }
+    keys = {
+        "case",
+        "quantity",
+        "device",
+        "dtype",
+        "points",
+        "path",
+        "peer",
+        "milliseconds",
+        "ratio",
+        "roofline_share",
+        "peak_bytes",
+    }
     assert all(keys <= set(row) for row in rows)
-    assert all((row["milliseconds"] is None) == bool(row["reason"]) for row in rows), "a time or a reason"
+    assert all((row["milliseconds"] is None) == bool(row["reason"]) for row in rows), (
+        "a time or a reason"
+    )
 
 
 def test_the_gpus_rows_are_unmeasured_without_one(small, tmp_path):
-    rows = [row for row in kernels.run(tmp_path, lambda line: None, [5], quick=True) if row["device"] == "cuda"]
+    rows = [
+        row
+        for row in kernels.run(tmp_path, lambda line: None, [5], quick=True)
+        if row["device"] == "cuda"
+    ]
     assert {row["reason"] for row in rows} == {NO_GPU}
-    assert all(row[key] is None for row in rows for key in ("milliseconds", "ratio", "roofline_share", "peak_bytes"))
+    assert all(
+        row[key] is None
+        for row in rows
+        for key in ("milliseconds", "ratio", "roofline_share", "peak_bytes")
+    )
     asked = {(row["case"], row["dtype"], row["points"], row["quantity"]) for row in rows}
-    assert {("2-32-32-1", "float64", 10**6, CLOSURE), ("3-128-128-1", "float32", 10**6, CLOSURE), ("2-4-1", "float64", 10**6, measured.ITERATION)} <= asked
+    assert {
+        ("2-32-32-1", "float64", 10**6, CLOSURE),
+        ("3-128-128-1", "float32", 10**6, CLOSURE),
+        ("2-4-1", "float64", 10**6, measured.ITERATION),
+    } <= asked
     assert ("2-10-1", "float64", 10**4, measured.GRAPH) in asked
     assert {("2-3-1", dtype, 5, CLOSURE) for dtype in ("float64", "float32")} <= asked
     found = [row for row in verdicts.verdicts(rows) if row.what.startswith("GPU")]
@@ -177,7 +265,8 @@ def test_the_gpus_rows_are_unmeasured_without_one(small, tmp_path):
 
 
 def test_what_runs_on_a_gpu(small, monkeypatch, tmp_path):
-    """The way through it, with a CPU in its place: peers that fail or do not fit have rows that say so."""
+    """The way through it, with a CPU in its place: peers that fail or do not fit have rows that say
+    so."""
     made, parts = contest.objective, []
 
     def here(equation, spec, points, device="cpu", dtype=torch.float64):
@@ -198,7 +287,18 @@ def test_what_runs_on_a_gpu(small, monkeypatch, tmp_path):
         monkeypatch.setattr(module, "objective", here)
     monkeypatch.setattr(contest, "GATE", 12)
     monkeypatch.setattr(contest, "default_path", lambda device: "cpu")
-    monkeypatch.setattr(contest, "TARGETS", ((TINY, torch.float64, 10**6, ("materialised", "materialised_compiled", "pykan", "jaxkan", "mlp")),))
+    monkeypatch.setattr(
+        contest,
+        "TARGETS",
+        (
+            (
+                TINY,
+                torch.float64,
+                10**6,
+                ("materialised", "materialised_compiled", "pykan", "jaxkan", "mlp"),
+            ),
+        ),
+    )
     monkeypatch.setattr(memory, "growth_on_gpu", lambda work: work() and 1000)
     monkeypatch.setattr(iteration, "_left_out", lambda *_: None)
     for name in ("synchronize", "empty_cache"):
@@ -207,14 +307,22 @@ def test_what_runs_on_a_gpu(small, monkeypatch, tmp_path):
     monkeypatch.setitem(peers.PEERS, "jaxkan", broken)
     there = Machine("cuda", {"float64": CEILING, "float32": CEILING}, ONCE, lambda line: None)
     rows = [row for some in contest.on_cuda(there, [5]) for row in some]
-    first = {row.peer: row for row in rows if row.points == 10**6 and row.quantity == CLOSURE and row.path == "cpu"}
+    first = {
+        row.peer: row
+        for row in rows
+        if row.points == 10**6 and row.quantity == CLOSURE and row.path == "cpu"
+    }
     assert parts[:3] == [1, 1, 5], "the gate, all at once, and in five parts"
     assert first["materialised"].peak_bytes == first["kanpde"].peak_bytes == 1000
     assert all(first[peer].milliseconds > 0 for peer in ("kanpde", "materialised", "mlp"))
     assert first["jaxkan"].reason == "jaxkan failed: RuntimeError: no such kernel"
     assert first["pykan"].reason == "pykan is not installed"
     assert "compiles nothing" in first["materialised_compiled"].reason
-    assert {row.quantity for row in rows if row.milliseconds} == {CLOSURE, measured.ITERATION, measured.GRAPH}
+    assert {row.quantity for row in rows if row.milliseconds} == {
+        CLOSURE,
+        measured.ITERATION,
+        measured.GRAPH,
+    }
     assert {row.dtype for row in rows if row.milliseconds} == {"float64", "float32"}
 
 
@@ -222,7 +330,18 @@ def test_rows_of_a_gpu_stay_in_the_files_where_there_is_none(small, tmp_path):
     kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cpu")
     path = tmp_path / "benchmarks" / "kernels.json"
     found = json.loads(path.read_text())
-    row = asdict(measured.row_of(TINY, CLOSURE, "cuda", torch.float64, 5, ("triton", "kanpde"), {("triton", "kanpde"): [1.0]}, ("triton", "kanpde")))
+    row = asdict(
+        measured.row_of(
+            TINY,
+            CLOSURE,
+            "cuda",
+            torch.float64,
+            5,
+            ("triton", "kanpde"),
+            {("triton", "kanpde"): [1.0]},
+            ("triton", "kanpde"),
+        )
+    )
     found["cuda"] = found["cpu"] | {"rows": [row]}
     path.write_text(json.dumps(found))
     kernels.run(tmp_path, lambda line: None, [5], quick=True)
@@ -241,7 +360,23 @@ def test_what_comes_too_late_is_left_out_with_the_reason(small):
 
 
 def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
-    assert main(["bench", "kernels", "--quick", "--points", "5,1e1", "--device", "cpu", "--json", "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "bench",
+                "kernels",
+                "--quick",
+                "--points",
+                "5,1e1",
+                "--device",
+                "cpu",
+                "--json",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     rows = json.loads(out)
     assert {row["points"] for row in rows} == {5, 10}
@@ -255,8 +390,20 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
     ("arguments", "complaint"),
     [
         (["kernel"], "did you mean 'kernels'"),
-        (["kernels", "--only", "timing"], "--only: is an option of `bench solve`; `bench kernels` takes --points, --quick, --device, --minutes"),
-        (["--quick"], "--quick: is an option of `bench kernels`, `bench shards`; `bench solve` takes --only, --seeds"),
+        (
+            ["kernels", "--only", "timing"],
+            (
+                "--only: is an option of `bench solve`; `bench kernels` takes --points, --quick,"
+                " --device, --minutes"
+            ),
+        ),
+        (
+            ["--quick"],
+            (
+                "--quick: is an option of `bench kernels`, `bench shards`; `bench solve` takes"
+                " --only, --seeds"
+            ),
+        ),
         (["kernels", "--points", "1e3,many"], "--points: got 'many'"),
         (["kernels", "--device", "gpu"], "--device: got 'gpu'; expected cpu or cuda"),
     ],
@@ -287,14 +434,17 @@ def test_peak_memory_in_a_process_of_its_own():
     assert found[12_000].peak == pytest.approx(4 * found[3_000].peak, rel=0.3)
     left = memory._too_much(100, (50, 1000, 2.0), seconds=3, memory=1e9)
     assert left == "left out: 50 points took 2 s, and at most 3 s are given to one run"
-    assert "GB may be used" in (memory._too_much(100, (50, 10**9, 1.0), seconds=3, memory=1e9) or "")
+    assert "GB may be used" in (
+        memory._too_much(100, (50, 10**9, 1.0), seconds=3, memory=1e9) or ""
+    )
 
 
 # The page
 
 
 def _rows():
-    """A closure at two numbers of points: ours 2 ms and 20 ms, rivals 10 and 50 times slower, with memory."""
+    """A closure at two numbers of points: ours 2 ms and 20 ms, rivals 10 and 50 times slower, with
+    memory."""
     rows = []
     for n, ms in ((10_000, 2.0), (100_000, 20.0)):
         for path, peer, times, peak in (
@@ -306,13 +456,25 @@ def _rows():
             ("cpu", "mlp", 0.8, 10**5),
         ):
             row = measured.row_of(Case((2, 10, 1)), CLOSURE, "cpu", torch.float64, n, (path, peer))
-            share = {"roofline_share": 0.25, "flop_share": 0.25} if (path, peer) == ("cpu", "kanpde") else {}
-            rows.append(asdict(replace(row, milliseconds=times * ms, ratio=float(times), peak_bytes=peak, **share)))
+            share = (
+                {"roofline_share": 0.25, "flop_share": 0.25}
+                if (path, peer) == ("cpu", "kanpde")
+                else {}
+            )
+            rows.append(
+                asdict(
+                    replace(
+                        row, milliseconds=times * ms, ratio=float(times), peak_bytes=peak, **share
+                    )
+                )
+            )
     return rows
 
 
 def test_verdicts_compare_with_the_fastest_rival_and_the_worst_case():
-    rivals, limit, peak, mlp = (row for row in verdicts.verdicts(_rows()) if row.what.startswith("CPU"))
+    rivals, limit, peak, mlp = (
+        row for row in verdicts.verdicts(_rows()) if row.what.startswith("CPU")
+    )
     assert (rivals.value, rivals.verdict, rivals.more["against"]) == (25, "must", "materialised")
     assert (limit.value, limit.verdict) == (4, "must")
     assert (peak.value, peak.verdict) == (pytest.approx(0.05), "must")
@@ -320,16 +482,32 @@ def test_verdicts_compare_with_the_fastest_rival_and_the_worst_case():
 
 
 def test_a_rival_that_did_not_run_leaves_the_target_open():
-    rows = [row | {"milliseconds": None, "ratio": None, "reason": "pykan is not installed"} if row["peer"] == "pykan" else row for row in _rows()]
+    rows = [
+        (
+            row | {"milliseconds": None, "ratio": None, "reason": "pykan is not installed"}
+            if row["peer"] == "pykan"
+            else row
+        )
+        for row in _rows()
+    ]
     rivals = verdicts.verdicts(rows)[0]
     assert (rivals.value, rivals.verdict) == (None, "unmeasured")
-    assert rivals.more["reason"] == "pykan: pykan is not installed; against the rest it was 25 times"
+    assert (
+        rivals.more["reason"] == "pykan: pykan is not installed; against the rest it was 25 times"
+    )
 
 
 def test_the_figure_shows_what_was_measured():
     rows = _rows() + [asdict(row) for row in contest.unmeasured([1000])]
     figure = plot_kernels(rows, ["2-10-1", "2-32-32-1"])
-    lines = [{line.get_label(): line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata())} for axes in figure.axes]
+    lines = [
+        {
+            line.get_label(): line.get_xydata().tolist()
+            for line in axes.lines
+            if len(line.get_xdata())
+        }
+        for axes in figure.axes
+    ]
     assert len(figure.axes) == 2
     assert len(lines[0]) == 7
     assert [[10_000, 0.5], [100_000, 5.0]] in lines[0].values(), "the roofline"
@@ -340,9 +518,11 @@ def test_the_figure_shows_what_was_measured():
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize("target", ["test-gpu", "gpu-report"])
 def test_the_report_of_a_gpu_needs_one(target):
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     blind = ["VENV=/nowhere", f"PYTHON={sys.executable}", "SEES_GPU=raise SystemExit(1)"]
-    done = subprocess.run(["make", target, *blind], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["make", target, *blind], cwd=root, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode != 0
     first, *rest = done.stderr.splitlines()
     assert first.startswith("error: no GPU that the PyTorch of ")

@@ -1,4 +1,5 @@
-"""The benchmark of several processes: its terms are found from times that they made, and the page says what holds where. No times are asserted."""
+"""The benchmark of several processes: its terms are found from times that they made, and the page
+says what holds where. No times are asserted."""
 
 import json
 import sys
@@ -6,10 +7,10 @@ import sys
 import pytest
 import torch
 
+from benchmarks import BenchmarkError, shard_terms, shards
+from benchmarks.figure import plot_shards
+from benchmarks.shards import Sizes, cases
 from kanpde import RunError
-from kanpde.bench import BenchmarkError, shard_terms, shards
-from kanpde.bench.figure import plot_shards
-from kanpde.bench.shards import Sizes, cases
 from kanpde.cli import main
 
 TRUE = {
@@ -27,12 +28,27 @@ def made(processes, terms=TRUE):
     rows = []
     for points, width in cases(shards.POINTS, shards.WIDTHS):
         n, P = points / processes, 90 * width
-        row = {part: sum(x * shard_terms.PER[term](n, P) for term, x in own.items()) for part, own in terms.items() if part != "message"}
+        row = {
+            part: sum(x * shard_terms.PER[term](n, P) for term, x in own.items())
+            for part, own in terms.items()
+            if part != "message"
+        }
         sizes = {"bytes": 4 * P * (P + 3) + 8, "short bytes": 8 * P}
-        row |= sizes | {name: shard_terms.message(terms, sizes[size], processes) for name, size in (("message", "bytes"), ("short message", "short bytes"))}
-        row |= {"processes": processes, "points": points, "parameters": P, "reason": None, "trials": 1.0}
+        row |= sizes | {
+            name: shard_terms.message(terms, sizes[size], processes)
+            for name, size in (("message", "bytes"), ("short message", "short bytes"))
+        }
+        row |= {
+            "processes": processes,
+            "points": points,
+            "parameters": P,
+            "reason": None,
+            "trials": 1.0,
+        }
         row["step"] = sum(shard_terms.step(terms, points, P, processes).values())
-        rows.append(row | {"gradient": sum(shard_terms.gradient(terms, points, P, processes).values())})
+        rows.append(
+            row | {"gradient": sum(shard_terms.gradient(terms, points, P, processes).values())}
+        )
     return rows
 
 
@@ -53,7 +69,9 @@ def test_a_message_goes_round_a_ring():
     assert shard_terms.message(TRUE, 1e6, 64) == pytest.approx(126e-4 + 126 / 64 * 1e-3)
     assert shard_terms.message(TRUE, 1e6, 2) == pytest.approx(2e-4 + 1e-3)
     assert shard_terms.message(TRUE, 1e6, 1) == 0
-    assert shard_terms.step(TRUE, 1000, 100, 64)["normal"] == pytest.approx(1e-4 + 1000 / 64 * (1e-7 + 1e-7))
+    assert shard_terms.step(TRUE, 1000, 100, 64)["normal"] == pytest.approx(
+        1e-4 + 1000 / 64 * (1e-7 + 1e-7)
+    )
 
 
 def test_what_is_said_on_paper_is_the_sum_of_the_terms():
@@ -70,17 +88,38 @@ def test_what_is_said_on_paper_is_the_sum_of_the_terms():
 
 def test_a_toy_is_measured_by_one_and_by_two_processes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shards, "WIDTHS", (1, 2, 3))
-    assert main(["bench", "shards", "--quick", "--points", "60,200", "--out", str(tmp_path), "--json"]) == 0
+    assert (
+        main(["bench", "shards", "--quick", "--points", "60,200", "--out", str(tmp_path), "--json"])
+        == 0
+    )
     rows = json.loads(capsys.readouterr().out)
     assert [(row["processes"], row["points"], row["parameters"]) for row in rows] == [
-        (k, n, P) for k in (1, 2) for n, P in ((200, 90), (200, 180), (60, 450), (200, 270), (200, 450))
+        (k, n, P)
+        for k in (1, 2)
+        for n, P in ((200, 90), (200, 180), (60, 450), (200, 270), (200, 450))
     ]
-    assert all(row[part] > 0 for row in rows for part in ("step", "gradient", "slope", "jacobian", "normal", "trial", "factor", "message"))
+    assert all(
+        row[part] > 0
+        for row in rows
+        for part in (
+            "step",
+            "gradient",
+            "slope",
+            "jacobian",
+            "normal",
+            "trial",
+            "factor",
+            "message",
+        )
+    )
     assert all(row["trials"] == 1 and row["reason"] is None for row in rows)
     folder = tmp_path / "benchmarks"
     found = json.loads((folder / "shards.json").read_text())
     assert {"processor", "commit", "load", "date"} <= set(found["cpu"]["provenance"])
-    assert found["cpu"]["provenance"]["command"] == "python -m kanpde bench shards --points 60,200 --quick"
+    assert (
+        found["cpu"]["provenance"]["command"]
+        == "python -m kanpde bench shards --points 60,200 --quick"
+    )
     assert set(found["cpu"]["terms"]) == {"1", "2"}
     text = (folder / "shards.md").read_text()
     assert "64 such CPU cores" in text
@@ -89,7 +128,10 @@ def test_a_toy_is_measured_by_one_and_by_two_processes(tmp_path, monkeypatch, ca
 
 
 def test_what_is_left_out_says_why(tmp_path, monkeypatch):
-    rows = [{"processes": k, "points": 60, "parameters": 450, "reason": "the minutes were over"} for k in (1, 2)]
+    rows = [
+        {"processes": k, "points": 60, "parameters": 450, "reason": "the minutes were over"}
+        for k in (1, 2)
+    ]
     monkeypatch.setattr(shards, "_measured", lambda processes, asked: [rows[processes - 1]])
     assert shards.run(tmp_path, print, Sizes((60,), (2,), 1), minutes=1) == rows
     text = (tmp_path / "benchmarks" / "shards.md").read_text()

@@ -15,11 +15,32 @@ import kanpde
 from kanpde.cli import main
 from kanpde.cli.bars import Bars
 from kanpde.cli.display import console
-from kanpde.problem import load
+from kanpde.problem.problem import load
 from kanpde.training.history import Record
 
-QUICK = ["--width", "2", "--degree", "5", "--grid", "3", "--schedule", "lm:4", "--points", "100", "--restarts", "1"]
-FILES = {"request.json", "summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
+QUICK = [
+    "--width",
+    "2",
+    "--degree",
+    "5",
+    "--grid",
+    "3",
+    "--schedule",
+    "lm:4",
+    "--points",
+    "100",
+    "--restarts",
+    "1",
+]
+FILES = {
+    "request.json",
+    "summary.json",
+    "run.h5",
+    "checkpoint.pt",
+    "solution.png",
+    "history.png",
+    "network.png",
+}
 FAST = '''"""A wave that goes round and round."""
 from torch import pi, sin
 from kanpde import Box, Initial, Periodic, Problem, Time, d
@@ -97,22 +118,55 @@ def test_version_and_help(capsys):
         (["sole", "poisson2d"], "no such command 'sole'. Did you mean 'solve'"),
         (["solve"], "solve: got no problem; expected the name of one"),
         (["solve", "poisson2d", "--sed", "1"], "--seed"),
-        (["solve", "poisson2d", "--seed", "x"], "--seed: got 'x'; expected a whole number, 0 or more"),
-        (["solve", "poisson2d", "--points", "0"], "--points: got '0'; expected a whole number, 1 or more"),
-        (["solve", "poisson2d", "--network", "kam"], "--network: got 'kam'; expected kan or mlp or adaptive or chebyshev or"),
-        (["solve", "poisson2d", "--width", "5,x"], "--width: got '5,x'; expected positive whole numbers, such as 5 or 8,8"),
-        (["solve", "poisson2d", "--grid", "6,3"], "--grid 6,3: expected numbers that rise, coarse to fine, such as 6,12,24"),
+        (
+            ["solve", "poisson2d", "--seed", "x"],
+            "--seed: got 'x'; expected a whole number, 0 or more",
+        ),
+        (
+            ["solve", "poisson2d", "--points", "0"],
+            "--points: got '0'; expected a whole number, 1 or more",
+        ),
+        (
+            ["solve", "poisson2d", "--network", "kam"],
+            "--network: got 'kam'; expected kan or mlp or adaptive or chebyshev or",
+        ),
+        (
+            ["solve", "poisson2d", "--width", "5,x"],
+            "--width: got '5,x'; expected positive whole numbers, such as 5 or 8,8",
+        ),
+        (
+            ["solve", "poisson2d", "--grid", "6,3"],
+            "--grid 6,3: expected numbers that rise, coarse to fine, such as 6,12,24",
+        ),
         (["solve", "poisson2d", "--grid", "0"], "--grid: got '0'; expected positive whole numbers"),
-        (["solve", "poisson2d", "--dtype", "float16"], "--dtype: got 'float16'; expected float64 or float32"),
+        (
+            ["solve", "poisson2d", "--dtype", "float16"],
+            "--dtype: got 'float16'; expected float64 or float32",
+        ),
         (["solve", "poisson2d", "--degree", "9"], "degree: got 9; expected 1 to 7"),
-        (["solve", "poisson2d", "--network", "mlp", "--degree", "3"], "--degree: an MLP has no splines"),
-        (["solve", "poisson2d", "--grid", "6,12", "--schedule", "lm:5"], "--grid 6,12 extends the grid by itself"),
+        (
+            ["solve", "poisson2d", "--network", "mlp", "--degree", "3"],
+            "--degree: an MLP has no splines",
+        ),
+        (
+            ["solve", "poisson2d", "--grid", "6,12", "--schedule", "lm:5"],
+            "--grid 6,12 extends the grid by itself",
+        ),
         (["solve", "poisson2d", "--schedule", "lmm:5"], "lmm"),
         (["solve", "poisson2d", "--schedule", "lm:x"], "'lm:x' has no number"),
         (["solve", "poisson2d", "--device", "tpu"], "tpu"),
-        (["solve", "convection1d", "--slabs", "0"], "--slabs: got '0'; expected a whole number, 1 or more"),
-        (["solve", "poisson2d", "--slabs", "3"], "slabs: got 3, but 'poisson2d' has no time; expected 1"),
-        (["solve", "poisson2d", "--effort", "best"], "--effort: got 'best'; expected quick or default or record"),
+        (
+            ["solve", "convection1d", "--slabs", "0"],
+            "--slabs: got '0'; expected a whole number, 1 or more",
+        ),
+        (
+            ["solve", "poisson2d", "--slabs", "3"],
+            "slabs: got 3, but 'poisson2d' has no time; expected 1",
+        ),
+        (
+            ["solve", "poisson2d", "--effort", "best"],
+            "--effort: got 'best'; expected quick or default or record",
+        ),
         (["plot", "nowhere"], "nowhere: no such run folder"),
     ],
 )
@@ -128,14 +182,34 @@ def test_cuda_without_a_gpu_gets_one_line(capsys):
 @pytest.mark.parametrize(
     ("function", "conditions", "message"),
     [
-        ("def poisson(u, x, z):\n    return laplacian(u) + z", "[Dirichlet(u=0)]", "'z' is neither an unknown"),
-        ("def poisson(u, x, y):\n    return (laplacian(u) + 1).sum()", "[Dirichlet(u=0)]", "poisson(): returned shape []"),
+        (
+            "def poisson(u, x, z):\n    return laplacian(u) + z",
+            "[Dirichlet(u=0)]",
+            "'z' is neither an unknown",
+        ),
+        (
+            "def poisson(u, x, y):\n    return (laplacian(u) + 1).sum()",
+            "[Dirichlet(u=0)]",
+            "poisson(): returned shape []",
+        ),
         (GOOD, "[Dirichlet(u=0, on='z+')]", "no face 'z+'; its faces are x-, x+, y-, y+"),
         (GOOD, "[Dirichlet(u=0), Dirichlet(u=1, on='x-')]", "contradicts Dirichlet(u=0) on x-"),
         (GOOD, "[Neumann(u=0)]", "determined up to a constant; pin its value"),
-        ("def poisson(u, x, y):\n    return laplacian(u) + (x - 2)**0.5", "[Dirichlet(u=0)]", "poisson(): "),
-        ("def poisson(u, x, y):\n    return laplacian(u) + 1 / 0", "[Dirichlet(u=0)]", "ZeroDivisionError"),
-        ("def poisson(u, x, y)\n    return laplacian(u)", "[Dirichlet(u=0)]", "mine.py, line 5: SyntaxError"),
+        (
+            "def poisson(u, x, y):\n    return laplacian(u) + (x - 2)**0.5",
+            "[Dirichlet(u=0)]",
+            "poisson(): ",
+        ),
+        (
+            "def poisson(u, x, y):\n    return laplacian(u) + 1 / 0",
+            "[Dirichlet(u=0)]",
+            "ZeroDivisionError",
+        ),
+        (
+            "def poisson(u, x, y)\n    return laplacian(u)",
+            "[Dirichlet(u=0)]",
+            "mine.py, line 5: SyntaxError",
+        ),
     ],
 )
 def test_bad_problems_get_one_line(capsys, function, conditions, message):
@@ -144,7 +218,12 @@ def test_bad_problems_get_one_line(capsys, function, conditions, message):
 
 
 def test_nan_at_some_points_names_the_function_and_the_point(capsys):
-    line = complaint(capsys, "solve", written("def poisson(u, x, y):\n    return laplacian(u) + (x - 0.2)**0.5"), *QUICK)
+    line = complaint(
+        capsys,
+        "solve",
+        written("def poisson(u, x, y):\n    return laplacian(u) + (x - 0.2)**0.5"),
+        *QUICK,
+    )
     assert "poisson()" in line
     assert "nan" in line
     assert "x=" in line
@@ -161,11 +240,23 @@ def test_a_degree_too_low_for_the_equation_gets_one_line(capsys):
 
 def test_a_folder_that_is_not_writable_is_refused_before_training(capsys):
     Path("file").touch()
-    assert "file/out: the output folder is not writable" in complaint(capsys, "solve", "poisson2d", "--out", "file/out")
+    assert "file/out: the output folder is not writable" in complaint(
+        capsys, "solve", "poisson2d", "--out", "file/out"
+    )
 
 
 def test_a_missing_condition_is_a_warning_that_names_the_direction(capsys):
-    assert main(["solve", written(conditions="[Dirichlet(u=0, on=('x-', 'x+'))]"), *QUICK, "--no-reference"]) == 0
+    assert (
+        main(
+            [
+                "solve",
+                written(conditions="[Dirichlet(u=0, on=('x-', 'x+'))]"),
+                *QUICK,
+                "--no-reference",
+            ]
+        )
+        == 0
+    )
     warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert len(warned) == 1
     assert "'y'" in warned[0]
@@ -197,7 +288,16 @@ def test_json_is_one_object_on_standard_output_and_in_summary_json(capsys):
     assert main(["solve", "poisson2d", *QUICK, "--seed", "3", "--json", "--out", "elsewhere"]) == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
-    assert {"problem", "network", "parameters", "relative_l2", "max_error", "seconds", "reference", "run_dir"} <= set(found)
+    assert {
+        "problem",
+        "network",
+        "parameters",
+        "relative_l2",
+        "max_error",
+        "seconds",
+        "reference",
+        "run_dir",
+    } <= set(found)
     assert {"kind", "relative_l2", "estimated_error"} <= set(found["reference"])
     assert found["seed"] == 3
     assert found == json.loads((Path(found["run_dir"]) / "summary.json").read_text())
@@ -206,19 +306,90 @@ def test_json_is_one_object_on_standard_output_and_in_summary_json(capsys):
 
 
 def test_options_change_the_network(capsys):
-    assert main(["solve", "poisson2d", "--network", "mlp", "--width", "4,3", "--schedule", "lm:2", "--no-reference", "--json"]) == 0
+    assert (
+        main(
+            [
+                "solve",
+                "poisson2d",
+                "--network",
+                "mlp",
+                "--width",
+                "4,3",
+                "--schedule",
+                "lm:2",
+                "--no-reference",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert "MLP 2-4-3-1" in json.loads(capsys.readouterr().out)["network"]
-    assert main(["solve", "poisson2d", "--width", "2", "--degree", "3", "--grid", "3,6", "--points", "50", "--no-reference", "--json"]) == 0
+    assert (
+        main(
+            [
+                "solve",
+                "poisson2d",
+                "--width",
+                "2",
+                "--degree",
+                "3",
+                "--grid",
+                "3,6",
+                "--points",
+                "50",
+                "--no-reference",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["network"] == "KAN 2-2-1, degree 3, grid 6"
 
 
 def test_explain_says_what_was_chosen_and_why(capsys):
     Path("fast.py").write_text(FAST)
-    assert main(["solve", "fast.py", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--restarts", "1", "--no-reference"]) == 0
+    assert (
+        main(
+            [
+                "solve",
+                "fast.py",
+                "--explain",
+                "--width",
+                "2",
+                "--schedule",
+                "lm:1",
+                "--points",
+                "50",
+                "--restarts",
+                "1",
+                "--no-reference",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "because   it evolves in time" in shown
-    assert "because   by its equation, the start changes 24 times over (T |u_t| / |u|): 4 spans of time" in shown
-    assert main(["solve", "convection1d", "--explain", "--width", "2", "--schedule", "lm:1", "--points", "50", "--no-reference"]) == 0
+    assert (
+        "because   by its equation, the start changes 24 times over (T |u_t| / |u|): 4 spans of"
+        " time" in shown
+    )
+    assert (
+        main(
+            [
+                "solve",
+                "convection1d",
+                "--explain",
+                "--width",
+                "2",
+                "--schedule",
+                "lm:1",
+                "--points",
+                "50",
+                "--no-reference",
+            ]
+        )
+        == 0
+    )
     assert "because   the recipe that stands beside the problem" in capsys.readouterr().out
 
 
@@ -247,9 +418,27 @@ def test_bars_count_steps_and_show_the_last_known_error(capsys):
 
 
 def test_ctrl_c_saves_what_there_is(tmp_path):
-    kanpde.solve(load("poisson2d")[0], schedule="adam:1", restarts=1, reference=False)  # its kernels are compiled now, if they were not
-    command = [sys.executable, "-m", "kanpde", "solve", "poisson2d", "--schedule", "adam:1000000", "--no-reference", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"})
+    kanpde.solve(
+        load("poisson2d")[0], schedule="adam:1", restarts=1, reference=False
+    )  # its kernels are compiled now, if they were not
+    command = [
+        sys.executable,
+        "-m",
+        "kanpde",
+        "solve",
+        "poisson2d",
+        "--schedule",
+        "adam:1000000",
+        "--no-reference",
+        "--json",
+    ]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+    )
     assert process.stderr is not None
     for line in process.stderr:  # the problem is shown just before training begins
         if "exact solution" in line:
@@ -265,8 +454,15 @@ def test_ctrl_c_saves_what_there_is(tmp_path):
 
 
 def test_the_module_runs_as_a_command():
-    done = subprocess.run([sys.executable, "-m", "kanpde", "solve", "poison2d"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "kanpde", "solve", "poison2d"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("error: poison2d: no such problem or file; did you mean 'poisson2d'")
+    assert done.stderr.startswith(
+        "error: poison2d: no such problem or file; did you mean 'poisson2d'"
+    )
     assert done.stderr.count("\n") == 1

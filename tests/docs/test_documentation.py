@@ -1,4 +1,5 @@
-"""The documentation: each block of code runs, each public name is in the reference, and the pages build without a warning or the network."""
+"""The documentation: each block of code runs, each public name is in the reference, and the pages
+build without a warning or the network."""
 
 import os
 import re
@@ -13,35 +14,52 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import run_folder, solver
+from kanpde import solver
 from kanpde.cli import main
 from kanpde.reference import solution
+from kanpde.runs import folder as run_folder
 from kanpde.training import Change
 
 ROOT = Path(__file__).parents[2]
-PAGES = {path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
+PAGES = {
+    path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+}
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 STEPS, POINTS = 3, 120
 
 
 @pytest.fixture
 def short(monkeypatch):
-    """Training of a few steps on few points, coarse references, no pictures: what is tested is that the words are right, not the digits."""
+    """Training of a few steps on few points, coarse references, no pictures: what is tested is that
+    the words are right, not the digits."""
     train, write = solver.train, run_folder.write
 
     def shortened(problem, recipe, *rest):
-        stages = [stage if isinstance(stage, Change) else replace(stage, steps=min(stage.steps, STEPS)) for stage in recipe.stages]
-        return train(problem, replace(recipe, schedule=stages, points=min(recipe.points, POINTS), restarts=1), *rest)
+        stages = [
+            stage if isinstance(stage, Change) else replace(stage, steps=min(stage.steps, STEPS))
+            for stage in recipe.stages
+        ]
+        return train(
+            problem,
+            replace(recipe, schedule=stages, points=min(recipe.points, POINTS), restarts=1),
+            *rest,
+        )
 
     monkeypatch.setattr(solver, "train", shortened)
-    monkeypatch.setattr(run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False))
+    monkeypatch.setattr(
+        run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
+    )
     for effort in solution.EFFORTS:
         monkeypatch.setitem(solution.EFFORTS, effort, 0.2)
 
 
 def blocks(text):
     """Language, title and text of every block of code."""
-    return [(found[1], (re.search(r'title="([^"]+)"', found[2]) or [None, None])[1], found[3]) for found in FENCE.finditer(text)]
+    return [
+        (found[1], (re.search(r'title="([^"]+)"', found[2]) or [None, None])[1], found[3])
+        for found in FENCE.finditer(text)
+    ]
 
 
 def command(line):
@@ -49,7 +67,9 @@ def command(line):
     for prefix in re.findall(r"\S+/(?=<run>)", line):
         line = line.replace(f"{prefix}<run>", str(max(Path(prefix).glob("[0-9]*"))))
     words = shlex.split(line)
-    if words[0] == "torchrun":  # one process shows that the command is right; tests/training/test_shards.py starts several
+    if (
+        words[0] == "torchrun"
+    ):  # one process shows that the command is right; tests/training/test_shards.py starts several
         words = ["kanpde", *words[words.index("kanpde") + 1 :]]
     if words[0] == "kanpde":
         if "cuda" in words and not torch.cuda.is_available():
@@ -57,14 +77,24 @@ def command(line):
         planned = ["--plan"] if "--dask" in words else []  # no cluster is here
         assert main([*words[1:], *planned]) == 0, line
     elif words[0] == "make":
-        assert re.search(rf"^{re.escape(words[1])}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), f"{line}: no such target"
+        assert re.search(
+            rf"^{re.escape(words[1])}:",
+            (ROOT / "Makefile").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        ), f"{line}: no such target"
     elif words[:2] == ["pip", "install"]:
         extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", words[2])
-        known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]
         assert extras, line
-        assert set(filter(None, (extras[1] or "").split(","))) <= set(known), f"{line}: no such extra"
+        assert set(filter(None, (extras[1] or "").split(","))) <= set(known), (
+            f"{line}: no such extra"
+        )
     else:
-        pytest.fail(f"{line}: not a command that this test knows; mark what is only to be looked at as text")
+        pytest.fail(
+            f"{line}: not a command that this test knows; mark what is only to be looked at as text"
+        )
 
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if blocks(text)])
@@ -75,7 +105,11 @@ def test_the_code_of_a_page_runs(page, short, tmp_path, monkeypatch, capsys):
     names, files = {"__name__": page}, set()
     try:
         for language, title, text in blocks(PAGES[page]):
-            assert language in ("python", "sh", "text"), f"{page}: a block of {language or 'no language'}"
+            assert language in (
+                "python",
+                "sh",
+                "text",
+            ), f"{page}: a block of {language or 'no language'}"
             if language == "python" and title:
                 Path(title).write_text(text, encoding="utf-8")
                 files.add(Path(title).stem)
@@ -92,7 +126,12 @@ def test_the_code_of_a_page_runs(page, short, tmp_path, monkeypatch, capsys):
 
 def test_a_block_that_is_wrong_is_found(short, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for wrong in ("kanpde solve poisson2d --grdi 3", "kanpde slove poisson2d", "make nothing", "pip install '.[nothing]'"):
+    for wrong in (
+        "kanpde solve poisson2d --grdi 3",
+        "kanpde slove poisson2d",
+        "make nothing",
+        "pip install '.[nothing]'",
+    ):
         with pytest.raises(AssertionError):
             command(wrong)
     with pytest.raises(pytest.fail.Exception):
@@ -100,7 +139,13 @@ def test_a_block_that_is_wrong_is_found(short, tmp_path, monkeypatch):
 
 
 def test_every_public_name_is_in_the_reference():
-    described = set(re.findall(r"^::: kanpde\S*\.(\w+)$", "\n".join(text for page, text in PAGES.items() if page.startswith("api/")), re.MULTILINE))
+    described = set(
+        re.findall(
+            r"^::: kanpde\S*\.(\w+)$",
+            "\n".join(text for page, text in PAGES.items() if page.startswith("api/")),
+            re.MULTILINE,
+        )
+    )
     missing = set(kanpde.__all__) - described
     assert not missing, f"docs/api/ says nothing of {', '.join(sorted(missing))}"
 
@@ -127,13 +172,20 @@ def test_the_pages_build_and_need_no_network(site):
     assert len(pages) > len(PAGES)  # and a page for what is not found
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        fetched = re.findall(r'<(?:script|img|iframe|source)[^>]*\ssrc="(?:https?:)?//[^"]*"|<link[^>]*rel="(?:stylesheet|preconnect)"[^>]*href="(?:https?:)?//[^"]*"', text)
+        fetched = re.findall(
+            r'<(?:script|img|iframe|source)[^>]*\ssrc="(?:https?:)?//[^"]*"|<link[^>]*rel="(?:stylesheet|preconnect)"[^>]*href="(?:https?:)?//[^"]*"',
+            text,
+        )
         assert not fetched, f"{page.name} fetches {fetched}"
         assert "arithmatex" not in text, f"{page.name}: a formula was not drawn"
 
 
 def test_formulas_are_drawn_and_tables_are_those_of_the_results(site):
-    assert (site / "method/levenberg-marquardt.html").read_text(encoding="utf-8").count("<math") > 10
+    assert (site / "method/levenberg-marquardt.html").read_text(encoding="utf-8").count(
+        "<math"
+    ) > 10
     committed = (ROOT / "results/benchmarks/solve.md").read_text(encoding="utf-8")
-    for number in re.search(r"\| poisson2d \|.*\| (\S+) (\S+) (\S+) (\S+) (\S+) \|", committed).groups():
+    for number in re.search(
+        r"\| poisson2d \|.*\| (\S+) (\S+) (\S+) (\S+) (\S+) \|", committed
+    ).groups():
         assert number in (site / "measured/solve.html").read_text(encoding="utf-8")

@@ -13,9 +13,9 @@ import torch
 import kanpde
 from kanpde import KAN, MLP
 from kanpde.cli import main
-from kanpde.jets import nested_derivatives
-from kanpde.problem import load
-from kanpde.quantities import quantities
+from kanpde.networks.jets import nested_derivatives
+from kanpde.problem.problem import load
+from kanpde.results.quantities import quantities
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 import closed_forms
@@ -47,7 +47,8 @@ KNOTS = [
     "Symmetry_Z/2 + Z/2",
     "volume",
 ]
-"""Columns of the published table of knot invariants (Davies et al. 2021, Nature 600), besides `signature`."""
+"""Columns of the published table of knot invariants (Davies et al. 2021, Nature 600), besides
+`signature`."""
 
 
 def test_errors_fall_as_the_grid_is_refined():
@@ -59,7 +60,10 @@ def test_errors_fall_as_the_grid_is_refined():
 
 
 def test_the_worst_seed_is_drawn():
-    runs = [{"label": "f", "rows": 9, "seed": seed, "curves": {"KAN": [(10, e), (20, e / 10)]}} for seed, e in enumerate((0.1, 0.3, 0.2))]
+    runs = [
+        {"label": "f", "rows": 9, "seed": seed, "curves": {"KAN": [(10, e), (20, e / 10)]}}
+        for seed, e in enumerate((0.1, 0.3, 0.2))
+    ]
     found = toy_functions.worst(runs)
     assert found["curves"] == {"KAN": [(10, 0.3), (20, 0.03)]}
     assert found["seeds"] == [0, 1, 2]
@@ -91,18 +95,32 @@ def test_a_closed_form_is_read_off_a_fresh_run(monkeypatch):
         return json.loads(printed.getvalue())
 
     monkeypatch.setattr(closed_forms, "command", command)
-    found = closed_forms.experiment("laplace2d", 60, "--schedule", "lm:20", "--restarts", "1", "--points", "400", "--no-reference")
+    found = closed_forms.experiment(
+        "laplace2d",
+        60,
+        "--schedule",
+        "lm:20",
+        "--restarts",
+        "1",
+        "--points",
+        "400",
+        "--no-reference",
+    )
     assert found["formula"] == "x**4 - 6*x**2*y**2 + y**4"
     assert (found["residual"], found["boundary_error"], found["symbolic"]) == (0, 0, True)
     assert found["network"]["relative_l2"] < 1e-2
     about = {"commit": "abc", "date": "today", "processor": "a CPU"}
-    table = closed_forms.page({"problems": {"laplace2d": found}, "provenance": about, "command": "python"}).splitlines()
+    table = closed_forms.page(
+        {"problems": {"laplace2d": found}, "provenance": about, "command": "python"}
+    ).splitlines()
     assert "| `u = x**4 - 6*x**2*y**2 + y**4` | 0 | 0 | yes |" in table[-1]
 
 
 def test_pykan_is_judged_by_its_best_grid_and_its_splines_alone():
     assert toy_pykan.parameters((2, 1, 1), 5) == 24
-    assert toy_pykan.best([[24, 0.1, 1.0], [33, 0.05, 1.0], [39, float("nan"), 1.0], [69, 0.2, 1.0]]) == (33, 0.05)
+    assert toy_pykan.best(
+        [[24, 0.1, 1.0], [33, 0.05, 1.0], [39, float("nan"), 1.0], [69, 0.2, 1.0]]
+    ) == (33, 0.05)
 
 
 def test_a_spline_remembers_and_a_perceptron_forgets():
@@ -127,35 +145,86 @@ def test_states_beyond_the_edge_are_localised():
 
 def test_special_functions_are_known_at_points():
     at = np.array([0.5])
-    assert special_functions.FUNCTIONS["sph_harm, m = 0, n = 1"](at, np.zeros(1)) == pytest.approx(np.sqrt(3 / (4 * np.pi)))
-    assert special_functions.FUNCTIONS["lpmv, m = 0"](np.array([0.2]), at) == pytest.approx(0.0, abs=1e-12)  # P₁(0)
+    assert special_functions.FUNCTIONS["sph_harm, m = 0, n = 1"](at, np.zeros(1)) == pytest.approx(
+        np.sqrt(3 / (4 * np.pi))
+    )
+    assert special_functions.FUNCTIONS["lpmv, m = 0"](np.array([0.2]), at) == pytest.approx(
+        0.0, abs=1e-12
+    )  # P₁(0)
     assert special_functions.measure("ellipeinc", rows=200, steps=15)["kan"]["rmse"] < 1e-4
 
 
 def test_a_table_of_knots_trains_the_signature_classifier(tmp_path, capsys):
-    """A made-up table with the published columns: the signature follows the translations, and the rest is noise."""
+    """A made-up table with the published columns: the signature follows the translations, and the
+    rest is noise."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (400, len(KNOTS)))
-    slope = X[:, KNOTS.index("longitudinal_translation")] + X[:, KNOTS.index("meridinal_translation_real")]
+    slope = (
+        X[:, KNOTS.index("longitudinal_translation")]
+        + X[:, KNOTS.index("meridinal_translation_real")]
+    )
     signature = 2 * np.round(slope).astype(int)
-    lines = [",".join(["", *KNOTS, "signature"]), *(f"{i}," + ",".join(map(repr, map(float, row))) + f",{s}" for i, (row, s) in enumerate(zip(X, signature, strict=True)))]
+    lines = [
+        ",".join(["", *KNOTS, "signature"]),
+        *(
+            f"{i}," + ",".join(map(repr, map(float, row))) + f",{s}"
+            for i, (row, s) in enumerate(zip(X, signature, strict=True))
+        ),
+    ]
     (tmp_path / "knots.csv").write_text("\n".join(lines))
-    options = ["--network", "kan", "--width", "2", "--degree", "3", "--grid", "3", "--schedule", "lm:25", "--restarts", "1"]
-    assert main(["fit", str(tmp_path / "knots.csv"), "--target", "signature", "--classes", *options, "--out", str(tmp_path)]) == 0
+    options = [
+        "--network",
+        "kan",
+        "--width",
+        "2",
+        "--degree",
+        "3",
+        "--grid",
+        "3",
+        "--schedule",
+        "lm:25",
+        "--restarts",
+        "1",
+    ]
+    assert (
+        main(
+            [
+                "fit",
+                str(tmp_path / "knots.csv"),
+                "--target",
+                "signature",
+                "--classes",
+                *options,
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     assert "accuracy" in capsys.readouterr().out
     (folder,) = (tmp_path / "knots").iterdir()
     found = kanpde.load_fit(folder)
     assert found.ansatz.network.widths[0] == 17
-    assert found.scores["test"]["accuracy"] > 1.3 * max(np.unique(signature, return_counts=True)[1]) / 400
+    assert (
+        found.scores["test"]["accuracy"]
+        > 1.3 * max(np.unique(signature, return_counts=True)[1]) / 400
+    )
 
 
 def test_forces_on_a_cylinder_are_integrals_of_its_traction():
-    """Of u = y, v = 2 y (y - 2), p = -3 x, by Gauss's theorem: drag over half of ρ U² D is 2 · 3 π/4, lift 2 (∫ Δv) / Re = 2 · 4 · π/4 / 20."""
+    """Of u = y, v = 2 y (y - 2), p = -3 x, by Gauss's theorem: drag over half of ρ U² D is 2 · 3
+    π/4, lift 2 (∫ Δv) / Re = 2 · 4 · π/4 / 20."""
 
     class Known:
         def derivatives(self, points, leaves):
-            functions = {"u": lambda at: at[1], "v": lambda at: 2 * at[1] * (at[1] - 2), "p": lambda at: -3 * at[0]}
-            return torch.stack([nested_derivatives(functions[u], points, [index])[index] for u, index in leaves], 1)
+            functions = {
+                "u": lambda at: at[1],
+                "v": lambda at: 2 * at[1] * (at[1] - 2),
+                "p": lambda at: -3 * at[0],
+            }
+            return torch.stack(
+                [nested_derivatives(functions[u], points, [index])[index] for u, index in leaves], 1
+            )
 
         def evaluate(self, function, x, y):
             found = quantities(problem, self, function, torch.tensor(np.array([x, y])).T)
@@ -163,4 +232,6 @@ def test_forces_on_a_cylinder_are_integrals_of_its_traction():
 
     problem, _ = load(cylinder_forces.NAME)
     found = cylinder_forces.coefficients(Known())
-    assert found == pytest.approx({"drag": 1.5 * np.pi, "lift": np.pi / 10, "pressure_difference": 0.12}, rel=1e-12)
+    assert found == pytest.approx(
+        {"drag": 1.5 * np.pi, "lift": np.pi / 10, "pressure_difference": 0.12}, rel=1e-12
+    )

@@ -1,4 +1,5 @@
-"""Read files with PyVista, that is with VTK's readers, and keep what they hold: python read_with_pyvista.py OUT.npz FILE…
+"""Read files with PyVista, that is with VTK's readers, and keep what they hold: python
+read_with_pyvista.py OUT.npz FILE…
 
 A process of its own: PyVista imports pyplot, which our tests do without.
 """
@@ -25,7 +26,10 @@ def meshes(path):
 def arrays(mesh):
     """Nodes and point data, [x, y, z]."""
     found = {f"axis {axis}": np.asarray(getattr(mesh, axis)) for axis in "xyz"}
-    return found | {name: np.asarray(values).reshape(mesh.dimensions, order="F") for name, values in mesh.point_data.items()}
+    return found | {
+        name: np.asarray(values).reshape(mesh.dimensions, order="F")
+        for name, values in mesh.point_data.items()
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Exported fields, read back by the readers of the tools that they are for: VTK's, through PyVista, pandas and xarray."""
+"""Exported fields, read back by the readers of the tools that they are for: VTK's, through PyVista,
+pandas and xarray."""
 
 import csv
 import re
@@ -12,11 +13,11 @@ import pytest
 from conftest import solved
 
 from kanpde import Box, Dirichlet, Initial, Problem, ProblemError, RunError, Time, d
-from kanpde import problem as problems
 from kanpde.cli import main
-from kanpde.export import export
-from kanpde.fields import Fields
-from kanpde.results import load
+from kanpde.exports import export
+from kanpde.problem import problem as problems
+from kanpde.results.fields import Fields
+from kanpde.results.result import load
 
 READER = Path(__file__).with_name("read_with_pyvista.py")
 
@@ -32,24 +33,38 @@ def holed(result):
     """What a curved domain leaves on a grid: no number outside of the circle."""
     x, y = np.meshgrid(*result.fields.grid.values(), indexing="ij")
     found = replace(result)
-    found.__dict__["fields"] = Fields(result.fields.grid, {"u": np.where(x**2 + y**2 > 1, np.nan, result.fields.solution["u"])})
+    found.__dict__["fields"] = Fields(
+        result.fields.grid, {"u": np.where(x**2 + y**2 > 1, np.nan, result.fields.solution["u"])}
+    )
     return found
 
 
 @pytest.fixture(scope="module")
 def read(heat, result, holed, tmp_path_factory):
-    """What VTK's readers make of each file: a list of arrays by name, a level each, and the times."""
+    """What VTK's readers make of each file: a list of arrays by name, a level each, and the
+    times."""
     pytest.importorskip("vtkmodules")
     folder = tmp_path_factory.mktemp("fields")
-    written = {(name, kind): export(run, [kind], folder / name)[0] for name, run in (("heat", heat), ("steady", result), ("holed", holed)) for kind in ("vtk", "xdmf")}
-    done = subprocess.run([sys.executable, READER, folder / "read.npz", *written.values()], capture_output=True, text=True, timeout=120)
+    written = {
+        (name, kind): export(run, [kind], folder / name)[0]
+        for name, run in (("heat", heat), ("steady", result), ("holed", holed))
+        for kind in ("vtk", "xdmf")
+    }
+    done = subprocess.run(
+        [sys.executable, READER, folder / "read.npz", *written.values()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     kept = dict(np.load(folder / "read.npz"))
 
     def of(path):
         times = kept[f"{path}|times"]
         names = [key.split("|")[2] for key in kept if key.startswith(f"{path}|0|")]
-        return times, [{name: kept[f"{path}|{k}|{name}"] for name in names} for k in range(len(times))]
+        return times, [
+            {name: kept[f"{path}|{k}|{name}"] for name in names} for k in range(len(times))
+        ]
 
     return {key: of(path) for key, path in written.items()}
 
@@ -73,7 +88,9 @@ def test_time_series_are_read_by_vtk(read, heat, kind):
         np.testing.assert_array_equal(levels[k]["u_exact"][:, :, 0], heat.fields.exact["u"][..., k])
 
 
-def test_nodes_outside_of_the_domain_are_hidden_in_vtk_and_left_out_of_tables(read, holed, tmp_path):
+def test_nodes_outside_of_the_domain_are_hidden_in_vtk_and_left_out_of_tables(
+    read, holed, tmp_path
+):
     outside = np.isnan(holed.fields.solution["u"])
     _, (level,) = read["holed", "vtk"]
     np.testing.assert_array_equal(level["vtkGhostType"][:, :, 0] > 0, outside)
@@ -87,7 +104,10 @@ def columns(path):
     """A table of numbers as csv and float read it."""
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    return {name: np.array([float(cell or "nan") for cell in column]) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
+    return {
+        name: np.array([float(cell or "nan") for cell in column])
+        for name, column in zip(header, zip(*rows, strict=True), strict=True)
+    }
 
 
 def test_tables_lose_no_digit(result, tmp_path):
@@ -103,11 +123,16 @@ def test_tables_lose_no_digit(result, tmp_path):
 
 def test_the_command_writes_into_the_run_and_prints_names(run, capsys):
     assert main(["export", str(run), "--to", "csv,vtk"]) == 0
-    assert capsys.readouterr().out.split() == [str(run / name) for name in ("solution.csv", "history.csv", "solution.vtr")]
+    assert capsys.readouterr().out.split() == [
+        str(run / name) for name in ("solution.csv", "history.csv", "solution.vtr")
+    ]
     assert load(run).relative_l2 < 1
 
 
-@pytest.mark.parametrize(("kinds", "message"), [("vkt", "got 'vkt'; expected .*did you mean 'vtk'"), (",", "--to: got ','")])
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [("vkt", "got 'vkt'; expected .*did you mean 'vtk'"), (",", "--to: got ','")],
+)
 def test_a_format_that_there_is_not_is_named(run, kinds, message, capsys):
     assert main(["export", str(run), "--to", kinds]) == 2
     assert re.search(message, capsys.readouterr().err)
@@ -115,7 +140,9 @@ def test_a_format_that_there_is_not_is_named(run, kinds, message, capsys):
 
 def test_more_than_three_coordinates_of_space_are_refused(result, tmp_path):
     box = replace(result)
-    box.__dict__["fields"] = Fields({x: np.linspace(0, 1, 3) for x in "abcd"}, {"u": np.zeros((3, 3, 3, 3))})
+    box.__dict__["fields"] = Fields(
+        {x: np.linspace(0, 1, 3) for x in "abcd"}, {"u": np.zeros((3, 3, 3, 3))}
+    )
     with pytest.raises(RunError, match="xdmf: got fields of 4 coordinates of space"):
         export(box, ["xdmf"], tmp_path)
 
@@ -143,20 +170,30 @@ def test_xarray_opens_a_run_with_axes_names_and_units(tmp_path):
         assert stored.u.dims == ("x", "t")
         np.testing.assert_array_equal(stored.u, found.fields.solution["u"])
         np.testing.assert_array_equal(stored.t, found.fields.grid["t"])
-        assert (stored.x.attrs["units"], stored.x.attrs["axis"], stored.t.attrs["axis"], stored.u_error.attrs["units"]) == ("m", "X", "T", "K")
+        assert (
+            stored.x.attrs["units"],
+            stored.x.attrs["axis"],
+            stored.t.attrs["axis"],
+            stored.u_error.attrs["units"],
+        ) == ("m", "X", "T", "K")
         assert stored.attrs["Conventions"].startswith("CF-")
         assert float(stored.u.sel(x=0.5, t=1, method="nearest")) == pytest.approx(300, abs=100)
         made = found.to_xarray()
         assert made.attrs.keys() <= stored.attrs.keys()
         xarray.testing.assert_equal(made, stored.load())
-        assert {name: v.attrs for name, v in made.variables.items()} == {name: v.attrs for name, v in stored.variables.items()}
+        assert {name: v.attrs for name, v in made.variables.items()} == {
+            name: v.attrs for name, v in stored.variables.items()
+        }
     with xarray.open_datatree(folder / "run.h5", engine="h5netcdf") as tree:
         np.testing.assert_array_equal(tree["history"].loss, found.history.column("loss"))
         assert tree["network/layer0"].outputs.dims == ("input", "output", "sample")
 
 
 def test_units_of_what_is_not_there_are_named():
-    with pytest.raises(ProblemError, match=r"Problem\(units=\{'v': …\}\): no such unknown or coordinate; they are u, x, t"):
+    with pytest.raises(
+        ProblemError,
+        match=r"Problem\(units=\{'v': …\}\): no such unknown or coordinate; they are u, x, t",
+    ):
         heated({"v": "m"})
     with pytest.raises(ProblemError, match="expected texts by unknown and coordinate"):
         heated({"u": 1})

@@ -1,4 +1,5 @@
-"""The solution as TorchScript and as an ONNX model gives the numbers of the ansatz, boundary values included, without kanpde."""
+"""The solution as TorchScript and as an ONNX model gives the numbers of the ansatz, boundary values
+included, without kanpde."""
 
 import importlib.util
 import subprocess
@@ -9,13 +10,25 @@ import pytest
 import torch
 from torch import cos, sin
 
-from kanpde import KAN, Box, Dirichlet, Initial, Neumann, Periodic, Problem, ProblemError, RunError, Time, d
-from kanpde.export import export, function
-from kanpde.kinds import kinds
-from kanpde.networks import Ansatz
+from kanpde import (
+    KAN,
+    Box,
+    Dirichlet,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    ProblemError,
+    RunError,
+    Time,
+    d,
+)
+from kanpde.exports import export, function
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import SPECS
 from kanpde.networks.slabs import Slabs, span
-from kanpde.results import Result, load
+from kanpde.results.result import Result, load
 from kanpde.training.history import History
 
 # Networks with random coefficients are solutions of nothing, and as good as any for this.
@@ -23,12 +36,19 @@ from kanpde.training.history import History
 STEADY = Problem(
     domain=Box(x=(-1, 1), y=(0, 2)),
     equations=lambda u, x, y: d(u, x, x) + d(u, y, y, y, y) - 1,
-    conditions=[Dirichlet(u=lambda x, y: sin(3 * x) + y), Neumann(u=lambda x: -(x**2), on="y-"), Neumann(u=1, on="y+")],
+    conditions=[
+        Dirichlet(u=lambda x, y: sin(3 * x) + y),
+        Neumann(u=lambda x: -(x**2), on="y-"),
+        Neumann(u=1, on="y+"),
+    ],
 )
 WAVE = Problem(
     domain=Box(x=(0, 1)) * Time(t=(0, 1)),
     equations=lambda u, x, t: d(u, t, t) - d(u, x, x),
-    conditions=[Dirichlet(u=0), Initial(u=lambda x: sin(torch.pi * x), u_t=lambda x: sin(2 * torch.pi * x))],
+    conditions=[
+        Dirichlet(u=0),
+        Initial(u=lambda x: sin(torch.pi * x), u_t=lambda x: sin(2 * torch.pi * x)),
+    ],
 )
 SYSTEM = Problem(
     domain=Box(x=(-1, 1)) * Time(t=(0, 1)),
@@ -38,7 +58,11 @@ SYSTEM = Problem(
 
 
 def ansatz(problem, spec, seed=0):
-    network = spec.build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(seed))
+    network = spec.build(
+        Ansatz.inputs(problem.domain, problem.periodic),
+        len(problem.unknowns),
+        torch.Generator().manual_seed(seed),
+    )
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 
@@ -55,8 +79,12 @@ def result_of(problem, trial):
 
 def at(problem, count=257):
     generator = torch.Generator().manual_seed(3)
-    points = problem.domain.interior(torch.rand(count, len(problem.coordinates), generator=generator, dtype=torch.float64))
-    points[:4] = torch.tensor(list(problem.domain.bounds.values()), dtype=torch.float64)[:, torch.tensor([0, 1, 0, 1])].T  # corners
+    points = problem.domain.interior(
+        torch.rand(count, len(problem.coordinates), generator=generator, dtype=torch.float64)
+    )
+    points[:4] = torch.tensor(list(problem.domain.bounds.values()), dtype=torch.float64)[
+        :, torch.tensor([0, 1, 0, 1])
+    ].T  # corners
     return points
 
 
@@ -64,7 +92,9 @@ def compare(problem, trial, found, points):
     wanted = trial(points)
     assert len(found) == len(problem.unknowns)
     for i, column in enumerate(found):
-        assert float((torch.as_tensor(column) - wanted[:, i]).abs().max()) <= 1e-12 * float(wanted.abs().max())
+        assert float((torch.as_tensor(column) - wanted[:, i]).abs().max()) <= 1e-12 * float(
+            wanted.abs().max()
+        )
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -106,10 +136,17 @@ def test_torchscript_of_every_kind_of_solution(case, tmp_path):
 def test_torchscript_needs_no_kanpde_and_keeps_boundary_values(tmp_path):
     (path,) = export(result_of(STEADY, ansatz(STEADY, KAN((4,), 5, 4))), ["torchscript"], tmp_path)
     script = (
-        "import sys, torch; f = torch.jit.load(sys.argv[1]); x = torch.linspace(-1, 1, 7, dtype=torch.float64); u, = f(x, 0 * x + 2);"
-        "assert 'kanpde' not in sys.modules; print(float((u - 2 - torch.sin(3 * x)).abs().max()))"
+        "import sys, torch; f = torch.jit.load(sys.argv[1]); x = torch.linspace(-1, 1, 7,"
+        " dtype=torch.float64); u, = f(x, 0 * x + 2);assert 'kanpde' not in sys.modules;"
+        " print(float((u - 2 - torch.sin(3 * x)).abs().max()))"
     )
-    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-14
 
@@ -138,15 +175,23 @@ def test_onnx_by_its_reference_evaluator_and_by_onnxruntime(tmp_path):
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(RunError, match=r"onnx: needs onnx, which is not installed: pip install 'kanpde\[onnx\]'"):
+    with pytest.raises(
+        RunError, match=r"onnx: needs onnx, which is not installed: pip install 'kanpde\[onnx\]'"
+    ):
         export(result_of(STEADY, ansatz(STEADY, KAN((2,), 3, 2))), ["onnx"], tmp_path)
 
 
 def test_what_differs_from_the_solution_is_not_written(monkeypatch, tmp_path):
     trial = ansatz(STEADY, KAN((4,), 5, 4))
     honest = function.values
-    monkeypatch.setattr(function, "values", lambda trial, columns: tuple(u * (1 + 1e-9) for u in honest(trial, columns)))
-    with pytest.raises(RunError, match=r"differs from the solution by 1\.0e-09; expected 1e-12 at most"):
+    monkeypatch.setattr(
+        function,
+        "values",
+        lambda trial, columns: tuple(u * (1 + 1e-9) for u in honest(trial, columns)),
+    )
+    with pytest.raises(
+        RunError, match=r"differs from the solution by 1\.0e-09; expected 1e-12 at most"
+    ):
         export(result_of(STEADY, trial), ["torchscript"], tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -158,14 +203,17 @@ def test_a_choice_by_values_is_refused(tmp_path):
         u = trial(torch.stack(list(columns), 1))
         return ((u * float(u.max())).unbind(1)) if len(u) > 15 else u.unbind(1)
 
-    from kanpde.export.recorded import recorded
+    from kanpde.exports.recorded import recorded
 
-    with pytest.raises(RunError, match=r"computed in other ways at other points|a number in the solution's formula differs"):
+    with pytest.raises(
+        RunError,
+        match=r"computed in other ways at other points|a number in the solution's formula differs",
+    ):
         recorded(chosen, STEADY.coordinates, at(STEADY, 13), at(STEADY, 17))
 
 
 def test_a_run_whose_problem_is_gone_is_named(run, monkeypatch, tmp_path):
-    from kanpde import run_folder
+    from kanpde.runs import folder as run_folder
 
     monkeypatch.setattr(run_folder, "find_again", lambda *about: None)
     with pytest.raises(ProblemError, match="was not found again"):

@@ -1,4 +1,5 @@
-"""Fits: numbers and classes from tables, from Python and from the command line; what is kept loads again."""
+"""Fits: numbers and classes from tables, from Python and from the command line; what is kept loads
+again."""
 
 import json
 from pathlib import Path
@@ -10,19 +11,34 @@ import torch
 import kanpde
 from kanpde import KAN, DataError, RecipeError, RunError
 from kanpde.cli import main
-from kanpde.data import read
 from kanpde.fitting import default, prepare
 from kanpde.geometry import Ranges
-from kanpde.networks import Ansatz
+from kanpde.networks.ansatz import Ansatz
+from kanpde.problem.tables import read
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
 
-FILES = {"summary.json", "fit.h5", "checkpoint.pt", "prediction.png", "history.png", "network.png", "function.png"}
+FILES = {
+    "summary.json",
+    "fit.h5",
+    "checkpoint.pt",
+    "prediction.png",
+    "history.png",
+    "network.png",
+    "function.png",
+}
 
 
 def table(rows=240, seed=0):
     x, y = np.random.default_rng(seed).uniform(-1, 2, (2, rows))
-    return {"x": x, "y": y, "z": 3 + np.sin(x) * y, "w": x - y, "side": np.where(x + y**2 > 1, "out", "in"), "third": np.array(["p", "q", "r"])[(x > 0).astype(int) + (y > 0)]}
+    return {
+        "x": x,
+        "y": y,
+        "z": 3 + np.sin(x) * y,
+        "w": x - y,
+        "side": np.where(x + y**2 > 1, "out", "in"),
+        "third": np.array(["p", "q", "r"])[(x > 0).astype(int) + (y > 0)],
+    }
 
 
 def objective(loss, rows=30):
@@ -33,7 +49,12 @@ def objective(loss, rows=30):
     if loss == "logistic":
         values = values.sign()
     ansatz = Ansatz(Ranges({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}), ("a", "b"), (), (), network)
-    return ansatz, points, values, Objective(network, [measured(ansatz, Rows(points, values), loss)])
+    return (
+        ansatz,
+        points,
+        values,
+        Objective(network, [measured(ansatz, Rows(points, values), loss)]),
+    )
 
 
 def test_the_squared_term_is_the_mean_squared_difference():
@@ -46,7 +67,9 @@ def test_noise_weighs_the_rows():
     ansatz, points, values, _ = objective("squared")
     noise = 0.5 + torch.rand(30, 2, dtype=torch.float64)
     found = Objective(ansatz.network, [measured(ansatz, Rows(points, values, noise))])
-    assert found.loss() == pytest.approx(float(((ansatz(points) - values) / noise).square().sum(1).mean()), rel=1e-12)
+    assert found.loss() == pytest.approx(
+        float(((ansatz(points) - values) / noise).square().sum(1).mean()), rel=1e-12
+    )
 
 
 def test_the_logistic_term_is_the_deviance():
@@ -81,7 +104,9 @@ def test_numbers_are_learned():
 
 
 def test_several_targets_and_a_choice_of_inputs():
-    found = kanpde.fit(table(), ["z", "w"], inputs=["x", "y"], test=0, network=KAN((4,), 3, 3), schedule="lm:30")
+    found = kanpde.fit(
+        table(), ["z", "w"], inputs=["x", "y"], test=0, network=KAN((4,), 3, 3), schedule="lm:30"
+    )
     values = found(x=0.5, y=1.0)
     assert values["w"] == pytest.approx(-0.5, abs=0.02)
     assert values["z"] == pytest.approx(3 + np.sin(0.5), abs=0.02)
@@ -90,7 +115,16 @@ def test_several_targets_and_a_choice_of_inputs():
 
 @pytest.mark.parametrize(("target", "least"), [("side", 0.95), ("third", 0.9)])
 def test_classes_are_learned(target, least):
-    found = kanpde.fit(table(), target, inputs=["x", "y"], test=table(500, seed=1), network=KAN((3,), 3, 3), schedule="lm:20", restarts=1, bounds={"x": (-1, 2), "y": (-1, 2)})
+    found = kanpde.fit(
+        table(),
+        target,
+        inputs=["x", "y"],
+        test=table(500, seed=1),
+        network=KAN((3,), 3, 3),
+        schedule="lm:20",
+        restarts=1,
+        bounds={"x": (-1, 2), "y": (-1, 2)},
+    )
     assert found.scores["test"]["accuracy"] > least
     assert found(x=1.5, y=1.5) == {"side": "out", "third": "r"}[target]
     rows = found.probabilities(found.task.points)
@@ -128,16 +162,31 @@ def test_seventeen_inputs():
 
 
 def test_recipe_leaves_more_rows_than_parameters():
-    for rows, inputs, classes in ((20, 2, False), (300, 2, False), (5000, 17, True), (40, 1, False)):
+    for rows, inputs, classes in (
+        (20, 2, False),
+        (300, 2, False),
+        (5000, 17, True),
+        (40, 1, False),
+    ):
         recipe = default(rows, inputs, 1, classes).recipe
-        finest = max([recipe.network.grid, *(stage.grid for stage in recipe.stages if hasattr(stage, "grid"))])
+        finest = max(
+            [
+                recipe.network.grid,
+                *(stage.grid for stage in recipe.stages if hasattr(stage, "grid")),
+            ]
+        )
         parameters = KAN(recipe.network.width, recipe.network.degree, finest).count(inputs, 1)
-        assert parameters <= rows / (12 if classes else 4) or (recipe.network.grid == 1 and recipe.network.degree == 3)
+        assert parameters <= rows / (12 if classes else 4) or (
+            recipe.network.grid == 1 and recipe.network.degree == 3
+        )
 
 
 def test_a_large_table_is_not_given_a_jacobian():
     assert {stage.name for stage in default(5000, 17, 14, True).recipe.stages} <= {"lm", "extend"}
-    assert {stage.name for stage in default(240_000, 17, 14, True).recipe.stages} <= {"lbfgs", "extend"}
+    assert {stage.name for stage in default(240_000, 17, 14, True).recipe.stages} <= {
+        "lbfgs",
+        "extend",
+    }
 
 
 def test_rows_are_drawn_by_seed_and_by_class():
@@ -149,15 +198,27 @@ def test_rows_are_drawn_by_seed_and_by_class():
 
 
 def test_a_run_loads_again(tmp_path):
-    found = kanpde.fit(table(), "side", inputs=["x", "y"], schedule="lm:5", restarts=1, network=KAN((2,), 3, 3), out=tmp_path)
+    found = kanpde.fit(
+        table(),
+        "side",
+        inputs=["x", "y"],
+        schedule="lm:5",
+        restarts=1,
+        network=KAN((2,), 3, 3),
+        out=tmp_path,
+    )
     assert {path.name for path in found.run_dir.iterdir()} == FILES
     again = kanpde.load_fit(found.run_dir)
     assert again.summary() == found.summary()
-    np.testing.assert_array_equal(again.probabilities(found.task.points), found.probabilities(found.task.points))
+    np.testing.assert_array_equal(
+        again.probabilities(found.task.points), found.probabilities(found.task.points)
+    )
     with pytest.raises(RunError, match="is a fit of data"):
         kanpde.load(found.run_dir)
     text = (found.run_dir / "summary.json").read_text()
-    (found.run_dir / "summary.json").write_text(json.dumps({**json.loads(text), "classes": [[1, 2], [3]]}))
+    (found.run_dir / "summary.json").write_text(
+        json.dumps({**json.loads(text), "classes": [[1, 2], [3]]})
+    )
     with pytest.raises(RunError, match="inputs, targets and classes are not all names"):
         kanpde.load_fit(found.run_dir)
     (found.run_dir / "summary.json").write_text(text)
@@ -170,17 +231,38 @@ def test_a_run_loads_again(tmp_path):
 
 REFUSED = {
     r"input 'x' is 1 in all rows": ({"x": [1, 1, 1], "z": [1, 2, 3]}, {"target": "z"}),
-    r"input 'x' is 1 in all rows but for 2e-15, its rounding": ({"x": [1, 1 + 1e-15, 1 + 2e-15], "z": [1, 2, 3]}, {"target": "z"}),
-    r"target 'z' has the same value in all rows": ({"x": [1, 2, 3], "z": [1, 1, 1]}, {"target": "z"}),
+    r"input 'x' is 1 in all rows but for 2e-15, its rounding": (
+        {"x": [1, 1 + 1e-15, 1 + 2e-15], "z": [1, 2, 3]},
+        {"target": "z"},
+    ),
+    r"target 'z' has the same value in all rows": (
+        {"x": [1, 2, 3], "z": [1, 1, 1]},
+        {"target": "z"},
+    ),
     r"no column is left as an input": ({"z": [1, 2, 3]}, {"target": "z"}),
-    r"input 'z': is the target": ({"x": [1, 2, 3], "z": [1, 2, 3]}, {"target": "z", "inputs": ["z"]}),
-    r"no column 'zz'; it has x, z; did you mean 'z'": ({"x": [1, 2, 3], "z": [1, 2, 3]}, {"target": "zz"}),
-    r"test: got 1.5; expected a share": ({"x": [1, 2, 3], "z": [1, 2, 3]}, {"target": "z", "test": 1.5}),
+    r"input 'z': is the target": (
+        {"x": [1, 2, 3], "z": [1, 2, 3]},
+        {"target": "z", "inputs": ["z"]},
+    ),
+    r"no column 'zz'; it has x, z; did you mean 'z'": (
+        {"x": [1, 2, 3], "z": [1, 2, 3]},
+        {"target": "zz"},
+    ),
+    r"test: got 1.5; expected a share": (
+        {"x": [1, 2, 3], "z": [1, 2, 3]},
+        {"target": "z", "test": 1.5},
+    ),
     r"1 rows are left to train on": ({"x": [1, 2], "z": [1, 2]}, {"target": "z", "test": 0.5}),
     r"has 3 classes in 3 rows": ({"x": [1, 2, 3], "z": ["a", "b", "c"]}, {"target": "z"}),
     r"labels of one class only, 'a'": ({"x": [1, 2, 3], "z": ["a", "a", "a"]}, {"target": "z"}),
-    r"row 2, column 'x': got 'b'; expected a number": ({"x": ["1", "b", "3"], "z": [1, 2, 3]}, {"target": "z"}),
-    r"row 3, column 'x': 3 is outside the bounds \(0, 2\)": ({"x": [1, 2, 3], "z": [1, 2, 3]}, {"target": "z", "bounds": {"x": (0, 2)}}),
+    r"row 2, column 'x': got 'b'; expected a number": (
+        {"x": ["1", "b", "3"], "z": [1, 2, 3]},
+        {"target": "z"},
+    ),
+    r"row 3, column 'x': 3 is outside the bounds \(0, 2\)": (
+        {"x": [1, 2, 3], "z": [1, 2, 3]},
+        {"target": "z", "bounds": {"x": (0, 2)}},
+    ),
 }
 
 
@@ -192,7 +274,9 @@ def test_data_that_cannot_be_learned_is_refused(message):
 
 
 def test_calls_are_checked():
-    found = kanpde.fit({"x": np.linspace(0, 1, 20), "z": np.linspace(0, 1, 20)}, "z", schedule="lm:2")
+    found = kanpde.fit(
+        {"x": np.linspace(0, 1, 20), "z": np.linspace(0, 1, 20)}, "z", schedule="lm:2"
+    )
     for options, message in (
         ({"X": 1}, "no such input; they are x; did you mean 'x'"),
         ({}, "'x' is missing"),
@@ -209,15 +293,59 @@ def test_calls_are_checked():
 def file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     columns = table(120)
-    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    lines = [
+        ",".join(columns),
+        *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True)),
+    ]
     Path("some.csv").write_text("\n".join(lines))
     return "some.csv"
 
 
 def test_command_prints_scores_and_writes_a_folder(file, capsys):
-    assert main(["fit", file, "--target", "z", "--inputs", "x,y", "--width", "2", "--degree", "3", "--grid", "2,4", "--schedule", "lm:3"]) == 2
+    assert (
+        main(
+            [
+                "fit",
+                file,
+                "--target",
+                "z",
+                "--inputs",
+                "x,y",
+                "--width",
+                "2",
+                "--degree",
+                "3",
+                "--grid",
+                "2,4",
+                "--schedule",
+                "lm:3",
+            ]
+        )
+        == 2
+    )
     assert "--grid 2,4 extends the grid by itself" in capsys.readouterr().err
-    assert main(["fit", file, "--target", "z", "--inputs", "x,y", "--width", "2", "--degree", "3", "--grid", "2", "--schedule", "lm:3,extend:4,lm:3", "--explain"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                file,
+                "--target",
+                "z",
+                "--inputs",
+                "x,y",
+                "--width",
+                "2",
+                "--degree",
+                "3",
+                "--grid",
+                "2",
+                "--schedule",
+                "lm:3,extend:4,lm:3",
+                "--explain",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "RMSE" in shown
     assert "because" in shown
@@ -230,7 +358,26 @@ def test_command_prints_scores_and_writes_a_folder(file, capsys):
 
 
 def test_command_as_json(file, capsys):
-    assert main(["fit", file, "--target", "third", "--inputs", "x,y", "--schedule", "lm:3", "--restarts", "1", "--json", "--test", file]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                file,
+                "--target",
+                "third",
+                "--inputs",
+                "x,y",
+                "--schedule",
+                "lm:3",
+                "--restarts",
+                "1",
+                "--json",
+                "--test",
+                file,
+            ]
+        )
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert found["classes"] == ["p", "q", "r"]
     assert found["rows"] == {"training": 107, "held": 13, "test": 120}  # a tenth of each class
@@ -243,7 +390,10 @@ def test_command_as_json(file, capsys):
         (["nowhere.csv", "--target", "z"], "nowhere.csv: no such file"),
         (["some.csv", "--target", "q"], "no column 'q'"),
         (["some.csv", "--target", "z"], "row 1, column 'side': got 'in'; expected a number"),
-        (["some.csv", "--target", "z", "--test", "most"], "--test: got 'most'; expected a share of the rows"),
+        (
+            ["some.csv", "--target", "z", "--test", "most"],
+            "--test: got 'most'; expected a share of the rows",
+        ),
         (["some.csv", "--target", "z", "--network", "kam"], "--network: got 'kam'"),
         (["some.csv", "--target", " , "], "--target: got ' , '"),
     ],

@@ -1,4 +1,5 @@
-"""Problems on domains that are no boxes: conditions on their faces, and what is refused or warned of."""
+"""Problems on domains that are no boxes: conditions on their faces, and what is refused or warned
+of."""
 
 import warnings
 
@@ -6,9 +7,27 @@ import pytest
 import torch
 from shapes import cube, square
 
-from kanpde import Ball, Box, Condition, Dirichlet, Disk, Initial, Neumann, Periodic, Polygon, Problem, ProblemError, ProblemWarning, Robin, Time, d, laplacian, normal_derivative
-from kanpde.conditions import by_name, points_on
-from kanpde.sampling import unit_points
+from kanpde import (
+    Ball,
+    Box,
+    Condition,
+    Dirichlet,
+    Disk,
+    Initial,
+    Neumann,
+    Periodic,
+    Polygon,
+    Problem,
+    ProblemError,
+    ProblemWarning,
+    Robin,
+    Time,
+    d,
+    laplacian,
+    normal_derivative,
+)
+from kanpde.geometry.sampling import unit_points
+from kanpde.problem.conditions import by_name, points_on
 
 perforated = square - Disk(radius=0.5)
 L = square - Box(x=(0, 1), y=(0, 1))
@@ -41,9 +60,12 @@ def value(constraint, domain, u, gradient):
     return constraint.residual(at, torch.stack(columns, 1), normal)[0][:, 0]
 
 
-@pytest.mark.parametrize("domain", [Disk(radius=2), perforated, L, room, cube - Ball(radius=0.5), Ball()], ids=repr)
+@pytest.mark.parametrize(
+    "domain", [Disk(radius=2), perforated, L, room, cube - Ball(radius=0.5), Ball()], ids=repr
+)
 def test_conditions_on_every_face(domain):
-    """u = x² + 3y: value, normal derivative and what mixes them vanish, given the right data, on every face of every domain."""
+    """u = x² + 3y: value, normal derivative and what mixes them vanish, given the right data, on
+    every face of every domain."""
     dims = len(domain.coordinates)
 
     def u(x, y, **_):
@@ -59,18 +81,25 @@ def test_conditions_on_every_face(domain):
         at, normal = points_on(domain, face, unit_points(64, dims - 1, 0))
         constraints = [
             *Dirichlet(u=lambda x, y: x**2 + 3 * y, on=face).constraints(domain, ["u"]),
-            *Condition(lambda u, x, y: normal_derivative(u) * u - normal_derivative(u) * (x**2 + 3 * y), on=face).constraints(domain, ["u"]),
+            *Condition(
+                lambda u, x, y: normal_derivative(u) * u - normal_derivative(u) * (x**2 + 3 * y),
+                on=face,
+            ).constraints(domain, ["u"]),
         ]
         for c in constraints:
             assert float(value(c, domain, u, gradient).abs().max()) < 1e-12
         (neumann,) = Neumann(u=0, on=face).constraints(domain, ["u"])
         assert torch.allclose(value(neumann, domain, u, gradient), slope_at(at, normal))
         (robin,) = Robin(u=0, a=2, b=0.5, on=face).constraints(domain, ["u"])
-        assert torch.allclose(value(robin, domain, u, gradient), 2 * u(**at) + slope_at(at, normal) / 2)
+        assert torch.allclose(
+            value(robin, domain, u, gradient), 2 * u(**at) + slope_at(at, normal) / 2
+        )
 
 
 def test_a_face_of_several_directions_asks_for_all_derivatives():
-    chimney = Polygon(x=[0, 1, 1, 0], y=[0, 0, 10, 10], names="wall")  # most of the wall looks along x
+    chimney = Polygon(
+        x=[0, 1, 1, 0], y=[0, 0, 10, 10], names="wall"
+    )  # most of the wall looks along x
     (neumann,) = Neumann(u=0).constraints(chimney, ["u"])
     assert neumann.residual.needs == (("u", (1, 0)), ("u", (0, 1)))
     faces = Neumann(u=0).constraints(perforated, ["u"])
@@ -82,24 +111,56 @@ def test_a_piece_of_a_curved_face():
     points = perforated.boundary("circle", unit_points(512, 1, 0))
     kept = left.where(by_name(points, ("x", "y")))
     assert float(kept.double().mean()) == pytest.approx(0.5, abs=0.01)
-    inner = Dirichlet(u=1, where=lambda x, y: (x.abs() < 0.9) & (y.abs() < 0.9)).constraints(perforated, ["u"])
+    inner = Dirichlet(u=1, where=lambda x, y: (x.abs() < 0.9) & (y.abs() < 0.9)).constraints(
+        perforated, ["u"]
+    )
     assert [c.face for c in inner] == ["x-", "x+", "y-", "y+", "circle"][4:]
 
 
 GOOD = {
     "disk": lambda: Problem(Disk(), poisson, Dirichlet(u=0)),
-    "kinds": lambda: Problem(perforated, poisson, [Dirichlet(u=0, on=("x-", "x+")), Neumann(u=1, on="circle"), Robin(u=0, on=("y-", "y+"))]),
-    "L": lambda: Problem(L, poisson, Dirichlet(u=0)),
-    "pieces": lambda: Problem(room, poisson, [Dirichlet(u=0, where=lambda x: x < 0.5), Neumann(u=1, where=lambda x: x >= 0.5)]),
-    "radiation": lambda: Problem(Disk(), poisson, Condition(lambda u, x: normal_derivative(u) + u**4)),
-    "pinned": lambda: Problem(perforated, poisson, [Neumann(u=0), Dirichlet(u=0, on="circle", where=lambda x: x > 0.49)]),
-    "heat": lambda: Problem(
-        perforated * Time(t=(0, 1)), heat, [Dirichlet(u=0, on="circle"), Neumann(u=0, on=("x-", "x+", "y-", "y+")), Initial(u=lambda x, y: x**2 + y**2 - 0.25)]
+    "kinds": lambda: Problem(
+        perforated,
+        poisson,
+        [Dirichlet(u=0, on=("x-", "x+")), Neumann(u=1, on="circle"), Robin(u=0, on=("y-", "y+"))],
     ),
-    "flow": lambda: Problem(perforated, stokes, [Dirichlet(u=0, v=0), Dirichlet(p=0, on="x-", where=lambda y: y > 0.9)]),
-    "periodic": lambda: Problem(perforated, poisson, [Periodic("x"), Dirichlet(u=0, on=("y-", "y+", "circle"))]),
-    "solid": lambda: Problem(cube - Ball(radius=0.5), poisson3d, [Dirichlet(u=0, on="sphere"), Neumann(u=0, on=("x-", "x+", "y-", "y+", "z-", "z+"))]),
-    "ball": lambda: Problem(Ball() * Time(t=(0, 1)), lambda u, x, y, z, t: d(u, t) - laplacian(u), [Robin(u=0), Initial(u=lambda x, y, z: 1 + x)]),
+    "L": lambda: Problem(L, poisson, Dirichlet(u=0)),
+    "pieces": lambda: Problem(
+        room,
+        poisson,
+        [Dirichlet(u=0, where=lambda x: x < 0.5), Neumann(u=1, where=lambda x: x >= 0.5)],
+    ),
+    "radiation": lambda: Problem(
+        Disk(), poisson, Condition(lambda u, x: normal_derivative(u) + u**4)
+    ),
+    "pinned": lambda: Problem(
+        perforated, poisson, [Neumann(u=0), Dirichlet(u=0, on="circle", where=lambda x: x > 0.49)]
+    ),
+    "heat": lambda: Problem(
+        perforated * Time(t=(0, 1)),
+        heat,
+        [
+            Dirichlet(u=0, on="circle"),
+            Neumann(u=0, on=("x-", "x+", "y-", "y+")),
+            Initial(u=lambda x, y: x**2 + y**2 - 0.25),
+        ],
+    ),
+    "flow": lambda: Problem(
+        perforated, stokes, [Dirichlet(u=0, v=0), Dirichlet(p=0, on="x-", where=lambda y: y > 0.9)]
+    ),
+    "periodic": lambda: Problem(
+        perforated, poisson, [Periodic("x"), Dirichlet(u=0, on=("y-", "y+", "circle"))]
+    ),
+    "solid": lambda: Problem(
+        cube - Ball(radius=0.5),
+        poisson3d,
+        [Dirichlet(u=0, on="sphere"), Neumann(u=0, on=("x-", "x+", "y-", "y+", "z-", "z+"))],
+    ),
+    "ball": lambda: Problem(
+        Ball() * Time(t=(0, 1)),
+        lambda u, x, y, z, t: d(u, t) - laplacian(u),
+        [Robin(u=0), Initial(u=lambda x, y, z: 1 + x)],
+    ),
 }
 
 
@@ -116,24 +177,53 @@ plugged = perforated | Disk(radius=0.6, name="plug")
 BAD = {
     "no face": (
         lambda: Problem(perforated, poisson, Dirichlet(u=0, on="hole")),
-        r"^Dirichlet\(on='hole'\): this domain has no face 'hole'; its faces are x-, x\+, y-, y\+, circle",
+        (
+            r"^Dirichlet\(on='hole'\): this domain has no face 'hole'; its faces are x-, x\+, y-,"
+            r" y\+, circle"
+        ),
     ),
     "vanished": (
         lambda: Problem(plugged, poisson, Dirichlet(u=0, on="circle")),
-        r"^Dirichlet\(on='circle'\): nothing is left of the face 'circle' in \(Box.*\) \| Disk.*; the faces are x-",
+        (
+            r"^Dirichlet\(on='circle'\): nothing is left of the face 'circle' in \(Box.*\) \|"
+            r" Disk.*; the faces are x-"
+        ),
     ),
-    "nowhere": (lambda: Problem(Disk(), poisson, Dirichlet(u=0, where=lambda x: x > 5)), r"keeps no point of circle; expected a piece of a face"),
+    "nowhere": (
+        lambda: Problem(Disk(), poisson, Dirichlet(u=0, where=lambda x: x > 5)),
+        r"keeps no point of circle; expected a piece of a face",
+    ),
     "two on one": (
         lambda: Problem(Disk(), poisson, [Dirichlet(u=0), Neumann(u=0)]),
-        r"2 conditions on 'circle' \(.*\), but the equations are only of order 2 in space, which takes 1 on every face",
+        (
+            r"2 conditions on 'circle' \(.*\), but the equations are only of order 2 in space,"
+            r" which takes 1 on every face"
+        ),
     ),
-    "one too many": (lambda: Problem(perforated, poisson, [Dirichlet(u=0), Robin(u=0, on="circle")]), "2 conditions on 'circle'"),
-    "contradiction": (lambda: Problem(perforated, poisson, [Dirichlet(u=0), Dirichlet(u=1, on="circle")]), r"Dirichlet\(u=1\) on circle contradicts Dirichlet\(u=0\) on circle"),
-    "a constant": (lambda: Problem(Disk(), poisson, Neumann(u=0)), r"determined up to a constant; pin its value, such as Dirichlet\(u=0, on='circle', where=…\)"),
-    "round and periodic": (lambda: Problem(Disk(), poisson, [Periodic("x"), Dirichlet(u=0)]), r"^Periodic\('x'\): Disk\(.*\) does not end in two equal flat faces along 'x'"),
+    "one too many": (
+        lambda: Problem(perforated, poisson, [Dirichlet(u=0), Robin(u=0, on="circle")]),
+        "2 conditions on 'circle'",
+    ),
+    "contradiction": (
+        lambda: Problem(perforated, poisson, [Dirichlet(u=0), Dirichlet(u=1, on="circle")]),
+        r"Dirichlet\(u=1\) on circle contradicts Dirichlet\(u=0\) on circle",
+    ),
+    "a constant": (
+        lambda: Problem(Disk(), poisson, Neumann(u=0)),
+        (
+            r"determined up to a constant; pin its value, such as Dirichlet\(u=0, on='circle',"
+            r" where=…\)"
+        ),
+    ),
+    "round and periodic": (
+        lambda: Problem(Disk(), poisson, [Periodic("x"), Dirichlet(u=0)]),
+        r"^Periodic\('x'\): Disk\(.*\) does not end in two equal flat faces along 'x'",
+    ),
     "ends that differ": (
         lambda: Problem(
-            square - Disk(x=1, y=0, radius=0.2) - Disk(x=-1, y=0.1, radius=0.2, name="other"), poisson, [Periodic("x"), Dirichlet(u=0, on=("y-", "y+", "circle", "other"))]
+            square - Disk(x=1, y=0, radius=0.2) - Disk(x=-1, y=0.1, radius=0.2, name="other"),
+            poisson,
+            [Periodic("x"), Dirichlet(u=0, on=("y-", "y+", "circle", "other"))],
         ),
         "does not end in two equal flat faces",
     ),
@@ -154,25 +244,54 @@ def test_what_does_not_is_refused(build, message):
 SUSPICIOUS = {
     "missing": (
         lambda: Problem(perforated, poisson, Dirichlet(u=0, on="circle")),
-        r"^unknown 'u' is of order 2 in space, but no condition is given on x-, x\+, y-, y\+; add Dirichlet, Neumann or Robin$",
+        (
+            r"^unknown 'u' is of order 2 in space, but no condition is given on x-, x\+, y-, y\+;"
+            r" add Dirichlet, Neumann or Robin$"
+        ),
     ),
     "missing beside a piece": (
         lambda: Problem(
-            perforated, poisson, [Dirichlet(u=0, on=("x-", "x+", "circle")), Dirichlet(u=0, on="y-", where=lambda x: x < 0), Neumann(u=0, on="y-", where=lambda x: x >= 0)]
+            perforated,
+            poisson,
+            [
+                Dirichlet(u=0, on=("x-", "x+", "circle")),
+                Dirichlet(u=0, on="y-", where=lambda x: x < 0),
+                Neumann(u=0, on="y-", where=lambda x: x >= 0),
+            ],
         ),
         r"no condition is given on y\+;",
     ),
     "missing velocity": (
-        lambda: Problem(perforated, stokes, [Dirichlet(u=0), Dirichlet(v=0, on=("x-", "x+", "y-", "y+")), Dirichlet(p=0, on="x-", where=lambda y: y > 0.9)]),
+        lambda: Problem(
+            perforated,
+            stokes,
+            [
+                Dirichlet(u=0),
+                Dirichlet(v=0, on=("x-", "x+", "y-", "y+")),
+                Dirichlet(p=0, on="x-", where=lambda y: y > 0.9),
+            ],
+        ),
         "'v' is of order 2 in space, but no condition is given on circle",
     ),
-    "missing start": (lambda: Problem(Disk() * Time(t=(0, 1)), heat, Dirichlet(u=0)), r"no initial value is given; add Initial\(u=…\)"),
+    "missing start": (
+        lambda: Problem(Disk() * Time(t=(0, 1)), heat, Dirichlet(u=0)),
+        r"no initial value is given; add Initial\(u=…\)",
+    ),
     "start against a circle": (
-        lambda: Problem(Disk() * Time(t=(0, 1)), heat, [Dirichlet(u=0), Initial(u=lambda x, y: 1 - x)]),
-        r"^Initial\(u=<lambda>\) contradicts Dirichlet\(u=0\) on circle in the corner x=-1, .*t=0: 2, but 0 on the face, a jump of 2; the solution is discontinuous there$",
+        lambda: Problem(
+            Disk() * Time(t=(0, 1)), heat, [Dirichlet(u=0), Initial(u=lambda x, y: 1 - x)]
+        ),
+        (
+            r"^Initial\(u=<lambda>\) contradicts Dirichlet\(u=0\) on circle in the corner x=-1,"
+            r" .*t=0: 2, but 0 on the face, a jump of 2; the solution is discontinuous there$"
+        ),
     ),
     "start that does not repeat": (
-        lambda: Problem(perforated * Time(t=(0, 1)), heat, [Periodic("x"), Neumann(u=0, on=("y-", "y+", "circle")), Initial(u=lambda x, y: x)]),
+        lambda: Problem(
+            perforated * Time(t=(0, 1)),
+            heat,
+            [Periodic("x"), Neumann(u=0, on=("y-", "y+", "circle")), Initial(u=lambda x, y: x)],
+        ),
         r"contradicts Periodic\('x'\) in the corner x=-1, .*: -1, but 1 at x=1",
     ),
 }
@@ -189,18 +308,25 @@ def test_a_small_part_of_its_box_gets_as_many_points():
     thin = Polygon(x=[0, 1, 1, 0], y=[0, 1, 1.01, 0.01])
     assert thin.fill == pytest.approx(0.01 / 1.01)
     Problem(thin, poisson, Dirichlet(u=0))
-    with pytest.raises(ProblemError, match=r"fills less than a hundred thousandth of its bounding box"):
+    with pytest.raises(
+        ProblemError, match=r"fills less than a hundred thousandth of its bounding box"
+    ):
         Problem(Polygon(x=[0, 1, 1, 0], y=[0, 1, 1 + 1e-6, 1e-6]), poisson, Dirichlet(u=0))
 
 
 def test_training_takes_as_many_points_as_were_asked_for():
-    from kanpde.networks import KAN, Ansatz
+    from kanpde.networks.ansatz import Ansatz
+    from kanpde.networks.kan import KAN
     from kanpde.training.points import Collocation
 
     for domain, equation in ((perforated, poisson), (cube - Ball(radius=0.5), poisson3d)):
         problem = Problem(domain, equation, Robin(u=0))
-        network = KAN(width=(2,), degree=3, grid=3).build(len(problem.coordinates), 1, torch.Generator().manual_seed(0))
-        collocation = Collocation(problem, Ansatz(domain, problem.unknowns, problem.constraints, (), network), 500, 0)
+        network = KAN(width=(2,), degree=3, grid=3).build(
+            len(problem.coordinates), 1, torch.Generator().manual_seed(0)
+        )
+        collocation = Collocation(
+            problem, Ansatz(domain, problem.unknowns, problem.constraints, (), network), 500, 0
+        )
         objective = collocation.objective()
         assert len(collocation.current) == objective.terms[0].count == 500
         collocation.redraw(objective)

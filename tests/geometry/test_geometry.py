@@ -24,7 +24,9 @@ def test_faces_of_a_box():
     box = Box(x=(-1, 1), y=(0, 4), z=(0, 3))
     assert list(box.faces) == ["x-", "x+", "y-", "y+", "z-", "z+"]
     assert [face.measure for face in box.faces.values()] == [12, 12, 6, 6, 8, 8]
-    assert [(face.coordinate, face.side) for face in box.faces.values()] == [(x, s) for x in "xyz" for s in (-1, 1)]
+    assert [(face.coordinate, face.side) for face in box.faces.values()] == [
+        (x, s) for x in "xyz" for s in (-1, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,22 @@ def test_faces_of_space_are_swept_through_time():
     ("build", "message"),
     [
         (lambda: Box(), r"Box\(…\): got no coordinates; expected 1 to 5"),
-        (lambda: Box(**dict.fromkeys("abcdef", (0, 1))), r"Box\(…\): got 6 coordinates; expected 1 to 5"),
-        (lambda: Box(x=(1, -1)), r"Box\(x=…\): got \(1, -1\); expected low < high, both finite; did you mean \(-1, 1\)\?"),
+        (
+            lambda: Box(**dict.fromkeys("abcdef", (0, 1))),
+            r"Box\(…\): got 6 coordinates; expected 1 to 5",
+        ),
+        (
+            lambda: Box(x=(1, -1)),
+            (
+                r"Box\(x=…\): got \(1, -1\); expected low < high, both finite; did you mean \(-1,"
+                r" 1\)\?"
+            ),
+        ),
         (lambda: Box(x=(1, 1)), r"Box\(x=…\): got \(1, 1\); expected low < high"),
-        (lambda: Box(x=(0, math.inf)), r"Box\(x=…\): got \(0, inf\); expected low < high, both finite$"),
+        (
+            lambda: Box(x=(0, math.inf)),
+            r"Box\(x=…\): got \(0, inf\); expected low < high, both finite$",
+        ),
         (lambda: Box(x=(math.nan, 1)), "both finite$"),
         (lambda: Box(x=("0", 1)), r"Box\(x=…\): got \('0', 1\); expected two numbers"),
         (lambda: Box(x=3), r"Box\(x=…\): got 3; expected \(low, high\)"),
@@ -88,11 +102,20 @@ def test_faces_of_space_are_swept_through_time():
         (lambda: Time(t=(0, 1), s=(0, 1)), r"Time\(…\): got 2 coordinates; expected one"),
         (lambda: Time(t=(1, 0)), r"Time\(t=…\): got \(1, 0\)"),
         (lambda: Box(x=(0, 1)) * Time(x=(0, 1)), "'x' is a space coordinate already"),
-        (lambda: Box(x=(0, 1)) * Box(y=(0, 1)), "expected Time, such as .*; a box takes all its coordinates at once"),
+        (
+            lambda: Box(x=(0, 1)) * Box(y=(0, 1)),
+            "expected Time, such as .*; a box takes all its coordinates at once",
+        ),
         (lambda: Box(x=(0, 1)) * 3, "expected Time"),
-        (lambda: Time(t=(0, 1)) * Box(x=(0, 1)), r"time comes last; write Box\(x=\(0, 1\)\) \* Time"),
+        (
+            lambda: Time(t=(0, 1)) * Box(x=(0, 1)),
+            r"time comes last; write Box\(x=\(0, 1\)\) \* Time",
+        ),
         (lambda: Box(x=(0, 1)) * Time(t=(0, 1)) * Time(s=(0, 1)), "has a time already, 't'"),
-        (lambda: Box(**dict.fromkeys("abcde", (0, 1))) * Time(t=(0, 1)), "has 6 coordinates; expected at most 5, time included"),
+        (
+            lambda: Box(**dict.fromkeys("abcde", (0, 1))) * Time(t=(0, 1)),
+            "has 6 coordinates; expected at most 5, time included",
+        ),
     ],
 )
 def test_what_a_domain_refuses(build, message):

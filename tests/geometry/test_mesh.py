@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde import Ball, Box, Dirichlet, Problem, ProblemError, Solid, Time, laplacian
-from kanpde.sampling import inside_points, unit_points
+from kanpde.geometry.sampling import inside_points, unit_points
 
 
 def cube_triangles():
@@ -15,7 +15,9 @@ def cube_triangles():
     found = []
     for axis in range(3):
         for side in (0.0, 1.0):
-            square = np.array([[side, 0, 0], [side, 1, 0], [side, 1, 1], [side, 0, 1]])[:: 1 if side else -1]
+            square = np.array([[side, 0, 0], [side, 1, 0], [side, 1, 1], [side, 0, 1]])[
+                :: 1 if side else -1
+            ]
             square = np.roll(square, axis, axis=1)
             found += [square[[0, 1, 2]], square[[0, 2, 3]]]
     return np.array(found)
@@ -24,22 +26,36 @@ def cube_triangles():
 def sphere_triangles(levels):
     """A refined octahedron on the unit sphere."""
     tips = np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])
-    found = [[tips[k], tips[(k + 1) % 4], [0, 0, 1]] for k in range(4)] + [[tips[(k + 1) % 4], tips[k], [0, 0, -1]] for k in range(4)]
+    found = [[tips[k], tips[(k + 1) % 4], [0, 0, 1]] for k in range(4)] + [
+        [tips[(k + 1) % 4], tips[k], [0, 0, -1]] for k in range(4)
+    ]
     triangles = np.array(found, dtype=float)
     for _ in range(levels):
         a, b, c = triangles.transpose(1, 0, 2)
-        ab, bc, ca = ((p + q) / np.linalg.norm(p + q, axis=1, keepdims=True) for p, q in ((a, b), (b, c), (c, a)))
-        triangles = np.concatenate([np.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
+        ab, bc, ca = (
+            (p + q) / np.linalg.norm(p + q, axis=1, keepdims=True)
+            for p, q in ((a, b), (b, c), (c, a))
+        )
+        triangles = np.concatenate(
+            [np.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+        )
     return triangles
 
 
 def text(triangles):
-    rows = [f"facet normal 0 0 0\nouter loop\n{''.join(f'vertex {x:.17g} {y:.17g} {z:.17g}' + chr(10) for x, y, z in t)}endloop\nendfacet\n" for t in triangles]
+    rows = [
+        "facet normal 0 0 0\nouter"
+        f" loop\n{''.join(f'vertex {x:.17g} {y:.17g} {z:.17g}' + chr(10) for x, y, z in t)}endloop\nendfacet\n"
+        for t in triangles
+    ]
     return ("solid part\n" + "".join(rows) + "endsolid part\n").encode()
 
 
 def binary(triangles):
-    record = np.zeros(len(triangles), np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")]))
+    record = np.zeros(
+        len(triangles),
+        np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")]),
+    )
     record["corners"] = triangles
     return b"made here".ljust(80) + len(triangles).to_bytes(4, "little") + record.tobytes()
 
@@ -57,7 +73,10 @@ def stl(tmp_path):
 @pytest.mark.parametrize("form", [text, binary])
 @pytest.mark.parametrize("turned", [1, -1])
 def test_a_cube_is_a_box(stl, form, turned):
-    solid, box = Solid(stl(cube_triangles()[:, ::turned], form), name="skin"), Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    solid, box = (
+        Solid(stl(cube_triangles()[:, ::turned], form), name="skin"),
+        Box(x=(0, 1), y=(0, 1), z=(0, 1)),
+    )
     assert solid.bounds == box.bounds
     assert solid.volume == pytest.approx(1)
     assert solid.faces["skin"].measure == pytest.approx(6)
@@ -69,9 +88,13 @@ def test_a_cube_is_a_box(stl, form, turned):
     assert torch.allclose(-solid.depth(points)[~inside], away[~inside])
     skin = solid.boundary("skin", unit_points(4096, 2, 0))
     assert float(box.depth(skin).abs().max()) < 1e-12
-    assert [float((skin[:, k] == 0).double().mean()) for k in range(3)] == pytest.approx([1 / 6] * 3, abs=2e-3)
+    assert [float((skin[:, k] == 0).double().mean()) for k in range(3)] == pytest.approx(
+        [1 / 6] * 3, abs=2e-3
+    )
     assert skin.mean(0).tolist() == pytest.approx([0.5] * 3, abs=2e-3)
-    assert skin.var(0).tolist() == pytest.approx([2 / 3 / 12 + 1 / 12] * 3, abs=2e-3)  # four sides spread evenly, two at the ends
+    assert skin.var(0).tolist() == pytest.approx(
+        [2 / 3 / 12 + 1 / 12] * 3, abs=2e-3
+    )  # four sides spread evenly, two at the ends
     normals = solid.normals("skin", skin)
     assert float(box.depth(skin - 1e-6 * normals).min()) > 0
     assert float(box.depth(skin + 1e-6 * normals).max()) < 0
@@ -85,7 +108,9 @@ def test_a_sphere_of_triangles(stl):
     assert float(points.norm(dim=1).max()) < 2
     a, b, c = torch.from_numpy(2 * sphere_triangles(3)).unbind(1)
     normals = torch.linalg.cross(b - a, c - a)
-    cut_off = 2 - float(((a * normals).sum(1) / normals.norm(dim=1)).min())  # how far the chords stay inside of the sphere
+    cut_off = 2 - float(
+        ((a * normals).sum(1) / normals.norm(dim=1)).min()
+    )  # how far the chords stay inside of the sphere
     gap = Ball(radius=2).depth(points) - solid.depth(points)
     assert -1e-12 < float(gap.min()) < float(gap.max()) < cut_off + 1e-12 < 0.05
     assert repr(solid).endswith("part.stl', scale=2)")
@@ -97,9 +122,15 @@ def test_in_problems_and_set_operations(stl):
     assert around.volume == pytest.approx(8 - part.volume, rel=2e-3)
     assert around.faces["surface"].measure == pytest.approx(part.faces["surface"].measure, rel=1e-3)
     points = around.boundary("surface", unit_points(64, 2, 0))
-    assert float(((points * around.normals("surface", points)).sum(1)).max()) < 0  # outwards of what is around: into the part
+    assert (
+        float(((points * around.normals("surface", points)).sum(1)).max()) < 0
+    )  # outwards of what is around: into the part
     assert around.implicit("surface") is None
-    problem = Problem(around, lambda u, x, y, z: laplacian(u), [Dirichlet(u=0, on="surface"), Dirichlet(u=1, on=("x-", "x+", "y-", "y+", "z-", "z+"))])
+    problem = Problem(
+        around,
+        lambda u, x, y, z: laplacian(u),
+        [Dirichlet(u=0, on="surface"), Dirichlet(u=1, on=("x-", "x+", "y-", "y+", "z-", "z+"))],
+    )
     assert len(problem.constraints) == 7
     assert (part * Time(t=(0, 1))).volume == part.volume
 
@@ -112,8 +143,17 @@ def test_in_problems_and_set_operations(stl):
         (b"\x89PNG" + bytes(200), "holds no triangles"),
         (b"solid\nvertex 0 0 0\nvertex 1 0 a\nendsolid", "is no STL file; expected triangles"),
         (b"solid\nvertex 0 0 0\nvertex 1 0 0\nendsolid", "is no STL file; expected triangles"),
-        (text(cube_triangles()[:-1]), "the surface is not closed, .*: 3 of 33 edges have no partner; expected a closed surface"),
-        (text(np.concatenate([cube_triangles()[:-1], cube_triangles()[-1:, ::-1]])), "not turned one way"),
+        (
+            text(cube_triangles()[:-1]),
+            (
+                "the surface is not closed, .*: 3 of 33 edges have no partner; expected a closed"
+                " surface"
+            ),
+        ),
+        (
+            text(np.concatenate([cube_triangles()[:-1], cube_triangles()[-1:, ::-1]])),
+            "not turned one way",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, content, message):

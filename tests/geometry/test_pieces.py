@@ -65,12 +65,21 @@ def test_pieces_of_a_line_meet_in_a_point():
     ("make", "says"),
     [
         (lambda: Pieces(a=SQUARE), "got 1 regions; expected two or more"),
-        (lambda: Pieces(a=SQUARE, b=DISC), "overlap, at .* for example; take one from the other, such as b=… - …"),
-        (lambda: Pieces(a=SQUARE, b=Disk(x=5, y=0, radius=1)), r"Pieces\(a=Box.*touches no other piece"),
+        (
+            lambda: Pieces(a=SQUARE, b=DISC),
+            "overlap, at .* for example; take one from the other, such as b=… - …",
+        ),
+        (
+            lambda: Pieces(a=SQUARE, b=Disk(x=5, y=0, radius=1)),
+            r"Pieces\(a=Box.*touches no other piece",
+        ),
         (lambda: Pieces(a=SQUARE, b=Box(x=(1, 2), z=(0, 1))), "coordinates x, z; expected x, y"),
         (lambda: Pieces(a=SQUARE, b=3), r"Pieces\(b=…\): got int; expected a domain"),
         (lambda: Pieces(a=SQUARE * Time(t=(0, 1)), b=DISC), "a piece has no time of its own"),
-        (lambda: Pieces(disc=DISC, plate=SQUARE - DISC) * Time(t=(0, 1)), "pieces are for steady problems"),
+        (
+            lambda: Pieces(disc=DISC, plate=SQUARE - DISC) * Time(t=(0, 1)),
+            "pieces are for steady problems",
+        ),
     ],
 )
 def test_refused(make, says):

@@ -6,7 +6,14 @@ import torch
 from kanpde import Ball, Box, Disk, Time
 from kanpde.errors import RecipeError
 from kanpde.geometry import holes
-from kanpde.sampling import SAMPLERS, by_residual, crowded_points, inside_points, nearness, unit_points
+from kanpde.geometry.sampling import (
+    SAMPLERS,
+    by_residual,
+    crowded_points,
+    inside_points,
+    nearness,
+    unit_points,
+)
 
 NAMES = [*SAMPLERS, "uniform"]
 
@@ -27,9 +34,13 @@ def test_no_dimension_has_one_point():
 
 
 def test_low_discrepancy_integrates_better_than_chance():
-    """The mean of x·y over 1024 points: chance has a standard error of 7e-3, these are closer than 1e-3."""
+    """The mean of x·y over 1024 points: chance has a standard error of 7e-3, these are closer than
+    1e-3."""
     for sampler, bound in (("sobol", 5e-4), ("halton", 1e-3)):
-        errors = [abs(float(unit_points(1024, 2, seed, sampler).prod(1).mean()) - 0.25) for seed in range(5)]
+        errors = [
+            abs(float(unit_points(1024, 2, seed, sampler).prod(1).mean()) - 0.25)
+            for seed in range(5)
+        ]
         assert max(errors) < bound, sampler
 
 
@@ -40,14 +51,24 @@ def test_each_stratum_of_a_latin_hypercube_has_one_point():
 
 
 def test_an_unknown_sampler_is_refused():
-    with pytest.raises(RecipeError, match=r"sampler: got 'sobool'; expected one of sobol, latin-hypercube, halton, uniform; did you mean 'sobol'"):
+    with pytest.raises(
+        RecipeError,
+        match=(
+            r"sampler: got 'sobool'; expected one of sobol, latin-hypercube, halton, uniform; did"
+            r" you mean 'sobol'"
+        ),
+    ):
         unit_points(4, 2, 0, "sobool")
 
 
 def test_points_gather_where_the_residual_is_large():
-    pool = unit_points(4000, 1, 0, "uniform")  # the seed of the draw below: the two must not share a stream
+    pool = unit_points(
+        4000, 1, 0, "uniform"
+    )  # the seed of the draw below: the two must not share a stream
     front = lambda p: torch.exp(-((p[:, 0] - 0.5) ** 2) / 2e-3)
-    chosen = by_residual(front, pool, 100, seed=0)  # few of many: without replacement, a drained front fills up less
+    chosen = by_residual(
+        front, pool, 100, seed=0
+    )  # few of many: without replacement, a drained front fills up less
     near = lambda p: float(((p[:, 0] - 0.5).abs() < 0.1).double().mean())
     assert near(pool) < 0.25
     assert near(chosen) > 0.5
@@ -74,7 +95,14 @@ def test_a_residual_of_zero_draws_evenly():
 CHANNEL = Box(x=(0, 20), y=(0, 4)) - Disk(x=2, y=2, radius=0.5, name="cylinder")
 
 
-@pytest.mark.parametrize("domain", [CHANNEL, CHANNEL * Time(t=(0, 1)), Ball(x=0, y=0, z=0, radius=2) - Ball(x=1, y=0, z=0, radius=0.2, name="hole")])
+@pytest.mark.parametrize(
+    "domain",
+    [
+        CHANNEL,
+        CHANNEL * Time(t=(0, 1)),
+        Ball(x=0, y=0, z=0, radius=2) - Ball(x=1, y=0, z=0, radius=0.2, name="hole"),
+    ],
+)
 def test_crowded_points_are_as_many_as_asked_for_and_inside(domain):
     for share in (0.0, 0.3, 1.0):
         points = crowded_points(domain, 500, 3, share=share)
@@ -90,18 +118,33 @@ def test_points_crowd_about_a_hole():
 
     even, crowded = inside_points(CHANNEL, 4000, 0), crowded_points(CHANNEL, 4000, 0, share=1.0)
     assert near(crowded) > 3 * near(even)
-    assert float((crowded[:, 0] > 10).double().mean()) > 0.02, "the rest of the channel is not left out"
+    assert float((crowded[:, 0] > 10).double().mean()) > 0.02, (
+        "the rest of the channel is not left out"
+    )
 
 
 def test_every_hole_gets_an_equal_share_and_the_density_falls_as_the_square_of_the_distance():
-    plane = Box(x=(-60, 60), y=(-60, 60)) - Disk(x=30, y=0, radius=0.5, name="small") - Disk(x=-30, y=0, radius=2, name="large")
+    plane = (
+        Box(x=(-60, 60), y=(-60, 60))
+        - Disk(x=30, y=0, radius=0.5, name="small")
+        - Disk(x=-30, y=0, radius=2, name="large")
+    )
     small, large = holes(plane)
-    on_a_ray = torch.tensor([[30.5, 0.0], [31.5, 0.0], [33.5, 0.0], [30.0, -7.5]], dtype=torch.float64)
+    on_a_ray = torch.tensor(
+        [[30.5, 0.0], [31.5, 0.0], [33.5, 0.0], [30.0, -7.5]], dtype=torch.float64
+    )
     points = torch.cat([on_a_ray, inside_points(plane, 2000, 0)])
     alone = nearness([small], points)
-    torch.testing.assert_close(alone[0] / alone[:4], torch.tensor([1.0, 4.0, 16.0, 64.0], dtype=torch.float64), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        alone[0] / alone[:4],
+        torch.tensor([1.0, 4.0, 16.0, 64.0], dtype=torch.float64),
+        rtol=1e-5,
+        atol=0,
+    )
     assert float(alone.mean()) == pytest.approx(1)
-    torch.testing.assert_close(nearness([small, large], points), (alone + nearness([large], points)) / 2)
+    torch.testing.assert_close(
+        nearness([small, large], points), (alone + nearness([large], points)) / 2
+    )
 
 
 def test_a_domain_without_holes_has_even_points():

@@ -34,18 +34,35 @@ Change = Callable[[Path], None]
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[str, str, Change, list[str]]:
-    """A kind of folder, what is done to it in words, the change itself, and the command that reads it."""
+    """A kind of folder, what is done to it in words, the change itself, and the command that reads
+    it."""
     kind = draw(st.sampled_from(["run", "run", "run", "begun", "fit", "sweep"]))
     name, what, change = draw(st.one_of(_any_file(kind), _json(kind), _torch(kind), _hdf5(kind)))
     slow = [["explain", "--seconds", "1"], ["prune", "--loss", "1e-2"]]
     commands = {
-        "run": [["plot"], ["plot"], ["plot", "--edge", "1,1,1"], ["solve", "--resume"], ["solve", "--resume"], ["solve", "--resume"], *slow],
+        "run": [
+            ["plot"],
+            ["plot"],
+            ["plot", "--edge", "1,1,1"],
+            ["solve", "--resume"],
+            ["solve", "--resume"],
+            ["solve", "--resume"],
+            *slow,
+        ],
         "begun": [["solve", "--resume"], ["plot"]],
         "fit": [["plot"], ["plot"], slow[0]],
-        "sweep": [["plot"], ["sweep", "--no-differences", "--jobs", "1", "--threads", "1", "--resume"]],
+        "sweep": [
+            ["plot"],
+            ["sweep", "--no-differences", "--jobs", "1", "--threads", "1", "--resume"],
+        ],
     }
     first, *rest = draw(st.sampled_from(commands[kind]))
-    return kind, f"{name}: {what}", lambda folder: change(next(folder.glob(name.replace("TRIAL", "*")))), [first, *rest]
+    return (
+        kind,
+        f"{name}: {what}",
+        lambda folder: change(next(folder.glob(name.replace("TRIAL", "*")))),
+        [first, *rest],
+    )
 
 
 FILES = {
@@ -60,8 +77,16 @@ def _any_file(kind: str) -> st.SearchStrategy:
     @st.composite
     def made(draw: st.DrawFn) -> tuple[str, str, Change]:
         name, other = draw(st.sampled_from(FILES[kind])), draw(st.sampled_from(FILES[kind]))
-        what = draw(st.sampled_from(["cut", "empty", "bits", "gone", "another", "folder", "garbage", "unreadable link"]))
-        share, garbage, seed = draw(st.floats(0, 1)), draw(st.binary(max_size=40)), draw(st.integers(0, 999))
+        what = draw(
+            st.sampled_from(
+                ["cut", "empty", "bits", "gone", "another", "folder", "garbage", "unreadable link"]
+            )
+        )
+        share, garbage, seed = (
+            draw(st.floats(0, 1)),
+            draw(st.binary(max_size=40)),
+            draw(st.integers(0, 999)),
+        )
 
         def change(path: Path) -> None:
             content = path.read_bytes()
@@ -74,7 +99,11 @@ def _any_file(kind: str) -> st.SearchStrategy:
                     flipped[at] ^= 1 << int(chance.integers(8))
                 path.write_bytes(flipped.tobytes())
             elif what == "another":
-                path.write_bytes((path.parent / Path(other).name).read_bytes() if (path.parent / Path(other).name).is_file() else b"")
+                path.write_bytes(
+                    (path.parent / Path(other).name).read_bytes()
+                    if (path.parent / Path(other).name).is_file()
+                    else b""
+                )
             elif what in ("gone", "folder", "unreadable link"):
                 path.unlink()
                 if what == "folder":
@@ -89,14 +118,38 @@ def _any_file(kind: str) -> st.SearchStrategy:
     return made()
 
 
-ODD = st.sampled_from([None, 0, -1, 10**30, 1e999, "", "x", [], {}, [1], {"a": 1}, True, float("nan"), "../../../etc/passwd", "kanpde run 99", ["a", 2], [[1, 2], [3]]])
+ODD = st.sampled_from(
+    [
+        None,
+        0,
+        -1,
+        10**30,
+        1e999,
+        "",
+        "x",
+        [],
+        {},
+        [1],
+        {"a": 1},
+        True,
+        float("nan"),
+        "../../../etc/passwd",
+        "kanpde run 99",
+        ["a", 2],
+        [[1, 2], [3]],
+    ]
+)
 
 
 def _json(kind: str) -> st.SearchStrategy:
     @st.composite
     def made(draw: st.DrawFn) -> tuple[str, str, Change]:
         name = draw(st.sampled_from([f for f in FILES[kind] if f.endswith(".json")]))
-        steps, value, delete = draw(st.lists(st.integers(0, 60), min_size=1, max_size=3)), draw(ODD), draw(st.booleans())
+        steps, value, delete = (
+            draw(st.lists(st.integers(0, 60), min_size=1, max_size=3)),
+            draw(ODD),
+            draw(st.booleans()),
+        )
 
         def change(path: Path) -> None:
             whole = json.loads(path.read_text())
@@ -126,8 +179,27 @@ def _torch(kind: str) -> st.SearchStrategy:
 
     @st.composite
     def made(draw: st.DrawFn) -> tuple[str, str, Change]:
-        name, what = draw(st.sampled_from(names)), draw(st.sampled_from(["hostile object", "hostile pickle", "hostile zip", "value", "value", "value", "wide", "long"]))
-        steps, value = draw(st.lists(st.integers(0, 60), min_size=1, max_size=5)), draw(st.one_of(ODD, st.sampled_from(["TENSOR", "WRONG DTYPE"])))
+        name, what = (
+            draw(st.sampled_from(names)),
+            draw(
+                st.sampled_from(
+                    [
+                        "hostile object",
+                        "hostile pickle",
+                        "hostile zip",
+                        "value",
+                        "value",
+                        "value",
+                        "wide",
+                        "long",
+                    ]
+                )
+            ),
+        )
+        steps, value = (
+            draw(st.lists(st.integers(0, 60), min_size=1, max_size=5)),
+            draw(st.one_of(ODD, st.sampled_from(["TENSOR", "WRONG DTYPE"]))),
+        )
 
         def change(path: Path) -> None:
             state = torch.load(path, weights_only=True)
@@ -138,15 +210,35 @@ def _torch(kind: str) -> st.SearchStrategy:
                 to = io.BytesIO()
                 with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
                     for item in old.namelist():
-                        new.writestr(item, pickle.dumps(Hostile()) if item.endswith("data.pkl") else old.read(item))
+                        new.writestr(
+                            item,
+                            (
+                                pickle.dumps(Hostile())
+                                if item.endswith("data.pkl")
+                                else old.read(item)
+                            ),
+                        )
                 path.write_bytes(to.getvalue())
                 return
             if what == "hostile object":
                 state["ansatz"] = Hostile()
             elif what in ("wide", "long") and "ansatz" in state:
-                state["ansatz"]["spec"]["width" if what == "wide" else "grid"] = [200_000, 200_000] if what == "wide" else 10**11
+                state["ansatz"]["spec"]["width" if what == "wide" else "grid"] = (
+                    [200_000, 200_000] if what == "wide" else 10**11
+                )
             else:
-                _replace(state, steps, {"TENSOR": torch.zeros(3), "WRONG DTYPE": torch.zeros(3, dtype=torch.int8)}.get(value, value) if isinstance(value, str) else value)
+                _replace(
+                    state,
+                    steps,
+                    (
+                        {
+                            "TENSOR": torch.zeros(3),
+                            "WRONG DTYPE": torch.zeros(3, dtype=torch.int8),
+                        }.get(value, value)
+                        if isinstance(value, str)
+                        else value
+                    ),
+                )
             torch.save(state, path)
 
         return name, f"{what} {value!r:.30} at {steps}", change
@@ -175,7 +267,21 @@ def _hdf5(kind: str) -> st.SearchStrategy:
         name = draw(st.sampled_from(names))
         what = draw(
             st.sampled_from(
-                ["external link", "soft link", "to itself", "external storage", "virtual", "huge", "type", "group", "gone", "shape", "attribute", "no attributes", "empty"]
+                [
+                    "external link",
+                    "soft link",
+                    "to itself",
+                    "external storage",
+                    "virtual",
+                    "huge",
+                    "type",
+                    "group",
+                    "gone",
+                    "shape",
+                    "attribute",
+                    "no attributes",
+                    "empty",
+                ]
             )
         )
         which = draw(st.integers(0, 60))
@@ -204,7 +310,12 @@ def _hdf5(kind: str) -> st.SearchStrategy:
                 elif what == "to itself":
                     file[key] = file["/"]
                 elif what == "external storage":
-                    file.create_dataset(key, shape=(41,), dtype=float, external=[(str(path.parent.parent / "outside.raw"), 0, 41 * 8)])
+                    file.create_dataset(
+                        key,
+                        shape=(41,),
+                        dtype=float,
+                        external=[(str(path.parent.parent / "outside.raw"), 0, 41 * 8)],
+                    )
                 elif what == "virtual":
                     layout = h5py.VirtualLayout(shape=(41,), dtype=float)
                     layout[:] = h5py.VirtualSource(str(outside), "secret", shape=(41,))

@@ -1,4 +1,5 @@
-"""Generated inputs through the command line: each comes to a solution or to one line, and leaves nothing half-written."""
+"""Generated inputs through the command line: each comes to a solution or to one line, and leaves
+nothing half-written."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ DRAWN = 10
 """Every so many inputs pictures are drawn as well."""
 
 LIMIT = 8 * 2**30
-"""Bytes of address space: what asks for more than is there fails, and the machine does not suffer."""
+"""Bytes of address space: what asks for more than is there fails, and the machine does not
+suffer."""
 
 
 MEASURED = """from kanpde import Box, Data, Parameter, Problem, laplacian
@@ -67,7 +69,15 @@ class Inputs:
         """Solve a file."""
         with self._folder() as folder:
             (folder / "given.py").write_bytes(content)
-            return self._judged(["solve", "given.py", *SHORT, *(["--no-reference"] if len(content) % 4 else ["--effort", "quick"])], folder)
+            return self._judged(
+                [
+                    "solve",
+                    "given.py",
+                    *SHORT,
+                    *(["--no-reference"] if len(content) % 4 else ["--effort", "quick"]),
+                ],
+                folder,
+            )
 
     def table(self, given: tuple[str, bytes]) -> str:
         """Fit a table, or measure an unknown constant with it."""
@@ -76,7 +86,10 @@ class Inputs:
             (folder / name).write_bytes(given[1])
             (folder / "measured.py").write_text(MEASURED.format(file=name))
             fit = ["fit", name, "--target", "z", "--schedule", "lm:2", "--width", "2"]
-            return self._judged(["solve", "measured.py", *SHORT, "--no-reference"] if len(given[1]) % 2 else fit, folder)
+            return self._judged(
+                ["solve", "measured.py", *SHORT, "--no-reference"] if len(given[1]) % 2 else fit,
+                folder,
+            )
 
     def line(self, arguments: list[str]) -> str:
         """A command line, in a folder with a file in it."""
@@ -93,14 +106,27 @@ class Inputs:
             shutil.copytree(self.good[kind], run, symlinks=True)
             change(run)
             outcome = self._judged(
-                [first, *rest, str(run)] if rest and rest[-1] == "--resume" else [first, str(run), *rest] if not rest or rest[0] != "--resume" else [first, "--resume", str(run)],
+                (
+                    [first, *rest, str(run)]
+                    if rest and rest[-1] == "--resume"
+                    else (
+                        [first, str(run), *rest]
+                        if not rest or rest[0] != "--resume"
+                        else [first, "--resume", str(run)]
+                    )
+                ),
                 folder,
                 begun=True,
             )
             for path in folder.rglob("*"):
                 if path.name == MARK:
                     raise Broken(f"{path}: code from a run folder was executed")
-                if path.is_file() and not path.is_symlink() and path.name not in ("outside.h5", "outside.raw") and _holds_secret(path):
+                if (
+                    path.is_file()
+                    and not path.is_symlink()
+                    and path.name not in ("outside.h5", "outside.raw")
+                    and _holds_secret(path)
+                ):
                     raise Broken(f"{path}: holds what stood outside of the run")
             return outcome
 
@@ -113,7 +139,9 @@ class Inputs:
         shutil.rmtree(folder)
 
     def _judged(self, arguments: list[str], folder: Path, begun: bool = False) -> str:
-        end = self.nursery.run(arguments, folder, eager=False, room=LIMIT, pictures=self.count % DRAWN == 0)
+        end = self.nursery.run(
+            arguments, folder, eager=False, room=LIMIT, pictures=self.count % DRAWN == 0
+        )
         found = outcome(end)
         check_folder(folder, begun)
         return found
@@ -127,19 +155,30 @@ def outcome(end: End) -> str:
         raise Broken(f"code {end.code}: {end.said[-1500:]}")
     if end.code == 0 and not errors:
         return "done"
-    if end.code == 2 and len(errors) == 1 and lines[-1] == errors[0] and len(errors[0]) > len("error: "):
+    if (
+        end.code == 2
+        and len(errors) == 1
+        and lines[-1] == errors[0]
+        and len(errors[0]) > len("error: ")
+    ):
         return "one line"
     raise Broken(f"code {end.code} with {len(errors)} errors: {end.said[-1500:]}")
 
 
 def check_folder(folder: Path, begun: bool) -> None:
-    """Nothing half-written: no partial file, no lock, and no run folder that neither opens nor goes on."""
+    """Nothing half-written: no partial file, no lock, and no run folder that neither opens nor goes
+    on."""
     for path in folder.rglob("*"):
         if path.name.endswith(".partial") or path.name == ".run.lock":
             raise Broken(f"{path}: left behind")
     for run in [] if begun else folder.glob("*/*/*"):
         names = {path.name for path in run.iterdir()} if run.is_dir() else set()
-        if run.is_dir() and not run.name.startswith("sweep-") and "summary.json" not in names and "training.pt" not in names:
+        if (
+            run.is_dir()
+            and not run.name.startswith("sweep-")
+            and "summary.json" not in names
+            and "training.pt" not in names
+        ):
             raise Broken(f"{run}: half-written, {sorted(names)}")
         if "summary.json" in names:
             json.loads((run / "summary.json").read_text())
@@ -150,13 +189,24 @@ def _holds_secret(path: Path) -> bool:
     import numpy as np
 
     if path.suffix != ".h5":
-        return str(SECRET) in path.read_text(errors="replace") if path.suffix in (".json", ".csv", ".txt") else np.float64(SECRET).tobytes() in path.read_bytes()
+        return (
+            str(SECRET) in path.read_text(errors="replace")
+            if path.suffix in (".json", ".csv", ".txt")
+            else np.float64(SECRET).tobytes() in path.read_bytes()
+        )
     try:
         with h5py.File(path) as file:
             found: list[bool] = []
 
             def visit(name: str, node: Any) -> None:
-                if isinstance(node, h5py.Dataset) and not node.external and not node.is_virtual and node.dtype.kind == "f" and node.shape and node.size < 10**6:
+                if (
+                    isinstance(node, h5py.Dataset)
+                    and not node.external
+                    and not node.is_virtual
+                    and node.dtype.kind == "f"
+                    and node.shape
+                    and node.size < 10**6
+                ):
                     found.append(bool((node[()] == SECRET).any()))
 
             file.visititems(visit)
@@ -168,11 +218,24 @@ def _holds_secret(path: Path) -> bool:
 def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     """A run, one that was interrupted, a fit and a sweep, to be changed."""
     root.mkdir()
-    (root / "data.csv").write_text("x,z\n" + "".join(f"{i / 20},{(i / 20) ** 2}\n" for i in range(40)))
+    (root / "data.csv").write_text(
+        "x,z\n" + "".join(f"{i / 20},{(i / 20) ** 2}\n" for i in range(40))
+    )
     short = ["--schedule", "lm:3", "--points", "40", "--width", "2", "--degree", "5", "--grid", "4"]
     for name, line in {
         "run": ["solve", "poisson2d", *short, "--restarts", "1", "--no-reference", "--out", "run"],
-        "fit": ["fit", "data.csv", "--target", "z", "--schedule", "lm:3", "--width", "2", "--out", "fit"],
+        "fit": [
+            "fit",
+            "data.csv",
+            "--target",
+            "z",
+            "--schedule",
+            "lm:3",
+            "--width",
+            "2",
+            "--out",
+            "fit",
+        ],
         "sweep": [
             "sweep",
             "poisson2d",
@@ -201,7 +264,9 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     }.items():
         end = nursery.run(line, root)
         assert end.code == 0, (name, end.said)
-    begun = nursery.start(  # enough steps to be killed in between, and few enough to go on to their end where a change does not matter
+    # enough steps to be killed in between, and few enough to go on to their end where a change does
+    # not matter
+    begun = nursery.start(
         [
             "solve",
             "poisson2d",
@@ -227,7 +292,10 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
         time.sleep(0.01)
     os.kill(begun, signal.SIGKILL)
     assert nursery.wait(begun).code == -signal.SIGKILL
-    found = {kind: next(path for path in root.glob(f"{kind}/*/*") if path.is_dir()) for kind in ("run", "fit", "sweep", "begun")}
+    found = {
+        kind: next(path for path in root.glob(f"{kind}/*/*") if path.is_dir())
+        for kind in ("run", "fit", "sweep", "begun")
+    }
     for leftover in (found["begun"] / ".run.lock", *found["begun"].glob(".*.partial")):
         leftover.unlink(missing_ok=True)
     request = json.loads((found["begun"] / "request.json").read_text())
@@ -236,19 +304,35 @@ def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
 
 
 def carry_out(what: str) -> dict[str, Any]:
-    """The long check of one kind of input: counts of outcomes, and the inputs that came to something else."""
+    """The long check of one kind of input: counts of outcomes, and the inputs that came to
+    something else."""
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="kanpde-hostile-") as name:
         strategy, carry = kinds(Inputs(Path(name)))[what]
         outcomes = _each(what, strategy, carry, failures)
-    return {"what": what, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes), "failures": failures}
+    return {
+        "what": what,
+        "inputs": sum(outcomes.values()),
+        "outcomes": dict(outcomes),
+        "failures": failures,
+    }
 
 
-def _each(what: str, strategy: Any, carry: Callable[[Any], str], failures: list[str]) -> Counter[str]:
-    """How often each outcome came of a strategy's values; what is broken is noted, and does not end it."""
+def _each(
+    what: str, strategy: Any, carry: Callable[[Any], str], failures: list[str]
+) -> Counter[str]:
+    """How often each outcome came of a strategy's values; what is broken is noted, and does not end
+    it."""
     outcomes: Counter[str] = Counter()
 
-    @settings(max_examples=SHARES[what], derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=SHARES[what],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategy)
     def each(value: Any) -> None:
         try:

@@ -1,4 +1,5 @@
-"""Generated inputs come to a solution or to one line; `make soak` tries 2,000 of them, these are the first few of each kind."""
+"""Generated inputs come to a solution or to one line; `make soak` tries 2,000 of them, these are
+the first few of each kind."""
 
 import hashlib
 import json
@@ -12,7 +13,7 @@ from nursery import End
 
 import kanpde
 from kanpde.errors import ProblemWarning, RunError
-from kanpde.safe_reading import guarded, opened
+from kanpde.runs.safe_reading import guarded, opened
 
 FEW = {"problem files": 6, "run folders": 8, "data files": 8, "command lines": 8}
 
@@ -27,7 +28,14 @@ def test_every_input_comes_to_a_solution_or_one_line(inputs, kind):
     strategy, carry = kinds(inputs)[kind]
     seen = []
 
-    @settings(max_examples=FEW[kind], derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=FEW[kind],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategy)
     def each(value):
         seen.append(carry(value))
@@ -56,12 +64,25 @@ def test_anything_else_is_seen(end):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda file, outside: file.__setitem__("a", h5py.ExternalLink(str(outside), "/secret")), "/a: a link in place of an array"),
+        (
+            lambda file, outside: file.__setitem__("a", h5py.ExternalLink(str(outside), "/secret")),
+            "/a: a link in place of an array",
+        ),
         (lambda file, outside: file.__setitem__("g/a", h5py.SoftLink("/b")), "/g/a: a link"),
-        (lambda file, outside: file.create_dataset("a", shape=(9,), dtype=float, external=[(str(outside), 0, 72)]), "/a: its values lie in another file"),
+        (
+            lambda file, outside: file.create_dataset(
+                "a", shape=(9,), dtype=float, external=[(str(outside), 0, 72)]
+            ),
+            "/a: its values lie in another file",
+        ),
         (lambda file, outside: _virtual(file, outside), "/a: its values lie in another file"),
         (lambda file, outside: file.__setitem__("a", file["/"]), "a group that holds itself"),
-        (lambda file, outside: file.create_dataset("a", shape=(10**12,), chunks=(1000,), dtype=float), "/a: says that it has 8,000,000,000,000 bytes, and holds 0"),
+        (
+            lambda file, outside: file.create_dataset(
+                "a", shape=(10**12,), chunks=(1000,), dtype=float
+            ),
+            "/a: says that it has 8,000,000,000,000 bytes, and holds 0",
+        ),
         (lambda file, outside: file.__setitem__("a", h5py.Empty(float)), "/a: holds no values"),
     ],
 )
@@ -81,7 +102,10 @@ def test_a_problem_file_that_comes_with_a_run_is_not_executed(run, tmp_path, pla
     evil = (run if place == "run" else tmp_path) / "evil.py"
     evil.write_text("from pathlib import Path\nPath('executed').touch()\n")
     summary = json.loads((run / "summary.json").read_text())
-    summary["settings"] |= {"source": str(evil.name if place == "relative" else evil), "source_sha256": hashlib.sha256(evil.read_bytes()).hexdigest()}
+    summary["settings"] |= {
+        "source": str(evil.name if place == "relative" else evil),
+        "source_sha256": hashlib.sha256(evil.read_bytes()).hexdigest(),
+    }
     (run / "summary.json").write_text(json.dumps(summary))
     with pytest.warns(ProblemWarning, match="is not executed"):
         found = kanpde.load(run)

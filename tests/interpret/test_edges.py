@@ -1,4 +1,5 @@
-"""Every function of the library is found again from its values, noise or not; numbers are named only where they are surely meant."""
+"""Every function of the library is found again from its values, noise or not; numbers are named
+only where they are surely meant."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Closed forms: read off values, made exact by the residual, proved; wrong ones are refused, and where there is none it is said."""
+"""Closed forms: read off values, made exact by the residual, proved; wrong ones are refused, and
+where there is none it is said."""
 
 import json
 
@@ -7,11 +8,11 @@ import pytest
 import sympy
 import torch
 
-from kanpde import problem as problems
 from kanpde.cli import main
 from kanpde.errors import ProblemError, RunError
 from kanpde.interpret import explain, explain_function, explain_values
 from kanpde.interpret.verify import verify
+from kanpde.problem import problem as problems
 
 SOLUTIONS = {
     "poisson2d": {"u": "sin(pi*x)*sin(pi*y)"},
@@ -70,7 +71,9 @@ def test_verification_accepts_the_solution_and_rejects_its_neighbour(name):
 
 def test_where_there_is_no_closed_form_it_is_said():
     problem = problems.load("burgers1d_smooth")[0]
-    found = explain_values("burgers1d_smooth", perturbed(problem), problem.domain.bounds, problem, seconds=20)
+    found = explain_values(
+        "burgers1d_smooth", perturbed(problem), problem.domain.bounds, problem, seconds=20
+    )
     assert not found.found
     assert found.formulas
     assert found.residual() > 1e-3
@@ -78,11 +81,15 @@ def test_where_there_is_no_closed_form_it_is_said():
 
 
 def test_a_function_without_an_equation_is_found_as_a_composition():
-    found = explain_function(lambda x, y: np.exp(np.sin(np.pi * x) + y**2), {"x": (-1, 1), "y": (-1, 1)}, name="f")
+    found = explain_function(
+        lambda x, y: np.exp(np.sin(np.pi * x) + y**2), {"x": (-1, 1), "y": (-1, 1)}, name="f"
+    )
     x, y = sympy.symbols("x y", real=True)
     assert found.found
     assert sympy.simplify(found.formulas["f"] - sympy.exp(sympy.sin(sympy.pi * x) + y**2)) == 0
-    with pytest.raises(ProblemError, match="the function takes x, y and bounds name x; expected the same names"):
+    with pytest.raises(
+        ProblemError, match="the function takes x, y and bounds name x; expected the same names"
+    ):
         explain_function(lambda x, y: x + y, {"x": (0, 1)})
 
 
@@ -96,7 +103,9 @@ def test_the_command_writes_the_formula_of_a_run(run, capsys):
     assert (run / "formula.txt").read_text() == "u = sin(pi*x)*sin(pi*y)\n"
 
 
-def test_what_cannot_be_explained_is_refused_in_one_line(run, result, tmp_path, capsys, monkeypatch):
+def test_what_cannot_be_explained_is_refused_in_one_line(
+    run, result, tmp_path, capsys, monkeypatch
+):
     assert main(["explain", str(tmp_path / "nothing")]) == 2
     assert "no such run folder" in capsys.readouterr().err
     (run / "summary.json").unlink()

@@ -1,4 +1,5 @@
-"""Formulas of networks that were fitted to tables, through the commands: exact where the rows are, down to their noise where they are not."""
+"""Formulas of networks that were fitted to tables, through the commands: exact where the rows are,
+down to their noise where they are not."""
 
 import json
 
@@ -17,28 +18,56 @@ def table(path, rows, noise, **columns):
     """A CSV of made-up rows: x and y in [-1, 1], and columns that are functions of them."""
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-1, 1, (2, rows))
-    data = {"x": x, "y": y} | {name: function(x, y) + noise * rng.normal(size=rows) for name, function in columns.items()}
-    path.write_text("\n".join([",".join(data), *(",".join(map(repr, map(float, row))) for row in zip(*data.values(), strict=True))]))
+    data = {"x": x, "y": y} | {
+        name: function(x, y) + noise * rng.normal(size=rows) for name, function in columns.items()
+    }
+    path.write_text(
+        "\n".join(
+            [
+                ",".join(data),
+                *(",".join(map(repr, map(float, row))) for row in zip(*data.values(), strict=True)),
+            ]
+        )
+    )
     return path
 
 
 def fitted(data, tmp_path, *options):
     """The folder of a run of `fit`."""
-    assert main(["fit", str(data), "--restarts", "1", "--out", str(tmp_path / "runs"), *options]) == 0
+    assert (
+        main(["fit", str(data), "--restarts", "1", "--out", str(tmp_path / "runs"), *options]) == 0
+    )
     (folder,) = (tmp_path / "runs" / data.stem).iterdir()
     return folder
 
 
 def test_a_fit_is_explained_by_the_command(tmp_path, capsys):
     data = table(tmp_path / "wave.csv", 400, 0.0, z=lambda x, y: 2 * np.sin(np.pi * x) + y**2)
-    folder = fitted(data, tmp_path, "--target", "z", "--network", "kan", "--width", "2", "--degree", "7", "--grid", "3", "--schedule", "lm:40,extend:6,lm:40")
+    folder = fitted(
+        data,
+        tmp_path,
+        "--target",
+        "z",
+        "--network",
+        "kan",
+        "--width",
+        "2",
+        "--degree",
+        "7",
+        "--grid",
+        "3",
+        "--schedule",
+        "lm:40,extend:6,lm:40",
+    )
     capsys.readouterr()
     assert main(["explain", str(folder), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["found"], shown["residual"], shown["symbolic"]) == (True, None, None)
     assert shown["distance"] < 1e-4
     x, y = sympy.symbols("x y")
-    assert sympy.simplify(sympy.sympify(shown["formula"]) - (2 * sympy.sin(sympy.pi * x) + y**2)) == 0
+    assert (
+        sympy.simplify(sympy.sympify(shown["formula"]) - (2 * sympy.sin(sympy.pi * x) + y**2)) == 0
+    )
     assert (folder / "formula.txt").read_text() == f"z = {shown['formula']}\n"
     assert main(["explain", str(folder)]) == 0
     out = capsys.readouterr().out
@@ -51,7 +80,13 @@ def test_noisy_rows_give_a_short_formula():
     rng = np.random.default_rng(1)
     x, y = rng.uniform(-1, 1, (2, 800))
     clean = np.sin(3 * x) + 0.5 * y
-    found = kanpde.fit({"x": x, "y": y, "z": clean + 0.05 * rng.normal(size=800)}, "z", network=kanpde.KAN((), 3, 5), schedule="lm:20", seed=0)
+    found = kanpde.fit(
+        {"x": x, "y": y, "z": clean + 0.05 * rng.normal(size=800)},
+        "z",
+        network=kanpde.KAN((), 3, 5),
+        schedule="lm:20",
+        seed=0,
+    )
     expected = 0.05 / np.sqrt(np.mean(clean**2)) * np.sqrt(16 / found.task.count(0))
     assert uncertainty(found)["z"] == pytest.approx(expected, rel=0.3)
     explained = explain_fit(found, seconds=60)
@@ -71,7 +106,10 @@ def test_the_noise_decides_between_short_and_near():
     from kanpde.interpret.form import Form, constant
 
     k, c, x = constant(), constant(), sympy.Symbol("x", real=True)
-    short, near = (Form(k * x, {k: 1.0}, 1.0), 0.04), (Form(k * x + c * x**3, {k: 1.0, c: -0.1}, 3.0), 1e-3)
+    short, near = (
+        (Form(k * x, {k: 1.0}, 1.0), 0.04),
+        (Form(k * x + c * x**3, {k: 1.0, c: -0.1}, 3.0), 1e-3),
+    )
     assert ranked([short, near])[0] == near
     assert ranked([short, near], 0.05)[0] == short
     assert POOR < 0.05 < float(np.ptp(t))
@@ -83,10 +121,33 @@ def test_a_classifier_and_too_many_inputs_are_refused_in_one_line(tmp_path, caps
     rows = rng.uniform(-1, 1, (120, 6))
     data = tmp_path / "six.csv"
     data.write_text(
-        "\n".join([",".join([*names, "z", "side"]), *(",".join(map(repr, map(float, row))) + f",{float(row.sum())!r},{'right' if row[0] > 0 else 'left'}" for row in rows)])
+        "\n".join(
+            [
+                ",".join([*names, "z", "side"]),
+                *(
+                    ",".join(map(repr, map(float, row)))
+                    + f",{float(row.sum())!r},{'right' if row[0] > 0 else 'left'}"
+                    for row in rows
+                ),
+            ]
+        )
     )
-    options = ["--network", "kan", "--width", "1", "--degree", "3", "--grid", "1", "--schedule", "lm:3"]
-    for target, inputs, expected in (("z", ",".join(names), "got 6 variables"), ("side", "x0,x1", "the fit tells classes apart (left, right); expected one of numbers")):
+    options = [
+        "--network",
+        "kan",
+        "--width",
+        "1",
+        "--degree",
+        "3",
+        "--grid",
+        "1",
+        "--schedule",
+        "lm:3",
+    ]
+    for target, inputs, expected in (
+        ("z", ",".join(names), "got 6 variables"),
+        ("side", "x0,x1", "the fit tells classes apart (left, right); expected one of numbers"),
+    ):
         folder = fitted(data, tmp_path / target, "--target", target, "--inputs", inputs, *options)
         before = sorted(folder.iterdir())
         capsys.readouterr()

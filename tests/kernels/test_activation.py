@@ -1,4 +1,5 @@
-"""Activations on jets: the compiled ones against the plain ones, which test_taylor.py holds against nested autograd."""
+"""Activations on jets: the compiled ones against the plain ones, which test_taylor.py holds against
+nested autograd."""
 
 import pytest
 import torch
@@ -14,7 +15,12 @@ def _path(request, monkeypatch):
 
 def jets(points, units, counts, dtype=torch.float64):
     X, L = (torch.randn(points, channels(counts), units, dtype=dtype) for _ in range(2))
-    return X, L, torch.linspace(-0.2, 0.3, units, dtype=dtype), torch.linspace(0.5, 1.5, units, dtype=dtype)
+    return (
+        X,
+        L,
+        torch.linspace(-0.2, 0.3, units, dtype=dtype),
+        torch.linspace(0.5, 1.5, units, dtype=dtype),
+    )
 
 
 @pytest.mark.parametrize("counts", [(), (2,), (3, 2), (2, 2, 1), (3, 2, 2, 1)])
@@ -22,8 +28,18 @@ def jets(points, units, counts, dtype=torch.float64):
 @pytest.mark.parametrize("kind", ["tanh", "sin"])
 def test_jet_and_adjoint_are_those_of_the_reference(kind, size, counts):
     X, L, center, scale = jets(*size, counts)
-    torch.testing.assert_close(activation_jet(kind, X, center, scale, counts), activation.forward(kind, X, center, scale, counts), rtol=1e-13, atol=1e-13)
-    torch.testing.assert_close(activation_jet_adjoint(kind, L, X, scale, counts), activation.adjoint(kind, L, X, scale, counts), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        activation_jet(kind, X, center, scale, counts),
+        activation.forward(kind, X, center, scale, counts),
+        rtol=1e-13,
+        atol=1e-13,
+    )
+    torch.testing.assert_close(
+        activation_jet_adjoint(kind, L, X, scale, counts),
+        activation.adjoint(kind, L, X, scale, counts),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("kind", ["tanh", "sin"])
@@ -38,7 +54,9 @@ def test_the_adjoint_is_that_of_autograd(kind):
 def test_operators_are_registered_soundly():
     X, L, center, scale = jets(5, 2, (2, 1))
     torch.library.opcheck(activation_jet, ("tanh", X, center, scale, (2, 1)))
-    torch.library.opcheck(activation_jet, ("sin", X.clone().requires_grad_(), center, scale, (2, 1)))
+    torch.library.opcheck(
+        activation_jet, ("sin", X.clone().requires_grad_(), center, scale, (2, 1))
+    )
     torch.library.opcheck(activation_jet_adjoint, ("tanh", L, X, scale, (2, 1)))
 
 
@@ -67,4 +85,6 @@ def test_float32_stays_float32_and_nan_stays_in_its_point():
 def test_bad_arguments_are_named(argument, error, change):
     X, _, center, scale = jets(4, 2, (2, 1))
     with pytest.raises(error, match=f"^{argument}: got .*expected"):
-        activation_jet(**{"kind": "tanh", "X": X, "center": center, "scale": scale, "counts": (2, 1), **change})
+        activation_jet(
+            **{"kind": "tanh", "X": X, "center": center, "scale": scale, "counts": (2, 1), **change}
+        )

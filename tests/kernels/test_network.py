@@ -1,11 +1,20 @@
-"""Whole spline networks on jets: against the chain of the plain layers and against autograd through it, on every path."""
+"""Whole spline networks on jets: against the chain of the plain layers and against autograd through
+it, on every path."""
 
 from itertools import pairwise
 
 import pytest
 import torch
 
-from kanpde.kernels import network, network_jet, network_jet_adjoint, network_jet_jacobian, network_jet_squares, runs, uniform_knots
+from kanpde.kernels import (
+    network,
+    network_jet,
+    network_jet_adjoint,
+    network_jet_jacobian,
+    network_jet_squares,
+    runs,
+    uniform_knots,
+)
 from kanpde.kernels.taylor import channels
 
 
@@ -16,7 +25,10 @@ def _path(request, monkeypatch):
 
 def operands(widths, points, counts, degree=3, grid=5, dtype=torch.float64):
     """Input jet, adjoint of the output, and what the operators take of a network."""
-    X, L = (torch.randn(points, channels(counts), units, dtype=dtype) for units in (widths[0], widths[-1]))
+    X, L = (
+        torch.randn(points, channels(counts), units, dtype=dtype)
+        for units in (widths[0], widths[-1])
+    )
     X[:, 0] = 2 * torch.rand(points, widths[0], dtype=dtype) - 1
     C = [torch.randn(p, grid + degree, q, dtype=dtype) / (2 * p**0.5) for p, q in pairwise(widths)]
     knots = [uniform_knots(p, -1.0, 1.0, grid, degree, dtype) for p in widths[:-1]]
@@ -38,17 +50,31 @@ def test_jet_gradient_and_rows_are_those_of_the_chained_layers(widths, points, c
     size = float(wanted.abs().max()) if points else 1.0
     torch.testing.assert_close(network_jet(X, *given), wanted, rtol=1e-12, atol=1e-12 * size)
     wanted = network.adjoint(L, X, *given)
-    torch.testing.assert_close(network_jet_adjoint(L, X, *given), wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
+    torch.testing.assert_close(
+        network_jet_adjoint(L, X, *given),
+        wanted,
+        rtol=1e-11,
+        atol=1e-11 * float(wanted.abs().max()),
+    )
     values, starts = network_jet_jacobian(L, X, *given)
     columns = sum(c.numel() for c in C)
     found = runs.dense(values, starts, network.lengths(C, given[1]), columns)
     rows = runs.dense(*network.pullback(L, X, *given), network.lengths(C, given[1]), columns)
-    torch.testing.assert_close(found, rows, rtol=1e-11, atol=1e-11 * (float(rows.abs().max()) if points else 1.0))
-    torch.testing.assert_close(found.sum(0), wanted, rtol=1e-10, atol=1e-11 * float(rows.abs().sum(0).max()) if points else 1.0)
+    torch.testing.assert_close(
+        found, rows, rtol=1e-11, atol=1e-11 * (float(rows.abs().max()) if points else 1.0)
+    )
+    torch.testing.assert_close(
+        found.sum(0),
+        wanted,
+        rtol=1e-10,
+        atol=1e-11 * float(rows.abs().sum(0).max()) if points else 1.0,
+    )
 
 
 def affine(points, equations, counts, outputs, dtype=torch.float64):
-    return torch.randn(equations, points, channels(counts), outputs, dtype=dtype), torch.randn(equations, points, dtype=dtype)
+    return torch.randn(equations, points, channels(counts), outputs, dtype=dtype), torch.randn(
+        equations, points, dtype=dtype
+    )
 
 
 @pytest.mark.parametrize("equations", [1, 3])
@@ -59,7 +85,9 @@ def test_squares_of_affine_rows_are_those_of_jet_and_adjoint(widths, points, equ
     W, b = affine(points, equations, (2, 2), widths[-1])
     r, gradient = network_jet_squares(X, *given[:4], W, b, (2, 2))
     rows, wanted = network.squares(X, *given[:4], W, b, (2, 2))
-    torch.testing.assert_close(r, rows, rtol=1e-12, atol=1e-12 * (float(rows.abs().max()) if points else 1.0))
+    torch.testing.assert_close(
+        r, rows, rtol=1e-12, atol=1e-12 * (float(rows.abs().max()) if points else 1.0)
+    )
     torch.testing.assert_close(gradient, wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
 
 
@@ -96,7 +124,14 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     try:
         for threads in (1, 2, 3, 2):
             torch.set_num_threads(threads)
-            found.append((network_jet(X, *given), network_jet_adjoint(L, X, *given), *network_jet_jacobian(L, X, *given), *network_jet_squares(X, *given[:4], W, b, (2, 2))))
+            found.append(
+                (
+                    network_jet(X, *given),
+                    network_jet_adjoint(L, X, *given),
+                    *network_jet_jacobian(L, X, *given),
+                    *network_jet_squares(X, *given[:4], W, b, (2, 2)),
+                )
+            )
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
@@ -115,7 +150,11 @@ def test_single_precision_stays_single_and_nan_stays_in_its_point():
     X, L, given = operands((2, 5, 1), 300, (1,), dtype=torch.float32)
     clean = network_jet(X, *given)
     X[7, 0, 1] = torch.nan
-    Y, gradient, (values, _) = network_jet(X, *given), network_jet_adjoint(L, X, *given), network_jet_jacobian(L, X, *given)
+    Y, gradient, (values, _) = (
+        network_jet(X, *given),
+        network_jet_adjoint(L, X, *given),
+        network_jet_jacobian(L, X, *given),
+    )
     r, _ = network_jet_squares(X, *given[:4], *affine(300, 1, (1,), 1, torch.float32), (1,))
     assert r.isnan().nonzero().tolist() == [[0, 7]]
     assert Y.dtype == gradient.dtype == values.dtype == r.dtype == torch.float32

@@ -1,4 +1,5 @@
-"""Which kernels run: by device, by KANPDE_KERNELS, and the reference with one line where the others cannot."""
+"""Which kernels run: by device, by KANPDE_KERNELS, and the reference with one line where the others
+cannot."""
 
 import warnings
 
@@ -30,18 +31,25 @@ def test_the_compiled_kernels_are_the_default_on_a_cpu(monkeypatch):
 
 def test_an_unknown_name_gets_one_line(monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", "tritn")
-    with pytest.raises(ValueError, match=r"^KANPDE_KERNELS: got 'tritn'; expected .*did you mean triton\?$"):
+    with pytest.raises(
+        ValueError, match=r"^KANPDE_KERNELS: got 'tritn'; expected .*did you mean triton\?$"
+    ):
         spline_jet(X, C, KNOTS, (1, 1))
 
 
 def test_triton_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", "triton")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    with pytest.raises(ValueError, match=r"^KANPDE_KERNELS: got triton for tensors on cpu; expected"):
+    with pytest.raises(
+        ValueError, match=r"^KANPDE_KERNELS: got triton for tensors on cpu; expected"
+    ):
         spline_jet(X, C, KNOTS, (1, 1))
 
 
-@pytest.mark.parametrize("modules", [("not_there", "runs", "activation", "network"), ("broken", "runs", "activation", "network")])
+@pytest.mark.parametrize(
+    "modules",
+    [("not_there", "runs", "activation", "network"), ("broken", "runs", "activation", "network")],
+)
 def test_a_path_that_fails_is_replaced_with_one_line(monkeypatch, modules):
     class Broken:
         @staticmethod
@@ -49,10 +57,17 @@ def test_a_path_that_fails_is_replaced_with_one_line(monkeypatch, modules):
             return torch.zeros(len(X), X.shape[1], 1, dtype=X.dtype)
 
     load = paths.import_module
-    monkeypatch.setattr(paths, "import_module", lambda name: Broken if name.endswith("broken") else load(name))
+    monkeypatch.setattr(
+        paths, "import_module", lambda name: Broken if name.endswith("broken") else load(name)
+    )
     monkeypatch.setitem(paths.MODULES, "cpu", modules)
-    with pytest.warns(paths.KernelWarning, match=r"^the cpu kernels cannot be used.*(ModuleNotFoundError|other numbers)"):
+    with pytest.warns(
+        paths.KernelWarning,
+        match=r"^the cpu kernels cannot be used.*(ModuleNotFoundError|other numbers)",
+    ):
         assert paths.path(X).name == "reference"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert torch.equal(spline_jet(X, C, KNOTS, (1, 1))[:, 0], torch.full((3, 1), 2.0, dtype=torch.float64)), "once is enough"
+        assert torch.equal(
+            spline_jet(X, C, KNOTS, (1, 1))[:, 0], torch.full((3, 1), 2.0, dtype=torch.float64)
+        ), "once is enough"

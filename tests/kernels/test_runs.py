@@ -1,4 +1,5 @@
-"""Products with matrices by runs of columns: against the dense matrix, on every path that runs on a CPU."""
+"""Products with matrices by runs of columns: against the dense matrix, on every path that runs on a
+CPU."""
 
 import pytest
 import torch
@@ -22,11 +23,15 @@ def _path(request, monkeypatch):
 
 
 def matrix(lengths, columns, rows=97, dtype=torch.float64):
-    """Values, starts with the runs in the order of their columns and apart from each other, and the dense matrix, entry by entry."""
+    """Values, starts with the runs in the order of their columns and apart from each other, and the
+    dense matrix, entry by entry."""
     generator = torch.Generator().manual_seed(rows)
     values = torch.randn(rows, sum(lengths), dtype=dtype, generator=generator)
     room = (columns - sum(lengths)) // max(len(lengths), 1)
-    starts, wanted = torch.zeros(rows, len(lengths), dtype=torch.int64), torch.zeros(rows, columns, dtype=dtype)
+    starts, wanted = (
+        torch.zeros(rows, len(lengths), dtype=torch.int64),
+        torch.zeros(rows, columns, dtype=dtype),
+    )
     for n in range(rows):
         end, entry = 0, 0
         for a, length in enumerate(lengths):
@@ -46,8 +51,12 @@ def test_products_are_those_of_the_dense_matrix(case, rows):
     assert torch.equal(dense(values, starts, lengths, columns), J)
     close = {"rtol": 1e-12, "atol": 1e-12 * max(1.0, rows)}
     torch.testing.assert_close(runs_times(values, starts, lengths, v), J @ v, **close)
-    torch.testing.assert_close(runs_transposed_times(values, starts, lengths, columns, r), J.T @ r, **close)
-    torch.testing.assert_close(runs_gram(values, starts, lengths, columns).tril(), (J.T @ J).tril(), **close)
+    torch.testing.assert_close(
+        runs_transposed_times(values, starts, lengths, columns, r), J.T @ r, **close
+    )
+    torch.testing.assert_close(
+        runs_gram(values, starts, lengths, columns).tril(), (J.T @ J).tril(), **close
+    )
 
 
 def test_the_same_bits_on_any_number_of_threads():
@@ -75,8 +84,13 @@ def test_float32_stays_float32():
 def test_operators_are_registered_soundly():
     lengths, columns = CASES["odd lengths"]
     values, starts, _ = matrix(lengths, columns, 5)
-    torch.library.opcheck(runs_times, (values, starts, lengths, torch.randn(columns, dtype=torch.float64)))
-    torch.library.opcheck(runs_transposed_times, (values, starts, lengths, columns, torch.randn(5, dtype=torch.float64)))
+    torch.library.opcheck(
+        runs_times, (values, starts, lengths, torch.randn(columns, dtype=torch.float64))
+    )
+    torch.library.opcheck(
+        runs_transposed_times,
+        (values, starts, lengths, columns, torch.randn(5, dtype=torch.float64)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,12 @@ def test_operators_are_registered_soundly():
     ],
 )
 def test_bad_arguments_are_named(argument, error, change):
-    given = {"values": torch.zeros(4, 7, dtype=torch.float64), "starts": torch.zeros(4, 2, dtype=torch.int64), "lengths": (5, 2), "columns": 64}
+    given = {
+        "values": torch.zeros(4, 7, dtype=torch.float64),
+        "starts": torch.zeros(4, 2, dtype=torch.int64),
+        "lengths": (5, 2),
+        "columns": 64,
+    }
     runs_gram(**given)
     with pytest.raises(error, match=f"^{argument}: got .*expected"):
         runs_gram(**{**given, **change})

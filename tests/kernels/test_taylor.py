@@ -9,7 +9,21 @@ from plain import jet_along
 from kanpde.kernels.activation import sine_taylor
 from kanpde.kernels.taylor import blocks, channels, compose, correlate, powers
 
-COUNTS = [(), (1,), (3,), (2, 1), (2, 2), (3, 1, 1), (2, 2, 2), (3, 2, 1), (1, 1, 1, 1), (3, 2, 2, 1), (4, 3, 2, 1), (5, 5, 5, 5), (4, 4, 1, 1)]
+COUNTS = [
+    (),
+    (1,),
+    (3,),
+    (2, 1),
+    (2, 2),
+    (3, 1, 1),
+    (2, 2, 2),
+    (3, 2, 1),
+    (1, 1, 1, 1),
+    (3, 2, 2, 1),
+    (4, 3, 2, 1),
+    (5, 5, 5, 5),
+    (4, 4, 1, 1),
+]
 
 
 def random_jet(counts, units=3, points=4):
@@ -32,7 +46,12 @@ def test_blocks_are_the_orders(counts):
 def test_compose_is_the_jet_of_the_composition(counts):
     jet = random_jet(counts)
     for taylor, plain in ((exp_taylor, torch.exp), (sine_taylor, torch.sin)):
-        torch.testing.assert_close(compose(taylor(jet[:, 0], len(counts)), jet, counts), jet_along(plain, jet, counts), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            compose(taylor(jet[:, 0], len(counts)), jet, counts),
+            jet_along(plain, jet, counts),
+            rtol=1e-12,
+            atol=1e-12,
+        )
 
 
 @pytest.mark.parametrize("counts", COUNTS)
@@ -41,14 +60,20 @@ def test_correlate_is_the_adjoint_of_compose(counts):
     adjoint = random_jet(counts)
     composed = compose(exp_taylor(jet[:, 0], len(counts)), jet, counts)
     (wanted,) = torch.autograd.grad((composed * adjoint).sum(), jet)
-    derivative = compose(exp_taylor(jet[:, 0], len(counts)), jet, counts)  # exp is its own derivative
-    torch.testing.assert_close(correlate(adjoint, derivative, counts), wanted, rtol=1e-12, atol=1e-12)
+    derivative = compose(
+        exp_taylor(jet[:, 0], len(counts)), jet, counts
+    )  # exp is its own derivative
+    torch.testing.assert_close(
+        correlate(adjoint, derivative, counts), wanted, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_correlate_takes_the_jet_of_the_derivative_not_of_the_function():
     counts = (3, 2, 2, 1)
     jet, adjoint = random_jet(counts).requires_grad_(), random_jet(counts)
-    (wanted,) = torch.autograd.grad((compose(sine_taylor(jet[:, 0], 4), jet, counts) * adjoint).sum(), jet)
+    (wanted,) = torch.autograd.grad(
+        (compose(sine_taylor(jet[:, 0], 4), jet, counts) * adjoint).sum(), jet
+    )
     cosine = compose(sine_taylor(jet[:, 0], 4, math.pi / 2), jet, counts)
     torch.testing.assert_close(correlate(adjoint, cosine, counts), wanted, rtol=1e-12, atol=1e-12)
 
@@ -67,7 +92,15 @@ def test_powers_are_products_of_truncated_series(counts):
         for nu in range(order + 1):
             have = torch.stack([found[nu][:, 0], *(found[nu][:, start[j] + i] for j in along)])
             torch.testing.assert_close(have, product, rtol=1e-13, atol=1e-13)
-            product = torch.stack([sum((product[k] * delta[m - k] for k in range(m + 1)), torch.zeros_like(jet[:, 0])) for m in range(len(delta))])
+            product = torch.stack(
+                [
+                    sum(
+                        (product[k] * delta[m - k] for k in range(m + 1)),
+                        torch.zeros_like(jet[:, 0]),
+                    )
+                    for m in range(len(delta))
+                ]
+            )
 
 
 def test_an_order_sums_over_the_channels_it_has():

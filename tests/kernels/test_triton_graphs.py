@@ -17,7 +17,13 @@ def step(C, X):
 
 
 def test_replays_give_what_calls_give():
-    given = [(torch.randn(2, 8, 3, dtype=torch.float64, device=DEVICE), torch.rand(40, 5, 2, dtype=torch.float64, device=DEVICE)) for _ in range(3)]
+    given = [
+        (
+            torch.randn(2, 8, 3, dtype=torch.float64, device=DEVICE),
+            torch.rand(40, 5, 2, dtype=torch.float64, device=DEVICE),
+        )
+        for _ in range(3)
+    ]
     captured = Captured(step, *given[0])
     for inputs in given:
         for found, wanted in zip(captured(*inputs), step(*inputs), strict=True):
@@ -26,7 +32,12 @@ def test_replays_give_what_calls_give():
 
 @pytest.mark.parametrize(
     "inputs",
-    [(torch.zeros(3),), (torch.zeros(3), torch.zeros(4), torch.zeros(3)), (torch.zeros(3), torch.zeros(5)), (torch.zeros(3), torch.zeros(4).double())],
+    [
+        (torch.zeros(3),),
+        (torch.zeros(3), torch.zeros(4), torch.zeros(3)),
+        (torch.zeros(3), torch.zeros(5)),
+        (torch.zeros(3), torch.zeros(4).double()),
+    ],
 )
 def test_other_inputs_are_refused(inputs):
     captured = Captured(lambda a, b: a.sum() + b.sum(), torch.zeros(3), torch.ones(4))

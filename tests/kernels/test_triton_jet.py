@@ -1,4 +1,5 @@
-"""The spline layer in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
+"""The spline layer in Triton against the reference: compiled where there is a GPU, in Triton's
+interpreter elsewhere."""
 
 import math
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from compiled_or_interpreted import CUDA, DEVICE, RUNS
 
-from kanpde.kernels import reference, spline_jet, triton_jet
+from kanpde.kernels import plain, spline_jet, triton_jet
 from kanpde.kernels.taylor import channels
 
 pytestmark = RUNS
@@ -31,12 +32,15 @@ CASES = {
 
 
 def layer(points, inputs, outputs, degree, grid, counts, dtype=torch.float64, margin=0.2):
-    """L, X, C, knots, counts at random, inside and outside of the grid; other uneven knots for every input. What is not a number stays so."""
+    """L, X, C, knots, counts at random, inside and outside of the grid; other uneven knots for
+    every input. What is not a number stays so."""
     s = torch.arange(-degree, grid + degree + 1, dtype=torch.float64) / grid
     pulls = torch.linspace(-0.5, 0.7, inputs, dtype=torch.float64)[:, None]
     knots = LOW + (HIGH - LOW) * (s + pulls / (2 * torch.pi) * torch.sin(2 * torch.pi * s))
     X = torch.randn(points, channels(counts), inputs, dtype=torch.float64)
-    X[:, 0] = LOW - margin + (HIGH - LOW + 2 * margin) * torch.rand(points, inputs, dtype=torch.float64)
+    X[:, 0] = (
+        LOW - margin + (HIGH - LOW + 2 * margin) * torch.rand(points, inputs, dtype=torch.float64)
+    )
     C = torch.randn(inputs, grid + degree, outputs, dtype=torch.float64)
     L = torch.randn(points, channels(counts), outputs, dtype=torch.float64)
     return *(t.to(DEVICE, dtype) for t in (L, X, C, knots)), counts
@@ -52,13 +56,19 @@ def close(found, wanted, relative=1e-12):
 
 def everything(kernels, L, X, C, knots, counts):
     """Output jet, adjoint of the input, gradient, the adjoint again, cells, blocks."""
-    return [kernels.forward(X, C, knots, counts), *kernels.adjoint(L, X, C, knots, counts), *kernels.pullback(L, X, C, knots, counts, True)]
+    return [
+        kernels.forward(X, C, knots, counts),
+        *kernels.adjoint(L, X, C, knots, counts),
+        *kernels.pullback(L, X, C, knots, counts, True),
+    ]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_float64_is_that_of_the_reference(case):
     given = layer(*CASES[case])
-    for found, wanted in zip(everything(triton_jet, *given), everything(reference, *given), strict=True):
+    for found, wanted in zip(
+        everything(triton_jet, *given), everything(plain, *given), strict=True
+    ):
         if wanted.is_floating_point():
             close(found, wanted)
         else:
@@ -69,7 +79,9 @@ def test_float64_is_that_of_the_reference(case):
 def test_float32_stays_float32(case):
     given = layer(*CASES[case], dtype=torch.float32)
     exact = [t.double() if isinstance(t, torch.Tensor) else t for t in given]
-    for found, wanted in zip(everything(triton_jet, *given), everything(reference, *exact), strict=True):
+    for found, wanted in zip(
+        everything(triton_jet, *given), everything(plain, *exact), strict=True
+    ):
         assert found.dtype == (torch.float32 if wanted.is_floating_point() else torch.int64)
         if wanted.is_floating_point():
             close(found.double(), wanted, 1e-5)
@@ -78,9 +90,9 @@ def test_float32_stays_float32(case):
 def test_without_back_only_the_coefficients_get_an_adjoint():
     L, X, C, knots, counts = layer(*CASES["laplacian"])
     inward, gradient = triton_jet.adjoint(L, X, C, knots, counts, back=False)
-    close(gradient, reference.adjoint(L, X, C, knots, counts)[1])
+    close(gradient, plain.adjoint(L, X, C, knots, counts)[1])
     none, cells, block = triton_jet.pullback(L, X, C, knots, counts, False)
-    _, wanted_cells, wanted = reference.pullback(L, X, C, knots, counts, False)
+    _, wanted_cells, wanted = plain.pullback(L, X, C, knots, counts, False)
     close(block, wanted)
     assert torch.equal(cells, wanted_cells)
     assert inward.numel() == none.numel() == 0
@@ -89,7 +101,9 @@ def test_without_back_only_the_coefficients_get_an_adjoint():
 @pytest.mark.parametrize("points", [0, 1, 31])
 def test_nothing_at_no_points(points):
     given = layer(points, 2, 3, 3, 4, (2, 1))
-    for found, wanted in zip(everything(triton_jet, *given), everything(reference, *given), strict=True):
+    for found, wanted in zip(
+        everything(triton_jet, *given), everything(plain, *given), strict=True
+    ):
         assert found.shape == wanted.shape
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
@@ -97,10 +111,20 @@ def test_nothing_at_no_points(points):
 @pytest.mark.parametrize("degree", [1, 3, 7])
 def test_on_knots_and_at_both_ends(degree):
     grid = 10  # knots at -1, -0.75, …: they and the step are exact in binary
-    knots = torch.linspace(LOW - 0.25 * degree, HIGH + 0.25 * degree, grid + 2 * degree + 1, dtype=torch.float64, device=DEVICE)[None]
+    knots = torch.linspace(
+        LOW - 0.25 * degree,
+        HIGH + 0.25 * degree,
+        grid + 2 * degree + 1,
+        dtype=torch.float64,
+        device=DEVICE,
+    )[None]
     L, X, C, _, counts = layer(grid + 1, 1, 2, degree, grid, (1, 1))
     X[:, 0, 0] = torch.linspace(LOW, HIGH, grid + 1)
-    for found, wanted in zip(everything(triton_jet, L, X, C, knots, counts), everything(reference, L, X, C, knots, counts), strict=True):
+    for found, wanted in zip(
+        everything(triton_jet, L, X, C, knots, counts),
+        everything(plain, L, X, C, knots, counts),
+        strict=True,
+    ):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
@@ -130,7 +154,9 @@ def test_tensors_need_not_be_contiguous():
     wanted = everything(triton_jet, L, X, C, knots, counts)
     strided = [t.transpose(0, 2).contiguous().transpose(0, 2) for t in (L, X, C)]
     assert not any(t.is_contiguous() for t in strided)
-    for a, b in zip(everything(triton_jet, *strided, knots.T.contiguous().T, counts), wanted, strict=True):
+    for a, b in zip(
+        everything(triton_jet, *strided, knots.T.contiguous().T, counts), wanted, strict=True
+    ):
         assert torch.equal(a, b)
 
 
@@ -138,22 +164,28 @@ def test_tensors_need_not_be_contiguous():
 def test_as_a_matrix_product(case, monkeypatch):
     _, X, C, knots, counts = layer(*CASES[case])
     monkeypatch.setattr(triton_jet, "DENSE", 99)
-    close(triton_jet.forward(X, C, knots, counts), reference.forward(X, C, knots, counts))
+    close(triton_jet.forward(X, C, knots, counts), plain.forward(X, C, knots, counts))
 
 
 def test_autograd_and_its_checks_through_the_operator(monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", "triton")
     L, X, C, knots, counts = layer(3, 2, 1, 5, 2, (2, 1))
     X.requires_grad_(), C.requires_grad_()
-    wanted = torch.autograd.grad(reference.forward(X, C, knots, counts), (X, C), L)
-    for a, b in zip(torch.autograd.grad(spline_jet(X, C, knots, counts), (X, C), L), wanted, strict=True):
+    wanted = torch.autograd.grad(plain.forward(X, C, knots, counts), (X, C), L)
+    for a, b in zip(
+        torch.autograd.grad(spline_jet(X, C, knots, counts), (X, C), L), wanted, strict=True
+    ):
         close(a, b)
     torch.library.opcheck(spline_jet, (X, C, knots, counts))
 
 
 def test_knots_that_do_not_increase_are_named():
     L, X, C, knots, counts = layer(*CASES["laplacian"])
-    for call in (lambda k: triton_jet.forward(X, C, k, counts), lambda k: triton_jet.adjoint(L, X, C, k, counts), lambda k: triton_jet.pullback(L, X, C, k, counts, True)):
+    for call in (
+        lambda k: triton_jet.forward(X, C, k, counts),
+        lambda k: triton_jet.adjoint(L, X, C, k, counts),
+        lambda k: triton_jet.pullback(L, X, C, k, counts, True),
+    ):
         with pytest.raises(ValueError, match=r"^knots: got .*expected knots that increase"):
             call(knots.flip(1).contiguous())
 
@@ -167,4 +199,4 @@ def test_a_million_points():
     assert Y.numel() > 2**31
     assert torch.equal(Y[-1000:], Y[:1000])
     gradient = triton_jet.adjoint(L.repeat(1000, 1, 1), X, C, knots, counts, back=False)[1]
-    close(gradient, 1000 * reference.adjoint(L, X[:1000], C, knots, counts)[1], 1e-11)
+    close(gradient, 1000 * plain.adjoint(L, X[:1000], C, knots, counts)[1], 1e-11)

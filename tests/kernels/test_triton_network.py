@@ -1,4 +1,5 @@
-"""Whole networks in Triton against the reference: compiled where there is a GPU, in Triton's interpreter elsewhere."""
+"""Whole networks in Triton against the reference: compiled where there is a GPU, in Triton's
+interpreter elsewhere."""
 
 from itertools import pairwise
 
@@ -23,14 +24,25 @@ CASES = {
 
 
 def operands(points, widths, degree, grid, counts, dtype=torch.float64):
-    """L, and the arguments of network.forward; the coefficients lie in one piece, as training has them."""
+    """L, and the arguments of network.forward; the coefficients lie in one piece, as training has
+    them."""
     knots = [uniform_knots(w, -1.0, 1.0, grid, degree, dtype, DEVICE) for w in widths[:-1]]
     centers = [torch.linspace(-0.1, 0.2, w).to(DEVICE, dtype) for w in widths[1:-1]]
     scales = [torch.linspace(0.7, 1.2, w).to(DEVICE, dtype) for w in widths[1:-1]]
     shapes = [(p, grid + degree, q) for p, q in pairwise(widths)]
-    theta = (0.5 * torch.randn(sum(p * n * q for p, n, q in shapes), dtype=torch.float64)).to(DEVICE, dtype)
-    C = [part.view(shape) for part, shape in zip(theta.split([p * n * q for p, n, q in shapes]), shapes, strict=True)]
-    L, X = (torch.randn(points, channels(counts), w, dtype=torch.float64).clamp(-1.1, 1.1).to(DEVICE, dtype) for w in (widths[-1], widths[0]))
+    theta = (0.5 * torch.randn(sum(p * n * q for p, n, q in shapes), dtype=torch.float64)).to(
+        DEVICE, dtype
+    )
+    C = [
+        part.view(shape)
+        for part, shape in zip(theta.split([p * n * q for p, n, q in shapes]), shapes, strict=True)
+    ]
+    L, X = (
+        torch.randn(points, channels(counts), w, dtype=torch.float64)
+        .clamp(-1.1, 1.1)
+        .to(DEVICE, dtype)
+        for w in (widths[-1], widths[0])
+    )
     return L, (X, C, knots, centers, scales, counts)
 
 
@@ -42,7 +54,12 @@ def everything(kernels, L, given):
 def compare(found, wanted, relative):
     for a, b in zip(found, wanted, strict=True):
         assert a.dtype == b.dtype
-        torch.testing.assert_close(a, b, rtol=0, atol=relative * float(b.abs().max()) if b.numel() and b.is_floating_point() else 0)
+        torch.testing.assert_close(
+            a,
+            b,
+            rtol=0,
+            atol=relative * float(b.abs().max()) if b.numel() and b.is_floating_point() else 0,
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -56,13 +73,21 @@ def test_the_gradient_is_that_of_autograd():
     L, (X, C, *others) = operands(*CASES["2-10-1"])
     leaves = [c.clone().requires_grad_() for c in C]
     wanted = torch.autograd.grad(network.forward(X, leaves, *others), leaves, L)
-    compare([triton_network.adjoint(L, X, C, *others)], [torch.cat([g.reshape(-1) for g in wanted])], 1e-12)
+    compare(
+        [triton_network.adjoint(L, X, C, *others)],
+        [torch.cat([g.reshape(-1) for g in wanted])],
+        1e-12,
+    )
 
 
 def test_squares_of_affine_rows_are_those_of_the_reference():
     L, (X, *given, counts) = operands(23, (2, 3, 2), 2, 3, (1,))
     W, b = torch.stack([L, L.flip(0)]), L[:, 0].T.contiguous()
-    compare(triton_network.squares(X, *given, W, b, counts), network.squares(X, *given, W, b, counts), 1e-12)
+    compare(
+        triton_network.squares(X, *given, W, b, counts),
+        network.squares(X, *given, W, b, counts),
+        1e-12,
+    )
 
 
 def test_layer_by_layer_in_slabs(monkeypatch):
@@ -93,5 +118,11 @@ def test_float32_stays_float32_and_every_time_the_same():
 def test_tensors_may_lie_anywhere():
     L, (X, C, *others) = operands(5, (2, 3, 1), 2, 3, (1,))
     strided = [t.transpose(0, 2).contiguous().transpose(0, 2) for t in (L, X, *C)]
-    assert torch.equal(triton_network.forward(strided[1], strided[2:], *others), triton_network.forward(X, C, *others))
-    assert torch.equal(triton_network.adjoint(*strided[:2], strided[2:], *others), triton_network.adjoint(L, X, C, *others))
+    assert torch.equal(
+        triton_network.forward(strided[1], strided[2:], *others),
+        triton_network.forward(X, C, *others),
+    )
+    assert torch.equal(
+        triton_network.adjoint(*strided[:2], strided[2:], *others),
+        triton_network.adjoint(L, X, C, *others),
+    )

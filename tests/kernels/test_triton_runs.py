@@ -1,4 +1,5 @@
-"""Products with matrices by runs in Triton against the dense matrix: compiled where there is a GPU, in Triton's interpreter elsewhere."""
+"""Products with matrices by runs in Triton against the dense matrix: compiled where there is a GPU,
+in Triton's interpreter elsewhere."""
 
 import pytest
 import torch
@@ -27,13 +28,19 @@ def matrix(lengths, columns, rows, dtype=torch.float64):
     """Values and starts, the runs apart from each other."""
     room = (columns - sum(lengths)) // max(len(lengths), 1)
     gaps = torch.randint(0, room + 1, (rows, len(lengths)))
-    starts = gaps.cumsum(1) + torch.tensor([0, *lengths[:-1]] if lengths else [], dtype=torch.int64).cumsum(0)
+    starts = gaps.cumsum(1) + torch.tensor(
+        [0, *lengths[:-1]] if lengths else [], dtype=torch.int64
+    ).cumsum(0)
     return torch.randn(rows, sum(lengths), dtype=torch.float64).to(DEVICE, dtype), starts.to(DEVICE)
 
 
 def products(kernels, values, starts, lengths, columns, v, r):
     gram = kernels.gram(values, starts, lengths, columns)
-    return kernels.times(values, starts, lengths, v), kernels.transposed_times(values, starts, lengths, columns, r), gram.tril()
+    return (
+        kernels.times(values, starts, lengths, v),
+        kernels.transposed_times(values, starts, lengths, columns, r),
+        gram.tril(),
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -41,15 +48,28 @@ def test_products_are_those_of_the_dense_matrix(case):
     lengths, columns, rows = CASES[case]
     values, starts = matrix(*CASES[case])
     J = dense(values, starts, lengths, columns)
-    v, r = torch.randn(columns, dtype=torch.float64, device=DEVICE), torch.randn(rows, dtype=torch.float64, device=DEVICE)
-    for found, wanted in zip(products(triton_runs, values, starts, lengths, columns, v, r), (J @ v, J.T @ r, (J.T @ J).tril()), strict=True):
+    v, r = (
+        torch.randn(columns, dtype=torch.float64, device=DEVICE),
+        torch.randn(rows, dtype=torch.float64, device=DEVICE),
+    )
+    for found, wanted in zip(
+        products(triton_runs, values, starts, lengths, columns, v, r),
+        (J @ v, J.T @ r, (J.T @ J).tril()),
+        strict=True,
+    ):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12 * max(1.0, rows))
 
 
 def test_the_same_bits_each_time():
     values, starts = matrix(*CASES["several chunks"])
     assert chunks_of(300, 1, 8, triton_runs.DEPTH)[1] > 1
-    given = (values, starts, *CASES["several chunks"][:2], torch.randn(70, dtype=torch.float64, device=DEVICE), torch.randn(300, dtype=torch.float64, device=DEVICE))
+    given = (
+        values,
+        starts,
+        *CASES["several chunks"][:2],
+        torch.randn(70, dtype=torch.float64, device=DEVICE),
+        torch.randn(300, dtype=torch.float64, device=DEVICE),
+    )
     for a, b in zip(products(triton_runs, *given), products(triton_runs, *given), strict=True):
         assert torch.equal(a, b)
 
@@ -59,7 +79,11 @@ def test_float32_stays_float32():
     values, starts = matrix(lengths, columns, rows, torch.float32)
     J = dense(values, starts, lengths, columns)
     v, r = torch.randn(columns, device=DEVICE), torch.randn(rows, device=DEVICE)
-    for found, wanted in zip(products(triton_runs, values, starts, lengths, columns, v, r), (J @ v, J.T @ r, (J.T @ J).tril()), strict=True):
+    for found, wanted in zip(
+        products(triton_runs, values, starts, lengths, columns, v, r),
+        (J @ v, J.T @ r, (J.T @ J).tril()),
+        strict=True,
+    ):
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
@@ -67,7 +91,16 @@ def test_float32_stays_float32():
 def test_tensors_need_not_be_contiguous():
     lengths, columns, rows = CASES["odd lengths"]
     values, starts = matrix(lengths, columns, rows)
-    v, r = torch.randn(2 * columns, dtype=torch.float64, device=DEVICE)[::2], torch.randn(2 * rows, dtype=torch.float64, device=DEVICE)[::2]
+    v, r = (
+        torch.randn(2 * columns, dtype=torch.float64, device=DEVICE)[::2],
+        torch.randn(2 * rows, dtype=torch.float64, device=DEVICE)[::2],
+    )
     wanted = products(triton_runs, values, starts, lengths, columns, v, r)
-    for a, b in zip(products(triton_runs, values.T.contiguous().T, starts.T.contiguous().T, lengths, columns, v, r), wanted, strict=True):
+    for a, b in zip(
+        products(
+            triton_runs, values.T.contiguous().T, starts.T.contiguous().T, lengths, columns, v, r
+        ),
+        wanted,
+        strict=True,
+    ):
         assert torch.equal(a, b)

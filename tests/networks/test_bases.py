@@ -1,4 +1,5 @@
-"""Every kind of network: derivatives, adjoint and Jacobian, approximation, refinement, checkpoints."""
+"""Every kind of network: derivatives, adjoint and Jacobian, approximation, refinement,
+checkpoints."""
 
 import io
 
@@ -19,10 +20,10 @@ from kanpde.kernels import (
     rational_network_squares,
 )
 from kanpde.kernels.taylor import channels
-from kanpde.kinds import kinds
-from kanpde.networks import SPECS, Ansatz, restore
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.basis import Basis
 from kanpde.networks.kan import Splines
+from kanpde.networks.kinds import kinds
 from kanpde.networks.kinds.adaptive import Adaptive, adapted_knots
 from kanpde.networks.kinds.chebyshev import Polynomials
 from kanpde.networks.kinds.fasterkan import Switches
@@ -30,12 +31,35 @@ from kanpde.networks.kinds.fastkan import Gaussians
 from kanpde.networks.kinds.fourier import Trigonometric
 from kanpde.networks.kinds.wavelet import Wavelets
 from kanpde.networks.mlp import MLP
+from kanpde.networks.registry import SPECS
 from kanpde.networks.rows import Rows
-from kanpde.recipe import Recipe, default, suited
+from kanpde.networks.slabs import restore
+from kanpde.recipes.recipe import Recipe, default, suited
 
-BASES = [Splines(6, 7), Polynomials(12), Polynomials(1), Trigonometric(5), Gaussians(6), Switches(6), Wavelets("mexican-hat", 6), Wavelets("morlet", 6)]
-BASE_NAMES = ["splines", "chebyshev", "linear", "fourier", "gaussians", "switches", "mexican hat", "morlet"]
-NETWORKS = {kind: spec((3, 2)) for kind, spec in SPECS.items()} | {"silu mlp": MLP((4,), "silu"), "mlp with features": MLP((4,), features=3)}
+BASES = [
+    Splines(6, 7),
+    Polynomials(12),
+    Polynomials(1),
+    Trigonometric(5),
+    Gaussians(6),
+    Switches(6),
+    Wavelets("mexican-hat", 6),
+    Wavelets("morlet", 6),
+]
+BASE_NAMES = [
+    "splines",
+    "chebyshev",
+    "linear",
+    "fourier",
+    "gaussians",
+    "switches",
+    "mexican hat",
+    "morlet",
+]
+NETWORKS = {kind: spec((3, 2)) for kind, spec in SPECS.items()} | {
+    "silu mlp": MLP((4,), "silu"),
+    "mlp with features": MLP((4,), features=3),
+}
 COUNTS = (3, 2, 2, 1)
 
 
@@ -48,7 +72,9 @@ PROBLEM = Problem(domain=Box(x=(0, 1), y=(0, 2)), equations=[poisson], condition
 
 def built(spec, inputs=2, outputs=2):
     network = spec.build(inputs, outputs, torch.Generator().manual_seed(1))
-    network.theta = network.theta + 0.05 * torch.randn(network.parameters, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    network.theta = network.theta + 0.05 * torch.randn(
+        network.parameters, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
     return network
 
 
@@ -60,8 +86,12 @@ def jet(points=6, inputs=2, counts=COUNTS):
 
 @pytest.mark.parametrize("basis", BASES, ids=BASE_NAMES)
 def test_taylor_coefficients_are_derivatives_of_the_functions(basis: Basis):
-    """Order after order: the (ν+1)-th is the slope of the ν-th one, over ν + 1, by central differences of high order."""
-    x, h = (torch.arange(20, dtype=torch.float64)[:, None] + torch.tensor([0.31, 0.67])) / 12.5 - 0.8, 2e-3  # not on a knot of 6 intervals
+    """Order after order: the (ν+1)-th is the slope of the ν-th one, over ν + 1, by central
+    differences of high order."""
+    x, h = (
+        (torch.arange(20, dtype=torch.float64)[:, None] + torch.tensor([0.31, 0.67])) / 12.5 - 0.8,
+        2e-3,
+    )  # not on a knot of 6 intervals
     x = x[((3 * x) % 1 - 0.5).abs().amax(1) < 0.47]
     b = basis.taylor(x, 5)
     assert len(x) > 10
@@ -69,25 +99,40 @@ def test_taylor_coefficients_are_derivatives_of_the_functions(basis: Basis):
     at = {k: basis.taylor(x + k * h, 5) for k in (-3, -2, -1, 1, 2, 3)}
     slope = ((at[3] - at[-3]) - 9 * (at[2] - at[-2]) + 45 * (at[1] - at[-1])) / (60 * h)
     for nu in range(5):
-        torch.testing.assert_close(b[:, :, nu + 1] * (nu + 1), slope[:, :, nu], rtol=1e-5, atol=1e-6 * float(b[:, :, nu + 1].abs().max() + 1e-3))
+        torch.testing.assert_close(
+            b[:, :, nu + 1] * (nu + 1),
+            slope[:, :, nu],
+            rtol=1e-5,
+            atol=1e-6 * float(b[:, :, nu + 1].abs().max() + 1e-3),
+        )
 
 
 @pytest.mark.parametrize("spec", NETWORKS.values(), ids=NETWORKS)
 def test_jets_are_those_of_nested_autograd(spec):
-    """Values by the network itself on one channel, differentiated by autograd through its operators' own formulas, channel by channel."""
+    """Values by the network itself on one channel, differentiated by autograd through its
+    operators' own formulas, channel by channel."""
     network, X = built(spec), jet()
     found = network.forward(X, COUNTS)[-1]
     first = X[:, :4]  # value and three first directions
-    torch.testing.assert_close(found[:, :4], network.forward(first.contiguous(), (3,))[-1], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        found[:, :4], network.forward(first.contiguous(), (3,))[-1], rtol=1e-10, atol=1e-10
+    )
     line = X[:, [0, 1, 4, 6, 8]].contiguous()  # along the first direction, to order 4
     s, values = 5e-3, {}
     for k in range(-4, 5):
         at = sum(line[:, j] * (k * s) ** j for j in range(5))
         values[k] = network.forward(at[:, None].contiguous(), ())[-1][:, 0]
     V = torch.tensor([[float(k * s) ** j for j in range(9)] for k in values], dtype=torch.float64)
-    taylor = torch.linalg.solve(V, torch.stack(list(values.values())).flatten(1)).view(9, *values[0].shape)
+    taylor = torch.linalg.solve(V, torch.stack(list(values.values())).flatten(1)).view(
+        9, *values[0].shape
+    )
     for order, channel in enumerate((0, 1, 4, 6, 8)):
-        torch.testing.assert_close(found[:, channel], taylor[order], rtol=1e-3, atol=1e-3 * float(found[:, channel].abs().max() + 1))
+        torch.testing.assert_close(
+            found[:, channel],
+            taylor[order],
+            rtol=1e-3,
+            atol=1e-3 * float(found[:, channel].abs().max() + 1),
+        )
 
 
 @pytest.mark.parametrize("spec", NETWORKS.values(), ids=NETWORKS)
@@ -96,7 +141,9 @@ def test_gradient_and_rows_are_those_of_finite_differences(spec):
     L = torch.randn(6, channels(COUNTS), 2, dtype=torch.float64)
     jets = network.forward(X, COUNTS)
     gradient, rows = network.gradient(jets, L, COUNTS), network.jacobian(jets, L, COUNTS).dense()
-    torch.testing.assert_close(rows.sum(0), gradient, rtol=1e-9, atol=1e-10 * float(gradient.abs().max()))
+    torch.testing.assert_close(
+        rows.sum(0), gradient, rtol=1e-9, atol=1e-10 * float(gradient.abs().max())
+    )
     start, v, h, at = network.theta, torch.randn_like(network.theta), 1e-3, {}
     v = v / v.norm()
     for k in (-2, -1, 1, 2):
@@ -148,7 +195,12 @@ def fit_error(basis):
 
 
 def test_knots_increase_wherever_the_activations_lie():
-    for values in (torch.zeros(50, 2), torch.rand(50, 2) * 2 - 1, torch.full((1, 2), 0.3), 5 * torch.randn(50, 2)):
+    for values in (
+        torch.zeros(50, 2),
+        torch.rand(50, 2) * 2 - 1,
+        torch.full((1, 2), 0.3),
+        5 * torch.randn(50, 2),
+    ):
         knots = adapted_knots(values.double(), 8, 3, 0.95)
         assert knots.shape == (2, 8 + 7)
         assert (knots.diff(dim=1) > 0.04 * 2 / 8).all()
@@ -161,9 +213,15 @@ def test_restored_values_are_bit_equal(spec):
     network = built(spec, 2, 1)
     points = PROBLEM.domain.interior(torch.rand(200, 2, dtype=torch.float64))
     if spec.resolution:
-        frame = Ansatz(PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network).frame(points, [("u", (0, 0))])
-        network = spec.extend(network, getattr(spec, spec.resolution) + 2, network.levels(frame.X, ()))
-    ansatz = Ansatz(PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network)
+        frame = Ansatz(
+            PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
+        ).frame(points, [("u", (0, 0))])
+        network = spec.extend(
+            network, getattr(spec, spec.resolution) + 2, network.levels(frame.X, ())
+        )
+    ansatz = Ansatz(
+        PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
+    )
     buffer = io.BytesIO()
     torch.save(ansatz.state(), buffer)
     buffer.seek(0)
@@ -188,7 +246,9 @@ def test_operators_are_registered_soundly():
     torch.library.opcheck(rational_jet_jacobian, (lift, X, R, counts))
     network = built(SPECS["grkan"]((3,)), 2, 1)
     W, at = torch.randn(1, 4, 4, 1, dtype=torch.float64), torch.randn(1, 4, dtype=torch.float64)
-    torch.library.opcheck(rational_network_squares, (X, network.theta, network.widths, [2, 3], W, at, counts))
+    torch.library.opcheck(
+        rational_network_squares, (X, network.theta, network.widths, [2, 3], W, at, counts)
+    )
 
 
 @pytest.mark.parametrize("counts", [(), (2, 2), (3, 2, 1, 1)])
@@ -197,11 +257,16 @@ def test_the_compiled_rational_network_is_the_plain_one(points, counts):
     network = built(SPECS["grkan"]((5, 3), 2), 2, 2)
     groups = [2, 2, 2]
     X = jet(points, 2, counts)
-    W, b = torch.randn(2, points, channels(counts), 2, dtype=torch.float64), torch.randn(2, points, dtype=torch.float64)
+    W, b = (
+        torch.randn(2, points, channels(counts), 2, dtype=torch.float64),
+        torch.randn(2, points, dtype=torch.float64),
+    )
     r, gradient = cpu_rational.squares(X, network.theta, network.widths, groups, W, b, counts)
     rows, wanted = rational_network.squares(X, network.theta, network.widths, groups, W, b, counts)
     torch.testing.assert_close(r, rows, rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(gradient, wanted, rtol=1e-9, atol=1e-11 * float(wanted.abs().max() + 1))
+    torch.testing.assert_close(
+        gradient, wanted, rtol=1e-9, atol=1e-11 * float(wanted.abs().max() + 1)
+    )
 
 
 def test_the_names_are_those_of_the_files():
@@ -215,16 +280,65 @@ def test_the_names_are_those_of_the_files():
 
 def test_options_that_a_kind_does_not_have_are_refused():
     with pytest.raises(RecipeError, match="--degree: fastkan has none; expected one of grid"):
-        overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "fastkan", None, {"degree": (5,)}, {}, None)
-    with pytest.raises(RecipeError, match="activatoin=silu: mlp has none; expected one of activation, features, spread; did you mean 'activation'"):
-        overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "mlp", None, {}, {"activatoin": "silu"}, None)
-    spec, stages = overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "chebyshev", (8, 8), {"degree": (6, 12)}, {}, None)
+        overrides(
+            Recipe(schedule="lm:9"),
+            lambda kind: suited(PROBLEM, kind),
+            "fastkan",
+            None,
+            {"degree": (5,)},
+            {},
+            None,
+        )
+    with pytest.raises(
+        RecipeError,
+        match=(
+            "activatoin=silu: mlp has none; expected one of activation, features, spread; did you"
+            " mean 'activation'"
+        ),
+    ):
+        overrides(
+            Recipe(schedule="lm:9"),
+            lambda kind: suited(PROBLEM, kind),
+            "mlp",
+            None,
+            {},
+            {"activatoin": "silu"},
+            None,
+        )
+    spec, stages = overrides(
+        Recipe(schedule="lm:9"),
+        lambda kind: suited(PROBLEM, kind),
+        "chebyshev",
+        (8, 8),
+        {"degree": (6, 12)},
+        {},
+        None,
+    )
     assert (spec.width, spec.degree) == ((8, 8), 6)
     assert [stage.grid for stage in stages if hasattr(stage, "grid")] == [12]
-    assert overrides(Recipe(schedule="lm:9"), lambda kind: suited(PROBLEM, kind), "multkan", None, {}, {"products": "1"}, None)[0].products == 1
+    assert (
+        overrides(
+            Recipe(schedule="lm:9"),
+            lambda kind: suited(PROBLEM, kind),
+            "multkan",
+            None,
+            {},
+            {"products": "1"},
+            None,
+        )[0].products
+        == 1
+    )
 
 
 def test_rows_are_full_where_all_functions_are_alive():
     layer = SPECS["chebyshev"]((3,)).trained(2, 3, torch.Generator().manual_seed(0))[0]
-    assert isinstance(layer.jacobian(torch.zeros(layer.size, dtype=torch.float64), torch.randn(4, 1, 3).double(), jet(4, 2, ()), ())[1], Rows)
+    assert isinstance(
+        layer.jacobian(
+            torch.zeros(layer.size, dtype=torch.float64),
+            torch.randn(4, 1, 3).double(),
+            jet(4, 2, ()),
+            (),
+        )[1],
+        Rows,
+    )
     assert isinstance(Adaptive(), SPECS["kan"])

@@ -5,15 +5,33 @@ import pytest
 import torch
 from plain import ansatz_values
 
-from kanpde import Box, Condition, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
-from kanpde.conditions import points_on
-from kanpde.networks import KAN, MLP, Ansatz
+from kanpde import (
+    Box,
+    Condition,
+    Dirichlet,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    Time,
+    d,
+    laplacian,
+)
+from kanpde.geometry.sampling import unit_points
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.boundary import hermite
-from kanpde.sampling import unit_points
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.problem.conditions import points_on
 
 
 def random_ansatz(problem, seed=0, spec=None):
-    network = (spec or KAN((3,), 5, 4)).build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(seed))
+    network = (spec or KAN((3,), 5, 4)).build(
+        Ansatz.inputs(problem.domain, problem.periodic),
+        len(problem.unknowns),
+        torch.Generator().manual_seed(seed),
+    )
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 
@@ -21,7 +39,14 @@ def defect(problem, ansatz, constraint, count=40):
     """Largest violation of a condition at points of its face, ends and corners included."""
     dims = len(problem.coordinates) - 1
     unit = (
-        torch.cat([unit_points(count, dims, 3), torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)] * dims).view(-1, dims)])
+        torch.cat(
+            [
+                unit_points(count, dims, 3),
+                torch.cartesian_prod(
+                    *[torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)] * dims
+                ).view(-1, dims),
+            ]
+        )
         if dims
         else unit_points(1, 0, 0)
     )
@@ -56,7 +81,10 @@ def U(x, y):
 
 
 def U_n(face):
-    slope = {"x": lambda x, y: torch.exp(x / 2) * torch.cos(y) / 2 + 2 * x * y, "y": lambda x, y: -torch.exp(x / 2) * torch.sin(y) + x**2}[face[0]]
+    slope = {
+        "x": lambda x, y: torch.exp(x / 2) * torch.cos(y) / 2 + 2 * x * y,
+        "y": lambda x, y: -torch.exp(x / 2) * torch.sin(y) + x**2,
+    }[face[0]]
     sign = 1 if face[1] == "+" else -1
     return lambda x, y: sign * slope(x, y)
 
@@ -64,17 +92,47 @@ def U_n(face):
 square, faces = Box(x=(-1, 2), y=(0, 3)), ("x-", "x+", "y-", "y+")
 EXACT = {
     "zero on all faces": Problem(domain=square, equations=[second], conditions=[Dirichlet(u=0)]),
-    "compatible data on all faces": Problem(domain=square, equations=[second], conditions=[Dirichlet(u=U)]),
-    "clamped plate": Problem(domain=square, equations=[plate], conditions=[Dirichlet(u=U), *(Neumann(u=U_n(f), on=f) for f in faces)]),
-    "clamped at one end": Problem(domain=Box(x=(0, 2)), equations=[beam], conditions=[Dirichlet(u=1.5), Neumann(u=-2, on="x-"), Neumann(u=0.5, on="x+")]),
-    "cantilever": Problem(domain=Box(x=(0, 2)), equations=[beam], conditions=[Dirichlet(u=1, on="x-"), Neumann(u=3, on="x-"), Dirichlet(u=2, on="x+"), Neumann(u=4, on="x+")]),
-    "heat": Problem(domain=Box(x=(0, 1)) * Time(t=(1, 3)), equations=[heat], conditions=[Dirichlet(u=lambda x, t: x + t - 1), Initial(u=lambda x: x + x * (1 - x))]),
+    "compatible data on all faces": Problem(
+        domain=square, equations=[second], conditions=[Dirichlet(u=U)]
+    ),
+    "clamped plate": Problem(
+        domain=square,
+        equations=[plate],
+        conditions=[Dirichlet(u=U), *(Neumann(u=U_n(f), on=f) for f in faces)],
+    ),
+    "clamped at one end": Problem(
+        domain=Box(x=(0, 2)),
+        equations=[beam],
+        conditions=[Dirichlet(u=1.5), Neumann(u=-2, on="x-"), Neumann(u=0.5, on="x+")],
+    ),
+    "cantilever": Problem(
+        domain=Box(x=(0, 2)),
+        equations=[beam],
+        conditions=[
+            Dirichlet(u=1, on="x-"),
+            Neumann(u=3, on="x-"),
+            Dirichlet(u=2, on="x+"),
+            Neumann(u=4, on="x+"),
+        ],
+    ),
+    "heat": Problem(
+        domain=Box(x=(0, 1)) * Time(t=(1, 3)),
+        equations=[heat],
+        conditions=[Dirichlet(u=lambda x, t: x + t - 1), Initial(u=lambda x: x + x * (1 - x))],
+    ),
     "string": Problem(
         domain=Box(x=(0, 2)) * Time(t=(0, 3)),
         equations=[string],
-        conditions=[Dirichlet(u=lambda x, t: torch.cos(x) * torch.exp(t)), Initial(u=lambda x: torch.cos(x), u_t=lambda x: torch.cos(x))],
+        conditions=[
+            Dirichlet(u=lambda x, t: torch.cos(x) * torch.exp(t)),
+            Initial(u=lambda x: torch.cos(x), u_t=lambda x: torch.cos(x)),
+        ],
     ),
-    "ring": Problem(domain=Box(x=(0, 2)) * Time(t=(0, 1)), equations=[heat], conditions=[Periodic("x"), Initial(u=lambda x: torch.sin(torch.pi * x))]),
+    "ring": Problem(
+        domain=Box(x=(0, 2)) * Time(t=(0, 1)),
+        equations=[heat],
+        conditions=[Periodic("x"), Initial(u=lambda x: torch.sin(torch.pi * x))],
+    ),
 }
 
 
@@ -89,9 +147,13 @@ def test_exact_conditions_hold_to_rounding(problem, spec):
 
 @pytest.mark.parametrize("problem", EXACT.values(), ids=EXACT)
 def test_the_network_is_free_inside(problem):
-    """Two networks differ inside, so the factor has not swallowed them; it is at most 1 and positive there."""
+    """Two networks differ inside, so the factor has not swallowed them; it is at most 1 and
+    positive there."""
     points = problem.domain.interior(unit_points(50, len(problem.coordinates), 1))
-    assert float((random_ansatz(problem, 0)(points) - random_ansatz(problem, 1)(points)).abs().max()) > 0.1
+    assert (
+        float((random_ansatz(problem, 0)(points) - random_ansatz(problem, 1)(points)).abs().max())
+        > 0.1
+    )
     factor = random_ansatz(problem).boundaries["u"].factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
@@ -115,7 +177,11 @@ def test_each_unknown_has_its_own_boundary():
     def pair(u, v, x, y):
         return laplacian(u) - v, laplacian(v) + u
 
-    problem = Problem(domain=square, equations=[pair], conditions=[Dirichlet(u=U), Dirichlet(v=1, on=("x-", "x+")), Neumann(v=0, on=("y-", "y+"))])
+    problem = Problem(
+        domain=square,
+        equations=[pair],
+        conditions=[Dirichlet(u=U), Dirichlet(v=1, on=("x-", "x+")), Neumann(v=0, on=("y-", "y+"))],
+    )
     ansatz = random_ansatz(problem)
     assert set(ansatz.boundaries["u"].ends) == {"x", "y"}
     assert set(ansatz.boundaries["v"].ends) == {"x"}
@@ -128,10 +194,22 @@ def test_each_unknown_has_its_own_boundary():
 def test_what_stays_soft():
     left, right = Dirichlet(u=0, on="x-"), Dirichlet(u=0, on="x+")
     cases = {
-        "Robin": ([left, Robin(u=1, on="x+"), Dirichlet(u=0, on=("y-", "y+"))], ["Robin(u=1) on x+"]),
-        "Neumann alone": ([left, Neumann(u=1, on="x+"), Dirichlet(u=0, on=("y-", "y+"))], ["Neumann(u=1) on x+"]),
-        "any condition": ([left, right, Condition(lambda u, y: u**3 - u, on=("y-", "y+"))], ["Condition(", "Condition("]),
-        "a piece of a face": ([left, right, Dirichlet(u=0, on=("y-", "y+"), where=lambda x: x < 0.5)], ["Dirichlet(u=0) on y-", "Dirichlet(u=0) on y+"]),
+        "Robin": (
+            [left, Robin(u=1, on="x+"), Dirichlet(u=0, on=("y-", "y+"))],
+            ["Robin(u=1) on x+"],
+        ),
+        "Neumann alone": (
+            [left, Neumann(u=1, on="x+"), Dirichlet(u=0, on=("y-", "y+"))],
+            ["Neumann(u=1) on x+"],
+        ),
+        "any condition": (
+            [left, right, Condition(lambda u, y: u**3 - u, on=("y-", "y+"))],
+            ["Condition(", "Condition("],
+        ),
+        "a piece of a face": (
+            [left, right, Dirichlet(u=0, on=("y-", "y+"), where=lambda x: x < 0.5)],
+            ["Dirichlet(u=0) on y-", "Dirichlet(u=0) on y+"],
+        ),
     }
     for name, (conditions, wanted) in cases.items():
         ansatz = random_ansatz(Problem(domain=square, equations=[second], conditions=conditions))
@@ -143,10 +221,15 @@ def test_what_stays_soft():
 def test_the_lift_alone_carries_the_data():
     ansatz = random_ansatz(EXACT["compatible data on all faces"])
     boundary = ansatz.boundaries["u"]
-    points = torch.tensor([[-1.0, 1.0], [2.0, 0.5], [0.3, 0.0], [0.3, 3.0], [-1.0, 0.0], [2.0, 3.0]], dtype=torch.float64)
+    points = torch.tensor(
+        [[-1.0, 1.0], [2.0, 0.5], [0.3, 0.0], [0.3, 3.0], [-1.0, 0.0], [2.0, 3.0]],
+        dtype=torch.float64,
+    )
     torch.testing.assert_close(boundary.lift(points.T), U(*points.T), rtol=1e-13, atol=1e-13)
     assert not boundary.factor(points.T).any()
-    torch.testing.assert_close(ansatz(points)[:, 0], ansatz_values(ansatz)(points, "u"), rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(
+        ansatz(points)[:, 0], ansatz_values(ansatz)(points, "u"), rtol=1e-13, atol=1e-13
+    )
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 0), (0, 1), (1, 1), (2, 0), (2, 1), (2, 2)])
@@ -155,5 +238,8 @@ def test_hermite_polynomials_have_one_unit_datum_each(low, high):
     data = []
     for row in rows:
         p = np.polynomial.Polynomial(row)
-        data.append([p.deriv(k)(0.0) if k else p(0.0) for k in range(low)] + [p.deriv(k)(1.0) if k else p(1.0) for k in range(high)])
+        data.append(
+            [p.deriv(k)(0.0) if k else p(0.0) for k in range(low)]
+            + [p.deriv(k)(1.0) if k else p(1.0) for k in range(high)]
+        )
     np.testing.assert_allclose(data, np.eye(low + high), atol=1e-13)

@@ -5,12 +5,26 @@ import torch
 from nested import leaves
 from plain import ansatz_values
 
-from kanpde import KAN, Ball, Box, Dirichlet, Disk, Ellipse, Initial, Neumann, Polygon, Problem, Time, d, laplacian
-from kanpde.conditions import points_on
-from kanpde.networks import Ansatz
+from kanpde import (
+    KAN,
+    Ball,
+    Box,
+    Dirichlet,
+    Disk,
+    Ellipse,
+    Initial,
+    Neumann,
+    Polygon,
+    Problem,
+    Time,
+    d,
+    laplacian,
+)
+from kanpde.geometry.sampling import inside_points, unit_points
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.boundary import split
 from kanpde.networks.curved import same
-from kanpde.sampling import inside_points, unit_points
+from kanpde.problem.conditions import points_on
 
 
 def poisson(u, x, y):
@@ -34,16 +48,62 @@ square = Box(x=(-1, 1), y=(-1, 1)) - Disk(x=0.3, y=0.2, radius=0.4, name="hole")
 ring = Disk(x=0, y=0, radius=2, name="outer") - Ellipse(x=0, y=0, radii=(1, 0.5), name="inner")
 
 EXACT = {
-    "a disk": (Problem(domain=Disk(x=1, y=0, radius=2), equations=[poisson], conditions=[Dirichlet(u=U)]), ["circle"]),
-    "two values on a ring": (Problem(domain=ring, equations=[poisson], conditions=[Dirichlet(u=1, on="outer"), Dirichlet(u=U, on="inner")]), ["outer", "inner"]),
-    "one value outside": (Problem(domain=square, equations=[poisson], conditions=[Dirichlet(u=1, on=SIDES), Dirichlet(u=0, on="hole")]), [*SIDES, "hole"]),
-    "a value on every side": (
-        Problem(domain=square, equations=[poisson], conditions=[Dirichlet(u=lambda y: 1 - y**2, on="x-"), Dirichlet(u=0, on=("x+", "y-", "y+")), Dirichlet(u=0, on="hole")]),
+    "a disk": (
+        Problem(domain=Disk(x=1, y=0, radius=2), equations=[poisson], conditions=[Dirichlet(u=U)]),
+        ["circle"],
+    ),
+    "two values on a ring": (
+        Problem(
+            domain=ring,
+            equations=[poisson],
+            conditions=[Dirichlet(u=1, on="outer"), Dirichlet(u=U, on="inner")],
+        ),
+        ["outer", "inner"],
+    ),
+    "one value outside": (
+        Problem(
+            domain=square,
+            equations=[poisson],
+            conditions=[Dirichlet(u=1, on=SIDES), Dirichlet(u=0, on="hole")],
+        ),
         [*SIDES, "hole"],
     ),
-    "a triangle": (Problem(domain=Polygon(x=[0, 2, 0], y=[0, 0, 1]), equations=[poisson], conditions=[Dirichlet(u=U)]), ["edge1", "edge2", "edge3"]),
-    "a ball": (Problem(domain=Ball(x=0, y=0, z=0, radius=1), equations=[poisson3], conditions=[Dirichlet(u=lambda x, z: x * z)]), ["sphere"]),
-    "one side free": (Problem(domain=ring, equations=[poisson], conditions=[Neumann(u=1, on="outer"), Dirichlet(u=U, on="inner")]), ["inner"]),
+    "a value on every side": (
+        Problem(
+            domain=square,
+            equations=[poisson],
+            conditions=[
+                Dirichlet(u=lambda y: 1 - y**2, on="x-"),
+                Dirichlet(u=0, on=("x+", "y-", "y+")),
+                Dirichlet(u=0, on="hole"),
+            ],
+        ),
+        [*SIDES, "hole"],
+    ),
+    "a triangle": (
+        Problem(
+            domain=Polygon(x=[0, 2, 0], y=[0, 0, 1]),
+            equations=[poisson],
+            conditions=[Dirichlet(u=U)],
+        ),
+        ["edge1", "edge2", "edge3"],
+    ),
+    "a ball": (
+        Problem(
+            domain=Ball(x=0, y=0, z=0, radius=1),
+            equations=[poisson3],
+            conditions=[Dirichlet(u=lambda x, z: x * z)],
+        ),
+        ["sphere"],
+    ),
+    "one side free": (
+        Problem(
+            domain=ring,
+            equations=[poisson],
+            conditions=[Neumann(u=1, on="outer"), Dirichlet(u=U, on="inner")],
+        ),
+        ["inner"],
+    ),
     "in time": (
         Problem(
             domain=ring * Time(t=(0, 2)),
@@ -51,7 +111,11 @@ EXACT = {
             conditions=[
                 Dirichlet(u=lambda t: torch.exp(-t), on="outer"),
                 Dirichlet(u=lambda x, t: t * x, on="inner"),
-                Initial(u=lambda x, y: (x**2 + y**2 / 0.25 - 1) / (x**2 + y**2 / 0.25 - 1 + (4 - x**2 - y**2))),
+                Initial(
+                    u=lambda x, y: (
+                        (x**2 + y**2 / 0.25 - 1) / (x**2 + y**2 / 0.25 - 1 + (4 - x**2 - y**2))
+                    )
+                ),
             ],
         ),
         ["outer", "inner", "t-"],
@@ -60,7 +124,11 @@ EXACT = {
 
 
 def ansatz_of(problem, seed=0):
-    network = KAN((3,), 5, 4).build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(seed))
+    network = KAN((3,), 5, 4).build(
+        Ansatz.inputs(problem.domain, problem.periodic),
+        len(problem.unknowns),
+        torch.Generator().manual_seed(seed),
+    )
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
 
 
@@ -93,21 +161,32 @@ def test_derivatives_are_those_of_nested_autograd(name):
     ansatz = ansatz_of(problem)
     points = inside_points(problem.domain, 20, 2)
     needs = (
-        [("u", index) for index in ((0, 0, 0), (1, 0, 0), (2, 0, 0), (1, 1, 0), (0, 2, 0), (0, 0, 1))]
+        [
+            ("u", index)
+            for index in ((0, 0, 0), (1, 0, 0), (2, 0, 0), (1, 1, 0), (0, 2, 0), (0, 0, 1))
+        ]
         if problem.domain.time
         else [("u", i) for i in ((0, 0), (1, 0), (2, 0), (1, 1), (0, 2))]
     )
     frame = ansatz.frame(points, needs)
     found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
     values = ansatz_values(ansatz)
-    wanted = leaves({"u": lambda *at: values(torch.stack(at, 1), "u")}, dict(zip(problem.coordinates, points.T, strict=True)), needs)
+    wanted = leaves(
+        {"u": lambda *at: values(torch.stack(at, 1), "u")},
+        dict(zip(problem.coordinates, points.T, strict=True)),
+        needs,
+    )
     torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-8)
 
 
 def test_where_faces_with_other_data_meet_the_smaller_group_is_soft():
     """The sides of the bounding box are one group, and what meets them at an angle is the other."""
     half = Polygon(x=[0, 3, 2, 1], y=[0, 0, 1, 1])
-    problem = Problem(domain=half, equations=[poisson], conditions=[Dirichlet(u=1, on="edge1"), Dirichlet(u=0, on=("edge2", "edge3", "edge4"))])
+    problem = Problem(
+        domain=half,
+        equations=[poisson],
+        conditions=[Dirichlet(u=1, on="edge1"), Dirichlet(u=0, on=("edge2", "edge3", "edge4"))],
+    )
     _, soft = split(problem.domain, problem.constraints, problem.unknowns)
     assert [c.face for c in soft] == ["edge2", "edge4"]
 
@@ -121,18 +200,28 @@ def test_an_edge_whose_line_goes_on_through_the_domain_is_soft():
 
 
 def test_data_that_go_on_beyond_a_side_and_fit_no_more_are_soft():
-    """The inflow 4y(1-y) of a step goes on to -8 where the upper wall's line meets it, outside of the domain."""
+    """The inflow 4y(1-y) of a step goes on to -8 where the upper wall's line meets it, outside of
+    the domain."""
     step = Polygon(x=[0, 4, 4, 2, 2, 0], y=[0, 0, 2, 2, 1, 1])
     problem = Problem(
         domain=step,
         equations=[poisson],
-        conditions=[Dirichlet(u=lambda y: 4 * y * (1 - y), on="edge6"), Dirichlet(u=0, on=("edge1", "edge3")), Neumann(u=0, on=("edge2", "edge4", "edge5"))],
+        conditions=[
+            Dirichlet(u=lambda y: 4 * y * (1 - y), on="edge6"),
+            Dirichlet(u=0, on=("edge1", "edge3")),
+            Neumann(u=0, on=("edge2", "edge4", "edge5")),
+        ],
     )
     ansatz = ansatz_of(problem)
     for c in problem.constraints:
         if c not in ansatz.soft:
             at, _ = points_on(problem.domain, c.face, unit_points(100, 1, 3))
-            torch.testing.assert_close(ansatz(torch.stack(list(at.values()), 1))[:, 0], c.prescribed.data(at), rtol=0, atol=1e-12)
+            torch.testing.assert_close(
+                ansatz(torch.stack(list(at.values()), 1))[:, 0],
+                c.prescribed.data(at),
+                rtol=0,
+                atol=1e-12,
+            )
     assert "edge6" in {c.face for c in ansatz.soft}
 
 

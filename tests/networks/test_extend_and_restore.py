@@ -7,7 +7,10 @@ import torch
 
 from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
 from kanpde.errors import RunError
-from kanpde.networks import KAN, MLP, Ansatz, restore
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.networks.slabs import restore
 
 points = 2 * torch.rand(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(9)) - 1
 
@@ -40,7 +43,9 @@ def test_a_nested_grid_holds_the_same_function(degree, old, new):
         assert finer.spec == KAN(width, degree, new)
         assert finer.parameters == finer.spec.count(2, 1)
         torch.testing.assert_close(values(finer), values(network), rtol=0, atol=2e-12)
-        assert torch.equal(values(network), values(built(KAN(width, degree, old)))), "the old network is left as it was"
+        assert torch.equal(values(network), values(built(KAN(width, degree, old)))), (
+            "the old network is left as it was"
+        )
 
 
 def test_derivatives_survive_a_nested_extension():
@@ -49,13 +54,18 @@ def test_derivatives_survive_a_nested_extension():
     ansatz, extended = ansatz_with(network), ansatz_with(finer)
     needs = [("u", index) for index in [(0, 0), (1, 0), (2, 0), (1, 1), (0, 3), (2, 2)]]
     at = problem.domain.interior(torch.rand(50, 2, dtype=torch.float64))
-    a, b = (f.derivatives(x.network.forward(f.X, f.counts)[-1]) for x in (ansatz, extended) for f in [x.frame(at, needs)])
+    a, b = (
+        f.derivatives(x.network.forward(f.X, f.counts)[-1])
+        for x in (ansatz, extended)
+        for f in [x.frame(at, needs)]
+    )
     torch.testing.assert_close(b, a, rtol=0, atol=1e-9 * float(a.abs().max()))
 
 
 @pytest.mark.parametrize(("old", "new"), [(3, 6), (4, 12), (5, 8), (6, 20)])
 def test_moving_the_grids_to_the_hidden_values_changes_little(old, new):
-    """The splines of a moved grid no longer hold the old ones: smooth edge functions are refitted to a small error."""
+    """The splines of a moved grid no longer hold the old ones: smooth edge functions are refitted
+    to a small error."""
     network = built(KAN((4,), 5, old))
     network.theta = smooth(network)
     jets = network.levels(points[:, None], ())
@@ -72,13 +82,16 @@ def test_moving_the_grids_to_the_hidden_values_changes_little(old, new):
 
 
 def smooth(network):
-    """Coefficients of smooth edge functions: slow waves over the spline index, as training leaves them."""
+    """Coefficients of smooth edge functions: slow waves over the spline index, as training leaves
+    them."""
     generator, parts = torch.Generator().manual_seed(3), []
     for layer in network.layers:
         if layer.size:
             p, n, q = layer.shape
             j = torch.linspace(-1, 1, n, dtype=torch.float64)[:, None]
-            a, b, c = (torch.rand(p, 1, q, generator=generator, dtype=torch.float64) for _ in range(3))
+            a, b, c = (
+                torch.rand(p, 1, q, generator=generator, dtype=torch.float64) for _ in range(3)
+            )
             parts.append(((a + 0.5) * torch.sin((1 + b) * j + c)).reshape(-1))
     return torch.cat(parts)
 
@@ -87,7 +100,10 @@ def test_the_fit_error_falls_with_the_grid():
     network = built(KAN((4,), 5, 4))
     network.theta = smooth(network)
     jets = network.levels(points[:, None], ())
-    change = [float((values(network.spec.extend(network, grid, jets)) - values(network)).norm()) for grid in (4, 8, 32)]
+    change = [
+        float((values(network.spec.extend(network, grid, jets)) - values(network)).norm())
+        for grid in (4, 8, 32)
+    ]
     assert change[2] < change[1] < change[0]
     assert change[2] < 1e-2 * change[0]
 
@@ -95,7 +111,9 @@ def test_the_fit_error_falls_with_the_grid():
 def test_a_hidden_unit_that_is_constant_can_be_extended():
     network = built(KAN((2,), 3, 4))
     first = network.layers[0].size
-    network.theta[:first].view(2, 7, 2)[:, :, 0] = 0.25  # partition of unity: this unit is 0.5 everywhere
+    network.theta[:first].view(2, 7, 2)[:, :, 0] = (
+        0.25  # partition of unity: this unit is 0.5 everywhere
+    )
     finer = network.spec.extend(network, 8, network.levels(points[:, None], ()))
     assert finer.theta.isfinite().all()
     torch.testing.assert_close(values(finer), values(network), rtol=0, atol=1e-2)
@@ -116,9 +134,16 @@ def saved_and_loaded(state):
     return torch.load(buffer, weights_only=True)
 
 
-@pytest.mark.parametrize("case", ["kan", "deep kan", "extended kan", "extended twice", "float32 kan", "tanh mlp", "sin mlp"])
+@pytest.mark.parametrize(
+    "case",
+    ["kan", "deep kan", "extended kan", "extended twice", "float32 kan", "tanh mlp", "sin mlp"],
+)
 def test_restored_values_are_bit_equal(case):
-    spec = {"tanh mlp": MLP((4, 3)), "sin mlp": MLP((4,), "sin"), "deep kan": KAN((3, 2), 5, 4)}.get(case, KAN((3,), 5, 4))
+    spec = {
+        "tanh mlp": MLP((4, 3)),
+        "sin mlp": MLP((4,), "sin"),
+        "deep kan": KAN((3, 2), 5, 4),
+    }.get(case, KAN((3,), 5, 4))
     network = built(spec)
     for grid in {"extended kan": [8], "extended twice": [8, 20]}.get(case, []):
         network = network.spec.extend(network, grid, network.levels(points[:, None], ()))
@@ -155,9 +180,12 @@ def test_a_state_that_does_not_fit_is_refused():
 
 
 def test_ranges_belong_to_their_own_activations():
-    """An activation that was not rescaled keeps its place: what is saved for the second must not land on the first."""
+    """An activation that was not rescaled keeps its place: what is saved for the second must not
+    land on the first."""
     network = built(KAN((3, 3), 5, 4))
-    network.layers[3] = network.layers[3].rescaled(torch.full((3,), 0.1, dtype=torch.float64), torch.full((3,), 1.3, dtype=torch.float64))
+    network.layers[3] = network.layers[3].rescaled(
+        torch.full((3,), 0.1, dtype=torch.float64), torch.full((3,), 1.3, dtype=torch.float64)
+    )
     ansatz = ansatz_with(network)
     at = problem.domain.interior((points + 1) / 2)
     assert torch.equal(restore(problem, saved_and_loaded(ansatz.state()))(at), ansatz(at))
@@ -173,8 +201,14 @@ def test_ranges_belong_to_their_own_activations():
         (lambda: KAN(degree=0), "degree: got 0; expected 1 to 7"),
         (lambda: KAN(degree=8), "degree: got 8; expected 1 to 7"),
         (lambda: KAN(grid=0), "grid: got 0; expected at least 1 interval"),
-        (lambda: MLP(activation="tan"), r"activation: got 'tan'; expected one of tanh, sin, silu; did you mean 'tanh'"),
-        (lambda: MLP(activation="relu"), r"activation: got 'relu'; expected one of tanh, sin, silu"),
+        (
+            lambda: MLP(activation="tan"),
+            r"activation: got 'tan'; expected one of tanh, sin, silu; did you mean 'tanh'",
+        ),
+        (
+            lambda: MLP(activation="relu"),
+            r"activation: got 'relu'; expected one of tanh, sin, silu",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

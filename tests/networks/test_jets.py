@@ -8,8 +8,14 @@ import pytest
 import torch
 from plain import along, jet_along
 
-from kanpde.jets import Directions, coordinate_jet, directions_for, nested_derivatives, periodic_jet
 from kanpde.kernels.activation import sine_taylor, tanh_taylor
+from kanpde.networks.jets import (
+    Directions,
+    coordinate_jet,
+    directions_for,
+    nested_derivatives,
+    periodic_jet,
+)
 
 
 def multi_indices(dims, order=4):
@@ -18,7 +24,8 @@ def multi_indices(dims, order=4):
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 4])
 def test_polarisation_is_exact_for_every_derivative_to_order_4(dims):
-    """On powers of a linear form (k·x)^m/m!, whose Taylor coefficient of order m along v is (k·v)^m/m!: they span the polynomials."""
+    """On powers of a linear form (k·x)^m/m!, whose Taylor coefficient of order m along v is
+    (k·v)^m/m!: they span the polynomials."""
     indices = multi_indices(dims)
     directions, matrix = directions_for(indices)
     assert matrix.shape == (len(indices), directions.channels)
@@ -32,8 +39,12 @@ def test_polarisation_is_exact_for_every_derivative_to_order_4(dims):
                 for v, order in zip(directions.vectors, directions.orders, strict=True):
                     if order >= m:
                         jet[directions.channel(v, m)] = np.dot(k, v) ** m / math.factorial(m)
-            wanted = [np.prod(k ** np.array(index)) if sum(index) == m else 0.0 for index in indices]
-            np.testing.assert_allclose(matrix @ jet, wanted, rtol=1e-11, atol=1e-11 * np.abs(k).max() ** m)
+            wanted = [
+                np.prod(k ** np.array(index)) if sum(index) == m else 0.0 for index in indices
+            ]
+            np.testing.assert_allclose(
+                matrix @ jet, wanted, rtol=1e-11, atol=1e-11 * np.abs(k).max() ** m
+            )
 
 
 @pytest.mark.parametrize("index", [i for dims in (1, 2, 3, 4) for i in multi_indices(dims)])
@@ -64,7 +75,8 @@ def test_each_derivative_alone(index):
     ],
 )
 def test_no_more_directions_than_needed(indices, counts):
-    """A derivative of order m in n coordinates needs as many directions as there are monomials of degree m."""
+    """A derivative of order m in n coordinates needs as many directions as there are monomials of
+    degree m."""
     directions, matrix = directions_for(indices)
     assert directions.counts == counts
     assert list(directions.orders) == sorted(directions.orders, reverse=True)
@@ -117,22 +129,47 @@ def test_periodic_coordinates_become_cosine_and_sine(counts):
     omega = 1.7
 
     def plain(x):
-        return torch.stack([x[:, 0], torch.cos(omega * x[:, 1]), torch.sin(omega * x[:, 1]), x[:, 2]], 1)
+        return torch.stack(
+            [x[:, 0], torch.cos(omega * x[:, 1]), torch.sin(omega * x[:, 1]), x[:, 2]], 1
+        )
 
-    torch.testing.assert_close(periodic_jet(jet, [None, omega, None], counts), jet_along(plain, jet, counts), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        periodic_jet(jet, [None, omega, None], counts),
+        jet_along(plain, jet, counts),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 def test_periodic_jet_repeats_to_rounding():
     directions, _ = directions_for([(2,)])
-    left, right = (periodic_jet(coordinate_jet(torch.full((1, 1), x, dtype=torch.float64), directions), [math.pi], directions.counts) for x in (-1.0, 1.0))
+    left, right = (
+        periodic_jet(
+            coordinate_jet(torch.full((1, 1), x, dtype=torch.float64), directions),
+            [math.pi],
+            directions.counts,
+        )
+        for x in (-1.0, 1.0)
+    )
     torch.testing.assert_close(left, right, rtol=0, atol=1e-14 * math.pi**2)
 
 
 def test_nested_derivatives_of_a_polynomial():
     points = torch.rand(7, 2, dtype=torch.float64)
     x, y = points.T
-    found = nested_derivatives(lambda p: p[0] ** 3 * p[1] ** 2 + p[0], points, [(0, 0), (2, 1), (1, 0), (0, 3), (4, 0), (3, 2)])
-    wanted = {(0, 0): x**3 * y**2 + x, (2, 1): 12 * x * y, (1, 0): 3 * x**2 * y**2 + 1, (0, 3): 0 * x, (4, 0): 0 * x, (3, 2): 12 + 0 * x}
+    found = nested_derivatives(
+        lambda p: p[0] ** 3 * p[1] ** 2 + p[0],
+        points,
+        [(0, 0), (2, 1), (1, 0), (0, 3), (4, 0), (3, 2)],
+    )
+    wanted = {
+        (0, 0): x**3 * y**2 + x,
+        (2, 1): 12 * x * y,
+        (1, 0): 3 * x**2 * y**2 + 1,
+        (0, 3): 0 * x,
+        (4, 0): 0 * x,
+        (3, 2): 12 + 0 * x,
+    }
     assert found.keys() == wanted.keys()
     for index, values in wanted.items():
         torch.testing.assert_close(found[index], values, rtol=1e-13, atol=1e-13)
@@ -141,9 +178,14 @@ def test_nested_derivatives_of_a_polynomial():
 
 def test_nested_derivatives_where_nothing_depends_on_a_coordinate():
     points = torch.rand(4, 2, dtype=torch.float64)
-    found = nested_derivatives(lambda p: torch.full_like(p[0], 2.0), points, [(0, 0), (1, 0), (0, 2)])
+    found = nested_derivatives(
+        lambda p: torch.full_like(p[0], 2.0), points, [(0, 0), (1, 0), (0, 2)]
+    )
     assert torch.equal(found[0, 0], torch.full((4,), 2.0, dtype=torch.float64))
     assert not found[1, 0].any()
     assert not found[0, 2].any()
     with torch.no_grad():
-        assert torch.equal(nested_derivatives(lambda p: p[1] ** 2, points, [(0, 2)])[0, 2], torch.full((4,), 2.0, dtype=torch.float64))
+        assert torch.equal(
+            nested_derivatives(lambda p: p[1] ** 2, points, [(0, 2)])[0, 2],
+            torch.full((4,), 2.0, dtype=torch.float64),
+        )

@@ -1,19 +1,38 @@
-"""Inputs that enlarge holes: which faces have them, their derivatives, and the solution that comes back from a checkpoint."""
+"""Inputs that enlarge holes: which faces have them, their derivatives, and the solution that comes
+back from a checkpoint."""
 
 import pytest
 import torch
 from nested import leaves
 from plain import ansatz_values
 
-from kanpde import KAN, Ball, Box, Dirichlet, Disk, Ellipse, Initial, Polygon, Problem, Recipe, Time, d, laplacian, solve
+from kanpde import (
+    KAN,
+    Ball,
+    Box,
+    Dirichlet,
+    Disk,
+    Ellipse,
+    Initial,
+    Polygon,
+    Problem,
+    Recipe,
+    Time,
+    d,
+    laplacian,
+    solve,
+)
 from kanpde.errors import RecipeError, RunError
-from kanpde.export.function import as_graph
+from kanpde.exports.function import as_graph
 from kanpde.geometry import holes
-from kanpde.networks import Ansatz
-from kanpde.networks.ansatz import restore
-from kanpde.sampling import inside_points
+from kanpde.geometry.sampling import inside_points
+from kanpde.networks.ansatz import Ansatz, restore
 
-plate = Box(x=(0, 8), y=(0, 3)) - Disk(x=2, y=1, radius=0.25, name="small") - Ellipse(x=6, y=2, radii=(0.5, 0.2), name="flat")
+plate = (
+    Box(x=(0, 8), y=(0, 3))
+    - Disk(x=2, y=1, radius=0.25, name="small")
+    - Ellipse(x=6, y=2, radii=(0.5, 0.2), name="flat")
+)
 ring = Disk(x=0, y=0, radius=2, name="outer") - Disk(x=0.5, y=0, radius=0.5, name="inner")
 shell = Ball(x=0, y=0, z=0, radius=2, name="outer") - Ball(x=0, y=0, z=1, radius=0.5, name="inner")
 
@@ -38,7 +57,11 @@ PROBLEMS = {
 
 
 def ansatz_of(problem):
-    network = KAN((3,), 5, 4).build(Ansatz.inputs(problem.domain, (), closely=True), len(problem.unknowns), torch.Generator().manual_seed(0))
+    network = KAN((3,), 5, 4).build(
+        Ansatz.inputs(problem.domain, (), closely=True),
+        len(problem.unknowns),
+        torch.Generator().manual_seed(0),
+    )
     return Ansatz(problem.domain, problem.unknowns, problem.constraints, (), network)
 
 
@@ -82,9 +105,21 @@ def test_their_inputs_fill_the_interval_of_the_splines():
     X = ansatz.frame(inside_points(plate, 500, 1), [("u", (0, 0))]).X[:, 0]
     assert X.shape == (500, 6)
     assert X.abs().max() <= 1
-    edge = ansatz.frame(plate.boundary("small", torch.linspace(0, 1, 64, dtype=torch.float64)[:, None]), [("u", (0, 0))]).X[:, 0, 2:4]
-    torch.testing.assert_close(edge.norm(dim=1), torch.full((64,), 5**-0.5, dtype=torch.float64), rtol=3e-3, atol=0)
-    assert ansatz.input_names == ("x", "y", "x near small", "y near small", "x near flat", "y near flat")
+    edge = ansatz.frame(
+        plate.boundary("small", torch.linspace(0, 1, 64, dtype=torch.float64)[:, None]),
+        [("u", (0, 0))],
+    ).X[:, 0, 2:4]
+    torch.testing.assert_close(
+        edge.norm(dim=1), torch.full((64,), 5**-0.5, dtype=torch.float64), rtol=3e-3, atol=0
+    )
+    assert ansatz.input_names == (
+        "x",
+        "y",
+        "x near small",
+        "y near small",
+        "x near flat",
+        "y near flat",
+    )
 
 
 def test_a_checkpoint_brings_them_back():
@@ -106,11 +141,25 @@ def test_the_exported_function_has_them():
 
 def test_solve_trains_with_them():
     recipe = Recipe(KAN((3,), 5, 3), points=200, schedule="lm:5", lenses=True, crowding=0.5)
-    result = solve(Problem(ring, [lambda u, x, y: laplacian(u)], [Dirichlet(u=1, on="outer"), Dirichlet(u=0, on="inner")]), recipe=recipe, reference=False)
+    result = solve(
+        Problem(
+            ring,
+            [lambda u, x, y: laplacian(u)],
+            [Dirichlet(u=1, on="outer"), Dirichlet(u=0, on="inner")],
+        ),
+        recipe=recipe,
+        reference=False,
+    )
     assert result.ansatz.network.widths[0] == 4
 
 
 def test_a_domain_without_holes_has_none_to_look_at():
     disk = Problem(Disk(x=0, y=0, radius=1), [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=0)])
-    with pytest.raises(RecipeError, match=r"^lenses: got True, but the domain has no hole; leave lenses out$"):
-        solve(disk, recipe=Recipe(KAN((3,), 5, 3), points=100, schedule="lm:2", lenses=True), reference=False)
+    with pytest.raises(
+        RecipeError, match=r"^lenses: got True, but the domain has no hole; leave lenses out$"
+    ):
+        solve(
+            disk,
+            recipe=Recipe(KAN((3,), 5, 3), points=100, schedule="lm:2", lenses=True),
+            reference=False,
+        )

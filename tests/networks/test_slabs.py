@@ -1,4 +1,5 @@
-"""Spans of time: each starts exactly where the one before ends, with value and velocity, whatever the networks are."""
+"""Spans of time: each starts exactly where the one before ends, with value and velocity, whatever
+the networks are."""
 
 from itertools import pairwise
 
@@ -6,9 +7,22 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import KAN, Box, Dirichlet, Initial, Periodic, Problem, ProblemError, Recipe, RecipeError, Time, d, laplacian
-from kanpde.networks import Ansatz, Slabs, span
-from kanpde.networks.slabs import HandedOver
+from kanpde import (
+    KAN,
+    Box,
+    Dirichlet,
+    Initial,
+    Periodic,
+    Problem,
+    ProblemError,
+    Recipe,
+    RecipeError,
+    Time,
+    d,
+    laplacian,
+)
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.slabs import HandedOver, Slabs, span
 from kanpde.training import LevenbergMarquardt, train
 from kanpde.training.history import Silent
 
@@ -32,9 +46,15 @@ def bump(x):
 ROD, TIME = Box(x=(0, 1)), Time(t=(0, 3))
 PROBLEMS = {
     "rod": Problem(ROD * TIME, heat, [Dirichlet(u=0), Initial(u=bump)]),
-    "string": Problem(ROD * TIME, string, [Dirichlet(u=0), Initial(u=bump, u_t=lambda x: x * (1 - x))]),
+    "string": Problem(
+        ROD * TIME, string, [Dirichlet(u=0), Initial(u=bump, u_t=lambda x: x * (1 - x))]
+    ),
     "ring": Problem(Box(x=(0, 2)) * TIME, heat, [Periodic("x"), Initial(u=bump)]),
-    "plate": Problem(Box(x=(0, 1), y=(0, 2)) * TIME, plate, [Dirichlet(u=lambda x, y, t: x * (1 - x) + x * t), Initial(u=lambda x, y: x * (1 - x))]),
+    "plate": Problem(
+        Box(x=(0, 1), y=(0, 2)) * TIME,
+        plate,
+        [Dirichlet(u=lambda x, y, t: x * (1 - x) + x * t), Initial(u=lambda x, y: x * (1 - x))],
+    ),
 }
 
 
@@ -43,7 +63,9 @@ def chained(problem, count, degree=5):
     found = []
     for k in range(count):
         part = span(problem, k, count, found[-1] if found else None)
-        network = KAN((3,), degree, 4).build(Ansatz.inputs(part.domain, part.periodic), 1, torch.Generator().manual_seed(k))
+        network = KAN((3,), degree, 4).build(
+            Ansatz.inputs(part.domain, part.periodic), 1, torch.Generator().manual_seed(k)
+        )
         found.append(Ansatz(part.domain, part.unknowns, part.constraints, part.periodic, network))
     return found
 
@@ -64,8 +86,14 @@ def test_values_velocities_and_slopes_go_on_where_the_span_before_ends(name):
         assert start == before.domain.bounds["t"][1]
         points = after.domain.boundary("t-", unit)
         along_x = (1, *(0,) * (space - 1))
-        for index in [(*(0,) * space, 0), (*along_x, 0), *([(*(0,) * space, 1)] if name == "string" else [])]:
-            torch.testing.assert_close(leaf(after, points, index), leaf(before, points, index), rtol=1e-11, atol=1e-11)
+        for index in [
+            (*(0,) * space, 0),
+            (*along_x, 0),
+            *([(*(0,) * space, 1)] if name == "string" else []),
+        ]:
+            torch.testing.assert_close(
+                leaf(after, points, index), leaf(before, points, index), rtol=1e-11, atol=1e-11
+            )
     whole = Slabs(spans)
     times = torch.linspace(0, 3, 20, dtype=torch.float64)
     points = torch.cat([problem.domain.region.interior(unit), times[:, None]], 1)
@@ -89,7 +117,14 @@ def test_a_handed_over_value_differentiates_like_the_span_it_comes_from():
 
 
 def test_a_run_of_spans_is_loaded_as_it_was(tmp_path):
-    result = kanpde.solve(PROBLEMS["rod"], network=KAN((2,), 5, 3), schedule="lm:3", points=100, slabs=3, reference=False)
+    result = kanpde.solve(
+        PROBLEMS["rod"],
+        network=KAN((2,), 5, 3),
+        schedule="lm:3",
+        points=100,
+        slabs=3,
+        reference=False,
+    )
     again = kanpde.load(result.save(tmp_path), problem=PROBLEMS["rod"])
     at = {"x": torch.rand(30, dtype=torch.float64), "t": 3 * torch.rand(30, dtype=torch.float64)}
     assert torch.equal(result(**at), again(**at))
@@ -106,7 +141,12 @@ def test_several_spans_follow_what_one_small_network_cannot():
     def exact(x, t):
         return torch.sin(torch.pi * (x - 10 * t))
 
-    problem = Problem(Box(x=(0, 2)) * Time(t=(0, 1)), advection, [Periodic("x"), Initial(u=lambda x: torch.sin(torch.pi * x))], exact={"u": exact})
+    problem = Problem(
+        Box(x=(0, 2)) * Time(t=(0, 1)),
+        advection,
+        [Periodic("x"), Initial(u=lambda x: torch.sin(torch.pi * x))],
+        exact={"u": exact},
+    )
     settings = {"network": KAN((4,), 5, 4), "schedule": "lm:30", "points": 300, "reference": False}
     one, five = (kanpde.solve(problem, slabs=n, **settings).relative_l2 for n in (1, 5))
     assert five < 0.05 * one
@@ -153,18 +193,34 @@ problem = Problem(Box(x=(0, 1)), [layer], [Dirichlet(u=0)])
 
 def test_continuation_goes_through_easier_problems(tmp_path):
     (tmp_path / "front.py").write_text(FILE)
-    problem, _ = kanpde.problem.load(str(tmp_path / "front.py"))
-    recipe = Recipe(KAN((3,), 5, 8), points=200, schedule="lm:30", continuation={"epsilon": (0.5, 0.15)})
+    problem, _ = kanpde.problem.problem.load(str(tmp_path / "front.py"))
+    recipe = Recipe(
+        KAN((3,), 5, 8), points=200, schedule="lm:30", continuation={"epsilon": (0.5, 0.15)}
+    )
     _, history = train(problem, recipe, 0, "cpu", torch.float64, Silent())
     assert len(history.stages) == 3
     with pytest.raises(ProblemError, match=r"no constant 'eps'.*did you mean 'epsilon'"):
-        train(problem, Recipe(KAN(), schedule="lm:1", continuation={"eps": (0.5,)}), 0, "cpu", torch.float64, Silent())
+        train(
+            problem,
+            Recipe(KAN(), schedule="lm:1", continuation={"eps": (0.5,)}),
+            0,
+            "cpu",
+            torch.float64,
+            Silent(),
+        )
     solution, history = train(problem, recipe, 0, "cpu", torch.float64, Stop(20))
     assert history.interrupted
     assert len(history.stages) == 1
     assert solution.network.theta.abs().max() > 0, "what the easier problems taught is kept"
     nameless = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) + 1, Dirichlet(u=0))
     with pytest.raises(ProblemError, match="comes from no file"):
-        train(nameless, Recipe(KAN(), schedule="lm:1", continuation={"nu": (0.5,)}), 0, "cpu", torch.float64, Silent())
+        train(
+            nameless,
+            Recipe(KAN(), schedule="lm:1", continuation={"nu": (0.5,)}),
+            0,
+            "cpu",
+            torch.float64,
+            Silent(),
+        )
     with pytest.raises(RecipeError, match="expected as many of each"):
         Recipe(KAN(), schedule="lm:1", continuation={"a": (1, 2), "b": (1,)})

@@ -1,4 +1,5 @@
-"""Wider, deeper and smaller networks: the same function where that is claimed, and edges that stay away once they are dropped."""
+"""Wider, deeper and smaller networks: the same function where that is claimed, and edges that stay
+away once they are dropped."""
 
 import io
 
@@ -7,10 +8,23 @@ import torch
 
 from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
 from kanpde.errors import RunError
-from kanpde.networks import KAN, MLP, SPECS, Ansatz, restore
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import losses, scores, spreads
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
 from kanpde.networks.network import Network
-from kanpde.networks.surgery import Edge, chain, coefficients, deepened, dropped, edges_of, masks, widened
+from kanpde.networks.registry import SPECS
+from kanpde.networks.slabs import restore
+from kanpde.networks.surgery import (
+    Edge,
+    chain,
+    coefficients,
+    deepened,
+    dropped,
+    edges_of,
+    masks,
+    widened,
+)
 from kanpde.training import Adam, GaussNewton, LevenbergMarquardt
 from kanpde.training.points import Collocation
 
@@ -26,7 +40,8 @@ problem = Problem(domain=Box(x=(0, 1), y=(0, 2)), equations=[poisson], condition
 
 
 def built(width=(4, 3), degree=7, grid=3, ranged=True, seed=0):
-    """A network; with hidden grids where the activations are, as an extension leaves it, if `ranged`."""
+    """A network; with hidden grids where the activations are, as an extension leaves it, if
+    `ranged`."""
     network = KAN(width, degree, grid).build(2, 1, torch.Generator().manual_seed(seed))
     return network.spec.extend(network, 2 * grid, levels(network)) if ranged else network
 
@@ -62,7 +77,12 @@ def test_a_wider_network_is_the_same_function_and_can_use_its_new_units(ranged):
     _, gradient = Collocation(problem, ansatz_with(wider), 100, 0).objective().gradient()
     last = gradient[-wider.layers[-1].size :].view(wider.layers[-1].shape)
     assert (last[3:].abs().amax(1) > 0).all(), "what goes out of a new unit is trained"
-    with pytest.raises(RecipeError, match=r"widen:4: the hidden levels of KAN 2-6-6-1.* have as many units already; expected more"):
+    with pytest.raises(
+        RecipeError,
+        match=(
+            r"widen:4: the hidden levels of KAN 2-6-6-1.* have as many units already; expected more"
+        ),
+    ):
         widened(wider, 4, levels(wider), torch.Generator())
 
 
@@ -73,19 +93,33 @@ def test_a_deeper_network_is_the_same_function(degree, width):
     deeper = deepened(network, 2)
     assert deeper.widths == (2, *width, *([(2, *width)[-1]] * 2), 1)
     assert deeper.parameters == deeper.spec.count(2, 1)
-    torch.testing.assert_close(values(deeper), values(network), rtol=0, atol=1e-12 * max(1.0, float(values(network).abs().max())))
+    torch.testing.assert_close(
+        values(deeper),
+        values(network),
+        rtol=0,
+        atol=1e-12 * max(1.0, float(values(network).abs().max())),
+    )
     assert deeper.refit < 1e-12
-    assert float(deeper.layers[-2].scale.min()) > {3: 1e-3, 5: 1e-2, 7: 5e-2}[degree], "tanh bends within the range of a new level, so that it can be trained"
+    assert float(deeper.layers[-2].scale.min()) > {3: 1e-3, 5: 1e-2, 7: 5e-2}[degree], (
+        "tanh bends within the range of a new level, so that it can be trained"
+    )
     again = deepened(network, 2)
     assert torch.equal(again.theta, deeper.theta)
 
 
 def test_a_deeper_network_has_the_same_derivatives():
     network = built((4,), 7)
-    torch.testing.assert_close(derivatives(deepened(network)), derivatives(network), rtol=0, atol=1e-8 * float(derivatives(network).abs().max()))
+    torch.testing.assert_close(
+        derivatives(deepened(network)),
+        derivatives(network),
+        rtol=0,
+        atol=1e-8 * float(derivatives(network).abs().max()),
+    )
 
 
-@pytest.mark.parametrize("kind", ["adaptive", "chebyshev", "wavelet", "fastkan", "fasterkan", "fourier"])
+@pytest.mark.parametrize(
+    "kind", ["adaptive", "chebyshev", "wavelet", "fastkan", "fasterkan", "fourier"]
+)
 def test_other_bases_are_widened_exactly_and_deepened_to_their_stated_error(kind):
     network = SPECS[kind](width=(3,)).build(2, 1, torch.Generator().manual_seed(0))
     network = network.spec.extend(network, 8, levels(network))
@@ -93,14 +127,22 @@ def test_other_bases_are_widened_exactly_and_deepened_to_their_stated_error(kind
     torch.testing.assert_close(values(wider), values(network), rtol=0, atol=1e-12)
     deeper = deepened(network)
     size = float(values(network).abs().max())
-    assert float((values(deeper) - values(network)).abs().max()) < max(30 * deeper.refit, 1e-12) * size
+    assert (
+        float((values(deeper) - values(network)).abs().max()) < max(30 * deeper.refit, 1e-12) * size
+    )
     assert deeper.refit < (1e-12 if kind in ("adaptive", "chebyshev", "wavelet") else 1e-4)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "grkan", "lan", "multkan"])
 def test_what_is_no_chain_of_edge_functions_is_refused(kind):
     network = SPECS[kind]().build(2, 1, torch.Generator().manual_seed(0))
-    with pytest.raises(RecipeError, match=r"deepen:1: got .*; expected a network that is nothing but edge functions and sums, such as kan"):
+    with pytest.raises(
+        RecipeError,
+        match=(
+            r"deepen:1: got .*; expected a network that is nothing but edge functions and sums,"
+            r" such as kan"
+        ),
+    ):
         deepened(network)
     with pytest.raises(RecipeError, match="widen:9"):
         chain(network, "widen:9")
@@ -109,7 +151,9 @@ def test_what_is_no_chain_of_edge_functions_is_refused(kind):
 def test_a_dropped_constant_costs_nothing_and_is_carried_on():
     network = built()
     layer = network.layers[0]
-    network.theta[: layer.size].view(layer.shape)[0, :, 1] = 0.7  # partition of unity: this edge is 0.7 everywhere
+    network.theta[: layer.size].view(layer.shape)[0, :, 1] = (
+        0.7  # partition of unity: this edge is 0.7 everywhere
+    )
     smaller = dropped(network, [Edge(0, 0, 1)], levels(network))
     torch.testing.assert_close(values(smaller), values(network), rtol=0, atol=1e-13)
     assert smaller.parameters == network.parameters - layer.shape[1]
@@ -125,7 +169,12 @@ def test_a_unit_that_nothing_reaches_is_gone_with_its_constant():
     assert smaller.widths == (2, 3, 3, 1)
     assert not smaller.mask
     assert smaller.spec.width == (3, 3)
-    torch.testing.assert_close(derivatives(smaller), derivatives(network), rtol=0, atol=1e-11 * float(derivatives(network).abs().max()))
+    torch.testing.assert_close(
+        derivatives(smaller),
+        derivatives(network),
+        rtol=0,
+        atol=1e-11 * float(derivatives(network).abs().max()),
+    )
 
 
 def test_a_unit_that_reaches_nothing_is_gone():
@@ -134,7 +183,9 @@ def test_a_unit_that_reaches_nothing_is_gone():
     assert smaller.widths == (2, 4, 2, 1)
     change = float((values(smaller) - values(network)).std(unbiased=False))
     spread = spreads(network, levels(network))[2][1, 0]
-    assert change == pytest.approx(float(spread), rel=1e-9), "it is the edge without its mean that is lost"
+    assert change == pytest.approx(float(spread), rel=1e-9), (
+        "it is the edge without its mean that is lost"
+    )
 
 
 def test_an_input_can_go_and_the_network_still_takes_it():
@@ -149,7 +200,13 @@ def test_an_input_can_go_and_the_network_still_takes_it():
 def test_dropping_everything_is_refused_in_one_line():
     network = built()
     theta = network.theta.clone()
-    with pytest.raises(RunError, match=r"nothing but a constant would be left of KAN 2-4-3-1, degree 7, grid 6; expected a smaller loss") as caught:
+    with pytest.raises(
+        RunError,
+        match=(
+            r"nothing but a constant would be left of KAN 2-4-3-1, degree 7, grid 6; expected a"
+            r" smaller loss"
+        ),
+    ) as caught:
         dropped(network, edges_of(network), levels(network))
     assert "\n" not in str(caught.value)
     assert torch.equal(network.theta, theta)
@@ -163,7 +220,12 @@ def pruned():
 
 
 def test_absent_edges_have_no_gradient_and_no_columns(pruned):
-    absent = torch.cat([(~m)[:, None].expand(layer.shape).reshape(-1) for m, layer in zip(pruned.mask, pruned.layers[::2], strict=True)])
+    absent = torch.cat(
+        [
+            (~m)[:, None].expand(layer.shape).reshape(-1)
+            for m, layer in zip(pruned.mask, pruned.layers[::2], strict=True)
+        ]
+    )
     whole = Network(pruned.spec, pruned.widths, pruned.layers, pruned.theta)
     one, other = (Collocation(problem, ansatz_with(n), 60, 0).objective() for n in (pruned, whole))
     (_, g), (_, h) = one.gradient(), other.gradient()
@@ -175,7 +237,9 @@ def test_absent_edges_have_no_gradient_and_no_columns(pruned):
     assert not J.dense()[:, absent].any()
 
 
-@pytest.mark.parametrize("stage", [LevenbergMarquardt(3), LevenbergMarquardt(3, metric="layer"), GaussNewton(2), Adam(3)])
+@pytest.mark.parametrize(
+    "stage", [LevenbergMarquardt(3), LevenbergMarquardt(3, metric="layer"), GaussNewton(2), Adam(3)]
+)
 def test_optimisers_leave_absent_edges_alone(pruned, stage):
     ansatz = ansatz_with(pruned)
     start = pruned.theta.clone()
@@ -218,7 +282,10 @@ def test_the_loss_of_an_edge_is_that_of_dropping_it():
 
 
 def test_shares_of_the_output_add_up_level_by_level():
-    for network in (built(), SPECS["multkan"](width=(2,), products=1).build(2, 1, torch.Generator().manual_seed(0))):
+    for network in (
+        built(),
+        SPECS["multkan"](width=(2,), products=1).build(2, 1, torch.Generator().manual_seed(0)),
+    ):
         found = scores(network, levels(network))
         assert float(found[-1].sum()) == pytest.approx(1)
         if network.spec.kind == "kan":

@@ -1,4 +1,5 @@
-"""Pictures of networks: a curve an edge, what was pruned left out, symbolic edges in their colour, products as nodes."""
+"""Pictures of networks: a curve an edge, what was pruned left out, symbolic edges in their colour,
+products as nodes."""
 
 from dataclasses import replace
 
@@ -9,24 +10,38 @@ from conftest import solved
 from matplotlib.collections import LineCollection, PatchCollection
 from test_plots import drawn, problem_in, untrained
 
-from kanpde import run_folder
 from kanpde.cli import main
-from kanpde.network_plots import MOST_UNITS, READABLE, _layout, plot_edge, plot_network, plot_pruned
-from kanpde.networks import KAN, MLP, SPECS
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.networks.registry import SPECS
 from kanpde.networks.surgery import Edge, dropped
-from kanpde.results import load
+from kanpde.plots.network import MOST_UNITS, READABLE, _layout, plot_edge, plot_network, plot_pruned
+from kanpde.results.result import load
+from kanpde.runs import folder as run_folder
 
 BLUE, RED = (0, 0.447, 0.698), (0.835, 0.369, 0)
 
 
 def curves(axes, colour=BLUE):
     """How many edge functions are drawn in a colour, layer by layer."""
-    found = [c for c in axes.collections if isinstance(c, LineCollection) and c.get_linewidth()[0] in (1.5, 1.1)]
-    return [int(sum(np.allclose(shade[:3], colour, atol=1e-3) for shade in c.get_colors())) for c in found]
+    found = [
+        c
+        for c in axes.collections
+        if isinstance(c, LineCollection) and c.get_linewidth()[0] in (1.5, 1.1)
+    ]
+    return [
+        int(sum(np.allclose(shade[:3], colour, atol=1e-3) for shade in c.get_colors()))
+        for c in found
+    ]
 
 
 def boxes(axes):
-    return [p.get_extents() for c in axes.collections if isinstance(c, PatchCollection) for p in c.get_paths()]
+    return [
+        p.get_extents()
+        for c in axes.collections
+        if isinstance(c, PatchCollection)
+        for p in c.get_paths()
+    ]
 
 
 def test_network_has_a_curve_an_edge():
@@ -36,7 +51,10 @@ def test_network_has_a_curve_an_edge():
 
 
 def test_a_wide_mlp_is_drawn_as_a_graph_and_says_so():
-    texts = [t.get_text() for t in drawn(plot_network(untrained(problem_in(2), MLP((64,))))).axes[0].texts]
+    texts = [
+        t.get_text()
+        for t in drawn(plot_network(untrained(problem_in(2), MLP((64,))))).axes[0].texts
+    ]
     assert "… 64" in texts
     assert MOST_UNITS < 64
     assert any("no edge functions" in t for t in texts)
@@ -50,14 +68,18 @@ def test_small_plots_keep_a_readable_size_and_do_not_overlap(width):
     found = boxes(drawn(figure).axes[0])
     assert len(found) == sum(p * q for p, q in zip((4, *width), (*width, 1), strict=True))
     for k, a in enumerate(found):
-        assert not any(a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1 for b in found[k + 1 :])
+        assert not any(
+            a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1 for b in found[k + 1 :]
+        )
     assert figure.get_figwidth() <= 16
 
 
 def pruned_result():
     result = untrained(problem_in(2), KAN((3,), 5, 3))
     network = result.ansatz.network
-    result.ansatz.network = dropped(network, [Edge(0, 0, 1)], network.levels(torch.rand(50, 1, 2, dtype=torch.float64), ()))
+    result.ansatz.network = dropped(
+        network, [Edge(0, 0, 1)], network.levels(torch.rand(50, 1, 2, dtype=torch.float64), ())
+    )
     return result
 
 
@@ -74,7 +96,11 @@ def test_what_matters_less_is_fainter():
     shares = np.array([[0.9], [0.09], [0.01]])
     result = untrained(problem_in(2), KAN((3,), 5, 3))
     result.__dict__["drawing"] = replace(drawing, importance=(drawing.importance[0], shares))
-    last = [c for c in drawn(plot_network(result)).axes[0].collections if isinstance(c, LineCollection) and c.get_linewidth()[0] == 1.5][-1]
+    last = [
+        c
+        for c in drawn(plot_network(result)).axes[0].collections
+        if isinstance(c, LineCollection) and c.get_linewidth()[0] == 1.5
+    ][-1]
     alphas = sorted(last.get_colors()[:, 3], reverse=True)
     assert alphas[0] == pytest.approx(1)
     assert alphas[0] > 1.5 * alphas[1] > 3 * alphas[2] > 0.2
@@ -82,7 +108,9 @@ def test_what_matters_less_is_fainter():
 
 def test_symbolic_edges_have_their_colour_and_formula():
     result = untrained(problem_in(2), KAN((3,), 5, 3))
-    result.__dict__["drawing"] = replace(result.drawing, formulas={(0, 1, 2): "sin", (1, 0, 0): "x²"})
+    result.__dict__["drawing"] = replace(
+        result.drawing, formulas={(0, 1, 2): "sin", (1, 0, 0): "x²"}
+    )
     axes = drawn(plot_network(result)).axes[0]
     assert curves(axes, RED) == [1, 1]
     assert {"sin", "x²"} <= {t.get_text() for t in axes.texts}
@@ -122,7 +150,9 @@ def test_before_and_after_stand_side_by_side_at_one_scale():
 
 def test_a_drawing_is_kept_in_the_run_folder(poisson, tmp_path):
     result = solved(poisson, reference=False)
-    result.__dict__["drawing"] = replace(result.drawing, formulas={(0, 0, 0): "sin"}, products=(0, 1, 0))
+    result.__dict__["drawing"] = replace(
+        result.drawing, formulas={(0, 0, 0): "sin"}, products=(0, 1, 0)
+    )
     again = load(result.save(tmp_path), poisson).drawing
     for name in ("importance", "density"):
         for a, b in zip(getattr(again, name), getattr(result.drawing, name), strict=True):
@@ -138,8 +168,17 @@ def test_one_edge_is_drawn_from_the_command_line(poisson, tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(folder / "edge-1-2-3.png")
     assert (folder / "edge-1-2-3.png").stat().st_size > 5_000
     for edge, message in (
-        ("3,1,1", "error: edge 3,1,1: KAN 2-3-1, degree 5, grid 4 has none there: layer 1 has 2 inputs and 3 outputs; layer 2 has 3 inputs and 1 outputs"),
-        ("1,2", "error: --edge: got '1,2'; expected a layer, an input and an output, such as 1,2,5"),
+        (
+            "3,1,1",
+            (
+                "error: edge 3,1,1: KAN 2-3-1, degree 5, grid 4 has none there: layer 1 has 2"
+                " inputs and 3 outputs; layer 2 has 3 inputs and 1 outputs"
+            ),
+        ),
+        (
+            "1,2",
+            "error: --edge: got '1,2'; expected a layer, an input and an output, such as 1,2,5",
+        ),
         ("0,1,1", "error: --edge: got '0,1,1'; expected positive whole numbers"),
     ):
         assert main(["plot", str(folder), "--edge", edge]) == 2

@@ -1,4 +1,5 @@
-"""Pictures: they show the arrays that they claim to, for every dimension, and leave nothing global behind."""
+"""Pictures: they show the arrays that they claim to, for every dimension, and leave nothing global
+behind."""
 
 from dataclasses import replace
 
@@ -10,11 +11,12 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
-from kanpde.fields import Fields
-from kanpde.network_plots import plot_network
-from kanpde.networks import KAN, Ansatz
-from kanpde.plots import _views, draw_history, plot_history, plot_solution
-from kanpde.results import Result
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.plots.network import plot_network
+from kanpde.plots.solution import _views, draw_history, plot_history, plot_solution
+from kanpde.results.fields import Fields
+from kanpde.results.result import Result
 from kanpde.training.history import History
 
 INTERVALS = {"x": (0, 2), "y": (-1, 1), "z": (0, 1), "w": (0, 1)}
@@ -28,13 +30,23 @@ def problem_in(dimensions, time=False, unknowns=("u",)):
     exact = {u: lambda x, i=i: torch.sin(x) + i for i, u in enumerate(unknowns)}
     if time:
         return Problem(box * Time(t=(0, 1)), lambda u, t: d(u, t) + u, Initial(u=0), exact)
-    return Problem(box, [EQUATIONS[u] for u in unknowns], Dirichlet(**dict.fromkeys(unknowns, 0)), exact)
+    return Problem(
+        box, [EQUATIONS[u] for u in unknowns], Dirichlet(**dict.fromkeys(unknowns, 0)), exact
+    )
 
 
 def untrained(problem, spec=None, nodes=9):
-    network = (spec or KAN((2,), 5, 3)).build(Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    return Result(problem, ansatz, History(), {}, 0.0, 0.1, 0.2, referenced(problem, nodes), "", 0.1)
+    network = (spec or KAN((2,), 5, 3)).build(
+        Ansatz.inputs(problem.domain, problem.periodic),
+        len(problem.unknowns),
+        torch.Generator().manual_seed(0),
+    )
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
+    return Result(
+        problem, ansatz, History(), {}, 0.0, 0.1, 0.2, referenced(problem, nodes), "", 0.1
+    )
 
 
 def maps(axes):
@@ -48,7 +60,14 @@ def drawn(figure):
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "time", "rows", "names"), [(2, False, 1, ("x", "y")), (1, True, 1, ("t", "x")), (2, True, 1, ("x", "y")), (3, False, 3, ("x", "y")), (4, False, 1, ("x", "y"))]
+    ("dimensions", "time", "rows", "names"),
+    [
+        (2, False, 1, ("x", "y")),
+        (1, True, 1, ("t", "x")),
+        (2, True, 1, ("x", "y")),
+        (3, False, 3, ("x", "y")),
+        (4, False, 1, ("x", "y")),
+    ],
 )
 def test_maps_show_solution_reference_and_error(dimensions, time, rows, names):
     result = untrained(problem_in(dimensions, time))
@@ -57,7 +76,9 @@ def test_maps_show_solution_reference_and_error(dimensions, time, rows, names):
     assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == names
     assert (axes[0].get_aspect() == 1) == ("t" not in names)
     shown = [np.asarray(maps(a)[0].get_array()).ravel() for a in axes[:3]]
-    np.testing.assert_allclose(shown[2], shown[0] - shown[1], atol=1e-5)  # the reference is exact to 1e-6
+    np.testing.assert_allclose(
+        shown[2], shown[0] - shown[1], atol=1e-5
+    )  # the reference is exact to 1e-6
 
 
 def test_rows_are_unknowns():
@@ -83,14 +104,19 @@ def test_an_error_under_a_front_is_logarithmic(result):
     peaked = replace(result)
     error = np.full((17, 17), 1e-6)
     error[8, 8] = 1
-    peaked.__dict__["fields"] = Fields(result.fields.grid, {"u": error}, {}, {"u": np.zeros((17, 17))})
+    peaked.__dict__["fields"] = Fields(
+        result.fields.grid, {"u": error}, {}, {"u": np.zeros((17, 17))}
+    )
     assert isinstance(maps(drawn(plot_solution(peaked)).axes[2])[0].norm, LogNorm)
 
 
 def test_a_slice_avoids_the_plane_on_which_the_solution_vanishes():
     grid = {x: np.linspace(-1, 1, 9) for x in "xyz"}
     x, y, z = np.meshgrid(*grid.values(), indexing="ij")
-    planes = [view.fixed for view in _views(grid, np.sin(np.pi * x) * np.sin(np.pi * y) * np.cos(np.pi * z), None)]
+    planes = [
+        view.fixed
+        for view in _views(grid, np.sin(np.pi * x) * np.sin(np.pi * y) * np.cos(np.pi * z), None)
+    ]
     assert planes == ["z = 0", "y = -0.5", "x = -0.5"]
 
 
@@ -99,7 +125,10 @@ def test_history_shows_every_finite_number_and_the_stages(result):
     by_label = {line.get_label(): line for line in axes.lines}
     assert len(by_label["loss: mean squared residual"].get_xdata()) == len(result.history.records)
     assert len(by_label["the same on fresh points"].get_xdata()) == len(result.history.records) / 3
-    assert [text.get_text() for text in axes.texts] == ["grid 4", "grid 4 again"]  # what they share, "LM", is left out
+    assert [text.get_text() for text in axes.texts] == [
+        "grid 4",
+        "grid 4 again",
+    ]  # what they share, "LM", is left out
 
 
 def test_an_empty_history_is_drawn(result):

@@ -1,4 +1,5 @@
-"""Constants of a problem's file, set from outside: which there are, what they change, and what is refused."""
+"""Constants of a problem's file, set from outside: which there are, what they change, and what is
+refused."""
 
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 import kanpde
 from kanpde.cli import main
 from kanpde.errors import ProblemError
-from kanpde.problem import load
+from kanpde.problem.problem import load
 
 MINE = '''"""A decay with a rate and a mode."""
 import math
@@ -40,7 +41,10 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_a_constant_changes_equation_and_exact_solution():
-    at = {"x": torch.tensor([0.3], dtype=torch.float64), "t": torch.tensor([0.5], dtype=torch.float64)}
+    at = {
+        "x": torch.tensor([0.3], dtype=torch.float64),
+        "t": torch.tensor([0.5], dtype=torch.float64),
+    }
     plain, other = load("burgers1d")[0], load("burgers1d", {"nu": 0.01})[0]
     assert float(plain.exact_values(at)["u"]) != float(other.exact_values(at)["u"])
     assert other.title == f"{plain.title} [nu = 0.01]"
@@ -56,11 +60,23 @@ def test_only_numbers_at_the_top_level_are_constants():
             load("mine.py", {name: 1.0})
     with pytest.raises(ProblemError, match="did you mean 'rate'"):
         load("mine.py", {"rates": 1.0})
-    assert load("mine.py", {"times": 4.0, "rate": 2.0})[0].constants == {"times": 4.0, "rate": 2.0}, "a whole number stays one"
+    assert load("mine.py", {"times": 4.0, "rate": 2.0})[0].constants == {
+        "times": 4.0,
+        "rate": 2.0,
+    }, "a whole number stays one"
 
 
 def test_a_run_remembers_its_constants(tmp_path, capsys):
-    options = ["--schedule", "lm:2", "--points", "40", "--restarts", "1", "--no-reference", "--json"]
+    options = [
+        "--schedule",
+        "lm:2",
+        "--points",
+        "40",
+        "--restarts",
+        "1",
+        "--no-reference",
+        "--json",
+    ]
     assert main(["solve", "mine.py", "rate=2.5", *options]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["constants"] == {"rate": 2.5}

@@ -1,12 +1,13 @@
-"""Tables from files, mappings and frames, and what is refused in one line that names row and column."""
+"""Tables from files, mappings and frames, and what is refused in one line that names row and
+column."""
 
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from kanpde.data import read
 from kanpde.errors import DataError
+from kanpde.problem.tables import read
 
 X = np.array([0.0, 0.5, 1.0])
 Y = np.array([1.0, -2.5e-3, 3.0])
@@ -14,12 +15,22 @@ Y = np.array([1.0, -2.5e-3, 3.0])
 
 def as_csv(folder, mark=","):
     path = folder / "table.csv"
-    path.write_text(f"x{mark}y{mark}kind\n" + "".join(f"{x}{mark}{y}{mark}{kind}\n" for x, y, kind in zip(X, Y, ("b", "a", "b"), strict=True)))
+    path.write_text(
+        f"x{mark}y{mark}kind\n"
+        + "".join(
+            f"{x}{mark}{y}{mark}{kind}\n" for x, y, kind in zip(X, Y, ("b", "a", "b"), strict=True)
+        )
+    )
     return path
 
 
 def as_npz(folder, mark=","):
-    np.savez(folder / "table.npz", x=X, y=Y.astype(np.float32).astype(float), kind=np.array(["b", "a", "b"]))
+    np.savez(
+        folder / "table.npz",
+        x=X,
+        y=Y.astype(np.float32).astype(float),
+        kind=np.array(["b", "a", "b"]),
+    )
     return folder / "table.npz"
 
 
@@ -39,7 +50,16 @@ class Frame:
 
 
 @pytest.mark.parametrize(
-    "make", [as_csv, lambda f: as_csv(f, ";"), lambda f: as_csv(f, "\t"), as_npz, as_hdf5, lambda f: Frame(), lambda f: {"x": X, "y": Y, "kind": ["b", "a", "b"]}]
+    "make",
+    [
+        as_csv,
+        lambda f: as_csv(f, ";"),
+        lambda f: as_csv(f, "\t"),
+        as_npz,
+        as_hdf5,
+        lambda f: Frame(),
+        lambda f: {"x": X, "y": Y, "kind": ["b", "a", "b"]},
+    ],
 )
 def test_every_source_gives_the_same_table(make, tmp_path):
     table = read(make(tmp_path))
@@ -67,13 +87,37 @@ def test_classes_written_in_numbers_keep_their_order():
 
 
 WRONG = {
-    "a word among numbers": ("x,y\n1,2\n3,much\n", "x,y", r"table.csv: row 2, column 'y': got 'much'; expected a number"),
-    "a missing value": ("x,y\n1,2\n,4\n", "x,y", r"table.csv: row 2, column 'x': the value is missing"),
+    "a word among numbers": (
+        "x,y\n1,2\n3,much\n",
+        "x,y",
+        r"table.csv: row 2, column 'y': got 'much'; expected a number",
+    ),
+    "a missing value": (
+        "x,y\n1,2\n,4\n",
+        "x,y",
+        r"table.csv: row 2, column 'x': the value is missing",
+    ),
     "nan": ("x,y\n1,nan\n3,4\n", "x,y", r"row 1, column 'y': the value is missing"),
-    "infinity": ("x,y\n1,inf\n3,4\n", "x,y", r"row 1, column 'y': got inf; expected a finite number"),
-    "another name": ("length,y\n1,2\n", "lenght,y", r"no column 'lenght'; it has length, y; did you mean 'length'\?"),
-    "a short row": ("x,y\n1,2\n3\n", "x,y", r"row 2 has 1 values; expected 2, one for each of x, y"),
-    "no names": ("1,2\n3,4\n", "x,y", "its first line holds numbers; expected the names of the columns"),
+    "infinity": (
+        "x,y\n1,inf\n3,4\n",
+        "x,y",
+        r"row 1, column 'y': got inf; expected a finite number",
+    ),
+    "another name": (
+        "length,y\n1,2\n",
+        "lenght,y",
+        r"no column 'lenght'; it has length, y; did you mean 'length'\?",
+    ),
+    "a short row": (
+        "x,y\n1,2\n3\n",
+        "x,y",
+        r"row 2 has 1 values; expected 2, one for each of x, y",
+    ),
+    "no names": (
+        "1,2\n3,4\n",
+        "x,y",
+        "its first line holds numbers; expected the names of the columns",
+    ),
     "a name twice": ("x,x\n1,2\n", "x", "column 2 has the name 'x' of column 1"),
     "no name": ("x,\n1,2\n", "x", "column 2 has no name"),
     "no rows": ("x,y\n", "x,y", "has no rows"),

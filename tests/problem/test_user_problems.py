@@ -1,4 +1,5 @@
-"""What a stranger writes after reading the README and the first guide: their own blocks of code, solved with default settings and judged by the reference."""
+"""What a stranger writes after reading the README and the first guide: their own blocks of code,
+solved with default settings and judged by the reference."""
 
 import re
 import sys
@@ -7,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import kanpde
-from kanpde.problem import load
+from kanpde.problem.problem import load
 from kanpde.reference import reference
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "how-to" / "own-pde.md"
 ALL = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 BLOCKS = [block for block in ALL if "problem = Problem(" in block]
@@ -22,7 +23,8 @@ BUDGET = {
     "predators": ("lm:20,extend:6,lm:10", 1000, 1e-7),
     "kdv": ("lm:30,extend:6,lm:30", 1500, 1e-4),
 }
-"""A shorter schedule, points, and the relative L2 against the reference to reach: five times what seeds 0 and 1 do."""
+"""A shorter schedule, points, and the relative L2 against the reference to reach: five times what
+seeds 0 and 1 do."""
 
 
 def block(name):
@@ -46,7 +48,13 @@ def test_a_problem_that_is_shown_agrees_with_its_reference(name, tmp_path):
 def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
     path = tmp_path / "hole.py"
     path.write_text(block("heated("), encoding="utf-8")
-    result = kanpde.solve(load(str(path))[0], schedule="lm:40", points=1000, restarts=1, reference=reference(load(str(path))[0], cells=32))
+    result = kanpde.solve(
+        load(str(path))[0],
+        schedule="lm:40",
+        points=1000,
+        restarts=1,
+        reference=reference(load(str(path))[0], cells=32),
+    )
     assert result.reference.estimated_error < 1e-3
     assert result.reference_relative_l2 < 2e-3
 
@@ -54,7 +62,9 @@ def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
 def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
     path = tmp_path / "rod.py"
     path.write_text(block("rod("), encoding="utf-8")
-    result = kanpde.solve(load(str(path))[0], schedule="lm:60", points=600, restarts=1, reference=False)
+    result = kanpde.solve(
+        load(str(path))[0], schedule="lm:60", points=600, restarts=1, reference=False
+    )
     (k,) = result.summary()["estimates"]
     assert k["name"] == "k"
     assert k["standard_error"] < 0.01
@@ -67,7 +77,12 @@ def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     Path("layer.py").write_text(block("layer"), encoding="utf-8")
     solve = kanpde.solve
-    monkeypatch.setattr(kanpde, "solve", lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1), raising=False)
+    monkeypatch.setattr(
+        kanpde,
+        "solve",
+        lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1),
+        raising=False,
+    )
     for text in BLOCKS_WITHOUT_PROBLEM:
         exec(compile(text, str(README), "exec"), {})
     sys.modules.pop("layer")

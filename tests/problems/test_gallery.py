@@ -1,4 +1,5 @@
-"""The gallery: every exact solution solves its equations and conditions, and the finite differences converge to it."""
+"""The gallery: every exact solution solves its equations and conditions, and the finite differences
+converge to it."""
 
 import ast
 import math
@@ -10,9 +11,10 @@ from collocated import holes, lshape, screened
 from fourier import RINGS, integrate
 from nested import derivative, leaves, random_points
 
-from kanpde.conditions import points_on, space_faces
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem import gallery, load
+from kanpde.problem.conditions import points_on, space_faces
+from kanpde.problem.gallery import gallery
+from kanpde.problem.problem import load
 from kanpde.reference import reference
 
 NAMES = sorted(gallery())
@@ -23,7 +25,10 @@ EXACT = [name for name in NAMES if load(name)[0].exact]
 def exact_functions(problem):
     """The exact solution by unknown, as functions of the coordinates in their order."""
     numbers = {p: lambda *at, v=v: torch.full_like(at[0], v) for p, v in problem.truth.items()}
-    return numbers | {u: lambda *at, f=f: f(dict(zip(problem.coordinates, at, strict=True))) for u, f in problem.exact_copies.items()}
+    return numbers | {
+        u: lambda *at, f=f: f(dict(zip(problem.coordinates, at, strict=True)))
+        for u, f in problem.exact_copies.items()
+    }
 
 
 def defect(problem, residual, at, normals=None):
@@ -42,8 +47,22 @@ def points_in(domain, count):
 
 
 def test_only_these_have_no_exact_solution():
-    expected = {"allen_cahn1d", "allen_cahn1d_smooth", "cavity2d", "gray_scott2d", "kdv1d", "kuramoto_sivashinsky1d", "reaction_diffusion1d"}
-    expected |= {"backward_step2d", "cylinder_flow2d", "poisson2d_holes", "poisson2d_holes_source", "poisson2d_lshape"}
+    expected = {
+        "allen_cahn1d",
+        "allen_cahn1d_smooth",
+        "cavity2d",
+        "gray_scott2d",
+        "kdv1d",
+        "kuramoto_sivashinsky1d",
+        "reaction_diffusion1d",
+    }
+    expected |= {
+        "backward_step2d",
+        "cylinder_flow2d",
+        "poisson2d_holes",
+        "poisson2d_holes_source",
+        "poisson2d_lshape",
+    }
     assert set(NAMES) - set(EXACT) == expected
 
 
@@ -55,8 +74,15 @@ def test_a_problem_is_a_page(name):
     assert problem.name == name
     assert 20 < len(problem.title) < 120
     assert problem.title.endswith(".")
-    modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
-    modules |= {alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names}
+    modules = {
+        node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)
+    }
+    modules |= {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     assert modules <= {"math", "numpy", "torch", "kanpde"}  # the public API only
 
 
@@ -73,13 +99,27 @@ def test_the_exact_solution_annihilates_the_residual(name):
 @pytest.mark.parametrize("name", EXACT)
 def test_the_exact_solution_satisfies_the_conditions(name):
     problem, _ = load(name)
-    unit = torch.rand(50, len(problem.coordinates) - 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    unit = torch.rand(
+        50,
+        len(problem.coordinates) - 1,
+        generator=torch.Generator().manual_seed(1),
+        dtype=torch.float64,
+    )
     for c in problem.constraints:
         at, normals = points_on(problem.domain, c.face, unit)
-        assert defect(problem, c.residual, at, normals if c.face in space_faces(problem.domain) else None) < 1e-13
+        assert (
+            defect(
+                problem, c.residual, at, normals if c.face in space_faces(problem.domain) else None
+            )
+            < 1e-13
+        )
         if c.prescribed is not None:
             u = exact_functions(problem)[c.prescribed.unknown]
-            across = [problem.coordinates.index(problem.domain.faces[c.face].coordinate)] if c.prescribed.derivative else []
+            across = (
+                [problem.coordinates.index(problem.domain.faces[c.face].coordinate)]
+                if c.prescribed.derivative
+                else []
+            )
             given = derivative(u, *across)(*at.values())
             torch.testing.assert_close(c.prescribed.data(at), given.detach(), rtol=0, atol=1e-13)
 
@@ -87,12 +127,22 @@ def test_the_exact_solution_satisfies_the_conditions(name):
 @pytest.mark.parametrize("name", [name for name in EXACT if load(name)[0].periodic])
 def test_the_exact_solution_is_smoothly_periodic(name):
     problem, _ = load(name)
-    unit = torch.rand(20, len(problem.coordinates) - 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    unit = torch.rand(
+        20,
+        len(problem.coordinates) - 1,
+        generator=torch.Generator().manual_seed(2),
+        dtype=torch.float64,
+    )
     for x in problem.periodic:
         axis = problem.coordinates.index(x)
         for u in exact_functions(problem).values():
             for order in range(4):
-                low, high = (derivative(u, *[axis] * order)(*points_on(problem.domain, x + side, unit)[0].values()) for side in "-+")
+                low, high = (
+                    derivative(u, *[axis] * order)(
+                        *points_on(problem.domain, x + side, unit)[0].values()
+                    )
+                    for side in "-+"
+                )
                 torch.testing.assert_close(low, high, rtol=1e-12, atol=1e-10)
 
 
@@ -102,7 +152,12 @@ def test_exact_solutions_keep_the_precision_of_their_points(name):
     at = {x: v.float() for x, v in points_in(problem.domain, 5).items()}
     for u, values in problem.exact_values(at).items():
         assert values.dtype == torch.float32
-        torch.testing.assert_close(values.double(), problem.exact_values({x: v.double() for x, v in at.items()})[u], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            values.double(),
+            problem.exact_values({x: v.double() for x, v in at.items()})[u],
+            rtol=1e-3,
+            atol=1e-4,
+        )
 
 
 # Order of accuracy, and two grids on which the leading term of the error dominates.
@@ -132,21 +187,32 @@ GRIDS = {
     "heat2d_disk": (2, 16, 32),
 }
 
-COLLOCATED = {"poisson2d_holes": (2, 80, 160), "poisson2d_holes_source": (2, 80, 160), "poisson2d_lshape": (2, 32, 64)}
+COLLOCATED = {
+    "poisson2d_holes": (2, 80, 160),
+    "poisson2d_holes_source": (2, 80, 160),
+    "poisson2d_lshape": (2, 32, 64),
+}
 """Those that functions fitted on the boundary solve: order and grids as in GRIDS."""
 
 CUBIC = {"klein_gordon1d": (32, 64), "reaction1d": (16, 32)}
-"""Solutions of degree 3 in space, or equations without derivatives there: differences are exact, and what is left is the error in time."""
+"""Solutions of degree 3 in space, or equations without derivatives there: differences are exact,
+and what is left is the error in time."""
 
-MODES = {"allen_cahn1d_smooth": (4, 1024, 2048), "kdv1d": (4, 1022, 1534), "kuramoto_sivashinsky1d": (4, 510, 1022), "reaction_diffusion1d": (4, 16, 32)}
+MODES = {
+    "allen_cahn1d_smooth": (4, 1024, 2048),
+    "kdv1d": (4, 1022, 1534),
+    "kuramoto_sivashinsky1d": (4, 510, 1022),
+    "reaction_diffusion1d": (4, 16, 32),
+}
 """Those that Fourier modes solve: order and grids as in GRIDS."""
 
 COVERED = {"allen_cahn1d": (4, 512), "cavity2d": (4, 32), "gray_scott2d": (8, 24)}
 """Those that nothing else solves: order and cells."""
 
 SCATTERED = {"elasticity2d_plate": (2, 96)}
-"""Those whose error falls unevenly, as nodes come to lie beside the hole (5.6e-3, 6.5e-4, 4.0e-4, 1.6e-4, 6.5e-5 with 32, 48, 64, 96, 128 cells): order
-and cells. Plane elasticity has its order measured in reference/test_embedded.py."""
+"""Those whose error falls unevenly, as nodes come to lie beside the hole (5.6e-3, 6.5e-4, 4.0e-4,
+1.6e-4, 6.5e-5 with 32, 48, 64, 96, 128 cells): order and cells. Plane elasticity has its order
+measured in reference/test_embedded.py."""
 
 REFUSED = {
     "backward_step2d": "a pressure",
@@ -158,14 +224,21 @@ REFUSED = {
 
 
 def reference_error(problem, order, cells, exact=None):
-    """Relative L2 of finite differences against the exact solution, or another one of one unknown."""
+    """Relative L2 of finite differences against the exact solution, or another one of one
+    unknown."""
     found = reference(problem, order=order, cells=cells)
     values = {u: found.values[u].ravel() for u in problem.unknowns}
     inside = np.isfinite(values[problem.unknowns[0]])
     points = found.points()[inside]
-    known = {problem.unknowns[0]: exact(*points.T)} if exact else {u: v.numpy() for u, v in problem.exact_values(torch.from_numpy(points)).items()}
+    known = (
+        {problem.unknowns[0]: exact(*points.T)}
+        if exact
+        else {u: v.numpy() for u, v in problem.exact_values(torch.from_numpy(points)).items()}
+    )
     truth = np.concatenate([known[u] for u in problem.unknowns])
-    return np.linalg.norm(np.concatenate([values[u][inside] for u in problem.unknowns]) - truth) / np.linalg.norm(truth)
+    return np.linalg.norm(
+        np.concatenate([values[u][inside] for u in problem.unknowns]) - truth
+    ) / np.linalg.norm(truth)
 
 
 @pytest.mark.parametrize("name", CUBIC)
@@ -175,7 +248,10 @@ def test_finite_differences_are_exact_for_cubic_solutions(name):
 
 
 def test_every_reference_is_judged():
-    assert sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED, *REFUSED, *INVERSE]) == NAMES
+    assert (
+        sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED, *REFUSED, *INVERSE])
+        == NAMES
+    )
 
 
 @pytest.mark.parametrize("name", INVERSE)
@@ -186,7 +262,9 @@ def test_data_are_the_exact_solution_with_noise(name):
     for noisy, known in zip(problem.data, clean.data, strict=True):
         exact = torch.stack([problem.exact_values(known.points)[u] for u in known.unknowns], 1)
         torch.testing.assert_close(known.values, exact, rtol=0, atol=1e-12)
-        assert ((noisy.values - exact).std(0) / exact.std(0)).tolist() == pytest.approx([0.01] * len(known.unknowns), rel=0.1)
+        assert ((noisy.values - exact).std(0) / exact.std(0)).tolist() == pytest.approx(
+            [0.01] * len(known.unknowns), rel=0.1
+        )
     with pytest.raises(ReferenceUnavailable, match="are unknown; finite differences take numbers"):
         reference(problem)
 
@@ -200,8 +278,12 @@ def test_finite_differences_converge_to_fourier_modes(name):
         values = reference(load(name)[0], order=order, cells=cells).values["u"][:-1]
         shared = math.gcd(len(values), len(truth))
         wanted = truth[:: len(truth) // shared]
-        errors.append(np.linalg.norm(values[:: len(values) // shared] - wanted) / np.linalg.norm(wanted))
-    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+        errors.append(
+            np.linalg.norm(values[:: len(values) // shared] - wanted) / np.linalg.norm(wanted)
+        )
+    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(
+        order, abs=0.1
+    )
 
 
 @pytest.mark.parametrize("name", COVERED)
@@ -210,7 +292,9 @@ def test_a_finer_grid_stays_within_the_estimated_error(name):
     order, cells = COVERED[name]
     coarse, fine = (reference(problem, order=order, cells=n) for n in (cells, 2 * cells))
     for u, values in coarse.values.items():
-        every = (slice(None, None, (len(fine.values[u]) - 1) // (len(values) - 1)),) * len(problem.domain.space)
+        every = (slice(None, None, (len(fine.values[u]) - 1) // (len(values) - 1)),) * len(
+            problem.domain.space
+        )
         finer = fine.values[u][every]
         assert np.linalg.norm(finer - values) / np.linalg.norm(finer) < coarse.estimated_errors[u]
         assert fine.estimated_errors[u] < coarse.estimated_errors[u] / 4
@@ -219,9 +303,15 @@ def test_a_finer_grid_stays_within_the_estimated_error(name):
 @pytest.mark.parametrize("name", COLLOCATED)
 def test_finite_differences_converge_to_collocation(name):
     order, coarse, fine = COLLOCATED[name]
-    exact = {"poisson2d_holes": holes, "poisson2d_holes_source": screened, "poisson2d_lshape": lshape}[name]()
+    exact = {
+        "poisson2d_holes": holes,
+        "poisson2d_holes_source": screened,
+        "poisson2d_lshape": lshape,
+    }[name]()
     errors = [reference_error(load(name)[0], order, cells, exact) for cells in (coarse, fine)]
-    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(
+        order, abs=0.1
+    )
 
 
 @pytest.mark.parametrize("name", SCATTERED)
@@ -248,11 +338,14 @@ def test_finite_differences_converge_to_the_exact_solution(name):
     problem, _ = load(name)
     order, coarse, fine = GRIDS[name]
     errors = [reference_error(problem, order, cells) for cells in (coarse, fine)]
-    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(order, abs=0.1)
+    assert math.log(errors[0] / errors[1]) / math.log(fine / coarse) == pytest.approx(
+        order, abs=0.1
+    )
 
 
 def cole_hopf(x, t, nodes):
-    """Burgers' solution by the trapezoidal rule, which converges geometrically here and shares nothing with Gauss-Hermite."""
+    """Burgers' solution by the trapezoidal rule, which converges geometrically here and shares
+    nothing with Gauss-Hermite."""
     nu = 0.01 / math.pi
     z = torch.linspace(-16, 16, nodes, dtype=torch.float64)
     eta = x[:, None] - torch.sqrt(4 * nu * t)[:, None] * z
@@ -263,7 +356,14 @@ def cole_hopf(x, t, nodes):
 def test_burgers_exact_solution_is_exact_to_rounding():
     burgers = exact_functions(load("burgers1d")[0])["u"]
     near = torch.tensor([-0.1, -0.03, -0.01, -1e-3, -1e-5, -1e-8, 1e-4, 0.02], dtype=torch.float64)
-    x, t = (v.reshape(-1) for v in torch.meshgrid(torch.cat([torch.linspace(-1, 1, 41, dtype=torch.float64), near]), torch.linspace(0, 1, 21, dtype=torch.float64), indexing="ij"))
+    x, t = (
+        v.reshape(-1)
+        for v in torch.meshgrid(
+            torch.cat([torch.linspace(-1, 1, 41, dtype=torch.float64), near]),
+            torch.linspace(0, 1, 21, dtype=torch.float64),
+            indexing="ij",
+        )
+    )
     torch.testing.assert_close(burgers(x, t), cole_hopf(x, t, 2001), rtol=0, atol=1e-13)
     torch.testing.assert_close(burgers(x, 0 * t), -torch.sin(math.pi * x), rtol=0, atol=1e-14)
 
@@ -271,5 +371,8 @@ def test_burgers_exact_solution_is_exact_to_rounding():
 def test_burgers_front_is_as_steep_as_published():
     """Basdevant et al. 1986: the slope at x = 0 is steepest, 152.00516, at πt = 1.6037."""
     burgers = exact_functions(load("burgers1d")[0])["u"]
-    x, t = torch.zeros(1, dtype=torch.float64), torch.full((1,), 1.6037 / math.pi, dtype=torch.float64)
+    x, t = (
+        torch.zeros(1, dtype=torch.float64),
+        torch.full((1,), 1.6037 / math.pi, dtype=torch.float64),
+    )
     assert derivative(burgers, 0)(x, t).item() == pytest.approx(-152.00516, abs=1e-5)

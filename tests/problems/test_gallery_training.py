@@ -1,4 +1,5 @@
-"""Every problem of the gallery trains: short schedules, seconds; bounds are three times the worst of seeds 0, 1 and 2."""
+"""Every problem of the gallery trains: short schedules, seconds; bounds are three times the worst
+of seeds 0, 1 and 2."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +10,14 @@ import torch
 from collocated import holes, lshape, screened
 from fourier import RINGS, integrate
 
-from kanpde import problem as problems
-from kanpde.gallery import gallery
 from kanpde.geometry import Time
-from kanpde.networks import KAN
-from kanpde.problem import Problem
-from kanpde.recipe import Recipe
+from kanpde.geometry.sampling import inside_points
+from kanpde.networks.kan import KAN
+from kanpde.problem import problem as problems
+from kanpde.problem.gallery import gallery
+from kanpde.problem.problem import Problem
+from kanpde.recipes.recipe import Recipe
 from kanpde.reference import reference
-from kanpde.sampling import inside_points
 from kanpde.solver import solve
 from kanpde.training import train
 from kanpde.training.history import Silent
@@ -24,9 +25,11 @@ from kanpde.training.history import Silent
 
 @dataclass(frozen=True)
 class Short:
-    """A small recipe and the relative L2 that it reaches, all unknowns together (or the first so many of them).
+    """A small recipe and the relative L2 that it reaches, all unknowns together (or the first so
+    many of them).
 
-    end: the problem is stopped then. lenses: with half of the points about holes. constants: easier ones for the file's. continuation: as in Recipe.
+    end: the problem is stopped then. lenses: with half of the points about holes. constants: easier
+    ones for the file's. continuation: as in Recipe.
     """
 
     network: KAN
@@ -49,7 +52,9 @@ SHORT = {
     "allen_cahn1d": Short(KAN((5, 5), 7, 6), 800, "lm:40", 3.5e-3, end=0.25),
     "allen_cahn1d_smooth": Short(KAN((5, 5), 7, 6), 800, "lm:40", 3e-6, end=0.25),
     "biharmonic1d": Short(KAN((3,), 7, 4), 200, "lm:40", 4.5e-7),
-    "boundary_layer1d": Short(KAN((4,), 7, 6), 3000, "lm:30,extend:12,lm:60", 1.5e-6, continuation=LAYERS),
+    "boundary_layer1d": Short(
+        KAN((4,), 7, 6), 3000, "lm:30,extend:12,lm:60", 1.5e-6, continuation=LAYERS
+    ),
     "burgers1d": Short(KAN((6, 6, 6), 5, 5), 1500, "lm:80", 8.5e-3),
     "burgers1d_smooth": Short(KAN((5, 5), 5, 6), 1200, "lm:60", 3e-3),
     "cavity2d": Short(KAN((8,), 5, 6), 900, "lm:40", 7e-2, unknowns=2),
@@ -84,10 +89,17 @@ SHORT = {
     "poisson2d_lshape": Short(KAN((5, 5), 7, 3), 700, "lm:40", 4.8e-4),
 }
 
-FLOWS = {"backward_step2d": Short(KAN((6, 6), 7, 3), 500, "lm:15", 1.4e-2), "cylinder_flow2d": Short(KAN((6, 6), 5, 4), 1200, "lm:20", 0.83, lenses=True)}
+FLOWS = {
+    "backward_step2d": Short(KAN((6, 6), 7, 3), 500, "lm:15", 1.4e-2),
+    "cylinder_flow2d": Short(KAN((6, 6), 5, 4), 1200, "lm:20", 0.83, lenses=True),
+}
 """Those that nothing else solves here: what is bounded is the residual on fresh points."""
 
-COLLOCATED = {"poisson2d_holes": holes, "poisson2d_holes_source": screened, "poisson2d_lshape": lshape}
+COLLOCATED = {
+    "poisson2d_holes": holes,
+    "poisson2d_holes_source": screened,
+    "poisson2d_lshape": lshape,
+}
 
 CELLS = {"allen_cahn1d": 512, "cavity2d": 48, "gray_scott2d": 48}
 """Of the finite differences that judge those without an exact solution or one by Fourier modes."""
@@ -95,7 +107,8 @@ CELLS = {"allen_cahn1d": 512, "cavity2d": 48, "gray_scott2d": 48}
 
 @dataclass(frozen=True)
 class Found:
-    """A small recipe for an inverse problem, constants for its file's, and the relative error of all parameters that it reaches."""
+    """A small recipe for an inverse problem, constants for its file's, and the relative error of
+    all parameters that it reaches."""
 
     recipe: Recipe
     bound: float
@@ -104,9 +117,13 @@ class Found:
 
 INVERSE = {
     "burgers1d_inverse": Found(Recipe(KAN((4, 4), 5, 4), 400, "lm:30", data=10), 0.6, {"nu": 0.05}),
-    "heat1d_source": Found(Recipe(KAN((3,), 7, 4), 300, "lm:15", fields={"q": KAN((2,), 5, 3)}), 0.06),
+    "heat1d_source": Found(
+        Recipe(KAN((3,), 7, 4), 300, "lm:15", fields={"q": KAN((2,), 5, 3)}), 0.06
+    ),
     "navier_stokes2d_inverse": Found(Recipe(KAN((5,), 5, 3), 400, "lm:30", data=10), 0.5),
-    "poisson2d_conductivity": Found(Recipe(KAN((3,), 7, 3), 300, "lm:15", fields={"a": KAN((2,), 3, 3)}), 0.1),
+    "poisson2d_conductivity": Found(
+        Recipe(KAN((3,), 7, 3), 300, "lm:15", fields={"a": KAN((2,), 3, 3)}), 0.1
+    ),
 }
 """What stands for the parameters is estimates.Estimates.relative_error: numbers and fields."""
 
@@ -116,11 +133,17 @@ def stopped(problem, end):
     if end is None:
         return problem
     time = Time(**{problem.domain.time: (problem.domain.bounds[problem.domain.time][0], end)})
-    return Problem(problem.domain.region * time, [e.function for e in problem.equations], problem.conditions, unknowns=problem.unknowns)
+    return Problem(
+        problem.domain.region * time,
+        [e.function for e in problem.equations],
+        problem.conditions,
+        unknowns=problem.unknowns,
+    )
 
 
 def truth(name, whole, problem):
-    """Points of the problem's domain [points, dimensions], and the solution there [points, unknowns]."""
+    """Points of the problem's domain [points, dimensions], and the solution there [points,
+    unknowns]."""
     if whole.exact:
         at = inside_points(problem.domain, 2000, 77)
         return at, torch.stack(list(whole.exact_values(at).values()), 1)
@@ -133,7 +156,9 @@ def truth(name, whole, problem):
         at = np.stack([axis.ravel() for axis in np.meshgrid(x, times, indexing="ij")], 1)
         return torch.from_numpy(at), torch.from_numpy(integrate(ring, times).reshape(-1, 1))
     found = reference(problem, order=4, cells=CELLS[name])
-    return torch.from_numpy(found.points()), torch.stack([torch.from_numpy(found.values[u].ravel()) for u in problem.unknowns], 1)
+    return torch.from_numpy(found.points()), torch.stack(
+        [torch.from_numpy(found.values[u].ravel()) for u in problem.unknowns], 1
+    )
 
 
 def error(name, seed):
@@ -157,7 +182,13 @@ def fresh_residual(name, seed):
     short = FLOWS[name]
     _, history = train(
         problems.load(name)[0],
-        Recipe(short.network, short.points, short.schedule, lenses=short.lenses, crowding=0.5 if short.lenses else 0.0),
+        Recipe(
+            short.network,
+            short.points,
+            short.schedule,
+            lenses=short.lenses,
+            crowding=0.5 if short.lenses else 0.0,
+        ),
         seed,
         "cpu",
         torch.float64,

@@ -1,4 +1,5 @@
-"""Problems with known solutions on domains that are no box, and the order that errors on several grids show."""
+"""Problems with known solutions on domains that are no box, and the order that errors on several
+grids show."""
 
 from __future__ import annotations
 
@@ -8,14 +9,31 @@ import numpy as np
 import torch
 from torch import exp, sin
 
-from kanpde import Box, Condition, Dirichlet, Disk, Ellipse, Initial, Neumann, Polygon, Problem, Robin, Time, d, laplacian, normal_derivative
+from kanpde import (
+    Box,
+    Condition,
+    Dirichlet,
+    Disk,
+    Ellipse,
+    Initial,
+    Neumann,
+    Polygon,
+    Problem,
+    Robin,
+    Time,
+    d,
+    laplacian,
+    normal_derivative,
+)
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.steady import solve_steady
 
 DOMAINS = {
     "disk": Disk(x=0.07, y=-0.03, radius=1.0),
-    "annulus": Disk(x=0.0, y=0.0, radius=1.0, name="outer") - Disk(x=0.0, y=0.0, radius=0.4, name="inner"),
+    "annulus": (
+        Disk(x=0.0, y=0.0, radius=1.0, name="outer") - Disk(x=0.0, y=0.0, radius=0.4, name="inner")
+    ),
     "plate": Box(x=(-0.5, 0.5), y=(-0.5, 0.5)) - Disk(x=0.1, y=0.05, radius=0.2),
     "ellipse": Ellipse(x=0.0, y=0.1, radii=(1.2, 0.6), angle=0.5),
     "polygon": Polygon(x=[0, 1.1, 1.3, 0.4], y=[0, 0.2, 0.9, 1.2]),
@@ -64,11 +82,17 @@ def radiating():
         known = wave(x, y)
         return normal_derivative(u) + u**4 - normal_derivative(known) - known**4
 
-    return Problem(DOMAINS["annulus"], [equation], [Dirichlet(u=wave, on="outer"), Condition(inner, on="inner")], exact={"u": wave})
+    return Problem(
+        DOMAINS["annulus"],
+        [equation],
+        [Dirichlet(u=wave, on="outer"), Condition(inner, on="inner")],
+        exact={"u": wave},
+    )
 
 
 def elasticity():
-    """Plane strain with a given displacement on the outer circle and a given traction on the inner one, λ = 1.5 and μ = 1."""
+    """Plane strain with a given displacement on the outer circle and a given traction on the inner
+    one, λ = 1.5 and μ = 1."""
     exact = {"u": lambda x, y: sin(2 * x + y), "v": lambda x, y: exp(x / 2) * sin(2 * y + 0.4)}
 
     def stresses(u, v, x, y):
@@ -80,17 +104,29 @@ def elasticity():
         return d(xx, x) + d(xy, y), d(xy, x) + d(yy, y)
 
     def equilibrium(u, v, x, y):
-        return tuple(a - b for a, b in zip(forces(u, v, x, y), forces(exact["u"](x, y), exact["v"](x, y), x, y), strict=True))
+        return tuple(
+            a - b
+            for a, b in zip(
+                forces(u, v, x, y), forces(exact["u"](x, y), exact["v"](x, y), x, y), strict=True
+            )
+        )
 
     def traction(u, v, x, y):
         found = []
-        for a, b in zip(stresses(u, v, x, y), stresses(exact["u"](x, y), exact["v"](x, y), x, y), strict=True):
+        for a, b in zip(
+            stresses(u, v, x, y), stresses(exact["u"](x, y), exact["v"](x, y), x, y), strict=True
+        ):
             found.append(a - b)
         xx, xy, yy = found
         r = (x**2 + y**2).sqrt()
         return xx * x / r + xy * y / r, xy * x / r + yy * y / r
 
-    return Problem(DOMAINS["annulus"], [equilibrium], [Dirichlet(**exact, on="outer"), Condition(traction, on="inner")], exact=exact)
+    return Problem(
+        DOMAINS["annulus"],
+        [equilibrium],
+        [Dirichlet(**exact, on="outer"), Condition(traction, on="inner")],
+        exact=exact,
+    )
 
 
 BESSEL = {"Dirichlet": 2.404825557695773, "Neumann": 3.8317059702075123}
@@ -98,7 +134,8 @@ BESSEL = {"Dirichlet": 2.404825557695773, "Neumann": 3.8317059702075123}
 
 
 def cooling(kind):
-    """u_t = Δu on the unit disk from a mode J₀(k r), which falls as exp(-k² t); and 1, where the boundary is insulated."""
+    """u_t = Δu on the unit disk from a mode J₀(k r), which falls as exp(-k² t); and 1, where the
+    boundary is insulated."""
     k, constant = BESSEL[kind], float(kind == "Neumann")
 
     def mode(x, y):
@@ -107,7 +144,12 @@ def cooling(kind):
     side = Dirichlet(u=0) if kind == "Dirichlet" else Neumann(u=0)
     exact = lambda x, y, t: constant + mode(x, y) * exp(-(k**2) * t)
     domain = Disk(x=0.0, y=0.0, radius=1.0) * Time(t=(0, 0.1))
-    return Problem(domain, [lambda u, x, y, t: d(u, t) - laplacian(u)], [side, Initial(u=lambda x, y: constant + mode(x, y))], exact={"u": exact})
+    return Problem(
+        domain,
+        [lambda u, x, y, t: d(u, t) - laplacian(u)],
+        [side, Initial(u=lambda x, y: constant + mode(x, y))],
+        exact={"u": exact},
+    )
 
 
 def corner(x, y):
@@ -123,7 +165,12 @@ L = Polygon(x=[-1, 0, 0, 1, 1, -1], y=[-1, -1, 0, 0, 1, 1])
 def robin_and_neumann(domain):
     """The conditions by their own names, for what is constant: u = 2."""
     faces = list(domain.faces)
-    return Problem(domain, [lambda u, x, y: laplacian(u)], [Robin(u=2, a=1, b=3, on=faces[0]), *([Neumann(u=0, on=faces[1:])] if faces[1:] else [])], exact={"u": 2.0})
+    return Problem(
+        domain,
+        [lambda u, x, y: laplacian(u)],
+        [Robin(u=2, a=1, b=3, on=faces[0]), *([Neumann(u=0, on=faces[1:])] if faces[1:] else [])],
+        exact={"u": 2.0},
+    )
 
 
 def grid(problem, cells, order):
@@ -132,27 +179,43 @@ def grid(problem, cells, order):
 
 
 def error(problem, cells, order):
-    """Relative L2 error over the nodes inside, of all unknowns; for an evolution at three instants with next to no error in time."""
+    """Relative L2 error over the nodes inside, of all unknowns; for an evolution at three instants
+    with next to no error in time."""
     g = grid(problem, cells, order)
-    times = [None] if problem.domain.time is None else np.linspace(*problem.domain.bounds[problem.domain.time], 3)
-    found = solve_steady(problem, g)[..., None] if times[0] is None else solve_evolution(problem, g, times, 1e-10)[0]
+    times = (
+        [None]
+        if problem.domain.time is None
+        else np.linspace(*problem.domain.bounds[problem.domain.time], 3)
+    )
+    found = (
+        solve_steady(problem, g)[..., None]
+        if times[0] is None
+        else solve_evolution(problem, g, times, 1e-10)[0]
+    )
     exact = []
     for t in times:
-        at = g.points() if t is None else {**g.points(), problem.domain.time: torch.full((g.nodes,), t, dtype=torch.float64)}
+        at = (
+            g.points()
+            if t is None
+            else {**g.points(), problem.domain.time: torch.full((g.nodes,), t, dtype=torch.float64)}
+        )
         exact.append(np.stack([v.numpy() for v in problem.exact_values(at).values()]))
     exact = np.stack(exact, -1)
     return np.linalg.norm((found - exact)[:, : g.inner]) / np.linalg.norm(exact[:, : g.inner])
 
 
 def slope(problem, order, sizes):
-    """Order of a line through the errors on several grids: the boundary lies differently in the cells of each."""
+    """Order of a line through the errors on several grids: the boundary lies differently in the
+    cells of each."""
     errors = [error(problem, n, order) for n in sizes]
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
 def true_error(problem, found):
     """Relative L2 error of a Reference where it has values, over all its unknowns."""
-    exact = np.stack([v.numpy() for v in problem.exact_values(torch.from_numpy(found.points())).values()])
+    exact = np.stack(
+        [v.numpy() for v in problem.exact_values(torch.from_numpy(found.points())).values()]
+    )
     values = np.stack([v.ravel() for v in found.values.values()])
     known = np.isfinite(values).all(0)
     return np.linalg.norm((values - exact)[:, known]) / np.linalg.norm(exact[:, known])

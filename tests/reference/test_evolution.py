@@ -1,4 +1,5 @@
-"""Evolutions of first and second order in time: observed order in space within 0.1, and the same test on wrong schemes."""
+"""Evolutions of first and second order in time: observed order in space within 0.1, and the same
+test on wrong schemes."""
 
 import manufactured
 import numpy as np
@@ -29,7 +30,16 @@ def test_order_of_advection(kind, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("name", "cells"), [("heat_plane", 16), ("membrane", 32), ("schroedinger", 64), ("telegraph", 32), ("radiating", 64)])
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("heat_plane", 16),
+        ("membrane", 32),
+        ("schroedinger", 64),
+        ("telegraph", 32),
+        ("radiating", 64),
+    ],
+)
 def test_order_of_other_equations(name, cells, order):
     assert slope(getattr(manufactured, name)(), cells, order) == pytest.approx(order, abs=0.1)
 
@@ -45,24 +55,29 @@ def test_a_lower_order_is_seen(name, kind, order, monkeypatch):
 
 @pytest.mark.parametrize("name", ["heat_plane", "telegraph", "radiating", "schroedinger"])
 def test_jacobian(name):
-    """∂f/∂y against central differences of f, for first and second order in time and nonlinear conditions."""
+    """∂f/∂y against central differences of f, for first and second order in time and nonlinear
+    conditions."""
     problem = getattr(manufactured, name)()
     system = SemiDiscrete(problem, grid(problem, 12, 4))
     rng = np.random.default_rng(0)
     y, v = system.initial(), rng.standard_normal(system.size)
     eps = 1e-5
     difference = (system(0.2, y + eps * v) - system(0.2, y - eps * v)) / (2 * eps)
-    assert system.jacobian(0.2, y) @ v == pytest.approx(difference, rel=1e-6, abs=1e-6 * np.abs(difference).max())
+    assert system.jacobian(0.2, y) @ v == pytest.approx(
+        difference, rel=1e-6, abs=1e-6 * np.abs(difference).max()
+    )
 
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_stability(kind, order):
-    """With its boundaries eliminated, the second derivative keeps real eigenvalues below zero; so waves do not grow."""
+    """With its boundaries eliminated, the second derivative keeps real eigenvalues below zero; so
+    waves do not grow."""
     problem = manufactured.heat(kind)
     system = SemiDiscrete(problem, grid(problem, 64, order))
     eigenvalues = np.linalg.eigvals(system.jacobian(0.0, system.initial()).toarray())
-    # The Robin condition 2u - u_x at x- and u + 3u_x at x+ damps; none of the kinds feeds energy in.
+    # The Robin condition 2u - u_x at x- and u + 3u_x at x+ damps; none of the kinds feeds energy
+    # in.
     assert eigenvalues.real.max() < 1e-9 * np.abs(eigenvalues).max()
     assert np.abs(eigenvalues.imag).max() < 1e-6 * np.abs(eigenvalues).max()
 
@@ -76,7 +91,9 @@ def test_high_order(name, kind, order):
     assert slope(getattr(manufactured, name)(kind), cells, order) == pytest.approx(order, abs=0.1)
 
 
-@pytest.mark.parametrize(("kind", "order", "cells"), [("Dirichlet", 6, 48), ("Periodic", 6, 32), ("Periodic", 8, 32)])
+@pytest.mark.parametrize(
+    ("kind", "order", "cells"), [("Dirichlet", 6, 48), ("Periodic", 6, 32), ("Periodic", 8, 32)]
+)
 def test_high_order_of_advection(kind, order, cells):
     assert slope(manufactured.advection(kind), cells, order) == pytest.approx(order, abs=0.1)
 
@@ -84,7 +101,8 @@ def test_high_order_of_advection(kind, order, cells):
 @pytest.mark.parametrize("order", [*HIGH, 12])
 @pytest.mark.parametrize("kind", KINDS)
 def test_high_orders_are_stable(kind, order):
-    """On graded nodes the second derivative has real eigenvalues below zero at every order, as on equidistant ones to order 4."""
+    """On graded nodes the second derivative has real eigenvalues below zero at every order, as on
+    equidistant ones to order 4."""
     problem = manufactured.heat(kind)
     system = SemiDiscrete(problem, grid(problem, 48, order))
     eigenvalues = np.linalg.eigvals(system.jacobian(0.0, system.initial()).toarray())
@@ -101,15 +119,20 @@ def test_advection_does_not_grow(order):
 
 @pytest.mark.parametrize("order", HIGH)
 def test_equidistant_nodes_would_grow(order, monkeypatch):
-    """Why nodes are graded: with the same closures on equidistant ones, advection grows and the heat equation oscillates."""
+    """Why nodes are graded: with the same closures on equidistant ones, advection grows and the
+    heat equation oscillates."""
     monkeypatch.setattr(grids, "graded", lambda cells: np.linspace(0, 1, cells + 1))
-    advection, heat = (SemiDiscrete(p, grid(p, 64, order)) for p in (manufactured.advection("Dirichlet"), manufactured.heat("Dirichlet")))
+    advection, heat = (
+        SemiDiscrete(p, grid(p, 64, order))
+        for p in (manufactured.advection("Dirichlet"), manufactured.heat("Dirichlet"))
+    )
     assert np.linalg.eigvals(advection.jacobian(0.0, advection.initial()).toarray()).real.max() > 1
     assert np.abs(np.linalg.eigvals(heat.jacobian(0.0, heat.initial()).toarray()).imag).max() > 100
 
 
 def slope_in_time(order, counts, short=0.0):
-    """Observed order between two numbers of equal steps to t = 2; short: of an error h^9 that is added in each step, one order too low."""
+    """Observed order between two numbers of equal steps to t = 2; short: of an error h^9 that is
+    added in each step, one order too low."""
     problem = manufactured.swinging(order)
     system = System(problem, grid(problem, 4, 2))
     errors = []
@@ -133,7 +156,10 @@ def test_integrators_agree():
     """Both on one stiff problem, so that either may be chosen."""
     problem = manufactured.heat("Neumann")
     times = np.linspace(0, 1, 5)
-    implicit, explicit = (solve_evolution(problem, grid(problem, 24, 4), times, 1e-10, method=method)[0] for method in ("Radau IIA", "DOP853"))
+    implicit, explicit = (
+        solve_evolution(problem, grid(problem, 24, 4), times, 1e-10, method=method)[0]
+        for method in ("Radau IIA", "DOP853")
+    )
     assert explicit == pytest.approx(implicit, abs=1e-8)
 
 
@@ -146,17 +172,26 @@ def test_integrators_agree():
     ],
 )
 def test_choice_of_integrator(problem, cells, expected):
-    assert expected in solve_evolution(problem, grid(problem, cells, 4), np.linspace(0, 0.01, 3), 1e-6)[1]
+    assert (
+        expected
+        in solve_evolution(problem, grid(problem, cells, 4), np.linspace(0, 0.01, 3), 1e-6)[1]
+    )
 
 
 @pytest.mark.parametrize("name", ["absorbing", "benjamin_bona_mahony", "pressed"])
 def test_constraints_and_mixed_derivatives(name):
-    """A condition and an equation with derivatives in time, and an unknown without one, are rows like any other."""
+    """A condition and an equation with derivatives in time, and an unknown without one, are rows
+    like any other."""
     problem = getattr(manufactured, name)()
     assert manufactured.error(problem, 48, 8) < 2e-9
 
 
 def test_constant_coefficients_are_found():
     """An equation without data in time is integrated as y' = A y + b; one with them is not."""
-    assert SemiDiscrete(manufactured.membrane(), grid(manufactured.membrane(), 8, 2))._linear is not None
-    assert SemiDiscrete(manufactured.telegraph(), grid(manufactured.telegraph(), 8, 2))._linear is None
+    assert (
+        SemiDiscrete(manufactured.membrane(), grid(manufactured.membrane(), 8, 2))._linear
+        is not None
+    )
+    assert (
+        SemiDiscrete(manufactured.telegraph(), grid(manufactured.telegraph(), 8, 2))._linear is None
+    )

@@ -8,7 +8,7 @@ from manufactured import true_error
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem import load
+from kanpde.problem.problem import load
 from kanpde.reference import Reference, reference
 from kanpde.reference.richardson import distance, estimate, observed
 
@@ -39,7 +39,21 @@ def test_stated_error(name, kind):
     assert honest(problem, reference(problem))
 
 
-@pytest.mark.parametrize("name", ["cubic", "quasilinear", "coupled", "transport", "clamped_beam", "clamped_plate", "schroedinger", "heat_plane", "membrane", "radiating"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cubic",
+        "quasilinear",
+        "coupled",
+        "transport",
+        "clamped_beam",
+        "clamped_plate",
+        "schroedinger",
+        "heat_plane",
+        "membrane",
+        "radiating",
+    ],
+)
 def test_stated_error_of_other_equations(name):
     problem = getattr(manufactured, name)()
     found = reference(problem)
@@ -56,11 +70,21 @@ def test_stated_error_of_advection(kind):
 
 
 def honest(problem, found):
-    """The stated error is at most three times too small; it may be too large, since at 1e-12 it is rounding's bound that is stated."""
+    """The stated error is at most three times too small; it may be too large, since at 1e-12 it is
+    rounding's bound that is stated."""
     return true_error(problem, found) < 3 * found.estimated_error
 
 
-@pytest.mark.parametrize(("name", "cells", "order"), [("reaction_1d", 48, 6), ("reaction_1d", 64, 4), ("heat", 48, 6), ("wave", 64, 4), ("plane", 32, 6)])
+@pytest.mark.parametrize(
+    ("name", "cells", "order"),
+    [
+        ("reaction_1d", 48, 6),
+        ("reaction_1d", 64, 4),
+        ("heat", 48, 6),
+        ("wave", 64, 4),
+        ("plane", 32, 6),
+    ],
+)
 def test_stated_error_where_truncation_dominates(name, cells, order):
     """Then it is neither three times too small nor ten times too large."""
     problem = getattr(manufactured, name)("Dirichlet")
@@ -74,7 +98,8 @@ def test_stated_error_where_truncation_dominates(name, cells, order):
 def test_stated_error_where_the_solution_is_not_smooth(power, cells):
     """The scheme's order is not reached, and the estimate knows: u = |x - c|^k (x - c).
 
-    The errors scatter as the kink's place between two nodes changes from grid to grid, so a factor of 5 is left to them.
+    The errors scatter as the kink's place between two nodes changes from grid to grid, so a factor
+    of 5 is left to them.
     """
 
     def u_(x):
@@ -83,7 +108,9 @@ def test_stated_error_where_the_solution_is_not_smooth(power, cells):
     def load(x):
         return power * (power + 1) * (x - 0.4).abs() ** (power - 1) * (x - 0.4).sign()
 
-    problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) - load(x)], [Dirichlet(u=u_)], exact={"u": u_})
+    problem = Problem(
+        Box(x=(0, 1)), [lambda u, x: d(u, x, x) - load(x)], [Dirichlet(u=u_)], exact={"u": u_}
+    )
     found = reference(problem, cells=cells)
     assert found.estimated_error > true_error(problem, found) / 5
 
@@ -108,13 +135,18 @@ def test_points_are_in_the_order_of_the_values():
     found = reference(problem, cells=16, order=4)
     points = found.points()
     assert points.shape == (17 * 17 * 65, 3)
-    assert points[65 * 17 + 3].tolist() == [found.coordinates["x"][1], 0.0, found.coordinates["t"][3]]
+    assert points[65 * 17 + 3].tolist() == [
+        found.coordinates["x"][1],
+        0.0,
+        found.coordinates["t"][3],
+    ]
     assert true_error(problem, found) < 1e-3
     assert isinstance(found, Reference)
 
 
 def test_a_grid_too_coarse_does_not_end_it():
-    """A soliton of the Korteweg-de Vries equation, which the coarsest grids do not hold together."""
+    """A soliton of the Korteweg-de Vries equation, which the coarsest grids do not hold
+    together."""
     soliton = lambda x, t: 2 / torch.cosh(x - 4 * t) ** 2
     kdv = Problem(
         Box(x=(-12, 12)) * Time(t=(0, 0.5)),
@@ -137,7 +169,9 @@ def test_richardson():
     assert estimate(2e-4, 2, 4, -1.0) == pytest.approx(2e-4)
 
 
-@pytest.mark.parametrize(("cells", "order"), [((16, 32, 64), 4.0), ((16, 24, 32), 2.0), ((24, 32, 48), 7.3)])
+@pytest.mark.parametrize(
+    ("cells", "order"), [((16, 32, 64), 4.0), ((16, 24, 32), 2.0), ((24, 32, 48), 7.3)]
+)
 def test_observed_order(cells, order):
     errors = [n**-order for n in cells]
     assert observed(errors[1] - errors[2], errors[0] - errors[1], cells) == pytest.approx(order)
@@ -156,23 +190,70 @@ LINE, STRIP = Box(x=(0, 1)), Box(x=(0, 1)) * Time(t=(0, 1))
 START = Initial(u=sine)
 REFUSALS = {
     "over-determined": (
-        lambda: Problem(LINE, [lambda u, v, x: d(u, x) - v, lambda u, v, x: d(v, x) - 1], [Dirichlet(u=0)], unknowns=["u", "v"]),
+        lambda: Problem(
+            LINE,
+            [lambda u, v, x: d(u, x) - v, lambda u, v, x: d(v, x) - 1],
+            [Dirichlet(u=0)],
+            unknowns=["u", "v"],
+        ),
         "2 conditions on x- and x\\+ together, but 'u' is of order 1",
     ),
-    "singular": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) - 1], [Dirichlet(u=0, on="x-")]), "singular"),
-    "no solution": (lambda: Problem(LINE, [lambda u, x: d(u, x, x) + 10 * u.exp()], [Dirichlet(u=0)]), "Newton's method does not converge|singular|not finite"),
-    "not affine": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) ** 2 - d(u, x, x)], [Dirichlet(u=0), START]), "not affine"),
-    "blow-up": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) - d(u, x, x) - 50 * u**2], [Dirichlet(u=0), START]), "t = 0\\.0"),
-    "blow-up of the reaction": (lambda: Problem(Box(x=(0, 1)) * Time(t=(0, 2)), [lambda u, x, t: d(u, t) - u**2], [Initial(u=1)]), "at t = 1;"),
-    "ill-posed": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t) + d(u, x, x)], [Dirichlet(u=0), Initial(u=lambda x: sine(x) * x)]), " at t = .*ill-posed"),
-    "no start": (lambda: Problem(STRIP, [lambda u, x, t: d(u, t, t) - d(u, x, x)], [Dirichlet(u=0), START]), "no initial velocity"),
-    "no time": (lambda: Problem(STRIP, [lambda u, x, t: d(u, x, x) - t], [Dirichlet(u=0)]), "leave Time"),
+    "singular": (
+        lambda: Problem(LINE, [lambda u, x: d(u, x, x) - 1], [Dirichlet(u=0, on="x-")]),
+        "singular",
+    ),
+    "no solution": (
+        lambda: Problem(LINE, [lambda u, x: d(u, x, x) + 10 * u.exp()], [Dirichlet(u=0)]),
+        "Newton's method does not converge|singular|not finite",
+    ),
+    "not affine": (
+        lambda: Problem(
+            STRIP, [lambda u, x, t: d(u, t) ** 2 - d(u, x, x)], [Dirichlet(u=0), START]
+        ),
+        "not affine",
+    ),
+    "blow-up": (
+        lambda: Problem(
+            STRIP, [lambda u, x, t: d(u, t) - d(u, x, x) - 50 * u**2], [Dirichlet(u=0), START]
+        ),
+        "t = 0\\.0",
+    ),
+    "blow-up of the reaction": (
+        lambda: Problem(
+            Box(x=(0, 1)) * Time(t=(0, 2)), [lambda u, x, t: d(u, t) - u**2], [Initial(u=1)]
+        ),
+        "at t = 1;",
+    ),
+    "ill-posed": (
+        lambda: Problem(
+            STRIP,
+            [lambda u, x, t: d(u, t) + d(u, x, x)],
+            [Dirichlet(u=0), Initial(u=lambda x: sine(x) * x)],
+        ),
+        " at t = .*ill-posed",
+    ),
+    "no start": (
+        lambda: Problem(STRIP, [lambda u, x, t: d(u, t, t) - d(u, x, x)], [Dirichlet(u=0), START]),
+        "no initial velocity",
+    ),
+    "no time": (
+        lambda: Problem(STRIP, [lambda u, x, t: d(u, x, x) - t], [Dirichlet(u=0)]),
+        "leave Time",
+    ),
     "four dimensions": (
-        lambda: Problem(Box(a=(0, 1), b=(0, 1), c=(0, 1), e=(0, 1)), [lambda u, a, b, c, e: laplacian(u)], [Dirichlet(u=0)]),
+        lambda: Problem(
+            Box(a=(0, 1), b=(0, 1), c=(0, 1), e=(0, 1)),
+            [lambda u, a, b, c, e: laplacian(u)],
+            [Dirichlet(u=0)],
+        ),
         "at most 3, more have",
     ),
     "moving piece": (
-        lambda: Problem(STRIP, [lambda u, x, t: d(u, t) - d(u, x, x)], [Dirichlet(u=0, on="x-"), Dirichlet(u=0, on="x+", where=lambda t: t < 0.5), START]),
+        lambda: Problem(
+            STRIP,
+            [lambda u, x, t: d(u, t) - d(u, x, x)],
+            [Dirichlet(u=0, on="x-"), Dirichlet(u=0, on="x+", where=lambda t: t < 0.5), START],
+        ),
         "changes with time",
     ),
 }
@@ -190,7 +271,12 @@ def test_refusal(case):
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"order": 3}, "order=3"), ({"effort": "recrod"}, "effort='recrod'.*did you mean 'record'"), ({"cells": 15}, "even numbers"), ({"cells": 4, "order": 4}, "nodes along")],
+    [
+        ({"order": 3}, "order=3"),
+        ({"effort": "recrod"}, "effort='recrod'.*did you mean 'record'"),
+        ({"cells": 15}, "even numbers"),
+        ({"cells": 4, "order": 4}, "nodes along"),
+    ],
 )
 def test_refused_options(options, reason):
     with pytest.raises(ReferenceUnavailable, match=reason):
@@ -221,15 +307,23 @@ def test_more_effort_takes_more_work():
 def test_a_kink_lowers_the_stated_order():
     """Allen and Cahn's equation from x² cos πx, which has a kink where it wraps round."""
     start = lambda x: x**2 * torch.cos(torch.pi * x)
-    kinked = Problem(Box(x=(-1, 1)) * Time(t=(0, 0.05)), [lambda u, x, t: d(u, t) - 1e-4 * d(u, x, x) - 5 * (u - u**3)], [Periodic("x"), Initial(u=start)])
+    kinked = Problem(
+        Box(x=(-1, 1)) * Time(t=(0, 0.05)),
+        [lambda u, x, t: d(u, t) - 1e-4 * d(u, x, x) - 5 * (u - u**3)],
+        [Periodic("x"), Initial(u=start)],
+    )
     coarse, fine = (reference(kinked, cells=n) for n in (128, 512))
-    true = np.linalg.norm(coarse.values["u"] - fine.values["u"][::4]) / np.linalg.norm(coarse.values["u"])
+    true = np.linalg.norm(coarse.values["u"] - fine.values["u"][::4]) / np.linalg.norm(
+        coarse.values["u"]
+    )
     assert true / 5 < coarse.estimated_error < 30 * true
 
 
 def test_periodic_pure_neumann_like_problem_is_pinned_by_its_equation():
     """u_xx - u = f determines u without any condition but the period."""
-    problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) - u + 1], [Periodic("x")], exact={"u": 1.0})
+    problem = Problem(
+        Box(x=(0, 1)), [lambda u, x: d(u, x, x) - u + 1], [Periodic("x")], exact={"u": 1.0}
+    )
     assert true_error(problem, reference(problem)) < 1e-12
 
 

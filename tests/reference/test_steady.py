@@ -1,4 +1,5 @@
-"""Steady problems: observed order for every kind of condition and dimension, within 0.1, and the same test on wrong schemes."""
+"""Steady problems: observed order for every kind of condition and dimension, within 0.1, and the
+same test on wrong schemes."""
 
 import manufactured
 import numpy as np
@@ -27,15 +28,38 @@ def test_high_order_in_one_dimension(kind, order):
 
 
 @pytest.mark.parametrize(
-    ("kind", "order", "cells"), [("Dirichlet", 6, 32), ("Neumann", 6, 32), ("Robin", 6, 32), ("Periodic", 6, 24), ("Dirichlet", 8, 42), ("Robin", 8, 40), ("Periodic", 8, 24)]
+    ("kind", "order", "cells"),
+    [
+        ("Dirichlet", 6, 32),
+        ("Neumann", 6, 32),
+        ("Robin", 6, 32),
+        ("Periodic", 6, 24),
+        ("Dirichlet", 8, 42),
+        ("Robin", 8, 40),
+        ("Periodic", 8, 24),
+    ],
 )
 def test_high_order_in_two_dimensions(kind, order, cells):
     """Neumann conditions at order 8 meet rounding before they show their order."""
-    problem = manufactured.plane_neumann_corner(kind) if kind in ("Neumann", "Robin") else manufactured.plane(kind)
+    problem = (
+        manufactured.plane_neumann_corner(kind)
+        if kind in ("Neumann", "Robin")
+        else manufactured.plane(kind)
+    )
     assert slope(problem, cells, order) == pytest.approx(order, abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "order", "cells"), [("cubic", 6, 40), ("cubic", 8, 48), ("coupled", 6, 32), ("coupled", 8, 40), ("conductivity", 8, 48), ("clamped_beam", 6, 40)])
+@pytest.mark.parametrize(
+    ("name", "order", "cells"),
+    [
+        ("cubic", 6, 40),
+        ("cubic", 8, 48),
+        ("coupled", 6, 32),
+        ("coupled", 8, 40),
+        ("conductivity", 8, 48),
+        ("clamped_beam", 6, 40),
+    ],
+)
 def test_high_order_of_other_equations(name, order, cells):
     assert slope(getattr(manufactured, name)(), cells, order) == pytest.approx(order, abs=0.1)
 
@@ -44,7 +68,11 @@ def test_high_order_of_other_equations(name, order, cells):
 @pytest.mark.parametrize("kind", KINDS)
 def test_order_in_two_dimensions(kind, order):
     """With a mixed derivative; for Neumann and Robin, on two faces that share a corner."""
-    problem, cells = (manufactured.plane_neumann_corner(kind), 32) if kind in ("Neumann", "Robin") else (manufactured.plane(kind), 64)
+    problem, cells = (
+        (manufactured.plane_neumann_corner(kind), 32)
+        if kind in ("Neumann", "Robin")
+        else (manufactured.plane(kind), 64)
+    )
     assert slope(problem, cells, order) == pytest.approx(order, abs=0.1)
 
 
@@ -56,14 +84,25 @@ def test_order_in_three_dimensions(kind, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("name", "cells"), [("cubic", 64), ("quasilinear", 64), ("conductivity", 64), ("coupled", 128), ("transport", 64), ("clamped_beam", 64)])
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("cubic", 64),
+        ("quasilinear", 64),
+        ("conductivity", 64),
+        ("coupled", 128),
+        ("transport", 64),
+        ("clamped_beam", 64),
+    ],
+)
 def test_order_of_other_equations(name, cells, order):
     assert slope(getattr(manufactured, name)(), cells, order) == pytest.approx(order, abs=0.1)
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_clamped_plate(order):
-    """Both orders are still approached from different sides on affordable grids, so the errors are pinned instead."""
+    """Both orders are still approached from different sides on affordable grids, so the errors are
+    pinned instead."""
     errors = [error(manufactured.clamped_plate(), n, order) for n in (16, 32, 64)]
     assert errors[0] / errors[1] > 2**1.5
     assert errors[1] / errors[2] > 2**1.75
@@ -107,7 +146,11 @@ def test_pieces_of_a_face():
     problem = Problem(
         Box(x=(0, 1), y=(0, 1)),
         [laplacian_of_u],
-        [Dirichlet(u=saddle, on=("x-", "x+", "y-")), Dirichlet(u=saddle, on="y+", where=lambda x: x < 0.5), Neumann(u=lambda x, y: -2 * y, on="y+", where=lambda x: x >= 0.5)],
+        [
+            Dirichlet(u=saddle, on=("x-", "x+", "y-")),
+            Dirichlet(u=saddle, on="y+", where=lambda x: x < 0.5),
+            Neumann(u=lambda x, y: -2 * y, on="y+", where=lambda x: x >= 0.5),
+        ],
         exact={"u": saddle},
     )
     assert error(problem, 16, 2) < 1e-12  # stencils of order 2 are exact on a quadratic
@@ -115,7 +158,12 @@ def test_pieces_of_a_face():
 
 def test_fourth_order_is_exact_on_quartics():
     """Every stencil that takes part, at the ends too, is exact on polynomials of degree 4."""
-    problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) + d(u, x) - 12 * x**2 - 4 * x**3], [Dirichlet(u=0, on="x-"), Neumann(u=4, on="x+")], exact={"u": lambda x: x**4})
+    problem = Problem(
+        Box(x=(0, 1)),
+        [lambda u, x: d(u, x, x) + d(u, x) - 12 * x**2 - 4 * x**3],
+        [Dirichlet(u=0, on="x-"), Neumann(u=4, on="x+")],
+        exact={"u": lambda x: x**4},
+    )
     assert error(problem, 16, 4) < 1e-12
 
 
@@ -128,7 +176,8 @@ def laplacian_of_u(u, x, y):
 
 
 def test_two_solutions_by_the_start():
-    """Newton's method from the harmonic start finds the lower of Bratu's two solutions: u(1/2) = 0.1405 for λ = 1."""
+    """Newton's method from the harmonic start finds the lower of Bratu's two solutions: u(1/2) =
+    0.1405 for λ = 1."""
     problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) + u.exp()], [Dirichlet(u=0)])
     found = manufactured.solve_steady(problem, manufactured.grid(problem, 64, 4))[0]
     assert found[32] == pytest.approx(0.14053921440, abs=1e-8)

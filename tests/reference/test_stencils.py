@@ -11,7 +11,9 @@ CASES = [(m, p) for m in (1, 2, 3, 4) for p in (2, 4, 6, 8)]
 
 def test_known_weights():
     assert weights(np.array([-1.0, 0.0, 1.0]), 2) == pytest.approx([1, -2, 1])
-    assert weights(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), 1) == pytest.approx([1 / 12, -2 / 3, 0, 2 / 3, -1 / 12])
+    assert weights(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), 1) == pytest.approx(
+        [1 / 12, -2 / 3, 0, 2 / 3, -1 / 12]
+    )
     assert weights(np.array([0.0, 1.0, 2.0]), 1) == pytest.approx([-1.5, 2, -0.5])
 
 
@@ -23,7 +25,8 @@ def test_weights_of_many_stencils_are_those_of_each():
 @pytest.mark.parametrize("nodes", ["equidistant", "graded"])
 @pytest.mark.parametrize(("m", "p"), CASES)
 def test_exact_on_polynomials(m, p, nodes):
-    """Up to degree m + p - 1 at every node, the ends among them; on graded nodes the symmetry of even m adds no degree, only an order."""
+    """Up to degree m + p - 1 at every node, the ends among them; on graded nodes the symmetry of
+    even m adds no degree, only an order."""
     x = graded(23) if nodes == "graded" else np.linspace(0, 1, 24)
     D = matrix(x, m, p)
     for degree in range(m + p - (nodes == "graded" and m % 2 == 0)):
@@ -39,12 +42,22 @@ def test_constants_vanish_exactly(m, p):
 
 
 CELLS = {
-    "interior": {2: (512, 256, 192, 128), 4: (256, 128, 96, 64), 6: (24, 24, 24, 24), 8: (24, 24, 24, 20)},
+    "interior": {
+        2: (512, 256, 192, 128),
+        4: (256, 128, 96, 64),
+        6: (24, 24, 24, 24),
+        8: (24, 24, 24, 20),
+    },
     "ends": {2: (512, 256, 192, 128), 4: (256, 128, 96, 64), 6: (96, 64), 8: (64,)},
 }
-"""By where and order, for m = 1, 2, …: the coarser of two grids with steps short enough for the order and long enough for rounding.
-At the ends of the higher orders there are none for higher m."""
-OBSERVED = [(where, m, p) for where in ("ends", "interior", "periodic") for m, p in CASES if m <= len(CELLS["ends" if where == "ends" else "interior"][p])]
+"""By where and order, for m = 1, 2, …: the coarser of two grids with steps short enough for the
+order and long enough for rounding. At the ends of the higher orders there are none for higher m."""
+OBSERVED = [
+    (where, m, p)
+    for where in ("ends", "interior", "periodic")
+    for m, p in CASES
+    if m <= len(CELLS["ends" if where == "ends" else "interior"][p])
+]
 
 
 @pytest.mark.parametrize(("where", "m", "p"), OBSERVED)
@@ -54,7 +67,8 @@ def test_observed_order(m, p, where):
 
 @pytest.mark.parametrize(("where", "m", "p"), OBSERVED)
 def test_a_lower_order_is_seen(m, p, where):
-    """The measurement above notices an error of one order less, so that it means something when it passes."""
+    """The measurement above notices an error of one order less, so that it means something when it
+    passes."""
 
     def wrong(x, m, p, period=None):
         return matrix(x, m, p, period) * (1 + (x[1] - x[0]) ** (p - 1))
@@ -65,7 +79,8 @@ def test_a_lower_order_is_seen(m, p, where):
 def observed(m, p, where, build):
     """Slope of the largest error at the chosen nodes.
 
-    The phase makes the derivative in the leading term largest at the ends, and the next one vanish there.
+    The phase makes the derivative in the leading term largest at the ends, and the next one vanish
+    there.
     """
     phase = 0.0 if m % 2 else np.pi / 2
     errors = []
@@ -74,7 +89,11 @@ def observed(m, p, where, build):
         periodic, h = where == "periodic", 2 * np.pi / n
         x = h * np.arange(n if periodic else n + 1)
         edge = half_width(m, p)
-        keep = {"ends": np.r_[:edge, n + 1 - edge : n + 1], "interior": slice(edge, n + 1 - edge), "periodic": slice(None)}[where]
+        keep = {
+            "ends": np.r_[:edge, n + 1 - edge : n + 1],
+            "interior": slice(edge, n + 1 - edge),
+            "periodic": slice(None),
+        }[where]
         found = build(x, m, p, 2 * np.pi if periodic else None) @ np.sin(x + phase)
         errors.append(np.abs(found - np.sin(x + phase + m * np.pi / 2))[keep].max())
     return np.log2(errors[0] / errors[1])

@@ -1,4 +1,5 @@
-"""A real browser without a window: Chromium, spoken to by its own protocol over a pipe, with everything that it complains of."""
+"""A real browser without a window: Chromium, spoken to by its own protocol over a pipe, with
+everything that it complains of."""
 
 import base64
 import contextlib
@@ -19,15 +20,30 @@ def executable():
 
 
 class Browser:
-    """One page of one browser; complaints: console errors, warnings and exceptions so far; requests: addresses that were asked for."""
+    """One page of one browser; complaints: console errors, warnings and exceptions so far;
+    requests: addresses that were asked for."""
 
     def __init__(self, path, timeout=60.0):
-        self.timeout, self.complaints, self.requests, self._number, self._rest = timeout, [], [], 0, b""
+        self.timeout, self.complaints, self.requests, self._number, self._rest = (
+            timeout,
+            [],
+            [],
+            0,
+            b"",
+        )
         self._profile = tempfile.mkdtemp()
         to_us, from_it = os.pipe()
         to_it, from_us = os.pipe()
         self._in, self._out = to_us, from_us
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--disable-extensions"]
+        flags = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--no-first-run",
+            "--disable-extensions",
+        ]
 
         def descriptors():
             os.dup2(to_it, 13)
@@ -36,11 +52,19 @@ class Browser:
             os.dup2(14, 4)
 
         command = [path, *flags, f"--user-data-dir={self._profile}", "--remote-debugging-pipe"]
-        self.process = subprocess.Popen(command, preexec_fn=descriptors, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command,
+            preexec_fn=descriptors,
+            close_fds=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_it)
         os.close(from_it)
         target = self.call("Target.createTarget", url="about:blank", session=None)["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True, session=None)["sessionId"]
+        self._session = self.call(
+            "Target.attachToTarget", targetId=target, flatten=True, session=None
+        )["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -65,7 +89,13 @@ class Browser:
 
     def open(self, path, width=1280, height=900, phone=False):
         """Show a file, at a width in CSS pixels."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
         self.call("Page.navigate", url=path.resolve().as_uri())
         self._until(lambda m: m.get("method") == "Page.loadEventFired", "load")
 
@@ -81,11 +111,21 @@ class Browser:
 
     def screenshot(self, path):
         """The whole page as a PNG."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+        path.write_bytes(
+            base64.b64decode(
+                self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+            )
+        )
 
     def pdf(self, path):
         """The page as it is printed, on A4."""
-        path.write_bytes(base64.b64decode(self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)["data"]))
+        path.write_bytes(
+            base64.b64decode(
+                self.call(
+                    "Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True
+                )["data"]
+            )
+        )
 
     def _until(self, wanted, what):
         end = time.monotonic() + self.timeout

@@ -1,4 +1,5 @@
-"""Problems in mathematical notation: what is written is what the problem's own functions compute."""
+"""Problems in mathematical notation: what is written is what the problem's own functions
+compute."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -8,9 +9,9 @@ import pytest
 import torch
 
 from kanpde import Box, Condition, Dirichlet, Initial, Neumann, Problem, Robin, Time, d, laplacian
-from kanpde import problem as problems
-from kanpde.gallery import gallery
-from kanpde.report.mathml import notation
+from kanpde.problem import problem as problems
+from kanpde.problem.gallery import gallery
+from kanpde.reports.mathml import notation
 
 
 def spoken(mathml):
@@ -44,7 +45,14 @@ def equations(name):
         ("burgers1d", ["u_t+uu_x−νu_xx=0"]),
         ("wave1d", ["u_tt−c^2u_xx=0"]),
         ("kdv1d", ["u_t+δ^2u_xxx+uu_x=0"]),
-        ("cavity2d", ["p_x+uu_x+vu_y−[u_xx]/[reynolds]−[u_yy]/[reynolds]=0", "p_y+uv_x+vv_y−[v_xx]/[reynolds]−[v_yy]/[reynolds]=0", "u_x+v_y=0"]),
+        (
+            "cavity2d",
+            [
+                "p_x+uu_x+vu_y−[u_xx]/[reynolds]−[u_yy]/[reynolds]=0",
+                "p_y+uv_x+vv_y−[v_xx]/[reynolds]−[v_yy]/[reynolds]=0",
+                "u_x+v_y=0",
+            ],
+        ),
     ],
 )
 def test_equations_are_written_as_they_are(name, expected):
@@ -66,8 +74,14 @@ def test_conditions_say_where_they_hold():
         return [(spoken(f), where) for f, where in notation(problems.load(name)[0]).conditions]
 
     assert conditions("poisson2d") == [("u=0", "on the whole boundary")]
-    assert conditions("wave1d") == [("u=0", "on the whole boundary"), ("u=sin(πx)", "at t = 0"), ("u_t=πcsin(2πx)", "at t = 0")]
-    assert ("periodic in\u00a0x" in dict(conditions("kdv1d"))) or conditions("kdv1d")[-1][0].replace("\u00a0", " ") == "periodic in x"
+    assert conditions("wave1d") == [
+        ("u=0", "on the whole boundary"),
+        ("u=sin(πx)", "at t = 0"),
+        ("u_t=πcsin(2πx)", "at t = 0"),
+    ]
+    assert ("periodic in\u00a0x" in dict(conditions("kdv1d"))) or conditions("kdv1d")[-1][
+        0
+    ].replace("\u00a0", " ") == "periodic in x"
     assert ("p=0", "on y- (a piece)") in conditions("cavity2d")
 
 
@@ -75,7 +89,11 @@ def test_normal_derivatives_have_the_sign_of_their_face():
     problem = Problem(
         domain=Box(x=(0, 1)) * Time(t=(0, 1)),
         equations=lambda u, x, t: d(u, t) - d(u, x, x),
-        conditions=[Neumann(u=3, on="x-"), Robin(u=1, a=2, b=0.5, on="x+"), Initial(u=lambda x: 2 - 3 * x)],
+        conditions=[
+            Neumann(u=3, on="x-"),
+            Robin(u=1, a=2, b=0.5, on="x+"),
+            Initial(u=lambda x: 2 - 3 * x),
+        ],
     )
     with_faces = {spoken(f): where for f, where in notation(problem).conditions}
     assert with_faces["u_x=−3"] == "on x-"
@@ -86,7 +104,10 @@ def test_what_cannot_be_written_is_named():
     problem = Problem(
         domain=Box(x=(0, 1)),
         equations=lambda u, x: laplacian(u) - torch.where(x < 0.5, u, u**2),
-        conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, x: torch.floor(x) * u + u, on="x+")],
+        conditions=[
+            Dirichlet(u=0, on="x-"),
+            Condition(lambda u, x: torch.floor(x) * u + u, on="x+"),
+        ],
         exact={"u": lambda x: torch.special.bessel_j0(x)},
     )
     found = notation(problem)
@@ -95,10 +116,18 @@ def test_what_cannot_be_written_is_named():
     assert found.exact == ["<code>u: known, as code</code>"]
 
 
-@pytest.mark.parametrize("name", ["allen_cahn1d", "gray_scott2d", "heat2d", "poisson5d", "schrodinger1d", "taylor_green2d"])
+@pytest.mark.parametrize(
+    "name",
+    ["allen_cahn1d", "gray_scott2d", "heat2d", "poisson5d", "schrodinger1d", "taylor_green2d"],
+)
 def test_formulas_of_the_gallery_are_well_formed(name):
     assert name in gallery()
     found = notation(problems.load(name)[0])
-    for formula in [*(f for _, f in found.equations), *(f for f, _ in found.conditions), *found.exact, *found.constants]:
+    for formula in [
+        *(f for _, f in found.equations),
+        *(f for f, _ in found.conditions),
+        *found.exact,
+        *found.constants,
+    ]:
         assert formula.startswith("<math>")
         ET.fromstring(unescape(formula))

@@ -1,4 +1,5 @@
-"""Reports: one file that loads nothing, opens in a real browser without a complaint, and fits a phone and a printed page."""
+"""Reports: one file that loads nothing, opens in a real browser without a complaint, and fits a
+phone and a printed page."""
 
 import json
 import re
@@ -9,13 +10,13 @@ from browser import Browser, executable
 from conftest import solved
 
 from kanpde import RunError
-from kanpde import problem as problems
 from kanpde.cli import main
-from kanpde.report import report
-from kanpde.report import run as run_report
-from kanpde.results import Result, load
-from kanpde.sweep import store
-from kanpde.sweep.rows import Differences, Row, StageRow, Table
+from kanpde.problem import problem as problems
+from kanpde.reports import report
+from kanpde.reports import run as run_report
+from kanpde.results.result import Result, load
+from kanpde.sweeps import store
+from kanpde.sweeps.rows import Differences, Row, StageRow, Table
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" </title><img src=x onerror='alert(2)'>"
 
@@ -28,14 +29,58 @@ def made_up_sweep(folder):
             for seed in range(3):
                 error = (1 + 0.3 * seed) * 1e-2 * (size / 50) ** slope
                 grids = (4, 8) if kind == "kan" else ()
-                stages = tuple(StageRow(k, f"lm, grid {grid}", grid, size, 50 * (k + 1), float(k), error, error * 10 ** (1 - k)) for k, grid in enumerate(grids))
-                common = {"degree": 5, "grid": 8 if kind == "kan" else 0, "parameters": size, "schedule": "lm:100", "points": 400, "seed": seed}
-                rows.append(
-                    Row(f"{kind}-{size}-{seed}", kind, f"{kind.upper()} of {size}", "5", 1, judged="exact", error=error, loss=error**2, seconds=size / 40, stages=stages, **common)
+                stages = tuple(
+                    StageRow(
+                        k,
+                        f"lm, grid {grid}",
+                        grid,
+                        size,
+                        50 * (k + 1),
+                        float(k),
+                        error,
+                        error * 10 ** (1 - k),
+                    )
+                    for k, grid in enumerate(grids)
                 )
-    rows.append(replace(rows[0], trial="broken", status="failed", error=float("nan"), reason=HOSTILE))
+                common = {
+                    "degree": 5,
+                    "grid": 8 if kind == "kan" else 0,
+                    "parameters": size,
+                    "schedule": "lm:100",
+                    "points": 400,
+                    "seed": seed,
+                }
+                rows.append(
+                    Row(
+                        f"{kind}-{size}-{seed}",
+                        kind,
+                        f"{kind.upper()} of {size}",
+                        "5",
+                        1,
+                        judged="exact",
+                        error=error,
+                        loss=error**2,
+                        seconds=size / 40,
+                        stages=stages,
+                        **common,
+                    )
+                )
+    rows.append(
+        replace(rows[0], trial="broken", status="failed", error=float("nan"), reason=HOSTILE)
+    )
     differences = tuple(Differences(4, n, n * n, float(n) ** -4, n / 100) for n in (8, 16, 32))
-    store.write(folder, Table(tuple(rows), differences, {"problem": "poisson2d", "title": "Poisson's equation.", "provenance": {"date": "2026-11-24T10:00:00", "cores": 2}}))
+    store.write(
+        folder,
+        Table(
+            tuple(rows),
+            differences,
+            {
+                "problem": "poisson2d",
+                "title": "Poisson's equation.",
+                "provenance": {"date": "2026-11-24T10:00:00", "cores": 2},
+            },
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +93,11 @@ def pages(saved, tmp_path_factory):
     evolving = report(heat.save(folder), folder / "evolving.html")
     (folder / "sweep").mkdir()
     made_up_sweep(folder / "sweep")
-    return {"steady": steady, "evolving": evolving, "sweep": report(folder / "sweep", folder / "sweep.html")}
+    return {
+        "steady": steady,
+        "evolving": evolving,
+        "sweep": report(folder / "sweep", folder / "sweep.html"),
+    }
 
 
 def test_the_command_writes_into_the_folder_and_prints_the_name(run, capsys):
@@ -72,10 +121,14 @@ def test_a_page_is_one_small_file_that_refers_to_nothing(pages, name):
 
 
 def test_the_summary_is_in_the_page(pages, result):
-    kept = json.loads(re.search(r'id="summary">(.*?)</script>', pages["steady"].read_text(), re.DOTALL)[1])
+    kept = json.loads(
+        re.search(r'id="summary">(.*?)</script>', pages["steady"].read_text(), re.DOTALL)[1]
+    )
     assert kept["relative_l2"] == result.relative_l2
     assert kept["provenance"]["torch"]
-    trials = json.loads(re.search(r'id="summary">(.*?)</script>', pages["sweep"].read_text(), re.DOTALL)[1])["trials"]
+    trials = json.loads(
+        re.search(r'id="summary">(.*?)</script>', pages["sweep"].read_text(), re.DOTALL)[1]
+    )["trials"]
     assert len(trials) == 25
 
 
@@ -91,12 +144,36 @@ def test_errors_settings_and_how_to_reproduce_are_said(pages, result):
 
 def test_advice_and_estimates_are_said(run):
     path = run / "summary.json"
-    found = {"name": "λ1", "value": 0.999, "standard_error": 2e-3, "interval": [0.995, 1.003], "truth": 1.0}
-    field = {"name": "kappa", "value": 2.5, "standard_error": 0.1, "interval": None, "of": ["x"], "relative_l2": 0.03}
-    more = {"advice": ["train longer & wider"], "estimates": [found, field], "noise": {"u": 0.01}, "identifiability": ["the data cannot identify k"]}
+    found = {
+        "name": "λ1",
+        "value": 0.999,
+        "standard_error": 2e-3,
+        "interval": [0.995, 1.003],
+        "truth": 1.0,
+    }
+    field = {
+        "name": "kappa",
+        "value": 2.5,
+        "standard_error": 0.1,
+        "interval": None,
+        "of": ["x"],
+        "relative_l2": 0.03,
+    }
+    more = {
+        "advice": ["train longer & wider"],
+        "estimates": [found, field],
+        "noise": {"u": 0.01},
+        "identifiability": ["the data cannot identify k"],
+    }
     text = run_report.page_of(load(run), {**json.loads(path.read_text()), **more})
     assert "train longer &amp; wider" in text
-    for said in ("Found from the data: λ1 = 0.999 ± 0.002, kappa within 0.03", "0.995 to 1.003", "kappa(x)", "the data cannot identify k", "0.01"):
+    for said in (
+        "Found from the data: λ1 = 0.999 ± 0.002, kappa within 0.03",
+        "0.995 to 1.003",
+        "kappa(x)",
+        "the data cannot identify k",
+        "0.01",
+    ):
         assert said in text
 
 
@@ -116,7 +193,9 @@ def test_notebooks_show_mathematics_and_numbers(result, poisson):
     assert "<math>" in poisson._repr_html_()
     assert "<script" not in result._repr_html_()
     assert "data:image/png;base64," in result._repr_html_()
-    strange = Result(result.problem, result.ansatz, result.history, {**result.settings, "title": HOSTILE}, 0.1)
+    strange = Result(
+        result.problem, result.ansatz, result.history, {**result.settings, "title": HOSTILE}, 0.1
+    )
     assert "<script" not in strange._repr_html_()
 
 
@@ -139,17 +218,29 @@ def test_a_browser_shows_it_without_a_complaint(browser, pages, name, tmp_path):
     browser.screenshot(tmp_path / "wide.png")
     assert (tmp_path / "wide.png").stat().st_size > 30_000
     browser.open(pages[name], width=390, height=844, phone=True)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= 390, "the page is wider than a phone"
-    assert browser.evaluate("Math.min(...[...document.querySelectorAll('figure.chart, figure.map')].map(f => f.getBoundingClientRect().width))") > 300
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390, (
+        "the page is wider than a phone"
+    )
+    assert (
+        browser.evaluate(
+            "Math.min(...[...document.querySelectorAll('figure.chart, figure.map')].map(f =>"
+            " f.getBoundingClientRect().width))"
+        )
+        > 300
+    )
     browser.pdf(tmp_path / "printed.pdf")
     assert 1 <= (tmp_path / "printed.pdf").read_bytes().count(b"/Type /Page\n") <= 12
     assert not browser.complaints[before[0] :]
-    assert not [url for url in browser.requests[before[1] :] if not url.startswith(("data:", "file:"))]
+    assert not [
+        url for url in browser.requests[before[1] :] if not url.startswith(("data:", "file:"))
+    ]
 
 
 def test_hostile_titles_are_words(browser, pages):
     browser.open(pages["evolving"])
-    assert browser.evaluate("document.querySelector('h1').textContent").startswith("<script>alert(1)")
+    assert browser.evaluate("document.querySelector('h1').textContent").startswith(
+        "<script>alert(1)"
+    )
     assert browser.evaluate("document.querySelectorAll('img[onerror]').length") == 0
 
 
@@ -157,14 +248,17 @@ def test_values_are_shown_under_the_pointer(browser, pages, result):
     browser.open(pages["steady"], width=1280)
     browser.evaluate("document.querySelector('figure.map').scrollIntoView()")
     left, top, width, height = browser.evaluate(
-        "(() => { const f = document.querySelector('figure.map'), b = f.querySelector('rect.frame').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
+        "(() => { const f = document.querySelector('figure.map'), b ="
+        " f.querySelector('rect.frame').getBoundingClientRect(); return [b.left, b.top, b.width,"
+        " b.height]; })()"
     )
     browser.move(left + 0.75 * width, top + 0.25 * height)
     said = browser.evaluate("document.querySelector('figure.map .tip').textContent")
     assert float(said.rpartition("\n")[2]) == pytest.approx(result(x=0.5, y=0.5), abs=0.02)
     browser.evaluate("document.querySelector('figure.chart').scrollIntoView()")
     left, top, width, height = browser.evaluate(
-        "(() => { const b = document.querySelector('figure.chart rect.frame').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
+        "(() => { const b = document.querySelector('figure.chart"
+        " rect.frame').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
     )
     browser.move(left + 0.5 * width, top + 0.5 * height)
     assert "loss" in browser.evaluate("document.querySelector('figure.chart .tip').textContent")

@@ -1,4 +1,5 @@
-"""Which residuals are taken as affine in the derivatives, and that training finds the same for them either way."""
+"""Which residuals are taken as affine in the derivatives, and that training finds the same for them
+either way."""
 
 from dataclasses import replace
 
@@ -6,9 +7,11 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Problem, d, laplacian
-from kanpde.networks import KAN, MLP, Ansatz
-from kanpde.residual import record
-from kanpde.sampling import unit_points
+from kanpde.geometry.sampling import unit_points
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.residual.residual import record
 from kanpde.training.objective import Objective, term
 
 AFFINE = {
@@ -34,7 +37,10 @@ NOT = {
 
 
 def recorded(function):
-    points = {"x": torch.tensor([0.2, 0.7], dtype=torch.float64), "y": torch.tensor([0.4, 0.9], dtype=torch.float64)}
+    points = {
+        "x": torch.tensor([0.2, 0.7], dtype=torch.float64),
+        "y": torch.tensor([0.4, 0.9], dtype=torch.float64),
+    }
     return record(function, "residual", ("u", "x", "y"), ("u",), points, ("x", "y"))
 
 
@@ -52,18 +58,32 @@ def two(u, v, x, y):
     return [laplacian(u) + x * d(v, y) - 1, laplacian(v) + torch.exp(y) * u]
 
 
-@pytest.mark.parametrize("spec", [KAN((5,), 5, 3), KAN((2,), 5, 3), KAN((6, 4), 5, 3), MLP((6,))], ids=lambda spec: f"{spec.kind}{spec.width}")
+@pytest.mark.parametrize(
+    "spec",
+    [KAN((5,), 5, 3), KAN((2,), 5, 3), KAN((6, 4), 5, 3), MLP((6,))],
+    ids=lambda spec: f"{spec.kind}{spec.width}",
+)
 def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
     problem = Problem(Box(x=(-1, 1), y=(0, 2)), [two], [Dirichlet(u=1, v=0)])
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    terms = [term(ansatz, problem.equations, problem.domain.interior(unit_points(701, 2, 0)), None, 2.0)]
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
+    terms = [
+        term(ansatz, problem.equations, problem.domain.interior(unit_points(701, 2, 0)), None, 2.0)
+    ]
     objective = Objective(network, terms)
 
     def found():
         loss, gradient = objective.gradient()
         r, rows = objective.jacobian()
-        return torch.tensor(loss, dtype=torch.float64), gradient, objective.residuals(), r, rows.dense()
+        return (
+            torch.tensor(loss, dtype=torch.float64),
+            gradient,
+            objective.residuals(),
+            r,
+            rows.dense(),
+        )
 
     assert all(r.affine for r in terms[0].residuals)
     affine = found()
@@ -74,10 +94,19 @@ def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
 
 
 def test_redrawn_points_have_their_own_rows():
-    problem = Problem(Box(x=(-1, 1), y=(0, 2)), [lambda u, x, y: laplacian(u) + x * u - y], [Dirichlet(u=0)])
+    problem = Problem(
+        Box(x=(-1, 1), y=(0, 2)), [lambda u, x, y: laplacian(u) + x * u - y], [Dirichlet(u=0)]
+    )
     network = KAN((5,), 5, 3).build(2, 1, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
-    first, second = (term(ansatz, problem.equations, problem.domain.interior(unit_points(64, 2, seed)), None, 1.0) for seed in (0, 1))
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
+    first, second = (
+        term(
+            ansatz, problem.equations, problem.domain.interior(unit_points(64, 2, seed)), None, 1.0
+        )
+        for seed in (0, 1)
+    )
     before, other = first.rows(network), second.rows(network)
     first.frame = second.frame
     assert not torch.equal(before, other)

@@ -6,7 +6,7 @@ from nested import derivative, leaves, random_points
 from torch import cos, exp, sin
 
 from kanpde import ProblemError, d, div, grad, laplacian, normal_derivative
-from kanpde.residual import argument_names, record
+from kanpde.residual.residual import argument_names, record
 
 X, Y = 0, 1
 
@@ -31,7 +31,14 @@ def evaluate(function, unknowns=None, space=("x", "y"), count=7):
     """Values of a residual of explicit unknowns on (x, y), and the points."""
     unknowns = unknowns or {"u": U, "v": V}
     points = random_points({"x": (0.2, 1.3), "y": (-0.8, 0.9)}, count)
-    residual = record(function, "r()", argument_names(function, "r()"), tuple(unknowns), {x: v[:2] for x, v in points.items()}, space)
+    residual = record(
+        function,
+        "r()",
+        argument_names(function, "r()"),
+        tuple(unknowns),
+        {x: v[:2] for x, v in points.items()},
+        space,
+    )
     values, _ = residual(points, leaves(unknowns, points, residual.needs), partials=False)
     return values, list(points.values())
 
@@ -45,23 +52,45 @@ cases = {
     "one after the other": (lambda u, x, y: d(d(d(u, x), y), x), D(U, X, Y, X)),
     "by name": (lambda u: d(u, "x", "y"), D(U, X, Y)),
     "flux": (lambda u, x, y: d(k(x, y) * d(u, x), x), D(lambda x, y: k(x, y) * D(U, X)(x, y), X)),
-    "flux across": (lambda u, x, y: d(k(x, y) * d(u, x), y), D(lambda x, y: k(x, y) * D(U, X)(x, y), Y)),
-    "nonlinear": (lambda u, x, y: d(exp(u) * d(u, y), x, y), D(lambda x, y: exp(U(x, y)) * D(U, Y)(x, y), X, Y)),
+    "flux across": (
+        lambda u, x, y: d(k(x, y) * d(u, x), y),
+        D(lambda x, y: k(x, y) * D(U, X)(x, y), Y),
+    ),
+    "nonlinear": (
+        lambda u, x, y: d(exp(u) * d(u, y), x, y),
+        D(lambda x, y: exp(U(x, y)) * D(U, Y)(x, y), X, Y),
+    ),
     "power, fourth": (lambda u, x: d(u**3, x, x, x, x), D(lambda x, y: U(x, y) ** 3, X, X, X, X)),
-    "porous medium": (lambda u: laplacian(u**2), lambda x, y: D(lambda x, y: U(x, y) ** 2, X, X)(x, y) + D(lambda x, y: U(x, y) ** 2, Y, Y)(x, y)),
+    "porous medium": (
+        lambda u: laplacian(u**2),
+        lambda x, y: (
+            D(lambda x, y: U(x, y) ** 2, X, X)(x, y) + D(lambda x, y: U(x, y) ** 2, Y, Y)(x, y)
+        ),
+    ),
     "no unknown": (lambda u, x, y: u + d(sin(x * y), x), lambda x, y: U(x, y) + y * cos(x * y)),
     "coordinate": (lambda u, x, y: u + d(x, x) + d(x, y), lambda x, y: U(x, y) + 1),
     "number": (lambda u, x: u + d(3.0, x) + d(2, x), U),
     "constant tensor": (lambda u, x: u + d(torch.tensor(3.0), x), U),
-    "two unknowns": (lambda u, v, x, y: d(u * d(v, y), x), D(lambda x, y: U(x, y) * D(V, Y)(x, y), X)),
+    "two unknowns": (
+        lambda u, v, x, y: d(u * d(v, y), x),
+        D(lambda x, y: U(x, y) * D(V, Y)(x, y), X),
+    ),
     "laplacian": (lambda u: laplacian(u), lambda x, y: D(U, X, X)(x, y) + D(U, Y, Y)(x, y)),
-    "biharmonic": (lambda u: laplacian(laplacian(u)), lambda x, y: D(U, X, X, X, X)(x, y) + 2 * D(U, X, X, Y, Y)(x, y) + D(U, Y, Y, Y, Y)(x, y)),
+    "biharmonic": (
+        lambda u: laplacian(laplacian(u)),
+        lambda x, y: D(U, X, X, X, X)(x, y) + 2 * D(U, X, X, Y, Y)(x, y) + D(U, Y, Y, Y, Y)(x, y),
+    ),
     "div grad": (lambda u: div(grad(u)), lambda x, y: D(U, X, X)(x, y) + D(U, Y, Y)(x, y)),
     "div of a vector": (
         lambda u, v, x, y: div((u * d(v, x), y * v)),
-        lambda x, y: D(lambda x, y: U(x, y) * D(V, X)(x, y), X)(x, y) + D(lambda x, y: y * V(x, y), Y)(x, y),
+        lambda x, y: (
+            D(lambda x, y: U(x, y) * D(V, X)(x, y), X)(x, y) + D(lambda x, y: y * V(x, y), Y)(x, y)
+        ),
     ),
-    "grad · grad": (lambda u, v: sum(a * b for a, b in zip(grad(u), grad(v), strict=True)), lambda x, y: D(U, X)(x, y) * D(V, X)(x, y) + D(U, Y)(x, y) * D(V, Y)(x, y)),
+    "grad · grad": (
+        lambda u, v: sum(a * b for a, b in zip(grad(u), grad(v), strict=True)),
+        lambda x, y: D(U, X)(x, y) * D(V, X)(x, y) + D(U, Y)(x, y) * D(V, Y)(x, y),
+    ),
 }
 
 
@@ -91,7 +120,10 @@ def test_several_equations_are_columns():
         (lambda u, x: d(u, u), r"with respect to an expression; expected a coordinate \(x, y\)"),
         (lambda u, x: d(u, 2 * x), "with respect to an expression"),
         (lambda u, x: d(u, 2), "with respect to int"),
-        (lambda u: d(u, "X"), r"with respect to 'X'; expected a coordinate \(x, y\); did you mean 'x'\?"),
+        (
+            lambda u: d(u, "X"),
+            r"with respect to 'X'; expected a coordinate \(x, y\); did you mean 'x'\?",
+        ),
         (lambda u: d(u), r"names no coordinate; expected such as d\(u, x\)"),
         (lambda u, x: d((u, u), x), "differentiates tuple; expected an unknown"),
         (lambda u, x: d(u[:1], x), "differentiates shape"),
@@ -105,7 +137,16 @@ def test_misuse_is_named(function, message):
         evaluate(function, {"u": U})
 
 
-@pytest.mark.parametrize(("operator", "name"), [(d, "d"), (grad, "grad"), (div, "div"), (laplacian, "laplacian"), (normal_derivative, "normal_derivative")])
+@pytest.mark.parametrize(
+    ("operator", "name"),
+    [
+        (d, "d"),
+        (grad, "grad"),
+        (div, "div"),
+        (laplacian, "laplacian"),
+        (normal_derivative, "normal_derivative"),
+    ],
+)
 def test_operators_need_an_evaluation(operator, name):
     with pytest.raises(ProblemError, match=rf"^{name}\(…\): works only while"):
         operator(torch.ones(2))

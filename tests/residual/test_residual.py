@@ -1,4 +1,5 @@
-"""Residuals: the dry run, the partials, matching by name, and what the user's function can get wrong."""
+"""Residuals: the dry run, the partials, matching by name, and what the user's function can get
+wrong."""
 
 import math
 from functools import partial
@@ -10,8 +11,15 @@ from nested import random_points
 from torch import exp, sin
 
 from kanpde import ProblemError, d, laplacian
-from kanpde.calculus import Leaves
-from kanpde.residual import argument_names, below, check_arguments, check_finite, leaf_name, record
+from kanpde.residual.calculus import Leaves
+from kanpde.residual.residual import (
+    argument_names,
+    below,
+    check_arguments,
+    check_finite,
+    leaf_name,
+    record,
+)
 
 points = random_points({"x": (0.2, 1.3), "y": (-0.8, 0.9)}, 6)
 
@@ -89,7 +97,10 @@ def test_partials_agree_with_finite_differences(function):
     for a in range(len(residual.needs)):
         step = torch.zeros_like(at)
         step[:, a] = 1e-5
-        slope = (residual(points, at + step, partials=False)[0] - residual(points, at - step, partials=False)[0]) / 2e-5
+        slope = (
+            residual(points, at + step, partials=False)[0]
+            - residual(points, at - step, partials=False)[0]
+        ) / 2e-5
         torch.testing.assert_close(partials[:, :, a], slope, rtol=1e-8, atol=1e-8)
 
 
@@ -101,11 +112,16 @@ def test_without_partials_nothing_is_differentiated():
 
 
 def test_arguments_match_by_name_not_by_order():
-    first, second = recorded(lambda u, v, x, y: u * x + d(v, y) * y), recorded(lambda y, v, x, u: u * x + d(v, y) * y)
+    first, second = (
+        recorded(lambda u, v, x, y: u * x + d(v, y) * y),
+        recorded(lambda y, v, x, u: u * x + d(v, y) * y),
+    )
     assert first.needs == second.needs
     at = derivatives_of(first)
     torch.testing.assert_close(first(points, at)[0], second(points, at)[0])
-    torch.testing.assert_close(first(points, at)[0][:, 0], at[:, 0] * points["x"] + at[:, 1] * points["y"])
+    torch.testing.assert_close(
+        first(points, at)[0][:, 0], at[:, 0] * points["x"] + at[:, 1] * points["y"]
+    )
 
 
 def test_a_default_is_a_constant():
@@ -128,7 +144,9 @@ def test_coordinates_that_share_a_tensor_stay_apart():
 
 def test_float32_stays_float32():
     residual = recorded(lambda u, x, y: (d(u, x) * torch.ones(len(x), dtype=torch.float64), u * x))
-    values, partials = residual({x: v.float() for x, v in points.items()}, derivatives_of(residual).float())
+    values, partials = residual(
+        {x: v.float() for x, v in points.items()}, derivatives_of(residual).float()
+    )
     assert values.dtype == partials.dtype == torch.float32
 
 
@@ -140,17 +158,35 @@ def test_order_is_the_highest():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda u, x: u * math.sin(x), r"r\(\): ValueError: .*; use torch's functions on tensors \(torch.sin, not math.sin or numpy.sin\)"),
-        (lambda u, x: u * numpy.sin(x), r"r\(\): RuntimeError: .*; use torch's functions on tensors"),
+        (
+            lambda u, x: u * math.sin(x),
+            (
+                r"r\(\): ValueError: .*; use torch's functions on tensors \(torch.sin, not math.sin"
+                r" or numpy.sin\)"
+            ),
+        ),
+        (
+            lambda u, x: u * numpy.sin(x),
+            r"r\(\): RuntimeError: .*; use torch's functions on tensors",
+        ),
         (lambda u, x: u * sin(0.5), r"r\(\): TypeError: .*; use torch's functions on tensors"),
         (lambda u, x: u if u > 0 else x, "torch.where, not with if"),
         (lambda u, x: 1 / 0, "r\\(\\): ZeroDivisionError: division by zero$"),
-        (lambda u, x: None, r"returned NoneType; expected a tensor of one real number a point \(is a `return` missing\?\)"),
+        (
+            lambda u, x: None,
+            (
+                r"returned NoneType; expected a tensor of one real number a point \(is a `return`"
+                r" missing\?\)"
+            ),
+        ),
         (lambda u, x: 0.0, "returned float"),
         (lambda u, x: (), "returned nothing"),
         (lambda u, x: (u, None), "returned NoneType"),
         (lambda u, x: u > 0, "returned a tensor of torch.bool"),
-        (lambda u, x: u.mean(), r"returned shape \[\] for 2 points; expected one value a point, \[2\]"),
+        (
+            lambda u, x: u.mean(),
+            r"returned shape \[\] for 2 points; expected one value a point, \[2\]",
+        ),
         (lambda u, x: torch.stack([u, u], 1), r"returned shape \[2, 2\]"),
         (lambda u, x: u - u.mean(), "the value at one point depends on another point"),
         (lambda u, x: u / u.detach().max(), "the value at one point depends on another point"),
@@ -167,7 +203,9 @@ def test_what_a_function_gets_wrong_is_named(function, message):
 
 def test_branching_on_values_is_named():
     residual = recorded(lambda u, x, y: d(u, x) if bool((u < 1).all()) else d(u, y))
-    with pytest.raises(ProblemError, match="asks for u_y only at some points; a residual must not branch on values"):
+    with pytest.raises(
+        ProblemError, match="asks for u_y only at some points; a residual must not branch on values"
+    ):
         residual(points, torch.full((6, len(residual.needs)), 2.0, dtype=torch.float64))
 
 
@@ -189,7 +227,13 @@ def test_functions_without_names_are_refused(function, message):
 def test_unknown_argument_names_the_nearest():
     known = {"unknown": ["pressure"], "coordinate": ["x", "y"]}
     check_arguments(["pressure", "x"], known, "f()")
-    with pytest.raises(ProblemError, match=r"f\(\): argument 'presure' is neither an unknown \(pressure\) nor a coordinate \(x, y\); did you mean 'pressure'\?"):
+    with pytest.raises(
+        ProblemError,
+        match=(
+            r"f\(\): argument 'presure' is neither an unknown \(pressure\) nor a coordinate \(x,"
+            r" y\); did you mean 'pressure'\?"
+        ),
+    ):
         check_arguments(["presure", "x"], known, "f()")
     with pytest.raises(ProblemError, match=r"argument 'z' is not a coordinate \(x\)$"):
         check_arguments(["z"], {"coordinate": ["x"]}, "f()")
@@ -197,10 +241,19 @@ def test_unknown_argument_names_the_nearest():
 
 def test_nan_of_the_function_is_named_with_its_point():
     residual = recorded(lambda u, x, y: (u, d(u, x) / (x - 0.5)))
-    at = {"x": torch.tensor([0.1, 0.5], dtype=torch.float64), "y": torch.tensor([0.0, 0.25], dtype=torch.float64)}
+    at = {
+        "x": torch.tensor([0.1, 0.5], dtype=torch.float64),
+        "y": torch.tensor([0.0, 0.25], dtype=torch.float64),
+    }
     given = torch.tensor([[1.0, 2.0], [1.0, 3.0]], dtype=torch.float64)
     values, _ = residual(at, given)
-    with pytest.raises(ProblemError, match=r"r\(\): returned inf \(equation 2\) at x=0.5, y=0.25, where u=1, u_x=3; expected a finite number"):
+    with pytest.raises(
+        ProblemError,
+        match=(
+            r"r\(\): returned inf \(equation 2\) at x=0.5, y=0.25, where u=1, u_x=3; expected a"
+            r" finite number"
+        ),
+    ):
         check_finite(residual, values, at, given)
 
 

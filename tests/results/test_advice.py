@@ -1,4 +1,5 @@
-"""What is said of a result that should not be believed as it stands: each sentence provoked, and none for a healthy one."""
+"""What is said of a result that should not be believed as it stands: each sentence provoked, and
+none for a healthy one."""
 
 from dataclasses import replace
 from math import pi
@@ -9,8 +10,8 @@ from torch import sin
 
 import kanpde
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Problem, Recipe, d
-from kanpde.advice import numerical_rank
 from kanpde.reference import Reference
+from kanpde.results.advice import numerical_rank
 
 
 def solve(problem, recipe, **options):
@@ -43,7 +44,9 @@ def test_a_healthy_result_has_none(poisson, tmp_path):
 
 
 def test_small_residuals_far_from_the_solution(tmp_path, capsys):
-    problem = Problem(domain=Box(x=(0, 1)), equations=[resonant], conditions=[Dirichlet(u=0)], exact={"u": mode})
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=[resonant], conditions=[Dirichlet(u=0)], exact={"u": mode}
+    )
     found = solve(problem, Recipe(KAN((2,), 5, 4), 60, "lm:60"), out=tmp_path, pictures=False)
     assert "try more --points" in only(found, "the residual is small")
     from kanpde.cli.display import console, show_result
@@ -55,7 +58,10 @@ def test_small_residuals_far_from_the_solution(tmp_path, capsys):
 
 def test_a_wrong_exact_solution(poisson):
     wrong = Problem(
-        domain=poisson.domain, equations=[e.function for e in poisson.equations], conditions=list(poisson.conditions), exact={"u": lambda x, y: 1.1 * sin(pi * x) * sin(pi * y)}
+        domain=poisson.domain,
+        equations=[e.function for e in poisson.equations],
+        conditions=list(poisson.conditions),
+        exact={"u": lambda x, y: 1.1 * sin(pi * x) * sin(pi * y)},
     )
     found = solve(wrong, Recipe(KAN((3,), 5, 4), 300, "lm:30"), reference=True, effort="quick")
     assert "check that it solves these equations" in only(found, "network and reference agree")
@@ -65,10 +71,21 @@ def test_the_boundary_dominates():
     def curved(u, x):
         return d(u, x, x) - u**2
 
-    problem = Problem(domain=Box(x=(0, 1)), equations=[curved], conditions=[Dirichlet(u=1, on="x-"), Condition(lambda u, x: d(u, x) + u**3 - 2, on="x+", weight=1e-14)])
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[curved],
+        conditions=[
+            Dirichlet(u=1, on="x-"),
+            Condition(lambda u, x: d(u, x) + u**3 - 2, on="x+", weight=1e-14),
+        ],
+    )
     found = solve(problem, Recipe(KAN((3,), 5, 4), 100, "lm:30"))
     assert "give the condition a larger weight=" in only(found, "the condition Condition(")
-    balanced = Problem(domain=Box(x=(0, 1)), equations=[curved], conditions=[Dirichlet(u=1, on="x-"), Condition(lambda u, x: d(u, x) + u**3 - 2, on="x+")])
+    balanced = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[curved],
+        conditions=[Dirichlet(u=1, on="x-"), Condition(lambda u, x: d(u, x) + u**3 - 2, on="x+")],
+    )
     assert solve(balanced, Recipe(KAN((3,), 5, 4), 100, "lm:30")).advice == []
 
 
@@ -79,11 +96,17 @@ def test_too_few_points(poisson):
 
 def test_single_precision(poisson):
     found = solve(poisson, Recipe(KAN((5,), 7, 6), 800, "lm:200"), dtype="float32")
-    assert "try --dtype float64" in only(found, "training stopped where the rounding of float32 begins")
+    assert "try --dtype float64" in only(
+        found, "training stopped where the rounding of float32 begins"
+    )
 
 
 def test_parameters_that_do_nothing():
-    problem = Problem(domain=Box(x=(0, 1)), equations=[lambda u, x: d(u, x, x) + 2000 * sin(40 * x)], conditions=[Dirichlet(u=0)])
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[lambda u, x: d(u, x, x) + 2000 * sin(40 * x)],
+        conditions=[Dirichlet(u=0)],
+    )
     found = solve(problem, Recipe(MLP((30,)), 500, "lm:1"))
     assert "directions move the residual beyond rounding" in only(found, "ill-conditioned")
 
@@ -96,11 +119,27 @@ def test_numerical_rank():
 
 
 def test_the_reference_limits(poisson):
-    nameless = Problem(domain=poisson.domain, equations=[e.function for e in poisson.equations], conditions=list(poisson.conditions))
+    nameless = Problem(
+        domain=poisson.domain,
+        equations=[e.function for e in poisson.equations],
+        conditions=list(poisson.conditions),
+    )
     axis = np.linspace(-1, 1, 21)
     x, y = np.meshgrid(axis, axis, indexing="ij")
-    coarse = Reference(coordinates={"x": axis, "y": axis}, values={"u": 1.001 * np.sin(pi * x) * np.sin(pi * y)}, order=2, kind="by hand", estimated_error=1e-3, seconds=0.0)
+    coarse = Reference(
+        coordinates={"x": axis, "y": axis},
+        values={"u": 1.001 * np.sin(pi * x) * np.sin(pi * y)},
+        order=2,
+        kind="by hand",
+        estimated_error=1e-3,
+        seconds=0.0,
+    )
     recipe = Recipe(KAN((3,), 5, 6), 300, "lm:40")
-    assert "try --effort record" in only(solve(nameless, recipe, reference=coarse), "the distance to the reference")
-    for own in (4e-4, 1e-8):  # the solution is further away than twice that: it is the less accurate of the two
+    assert "try --effort record" in only(
+        solve(nameless, recipe, reference=coarse), "the distance to the reference"
+    )
+    for own in (
+        4e-4,
+        1e-8,
+    ):  # the solution is further away than twice that: it is the less accurate of the two
         assert solve(nameless, recipe, reference=replace(coarse, estimated_error=own)).advice == []

@@ -6,7 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from kanpde import KAN, Box, Data, Dirichlet, Disk, Initial, Interface, Parameter, Pieces, Problem, ProblemError, Recipe, Time, d, grad, laplacian, load, normal_derivative, solve
+from kanpde import (
+    KAN,
+    Box,
+    Data,
+    Dirichlet,
+    Disk,
+    Initial,
+    Interface,
+    Parameter,
+    Pieces,
+    Problem,
+    ProblemError,
+    Recipe,
+    Time,
+    d,
+    grad,
+    laplacian,
+    load,
+    normal_derivative,
+    solve,
+)
 
 
 def poisson(u, x, y):
@@ -16,16 +36,26 @@ def poisson(u, x, y):
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory):
     problem = Problem(Box(x=(0, 1), y=(0, 1)), [poisson], [Dirichlet(u=0)])
-    return solve(problem, recipe=Recipe(KAN((3,), 7, 4), 300, "lm:30"), reference=False, out=tmp_path_factory.mktemp("runs"))
+    return solve(
+        problem,
+        recipe=Recipe(KAN((3,), 7, 4), 300, "lm:30"),
+        reference=False,
+        out=tmp_path_factory.mktemp("runs"),
+    )
 
 
 def test_derivatives_are_those_of_the_values(solved):
     h, x = 1e-4, np.linspace(0.1, 0.9, 7)
     found = solved.evaluate(lambda u, x, y: d(u, x), x=x, y=0.3)
-    assert found == pytest.approx((solved(x=x + h, y=0.3) - solved(x=x - h, y=0.3)) / (2 * h), abs=1e-6)
+    assert found == pytest.approx(
+        (solved(x=x + h, y=0.3) - solved(x=x - h, y=0.3)) / (2 * h), abs=1e-6
+    )
     mixed = solved.evaluate(lambda u, x, y: d((1 + x) * d(u, y), x), x=x, y=0.3)
     slope = solved.evaluate(lambda u, y: d(u, y), x=x, y=0.3)
-    bent = (solved.evaluate(lambda u, y: d(u, y), x=x + h, y=0.3) - solved.evaluate(lambda u, y: d(u, y), x=x - h, y=0.3)) / (2 * h)
+    bent = (
+        solved.evaluate(lambda u, y: d(u, y), x=x + h, y=0.3)
+        - solved.evaluate(lambda u, y: d(u, y), x=x - h, y=0.3)
+    ) / (2 * h)
     assert mixed == pytest.approx(slope + (1 + x) * bent, abs=1e-5)
 
 
@@ -37,7 +67,9 @@ def test_kinds_shapes_and_tuples_come_back(solved):
     number = solved.evaluate(lambda u, x: u * x, x=0.5, y=0.25)
     assert isinstance(number, float)
     assert number == pytest.approx(0.5 * solved(x=0.5, y=0.25))
-    along, across = solved.evaluate(lambda u: grad(u), x=np.array([[0.2], [0.3]]), y=np.array([0.1, 0.5, 0.9]))
+    along, across = solved.evaluate(
+        lambda u: grad(u), x=np.array([[0.2], [0.3]]), y=np.array([0.1, 0.5, 0.9])
+    )
     assert along.shape == across.shape == (2, 3)
     tensor = solved.evaluate(lambda u: u, x=torch.tensor([0.2, 0.4]), y=0.5)
     assert tensor.dtype == torch.float32
@@ -56,25 +88,48 @@ def test_spans_of_time_and_parameters():
         return torch.sin(pi * x) * torch.exp(-0.1 * pi**2 * t)
 
     x, t = np.random.default_rng(0).uniform(0, 1, (2, 100))
-    domain, conditions = Box(x=(0, 1)) * Time(t=(0, 1)), [Dirichlet(u=0), Initial(u=lambda x: torch.sin(pi * x))]
+    domain, conditions = (
+        Box(x=(0, 1)) * Time(t=(0, 1)),
+        [Dirichlet(u=0), Initial(u=lambda x: torch.sin(pi * x))],
+    )
     data = Data(x=x, t=t, u=exact(*map(torch.from_numpy, (x, t))).numpy())
-    found = solve(Problem(domain, [heat], conditions, parameters=[Parameter("k", positive=True)], data=data), recipe=Recipe(KAN((3,), 5, 4), 300, "lm:30"), reference=False)
+    found = solve(
+        Problem(domain, [heat], conditions, parameters=[Parameter("k", positive=True)], data=data),
+        recipe=Recipe(KAN((3,), 5, 4), 300, "lm:30"),
+        reference=False,
+    )
     flux = found.evaluate(lambda u, k, x: -k * d(u, x), x=0.0, t=np.array([0.2, 0.8]))
     assert flux == pytest.approx(-0.1 * pi * np.exp(-0.1 * pi**2 * np.array([0.2, 0.8])), rel=1e-2)
 
     def known(u, x, t):
         return heat(u, 0.1, x, t)
 
-    spans = solve(Problem(domain, [known], conditions), recipe=Recipe(KAN((3,), 5, 4), 300, "lm:20", slabs=2), reference=False)
-    assert spans.evaluate(lambda u, t: d(u, t), x=0.5, t=np.array([0.2, 0.8])) == pytest.approx(-0.1 * pi**2 * np.exp(-0.1 * pi**2 * np.array([0.2, 0.8])), rel=1e-2)
+    spans = solve(
+        Problem(domain, [known], conditions),
+        recipe=Recipe(KAN((3,), 5, 4), 300, "lm:20", slabs=2),
+        reference=False,
+    )
+    assert spans.evaluate(lambda u, t: d(u, t), x=0.5, t=np.array([0.2, 0.8])) == pytest.approx(
+        -0.1 * pi**2 * np.exp(-0.1 * pi**2 * np.array([0.2, 0.8])), rel=1e-2
+    )
 
 
 def test_every_piece_gives_its_own():
     domain = Pieces(left=Box(x=(-1, 0)), right=Box(x=(0, 1)))
     steep = {"left": [lambda u, x: d(u, x, x)], "right": [lambda u, x: 3 * d(u, x, x)]}
-    problem = Problem(domain, steep, [Dirichlet(u=0, on="x-"), Dirichlet(u=4, on="x+"), Interface(u=0, flux={"left": 1.0, "right": 3.0})])
+    problem = Problem(
+        domain,
+        steep,
+        [
+            Dirichlet(u=0, on="x-"),
+            Dirichlet(u=4, on="x+"),
+            Interface(u=0, flux={"left": 1.0, "right": 3.0}),
+        ],
+    )
     found = solve(problem, recipe=Recipe(KAN((2,), 5, 3), 60, "lm:100"), reference=False)
-    assert found.evaluate(lambda u, x: d(u, x), x=np.array([-0.5, 0.5])) == pytest.approx(np.array([3, 1]), abs=1e-3)
+    assert found.evaluate(lambda u, x: d(u, x), x=np.array([-0.5, 0.5])) == pytest.approx(
+        np.array([3, 1]), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +150,11 @@ def test_functions_that_do_not_fit_are_refused(solved, function, said):
 
 
 def test_points_outside_are_refused():
-    problem = Problem(Box(x=(-1, 1), y=(-1, 1)) - Disk(x=0, y=0, radius=0.5), [lambda u, x, y: laplacian(u) + 1], [Dirichlet(u=0)])
+    problem = Problem(
+        Box(x=(-1, 1), y=(-1, 1)) - Disk(x=0, y=0, radius=0.5),
+        [lambda u, x, y: laplacian(u) + 1],
+        [Dirichlet(u=0)],
+    )
     found = solve(problem, recipe=Recipe(KAN((2,), 3, 3), 50, "lm:2"), reference=False)
     with pytest.raises(ProblemError, match="outside of"):
         found.evaluate(lambda u: u, x=0, y=0)

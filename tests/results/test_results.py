@@ -13,12 +13,13 @@ from conftest import fitted, solved
 from torch import sin
 
 from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
-from kanpde import problem as problems
-from kanpde.atomic import check_writable
 from kanpde.cli.display import console, show_result
-from kanpde.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
-from kanpde.networks import KAN, Ansatz
-from kanpde.results import Result
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.problem import problem as problems
+from kanpde.results.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
+from kanpde.results.result import Result
+from kanpde.runs.atomic import check_writable
 from kanpde.training.history import History
 
 FILES = {"summary.json", "run.h5", "checkpoint.pt", "solution.png", "history.png", "network.png"}
@@ -49,9 +50,15 @@ def test_tensors_give_tensors_of_their_dtype(result):
 
 
 def test_several_unknowns_give_a_dict():
-    problem = Problem(domain=Box(x=(0, 1)), equations=[lambda u, v, x: laplacian(u) - v, lambda u, v, x: laplacian(v) - u], conditions=Dirichlet(u=0, v=1))
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[lambda u, v, x: laplacian(u) - v, lambda u, v, x: laplacian(v) - u],
+        conditions=Dirichlet(u=0, v=1),
+    )
     network = KAN((3,)).build(1, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
     found = Result(problem, ansatz, History(), {}, 0.0)(x=np.array([0.0, 1.0]))
     assert list(found) == ["u", "v"]
     np.testing.assert_allclose(found["v"], 1)
@@ -82,14 +89,27 @@ def test_errors_are_those_of_the_definition(poisson):
     ansatz, _ = fitted(poisson, KAN((3,), 5, 4))
     relative, largest = measure(poisson, ansatz)
     grid = dense_grid(poisson.domain)
-    difference = ansatz(torch.from_numpy(nodes_of(grid)))[:, 0].numpy() - exact_on(poisson, grid)["u"].ravel()
+    difference = (
+        ansatz(torch.from_numpy(nodes_of(grid)))[:, 0].numpy()
+        - exact_on(poisson, grid)["u"].ravel()
+    )
     assert largest == np.abs(difference).max()
-    assert relative == pytest.approx(np.linalg.norm(difference) / np.linalg.norm(exact_on(poisson, grid)["u"]), rel=1e-14)
+    assert relative == pytest.approx(
+        np.linalg.norm(difference) / np.linalg.norm(exact_on(poisson, grid)["u"]), rel=1e-14
+    )
 
 
 def test_no_exact_solution_no_error():
-    problem = Problem(domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, KAN((2,)).build(1, 1, torch.Generator()))
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1)
+    )
+    ansatz = Ansatz(
+        problem.domain,
+        problem.unknowns,
+        problem.constraints,
+        problem.periodic,
+        KAN((2,)).build(1, 1, torch.Generator()),
+    )
     assert measure(problem, ansatz) == (None, None)
 
 
@@ -98,14 +118,32 @@ def test_a_zero_truth_gives_the_root_mean_square():
 
 
 def test_an_exact_solution_that_is_not_finite_is_named():
-    problem = Problem(domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1), exact={"u": lambda x: sin(x) / x})
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=lambda u, x: laplacian(u) - u,
+        conditions=Dirichlet(u=1),
+        exact={"u": lambda x: sin(x) / x},
+    )
     with pytest.raises(ProblemError, match=r"exact\['u'\]: is nan at x=0"):
         exact_on(problem, dense_grid(problem.domain))
 
 
 def test_summary_is_json_and_has_what_json_promises(result):
     summary = json.loads(json.dumps(result.summary(), allow_nan=False))
-    assert {"problem", "network", "parameters", "relative_l2", "max_error", "seconds", "reference", "run_dir", "seed", "loss", "steps", "stages"} <= set(summary)
+    assert {
+        "problem",
+        "network",
+        "parameters",
+        "relative_l2",
+        "max_error",
+        "seconds",
+        "reference",
+        "run_dir",
+        "seed",
+        "loss",
+        "steps",
+        "stages",
+    } <= set(summary)
     assert {"kind", "relative_l2", "estimated_error"} <= set(summary["reference"])
     assert summary["problem"] == "poisson2d"
     assert summary["reference"]["exact_error"] == pytest.approx(1e-6, rel=1e-3)
@@ -122,14 +160,20 @@ def test_a_saved_run_loads_as_the_same_object(result, saved):
     assert saved.parent.name == "poisson2d"
     assert {path.name for path in saved.iterdir()} == FILES
     again = load(saved)
-    assert again.summary() == replace(result, run_dir=saved).summary() == json.loads((saved / "summary.json").read_text())
+    assert (
+        again.summary()
+        == replace(result, run_dir=saved).summary()
+        == json.loads((saved / "summary.json").read_text())
+    )
     x, y = np.random.default_rng(0).uniform(-1, 1, (2, 50))
     np.testing.assert_array_equal(again(x=x, y=y), result(x=x, y=y))
     np.testing.assert_array_equal(again.history.column("loss"), result.history.column("loss"))
     np.testing.assert_array_equal(again.history.column("fresh"), result.history.column("fresh"))
     assert again.history.stages == result.history.stages
     np.testing.assert_array_equal(again.reference.values["u"], result.reference.values["u"])
-    for (inputs, outputs), (inputs_again, outputs_again) in zip(result.drawing.edges, again.drawing.edges, strict=True):
+    for (inputs, outputs), (inputs_again, outputs_again) in zip(
+        result.drawing.edges, again.drawing.edges, strict=True
+    ):
         np.testing.assert_array_equal(inputs, inputs_again)
         np.testing.assert_array_equal(outputs, outputs_again)
     assert again.drawing.inputs == ("x", "y")
@@ -157,13 +201,19 @@ def test_checkpoint_is_plain_tensors(saved):
 
 def test_every_array_has_named_scales_of_its_own_lengths(saved):
     with h5py.File(saved / "run.h5") as file:
-        assert {"u", "u_reference", "u_exact", "u_error", "x", "y", "history", "network"} == set(file)
-        assert {"loss", "fresh", "error", "seconds", "step", "stage", "parameters"} == set(file["history"])
+        assert {"u", "u_reference", "u_exact", "u_error", "x", "y", "history", "network"} == set(
+            file
+        )
+        assert {"loss", "fresh", "error", "seconds", "step", "stage", "parameters"} == set(
+            file["history"]
+        )
         assert {"date", "torch", "processor", "format"} <= set(file.attrs)
         np.testing.assert_array_equal(file["u_error"][:], file["u"][:] - file["u_exact"][:])
         assert [axis[0].name for axis in file["u"].dims] == ["/x", "/y"]
         arrays = []
-        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None
+        )
         assert len(arrays) > 15
         for array in arrays:
             if not array.is_scale:
@@ -179,7 +229,9 @@ def test_damaged_runs_are_refused(run, name, damage):
     if damage == "missing":
         path.unlink()
     else:
-        path.write_bytes({"torn": content[: len(content) // 2], "empty": b"", "foreign": b'{"a": 1}'}[damage])
+        path.write_bytes(
+            {"torn": content[: len(content) // 2], "empty": b"", "foreign": b'{"a": 1}'}[damage]
+        )
     with pytest.raises(RunError, match=name.replace(".", r"\.")):
         load(run)
 
@@ -236,7 +288,9 @@ def test_without_its_problem_a_run_still_loads(mine, tmp_path):
 
 
 def test_another_problem_is_refused(saved):
-    other = Problem(domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1))
+    other = Problem(
+        domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1)
+    )
     with pytest.raises(RunError, match="the problem given has"):
         load(saved, problem=other)
 

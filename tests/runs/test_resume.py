@@ -1,4 +1,5 @@
-"""Runs that were killed, ended or interrupted go on from their last state; nothing in their folders is lost, and nothing overwritten."""
+"""Runs that were killed, ended or interrupted go on from their last state; nothing in their folders
+is lost, and nothing overwritten."""
 
 import json
 import math
@@ -14,13 +15,18 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, run_folder, solver, unfinished
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, solver
 from kanpde.cli import main
 from kanpde.errors import RunError
+from kanpde.runs import folder as run_folder
+from kanpde.runs import unfinished
 from kanpde.training.history import Silent
 
 RECIPE = Recipe(KAN((3,), 5, 4), 200, "lm:12,extend:6,lm:12")
-EAGER = "import sys, kanpde.unfinished as u; u.EVERY = 0.0; u.SHARE = float('inf'); from kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
+EAGER = (
+    "import sys, kanpde.runs.unfinished as u; u.EVERY = 0.0; u.SHARE = float('inf'); from"
+    " kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 """The command line, with the state written behind every step."""
 
 
@@ -48,11 +54,13 @@ def _eager(monkeypatch):
 
 @pytest.fixture(scope="module")
 def poisson():
-    return kanpde.problem.load("poisson2d")[0]
+    return kanpde.problem.problem.load("poisson2d")[0]
 
 
 def solved(problem, folder, **options):
-    return kanpde.solve(problem, recipe=RECIPE, run_dir=folder, reference=False, pictures=False, **options)
+    return kanpde.solve(
+        problem, recipe=RECIPE, run_dir=folder, reference=False, pictures=False, **options
+    )
 
 
 def theta(result):
@@ -75,7 +83,9 @@ def test_a_crashed_run_goes_on_with_the_same_bits(poisson, tmp_path):
     assert [r.loss for r in found.history.records] == [r.loss for r in whole.history.records]
     assert not (folder / "training.pt").exists()
     before = (folder / "summary.json").read_bytes()
-    assert torch.equal(theta(solved(poisson, folder, resume=True)), theta(whole))  # finished: loaded
+    assert torch.equal(
+        theta(solved(poisson, folder, resume=True)), theta(whole)
+    )  # finished: loaded
     assert (folder / "summary.json").read_bytes() == before
 
 
@@ -123,7 +133,9 @@ def test_a_second_ctrl_c_does_not_wait(poisson, tmp_path, monkeypatch):
     assert not (tmp_path / "training.pt").exists()
 
 
-def test_a_ctrl_c_that_nothing_can_answer_says_how_the_run_goes_on(poisson, tmp_path, monkeypatch, capsys):
+def test_a_ctrl_c_that_nothing_can_answer_says_how_the_run_goes_on(
+    poisson, tmp_path, monkeypatch, capsys
+):
     def write(result, folder, pictures):
         raise KeyboardInterrupt
 
@@ -131,16 +143,34 @@ def test_a_ctrl_c_that_nothing_can_answer_says_how_the_run_goes_on(poisson, tmp_
     with pytest.raises(KeyboardInterrupt) as stopped:
         solved(poisson, tmp_path / "a")
     assert stopped.value.__notes__ == [f"kanpde solve --resume {tmp_path / 'a'} goes on with it"]
-    short = ["--width", "2", "--schedule", "lm:2", "--points", "50", "--restarts", "1", "--no-reference"]
+    short = [
+        "--width",
+        "2",
+        "--schedule",
+        "lm:2",
+        "--points",
+        "50",
+        "--restarts",
+        "1",
+        "--no-reference",
+    ]
     assert main(["solve", "poisson2d", *short, "--out", str(tmp_path / "b")]) == 130
     (folder,) = tmp_path.glob("b/*/*")
-    assert capsys.readouterr().err.splitlines()[-1] == f"interrupted: kanpde solve --resume {folder} goes on with it"
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == f"interrupted: kanpde solve --resume {folder} goes on with it"
+    )
 
 
 def test_one_process_has_a_run(poisson, tmp_path):
     with unfinished.Lock() as lock:
         lock.take(tmp_path)
-        with pytest.raises(RunError, match=rf"another process \({os.getpid()} on .*\) is at this run; wait for it, or end it"):
+        with pytest.raises(
+            RunError,
+            match=(
+                rf"another process \({os.getpid()} on .*\) is at this run; wait for it, or end it"
+            ),
+        ):
             solved(poisson, tmp_path)
         assert not (tmp_path / "request.json").exists()
     assert not (tmp_path / unfinished.LOCK).exists()
@@ -156,7 +186,13 @@ def test_a_state_whose_bits_have_changed_is_refused(poisson, tmp_path):
     whole = torch.load(path, weights_only=True)
     whole["state"][len(whole["state"]) // 2] ^= 1
     torch.save(whole, path)
-    with pytest.raises(RunError, match=r"training\.pt: .*its bytes have changed since they were written.*; delete it to start the run again"):
+    with pytest.raises(
+        RunError,
+        match=(
+            r"training\.pt: .*its bytes have changed since they were written.*; delete it to start"
+            r" the run again"
+        ),
+    ):
         solved(poisson, tmp_path, resume=True)
 
 
@@ -194,19 +230,31 @@ def test_other_settings_are_refused_and_nothing_is_overwritten(poisson, tmp_path
         solved(poisson, tmp_path, observer=At(4))
     before = files(tmp_path)
     with pytest.raises(RunError, match=message):
-        kanpde.solve(poisson, **{"recipe": RECIPE, "run_dir": tmp_path, "reference": False, "resume": True, **change})
+        kanpde.solve(
+            poisson,
+            **{"recipe": RECIPE, "run_dir": tmp_path, "reference": False, "resume": True, **change},
+        )
     assert files(tmp_path) == before
 
 
 def test_another_problem_is_refused(tmp_path):
     with pytest.raises(Stop):
-        solved(kanpde.problem.load("poisson2d")[0], tmp_path, observer=At(4))
-    with pytest.raises(RunError, match='begun with problem "poisson2d", and now came "helmholtz2d"'):
-        solved(kanpde.problem.load("helmholtz2d")[0], tmp_path, resume=True)
+        solved(kanpde.problem.problem.load("poisson2d")[0], tmp_path, observer=At(4))
+    with pytest.raises(
+        RunError, match='begun with problem "poisson2d", and now came "helmholtz2d"'
+    ):
+        solved(kanpde.problem.problem.load("helmholtz2d")[0], tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("training.pt", b"torn"), ("training.pt", b""), ("request.json", b"{"), ("request.json", b'{"format": "kanpde request 99"}'), ("summary.json", b"[]")]
+    ("name", "content"),
+    [
+        ("training.pt", b"torn"),
+        ("training.pt", b""),
+        ("request.json", b"{"),
+        ("request.json", b'{"format": "kanpde request 99"}'),
+        ("summary.json", b"[]"),
+    ],
 )
 def test_a_torn_file_is_named(poisson, tmp_path, name, content):
     with pytest.raises(Stop):
@@ -227,7 +275,14 @@ def test_a_pickle_in_place_of_a_state_is_not_executed(poisson, tmp_path):
 
 def run(*arguments, cwd, wait=True):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", EAGER, *map(str, arguments)], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", EAGER, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     return (process.communicate(timeout=120), process.returncode) if wait else process
 
 
@@ -252,10 +307,26 @@ def uninterrupted(tmp_path_factory):
 
 
 def options():
-    return ("--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:60,extend:8,lm:60", "--points", "400", "--restarts", "1", "--no-reference")
+    return (
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:60,extend:8,lm:60",
+        "--points",
+        "400",
+        "--restarts",
+        "1",
+        "--no-reference",
+    )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)]
+)
 def test_a_killed_command_goes_on_with_the_same_bits(tmp_path, uninterrupted, number, code):
     process = run("solve", "poisson2d", *options(), cwd=tmp_path, wait=False)
     wait_for(lambda: list(tmp_path.glob("results/poisson2d/*/training.pt")))
@@ -278,7 +349,9 @@ def other_residual(name, change):
     def equation(u, x):
         return d(u, x, x) + change
 
-    return Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], name=name)
+    return Problem(
+        domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], name=name
+    )
 
 
 def test_another_equation_of_the_same_name_is_refused(tmp_path):
@@ -299,7 +372,9 @@ def test_the_state_of_another_run_is_refused(poisson, tmp_path, state):
         torch.save({"format": unfinished.TRAINING}, path)
     else:
         path.write_bytes((tmp_path / "b" / "training.pt").read_bytes())
-    with pytest.raises(RunError, match=r"training\.pt: cannot be read.*delete it to start the run again") as caught:
+    with pytest.raises(
+        RunError, match=r"training\.pt: cannot be read.*delete it to start the run again"
+    ) as caught:
         solved(poisson, tmp_path / "a", resume=True)
     assert "\n" not in str(caught.value)
 
@@ -310,7 +385,9 @@ def test_what_kills_left_behind_goes_with_the_end_of_the_run(poisson, tmp_path):
     (tmp_path / ".training.pt.1.partial").write_bytes(b"half")
     solved(poisson, tmp_path, resume=True)
     assert sorted(files(tmp_path)) == ["checkpoint.pt", "request.json", "run.h5", "summary.json"]
-    kanpde.solve(poisson, recipe=RECIPE, run_dir=tmp_path, reference=False, resume=True)  # as if killed before its pictures were there
+    kanpde.solve(
+        poisson, recipe=RECIPE, run_dir=tmp_path, reference=False, resume=True
+    )  # as if killed before its pictures were there
     assert {"solution.png", "history.png", "network.png"} <= set(files(tmp_path))
 
 
@@ -333,28 +410,75 @@ def test_sigterm_ends_a_run_when_training_is_done(poisson, tmp_path, monkeypatch
     if moment == "in the reference":
         monkeypatch.setattr(solver, "finite_differences", measured)
     with pytest.raises(unfinished.Terminated, match=str(tmp_path)):
-        kanpde.solve(poisson, recipe=RECIPE, run_dir=tmp_path, pictures=False, observer=Late() if moment == "behind the last step" else None)
+        kanpde.solve(
+            poisson,
+            recipe=RECIPE,
+            run_dir=tmp_path,
+            pictures=False,
+            observer=Late() if moment == "behind the last step" else None,
+        )
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert (tmp_path / "training.pt").exists()
     assert not (tmp_path / "summary.json").exists()
 
 
-@pytest.mark.parametrize(("room", "kept"), [(2_000, []), (30_000, ["checkpoint.pt", "request.json", "training.pt"])])
+@pytest.mark.parametrize(
+    ("room", "kept"), [(2_000, []), (30_000, ["checkpoint.pt", "request.json", "training.pt"])]
+)
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path, room, kept):
-    """The largest file that may be written stands in for the room on a disk: without it for the state of training, or for run.h5."""
-    environment = {**os.environ, "KANPDE_KERNELS": "reference", "OMP_NUM_THREADS": "1"}  # which compile and cache nothing
+    """The largest file that may be written stands in for the room on a disk: without it for the
+    state of training, or for run.h5."""
+    environment = {
+        **os.environ,
+        "KANPDE_KERNELS": "reference",
+        "OMP_NUM_THREADS": "1",
+    }  # which compile and cache nothing
     limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     command = [sys.executable, "-B", "-c", EAGER, "solve"]
-    short = ["poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:3", "--points", "200", "--restarts", "1", "--no-reference"]
-    full = subprocess.run([*command, *short], cwd=tmp_path, env=environment, preexec_fn=limited, capture_output=True, text=True, timeout=120, check=False)
+    short = [
+        "poisson2d",
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:3",
+        "--points",
+        "200",
+        "--restarts",
+        "1",
+        "--no-reference",
+    ]
+    full = subprocess.run(
+        [*command, *short],
+        cwd=tmp_path,
+        env=environment,
+        preexec_fn=limited,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert full.returncode == 2, full.stderr
-    assert [line for line in full.stderr.splitlines() if line.startswith("error: ")] == [full.stderr.splitlines()[-1]]
+    assert [line for line in full.stderr.splitlines() if line.startswith("error: ")] == [
+        full.stderr.splitlines()[-1]
+    ]
     assert "cannot be written (File too large)" in full.stderr
     assert "Traceback" not in full.stderr
     left = list(tmp_path.glob("results/poisson2d/*"))
     assert [sorted(files(folder)) for folder in left] == ([kept] if kept else [])
     for folder in left:
-        again = subprocess.run([*command, "--resume", str(folder)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        again = subprocess.run(
+            [*command, "--resume", str(folder)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert again.returncode == 0, again.stderr
         assert (folder / "summary.json").exists()
 
@@ -363,7 +487,10 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
     ("arguments", "message"),
     [
         (("solve",), "got no problem"),
-        (("solve", "poisson2d", "--resume", "results"), "--resume: got the problem 'poisson2d' as well"),
+        (
+            ("solve", "poisson2d", "--resume", "results"),
+            "--resume: got the problem 'poisson2d' as well",
+        ),
         (("solve", "--resume", "nowhere"), "nowhere: no such folder"),
         (("solve", "--resume", "."), "no request.json in it"),
     ],

@@ -9,8 +9,11 @@ import weakref
 import h5py
 import pytest
 
-from kanpde import KAN, Recipe, problem, run_arrays, run_folder, solve
-from kanpde.signals import answered, deaf_children, held
+from kanpde import KAN, Recipe, solve
+from kanpde.problem import problem
+from kanpde.runs import arrays as run_arrays
+from kanpde.runs import folder as run_folder
+from kanpde.runs.signals import answered, deaf_children, held
 
 
 class Value:
@@ -99,7 +102,9 @@ def test_children_do_not_hear_it_and_this_process_does():
     @deaf_children()
     def block():
         signal.raise_signal(signal.SIGINT)
-        child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        child = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        )
         assert child.stdout == "deaf\n"
 
     with pytest.raises(KeyboardInterrupt):
@@ -108,7 +113,9 @@ def test_children_do_not_hear_it_and_this_process_does():
 
 
 def test_arrays_are_written_to_their_end(tmp_path, monkeypatch):
-    result = solve(problem.load("poisson2d")[0], recipe=Recipe(KAN((2,), 3, 3), 50, "lm:1"), reference=False)
+    result = solve(
+        problem.load("poisson2d")[0], recipe=Recipe(KAN((2,), 3, 3), 50, "lm:1"), reference=False
+    )
     write = run_arrays._write_history
 
     def interrupted(group, history):

@@ -1,4 +1,5 @@
-"""Faults that strike a run at random moments, and what must be true of its folder and of the resumed run afterwards."""
+"""Faults that strike a run at random moments, and what must be true of its folder and of the
+resumed run afterwards."""
 
 from __future__ import annotations
 
@@ -24,12 +25,82 @@ from nursery import End, Nursery
 
 SMALL = ("--points", "200", "--no-reference", "--restarts", "1")
 CASES: dict[str, tuple[str, ...]] = {
-    "lm, two grids": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:14,extend:8,lm:14", *SMALL),
-    "two spans of time": ("burgers1d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "lm:9,extend:6,lm:9", "--slabs", "2", *SMALL),
-    "adam, soap, lbfgs": ("poisson2d", "--width", "3", "--degree", "5", "--grid", "4", "--schedule", "adam:15,soap:15,lbfgs:25", *SMALL),
-    "gn, ssbroyden, MLP": ("heat1d", "--network", "mlp", "--width", "6", "--schedule", "gn:10,ssbroyden:25", *SMALL),
-    "three starts": ("poisson2d", "--width", "2", "--degree", "5", "--grid", "4", "--schedule", "lm:18,lm:8", "--points", "200", "--no-reference", "--restarts", "3"),
-    "sparsify, prune": ("poisson2d", "--width", "3", "--degree", "3", "--grid", "3", "--schedule", "lm:10,sparsify:8,prune:1e-2,lm:10", *SMALL),
+    "lm, two grids": (
+        "poisson2d",
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:14,extend:8,lm:14",
+        *SMALL,
+    ),
+    "two spans of time": (
+        "burgers1d",
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:9,extend:6,lm:9",
+        "--slabs",
+        "2",
+        *SMALL,
+    ),
+    "adam, soap, lbfgs": (
+        "poisson2d",
+        "--width",
+        "3",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "adam:15,soap:15,lbfgs:25",
+        *SMALL,
+    ),
+    "gn, ssbroyden, MLP": (
+        "heat1d",
+        "--network",
+        "mlp",
+        "--width",
+        "6",
+        "--schedule",
+        "gn:10,ssbroyden:25",
+        *SMALL,
+    ),
+    "three starts": (
+        "poisson2d",
+        "--width",
+        "2",
+        "--degree",
+        "5",
+        "--grid",
+        "4",
+        "--schedule",
+        "lm:18,lm:8",
+        "--points",
+        "200",
+        "--no-reference",
+        "--restarts",
+        "3",
+    ),
+    "sparsify, prune": (
+        "poisson2d",
+        "--width",
+        "3",
+        "--degree",
+        "3",
+        "--grid",
+        "3",
+        "--schedule",
+        "lm:10,sparsify:8,prune:1e-2,lm:10",
+        *SMALL,
+    ),
     "on the way by continuation": ("way.py", "--no-reference"),
 }
 """Commands, by what of the state they go through."""
@@ -77,7 +148,8 @@ class Struck:
 
 @dataclass(frozen=True)
 class Fault:
-    """strike: at the moment; ends: the codes with which the process may end then; says: which words it must say then, by code."""
+    """strike: at the moment; ends: the codes with which the process may end then; says: which words
+    it must say then, by code."""
 
     name: str
     strike: Callable[[Struck], None]
@@ -99,7 +171,8 @@ def _signalled(*numbers: int) -> Callable[[Struck], None]:
 
 
 def _no_room(run: Struck) -> None:
-    """A disk of its own that something else fills, where disks can be made here; else no file of the process may grow beyond some bytes."""
+    """A disk of its own that something else fills, where disks can be made here; else no file of
+    the process may grow beyond some bytes."""
     if os.path.ismount(run.folder / "results"):
         filler = run.folder / "results" / "filler"
         try:
@@ -111,7 +184,11 @@ def _no_room(run: Struck) -> None:
         run.repaired.append(filler.unlink)
         return
     try:
-        resource.prlimit(run.process, resource.RLIMIT_FSIZE, (run.chance.choice([0, 100, 2_000, 20_000]), resource.RLIM_INFINITY))
+        resource.prlimit(
+            run.process,
+            resource.RLIMIT_FSIZE,
+            (run.chance.choice([0, 100, 2_000, 20_000]), resource.RLIM_INFINITY),
+        )
     except ProcessLookupError:
         return
 
@@ -128,7 +205,9 @@ FAULTS = {
         Fault("SIGKILL", _signalled(signal.SIGKILL), (-signal.SIGKILL,)),
         Fault("SIGTERM", _signalled(signal.SIGTERM), (143, -signal.SIGTERM), {143: GOES_ON}),
         Fault("Ctrl-C", _signalled(signal.SIGINT), (130,), {130: "interrupted"}),
-        Fault("Ctrl-C twice", _signalled(signal.SIGINT, signal.SIGINT), (130,), {130: "interrupted"}),
+        Fault(
+            "Ctrl-C twice", _signalled(signal.SIGINT, signal.SIGINT), (130,), {130: "interrupted"}
+        ),
         Fault("full disk", _no_room, (2,), {2: "cannot be written"}),
         Fault("NaN, then SIGKILL", _signalled(signal.SIGKILL), (-signal.SIGKILL,), nan=POISONED),
         Fault("torn file", _torn, (-signal.SIGKILL,)),
@@ -138,7 +217,8 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """steps: how many were done again after the fault; struck: the number of faults that came while the run was under way."""
+    """steps: how many were done again after the fault; struck: the number of faults that came while
+    the run was under way."""
 
     case: str
     fault: str
@@ -162,8 +242,11 @@ def uninterrupted(nursery: Nursery, case: str, folder: Path, nan: int | None) ->
     return {**found, "log": len(steps(folder))}
 
 
-def blow(nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[str, Any], seed: int) -> Outcome:
-    """Strike a run at a random moment, and now and then again while it goes on; raises AssertionError where anything is lost."""
+def blow(
+    nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[str, Any], seed: int
+) -> Outcome:
+    """Strike a run at a random moment, and now and then again while it goes on; raises
+    AssertionError where anything is lost."""
     began, chance = time.perf_counter(), random.Random(seed)
     folder.mkdir(parents=True)
     (folder / "way.py").write_text(WAY)
@@ -173,7 +256,9 @@ def blow(nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[st
             done = len(set(steps(folder)))
             threshold = chance.randint(done, whole["log"])
             command = ["solve", "--resume", run] if run else ["solve", *CASES[case]]
-            struck_run = Struck(nursery, folder, nursery.start(command, folder, nan=fault.nan), chance)
+            struck_run = Struck(
+                nursery, folder, nursery.start(command, folder, nan=fault.nan), chance
+            )
             _until(struck_run, threshold)
             time.sleep(chance.uniform(0, 0.25 if threshold == whole["log"] else 0.02))
             fault.strike(struck_run)
@@ -194,17 +279,26 @@ def blow(nursery: Nursery, case: str, fault: Fault, folder: Path, whole: dict[st
         if not struck:
             repair()
             return Outcome(case, fault.name, 0, at, 0, said, time.perf_counter() - began)
-        end = nursery.run(["solve", "--resume", run] if run else ["solve", *CASES[case]], folder, nan=fault.nan)
+        end = nursery.run(
+            ["solve", "--resume", run] if run else ["solve", *CASES[case]], folder, nan=fault.nan
+        )
         assert end.code == 0, end.said
         (run,) = (path.parent for path in folder.glob("results/*/*/summary.json"))
         found = contents(run)
         assert_same(found, whole)
-        assert sorted(p.name for p in run.iterdir()) == ["checkpoint.pt", "request.json", "run.h5", "summary.json"], "something was left behind"
+        assert sorted(p.name for p in run.iterdir()) == [
+            "checkpoint.pt",
+            "request.json",
+            "run.h5",
+            "summary.json",
+        ], "something was left behind"
         repeated = len(steps(folder)) - whole["log"]
         assert repeated <= struck or torn, f"{repeated} steps again after {struck} faults"
         repair()
     shutil.rmtree(folder)
-    return Outcome(case, fault.name, struck, at, max(repeated, 0), said, time.perf_counter() - began)
+    return Outcome(
+        case, fault.name, struck, at, max(repeated, 0), said, time.perf_counter() - began
+    )
 
 
 SWEEP = (
@@ -237,13 +331,20 @@ def swept(nursery: Nursery, folder: Path, command: list[str] | None = None) -> d
     end = nursery.run(["sweep", *(command or SWEEP)], folder)
     assert end.code == 0, end.said
     (table,) = folder.glob("results/poisson2d/*/sweep.csv")
-    trials = {path.parent.name: contents(path.parent) for path in table.parent.glob("*/summary.json")}
-    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(table.open())]
+    trials = {
+        path.parent.name: contents(path.parent) for path in table.parent.glob("*/summary.json")
+    }
+    rows = [
+        {k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(table.open())
+    ]
     return {"trials": trials, "rows": rows, "log": len(steps(folder))}
 
 
-def blow_sweep(nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, Any], seed: int) -> Outcome:
-    """Strike a sweep at a random moment: the trials that are done stay, and the one under way continues where it was."""
+def blow_sweep(
+    nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, Any], seed: int
+) -> Outcome:
+    """Strike a sweep at a random moment: the trials that are done stay, and the one under way
+    continues where it was."""
     began, chance = time.perf_counter(), random.Random(seed)
     folder.mkdir(parents=True)
     threshold = chance.randint(1, whole["log"])
@@ -255,7 +356,11 @@ def blow_sweep(nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, An
     assert end.code in (*fault.ends, 0), end
     check_words(end, "kanpde sweep --resume" if end.code > 0 else "")
     tables = list(folder.glob("results/poisson2d/*/sweep.json"))
-    found = swept(nursery, folder, ["--resume", str(tables[0].parent), "--jobs", "1", "--threads", "1"] if tables else None)
+    found = swept(
+        nursery,
+        folder,
+        ["--resume", str(tables[0].parent), "--jobs", "1", "--threads", "1"] if tables else None,
+    )
     assert found["rows"] == whole["rows"]
     assert found["trials"].keys() == whole["trials"].keys()
     for name, trial in whole["trials"].items():
@@ -263,7 +368,15 @@ def blow_sweep(nursery: Nursery, fault: Fault, folder: Path, whole: dict[str, An
     repeated = found["log"] - whole["log"]
     assert repeated <= 1, f"{repeated} steps again"
     shutil.rmtree(folder)
-    return Outcome("a sweep of four trials", fault.name, int(end.code != 0), f"step {threshold}", max(repeated, 0), last_line(end.said), time.perf_counter() - began)
+    return Outcome(
+        "a sweep of four trials",
+        fault.name,
+        int(end.code != 0),
+        f"step {threshold}",
+        max(repeated, 0),
+        last_line(end.said),
+        time.perf_counter() - began,
+    )
 
 
 def check_words(end: End, wanted: str = "") -> None:
@@ -286,13 +399,16 @@ def check_readable(run: Path) -> None:
             torch.load(path, weights_only=True)
         elif path.suffix == ".h5":
             with h5py.File(path) as file:
-                file.visititems(lambda name, node: node[()] if isinstance(node, h5py.Dataset) else None)
+                file.visititems(
+                    lambda name, node: node[()] if isinstance(node, h5py.Dataset) else None
+                )
         else:
             raise AssertionError(f"{path}: what is that?")
 
 
 def _tear(nursery: Nursery, run: Path, folder: Path, chance: random.Random) -> bool:
-    """Tear a file, see that it is named in one line, and do what the line says. Returns whether the run had to begin again."""
+    """Tear a file, see that it is named in one line, and do what the line says. Returns whether the
+    run had to begin again."""
     path = chance.choice(sorted(p for p in run.iterdir() if p.suffix in (".pt", ".h5", ".json")))
     whole = path.read_bytes()
     path.write_bytes(whole[: chance.randrange(len(whole))])
@@ -303,7 +419,9 @@ def _tear(nursery: Nursery, run: Path, folder: Path, chance: random.Random) -> b
     assert refused.code == 2, refused
     check_words(refused)
     assert path.name in refused.said, refused.said
-    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".run.lock"} == before, "a refused run was changed"
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".run.lock"} == before, (
+        "a refused run was changed"
+    )
     if path.name == "request.json":
         assert "solve the problem again" in refused.said, refused.said
         shutil.rmtree(run)
@@ -320,12 +438,21 @@ def contents(run: Path) -> dict[str, Any]:
     spans = checkpoint.get("spans", [checkpoint])
     arrays: dict[str, np.ndarray] = {}
     with h5py.File(run / "run.h5") as file:
-        file.visititems(lambda name, node: arrays.update({name: node[()]}) if isinstance(node, h5py.Dataset) and not name.endswith("seconds") else None)
+        file.visititems(
+            lambda name, node: (
+                arrays.update({name: node[()]})
+                if isinstance(node, h5py.Dataset) and not name.endswith("seconds")
+                else None
+            )
+        )
     return {
         "theta": torch.cat([span["theta"] for span in spans]).numpy(),
         "arrays": arrays,
         "ended": [stage["ended"] for stage in summary["stages"]],
-        "numbers": [summary[key] for key in ("relative_l2", "max_error", "loss", "fresh", "steps", "interrupted")],
+        "numbers": [
+            summary[key]
+            for key in ("relative_l2", "max_error", "loss", "fresh", "steps", "interrupted")
+        ],
     }
 
 
@@ -353,11 +480,14 @@ def last_line(said: str) -> str:
 
 
 def _until(run: Struck, count: int, by_lines: bool = False) -> None:
-    """Wait until so many different steps, or lines of the log, are there, or the process is gone."""
+    """Wait until so many different steps, or lines of the log, are there, or the process is
+    gone."""
     until, log, size = time.monotonic() + 120, run.folder / "steps.log", 0
     while time.monotonic() < until:
         before, size = size, log.stat().st_size if log.is_file() else 0
-        if (size != before or not count) and len(steps(run.folder) if by_lines else set(steps(run.folder))) >= count:
+        if (size != before or not count) and len(
+            steps(run.folder) if by_lines else set(steps(run.folder))
+        ) >= count:
             return
         try:
             with open(f"/proc/{run.process}/stat") as file:
@@ -375,7 +505,14 @@ def _disk(folder: Path, fault: Fault) -> Iterator[Callable[[], None]]:
     mounted = False
     if fault.name == "full disk":
         results.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(results)], capture_output=True, check=False).returncode == 0
+        mounted = (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(results)],
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
 
     def repair() -> None:
         nonlocal mounted

@@ -1,7 +1,9 @@
-"""Processes of the command line in a hundredth of the time that a new interpreter takes: they are forked from one that has imported it.
+"""Processes of the command line in a hundredth of the time that a new interpreter takes: they are
+forked from one that has imported it.
 
-The parent has one thread and has run every kernel once. Its children are ordinary processes to be killed, with their own signals. Sweeps are
-given one thread: without that they take one a core, and a process whose parent had a team of OpenMP threads waits for its own for ever.
+The parent has one thread and has run every kernel once. Its children are ordinary processes to be
+killed, with their own signals. Sweeps are given one thread: without that they take one a core, and
+a process whose parent had a team of OpenMP threads waits for its own for ever.
 """
 
 from __future__ import annotations
@@ -36,14 +38,39 @@ class Nursery:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))], env={**os.environ, **ENVIRONMENT}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [sys.executable, str(Path(__file__))],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
         self._answer()
 
-    def start(self, arguments: list[str], folder: Path, *, nan: int | None = None, pictures: bool = False, eager: bool = True, room: int | None = None) -> int:
-        """Run a command in a folder; its steps are logged there, in steps.log. nan: the step after which the residual is not finite, once;
-        eager: the state behind every step; room: bytes of its address space, at most. Returns the process."""
-        self._ask({"arguments": [str(a) for a in arguments], "folder": str(folder), "nan": nan, "pictures": pictures, "eager": eager, "room": room})
+    def start(
+        self,
+        arguments: list[str],
+        folder: Path,
+        *,
+        nan: int | None = None,
+        pictures: bool = False,
+        eager: bool = True,
+        room: int | None = None,
+    ) -> int:
+        """Run a command in a folder; its steps are logged there, in steps.log. nan: the step after
+        which the residual is not finite, once; eager: the state behind every step; room: bytes of
+        its address space, at most. Returns the process.
+        """
+        self._ask(
+            {
+                "arguments": [str(a) for a in arguments],
+                "folder": str(folder),
+                "nan": nan,
+                "pictures": pictures,
+                "eager": eager,
+                "room": room,
+            }
+        )
         return int(self._answer()["process"])
 
     def wait(self, process: int) -> End:
@@ -77,7 +104,8 @@ class Nursery:
 
 
 def main() -> None:
-    """The parent: questions by lines of JSON on standard input, answers on what was standard output."""
+    """The parent: questions by lines of JSON on standard input, answers on what was standard
+    output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -99,7 +127,9 @@ def main() -> None:
                 _child(question, writing, ready)
             os.close(writing)
             os.close(ready)
-            os.read(waiting, 1)  # from now on a signal meets the command, and not what is changed for it
+            os.read(
+                waiting, 1
+            )  # from now on a signal meets the command, and not what is changed for it
             os.close(waiting)
             children[process] = reading
             answer = {"process": process}
@@ -129,16 +159,19 @@ def _ended(process: int, pipe: int) -> dict:
 
 
 def _warm() -> None:
-    """Import and compile what the children will need: each kind of command once, without its pictures."""
+    """Import and compile what the children will need: each kind of command once, without its
+    pictures."""
     import tempfile
 
     import matplotlib.figure  # noqa: F401
     import sympy  # noqa: F401
 
-    from kanpde import network_plots, plots, run_folder  # noqa: F401
     from kanpde.cli import main as command
     from kanpde.fitting import folder as fits
-    from kanpde.sweep import figures
+    from kanpde.plots import network as network_plots
+    from kanpde.plots import solution as plots
+    from kanpde.runs import folder as run_folder  # noqa: F401
+    from kanpde.sweeps import figures
 
     own = run_folder.draw, fits.draw, figures.draw
     run_folder.draw = fits.draw = figures.draw = lambda result, folder: []
@@ -148,10 +181,49 @@ def _warm() -> None:
         data = Path(folder) / "a.csv"
         data.write_text("x,z\n" + "".join(f"{i},{i * i}\n" for i in range(20)))
         for network in ("kan", "mlp"):
-            command(["solve", "poisson2d", "--network", network, *steps, "--points", "50", "--restarts", "1", "--no-reference", *out])
+            command(
+                [
+                    "solve",
+                    "poisson2d",
+                    "--network",
+                    network,
+                    *steps,
+                    "--points",
+                    "50",
+                    "--restarts",
+                    "1",
+                    "--no-reference",
+                    *out,
+                ]
+            )
         command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
-        shape = ["--networks", "kan", "--width", "2", "--grid", "3", "--schedule", "lm:1", "--points", "90", "--seeds", "1"]
-        command(["sweep", "poisson2d", *shape, "--no-differences", "--jobs", "1", "--threads", "1", *out])
+        shape = [
+            "--networks",
+            "kan",
+            "--width",
+            "2",
+            "--grid",
+            "3",
+            "--schedule",
+            "lm:1",
+            "--points",
+            "90",
+            "--seeds",
+            "1",
+        ]
+        command(
+            [
+                "sweep",
+                "poisson2d",
+                *shape,
+                "--no-differences",
+                "--jobs",
+                "1",
+                "--threads",
+                "1",
+                *out,
+            ]
+        )
         command(["plot", "nowhere"])
     run_folder.draw, fits.draw, figures.draw = own
 
@@ -163,7 +235,9 @@ def _child(question: dict, pipe: int, ready: int) -> None:
         os.dup2(pipe, 1)
         os.dup2(pipe, 2)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the command is there to answer it
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT}
+        )  # until the command is there to answer it
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(question["folder"])
         if question["room"] is not None:
@@ -195,15 +269,19 @@ def _child(question: dict, pipe: int, ready: int) -> None:
 
 
 def _changed(question: dict) -> None:
-    """The state behind every step, a log of the steps, a residual that is not finite once, and no pictures, as asked."""
+    """The state behind every step, a log of the steps, a residual that is not finite once, and no
+    pictures, as asked."""
     import importlib
     import math
 
-    from kanpde import run_folder, unfinished
     from kanpde.fitting import folder
-    from kanpde.sweep import figures
+    from kanpde.runs import folder as run_folder
+    from kanpde.runs import unfinished
+    from kanpde.sweeps import figures
 
-    train, objective = (importlib.import_module(f"kanpde.training.{name}") for name in ("train", "objective"))  # the package has a function train
+    train, objective = (
+        importlib.import_module(f"kanpde.training.{name}") for name in ("loop", "objective")
+    )  # the package has a function train
 
     if question["eager"]:
         unfinished.EVERY, unfinished.SHARE, unfinished.LAST = 0.0, math.inf, 0.0
@@ -236,7 +314,9 @@ def _changed(question: dict) -> None:
 
     def resumed(self, stage):
         found = going_on(self, stage)
-        now[0] = self.step  # a run killed behind the step meets what is not finite again, as it would have
+        now[0] = (
+            self.step
+        )  # a run killed behind the step meets what is not finite again, as it would have
         return found
 
     train._Run._resumed = resumed
@@ -248,10 +328,16 @@ def _changed(question: dict) -> None:
         Path("not finite").touch()
         return value * math.nan
 
-    own = {name: getattr(objective.Objective, name) for name in ("residuals", "gradient", "jacobian")}
+    own = {
+        name: getattr(objective.Objective, name) for name in ("residuals", "gradient", "jacobian")
+    }
     objective.Objective.residuals = lambda self: poisoned(own["residuals"](self))
-    objective.Objective.gradient = lambda self: (lambda loss, slope: (poisoned(loss), slope))(*own["gradient"](self))
-    objective.Objective.jacobian = lambda self: (lambda r, J: (poisoned(r), J))(*own["jacobian"](self))
+    objective.Objective.gradient = lambda self: (lambda loss, slope: (poisoned(loss), slope))(
+        *own["gradient"](self)
+    )
+    objective.Objective.jacobian = lambda self: (lambda r, J: (poisoned(r), J))(
+        *own["jacobian"](self)
+    )
 
 
 if __name__ == "__main__":

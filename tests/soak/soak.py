@@ -1,8 +1,11 @@
-"""The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what it finds, part by part.
+"""The long checks: faults, the cost of checkpoints, hostile input. Writes results/soak.md from what
+it finds, part by part.
 
-python tests/soak/soak.py [faults] [sweeps] [cost] [problem-files] [run-folders] [data-files] [command-lines]
+python tests/soak/soak.py [faults] [sweeps] [cost] [problem-files] [run-folders] [data-files]
+[command-lines]
 
-Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with what its parent imported.
+Meant for a clone that nobody edits meanwhile: what a child imports late has to go together with
+what its parent imported.
 """
 
 from __future__ import annotations
@@ -41,10 +44,20 @@ def main(parts: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
         began, origin = time.perf_counter(), provenance()
-        found = {"faults": faults, "sweeps": sweeps, "cost": cost}.get(part, lambda part=part: hostile(part))()
-        found |= {"provenance": origin, "command": f"python tests/soak/soak.py {part}", "minutes": (time.perf_counter() - began) / 60}
+        found = {"faults": faults, "sweeps": sweeps, "cost": cost}.get(
+            part, lambda part=part: hostile(part)
+        )()
+        found |= {
+            "provenance": origin,
+            "command": f"python tests/soak/soak.py {part}",
+            "minutes": (time.perf_counter() - began) / 60,
+        }
         (folder / f"{part}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    known = {part: json.loads((folder / f"{part}.json").read_text()) for part in PARTS if (folder / f"{part}.json").is_file()}
+    known = {
+        part: json.loads((folder / f"{part}.json").read_text())
+        for part in PARTS
+        if (folder / f"{part}.json").is_file()
+    }
     (RESULTS / "soak.md").write_text(page(known))
     print(RESULTS / "soak.md")
     return sum(len(part["failures"]) for part in known.values())
@@ -74,7 +87,11 @@ class Struck:
                 return
             if outcome.struck:
                 self.rows.append(vars(outcome))
-                print(f"{len(self.rows):3} {title}, {fault} at {outcome.at}: the same bits ({outcome.seconds:.1f} s)", flush=True)
+                print(
+                    f"{len(self.rows):3} {title}, {fault} at {outcome.at}: the same bits"
+                    f" ({outcome.seconds:.1f} s)",
+                    flush=True,
+                )
                 return
         self.failures.append(f"{title}, {fault}: eight times too late")
 
@@ -95,10 +112,18 @@ def faults() -> dict[str, Any]:
             for j, (title, fault) in enumerate(FAULTS.items()):
                 place, nan, seed = Path(name) / f"{i}-{j}", fault.nan, SEED + 100 * i + 10 * j
                 if nan not in wholes:
-                    wholes[nan] = struck.tried(case, "none", partial(uninterrupted, nursery, case, place / "whole", nan))
+                    wholes[nan] = struck.tried(
+                        case, "none", partial(uninterrupted, nursery, case, place / "whole", nan)
+                    )
                 once = partial(blow, nursery, case, fault, whole=wholes[nan])
                 if wholes[nan] is not None:
-                    struck.strike(case, title, lambda k, once=once, place=place, seed=seed: once(folder=place / str(k), seed=seed + k))
+                    struck.strike(
+                        case,
+                        title,
+                        lambda k, once=once, place=place, seed=seed: once(
+                            folder=place / str(k), seed=seed + k
+                        ),
+                    )
     return struck.found()
 
 
@@ -112,7 +137,13 @@ def sweeps() -> dict[str, Any]:
         root = Path(name)
         whole = struck.tried("a sweep", "none", lambda: swept(nursery, root / "whole"))
         for j, title in enumerate(("SIGKILL", "SIGTERM", "Ctrl-C") * 3 if whole else ()):
-            struck.strike("a sweep", title, lambda k, j=j, title=title: blow_sweep(nursery, FAULTS[title], root / f"{j}-{k}", whole, SEED + 1000 + 10 * j + k))
+            struck.strike(
+                "a sweep",
+                title,
+                lambda k, j=j, title=title: blow_sweep(
+                    nursery, FAULTS[title], root / f"{j}-{k}", whole, SEED + 1000 + 10 * j + k
+                ),
+            )
     return struck.found()
 
 
@@ -122,7 +153,7 @@ import importlib
 import kanpde
 from kanpde import unfinished
 spent, count, sizes = [0.0], [0], [0]
-train = importlib.import_module("kanpde.training.train")
+train = importlib.import_module("kanpde.training.loop")
 hand_over, keep = train._Run._hand_over, unfinished.Keeper.keep
 def timed(self, *args, **options):
     began = time.perf_counter()
@@ -135,8 +166,8 @@ def counted(self, state):
     count[0] += 1
     sizes[0] = (self.folder / "training.pt").stat().st_size
 train._Run._hand_over, unfinished.Keeper.keep = timed, counted
-problem, recipes = kanpde.problem.load(sys.argv[1])
-found = kanpde.solve(problem, recipe=kanpde.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
+problem, recipes = kanpde.problem.problem.load(sys.argv[1])
+found = kanpde.solve(problem, recipe=kanpde.recipes.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
 print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))
 """
 
@@ -146,7 +177,12 @@ def cost() -> dict[str, Any]:
     rows, failures = [], []
     for problem in ("poisson2d", "burgers1d"):
         with tempfile.TemporaryDirectory(prefix="kanpde-soak-") as out:
-            done = subprocess.run([sys.executable, "-c", COST, problem, out], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", COST, problem, out],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
         row = json.loads(done.stdout.splitlines()[-1])
         rows.append({**row, "share": row["writing"] / row["seconds"]})
         print(rows[-1], flush=True)
@@ -164,7 +200,12 @@ def hostile(part: str) -> dict[str, Any]:
 
 def page(known: dict[str, Any]) -> str:
     """The tables."""
-    lines = ["# What kanpde survives", "", "`make soak` measures this again. Nothing here is written by hand.", ""]
+    lines = [
+        "# What kanpde survives",
+        "",
+        "`make soak` measures this again. Nothing here is written by hand.",
+        "",
+    ]
     if found := [known[part] for part in ("faults", "sweeps") if part in known]:
         lines += _faults_page(found)
     if "cost" in known:
@@ -181,9 +222,15 @@ def _faults_page(found: list[dict[str, Any]]) -> list[str]:
     cases = list(dict.fromkeys(row["case"] for row in rows))
     blows = sum(row["struck"] for row in rows)
     lines = ["## Runs that are struck at a random moment, and resumed", ""]
-    lines += [f"{len(rows) + lost} runs; {len(rows)} of them, struck {blows} times, came to the same bits as the run that nothing strikes:"]
     lines += [
-        "network, fields, history and reasons of the stages are compared. The state is written behind every step here, so that every moment is one",
+        f"{len(rows) + lost} runs; {len(rows)} of them, struck {blows} times, came to the same bits"
+        " as the run that nothing strikes:"
+    ]
+    lines += [
+        (
+            "network, fields, history and reasons of the stages are compared. The state is written"
+            " behind every step here, so that every moment is one"
+        ),
         "between or in the middle of writes.",
         "",
     ]
@@ -192,24 +239,52 @@ def _faults_page(found: list[dict[str, Any]]) -> list[str]:
         counts = Counter(row["fault"] for row in rows if row["case"] == case)
         lines.append(f"| {case} | {' | '.join(str(counts[kind] or '') for kind in kinds)} |")
     again = Counter(row["repeated"] for row in rows if row["fault"] != "torn file")
-    lines += ["", f"Steps that were done again: {', '.join(f'{n} in {count} runs' for n, count in sorted(again.items()))} (torn files apart, whose run begins again).", ""]
+    lines += [
+        "",
+        (
+            "Steps that were done again:"
+            f" {', '.join(f'{n} in {count} runs' for n, count in sorted(again.items()))} (torn"
+            " files apart, whose run begins again)."
+        ),
+        "",
+    ]
     words = {
-        kind: max((row["said"] for row in rows if row["fault"] == kind), key=lambda text: (text.startswith(("error", "ended", "interrupted")), text), default="") for kind in kinds
+        kind: max(
+            (row["said"] for row in rows if row["fault"] == kind),
+            key=lambda text: (text.startswith(("error", "ended", "interrupted")), text),
+            default="",
+        )
+        for kind in kinds
     }
     lines += [
         "| fault | the last words, of one |",
         "| --- | --- |",
-        *(f"| {kind} | {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |" for kind in kinds),
+        *(
+            f"| {kind} |"
+            f" {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |"
+            for kind in kinds
+        ),
         "",
     ]
     return lines + [line for part in found for line in (*_failures(part), *_where(part))]
 
 
 def _cost_page(found: dict[str, Any]) -> list[str]:
-    lines = ["## What the states of training cost", "", "Default settings, reference and pictures apart.", ""]
-    lines += ["| problem | training, s | states written | bytes of one | writing, s | share | must |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "## What the states of training cost",
+        "",
+        "Default settings, reference and pictures apart.",
+        "",
+    ]
+    lines += [
+        "| problem | training, s | states written | bytes of one | writing, s | share | must |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for row in found["rows"]:
-        lines.append(f"| {row['problem']} | {row['seconds']:.1f} | {row['states']} | {row['bytes']:,} | {row['writing']:.3f} | {100 * row['share']:.2f} % | < 2 % |")
+        lines.append(
+            f"| {row['problem']} | {row['seconds']:.1f} | {row['states']} | {row['bytes']:,} |"
+            f" {row['writing']:.3f} | {100 * row['share']:.2f} % | < 2 % |"
+        )
     return [*lines, "", *_failures(found), *_where(found)]
 
 
@@ -217,11 +292,23 @@ def _hostile_page(rows: list[dict[str, Any]]) -> list[str]:
     outcomes = list(dict.fromkeys(name for row in rows for name in row["outcomes"]))
     broken = sum(len(row["failures"]) for row in rows)
     lines = ["## Generated inputs", ""]
-    lines += [f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis, derandomised); {broken} of them ended with a traceback, a hang, a wrong"]
-    lines += ["code, a half-written file, code of a run executed, or something read from outside of it.", ""]
-    lines += [f"| what | inputs | {' | '.join(outcomes)} |", f"| --- | ---: |{' ---: |' * len(outcomes)}"]
+    lines += [
+        f"{sum(row['inputs'] for row in rows):,} inputs, the same ones every time (Hypothesis,"
+        f" derandomised); {broken} of them ended with a traceback, a hang, a wrong"
+    ]
+    lines += [
+        "code, a half-written file, code of a run executed, or something read from outside of it.",
+        "",
+    ]
+    lines += [
+        f"| what | inputs | {' | '.join(outcomes)} |",
+        f"| --- | ---: |{' ---: |' * len(outcomes)}",
+    ]
     for row in rows:
-        lines.append(f"| {row['what']} | {row['inputs']:,} | {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |")
+        lines.append(
+            f"| {row['what']} | {row['inputs']:,} |"
+            f" {' | '.join(str(row['outcomes'].get(name, '') or '') for name in outcomes)} |"
+        )
     lines.append("")
     for row in rows:
         lines += [*_failures(row), *_where(row)]
@@ -229,14 +316,27 @@ def _hostile_page(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _failures(found: dict[str, Any]) -> list[str]:
-    return [*(f"- failed: {_cell(line)}" for line in found["failures"]), ""] if found["failures"] else []
+    return (
+        [*(f"- failed: {_cell(line)}" for line in found["failures"]), ""]
+        if found["failures"]
+        else []
+    )
 
 
 def _where(found: dict[str, Any]) -> list[str]:
     p = found["provenance"]
-    versions = f"Python {p['python']}, torch {p['torch']}, NumPy {p['numpy']}, h5py {p['h5py']}, {p['platform']}"
+    versions = (
+        f"Python {p['python']}, torch {p['torch']}, NumPy {p['numpy']}, h5py {p['h5py']},"
+        f" {p['platform']}"
+    )
     seed = f", seed {found['seed']}" if "seed" in found else ""
-    return [f"`{found['command']}`{seed}: {p['date']}, commit {p['commit']}, {p['processor']}, {p['cores']} cores, {versions}; {found['minutes']:.0f} min.", ""]
+    return [
+        (
+            f"`{found['command']}`{seed}: {p['date']}, commit {p['commit']}, {p['processor']},"
+            f" {p['cores']} cores, {versions}; {found['minutes']:.0f} min."
+        ),
+        "",
+    ]
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Runs that are struck at a random moment go on with the same bits; `make soak` does this sixty times, and in all cases."""
+"""Runs that are struck at a random moment go on with the same bits; `make soak` does this sixty
+times, and in all cases."""
 
 import os
 import random
@@ -32,7 +33,9 @@ def whole(nursery, tmp_path_factory):
 
     def found(case, nan):
         if (case, nan) not in known:
-            known[case, nan] = faults.uninterrupted(nursery, case, tmp_path_factory.mktemp("whole") / "run", nan)
+            known[case, nan] = faults.uninterrupted(
+                nursery, case, tmp_path_factory.mktemp("whole") / "run", nan
+            )
         return known[case, nan]
 
     return found
@@ -42,13 +45,17 @@ def whole(nursery, tmp_path_factory):
 def test_a_run_goes_on_with_the_same_bits(nursery, whole, tmp_path, fault, case):
     struck = faults.FAULTS[fault]
     for seed in range(5):
-        outcome = faults.blow(nursery, case, struck, tmp_path / str(seed), whole(case, struck.nan), seed)
+        outcome = faults.blow(
+            nursery, case, struck, tmp_path / str(seed), whole(case, struck.nan), seed
+        )
         if outcome.struck:  # else it came too late
             return
     raise AssertionError("no fault came while the run was under way")
 
 
-@pytest.mark.skipif("KANPDE_SOAK" not in os.environ, reason="make soak strikes nine sweeps; here with KANPDE_SOAK=1")
+@pytest.mark.skipif(
+    "KANPDE_SOAK" not in os.environ, reason="make soak strikes nine sweeps; here with KANPDE_SOAK=1"
+)
 def test_a_sweep_goes_on_with_its_half_done_trial(nursery, tmp_path):
     whole = faults.swept(nursery, tmp_path / "whole")
     assert len(whole["trials"]) == 4
@@ -58,7 +65,21 @@ def test_a_sweep_goes_on_with_its_half_done_trial(nursery, tmp_path):
 
 
 def test_one_process_at_a_time_goes_on_with_a_run(nursery, tmp_path):
-    first = nursery.start(["solve", "poisson2d", "--schedule", "adam:100000", "--points", "100", "--restarts", "1", "--no-reference"], tmp_path, eager=False)
+    first = nursery.start(
+        [
+            "solve",
+            "poisson2d",
+            "--schedule",
+            "adam:100000",
+            "--points",
+            "100",
+            "--restarts",
+            "1",
+            "--no-reference",
+        ],
+        tmp_path,
+        eager=False,
+    )
     struck = faults.Struck(nursery, tmp_path, first, random.Random(0))
     faults._until(struck, 3)
     second = nursery.run(["solve", "--resume", struck.run], tmp_path)
@@ -70,7 +91,9 @@ def test_one_process_at_a_time_goes_on_with_a_run(nursery, tmp_path):
     assert (struck.run / ".run.lock").exists()  # of a dead process: in nobody's way
     before = len(faults.steps(tmp_path))
     third = nursery.start(["solve", "--resume", struck.run], tmp_path)
-    faults._until(faults.Struck(nursery, tmp_path, third, random.Random(0)), before + 10, by_lines=True)
+    faults._until(
+        faults.Struck(nursery, tmp_path, third, random.Random(0)), before + 10, by_lines=True
+    )
     time.sleep(0.05)
     faults.FAULTS["Ctrl-C"].strike(faults.Struck(nursery, tmp_path, third, random.Random(0)))
     ended = nursery.wait(third)

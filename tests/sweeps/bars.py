@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from kanpde import problem as problems
-from kanpde import sweep
+from kanpde.problem import problem as problems
+from kanpde.sweeps import sweep
 
 TOY = '''"""A bent bar."""
 from math import pi
@@ -22,7 +22,11 @@ problem = Problem(Box(x=(0, 1)), [bent], [Dirichlet(u=0)], exact={"u": lambda x:
 
 UNKNOWN = TOY.replace(', exact={"u": lambda x: load * sin(pi * x)}', "")
 
-FAILING = TOY.replace("    return", "    import os\n    if x.numel() > 2 and os.environ.get('TOY_FAILS') == str(len(x)):\n        raise ValueError('no such bar')\n    return")
+FAILING = TOY.replace(
+    "    return",
+    "    import os\n    if x.numel() > 2 and os.environ.get('TOY_FAILS') == str(len(x)):\n       "
+    " raise ValueError('no such bar')\n    return",
+)
 
 FEW = {"parameters": (20, 40), "sizes": 2, "seeds": 2, "steps": 4, "points": 64}
 """Eight trials."""
@@ -42,7 +46,9 @@ def toy(folder, text=TOY):
 
 def swept(problem, out, **options):
     """A sweep of a few seconds in this process."""
-    return sweep(problem, out=out, **{"jobs": 1, "threads": 1, "differences": False, **FEW, **options})
+    return sweep(
+        problem, out=out, **{"jobs": 1, "threads": 1, "differences": False, **FEW, **options}
+    )
 
 
 class Seen:

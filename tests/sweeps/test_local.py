@@ -1,4 +1,5 @@
-"""Sweeps in this process: rows, tables, resuming, failures, and folders that are not what they should be."""
+"""Sweeps in this process: rows, tables, resuming, failures, and folders that are not what they
+should be."""
 
 import csv
 import json
@@ -9,9 +10,9 @@ from bars import FAILING, FEW, TOY, UNKNOWN, Seen, swept, toy, written
 
 import kanpde
 from kanpde import RecipeError, RunError
-from kanpde import problem as problems
-from kanpde.sweep import differences, folders, store
-from kanpde.sweep.rows import Differences, Row, StageRow, Table
+from kanpde.problem import problem as problems
+from kanpde.sweeps import differences, folders, store
+from kanpde.sweeps.rows import Differences, Row, StageRow, Table
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,11 @@ def done(tmp_path_factory):
 
 
 def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def test_every_trial_is_a_run_folder_and_a_row(done):
@@ -45,19 +50,50 @@ def test_every_trial_is_a_run_folder_and_a_row(done):
 def test_the_tables_hold_what_the_run_folders_do(done):
     _, found = done
     stored = store.read(found.folder)
-    assert repr(stored.rows) == repr(found.rows) == repr(folders.rebuilt(found.folder, folders.read_plan(found.folder)))
+    assert (
+        repr(stored.rows)
+        == repr(found.rows)
+        == repr(folders.rebuilt(found.folder, folders.read_plan(found.folder)))
+    )
     with (found.folder / "sweep.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert [(line["trial"], float(line["error"])) for line in lines] == [(row.trial, row.error) for row in found.rows]
-    assert (stored.about["problem"], stored.about["derivatives"], stored.about["coordinates"]) == ("bar", 2, 1)
+    assert [(line["trial"], float(line["error"])) for line in lines] == [
+        (row.trial, row.error) for row in found.rows
+    ]
+    assert (stored.about["problem"], stored.about["derivatives"], stored.about["coordinates"]) == (
+        "bar",
+        2,
+        1,
+    )
     assert stored.about["provenance"]["kanpde"] == kanpde.__version__
 
 
 def test_a_table_survives_the_file(tmp_path):
     stage = StageRow(0, "lm, grid 3", 3, 45, 10, 1.0, 1e-3, math.nan)
     failed = Row("2", "mlp", "", "5,5", 2, 0, 0, 51, "lm:3", 100, 1, "failed", 'so, "it" is')
-    rows = (Row("1", "kan", "KAN 2-5-1", "5", 1, 7, 24, 465, "lm:3", 100, 0, error=1e-9, stages=(stage, stage)), failed)
-    table = Table(rows, (Differences(2, 8, 49, 1e-2, 0.1),), {"problem": "p", "provenance": {"date": "today", "gpu": None}})
+    rows = (
+        Row(
+            "1",
+            "kan",
+            "KAN 2-5-1",
+            "5",
+            1,
+            7,
+            24,
+            465,
+            "lm:3",
+            100,
+            0,
+            error=1e-9,
+            stages=(stage, stage),
+        ),
+        failed,
+    )
+    table = Table(
+        rows,
+        (Differences(2, 8, 49, 1e-2, 0.1),),
+        {"problem": "p", "provenance": {"date": "today", "gpu": None}},
+    )
     store.write(tmp_path, table)
     assert repr(store.read(tmp_path)) == repr(table)
     store.write(tmp_path, Table((), (), {}))
@@ -87,7 +123,7 @@ def test_done_trials_are_not_run_again_and_missing_ones_are(tmp_path):
     assert (again.there, [row.trial for row in again.rows]) == (7, [found.rows[2].trial])
     assert resumed.folder == found.folder
     assert [row.error for row in resumed.rows] == [row.error for row in found.rows]
-    assert kanpde.sweep.resume(found.folder, jobs=1, differences=False).rows[3] == resumed.rows[3]
+    assert kanpde.sweeps.resume(found.folder, jobs=1, differences=False).rows[3] == resumed.rows[3]
 
 
 def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
@@ -99,9 +135,11 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path, monkeypatch)
     assert repr(store.read(found.folder).rows) == repr(found.rows)
     monkeypatch.delenv("TOY_FAILS")
     seen = Seen()
-    assert len(kanpde.sweep.resume(found.folder, jobs=1, differences=False, watcher=seen).failed) == 2
+    assert (
+        len(kanpde.sweeps.resume(found.folder, jobs=1, differences=False, watcher=seen).failed) == 2
+    )
     assert seen.rows == []
-    assert len(kanpde.sweep.resume(found.folder, jobs=1, differences=False, retry=True).done) == 2
+    assert len(kanpde.sweeps.resume(found.folder, jobs=1, differences=False, retry=True).done) == 2
 
 
 @pytest.mark.parametrize("name", ["run.h5", "summary.json", "checkpoint.pt"])
@@ -111,11 +149,11 @@ def test_a_damaged_trial_is_named_and_done_again_on_request(tmp_path, name):
     (only,) = found.rows
     (found.folder / only.run / name).write_bytes(b"not any more")
     seen = Seen()
-    damaged = kanpde.sweep.resume(found.folder, jobs=1, differences=False, watcher=seen)
+    damaged = kanpde.sweeps.resume(found.folder, jobs=1, differences=False, watcher=seen)
     assert damaged.rows[0].reason.startswith("corrupt: ")
     assert any(only.trial in message and "--retry" in message for message in seen.messages)
     assert (found.folder / only.run / name).read_bytes() == b"not any more"
-    again = kanpde.sweep.resume(found.folder, jobs=1, differences=False, retry=True)
+    again = kanpde.sweeps.resume(found.folder, jobs=1, differences=False, retry=True)
     assert [row.error for row in again.done] == [only.error]
     assert (found.folder / f"{only.run}-aside1" / name).read_bytes() == b"not any more"
 
@@ -139,21 +177,26 @@ def test_a_folder_of_another_sweep_is_refused_and_left_as_it_is(done, tmp_path):
 
 
 def test_what_is_no_sweep_is_refused(tmp_path):
-    for ask in (kanpde.sweep.resume, store.read):
+    for ask in (kanpde.sweeps.resume, store.read):
         with pytest.raises(RunError, match="it is no sweep; expected a folder such as"):
             ask(tmp_path)
-    (tmp_path / "sweep.json").write_text('{"format": "kanpde sweep 1", "trials": [{"kind": "kan"}]}')
+    (tmp_path / "sweep.json").write_text(
+        '{"format": "kanpde sweep 1", "trials": [{"kind": "kan"}]}'
+    )
     (tmp_path / "sweep.h5").write_bytes(b"nothing")
     with pytest.raises(RunError, match="no plan of a kanpde sweep"):
-        kanpde.sweep.resume(tmp_path)
+        kanpde.sweeps.resume(tmp_path)
     with pytest.raises(RunError, match="cannot be read"):
         store.read(tmp_path)
 
 
 def test_one_process_at_a_time(done):
     _, found = done
-    with folders.alone(found.folder), pytest.raises(RunError, match="another process is at this sweep"):
-        kanpde.sweep.resume(found.folder, jobs=1)
+    with (
+        folders.alone(found.folder),
+        pytest.raises(RunError, match="another process is at this sweep"),
+    ):
+        kanpde.sweeps.resume(found.folder, jobs=1)
 
 
 def test_where_the_exact_solution_is_not_known_one_reference_judges_all(tmp_path, monkeypatch):
@@ -163,7 +206,9 @@ def test_where_the_exact_solution_is_not_known_one_reference_judges_all(tmp_path
     exact = swept(toy(tmp_path, TOY), tmp_path, seeds=1)
     for row, known in zip(found.rows, exact.rows, strict=True):
         assert row.error == pytest.approx(known.error, rel=0.1)
-    summaries = [json.loads((found.folder / row.run / "summary.json").read_text()) for row in found.rows]
+    summaries = [
+        json.loads((found.folder / row.run / "summary.json").read_text()) for row in found.rows
+    ]
     assert len({summary["reference"]["seconds"] for summary in summaries}) == 1
 
 
@@ -174,7 +219,9 @@ def test_finite_differences_converge_at_their_order(tmp_path):
     assert all(d.unknowns == d.cells + 1 and d.judged == "exact" for d in found)
 
 
-@pytest.mark.parametrize("options", [{"jobs": 0}, {"threads": 0}, {"jobs": 2, "dask": "tcp://127.0.0.1:1"}])
+@pytest.mark.parametrize(
+    "options", [{"jobs": 0}, {"threads": 0}, {"jobs": 2, "dask": "tcp://127.0.0.1:1"}]
+)
 def test_impossible_executors_are_refused(tmp_path, options):
     with pytest.raises(RecipeError, match="expected"):
         kanpde.sweep(toy(tmp_path), out=tmp_path / "out", **FEW, **options)

@@ -10,10 +10,10 @@ import torch
 from bars import toy
 
 from kanpde import KAN, MLP, Recipe, RecipeError
-from kanpde.recipe import choose, default
-from kanpde.sweep import shapes
-from kanpde.sweep.extension import APART, extended_to, shortened, steps_of, without_grids
-from kanpde.sweep.plan import OVER, STEPS, from_plain, plan
+from kanpde.recipes.recipe import choose, default
+from kanpde.sweeps import shapes
+from kanpde.sweeps.extension import APART, extended_to, shortened, steps_of, without_grids
+from kanpde.sweeps.plan import OVER, STEPS, from_plain, plan
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 
@@ -30,7 +30,9 @@ def test_budgets_are_a_geometric_series():
     assert shapes.budgets(300, 300, 1) == (300,)
 
 
-@pytest.mark.parametrize(("low", "high", "sizes"), [(100, 50, 4), (50, 100, 1), (50, 100, 0), (0, 100, 4)])
+@pytest.mark.parametrize(
+    ("low", "high", "sizes"), [(100, 50, 4), (50, 100, 1), (50, 100, 0), (0, 100, 4)]
+)
 def test_an_empty_range_is_refused(low, high, sizes):
     with pytest.raises(RecipeError, match=r"got .* expected"):
         shapes.budgets(low, high, sizes)
@@ -45,7 +47,9 @@ def test_shapes_come_near_their_budget(poisson, kind, budget):
     assert among.count(found) == found.build(2, 1, torch.Generator()).parameters
 
 
-def test_a_kan_of_many_parameters_is_wider_and_finer_and_goes_through_the_recipes_own_shape(poisson):
+def test_a_kan_of_many_parameters_is_wider_and_finer_and_goes_through_the_recipes_own_shape(
+    poisson,
+):
     among = shapes.space(poisson, default(poisson).recipe, "kan")
     assert among.model == (5, 24)
     own = shapes.shape(among, among.count(KAN((5,), 7, 24)))
@@ -57,8 +61,13 @@ def test_a_kan_of_many_parameters_is_wider_and_finer_and_goes_through_the_recipe
     assert abs(math.log(wide.grid / (24 * (wide.width[0] / 5) ** shapes.GROWTH))) < 0.3
 
 
-@pytest.mark.parametrize(("kind", "nearest"), [("kan", r"24 \(KAN 2-1-1, degree 7, grid 1\)"), ("mlp", r"7 \(MLP 2-1-1-1, tanh\)")])
-def test_a_budget_that_no_network_comes_near_is_refused_and_the_nearest_named(poisson, kind, nearest):
+@pytest.mark.parametrize(
+    ("kind", "nearest"),
+    [("kan", r"24 \(KAN 2-1-1, degree 7, grid 1\)"), ("mlp", r"7 \(MLP 2-1-1-1, tanh\)")],
+)
+def test_a_budget_that_no_network_comes_near_is_refused_and_the_nearest_named(
+    poisson, kind, nearest
+):
     with pytest.raises(RecipeError, match=f"comes near 3; the nearest possible has {nearest}"):
         shapes.shape(shapes.space(poisson, default(poisson).recipe, kind), 3)
 
@@ -79,7 +88,10 @@ def test_extension_to_another_grid_keeps_the_steps_and_spreads_the_grids():
 def test_a_schedule_without_grids_and_a_shorter_one():
     schedule = parse_schedule("lm/layer:40,extend:8,lm/layer:40,extend:24,adam:100,lm/layer:160")
     assert show_schedule(without_grids(schedule)) == "lm:80,adam:100,lm:160"
-    assert show_schedule(shortened(schedule, 34)) == "lm/layer:4,extend:8,lm/layer:4,extend:24,adam:10,lm/layer:16"
+    assert (
+        show_schedule(shortened(schedule, 34))
+        == "lm/layer:4,extend:8,lm/layer:4,extend:24,adam:10,lm/layer:16"
+    )
     assert steps_of(shortened(schedule, 101)) == 101
 
 
@@ -87,10 +99,17 @@ def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poi
     found = planned(poisson)
     assert len(found.trials) == 48
     assert {steps_of(parse_schedule(trial.schedule)) for trial in found.trials} == {STEPS}
-    assert {stage.name for trial in found.trials for stage in parse_schedule(trial.schedule)} == {"lm", "extend"}
+    assert {stage.name for trial in found.trials for stage in parse_schedule(trial.schedule)} == {
+        "lm",
+        "extend",
+    }
     (points,) = {trial.points for trial in found.trials}
     assert points >= OVER * max(trial.parameters for trial in found.trials)
-    assert {trial.seed for trial in of_kind(found, "kan")} == {trial.seed for trial in of_kind(found, "mlp")} == {0, 1, 2}
+    assert (
+        {trial.seed for trial in of_kind(found, "kan")}
+        == {trial.seed for trial in of_kind(found, "mlp")}
+        == {0, 1, 2}
+    )
     assert len({trial.name for trial in found.trials}) == 48
     for kind in ("kan", "mlp"):
         sizes = sorted({trial.parameters for trial in of_kind(found, kind)})
@@ -101,8 +120,12 @@ def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poi
 
 
 def test_lists_are_combined_as_far_as_a_kind_has_them(poisson):
-    found = planned(poisson, width=[3, (4, 2)], depth=[1, 2], grid=[4, 8], degree=[5], seeds=[7], steps=30)
-    assert {(t.finest.width, t.finest.grid, t.finest.degree) for t in of_kind(found, "kan")} == {(w, g, 5) for w in ((3,), (3, 3), (4, 2)) for g in (4, 8)}
+    found = planned(
+        poisson, width=[3, (4, 2)], depth=[1, 2], grid=[4, 8], degree=[5], seeds=[7], steps=30
+    )
+    assert {(t.finest.width, t.finest.grid, t.finest.degree) for t in of_kind(found, "kan")} == {
+        (w, g, 5) for w in ((3,), (3, 3), (4, 2)) for g in (4, 8)
+    }
     assert {t.spec for t in of_kind(found, "mlp")} == {MLP(w) for w in ((3,), (3, 3), (4, 2))}
     assert {t.seed for t in found.trials} == {7}
 
@@ -116,7 +139,14 @@ def test_what_is_not_listed_is_the_recipes(poisson):
 
 
 def test_a_schedule_that_is_given_is_taken_as_it_is(poisson):
-    found = planned(poisson, networks=["kan", "mlp"], width=[3], grid=[4], schedule=["lm:5,extend:8,lm:6", "adam:9"], seeds=1)
+    found = planned(
+        poisson,
+        networks=["kan", "mlp"],
+        width=[3],
+        grid=[4],
+        schedule=["lm:5,extend:8,lm:6", "adam:9"],
+        seeds=1,
+    )
     assert [(t.kind, t.schedule, t.last, t.parameters) for t in found.trials] == [
         ("kan", "lm:5,extend:8,lm:6", 8, 9 * 15),
         ("kan", "adam:9", 4, 9 * 11),
@@ -134,7 +164,12 @@ def test_the_recipe_of_a_trial_is_what_the_plan_says(tmp_path):
     problem = toy(tmp_path)
     found = planned(problem, parameters=[40], networks=["kan"], seeds=[3], points=80)
     recipe = found.recipe(found.trials[0])
-    assert (recipe.network, recipe.points, recipe.schedule, recipe.restarts) == (found.trials[0].spec, 80, found.trials[0].schedule, 1)
+    assert (recipe.network, recipe.points, recipe.schedule, recipe.restarts) == (
+        found.trials[0].spec,
+        80,
+        found.trials[0].schedule,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +182,10 @@ def test_the_recipe_of_a_trial_is_what_the_plan_says(tmp_path):
         ({"parameters": (50, 100), "width": [3]}, "parameters: .* not both"),
         ({"sizes": 3, "grid": [3]}, "sizes: .* expected with"),
         ({"schedule": ["lm:5"], "steps": 5}, "steps: got a schedule as well"),
-        ({"parameters": [2000], "points": 1500}, "points: got 1,500 for up to 2,025 parameters; expected at least 3,038"),
+        (
+            {"parameters": [2000], "points": 1500},
+            "points: got 1,500 for up to 2,025 parameters; expected at least 3,038",
+        ),
         ({"degree": [2]}, "degree: got 2 for derivatives of order 2; expected at least 3"),
         ({"networks": ["mlp"], "grid": [3]}, "grid: got 3, but no mlp has one"),
         ({"parameters": (100, 50)}, "empty|smaller number first"),

@@ -1,4 +1,5 @@
-"""Sweeps over several processes of this machine, and over a Dask cluster; killed, interrupted, and gone on with."""
+"""Sweeps over several processes of this machine, and over a Dask cluster; killed, interrupted, and
+gone on with."""
 
 import json
 import multiprocessing
@@ -15,12 +16,22 @@ from bars import FAILING, FEW, swept, toy, written
 
 import kanpde
 from kanpde import RunError
-from kanpde import problem as problems
 from kanpde.cli import main
-from kanpde.sweep import store
+from kanpde.problem import problem as problems
+from kanpde.sweeps import store
 
 COMMAND = [sys.executable, "-m", "kanpde"]
-LISTS = ["--parameters", "20,40", "--seeds", "2", "--steps", "4", "--points", "64", "--no-differences"]
+LISTS = [
+    "--parameters",
+    "20,40",
+    "--seeds",
+    "2",
+    "--steps",
+    "4",
+    "--points",
+    "64",
+    "--no-differences",
+]
 KILLS = int(os.environ.get("KANPDE_KILLS", "3"))
 SEEDS = 4 * KILLS
 
@@ -45,7 +56,9 @@ def test_two_processes_find_what_one_does_and_share_out_the_cores(tmp_path, alon
 
 
 def test_a_trial_that_kills_its_process_is_given_up_and_the_others_are_done(tmp_path):
-    deadly = FAILING.replace("raise ValueError('no such bar')", "os.kill(os.getpid(), 9)").replace("os.environ.get('TOY_FAILS') == str(len(x))", "len(x) == 64")
+    deadly = FAILING.replace("raise ValueError('no such bar')", "os.kill(os.getpid(), 9)").replace(
+        "os.environ.get('TOY_FAILS') == str(len(x))", "len(x) == 64"
+    )
     problem = toy(tmp_path, deadly)
     found = swept(problem, tmp_path, jobs=2, networks=["mlp"], parameters=[20], sizes=None)
     assert [row.status for row in found.rows] == ["failed"] * 2
@@ -60,19 +73,28 @@ def carried_out(file, folder):
 def rows_of(folder):
     """The rows of the one sweep below a folder: error, and when its summary was written."""
     tables = list(folder.glob("bar/sweep-*/sweep.h5"))
-    return {row.trial: (row.error, (tables[0].parent / row.run / "summary.json").stat().st_mtime_ns) for row in store.read(tables[0].parent).rows} if tables else {}
+    return (
+        {
+            row.trial: (row.error, (tables[0].parent / row.run / "summary.json").stat().st_mtime_ns)
+            for row in store.read(tables[0].parent).rows
+        }
+        if tables
+        else {}
+    )
 
 
 def test_killed_at_random_moments_a_sweep_loses_nothing_that_was_done(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kanpde.sweep.conduct", "bars"])
+    context.set_forkserver_preload(["kanpde.sweeps.conduct", "bars"])
     file, moments, done = written(tmp_path), random.Random(7), {}
     for _ in range(KILLS):
         folder = next(iter(tmp_path.glob("bar/sweep-*")), tmp_path)
         process = context.Process(target=carried_out, args=(file, folder))
         process.start()
         until = time.monotonic() + 30
-        while time.monotonic() < until and len(rows_of(tmp_path)) <= len(done) and process.is_alive():
+        while (
+            time.monotonic() < until and len(rows_of(tmp_path)) <= len(done) and process.is_alive()
+        ):
             time.sleep(0.02)
         process.join(0.3 * moments.random())
         process.kill()
@@ -92,7 +114,11 @@ def begun(folder, *options):
     """The command, under way in a process group of its own, once its first trial is done."""
     file = written(folder)
     process = subprocess.Popen(
-        [*COMMAND, "sweep", str(file), *LISTS, "--seeds", "40", "--out", str(folder), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*COMMAND, "sweep", str(file), *LISTS, "--seeds", "40", "--out", str(folder), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     until = time.monotonic() + 60
     while time.monotonic() < until and not list(folder.glob("bar/sweep-*/*/summary.json")):
@@ -103,7 +129,9 @@ def begun(folder, *options):
 
 
 def children(pid):
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True
+    ).stdout.split()
     return [int(child) for child in listed]
 
 
@@ -114,7 +142,11 @@ def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_pa
     process.communicate()
     before = len(store.read(folder).rows)
     until = time.monotonic() + 20
-    while time.monotonic() < until and any(Path(f"/proc/{worker}/cmdline").exists() and b"LokyProcess" in Path(f"/proc/{worker}/cmdline").read_bytes() for worker in workers):
+    while time.monotonic() < until and any(
+        Path(f"/proc/{worker}/cmdline").exists()
+        and b"LokyProcess" in Path(f"/proc/{worker}/cmdline").read_bytes()
+        for worker in workers
+    ):
         time.sleep(0.1)
     there = len(list(folder.glob("*/summary.json")))
     time.sleep(0.5)
@@ -140,11 +172,23 @@ def begin():
 def test_processes_that_have_nothing_to_do_end_with_the_one_that_began_them_too(tmp_path):
     (tmp_path / "idle.py").write_text(IDLE)
     began = [sys.executable, "-c", "import idle; idle.begin()"]
-    killed = subprocess.run(began, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE, text=True, timeout=60)  # their output ends with them
+    killed = subprocess.run(
+        began,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )  # their output ends with them
     assert killed.returncode == -signal.SIGKILL
     workers = killed.stdout.split()
     assert workers
-    assert not [worker for worker in workers if Path(f"/proc/{worker}/cmdline").is_file() and b"loky" in Path(f"/proc/{worker}/cmdline").read_bytes().lower()]
+    assert not [
+        worker
+        for worker in workers
+        if Path(f"/proc/{worker}/cmdline").is_file()
+        and b"loky" in Path(f"/proc/{worker}/cmdline").read_bytes().lower()
+    ]
 
 
 def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(tmp_path):
@@ -163,9 +207,33 @@ def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
     address = tmp_path / "scheduler.json"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     dask = [sys.executable, "-m"]
-    scheduler = [*dask, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", "--scheduler-file", str(address)]
-    worker = [*dask, "distributed.cli.dask_worker", "--scheduler-file", str(address), "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(tmp_path)]
-    started = [subprocess.Popen(command, env=environment, **quiet) for command in (scheduler, worker, worker)]
+    scheduler = [
+        *dask,
+        "distributed.cli.dask_scheduler",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--host",
+        "127.0.0.1",
+        "--scheduler-file",
+        str(address),
+    ]
+    worker = [
+        *dask,
+        "distributed.cli.dask_worker",
+        "--scheduler-file",
+        str(address),
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+        "--no-nanny",
+        "--local-directory",
+        str(tmp_path),
+    ]
+    started = [
+        subprocess.Popen(command, env=environment, **quiet)
+        for command in (scheduler, worker, worker)
+    ]
     try:
         until = time.monotonic() + 30
         while not address.exists() and time.monotonic() < until:
@@ -185,9 +253,11 @@ def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
 
 
 def test_an_unreachable_dask_address_is_one_line_after_a_bounded_wait(tmp_path, monkeypatch):
-    monkeypatch.setattr("kanpde.sweep.executors.WAIT", 1)
+    monkeypatch.setattr("kanpde.sweeps.executors.WAIT", 1)
     began = time.monotonic()
-    with pytest.raises(RunError, match=r"dask: no scheduler at tcp://127\.0\.0\.1:9 after at most 1 s") as refused:
+    with pytest.raises(
+        RunError, match=r"dask: no scheduler at tcp://127\.0\.0\.1:9 after at most 1 s"
+    ) as refused:
         kanpde.sweep(toy(tmp_path), out=tmp_path / "out", dask="tcp://127.0.0.1:9", **FEW)
     assert "\n" not in str(refused.value)
     assert time.monotonic() - began < 10

@@ -1,23 +1,42 @@
-"""Scaling laws: known ones are found again, in the range where they hold, and the interval holds the slope as often as it says."""
+"""Scaling laws: known ones are found again, in the range where they hold, and the interval holds
+the slope as often as it says."""
 
 import math
 
 import numpy as np
 import pytest
 
-from kanpde.sweep.rows import Row
-from kanpde.sweep.scaling import by_size, fit, optimiser, series, theory
+from kanpde.sweeps.rows import Row
+from kanpde.sweeps.scaling import by_size, fit, optimiser, series, theory
 
 
 def row(size, error, seed=0, kind="kan", degree=3, schedule="lm:10", **more):
-    return Row(f"{kind}-{size}-{seed}", kind, "KAN", "5", 1, degree, 4, size, schedule, 100, seed, error=error, **more)
+    return Row(
+        f"{kind}-{size}-{seed}",
+        kind,
+        "KAN",
+        "5",
+        1,
+        degree,
+        4,
+        size,
+        schedule,
+        100,
+        seed,
+        error=error,
+        **more,
+    )
 
 
 SIZES = [50, 80, 130, 200, 320, 500, 800, 1300]
 
 
 def noisy(rng, law, seeds=3, noise=0.1, sizes=SIZES):
-    return [row(size, law(size) * math.exp(noise * rng.standard_normal()), seed) for size in sizes for seed in range(seeds)]
+    return [
+        row(size, law(size) * math.exp(noise * rng.standard_normal()), seed)
+        for size in sizes
+        for seed in range(seeds)
+    ]
 
 
 def test_an_exact_law_is_found_to_rounding():
@@ -63,16 +82,26 @@ def test_an_error_that_does_not_fall_has_no_steep_slope():
 def test_failed_trials_and_too_few_sizes():
     assert fit([row(50, 1e-3), row(80, 1e-4)]) is None
     assert fit([]) is None
-    rows = [row(size, size**-2.0) for size in SIZES] + [row(90, math.nan, status="failed"), row(95, 0.0)]
+    rows = [row(size, size**-2.0) for size in SIZES] + [
+        row(90, math.nan, status="failed"),
+        row(95, 0.0),
+    ]
     assert fit(rows).slope == pytest.approx(-2)
     assert list(by_size(rows)) == SIZES
-    assert by_size([row(50, e, s) for s, e in enumerate((1e-3, 1e-1, 1e-2))]) == {50: (1e-2, 1e-3, 1e-1)}
+    assert by_size([row(50, e, s) for s, e in enumerate((1e-3, 1e-1, 1e-2))]) == {
+        50: (1e-2, 1e-3, 1e-1)
+    }
 
 
 def test_series_differ_by_what_varies():
     assert list(series([row(50, 1, kind="kan"), row(50, 1, kind="mlp")])) == ["KAN", "MLP"]
-    assert list(series([row(50, 1, degree=3), row(60, 1, degree=5)])) == ["KAN, degree 3", "KAN, degree 5"]
-    two = series([row(50, 1, schedule="adam:10,lbfgs:20"), row(60, 1, schedule="lm/layer:10,extend:8,lm:5")])
+    assert list(series([row(50, 1, degree=3), row(60, 1, degree=5)])) == [
+        "KAN, degree 3",
+        "KAN, degree 5",
+    ]
+    two = series(
+        [row(50, 1, schedule="adam:10,lbfgs:20"), row(60, 1, schedule="lm/layer:10,extend:8,lm:5")]
+    )
     assert list(two) == ["KAN, Adam + L-BFGS", "KAN, Levenberg-Marquardt"]
     assert optimiser("gn:3") == "Gauss-Newton"
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from kanpde import unfinished
 from kanpde.cli import main
+from kanpde.runs import unfinished
 
 unfinished.EVERY, unfinished.SHARE = 0.0, float("inf")
 sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,5 @@
-"""Weights of conditions, equations, points and times: that they are what the papers say, and that rows carry them."""
+"""Weights of conditions, equations, points and times: that they are what the papers say, and that
+rows carry them."""
 
 import math
 
@@ -7,7 +8,7 @@ import torch
 from toys import system_of
 
 from kanpde import RecipeError
-from kanpde.networks import KAN
+from kanpde.networks.kan import KAN
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.balancing import Balance, attention, causal, equalising, slopes, traces
 
@@ -18,7 +19,8 @@ def system():
 
 
 def nested(term, network):
-    """Rows of a term and their derivatives by autograd through the plain layers, one weighted row at a time."""
+    """Rows of a term and their derivatives by autograd through the plain layers, one weighted row
+    at a time."""
     r = term.evaluate(network, False)[1]
     theta, eps = network.theta, 1e-6
     columns = []
@@ -37,7 +39,9 @@ def test_rows_gradient_and_jacobian_carry_the_weights(system):
     network = system.network
     r, J = system.jacobian()
     J = J.dense()
-    weights = [torch.rand(len(t.frame.points), t.equations, dtype=torch.float64) for t in system.terms]
+    weights = [
+        torch.rand(len(t.frame.points), t.equations, dtype=torch.float64) for t in system.terms
+    ]
     for t, w in zip(system.terms, weights, strict=True):
         t.weights = w
     roots = torch.cat([w.T.reshape(-1) for w in weights]).sqrt()
@@ -50,7 +54,12 @@ def test_rows_gradient_and_jacobian_carry_the_weights(system):
     torch.testing.assert_close(gradient, 2 * J.T @ (roots.square() * r))
     values, by_parameter = nested(system.terms[0], network)
     torch.testing.assert_close(values, system.terms[0].evaluate(network, False)[1])
-    torch.testing.assert_close(by_parameter.transpose(0, 1).reshape(-1, len(gradient)), rows.dense()[: values.numel()], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        by_parameter.transpose(0, 1).reshape(-1, len(gradient)),
+        rows.dense()[: values.numel()],
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_traces_are_mean_squared_rows_of_each_equation(system):
@@ -59,7 +68,9 @@ def test_traces_are_mean_squared_rows_of_each_equation(system):
     squares = J.dense().square().sum(1)[: 2 * len(term.frame.points)].view(2, -1)
     torch.testing.assert_close(traces(system.network, term), squares.sum(1))
     term.weights = torch.full((len(term.frame.points), 2), 7.0, dtype=torch.float64)
-    torch.testing.assert_close(traces(system.network, term), squares.sum(1), msg="weights are left out")
+    torch.testing.assert_close(
+        traces(system.network, term), squares.sum(1), msg="weights are left out"
+    )
 
 
 def test_slopes_are_gradients_of_each_equations_own_loss(system):
@@ -68,7 +79,9 @@ def test_slopes_are_gradients_of_each_equations_own_loss(system):
     n = len(term.frame.points)
     for e in range(2):
         rows = slice(e * n, (e + 1) * n)
-        assert float(slopes(system.network, term)[e]) == pytest.approx(float((2 * J.dense()[rows].T @ r[rows]).norm()))
+        assert float(slopes(system.network, term)[e]) == pytest.approx(
+            float((2 * J.dense()[rows].T @ r[rows]).norm())
+        )
 
 
 @pytest.mark.parametrize(("kind", "size"), [("ntk", traces), ("gradient", slopes)])
@@ -82,7 +95,9 @@ def test_equations_and_conditions_are_made_equal(system, kind, size):
     torch.testing.assert_close(weighted, before[0].mean().expand_as(weighted))
     first = [t.weights.clone() for t in system.terms]
     balance(system)
-    torch.testing.assert_close([t.weights for t in system.terms], first, msg="weights do not feed on themselves")
+    torch.testing.assert_close(
+        [t.weights for t in system.terms], first, msg="weights do not feed on themselves"
+    )
 
 
 def test_one_equation_alone_keeps_weight_one_and_no_weight_is_without_bounds():
@@ -105,12 +120,22 @@ def test_old_weights_have_their_share(system):
 def test_attention_follows_its_recursion():
     r = torch.tensor([[1.0, -8.0], [-2.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
     first = attention(r, None, 0.9, 0.1)
-    torch.testing.assert_close(first, 0.9 + 0.1 * torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64))
+    torch.testing.assert_close(
+        first, 0.9 + 0.1 * torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64)
+    )
     second = attention(r, first, 0.9, 0.1)
-    torch.testing.assert_close(second, 0.9 * first + 0.1 * torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64))
+    torch.testing.assert_close(
+        second,
+        0.9 * first + 0.1 * torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64),
+    )
     for _ in range(200):
         second = attention(r, second, 0.9, 0.1)
-    torch.testing.assert_close(second, torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        second,
+        torch.tensor([[0.5, 1.0], [1.0, 0.5], [0.0, 0.0]], dtype=torch.float64),
+        rtol=1e-6,
+        atol=1e-6,
+    )
     assert attention(torch.zeros(2, 1), None).isfinite().all()
 
 
@@ -121,7 +146,9 @@ def test_attention_multiplies_residuals_not_squares(system):
     balance(system)
     torch.testing.assert_close(system.terms[0].weights, attention(raw, None).square())
     balance(system)
-    torch.testing.assert_close(system.terms[0].weights, attention(raw, attention(raw, None)).square())
+    torch.testing.assert_close(
+        system.terms[0].weights, attention(raw, attention(raw, None)).square()
+    )
     assert float(system.residuals().norm()) < float(plain.norm())
 
 
@@ -129,9 +156,17 @@ def test_causal_weights_wait_for_earlier_times():
     times = torch.tensor([0.0, 0.1, 0.3, 0.6, 0.99, 1.0], dtype=torch.float64)
     r = torch.tensor([1.0, 3.0, 2.0, 4.0, 9.0, 9.0], dtype=torch.float64)[:, None]
     L = [(1 + 9) / 2, 4.0, 16.0]  # slices [0, 1/4), [1/4, 1/2), [1/2, 3/4)
-    wanted = [1.0, 1.0, math.exp(-0.1 * L[0]), math.exp(-0.1 * (L[0] + L[1])), *2 * [math.exp(-0.1 * sum(L))]]
+    wanted = [
+        1.0,
+        1.0,
+        math.exp(-0.1 * L[0]),
+        math.exp(-0.1 * (L[0] + L[1])),
+        *2 * [math.exp(-0.1 * sum(L))],
+    ]
     assert causal(times, r, 0.1, 4).tolist() == pytest.approx(wanted)
-    assert causal(times, r, 0.1, 4).tolist() == pytest.approx(causal(times, torch.cat([r, 0 * r], 1), 0.1, 4).tolist())
+    assert causal(times, r, 0.1, 4).tolist() == pytest.approx(
+        causal(times, torch.cat([r, 0 * r], 1), 0.1, 4).tolist()
+    )
     assert causal(times, 0 * r, 5.0).tolist() == [1.0] * 6
     assert causal(times[:1], r[:1], 1.0).tolist() == [1.0]
 
@@ -141,8 +176,16 @@ def test_causal_weights_are_of_the_equations_only_and_times_the_others(system):
     alone = [t.weights.clone() for t in system.terms]
     Balance("ntk", epsilon=1e-5, time="t")(system)
     term = system.terms[0]
-    raw = torch.stack([term.evaluate(system.network, False)[1][:, e] / (term.scale * term.weights[:, e].sqrt()) for e in range(2)], 1)
-    torch.testing.assert_close(term.weights, alone[0] * causal(term.frame.points[:, 1], raw, 1e-5)[:, None])
+    raw = torch.stack(
+        [
+            term.evaluate(system.network, False)[1][:, e] / (term.scale * term.weights[:, e].sqrt())
+            for e in range(2)
+        ],
+        1,
+    )
+    torch.testing.assert_close(
+        term.weights, alone[0] * causal(term.frame.points[:, 1], raw, 1e-5)[:, None]
+    )
     torch.testing.assert_close([t.weights for t in system.terms[1:]], alone[1:])
 
 
@@ -165,7 +208,13 @@ def test_a_step_between_two_weightings_lowers_the_weighted_loss(system):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("NTK",), r"^balance: got 'NTK'; expected one of none, ntk, gradient, attention; did you mean 'ntk'\?$"),
+        (
+            ("NTK",),
+            (
+                r"^balance: got 'NTK'; expected one of none, ntk, gradient, attention; did you mean"
+                r" 'ntk'\?$"
+            ),
+        ),
         (("ntk", -1.0, "t"), r"^causal: got -1; expected 0 or more$"),
         (("ntk", math.inf, "t"), r"^causal: got inf; expected 0 or more$"),
         (("ntk", math.nan, "t"), r"^causal: got nan; expected 0 or more$"),

@@ -1,4 +1,5 @@
-"""The Jacobian by blocks of points: the same sums as in one piece, and the same bits where one block holds all."""
+"""The Jacobian by blocks of points: the same sums as in one piece, and the same bits where one
+block holds all."""
 
 import pytest
 import torch
@@ -6,11 +7,11 @@ import torch
 import kanpde
 from kanpde import KAN, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.errors import RecipeError
-from kanpde.guards import check_memory, parameters
-from kanpde.kinds import kinds
-from kanpde.memory import available
-from kanpde.networks import Ansatz
+from kanpde.machine.memory import available
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kinds import kinds
 from kanpde.networks.rows import Rows
+from kanpde.recipes.guards import check_memory, parameters
 from kanpde.training import LevenbergMarquardt, blocks
 from kanpde.training.points import Collocation
 
@@ -22,15 +23,21 @@ def system(u, v, x, y):
 COUPLED = Problem(
     domain=Box(x=(0, 1), y=(0, 1)),
     equations=[system],
-    conditions=[Dirichlet(u=1, on="x-"), Condition(lambda u, x, y: d(u, x) + u**3 - y, on="x+"), Dirichlet(v=0, on=("y-", "y+"))],
+    conditions=[
+        Dirichlet(u=1, on="x-"),
+        Condition(lambda u, x, y: d(u, x) + u**3 - y, on="x+"),
+        Dirichlet(v=0, on=("y-", "y+")),
+    ],
 )
 
 
 @pytest.fixture(params=["affine", "system, soft condition, weights"])
 def objective(request):
-    problem = kanpde.problem.load("poisson2d")[0] if request.param == "affine" else COUPLED
+    problem = kanpde.problem.problem.load("poisson2d")[0] if request.param == "affine" else COUPLED
     network = KAN((4, 3), 5, 4).build(2, len(problem.unknowns), torch.Generator().manual_seed(1))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
     found = Collocation(problem, ansatz, 300, 0).objective()
     if request.param != "affine":
         found.terms[0].weights = 0.5 + torch.rand(300, 2, dtype=torch.float64)
@@ -45,19 +52,28 @@ def test_blocks_sum_to_the_whole(objective, monkeypatch):
     assert isinstance(parts, blocks.Blocks)
     assert len(list(parts.blocks())) > 3
     assert torch.equal(again, r)
-    objective.network.theta = objective.network.theta + 1.0  # a trial elsewhere: the rows stay where they were made
+    objective.network.theta = (
+        objective.network.theta + 1.0
+    )  # a trial elsewhere: the rows stay where they were made
     lower = torch.tril_indices(len(objective.network.theta), len(objective.network.theta))
     for came, wanted in zip(parts.normal(r), whole.normal(r), strict=True):
         came, wanted = (m[lower[0], lower[1]] if m.dim() == 2 else m for m in (came, wanted))
         torch.testing.assert_close(came, wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
-    v, a = torch.randn(len(objective.network.theta), dtype=torch.float64), torch.randn(len(r), dtype=torch.float64)
+    v, a = (
+        torch.randn(len(objective.network.theta), dtype=torch.float64),
+        torch.randn(len(r), dtype=torch.float64),
+    )
     wanted = whole.pulled(v, a, 20.0)
-    torch.testing.assert_close(parts.pulled(v, a, 20.0), wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max()))
+    torch.testing.assert_close(
+        parts.pulled(v, a, 20.0), wanted, rtol=1e-11, atol=1e-11 * float(wanted.abs().max())
+    )
 
 
 def test_one_block_is_the_whole_with_its_bits(objective, monkeypatch):
     _, whole = objective.jacobian()
-    monkeypatch.setattr(blocks, "ROOM", len(whole.values) * (whole.values[0].nbytes + whole.starts[0].nbytes))
+    monkeypatch.setattr(
+        blocks, "ROOM", len(whole.values) * (whole.values[0].nbytes + whole.starts[0].nbytes)
+    )
     _, found = blocks.linear(objective)
     assert isinstance(found, Rows)
     assert torch.equal(found.values, whole.values)
@@ -77,19 +93,31 @@ def test_training_by_blocks_goes_the_same_way(objective, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"points": 10**11}, r"points: got 100,000,000,000, which need about .* GB, and .* GB are free; expected at most about [\d,]+$"),
-        ({"network": KAN((10**6, 10**6), 5, 4)}, "network: about 9,0.* parameters need .* expected a smaller --width or --grid"),
+        (
+            {"points": 10**11},
+            (
+                r"points: got 100,000,000,000, which need about .* GB, and .* GB are free; expected"
+                r" at most about [\d,]+$"
+            ),
+        ),
+        (
+            {"network": KAN((10**6, 10**6), 5, 4)},
+            "network: about 9,0.* parameters need .* expected a smaller --width or --grid",
+        ),
         ({"network": KAN((2,), 5, 10**12)}, "network: about"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_it_is_made(change, message):
     recipe = {"network": KAN((3,), 5, 4), "points": 200, "schedule": "lm:3", **change}
     with pytest.raises(RecipeError, match=message):
-        kanpde.solve(kanpde.problem.load("poisson2d")[0], recipe=Recipe(**recipe))
+        kanpde.solve(kanpde.problem.problem.load("poisson2d")[0], recipe=Recipe(**recipe))
 
 
 def test_what_is_promised_to_fit_fits():
-    problem, recipe = kanpde.problem.load("poisson2d")[0], Recipe(KAN((3,), 5, 4), 10**9, "lm:3,extend:8,lm:3")
+    problem, recipe = (
+        kanpde.problem.problem.load("poisson2d")[0],
+        Recipe(KAN((3,), 5, 4), 10**9, "lm:3,extend:8,lm:3"),
+    )
     with pytest.raises(RecipeError, match="at most about") as caught:
         check_memory(problem, recipe, "cpu", torch.float64, 2e9)
     most = int(str(caught.value).rpartition(" ")[2].replace(",", ""))
@@ -101,8 +129,11 @@ def test_a_reference_that_does_not_fit_is_refused():
     from kanpde.errors import ReferenceUnavailable
     from kanpde.reference import reference
 
-    with pytest.raises(ReferenceUnavailable, match=r"points need at least .* GB, and .* GB are free; expected fewer cells"):
-        reference(kanpde.problem.load("poisson2d")[0], order=2, cells=4_000_000)
+    with pytest.raises(
+        ReferenceUnavailable,
+        match=r"points need at least .* GB, and .* GB are free; expected fewer cells",
+    ):
+        reference(kanpde.problem.problem.load("poisson2d")[0], order=2, cells=4_000_000)
 
 
 @pytest.mark.parametrize("kind", kinds())

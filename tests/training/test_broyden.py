@@ -27,7 +27,9 @@ def plain(H, s, y, pulled, first):
 
 
 @pytest.mark.parametrize("condition", [1e4, 1e6])
-def test_fewer_steps_than_bfgs_and_far_fewer_than_lbfgs_on_an_ill_conditioned_bowl(condition, monkeypatch):
+def test_fewer_steps_than_bfgs_and_far_fewer_than_lbfgs_on_an_ill_conditioned_bowl(
+    condition, monkeypatch
+):
     function, start = bowl(condition), [1.0] * 40
     scaled = steps_to(1e-10, Broyden(2000), function, start)
     memory = run(LBFGS(4 * scaled, memory=10), Function(function, start))[0]
@@ -42,7 +44,8 @@ def test_rosenbrock_valley(size):
 
 
 def pair(size=6, seed=0):
-    """A positive definite estimate, a step along it, and the change of the gradient of some convex function."""
+    """A positive definite estimate, a step along it, and the change of the gradient of some convex
+    function."""
     generator = torch.Generator().manual_seed(seed)
     A, B = (torch.randn(size, size, dtype=torch.float64, generator=generator) for _ in range(2))
     H, curvature = A @ A.T + 0.1 * torch.eye(size), B @ B.T + 0.1 * torch.eye(size)
@@ -62,7 +65,8 @@ def test_the_update_satisfies_the_secant_equation_and_stays_positive_definite(se
 
 
 def test_the_update_is_the_published_one():
-    """Written out in the Hessian's own form: B⁺ = τ (B - B s sᵀB / sᵀBs + θ w wᵀ) + y yᵀ / yᵀs, w = √(sᵀBs) (y / yᵀs - B s / sᵀBs)."""
+    """Written out in the Hessian's own form: B⁺ = τ (B - B s sᵀB / sᵀBs + θ w wᵀ) + y yᵀ / yᵀs, w =
+    √(sᵀBs) (y / yᵀs - B s / sᵀBs)."""
     for seed in range(8):
         H, s, y = pair(seed=seed)
         B = torch.linalg.inv(H)
@@ -75,13 +79,17 @@ def test_the_update_is_the_published_one():
         power, shrink = sigma ** (1 / (1 - n)), min(1, 1 / b)
         tau = min(shrink * power, sigma) if theta <= 0 else shrink * min(power, 1 / theta)
         w = math.sqrt(sBs) * (y / ys - B @ s / sBs)
-        wanted = tau * (B - torch.outer(B @ s, B @ s) / sBs + theta * torch.outer(w, w)) + torch.outer(y, y) / ys
+        wanted = (
+            tau * (B - torch.outer(B @ s, B @ s) / sBs + theta * torch.outer(w, w))
+            + torch.outer(y, y) / ys
+        )
         module.update(H, s, y, sBs, False)
         torch.testing.assert_close(torch.linalg.inv(H), wanted, rtol=1e-7, atol=1e-8)
 
 
 def test_the_first_estimate_is_scaled_as_a_whole():
-    """On a sphere of any size the identity then becomes the inverse Hessian at once, in all directions."""
+    """On a sphere of any size the identity then becomes the inverse Hessian at once, in all
+    directions."""
     s = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
     H = torch.eye(3, dtype=torch.float64)
     module.update(H, s, 50 * s, float(s @ s), True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
-from kanpde import problem as problems
+from kanpde.problem import problem as problems
 from kanpde.training import train
 from kanpde.training.history import Silent
 
@@ -54,12 +54,27 @@ def other(u, v, x, t):
     return d(v, t) - d(u, x)
 
 
-STEADY = Problem(domain=Box(x=(0, 1)), equations=[steady], conditions=[Dirichlet(u=0)], exact={"u": exact}, name="steady")
-HEAT = Problem(domain=Box(x=(0, 1)) * Time(t=(0, 1)), equations=[heat], conditions=[Dirichlet(u=0), Initial(u=exact)], name="heat")
+STEADY = Problem(
+    domain=Box(x=(0, 1)),
+    equations=[steady],
+    conditions=[Dirichlet(u=0)],
+    exact={"u": exact},
+    name="steady",
+)
+HEAT = Problem(
+    domain=Box(x=(0, 1)) * Time(t=(0, 1)),
+    equations=[heat],
+    conditions=[Dirichlet(u=0), Initial(u=exact)],
+    name="heat",
+)
 SYSTEM = Problem(
     domain=Box(x=(0, 1)) * Time(t=(0, 1)),
     equations=[flow, other],
-    conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)],
+    conditions=[
+        Dirichlet(u=0, on="x-"),
+        Condition(lambda u, v, t: u + 3 * v - t, on="x+"),
+        Initial(u=exact, v=0),
+    ],
     name="system",
 )
 SMALL = KAN((3,), 5, 3)
@@ -84,10 +99,23 @@ def check(problem, recipe, steps):
             assert torch.equal(a, b), f"other bits after going on from step {step}"
         assert [r.loss for r in later.records] == [r.loss for r in history.records]
         assert later.stages == history.stages
-        assert all(a.seconds <= b.seconds for a, b in zip(later.records, later.records[1:], strict=False)), "the clock goes on"
+        assert all(
+            a.seconds <= b.seconds for a, b in zip(later.records, later.records[1:], strict=False)
+        ), "the clock goes on"
 
 
-@pytest.mark.parametrize("schedule", ["lm:6,extend:6,lm:6", "lm/layer:8", "gn:8", "lbfgs:12", "ssbroyden:12", "adam:12,lbfgs:6", "soap:10"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "lm:6,extend:6,lm:6",
+        "lm/layer:8",
+        "gn:8",
+        "lbfgs:12",
+        "ssbroyden:12",
+        "adam:12,lbfgs:6",
+        "soap:10",
+    ],
+)
 def test_every_optimiser_goes_on_with_the_same_bits(schedule):
     check(STEADY, Recipe(SMALL, 60, schedule), [1, 5, 8])
 
@@ -102,7 +130,7 @@ def test_random_starts_and_spans_of_time():
 
 @pytest.mark.parametrize("balance", ["ntk", "gradient", "attention"])
 def test_weights_and_redrawn_points(balance, monkeypatch):
-    monkeypatch.setattr(sys.modules["kanpde.training.train"], "PARTED", 0.0)  # redrawn at every look
+    monkeypatch.setattr(sys.modules["kanpde.training.loop"], "PARTED", 0.0)  # redrawn at every look
     check(SYSTEM, Recipe(KAN((4,), 5, 3), 80, "lm:36", balance=balance, causal=0.5), [5, 12, 25])
 
 
@@ -118,4 +146,8 @@ def test_an_mlp_in_single_precision():
 
 def test_continuation_through_easier_problems():
     problem, _ = problems.load("burgers1d")
-    check(problem, Recipe(KAN((3,), 5, 3), 80, "lm:4,extend:5,lm:4", continuation={"nu": (0.3, 0.1)}), [2, 6, 9, 14])
+    check(
+        problem,
+        Recipe(KAN((3,), 5, 3), 80, "lm:4,extend:5,lm:4", continuation={"nu": (0.3, 0.1)}),
+        [2, 6, 9, 14],
+    )

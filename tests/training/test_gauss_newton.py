@@ -4,7 +4,8 @@ import pytest
 import torch
 from toys import cubic, objective_of, run, system_of
 
-from kanpde.networks import KAN, MLP
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
 from kanpde.training import GaussNewton
 from kanpde.training.gauss_newton import conjugate_gradients
 from kanpde.training.nystrom import nystrom
@@ -13,24 +14,34 @@ from kanpde.training.tangent import Tangent
 
 def positive(n=60, decay=0.7):
     """A positive semidefinite matrix whose eigenvalues fall geometrically."""
-    Q, _ = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=torch.Generator().manual_seed(3)))
+    Q, _ = torch.linalg.qr(
+        torch.randn(n, n, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    )
     return Q * decay ** torch.arange(n, dtype=torch.float64) @ Q.T
 
 
-@pytest.mark.parametrize("spec", [KAN((3, 2), 3, 3), MLP((4, 3)), KAN((), 3, 4)], ids=["kan", "mlp", "one layer"])
+@pytest.mark.parametrize(
+    "spec", [KAN((3, 2), 3, 3), MLP((4, 3)), KAN((), 3, 4)], ids=["kan", "mlp", "one layer"]
+)
 def test_products_are_those_of_the_jacobian(spec):
     objective = system_of(spec)
     objective.terms[0].weights = torch.rand(50, 2, dtype=torch.float64)
     r, J = objective.jacobian()
     J, tangent = J.dense(), Tangent(objective)
-    v, w, V = torch.randn(J.shape[1], dtype=J.dtype), torch.randn(J.shape[0], dtype=J.dtype), torch.randn(J.shape[1], 4, dtype=J.dtype)
+    v, w, V = (
+        torch.randn(J.shape[1], dtype=J.dtype),
+        torch.randn(J.shape[0], dtype=J.dtype),
+        torch.randn(J.shape[1], 4, dtype=J.dtype),
+    )
     torch.testing.assert_close(tangent.r, r)
     torch.testing.assert_close(tangent @ v, J @ v)
     torch.testing.assert_close(tangent.transposed_times(w), J.T @ w)
     torch.testing.assert_close(tangent.squares(), J.square().sum(0))
     torch.testing.assert_close(tangent.normal_times(V), J.T @ (J @ V))
     assert all(len(block.values) <= 7 for block in tangent.rows(7))
-    torch.testing.assert_close(sum(block.dense().T @ block.dense() for block in tangent.rows(7)), J.T @ J)
+    torch.testing.assert_close(
+        sum(block.dense().T @ block.dense() for block in tangent.rows(7)), J.T @ J
+    )
 
 
 def test_conjugate_gradients_end_at_the_tolerance_or_when_they_are_cut_off():
@@ -48,7 +59,8 @@ def test_conjugate_gradients_end_at_the_tolerance_or_when_they_are_cut_off():
 
 
 def test_the_preconditioner_makes_the_system_well_conditioned():
-    """Frangella, Tropp and Udell, theorem 5.1: the condition number is a small constant when the columns reach down to μ."""
+    """Frangella, Tropp and Udell, theorem 5.1: the condition number is a small constant when the
+    columns reach down to μ."""
     A, mu = positive(), 1e-4  # 26 eigenvalues are above μ
     sketch = nystrom(lambda V: A @ V, 60, 40, A)
     assert sketch is not None
@@ -60,7 +72,10 @@ def test_the_preconditioner_makes_the_system_well_conditioned():
     assert float(inner.max() / inner.min()) < 10
     b = torch.ones(60, dtype=A.dtype)
     damped = lambda p: A @ p + mu * p
-    assert 3 * conjugate_gradients(damped, b, precondition, 1e-8, 500)[1] < conjugate_gradients(damped, b, lambda r: r, 1e-8, 500)[1]
+    assert (
+        3 * conjugate_gradients(damped, b, precondition, 1e-8, 500)[1]
+        < conjugate_gradients(damped, b, lambda r: r, 1e-8, 500)[1]
+    )
 
 
 def test_a_sketch_of_what_is_not_positive_is_none():
@@ -69,11 +84,14 @@ def test_a_sketch_of_what_is_not_positive_is_none():
 
 
 def test_solved_exactly_it_makes_the_steps_of_levenberg_marquardt():
-    """One layer is linear: what is left of the loss is the least-squares minimum, known from a direct solver."""
+    """One layer is linear: what is left of the loss is the least-squares minimum, known from a
+    direct solver."""
     objective = objective_of(spec=KAN((), 5, 6))
     r, rows = objective.jacobian()
     J = rows.dense()
-    wanted = float((r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum())
+    wanted = float(
+        (r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum()
+    )
     losses, _ = run(GaussNewton(12, iterations=100), objective)
     assert losses[-1] == pytest.approx(wanted, rel=1e-2)
 

@@ -1,4 +1,5 @@
-"""The optimisers on small objectives, what they say when they stop, and how a schedule is written."""
+"""The optimisers on small objectives, what they say when they stop, and how a schedule is
+written."""
 
 import math
 
@@ -7,18 +8,32 @@ import torch
 from toys import bad, cubic, objective_of, run
 
 from kanpde import RecipeError
-from kanpde.networks import KAN, MLP
-from kanpde.training import LBFGS, Adam, Broyden, Extend, GaussNewton, LevenbergMarquardt, Soap, parse_schedule, show_schedule
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
+from kanpde.training import (
+    LBFGS,
+    Adam,
+    Broyden,
+    Extend,
+    GaussNewton,
+    LevenbergMarquardt,
+    Soap,
+    parse_schedule,
+    show_schedule,
+)
 from kanpde.training.levenberg_marquardt import by_layer, damped_cholesky, scaling
 
 
 def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
-    """One layer is linear in its coefficients: what is left is the least-squares minimum, found by a direct solver."""
+    """One layer is linear in its coefficients: what is left is the least-squares minimum, found by
+    a direct solver."""
     objective = objective_of(spec=KAN((), 5, 6))
     start = objective.network.theta
     r, rows = objective.jacobian()
     J = rows.dense()
-    wanted = float((r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum())
+    wanted = float(
+        (r + J @ torch.linalg.lstsq(J, -r[:, None], driver="gelsd").solution[:, 0]).square().sum()
+    )
     losses, _ = run(LevenbergMarquardt(12), objective)
     assert losses[-1] == pytest.approx(wanted, rel=1e-3)
     assert not torch.equal(objective.network.theta, start)
@@ -111,17 +126,26 @@ def test_lbfgs_on_a_quadratic_reaches_its_minimum():
     assert float(bowl.network.theta.abs().max()) < 1e-12
 
 
-@pytest.mark.parametrize("optimiser", [LBFGS(10), Broyden(10), Adam(10), Soap(10), GaussNewton(10), LevenbergMarquardt(10)], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "optimiser",
+    [LBFGS(10), Broyden(10), Adam(10), Soap(10), GaussNewton(10), LevenbergMarquardt(10)],
+    ids=lambda o: o.name,
+)
 def test_an_optimiser_stops_where_nothing_is_finite_and_does_not_move(optimiser):
     objective = objective_of(bad)
     theta = objective.network.theta
     losses, reason = run(optimiser, objective)
     assert losses == []
-    assert reason.startswith("loss became nan") or reason == "no damping lowers the loss any further"
+    assert (
+        reason.startswith("loss became nan") or reason == "no damping lowers the loss any further"
+    )
     assert torch.equal(objective.network.theta, theta)
 
 
-@pytest.mark.parametrize("text", ["lm:60", "adam:500,lbfgs:200,lm:100", "lm:60,extend:12,lm:60", "lm/layer:60,extend:12,lm:60"])
+@pytest.mark.parametrize(
+    "text",
+    ["lm:60", "adam:500,lbfgs:200,lm:100", "lm:60,extend:12,lm:60", "lm/layer:60,extend:12,lm:60"],
+)
 def test_a_schedule_reads_as_it_is_written(text):
     stages = parse_schedule(text)
     assert show_schedule(stages) == text
@@ -144,7 +168,13 @@ def test_the_stages_of_a_schedule():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, sparsify, extend, widen, deepen, prune with a number"),
+        (
+            "",
+            (
+                r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, sparsify, extend,"
+                r" widen, deepen, prune with a number"
+            ),
+        ),
         ("lm:60,,lm:60", r"'' is no stage"),
         ("lm/rot:20", r"metric: got 'rot'; expected one of root, layer; did you mean 'root'"),
         ("adam/root:20", r"'adam/root:20' is no stage"),
@@ -171,14 +201,22 @@ def test_an_extension_needs_an_interval():
 def test_the_damping_of_a_parameter_grows_with_the_root_of_what_points_see_of_it():
     squares = torch.tensor([1.0, 16.0, 81.0, 0.0], dtype=torch.float64)
     damping = scaling(squares) ** -2
-    assert (damping[1] / damping[0], damping[2] / damping[0]) == (pytest.approx(4.0), pytest.approx(9.0))
+    assert (damping[1] / damping[0], damping[2] / damping[0]) == (
+        pytest.approx(4.0),
+        pytest.approx(9.0),
+    )
     assert float(damping[3]) == pytest.approx(1e-4), "nor is it ever without damping"
     torch.testing.assert_close(scaling(1e6 * squares), scaling(squares))
     assert scaling(torch.zeros(2)).isfinite().all()
 
 
 def test_the_damping_by_layer_is_the_mean_of_what_points_see_of_it():
-    damping = by_layer(torch.tensor([1.0, 3.0, 7.0, 9.0, 8.0], dtype=torch.float64), [2, 0, 3]) ** -2
+    damping = (
+        by_layer(torch.tensor([1.0, 3.0, 7.0, 9.0, 8.0], dtype=torch.float64), [2, 0, 3]) ** -2
+    )
     assert damping.tolist() == pytest.approx([2 / 5.6, 2 / 5.6, 8 / 5.6, 8 / 5.6, 8 / 5.6])
-    with pytest.raises(RecipeError, match=r"^metric: got 'roots'; expected one of root, layer; did you mean 'root'\?$"):
+    with pytest.raises(
+        RecipeError,
+        match=r"^metric: got 'roots'; expected one of root, layer; did you mean 'root'\?$",
+    ):
         LevenbergMarquardt(metric="roots")

@@ -1,4 +1,5 @@
-"""Points dealt out to processes: the same network as one process makes, up to the order of sums, and the same bits in all of them."""
+"""Points dealt out to processes: the same network as one process makes, up to the order of sums,
+and the same bits in all of them."""
 
 import json
 import os
@@ -42,7 +43,7 @@ CASES = {
 }
 if "WORLD_SIZE" in __import__("os").environ:
     dist.init_process_group("gloo")
-sys.modules["kanpde.training.train"].PARTED = 0.0
+sys.modules["kanpde.training.loop"].PARTED = 0.0
 found = {name: train(*case, 0, "cpu", torch.float64, Silent())[0].network.theta for name, case in CASES.items()}
 rank = dist.get_rank() if dist.is_initialized() else "whole"
 torch.save(found, f"{rank}.pt")
@@ -53,15 +54,33 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def torchrun(*arguments, processes=2, cwd=".", **options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(processes),
+        *map(str, arguments),
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     (folder / "work.py").write_text(WORK)
-    subprocess.run([sys.executable, "work.py"], cwd=folder, env=ENVIRONMENT, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "work.py"], cwd=folder, env=ENVIRONMENT, check=True, timeout=120
+    )
     return torch.load(folder / "whole.pt")
 
 
@@ -73,16 +92,28 @@ def test_several_processes_find_what_one_does(alone, tmp_path, processes):
     assert process.returncode == 0, told
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(processes)]
     for name, theta in alone.items():
-        assert all(torch.equal(found[0][name], other[name]) for other in found), f"{name}: ranks differ"
-        # sums over points in another order differ by rounding, and every step multiplies that by up to the condition of JᵀJ + μ
-        torch.testing.assert_close(found[0][name], theta, rtol=1e-6, atol=1e-7 * float(theta.abs().max()), msg=lambda text, name=name: f"{name}: {text}")
+        assert all(torch.equal(found[0][name], other[name]) for other in found), (
+            f"{name}: ranks differ"
+        )
+        # sums over points in another order differ by rounding, and every step multiplies that by up
+        # to the condition of JᵀJ + μ
+        torch.testing.assert_close(
+            found[0][name],
+            theta,
+            rtol=1e-6,
+            atol=1e-7 * float(theta.abs().max()),
+            msg=lambda text, name=name: f"{name}: {text}",
+        )
 
 
 def test_one_process_is_left_alone():
     x = torch.arange(6.0)
     assert shards.size() == 1
     assert shards.rank() == 0
-    assert all(same is x for same in (shards.total(x), shards.largest(x), shards.gathered(x, 6), shards.totals(x)[0]))
+    assert all(
+        same is x
+        for same in (shards.total(x), shards.largest(x), shards.gathered(x, 6), shards.totals(x)[0])
+    )
     assert torch.equal(shards.share(x), x)
     assert shards.anybody(True)
     assert not shards.anybody(False)
@@ -90,14 +121,17 @@ def test_one_process_is_left_alone():
 
 
 def test_only_the_triangle_of_a_matrix_is_sent(monkeypatch):
-    """What stands above the diagonal is not set: it must not be sent, and may be anything afterwards."""
+    """What stands above the diagonal is not set: it must not be sent, and may be anything
+    afterwards."""
     sent = []
     monkeypatch.setattr(shards, "size", lambda: 2)
     monkeypatch.setattr(shards, "total", lambda x: sent.append(x) or 2 * x)
     matrix = torch.arange(1.0, 10).view(3, 3)
     broken = matrix.clone()
     broken[0, 1:], broken[1, 2] = torch.nan, torch.nan
-    found, square, slope = shards.totals_with_lower(broken, torch.tensor(5.0), torch.tensor([6.0, 7.0]))
+    found, square, slope = shards.totals_with_lower(
+        broken, torch.tensor(5.0), torch.tensor([6.0, 7.0])
+    )
     assert torch.equal(found.tril(), 2 * matrix.tril())
     assert float(square) == 10
     assert slope.tolist() == [12, 14]
@@ -138,8 +172,9 @@ SOLVE = (
 
 def test_a_problem_that_fails_on_one_process_is_one_line(tmp_path):
     (tmp_path / "bad.py").write_text(
-        "import torch\nfrom kanpde import Box, Dirichlet, Problem, d\n\n\ndef f(u, x):\n    return d(u, x, x) + torch.where(x > 0.9, torch.nan, 1.0)\n\n\n"
-        "problem = Problem(Box(x=(0, 1)), [f], [Dirichlet(u=0)])\n"
+        "import torch\nfrom kanpde import Box, Dirichlet, Problem, d\n\n\ndef f(u, x):\n    return"
+        " d(u, x, x) + torch.where(x > 0.9, torch.nan, 1.0)\n\n\nproblem = Problem(Box(x=(0, 1)),"
+        " [f], [Dirichlet(u=0)])\n"
     )
     process = torchrun("-m", "kanpde", "solve", "bad.py", cwd=tmp_path)
     _, told = process.communicate(timeout=120)
@@ -151,7 +186,14 @@ def test_a_problem_that_fails_on_one_process_is_one_line(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds its processes in /proc")
 def test_a_lost_process_is_replaced_and_the_run_goes_on(tmp_path):
-    process = torchrun("--max-restarts", "2", Path(__file__).with_name("eager.py"), *SOLVE[2:], "--json", cwd=tmp_path)
+    process = torchrun(
+        "--max-restarts",
+        "2",
+        Path(__file__).with_name("eager.py"),
+        *SOLVE[2:],
+        "--json",
+        cwd=tmp_path,
+    )
     try:
         end = time.time() + 90
         while not list(tmp_path.glob("results/poisson2d/*/training.pt")):
@@ -176,7 +218,9 @@ def worker(agent, rank):
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            variables = dict(v.split("=", 1) for v in (folder / "environ").read_text().split("\0") if "=" in v)
+            variables = dict(
+                v.split("=", 1) for v in (folder / "environ").read_text().split("\0") if "=" in v
+            )
         except (OSError, ValueError, IndexError):
             continue
         if parent == agent and variables.get("RANK") == str(rank):

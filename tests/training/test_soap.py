@@ -7,7 +7,8 @@ import torch
 from toys import cubic, objective_of, run
 
 from kanpde import RecipeError
-from kanpde.networks import KAN, MLP
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
 from kanpde.training import Adam, Soap
 from kanpde.training.soap import shaped
 

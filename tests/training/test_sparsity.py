@@ -1,4 +1,5 @@
-"""Sparsification: its rows are the slopes of the penalty it claims. Pruning: fewer edges, at no more than the stated loss. Both as stages."""
+"""Sparsification: its rows are the slopes of the penalty it claims. Pruning: fewer edges, at no
+more than the stated loss. Both as stages."""
 
 import math
 from dataclasses import replace
@@ -8,10 +9,22 @@ import torch
 
 from kanpde import Box, Problem, Recipe, RecipeError, solve
 from kanpde.errors import RunError
-from kanpde.networks import KAN, MLP, Ansatz
+from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import spreads
+from kanpde.networks.kan import KAN
+from kanpde.networks.mlp import MLP
 from kanpde.networks.surgery import coefficients, dropped, edges_of, masks
-from kanpde.training import Deepen, Extend, LevenbergMarquardt, Prune, Sparsify, Widen, parse_schedule, show_schedule, train
+from kanpde.training import (
+    Deepen,
+    Extend,
+    LevenbergMarquardt,
+    Prune,
+    Sparsify,
+    Widen,
+    parse_schedule,
+    show_schedule,
+    train,
+)
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation
 from kanpde.training.pruning import Pruning
@@ -27,8 +40,12 @@ def value(u, x, y):
     return u - exact(x, y)
 
 
-problem = Problem(domain=Box(x=(-1, 1), y=(-1, 1)), equations=[value], conditions=[], exact={"u": exact})
-points = problem.domain.interior(torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))
+problem = Problem(
+    domain=Box(x=(-1, 1), y=(-1, 1)), equations=[value], conditions=[], exact={"u": exact}
+)
+points = problem.domain.interior(
+    torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+)
 
 
 def ansatz_of(width=(3,), degree=5, grid=4, seed=0):
@@ -40,16 +57,27 @@ def ansatz_of(width=(3,), degree=5, grid=4, seed=0):
 def trained():
     """A network of three hidden units that solves the problem."""
     ansatz = ansatz_of()
-    list(LevenbergMarquardt(100, metric="layer").minimise(Collocation(problem, ansatz, 400, 0).objective()))
+    list(
+        LevenbergMarquardt(100, metric="layer").minimise(
+            Collocation(problem, ansatz, 400, 0).objective()
+        )
+    )
     return ansatz
 
 
 def copy(ansatz):
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, replace(ansatz.network, theta=ansatz.network.theta.clone()))
+    return Ansatz(
+        problem.domain,
+        problem.unknowns,
+        problem.constraints,
+        problem.periodic,
+        replace(ansatz.network, theta=ansatz.network.theta.clone()),
+    )
 
 
 def penalty(network, X, firsts, entropy):
-    """The penalty as it is written: the share of the first norms, and the entropy of the present ones."""
+    """The penalty as it is written: the share of the first norms, and the entropy of the present
+    ones."""
     total = torch.zeros(())
     for norms, first in zip(spreads(network, network.levels(X[:, :1], ())), firsts, strict=True):
         share = norms / norms.sum()
@@ -65,9 +93,18 @@ def test_the_rows_have_the_slope_of_the_penalty(entropy):
     penalised = Penalised(objective, 0.3, entropy)
     _, with_penalty = penalised.gradient()
     _, without = objective.gradient()
-    network, X, last = ansatz.network, objective.terms[0].frame.X, slice(-ansatz.network.layers[-1].size, None)
+    network, X, last = (
+        ansatz.network,
+        objective.terms[0].frame.X,
+        slice(-ansatz.network.layers[-1].size, None),
+    )
     theta = network.theta.clone()
-    for direction in torch.randn(4, ansatz.network.layers[-1].size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)):
+    for direction in torch.randn(
+        4,
+        ansatz.network.layers[-1].size,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(1),
+    ):
         found = []
         for sign in (1, -1):
             network.theta = theta.clone()
@@ -82,7 +119,9 @@ def test_the_jacobian_is_that_of_the_rows():
     ansatz = ansatz_of()
     penalised = Penalised(Collocation(problem, ansatz, 50, 0).objective(), 0.3, 1.0)
     r, J = penalised.jacobian()
-    v = torch.randn(ansatz.network.theta.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    v = torch.randn(
+        ansatz.network.theta.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     theta = ansatz.network.theta
     ansatz.network.theta = theta + 1e-6 * v
     high = penalised.residuals()
@@ -99,7 +138,9 @@ def test_sparsification_leaves_one_unit_of_three(trained):
     objective = Collocation(problem, ansatz, 400, 0).objective()
     losses = list(Sparsify(60).minimise(objective))
     assert losses[-1] < 1e-2 * float(exact(*points.T).square().mean())
-    assert losses[-1] == pytest.approx(objective.loss()), "what it yields is the loss of the residuals"
+    assert losses[-1] == pytest.approx(objective.loss()), (
+        "what it yields is the loss of the residuals"
+    )
 
     def live(network):
         spread = spreads(network, network.levels(objective.terms[0].frame.X[:, :1], ()))[-1]
@@ -141,13 +182,21 @@ def test_pruning_finds_the_small_network_at_the_stated_loss(trained, sparse):
     assert change == pytest.approx(done.change)
     assert change < 1e-3
     assert told[-1].startswith("pruned to KAN 2-1-1")
-    assert all(float(text.split()[-1]) <= 1e-3 for text in told), "no trial goes on from a larger change, in the hope of the last polishing"
+    assert all(float(text.split()[-1]) <= 1e-3 for text in told), (
+        "no trial goes on from a larger change, in the hope of the last polishing"
+    )
 
 
 def test_a_loss_that_allows_a_constant_is_refused_and_the_network_left_as_it_was(trained):
     ansatz = copy(trained)
     before = ansatz.network.theta.clone()
-    with pytest.raises(RunError, match=r"prune: with a loss of 0.95 nothing but a constant would be left of KAN 2-3-1.*; expected a loss below") as caught:
+    with pytest.raises(
+        RunError,
+        match=(
+            r"prune: with a loss of 0.95 nothing but a constant would be left of KAN 2-3-1.*;"
+            r" expected a loss below"
+        ),
+    ) as caught:
         Pruning(ansatz, Collocation(problem, ansatz, 100, 0).objective(), points, Prune(0.95))
     assert "\n" not in str(caught.value)
     assert torch.equal(ansatz.network.theta, before)
@@ -159,17 +208,28 @@ def test_faded_edges_can_be_dropped_without_a_jump(trained):
     network = ansatz.network
     jets = network.levels(objective.terms[0].frame.X[:, :1], ())
     group = [e for e in edges_of(network) if e.layer == 1][:1]
-    jump = float((dropped(network, group, jets).levels(jets[0], ())[-1] - jets[-1]).norm() / jets[-1].norm())
+    jump = float(
+        (dropped(network, group, jets).levels(jets[0], ())[-1] - jets[-1]).norm() / jets[-1].norm()
+    )
     fade(objective, group)
     jets = network.levels(jets[0], ())
-    after = float((dropped(network, group, jets).levels(jets[0], ())[-1] - jets[-1]).norm() / jets[-1].norm())
+    after = float(
+        (dropped(network, group, jets).levels(jets[0], ())[-1] - jets[-1]).norm() / jets[-1].norm()
+    )
     assert after < 0.05 * jump
 
 
 def test_schedules_are_read_and_written():
     text = "lm:60,extend:12,widen:8,deepen:1,sparsify:40,sparsify/0.0001:20,prune:1e-06,lm/layer:5"
     stages = parse_schedule(text)
-    assert stages[1:7] == [Extend(12), Widen(8), Deepen(1), Sparsify(40), Sparsify(20, strength=1e-4), Prune(1e-6)]
+    assert stages[1:7] == [
+        Extend(12),
+        Widen(8),
+        Deepen(1),
+        Sparsify(40),
+        Sparsify(20, strength=1e-4),
+        Prune(1e-6),
+    ]
     assert show_schedule(stages) == text
 
 
@@ -177,10 +237,19 @@ def test_schedules_are_read_and_written():
     ("text", "message"),
     [
         ("prune", r"schedule: 'prune': got '' for a number; expected such as prune:1e-6"),
-        ("prune:2", r"prune: got a loss of 2; expected a relative change of the solution between 0 and 1, such as 1e-6"),
+        (
+            "prune:2",
+            (
+                r"prune: got a loss of 2; expected a relative change of the solution between 0 and"
+                r" 1, such as 1e-6"
+            ),
+        ),
         ("prune:0", r"prune: got a loss of 0;"),
         ("sparsify:x", r"schedule: 'sparsify:x' has no number; expected such as sparsify:100"),
-        ("sparsify/x:9", r"schedule: 'sparsify/x:9': got 'x' for a number; expected such as sparsify/1e-4:60"),
+        (
+            "sparsify/x:9",
+            r"schedule: 'sparsify/x:9': got 'x' for a number; expected such as sparsify/1e-4:60",
+        ),
         ("sparsify/-1:9", r"sparsify: got strength -1; expected a positive number"),
         ("sparsify/nan:9", r"sparsify: got strength nan"),
         ("widen", r"schedule: 'widen' has no number; expected such as widen:8"),
@@ -197,12 +266,19 @@ def test_stages_that_are_none_are_refused_in_one_line(text, message):
 
 @pytest.mark.parametrize("stage", ["widen:8", "deepen:1", "sparsify:5", "prune:1e-3"])
 def test_stages_for_edge_functions_are_refused_for_an_mlp_before_training(stage):
-    with pytest.raises(RecipeError, match=rf"{stage.split(':')[0]}.*: got MLP 2-4-1, tanh; expected a network"):
+    with pytest.raises(
+        RecipeError, match=rf"{stage.split(':')[0]}.*: got MLP 2-4-1, tanh; expected a network"
+    ):
         solve(problem, network=MLP((4,)), schedule=f"lm:2,{stage}", points=100)
 
 
 def test_a_schedule_with_all_changes_trains_to_a_small_network():
-    result = solve(problem, network=KAN((2,), 5, 3), schedule="lm:30,widen:3,extend:6,lm:40,sparsify:40,prune:1e-2,lm:20", points=400)
+    result = solve(
+        problem,
+        network=KAN((2,), 5, 3),
+        schedule="lm:30,widen:3,extend:6,lm:40,sparsify:40,prune:1e-2,lm:20",
+        points=400,
+    )
     titles = [title for title, _ in result.history.stages]
     assert titles[1:3] == ["widen:3", "extend to grid 6"]
     assert titles[4].startswith("sparsify, KAN 2-3-1")
@@ -215,7 +291,14 @@ def test_a_schedule_with_all_changes_trains_to_a_small_network():
 
 
 def test_deepening_in_training_keeps_the_loss():
-    ansatz, history = train(problem, Recipe(KAN((3,), 5, 4), 300, "lm:20,deepen:1,lm:3"), 0, "cpu", torch.float64, Silent())
+    ansatz, history = train(
+        problem,
+        Recipe(KAN((3,), 5, 4), 300, "lm:20,deepen:1,lm:3"),
+        0,
+        "cpu",
+        torch.float64,
+        Silent(),
+    )
     losses = {stage: [r.loss for r in history.records if r.stage == stage] for stage in (0, 2)}
     assert ansatz.network.widths == (2, 3, 3, 1)
     assert losses[2][0] <= 1.5 * losses[0][-1], "on other points of the same sequence"
@@ -229,10 +312,15 @@ def test_a_grid_cannot_follow_activations_in_one_place_and_the_run_is_left_as_it
             seen.append(text)
 
     monkeypatch.setattr(KAN, "trained", flat(KAN.trained))
-    ansatz, history = train(problem, Recipe(KAN((3,), 5, 4), 200, "lm:1,extend:8"), 0, "cpu", torch.float64, Told())
+    ansatz, history = train(
+        problem, Recipe(KAN((3,), 5, 4), 200, "lm:1,extend:8"), 0, "cpu", torch.float64, Told()
+    )
     title, reason = history.stages[1]
     assert title == "extend to grid 8"
-    assert reason.startswith("left as it was: extend:8: all points lie in one place, (0, 0, 0), of a hidden level of KAN 2-3-1")
+    assert reason.startswith(
+        "left as it was: extend:8: all points lie in one place, (0, 0, 0), of a hidden level of KAN"
+        " 2-3-1"
+    )
     assert any("left as it was" in text for text in seen)
     assert ansatz.network.spec.grid == 4
 
@@ -240,7 +328,10 @@ def test_a_grid_cannot_follow_activations_in_one_place_and_the_run_is_left_as_it
 def flat(made):
     def trained(self, inputs, outputs, generator):
         layer, theta = made(self, inputs, outputs, generator)
-        return layer, 0 * theta  # no gradient reaches the first layer, and one step moves the last one only
+        return (
+            layer,
+            0 * theta,
+        )  # no gradient reaches the first layer, and one step moves the last one only
 
     return trained
 
@@ -266,7 +357,9 @@ def test_a_large_network_is_not_made_sparse_by_dense_matrices():
 
 def test_masks_survive_a_pruned_training_stage(trained):
     network = trained.network
-    jets = network.levels(Collocation(problem, trained, 100, 0).objective().terms[0].frame.X[:, :1], ())
+    jets = network.levels(
+        Collocation(problem, trained, 100, 0).objective().terms[0].frame.X[:, :1], ()
+    )
     ansatz = copy(trained)
     ansatz.network = dropped(network, [edges_of(network)[0]], jets)
     list(Sparsify(5).minimise(Collocation(problem, ansatz, 100, 0).objective()))

@@ -1,4 +1,5 @@
-"""The training loop: determinism, restarts, redrawn points, soft conditions, and how it survives what goes wrong."""
+"""The training loop: determinism, restarts, redrawn points, soft conditions, and how it survives
+what goes wrong."""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Neumann, Problem, ProblemError, RecipeError, Robin, d, laplacian
-from kanpde.networks import KAN, Ansatz
-from kanpde.recipe import Recipe
-from kanpde.sampling import unit_points
+from kanpde.geometry.sampling import unit_points
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
+from kanpde.recipes.recipe import Recipe
 from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, train
 from kanpde.training.history import Silent
 from kanpde.training.optimiser import State, Stepper
@@ -24,12 +26,26 @@ def poisson(u, x):
     return d(u, x, x) + math.pi**2 * exact(x)
 
 
-line = Problem(domain=Box(x=(0, 1)), equations=[poisson], conditions=[Dirichlet(u=0)], exact={"u": exact})
+line = Problem(
+    domain=Box(x=(0, 1)), equations=[poisson], conditions=[Dirichlet(u=0)], exact={"u": exact}
+)
 small = KAN((3,), 5, 4)
 
 
 def trained(problem=line, schedule=(), seed=0, observer=None, network=small, points=80, **more):
-    return train(problem, Recipe(network=network, points=points, schedule=list(schedule) or [LevenbergMarquardt(15)], **more), seed, "cpu", torch.float64, observer or Silent())
+    return train(
+        problem,
+        Recipe(
+            network=network,
+            points=points,
+            schedule=list(schedule) or [LevenbergMarquardt(15)],
+            **more,
+        ),
+        seed,
+        "cpu",
+        torch.float64,
+        observer or Silent(),
+    )
 
 
 def error(problem, ansatz):
@@ -47,9 +63,17 @@ class Notes(Silent):
 
 
 def test_training_solves_the_problem_and_records_it():
-    ansatz, history = trained(schedule=[Adam(20), LBFGS(20), LevenbergMarquardt(20), Extend(8), LevenbergMarquardt(30)])
+    ansatz, history = trained(
+        schedule=[Adam(20), LBFGS(20), LevenbergMarquardt(20), Extend(8), LevenbergMarquardt(30)]
+    )
     assert error(line, ansatz) < 1e-5
-    assert [title.split(",")[0] for title, _ in history.stages] == ["adam", "lbfgs", "lm", "extend to grid 8", "lm"]
+    assert [title.split(",")[0] for title, _ in history.stages] == [
+        "adam",
+        "lbfgs",
+        "lm",
+        "extend to grid 8",
+        "lm",
+    ]
     assert all(reason for _, reason in history.stages)
     assert ansatz.network.spec.grid == 8
     assert not history.interrupted
@@ -82,22 +106,33 @@ def test_restarts_go_on_from_the_smallest_loss():
     assert float(best) == min(found)
 
 
-FIRST, FINER, SECOND = "lm, KAN 1-3-1, degree 5, grid 4", "extend to grid 8", "lbfgs, KAN 1-3-1, degree 5, grid 8"
+FIRST, FINER, SECOND = (
+    "lm, KAN 1-3-1, degree 5, grid 4",
+    "extend to grid 8",
+    "lbfgs, KAN 1-3-1, degree 5, grid 8",
+)
 
 
-@pytest.mark.parametrize(("at", "titles"), [(1, [FIRST]), (7, [FIRST]), (25, [FIRST, FINER, SECOND])])
+@pytest.mark.parametrize(
+    ("at", "titles"), [(1, [FIRST]), (7, [FIRST]), (25, [FIRST, FINER, SECOND])]
+)
 def test_ctrl_c_ends_with_a_finite_network(at, titles):
     class Impatient(Silent):
         def step(self, record):
             if record.step == at:
                 raise KeyboardInterrupt
 
-    ansatz, history = trained(schedule=[LevenbergMarquardt(12), Extend(8), LBFGS(30)], observer=Impatient())
+    ansatz, history = trained(
+        schedule=[LevenbergMarquardt(12), Extend(8), LBFGS(30)], observer=Impatient()
+    )
     assert history.interrupted
     assert ansatz.network.theta.isfinite().all()
     assert history.records[-1].step == at
     assert [title for title, _ in history.stages] == titles
-    assert [reason == "interrupted" for _, reason in history.stages] == [*(False for _ in titles[:-1]), True]
+    assert [reason == "interrupted" for _, reason in history.stages] == [
+        *(False for _ in titles[:-1]),
+        True,
+    ]
     assert ansatz(torch.rand(5, 1, dtype=torch.float64)).isfinite().all()
 
 
@@ -108,7 +143,9 @@ def test_ctrl_c_after_the_restarts_keeps_the_best_of_them():
 
     notes = Impatient()
     ansatz, _ = trained(schedule=[LevenbergMarquardt(60)], restarts=2, observer=notes)
-    (best,) = [float(text.split("goes on from ")[1]) for text in notes.texts if "goes on from" in text]
+    (best,) = [
+        float(text.split("goes on from ")[1]) for text in notes.texts if "goes on from" in text
+    ]
     assert Collocation(line, ansatz, 80, 0).objective().loss() < 10 * best
 
 
@@ -125,7 +162,9 @@ def test_ctrl_c_in_the_middle_of_a_step_goes_back_to_the_last_good_state():
             raise KeyboardInterrupt
         return poisson(u, x) + 0 * u**2  # an affine one would be called once only
 
-    problem = Problem(domain=Box(x=(0, 1)), equations=[slow], conditions=[Dirichlet(u=0)], exact={"u": exact})
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=[slow], conditions=[Dirichlet(u=0)], exact={"u": exact}
+    )
     calls[0] = 0
     ansatz, history = trained(problem, schedule=[LevenbergMarquardt(100)], observer=Watching())
     assert history.interrupted
@@ -145,13 +184,18 @@ class Diverging(Stepper):
         return State(math.inf, 0)
 
     def advance(self, objective, state):
-        assert math.isfinite(state.loss) or not state.taken, "asked for another step after a loss that is not finite"
+        assert math.isfinite(state.loss) or not state.taken, (
+            "asked for another step after a loss that is not finite"
+        )
         objective.network.theta = (0.5 if state.taken < 3 else math.inf) * objective.network.theta
         state.loss, state.taken = objective.loss(), state.taken + 1
 
 
 def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state():
-    (start, _), (ansatz, history) = trained(schedule=[LevenbergMarquardt(3)]), trained(schedule=[LevenbergMarquardt(3), Diverging(), LevenbergMarquardt(2)])
+    (start, _), (ansatz, history) = (
+        trained(schedule=[LevenbergMarquardt(3)]),
+        trained(schedule=[LevenbergMarquardt(3), Diverging(), LevenbergMarquardt(2)]),
+    )
     assert ansatz.network.theta.isfinite().all()
     assert history.stages[1][1] == "loss became nan: went back to the last good state"
     assert all(math.isfinite(loss) for loss in history.column("loss"))
@@ -174,7 +218,11 @@ def explosive(u, x):
     ids=["lm", "lbfgs", "adam"],
 )
 def test_a_residual_that_becomes_nan_leaves_a_network_on_which_it_is_finite(stage):
-    objective = collocation(Problem(domain=Box(x=(0, 1)), equations=[explosive], conditions=[Dirichlet(u=0)]), seed=1, points=80).objective()
+    objective = collocation(
+        Problem(domain=Box(x=(0, 1)), equations=[explosive], conditions=[Dirichlet(u=0)]),
+        seed=1,
+        points=80,
+    ).objective()
     objective.network.theta = 0.1 * objective.network.theta
     assert math.isfinite(objective.loss())
     losses = list(stage.minimise(objective))
@@ -193,17 +241,30 @@ def test_a_function_that_is_not_finite_at_the_points_is_refused_before_training(
 
 
 def collocation(problem, seed=0, points=400):
-    network = small.build(Ansatz.inputs(problem.domain, problem.periodic), 1, torch.Generator().manual_seed(seed))
-    return Collocation(problem, Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network), points, seed)
+    network = small.build(
+        Ansatz.inputs(problem.domain, problem.periodic), 1, torch.Generator().manual_seed(seed)
+    )
+    return Collocation(
+        problem,
+        Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network),
+        points,
+        seed,
+    )
 
 
 def test_redrawn_points_gather_where_the_residual_is_large():
     def spiked(u, x, y):
         return laplacian(u) + 1e4 * torch.exp(-((x - 0.7) ** 2 + (y - 0.3) ** 2) / 5e-3)
 
-    points = collocation(Problem(domain=Box(x=(0, 1), y=(0, 1)), equations=[spiked], conditions=[Dirichlet(u=0)]))
+    points = collocation(
+        Problem(domain=Box(x=(0, 1), y=(0, 1)), equations=[spiked], conditions=[Dirichlet(u=0)])
+    )
     objective = points.objective()
-    near = lambda: float(((objective.terms[0].frame.points - torch.tensor([0.7, 0.3])).norm(dim=1) < 0.15).double().mean())
+    near = lambda: float(
+        ((objective.terms[0].frame.points - torch.tensor([0.7, 0.3])).norm(dim=1) < 0.15)
+        .double()
+        .mean()
+    )
     before, rows = near(), objective.rows
     for _ in range(6):
         points.redraw(objective)
@@ -241,22 +302,34 @@ def convex(u, x):
 SLOPE = float(math.e * (math.sin(2) + 2 * math.cos(2)))
 SOFT = {
     "neumann": [Dirichlet(u=0, on="x-"), Neumann(u=SLOPE, on="x+")],
-    "robin": [Dirichlet(u=0, on="x-"), Robin(u=2 * math.e * math.sin(2) + 0.5 * SLOPE, a=2, b=0.5, on="x+")],
+    "robin": [
+        Dirichlet(u=0, on="x-"),
+        Robin(u=2 * math.e * math.sin(2) + 0.5 * SLOPE, a=2, b=0.5, on="x+"),
+    ],
     "neumann on both ends": [Neumann(u=-2, on="x-"), Neumann(u=SLOPE, on="x+")],
-    "robin by its own weight": [Dirichlet(u=0, on="x-"), Robin(u=math.e * math.sin(2) + SLOPE, on="x+", weight=10)],
+    "robin by its own weight": [
+        Dirichlet(u=0, on="x-"),
+        Robin(u=math.e * math.sin(2) + SLOPE, on="x+", weight=10),
+    ],
 }
 
 
 @pytest.mark.parametrize("conditions", SOFT.values(), ids=SOFT)
 def test_soft_conditions_end_up_satisfied(conditions):
-    problem = Problem(domain=Box(x=(0, 1)), equations=[convex], conditions=conditions, exact={"u": shifted})
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=[convex], conditions=conditions, exact={"u": shifted}
+    )
     ansatz, _ = trained(problem, schedule=[LevenbergMarquardt(80)], network=KAN((3,), 7, 4))
     assert ansatz.soft
-    assert error(problem, ansatz) < 1e-5  # seeds 0 to 2: 1e-8 to 5e-6; 80 steps more make it 4e-9 to 1e-6
+    assert (
+        error(problem, ansatz) < 1e-5
+    )  # seeds 0 to 2: 1e-8 to 5e-6; 80 steps more make it 4e-9 to 1e-6
 
 
 def test_balanced_weights_make_soft_rows_as_large_as_those_of_the_equation():
-    problem = Problem(domain=Box(x=(0, 1)), equations=[convex], conditions=SOFT["neumann"], exact={"u": shifted})
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=[convex], conditions=SOFT["neumann"], exact={"u": shifted}
+    )
     points = collocation(problem)
     assert list(balanced(points)) == [c.label for c in points.ansatz.soft]
     points.weights = balanced(points)
@@ -266,11 +339,18 @@ def test_balanced_weights_make_soft_rows_as_large_as_those_of_the_equation():
         objective = points.objective()
         objective.terms = [t]
         traces.append(float(objective.jacobian()[1].values.square().sum()))
-    assert traces[1] == pytest.approx(traces[0], rel=0.3), "other points: the interior is a mean over 256 of them"
+    assert traces[1] == pytest.approx(traces[0], rel=0.3), (
+        "other points: the interior is a mean over 256 of them"
+    )
 
 
 def test_a_given_weight_is_not_balanced():
-    problem = Problem(domain=Box(x=(0, 1)), equations=[convex], conditions=SOFT["robin by its own weight"], exact={"u": shifted})
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[convex],
+        conditions=SOFT["robin by its own weight"],
+        exact={"u": shifted},
+    )
     points = collocation(problem)
     assert balanced(points) == {}
     assert points.objective().terms[1].weight == 10

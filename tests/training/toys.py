@@ -5,7 +5,8 @@ import math
 import torch
 
 from kanpde import Box, Condition, Dirichlet, Initial, Problem, Time, d
-from kanpde.networks import KAN, Ansatz
+from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.kan import KAN
 from kanpde.training.points import Collocation
 
 
@@ -26,9 +27,13 @@ def bad(u, x):
 
 
 def objective_of(equation=linear, spec=None, points=60, seed=0):
-    problem = Problem(domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact})
+    problem = Problem(
+        domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact}
+    )
     network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
     return Collocation(problem, ansatz, points, seed).objective()
 
 
@@ -45,10 +50,16 @@ def system_of(spec, points=50):
     problem = Problem(
         domain=Box(x=(0, 1)) * Time(t=(0, 1)),
         equations=[wave, other],
-        conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)],
+        conditions=[
+            Dirichlet(u=0, on="x-"),
+            Condition(lambda u, v, t: u + 3 * v - t, on="x+"),
+            Initial(u=exact, v=0),
+        ],
     )
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    ansatz = Ansatz(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
     objective = Collocation(problem, ansatz, points, 0).objective()
     assert objective.terms[0].equations == 2
     assert len(objective.terms) == 2
@@ -86,7 +97,10 @@ def rosenbrock(x):
 
 
 def bowl(condition, size=40):
-    """xᵀAx / 2 with eigenvalues from 1 to the condition number, evenly in their logarithm, and eigenvectors in no special place."""
-    Q, _ = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    """xᵀAx / 2 with eigenvalues from 1 to the condition number, evenly in their logarithm, and
+    eigenvectors in no special place."""
+    Q, _ = torch.linalg.qr(
+        torch.randn(size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    )
     A = Q * torch.logspace(0, math.log10(condition), size, dtype=torch.float64) @ Q.T
     return lambda x: 0.5 * x @ A @ x

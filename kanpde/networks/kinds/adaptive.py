@@ -1,4 +1,5 @@
-"""B-spline KANs whose knots follow the activations (Liu et al. 2024, section 2.4, with pykan's blend of grids)."""
+"""B-spline KANs whose knots follow the activations (Liu et al. 2024, section 2.4, with pykan's
+blend of grids)."""
 
 from __future__ import annotations
 
@@ -14,11 +15,14 @@ from kanpde.networks.kan import KAN, Splines
 from kanpde.networks.refine import Finer
 
 
-def adapted_knots(values: Float[Tensor, "points inputs"], grid: int, degree: int, blend: float) -> Float[Tensor, "inputs knots"]:
-    """Knots with `grid` intervals on [-1, 1]: a share `blend` of the values' quantiles, the rest of equal spacing.
+def adapted_knots(
+    values: Float[Tensor, "points inputs"], grid: int, degree: int, blend: float
+) -> Float[Tensor, "inputs knots"]:
+    """Knots with `grid` intervals on [-1, 1]: a share `blend` of the values' quantiles, the rest of
+    equal spacing.
 
-    The ends stay -1 and 1, and an interval is never shorter than 1 - blend of an equal one, however the values lie, all in
-    one place included. Beyond the ends the last intervals are repeated.
+    The ends stay -1 and 1, and an interval is never shorter than 1 - blend of an equal one, however
+    the values lie, all in one place included. Beyond the ends the last intervals are repeated.
     """
     share = torch.linspace(0, 1, grid + 1, dtype=torch.float64)
     even = 2 * share - 1
@@ -33,9 +37,11 @@ def adapted_knots(values: Float[Tensor, "points inputs"], grid: int, degree: int
 
 @dataclass(frozen=True)
 class Adaptive(KAN):
-    """A B-spline KAN; at every extension of the grid the knots move to where the points' activations are.
+    """A B-spline KAN; at every extension of the grid the knots move to where the points'
+    activations are.
 
-    blend: the share of the activations' quantiles in the knots, 0 (equal spacing) to 0.95; pykan's grid_eps is 1 - blend.
+    blend: the share of the activations' quantiles in the knots, 0 (equal spacing) to 0.95; pykan's
+    grid_eps is 1 - blend.
     """
 
     blend: float = 0.5
@@ -52,4 +58,8 @@ class Adaptive(KAN):
         return f"degree {self.degree}, grid {self.grid}, knots {self.blend:.0%} by quantiles"
 
     def _finer(self, grid: int) -> Finer:
-        return lambda layer, seen: Splines(grid, self.degree, None if seen is None else adapted_knots(seen, grid, self.degree, self.blend))
+        return lambda layer, seen: Splines(
+            grid,
+            self.degree,
+            None if seen is None else adapted_knots(seen, grid, self.degree, self.blend),
+        )

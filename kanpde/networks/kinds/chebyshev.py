@@ -1,4 +1,5 @@
-"""KANs with Chebyshev polynomials on their edges (Sidharth and Gokul 2024, "Chebyshev polynomial-based KANs")."""
+"""KANs with Chebyshev polynomials on their edges (Sidharth and Gokul 2024, "Chebyshev
+polynomial-based KANs")."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from kanpde.networks.expansion import Expansion
 
 
 class Polynomials(Basis):
-    """T_0 … T_degree, by their recursion T_{j+1} = 2x T_j - T_{j-1}, which holds for Taylor coefficients as well."""
+    """T_0 … T_degree, by their recursion T_{j+1} = 2x T_j - T_{j-1}, which holds for Taylor
+    coefficients as well."""
 
     def __init__(self, degree: int):
         self.degree, self.size = degree, degree + 1
@@ -34,13 +36,15 @@ class Polynomials(Basis):
         return Polynomials(resolution)
 
     def decay(self) -> Tensor:
-        """j^-2: the n-th derivative of T_j grows like j^2n, and derivatives of the start should not be those of T_32 alone."""
+        """j^-2: the n-th derivative of T_j grows like j^2n, and derivatives of the start should not
+        be those of T_32 alone."""
         return torch.arange(1, self.size + 1, dtype=torch.float64) ** -2.0
 
 
 @dataclass(frozen=True)
 class Chebyshev(Expansion):
-    """degree: of the polynomials, at most 64. Their inputs lie in [-1, 1] by tanh and by the range that an extension fits."""
+    """degree: of the polynomials, at most 64. Their inputs lie in [-1, 1] by tanh and by the range
+    that an extension fits."""
 
     degree: int = 8
 

@@ -1,4 +1,5 @@
-"""KANs with reflectional switch functions on their edges (FasterKAN: Delis 2024; Ta 2024, "BSRBF-KAN", section 2)."""
+"""KANs with reflectional switch functions on their edges (FasterKAN: Delis 2024; Ta 2024,
+"BSRBF-KAN", section 2)."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ from kanpde.networks.expansion import Expansion
 from kanpde.networks.kinds.fastkan import BEYOND, centres
 
 WIDTH = 3.0
-"""h over the distance of the centres. The transform of 1 - tanh² falls like e^(-π|ω|h/2), so that a grid of distance d leaves
-functions an error of e^(-π² h/d), however fine: 5e-5 for h = d, 1e-13 here."""
+"""h over the distance of the centres. The transform of 1 - tanh² falls like e^(-π|ω|h/2), so that a
+grid of distance d leaves functions an error of e^(-π² h/d), however fine: 5e-5 for h = d, 1e-13
+here."""
 
 
 class Switches(Basis):
-    """1 - tanh²((x - c_j)/h), the derivative of tanh: a Taylor coefficient is (ν + 1) times the next one of tanh, so that every
-    derivative is exact, -2/h tanh (1 - tanh²) the first of them."""
+    """1 - tanh²((x - c_j)/h), the derivative of tanh: a Taylor coefficient is (ν + 1) times the
+    next one of tanh, so that every derivative is exact, -2/h tanh (1 - tanh²) the first of them."""
 
     redundant = True
 

@@ -1,4 +1,5 @@
-"""KANs with Gaussians on their edges (FastKAN: Li 2024, "Kolmogorov-Arnold networks are radial basis function networks")."""
+"""KANs with Gaussians on their edges (FastKAN: Li 2024, "Kolmogorov-Arnold networks are radial
+basis function networks")."""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
 WIDTH = 1.7
-"""Width of a Gaussian over the distance of the centres. Li's is 1, with which derivatives of the best fit keep an error of
-e^(-π²) however fine the grid; with D its square it is e^(-π² D), 4e-13 (Maz'ya and Schmidt 1996, "approximate approximations")."""
+"""Width of a Gaussian over the distance of the centres. Li's is 1, with which derivatives of the
+best fit keep an error of e^(-π²) however fine the grid; with D its square it is e^(-π² D), 4e-13
+(Maz'ya and Schmidt 1996, "approximate approximations")."""
 
 BEYOND = 5
-"""Centres on either side of [-1, 1]. With 2 of them the ends keep errors of 3e-5 in smooth functions however fine the grid; with 5, 5e-11."""
+"""Centres on either side of [-1, 1]. With 2 of them the ends keep errors of 3e-5 in smooth
+functions however fine the grid; with 5, 5e-11."""
 
 
 def centres(grid: int) -> Tensor:
@@ -47,8 +50,8 @@ class Gaussians(Basis):
 
 @dataclass(frozen=True)
 class FastKAN(Expansion):
-    """grid: intervals between the centres on [-1, 1]. tanh, with a fitted range, is in the place of Li's layer norm, which no
-    jet of a point can pass without its neighbours."""
+    """grid: intervals between the centres on [-1, 1]. tanh, with a fitted range, is in the place of
+    Li's layer norm, which no jet of a point can pass without its neighbours."""
 
     grid: int = 6
 

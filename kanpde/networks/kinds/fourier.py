@@ -1,4 +1,5 @@
-"""KANs with trigonometric polynomials on their edges (Xu et al. 2024, "FourierKAN-GCF", equation 5), of twice the interval's length."""
+"""KANs with trigonometric polynomials on their edges (Xu et al. 2024, "FourierKAN-GCF", equation
+5), of twice the interval's length."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
 PERIOD = 4.0
-"""Twice the length of [-1, 1]. With the length itself, an edge function would have to be periodic, and its series converged no
-faster than 1/n; on a longer period any smooth function has expansions that converge geometrically (Huybrechs 2010)."""
+"""Twice the length of [-1, 1]. With the length itself, an edge function would have to be periodic,
+and its series converged no faster than 1/n; on a longer period any smooth function has expansions
+that converge geometrically (Huybrechs 2010)."""
 
 
 class Trigonometric(Basis):
@@ -44,7 +46,8 @@ class Trigonometric(Basis):
         return Trigonometric(resolution)
 
     def decay(self) -> Tensor:
-        """(1 + k)^-2: with equal coefficients the second derivatives of the start would be those of the highest frequency alone."""
+        """(1 + k)^-2: with equal coefficients the second derivatives of the start would be those of
+        the highest frequency alone."""
         falling = (1 + torch.arange(1, self.degree + 1, dtype=torch.float64)) ** -2.0
         return torch.cat([torch.ones(1, dtype=torch.float64), falling, falling])
 

@@ -1,7 +1,9 @@
-"""GR-KAN: rational activations with coefficients shared in groups (Yang and Wang 2024, "Kolmogorov-Arnold Transformer", section 4).
+"""GR-KAN: rational activations with coefficients shared in groups (Yang and Wang 2024,
+"Kolmogorov-Arnold Transformer", section 4).
 
-Every level applies a rational function of its group to each unit, and then a linear map: an edge function is w_pq F_g(p).
-The rational functions are of order (5, 4), with a smooth denominator that has no zeros (kernels/rational.py says which).
+Every level applies a rational function of its group to each unit, and then a linear map: an edge
+function is w_pq F_g(p). The rational functions are of order (5, 4), with a smooth denominator that
+has no zeros (kernels/rational.py says which).
 """
 
 from __future__ import annotations
@@ -15,7 +17,13 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.kernels import rational, rational_jet, rational_jet_adjoint, rational_jet_jacobian, rational_network_squares
+from kanpde.kernels import (
+    rational,
+    rational_jet,
+    rational_jet_adjoint,
+    rational_jet_jacobian,
+    rational_network_squares,
+)
 from kanpde.kernels.rational import COEFFICIENTS, NUMERATOR
 from kanpde.networks.mlp import LinearLayer
 from kanpde.networks.network import Layer, Network
@@ -38,25 +46,33 @@ class RationalLayer:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return rational_jet(X, self._coefficients(theta), counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         inward, gradient = rational_jet_adjoint(L, X, self._coefficients(theta), counts, back)
         return inward, gradient.view(-1)
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         inward, rows = rational_jet_jacobian(L, X, self._coefficients(theta), counts, back)
         return inward, Rows.full(rows.flatten(1))
 
 
 class RationalNetwork(Network):
-    """Levels of a rational and a linear layer: loss and gradient of a residual that is affine in them in one operator."""
+    """Levels of a rational and a linear layer: loss and gradient of a residual that is affine in
+    them in one operator."""
 
-    def squares(self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def squares(
+        self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         groups = [layer.groups for layer in self.layers if isinstance(layer, RationalLayer)]
         return rational_network_squares(X, self.theta, self.widths, groups, W, b, counts)
 
 
 def first(denominator: Tensor, bend: float) -> Tensor:
-    """Coefficients [9] of the rational function of that denominator (b_1 … b_3) that is closest to sin(bend · x) on [-REACH, REACH]."""
+    """Coefficients [9] of the rational function of that denominator (b_1 … b_3) that is closest to
+    sin(bend · x) on [-REACH, REACH]."""
     x = torch.linspace(-REACH, REACH, 200, dtype=torch.float64)[:, None]
     Q = rational.shifted(rational.denominator(denominator), x, 0)[0]
     A = torch.cat([x**i for i in range(NUMERATOR)], 1) / Q
@@ -65,8 +81,13 @@ def first(denominator: Tensor, bend: float) -> Tensor:
 
 
 def second_moment(coefficients: Tensor, normal: bool) -> float:
-    """E F(x)² for x of the standard normal distribution, or evenly on [-1, 1], by a sum over many points."""
-    x = torch.linspace(-6, 6, 2001, dtype=torch.float64) if normal else torch.linspace(-1, 1, 2001, dtype=torch.float64)
+    """E F(x)² for x of the standard normal distribution, or evenly on [-1, 1], by a sum over many
+    points."""
+    x = (
+        torch.linspace(-6, 6, 2001, dtype=torch.float64)
+        if normal
+        else torch.linspace(-1, 1, 2001, dtype=torch.float64)
+    )
     weight = torch.exp(-x.square() / 2) if normal else torch.ones_like(x)
     F = rational.taylor(x[:, None], coefficients[None], 0)[0][0][:, 0]
     return float((weight * F.square()).sum() / weight.sum())
@@ -74,10 +95,12 @@ def second_moment(coefficients: Tensor, normal: bool) -> float:
 
 @dataclass(frozen=True)
 class GRKAN(Spec):
-    """groups: of units of a level that share a rational function, fewer where a level has fewer units.
+    """groups: of units of a level that share a rational function, fewer where a level has fewer
+    units.
 
-    The first functions are near sines of several frequencies, and the first weights are such that every unit has variance 1
-    (their E F², for the form in use, is computed), so that the variance is the same on every level.
+    The first functions are near sines of several frequencies, and the first weights are such that
+    every unit has variance 1 (their E F², for the form in use, is computed), so that the variance
+    is the same on every level.
     """
 
     width: tuple[int, ...] = (16, 16)
@@ -93,17 +116,28 @@ class GRKAN(Spec):
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        return Suited(cls(width=(16 + 2 * extra, 16 + 2 * extra)), "lm:150", ("two hidden layers of 16 units in 8 groups",))
+        return Suited(
+            cls(width=(16 + 2 * extra, 16 + 2 * extra)),
+            "lm:150",
+            ("two hidden layers of 16 units in 8 groups",),
+        )
 
     def details(self) -> str:
         return f"{self.groups} groups of rational functions (5, 4)"
 
     def count(self, inputs: int, outputs: int) -> int:
         """Number of parameters between so many inputs and outputs."""
-        return sum(min(self.groups, p) * COEFFICIENTS + (p + 1) * q for p, q in pairwise((inputs, *self.width, outputs)))
+        return sum(
+            min(self.groups, p) * COEFFICIENTS + (p + 1) * q
+            for p, q in pairwise((inputs, *self.width, outputs))
+        )
 
-    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
-        return LinearLayer(inputs, outputs), torch.zeros((inputs + 1) * outputs, dtype=torch.float64)
+    def trained(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> tuple[Layer, Tensor]:
+        return LinearLayer(inputs, outputs), torch.zeros(
+            (inputs + 1) * outputs, dtype=torch.float64
+        )
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with variance-preserving random weights, float64 on the CPU."""
@@ -112,9 +146,25 @@ class GRKAN(Spec):
         theta: list[Tensor] = []
         for level, (p, q) in enumerate(pairwise(widths)):
             groups = min(self.groups, p)
-            functions = torch.stack([first(torch.tensor([0.3, 0.2, 0.3], dtype=torch.float64), 1.0 + 0.5 * g / groups) for g in range(groups)])
-            moments = torch.tensor([second_moment(f, normal=level > 0) for f in functions], dtype=torch.float64)
-            weights = torch.randn(p, q, generator=generator, dtype=torch.float64) / (p * moments[rational.group_of(p, groups)][:, None]).sqrt()
+            functions = torch.stack(
+                [
+                    first(
+                        torch.tensor([0.3, 0.2, 0.3], dtype=torch.float64), 1.0 + 0.5 * g / groups
+                    )
+                    for g in range(groups)
+                ]
+            )
+            moments = torch.tensor(
+                [second_moment(f, normal=level > 0) for f in functions], dtype=torch.float64
+            )
+            weights = (
+                torch.randn(p, q, generator=generator, dtype=torch.float64)
+                / (p * moments[rational.group_of(p, groups)][:, None]).sqrt()
+            )
             layers += [RationalLayer(p, groups), LinearLayer(p, q)]
-            theta += [functions.reshape(-1), weights.reshape(-1), torch.zeros(q, dtype=torch.float64)]
+            theta += [
+                functions.reshape(-1),
+                weights.reshape(-1),
+                torch.zeros(q, dtype=torch.float64),
+            ]
         return RationalNetwork(self, widths, layers, torch.cat(theta))

@@ -1,4 +1,5 @@
-"""LAN: learnable activations on nodes (Liu et al. 2024, appendix B): a linear map, and a B-spline of its own on every unit."""
+"""LAN: learnable activations on nodes (Liu et al. 2024, appendix B): a linear map, and a B-spline
+of its own on every unit."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class NodeLayer:
         self.size = units * basis.size
 
     def _taylor(self, theta: Tensor, x: Tensor, order: int) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Taylor coefficients of every unit's function, [points, units] each, and what the basis says of x."""
+        """Taylor coefficients of every unit's function, [points, units] each, and what the basis
+        says of x."""
         cell, b = self.basis.evaluate(x, order)
         index = self._columns(cell, b.shape[3])
         return list((b * theta[index][:, :, None]).sum(3).unbind(2)), cell, b
@@ -42,23 +44,39 @@ class NodeLayer:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return compose(self._taylor(theta, X[:, 0], len(counts))[0], X, counts)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         inward, rows = self.jacobian(theta, L, X, counts, back)
         return inward, rows.transposed_times(X.new_ones(len(X)))
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         f, cell, b = self._taylor(theta, X[:, 0], len(counts) + 1)
         H = torch.stack([(power * L).sum(1) for power in powers(X, counts)], 2)
         block = torch.einsum("nuo,nuoj->nuj", H, b[:, :, : len(counts) + 1])
-        inward = correlate(L, compose([nu * nth for nu, nth in enumerate(f)][1:], X, counts), counts)
-        return inward, Rows(block.flatten(1), self._columns(cell, 1)[:, :, 0], (b.shape[3],) * self.shape[0], self.size)
+        inward = correlate(
+            L, compose([nu * nth for nu, nth in enumerate(f)][1:], X, counts), counts
+        )
+        return inward, Rows(
+            block.flatten(1),
+            self._columns(cell, 1)[:, :, 0],
+            (b.shape[3],) * self.shape[0],
+            self.size,
+        )
 
-    def functions(self, theta: Tensor, x: Float[Tensor, "points units"]) -> Float[Tensor, "units 1 points"]:
+    def functions(
+        self, theta: Tensor, x: Float[Tensor, "points units"]
+    ) -> Float[Tensor, "units 1 points"]:
         """The functions at points of each unit, float64 on the CPU."""
         return self._taylor(theta.detach().double().cpu(), x, 0)[0][0].T[:, None]
 
-    def extended(self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor) -> tuple[NodeLayer, Tensor, float]:
-        """The same functions in another basis, over inputs z with x = center + scale · z; and the error of that."""
+    def extended(
+        self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor
+    ) -> tuple[NodeLayer, Tensor, float]:
+        """The same functions in another basis, over inputs z with x = center + scale · z; and the
+        error of that."""
         wide = BasisLayer(self.shape[0], 1, self.basis)
         _, found, error = wide.extended(theta, basis, center, scale)
         return NodeLayer(self.shape[0], basis), found, error
@@ -66,7 +84,8 @@ class NodeLayer:
 
 @dataclass(frozen=True)
 class LAN(Spec):
-    """degree: of the splines, 1 to 7; grid: their intervals on [-1, 1], onto which tanh and a fitted range bring every unit."""
+    """degree: of the splines, 1 to 7; grid: their intervals on [-1, 1], onto which tanh and a
+    fitted range bring every unit."""
 
     width: tuple[int, ...] = (12, 12)
     degree: int = 7
@@ -79,7 +98,11 @@ class LAN(Spec):
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        return Suited(cls(width=(12 + extra, 12 + extra)), "lm:60,extend:5,lm:80", ("two hidden layers of 12 units with splines of degree 7, grid 3 to 5",))
+        return Suited(
+            cls(width=(12 + extra, 12 + extra)),
+            "lm:60,extend:5,lm:80",
+            ("two hidden layers of 12 units with splines of degree 7, grid 3 to 5",),
+        )
 
     def details(self) -> str:
         return f"degree {self.degree}, grid {self.grid}"
@@ -89,9 +112,13 @@ class LAN(Spec):
 
     def count(self, inputs: int, outputs: int) -> int:
         """Number of parameters between so many inputs and outputs."""
-        return sum((p + 1) * q for p, q in pairwise((inputs, *self.width, outputs))) + sum(self.width) * (self.grid + self.degree)
+        return sum((p + 1) * q for p, q in pairwise((inputs, *self.width, outputs))) + sum(
+            self.width
+        ) * (self.grid + self.degree)
 
-    def trained(self, inputs: int, outputs: int, generator: torch.Generator) -> tuple[Layer, Tensor]:
+    def trained(
+        self, inputs: int, outputs: int, generator: torch.Generator
+    ) -> tuple[Layer, Tensor]:
         return glorot(inputs, outputs, generator)
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
@@ -111,12 +138,16 @@ class LAN(Spec):
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
         """The same function on another grid (see refine.refined)."""
-        return refined(network, replace(self, grid=grid), lambda layer, seen: Splines(grid, self.degree), jets)
+        return refined(
+            network, replace(self, grid=grid), lambda layer, seen: Splines(grid, self.degree), jets
+        )
 
 
 def _waves(basis: Splines, units: int, generator: torch.Generator) -> Tensor:
     """Coefficients [units · size] of waves sin(ωx + φ) with random ω up to π and random φ."""
-    omega, phase = (torch.rand(units, 1, generator=generator, dtype=torch.float64) for _ in range(2))
+    omega, phase = (
+        torch.rand(units, 1, generator=generator, dtype=torch.float64) for _ in range(2)
+    )
     x = basis.samples()
     values = torch.sin(torch.pi * omega * x.T + 2 * torch.pi * phase)
     return basis.fit(x.expand(-1, units), values[:, :, None])[0].reshape(-1)

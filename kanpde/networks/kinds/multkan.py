@@ -19,7 +19,8 @@ from kanpde.networks.spec import Suited
 
 
 class Products:
-    """Of so many sums, and pairs of subnodes behind them, the sums and the product of each pair; no parameters."""
+    """Of so many sums, and pairs of subnodes behind them, the sums and the product of each pair; no
+    parameters."""
 
     size = 0
 
@@ -29,13 +30,17 @@ class Products:
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return torch.cat([X[:, :, : self.sums], product(*self._pairs(X), counts)], 2)
 
-    def adjoint(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Tensor]:
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Tensor]:
         a, b = self._pairs(X)
         lift = L[:, :, self.sums :]
         pairs = torch.stack([correlate(lift, b, counts), correlate(lift, a, counts)], 3).flatten(2)
         return torch.cat([L[:, :, : self.sums], pairs], 2), theta
 
-    def jacobian(self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True) -> tuple[Tensor, Rows]:
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
+    ) -> tuple[Tensor, Rows]:
         return self.adjoint(theta, L, X, counts)[0], Rows.full(X.new_empty(len(X), 0))
 
     def _pairs(self, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +49,8 @@ class Products:
 
 @dataclass(frozen=True)
 class MultKAN(KAN):
-    """A B-spline KAN in which, of every hidden layer, `products` nodes are the product of two subnodes each; width counts the others."""
+    """A B-spline KAN in which, of every hidden layer, `products` nodes are the product of two
+    subnodes each; width counts the others."""
 
     products: int = 2
 
@@ -59,10 +65,24 @@ class MultKAN(KAN):
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
         if evolving:
-            reasons = ("it evolves in time: two hidden layers, which follow what moves", "splines of degree 7, from grid 3 to 6")
-            return Suited(cls(width=(4 + extra, 4 + extra), degree=7, grid=3), "lm:100,extend:6,lm:120", reasons)
-        reasons = ("it is steady: one hidden layer, damped layer by layer", "splines of degree 7, from grid 3 to 18")
-        return Suited(cls(width=(2 + extra,), degree=7, grid=3), "lm/layer:40,extend:8,lm/layer:40,extend:20,lm/layer:160", reasons)
+            reasons = (
+                "it evolves in time: two hidden layers, which follow what moves",
+                "splines of degree 7, from grid 3 to 6",
+            )
+            return Suited(
+                cls(width=(4 + extra, 4 + extra), degree=7, grid=3),
+                "lm:100,extend:6,lm:120",
+                reasons,
+            )
+        reasons = (
+            "it is steady: one hidden layer, damped layer by layer",
+            "splines of degree 7, from grid 3 to 18",
+        )
+        return Suited(
+            cls(width=(2 + extra,), degree=7, grid=3),
+            "lm/layer:40,extend:8,lm/layer:40,extend:20,lm/layer:160",
+            reasons,
+        )
 
     def details(self) -> str:
         return f"{self.products} products a layer, degree {self.degree}, grid {self.grid}"
@@ -86,4 +106,9 @@ class MultKAN(KAN):
             layer, part = self.trained(p, q, generator)
             layers.append(layer)
             theta.append(part)
-        return Network(self, (inputs, *(w + self.products for w in self.width), outputs), layers, torch.cat(theta))
+        return Network(
+            self,
+            (inputs, *(w + self.products for w in self.width), outputs),
+            layers,
+            torch.cat(theta),
+        )

@@ -1,7 +1,9 @@
-"""KANs with wavelets on their edges (Wav-KAN: Bozorgasl and Chen 2024), on a dyadic frame of scales and places.
+"""KANs with wavelets on their edges (Wav-KAN: Bozorgasl and Chen 2024), on a dyadic frame of scales
+and places.
 
-Bozorgasl and Chen train one scale and one place an edge. Here an edge has many wavelets of fixed scales and places, so that it
-is linear in what is trained and can be refined: a finer level is added, and what was there stays.
+Bozorgasl and Chen train one scale and one place an edge. Here an edge has many wavelets of fixed
+scales and places, so that it is linear in what is trained and can be refined: a finer level is
+added, and what was there stays.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def _gaussian(t: Tensor, order: int) -> list[Tensor]:
 
 def _times(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
     """Taylor coefficients of a product."""
-    return [sum((a[i] * b[nu - i] for i in range(nu + 1)), torch.zeros_like(b[0])) for nu in range(len(b))]
+    return [
+        sum((a[i] * b[nu - i] for i in range(nu + 1)), torch.zeros_like(b[0]))
+        for nu in range(len(b))
+    ]
 
 
 def mexican_hat(t: Tensor, order: int) -> list[Tensor]:
@@ -53,11 +58,15 @@ def morlet(t: Tensor, order: int) -> list[Tensor]:
     return _times(wave, _gaussian(t, order))
 
 
-MOTHERS: dict[str, Callable[[Tensor, int], list[Tensor]]] = {"mexican-hat": mexican_hat, "morlet": morlet}
+MOTHERS: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
+    "mexican-hat": mexican_hat,
+    "morlet": morlet,
+}
 
 
 class Wavelets(Basis):
-    """1 and x, and ψ((x - t)/s) on the levels grid, grid/2, … down to 3 intervals, coarsest first: s = WIDTH · 2 / intervals."""
+    """1 and x, and ψ((x - t)/s) on the levels grid, grid/2, … down to 3 intervals, coarsest first:
+    s = WIDTH · 2 / intervals."""
 
     redundant = True
 
@@ -68,7 +77,9 @@ class Wavelets(Basis):
             levels.insert(0, levels[0] // 2)
         places = [-1 + 2 / n * torch.arange(-1, n + 2, dtype=torch.float64) for n in levels]
         self.places = torch.cat(places)
-        self.scales = torch.cat([torch.full_like(t, WIDTH * 2 / n) for t, n in zip(places, levels, strict=True)])
+        self.scales = torch.cat(
+            [torch.full_like(t, WIDTH * 2 / n) for t, n in zip(places, levels, strict=True)]
+        )
         self.size = 2 + len(self.places)
 
     def taylor(self, x: Tensor, order: int) -> Tensor:
@@ -84,7 +95,9 @@ class Wavelets(Basis):
 
     def decay(self) -> Tensor:
         """Second derivatives of all levels alike."""
-        return torch.cat([torch.ones(2, dtype=torch.float64), (self.scales / self.scales.max()) ** 2])
+        return torch.cat(
+            [torch.ones(2, dtype=torch.float64), (self.scales / self.scales.max()) ** 2]
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,10 @@ class Wavelet(Expansion):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mother not in MOTHERS:
-            raise RecipeError(f"mother: got {self.mother!r}; expected one of {listed(MOTHERS)}{nearest(self.mother, MOTHERS)}")
+            raise RecipeError(
+                f"mother: got {self.mother!r}; expected one of"
+                f" {listed(MOTHERS)}{nearest(self.mother, MOTHERS)}"
+            )
 
     def basis(self) -> Wavelets:
         return Wavelets(self.mother, self.grid)

@@ -1,14 +1,19 @@
 """How estimates depend on the data: the matrices of the last step, by orthogonal factors.
 
-Near the solution the estimate is a linear function of the data: with the rows D of the misfits and F of everything that should
-vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H = DᵀD + FᵀF, for errors ε of the values. The equations hold for the true
-solution whatever the errors are, so that their rows bring none but what the network leaves of them. Hence cov θ = H⁻¹ Dᵀ cov(ε) D H⁻¹ (the sandwich of penalised least squares),
-which for heavily weighed equations is the covariance under constraints. The network's own parameters are in H with the rest: what is
-reported of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from orthogonal factors of [D; F].
+Near the solution the estimate is a linear function of the data: with the rows D of the misfits and
+F of everything that should vanish, both as they were weighed in training, δθ = H⁻¹ Dᵀ ε with H =
+DᵀD + FᵀF, for errors ε of the values. The equations hold for the true solution whatever the errors
+are, so that their rows bring none but what the network leaves of them. Hence cov θ = H⁻¹ Dᵀ cov(ε)
+D H⁻¹ (the sandwich of penalised least squares), which for heavily weighed equations is the
+covariance under constraints. The network's own parameters are in H with the rest: what is reported
+of the equation's parameters has them eliminated. No product DᵀD is formed; all comes from
+orthogonal factors of [D; F].
 
-Singular values go down to rounding: along the smallest ones noise would move the parameters of networks by many times their size, where the
-linear model holds no longer and no step should go. `Rows.ties` hold every such parameter to its present value as a measurement of it
-with the error of its network's root mean square would; of sets of data drawn again, the fields' estimates spread as these bands say.
+Singular values go down to rounding: along the smallest ones noise would move the parameters of
+networks by many times their size, where the linear model holds no longer and no step should go.
+`Rows.ties` hold every such parameter to its present value as a measurement of it with the error of
+its network's root mean square would; of sets of data drawn again, the fields' estimates spread as
+these bands say.
 """
 
 from __future__ import annotations
@@ -22,9 +27,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks import Ansatz
-from kanpde.parameters import Field
-from kanpde.sampling import unit_points
+from kanpde.geometry.sampling import unit_points
+from kanpde.networks.ansatz import Ansatz
+from kanpde.problem.parameters import Field
 from kanpde.training.objective import Objective, Term
 from kanpde.training.points import Collocation, noise_ratio
 
@@ -32,7 +37,8 @@ POLISHING, NEAR = 8, 0.02
 """Steps of `polish` at most, and how near to the minimum they go, in standard errors."""
 
 DAMPINGS = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-"""Of its steps, over the largest squared singular value; the first that lowers the loss is taken."""
+"""Of its steps, over the largest squared singular value; the first that lowers the loss is
+taken."""
 
 SIGNIFICANT = 3.0
 """Standard deviations by which a misfit has to grow more than expected."""
@@ -43,9 +49,11 @@ SHARPEST = 1e-12
 
 @dataclass(frozen=True)
 class Rows:
-    """The last linear problem in units of the data's noise: misfits and what should vanish, and their derivatives by all that is trained.
+    """The last linear problem in units of the data's noise: misfits and what should vanish, and
+    their derivatives by all that is trained.
 
-    ties: how strongly each parameter is held where it is, the noise over the size of its network's parameters; constants are not.
+    ties: how strongly each parameter is held where it is, the noise over the size of its network's
+    parameters; constants are not.
     """
 
     misfit: Float[Tensor, " data"]
@@ -59,7 +67,9 @@ class Rows:
         """objective: of these points' kind, to be taken as it is; or a new one."""
         network, sets = points.ansatz.network, points.problem.data
         terms = (objective or points.objective()).terms
-        unit = noise_ratio(sets) * math.sqrt(sum(m.values.numel() for m in sets) / points.misfit_weight)
+        unit = noise_ratio(sets) * math.sqrt(
+            sum(m.values.numel() for m in sets) / points.misfit_weight
+        )
         misfit, D = (unit * part.double().cpu() for part in _dense(network, terms[-len(sets) :]))
         vanish, F = (unit * part.double().cpu() for part in _dense(network, terms[: -len(sets)]))
         return cls(misfit, D, vanish, F, _ties(network, float(misfit.square().mean().sqrt())))
@@ -67,11 +77,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Factors:
-    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the singular values, U = D V, and E = F V, each row
-    times the residual of its equation.
+    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the
+    singular values, U = D V, and E = F V, each row times the residual of its equation.
 
-    residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step would go along; S: the singular values over
-    the largest.
+    residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step
+    would go along; S: the singular values over the largest.
     """
 
     V: Tensor
@@ -83,8 +93,14 @@ class Factors:
 
     @classmethod
     def of(cls, rows: Rows, heavier: float = 1.0, tied: bool = True) -> Factors:
-        """heavier: by which the weight of the equations is multiplied; tied: whether the ties are among the rows."""
-        residual, D, vanish, F = rows.misfit, rows.D, math.sqrt(heavier) * rows.vanish, math.sqrt(heavier) * rows.F
+        """heavier: by which the weight of the equations is multiplied; tied: whether the ties are
+        among the rows."""
+        residual, D, vanish, F = (
+            rows.misfit,
+            rows.D,
+            math.sqrt(heavier) * rows.vanish,
+            math.sqrt(heavier) * rows.F,
+        )
         held = [rows.ties.diag()] if tied else []
         W = torch.cat([D, F, *held]).norm(dim=0)
         W = torch.where(W > 0, 1 / W.clamp_min(1e-300), torch.ones_like(W))
@@ -92,11 +108,19 @@ class Factors:
         _, R = torch.linalg.qr(torch.cat([D, F, *held]) * W, mode="r")
         _, S, Vt = torch.linalg.svd(R, full_matrices=False)
         V = Vt.T / S.clamp_min(SHARPEST * float(S[0]))
-        return cls(W[:, None] * V, (D * W) @ V, (F * W) @ V * vanish[:, None], residual, V.T @ slope, S / S[0])
+        return cls(
+            W[:, None] * V,
+            (D * W) @ V,
+            (F * W) @ V * vanish[:, None],
+            residual,
+            V.T @ slope,
+            S / S[0],
+        )
 
     @property
     def degrees(self) -> float:
-        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to fitted values."""
+        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to
+        fitted values."""
         fitted = float(self.U.square().sum())
         return len(self.U) - 2 * fitted + float((self.U.T @ self.U).square().sum())
 
@@ -105,27 +129,38 @@ class Factors:
         """Of the values' errors, in units of the noise."""
         return float(self.residual.square().sum()) / max(self.degrees, 1.0)
 
-    def covariance(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
+    def covariance(
+        self, gradients: Float[Tensor, "quantities parameters"]
+    ) -> Float[Tensor, "quantities quantities"]:
         """Of quantities with these gradients, for errors of variance 1."""
         L = (gradients @ self.V) @ self.U.T
         return L @ L.T
 
-    def discrepancy(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
-        """Of the same for errors as large as the residuals that the equations are left with, each for itself (White 1982)."""
+    def discrepancy(
+        self, gradients: Float[Tensor, "quantities parameters"]
+    ) -> Float[Tensor, "quantities quantities"]:
+        """Of the same for errors as large as the residuals that the equations are left with, each
+        for itself (White 1982)."""
         L = (gradients @ self.V) @ self.E.T
         return L @ L.T
 
-    def inverse(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, "quantities quantities"]:
-        """The same from H⁻¹ alone, which is large along what neither data nor equations determine."""
+    def inverse(
+        self, gradients: Float[Tensor, "quantities parameters"]
+    ) -> Float[Tensor, "quantities quantities"]:
+        """The same from H⁻¹ alone, which is large along what neither data nor equations
+        determine."""
         L = gradients @ self.V
         return L @ L.T
 
-    def shift(self, gradients: Float[Tensor, "quantities parameters"]) -> Float[Tensor, " quantities"]:
+    def shift(
+        self, gradients: Float[Tensor, "quantities parameters"]
+    ) -> Float[Tensor, " quantities"]:
         """How far another undamped step would move the quantities."""
         return -(gradients @ self.V) @ self.slope
 
     def step(self, damping: float) -> Float[Tensor, " parameters"]:
-        """The step of Gauss and Newton, damped along singular values below the root of `damping`."""
+        """The step of Gauss and Newton, damped along singular values below the root of
+        `damping`."""
         return -self.V @ (self.slope / (1 + damping / self.S.square()))
 
 
@@ -141,7 +176,9 @@ def gradients_of(ansatz: Ansatz, names: Sequence[str]) -> Float[Tensor, "numbers
     return network.jacobian(network.forward(X, ()), L, ()).dense().double().cpu()
 
 
-def gradients_at(ansatz: Ansatz, name: str, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points parameters"]:
+def gradients_at(
+    ansatz: Ansatz, name: str, points: Float[Tensor, "points dims"]
+) -> Float[Tensor, "points parameters"]:
     """Derivatives of a field's values at points by all that is trained."""
     frame = ansatz.frame(points, [(name, (0,) * points.shape[1])])
     jets = ansatz.network.forward(frame.X, frame.counts)
@@ -167,10 +204,12 @@ def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
 
 
 def polish(points: Collocation) -> tuple[int, float]:
-    """Steps of Gauss and Newton by orthogonal factors until the numbers among the parameters stand still within NEAR of their standard errors.
+    """Steps of Gauss and Newton by orthogonal factors until the numbers among the parameters stand
+    still within NEAR of their standard errors.
 
-    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up, end before that. Returns how many, and how
-    far, in standard errors, another undamped step would still move a number.
+    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up,
+    end before that. Returns how many, and how far, in standard errors, another undamped step would
+    still move a number.
     """
     objective = points.objective()
     network, problem = objective.network, points.problem
@@ -179,7 +218,11 @@ def polish(points: Collocation) -> tuple[int, float]:
         factors = Factors.of(Rows.of(points, objective))
         gradients = gradients_of(points.ansatz, names)
         errors = (factors.noise_variance * factors.covariance(gradients).diagonal()).sqrt()
-        apart = float((factors.shift(gradients).abs() / errors.clamp_min(1e-300)).max()) if names else 0.0
+        apart = (
+            float((factors.shift(gradients).abs() / errors.clamp_min(1e-300)).max())
+            if names
+            else 0.0
+        )
         if apart <= NEAR or k == POLISHING:
             break
         start, before = network.theta, objective.loss()
@@ -194,23 +237,31 @@ def polish(points: Collocation) -> tuple[int, float]:
 
 
 def lost(points: Collocation, lighter: float) -> float:
-    """How much smaller, as a factor, the standard errors of all parameters could be with data that weigh so much less, at most.
+    """How much smaller, as a factor, the standard errors of all parameters could be with data that
+    weigh so much less, at most.
 
     Where the equations weigh little, solutions that violate them follow the errors of the data.
     """
     rows, problem, ansatz = Rows.of(points), points.problem, points.ansatz
     at = problem.domain.interior(unit_points(64, len(problem.coordinates), 0))
     fields = [p.name for p in problem.parameters if isinstance(p, Field)]
-    gradients = [gradients_of(ansatz, [p.name]) for p in problem.parameters if not isinstance(p, Field)] + [gradients_at(ansatz, name, at) for name in fields]
+    gradients = [
+        gradients_of(ansatz, [p.name]) for p in problem.parameters if not isinstance(p, Field)
+    ] + [gradients_at(ansatz, name, at) for name in fields]
     now, then = (Factors.of(rows, heavier) for heavier in (1.0, 1 / lighter))
-    return max(float((now.covariance(g).trace() / then.covariance(g).trace().clamp_min(1e-300)).sqrt()) for g in gradients)
+    return max(
+        float((now.covariance(g).trace() / then.covariance(g).trace().clamp_min(1e-300)).sqrt())
+        for g in gradients
+    )
 
 
 def overruled(points: Collocation, network: Any, data: float) -> bool:
-    """Whether the equations overrule the data, in comparison with an earlier network that was trained with this weight of the data.
+    """Whether the equations overrule the data, in comparison with an earlier network that was
+    trained with this weight of the data.
 
-    A smaller weight fits fewer degrees of freedom to the noise, and the misfit grows by as many of its squares, with the variance of χ². A
-    network that cannot satisfy the equations any better gives in where it costs less: the misfit grows by more, and estimates are biased.
+    A smaller weight fits fewer degrees of freedom to the noise, and the misfit grows by as many of
+    its squares, with the variance of χ². A network that cannot satisfy the equations any better
+    gives in where it costs less: the misfit grows by more, and estimates are biased.
     """
     now, here = Factors.of(Rows.of(points)), (points.ansatz.network, points.data)
     points.ansatz.network, points.data = network, data

@@ -1,0 +1,1 @@
+"""Pictures of solutions, networks and estimates."""
