@@ -12,12 +12,14 @@ from kanpde.problem.problem import load
 from kanpde.reference import reference
 
 ROOT = Path(__file__).parents[2]
-README, GUIDE = ROOT / "README.md", ROOT / "docs" / "how-to" / "own-pde.md"
+README, GUIDES = ROOT / "README.md", ROOT / "docs" / "how-to"
 ALL = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-BLOCKS = [block for block in ALL if "problem = Problem(" in block]
-BLOCKS += re.findall(r"```python title=\S+\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 BLOCKS_WITHOUT_PROBLEM = [block for block in ALL if "problem = Problem(" not in block]
-CALLED = {"layer": "convection(", "predators": "predator(", "kdv": "kdv("}
+BLOCKS = {"layer": next(block for block in ALL if "problem = Problem(" in block)}
+"""Problems by the name of the file that a page asks to save them as."""
+for page in ("own-pde", "curved-domains", "inverse-problems"):
+    text = (GUIDES / f"{page}.md").read_text(encoding="utf-8")
+    BLOCKS |= dict(re.findall(r"```python title=\"(\w+)\.py\"\n(.*?)```", text, re.DOTALL))
 BUDGET = {
     "layer": ("lm:40,extend:8,lm:40,extend:24,lm:40", 1600, 3e-5),
     "predators": ("lm:20,extend:6,lm:10", 1000, 1e-7),
@@ -27,15 +29,10 @@ BUDGET = {
 seeds 0 and 1 do."""
 
 
-def block(name):
-    (found,) = [text for text in BLOCKS if f"def {CALLED.get(name, name)}" in text]
-    return found
-
-
-@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.parametrize("name", BUDGET)
 def test_a_problem_that_is_shown_agrees_with_its_reference(name, tmp_path):
     path = tmp_path / f"{name}.py"
-    path.write_text(block(name), encoding="utf-8")
+    path.write_text(BLOCKS[name], encoding="utf-8")
     problem, recipes = load(str(path))
     assert not recipes, "the network is the default one"
     schedule, points, error = BUDGET[name]
@@ -47,7 +44,7 @@ def test_a_problem_that_is_shown_agrees_with_its_reference(name, tmp_path):
 
 def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
     path = tmp_path / "hole.py"
-    path.write_text(block("heated("), encoding="utf-8")
+    path.write_text(BLOCKS["hole"], encoding="utf-8")
     result = kanpde.solve(
         load(str(path))[0],
         schedule="lm:40",
@@ -61,7 +58,7 @@ def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
 
 def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
     path = tmp_path / "rod.py"
-    path.write_text(block("rod("), encoding="utf-8")
+    path.write_text(BLOCKS["rod"], encoding="utf-8")
     result = kanpde.solve(
         load(str(path))[0], schedule="lm:60", points=600, restarts=1, reference=False
     )
@@ -71,11 +68,11 @@ def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
     assert abs(k["value"] - 0.3) < 4 * k["standard_error"]
 
 
-def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch):
-    """The recipe, and the use from Python, with a budget of one step."""
+def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    """The use from Python, with a budget of one step."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    Path("layer.py").write_text(block("layer"), encoding="utf-8")
+    Path("layer.py").write_text(BLOCKS["layer"], encoding="utf-8")
     solve = kanpde.solve
     monkeypatch.setattr(
         kanpde,
@@ -83,7 +80,9 @@ def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch):
         lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1),
         raising=False,
     )
+    names = {}
     for text in BLOCKS_WITHOUT_PROBLEM:
-        exec(compile(text, str(README), "exec"), {})
+        exec(compile(text, str(README), "exec"), names)
     sys.modules.pop("layer")
-    assert len(list(Path("results").glob("*/*/summary.json"))) == 1
+    assert names["u"].shape == names["flux"].shape == (101,)
+    assert capsys.readouterr().out.strip()
