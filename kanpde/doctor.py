@@ -53,7 +53,7 @@ LIMIT = 1e-3
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One thing that was looked at. state: ok, warning or failed; found: what there is; advice:
     what to do about it."""
 
@@ -63,7 +63,7 @@ class Check:
     advice: str = ""
 
 
-def examine(test: bool = True) -> list[Check]:
+def examine(test: bool = True) -> list[Finding]:
     """All checks, in order; never raises. test: whether to solve a small problem as well."""
     checks = [
         _guarded("python", _python),
@@ -84,7 +84,7 @@ def examine(test: bool = True) -> list[Check]:
     return [*checks, _guarded("self-test", _self_test)] if test else checks
 
 
-def summary(checks: list[Check]) -> dict[str, Any]:
+def summary(checks: list[Finding]) -> dict[str, Any]:
     """The object of --json: provenance, the checks, and whether none failed."""
     return {
         "ok": all(c.state != "failed" for c in checks),
@@ -93,7 +93,7 @@ def summary(checks: list[Check]) -> dict[str, Any]:
     }
 
 
-def _guarded(name: str, look: Callable[[], Check]) -> Check:
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except (
@@ -104,12 +104,12 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         AttributeError,
         KanpdeError,
     ) as error:  # a check that cannot be made is a finding
-        return Check(name, "failed", first_line(error))
+        return Finding(name, "failed", first_line(error))
 
 
-def _python() -> Check:
+def _python() -> Finding:
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
-    return Check(
+    return Finding(
         "python",
         "ok" if fits else "failed",
         f"{sys.version.split()[0]} at {sys.executable}",
@@ -117,18 +117,18 @@ def _python() -> Check:
     )
 
 
-def _package(name: str) -> Check:
+def _package(name: str) -> Finding:
     try:
-        return Check(name, "ok", version(name))
+        return Finding(name, "ok", version(name))
     except PackageNotFoundError:
-        return Check(name, "failed", "not installed", f"pip install {name}")
+        return Finding(name, "failed", "not installed", f"pip install {name}")
 
 
-def _optional(name: str) -> Check:
+def _optional(name: str) -> Finding:
     if importlib.util.find_spec(name) is not None:
-        return Check(name, "ok", version(name))
+        return Finding(name, "ok", version(name))
     extra = OPTIONAL[name]
-    return Check(
+    return Finding(
         name,
         "ok",
         (
@@ -139,12 +139,12 @@ def _optional(name: str) -> Check:
     )
 
 
-def _cpu() -> Check:
+def _cpu() -> Finding:
     found = provenance()
-    return Check("cpu", "ok", f"{found['processor']}, {found['cores']} cores for this process")
+    return Finding("cpu", "ok", f"{found['processor']}, {found['cores']} cores for this process")
 
 
-def _threads() -> Check:
+def _threads() -> Finding:
     threads, cores = torch.get_num_threads(), provenance()["cores"]
     given = {
         name: os.environ[name]
@@ -153,7 +153,7 @@ def _threads() -> Check:
     }
     note = f" ({', '.join(f'{k}={v}' for k, v in given.items())})" if given else ""
     more = isinstance(cores, int) and threads > cores
-    return Check(
+    return Finding(
         "threads",
         "warning" if more else "ok",
         f"torch uses {threads}{note}",
@@ -161,12 +161,12 @@ def _threads() -> Check:
     )
 
 
-def _memory() -> Check:
+def _memory() -> Finding:
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return Check("memory", "ok", "not known")
+        return Finding("memory", "ok", "not known")
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     small = total < 1.5
-    return Check(
+    return Finding(
         "memory",
         "warning" if small else "ok",
         f"{total:.1f} GB",
@@ -174,18 +174,18 @@ def _memory() -> Check:
     )
 
 
-def _gpu() -> Check:
+def _gpu() -> Finding:
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else "; this torch is built without CUDA"
-        return Check("gpu", "ok", f"none that torch can use{built}")
+        return Finding("gpu", "ok", f"none that torch can use{built}")
     names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     kernels = _kernels("cuda")
-    return Check(
+    return Finding(
         "gpu", kernels.state, f"{', '.join(names)}; kernels: {kernels.found}", kernels.advice
     )
 
 
-def _kernels(device: str) -> Check:
+def _kernels(device: str) -> Finding:
     """Which implementation runs, and how fast a spline layer is."""
     from kanpde.kernels import spline_jet, uniform_knots
 
@@ -206,10 +206,10 @@ def _kernels(device: str) -> Check:
     found = (
         f"{name}; a layer at 2,000 points takes {1e3 * again:.2g} ms ({first:.1f} s the first time)"
     )
-    return Check("kernels", "warning" if slow else "ok", found, reasons if slow else "")
+    return Finding("kernels", "warning" if slow else "ok", found, reasons if slow else "")
 
 
-def _cache() -> Check:
+def _cache() -> Finding:
     """Where Numba keeps what it has compiled: without such a place every process compiles again,
     for half a minute."""
     given = os.environ.get("NUMBA_CACHE_DIR")
@@ -223,24 +223,24 @@ def _cache() -> Check:
     )
     usable = next((place for place in places if _writable(place)), None)
     if usable is None:
-        return Check(
+        return Finding(
             "kernel cache",
             "warning",
             f"{places[0]} is not writable",
             "set NUMBA_CACHE_DIR to a folder that is: else every process compiles the kernels"
             " again",
         )
-    return Check("kernel cache", "ok", str(usable))
+    return Finding("kernel cache", "ok", str(usable))
 
 
-def _results() -> Check:
+def _results() -> Finding:
     here = Path("results") if Path("results").is_dir() else Path()
     free = shutil.disk_usage(here).free / 1e9
     if not _writable(here):
-        return Check(
+        return Finding(
             "results", "warning", f"{here.resolve()} is not writable", "solve with --out FOLDER"
         )
-    return Check(
+    return Finding(
         "results",
         "warning" if free < 0.1 else "ok",
         f"{here.resolve()} is writable, {free:.0f} GB free",
@@ -259,7 +259,7 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _self_test() -> Check:
+def _self_test() -> Finding:
     """Solve Poisson's equation with a small network, and compare with the exact solution and with
     finite differences."""
     import kanpde
@@ -275,7 +275,7 @@ def _self_test() -> Check:
     reference = result.reference.estimated_error if result.reference else float("inf")
     good = error < LIMIT and reference < LIMIT
     found = f"poisson2d to {error:.0e} in {seconds:.1f} s, with a reference good to {reference:.0e}"
-    return Check(
+    return Finding(
         "self-test",
         "ok" if good else "failed",
         found,

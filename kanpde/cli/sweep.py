@@ -21,7 +21,7 @@ from kanpde.problem import gallery
 if TYPE_CHECKING:
     from kanpde.sweeps.conduct import Sweep
     from kanpde.sweeps.plan import Plan
-    from kanpde.sweeps.rows import Row
+    from kanpde.sweeps.rows import TrialRow
 
 Name = Annotated[
     str | None,
@@ -370,7 +370,7 @@ def _plain(swept: Sweep, planned: int) -> dict[str, Any]:
     }
 
 
-def _slope(rows: Sequence[Row]) -> dict[str, Any]:
+def _slope(rows: Sequence[TrialRow]) -> dict[str, Any]:
     """The slope that is fitted to a series, its uncertainty, and the sizes that it was fitted
     to."""
     from kanpde.sweeps.scaling import fit

@@ -18,7 +18,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from kanpde.sweeps.conduct import Sweep
     from kanpde.sweeps.plan import Plan
-    from kanpde.sweeps.rows import Row
+    from kanpde.sweeps.rows import TrialRow
 
 
 class Trials:
@@ -33,7 +33,7 @@ class Trials:
             else None
         )
         self._plan: Plan | None = None
-        self._rows: list[Row] = []
+        self._rows: list[TrialRow] = []
         self._before, self._where, self._jobs, self._began, self._folder = (
             0,
             "",
@@ -59,7 +59,9 @@ class Trials:
         """How many trials there are to be."""
         return len(self._plan.trials) if self._plan else 0
 
-    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None:
+    def begin(
+        self, folder: Path, plan: Plan, rows: Sequence[TrialRow], where: str, jobs: int
+    ) -> None:
         self._folder, self._plan, self._rows, self._where, self._jobs = (
             folder,
             plan,
@@ -77,7 +79,7 @@ class Trials:
         if self._live is not None:
             self._live.start()
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TrialRow) -> None:
         self._rows.append(row)
         if row.status == "failed":
             self._say(f"failed: {row.trial}: {row.reason}")
@@ -123,7 +125,7 @@ class Trials:
             {row.trial for row in self._rows},
         )
 
-        def pace(rows: Sequence[Row]) -> float:
+        def pace(rows: Sequence[TrialRow]) -> float:
             return sum(row.seconds for row in rows if row.status == "done") / sum(
                 cost[row.trial] for row in rows
             )
@@ -146,7 +148,7 @@ class Trials:
         return Group(Text(f"  {self._progress()}"), by_network(self._rows, self._plan))
 
 
-def by_network(rows: Sequence[Row], plan: Plan | None = None) -> Shown:
+def by_network(rows: Sequence[TrialRow], plan: Plan | None = None) -> Shown:
     """One line a network: seeds done, best and median error, seconds."""
     table = Shown(box=None, header_style="bold", padding=(0, 2, 0, 2))
     for column in ("network", "parameters", "seeds", "best", "median", "seconds"):

@@ -23,7 +23,7 @@ from kanpde.interpret.explained import Explanation, Tried, rounded
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
-from kanpde.interpret.polish import System, polish
+from kanpde.interpret.polish import ConstantsSystem, polish
 from kanpde.interpret.structure import (
     POOR,
     SURE,
@@ -388,7 +388,7 @@ def _exact_constants(
 ) -> tuple[dict[str, Expr], bool]:
     """The constants polished on the residual, and named one by one as long as the residual is no
     larger for it."""
-    system = System(problem, forms)
+    system = ConstantsSystem(problem, forms)
     if not near or not system.constants:
         return {u: _simplest(form.filled) for u, form in forms.items()}, not system.constants
     k, spread = polish(system)

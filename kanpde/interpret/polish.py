@@ -32,7 +32,7 @@ INTERIOR, FACE = 256, 48
 
 
 @dataclass(frozen=True)
-class Piece:
+class PosedResidual:
     """A residual, and points where it has to vanish. normal: there, on a face of space; condition:
     the one that it is of, None for an equation."""
 
@@ -47,7 +47,7 @@ class Piece:
         return self.constraint is not None
 
 
-class System:
+class ConstantsSystem:
     """Equations and conditions of a problem as equations for the constants of formulas, by
     unknown."""
 
@@ -55,7 +55,7 @@ class System:
         self.problem, self.forms = problem, dict(forms)
         self.symbols = [Symbol(x, real=True) for x in problem.coordinates]
         self.constants = [k for form in forms.values() for k in form.constants]
-        self.pieces = pieces(problem, INTERIOR, FACE)
+        self.residuals = posed_residuals(problem, INTERIOR, FACE)
 
     @property
     def start(self) -> Array:
@@ -71,11 +71,11 @@ class System:
 
     @cached_property
     def _suppliers(self) -> list[list[tuple[Callable[..., list[Array]], list[int]]]]:
-        """By piece and leaf: a function that returns the derivative and its partials by the
+        """By residual and leaf: a function that returns the derivative and its partials by the
         unknown's constants, and where these are."""
         known: dict[object, tuple[Callable[..., list[Array]], list[int]]] = {}
-        for piece in self.pieces:
-            for leaf in piece.residual.needs:
+        for posed in self.residuals:
+            for leaf in posed.residual.needs:
                 if leaf not in known:
                     form = self.forms[leaf[0]]
                     value = derivative(form.expression, self.symbols, leaf[1])
@@ -84,17 +84,17 @@ class System:
                         compiled([value, *(value.diff(k) for k in own)], [*self.symbols, *own]),
                         [self.constants.index(k) for k in own],
                     )
-        return [[known[leaf] for leaf in piece.residual.needs] for piece in self.pieces]
+        return [[known[leaf] for leaf in posed.residual.needs] for posed in self.residuals]
 
     @cached_property
     def scales(self) -> list[Array]:
-        """By piece and equation: the size of its largest term, at the values so far; of a condition
+        """By residual and equation: the size of its largest term, at the values so far; of a condition
         of zeros, a part of the others' and of the unknowns'."""
         found = [
             (np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0)
             for _, values, _, partials in self._evaluated(self.start)
         ]
-        inside = [v.numpy() for v in self.pieces[0].at.values()]
+        inside = [v.numpy() for v in self.residuals[0].at.values()]
         size = max(
             float(np.nanmax(np.abs(compiled([form.filled], self.symbols)(*inside)[0])))
             for form in self.forms.values()
@@ -105,7 +105,7 @@ class System:
                     size * kind,
                     *(
                         float(np.nanmax(s))
-                        for s, p in zip(found, self.pieces, strict=True)
+                        for s, p in zip(found, self.residuals, strict=True)
                         if p.condition == kind
                     ),
                 ]
@@ -113,23 +113,23 @@ class System:
             for kind in (False, True)
         }
         return [
-            np.maximum(scale, max(1e-3 * largest[piece.condition], 1e-300))
-            for scale, piece in zip(found, self.pieces, strict=True)
+            np.maximum(scale, max(1e-3 * largest[posed.condition], 1e-300))
+            for scale, posed in zip(found, self.residuals, strict=True)
         ]
 
     def _evaluated(self, k: Array) -> list[tuple[Array, Array, Array, Array]]:
-        """By piece: residual [points, equations], derivatives [points, leaves], theirs by constants
+        """By residual: residual [points, equations], derivatives [points, leaves], theirs by constants
         [points, leaves, constants], partials."""
         found = []
-        for piece, suppliers in zip(self.pieces, self._suppliers, strict=True):
-            at = [v.numpy() for v in piece.at.values()]
+        for posed, suppliers in zip(self.residuals, self._suppliers, strict=True):
+            at = [v.numpy() for v in posed.at.values()]
             values, slopes = [], np.zeros((len(at[0]), len(suppliers), len(k)))
             for a, (supplier, places) in enumerate(suppliers):
                 value, *by = supplier(*at, *k[places])
                 values.append(value)
                 slopes[:, a, places] = np.stack(by, 1) if by else slopes[:, a, places]
             columns = np.stack(values, 1)
-            r, partials = piece.residual(piece.at, torch.from_numpy(columns), piece.normal)
+            r, partials = posed.residual(posed.at, torch.from_numpy(columns), posed.normal)
             assert partials is not None
             found.append((r.numpy(), columns, slopes, partials.numpy()))
         return found
@@ -162,7 +162,7 @@ class System:
         }
 
 
-def polish(system: System, steps: int = 40) -> tuple[Array, Array]:
+def polish(system: ConstantsSystem, steps: int = 40) -> tuple[Array, Array]:
     """The constants by least squares on the residuals, and how far each is from certain: a standard
     deviation, no less than rounding."""
     start = system.start
@@ -186,7 +186,9 @@ def polish(system: System, steps: int = 40) -> tuple[Array, Array]:
     return k, np.maximum(spread, 1e-14 * np.abs(k))
 
 
-def pieces(problem: Problem, interior: int, face: int, seed: int = 0) -> list[Piece]:
+def posed_residuals(
+    problem: Problem, interior: int, face: int, seed: int = 0
+) -> list[PosedResidual]:
     """Equations at random points inside, conditions at random points of their faces."""
     generator = torch.Generator().manual_seed(seed)
     dims = len(problem.coordinates)
@@ -196,7 +198,7 @@ def pieces(problem: Problem, interior: int, face: int, seed: int = 0) -> list[Pi
         ),
         problem.coordinates,
     )
-    found = [Piece(equation, inside, None) for equation in problem.equations]
+    found = [PosedResidual(equation, inside, None) for equation in problem.equations]
     for constraint in problem.constraints:
         at, normal = points_on(
             problem.domain,
@@ -208,7 +210,7 @@ def pieces(problem: Problem, interior: int, face: int, seed: int = 0) -> list[Pi
             at, normal = ({x: v[kept] for x, v in part.items()} for part in (at, normal))
         if len(next(iter(at.values()))):
             found.append(
-                Piece(
+                PosedResidual(
                     constraint.residual,
                     at,
                     normal if constraint.face in space_faces(problem.domain) else None,

@@ -16,7 +16,7 @@ from kanpde.errors import ProblemError
 from kanpde.interpret.constants import exactly
 from kanpde.interpret.form import compiled
 from kanpde.interpret.limits import within
-from kanpde.interpret.polish import Piece, pieces
+from kanpde.interpret.polish import PosedResidual, posed_residuals
 from kanpde.interpret.symbolic import derivative, translate
 from kanpde.problem.conditions import Constraint
 from kanpde.problem.problem import Problem
@@ -56,14 +56,14 @@ def verify(
     """
     symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
     found = []
-    places = pieces(problem, POINTS, ON_FACE, seed)
-    for piece in places:
-        face = piece.constraint
-        unknowns = tuple(dict.fromkeys(u for u, _ in piece.residual.needs))
-        float_errors, scales = _in_float64(piece, formulas, list(symbols.values()))
-        rows = _translated(problem, piece, face, symbols, formulas)
-        for i in range(piece.residual.equations):
-            name = piece.residual.name + (f" ({i + 1})" if piece.residual.equations > 1 else "")
+    places = posed_residuals(problem, POINTS, ON_FACE, seed)
+    for posed in places:
+        face = posed.constraint
+        unknowns = tuple(dict.fromkeys(u for u, _ in posed.residual.needs))
+        float_errors, scales = _in_float64(posed, formulas, list(symbols.values()))
+        rows = _translated(problem, posed, face, symbols, formulas)
+        for i in range(posed.residual.equations):
+            name = posed.residual.name + (f" ({i + 1})" if posed.residual.equations > 1 else "")
             if rows is None:
                 rounding = 2**-52 * 64 * float(scales[i])
                 found.append(
@@ -78,7 +78,7 @@ def verify(
                     )
                 )
                 continue
-            error = _in_digits(rows[i], symbols, piece)
+            error = _in_digits(rows[i], symbols, posed)
             symbolic: bool | None = error == 0 and rows[i] == 0
             if not symbolic and error <= ZERO * max(float(scales[i]), 1e-300):
                 symbolic = (
@@ -104,20 +104,20 @@ def is_zero(expression: Expr) -> bool:
 
 def _translated(
     problem: Problem,
-    piece: Piece,
+    posed: PosedResidual,
     face: Constraint | None,
     symbols: Mapping[str, Symbol],
     formulas: Mapping[str, Expr],
 ) -> list[Expr] | None:
     """The residual as expressions, on a flat face with the face's own coordinate put in; None where
     the user's function cannot be translated."""
-    normal = None if piece.normal is None else {x: v[:1] for x, v in piece.normal.items()}
-    if piece.normal is not None and any(
-        not torch.equal(v, v[:1].expand_as(v)) for v in piece.normal.values()
+    normal = None if posed.normal is None else {x: v[:1] for x, v in posed.normal.items()}
+    if posed.normal is not None and any(
+        not torch.equal(v, v[:1].expand_as(v)) for v in posed.normal.values()
     ):
         return None
     try:
-        rows = translate(piece.residual, symbols, formulas, normal)
+        rows = translate(posed.residual, symbols, formulas, normal)
     except (
         ProblemError,
         TypeError,
@@ -137,13 +137,13 @@ def _translated(
     return rows
 
 
-def _in_digits(row: Expr, symbols: Mapping[str, Symbol], piece: Piece) -> float:
-    """The largest absolute value at the piece's points, in DIGITS digits; inf where it is no
+def _in_digits(row: Expr, symbols: Mapping[str, Symbol], posed: PosedResidual) -> float:
+    """The largest absolute value at the residual's points, in DIGITS digits; inf where it is no
     number."""
     function = sympy.lambdify(list(symbols.values()), row, "mpmath")
     largest = 0.0
     with mpmath.workdps(DIGITS):
-        for point in zip(*(v.tolist() for v in piece.at.values()), strict=True):
+        for point in zip(*(v.tolist() for v in posed.at.values()), strict=True):
             try:
                 value = float(abs(function(*map(mpmath.mpf, point))))
             except (ArithmeticError, ValueError, TypeError):
@@ -153,17 +153,17 @@ def _in_digits(row: Expr, symbols: Mapping[str, Symbol], piece: Piece) -> float:
 
 
 def _in_float64(
-    piece: Piece, formulas: Mapping[str, Expr], symbols: Sequence[Symbol]
+    posed: PosedResidual, formulas: Mapping[str, Expr], symbols: Sequence[Symbol]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Largest residual and largest term by equation, from the residual itself."""
-    at = [v.numpy() for v in piece.at.values()]
+    at = [v.numpy() for v in posed.at.values()]
     columns = np.stack(
         compiled(
-            [derivative(formulas[u], symbols, index) for u, index in piece.residual.needs], symbols
+            [derivative(formulas[u], symbols, index) for u, index in posed.residual.needs], symbols
         )(*at),
         1,
     )
-    r, partials = piece.residual(piece.at, torch.from_numpy(columns), piece.normal)
+    r, partials = posed.residual(posed.at, torch.from_numpy(columns), posed.normal)
     assert partials is not None
     terms = (partials.abs() * torch.from_numpy(np.abs(columns))[:, None]).sum(2)
     errors = np.nan_to_num(np.abs(r.numpy()).max(0), nan=np.inf)
@@ -176,7 +176,7 @@ def _periodic(
     """Values, and derivatives below the order of the equations, at both ends of the coordinates
     that repeat."""
     found = []
-    inside = pieces(problem, ON_FACE, 1)[0]
+    inside = posed_residuals(problem, ON_FACE, 1)[0]
     for x in problem.periodic:
         low, high = (exactly(end) for end in problem.domain.bounds[x])
         for u, formula in formulas.items():

@@ -19,7 +19,7 @@ from kanpde.reports.run import problem_section
 from kanpde.results.result import plain
 from kanpde.sweeps import folders, store
 from kanpde.sweeps.figures import pareto
-from kanpde.sweeps.rows import Row, Table
+from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import by_size, fit, series, theory
 
 MOST = 400
@@ -51,7 +51,7 @@ def report(folder: Path) -> str:
     )
 
 
-def _sections(folder: Path, found: Table) -> Iterator[str]:
+def _sections(folder: Path, found: SweepTable) -> Iterator[str]:
     done = [row for row in found.rows if math.isfinite(row.error)]
     failed = [row for row in found.rows if row.status == "failed"]
     judged = (
@@ -89,7 +89,7 @@ def _sections(folder: Path, found: Table) -> Iterator[str]:
     yield section("Provenance", listing(found.about.get("provenance", {})))
 
 
-def _verdict(done: Sequence[Row], judged: str) -> str:
+def _verdict(done: Sequence[TrialRow], judged: str) -> str:
     """The best of each series, in a sentence."""
     if not done:
         return (
@@ -109,7 +109,9 @@ def _verdict(done: Sequence[Row], judged: str) -> str:
     return f'<p class="verdict">{escape(" ".join(words))}</p>'
 
 
-def _numbers(found: Table, done: Sequence[Row], failed: Sequence[Row]) -> list[tuple[str, str]]:
+def _numbers(
+    found: SweepTable, done: Sequence[TrialRow], failed: Sequence[TrialRow]
+) -> list[tuple[str, str]]:
     pairs = (
         [(f"{len(done)}", "trials done"), (f"{len(failed)}", "failed")]
         if failed
@@ -135,7 +137,7 @@ def _numbers(found: Table, done: Sequence[Row], failed: Sequence[Row]) -> list[t
     return pairs
 
 
-def _parameters(found: Table, done: Sequence[Row], judged: str) -> Chart | None:
+def _parameters(found: SweepTable, done: Sequence[TrialRow], judged: str) -> Chart | None:
     """Medians over the seeds with their range, fitted slopes, the theory's, and finite differences
     by unknowns."""
     lines: list[Series] = []
@@ -195,7 +197,7 @@ def _parameters(found: Table, done: Sequence[Row], judged: str) -> Chart | None:
     )
 
 
-def _seconds(found: Table, done: Sequence[Row], judged: str) -> Chart | None:
+def _seconds(found: SweepTable, done: Sequence[TrialRow], judged: str) -> Chart | None:
     """A point a trial, and for each series what no trial beats in both."""
     lines: list[Series] = []
     for i, (name, rows) in enumerate(series(done).items()):
@@ -225,7 +227,7 @@ def _seconds(found: Table, done: Sequence[Row], judged: str) -> Chart | None:
     )
 
 
-def _differences(found: Table, cost: Any) -> list[Series]:
+def _differences(found: SweepTable, cost: Any) -> list[Series]:
     orders: dict[int, list[tuple[float, float]]] = {}
     for d in found.differences:
         if math.isfinite(d.error) and d.error > 0 and cost(d) > 0:
@@ -237,7 +239,7 @@ def _differences(found: Table, cost: Any) -> list[Series]:
     ]
 
 
-def _staircase(done: Sequence[Row], judged: str) -> Chart | None:
+def _staircase(done: Sequence[TrialRow], judged: str) -> Chart | None:
     """Error when each training stage ends, of the largest network of each series whose grid was
     extended (Liu et al. 2024, figure 2.3)."""
     lines = []
@@ -271,7 +273,7 @@ def _staircase(done: Sequence[Row], judged: str) -> Chart | None:
     )
 
 
-def _slopes(done: Sequence[Row]) -> str:
+def _slopes(done: Sequence[TrialRow]) -> str:
     rows = []
     for name, own in series(done).items():
         law = fit(own)
@@ -285,9 +287,9 @@ def _slopes(done: Sequence[Row]) -> str:
     return table(("series", "slope", "theory", "fitted to"), rows, (1, 2))
 
 
-def _networks(rows: Sequence[Row]) -> str:
+def _networks(rows: Sequence[TrialRow]) -> str:
     """One line a network: seeds, best and median error, seconds."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[TrialRow]] = {}
     several = len({row.schedule for row in rows if row.grid == 0}) > 1
     for row in rows:
         groups.setdefault((row.network, row.schedule if several else ""), []).append(row)
@@ -311,7 +313,7 @@ def _networks(rows: Sequence[Row]) -> str:
     )
 
 
-def _trials(rows: Sequence[Row]) -> str:
+def _trials(rows: Sequence[TrialRow]) -> str:
     lines = []
     for row in rows[:MOST]:
         seconds = f"{row.seconds:.1f}" if math.isfinite(row.seconds) else ""
@@ -357,7 +359,7 @@ def _problem(folder: Path) -> str:
     return problem_section(notation(problem), repr(problem.domain))
 
 
-def _again(folder: Path, found: Table) -> Iterator[str]:
+def _again(folder: Path, found: SweepTable) -> Iterator[str]:
     yield f'<pre class="command">{escape(f"kanpde sweep --resume {folder}")}</pre>'
     yield (
         "<p>goes on with it, or, with <code>--retry</code>, runs again what failed; the plan of all"

@@ -15,22 +15,22 @@ from kanpde.sweeps import differences as beside
 from kanpde.sweeps import executors, folders, judge, outcome, store, trial
 from kanpde.sweeps.executors import Executor, Work
 from kanpde.sweeps.plan import Lists, Plan, plan
-from kanpde.sweeps.rows import Differences, Row, Table
+from kanpde.sweeps.rows import Differences, SweepTable, TrialRow
 
 
 @dataclass(frozen=True)
-class Sweep(Table):
+class Sweep(SweepTable):
     """The table of a sweep, and its folder."""
 
     folder: Path = field(default_factory=Path)
 
     @property
-    def done(self) -> tuple[Row, ...]:
+    def done(self) -> tuple[TrialRow, ...]:
         """The trials that came to their end."""
         return tuple(row for row in self.rows if row.status == "done")
 
     @property
-    def failed(self) -> tuple[Row, ...]:
+    def failed(self) -> tuple[TrialRow, ...]:
         """Those that did not."""
         return tuple(row for row in self.rows if row.status != "done")
 
@@ -38,11 +38,13 @@ class Sweep(Table):
 class Watcher(Protocol):
     """Somebody who watches a sweep: the command line's live table, a test, nobody."""
 
-    def begin(self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int) -> None:
+    def begin(
+        self, folder: Path, plan: Plan, rows: Sequence[TrialRow], where: str, jobs: int
+    ) -> None:
         """The trials of the plan that have no row yet are about to be carried out there, so many at
         a time."""
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TrialRow) -> None:
         """A trial is done, or failed."""
 
     def message(self, text: str) -> None:
@@ -53,10 +55,10 @@ class Unwatched:
     """The watcher that says nothing."""
 
     def begin(
-        self, folder: Path, plan: Plan, rows: Sequence[Row], where: str, jobs: int
+        self, folder: Path, plan: Plan, rows: Sequence[TrialRow], where: str, jobs: int
     ) -> None: ...
 
-    def row(self, row: Row) -> None: ...
+    def row(self, row: TrialRow) -> None: ...
 
     def message(self, text: str) -> None: ...
 
@@ -155,7 +157,7 @@ def _go_on(
             )
         watcher.begin(folder, planned, table.rows, worker.describe(), worker.jobs)
         for result in _results(table, problem, planned, worker, differences, watcher):
-            if isinstance(result, Row):
+            if isinstance(result, TrialRow):
                 order = [t.name for t in planned.trials]
                 table = replace(
                     table,
@@ -172,7 +174,7 @@ def _go_on(
                 )
             with held():
                 store.write(folder, table)
-                if isinstance(result, Row):
+                if isinstance(result, TrialRow):
                     watcher.row(result)
         return table
 
@@ -184,7 +186,7 @@ def _results(
     worker: Executor,
     differences: bool,
     watcher: Watcher,
-) -> Iterator[Row | tuple[Differences, ...]]:
+) -> Iterator[TrialRow | tuple[Differences, ...]]:
     """What is left to do, as it is done. The largest trials are begun first, so that no process is
     left alone with one at the end.
 
@@ -201,9 +203,7 @@ def _results(
         for order in beside.ORDERS
         if differences and order not in {d.order for d in table.differences}
     ]
-    measured: list[Work] = [
-        (beside.carry_out, beside.Measurement(setting, order)) for order in orders
-    ]
+    measured: list[Work] = [(beside.carry_out, beside.OrderJob(setting, order)) for order in orders]
     jobs = [
         trial.Job(setting, sweep, i, t, planned.recipe(t), about["device"], about["dtype"])
         for i, t in enumerate(planned.trials)
@@ -216,7 +216,11 @@ def _results(
         try:
             for result in worker.results(batch):
                 ended.add(
-                    result.trial if isinstance(result, Row) else result[0].order if result else 0
+                    result.trial
+                    if isinstance(result, TrialRow)
+                    else result[0].order
+                    if result
+                    else 0
                 )
                 yield result
         except executors.Died as death:
@@ -240,13 +244,13 @@ def _results(
             )
 
 
-def _name(argument: trial.Job | beside.Measurement) -> str | int:
+def _name(argument: trial.Job | beside.OrderJob) -> str | int:
     return argument.trial.name if isinstance(argument, trial.Job) else argument.order
 
 
 def _given_up(
-    folder: Path, argument: trial.Job | beside.Measurement, watcher: Watcher
-) -> Iterator[Row]:
+    folder: Path, argument: trial.Job | beside.OrderJob, watcher: Watcher
+) -> Iterator[TrialRow]:
     if isinstance(argument, trial.Job):
         yield outcome.give_up(
             folder,

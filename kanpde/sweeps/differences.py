@@ -26,14 +26,14 @@ left."""
 
 
 @dataclass(frozen=True)
-class Measurement:
+class OrderJob:
     """All grids of one order, as a piece of work for a process."""
 
     setting: Setting
     order: int
 
 
-def carry_out(work: Measurement) -> tuple[Differences, ...]:
+def carry_out(work: OrderJob) -> tuple[Differences, ...]:
     """Do it; what the method cannot do leaves nothing behind."""
     with surroundings(work.setting):
         return differences(problem_of(work.setting.problem), work.order)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from kanpde.plots.solution import GREY
 from kanpde.runs.atomic import replace_file
-from kanpde.sweeps.rows import Row, Table
+from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import Law, by_size, fit, series, theory
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,10 +30,10 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)
 FORMATS = ("png", "pdf", "svg")
 
 
-def draw(table: Table, folder: Path) -> list[Path]:
+def draw(table: SweepTable, folder: Path) -> list[Path]:
     """Write all pictures of a sweep into a folder, for the screen and as vectors, replacing what is
     there; returns their paths."""
-    pictures: dict[str, Callable[[Table], Figure]] = {
+    pictures: dict[str, Callable[[SweepTable], Figure]] = {
         "error-parameters": plot_parameters,
         "error-seconds": plot_seconds,
     }
@@ -50,7 +50,7 @@ def draw(table: Table, folder: Path) -> list[Path]:
     return found
 
 
-def plot_parameters(table: Table) -> Figure:
+def plot_parameters(table: SweepTable) -> Figure:
     """Error against the number of parameters: medians and range over the seeds, fitted slopes, the
     theory's, and finite differences."""
     figure, axes = _figure(table, "number of parameters")
@@ -89,7 +89,7 @@ def plot_parameters(table: Table) -> Figure:
     return figure
 
 
-def plot_seconds(table: Table) -> Figure:
+def plot_seconds(table: SweepTable) -> Figure:
     """Error against seconds of training, a point a trial, and for each series what no trial beats
     in both."""
     figure, axes = _figure(table, "seconds of training")
@@ -134,7 +134,7 @@ def plot_seconds(table: Table) -> Figure:
     return figure
 
 
-def plot_staircase(table: Table) -> Figure:
+def plot_staircase(table: SweepTable) -> Figure:
     """Error when each training stage ends, against the step: a stair for each grid (Liu et al.
     2024, figure 2.3), the largest network of each series."""
     figure, axes = _figure(table, "step of training")
@@ -187,7 +187,7 @@ def _slope(law: Law) -> str:
     )
 
 
-def _medians(axes: Axes, rows: Sequence[Row], label: str, i: int) -> None:
+def _medians(axes: Axes, rows: Sequence[TrialRow], label: str, i: int) -> None:
     found = by_size(rows)
     if not found:
         return
@@ -216,7 +216,7 @@ def _style(i: int) -> dict[str, Any]:
     }
 
 
-def _guide(axes: Axes, rows: Sequence[Row], law: Law | None) -> None:
+def _guide(axes: Axes, rows: Sequence[TrialRow], law: Law | None) -> None:
     """The theory's slope, through the law's first error."""
     slope = theory(rows)
     if law is None or slope is None:
@@ -242,7 +242,7 @@ def _guide(axes: Axes, rows: Sequence[Row], law: Law | None) -> None:
     )
 
 
-def _figure(table: Table, across: str) -> tuple[Figure, Axes]:
+def _figure(table: SweepTable, across: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.2, 5.2), layout="constrained")
     axes = figure.subplots()
     axes.set_xscale("log")
@@ -256,7 +256,7 @@ def _figure(table: Table, across: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finish(figure: Figure, axes: Axes, table: Table) -> None:
+def _finish(figure: Figure, axes: Axes, table: SweepTable) -> None:
     errors = [row.error for row in table.rows if math.isfinite(row.error) and row.error > 0]
     if errors:
         axes.set_ylim(min(errors) / 5, max(errors) * 5)
@@ -278,7 +278,7 @@ def _finish(figure: Figure, axes: Axes, table: Table) -> None:
     )
 
 
-def provenance(table: Table) -> str:
+def provenance(table: SweepTable) -> str:
     """Seeds and machine, in a line."""
     seeds = sorted({row.seed for row in table.rows})
     found = table.about.get("provenance", {})

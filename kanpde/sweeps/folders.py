@@ -18,7 +18,7 @@ from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import check_writable, new_folder, safe
 from kanpde.sweeps import outcome, store
 from kanpde.sweeps.plan import Plan, from_plain
-from kanpde.sweeps.rows import Differences, Row
+from kanpde.sweeps.rows import Differences, TrialRow
 
 
 def read_plan(folder: Path) -> Plan:
@@ -32,7 +32,7 @@ def read_plan(folder: Path) -> Plan:
     return from_plain(store.read_json(path), path)
 
 
-def rebuilt(folder: Path, planned: Plan) -> tuple[Row, ...]:
+def rebuilt(folder: Path, planned: Plan) -> tuple[TrialRow, ...]:
     """The rows of all trials that are done, failed or damaged, from their folders."""
     ended = (
         t
@@ -127,7 +127,7 @@ def problem_again(folder: Path, planned: Plan) -> Problem:
     return load_problem(str(source), planned.about.get("constants"))[0]
 
 
-def set_aside(folder: Path, row: Row) -> None:
+def set_aside(folder: Path, row: TrialRow) -> None:
     """Make room for another try at a trial: what is there gets another name, and nothing is
     overwritten. Raises RunError."""
     old = folder / row.trial

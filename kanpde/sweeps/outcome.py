@@ -13,7 +13,7 @@ from kanpde.errors import RunError, first_line
 from kanpde.runs.safe_reading import DAMAGE, opened
 from kanpde.sweeps import store
 from kanpde.sweeps.plan import Trial
-from kanpde.sweeps.rows import Row, StageRow
+from kanpde.sweeps.rows import StageRow, TrialRow
 from kanpde.sweeps.shapes import resolution
 from kanpde.training.history import Record
 
@@ -37,7 +37,7 @@ def is_done(folder: Path) -> bool:
     return not (isinstance(summary, dict) and summary.get("interrupted") is True)
 
 
-def row(sweep: Path, trial: Trial) -> Row:
+def row(sweep: Path, trial: Trial) -> TrialRow:
     """The row of a trial that is done or failed, from its folder; of one that is damaged, with the
     status failed and the reason."""
     folder = sweep / trial.name
@@ -54,9 +54,9 @@ def row(sweep: Path, trial: Trial) -> Row:
         )
 
 
-def failed(trial: Trial, reason: str) -> Row:
+def failed(trial: Trial, reason: str) -> TrialRow:
     """The row of a trial that has no result."""
-    return Row(**_planned(trial), status="failed", reason=" ".join(reason.split()))
+    return TrialRow(**_planned(trial), status="failed", reason=" ".join(reason.split()))
 
 
 def _planned(trial: Trial) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _planned(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _read(folder: Path, trial: Trial) -> Row:
+def _read(folder: Path, trial: Trial) -> TrialRow:
     path = folder / "summary.json"
     summary = store.read_json(path)
     settings, reference = summary["settings"], summary["reference"]
@@ -120,7 +120,7 @@ def _read(folder: Path, trial: Trial) -> Row:
         )
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
     stages = _stages(records, summary["stages"], _first(trial))
-    return Row(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
+    return TrialRow(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
 
 
 def _first(trial: Trial) -> int:
@@ -164,7 +164,7 @@ def record_failure(folder: Path, reason: str) -> None:
         return  # a full disk, say: the row still says why, and the trial will be tried again
 
 
-def give_up(sweep: Path, trial: Trial, reason: str) -> Row:
+def give_up(sweep: Path, trial: Trial, reason: str) -> TrialRow:
     """Record that a trial failed, and why."""
     record_failure(sweep / trial.name, reason)
     return failed(trial, reason)

@@ -76,7 +76,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials of a sweep, and what they share. about: what a Table says of the problem, and
+    """All trials of a sweep, and what they share. about: what a SweepTable says of the problem, and
     settings; see rows.py."""
 
     about: Mapping[str, Any]

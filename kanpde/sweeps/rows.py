@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """One trial. error: relative L2 against the exact solution, or the reference (judged: exact or
     reference); nan where it failed.
 
@@ -69,11 +69,11 @@ class Differences:
 
 
 @dataclass(frozen=True)
-class Table:
+class SweepTable:
     """A whole sweep, as it is stored. about: problem, title, constants, derivatives (highest order
     in the equations), coordinates (how many), provenance (see provenance.py), and the settings that
     all trials share."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrialRow, ...]
     differences: tuple[Differences, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from kanpde.sweeps.rows import Row
+from kanpde.sweeps.rows import TrialRow
 
 Size = Literal["parameters", "grid"]
 
@@ -42,7 +42,7 @@ class Law:
         return self.constant * size**self.slope
 
 
-def fit(rows: Sequence[Row], by: Size = "parameters") -> Law | None:
+def fit(rows: Sequence[TrialRow], by: Size = "parameters") -> Law | None:
     """The law of the median errors over the seeds, by size; None where fewer than FEWEST sizes lie
     on a slope.
 
@@ -71,7 +71,9 @@ def fit(rows: Sequence[Row], by: Size = "parameters") -> Law | None:
     return Law(float(line.slope), half, float(np.exp(line.intercept)), low, high, words)
 
 
-def by_size(rows: Sequence[Row], by: Size = "parameters") -> dict[int, tuple[float, float, float]]:
+def by_size(
+    rows: Sequence[TrialRow], by: Size = "parameters"
+) -> dict[int, tuple[float, float, float]]:
     """Median, smallest and largest error of the seeds by size, sizes in order; trials that failed
     are left out."""
     found: dict[int, list[float]] = {}
@@ -84,13 +86,13 @@ def by_size(rows: Sequence[Row], by: Size = "parameters") -> dict[int, tuple[flo
     }
 
 
-def series(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def series(rows: Sequence[TrialRow]) -> dict[str, list[TrialRow]]:
     """The rows by what distinguishes them besides size and seed: the kind, and its degree, depth
     and optimiser where there are several."""
-    kinds: dict[str, list[Row]] = {}
+    kinds: dict[str, list[TrialRow]] = {}
     for row in rows:
         kinds.setdefault(row.kind, []).append(row)
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[TrialRow]] = {}
     for kind, own in kinds.items():
         several = {
             name: len({_of(row, name) for row in own}) > 1
@@ -114,7 +116,7 @@ def title(kind: str) -> str:
     return {"kan": "KAN", "mlp": "MLP"}.get(kind, kind)
 
 
-def theory(rows: Sequence[Row]) -> int | None:
+def theory(rows: Sequence[TrialRow]) -> int | None:
     """-(k + 1), the slope in L2 for splines of degree k in a network of fixed shape (Liu et al.
     2024, theorem 2.1 with m = 0); None where there are several degrees or none."""
     degrees = {row.degree for row in rows}
@@ -141,7 +143,7 @@ def optimiser(schedule: str) -> str:
     return " + ".join(dict.fromkeys(NAMES.get(name, name) for name in names if name in NAMES))
 
 
-def _of(row: Row, name: str) -> str:
+def _of(row: TrialRow, name: str) -> str:
     return optimiser(row.schedule) if name == "optimiser" else str(getattr(row, name))
 
 

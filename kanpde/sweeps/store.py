@@ -22,7 +22,7 @@ import numpy as np
 from kanpde.errors import RunError
 from kanpde.runs.atomic import replace_file
 from kanpde.runs.safe_reading import DAMAGE, opened
-from kanpde.sweeps.rows import Differences, Row, StageRow, Table
+from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
 FORMAT = "kanpde sweep table 1"
 
@@ -30,13 +30,13 @@ _DTYPES: dict[str, Any] = {"str": h5py.string_dtype(), "int": np.int64, "float":
 _LEFT_OUT = ("stages",)
 
 
-def write(folder: Path, table: Table) -> None:
+def write(folder: Path, table: SweepTable) -> None:
     """Write sweep.h5 and sweep.csv of a sweep folder, each in one step. Raises RunError."""
     write_file(folder / "sweep.h5", lambda file: _write_arrays(table, file))
     write_file(folder / "sweep.csv", lambda file: _write_csv(table, file))
 
 
-def read(folder: str | Path) -> Table:
+def read(folder: str | Path) -> SweepTable:
     """The table of a sweep folder, as it was when the last trial ended. Raises RunError for folders
     that hold no sweep."""
     path = Path(folder) / "sweep.h5"
@@ -55,7 +55,7 @@ def read(folder: str | Path) -> Table:
             stages = _columns(file["stages"], StageRow)
             owners = file["stages"]["trial"].asstr()[:].tolist()
             rows = [
-                Row(
+                TrialRow(
                     **row,
                     stages=tuple(
                         StageRow(**s)
@@ -63,12 +63,12 @@ def read(folder: str | Path) -> Table:
                         if owner == row["trial"]
                     ),
                 )
-                for row in _columns(file["trials"], Row)
+                for row in _columns(file["trials"], TrialRow)
             ]
             differences = tuple(
                 Differences(**row) for row in _columns(file["differences"], Differences)
             )
-            return Table(tuple(rows), differences, json.loads(file.attrs["about"]))
+            return SweepTable(tuple(rows), differences, json.loads(file.attrs["about"]))
     except DAMAGE as error:
         raise RunError(
             f"{path}: cannot be read, so it is damaged or not one of kanpde"
@@ -98,14 +98,14 @@ def write_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _write_arrays(table: Table, to: IO[bytes]) -> None:
+def _write_arrays(table: SweepTable, to: IO[bytes]) -> None:
     with h5py.File(to, "w", track_order=True) as file:
         file.attrs["format"] = FORMAT
         file.attrs["about"] = json.dumps(table.about, ensure_ascii=False)
         for key, value in table.about.get("provenance", {}).items():
             if value is not None:
                 file.attrs[key] = value
-        _write_columns(file.create_group("trials"), Row, table.rows)
+        _write_columns(file.create_group("trials"), TrialRow, table.rows)
         stages = [(row.trial, stage) for row in table.rows for stage in row.stages]
         group = file.create_group("stages")
         group.create_dataset(
@@ -144,8 +144,8 @@ def _columns(group: h5py.Group, kind: type) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _write_csv(table: Table, to: IO[bytes]) -> None:
-    names = [f.name for f in fields(Row) if f.name not in _LEFT_OUT]
+def _write_csv(table: SweepTable, to: IO[bytes]) -> None:
+    names = [f.name for f in fields(TrialRow) if f.name not in _LEFT_OUT]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(names)

@@ -24,7 +24,7 @@ from kanpde.solver import solve
 from kanpde.sweeps import judge
 from kanpde.sweeps.outcome import FAILED, failed, give_up, is_done, row
 from kanpde.sweeps.plan import Trial
-from kanpde.sweeps.rows import Row
+from kanpde.sweeps.rows import TrialRow
 
 HEARTBEAT = 0.2
 """Seconds between two looks at whether the process that began this one is still there."""
@@ -75,7 +75,7 @@ class Job:
     dtype: str = "float64"
 
 
-def carry_out(job: Job) -> Row:
+def carry_out(job: Job) -> TrialRow:
     """Train, unless the folder holds the trial already. Whatever goes wrong becomes the row's
     reason, Ctrl-C excepted."""
     folder = Path(job.folder) / job.trial.name

@@ -16,7 +16,7 @@ from kanpde.reports import report
 from kanpde.reports import run as run_report
 from kanpde.results.result import Result, load
 from kanpde.sweeps import store
-from kanpde.sweeps.rows import Differences, Row, StageRow, Table
+from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" </title><img src=x onerror='alert(2)'>"
 
@@ -51,7 +51,7 @@ def made_up_sweep(folder):
                     "seed": seed,
                 }
                 rows.append(
-                    Row(
+                    TrialRow(
                         f"{kind}-{size}-{seed}",
                         kind,
                         f"{kind.upper()} of {size}",
@@ -71,7 +71,7 @@ def made_up_sweep(folder):
     differences = tuple(Differences(4, n, n * n, float(n) ** -4, n / 100) for n in (8, 16, 32))
     store.write(
         folder,
-        Table(
+        SweepTable(
             tuple(rows),
             differences,
             {

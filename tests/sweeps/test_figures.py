@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kanpde.sweeps import figures
-from kanpde.sweeps.rows import Differences, Row, StageRow, Table
+from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
 SIZES = (50, 100, 200, 400)
 
@@ -25,7 +25,7 @@ def stages(error):
 def row(kind, size, seed, error):
     known = {"degree": 3, "grid": 12} if kind == "kan" else {"degree": 0, "grid": 0}
     staircase = stages(error) if kind == "kan" else ()
-    return Row(
+    return TrialRow(
         f"{kind}{size}{seed}",
         kind,
         f"{kind.upper()} {size}",
@@ -60,7 +60,7 @@ ABOUT = {
         "date": "2026-01-02T03:04:05",
     },
 }
-TABLE = Table(ROWS, DIFFERENCES, ABOUT)
+TABLE = SweepTable(ROWS, DIFFERENCES, ABOUT)
 
 
 def texts(figure):
@@ -119,17 +119,17 @@ def test_series_differ_without_colour():
 @pytest.mark.parametrize(
     "table",
     [
-        Table((), (), {}),
-        Table(ROWS[:1]),
-        Table(ROWS[:3], DIFFERENCES, ABOUT),
-        Table(tuple(r for r in ROWS if r.kind == "mlp"), (), ABOUT),
-        Table(
+        SweepTable((), (), {}),
+        SweepTable(ROWS[:1]),
+        SweepTable(ROWS[:3], DIFFERENCES, ABOUT),
+        SweepTable(tuple(r for r in ROWS if r.kind == "mlp"), (), ABOUT),
+        SweepTable(
             (*ROWS, replace(ROWS[0], status="failed", error=math.nan, seconds=math.nan, stages=())),
             DIFFERENCES,
             ABOUT,
         ),
-        Table(tuple(replace(r, error=math.nan, status="failed") for r in ROWS), (), ABOUT),
-        Table(tuple(replace(r, judged="reference") for r in ROWS), (), ABOUT),
+        SweepTable(tuple(replace(r, error=math.nan, status="failed") for r in ROWS), (), ABOUT),
+        SweepTable(tuple(replace(r, judged="reference") for r in ROWS), (), ABOUT),
     ],
     ids=[
         "nothing",

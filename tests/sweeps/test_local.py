@@ -12,7 +12,7 @@ import kanpde
 from kanpde import RecipeError, RunError
 from kanpde.problem import problem as problems
 from kanpde.sweeps import differences, folders, store
-from kanpde.sweeps.rows import Differences, Row, StageRow, Table
+from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_the_tables_hold_what_the_run_folders_do(done):
 
 def test_a_table_survives_the_file(tmp_path):
     stage = StageRow(0, "lm, grid 3", 3, 45, 10, 1.0, 1e-3, math.nan)
-    failed = Row("2", "mlp", "", "5,5", 2, 0, 0, 51, "lm:3", 100, 1, "failed", 'so, "it" is')
+    failed = TrialRow("2", "mlp", "", "5,5", 2, 0, 0, 51, "lm:3", 100, 1, "failed", 'so, "it" is')
     rows = (
-        Row(
+        TrialRow(
             "1",
             "kan",
             "KAN 2-5-1",
@@ -89,15 +89,15 @@ def test_a_table_survives_the_file(tmp_path):
         ),
         failed,
     )
-    table = Table(
+    table = SweepTable(
         rows,
         (Differences(2, 8, 49, 1e-2, 0.1),),
         {"problem": "p", "provenance": {"date": "today", "gpu": None}},
     )
     store.write(tmp_path, table)
     assert repr(store.read(tmp_path)) == repr(table)
-    store.write(tmp_path, Table((), (), {}))
-    assert store.read(tmp_path) == Table((), (), {})
+    store.write(tmp_path, SweepTable((), (), {}))
+    assert store.read(tmp_path) == SweepTable((), (), {})
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):

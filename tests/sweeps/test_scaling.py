@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from kanpde.sweeps.rows import Row
+from kanpde.sweeps.rows import TrialRow
 from kanpde.sweeps.scaling import by_size, fit, optimiser, series, theory
 
 
 def row(size, error, seed=0, kind="kan", degree=3, schedule="lm:10", **more):
-    return Row(
+    return TrialRow(
         f"{kind}-{size}-{seed}",
         kind,
         "KAN",
