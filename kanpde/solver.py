@@ -34,7 +34,8 @@ from kanpde.recipes.guards import check_memory
 from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.residual.residual import at_point, leaf_name
+from kanpde.residual.functions import at_point
+from kanpde.residual.residual import leaf_name
 from kanpde.results.advice import advise
 from kanpde.results.fields import check_solution, dense_grid, exact_on
 from kanpde.results.result import Result, load, measure, measure_reference

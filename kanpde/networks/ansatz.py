@@ -24,8 +24,7 @@ from kanpde.networks.network import Network
 from kanpde.networks.state import network_of, state
 from kanpde.networks.transform import Transform
 from kanpde.problem.conditions import Constraint
-from kanpde.residual.calculus import Leaf
-from kanpde.residual.residual import below
+from kanpde.residual.calculus import Leaf, below
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,17 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.residual.calculus import d, normal_derivative
-from kanpde.residual.residual import (
-    Residual,
-    Values,
+from kanpde.residual.calculus import Values, d, normal_derivative
+from kanpde.residual.functions import (
     argument_names,
     at_point,
     call,
     check_arguments,
     forgotten,
     function_name,
-    record,
 )
+from kanpde.residual.recording import record
+from kanpde.residual.residual import Residual
 
 Value = float | Callable[..., Tensor]
 """A number, or a torch function of some of the coordinates by name."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem.conditions import Constraint, by_name
-from kanpde.residual.residual import Values
+from kanpde.residual.calculus import Values
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem

@@ -19,8 +19,8 @@ from kanpde.problem.conditions import (
     recorded_on,
     written,
 )
-from kanpde.residual.calculus import normal_derivative
-from kanpde.residual.residual import Values, argument_names, check_arguments
+from kanpde.residual.calculus import Values, normal_derivative
+from kanpde.residual.functions import argument_names, check_arguments
 
 
 class Interface(BoundaryCondition):

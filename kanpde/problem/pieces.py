@@ -28,7 +28,8 @@ from kanpde.problem.conditions import (
     prescribed_value,
 )
 from kanpde.problem.interface import Interface
-from kanpde.residual.residual import Residual, Values
+from kanpde.residual.calculus import Values
+from kanpde.residual.residual import Residual
 
 
 def copy_of(unknown: str, piece: str) -> str:

@@ -34,14 +34,10 @@ from kanpde.problem.gallery import find as find
 from kanpde.problem.gallery import gallery as gallery
 from kanpde.problem.parameters import Field, Parameter, check_parameters
 from kanpde.problem.wellposedness import check
-from kanpde.residual.residual import (
-    Residual,
-    Values,
-    argument_names,
-    check_arguments,
-    function_name,
-    record,
-)
+from kanpde.residual.calculus import Values
+from kanpde.residual.functions import argument_names, check_arguments, function_name
+from kanpde.residual.recording import record
+from kanpde.residual.residual import Residual
 
 if TYPE_CHECKING:
     from kanpde.recipes.recipe import Recipe

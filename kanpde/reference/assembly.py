@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from kanpde.reference.grid import Grid
-from kanpde.residual.calculus import Leaf
-from kanpde.residual.residual import Residual, Values
+from kanpde.residual.calculus import Leaf, Values
+from kanpde.residual.residual import Residual
 
 
 def evaluate(

@@ -23,7 +23,8 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
-from kanpde.residual.residual import Residual, Values
+from kanpde.residual.calculus import Values
+from kanpde.residual.residual import Residual
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.stencils import half_width, interpolation
 from kanpde.reference.work import Work
-from kanpde.residual.residual import Residual, Values
+from kanpde.residual.calculus import Values
+from kanpde.residual.residual import Residual
 
 
 @dataclass

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import reduce
+from itertools import product
 from numbers import Real
 from operator import add
 
@@ -28,6 +29,9 @@ is (2, 1)."""
 
 Leaf = tuple[str, MultiIndex]
 """A derivative of an unknown, such as ("u", (2, 0))."""
+
+Values = Mapping[str, Tensor]
+"""Coordinate name to tensor [points]."""
 
 _active: ContextVar[Leaves] = ContextVar("kanpde_leaves")
 
@@ -138,6 +142,11 @@ class Leaves:
 def raised(index: MultiIndex, axes: Sequence[int]) -> MultiIndex:
     """The multi-index with one more derivative along each of the axes."""
     return tuple(n + sum(a == i for a in axes) for i, n in enumerate(index))
+
+
+def below(index: MultiIndex) -> list[MultiIndex]:
+    """All multi-indices that are at most `index` in every coordinate."""
+    return list(product(*(range(n + 1) for n in index)))
 
 
 def _leaves(operator: str) -> Leaves:

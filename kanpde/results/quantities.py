@@ -13,7 +13,7 @@ from kanpde.networks.ansatz import Trial
 from kanpde.problem.conditions import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, Leaves
-from kanpde.residual.residual import argument_names, check_arguments, function_name, rows_of
+from kanpde.residual.functions import argument_names, check_arguments, function_name, rows_of
 
 CHUNK = 16_384
 """Points at a time: it bounds the memory."""

@@ -20,7 +20,7 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates
 from kanpde.problem.problem import Problem, identity
 from kanpde.provenance import provenance
-from kanpde.residual.residual import at_point
+from kanpde.residual.functions import at_point
 from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.results.fields import measure as measure
 from kanpde.results.fields import measure_reference as measure_reference

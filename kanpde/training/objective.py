@@ -20,8 +20,8 @@ from torch import Tensor
 from kanpde.networks.ansatz import Ansatz, Frame
 from kanpde.networks.network import Network
 from kanpde.networks.rows import Rows
-from kanpde.residual.calculus import Leaf
-from kanpde.residual.residual import Residual, Values
+from kanpde.residual.calculus import Leaf, Values
+from kanpde.residual.residual import Residual
 from kanpde.training.shards import share, total, totals
 
 Sampler = Callable[[int], tuple[Tensor, Values | None]]

@@ -19,7 +19,7 @@ from kanpde.networks.rows import Rows
 from kanpde.networks.slabs import restore
 from kanpde.networks.state import network_of, onto, state
 from kanpde.networks.transform import Transform
-from kanpde.residual.residual import record
+from kanpde.residual.recording import record
 from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective, term

@@ -11,7 +11,7 @@ from kanpde.geometry.sampling import unit_points
 from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.residual.residual import record
+from kanpde.residual.recording import record
 from kanpde.training.objective import Objective, term
 
 AFFINE = {

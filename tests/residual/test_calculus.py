@@ -6,7 +6,8 @@ from nested import derivative, leaves, random_points
 from torch import cos, exp, sin
 
 from kanpde import ProblemError, d, div, grad, laplacian, normal_derivative
-from kanpde.residual.residual import argument_names, record
+from kanpde.residual.functions import argument_names
+from kanpde.residual.recording import record
 
 X, Y = 0, 1
 

@@ -11,15 +11,10 @@ from nested import random_points
 from torch import exp, sin
 
 from kanpde import ProblemError, d, laplacian
-from kanpde.residual.calculus import Leaves
-from kanpde.residual.residual import (
-    argument_names,
-    below,
-    check_arguments,
-    check_finite,
-    leaf_name,
-    record,
-)
+from kanpde.residual.calculus import Leaves, below
+from kanpde.residual.functions import argument_names, check_arguments
+from kanpde.residual.recording import record
+from kanpde.residual.residual import check_finite, leaf_name
 
 points = random_points({"x": (0.2, 1.3), "y": (-0.8, 0.9)}, 6)
 
