@@ -1,23 +1,28 @@
 """Strict tests: float64, floating-point errors raise, generators seeded, fresh memory poisoned,
-nothing global left behind."""
+nothing global left behind, and no test skipped but for a reason that is listed here."""
 
 import os
 
-os.environ.setdefault(
-    "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-)  # before CUDA starts: its matrix products are deterministic only then
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "passive"
-)  # threads that spin while they wait starve each other on a busy machine, thirtyfold
+# Before CUDA starts: its matrix products are deterministic only then.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# Threads that spin while they wait starve each other on a busy machine, thirtyfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+
+# Triton decides between its compiler and its interpreter when it is first imported, which any test
+# file may do while tests are collected. (PyTorch itself imports it only when asked to compile.)
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import random
 import shutil
+import sys
 from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 import pytest
-import torch
 
 from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
@@ -27,6 +32,16 @@ from kanpde.results.fields import exact_on
 from kanpde.results.result import Result, measure, measure_reference
 from kanpde.training.history import History, Record
 
+SKIPS = (
+    "needs a GPU",
+    "there is a GPU",
+    "there is no Chromium here",
+    "the long soak",
+    "not on this system",
+)
+"""How the reasons begin for which a test may be skipped; with any other it fails, so that no part
+of the suite falls asleep unseen."""
+
 
 @pytest.fixture(autouse=True)
 def strict():
@@ -35,19 +50,37 @@ def strict():
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(
-        True
-    )  # new memory is then filled with nan (torch.utils.deterministic)
-    assert torch.get_default_dtype() == torch.float32, (
-        "an earlier test changed torch's default dtype"
-    )
+    # New memory is then filled with nan (torch.utils.deterministic).
+    torch.use_deterministic_algorithms(True)
+    assert torch.get_default_dtype() == torch.float32, "an earlier test changed the default dtype"
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         yield
     torch.use_deterministic_algorithms(False)
     torch.set_default_dtype(torch.float32)
-    assert "matplotlib.pyplot" not in __import__("sys").modules, (
-        "pyplot keeps global figures; use matplotlib.figure.Figure"
-    )
+    assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps global figures; use Figure"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail what is skipped for a reason that is not in SKIPS."""
+    return awake((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Fail a whole file that is skipped so."""
+    return awake((yield))
+
+
+def awake(report):
+    """The report, failed where its skip is not one of those that may be."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not reason.startswith(SKIPS):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, but its reason is not in SKIPS of conftest.py: {reason}"
+    return report
 
 
 def fitted(problem, spec, seed=0, steps=30, points=400):

@@ -43,7 +43,6 @@ def holed(result):
 def read(heat, result, holed, tmp_path_factory):
     """What VTK's readers make of each file: a list of arrays by name, a level each, and the
     times."""
-    pytest.importorskip("vtkmodules")
     folder = tmp_path_factory.mktemp("fields")
     written = {
         (name, kind): export(run, [kind], folder / name)[0]
@@ -162,8 +161,8 @@ def heated(units):
 
 
 def test_xarray_opens_a_run_with_axes_names_and_units(tmp_path):
-    xarray = pytest.importorskip("xarray")
-    pytest.importorskip("h5netcdf")
+    import xarray
+
     found = solved(heated({"u": "K", "x": "m", "t": "s"}), steps=1, points=50)
     folder = found.save(tmp_path)
     with xarray.open_dataset(folder / "run.h5", engine="h5netcdf") as stored:

@@ -4,12 +4,10 @@ interpreter elsewhere."""
 import numpy as np
 import pytest
 import torch
-from compiled_or_interpreted import DEVICE, RUNS
+from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import activation, triton_activation
 from kanpde.kernels.taylor import channels
-
-pytestmark = RUNS
 
 
 def jets(points, units, counts, dtype=torch.float64):

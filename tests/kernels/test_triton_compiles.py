@@ -13,8 +13,6 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 MOST_SHARED = 227 * 1024
 """Bytes of shared memory that a program can have there."""
 
@@ -33,7 +31,6 @@ EVERYTHING = {
 
 
 def run(dtype):
-    pytest.importorskip("triton")
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     done = subprocess.run(
         [sys.executable, __file__, dtype],

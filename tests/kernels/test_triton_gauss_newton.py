@@ -3,13 +3,11 @@ where there is a GPU, in Triton's interpreter elsewhere."""
 
 import pytest
 import torch
-from compiled_or_interpreted import DEVICE, RUNS
+from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import plain, triton_gauss_newton, uniform_knots
 from kanpde.kernels.taylor import channels
 from kanpde.kernels.triton_gauss_newton import Part
-
-pytestmark = RUNS
 
 
 def parts(points, counts, dtype=torch.float64):

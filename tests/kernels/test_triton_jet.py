@@ -6,12 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from compiled_or_interpreted import CUDA, DEVICE, RUNS
+from compiled_or_interpreted import CUDA, DEVICE
 
 from kanpde.kernels import plain, spline_jet, triton_jet
 from kanpde.kernels.taylor import channels
 
-pytestmark = RUNS
 LOW, HIGH = -1.0, 1.5
 
 CASES = {

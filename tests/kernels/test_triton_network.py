@@ -5,12 +5,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from compiled_or_interpreted import DEVICE, RUNS
+from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import network, triton_network, uniform_knots
 from kanpde.kernels.taylor import channels
-
-pytestmark = RUNS
 
 CASES = {
     "2-10-1": (33, (2, 10, 1), 3, 5, (2, 2)),

@@ -3,13 +3,11 @@ in Triton's interpreter elsewhere."""
 
 import pytest
 import torch
-from compiled_or_interpreted import DEVICE, RUNS
+from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import triton_runs
 from kanpde.kernels.runs import dense
 from kanpde.kernels.triton_jet import chunks_of
-
-pytestmark = RUNS
 
 CASES = {
     "two layers": ((40, 40, 8, 8, 8), 300, 33),

@@ -54,7 +54,8 @@ def test_a_run_goes_on_with_the_same_bits(nursery, whole, tmp_path, fault, case)
 
 
 @pytest.mark.skipif(
-    "KANPDE_SOAK" not in os.environ, reason="make soak strikes nine sweeps; here with KANPDE_SOAK=1"
+    "KANPDE_SOAK" not in os.environ,
+    reason="the long soak: here with KANPDE_SOAK=1",
 )
 def test_a_sweep_goes_on_with_its_half_done_trial(nursery, tmp_path):
     whole = faults.swept(nursery, tmp_path / "whole")

@@ -184,7 +184,7 @@ def test_a_problem_that_fails_on_one_process_is_one_line(tmp_path):
     assert "not finite" in lines[0] or "nan" in lines[0]
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="finds its processes in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="not on this system: no /proc")
 def test_a_lost_process_is_replaced_and_the_run_goes_on(tmp_path):
     process = torchrun(
         "--max-restarts",
