@@ -23,8 +23,8 @@ from benchmarks.figure import plot_accuracy
 from benchmarks.published import CHOSEN, CLAIMS, Claim
 from benchmarks.rows import Tell, load
 from kanpde.errors import KanpdeError, RunError
-from kanpde.networks.ansatz import Trial
 from kanpde.networks.boundary import split
+from kanpde.networks.solution import Solution
 from kanpde.problem import problem as problems
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
@@ -155,8 +155,8 @@ def _measure(
 
 
 def _add(row: Measured, problem: Problem, result: Result, truth: Truth, seed: int) -> None:
-    assert result.ansatz is not None
-    error, until = judge(problem, result.ansatz, truth)
+    assert result.solution is not None
+    error, until = judge(problem, result.solution, truth)
     if problem.domain.time and error >= max(row.relative_l2, default=0.0):
         row.until = until
     row.seeds.append(seed)
@@ -194,10 +194,10 @@ def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "defa
     return Truth(found.coordinates, {u: found.values[u] for u in wanted}, found.kind, error)
 
 
-def judge(problem: Problem, ansatz: Trial, truth: Truth) -> tuple[float, float | None]:
+def judge(problem: Problem, solution: Solution, truth: Truth) -> tuple[float, float | None]:
     """Relative L2 over the whole grid, and, for an evolution, the last time up to which every
     instant is within LOST."""
-    found = solution_on(ansatz, problem.unknowns, truth.grid)
+    found = solution_on(solution, problem.unknowns, truth.grid)
     error = relative_l2(found, truth.values)
     if problem.domain.time is None:
         return error, None

@@ -24,9 +24,9 @@ from kanpde.geometry import Box
 from kanpde.geometry.sampling import unit_points
 from kanpde.kernels.graphs import Captured
 from kanpde.kernels.paths import path
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import d, laplacian
 from kanpde.training.objective import Objective, term
@@ -126,11 +126,11 @@ def objective(
     lies on the device."""
     dims = len(equation.coordinates)
     network = spec.build(dims, 1, torch.Generator().manual_seed(0)).to(device, dtype)
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         equation.domain, equation.unknowns, equation.constraints, equation.periodic, network
     )
     made = term(
-        ansatz,
+        solution,
         equation.equations,
         equation.domain.interior(unit_points(points, dims, 0)),
         None,

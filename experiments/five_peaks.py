@@ -16,7 +16,7 @@ from record import record
 
 from kanpde import KAN, MLP, LevenbergMarquardt
 from kanpde.geometry import Ranges
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.solution import NetworkSolution
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
 
@@ -36,15 +36,15 @@ def experiment(
     network.theta = network.theta * (
         0.0 if isinstance(spec, KAN) else 1.0
     )  # a spline starts at zero; a perceptron cannot
-    ansatz = Ansatz(Ranges({"x": (-1.0, 1.0)}), ("u",), (), (), network)
+    solution = NetworkSolution(Ranges({"x": (-1.0, 1.0)}), ("u",), (), (), network)
     grid = torch.linspace(-1, 1, 1001, dtype=torch.float64)
     errors, shapes = [], []
     for phase in range(5):
         x = -1 + 0.4 * (phase + torch.linspace(0, 1, rows, dtype=torch.float64))
-        objective = Objective(network, [measured(ansatz, Rows(x[:, None], peaks(x)[:, None]))])
+        objective = Objective(network, [measured(solution, Rows(x[:, None], peaks(x)[:, None]))])
         for _ in LevenbergMarquardt(steps).minimise(objective):
             pass
-        values = ansatz(grid[:, None])[:, 0]
+        values = solution(grid[:, None])[:, 0]
         seen = grid <= -1 + 0.4 * (phase + 1)
         errors.append(float((values - peaks(grid))[seen].square().mean().sqrt()))
         shapes.append(values.numpy())

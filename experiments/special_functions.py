@@ -72,8 +72,8 @@ def measure(name: str, rows: int = 1000, steps: int = 40, seed: int = 0) -> dict
         fitted = learn(task, recipe, seed)
         found[kind] = {
             "rmse": fitted.scores["test"]["rmse"],
-            "parameters": fitted.ansatz.parameters,
-            "network": fitted.ansatz.describe(),
+            "parameters": fitted.solution.parameters,
+            "network": fitted.solution.describe(),
         }
     return {**found, "deviation": float(f.std()), "rows": rows, "seed": seed}
 

@@ -26,7 +26,7 @@ from kanpde.errors import (
 from kanpde.geometry import holes
 from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates, bare, estimate
-from kanpde.networks.ansatz import Ansatz, Trial
+from kanpde.networks.solution import NetworkSolution, Solution
 from kanpde.networks.spec import Spec
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem, identity
@@ -160,7 +160,7 @@ def solve(
         with ending:
             try:
                 with interrupting:
-                    ansatz, history = train(
+                    solution, history = train(
                         problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept
                     )
             except KanpdeError:
@@ -173,16 +173,16 @@ def solve(
             seconds = time.perf_counter() - began
             try:
                 with _told(history):
-                    check_solution(problem, ansatz)
-                    relative_l2, max_error = measure(problem, ansatz)
+                    check_solution(problem, solution)
+                    relative_l2, max_error = measure(problem, solution)
             except ProblemError:
                 if keeper is not None:
                     unfinished.abandon(keeper.folder)
                 raise
             with _told(history):
-                found = _estimated(problem, ansatz, observer)
+                found = _estimated(problem, solution, observer)
             judged = (
-                _judged(problem, ansatz, history, observer, effort, reference)
+                _judged(problem, solution, history, observer, effort, reference)
                 if reference and first
                 else (None, "not asked for", None)
             )
@@ -201,7 +201,7 @@ def solve(
                 }
                 result = Result(
                     problem,
-                    ansatz,
+                    solution,
                     history,
                     settings,
                     seconds,
@@ -236,28 +236,32 @@ def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     return found
 
 
-def _estimated(problem: Problem, ansatz: Trial, observer: Observer) -> Estimates | None:
+def _estimated(problem: Problem, solution: Solution, observer: Observer) -> Estimates | None:
     """The estimates of the parameters, with their errors where the matrices fit."""
-    if not problem.parameters or not isinstance(ansatz, Ansatz) or ansatz.trained_on is None:
+    if (
+        not problem.parameters
+        or not isinstance(solution, NetworkSolution)
+        or solution.trained_on is None
+    ):
         return None
     if shards.size() > 1:
         observer.message(
             "standard errors are computed in one process only; kanpde plot and load keep the values"
         )
-        return bare(problem, ansatz)
-    if ansatz.parameters > DENSE:
+        return bare(problem, solution)
+    if solution.parameters > DENSE:
         observer.message(
-            f"{ansatz.parameters:,} parameters: too many for the matrices of standard errors (at"
+            f"{solution.parameters:,} parameters: too many for the matrices of standard errors (at"
             f" most {DENSE:,})"
         )
-        return bare(problem, ansatz)
+        return bare(problem, solution)
     observer.message("computing standard errors")
-    return estimate(problem, ansatz, ansatz.trained_on)
+    return estimate(problem, solution, solution.trained_on)
 
 
 def _judged(
     problem: Problem,
-    ansatz: Trial,
+    solution: Solution,
     history: History,
     observer: Observer,
     effort: str,
@@ -270,12 +274,12 @@ def _judged(
     if any(isinstance(p, Field) for p in problem.parameters):
         return None, "its coefficients are unknown fields", None
     try:
-        if problem.parameters and isinstance(ansatz, Ansatz):
-            problem = problem.settled(numbers(problem, ansatz))
+        if problem.parameters and isinstance(solution, NetworkSolution):
+            problem = problem.settled(numbers(problem, solution))
         if isinstance(known, bool):
             observer.message("computing the finite-difference reference")
         found = finite_differences(problem, effort=effort) if isinstance(known, bool) else known
-        distance = measure_reference(ansatz, found)
+        distance = measure_reference(solution, found)
     except KeyboardInterrupt:
         history.interrupted = True
         return None, "interrupted", None
@@ -386,10 +390,12 @@ def _check_data(problem: Problem, recipe: Recipe) -> None:
         for part in network.networks():
             if isinstance(stage, Change | Sparsify):
                 stage.check(part)
-    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+    solution = NetworkSolution(
+        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
+    )
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
     points = inside_points(problem.domain, 32, 0)
-    lift = ansatz.frame(points, needs).lift
+    lift = solution.frame(points, needs).lift
     if not lift.isfinite().all():
         i, a = (int(k) for k in (~lift.isfinite()).nonzero()[0])
         at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), i)

@@ -24,8 +24,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem import problem as problems
 from kanpde.reference import Reference
 from kanpde.results.fields import exact_on
@@ -84,13 +84,13 @@ def awake(report):
 
 
 def fitted(problem, spec, seed=0, steps=30, points=400):
-    """An ansatz fitted to the exact solution by a few damped Gauss-Newton steps: a solved problem
+    """A solution fitted to the exact solution by a few damped Gauss-Newton steps: a solved problem
     without a solver."""
     generator = torch.Generator().manual_seed(seed)
     network = spec.build(
-        Ansatz.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator
+        NetworkSolution.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator
     )
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
     at = problem.domain.interior(
@@ -98,7 +98,7 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
     )
     (unknown,) = problem.unknowns
     target = problem.exact_values(at)[unknown]
-    frame = ansatz.frame(at, [(unknown, (0,) * len(problem.coordinates))])
+    frame = solution.frame(at, [(unknown, (0,) * len(problem.coordinates))])
     ones = torch.ones(points, 1, dtype=torch.float64)
     history = History(stages=[("LM, grid 4", "steps done"), ("LM, grid 4 again", "steps done")])
     damping, loss = 1e-2, float("inf")
@@ -126,7 +126,7 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
             normal + damping * torch.eye(len(best), dtype=best.dtype), gradient
         )
     network.theta = best
-    return ansatz, history
+    return solution, history
 
 
 def referenced(problem, nodes=17):
@@ -145,8 +145,8 @@ def referenced(problem, nodes=17):
 
 def solved(problem, spec=None, reference=True, **options):
     """A Result with everything in it, made in a fraction of a second."""
-    ansatz, history = fitted(problem, spec or KAN((3,), 5, 4), **options)
-    relative, largest = measure(problem, ansatz)
+    solution, history = fitted(problem, spec or KAN((3,), 5, 4), **options)
+    relative, largest = measure(problem, solution)
     found = referenced(problem) if reference else None
     settings = {
         "seed": 0,
@@ -158,10 +158,10 @@ def solved(problem, spec=None, reference=True, **options):
     }
     about = {
         "reference": found,
-        "reference_relative_l2": measure_reference(ansatz, found) if found else None,
+        "reference_relative_l2": measure_reference(solution, found) if found else None,
         "reference_note": "" if found else "not asked for",
     }
-    return Result(problem, ansatz, history, settings, 0.25, relative, largest, **about)
+    return Result(problem, solution, history, settings, 0.25, relative, largest, **about)
 
 
 @pytest.fixture(scope="session")

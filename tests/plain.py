@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from kanpde.networks.activation import Activation
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import SplineLayer
 from kanpde.networks.network import Network
+from kanpde.networks.solution import NetworkSolution
 
 
 def splines(x: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -50,29 +50,33 @@ def network_values(network: Network, x: Tensor) -> Tensor:
     return x
 
 
-def ansatz_values(ansatz: Ansatz) -> Callable[[Tensor, str], Tensor]:
-    """The unknowns of an ansatz as functions of points [points, dims] and of a name."""
+def solution_values(solution: NetworkSolution) -> Callable[[Tensor, str], Tensor]:
+    """The unknowns of a solution as functions of points [points, dims] and of a name."""
 
     def value(points: Tensor, unknown: str) -> Tensor:
         inputs = []
-        for column, (x, (low, high)) in zip(points.T, ansatz.domain.bounds.items(), strict=True):
+        for column, (x, (low, high)) in zip(points.T, solution.domain.bounds.items(), strict=True):
             s = 2 * (column - low) / (high - low) - 1
             inputs += (
-                [torch.cos(torch.pi * s), torch.sin(torch.pi * s)] if x in ansatz.periodic else [s]
+                [torch.cos(torch.pi * s), torch.sin(torch.pi * s)]
+                if x in solution.periodic
+                else [s]
             )
-        for lens in ansatz.lenses:
+        for lens in solution.lenses:
             hole = lens.hole
             away = points[:, : len(hole.center)] - points.new_tensor(hole.center)
             inputs += list(
                 (away / (away.square().sum(1, keepdim=True) + (2 * hole.radius) ** 2).sqrt()).T
             )
-        output = network_values(ansatz.network, torch.stack(inputs, 1))[
-            :, ansatz.unknowns.index(unknown)
+        output = network_values(solution.network, torch.stack(inputs, 1))[
+            :, solution.unknowns.index(unknown)
         ]
-        boundary = ansatz.boundaries[unknown]
-        coefficients = ansatz.network.theta[ansatz.network.theta.numel() - len(ansatz.features) :]
+        boundary = solution.boundaries[unknown]
+        coefficients = solution.network.theta[
+            solution.network.theta.numel() - len(solution.features) :
+        ]
         corners = sum(
-            c * f.function(points.T) for c, f in zip(coefficients, ansatz.features, strict=True)
+            c * f.function(points.T) for c, f in zip(coefficients, solution.features, strict=True)
         )
         return boundary.lift(points.T) + boundary.factor(points.T) * output + corners
 

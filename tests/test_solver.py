@@ -125,9 +125,9 @@ def test_a_seed_determines_every_bit(poisson):
         kanpde.solve(poisson, **QUICK | {"restarts": 2}, seed=seed, reference=False)
         for seed in (3, 3, 4)
     )
-    assert torch.equal(first.ansatz.network.theta, second.ansatz.network.theta)
+    assert torch.equal(first.solution.network.theta, second.solution.network.theta)
     assert first.history.column("loss") == second.history.column("loss")
-    assert not torch.equal(first.ansatz.network.theta, other.ansatz.network.theta)
+    assert not torch.equal(first.solution.network.theta, other.solution.network.theta)
 
 
 SEEDED = """
@@ -135,7 +135,7 @@ import hashlib
 from kanpde import KAN, problem, solve
 
 poisson, _ = problem.load("poisson2d")
-theta = solve(poisson, network=KAN((3,), 5, 4), schedule="lm:15,extend:7,lm:5", points=300, restarts=1, seed=3, reference=False).ansatz.network.theta
+theta = solve(poisson, network=KAN((3,), 5, 4), schedule="lm:15,extend:7,lm:5", points=300, restarts=1, seed=3, reference=False).solution.network.theta
 print(hashlib.sha256(theta.numpy().tobytes()).hexdigest())
 """
 
@@ -176,7 +176,7 @@ def test_an_mlp_and_first_order_optimisers_lower_the_loss(poisson):
 
 def test_float32_is_a_choice(poisson):
     result = kanpde.solve(poisson, **QUICK, dtype="float32", reference=False)
-    assert result.ansatz.network.theta.dtype == torch.float32
+    assert result.solution.network.theta.dtype == torch.float32
     assert result.relative_l2 < 0.5
 
 
@@ -242,7 +242,7 @@ TWO = QUICK | {"schedule": "lm:3,extend:7,lm:3"}
 def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, ended, grid):
     result = kanpde.solve(poisson, **options, out=tmp_path, observer=Watching(**pressed))
     assert [reason.partition(",")[0] for _, reason in result.history.stages] == ended
-    assert result.ansatz.network.spec.grid == grid
+    assert result.solution.network.spec.grid == grid
     back = kanpde.load(kept(tmp_path)["run_dir"])
     assert back.history.interrupted
     assert back.history.stages == result.history.stages
@@ -354,9 +354,9 @@ def test_a_solution_that_is_not_finite_is_no_result(poisson, monkeypatch):
     train = solver.train
 
     def broken(*arguments):
-        ansatz, history = train(*arguments)
-        ansatz.network.theta = ansatz.network.theta * torch.nan
-        return ansatz, history
+        solution, history = train(*arguments)
+        solution.network.theta = solution.network.theta * torch.nan
+        return solution, history
 
     monkeypatch.setattr(solver, "train", broken)
     with pytest.raises(ProblemError, match=r"the solution 'u' is nan at x=-1, y=-1"):

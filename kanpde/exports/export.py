@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kanpde.errors import RunError, listed, nearest
 from kanpde.exports import table, vtk, xdmf
 from kanpde.exports.levels import levels
-from kanpde.networks.slabs import restore
+from kanpde.networks.spans import restore
 from kanpde.results.variables import variables
 from kanpde.runs.atomic import check_writable
 
@@ -68,9 +68,9 @@ def _write(result: Result, kind: str, stem: Path) -> list[Path]:
         return (vtk if kind == "vtk" else xdmf).write(on_space, stem, title)
     from kanpde.exports import function
 
-    problem, trial = result.solved()
-    if trial.network.theta.device.type != "cpu":
-        trial = restore(problem, trial.state())  # on the CPU, where whoever loads it has one
+    problem, solution = result.solved()
+    if solution.network.theta.device.type != "cpu":
+        solution = restore(problem, solution.state())  # on the CPU, where whoever loads it has one
     path = stem.with_name(f"{stem.name}.{'onnx' if kind == 'onnx' else 'torchscript.pt'}")
-    (function.write_onnx if kind == "onnx" else function.write_torchscript)(problem, trial, path)
+    (function.write_onnx if kind == "onnx" else function.write_torchscript)(problem, solution, path)
     return [path]

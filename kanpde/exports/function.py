@@ -1,7 +1,7 @@
 """The solution as a function of the coordinates that runs without kanpde: as TorchScript, and as an
 ONNX model.
 
-Boundary and initial values that the ansatz meets exactly are in it, with everything else that makes
+Boundary and initial values that the solution meets exactly are in it, with everything else that makes
 the solution: columns [points] by coordinate come in, a column by unknown comes out. What was
 written is compared with the solution before it counts as exported.
 """
@@ -22,7 +22,7 @@ from torch.fx import GraphModule
 
 from kanpde.errors import RunError
 from kanpde.exports.recorded import recorded
-from kanpde.networks.ansatz import Trial
+from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
 from kanpde.runs.atomic import replace_file
 
@@ -32,13 +32,13 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 Columns = Sequence[Tensor]
 
 
-def as_graph(problem: Problem, trial: Trial) -> GraphModule:
+def as_graph(problem: Problem, solution: Solution) -> GraphModule:
     """The solution as a graph of torch's operations, called with the columns in the order of the
     coordinates. Raises RunError."""
     first, second = _points(problem, 13), _points(problem, 17)
     count = len(functions(problem))
     return recorded(
-        lambda columns: values(trial, columns)[:count], problem.coordinates, first, second
+        lambda columns: values(solution, columns)[:count], problem.coordinates, first, second
     )
 
 
@@ -48,22 +48,22 @@ def functions(problem: Problem) -> tuple[str, ...]:
     return tuple(getattr(problem, "functions", problem.unknowns))
 
 
-def values(trial: Trial, columns: Columns) -> tuple[Tensor, ...]:
+def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
     """The unknowns at columns [points]. Of spans of time every one is evaluated everywhere, and the
     one that holds the time is taken."""
     points = torch.stack(list(columns), 1)
-    spans = getattr(trial, "spans", None)
+    spans = getattr(solution, "spans", None)
     if spans is None:
-        return trial(points).unbind(1)
+        return solution(points).unbind(1)
     found = spans[0](points)
-    for end, span in zip(trial.ends.tolist(), spans[1:], strict=True):  # type: ignore[attr-defined]
+    for end, span in zip(solution.ends.tolist(), spans[1:], strict=True):  # type: ignore[attr-defined]
         found = torch.where((points[:, -1] > end)[:, None], span(points), found)
     return found.unbind(1)
 
 
-def write_torchscript(problem: Problem, trial: Trial, path: Path) -> None:
+def write_torchscript(problem: Problem, solution: Solution, path: Path) -> None:
     """Write a TorchScript module for torch.jit.load, in Python or C++. Raises RunError."""
-    graph = copy.deepcopy(as_graph(problem, trial))
+    graph = copy.deepcopy(as_graph(problem, solution))
     for node in (
         graph.graph.nodes
     ):  # TorchScript knows operators by their names, and finds the overload by itself
@@ -75,11 +75,11 @@ def write_torchscript(problem: Problem, trial: Trial, path: Path) -> None:
             "ignore"
         )  # torch's own: it recommends torch.export, whose files C++ does not load as simply
         script = torch.jit.freeze(torch.jit.script(graph.eval()))
-    _compare("torchscript", problem, trial, lambda columns: script(*columns))
+    _compare("torchscript", problem, solution, lambda columns: script(*columns))
     replace_file(path, lambda file: torch.jit.save(script, file))
 
 
-def write_onnx(problem: Problem, trial: Trial, path: Path) -> None:
+def write_onnx(problem: Problem, solution: Solution, path: Path) -> None:
     """Write an ONNX model, with inputs named as the coordinates and outputs named as the unknowns.
     Raises RunError."""
     try:
@@ -90,7 +90,7 @@ def write_onnx(problem: Problem, trial: Trial, path: Path) -> None:
         raise RunError(
             f"onnx: needs {error.name}, which is not installed: pip install 'kanpde[onnx]'"
         ) from None
-    graph = _without_scalars(as_graph(problem, trial))
+    graph = _without_scalars(as_graph(problem, solution))
     points = torch.export.Dim("points")
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # torch's own, about itself
@@ -125,7 +125,7 @@ def write_onnx(problem: Problem, trial: Trial, path: Path) -> None:
     _compare(
         "onnx",
         problem,
-        trial,
+        solution,
         lambda columns: [torch.from_numpy(v) for v in evaluator.run(None, feed(columns))],
     )
     replace_file(path, lambda file: file.write(model.SerializeToString()))
@@ -210,12 +210,15 @@ def _points(problem: Problem, count: int) -> Tensor:
 
 
 def _compare(
-    kind: str, problem: Problem, trial: Trial, exported: Callable[[list[Tensor]], Sequence[Tensor]]
+    kind: str,
+    problem: Problem,
+    solution: Solution,
+    exported: Callable[[list[Tensor]], Sequence[Tensor]],
 ) -> None:
     """Raise RunError unless the exported function gives the solution, at another number of points
     than it was made at."""
     points = _points(problem, 101)
-    truth = trial(points).cpu()[:, : len(functions(problem))]
+    truth = solution(points).cpu()[:, : len(functions(problem))]
     found = torch.stack(
         [column.to(truth) for column in exported([column.contiguous() for column in points.T])], 1
     )

@@ -16,7 +16,7 @@ from kanpde.errors import RunError
 from kanpde.fitting.learned import FORMAT, Fit
 from kanpde.fitting.task import PARTS, Task
 from kanpde.geometry import Ranges
-from kanpde.networks.slabs import restore
+from kanpde.networks.spans import restore
 from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import replace_file
 from kanpde.runs.safe_reading import guarded, opened, reading
@@ -34,7 +34,7 @@ def write(fit: Fit, out: Path) -> Path:
             "format": FORMAT,
             "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()},
             "outputs": list(fit.task.outputs),
-            "ansatz": fit.ansatz.state(),
+            "ansatz": fit.solution.state(),
         }
         replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
         replace_file(folder / "fit.h5", lambda file: _write_rows(fit, file))
@@ -101,13 +101,15 @@ def load_fit(run_dir: str | Path) -> Fit:
     problem = Measurements(
         Ranges(task.bounds), tuple(checkpoint["outputs"]), none, none, name=task.name
     )
-    ansatz = guarded(folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"]))
+    solution = guarded(
+        folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"])
+    )
     with reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
-        ansatz(torch.from_numpy(task.points[:2]))
+        solution(torch.from_numpy(task.points[:2]))
     with reading(folder / "summary.json"):
         return Fit(
             task,
-            ansatz,
+            solution,
             history,
             summary["settings"],
             float(summary["seconds"]),

@@ -89,7 +89,7 @@ def learn(
     if out is not None:
         check_writable(out)
     began = time.perf_counter()
-    ansatz, history = regress(
+    solution, history = regress(
         task.measurements(), recipe, seed, device, DTYPES[dtype], observer or Silent()
     )
     settings = {
@@ -100,7 +100,7 @@ def learn(
         "schedule": show_schedule(recipe.stages),
         "held": task.count(HELD),
     }
-    found = Fit(task, ansatz, history, settings, time.perf_counter() - began)
+    found = Fit(task, solution, history, settings, time.perf_counter() - began)
     if out is not None:
         found.save(out)
     return found

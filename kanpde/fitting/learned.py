@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kanpde.errors import DataError, listed, nearest
 from kanpde.fitting.task import PARTS, TEST, Task
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.tables import read
 from kanpde.provenance import provenance
 from kanpde.results.fields import evaluate
@@ -31,7 +31,7 @@ class Fit:
     """A network fitted to data; call it with inputs by name. seconds: of training."""
 
     task: Task
-    ansatz: Ansatz
+    solution: NetworkSolution
     history: History
     settings: dict[str, Any]
     seconds: float
@@ -41,8 +41,8 @@ class Fit:
     def __post_init__(self) -> None:
         self.provenance = self.provenance or provenance(str(self.settings.get("device", "cpu")))
         about = {
-            "network": self.ansatz.describe(),
-            "parameters": self.ansatz.parameters,
+            "network": self.solution.describe(),
+            "parameters": self.solution.parameters,
             "title": f"{listed(self.task.targets)} of {self.task.name}",
         }
         self.settings = {**self.settings, **about}
@@ -112,7 +112,9 @@ class Fit:
         """The targets at points [rows, inputs], [rows, targets]; for classes what the network
         gives, the logarithm of the odds."""
         found = (
-            evaluate(self.ansatz, torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)))
+            evaluate(
+                self.solution, torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64))
+            )
             .cpu()
             .double()
             .numpy()
@@ -149,12 +151,12 @@ class Fit:
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
-        network = self.ansatz.network
+        network = self.solution.network
         edges = tuple(
             (np.asarray(e.inputs, float), np.asarray(e.outputs, float)) for e in network.edges()
         )
         return Drawing(
-            self.ansatz.describe(),
+            self.solution.describe(),
             tuple(network.widths),
             self.task.inputs,
             self.task.outputs,

@@ -69,10 +69,13 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
             f"{result.run_dir or result.name}: the run was interrupted before its end; go on with"
             " it (kanpde solve --resume), then explain it"
         )
-    problem, ansatz = result._solved()
+    problem, solution = result._solved()
     functions = {
         u: lambda p, i=i: (
-            evaluate(ansatz, torch.from_numpy(np.ascontiguousarray(p)))[:, i].cpu().double().numpy()
+            evaluate(solution, torch.from_numpy(np.ascontiguousarray(p)))[:, i]
+            .cpu()
+            .double()
+            .numpy()
         )
         for i, u in enumerate(problem.unknowns)
     }
@@ -163,7 +166,7 @@ def uncertainty(fit: Fit) -> dict[str, float]:
     error = np.sqrt(
         np.mean((fit.values(task.points[judged]) - task.truth[judged]) ** 2, 0)
     ) / np.sqrt(np.mean(task.truth**2, 0))
-    share = min(1.0, fit.ansatz.parameters / task.count(TRAINING)) ** 0.5
+    share = min(1.0, fit.solution.parameters / task.count(TRAINING)) ** 0.5
     return {u: float(share * e) for u, e in zip(task.targets, error, strict=True)}
 
 

@@ -48,7 +48,7 @@ def read_edges(sampled: Sampled) -> list[Found]:
     error = float(np.linalg.norm(fit.values(points)[:, 0] - values) / np.linalg.norm(values))
     if error > _GOOD:
         return []
-    edges = fit.ansatz.network.edges(200)[0]
+    edges = fit.solution.network.edges(200)[0]
     curves = [
         (lo + (hi - lo) * (np.asarray(edges.inputs[p]) + 1) / 2, np.asarray(edges.outputs[p, 0]))
         for p, (lo, hi) in enumerate(sampled.bounds)

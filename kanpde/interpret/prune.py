@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RunError
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.network import Network
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import edges_of
 from kanpde.problem.problem import Problem
 from kanpde.results.fields import dense_grid, nodes_of
@@ -54,20 +54,20 @@ def prune(
         None if sparsify == 0 else Sparsify() if sparsify is None else Sparsify(strength=sparsify)
     )
     stage, observer = Prune(loss), observer or Silent()
-    problem, before = result.problem, result.ansatz
+    problem, before = result.problem, result.solution
     if problem is None or before is None:
         raise RunError(
             f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
             " kanpde.load first"
         )
-    if not isinstance(before, Ansatz):
+    if not isinstance(before, NetworkSolution):
         raise RunError(
             f"prune: got {before.describe()}; expected one network, that is a run with --slabs 1"
         )
     stage.check(before.network)
     if out is not None:
         check_writable(out)
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain,
         problem.outputs,
         problem.constraints,
@@ -77,31 +77,31 @@ def prune(
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
     points = Collocation(
         problem,
-        ansatz,
+        solution,
         int(result.settings.get("points") or 1600),
         seed + 1,
         str(result.settings.get("sampler") or "sobol"),
     )
     points.weights = balanced(points)
     history, objective = History(), points.objective()
-    edges = len(edges_of(ansatz.network))
+    edges = len(edges_of(solution.network))
 
     def tell(text: str) -> None:
         observer.message(text)
         observer.step(
             Record(
-                len(history.records) + edges - len(edges_of(ansatz.network)),
+                len(history.records) + edges - len(edges_of(solution.network)),
                 len(history.stages),
                 time.perf_counter() - began,
                 objective.loss(),
             )
         )
 
-    pruning = Pruning(ansatz, objective, _nodes(problem, seed), stage, tell=tell)
+    pruning = Pruning(solution, objective, _nodes(problem, seed), stage, tell=tell)
     sparser = None
     if sparse is not None:
-        goal, sparser = ansatz.network, replace(ansatz.network)
-        ansatz.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
+        goal, sparser = solution.network, replace(solution.network)
+        solution.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
         observer.stage(0, 2, title, sparse.steps)
         history.stages.append(
             (
@@ -111,8 +111,8 @@ def prune(
                 ),
             )
         )
-        ansatz.network = goal
-    observer.stage(1, 2, f"prune, {ansatz.network.describe()}", edges)
+        solution.network = goal
+    observer.stage(1, 2, f"prune, {solution.network.describe()}", edges)
     pruning.shrink(sparser)
     pruned = pruning.finish()
     if pruned.after == pruned.before:
@@ -122,11 +122,11 @@ def prune(
         )
     history.stages.append((show_schedule([stage]), str(pruned)))
     history.records.append(
-        _record(history, time.perf_counter() - began, objective.loss(), ansatz.network)
+        _record(history, time.perf_counter() - began, objective.loss(), solution.network)
     )
     found = _judged(
         result,
-        ansatz,
+        solution,
         history,
         time.perf_counter() - began,
         pruned,
@@ -159,7 +159,7 @@ def _carried_out(
             loss = next(steps)
         except StopIteration as end:
             return str(end.value)
-        history.records.append(_record(history, clock(), loss, points.ansatz.network))
+        history.records.append(_record(history, clock(), loss, points.solution.network))
         observer.step(history.records[-1])
 
 
@@ -170,12 +170,17 @@ def _record(history: History, seconds: float, loss: float, network: Network) -> 
 
 
 def _judged(
-    before: Result, ansatz: Ansatz, history: History, seconds: float, pruned: Pruned, schedule: str
+    before: Result,
+    solution: NetworkSolution,
+    history: History,
+    seconds: float,
+    pruned: Pruned,
+    schedule: str,
 ) -> Result:
     """The new result: errors against the exact solution and against the reference of the first."""
     assert before.problem is not None
-    relative_l2, max_error = measure(before.problem, ansatz)
-    distance = None if before.reference is None else measure_reference(ansatz, before.reference)
+    relative_l2, max_error = measure(before.problem, solution)
+    distance = None if before.reference is None else measure_reference(solution, before.reference)
     settings: dict[str, Any] = {key: before.settings[key] for key in KEPT if key in before.settings}
     settings |= {
         "schedule": schedule,
@@ -187,7 +192,7 @@ def _judged(
     }
     return Result(
         before.problem,
-        ansatz,
+        solution,
         history,
         settings,
         seconds,

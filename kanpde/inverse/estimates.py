@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.joint import Joint
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.transform import Onto
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.training.assemble import numbers
 from kanpde.training.points import Collocation, noise_ratio, noise_units
+from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -171,25 +171,25 @@ def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimat
     )
 
 
-def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates:
+def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -> Estimates:
     """The estimates of a problem's parameters at the end of training. points: those of training,
     with its weights.
 
     Dense: rows times parameters in memory, and parameters cubed in work.
     """
-    network = ansatz.network
+    network = solution.network
     if not problem.parameters or not isinstance(network, Joint):
         return Estimates()
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     if not problem.data:
-        return bare(problem, ansatz)
+        return bare(problem, solution)
     rows = Rows.of(points)
     factors = Factors.of(rows)
-    gradients = gradients_of(ansatz, names)
+    gradients = gradients_of(solution, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
     wide = told * Factors.of(rows, EXACT, tied=False).inverse(gradients)
-    values = numbers(problem, ansatz)
+    values = numbers(problem, solution)
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     quantile = float(student.ppf((1 + LEVEL) / 2, max(factors.degrees, 1.0)))
     found, notes = [], list(_misfit_notes(problem, factors))
@@ -216,7 +216,9 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
         (covariance / scale[:, None] / scale).clamp(-1, 1).numpy() if names else np.zeros((0, 0))
     )
     bands = tuple(
-        _band(problem, ansatz, p, factors, told) for p in problem.parameters if isinstance(p, Field)
+        _band(problem, solution, p, factors, told)
+        for p in problem.parameters
+        if isinstance(p, Field)
     )
     return Estimates(
         tuple(found),
@@ -228,11 +230,11 @@ def estimate(problem: Problem, ansatz: Ansatz, points: Collocation) -> Estimates
     )
 
 
-def bare(problem: Problem, ansatz: Ansatz) -> Estimates:
+def bare(problem: Problem, solution: NetworkSolution) -> Estimates:
     """The numbers without their errors."""
     found = (
         Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n))
-        for n, value in numbers(problem, ansatz).items()
+        for n, value in numbers(problem, solution).items()
     )
     return Estimates(tuple(found))
 
@@ -295,7 +297,7 @@ def _inverse(network: Joint, names: Sequence[str], i: int) -> float:
 
 
 def _band(
-    problem: Problem, ansatz: Ansatz, parameter: Field, factors: Factors, variance: float
+    problem: Problem, solution: NetworkSolution, parameter: Field, factors: Factors, variance: float
 ) -> Band:
     """A field on a grid of its coordinates, the others in the middle."""
     nodes = {1: 201, 2: 41}.get(len(parameter.of), 11)
@@ -308,7 +310,7 @@ def _band(
     at = torch.from_numpy(
         np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1)
     )
-    J = gradients_at(ansatz, parameter.name, at)
+    J = gradients_at(solution, parameter.name, at)
     sources = torch.cat([math.sqrt(variance) * factors.U, factors.E])
     errors = torch.cat([(rows @ factors.V @ sources.T).norm(dim=1) for rows in J.split(256)])
     shape = [nodes] * sum(x in parameter.of for x in problem.coordinates)
@@ -319,7 +321,11 @@ def _band(
         else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)
     )
     values = (
-        ansatz(at)[:, ansatz.unknowns.index(parameter.name)].double().cpu().numpy().reshape(shape)
+        solution(at)[:, solution.unknowns.index(parameter.name)]
+        .double()
+        .cpu()
+        .numpy()
+        .reshape(shape)
     )
     return Band(
         parameter.name,

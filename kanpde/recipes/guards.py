@@ -17,8 +17,8 @@ import torch
 from kanpde.errors import RecipeError
 from kanpde.geometry.sampling import inside_points
 from kanpde.machine.memory import available, gigabytes
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spec import Spec
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
@@ -99,9 +99,11 @@ def for_a_point(problem: Problem, recipe: Recipe, numbers: float, dtype: torch.d
         .build(inputs(problem, recipe), len(problem.outputs), torch.Generator().manual_seed(0))
         .to("cpu", dtype)
     )
-    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+    solution = NetworkSolution(
+        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
+    )
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
-    frame = ansatz.frame(inside_points(problem.domain, SAMPLE, 0), needs)
+    frame = solution.frame(inside_points(problem.domain, SAMPLE, 0), needs)
     own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / SAMPLE
     units = sum((inputs(problem, recipe), *recipe.network.width, len(problem.outputs)))
     equations = sum(r.equations for r in problem.equations)
@@ -149,7 +151,7 @@ def parameters(spec: Spec, inputs: int, outputs: int) -> float:
 
 def inputs(problem: Problem, recipe: Recipe) -> int:
     """Of a network for the problem."""
-    return Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses)
+    return NetworkSolution.inputs(problem.domain, problem.periodic, recipe.lenses)
 
 
 def _resolved(spec: Spec, value: int) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
-from kanpde.networks.ansatz import built_in
 from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
+from kanpde.networks.solution import built_in
 from kanpde.networks.spec import Spec, Suited
 from kanpde.recipes.pace import pace
 from kanpde.training import Balance, Change, Stage, parse_schedule

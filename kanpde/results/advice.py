@@ -17,8 +17,8 @@ from torch import Tensor
 
 from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import inside_points, unit_points
-from kanpde.networks.ansatz import Ansatz
-from kanpde.networks.slabs import Slabs
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import Spans
 from kanpde.problem.conditions import by_name
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
@@ -58,21 +58,21 @@ def advise(result: Result, recipe: Recipe) -> list[str]:
     """Sentences, the most important first; none for a healthy result, and for one that was
     interrupted."""
     problem, history = result.problem, result.history
-    if problem is None or result.ansatz is None or history.interrupted:
+    if problem is None or result.solution is None or history.interrupted:
         return []
-    ansatz = result.ansatz.spans[-1] if isinstance(result.ansatz, Slabs) else result.ansatz
-    if not isinstance(ansatz, Ansatz) or isinstance(ansatz.domain, Pieces):
+    solution = result.solution.spans[-1] if isinstance(result.solution, Spans) else result.solution
+    if not isinstance(solution, NetworkSolution) or isinstance(solution.domain, Pieces):
         return []
-    inside = inside_points(ansatz.domain, POINTS, 24681357)
-    equations = max(relative(r, ansatz, inside, None, inside) for r in problem.equations)
-    conditions = _conditions(ansatz, recipe, inside)
+    inside = inside_points(solution.domain, POINTS, 24681357)
+    equations = max(relative(r, solution, inside, None, inside) for r in problem.equations)
+    conditions = _conditions(solution, recipe, inside)
     found = [
         _contradicted(result),
         _misled(result, max(equations, *conditions.values(), 0.0)),
         _boundary(equations, conditions),
         _undersampled(result, recipe, equations),
         _single_precision(result, equations),
-        _ill_conditioned(result, recipe, problem, ansatz, equations),
+        _ill_conditioned(result, recipe, problem, solution, equations),
         _limited(result),
     ]
     return [sentence for sentence in found if sentence]
@@ -80,7 +80,7 @@ def advise(result: Result, recipe: Recipe) -> list[str]:
 
 def relative(
     residual: Residual,
-    ansatz: Ansatz,
+    solution: NetworkSolution,
     points: Float[Tensor, "points dims"],
     normal: Mapping[str, Tensor] | None,
     inside: Float[Tensor, "inner dims"],
@@ -90,10 +90,10 @@ def relative(
     needs = list(residual.needs)
 
     def leaves(at: Tensor) -> Tensor:
-        return ansatz.derivatives(at, needs).double().cpu()
+        return solution.derivatives(at, needs).double().cpu()
 
     u = leaves(points)
-    r, g = residual(by_name(points, ansatz.domain.coordinates), u, normal)
+    r, g = residual(by_name(points, solution.domain.coordinates), u, normal)
     assert g is not None
     there = r.isfinite().all(1) & g.isfinite().all(2).all(1)
     if not bool(there.any()):
@@ -106,21 +106,23 @@ def relative(
     return float(found.nan_to_num().max())
 
 
-def _conditions(ansatz: Ansatz, recipe: Recipe, inside: Tensor) -> dict[str, float]:
+def _conditions(solution: NetworkSolution, recipe: Recipe, inside: Tensor) -> dict[str, float]:
     """The relative residual of every condition that is not built in, by its label."""
     found = {}
-    for constraint in ansatz.soft:
-        dims = len(ansatz.domain.coordinates) - 1
-        points = ansatz.domain.boundary(
+    for constraint in solution.soft:
+        dims = len(solution.domain.coordinates) - 1
+        points = solution.domain.boundary(
             constraint.face, unit_points(POINTS if dims else 1, dims, 24681357)
         )
         if constraint.where is not None:
-            points = points[constraint.where(by_name(points, ansatz.domain.coordinates)).bool()]
+            points = points[constraint.where(by_name(points, solution.domain.coordinates)).bool()]
         if len(points):
             normal = by_name(
-                ansatz.domain.normals(constraint.face, points), ansatz.domain.coordinates
+                solution.domain.normals(constraint.face, points), solution.domain.coordinates
             )
-            found[constraint.label] = relative(constraint.residual, ansatz, points, normal, inside)
+            found[constraint.label] = relative(
+                constraint.residual, solution, points, normal, inside
+            )
     return found
 
 
@@ -199,14 +201,14 @@ def _single_precision(result: Result, equations: float) -> str | None:
 
 
 def _ill_conditioned(
-    result: Result, recipe: Recipe, problem: Problem, ansatz: Ansatz, equations: float
+    result: Result, recipe: Recipe, problem: Problem, solution: NetworkSolution, equations: float
 ) -> str | None:
-    size, last = ansatz.network.theta.numel(), recipe.stages[-1]
+    size, last = solution.network.theta.numel(), recipe.stages[-1]
     if equations < LEAST or size > LARGEST or not isinstance(last, LevenbergMarquardt):
         return None
     objective = (
-        Collocation(problem, ansatz, min(recipe.points, 4 * size), 24681357).objective()
-        if problem.domain is ansatz.domain
+        Collocation(problem, solution, min(recipe.points, 4 * size), 24681357).objective()
+        if problem.domain is solution.domain
         else None
     )
     if objective is None or objective.rows < size:

@@ -20,7 +20,7 @@ from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
 
 if TYPE_CHECKING:
-    from kanpde.networks.ansatz import Trial
+    from kanpde.networks.solution import Solution
     from kanpde.problem.problem import Problem
     from kanpde.reference import Reference
 
@@ -92,12 +92,12 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
 
 
 def solution_on(
-    ansatz: Trial, unknowns: Sequence[str], grid: Grid
+    solution: Solution, unknowns: Sequence[str], grid: Grid
 ) -> dict[str, NDArray[np.float64]]:
     """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
     nodes = nodes_of(grid)
-    within = covered(ansatz.domain, nodes)
-    values = evaluate(ansatz, torch.from_numpy(nodes[within])).cpu().double().numpy()
+    within = covered(solution.domain, nodes)
+    values = evaluate(solution, torch.from_numpy(nodes[within])).cpu().double().numpy()
     return {u: _on_grid(values[:, i], within, grid) for i, u in enumerate(unknowns)}
 
 
@@ -110,11 +110,11 @@ def _on_grid(
     return field.reshape(tuple(len(axis) for axis in grid.values()))
 
 
-def evaluate(ansatz: Trial, points: Tensor) -> Tensor:
+def evaluate(solution: Solution, points: Tensor) -> Tensor:
     """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory,
     without gradients."""
     with torch.no_grad():
-        return torch.cat([ansatz(piece) for piece in points.split(_CHUNK)])
+        return torch.cat([solution(piece) for piece in points.split(_CHUNK)])
 
 
 def relative_l2(
@@ -135,12 +135,12 @@ def relative_l2(
     )
 
 
-def check_solution(problem: Problem, ansatz: Trial) -> None:
+def check_solution(problem: Problem, solution: Solution) -> None:
     """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the
     domain, naming the unknown and the point."""
     grid = dense_grid(problem.domain)
     within = covered(problem.domain, nodes_of(grid))
-    for unknown, values in solution_on(ansatz, problem.functions, grid).items():
+    for unknown, values in solution_on(solution, problem.functions, grid).items():
         bad = np.flatnonzero(~np.isfinite(values.ravel()) & within)
         if len(bad):
             first = np.unravel_index(bad[0], values.shape)
@@ -153,7 +153,7 @@ def check_solution(problem: Problem, ansatz: Trial) -> None:
             )
 
 
-def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None]:
+def measure(problem: Problem, solution: Solution) -> tuple[float | None, float | None]:
     """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where
     it is not known.
 
@@ -166,15 +166,15 @@ def measure(problem: Problem, ansatz: Trial) -> tuple[float | None, float | None
     truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
     if not truth:
         return None, None
-    found = solution_on(ansatz, problem.unknowns, grid)
+    found = solution_on(solution, problem.unknowns, grid)
     return relative_l2(found, truth), max(
         float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items()
     )
 
 
-def measure_reference(ansatz: Trial, reference: Reference) -> float:
+def measure_reference(solution: Solution, reference: Reference) -> float:
     """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns
     together."""
     return relative_l2(
-        solution_on(ansatz, tuple(reference.values), reference.coordinates), reference.values
+        solution_on(solution, tuple(reference.values), reference.coordinates), reference.values
     )

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kanpde.networks.ansatz import Ansatz, Trial
 from kanpde.networks.basis import HIGH, LOW, BasisLayer
 from kanpde.networks.importance import scores
 from kanpde.networks.joint import Joint
 from kanpde.networks.network import Network
+from kanpde.networks.solution import NetworkSolution, Solution
 from kanpde.networks.surgery import masks
 
 Array = NDArray[np.float64]
@@ -50,20 +50,20 @@ class Drawing:
     formulas: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
 
 
-def portrait(trial: Trial, unknowns: Sequence[str], points: Tensor) -> Drawing:
+def portrait(solution: Solution, unknowns: Sequence[str], points: Tensor) -> Drawing:
     """The network of a solution as it is on points [points, dims]; of spans of time, the last
     one's; of a joint one, its first part."""
-    whole: Network = trial.network
-    network, inputs = whole.networks()[0], tuple(trial.input_names)
+    whole: Network = solution.network
+    network, inputs = whole.networks()[0], tuple(solution.input_names)
     if isinstance(whole, Joint):
         inputs = tuple(inputs[i] for i in whole.pieces[0].inputs)
     layers = [k for k, layer in enumerate(network.layers) if isinstance(layer, BasisLayer)]
     drawing = Drawing(
-        trial.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]]
+        solution.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]]
     )
     if not layers:
         return drawing
-    last: Ansatz = getattr(trial, "spans", [trial])[-1]
+    last: NetworkSolution = getattr(solution, "spans", [solution])[-1]
     frame = last.frame(points, [(u, (0,) * points.shape[1]) for u in last.unknowns])
     jets = whole.levels(frame.X[:, :1], ())
     jets = whole.parts_jets(jets)[0] if isinstance(whole, Joint) else jets

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks.ansatz import Trial
+from kanpde.networks.solution import Solution
 from kanpde.problem.conditions import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, Leaves
@@ -21,7 +21,7 @@ CHUNK = 16_384
 
 def quantities(
     problem: Problem,
-    ansatz: Trial,
+    solution: Solution,
     function: Callable[..., Tensor | Sequence[Tensor]],
     points: Float[Tensor, "points dims"],
 ) -> list[Tensor]:
@@ -36,7 +36,7 @@ def quantities(
     unknowns = tuple(dict.fromkeys([*problem.functions, *(p.name for p in problem.parameters)]))
     check_arguments(arguments, {"unknown": unknowns, "coordinate": problem.coordinates}, name)
     parts = [
-        _at(problem, ansatz, function, name, arguments, unknowns, part)
+        _at(problem, solution, function, name, arguments, unknowns, part)
         for part in points.split(CHUNK)
     ]
     return [torch.cat(rows) for rows in zip(*parts, strict=True)]
@@ -44,7 +44,7 @@ def quantities(
 
 def _at(
     problem: Problem,
-    ansatz: Trial,
+    solution: Solution,
     function: Callable[..., Tensor | Sequence[Tensor]],
     name: str,
     arguments: tuple[str, ...],
@@ -53,7 +53,7 @@ def _at(
 ) -> list[Tensor]:
     def supply(leaf: Leaf) -> Tensor:
         with torch.no_grad():
-            return ansatz.derivatives(points, [leaf])[:, 0].double().cpu()
+            return solution.derivatives(points, [leaf])[:, 0].double().cpu()
 
     coordinates = {
         x: v.detach().clone().requires_grad_()

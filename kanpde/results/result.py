@@ -32,7 +32,7 @@ from kanpde.runs import folder as run_folder
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
-    from kanpde.networks.ansatz import Trial
+    from kanpde.networks.solution import Solution
     from kanpde.reference import Reference
 
 _SLACK = 1e-9
@@ -52,12 +52,12 @@ class Result:
     seconds: of training. relative_l2, max_error: against the exact solution, None where it is not
     known. reference, reference_relative_l2: finite differences and the distance to them; where
     there are none, `reference_note` says why. estimates: of the problem's parameters, if it has
-    any. advice: what should not be believed, and what to try (see advice.py). problem and ansatz
+    any. advice: what should not be believed, and what to try (see advice.py). problem and solution
     are None only after `load` of a run whose problem file is gone.
     """
 
     problem: Problem | None
-    ansatz: Trial | None
+    solution: Solution | None
     history: History
     settings: dict[str, Any]
     seconds: float
@@ -72,8 +72,8 @@ class Result:
     advice: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.problem is not None and self.ansatz is not None:
-            self.settings = {**_described(self.problem, self.ansatz), **self.settings}
+        if self.problem is not None and self.solution is not None:
+            self.settings = {**_described(self.problem, self.solution), **self.settings}
         self.provenance = self.provenance or provenance(str(self.settings.get("device", "cpu")))
 
     def __repr__(self) -> str:
@@ -103,9 +103,9 @@ class Result:
         unknown where there are several. Raises ProblemError for coordinates that are missing,
         unknown, outside the domain, or do not broadcast.
         """
-        problem, ansatz = self._solved()
+        problem, solution = self._solved()
         points, shape, values = self._at(coordinates)
-        found = evaluate(ansatz, points)
+        found = evaluate(solution, points)
         kind = {
             u: _like(found[:, i].reshape(shape), values) for i, u in enumerate(problem.functions)
         }
@@ -120,11 +120,11 @@ class Result:
         Derivatives are exact ones of the network, to rounding. Raises ProblemError for what a call
         refuses, and for a function that fails.
         """
-        problem, ansatz = self._solved()
+        problem, solution = self._solved()
         points, shape, values = self._at(coordinates)
         found = tuple(
             _like(row.reshape(shape), values)
-            for row in quantities(problem, ansatz, function, points)
+            for row in quantities(problem, solution, function, points)
         )
         return found if len(found) > 1 else found[0]
 
@@ -162,11 +162,11 @@ class Result:
     def fields(self) -> Fields:
         """Solution, reference and exact values on the reference's grid, or on an even one where
         there is no reference."""
-        problem, ansatz = self._solved()
+        problem, solution = self._solved()
         grid = self.reference.coordinates if self.reference else dense_grid(problem.domain)
         return Fields(
             grid,
-            solution_on(ansatz, problem.functions, grid),
+            solution_on(solution, problem.functions, grid),
             self.reference.values if self.reference else {},
             exact_on(problem, grid),
         )
@@ -174,8 +174,8 @@ class Result:
     @cached_property
     def drawing(self) -> Drawing:
         """The network as arrays."""
-        problem, ansatz = self._solved()
-        return portrait(ansatz, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
+        problem, solution = self._solved()
+        return portrait(solution, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
 
     def summary(self) -> dict[str, Any]:
         """The object of `--json` and summary.json: plain values, and None where a number is not
@@ -216,7 +216,7 @@ class Result:
         }
         return {key: _plain(value) for key, value in measured.items()}
 
-    def solved(self) -> tuple[Problem, Trial]:
+    def solved(self) -> tuple[Problem, Solution]:
         """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was
         not found again."""
         return self._solved()
@@ -264,13 +264,13 @@ class Result:
         exact = self.fields.exact if self.reference else {}
         return relative_l2(self.fields.reference, exact) if exact else None
 
-    def _solved(self) -> tuple[Problem, Trial]:
-        if self.problem is None or self.ansatz is None:
+    def _solved(self) -> tuple[Problem, Solution]:
+        if self.problem is None or self.solution is None:
             raise ProblemError(
                 f"{self.run_dir}: the problem {self.name!r} was not found again; pass it:"
                 f" kanpde.load({str(self.run_dir)!r}, problem=…)"
             )
-        return self.problem, self.ansatz
+        return self.problem, self.solution
 
 
 def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
@@ -284,8 +284,8 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
     return run_folder.read(Path(run_dir), problem)
 
 
-def _described(problem: Problem, ansatz: Trial) -> dict[str, Any]:
-    return {**identity(problem), "network": ansatz.describe(), "parameters": ansatz.parameters}
+def _described(problem: Problem, solution: Solution) -> dict[str, Any]:
+    return {**identity(problem), "network": solution.describe(), "parameters": solution.parameters}
 
 
 def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Size]:

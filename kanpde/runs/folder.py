@@ -38,8 +38,12 @@ def write(result: Result, folder: Path, pictures: bool = True) -> None:
     """Write a run folder; `result.run_dir` is set to it. Raises RunError."""
     try:
         result.run_dir = folder
-        if result.ansatz is not None:
-            checkpoint = {"format": FORMAT, "problem": result.name, "ansatz": result.ansatz.state()}
+        if result.solution is not None:
+            checkpoint = {
+                "format": FORMAT,
+                "problem": result.name,
+                "ansatz": result.solution.state(),
+            }
             replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
         replace_file(folder / "run.h5", lambda file: run_arrays.write(result, FORMAT, file))
         summary = json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False)
@@ -131,7 +135,7 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
 
 def read(folder: Path, problem: Problem | None = None) -> Result:
     """The result that a run folder holds. Raises RunError."""
-    from kanpde.networks.slabs import restore
+    from kanpde.networks.spans import restore
     from kanpde.results.result import Result
 
     summary = read_summary(folder)
@@ -147,7 +151,7 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
         problem = problem or find_again(settings, folder)
         advice = [str(sentence) for sentence in summary.get("advice") or []]
         _check_settings(settings)
-    ansatz = None
+    solution = None
     if problem is not None:
         if (
             list(problem.unknowns) != settings["unknowns"]
@@ -157,18 +161,18 @@ def read(folder: Path, problem: Problem | None = None) -> Result:
                 f"{folder}: the run solved {settings['unknowns']} on {settings['domain']}, but the"
                 f" problem given has {list(problem.unknowns)} on {problem.domain!r}"
             )
-        ansatz = guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
+        solution = guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
         with reading(
             folder / "checkpoint.pt"
         ):  # whatever is wrong with it shows where it is evaluated
-            ansatz(
+            solution(
                 problem.domain.interior(
                     torch.full((2, len(problem.coordinates)), 0.5, dtype=torch.float64)
                 )
             )
     result = Result(
-        problem if ansatz else None,
-        ansatz,
+        problem if solution else None,
+        solution,
         history,
         settings,
         summary["seconds"],

@@ -9,8 +9,8 @@ from itertools import count, product
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.registry import SPECS
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import Extend
@@ -127,7 +127,7 @@ def space(
         own,
         base,
         depth,
-        Ansatz.inputs(problem.domain, problem.periodic, recipe.lenses),
+        NetworkSolution.inputs(problem.domain, problem.periodic, recipe.lenses),
         len(problem.unknowns),
     )
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from kanpde.geometry import Pieces
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
 from kanpde.networks.joint import Part, joint
 from kanpde.networks.kan import KAN
 from kanpde.networks.network import Network
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto
 from kanpde.networks.transform import Transform
@@ -36,7 +36,7 @@ def assemble(
 ) -> Network:
     """A new random network with an output for each of problem.outputs, float64 on the CPU. lenses:
     whether it looks closely at holes."""
-    inputs = Ansatz.inputs(problem.domain, problem.periodic, lenses)
+    inputs = NetworkSolution.inputs(problem.domain, problem.periodic, lenses)
     if isinstance(problem.domain, Pieces):
         return joint(_by_piece(problem.domain, problem.copies, spec, generator), inputs)
     main = spec.build(inputs, len(problem.unknowns), generator)
@@ -68,16 +68,16 @@ def _by_piece(
     return parts
 
 
-def numbers(problem: Any, ansatz: Ansatz) -> dict[str, float]:
+def numbers(problem: Any, solution: NetworkSolution) -> dict[str, float]:
     """Present values of the parameters that are numbers, by name."""
     first = len(problem.outputs) - sum(not isinstance(p, Field) for p in problem.parameters)
     if first == len(problem.outputs):
         return {}
-    X = ansatz.network.theta.new_zeros(1, 1, ansatz.network.widths[0])
+    X = solution.network.theta.new_zeros(1, 1, solution.network.widths[0])
     return dict(
         zip(
             problem.outputs[first:],
-            ansatz.network.forward(X, ())[-1][0, 0, first:].tolist(),
+            solution.network.forward(X, ())[-1][0, 0, first:].tolist(),
             strict=True,
         )
     )

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.geometry.sampling import inside_points
-from kanpde.training.sensitivity import lost, overruled, polish, relative_misfit
-from kanpde.networks.ansatz import Ansatz, Trial, enriched
-from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
-from kanpde.networks.slabs import Slabs, span
+from kanpde.networks.solution import NetworkSolution, Solution, enriched
+from kanpde.networks.solution import restore as restore_solution
+from kanpde.networks.spans import Spans, span
 from kanpde.problem.problem import Problem, vary
 from kanpde.training.assemble import assemble, numbers
 from kanpde.training.balancing import Balance
@@ -30,6 +29,7 @@ from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import DENSE, Optimiser, Stage, show_schedule, suited
+from kanpde.training.sensitivity import lost, overruled, polish, relative_misfit
 from kanpde.training.shards import anybody, gathered, share, size
 from kanpde.training.sparsity import Sparsify
 
@@ -65,7 +65,7 @@ def train(
     observer: Observer,
     keeper: Keeper | None = None,
     kept: dict[str, Any] | None = None,
-) -> tuple[Trial, History]:
+) -> tuple[Solution, History]:
     """Train a network of the recipe on the problem. Ctrl-C ends it with what it has
     (history.interrupted).
 
@@ -86,7 +86,7 @@ def train(
         keeper,
     )
     path = [vary(problem, values) for values in recipe.path]
-    spans: list[Ansatz] = []
+    spans: list[NetworkSolution] = []
     network = plan.network(problem)
     try:
         for i, easier in enumerate(path):
@@ -96,13 +96,13 @@ def train(
             run = _Run(
                 part,
                 plan,
-                _ansatz(part, network),
+                _solution(part, network),
                 history,
                 lambda i=i: {"path": i, "spans": []},
                 kept_here,
             )  # type: ignore[misc]
             run.carry_out_all(recipe.stages[:1])
-            network = run.ansatz.network
+            network = run.solution.network
         for state in kept["spans"] if kept else []:
             spans.append(
                 plan.restored(
@@ -119,32 +119,34 @@ def train(
             run = _Run(
                 part,
                 plan,
-                _ansatz(part, network),
+                _solution(part, network),
                 history,
                 lambda done=done: {"path": len(path), "spans": done},
                 kept_here,
             )  # type: ignore[misc]
-            spans.append(run.ansatz)
+            spans.append(run.solution)
             run.carry_out_all(
                 recipe.stages if k == 0 else recipe.last_stages,
                 restarts=1 if k or path else recipe.restarts,
             )
             run.settle(recipe.stages)
-            run.ansatz.trained_on = run.points
+            run.solution.trained_on = run.points
             network = replace(spans[-1].network, theta=spans[-1].network.theta.clone())
     except KeyboardInterrupt:
         history.interrupted = True
         observer.message("interrupted: kept the last good state")
     if not spans:  # interrupted on the way to the problem
-        spans.append(_ansatz(span(problem, 0, recipe.slabs, None), network))
+        spans.append(_solution(span(problem, 0, recipe.slabs, None), network))
     still = replace(network, theta=0 * network.theta)
     for k in range(len(spans), recipe.slabs):
-        spans.append(_ansatz(span(problem, k, recipe.slabs, spans[-1] if spans else None), still))
-    return spans[0] if len(spans) == 1 else Slabs(spans), history
+        spans.append(_solution(span(problem, k, recipe.slabs, spans[-1] if spans else None), still))
+    return spans[0] if len(spans) == 1 else Spans(spans), history
 
 
-def _ansatz(problem: Problem, network: Network) -> Ansatz:
-    return Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
+def _solution(problem: Problem, network: Network) -> NetworkSolution:
+    return NetworkSolution(
+        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
+    )
 
 
 @dataclass
@@ -168,20 +170,20 @@ class _Plan:
             + (self.recipe.slabs - 1) * len(self.recipe.last_stages)
         )
 
-    def network(self, problem: Problem, trial: int = 0) -> Network:
+    def network(self, problem: Problem, solution: int = 0) -> Network:
         """A new random network for the problem."""
-        generator = torch.Generator().manual_seed(self.seed + 7919 * trial)
+        generator = torch.Generator().manual_seed(self.seed + 7919 * solution)
         built = assemble(
             problem, self.recipe.network, self.recipe.fields, generator, self.recipe.lenses
         )
         built = enriched(built, problem) if self.recipe.corners else built
         return built.to(self.device, self.dtype)
 
-    def restored(self, problem: Problem, state: dict[str, Any]) -> Ansatz:
+    def restored(self, problem: Problem, state: dict[str, Any]) -> NetworkSolution:
         """What was trained on a problem, or a span of its time, from its state."""
-        ansatz = restore_ansatz(problem, state)
-        ansatz.network = ansatz.network.to(self.device, self.dtype)
-        return ansatz
+        solution = restore_solution(problem, state)
+        solution.network = solution.network.to(self.device, self.dtype)
+        return solution
 
 
 class _Run:
@@ -195,7 +197,7 @@ class _Run:
         self,
         problem: Problem,
         plan: _Plan,
-        ansatz: Ansatz,
+        solution: NetworkSolution,
         history: History,
         around: Callable[[], dict[str, Any]],
         kept: dict[str, Any] | None = None,
@@ -208,10 +210,10 @@ class _Run:
             plan.observer,
             around,
         )
-        self.ansatz = plan.restored(problem, kept["network"]) if kept else ansatz
+        self.solution = plan.restored(problem, kept["network"]) if kept else solution
         self.points = points or Collocation(
             problem,
-            self.ansatz,
+            self.solution,
             plan.recipe.points,
             plan.seed,
             plan.recipe.sampler,
@@ -247,11 +249,11 @@ class _Run:
 
     def keep(self) -> None:
         """This state is good: go back to it when the next ones are not."""
-        self._good: tuple[Network, Tensor] = (self.ansatz.network, self.ansatz.network.theta)
+        self._good: tuple[Network, Tensor] = (self.solution.network, self.solution.network.theta)
 
     def restore(self) -> None:
         """Back to the last good state."""
-        self.ansatz.network, self.ansatz.network.theta = self._good
+        self.solution.network, self.solution.network.theta = self._good
 
     def restart(self, restarts: int) -> None:
         """Train the first stage from several random networks and keep the one with the smallest
@@ -267,19 +269,19 @@ class _Run:
             if kept
             else []
         )
-        for trial in range(len(losses), restarts):
+        for solution in range(len(losses), restarts):
             if not self.kept:
-                self.ansatz.network = self.plan.network(self.problem, trial)
+                self.solution.network = self.plan.network(self.problem, solution)
             stage = suited(
-                replace(first, steps=max(first.steps // 3, 1)), self.ansatz.network.parameters
+                replace(first, steps=max(first.steps // 3, 1)), self.solution.network.parameters
             )
             going = self._resumed(stage) or self._begun(stage, weighted=False)
-            trials = [(loss, _ansatz(self.problem, network).state()) for loss, network in losses]
+            trials = [(loss, _solution(self.problem, network).state()) for loss, network in losses]
             for _ in stage.minimise(going.objective, going.state):
                 self._hand_over(going, trials=trials)
             loss = going.state.loss
-            losses.append((loss if math.isfinite(loss) else math.inf, self.ansatz.network))
-        best, self.ansatz.network = min(losses, key=lambda pair: pair[0])
+            losses.append((loss if math.isfinite(loss) else math.inf, self.solution.network))
+        best, self.solution.network = min(losses, key=lambda pair: pair[0])
         self.keep()
         self.observer.message(
             f"{restarts} starts: losses {', '.join(f'{loss:.1e}' for loss, _ in losses)}; goes on"
@@ -314,7 +316,7 @@ class _Run:
         try:
             for k in range(max(begin, 0), SETTLING + 1):
                 if self.kept is None:
-                    if size() > 1 or self.ansatz.network.parameters > DENSE:
+                    if size() > 1 or self.solution.network.parameters > DENSE:
                         return
                     steps, apart = polish(self.points)
                     self.observer.message(
@@ -322,13 +324,13 @@ class _Run:
                         f" by {apart:.2g} standard errors"
                     )
                     if self._before is not None and apart > UNSETTLED:
-                        self.ansatz.network, self.points.data = self._before
+                        self.solution.network, self.points.data = self._before
                         self.observer.message(
                             "went back to the weight before, where the parameters had settled"
                         )
                         return
                     if self._before is not None and overruled(self.points, *self._before):
-                        self.ansatz.network, self.points.data = self._before
+                        self.solution.network, self.points.data = self._before
                         self.observer.message(
                             "went back to the weight before: with the smaller one the equations, as"
                             " far as the network can satisfy them, overrule the data"
@@ -337,7 +339,7 @@ class _Run:
                     self.keep()
                     if k == SETTLING or relative_misfit(self.points) < NOISY:
                         return
-                    self._before = replace(self.ansatz.network), self.points.data
+                    self._before = replace(self.solution.network), self.points.data
                     factor = lost(self.points, LIGHTER)
                     if factor < PROFIT:
                         return
@@ -355,19 +357,19 @@ class _Run:
     def carry_out(self, stage: Stage) -> None:
         """One stage. The history gets its title and why it ended, Ctrl-C included."""
         if not isinstance(stage, Change):
-            given, stage = stage, suited(stage, self.ansatz.network.parameters)
+            given, stage = stage, suited(stage, self.solution.network.parameters)
             if stage is not given:
                 self.observer.message(
-                    f"{self.ansatz.network.parameters:,} parameters: {stage.name}, conjugate"
+                    f"{self.solution.network.parameters:,} parameters: {stage.name}, conjugate"
                     f" gradients, in place of {given.name}'s dense matrix"
                 )
         title = (
             _title(stage)
             if isinstance(stage, Change)
-            else f"{stage.name}, {self.ansatz.network.describe()}"
+            else f"{stage.name}, {self.solution.network.describe()}"
         )
         if isinstance(stage, Sparsify):
-            self._dense = self._dense or replace(self.ansatz.network)
+            self._dense = self._dense or replace(self.solution.network)
         reason = "interrupted"
         try:
             reason = (
@@ -388,13 +390,13 @@ class _Run:
             self.observer.message(f"{title}: left as it was: {error}")
             return f"left as it was: {error}"
         self.keep()
-        return f"{self.ansatz.network.parameters} parameters, {done}"
+        return f"{self.solution.network.parameters} parameters, {done}"
 
     def _changed(self, stage: Change) -> str:
-        network = self.ansatz.network
+        network = self.solution.network
         if isinstance(stage, Prune):
             pruning = Pruning(
-                self.ansatz,
+                self.solution,
                 self.points.objective(),
                 self._test[:1024],
                 stage,
@@ -404,7 +406,7 @@ class _Run:
             pruning.shrink(network if self._dense else None)
             done = str(pruning.finish())
         else:
-            frame = self.ansatz.frame(
+            frame = self.solution.frame(
                 self.points.drawn(),
                 [(u, (0,) * len(self.problem.coordinates)) for u in self.problem.outputs],
             )
@@ -418,7 +420,7 @@ class _Run:
                 "the network's values moved by"
                 f" {float((after - before).norm() / before.norm().clamp_min(1e-300)):.0e}"
             )
-            self.ansatz.network = other
+            self.solution.network = other
         return done
 
     def _optimise(self, index: int, stage: Optimiser, title: str) -> str:
@@ -508,7 +510,7 @@ class _Run:
             return
         assert isinstance(self.points, Collocation)  # fits have no keeper
         run = {
-            "network": self.ansatz.state(),
+            "network": self.solution.state(),
             "stage": self.at if trials is None else 0,
             "trials": trials,
             "taken": going.taken,
@@ -520,12 +522,12 @@ class _Run:
                 for t in going.objective.terms
             ],
             "balance": self.balance.plain(going.objective),
-            "dense": self._dense and _ansatz(self.problem, self._dense).state(),
+            "dense": self._dense and _solution(self.problem, self._dense).state(),
             "points": self.points.plain(),
             "before": (
                 self._before
                 and {
-                    "network": _ansatz(self.problem, self._before[0]).state(),
+                    "network": _solution(self.problem, self._before[0]).state(),
                     "data": self._before[1],
                 }
             ),
@@ -566,8 +568,8 @@ class _Run:
             loss=loss,
             fresh=math.nan if fresh is None else fresh.loss(),
             error=math.nan if fresh is None else self._error(),
-            parameters=self.ansatz.network.parameters,
-            values=numbers(self.problem, self.ansatz),
+            parameters=self.solution.network.parameters,
+            values=numbers(self.problem, self.solution),
         )
         if last and self.history.records and self.history.records[-1].step == found.step:
             self.history.records[-1] = found
@@ -582,7 +584,7 @@ class _Run:
             return math.nan
         return float(
             (
-                self.ansatz(self._test)[:, : len(self.problem.unknowns)].double().cpu()
+                self.solution(self._test)[:, : len(self.problem.unknowns)].double().cpu()
                 - self._truth
             ).norm()
             / self._truth.norm()

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks.ansatz import Ansatz, Frame
 from kanpde.networks.network import Network
 from kanpde.networks.rows import Rows
+from kanpde.networks.solution import Frame, NetworkSolution
 from kanpde.residual.calculus import Leaf, Values
 from kanpde.residual.residual import Residual
 from kanpde.training.shards import share, total, totals
@@ -184,7 +184,7 @@ class Term:
 
 
 def term(
-    ansatz: Ansatz,
+    solution: NetworkSolution,
     residuals: Sequence[Residual],
     points: Tensor,
     normal: Values | None,
@@ -201,9 +201,11 @@ def term(
         )
         for r in residuals
     ]
-    theta = ansatz.network.theta
+    theta = solution.network.theta
     normal = None if normal is None else {x: share(v).to(theta) for x, v in normal.items()}
-    return Term(residuals, ansatz.frame(share(points), needs), columns, normal, weight, len(points))
+    return Term(
+        residuals, solution.frame(share(points), needs), columns, normal, weight, len(points)
+    )
 
 
 class Objective:

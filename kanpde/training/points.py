@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import by_residual, crowded_points, inside_points, unit_points
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.conditions import Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.problem import Problem
@@ -50,7 +50,7 @@ class Collocation:
     watched: the points of the last objective, and the last fresh ones, of all processes."""
 
     problem: Problem
-    ansatz: Ansatz
+    solution: NetworkSolution
     count: int
     seed: int
     sampler: str = "sobol"
@@ -66,7 +66,7 @@ class Collocation:
         """All terms at the points of this stage, or at given ones."""
         self.current = self.drawn() if points is None else points
         return Objective(
-            self.ansatz.network,
+            self.solution.network,
             [*self._interior(self.current), *(t for _, t in self.soft()), *self.misfits()],
         )
 
@@ -78,7 +78,7 @@ class Collocation:
         weight = self.misfit_weight / max(total, 1)
         return [
             measured(
-                self.ansatz,
+                self.solution,
                 Rows(m.points, m.values, unit),
                 weight=weight * len(m.points),
                 unknowns=m.unknowns,
@@ -95,7 +95,7 @@ class Collocation:
         """The equations' residuals at other points, by default a quarter as many, or at given
         ones."""
         self.watched = self._draw(count or max(self.count // 4, 64)) if points is None else points
-        return Objective(self.ansatz.network, self._interior(self.watched))
+        return Objective(self.solution.network, self._interior(self.watched))
 
     def plain(self) -> dict[str, Any]:
         """What it carries from stage to stage, as a file holds it."""
@@ -114,7 +114,7 @@ class Collocation:
     def soft(self) -> list[tuple[Constraint, Term]]:
         """The soft conditions with their terms; those of which no point lies on their piece of the
         face are left out."""
-        found = [(c, self._condition(c, k)) for k, c in enumerate(self.ansatz.soft)]
+        found = [(c, self._condition(c, k)) for k, c in enumerate(self.solution.soft)]
         return [(c, t) for c, t in found if t.count]
 
     def redraw(self, objective: Objective) -> None:
@@ -151,7 +151,7 @@ class Collocation:
     def _interior(self, points: Tensor) -> list[Term]:
         """The equations at points, region by region."""
         return [
-            term(self.ansatz, equations, points[here], None, 1.0)
+            term(self.solution, equations, points[here], None, 1.0)
             for (_, equations), here in zip(self.problem.groups, self._regions(points), strict=True)
         ]
 
@@ -170,7 +170,7 @@ class Collocation:
         for k in range(0, len(points), PART):
             part = points[k : k + PART]
             for t, here in zip(self._interior(part), self._regions(part), strict=True):
-                size = t.evaluate(self.ansatz.network, False)[1].square().sum(1).sqrt() / t.scale
+                size = t.evaluate(self.solution.network, False)[1].square().sum(1).sqrt() / t.scale
                 found[k : k + PART][here] = gathered(size, t.count).cpu().double()
         return found
 
@@ -194,7 +194,7 @@ class Collocation:
             if constraint.weight is not None
             else self.weights.get(constraint.label, 1.0)
         )
-        return term(self.ansatz, [constraint.residual], points, normals, weight)
+        return term(self.solution, [constraint.residual], points, normals, weight)
 
 
 def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:
@@ -244,7 +244,7 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     Where a row of a condition is small, because it differentiates less, its weight is large.
     Constants do not count: corner functions solve the equations, and would make all weights small.
     """
-    network = collocation.ansatz.network
+    network = collocation.solution.network
     interior = _trace(collocation.fresh(256))
     firm = 1.0 if collocation.problem.domain.is_box else FIRM
     found = {

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import RecipeError, RunError
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import losses
 from kanpde.networks.network import Network, has_edges
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import Edge, dropped, edges_of
 from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
@@ -81,29 +81,29 @@ class Pruned:
 
 
 class Pruning:
-    """The pruning of the network of an ansatz, in place: `shrink`, as often as a sparser start may
+    """The pruning of the network of a solution, in place: `shrink`, as often as a sparser start may
     help, then `finish`.
 
     objective: what polishing minimises; points [points, dims]: where solutions are compared; goal:
-    the network whose solution is to be kept, by default that of the ansatz; tell: gets a line a
-    success. The ansatz has, at any time, the smallest network so far. Raises RunError where nothing
+    the network whose solution is to be kept, by default that of the solution; tell: gets a line a
+    success. The solution has, at any time, the smallest network so far. Raises RunError where nothing
     but a constant would be left.
     """
 
     def __init__(
         self,
-        ansatz: Ansatz,
+        solution: NetworkSolution,
         objective: Objective,
         points: Float[Tensor, "points dims"],
         stage: Prune,
         goal: Network | None = None,
         tell: Callable[[str], object] = str,
     ):
-        self.ansatz, self.objective, self.stage, self.tell = ansatz, objective, stage, tell
-        self.goal = replace(goal or ansatz.network)
+        self.solution, self.objective, self.stage, self.tell = solution, objective, stage, tell
+        self.goal = replace(goal or solution.network)
         stage.check(self.goal)
-        self.frame = ansatz.frame(
-            points, [(u, (0,) * len(ansatz.domain.coordinates)) for u in ansatz.unknowns]
+        self.frame = solution.frame(
+            points, [(u, (0,) * len(solution.domain.coordinates)) for u in solution.unknowns]
         )
         self.wanted = self._solution(self.goal)
         self.size = float(self.wanted.norm())
@@ -115,12 +115,12 @@ class Pruning:
         self._refuse_constants()
         self.aim = self._loss(self.goal)
         self.trials = 0
-        ansatz.network = self.goal
+        solution.network = self.goal
 
     def shrink(self, sparse: Network | None = None) -> bool:
         """Drop what can be dropped, from the smallest network so far or from a sparser version of
         it. Whether anything could."""
-        start = self.ansatz.network
+        start = self.solution.network
         try:
             any(
                 self._first(base, self._ladder(base))
@@ -130,18 +130,18 @@ class Pruning:
             while self._single() or self._faded():
                 pass
         finally:
-            self.objective.network = self.ansatz.network
-        return self.ansatz.network is not start
+            self.objective.network = self.solution.network
+        return self.solution.network is not start
 
     def finish(self) -> Pruned:
         """Polish to the end; what was done."""
-        if self.ansatz.network is not self.goal:
-            self._polish(replace(self.ansatz.network), to_the_end=True)
-        self.objective.network = self.ansatz.network
+        if self.solution.network is not self.goal:
+            self._polish(replace(self.solution.network), to_the_end=True)
+        self.objective.network = self.solution.network
         return Pruned(
             len(edges_of(self.goal)),
-            len(edges_of(self.ansatz.network)),
-            self.change(self.ansatz.network),
+            len(edges_of(self.solution.network)),
+            self.change(self.solution.network),
             self.trials,
         )
 
@@ -160,8 +160,8 @@ class Pruning:
             self.trials += 1
             if self._polish(trial):
                 self.tell(
-                    f"pruned to {self.ansatz.network.describe()}: the solution changed by"
-                    f" {self.change(self.ansatz.network):.1e}"
+                    f"pruned to {self.solution.network.describe()}: the solution changed by"
+                    f" {self.change(self.solution.network):.1e}"
                 )
                 return True
         return False
@@ -183,13 +183,13 @@ class Pruning:
     def _single(self) -> bool:
         """Do without one of the units, or one of the edges, that the solution loses least without.
         Whether that worked."""
-        found = self._losses(self.ansatz.network)
+        found = self._losses(self.solution.network)
         edges = ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
-        return self._first(self.ansatz.network, iter([*self._units(found), *edges]))
+        return self._first(self.solution.network, iter([*self._units(found), *edges]))
 
     def _faded(self) -> bool:
         """Do without a unit whose edges fade out in training. Whether that worked."""
-        best = self.ansatz.network
+        best = self.solution.network
         if best.theta.numel() > MOST:
             return False
         for group in self._units(self._losses(best)):
@@ -210,7 +210,7 @@ class Pruning:
 
     def _polish(self, network: Network, to_the_end: bool = False) -> bool:
         """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the
-        ansatz's. Whether it came back."""
+        solution's. Whether it came back."""
         self.objective.network = network
         metric = "layer" if len(network.widths) <= 3 else "root"
         seen, good, patience = [math.inf], None, (LAST if to_the_end else 1) * HALVED
@@ -231,7 +231,7 @@ class Pruning:
                 break
         if good is None:
             return False
-        self.ansatz.network = good
+        self.solution.network = good
         return True
 
     def _good(self, network: Network, loss: float) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from kanpde.geometry import Domain
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.conditions import Constraint
 from kanpde.residual.residual import Residual
 from kanpde.training.objective import Objective, Term, term
@@ -89,7 +89,7 @@ class Samples:
     """The rows as Collocation gives its points: the same at every stage."""
 
     problem: Measurements
-    ansatz: Ansatz
+    solution: NetworkSolution
     weights: dict[str, float] = field(default_factory=dict)
 
     def objective(self, points: Tensor | None = None) -> Objective:
@@ -109,11 +109,11 @@ class Samples:
         return []
 
     def _misfit(self, rows: Rows) -> Objective:
-        return Objective(self.ansatz.network, [measured(self.ansatz, rows, self.problem.loss)])
+        return Objective(self.solution.network, [measured(self.solution, rows, self.problem.loss)])
 
 
 def measured(
-    ansatz: Ansatz,
+    solution: NetworkSolution,
     rows: Rows,
     loss: str = "squared",
     weight: float = 1.0,
@@ -127,9 +127,9 @@ def measured(
     half the curvature of the deviance where a label is met well, and most of it near the border.
     Noise is for the squared differences only.
     """
-    dims = len(ansatz.domain.coordinates)
-    residuals = [_residual(ansatz, u, (0,) * dims, loss) for u in unknowns or ansatz.unknowns]
-    found = term(ansatz, residuals, rows.points, None, weight)
+    dims = len(solution.domain.coordinates)
+    residuals = [_residual(solution, u, (0,) * dims, loss) for u in unknowns or solution.unknowns]
+    found = term(solution, residuals, rows.points, None, weight)
     values = share(rows.values).to(found.frame.lift)
     frame = found.frame
     if loss == "squared":
@@ -141,8 +141,10 @@ def measured(
     return found
 
 
-def _residual(ansatz: Ansatz, unknown: str, value: tuple[int, ...], loss: str) -> Residual:
-    coordinates = ansatz.domain.coordinates
+def _residual(
+    solution: NetworkSolution, unknown: str, value: tuple[int, ...], loss: str
+) -> Residual:
+    coordinates = solution.domain.coordinates
     squared = loss == "squared"
     function, name = (
         (_difference, f"misfit of {unknown}") if squared else (_deviance, f"deviance of {unknown}")
@@ -151,9 +153,9 @@ def _residual(ansatz: Ansatz, unknown: str, value: tuple[int, ...], loss: str) -
         name,
         function,
         (unknown,),
-        ansatz.unknowns,
+        solution.unknowns,
         coordinates,
-        ansatz.domain.space,
+        solution.domain.space,
         ((unknown, value),),
         (),
         1 if squared else 2,

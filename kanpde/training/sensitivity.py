@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.geometry.sampling import unit_points
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.training.objective import Objective, Term
 from kanpde.training.points import Collocation, noise_ratio
@@ -65,7 +65,7 @@ class Rows:
     @classmethod
     def of(cls, points: Collocation, objective: Objective | None = None) -> Rows:
         """objective: of these points' kind, to be taken as it is; or a new one."""
-        network, sets = points.ansatz.network, points.problem.data
+        network, sets = points.solution.network, points.problem.data
         terms = (objective or points.objective()).terms
         unit = noise_ratio(sets) * math.sqrt(
             sum(m.values.numel() for m in sets) / points.misfit_weight
@@ -164,26 +164,28 @@ class Factors:
         return -self.V @ (self.slope / (1 + damping / self.S.square()))
 
 
-def gradients_of(ansatz: Ansatz, names: Sequence[str]) -> Float[Tensor, "numbers parameters"]:
+def gradients_of(
+    solution: NetworkSolution, names: Sequence[str]
+) -> Float[Tensor, "numbers parameters"]:
     """Derivatives of parameters that are numbers by all that is trained."""
-    network = ansatz.network
+    network = solution.network
     X = network.theta.new_zeros(len(names), 1, network.widths[0])
     L = X.new_zeros(len(names), 1, network.widths[-1])
     for i, name in enumerate(names):
-        L[i, 0, ansatz.unknowns.index(name)] = 1
+        L[i, 0, solution.unknowns.index(name)] = 1
     if not names:
         return X.new_zeros(0, len(network.theta)).double().cpu()
     return network.jacobian(network.forward(X, ()), L, ()).dense().double().cpu()
 
 
 def gradients_at(
-    ansatz: Ansatz, name: str, points: Float[Tensor, "points dims"]
+    solution: NetworkSolution, name: str, points: Float[Tensor, "points dims"]
 ) -> Float[Tensor, "points parameters"]:
     """Derivatives of a field's values at points by all that is trained."""
-    frame = ansatz.frame(points, [(name, (0,) * points.shape[1])])
-    jets = ansatz.network.forward(frame.X, frame.counts)
-    L = frame.adjoint(frame.lift.new_ones(len(points), 1), ansatz.network.widths[-1])
-    return ansatz.network.jacobian(jets, L, frame.counts).dense().double().cpu()
+    frame = solution.frame(points, [(name, (0,) * points.shape[1])])
+    jets = solution.network.forward(frame.X, frame.counts)
+    L = frame.adjoint(frame.lift.new_ones(len(points), 1), solution.network.widths[-1])
+    return solution.network.jacobian(jets, L, frame.counts).dense().double().cpu()
 
 
 def _ties(network: Any, noise: float) -> Float[Tensor, " parameters"]:
@@ -216,7 +218,7 @@ def polish(points: Collocation) -> tuple[int, float]:
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     for k in range(POLISHING + 1):
         factors = Factors.of(Rows.of(points, objective))
-        gradients = gradients_of(points.ansatz, names)
+        gradients = gradients_of(points.solution, names)
         errors = (factors.noise_variance * factors.covariance(gradients).diagonal()).sqrt()
         apart = (
             float((factors.shift(gradients).abs() / errors.clamp_min(1e-300)).max())
@@ -242,12 +244,12 @@ def lost(points: Collocation, lighter: float) -> float:
 
     Where the equations weigh little, solutions that violate them follow the errors of the data.
     """
-    rows, problem, ansatz = Rows.of(points), points.problem, points.ansatz
+    rows, problem, solution = Rows.of(points), points.problem, points.solution
     at = problem.domain.interior(unit_points(64, len(problem.coordinates), 0))
     fields = [p.name for p in problem.parameters if isinstance(p, Field)]
     gradients = [
-        gradients_of(ansatz, [p.name]) for p in problem.parameters if not isinstance(p, Field)
-    ] + [gradients_at(ansatz, name, at) for name in fields]
+        gradients_of(solution, [p.name]) for p in problem.parameters if not isinstance(p, Field)
+    ] + [gradients_at(solution, name, at) for name in fields]
     now, then = (Factors.of(rows, heavier) for heavier in (1.0, 1 / lighter))
     return max(
         float((now.covariance(g).trace() / then.covariance(g).trace().clamp_min(1e-300)).sqrt())
@@ -263,10 +265,10 @@ def overruled(points: Collocation, network: Any, data: float) -> bool:
     its squares, with the variance of χ². A network that cannot satisfy the equations any better
     gives in where it costs less: the misfit grows by more, and estimates are biased.
     """
-    now, here = Factors.of(Rows.of(points)), (points.ansatz.network, points.data)
-    points.ansatz.network, points.data = network, data
+    now, here = Factors.of(Rows.of(points)), (points.solution.network, points.data)
+    points.solution.network, points.data = network, data
     then = Factors.of(Rows.of(points))
-    points.ansatz.network, points.data = here
+    points.solution.network, points.data = here
     grown = float(now.residual.square().sum() - then.residual.square().sum()) / then.noise_variance
     fewer = max(now.degrees - then.degrees, 1.0)
     return grown - fewer > SIGNIFICANT * math.sqrt(2 * fewer)
@@ -274,5 +276,5 @@ def overruled(points: Collocation, network: Any, data: float) -> bool:
 
 def relative_misfit(points: Collocation) -> float:
     """Root mean square of what the data are off by, over their spread."""
-    squares = sum(float(t.rows(points.ansatz.network).square().sum()) for t in points.misfits())
+    squares = sum(float(t.rows(points.solution.network).square().sum()) for t in points.misfits())
     return math.sqrt(squares / points.misfit_weight)

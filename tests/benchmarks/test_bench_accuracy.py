@@ -243,7 +243,7 @@ def solved(monkeypatch):
             problem,
             lambda points: 1.001 * torch.stack(list(problem.exact_values(points).values()), 1),
         )
-        return SimpleNamespace(ansatz=nearly, history=history, seconds=1.5, settings=settings)
+        return SimpleNamespace(solution=nearly, history=history, seconds=1.5, settings=settings)
 
     monkeypatch.setattr(bench, "solve", solve)
 

@@ -204,7 +204,7 @@ def test_a_table_of_knots_trains_the_signature_classifier(tmp_path, capsys):
     assert "accuracy" in capsys.readouterr().out
     (folder,) = (tmp_path / "knots").iterdir()
     found = kanpde.load_fit(folder)
-    assert found.ansatz.network.widths[0] == 17
+    assert found.solution.network.widths[0] == 17
     assert (
         found.scores["test"]["accuracy"]
         > 1.3 * max(np.unique(signature, return_counts=True)[1]) / 400

@@ -1,4 +1,4 @@
-"""The solution as TorchScript and as an ONNX model gives the numbers of the ansatz, boundary values
+"""The solution as TorchScript and as an ONNX model gives the numbers of the solution, boundary values
 included, without kanpde."""
 
 import importlib.util
@@ -24,10 +24,10 @@ from kanpde import (
     d,
 )
 from kanpde.exports import export, function
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import SPECS
-from kanpde.networks.slabs import Slabs, span
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import Spans, span
 from kanpde.results.result import Result, load
 from kanpde.training.history import History
 
@@ -57,24 +57,26 @@ SYSTEM = Problem(
 )
 
 
-def ansatz(problem, spec, seed=0):
+def candidate(problem, spec, seed=0):
     network = spec.build(
-        Ansatz.inputs(problem.domain, problem.periodic),
+        NetworkSolution.inputs(problem.domain, problem.periodic),
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return NetworkSolution(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
 
 
 def in_spans(problem, spec, count=3):
     found = []
     for k in range(count):
-        found.append(ansatz(span(problem, k, count, found[-1] if found else None), spec, k))
-    return Slabs(found)
+        found.append(candidate(span(problem, k, count, found[-1] if found else None), spec, k))
+    return Spans(found)
 
 
-def result_of(problem, trial):
-    return Result(problem, trial, History(), {"seed": 0}, 0.0)
+def result_of(problem, solution):
+    return Result(problem, solution, History(), {"seed": 0}, 0.0)
 
 
 def at(problem, count=257):
@@ -88,8 +90,8 @@ def at(problem, count=257):
     return points
 
 
-def compare(problem, trial, found, points):
-    wanted = trial(points)
+def compare(problem, solution, found, points):
+    wanted = solution(points)
     assert len(found) == len(problem.unknowns)
     for i, column in enumerate(found):
         assert float((torch.as_tensor(column) - wanted[:, i]).abs().max()) <= 1e-12 * float(
@@ -99,33 +101,33 @@ def compare(problem, trial, found, points):
 
 @pytest.mark.parametrize("kind", kinds())
 def test_torchscript_of_every_kind_of_network(kind, tmp_path):
-    trial = ansatz(STEADY, SPECS[kind]())
-    (path,) = export(result_of(STEADY, trial), ["torchscript"], tmp_path)
+    solution = candidate(STEADY, SPECS[kind]())
+    (path,) = export(result_of(STEADY, solution), ["torchscript"], tmp_path)
     points = at(STEADY)
-    compare(STEADY, trial, torch.jit.load(path)(*points.T), points)
+    compare(STEADY, solution, torch.jit.load(path)(*points.T), points)
 
 
 CASES = {
-    "a velocity": (WAVE, lambda: ansatz(WAVE, KAN((4,), 5, 4))),
-    "two unknowns on a ring": (SYSTEM, lambda: ansatz(SYSTEM, KAN((4, 3), 5, 4))),
+    "a velocity": (WAVE, lambda: candidate(WAVE, KAN((4,), 5, 4))),
+    "two unknowns on a ring": (SYSTEM, lambda: candidate(SYSTEM, KAN((4, 3), 5, 4))),
     "spans of time": (WAVE, lambda: in_spans(WAVE, KAN((3,), 6, 3))),
-    "float32": (STEADY, lambda: in_float32(ansatz(STEADY, KAN((4,), 5, 4)))),
+    "float32": (STEADY, lambda: in_float32(candidate(STEADY, KAN((4,), 5, 4)))),
 }
 
 
-def in_float32(trial):
-    trial.network = trial.network.to("cpu", torch.float32)
-    return trial
+def in_float32(solution):
+    solution.network = solution.network.to("cpu", torch.float32)
+    return solution
 
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_torchscript_of_every_kind_of_solution(case, tmp_path):
     problem, make = CASES[case]
-    trial = make()
-    (path,) = export(result_of(problem, trial), ["torchscript"], tmp_path)
+    solution = make()
+    (path,) = export(result_of(problem, solution), ["torchscript"], tmp_path)
     loaded = torch.jit.load(path)
     points = at(problem)
-    found, wanted = loaded(*points.T), trial(points)
+    found, wanted = loaded(*points.T), solution(points)
     tolerance = 1e-12 if wanted.dtype == torch.float64 else 1e-5
     for i, column in enumerate(found):
         assert column.dtype == wanted.dtype
@@ -134,7 +136,9 @@ def test_torchscript_of_every_kind_of_solution(case, tmp_path):
 
 
 def test_torchscript_needs_no_kanpde_and_keeps_boundary_values(tmp_path):
-    (path,) = export(result_of(STEADY, ansatz(STEADY, KAN((4,), 5, 4))), ["torchscript"], tmp_path)
+    (path,) = export(
+        result_of(STEADY, candidate(STEADY, KAN((4,), 5, 4))), ["torchscript"], tmp_path
+    )
     script = (
         "import sys, torch; f = torch.jit.load(sys.argv[1]); x = torch.linspace(-1, 1, 7,"
         " dtype=torch.float64); u, = f(x, 0 * x + 2);assert 'kanpde' not in sys.modules;"
@@ -154,8 +158,8 @@ def test_torchscript_needs_no_kanpde_and_keeps_boundary_values(tmp_path):
 def test_onnx_by_its_reference_evaluator_and_by_onnxruntime(tmp_path):
     import onnx
 
-    trial = ansatz(WAVE, KAN((4,), 5, 4))
-    (path,) = export(result_of(WAVE, trial), ["onnx"], tmp_path)
+    solution = candidate(WAVE, KAN((4,), 5, 4))
+    (path,) = export(result_of(WAVE, solution), ["onnx"], tmp_path)
     model = onnx.load(path)
     assert [i.name for i in model.graph.input] == list(WAVE.coordinates)
     assert [o.name for o in model.graph.output] == list(WAVE.unknowns)
@@ -170,7 +174,7 @@ def test_onnx_by_its_reference_evaluator_and_by_onnxruntime(tmp_path):
         for count in (1, 300):
             points = at(WAVE, 300)[:count]
             feed = dict(zip(WAVE.coordinates, np.ascontiguousarray(points.T.numpy()), strict=True))
-            compare(WAVE, trial, evaluator.run(None, feed), points)
+            compare(WAVE, solution, evaluator.run(None, feed), points)
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
@@ -178,29 +182,29 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path):
     with pytest.raises(
         RunError, match=r"onnx: needs onnx, which is not installed: pip install 'kanpde\[onnx\]'"
     ):
-        export(result_of(STEADY, ansatz(STEADY, KAN((2,), 3, 2))), ["onnx"], tmp_path)
+        export(result_of(STEADY, candidate(STEADY, KAN((2,), 3, 2))), ["onnx"], tmp_path)
 
 
 def test_what_differs_from_the_solution_is_not_written(monkeypatch, tmp_path):
-    trial = ansatz(STEADY, KAN((4,), 5, 4))
+    solution = candidate(STEADY, KAN((4,), 5, 4))
     honest = function.values
     monkeypatch.setattr(
         function,
         "values",
-        lambda trial, columns: tuple(u * (1 + 1e-9) for u in honest(trial, columns)),
+        lambda solution, columns: tuple(u * (1 + 1e-9) for u in honest(solution, columns)),
     )
     with pytest.raises(
         RunError, match=r"differs from the solution by 1\.0e-09; expected 1e-12 at most"
     ):
-        export(result_of(STEADY, trial), ["torchscript"], tmp_path)
+        export(result_of(STEADY, solution), ["torchscript"], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_choice_by_values_is_refused(tmp_path):
-    trial = ansatz(STEADY, KAN((4,), 5, 4))
+    solution = candidate(STEADY, KAN((4,), 5, 4))
 
     def chosen(columns):
-        u = trial(torch.stack(list(columns), 1))
+        u = solution(torch.stack(list(columns), 1))
         return ((u * float(u.max())).unbind(1)) if len(u) > 15 else u.unbind(1)
 
     from kanpde.exports.recorded import recorded

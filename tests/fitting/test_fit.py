@@ -13,7 +13,7 @@ from kanpde import KAN, DataError, RecipeError, RunError
 from kanpde.cli import main
 from kanpde.fitting import default, prepare
 from kanpde.geometry import Ranges
-from kanpde.networks.ansatz import Ansatz
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.tables import read
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
@@ -48,35 +48,37 @@ def objective(loss, rows=30):
     values = torch.randn(rows, 2, dtype=torch.float64)
     if loss == "logistic":
         values = values.sign()
-    ansatz = Ansatz(Ranges({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}), ("a", "b"), (), (), network)
+    solution = NetworkSolution(
+        Ranges({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}), ("a", "b"), (), (), network
+    )
     return (
-        ansatz,
+        solution,
         points,
         values,
-        Objective(network, [measured(ansatz, Rows(points, values), loss)]),
+        Objective(network, [measured(solution, Rows(points, values), loss)]),
     )
 
 
 def test_the_squared_term_is_the_mean_squared_difference():
-    ansatz, points, values, found = objective("squared")
-    expected = float((ansatz(points) - values).square().sum(1).mean())
+    solution, points, values, found = objective("squared")
+    expected = float((solution(points) - values).square().sum(1).mean())
     assert found.loss() == pytest.approx(expected, rel=1e-12)
 
 
 def test_noise_weighs_the_rows():
-    ansatz, points, values, _ = objective("squared")
+    solution, points, values, _ = objective("squared")
     noise = 0.5 + torch.rand(30, 2, dtype=torch.float64)
-    found = Objective(ansatz.network, [measured(ansatz, Rows(points, values, noise))])
+    found = Objective(solution.network, [measured(solution, Rows(points, values, noise))])
     assert found.loss() == pytest.approx(
-        float(((ansatz(points) - values) / noise).square().sum(1).mean()), rel=1e-12
+        float(((solution(points) - values) / noise).square().sum(1).mean()), rel=1e-12
     )
 
 
 def test_the_logistic_term_is_the_deviance():
     from kanpde.training.samples import PULL
 
-    ansatz, points, values, found = objective("logistic")
-    margin = ansatz(points) * values
+    solution, points, values, found = objective("logistic")
+    margin = solution(points) * values
     expected = float((2 * torch.log1p(torch.exp(-margin)) + PULL * margin**2).sum(1).mean())
     assert found.loss() == pytest.approx(expected, rel=1e-12)
 
@@ -137,9 +139,9 @@ def test_one_input_is_a_spline_and_noise_does_not_make_it_finer():
     x = rng.uniform(0, 1, 600)
     clean = kanpde.fit({"x": x, "z": np.exp(3 * x)}, "z")
     noisy = kanpde.fit({"x": x, "z": np.exp(3 * x) + rng.normal(size=600)}, "z")
-    assert clean.ansatz.network.widths == noisy.ansatz.network.widths == (1, 1)
+    assert clean.solution.network.widths == noisy.solution.network.widths == (1, 1)
     assert clean.scores["test"]["rmse"] < 1e-7
-    assert noisy.ansatz.parameters < 25 < clean.ansatz.parameters
+    assert noisy.solution.parameters < 25 < clean.solution.parameters
     at = np.linspace(0.05, 0.95, 50)
     assert np.sqrt(np.mean((noisy(x=at) - np.exp(3 * at)) ** 2)) < 0.3
 
@@ -351,7 +353,7 @@ def test_command_prints_scores_and_writes_a_folder(file, capsys):
     assert "because" in shown
     (folder,) = Path("results/some").iterdir()
     assert {path.name for path in folder.iterdir()} == FILES
-    assert kanpde.load_fit(folder).ansatz.network.spec.grid == 4
+    assert kanpde.load_fit(folder).solution.network.spec.grid == 4
     (folder / "network.png").unlink()
     assert main(["plot", str(folder)]) == 0
     assert (folder / "network.png").is_file()

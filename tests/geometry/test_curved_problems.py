@@ -315,8 +315,8 @@ def test_a_small_part_of_its_box_gets_as_many_points():
 
 
 def test_training_takes_as_many_points_as_were_asked_for():
-    from kanpde.networks.ansatz import Ansatz
     from kanpde.networks.kan import KAN
+    from kanpde.networks.solution import NetworkSolution
     from kanpde.training.points import Collocation
 
     for domain, equation in ((perforated, poisson), (cube - Ball(radius=0.5), poisson3d)):
@@ -325,7 +325,10 @@ def test_training_takes_as_many_points_as_were_asked_for():
             len(problem.coordinates), 1, torch.Generator().manual_seed(0)
         )
         collocation = Collocation(
-            problem, Ansatz(domain, problem.unknowns, problem.constraints, (), network), 500, 0
+            problem,
+            NetworkSolution(domain, problem.unknowns, problem.constraints, (), network),
+            500,
+            0,
         )
         objective = collocation.objective()
         assert len(collocation.current) == objective.terms[0].count == 500

@@ -41,8 +41,8 @@ def test_a_run_is_pruned_beside_the_first(folder, capsys):
     assert contents(folder) == kept
     done = summary["settings"]["pruned"]
     assert done["from"] == str(folder)
-    assert done["edges"] == [12, sum(int(m.sum()) for m in after.ansatz.network.mask) or 6]
-    assert after.ansatz.network.widths == (2, 2, 1)
+    assert done["edges"] == [12, sum(int(m.sum()) for m in after.solution.network.mask) or 6]
+    assert after.solution.network.widths == (2, 2, 1)
     assert done["change"] < 1e-3
     assert abs(after.relative_l2 - before.relative_l2) < 2e-3
     assert (after.run_dir / "pruned.png").stat().st_size > 10_000

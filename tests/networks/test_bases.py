@@ -20,7 +20,6 @@ from kanpde.kernels import (
     rational_network_squares,
 )
 from kanpde.kernels.taylor import channels
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.basis import Basis
 from kanpde.networks.kan import Splines
 from kanpde.networks.kinds import kinds
@@ -33,7 +32,8 @@ from kanpde.networks.kinds.wavelet import Wavelets
 from kanpde.networks.mlp import MLP
 from kanpde.networks.registry import SPECS
 from kanpde.networks.rows import Rows
-from kanpde.networks.slabs import restore
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import restore
 from kanpde.recipes.recipe import Recipe, default, suited
 
 BASES = [
@@ -213,22 +213,22 @@ def test_restored_values_are_bit_equal(spec):
     network = built(spec, 2, 1)
     points = PROBLEM.domain.interior(torch.rand(200, 2, dtype=torch.float64))
     if spec.resolution:
-        frame = Ansatz(
+        frame = NetworkSolution(
             PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
         ).frame(points, [("u", (0, 0))])
         network = spec.extend(
             network, getattr(spec, spec.resolution) + 2, network.levels(frame.X, ())
         )
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
     )
     buffer = io.BytesIO()
-    torch.save(ansatz.state(), buffer)
+    torch.save(solution.state(), buffer)
     buffer.seek(0)
     again = restore(PROBLEM, torch.load(buffer, weights_only=True))
     assert again.network.spec == network.spec
-    assert torch.equal(again(points), ansatz(points))
-    assert again.describe() == ansatz.describe()
+    assert torch.equal(again(points), solution(points))
+    assert again.describe() == solution.describe()
     assert network.parameters == network.spec.count(2, 1)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from plain import ansatz_values
+from plain import solution_values
 
 from kanpde import (
     Box,
@@ -19,23 +19,25 @@ from kanpde import (
     laplacian,
 )
 from kanpde.geometry.sampling import unit_points
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.boundary import hermite
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.conditions import points_on
 
 
-def random_ansatz(problem, seed=0, spec=None):
+def random_solution(problem, seed=0, spec=None):
     network = (spec or KAN((3,), 5, 4)).build(
-        Ansatz.inputs(problem.domain, problem.periodic),
+        NetworkSolution.inputs(problem.domain, problem.periodic),
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return NetworkSolution(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
 
 
-def defect(problem, ansatz, constraint, count=40):
+def defect(problem, solution, constraint, count=40):
     """Largest violation of a condition at points of its face, ends and corners included."""
     dims = len(problem.coordinates) - 1
     unit = (
@@ -51,8 +53,8 @@ def defect(problem, ansatz, constraint, count=40):
         else unit_points(1, 0, 0)
     )
     at, normal = points_on(problem.domain, constraint.face, unit)
-    frame = ansatz.frame(torch.stack(list(at.values()), 1), constraint.residual.needs)
-    leaves = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
+    frame = solution.frame(torch.stack(list(at.values()), 1), constraint.residual.needs)
+    leaves = frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1])
     return float(constraint.residual(at, leaves, normal, False)[0].abs().max())
 
 
@@ -139,10 +141,10 @@ EXACT = {
 @pytest.mark.parametrize("spec", [KAN((3,), 5, 4), MLP((4,))], ids=["kan", "mlp"])
 @pytest.mark.parametrize("problem", EXACT.values(), ids=EXACT)
 def test_exact_conditions_hold_to_rounding(problem, spec):
-    ansatz = random_ansatz(problem, spec=spec)
-    assert ansatz.soft == []
+    solution = random_solution(problem, spec=spec)
+    assert solution.soft == []
     for constraint in problem.constraints:
-        assert defect(problem, ansatz, constraint) < 1e-12, constraint.label
+        assert defect(problem, solution, constraint) < 1e-12, constraint.label
 
 
 @pytest.mark.parametrize("problem", EXACT.values(), ids=EXACT)
@@ -151,26 +153,28 @@ def test_the_network_is_free_inside(problem):
     positive there."""
     points = problem.domain.interior(unit_points(50, len(problem.coordinates), 1))
     assert (
-        float((random_ansatz(problem, 0)(points) - random_ansatz(problem, 1)(points)).abs().max())
+        float(
+            (random_solution(problem, 0)(points) - random_solution(problem, 1)(points)).abs().max()
+        )
         > 0.1
     )
-    factor = random_ansatz(problem).boundaries["u"].factor(points.T)
+    factor = random_solution(problem).boundaries["u"].factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
 
 
 def test_periodic_values_and_derivatives_agree_at_both_ends():
     problem = EXACT["ring"]
-    ansatz = random_ansatz(problem)
-    assert ansatz.input_names == ("cos x", "sin x", "t")
+    solution = random_solution(problem)
+    assert solution.input_names == ("cos x", "sin x", "t")
     t = torch.linspace(0, 1, 7, dtype=torch.float64)
     ends = [torch.stack([torch.full_like(t, x), t], 1) for x in (0.0, 2.0)]
     needs = [("u", (n, 0)) for n in range(4)] + [("u", (1, 1))]
-    frames = [ansatz.frame(end, needs) for end in ends]
-    left, right = (f.derivatives(ansatz.network.forward(f.X, f.counts)[-1]) for f in frames)
+    frames = [solution.frame(end, needs) for end in ends]
+    left, right = (f.derivatives(solution.network.forward(f.X, f.counts)[-1]) for f in frames)
     torch.testing.assert_close(left, right, rtol=1e-11, atol=1e-11)
-    shifted = random_ansatz(problem)(ends[0] + torch.tensor([0.7, 0.0]))
-    assert float((shifted - random_ansatz(problem)(ends[0])).abs().max()) > 1e-2
+    shifted = random_solution(problem)(ends[0] + torch.tensor([0.7, 0.0]))
+    assert float((shifted - random_solution(problem)(ends[0])).abs().max()) > 1e-2
 
 
 def test_each_unknown_has_its_own_boundary():
@@ -182,13 +186,13 @@ def test_each_unknown_has_its_own_boundary():
         equations=[pair],
         conditions=[Dirichlet(u=U), Dirichlet(v=1, on=("x-", "x+")), Neumann(v=0, on=("y-", "y+"))],
     )
-    ansatz = random_ansatz(problem)
-    assert set(ansatz.boundaries["u"].ends) == {"x", "y"}
-    assert set(ansatz.boundaries["v"].ends) == {"x"}
-    assert [c.label for c in ansatz.soft] == ["Neumann(v=0) on y-", "Neumann(v=0) on y+"]
+    solution = random_solution(problem)
+    assert set(solution.boundaries["u"].ends) == {"x", "y"}
+    assert set(solution.boundaries["v"].ends) == {"x"}
+    assert [c.label for c in solution.soft] == ["Neumann(v=0) on y-", "Neumann(v=0) on y+"]
     for c in problem.constraints:
-        found = defect(problem, ansatz, c)
-        assert found > 1e-2 if c in ansatz.soft else found < 1e-12, c.label
+        found = defect(problem, solution, c)
+        assert found > 1e-2 if c in solution.soft else found < 1e-12, c.label
 
 
 def test_what_stays_soft():
@@ -212,15 +216,17 @@ def test_what_stays_soft():
         ),
     }
     for name, (conditions, wanted) in cases.items():
-        ansatz = random_ansatz(Problem(domain=square, equations=[second], conditions=conditions))
-        assert len(ansatz.soft) == len(wanted), name
-        for c, start in zip(ansatz.soft, wanted, strict=True):
+        solution = random_solution(
+            Problem(domain=square, equations=[second], conditions=conditions)
+        )
+        assert len(solution.soft) == len(wanted), name
+        for c, start in zip(solution.soft, wanted, strict=True):
             assert c.label.startswith(start), name
 
 
 def test_the_lift_alone_carries_the_data():
-    ansatz = random_ansatz(EXACT["compatible data on all faces"])
-    boundary = ansatz.boundaries["u"]
+    solution = random_solution(EXACT["compatible data on all faces"])
+    boundary = solution.boundaries["u"]
     points = torch.tensor(
         [[-1.0, 1.0], [2.0, 0.5], [0.3, 0.0], [0.3, 3.0], [-1.0, 0.0], [2.0, 3.0]],
         dtype=torch.float64,
@@ -228,7 +234,7 @@ def test_the_lift_alone_carries_the_data():
     torch.testing.assert_close(boundary.lift(points.T), U(*points.T), rtol=1e-13, atol=1e-13)
     assert not boundary.factor(points.T).any()
     torch.testing.assert_close(
-        ansatz(points)[:, 0], ansatz_values(ansatz)(points, "u"), rtol=1e-13, atol=1e-13
+        solution(points)[:, 0], solution_values(solution)(points, "u"), rtol=1e-13, atol=1e-13
     )
 
 

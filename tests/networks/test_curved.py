@@ -3,7 +3,7 @@
 import pytest
 import torch
 from nested import leaves
-from plain import ansatz_values
+from plain import solution_values
 
 from kanpde import (
     KAN,
@@ -21,9 +21,9 @@ from kanpde import (
     laplacian,
 )
 from kanpde.geometry.sampling import inside_points, unit_points
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.boundary import split
 from kanpde.networks.curved import same
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.conditions import points_on
 
 
@@ -123,24 +123,26 @@ EXACT = {
 }
 
 
-def ansatz_of(problem, seed=0):
+def solution_of(problem, seed=0):
     network = KAN((3,), 5, 4).build(
-        Ansatz.inputs(problem.domain, problem.periodic),
+        NetworkSolution.inputs(problem.domain, problem.periodic),
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return NetworkSolution(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_values_hold_on_every_face(name):
     problem, faces = EXACT[name]
-    ansatz = ansatz_of(problem)
-    hard = [c for c in problem.constraints if c not in ansatz.soft]
+    solution = solution_of(problem)
+    hard = [c for c in problem.constraints if c not in solution.soft]
     assert [c.face for c in hard] == faces
     for c in hard:
         at, _ = points_on(problem.domain, c.face, unit_points(200, len(problem.coordinates) - 1, 3))
-        found = ansatz(torch.stack(list(at.values()), 1))[:, 0]
+        found = solution(torch.stack(list(at.values()), 1))[:, 0]
         torch.testing.assert_close(found, c.prescribed.data(at), rtol=0, atol=1e-11)
 
 
@@ -148,17 +150,20 @@ def test_values_hold_on_every_face(name):
 def test_the_network_is_free_inside(name):
     problem, _ = EXACT[name]
     points = inside_points(problem.domain, 200, 1)
-    boundary = ansatz_of(problem).boundaries["u"]
+    boundary = solution_of(problem).boundaries["u"]
     factor = boundary.factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
-    assert float((ansatz_of(problem, 0)(points) - ansatz_of(problem, 1)(points)).abs().max()) > 0.01
+    assert (
+        float((solution_of(problem, 0)(points) - solution_of(problem, 1)(points)).abs().max())
+        > 0.01
+    )
 
 
 @pytest.mark.parametrize("name", ["two values on a ring", "a value on every side", "in time"])
 def test_derivatives_are_those_of_nested_autograd(name):
     problem, _ = EXACT[name]
-    ansatz = ansatz_of(problem)
+    solution = solution_of(problem)
     points = inside_points(problem.domain, 20, 2)
     needs = (
         [
@@ -168,9 +173,9 @@ def test_derivatives_are_those_of_nested_autograd(name):
         if problem.domain.time
         else [("u", i) for i in ((0, 0), (1, 0), (2, 0), (1, 1), (0, 2))]
     )
-    frame = ansatz.frame(points, needs)
-    found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
-    values = ansatz_values(ansatz)
+    frame = solution.frame(points, needs)
+    found = frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1])
+    values = solution_values(solution)
     wanted = leaves(
         {"u": lambda *at: values(torch.stack(at, 1), "u")},
         dict(zip(problem.coordinates, points.T, strict=True)),
@@ -212,17 +217,17 @@ def test_data_that_go_on_beyond_a_side_and_fit_no_more_are_soft():
             Neumann(u=0, on=("edge2", "edge4", "edge5")),
         ],
     )
-    ansatz = ansatz_of(problem)
+    solution = solution_of(problem)
     for c in problem.constraints:
-        if c not in ansatz.soft:
+        if c not in solution.soft:
             at, _ = points_on(problem.domain, c.face, unit_points(100, 1, 3))
             torch.testing.assert_close(
-                ansatz(torch.stack(list(at.values()), 1))[:, 0],
+                solution(torch.stack(list(at.values()), 1))[:, 0],
                 c.prescribed.data(at),
                 rtol=0,
                 atol=1e-12,
             )
-    assert "edge6" in {c.face for c in ansatz.soft}
+    assert "edge6" in {c.face for c in solution.soft}
 
 
 def test_functions_are_the_same_where_they_agree_everywhere():

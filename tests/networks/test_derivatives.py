@@ -1,16 +1,16 @@
-"""Derivatives of an ansatz, and their adjoints, against nested autograd and finite differences."""
+"""Derivatives of a solution, and their adjoints, against nested autograd and finite differences."""
 
 import pytest
 import torch
-from plain import ansatz_values, network_values
+from plain import network_values, solution_values
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.activation import Activation
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.jets import nested_derivatives
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.solution import NetworkSolution
 from kanpde.training.objective import Objective, term
 
 SPECS = [KAN((3,), 5, 4), KAN((3, 2), 7, 3), KAN((), 5, 6), MLP((4, 3)), MLP((5,), "sin")]
@@ -74,14 +74,14 @@ def spec(request):
 
 
 @pytest.fixture(params=PROBLEMS.values(), ids=PROBLEMS)
-def ansatz_of(request, spec):
+def solution_of(request, spec):
     problem = request.param
     network = spec.build(
-        Ansatz.inputs(problem.domain, problem.periodic),
+        NetworkSolution.inputs(problem.domain, problem.periodic),
         len(problem.unknowns),
         torch.Generator().manual_seed(1),
     )
-    return problem, Ansatz(
+    return problem, NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
 
@@ -90,18 +90,18 @@ def leaves_of(problem):
     return list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
 
 
-def objective_of(problem, ansatz, points=12):
+def objective_of(problem, solution, points=12):
     at = problem.domain.interior(unit_points(points, len(problem.coordinates), 5))
-    return Objective(ansatz.network, [term(ansatz, problem.equations, at, None, 0.7)])
+    return Objective(solution.network, [term(solution, problem.equations, at, None, 0.7)])
 
 
-def test_derivatives_are_those_of_nested_autograd(ansatz_of):
-    problem, ansatz = ansatz_of
+def test_derivatives_are_those_of_nested_autograd(solution_of):
+    problem, solution = solution_of
     needs = leaves_of(problem)
     points = problem.domain.interior(unit_points(9, len(problem.coordinates), 2))
-    frame = ansatz.frame(points, needs)
-    found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
-    value = ansatz_values(ansatz)
+    frame = solution.frame(points, needs)
+    found = frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1])
+    value = solution_values(solution)
     for a, (unknown, index) in enumerate(needs):
         wanted = nested_derivatives(
             lambda p, u=unknown: value(torch.stack(list(p), 1), u), points, [index]
@@ -111,17 +111,17 @@ def test_derivatives_are_those_of_nested_autograd(ansatz_of):
         )
 
 
-def test_values_are_those_of_the_call(ansatz_of):
-    problem, ansatz = ansatz_of
+def test_values_are_those_of_the_call(solution_of):
+    problem, solution = solution_of
     points = problem.domain.interior(unit_points(9, len(problem.coordinates), 2))
-    value = ansatz_values(ansatz)
+    value = solution_values(solution)
     wanted = torch.stack([value(points, u) for u in problem.unknowns], 1)
-    torch.testing.assert_close(ansatz(points), wanted, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(solution(points), wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_jacobian_and_gradient_are_those_of_finite_differences(ansatz_of):
-    problem, ansatz = ansatz_of
-    objective, network = objective_of(problem, ansatz), ansatz.network
+def test_jacobian_and_gradient_are_those_of_finite_differences(solution_of):
+    problem, solution = solution_of
+    objective, network = objective_of(problem, solution), solution.network
     r, rows = objective.jacobian()
     J = rows.dense()
     torch.testing.assert_close(
@@ -148,10 +148,10 @@ def test_jacobian_and_gradient_are_those_of_finite_differences(ansatz_of):
 def test_jacobian_rows_are_gradients_of_single_points(spec):
     problem = PROBLEMS["two unknowns"]
     network = spec.build(2, 2, torch.Generator().manual_seed(2))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
-    objective = objective_of(problem, ansatz, points=8)
+    objective = objective_of(problem, solution, points=8)
     J = objective.jacobian()[1].dense()
     (t,) = objective.terms
     jets, _, g = t.evaluate(network, True)

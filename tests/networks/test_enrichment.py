@@ -1,12 +1,12 @@
 """Corner functions: which there are, that they are harmonic and vanish on their faces, and that
-they are part of the ansatz."""
+they are part of the solution."""
 
 import math
 
 import pytest
 import torch
 from nested import leaves
-from plain import ansatz_values
+from plain import solution_values
 
 from kanpde import (
     KAN,
@@ -23,8 +23,8 @@ from kanpde import (
     laplacian,
 )
 from kanpde.geometry.sampling import inside_points
-from kanpde.networks.ansatz import Ansatz, enriched, restore
 from kanpde.networks.enrichment import enrichment
+from kanpde.networks.solution import NetworkSolution, enriched, restore
 
 
 def poisson(u, x, y):
@@ -129,7 +129,7 @@ def test_smooth_domains_boxes_systems_and_evolutions_have_none():
         assert enrichment(problem.domain, problem.constraints, problem.unknowns) == []
 
 
-def random_ansatz():
+def random_solution():
     problem, found = features(L, Dirichlet(u=0))
     network = enriched(KAN((3,), 5, 4).build(2, 1, torch.Generator().manual_seed(0)), problem)
     network.theta = network.theta + torch.randn(
@@ -138,25 +138,27 @@ def random_ansatz():
     return (
         problem,
         found,
-        Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network),
+        NetworkSolution(
+            problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+        ),
     )
 
 
-def test_they_are_part_of_the_ansatz_with_their_coefficients():
-    problem, found, ansatz = random_ansatz()
-    assert len(ansatz.features) == len(found)
-    assert len(ansatz.soft) == 4
+def test_they_are_part_of_the_solution_with_their_coefficients():
+    problem, found, solution = random_solution()
+    assert len(solution.features) == len(found)
+    assert len(solution.soft) == 4
     points = inside_points(problem.domain, 30, 5)
     needs = [("u", i) for i in ((0, 0), (1, 0), (1, 1), (0, 2))]
-    frame = ansatz.frame(points, needs)
-    values = ansatz_values(ansatz)
+    frame = solution.frame(points, needs)
+    values = solution_values(solution)
     wanted = leaves(
         {"u": lambda x, y: values(torch.stack([x, y], 1), "u")},
         dict(zip("xy", points.T, strict=True)),
         needs,
     )
     torch.testing.assert_close(
-        frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1]),
+        frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1]),
         wanted,
         rtol=1e-9,
         atol=1e-9,
@@ -164,12 +166,12 @@ def test_they_are_part_of_the_ansatz_with_their_coefficients():
 
 
 def test_the_adjoint_is_that_of_the_derivatives():
-    problem, _, ansatz = random_ansatz()
-    frame = ansatz.frame(inside_points(problem.domain, 30, 5), [("u", (2, 0)), ("u", (0, 0))])
+    problem, _, solution = random_solution()
+    frame = solution.frame(inside_points(problem.domain, 30, 5), [("u", (2, 0)), ("u", (0, 0))])
     J = torch.randn(
         30,
         frame.map.shape[2],
-        ansatz.network.widths[-1],
+        solution.network.widths[-1],
         generator=torch.Generator().manual_seed(2),
         dtype=torch.float64,
     )
@@ -181,8 +183,8 @@ def test_the_adjoint_is_that_of_the_derivatives():
 
 
 def test_a_checkpoint_keeps_them():
-    problem, _, ansatz = random_ansatz()
+    problem, _, solution = random_solution()
     points = inside_points(problem.domain, 50, 6)
     torch.testing.assert_close(
-        restore(problem, ansatz.state())(points), ansatz(points), rtol=0, atol=0
+        restore(problem, solution.state())(points), solution(points), rtol=0, atol=0
     )

@@ -7,10 +7,10 @@ import torch
 
 from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
 from kanpde.errors import RunError
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.slabs import restore
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import restore
 
 points = 2 * torch.rand(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(9)) - 1
 
@@ -30,8 +30,8 @@ def poisson(u, x, y):
 problem = Problem(domain=Box(x=(0, 1), y=(0, 2)), equations=[poisson], conditions=[Dirichlet(u=0)])
 
 
-def ansatz_with(network, of=problem):
-    return Ansatz(of.domain, of.unknowns, of.constraints, of.periodic, network)
+def solution_with(network, of=problem):
+    return NetworkSolution(of.domain, of.unknowns, of.constraints, of.periodic, network)
 
 
 @pytest.mark.parametrize("degree", [1, 3, 5, 7])
@@ -51,12 +51,12 @@ def test_a_nested_grid_holds_the_same_function(degree, old, new):
 def test_derivatives_survive_a_nested_extension():
     network = built(KAN((3,), 7, 3))
     finer = network.spec.extend(network, 6)
-    ansatz, extended = ansatz_with(network), ansatz_with(finer)
+    solution, extended = solution_with(network), solution_with(finer)
     needs = [("u", index) for index in [(0, 0), (1, 0), (2, 0), (1, 1), (0, 3), (2, 2)]]
     at = problem.domain.interior(torch.rand(50, 2, dtype=torch.float64))
     a, b = (
         f.derivatives(x.network.forward(f.X, f.counts)[-1])
-        for x in (ansatz, extended)
+        for x in (solution, extended)
         for f in [x.frame(at, needs)]
     )
     torch.testing.assert_close(b, a, rtol=0, atol=1e-9 * float(a.abs().max()))
@@ -149,17 +149,17 @@ def test_restored_values_are_bit_equal(case):
         network = network.spec.extend(network, grid, network.levels(points[:, None], ()))
     if case == "float32 kan":
         network = network.to("cpu", torch.float32)
-    ansatz = ansatz_with(network)
-    again = restore(problem, saved_and_loaded(ansatz.state()))
+    solution = solution_with(network)
+    again = restore(problem, saved_and_loaded(solution.state()))
     at = problem.domain.interior((points + 1) / 2)
     assert again.network.spec == network.spec
     assert again(at).dtype == network.theta.dtype
-    assert torch.equal(again(at), ansatz(at))
-    assert torch.equal(restore(problem, saved_and_loaded(again.state()))(at), ansatz(at))
+    assert torch.equal(again(at), solution(at))
+    assert torch.equal(restore(problem, saved_and_loaded(again.state()))(at), solution(at))
 
 
 def test_a_state_that_does_not_fit_is_refused():
-    state = ansatz_with(built(KAN((3,), 5, 4))).state()
+    state = solution_with(built(KAN((3,), 5, 4))).state()
 
     def line(u, x):
         return laplacian(u) + 1
@@ -186,9 +186,9 @@ def test_ranges_belong_to_their_own_activations():
     network.layers[3] = network.layers[3].rescaled(
         torch.full((3,), 0.1, dtype=torch.float64), torch.full((3,), 1.3, dtype=torch.float64)
     )
-    ansatz = ansatz_with(network)
+    solution = solution_with(network)
     at = problem.domain.interior((points + 1) / 2)
-    assert torch.equal(restore(problem, saved_and_loaded(ansatz.state()))(at), ansatz(at))
+    assert torch.equal(restore(problem, saved_and_loaded(solution.state()))(at), solution(at))
 
 
 @pytest.mark.parametrize(

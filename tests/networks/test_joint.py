@@ -10,13 +10,13 @@ import torch
 from kanpde import Box, Problem, d
 from kanpde.errors import RunError
 from kanpde.kernels.taylor import channels
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.constants import Constants
 from kanpde.networks.joint import Joint, Part, joint, with_constants
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.rows import Rows
-from kanpde.networks.slabs import restore
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import restore
 from kanpde.networks.state import network_of, onto, state
 from kanpde.networks.transform import Transform
 from kanpde.residual.recording import record
@@ -213,7 +213,7 @@ def test_a_restored_joint_network_is_bit_equal():
 
 def objective(network):
     """u = sin πx e^-y and its c = π² from values of u, and u_xx + c u_yy = 0."""
-    ansatz = Ansatz(Box(x=(0, 1), y=(0, 1)), ("u", "c"), (), (), network)
+    solution = NetworkSolution(Box(x=(0, 1), y=(0, 1)), ("u", "c"), (), (), network)
     points = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 
     def misfit(u, x, y):
@@ -226,8 +226,8 @@ def objective(network):
     return Objective(
         network,
         [
-            term(ansatz, residuals[:1], points, None, 1.0),
-            term(ansatz, residuals[1:], points[:60], None, 100.0),
+            term(solution, residuals[:1], points, None, 1.0),
+            term(solution, residuals[1:], points[:60], None, 100.0),
         ],
     )
 

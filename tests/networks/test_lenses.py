@@ -4,7 +4,7 @@ back from a checkpoint."""
 import pytest
 import torch
 from nested import leaves
-from plain import ansatz_values
+from plain import solution_values
 
 from kanpde import (
     KAN,
@@ -26,7 +26,7 @@ from kanpde.errors import RecipeError, RunError
 from kanpde.exports.function import as_graph
 from kanpde.geometry import holes
 from kanpde.geometry.sampling import inside_points
-from kanpde.networks.ansatz import Ansatz, restore
+from kanpde.networks.solution import NetworkSolution, restore
 
 plate = (
     Box(x=(0, 8), y=(0, 3))
@@ -56,13 +56,13 @@ PROBLEMS = {
 }
 
 
-def ansatz_of(problem):
+def solution_of(problem):
     network = KAN((3,), 5, 4).build(
-        Ansatz.inputs(problem.domain, (), closely=True),
+        NetworkSolution.inputs(problem.domain, (), closely=True),
         len(problem.unknowns),
         torch.Generator().manual_seed(0),
     )
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, (), network)
+    return NetworkSolution(problem.domain, problem.unknowns, problem.constraints, (), network)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_holes_are_closed_faces_inside(domain, faces):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_derivatives_are_those_of_nested_autograd(name):
     problem = PROBLEMS[name]
-    ansatz = ansatz_of(problem)
+    solution = solution_of(problem)
     points = inside_points(problem.domain, 12, 2)
     needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
-    frame = ansatz.frame(points, needs)
-    found = frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])
-    values = ansatz_values(ansatz)
+    frame = solution.frame(points, needs)
+    found = frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1])
+    values = solution_values(solution)
     functions = {u: lambda *at, u=u: values(torch.stack(at, 1), u) for u in problem.unknowns}
     wanted = leaves(functions, dict(zip(problem.coordinates, points.T, strict=True)), needs)
     torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-8 * float(wanted.abs().max()))
@@ -101,18 +101,18 @@ def test_derivatives_are_those_of_nested_autograd(name):
 
 def test_their_inputs_fill_the_interval_of_the_splines():
     """The hole reaches over almost half of it, and no point of the domain lies outside."""
-    ansatz = ansatz_of(PROBLEMS["two holes"])
-    X = ansatz.frame(inside_points(plate, 500, 1), [("u", (0, 0))]).X[:, 0]
+    solution = solution_of(PROBLEMS["two holes"])
+    X = solution.frame(inside_points(plate, 500, 1), [("u", (0, 0))]).X[:, 0]
     assert X.shape == (500, 6)
     assert X.abs().max() <= 1
-    edge = ansatz.frame(
+    edge = solution.frame(
         plate.boundary("small", torch.linspace(0, 1, 64, dtype=torch.float64)[:, None]),
         [("u", (0, 0))],
     ).X[:, 0, 2:4]
     torch.testing.assert_close(
         edge.norm(dim=1), torch.full((64,), 5**-0.5, dtype=torch.float64), rtol=3e-3, atol=0
     )
-    assert ansatz.input_names == (
+    assert solution.input_names == (
         "x",
         "y",
         "x near small",
@@ -124,19 +124,21 @@ def test_their_inputs_fill_the_interval_of_the_splines():
 
 def test_a_checkpoint_brings_them_back():
     problem = PROBLEMS["two holes"]
-    ansatz = ansatz_of(problem)
+    solution = solution_of(problem)
     points = inside_points(problem.domain, 20, 3)
-    assert torch.equal(restore(problem, ansatz.state())(points), ansatz(points))
+    assert torch.equal(restore(problem, solution.state())(points), solution(points))
     with pytest.raises(RunError, match="does not fit problem"):
-        restore(PROBLEMS["a shell"], ansatz.state())
+        restore(PROBLEMS["a shell"], solution.state())
 
 
 def test_the_exported_function_has_them():
     problem = PROBLEMS["two holes"]
-    ansatz = ansatz_of(problem)
+    solution = solution_of(problem)
     points = inside_points(problem.domain, 30, 4)
-    found = torch.stack(as_graph(problem, ansatz)(*(column.contiguous() for column in points.T)), 1)
-    torch.testing.assert_close(found, ansatz(points), rtol=1e-12, atol=1e-12)
+    found = torch.stack(
+        as_graph(problem, solution)(*(column.contiguous() for column in points.T)), 1
+    )
+    torch.testing.assert_close(found, solution(points), rtol=1e-12, atol=1e-12)
 
 
 def test_solve_trains_with_them():
@@ -150,7 +152,7 @@ def test_solve_trains_with_them():
         recipe=recipe,
         reference=False,
     )
-    assert result.ansatz.network.widths[0] == 4
+    assert result.solution.network.widths[0] == 4
 
 
 def test_a_domain_without_holes_has_none_to_look_at():

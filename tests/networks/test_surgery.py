@@ -8,13 +8,13 @@ import torch
 
 from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
 from kanpde.errors import RunError
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import losses, scores, spreads
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.network import Network
 from kanpde.networks.registry import SPECS
-from kanpde.networks.slabs import restore
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import restore
 from kanpde.networks.surgery import (
     Edge,
     chain,
@@ -54,13 +54,15 @@ def values(network):
     return network.forward(points[:, None], ())[-1][:, 0]
 
 
-def ansatz_with(network):
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+def solution_with(network):
+    return NetworkSolution(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
 
 
 def derivatives(network):
-    ansatz = ansatz_with(network)
-    frame = ansatz.frame(problem.domain.interior((points + 1) / 2), NEEDS)
+    solution = solution_with(network)
+    frame = solution.frame(problem.domain.interior((points + 1) / 2), NEEDS)
     return frame.derivatives(network.forward(frame.X, frame.counts)[-1])
 
 
@@ -74,7 +76,7 @@ def test_a_wider_network_is_the_same_function_and_can_use_its_new_units(ranged):
     torch.testing.assert_close(derivatives(wider), derivatives(network), rtol=1e-12, atol=1e-12)
     hidden = levels(wider)[2][:, 0]
     assert hidden.abs().max() <= 1, "the grids of new units cover their activations"
-    _, gradient = Collocation(problem, ansatz_with(wider), 100, 0).objective().gradient()
+    _, gradient = Collocation(problem, solution_with(wider), 100, 0).objective().gradient()
     last = gradient[-wider.layers[-1].size :].view(wider.layers[-1].shape)
     assert (last[3:].abs().amax(1) > 0).all(), "what goes out of a new unit is trained"
     with pytest.raises(
@@ -227,7 +229,9 @@ def test_absent_edges_have_no_gradient_and_no_columns(pruned):
         ]
     )
     whole = Network(pruned.spec, pruned.widths, pruned.layers, pruned.theta)
-    one, other = (Collocation(problem, ansatz_with(n), 60, 0).objective() for n in (pruned, whole))
+    one, other = (
+        Collocation(problem, solution_with(n), 60, 0).objective() for n in (pruned, whole)
+    )
     (_, g), (_, h) = one.gradient(), other.gradient()
     torch.testing.assert_close(g[~absent], h[~absent], rtol=1e-10, atol=1e-10)
     assert torch.equal(g[absent], torch.zeros_like(g[absent]))
@@ -241,22 +245,22 @@ def test_absent_edges_have_no_gradient_and_no_columns(pruned):
     "stage", [LevenbergMarquardt(3), LevenbergMarquardt(3, metric="layer"), GaussNewton(2), Adam(3)]
 )
 def test_optimisers_leave_absent_edges_alone(pruned, stage):
-    ansatz = ansatz_with(pruned)
+    solution = solution_with(pruned)
     start = pruned.theta.clone()
-    list(stage.minimise(Collocation(problem, ansatz, 100, 0).objective()))
-    assert not torch.equal(ansatz.network.theta, start)
-    for c, there in zip(coefficients(ansatz.network), masks(ansatz.network), strict=True):
+    list(stage.minimise(Collocation(problem, solution, 100, 0).objective()))
+    assert not torch.equal(solution.network.theta, start)
+    for c, there in zip(coefficients(solution.network), masks(solution.network), strict=True):
         assert not c.transpose(1, 2)[~there].any()
 
 
 def test_a_pruned_network_is_restored_extended_and_moved(pruned):
-    ansatz, buffer = ansatz_with(pruned), io.BytesIO()
-    torch.save(ansatz.state(), buffer)
+    solution, buffer = solution_with(pruned), io.BytesIO()
+    torch.save(solution.state(), buffer)
     buffer.seek(0)
     state = torch.load(buffer, weights_only=True)
     again = restore(problem, state)
     at = problem.domain.interior((points + 1) / 2)
-    assert torch.equal(again(at), ansatz(at))
+    assert torch.equal(again(at), solution(at))
     assert again.network.parameters == pruned.parameters
     assert again.network.describe() == pruned.describe()
     finer = pruned.spec.extend(pruned, 12)

@@ -76,8 +76,8 @@ def test_small_plots_keep_a_readable_size_and_do_not_overlap(width):
 
 def pruned_result():
     result = untrained(problem_in(2), KAN((3,), 5, 3))
-    network = result.ansatz.network
-    result.ansatz.network = dropped(
+    network = result.solution.network
+    result.solution.network = dropped(
         network, [Edge(0, 0, 1)], network.levels(torch.rand(50, 1, 2, dtype=torch.float64), ())
     )
     return result

@@ -11,8 +11,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.plots.network import plot_network
 from kanpde.plots.solution import _views, draw_history, plot_history, plot_solution
 from kanpde.results.fields import Fields
@@ -37,15 +37,15 @@ def problem_in(dimensions, time=False, unknowns=("u",)):
 
 def untrained(problem, spec=None, nodes=9):
     network = (spec or KAN((2,), 5, 3)).build(
-        Ansatz.inputs(problem.domain, problem.periodic),
+        NetworkSolution.inputs(problem.domain, problem.periodic),
         len(problem.unknowns),
         torch.Generator().manual_seed(0),
     )
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
     return Result(
-        problem, ansatz, History(), {}, 0.0, 0.1, 0.2, referenced(problem, nodes), "", 0.1
+        problem, solution, History(), {}, 0.0, 0.1, 0.2, referenced(problem, nodes), "", 0.1
     )
 
 

@@ -169,7 +169,7 @@ def test_two_materials_are_solved_and_kept(tmp_path):
     again = load(result.run_dir, problem)
     assert np.array_equal(again(x=x, y=y), result(x=x, y=y))
     assert result.summary()["parameters"] == sum(
-        network.parameters for network in result.ansatz.network.networks()
+        network.parameters for network in result.solution.network.networks()
     )
     # the flux goes on through the rim, against a step in the slope
     angle = np.linspace(0, 2 * math.pi, 7)

@@ -166,9 +166,9 @@ def error(name, seed):
     whole = problems.load(name, short.constants)[0]
     problem = stopped(whole, short.end)
     recipe = Recipe(short.network, short.points, short.schedule, continuation=short.continuation)
-    ansatz, _ = train(problem, recipe, seed, "cpu", torch.float64, Silent())
+    solution, _ = train(problem, recipe, seed, "cpu", torch.float64, Silent())
     at, wanted = truth(name, whole, problem)
-    found, wanted = ansatz(at)[:, : short.unknowns], wanted[:, : short.unknowns]
+    found, wanted = solution(at)[:, : short.unknowns], wanted[:, : short.unknowns]
     return float((found - wanted).norm() / wanted.norm())
 
 

@@ -194,7 +194,7 @@ def test_notebooks_show_mathematics_and_numbers(result, poisson):
     assert "<script" not in result._repr_html_()
     assert "data:image/png;base64," in result._repr_html_()
     strange = Result(
-        result.problem, result.ansatz, result.history, {**result.settings, "title": HOSTILE}, 0.1
+        result.problem, result.solution, result.history, {**result.settings, "title": HOSTILE}, 0.1
     )
     assert "<script" not in strange._repr_html_()
 

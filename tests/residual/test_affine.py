@@ -8,9 +8,9 @@ import torch
 
 from kanpde import Box, Dirichlet, Problem, d, laplacian
 from kanpde.geometry.sampling import unit_points
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.solution import NetworkSolution
 from kanpde.residual.recording import record
 from kanpde.training.objective import Objective, term
 
@@ -66,11 +66,13 @@ def two(u, v, x, y):
 def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
     problem = Problem(Box(x=(-1, 1), y=(0, 2)), [two], [Dirichlet(u=1, v=0)])
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
     terms = [
-        term(ansatz, problem.equations, problem.domain.interior(unit_points(701, 2, 0)), None, 2.0)
+        term(
+            solution, problem.equations, problem.domain.interior(unit_points(701, 2, 0)), None, 2.0
+        )
     ]
     objective = Objective(network, terms)
 
@@ -98,12 +100,16 @@ def test_redrawn_points_have_their_own_rows():
         Box(x=(-1, 1), y=(0, 2)), [lambda u, x, y: laplacian(u) + x * u - y], [Dirichlet(u=0)]
     )
     network = KAN((5,), 5, 3).build(2, 1, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
     first, second = (
         term(
-            ansatz, problem.equations, problem.domain.interior(unit_points(64, 2, seed)), None, 1.0
+            solution,
+            problem.equations,
+            problem.domain.interior(unit_points(64, 2, seed)),
+            None,
+            1.0,
         )
         for seed in (0, 1)
     )

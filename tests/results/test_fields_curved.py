@@ -53,13 +53,13 @@ def covered(grid):
 
 def test_nodes_outside_are_nan_and_count_nowhere(result):
     grid = dense_grid(domain)
-    found, exact = solution_on(result.ansatz, ["u"], grid)["u"], exact_on(problem, grid)["u"]
+    found, exact = solution_on(result.solution, ["u"], grid)["u"], exact_on(problem, grid)["u"]
     inside = covered(grid).reshape(found.shape)
     assert (np.isfinite(found) == inside).all()
     assert (np.isfinite(exact) == inside).all()
     assert 0.6 < inside.mean() < 0.8
     difference = (found - exact)[inside]
-    l2, most = measure(problem, result.ansatz)
+    l2, most = measure(problem, result.solution)
     assert l2 == pytest.approx(
         np.linalg.norm(difference) / np.linalg.norm(exact[inside]), rel=1e-12
     )

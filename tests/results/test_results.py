@@ -14,8 +14,8 @@ from torch import sin
 
 from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
 from kanpde.cli.display import console, show_result
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.problem import problem as problems
 from kanpde.results.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
 from kanpde.results.result import Result
@@ -56,10 +56,10 @@ def test_several_unknowns_give_a_dict():
         conditions=Dirichlet(u=0, v=1),
     )
     network = KAN((3,)).build(1, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
-    found = Result(problem, ansatz, History(), {}, 0.0)(x=np.array([0.0, 1.0]))
+    found = Result(problem, solution, History(), {}, 0.0)(x=np.array([0.0, 1.0]))
     assert list(found) == ["u", "v"]
     np.testing.assert_allclose(found["v"], 1)
     np.testing.assert_allclose(found["u"], 0, atol=1e-15)
@@ -86,11 +86,11 @@ def test_rounding_beyond_an_end_is_forgiven(result):
 
 
 def test_errors_are_those_of_the_definition(poisson):
-    ansatz, _ = fitted(poisson, KAN((3,), 5, 4))
-    relative, largest = measure(poisson, ansatz)
+    solution, _ = fitted(poisson, KAN((3,), 5, 4))
+    relative, largest = measure(poisson, solution)
     grid = dense_grid(poisson.domain)
     difference = (
-        ansatz(torch.from_numpy(nodes_of(grid)))[:, 0].numpy()
+        solution(torch.from_numpy(nodes_of(grid)))[:, 0].numpy()
         - exact_on(poisson, grid)["u"].ravel()
     )
     assert largest == np.abs(difference).max()
@@ -103,14 +103,14 @@ def test_no_exact_solution_no_error():
     problem = Problem(
         domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1)
     )
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain,
         problem.unknowns,
         problem.constraints,
         problem.periodic,
         KAN((2,)).build(1, 1, torch.Generator()),
     )
-    assert measure(problem, ansatz) == (None, None)
+    assert measure(problem, solution) == (None, None)
 
 
 def test_a_zero_truth_gives_the_root_mean_square():

@@ -64,7 +64,7 @@ def solved(problem, folder, **options):
 
 
 def theta(result):
-    return result.ansatz.network.theta
+    return result.solution.network.theta
 
 
 def test_a_crashed_run_goes_on_with_the_same_bits(poisson, tmp_path):

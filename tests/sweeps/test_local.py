@@ -37,8 +37,8 @@ def test_every_trial_is_a_run_folder_and_a_row(done):
     for row in found.rows:
         run = kanpde.load(found.folder / row.run, problem)
         assert row.error == run.relative_l2
-        assert row.parameters == run.ansatz.parameters
-        assert row.network == run.ansatz.describe()
+        assert row.parameters == run.solution.parameters
+        assert row.network == run.solution.describe()
         assert (row.judged, row.seed) == ("exact", run.settings["seed"])
         assert row.loss == run.history.records[-1].loss
         last = row.stages[-1]

@@ -8,9 +8,9 @@ import kanpde
 from kanpde import KAN, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.errors import RecipeError
 from kanpde.machine.memory import available
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kinds import kinds
 from kanpde.networks.rows import Rows
+from kanpde.networks.solution import NetworkSolution
 from kanpde.recipes.guards import check_memory, parameters
 from kanpde.training import LevenbergMarquardt, blocks
 from kanpde.training.points import Collocation
@@ -35,10 +35,10 @@ COUPLED = Problem(
 def objective(request):
     problem = kanpde.problem.problem.load("poisson2d")[0] if request.param == "affine" else COUPLED
     network = KAN((4, 3), 5, 4).build(2, len(problem.unknowns), torch.Generator().manual_seed(1))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
-    found = Collocation(problem, ansatz, 300, 0).objective()
+    found = Collocation(problem, solution, 300, 0).objective()
     if request.param != "affine":
         found.terms[0].weights = 0.5 + torch.rand(300, 2, dtype=torch.float64)
         assert len(found.terms) > 1

@@ -84,8 +84,8 @@ def trained(problem, recipe, keeper=None, kept=None):
     return train(problem, recipe, 3, "cpu", torch.float64, Silent(), keeper, kept)
 
 
-def parts(trial):
-    return [span.network.theta for span in getattr(trial, "spans", [trial])]
+def parts(solution):
+    return [span.network.theta for span in getattr(solution, "spans", [solution])]
 
 
 def check(problem, recipe, steps):

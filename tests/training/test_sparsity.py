@@ -9,10 +9,10 @@ import torch
 
 from kanpde import Box, Problem, Recipe, RecipeError, solve
 from kanpde.errors import RunError
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.importance import spreads
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import coefficients, dropped, edges_of, masks
 from kanpde.training import (
     Deepen,
@@ -48,30 +48,32 @@ points = problem.domain.interior(
 )
 
 
-def ansatz_of(width=(3,), degree=5, grid=4, seed=0):
+def solution_of(width=(3,), degree=5, grid=4, seed=0):
     network = KAN(width, degree, grid).build(2, 1, torch.Generator().manual_seed(seed))
-    return Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network)
+    return NetworkSolution(
+        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+    )
 
 
 @pytest.fixture(scope="module")
 def trained():
     """A network of three hidden units that solves the problem."""
-    ansatz = ansatz_of()
+    solution = solution_of()
     list(
         LevenbergMarquardt(100, metric="layer").minimise(
-            Collocation(problem, ansatz, 400, 0).objective()
+            Collocation(problem, solution, 400, 0).objective()
         )
     )
-    return ansatz
+    return solution
 
 
-def copy(ansatz):
-    return Ansatz(
+def copy(solution):
+    return NetworkSolution(
         problem.domain,
         problem.unknowns,
         problem.constraints,
         problem.periodic,
-        replace(ansatz.network, theta=ansatz.network.theta.clone()),
+        replace(solution.network, theta=solution.network.theta.clone()),
     )
 
 
@@ -88,20 +90,20 @@ def penalty(network, X, firsts, entropy):
 @pytest.mark.parametrize("entropy", [0.0, 0.05])
 def test_the_rows_have_the_slope_of_the_penalty(entropy):
     """By the coefficients of the last layer, on which no other layer's activations depend."""
-    ansatz = ansatz_of()
-    objective = Collocation(problem, ansatz, 200, 0).objective()
+    solution = solution_of()
+    objective = Collocation(problem, solution, 200, 0).objective()
     penalised = Penalised(objective, 0.3, entropy)
     _, with_penalty = penalised.gradient()
     _, without = objective.gradient()
     network, X, last = (
-        ansatz.network,
+        solution.network,
         objective.terms[0].frame.X,
-        slice(-ansatz.network.layers[-1].size, None),
+        slice(-solution.network.layers[-1].size, None),
     )
     theta = network.theta.clone()
     for direction in torch.randn(
         4,
-        ansatz.network.layers[-1].size,
+        solution.network.layers[-1].size,
         dtype=torch.float64,
         generator=torch.Generator().manual_seed(1),
     ):
@@ -116,26 +118,28 @@ def test_the_rows_have_the_slope_of_the_penalty(entropy):
 
 
 def test_the_jacobian_is_that_of_the_rows():
-    ansatz = ansatz_of()
-    penalised = Penalised(Collocation(problem, ansatz, 50, 0).objective(), 0.3, 1.0)
+    solution = solution_of()
+    penalised = Penalised(Collocation(problem, solution, 50, 0).objective(), 0.3, 1.0)
     r, J = penalised.jacobian()
     v = torch.randn(
-        ansatz.network.theta.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+        solution.network.theta.shape,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(1),
     )
-    theta = ansatz.network.theta
-    ansatz.network.theta = theta + 1e-6 * v
+    theta = solution.network.theta
+    solution.network.theta = theta + 1e-6 * v
     high = penalised.residuals()
-    ansatz.network.theta = theta - 1e-6 * v
+    solution.network.theta = theta - 1e-6 * v
     low = penalised.residuals()
     torch.testing.assert_close(J @ v, (high - low) / 2e-6, rtol=1e-6, atol=1e-6)
-    ansatz.network.theta = theta
+    solution.network.theta = theta
     assert torch.equal(penalised.residuals(), r)
     assert penalised.gradient()[0] == pytest.approx(float(r @ r))
 
 
 def test_sparsification_leaves_one_unit_of_three(trained):
-    ansatz = copy(trained)
-    objective = Collocation(problem, ansatz, 400, 0).objective()
+    solution = copy(trained)
+    objective = Collocation(problem, solution, 400, 0).objective()
     losses = list(Sparsify(60).minimise(objective))
     assert losses[-1] < 1e-2 * float(exact(*points.T).square().mean())
     assert losses[-1] == pytest.approx(objective.loss()), (
@@ -147,13 +151,13 @@ def test_sparsification_leaves_one_unit_of_three(trained):
         return int((spread > 1e-2 * spread.max()).sum())
 
     assert live(trained.network) > 1
-    assert live(ansatz.network) == 1
+    assert live(solution.network) == 1
 
 
 @pytest.mark.parametrize("taken", [4, 5, 6])
 def test_a_state_from_a_file_goes_on_with_the_same_bits(taken):
     """Behind the fifth step the penalty is weighed again."""
-    whole, halved = ansatz_of(), ansatz_of()
+    whole, halved = solution_of(), solution_of()
     list(Sparsify(8).minimise(Collocation(problem, whole, 200, 0).objective()))
     objective, stage = Collocation(problem, halved, 200, 0).objective(), Sparsify(8)
     state = stage.begin(objective)
@@ -165,20 +169,20 @@ def test_a_state_from_a_file_goes_on_with_the_same_bits(taken):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_pruning_finds_the_small_network_at_the_stated_loss(trained, sparse):
-    ansatz, told = copy(trained), []
-    objective = Collocation(problem, ansatz, 400, 0).objective()
-    wanted = ansatz(points)
-    pruning = Pruning(ansatz, objective, points, Prune(1e-3), tell=told.append)
+    solution, told = copy(trained), []
+    objective = Collocation(problem, solution, 400, 0).objective()
+    wanted = solution(points)
+    pruning = Pruning(solution, objective, points, Prune(1e-3), tell=told.append)
     start = None
     if sparse:
-        start = objective.network = ansatz.network = replace(ansatz.network)
+        start = objective.network = solution.network = replace(solution.network)
         list(Sparsify(60).minimise(objective))
-        ansatz.network = pruning.goal
+        solution.network = pruning.goal
     assert pruning.shrink(start)
     done = pruning.finish()
-    assert ansatz.network.widths == (2, 1, 1)
-    assert (done.before, done.after) == (9, 3) == (9, len(edges_of(ansatz.network)))
-    change = float((ansatz(points) - wanted).norm() / wanted.norm())
+    assert solution.network.widths == (2, 1, 1)
+    assert (done.before, done.after) == (9, 3) == (9, len(edges_of(solution.network)))
+    change = float((solution(points) - wanted).norm() / wanted.norm())
     assert change == pytest.approx(done.change)
     assert change < 1e-3
     assert told[-1].startswith("pruned to KAN 2-1-1")
@@ -188,8 +192,8 @@ def test_pruning_finds_the_small_network_at_the_stated_loss(trained, sparse):
 
 
 def test_a_loss_that_allows_a_constant_is_refused_and_the_network_left_as_it_was(trained):
-    ansatz = copy(trained)
-    before = ansatz.network.theta.clone()
+    solution = copy(trained)
+    before = solution.network.theta.clone()
     with pytest.raises(
         RunError,
         match=(
@@ -197,15 +201,15 @@ def test_a_loss_that_allows_a_constant_is_refused_and_the_network_left_as_it_was
             r" expected a loss below"
         ),
     ) as caught:
-        Pruning(ansatz, Collocation(problem, ansatz, 100, 0).objective(), points, Prune(0.95))
+        Pruning(solution, Collocation(problem, solution, 100, 0).objective(), points, Prune(0.95))
     assert "\n" not in str(caught.value)
-    assert torch.equal(ansatz.network.theta, before)
+    assert torch.equal(solution.network.theta, before)
 
 
 def test_faded_edges_can_be_dropped_without_a_jump(trained):
-    ansatz = copy(trained)
-    objective = Collocation(problem, ansatz, 400, 0).objective()
-    network = ansatz.network
+    solution = copy(trained)
+    objective = Collocation(problem, solution, 400, 0).objective()
+    network = solution.network
     jets = network.levels(objective.terms[0].frame.X[:, :1], ())
     group = [e for e in edges_of(network) if e.layer == 1][:1]
     jump = float(
@@ -286,12 +290,12 @@ def test_a_schedule_with_all_changes_trains_to_a_small_network():
     assert "the network's values moved by" in reasons["widen:3"]
     assert float(reasons["widen:3"].split()[-1]) < 1e-12
     assert "of 9 edges left, the solution changed by" in reasons["prune:0.01"]
-    assert result.ansatz.network.widths == (2, 1, 1)
+    assert result.solution.network.widths == (2, 1, 1)
     assert result.relative_l2 < 1e-2
 
 
 def test_deepening_in_training_keeps_the_loss():
-    ansatz, history = train(
+    solution, history = train(
         problem,
         Recipe(KAN((3,), 5, 4), 300, "lm:20,deepen:1,lm:3"),
         0,
@@ -300,7 +304,7 @@ def test_deepening_in_training_keeps_the_loss():
         Silent(),
     )
     losses = {stage: [r.loss for r in history.records if r.stage == stage] for stage in (0, 2)}
-    assert ansatz.network.widths == (2, 3, 3, 1)
+    assert solution.network.widths == (2, 3, 3, 1)
     assert losses[2][0] <= 1.5 * losses[0][-1], "on other points of the same sequence"
 
 
@@ -312,7 +316,7 @@ def test_a_grid_cannot_follow_activations_in_one_place_and_the_run_is_left_as_it
             seen.append(text)
 
     monkeypatch.setattr(KAN, "trained", flat(KAN.trained))
-    ansatz, history = train(
+    solution, history = train(
         problem, Recipe(KAN((3,), 5, 4), 200, "lm:1,extend:8"), 0, "cpu", torch.float64, Told()
     )
     title, reason = history.stages[1]
@@ -322,7 +326,7 @@ def test_a_grid_cannot_follow_activations_in_one_place_and_the_run_is_left_as_it
         " 2-3-1"
     )
     assert any("left as it was" in text for text in seen)
-    assert ansatz.network.spec.grid == 4
+    assert solution.network.spec.grid == 4
 
 
 def flat(made):
@@ -348,8 +352,8 @@ def test_settings_out_of_range_are_refused():
 
 
 def test_a_large_network_is_not_made_sparse_by_dense_matrices():
-    ansatz = ansatz_of((20, 20), 5, 8)
-    steps = Sparsify(5).minimise(Collocation(problem, ansatz, 50, 0).objective())
+    solution = solution_of((20, 20), 5, 8)
+    steps = Sparsify(5).minimise(Collocation(problem, solution, 50, 0).objective())
     with pytest.raises(StopIteration) as end:
         next(steps)
     assert end.value.value.startswith("left out: 5,980 coefficients")
@@ -360,8 +364,8 @@ def test_masks_survive_a_pruned_training_stage(trained):
     jets = network.levels(
         Collocation(problem, trained, 100, 0).objective().terms[0].frame.X[:, :1], ()
     )
-    ansatz = copy(trained)
-    ansatz.network = dropped(network, [edges_of(network)[0]], jets)
-    list(Sparsify(5).minimise(Collocation(problem, ansatz, 100, 0).objective()))
-    for c, there in zip(coefficients(ansatz.network), masks(ansatz.network), strict=True):
+    solution = copy(trained)
+    solution.network = dropped(network, [edges_of(network)[0]], jets)
+    list(Sparsify(5).minimise(Collocation(problem, solution, 100, 0).objective()))
+    for c, there in zip(coefficients(solution.network), masks(solution.network), strict=True):
         assert not c.transpose(1, 2)[~there].any()

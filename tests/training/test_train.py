@@ -9,8 +9,8 @@ import torch
 
 from kanpde import Box, Dirichlet, Neumann, Problem, ProblemError, RecipeError, Robin, d, laplacian
 from kanpde.geometry.sampling import unit_points
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, train
 from kanpde.training.history import Silent
@@ -48,10 +48,10 @@ def trained(problem=line, schedule=(), seed=0, observer=None, network=small, poi
     )
 
 
-def error(problem, ansatz):
+def error(problem, solution):
     at = problem.domain.interior(unit_points(500, len(problem.coordinates), 77))
     truth = torch.stack(list(problem.exact_values(at).values()), 1)
-    return float((ansatz(at) - truth).norm() / truth.norm())
+    return float((solution(at) - truth).norm() / truth.norm())
 
 
 class Notes(Silent):
@@ -63,10 +63,10 @@ class Notes(Silent):
 
 
 def test_training_solves_the_problem_and_records_it():
-    ansatz, history = trained(
+    solution, history = trained(
         schedule=[Adam(20), LBFGS(20), LevenbergMarquardt(20), Extend(8), LevenbergMarquardt(30)]
     )
-    assert error(line, ansatz) < 1e-5
+    assert error(line, solution) < 1e-5
     assert [title.split(",")[0] for title, _ in history.stages] == [
         "adam",
         "lbfgs",
@@ -75,14 +75,14 @@ def test_training_solves_the_problem_and_records_it():
         "lm",
     ]
     assert all(reason for _, reason in history.stages)
-    assert ansatz.network.spec.grid == 8
+    assert solution.network.spec.grid == 8
     assert not history.interrupted
     steps = history.column("step")
     assert steps == sorted(steps)
     assert history.column("seconds") == sorted(history.column("seconds"))
     assert set(history.column("stage")) == {0, 1, 2, 4}
     last = history.records[-1]
-    assert last.parameters == ansatz.network.parameters
+    assert last.parameters == solution.network.parameters
     assert last.error < 1e-5
     assert math.isfinite(last.fresh)
 
@@ -122,18 +122,18 @@ def test_ctrl_c_ends_with_a_finite_network(at, titles):
             if record.step == at:
                 raise KeyboardInterrupt
 
-    ansatz, history = trained(
+    solution, history = trained(
         schedule=[LevenbergMarquardt(12), Extend(8), LBFGS(30)], observer=Impatient()
     )
     assert history.interrupted
-    assert ansatz.network.theta.isfinite().all()
+    assert solution.network.theta.isfinite().all()
     assert history.records[-1].step == at
     assert [title for title, _ in history.stages] == titles
     assert [reason == "interrupted" for _, reason in history.stages] == [
         *(False for _ in titles[:-1]),
         True,
     ]
-    assert ansatz(torch.rand(5, 1, dtype=torch.float64)).isfinite().all()
+    assert solution(torch.rand(5, 1, dtype=torch.float64)).isfinite().all()
 
 
 def test_ctrl_c_after_the_restarts_keeps_the_best_of_them():
@@ -142,11 +142,11 @@ def test_ctrl_c_after_the_restarts_keeps_the_best_of_them():
             raise KeyboardInterrupt
 
     notes = Impatient()
-    ansatz, _ = trained(schedule=[LevenbergMarquardt(60)], restarts=2, observer=notes)
+    solution, _ = trained(schedule=[LevenbergMarquardt(60)], restarts=2, observer=notes)
     (best,) = [
         float(text.split("goes on from ")[1]) for text in notes.texts if "goes on from" in text
     ]
-    assert Collocation(line, ansatz, 80, 0).objective().loss() < 10 * best
+    assert Collocation(line, solution, 80, 0).objective().loss() < 10 * best
 
 
 def test_ctrl_c_in_the_middle_of_a_step_goes_back_to_the_last_good_state():
@@ -166,9 +166,9 @@ def test_ctrl_c_in_the_middle_of_a_step_goes_back_to_the_last_good_state():
         domain=Box(x=(0, 1)), equations=[slow], conditions=[Dirichlet(u=0)], exact={"u": exact}
     )
     calls[0] = 0
-    ansatz, history = trained(problem, schedule=[LevenbergMarquardt(100)], observer=Watching())
+    solution, history = trained(problem, schedule=[LevenbergMarquardt(100)], observer=Watching())
     assert history.interrupted
-    objective = Collocation(problem, ansatz, 80, 0).objective()
+    objective = Collocation(problem, solution, 80, 0).objective()
     assert objective.loss() < 1.5 * history.records[-1].loss + 1e-6
 
 
@@ -192,15 +192,15 @@ class Diverging(Stepper):
 
 
 def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_state():
-    (start, _), (ansatz, history) = (
+    (start, _), (solution, history) = (
         trained(schedule=[LevenbergMarquardt(3)]),
         trained(schedule=[LevenbergMarquardt(3), Diverging(), LevenbergMarquardt(2)]),
     )
-    assert ansatz.network.theta.isfinite().all()
+    assert solution.network.theta.isfinite().all()
     assert history.stages[1][1] == "loss became nan: went back to the last good state"
     assert all(math.isfinite(loss) for loss in history.column("loss"))
-    ansatz, _ = trained(schedule=[LevenbergMarquardt(3), Diverging()])
-    torch.testing.assert_close(ansatz.network.theta, start.network.theta / 8, rtol=1e-15, atol=0)
+    solution, _ = trained(schedule=[LevenbergMarquardt(3), Diverging()])
+    torch.testing.assert_close(solution.network.theta, start.network.theta / 8, rtol=1e-15, atol=0)
 
 
 def explosive(u, x):
@@ -242,11 +242,15 @@ def test_a_function_that_is_not_finite_at_the_points_is_refused_before_training(
 
 def collocation(problem, seed=0, points=400):
     network = small.build(
-        Ansatz.inputs(problem.domain, problem.periodic), 1, torch.Generator().manual_seed(seed)
+        NetworkSolution.inputs(problem.domain, problem.periodic),
+        1,
+        torch.Generator().manual_seed(seed),
     )
     return Collocation(
         problem,
-        Ansatz(problem.domain, problem.unknowns, problem.constraints, problem.periodic, network),
+        NetworkSolution(
+            problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
+        ),
         points,
         seed,
     )
@@ -319,10 +323,10 @@ def test_soft_conditions_end_up_satisfied(conditions):
     problem = Problem(
         domain=Box(x=(0, 1)), equations=[convex], conditions=conditions, exact={"u": shifted}
     )
-    ansatz, _ = trained(problem, schedule=[LevenbergMarquardt(80)], network=KAN((3,), 7, 4))
-    assert ansatz.soft
+    solution, _ = trained(problem, schedule=[LevenbergMarquardt(80)], network=KAN((3,), 7, 4))
+    assert solution.soft
     assert (
-        error(problem, ansatz) < 1e-5
+        error(problem, solution) < 1e-5
     )  # seeds 0 to 2: 1e-8 to 5e-6; 80 steps more make it 4e-9 to 1e-6
 
 
@@ -331,7 +335,7 @@ def test_balanced_weights_make_soft_rows_as_large_as_those_of_the_equation():
         domain=Box(x=(0, 1)), equations=[convex], conditions=SOFT["neumann"], exact={"u": shifted}
     )
     points = collocation(problem)
-    assert list(balanced(points)) == [c.label for c in points.ansatz.soft]
+    assert list(balanced(points)) == [c.label for c in points.solution.soft]
     points.weights = balanced(points)
     interior, soft = points.objective().terms
     traces = []

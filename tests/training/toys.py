@@ -5,8 +5,8 @@ import math
 import torch
 
 from kanpde import Box, Condition, Dirichlet, Initial, Problem, Time, d
-from kanpde.networks.ansatz import Ansatz
 from kanpde.networks.kan import KAN
+from kanpde.networks.solution import NetworkSolution
 from kanpde.training.points import Collocation
 
 
@@ -31,10 +31,10 @@ def objective_of(equation=linear, spec=None, points=60, seed=0):
         domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact}
     )
     network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
-    return Collocation(problem, ansatz, points, seed).objective()
+    return Collocation(problem, solution, points, seed).objective()
 
 
 def wave(u, v, x, t):
@@ -57,10 +57,10 @@ def system_of(spec, points=50):
         ],
     )
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    ansatz = Ansatz(
+    solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
     )
-    objective = Collocation(problem, ansatz, points, 0).objective()
+    objective = Collocation(problem, solution, points, 0).objective()
     assert objective.terms[0].equations == 2
     assert len(objective.terms) == 2
     return objective

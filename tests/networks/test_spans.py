@@ -21,8 +21,8 @@ from kanpde import (
     d,
     laplacian,
 )
-from kanpde.networks.ansatz import Ansatz
-from kanpde.networks.slabs import HandedOver, Slabs, span
+from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.spans import HandedOver, Spans, span
 from kanpde.training import LevenbergMarquardt, train
 from kanpde.training.history import Silent
 
@@ -64,15 +64,17 @@ def chained(problem, count, degree=5):
     for k in range(count):
         part = span(problem, k, count, found[-1] if found else None)
         network = KAN((3,), degree, 4).build(
-            Ansatz.inputs(part.domain, part.periodic), 1, torch.Generator().manual_seed(k)
+            NetworkSolution.inputs(part.domain, part.periodic), 1, torch.Generator().manual_seed(k)
         )
-        found.append(Ansatz(part.domain, part.unknowns, part.constraints, part.periodic, network))
+        found.append(
+            NetworkSolution(part.domain, part.unknowns, part.constraints, part.periodic, network)
+        )
     return found
 
 
-def leaf(ansatz, points, index):
-    frame = ansatz.frame(points, [("u", index)])
-    return frame.derivatives(ansatz.network.forward(frame.X, frame.counts)[-1])[:, 0]
+def leaf(solution, points, index):
+    frame = solution.frame(points, [("u", index)])
+    return frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1])[:, 0]
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -94,15 +96,15 @@ def test_values_velocities_and_slopes_go_on_where_the_span_before_ends(name):
             torch.testing.assert_close(
                 leaf(after, points, index), leaf(before, points, index), rtol=1e-11, atol=1e-11
             )
-    whole = Slabs(spans)
+    whole = Spans(spans)
     times = torch.linspace(0, 3, 20, dtype=torch.float64)
     points = torch.cat([problem.domain.region.interior(unit), times[:, None]], 1)
-    for ansatz in spans:
-        low, high = ansatz.domain.bounds["t"]
+    for solution in spans:
+        low, high = solution.domain.bounds["t"]
         here = (points[:, -1] > low) & (points[:, -1] < high)
         assert here.any()
-        torch.testing.assert_close(whole(points)[here], ansatz(points[here]))
-    assert whole.parameters == sum(ansatz.network.parameters for ansatz in spans)
+        torch.testing.assert_close(whole(points)[here], solution(points[here]))
+    assert whole.parameters == sum(solution.network.parameters for solution in spans)
 
 
 def test_a_handed_over_value_differentiates_like_the_span_it_comes_from():
@@ -129,7 +131,7 @@ def test_a_run_of_spans_is_loaded_as_it_was(tmp_path):
     at = {"x": torch.rand(30, dtype=torch.float64), "t": 3 * torch.rand(30, dtype=torch.float64)}
     assert torch.equal(result(**at), again(**at))
     assert result.summary()["network"].startswith("3 spans of KAN 2-2-1")
-    assert result.summary()["parameters"] == 3 * result.ansatz.network.parameters
+    assert result.summary()["parameters"] == 3 * result.solution.network.parameters
 
 
 def test_several_spans_follow_what_one_small_network_cannot():

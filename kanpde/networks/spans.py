@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks.ansatz import Ansatz, Trial
-from kanpde.networks.ansatz import restore as restore_ansatz
 from kanpde.networks.network import Network
+from kanpde.networks.solution import NetworkSolution, Solution
+from kanpde.networks.solution import restore as restore_solution
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
 
-class Slabs(Trial):
+class Spans(Solution):
     """The candidates of consecutive spans of time as one: at a point, the one whose span holds its
     time.
 
@@ -24,7 +24,7 @@ class Slabs(Trial):
     spans share, both agree.
     """
 
-    def __init__(self, spans: Sequence[Ansatz]):
+    def __init__(self, spans: Sequence[NetworkSolution]):
         self.spans = list(spans)
         self.domain = self.spans[0].domain  # in space that of all
         self.ends = torch.tensor(
@@ -39,7 +39,7 @@ class Slabs(Trial):
     ) -> Float[Tensor, "points leaves"]:
         return self._by_span(points, lambda span, at: span.derivatives(at, leaves))
 
-    def _by_span(self, points: Tensor, of: Callable[[Ansatz, Tensor], Tensor]) -> Tensor:
+    def _by_span(self, points: Tensor, of: Callable[[NetworkSolution, Tensor], Tensor]) -> Tensor:
         """Rows [points, columns], each from the span that holds its time."""
         which = torch.bucketize(points[:, -1].detach().double().cpu().contiguous(), self.ends)
         found: Tensor | None = None
@@ -80,7 +80,7 @@ class HandedOver:
     chain of spans costs as much as its length.
     """
 
-    def __init__(self, before: Ansatz, unknown: str, velocity: bool, order: int):
+    def __init__(self, before: NetworkSolution, unknown: str, velocity: bool, order: int):
         self.before, self.unknown, self.velocity, self.order = before, unknown, velocity, order
         self.end = list(before.domain.bounds.values())[-1][1]
         self.__name__ = f"{unknown} at {before.domain.time} = {self.end:g}"
@@ -138,7 +138,7 @@ class _Derivative(torch.autograd.Function):
         return None, None, *slopes
 
 
-def span(problem: Any, k: int, count: int, before: Ansatz | None) -> Any:
+def span(problem: Any, k: int, count: int, before: NetworkSolution | None) -> Any:
     """The problem over the k-th of so many equal spans of its time, starting where `before`
     ends."""
     if count == 1:
@@ -152,22 +152,24 @@ def span(problem: Any, k: int, count: int, before: Ansatz | None) -> Any:
     return problem.during(begin, end, handed_over(before, orders, space))
 
 
-def restore(problem: Any, state: dict[str, Any]) -> Trial:
+def restore(problem: Any, state: dict[str, Any]) -> Solution:
     """What was trained on a problem, from its saved state. Raises RunError where the state does not
     fit."""
     if "spans" not in state:
-        return restore_ansatz(problem, state)
-    found: list[Ansatz] = []
+        return restore_solution(problem, state)
+    found: list[NetworkSolution] = []
     for k, saved in enumerate(state["spans"]):
         found.append(
-            restore_ansatz(
+            restore_solution(
                 span(problem, k, len(state["spans"]), found[-1] if found else None), saved
             )
         )
-    return Slabs(found)
+    return Spans(found)
 
 
-def handed_over(before: Ansatz, orders: Mapping[str, int], order: int) -> dict[str, HandedOver]:
+def handed_over(
+    before: NetworkSolution, orders: Mapping[str, int], order: int
+) -> dict[str, HandedOver]:
     """What an Initial condition takes to go on from `before`: values, and velocities of unknowns of
     order 2 in time.
 

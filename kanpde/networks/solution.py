@@ -72,7 +72,7 @@ class Frame:
         return L
 
 
-class Trial(ABC):
+class Solution(ABC):
     """A candidate solution: a function of points [points, dims] that gives the unknowns [points,
     unknowns]."""
 
@@ -109,7 +109,7 @@ class Trial(ABC):
     domain: Domain
 
 
-class Ansatz(Trial):
+class NetworkSolution(Solution):
     """A network as a candidate solution on a domain, one output an unknown, with the exact
     conditions built in.
 
@@ -142,7 +142,7 @@ class Ansatz(Trial):
         found = lenses(domain)
         self.lenses = (
             found
-            if found and network.widths[0] == Ansatz.inputs(domain, periodic, closely=True)
+            if found and network.widths[0] == NetworkSolution.inputs(domain, periodic, closely=True)
             else []
         )
         self.boundaries, self.soft = split(
@@ -315,15 +315,17 @@ class Ansatz(Trial):
         return state(self.network)
 
 
-def restore(problem: Any, saved: dict[str, Any]) -> Ansatz:
-    """The ansatz of a problem from a saved state. Raises RunError where the state does not fit."""
+def restore(problem: Any, saved: dict[str, Any]) -> NetworkSolution:
+    """The solution of a problem from a saved state. Raises RunError where the state does not fit."""
     network = network_of(saved)
-    ansatz = Ansatz(problem.domain, problem.outputs, problem.constraints, problem.periodic, network)
-    if network.widths[0] != Ansatz.inputs(
-        problem.domain, problem.periodic, bool(ansatz.lenses)
-    ) or network.widths[-1] != len(problem.outputs) + len(ansatz.features):
+    solution = NetworkSolution(
+        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
+    )
+    if network.widths[0] != NetworkSolution.inputs(
+        problem.domain, problem.periodic, bool(solution.lenses)
+    ) or network.widths[-1] != len(problem.outputs) + len(solution.features):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {problem.name!r}")
-    return ansatz
+    return solution
 
 
 def enriched(network: Network, problem: Any) -> Network:
