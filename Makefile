@@ -46,7 +46,7 @@ test-minimum: $(MINIMUM_VENV)/.installed
 	NUMBA_CACHE_DIR=$(CURDIR)/$(MINIMUM_VENV)/kernels $(MINIMUM_VENV)/bin/python -m pytest -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile -W ignore $(MINIMUM_TESTS)
 
 bench: $(VENV)/.installed
-	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks solve
 
 bench-kernels: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks kernels

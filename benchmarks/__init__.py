@@ -1,38 +1,12 @@
-"""Measurements: `bench solve` of speed and accuracy as the README states them, `bench accuracy` of
-the gallery against what others have published, `bench bases` of every kind of network, `bench
-kernels` of the closure against its peers, `bench shards` of a step on several processes.
+"""Measurements of kanpde, run by `python -m benchmarks COMMAND` or `make bench…`.
+
+- `solve`: speed and accuracy of whole problems, as the README states them.
+- `accuracy`: the gallery beside what others have published.
+- `bases`: one problem by every kind of network.
+- `kernels`: the closure of a loss and its gradient against other networks.
+- `shards`: a step on several processes.
+- `fingerprint`: what a change that only moves code must leave the same.
+- `tables`: says at the head of a committed table that its code has changed since.
+
+Each of the first five writes its table, and the numbers behind it, below results/benchmarks/.
 """
-
-from benchmarks.accuracy import Plan as Plan
-from benchmarks.accuracy import run as run_accuracy
-from benchmarks.bases import run as run_bases
-from benchmarks.bases import targets as base_targets
-from benchmarks.comparison import targets as accuracy_targets
-from benchmarks.kernels import run as run_kernels
-from benchmarks.published import CHOSEN as CHOSEN
-from benchmarks.published import CLAIMS as CLAIMS
-from benchmarks.rows import BenchmarkError as BenchmarkError
-from benchmarks.rows import Row as Row
-from benchmarks.shards import Sizes as Sizes
-from benchmarks.shards import run as run_shards
-from benchmarks.solve import PARTS as PARTS
-from benchmarks.solve import run as run
-from benchmarks.verdicts import targets as kernel_targets
-
-__all__ = [
-    "CHOSEN",
-    "CLAIMS",
-    "PARTS",
-    "BenchmarkError",
-    "Plan",
-    "Row",
-    "Sizes",
-    "accuracy_targets",
-    "base_targets",
-    "kernel_targets",
-    "run",
-    "run_accuracy",
-    "run_bases",
-    "run_kernels",
-    "run_shards",
-]

@@ -1,4 +1,4 @@
-"""`python -m kanpde bench accuracy`: how close the gallery's problems come to their exact or
+"""`python -m benchmarks accuracy`: how close the gallery's problems come to their exact or
 reference solutions, over several seeds.
 
 Each row holds one problem on one device with its provenance, and is written as soon as it is
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import tables
+from benchmarks.arguments import shown_seeds
 from benchmarks.comparison import page
 from benchmarks.figure import plot_accuracy
 from benchmarks.published import CHOSEN, CLAIMS, Claim
@@ -32,7 +34,7 @@ from kanpde.recipes.recipe import choose
 from kanpde.reference import reference
 from kanpde.results.fields import Grid, dense_grid, exact_on, nodes_of, relative_l2, solution_on
 from kanpde.results.result import Result
-from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.atomic import check_writable
 from kanpde.solver import solve
 
 LOST = 1e-2
@@ -51,7 +53,7 @@ class Truth:
 
 
 @dataclass
-class Measured:
+class Accuracy:
     """A problem on a device: lists have one entry a seed; reason: why it could not be measured.
 
     until: for an evolution, the time up to which the worst seed stays within LOST at every instant.
@@ -77,7 +79,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Campaign:
     """What to run. minutes: after so many no further problem is begun."""
 
     names: Sequence[str] = CHOSEN
@@ -87,7 +89,7 @@ class Plan:
     minutes: float | None = None
 
 
-def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]:
+def run(out: Path, tell: Tell, campaign: Campaign | None = None) -> list[dict[str, Any]]:
     """Measure, and write `out/benchmarks/accuracy.json`, `accuracy.md` and `accuracy.png`; returns
     the rows of this run.
 
@@ -95,10 +97,10 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
     name that is no problem, RecipeError for an effort that is none, RunError where files cannot be
     written, KeyboardInterrupt when it is interrupted.
     """
-    plan = plan or Plan()
-    loaded = {name: problems.load(name) for name in plan.names}
+    campaign = campaign or Campaign()
+    loaded = {name: problems.load(name) for name in campaign.names}
     recipes = {
-        name: choose(problem, given, plan.effort).recipe
+        name: choose(problem, given, campaign.effort).recipe
         for name, (problem, given) in loaded.items()
     }
     folder = Path(out) / "benchmarks"
@@ -106,17 +108,21 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
     kept = _earlier(folder / "accuracy.json")
     began, fresh = time.monotonic(), []
     for name, (problem, _) in loaded.items():
-        if plan.minutes is not None and time.monotonic() - began > 60 * plan.minutes:
-            tell(f"{name}: left out, {plan.minutes:g} minutes are over")
+        if campaign.minutes is not None and time.monotonic() - began > 60 * campaign.minutes:
+            tell(f"{name}: left out, {campaign.minutes:g} minutes are over")
             continue
-        row = Measured(
+        row = Accuracy(
             name,
-            plan.device,
-            plan.effort,
-            provenance={**provenance(plan.device), "load": load(), "command": _command(name, plan)},
+            campaign.device,
+            campaign.effort,
+            provenance={
+                **provenance(campaign.device),
+                "load": load(),
+                "command": _command(name, campaign),
+            },
         )
-        complete = _measure(row, problem, recipes[name], plan.seeds, tell)
-        key = f"{name} {plan.device}"
+        complete = _measure(row, problem, recipes[name], campaign.seeds, tell)
+        key = f"{name} {campaign.device}"
         if complete or key not in kept:
             kept[key] = vars(row)
             write(folder, kept)
@@ -127,7 +133,7 @@ def run(out: Path, tell: Tell, plan: Plan | None = None) -> list[dict[str, Any]]
 
 
 def _measure(
-    row: Measured, problem: Problem, recipe: Any, seeds: Sequence[int], tell: Tell
+    row: Accuracy, problem: Problem, recipe: Any, seeds: Sequence[int], tell: Tell
 ) -> bool:
     """Fill the row; whether nobody interrupted it."""
     claim = CLAIMS.get(row.problem, Claim(None, 0.0))
@@ -154,7 +160,7 @@ def _measure(
     return True
 
 
-def _add(row: Measured, problem: Problem, result: Result, truth: Truth, seed: int) -> None:
+def _add(row: Accuracy, problem: Problem, result: Result, truth: Truth, seed: int) -> None:
     assert result.solution is not None
     error, until = judge(problem, result.solution, truth)
     if problem.domain.time and error >= max(row.relative_l2, default=0.0):
@@ -236,11 +242,7 @@ def interpolated(problem: Problem, truth: Truth) -> float | None:
 def write(folder: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
     """The numbers, the table and the picture."""
     rows = _ordered(kept)
-    write_text(
-        folder / "accuracy.json",
-        json.dumps({"rows": rows}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-    )
-    write_text(folder / "accuracy.md", page(rows))
+    tables.write(folder, "accuracy", {"rows": rows}, page(rows))
     if any(row["relative_l2"] for row in rows):
         plot_accuracy(rows, CLAIMS).savefig(folder / "accuracy.png", dpi=130)
 
@@ -254,17 +256,11 @@ def _ordered(kept: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def _command(name: str, plan: Plan) -> str:
-    seeds = list(plan.seeds)
-    chosen = (
-        str(len(seeds))
-        if seeds == list(range(len(seeds)))
-        else f"{','.join(map(str, seeds))}{',' * (len(seeds) == 1)}"
-    )
-    where = "" if plan.device == "cpu" else f" --device {plan.device}"
+def _command(name: str, campaign: Campaign) -> str:
+    where = "" if campaign.device == "cpu" else f" --device {campaign.device}"
     return (
-        f"python -m kanpde bench accuracy --problems {name} --seeds {chosen} --effort"
-        f" {plan.effort}{where}"
+        f"python -m benchmarks accuracy --problems {name}"
+        f" --seeds {shown_seeds(campaign.seeds)} --effort {campaign.effort}{where}"
     )
 
 
@@ -275,9 +271,9 @@ def _earlier(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        return {f"{row['problem']} {row['device']}": vars(Measured(**row)) for row in rows}
+        return {f"{row['problem']} {row['device']}": vars(Accuracy(**row)) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is no result of `kanpde bench accuracy` ({type(error).__name__}); move it"
-            " away"
+            f"{path}: is no result of `python -m benchmarks accuracy`"
+            f" ({type(error).__name__}); move it away"
         ) from error

@@ -1,4 +1,4 @@
-"""`python -m kanpde bench bases`: poisson2d by every kind of network with about 500 parameters,
+"""`python -m benchmarks bases`: poisson2d by every kind of network with about 500 parameters,
 each with its own default recipe.
 
 The worst of the seeds is the result. Settings of a kind that make another function of it (MLPs of
@@ -16,15 +16,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rational
-from benchmarks.rows import Row, Tell, load, markdown, provenance_lines, timing_table
+from benchmarks import rational, tables
+from benchmarks.arguments import shown_seeds
+from benchmarks.rows import Quantity, Tell, load, markdown, provenance_lines, timing_table
 from kanpde.errors import RunError
 from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import spec_of
 from kanpde.problem import problem as problems
 from kanpde.provenance import provenance
 from kanpde.recipes.recipe import Recipe, default
-from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.atomic import check_writable
 from kanpde.solver import solve
 
 PROBLEM, MUST, AIM, PARAMETERS = "poisson2d", 1e-4, 1e-7, 505
@@ -78,8 +79,7 @@ def run(
             **provenance(),
             "load": load(),
             "command": (
-                f"python -m kanpde bench bases --networks {kind} --seeds"
-                f" {','.join(map(str, seeds))}"
+                f"python -m benchmarks bases --networks {kind} --seeds {shown_seeds(seeds)}"
             ),
         }
         if kind == "grkan":
@@ -95,14 +95,8 @@ def run(
         }
         fresh.append(kept[options])
         ordered = [kept[known] for known in networks() if known in kept]
-        write_text(
-            folder / "bases.json",
-            json.dumps(
-                {"rows": ordered, "closure": closure}, indent=2, ensure_ascii=False, allow_nan=False
-            )
-            + "\n",
-        )
-        write_text(folder / "bases.md", page(ordered, closure))
+        found = {"rows": ordered, "closure": closure}
+        tables.write(folder, "bases", found, page(ordered, closure))
     return fresh
 
 
@@ -127,7 +121,7 @@ def _measured(options: str, recipe: Recipe, seeds: Sequence[int], tell: Tell) ->
             f"{options}, seed {seed}: {errors[-1]:.1e} in {seconds[-1]:.1f} s,"
             f" {settings['network']}, {settings['parameters']} parameters"
         )
-    row = Row(options, max(errors), "relative L2", MUST, AIM)
+    row = Quantity(options, max(errors), "relative L2", MUST, AIM)
     row.more = {
         "network": settings["network"],
         "parameters": settings["parameters"],
@@ -144,7 +138,7 @@ def _measured(options: str, recipe: Recipe, seeds: Sequence[int], tell: Tell) ->
 
 
 def targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The rows in the form in which `bench solve` keeps its parts."""
+    """The rows, in the form in which `solve` keeps its parts."""
     return {"every kind of network": {"rows": list(rows)}}
 
 
@@ -153,7 +147,7 @@ def page(rows: Sequence[Mapping[str, Any]], closure: Mapping[str, Any] | None = 
     lines = [
         "# Every kind of network",
         "",
-        "Written by `python -m kanpde bench bases`; the numbers behind it are in `bases.json`.",
+        "Written by `python -m benchmarks bases`; the numbers behind it are in `bases.json`.",
         "",
     ]
     lines += [
@@ -229,5 +223,6 @@ def _earlier(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | No
         }, found["closure"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is no result of `kanpde bench bases` ({type(error).__name__}); move it away"
+            f"{path}: is no result of `python -m benchmarks bases`"
+            f" ({type(error).__name__}); move it away"
         ) from error

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.published import CLAIMS, Claim, Published
-from benchmarks.rows import Row, markdown, provenance_lines
+from benchmarks.rows import Quantity, markdown, provenance_lines
 from kanpde.results.result import LIMITED
 
 VACUOUS = 1e-12
@@ -45,24 +45,19 @@ def verdict(row: Mapping[str, Any]) -> str:
     allowed = (claim.parameters is None or row["parameters"] <= claim.parameters) and max(
         row["seconds"], default=0.0
     ) <= claim.seconds
-    return Row(
+    return Quantity(
         row["problem"], bound(row), must=claim.must, aim=claim.aim, more={"allowed": allowed}
     ).verdict
 
 
 def targets(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The worst seeds and their verdicts in the form in which `bench solve` keeps its parts."""
+    """The worst seeds and their verdicts, in the form in which `solve` keeps its parts."""
     found = []
     for row in rows:
         claim = CLAIMS.get(row["problem"], Claim(None, 0.0))
-        found.append(
-            {
-                **asdict(
-                    Row(row["problem"], worst(row), "relative L2", claim.must, claim.aim or None)
-                ),
-                "verdict": verdict(row),
-            }
-        )
+        aim = claim.aim or None
+        judged = Quantity(row["problem"], worst(row), "relative L2", claim.must, aim)
+        found.append({**asdict(judged), "verdict": verdict(row)})
     return {"accuracy": {"rows": found}}
 
 
@@ -93,7 +88,7 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
         "# Accuracy",
         "",
         (
-            "Written by `python -m kanpde bench accuracy`; the numbers behind it are in"
+            "Written by `python -m benchmarks accuracy`; the numbers behind it are in"
             " `accuracy.json`."
         ),
         "",
@@ -151,16 +146,12 @@ def table(rows: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> list[str
     ]
     for row in rows:
         claim = CLAIMS.get(row["problem"], Claim(None, 0.0))
-        errors, device = (
-            row["relative_l2"],
-            row["provenance"].get("gpu") or f"{row['provenance']['cores']} cores",
-        )
+        errors = row["relative_l2"]
+        device = row["provenance"].get("gpu") or f"{row['provenance']['cores']} cores"
         limits = f" with ≤ {claim.parameters:,}" if claim.parameters else ""
         found.append(
             [
-                (
-                    f"{row['problem']}{' (' + ', '.join(claim.unknowns) + ')' if claim.unknowns else ''}"
-                ),
+                row["problem"] + (f" ({', '.join(claim.unknowns)})" if claim.unknowns else ""),
                 row["network"],
                 f"{row['parameters']:,}" if errors else "",
                 f"{statistics.median(errors):.1e}" if errors else "",

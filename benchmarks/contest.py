@@ -35,7 +35,7 @@ from benchmarks.measured import (
     NO_GPU,
     OVER,
     Machine,
-    Measured,
+    Timing,
     Way,
     against,
     alternate,
@@ -88,7 +88,7 @@ def plan(points: Sequence[int]) -> list[Plan]:
     return [*TARGETS, *rest]
 
 
-def on_cpu(machine: Machine, points: Sequence[int]) -> Iterator[list[Measured]]:
+def on_cpu(machine: Machine, points: Sequence[int]) -> Iterator[list[Timing]]:
     """Every case and number of points, in float64. What a closure takes is found out in processes
     of its own first."""
     for case in CASES:
@@ -120,7 +120,7 @@ def on_cpu(machine: Machine, points: Sequence[int]) -> Iterator[list[Measured]]:
         yield iterations(machine, FIVE_HUNDRED, n, contenders("cpu", ("mlp",)))
 
 
-def on_cuda(machine: Machine, points: Sequence[int]) -> Iterator[list[Measured]]:
+def on_cuda(machine: Machine, points: Sequence[int]) -> Iterator[list[Timing]]:
     """The plan, with the other two targets before it."""
     yield graph(machine)
     yield iterations(machine, FIVE_HUNDRED, 1_000_000, contenders("cuda", ("mlp",)))
@@ -134,7 +134,7 @@ def on_cuda(machine: Machine, points: Sequence[int]) -> Iterator[list[Measured]]
         )
 
 
-def unmeasured(points: Sequence[int]) -> list[Measured]:
+def unmeasured(points: Sequence[int]) -> list[Timing]:
     """The GPU's rows where there is none."""
     ours = ("triton", "kanpde")
     found = [row_of(SMALL, GRAPH, "cuda", torch.float64, 10_000, ours, reason=NO_GPU)]
@@ -241,7 +241,7 @@ def _costs(
 
 def on_gpu(
     machine: Machine, case: Case, dtype: torch.dtype, n: int, ways: Sequence[Way]
-) -> list[Measured]:
+) -> list[Timing]:
     """The closure at one number of points; materialised bases that do not fit take the points in
     parts."""
     failed = gate(case, ways, "cuda", dtype)
@@ -285,7 +285,7 @@ def compare(
     failed: Mapping[Way, str],
     peaks: Mapping[Way, int | None],
     ways: Sequence[Way],
-) -> list[Measured]:
+) -> list[Timing]:
     """Rows of the closure at n points: agreement of those that are ready, then their times in
     turns."""
     if machine.late():
@@ -314,7 +314,7 @@ def compare(
     return rows
 
 
-def graph(machine: Machine) -> list[Measured]:
+def graph(machine: Machine) -> list[Timing]:
     """The closure of the small network as one CUDA graph."""
     way, n = (default_path("cuda"), "kanpde"), 10_000
     at = objective(problem(2), SMALL.kan, n, "cuda", torch.float64)

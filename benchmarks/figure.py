@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from benchmarks.published import Claim
@@ -108,66 +110,39 @@ ORDER = (
 
 
 def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]) -> Figure:
-    """A line a problem: every seed's error, with what must be reached, and the best published of an
-    MLP and of a KAN.
+    """A line a problem: every seed's error, and what it is measured by.
 
-    rows: as `bench accuracy` keeps them; those without an error are left out. A grey bar covers
+    That is what must be reached, and the best published of an MLP and of a KAN. A grey bar covers
     what the reference cannot tell.
+
+    Args:
+        rows: As `benchmarks accuracy` keeps them; those without an error are left out.
+        claims: What is asked and published, by problem.
+
+    Returns:
+        The picture.
     """
     shown = [row for row in rows if row["relative_l2"]]
     figure = Figure(figsize=(8.2, 1.7 + 0.42 * len(shown)), layout="constrained")
     axes = figure.subplots()
     handles: dict[str, Any] = {}
     for place, row in enumerate(shown):
-        claim = claims.get(row["problem"])
         if row["truth_error"]:
             handles["less than the reference's own error"] = axes.barh(
                 place, row["truth_error"] - FLOOR, 0.8, FLOOR, color="#DDDDDD", zorder=0
             )
-        marks = (
-            []
-            if claim is None
-            else [("must", claim.must, "|", "black", 220), ("aim", claim.aim, "|", "#999999", 120)]
-        )
-        for kind, label, marker, colour in (
-            ("mlp", "best published MLP", "s", "#E69F00"),
-            ("kan", "best published KAN", "^", "#D55E00"),
-        ):
-            best = getattr(claim, kind, ())
-            marks += [(label, best[0].error, marker, colour, 46)] if best else []
-        for label, value, marker, colour, size in marks:
-            if value:
-                edges: dict[str, Any] = (
-                    {} if marker == "|" else {"edgecolors": "black", "linewidths": 0.6}
-                )
-                handles[label] = axes.scatter(
-                    max(value, FLOOR), place, size, color=colour, marker=marker, zorder=2, **edges
-                )
-        axes.plot(
-            [min(row["relative_l2"]), max(row["relative_l2"])],
-            [place, place],
-            color="#0072B2",
-            lw=2,
-            zorder=3,
-        )
-        handles["kanpde, every seed"] = axes.scatter(
-            [max(error, FLOOR) for error in row["relative_l2"]],
-            [place] * len(row["relative_l2"]),
-            34,
-            color="#0072B2",
-            zorder=4,
-        )
-    names = [
-        f"{row['problem']}{'' if row['device'] == 'cpu' else ', GPU'}\n{row['parameters']:,}"
-        f" parameters, {max(row['seconds']):.0f} s"
-        for row in shown
-    ]
+        handles |= _marks(axes, place, claims.get(row["problem"]))
+        handles["kanpde, every seed"] = _seeds(axes, place, row["relative_l2"])
+    names = []
+    for row in shown:
+        where = "" if row["device"] == "cpu" else ", GPU"
+        spent = f"{row['parameters']:,} parameters, {max(row['seconds']):.0f} s"
+        names.append(f"{row['problem']}{where}\n{spent}")
     axes.set_yticks(range(len(shown)), names, fontsize=7.5)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xscale("log")
-    axes.set_xlim(
-        FLOOR / 2, 2 * max(0.5, *(error for row in shown for error in row["relative_l2"]))
-    )
+    largest = max(0.5, *(error for row in shown for error in row["relative_l2"]))
+    axes.set_xlim(FLOOR / 2, 2 * largest)
     axes.set_xlabel("relative L2 error")
     axes.grid(axis="x", alpha=0.25)
     axes.grid(axis="y", alpha=0.12)
@@ -182,6 +157,35 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], claims: Mapping[str, Claim]
         markerscale=0.9,
     )
     return figure
+
+
+def _marks(axes: Axes, place: int, claim: Claim | None) -> dict[str, Any]:
+    """What is asked of a problem and what is published, on its line; handles by label."""
+    if claim is None:
+        return {}
+    marks = [("must", claim.must, "|", "black", 220), ("aim", claim.aim, "|", "#999999", 120)]
+    if claim.mlp:
+        marks.append(("best published MLP", claim.mlp[0].error, "s", "#E69F00", 46))
+    if claim.kan:
+        marks.append(("best published KAN", claim.kan[0].error, "^", "#D55E00", 46))
+    handles = {}
+    for label, value, marker, colour, size in marks:
+        if not value:
+            continue
+        edges: dict[str, Any] = {}
+        if marker != "|":
+            edges = {"edgecolors": "black", "linewidths": 0.6}
+        handles[label] = axes.scatter(
+            max(value, FLOOR), place, size, color=colour, marker=marker, zorder=2, **edges
+        )
+    return handles
+
+
+def _seeds(axes: Axes, place: int, errors: Sequence[float]) -> PathCollection:
+    """Every seed's error of a problem, on a line from the least to the largest."""
+    axes.plot([min(errors), max(errors)], [place, place], color="#0072B2", lw=2, zorder=3)
+    floored = [max(error, FLOOR) for error in errors]
+    return axes.scatter(floored, [place] * len(errors), 34, color="#0072B2", zorder=4)
 
 
 SHARDS = {

@@ -1,20 +1,21 @@
 """The same solutions: what a change that only moves code must leave the same to all digits.
 
-    python -m benchmarks.fingerprint > before.json
-    python -m benchmarks.fingerprint --against before.json
+    python -m benchmarks fingerprint > before.json
+    python -m benchmarks fingerprint --against before.json
 
-Runs the command line in processes of their own, so that it can be pointed at any version of the package, and writes
-the errors, parameter counts and steps of eight solves, of one sweep and of one fit, all digits of them.
+Runs the command line in processes of their own, so that it can be pointed at any version of the
+package, and writes the errors, parameter counts and steps of eight solves, of one sweep and of one
+fit, all digits of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,22 +93,20 @@ def fingerprint() -> dict[str, Any]:
     return found
 
 
-def main() -> int:
-    """Print the fingerprint, or say where it differs from an earlier one; 1 where it does."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--against", type=Path, help="an earlier fingerprint to compare with")
-    against = parser.parse_args().against
-    found = fingerprint()
-    if against is None:
-        print(json.dumps(found, indent=1))
-        return 0
-    before = json.loads(against.read_text())
-    apart = [name for name in before if before[name] != json.loads(json.dumps(found))[name]]
-    for name in apart:
-        print(f"{name}: was {before[name]}, is {found[name]}")
-    print(f"{len(before) - len(apart)} of {len(before)} are the same")
-    return 1 if apart else 0
+def differences(before: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Where a fingerprint differs from an earlier one.
 
+    Args:
+        before: The earlier one, as it was read from JSON.
+        found: The one of now.
 
-if __name__ == "__main__":
-    sys.exit(main())
+    Returns:
+        A line for each name of the earlier one whose values are others now, or none at all.
+    """
+    # once through JSON, as the earlier one
+    now = json.loads(json.dumps(found))
+    return [
+        f"{name}: was {old}, is {now.get(name)}"
+        for name, old in before.items()
+        if now.get(name) != old
+    ]

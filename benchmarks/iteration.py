@@ -13,7 +13,7 @@ from benchmarks.measured import (
     ITERATION,
     OVER,
     Machine,
-    Measured,
+    Timing,
     Way,
     against,
     alternate,
@@ -33,7 +33,7 @@ GATE = 65
 """Points at which the products with the Jacobian are compared first."""
 
 
-def iterations(machine: Machine, case: Case, n: int, ways: Sequence[Way]) -> list[Measured]:
+def iterations(machine: Machine, case: Case, n: int, ways: Sequence[Way]) -> list[Timing]:
     """Rows at n points, in float64."""
     why = _left_out(machine, case, n)
     if why:

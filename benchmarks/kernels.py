@@ -1,4 +1,4 @@
-"""`python -m kanpde bench kernels`: the closure and the Levenberg-Marquardt iteration against their
+"""`python -m benchmarks kernels`: the closure and the Levenberg-Marquardt iteration against their
 peers, with the roofline.
 
 Every way of computing the closure must give our loss and gradient before any time is taken. Ours
@@ -22,15 +22,15 @@ from typing import Any
 
 import torch
 
-from benchmarks import roofline
+from benchmarks import roofline, tables
 from benchmarks.contest import CASES, on_cpu, on_cuda, unmeasured
 from benchmarks.figure import plot_kernels
-from benchmarks.measured import CLOSURE, QUICK, Limits, Machine, Measured, name_of
+from benchmarks.measured import CLOSURE, QUICK, Limits, Machine, Timing, name_of
 from benchmarks.rows import Tell, load
 from benchmarks.verdicts import page
 from kanpde.errors import RunError
 from kanpde.provenance import provenance
-from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.atomic import check_writable
 
 POINTS = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_POINTS = (1_000, 10_000)
@@ -133,7 +133,7 @@ def _command(
     }
     return " ".join(
         [
-            "python -m kanpde bench kernels",
+            "python -m benchmarks kernels",
             *(f"{option} {value}" for option, value in options.items() if value),
             *(["--quick"] if quick else []),
         ]
@@ -156,11 +156,7 @@ def _shared_compilations() -> Iterator[None]:
 
 def write(folder: Path, found: Mapping[str, Any]) -> None:
     """The table and the numbers behind it."""
-    write_text(
-        folder / "kernels.json",
-        json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-    )
-    write_text(folder / "kernels.md", page(found))
+    tables.write(folder, "kernels", found, page(found))
 
 
 def draw(folder: Path, found: Mapping[str, Any]) -> None:
@@ -195,10 +191,11 @@ def _earlier(path: Path) -> dict[str, Any]:
             if device in found and found[device]["provenance"] is not None
         }
         for part in kept.values():
-            part["rows"] = [asdict(Measured(**row)) for row in part["rows"]]
+            part["rows"] = [asdict(Timing(**row)) for row in part["rows"]]
             part["ceilings"] = dict(part["ceilings"])
         return kept
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is no result of `kanpde bench kernels` ({type(error).__name__}); move it away"
+            f"{path}: is no result of `python -m benchmarks kernels`"
+            f" ({type(error).__name__}); move it away"
         ) from error

@@ -20,7 +20,7 @@ OVER = "left out: the time given was over"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timing:
     """One row. ratio: its time over that of kanpde on its default path, in the same run; path: that
     of the kernels, for a peer the one that it is compared with; peak_bytes: of the closure, beyond
     what stays from step to step.
@@ -130,9 +130,9 @@ def row_of(
     spent: Mapping[Way, Sequence[float]] | None = None,
     base: Way | None = None,
     reason: str | None = None,
-) -> Measured:
+) -> Timing:
     """The row of a way, with its median of what was spent, over that of `base`."""
-    row = Measured(case.name, quantity, device, name_of(dtype), n, *way, reason=reason)
+    row = Timing(case.name, quantity, device, name_of(dtype), n, *way, reason=reason)
     if not spent or way not in spent:
         return row
     found = spent[way]
@@ -147,7 +147,7 @@ def row_of(
     )
 
 
-def against(row: Measured, ceiling: Ceiling, flops: float, moved: float) -> Measured:
+def against(row: Timing, ceiling: Ceiling, flops: float, moved: float) -> Timing:
     """The row with its shares of the roofline."""
     if row.milliseconds is None:
         return row
@@ -169,7 +169,7 @@ def called(way: Way) -> str:
     return f"kanpde ({way[0]})" if way[1] == "kanpde" else way[1]
 
 
-def summary(rows: Sequence[Measured]) -> str:
+def summary(rows: Sequence[Timing]) -> str:
     """The times in one line."""
     shown = [
         f"{called((row.path, row.peer))} {row.milliseconds:.3g} ms"

@@ -117,4 +117,4 @@ CLAIMS: Mapping[str, Claim] = {
 """By problem of the gallery, in the order of the table."""
 
 CHOSEN = ("allen_cahn1d_smooth", "wave1d_multiscale", "reaction1d", "klein_gordon1d", "poisson5d")
-"""Measured by default."""
+"""Timing by default."""

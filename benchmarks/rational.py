@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.closure import check_agreement, objective, ours, problem
 from benchmarks.measured import Limits, Way, alternate
-from benchmarks.rows import Row, Tell
+from benchmarks.rows import Quantity, Tell
 from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
 
@@ -21,13 +21,13 @@ MUST, AIM = 2.0, 1.0
 
 WIDTHS = ((10,), (16, 16), (32, 32))
 GRIDS = {3: 5, 7: 24}
-"""Grid by degree: that of `bench kernels`, and that of the default recipe."""
+"""Grid by degree: that of `benchmarks kernels`, and that of the default recipe."""
 
 GATE = 257
 """Points at which the paths are compared."""
 
 
-def closures(tell: Tell, points: int = 10_000, limits: Limits | None = None) -> list[Row]:
+def closures(tell: Tell, points: int = 10_000, limits: Limits | None = None) -> list[Quantity]:
     """A row for every width and kind of spline: the ratio of the medians, one thread or as many as
     torch has."""
     limits = limits or replace(Limits(), timing=10.0)
@@ -52,7 +52,7 @@ def closures(tell: Tell, points: int = 10_000, limits: Limits | None = None) -> 
         rational = medians.pop("grkan")
         for spline, seconds in medians.items():
             shape = "-".join(map(str, (2, *width, 1)))
-            row = Row(
+            row = Quantity(
                 f"GR-KAN {shape} over B-splines of {spline}: closure with u, ∇u, Δu at {points:,}"
                 " points",
                 rational / seconds,

@@ -20,7 +20,7 @@ class BenchmarkError(KanpdeError):
 
 
 @dataclass
-class Row:
+class Quantity:
     """One measured quantity. must and aim bound it from above, or, where `least`, from below; more:
     what else belongs to it.
 
@@ -88,14 +88,10 @@ def provenance_lines(
         f" {about['platform']}"
     )
     gpu = f"{about['gpu']}; " if about.get("gpu") else ""
-    load = (
-        ""
-        if about["load"] is None
-        else (
-            " The machine's load when it began:"
-            f" {about['load']:.1f}{', so it was not quiet' if about['load'] > about['cores'] / 2 else ''}."
-        )
-    )
+    load = ""
+    if about["load"] is not None:
+        busy = ", so it was not quiet" if about["load"] > about["cores"] / 2 else ""
+        load = f" The machine's load when it began: {about['load']:.1f}{busy}."
     return [
         f"`{about['command']}` on {about['date']}, commit {about['commit'] or 'unknown'};"
         f" {versions}; {gpu}{machine}.{load}"
@@ -116,9 +112,9 @@ def times(work: Callable[[], object], repetitions: int, warm_up: int = 3) -> lis
 
 def timed(
     what: str, seconds: Sequence[float], must: float | None = None, aim: float | None = None
-) -> Row:
+) -> Quantity:
     """The median in milliseconds, and the minimum beside it."""
-    return Row(
+    return Quantity(
         what,
         1e3 * statistics.median(seconds),
         "ms",

@@ -1,5 +1,5 @@
-"""One of the processes of `bench shards`: seconds of a Levenberg-Marquardt step, of a gradient and
-of their parts, at its share of the points.
+"""One of the processes of `benchmarks shards`: seconds of a Levenberg-Marquardt step, of a gradient
+and of their parts, at its share of the points.
 
 Started by torch.distributed.run where there are several; the first process prints a line of JSON a
 case. Every time is that of the slowest process, all having started together.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-Row = Mapping[str, Any]
+Costs = Mapping[str, Any]
 Terms = dict[str, dict[str, float]]
 
 GRID, DEGREE = 23, 7
@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 with J and Jᵀ; Cholesky and two solves. slope: what a gradient costs without its message."""
 
 
-def fitted(rows: Sequence[Row], processes: int) -> Terms:
+def fitted(rows: Sequence[Costs], processes: int) -> Terms:
     """Seconds by part and term: least squares of relative errors, no term negative. Rows of other
     numbers of processes do not count."""
     here = [row for row in rows if row["processes"] == processes and row["reason"] is None]
@@ -110,7 +110,7 @@ def message(terms: Terms, size: float, processes: int) -> float:
     return terms["message"]["latency"] * latencies + terms["message"]["byte"] * moved
 
 
-def worst(rows: Sequence[Row], terms: Terms, processes: int) -> float | None:
+def worst(rows: Sequence[Costs], terms: Terms, processes: int) -> float | None:
     """The largest ratio, either way, of what the terms add up to and what a whole step took; None
     without steps."""
     ratios = [

@@ -1,4 +1,4 @@
-"""`python -m kanpde bench shards`: what a Levenberg-Marquardt step and a gradient cost, by points,
+"""`python -m benchmarks shards`: what a Levenberg-Marquardt step and a gradient cost, by points,
 parameters and processes.
 
 Times of one and of two processes, one core or one GPU each, are split into terms (shard_terms.py),
@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from benchmarks import shard_terms
+from benchmarks import shard_terms, tables
 from benchmarks.figure import plot_shards
 from benchmarks.rows import BenchmarkError, Tell, load, markdown, provenance_lines
 from benchmarks.shard_terms import DEGREE, GRID
 from kanpde.errors import RunError
 from kanpde.provenance import provenance
-from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.atomic import check_writable
 
 POINTS = (1_000, 10_000, 100_000, 1_000_000)
 WIDTHS = (2, 5, 11, 22, 44)
@@ -36,7 +36,7 @@ FAR = (1e9, 64, 450)
 """Points, devices and parameters of what is worked out on paper."""
 
 NAMES = {"cpu": "CPU", "cuda": "GPU"}
-COMMAND = "python -m kanpde bench shards"
+COMMAND = "python -m benchmarks shards"
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,7 @@ def run(
         "rows": rows,
         "terms": {str(k): shard_terms.fitted(rows, k) for k in counts if _of(rows, k)},
     }
-    write_text(
-        folder / "shards.json",
-        json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-    )
-    write_text(folder / "shards.md", page(found))
+    tables.write(folder, "shards", found, page(found))
     plot_shards(rows).savefig(folder / "shards.png", dpi=130)
     return rows
 
@@ -151,7 +147,7 @@ def _measured(processes: int, asked: Mapping[str, Any]) -> Iterator[dict[str, An
             complaints.seek(0)
             errors = [line.strip() for line in complaints if "Error" in line]
             raise BenchmarkError(
-                f"bench shards: {processes} processes cannot be measured"
+                f"benchmarks shards: {processes} processes cannot be measured"
                 f" ({errors[0] if errors else f'exit {code}'})"
             )
 
@@ -342,5 +338,6 @@ def _earlier(path: Path) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is no result of `kanpde bench shards` ({type(error).__name__}); move it away"
+            f"{path}: is no result of `python -m benchmarks shards`"
+            f" ({type(error).__name__}); move it away"
         ) from error

@@ -1,5 +1,4 @@
-"""The benchmark behind `python -m kanpde bench`: the speed and the accuracy that the README states,
-measured here and now.
+"""`python -m benchmarks solve`: the speed and the accuracy that the README states, measured here.
 
 Three parts, each with its own provenance, so that one can be measured again alone:
 
@@ -28,11 +27,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import tables
+from benchmarks.arguments import shown_seeds
 from benchmarks.closure import check_agreement, objective
 from benchmarks.peers import nested_gradient
 from benchmarks.rows import (
     BenchmarkError,
-    Row,
+    Quantity,
     Tell,
     load,
     markdown,
@@ -50,7 +51,7 @@ from kanpde.provenance import provenance
 from kanpde.recipes.recipe import choose
 from kanpde.residual.calculus import d, laplacian
 from kanpde.results.result import Result
-from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.atomic import check_writable
 from kanpde.solver import solve
 from kanpde.training import LevenbergMarquardt
 
@@ -95,30 +96,28 @@ def run(
     folder = Path(out) / "benchmarks"
     check_writable(folder)
     found = _earlier(folder / "solve.json")
-    measure: Mapping[str, Callable[[], list[Row]]] = {
+    measure: Mapping[str, Callable[[], list[Quantity]]] = {
         "timing": lambda: [*levenberg_marquardt(tell), *loss_gradient(tell)],
         "command": lambda: commands(tell),
         "accuracy": lambda: accuracy(names, seeds, tell),
     }
     for part in PARTS if only is None else [only]:
         tell(f"measuring {part}")
-        options = f" --seeds {','.join(map(str, seeds))}" if part == "accuracy" else ""
+        options = f" --seeds {shown_seeds(seeds)}" if part == "accuracy" else ""
         about = {
             **provenance(),
             "load": load(),
-            "command": f"python -m kanpde bench --only {part}{options}",
+            "command": f"python -m benchmarks solve --only {part}{options}",
         }
         found[part] = {
             "provenance": about,
             "rows": [{**asdict(row), "verdict": row.verdict} for row in measure[part]()],
         }
-        text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_text(folder / "solve.json", text)
-        write_text(folder / "solve.md", page(found))
+        tables.write(folder, "solve", found, page(found))
     return found
 
 
-def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
+def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Quantity]:
     """One iteration for 450 parameters and 1,600 points of poisson2d: its parts, and whole steps as
     training takes them."""
     problem, _ = problems.load("poisson2d")
@@ -160,7 +159,7 @@ def levenberg_marquardt(tell: Tell, repetitions: int = 60) -> list[Row]:
     return [whole, *(timed(f"Levenberg-Marquardt: {name}", found) for name, found in spent.items())]
 
 
-def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> list[Row]:
+def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> list[Quantity]:
     """The gradient of a loss with u, ∇u and Δu, by jets and hand-written adjoints, against nested
     autograd on a full basis."""
 
@@ -193,7 +192,7 @@ def loss_gradient(tell: Tell, points: int = 10_000, repetitions: int = 15) -> li
         f"  loss gradient {1e3 * fast:.1f} ms, nested autograd {1e3 * slow:.1f} ms:"
         f" {slow / fast:.1f} times"
     )
-    ratio = Row(
+    ratio = Quantity(
         "loss gradient with u, ∇u, Δu against nested autograd (2-10-1, grid 5, degree 3, 10,000"
         " points)",
         slow / fast,
@@ -220,13 +219,14 @@ began = time.perf_counter()
 done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps([done.returncode, seconds, peak * (1 if sys.platform == "darwin" else 1024), done.stdout, done.stderr]))
+peak *= 1 if sys.platform == "darwin" else 1024
+print(json.dumps([done.returncode, seconds, peak, done.stdout, done.stderr]))
 """
 """A small process that starts the measured one: the peak memory of a child begins at what its
 parent holds."""
 
 
-def commands(tell: Tell, repetitions: int = 5) -> list[Row]:
+def commands(tell: Tell, repetitions: int = 5) -> list[Quantity]:
     """Whole processes: `list`, several times, and `solve poisson2d` with imports, training,
     reference and pictures."""
     listing = [_process("list")[0] for _ in range(repetitions)]
@@ -241,7 +241,7 @@ def commands(tell: Tell, repetitions: int = 5) -> list[Row]:
         "reference_seconds": summary["reference"]["seconds"],
     }
     return [
-        Row(
+        Quantity(
             "python -m kanpde list, a fresh process",
             statistics.median(listing),
             "s",
@@ -249,12 +249,14 @@ def commands(tell: Tell, repetitions: int = 5) -> list[Row]:
             0.3,
             more={"minimum": min(listing), "repetitions": repetitions},
         ),
-        Row("python -m kanpde solve poisson2d, the whole command", seconds, "s", 25, 10, more=more),
-        Row("memory of solve poisson2d, at its peak", peak / 1e9, "GB", 1),
+        Quantity(
+            "python -m kanpde solve poisson2d, the whole command", seconds, "s", 25, 10, more=more
+        ),
+        Quantity("memory of solve poisson2d, at its peak", peak / 1e9, "GB", 1),
     ]
 
 
-def accuracy(names: Sequence[str], seeds: Sequence[int], tell: Tell) -> list[Row]:
+def accuracy(names: Sequence[str], seeds: Sequence[int], tell: Tell) -> list[Quantity]:
     """The worst relative L2 over the seeds, each problem with its default settings."""
     rows = []
     for name in names:
@@ -270,12 +272,12 @@ def accuracy(names: Sequence[str], seeds: Sequence[int], tell: Tell) -> list[Row
     return rows
 
 
-def _judged(name: str, seeds: list[int], found: Sequence[Result]) -> Row:
+def _judged(name: str, seeds: list[int], found: Sequence[Result]) -> Quantity:
     target = TARGETS.get(name)
     errors = [float(result.relative_l2 or 0.0) for result in found]
     seconds = [result.seconds for result in found]
     parameters = int(found[-1].settings["parameters"])
-    row = Row(
+    row = Quantity(
         name,
         max(errors),
         "relative L2",
@@ -300,7 +302,7 @@ def page(found: Mapping[str, Any]) -> str:
     lines = [
         "# Speed and accuracy",
         "",
-        "Written by `python -m kanpde bench`; the numbers behind it are in `solve.json`.",
+        "Written by `python -m benchmarks solve`; the numbers behind it are in `solve.json`.",
     ]
     for part in PARTS:
         if part in found:
@@ -391,5 +393,6 @@ def _earlier(path: Path) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is no result of `kanpde bench` ({type(error).__name__}); move it away"
+            f"{path}: is no result of `python -m benchmarks solve`"
+            f" ({type(error).__name__}); move it away"
         ) from error

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.measured import CLOSURE, GRAPH, ITERATION, NO_GPU
-from benchmarks.rows import Row, markdown, provenance_lines
+from benchmarks.rows import Quantity, markdown, provenance_lines
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -26,7 +26,7 @@ PAGE_PACKAGES = (
 )
 
 
-def verdicts(rows: Rows) -> list[Row]:
+def verdicts(rows: Rows) -> list[Quantity]:
     """Every target, with the value measured for it, or None and the reason."""
     small = {"case": "2-10-1", "dtype": "float64", "points": 10_000}
     found = [_rivals(rows, small), _flop_limit(rows, small)]
@@ -51,13 +51,15 @@ def verdicts(rows: Rows) -> list[Row]:
         )
         share = row["roofline_share"] if row else None
         found.append(
-            Row(what, 100 * share if share else None, "%", 40, 60, least=True, more=_because(row))
+            Quantity(
+                what, 100 * share if share else None, "%", 40, 60, least=True, more=_because(row)
+            )
         )
     row = _one(
         rows, device="cuda", case="2-21-1", points=1_000_000, quantity=ITERATION, peer="kanpde"
     )
     found.append(
-        Row(
+        Quantity(
             "GPU: Levenberg-Marquardt iteration, 1,000,000 points, 504 parameters, float64",
             row["milliseconds"] if row else None,
             "ms",
@@ -69,7 +71,7 @@ def verdicts(rows: Rows) -> list[Row]:
     row = _one(rows, device="cuda", quantity=GRAPH)
     micro = 1e3 * row["milliseconds"] if row and row["milliseconds"] else None
     found.append(
-        Row(
+        Quantity(
             "GPU: closure of 2-10-1, 10,000 points, float64, as a CUDA graph",
             micro,
             "µs",
@@ -82,13 +84,13 @@ def verdicts(rows: Rows) -> list[Row]:
 
 
 def targets(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The verdicts in the form in which `bench solve` keeps its parts."""
+    """The verdicts, in the form in which `solve` keeps its parts."""
     return {
         "targets": {"rows": [{**asdict(row), "verdict": row.verdict} for row in verdicts(rows)]}
     }
 
 
-def _rivals(rows: Rows, small: Mapping[str, Any]) -> Row:
+def _rivals(rows: Rows, small: Mapping[str, Any]) -> Quantity:
     """The smallest ratio among the rivals that ran; all of them have to."""
     ran = {
         peer: row
@@ -106,17 +108,19 @@ def _rivals(rows: Rows, small: Mapping[str, Any]) -> Row:
             f"{peer}: {ran[peer]['reason'] if peer in ran else 'not measured'}" for peer in missing
         )
         beside = f"; against the rest it was {min(ratios.values()):.3g} times" if ratios else ""
-        return Row(
+        return Quantity(
             what, None, "times faster", 20, 60, least=True, more={"reason": lacking + beside}
         )
     fastest = min(ratios, key=lambda peer: ratios[peer])
-    return Row(what, ratios[fastest], "times faster", 20, 60, least=True, more={"against": fastest})
+    return Quantity(
+        what, ratios[fastest], "times faster", 20, 60, least=True, more={"against": fastest}
+    )
 
 
-def _flop_limit(rows: Rows, small: Mapping[str, Any]) -> Row:
+def _flop_limit(rows: Rows, small: Mapping[str, Any]) -> Quantity:
     row = _one(rows, **small, device="cpu", quantity=CLOSURE, peer="kanpde")
     share = row["flop_share"] if row else None
-    return Row(
+    return Quantity(
         "CPU: the same, over the time that its operations take at the rate of a matrix product",
         1 / share if share else None,
         "times",
@@ -126,7 +130,7 @@ def _flop_limit(rows: Rows, small: Mapping[str, Any]) -> Row:
     )
 
 
-def _memory(rows: Rows, device: str) -> Row:
+def _memory(rows: Rows, device: str) -> Quantity:
     """Our largest share of the materialised basis's memory over the cases, each at its largest
     number of points."""
     shares = {}
@@ -152,7 +156,7 @@ def _memory(rows: Rows, device: str) -> Row:
     return _worst(what, shares, 0.1, 1 / 30, _reason(rows, device))
 
 
-def _perceptron(rows: Rows, device: str) -> Row:
+def _perceptron(rows: Rows, device: str) -> Quantity:
     """Our time over that of the MLP, the worst case, each at its largest number of points."""
     shares = {}
     for row in _all(rows, device=device, dtype="float64", quantity=CLOSURE, peer="mlp"):
@@ -172,22 +176,22 @@ _NAMES = {"cpu": "CPU", "cuda": "GPU"}
 
 def _worst(
     what: str, shares: Mapping[str, tuple[int, float]], must: float, aim: float, reason: str
-) -> Row:
+) -> Quantity:
     if not shares:
-        return Row(what, None, "times", must, aim, more={"reason": reason})
+        return Quantity(what, None, "times", must, aim, more={"reason": reason})
     each = {case: f"{share:.3g} at {points:,} points" for case, (points, share) in shares.items()}
-    return Row(
+    return Quantity(
         what, max(share for _, share in shares.values()), "times", must, aim, more={"each": each}
     )
 
 
-def _ratio(rows: Rows, where: Mapping[str, Any]) -> Row:
+def _ratio(rows: Rows, where: Mapping[str, Any]) -> Quantity:
     row = _one(rows, **where, quantity=CLOSURE, peer="materialised_compiled")
     what = (
         "GPU: closure of 2-32-32-1, 1,000,000 points, float64, against the materialised basis under"
         " torch.compile"
     )
-    return Row(
+    return Quantity(
         what, row["ratio"] if row else None, "times faster", 20, 50, least=True, more=_because(row)
     )
 
@@ -225,7 +229,7 @@ def page(found: Mapping[str, Any]) -> str:
     lines = [
         "# The closure against its peers",
         "",
-        "Written by `python -m kanpde bench kernels`; the numbers behind it are in `kernels.json`.",
+        "Written by `python -m benchmarks kernels`; the numbers behind it are in `kernels.json`.",
     ]
     lines += [
         "",
@@ -257,7 +261,7 @@ def page(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def target_table(found: Sequence[Row]) -> list[str]:
+def target_table(found: Sequence[Quantity]) -> list[str]:
     """Lines of Markdown: one a target."""
     table = [["what", "measured", "must", "aim", "met", "note"]]
     for row in found:

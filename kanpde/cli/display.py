@@ -3,8 +3,7 @@ rules."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -220,22 +219,6 @@ def show_pruned(console: Console, before: Result, after: Result) -> None:
     console.print(about)
     if after.run_dir is not None:
         console.print(f"files     {after.run_dir}", markup=False, soft_wrap=True)
-
-
-def show_measured(console: Console, measured: dict[str, Any], table_file: Path) -> None:
-    """The measurements of `bench`, one table a part, and where they are kept."""
-    for part, found in measured.items():
-        table = _table(part, "measured", "must", "aim", "met")
-        for row in found["rows"]:
-            sign = "≥ " if row["least"] else "≤ "
-            bounds = [
-                "" if row[kind] is None else f"{sign}{row[kind]:g}" for kind in ("must", "aim")
-            ]
-            value = "-" if row["value"] is None else f"{row['value']:.2g} {row['unit']}"
-            table.add_row(row["what"], value, *bounds, row["verdict"])
-        console.print()
-        console.print(table)
-    console.print(f"\nfiles     {table_file}", markup=False, soft_wrap=True)
 
 
 def _table(*header: str) -> Table:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 
-from benchmarks import Row, peers
+from benchmarks import peers
 from benchmarks import solve as bench
+from benchmarks.commands import main
+from benchmarks.rows import Quantity
 from benchmarks.solve import Target
 from kanpde import KAN, Box, Dirichlet, Problem, RecipeError, RunError, d, laplacian
-from kanpde.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -65,15 +66,15 @@ def test_timing_states_the_ratio_after_the_check():
 @pytest.mark.parametrize(
     ("row", "verdict"),
     [
-        (Row("a", 1, must=2, aim=1), "aim"),
-        (Row("a", 1.5, must=2, aim=1), "must"),
-        (Row("a", 3, must=2, aim=1), "missed"),
-        (Row("a", 9, must=8, aim=20, least=True), "must"),
-        (Row("a", 7, must=8, aim=20, least=True), "missed"),
-        (Row("a", 1, must=2, aim=1, more={"allowed": False}), "missed"),
-        (Row("a", float("nan"), must=2), "missed"),
-        (Row("a", 1), ""),
-        (Row("a", None, must=2), "unmeasured"),
+        (Quantity("a", 1, must=2, aim=1), "aim"),
+        (Quantity("a", 1.5, must=2, aim=1), "must"),
+        (Quantity("a", 3, must=2, aim=1), "missed"),
+        (Quantity("a", 9, must=8, aim=20, least=True), "must"),
+        (Quantity("a", 7, must=8, aim=20, least=True), "missed"),
+        (Quantity("a", 1, must=2, aim=1, more={"allowed": False}), "missed"),
+        (Quantity("a", float("nan"), must=2), "missed"),
+        (Quantity("a", 1), ""),
+        (Quantity("a", None, must=2), "unmeasured"),
     ],
 )
 def test_verdicts(row, verdict):
@@ -86,14 +87,14 @@ def small(monkeypatch):
     monkeypatch.setattr(
         bench,
         "levenberg_marquardt",
-        lambda tell: [Row("step", 7.5, "ms", 20, 8, more={"minimum": 7.0})],
+        lambda tell: [Quantity("step", 7.5, "ms", 20, 8, more={"minimum": 7.0})],
     )
     monkeypatch.setattr(
         bench,
         "loss_gradient",
-        lambda tell: [Row("gradient", 9.0, "times faster", 8, 20, least=True)],
+        lambda tell: [Quantity("gradient", 9.0, "times faster", 8, 20, least=True)],
     )
-    monkeypatch.setattr(bench, "commands", lambda tell: [Row("list", 0.2, "s", 1, 0.3)])
+    monkeypatch.setattr(bench, "commands", lambda tell: [Quantity("list", 0.2, "s", 1, 0.3)])
     more = {
         "network": "KAN 2-5-1",
         "parameters": 480,
@@ -106,12 +107,14 @@ def small(monkeypatch):
     monkeypatch.setattr(
         bench,
         "accuracy",
-        lambda names, seeds, tell: [Row("poisson2d", 1e-9, "relative L2", 3e-8, 1e-10, more=more)],
+        lambda names, seeds, tell: [
+            Quantity("poisson2d", 1e-9, "relative L2", 3e-8, 1e-10, more=more)
+        ],
     )
 
 
 def test_the_page_holds_every_part_with_its_provenance(small, tmp_path, capsys):
-    assert main(["bench", "--out", str(tmp_path), "--seeds", "0,2"]) == 0
+    assert main(["solve", "--out", str(tmp_path), "--seeds", "0,2"]) == 0
     shown = capsys.readouterr().out
     assert "poisson2d" in shown
     assert "solve.md" in shown

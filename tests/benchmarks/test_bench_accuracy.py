@@ -10,11 +10,11 @@ import torch
 
 from benchmarks import accuracy as bench
 from benchmarks import comparison
-from benchmarks.accuracy import Measured, Plan, Truth, interpolated, judge, truth_of
+from benchmarks.accuracy import Accuracy, Campaign, Truth, interpolated, judge, truth_of
+from benchmarks.commands import main
 from benchmarks.figure import plot_accuracy
 from benchmarks.published import CHOSEN, CLAIMS
 from kanpde import KAN, ProblemError, RunError
-from kanpde.cli import main
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.gallery import gallery
 from kanpde.problem.problem import load
@@ -36,7 +36,7 @@ def test_targets_are_of_the_gallery_and_ordered():
 
 
 def row(**given):
-    measured = Measured(
+    measured = Accuracy(
         "burgers1d",
         "cpu",
         "record",
@@ -49,7 +49,7 @@ def row(**given):
     )
     about = {
         "cores": 2,
-        "command": "python -m kanpde bench accuracy",
+        "command": "python -m benchmarks accuracy",
         "date": "today",
         "commit": "abc",
         "processor": "a CPU",
@@ -128,8 +128,8 @@ def test_the_page_shows_medians_targets_and_sources():
     assert "| cavity2d (u, v) |" in text
     assert "1. Webb, Jerad and Cartis 2026, arXiv:2607.02194" in text
     assert (
-        "- burgers1d_smooth: the exact solution, its own error 1.0e-06. `python -m kanpde bench"
-        " accuracy` on today, commit abc" in text
+        "- burgers1d_smooth: the exact solution, its own error 1.0e-06. `python -m"
+        " benchmarks accuracy` on today, commit abc" in text
     )
     assert text.count("![") == 1
     assert "![" not in comparison.page(rows[2:])
@@ -253,7 +253,7 @@ def kept(folder):
 
 
 def test_rows_are_kept_as_they_come(solved, tmp_path):
-    bench.run(tmp_path, print, Plan(["poisson2d", "helmholtz2d"], [0, 1]))
+    bench.run(tmp_path, print, Campaign(["poisson2d", "helmholtz2d"], [0, 1]))
     first, second = kept(tmp_path)
     assert (first["problem"], second["problem"]) == (
         "helmholtz2d",
@@ -262,22 +262,22 @@ def test_rows_are_kept_as_they_come(solved, tmp_path):
     assert first["relative_l2"] == pytest.approx([1e-3, 1e-3])
     assert (
         first["provenance"]["command"]
-        == "python -m kanpde bench accuracy --problems helmholtz2d --seeds 2 --effort record"
+        == "python -m benchmarks accuracy --problems helmholtz2d --seeds 2 --effort record"
     )
     assert (tmp_path / "benchmarks" / "accuracy.png").is_file()
-    (again,) = bench.run(tmp_path, print, Plan(["helmholtz2d"], [3], effort="quick"))
+    (again,) = bench.run(tmp_path, print, Campaign(["helmholtz2d"], [3], effort="quick"))
     assert again["seeds"] == [3]
     assert [each["seeds"] for each in kept(tmp_path)] == [[3], [0, 1]]
     assert kept(tmp_path)[1] == second
 
 
 def test_an_interrupted_row_replaces_no_finished_one(solved, tmp_path):
-    bench.run(tmp_path, print, Plan(["poisson2d"], [0, 1]))
+    bench.run(tmp_path, print, Campaign(["poisson2d"], [0, 1]))
     with pytest.raises(KeyboardInterrupt):
-        bench.run(tmp_path, print, Plan(["poisson2d", "heat1d"], [0, 9]))
+        bench.run(tmp_path, print, Campaign(["poisson2d", "heat1d"], [0, 9]))
     assert [(each["problem"], each["seeds"]) for each in kept(tmp_path)] == [("poisson2d", [0, 1])]
     with pytest.raises(KeyboardInterrupt):
-        bench.run(tmp_path, print, Plan(["heat1d"], [0, 9, 1]))
+        bench.run(tmp_path, print, Campaign(["heat1d"], [0, 9, 1]))
     assert [(each["problem"], each["seeds"]) for each in kept(tmp_path)] == [
         ("heat1d", [0]),
         ("poisson2d", [0, 1]),
@@ -292,7 +292,7 @@ def test_time_that_is_over_and_problems_that_fail(solved, tmp_path, monkeypatch)
     clock = iter([0.0, 1.0, 61.0])
     monkeypatch.setattr(bench, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     lines = []
-    (only,) = bench.run(tmp_path, lines.append, Plan(["heat1d", "poisson2d"], [0], minutes=1))
+    (only,) = bench.run(tmp_path, lines.append, Campaign(["heat1d", "poisson2d"], [0], minutes=1))
     assert only["reason"] == "the solution blows up at t = 0.3"
     assert "poisson2d: left out, 1 minutes are over" in lines
     assert (
@@ -306,11 +306,11 @@ def test_what_is_no_result_is_not_overwritten(solved, tmp_path):
     (tmp_path / "benchmarks").mkdir()
     path = tmp_path / "benchmarks" / "accuracy.json"
     path.write_text('{"rows": [{"problem": 3}]}')
-    with pytest.raises(RunError, match="is no result of `kanpde bench accuracy`"):
-        bench.run(tmp_path, print, Plan(["poisson2d"], [0]))
+    with pytest.raises(RunError, match="is no result of `python -m benchmarks accuracy`"):
+        bench.run(tmp_path, print, Campaign(["poisson2d"], [0]))
     assert path.read_text() == '{"rows": [{"problem": 3}]}'
     with pytest.raises(ProblemError, match="poison: no such problem"):
-        bench.run(tmp_path / "other", print, Plan(["poison"], [0]))
+        bench.run(tmp_path / "other", print, Campaign(["poison"], [0]))
 
 
 def test_a_recipe_is_that_of_the_effort(monkeypatch, tmp_path):
@@ -322,7 +322,7 @@ def test_a_recipe_is_that_of_the_effort(monkeypatch, tmp_path):
 
     monkeypatch.setattr(bench, "solve", solve)
     for effort in ("quick", "record"):
-        bench.run(tmp_path, print, Plan(["poisson3d"], [0], effort=effort))
+        bench.run(tmp_path, print, Campaign(["poisson3d"], [0], effort=effort))
     assert asked[0].points < asked[1].points
     assert isinstance(asked[0].network, KAN)
 
@@ -331,7 +331,6 @@ def test_the_command(solved, tmp_path, capsys):
     assert (
         main(
             [
-                "bench",
                 "accuracy",
                 "--problems",
                 "poisson2d, helmholtz2d",
@@ -354,7 +353,6 @@ def test_the_command(solved, tmp_path, capsys):
     assert (
         main(
             [
-                "bench",
                 "accuracy",
                 "--problems",
                 "poisson2d",
@@ -374,18 +372,9 @@ def test_the_command(solved, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["accuracy", "--only", "timing"],
-            (
-                "--only: is an option of `bench solve`; `bench accuracy` takes --problems, --all,"
-                " --seeds"
-            ),
-        ),
-        (
-            ["kernels", "--effort", "quick"],
-            "--effort: is an option of `bench accuracy`; `bench kernels` takes",
-        ),
-        (["--all"], "--all: is an option of `bench accuracy`; `bench solve` takes --only, --seeds"),
+        (["accuracy", "--only", "timing"], "no such option: --only"),
+        (["kernels", "--effort", "quick"], "no such option: --effort"),
+        (["solve", "--all"], "no such option: --all"),
         (
             ["accuracy", "--all", "--problems", "poisson2d"],
             "--all: got --problems as well; expected one of them",
@@ -396,25 +385,19 @@ def test_the_command(solved, tmp_path, capsys):
         ),
         (
             ["accuracy", "--effort", "heroic"],
-            "--effort: got 'heroic'; expected quick or default or record",
+            "invalid value for '--effort': Value error, 'heroic' is not one of 'quick', 'default',"
+            " 'record'",
         ),
-        (["--seeds", ""], "--seeds: got ''; expected a whole number, 0 or more"),
-        (["--problems", ""], "--problems: is an option of `bench accuracy`"),
-        (["accuracy", "--seeds", ","], "--seeds: got ''; expected a whole number, 0 or more"),
-        (
-            ["accuracy", "--problems", " , "],
-            "--problems: got ' , '; expected one or more names, such as poisson2d",
-        ),
-        (
-            ["bases", "--networks", ""],
-            "--networks: got ''; expected one or more names, such as kan,mlp",
-        ),
-        (["accuracy", "--seeds", "0"], "--seeds: got '0'; expected a whole number, 1 or more"),
-        (["accuracy", "--seeds", "0,x"], "--seeds: got 'x'; expected a whole number, 0 or more"),
+        (["solve", "--seeds", ""], "'--seeds': got ''; expected a whole number, 1 or more"),
+        (["accuracy", "--seeds", ","], "'--seeds': got ''; expected a whole number, 0 or more"),
+        (["accuracy", "--problems", " , "], "'--problems': got ' , '; expected one or more names"),
+        (["bases", "--networks", ""], "'--networks': got ''; expected one or more names"),
+        (["accuracy", "--seeds", "0"], "'--seeds': got '0'; expected a whole number, 1 or more"),
+        (["accuracy", "--seeds", "0,x"], "'--seeds': got 'x'; expected a whole number, 0 or more"),
     ],
 )
 def test_what_the_command_refuses(arguments, message, capsys):
-    assert main(["bench", *arguments]) == 2
+    assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1

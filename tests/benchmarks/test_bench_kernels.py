@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from benchmarks import (
-    BenchmarkError,
     contest,
     iteration,
     kernels,
@@ -23,10 +22,11 @@ from benchmarks import (
     verdicts,
 )
 from benchmarks.closure import Case, Closure, check_agreement, objective, ours, problem
+from benchmarks.commands import main
 from benchmarks.figure import plot_kernels
 from benchmarks.measured import CLOSURE, NO_GPU, OVER, Limits, Machine
+from benchmarks.rows import BenchmarkError
 from kanpde import RunError
-from kanpde.cli import main
 
 TINY = Case((2, 3, 1))
 CEILING = roofline.Ceiling(1e10, 1e10)
@@ -367,7 +367,6 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
     assert (
         main(
             [
-                "bench",
                 "kernels",
                 "--quick",
                 "--points",
@@ -386,7 +385,7 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
     assert {row["points"] for row in rows} == {5, 10}
     assert "agree" in err
     about = json.loads((tmp_path / "benchmarks" / "kernels.json").read_text())["cpu"]["provenance"]
-    assert about["command"] == "python -m kanpde bench kernels --points 5,10 --device cpu --quick"
+    assert about["command"] == "python -m benchmarks kernels --points 5,10 --device cpu --quick"
     assert {"processor", "commit", "torch", "numba", "pykan", "jaxkan", "load"} <= set(about)
 
 
@@ -394,26 +393,15 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
     ("arguments", "complaint"),
     [
         (["kernel"], "did you mean 'kernels'"),
-        (
-            ["kernels", "--only", "timing"],
-            (
-                "--only: is an option of `bench solve`; `bench kernels` takes --points, --quick,"
-                " --device, --minutes"
-            ),
-        ),
-        (
-            ["--quick"],
-            (
-                "--quick: is an option of `bench kernels`, `bench shards`; `bench solve` takes"
-                " --only, --seeds"
-            ),
-        ),
-        (["kernels", "--points", "1e3,many"], "--points: got 'many'"),
-        (["kernels", "--device", "gpu"], "--device: got 'gpu'; expected cpu or cuda"),
+        (["kernels", "--only", "timing"], "no such option: --only"),
+        (["solve", "--quick"], "no such option: --quick"),
+        (["kernels", "--points", "1e3,many"], "'--points': got 'many'"),
+        (["kernels", "--device", "gpu"], "'gpu' is not one of 'cpu', 'cuda'"),
+        (["kernels", "--minutes", "0"], "'--minutes'"),
     ],
 )
 def test_wrong_options_get_one_line(arguments, complaint, tmp_path, capsys):
-    assert main(["bench", *arguments, "--out", str(tmp_path)]) != 0
+    assert main([*arguments, "--out", str(tmp_path)]) != 0
     assert complaint in " ".join(capsys.readouterr().err.split())
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from benchmarks import BenchmarkError, shard_terms, shards
+from benchmarks.commands import main
 from benchmarks.figure import plot_shards
 from benchmarks.shards import Sizes, cases
 from kanpde import RunError
-from kanpde.cli import main
 
 TRUE = {
     "jacobian": {"call": 1e-4, "point": 1e-6, "point·parameter": 2e-9},
@@ -88,10 +88,7 @@ def test_what_is_said_on_paper_is_the_sum_of_the_terms():
 
 def test_a_toy_is_measured_by_one_and_by_two_processes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shards, "WIDTHS", (1, 2, 3))
-    assert (
-        main(["bench", "shards", "--quick", "--points", "60,200", "--out", str(tmp_path), "--json"])
-        == 0
-    )
+    assert main(["shards", "--quick", "--points", "60,200", "--out", str(tmp_path), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["processes"], row["points"], row["parameters"]) for row in rows] == [
         (k, n, P)
@@ -118,12 +115,12 @@ def test_a_toy_is_measured_by_one_and_by_two_processes(tmp_path, monkeypatch, ca
     assert {"processor", "commit", "load", "date"} <= set(found["cpu"]["provenance"])
     assert (
         found["cpu"]["provenance"]["command"]
-        == "python -m kanpde bench shards --points 60,200 --quick"
+        == "python -m benchmarks shards --points 60,200 --quick"
     )
     assert set(found["cpu"]["terms"]) == {"1", "2"}
     text = (folder / "shards.md").read_text()
     assert "64 such CPU cores" in text
-    assert "Unmeasured, and not estimated: `python -m kanpde bench shards --device cuda`" in text
+    assert "Unmeasured, and not estimated: `python -m benchmarks shards --device cuda`" in text
     assert (folder / "shards.png").stat().st_size > 10_000
 
 

@@ -245,12 +245,6 @@ OTHERS = st.one_of(
         st.just("--schedule"),
         st.just("lm:1"),
     ).map(list),
-    st.tuples(
-        st.just("bench"),
-        st.sampled_from(["nothing", "solve", "kernels"]),
-        st.sampled_from(["--only", "--points", "--minutes", "--seeds", "--problems"]),
-        st.sampled_from(["x", "", "-1", "none", "1.5"]),
-    ).map(list),
     st.lists(
         st.one_of(
             st.text(max_size=8), st.sampled_from(["solve", "--help", "list", "--json", "-x"])
