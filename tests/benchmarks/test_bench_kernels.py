@@ -392,7 +392,7 @@ def test_json_alone_is_on_standard_output(small, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["kernel"], "did you mean 'kernels'"),
+        (["kernel"], "Did you mean 'kernels'"),
         (["kernels", "--only", "timing"], "no such option: --only"),
         (["solve", "--quick"], "no such option: --quick"),
         (["kernels", "--points", "1e3,many"], "'--points': got 'many'"),

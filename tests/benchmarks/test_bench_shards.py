@@ -7,9 +7,10 @@ import sys
 import pytest
 import torch
 
-from benchmarks import BenchmarkError, shard_terms, shards
+from benchmarks import shard_terms, shards
 from benchmarks.commands import main
 from benchmarks.figure import plot_shards
+from benchmarks.rows import BenchmarkError
 from benchmarks.shards import Sizes, cases
 from kanpde import RunError
 

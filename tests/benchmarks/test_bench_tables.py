@@ -74,9 +74,7 @@ def test_git_says_whether_the_code_has_changed(monkeypatch, tmp_path):
 def test_every_committed_table_names_its_commit_and_says_when_its_code_has_changed(path):
     text = path.read_text(encoding="utf-8")
     assert tables.commits(text), f"{path}: names no commit"
-    assert tables.headed(text) == text, (
-        f"{path}: `python -m benchmarks tables` brings it up to date"
-    )
+    assert tables.headed(text) == text, f"{path}: run `python -m benchmarks tables`"
 
 
 def test_a_table_and_the_numbers_behind_it(history, tmp_path, capsys):
