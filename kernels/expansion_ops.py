@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels import expansion
+from kanpde.kernels.operators import operator
 from kanpde.kernels.ops import check_adjoint, check_counts
 from kanpde.kernels.taylor import channels
 
@@ -58,19 +59,45 @@ def check_expansion(
             )
 
 
-@torch.library.custom_op("kanpde::expansion_jet", mutates_args=())
+def _fake_expansion_jet(
+    X: Tensor, C: Tensor, cell: Tensor, b: Tensor, counts: Sequence[int]
+) -> Tensor:
+    return X.new_empty(X.shape[0], X.shape[1], C.shape[2])
+
+
+def _setup_context(ctx, inputs, output) -> None:
+    X, C, cell, b, ctx.counts = inputs
+    ctx.save_for_backward(X, C, cell, b)
+
+
+def _backward(ctx, L: Tensor):
+    X, C, cell, b = ctx.saved_tensors
+    back, gradient = expansion_jet_adjoint(
+        L.contiguous(), X, C, cell, b, ctx.counts, ctx.needs_input_grad[0]
+    )
+    return back if ctx.needs_input_grad[0] else None, gradient, None, None, None
+
+
+@operator(fake=_fake_expansion_jet, setup_context=_setup_context, backward=_backward)
 def expansion_jet(X: Tensor, C: Tensor, cell: Tensor, b: Tensor, counts: Sequence[int]) -> Tensor:
     """Output jet [points, channels, outputs]. Raises ValueError or TypeError for bad arguments."""
     check_expansion(X, C, cell, b, counts)
     return expansion.forward(X, C, cell, b, counts).contiguous()
 
 
-@expansion_jet.register_fake
-def _(X: Tensor, C: Tensor, cell: Tensor, b: Tensor, counts: Sequence[int]) -> Tensor:
-    return X.new_empty(X.shape[0], X.shape[1], C.shape[2])
+def _fake_expansion_jet_adjoint(
+    L: Tensor,
+    X: Tensor,
+    C: Tensor,
+    cell: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
+    back: bool = True,
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
 
 
-@torch.library.custom_op("kanpde::expansion_jet_adjoint", mutates_args=())
+@operator(fake=_fake_expansion_jet_adjoint)
 def expansion_jet_adjoint(
     L: Tensor,
     X: Tensor,
@@ -88,8 +115,7 @@ def expansion_jet_adjoint(
     return inward.contiguous(), gradient.contiguous()
 
 
-@expansion_jet_adjoint.register_fake
-def _(
+def _fake_expansion_jet_jacobian(
     L: Tensor,
     X: Tensor,
     C: Tensor,
@@ -98,10 +124,12 @@ def _(
     counts: Sequence[int],
     back: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
+    return torch.empty_like(X) if back else X.new_empty(0), X.new_empty(
+        X.shape[0], X.shape[2], b.shape[3], C.shape[2]
+    )
 
 
-@torch.library.custom_op("kanpde::expansion_jet_jacobian", mutates_args=())
+@operator(fake=_fake_expansion_jet_jacobian)
 def expansion_jet_jacobian(
     L: Tensor,
     X: Tensor,
@@ -119,36 +147,5 @@ def expansion_jet_jacobian(
     return inward.contiguous(), block.contiguous()
 
 
-@expansion_jet_jacobian.register_fake
-def _(
-    L: Tensor,
-    X: Tensor,
-    C: Tensor,
-    cell: Tensor,
-    b: Tensor,
-    counts: Sequence[int],
-    back: bool = True,
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X) if back else X.new_empty(0), X.new_empty(
-        X.shape[0], X.shape[2], b.shape[3], C.shape[2]
-    )
-
-
 def _used(b: Tensor, counts: Sequence[int], back: bool) -> Tensor:
     return b[:, :, : len(counts) + 1 + back]
-
-
-def _setup_context(ctx, inputs, output) -> None:
-    X, C, cell, b, ctx.counts = inputs
-    ctx.save_for_backward(X, C, cell, b)
-
-
-def _backward(ctx, L: Tensor):
-    X, C, cell, b = ctx.saved_tensors
-    back, gradient = expansion_jet_adjoint(
-        L.contiguous(), X, C, cell, b, ctx.counts, ctx.needs_input_grad[0]
-    )
-    return back if ctx.needs_input_grad[0] else None, gradient, None, None, None
-
-
-expansion_jet.register_autograd(_backward, setup_context=_setup_context)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels.network import lengths
+from kanpde.kernels.operators import operator
 from kanpde.kernels.ops import check, check_activation, check_adjoint
 from kanpde.kernels.paths import path
 from kanpde.kernels.taylor import channels
@@ -61,7 +62,18 @@ def check_affine(W: Tensor, b: Tensor, X: Tensor, C: Tensor) -> None:
         )
 
 
-@torch.library.custom_op("kanpde::network_jet", mutates_args=())
+def _fake_network_jet(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    counts: Sequence[int],
+) -> Tensor:
+    return X.new_empty(X.shape[0], X.shape[1], C[-1].shape[2])
+
+
+@operator(fake=_fake_network_jet)
 def network_jet(
     X: Tensor,
     C: Sequence[Tensor],
@@ -75,8 +87,8 @@ def network_jet(
     return path(X).network.forward(X, C, knots, centers, scales, counts)
 
 
-@network_jet.register_fake
-def _(
+def _fake_network_jet_adjoint(
+    L: Tensor,
     X: Tensor,
     C: Sequence[Tensor],
     knots: Sequence[Tensor],
@@ -84,10 +96,10 @@ def _(
     scales: Sequence[Tensor],
     counts: Sequence[int],
 ) -> Tensor:
-    return X.new_empty(X.shape[0], X.shape[1], C[-1].shape[2])
+    return X.new_empty(sum(c.numel() for c in C))
 
 
-@torch.library.custom_op("kanpde::network_jet_adjoint", mutates_args=())
+@operator(fake=_fake_network_jet_adjoint)
 def network_jet_adjoint(
     L: Tensor,
     X: Tensor,
@@ -103,8 +115,7 @@ def network_jet_adjoint(
     return path(X).network.adjoint(L, X, C, knots, centers, scales, counts)
 
 
-@network_jet_adjoint.register_fake
-def _(
+def _fake_network_jet_jacobian(
     L: Tensor,
     X: Tensor,
     C: Sequence[Tensor],
@@ -112,11 +123,13 @@ def _(
     centers: Sequence[Tensor],
     scales: Sequence[Tensor],
     counts: Sequence[int],
-) -> Tensor:
-    return X.new_empty(sum(c.numel() for c in C))
+) -> tuple[Tensor, Tensor]:
+    return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(
+        len(X), sum(len(c) for c in C), dtype=torch.int64
+    )
 
 
-@torch.library.custom_op("kanpde::network_jet_jacobian", mutates_args=())
+@operator(fake=_fake_network_jet_jacobian)
 def network_jet_jacobian(
     L: Tensor,
     X: Tensor,
@@ -133,22 +146,22 @@ def network_jet_jacobian(
     return path(X).network.pullback(L, X, C, knots, centers, scales, counts)
 
 
-@network_jet_jacobian.register_fake
-def _(
-    L: Tensor,
+def _fake_network_jet_squares(
     X: Tensor,
     C: Sequence[Tensor],
     knots: Sequence[Tensor],
     centers: Sequence[Tensor],
     scales: Sequence[Tensor],
+    W: Tensor,
+    b: Tensor,
     counts: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    return X.new_empty(len(X), sum(lengths(C, knots))), X.new_empty(
-        len(X), sum(len(c) for c in C), dtype=torch.int64
+    return torch.empty_like(b, memory_format=torch.contiguous_format), X.new_empty(
+        sum(c.numel() for c in C)
     )
 
 
-@torch.library.custom_op("kanpde::network_jet_squares", mutates_args=())
+@operator(fake=_fake_network_jet_squares)
 def network_jet_squares(
     X: Tensor,
     C: Sequence[Tensor],
@@ -167,19 +180,3 @@ def network_jet_squares(
     check_network(X, C, knots, centers, scales, counts)
     check_affine(W, b, X, C[-1])
     return path(X).network.squares(X, C, knots, centers, scales, W, b, counts)
-
-
-@network_jet_squares.register_fake
-def _(
-    X: Tensor,
-    C: Sequence[Tensor],
-    knots: Sequence[Tensor],
-    centers: Sequence[Tensor],
-    scales: Sequence[Tensor],
-    W: Tensor,
-    b: Tensor,
-    counts: Sequence[int],
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(b, memory_format=torch.contiguous_format), X.new_empty(
-        sum(c.numel() for c in C)
-    )

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from kanpde.kernels import activation
 from kanpde.kernels.activation import COMPILED, TAYLOR
+from kanpde.kernels.operators import operator
 from kanpde.kernels.paths import path
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import channels
@@ -92,61 +93,9 @@ def check_adjoint(L: Tensor, X: Tensor, C: Tensor) -> None:
         raise TypeError(f"L: got {L.dtype} on {L.device}; expected {X.dtype} on {X.device}")
 
 
-@torch.library.custom_op("kanpde::spline_jet", mutates_args=())
-def spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad
-    arguments."""
-    check(X, C, knots, counts)
-    return path(X).jet.forward(X, C, knots, counts)
-
-
-@spline_jet.register_fake
-def _(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
+def _fake_spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
     check(X, C, knots, counts)
     return X.new_empty(X.shape[0], X.shape[1], C.shape[2])
-
-
-@torch.library.custom_op("kanpde::spline_jet_adjoint", mutates_args=())
-def spline_jet_adjoint(
-    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels,
-    outputs] of the output."""
-    check(X, C, knots, counts)
-    check_adjoint(L, X, C)
-    return path(X).jet.adjoint(L, X, C, knots, counts, back)
-
-
-@spline_jet_adjoint.register_fake
-def _(
-    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
-
-
-@torch.library.custom_op("kanpde::spline_jet_jacobian", mutates_args=())
-def spline_jet_jacobian(
-    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by the coefficients
-    that it depends on: the first of them, cell [points, inputs], and block [points, inputs, degree
-    + 1, outputs]."""
-    check(X, C, knots, counts)
-    check_adjoint(L, X, C)
-    return path(X).jet.pullback(L, X, C, knots, counts, back)
-
-
-@spline_jet_jacobian.register_fake
-def _(
-    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
-    points, inputs = X.shape[0], X.shape[2]
-    block = X.new_empty(points, inputs, degree_of(C, knots) + 1, C.shape[2])
-    return (
-        torch.empty_like(X) if back else X.new_empty(0),
-        X.new_empty(points, inputs, dtype=torch.int64),
-        block,
-    )
 
 
 def _setup_context(ctx, inputs, output) -> None:
@@ -160,42 +109,58 @@ def _backward(ctx, L: Tensor):
     return back, gradient, None, None
 
 
-spline_jet.register_autograd(_backward, setup_context=_setup_context)
+@operator(fake=_fake_spline_jet, setup_context=_setup_context, backward=_backward)
+def spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
+    """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad
+    arguments."""
+    check(X, C, knots, counts)
+    return path(X).jet.forward(X, C, knots, counts)
 
 
-@torch.library.custom_op("kanpde::activation_jet", mutates_args=())
-def activation_jet(
+def _fake_spline_jet_adjoint(
+    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(X) if back else X.new_empty(0), torch.empty_like(C)
+
+
+@operator(fake=_fake_spline_jet_adjoint)
+def spline_jet_adjoint(
+    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Adjoints of the input jet and of the coefficients from the adjoint L [points, channels,
+    outputs] of the output."""
+    check(X, C, knots, counts)
+    check_adjoint(L, X, C)
+    return path(X).jet.adjoint(L, X, C, knots, counts, back)
+
+
+def _fake_spline_jet_jacobian(
+    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    points, inputs = X.shape[0], X.shape[2]
+    block = X.new_empty(points, inputs, degree_of(C, knots) + 1, C.shape[2])
+    return (
+        torch.empty_like(X) if back else X.new_empty(0),
+        X.new_empty(points, inputs, dtype=torch.int64),
+        block,
+    )
+
+
+@operator(fake=_fake_spline_jet_jacobian)
+def spline_jet_jacobian(
+    L: Tensor, X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Adjoint of the input jet, and per point the derivative of its own Σ L·Y by the coefficients
+    that it depends on: the first of them, cell [points, inputs], and block [points, inputs, degree
+    + 1, outputs]."""
+    check(X, C, knots, counts)
+    check_adjoint(L, X, C)
+    return path(X).jet.pullback(L, X, C, knots, counts, back)
+
+
+def _fake_activation_jet(
     kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]
 ) -> Tensor:
-    """Output jet of y = (f(x) - center) / scale, [points, channels, units]; kind: of f, "tanh",
-    "sin" or "silu" (see activation.py)."""
-    check_activation(kind, X, center, scale, counts)
-    act = path(X).activation if kind in COMPILED else activation
-    return act.forward(kind, X, center, scale, counts)
-
-
-@activation_jet.register_fake
-def _(kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
-    return torch.empty_like(X)
-
-
-@torch.library.custom_op("kanpde::activation_jet_adjoint", mutates_args=())
-def activation_jet_adjoint(
-    kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]
-) -> Tensor:
-    """Adjoint of the input jet."""
-    check_activation(kind, X, scale, scale, counts)
-    if L.shape != X.shape or L.dtype != X.dtype or L.device != X.device:
-        raise ValueError(
-            f"L: got {L.dtype} {list(L.shape)} on {L.device}; expected {X.dtype} {list(X.shape)} on"
-            f" {X.device}, as X"
-        )
-    act = path(X).activation if kind in COMPILED else activation
-    return act.adjoint(kind, L, X, scale, counts)
-
-
-@activation_jet_adjoint.register_fake
-def _(kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]) -> Tensor:
     return torch.empty_like(X)
 
 
@@ -215,7 +180,36 @@ def _activation_backward(ctx, L: Tensor):
     )
 
 
-activation_jet.register_autograd(_activation_backward, setup_context=_setup_activation)
+@operator(fake=_fake_activation_jet, setup_context=_setup_activation, backward=_activation_backward)
+def activation_jet(
+    kind: str, X: Tensor, center: Tensor, scale: Tensor, counts: Sequence[int]
+) -> Tensor:
+    """Output jet of y = (f(x) - center) / scale, [points, channels, units]; kind: of f, "tanh",
+    "sin" or "silu" (see activation.py)."""
+    check_activation(kind, X, center, scale, counts)
+    act = path(X).activation if kind in COMPILED else activation
+    return act.forward(kind, X, center, scale, counts)
+
+
+def _fake_activation_jet_adjoint(
+    kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]
+) -> Tensor:
+    return torch.empty_like(X)
+
+
+@operator(fake=_fake_activation_jet_adjoint)
+def activation_jet_adjoint(
+    kind: str, L: Tensor, X: Tensor, scale: Tensor, counts: Sequence[int]
+) -> Tensor:
+    """Adjoint of the input jet."""
+    check_activation(kind, X, scale, scale, counts)
+    if L.shape != X.shape or L.dtype != X.dtype or L.device != X.device:
+        raise ValueError(
+            f"L: got {L.dtype} {list(L.shape)} on {L.device}; expected {X.dtype} {list(X.shape)} on"
+            f" {X.device}, as X"
+        )
+    act = path(X).activation if kind in COMPILED else activation
+    return act.adjoint(kind, L, X, scale, counts)
 
 
 def check_activation(
@@ -240,19 +234,24 @@ def check_activation(
             )
 
 
-@torch.library.custom_op("kanpde::runs_times", mutates_args=())
+def _fake_runs_times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
+    return values.new_empty(len(values))
+
+
+@operator(fake=_fake_runs_times)
 def runs_times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
     """J v [rows] for a matrix given by runs of columns (see runs.py)."""
     check_runs(values, starts, lengths, len(v))
     return path(values).runs.times(values, starts, lengths, v)
 
 
-@runs_times.register_fake
-def _(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
-    return values.new_empty(len(values))
+def _fake_runs_transposed_times(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> Tensor:
+    return values.new_empty(columns)
 
 
-@torch.library.custom_op("kanpde::runs_transposed_times", mutates_args=())
+@operator(fake=_fake_runs_transposed_times)
 def runs_transposed_times(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
 ) -> Tensor:
@@ -261,21 +260,15 @@ def runs_transposed_times(
     return path(values).runs.transposed_times(values, starts, lengths, columns, r)
 
 
-@runs_transposed_times.register_fake
-def _(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor) -> Tensor:
-    return values.new_empty(columns)
+def _fake_runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
+    return values.new_empty(columns, columns)
 
 
-@torch.library.custom_op("kanpde::runs_gram", mutates_args=())
+@operator(fake=_fake_runs_gram)
 def runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
     """JᵀJ [columns, columns] below and on the diagonal; what stands above is not set."""
     check_runs(values, starts, lengths, columns)
     return path(values).runs.gram(values, starts, lengths, columns)
-
-
-@runs_gram.register_fake
-def _(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
-    return values.new_empty(columns, columns)
 
 
 def check_runs(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> None:

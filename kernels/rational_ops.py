@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kanpde.kernels import rational, rational_network
 from kanpde.kernels.network_ops import check_affine
+from kanpde.kernels.operators import operator
 from kanpde.kernels.ops import check_counts
 from kanpde.kernels.paths import path
 from kanpde.kernels.taylor import channels
@@ -60,55 +61,8 @@ def _check_lift(L: Tensor, X: Tensor) -> None:
         )
 
 
-@torch.library.custom_op("kanpde::rational_jet", mutates_args=())
-def rational_jet(X: Tensor, coefficients: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet [points, channels, units]. Raises ValueError or TypeError for bad arguments."""
-    check_rational(X, coefficients, counts)
-    return rational.forward(X, coefficients, counts)
-
-
-@rational_jet.register_fake
-def _(X: Tensor, coefficients: Tensor, counts: Sequence[int]) -> Tensor:
+def _fake_rational_jet(X: Tensor, coefficients: Tensor, counts: Sequence[int]) -> Tensor:
     return torch.empty_like(X, memory_format=torch.contiguous_format)
-
-
-@torch.library.custom_op("kanpde::rational_jet_adjoint", mutates_args=())
-def rational_jet_adjoint(
-    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Adjoints of the input jet (empty unless `back`) and of the coefficients from the adjoint L of
-    the output."""
-    check_rational(X, coefficients, counts)
-    _check_lift(L, X)
-    return rational.adjoint(L, X, coefficients, counts, back)
-
-
-@rational_jet_adjoint.register_fake
-def _(
-    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    return (
-        torch.empty_like(X, memory_format=torch.contiguous_format) if back else X.new_empty(0)
-    ), torch.empty_like(coefficients)
-
-
-@torch.library.custom_op("kanpde::rational_jet_jacobian", mutates_args=())
-def rational_jet_jacobian(
-    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Adjoint of the input jet, and one row [groups, 9] a point."""
-    check_rational(X, coefficients, counts)
-    _check_lift(L, X)
-    return rational.pullback(L, X, coefficients, counts, back)
-
-
-@rational_jet_jacobian.register_fake
-def _(
-    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
-) -> tuple[Tensor, Tensor]:
-    return (
-        torch.empty_like(X, memory_format=torch.contiguous_format) if back else X.new_empty(0)
-    ), X.new_empty(len(X), *coefficients.shape)
 
 
 def _setup_context(ctx, inputs, output) -> None:
@@ -122,7 +76,48 @@ def _backward(ctx, L: Tensor):
     return back, gradient, None
 
 
-rational_jet.register_autograd(_backward, setup_context=_setup_context)
+@operator(fake=_fake_rational_jet, setup_context=_setup_context, backward=_backward)
+def rational_jet(X: Tensor, coefficients: Tensor, counts: Sequence[int]) -> Tensor:
+    """Output jet [points, channels, units]. Raises ValueError or TypeError for bad arguments."""
+    check_rational(X, coefficients, counts)
+    return rational.forward(X, coefficients, counts)
+
+
+def _fake_rational_jet_adjoint(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    return (
+        torch.empty_like(X, memory_format=torch.contiguous_format) if back else X.new_empty(0)
+    ), torch.empty_like(coefficients)
+
+
+@operator(fake=_fake_rational_jet_adjoint)
+def rational_jet_adjoint(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Adjoints of the input jet (empty unless `back`) and of the coefficients from the adjoint L of
+    the output."""
+    check_rational(X, coefficients, counts)
+    _check_lift(L, X)
+    return rational.adjoint(L, X, coefficients, counts, back)
+
+
+def _fake_rational_jet_jacobian(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    return (
+        torch.empty_like(X, memory_format=torch.contiguous_format) if back else X.new_empty(0)
+    ), X.new_empty(len(X), *coefficients.shape)
+
+
+@operator(fake=_fake_rational_jet_jacobian)
+def rational_jet_jacobian(
+    L: Tensor, X: Tensor, coefficients: Tensor, counts: Sequence[int], back: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Adjoint of the input jet, and one row [groups, 9] a point."""
+    check_rational(X, coefficients, counts)
+    _check_lift(L, X)
+    return rational.pullback(L, X, coefficients, counts, back)
 
 
 def check_rational_network(
@@ -156,7 +151,19 @@ def check_rational_network(
         )
 
 
-@torch.library.custom_op("kanpde::rational_network_squares", mutates_args=())
+def _fake_rational_network_squares(
+    X: Tensor,
+    theta: Tensor,
+    widths: Sequence[int],
+    groups: Sequence[int],
+    W: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(b, memory_format=torch.contiguous_format), torch.empty_like(theta)
+
+
+@operator(fake=_fake_rational_network_squares)
 def rational_network_squares(
     X: Tensor,
     theta: Tensor,
@@ -179,16 +186,3 @@ def rational_network_squares(
 
         return cpu_rational.squares(X, theta, widths, groups, W, b, counts)
     return rational_network.squares(X, theta, widths, groups, W, b, counts)
-
-
-@rational_network_squares.register_fake
-def _(
-    X: Tensor,
-    theta: Tensor,
-    widths: Sequence[int],
-    groups: Sequence[int],
-    W: Tensor,
-    b: Tensor,
-    counts: Sequence[int],
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(b, memory_format=torch.contiguous_format), torch.empty_like(theta)

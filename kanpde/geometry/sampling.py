@@ -4,20 +4,18 @@ residual is large."""
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import qmc
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import Domain, Hole, holes
+from kanpde.geometry.sobol import sobol
 
-SAMPLERS = {"sobol": qmc.Sobol, "latin-hypercube": qmc.LatinHypercube, "halton": qmc.Halton}
-
+SAMPLERS = ("sobol", "latin-hypercube", "halton", "uniform")
 
 CANDIDATES = 8
 """Points from which each crowded one is chosen."""
@@ -26,29 +24,39 @@ CANDIDATES = 8
 def unit_points(
     count: int, dimensions: int, seed: int, sampler: str = "sobol"
 ) -> Float[Tensor, "count dimensions"]:
-    """Points in the unit cube: scrambled Sobol (default), Halton, Latin hypercube or uniform, from
-    scipy.stats.qmc.
+    """Points in the unit cube: scrambled Sobol (default), Halton, Latin hypercube or uniform.
 
-    Raises RecipeError for an unknown sampler.
+    Args:
+        count: How many; without dimensions there is one.
+        dimensions: Of the cube.
+        seed: The same seed gives the same points.
+        sampler: One of SAMPLERS.
+
+    Returns:
+        Points in float64, 1 left out.
+
+    Raises:
+        RecipeError: For an unknown sampler.
     """
+    if sampler not in SAMPLERS:
+        raise RecipeError(
+            f"sampler: got {sampler!r}; expected one of {listed(SAMPLERS)}"
+            f"{nearest(sampler, SAMPLERS)}"
+        )
     if dimensions == 0:
         return torch.zeros(1, 0, dtype=torch.float64)
     if sampler == "uniform":
         return torch.rand(
             count, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
-    if sampler not in SAMPLERS:
-        names = [*SAMPLERS, "uniform"]
-        raise RecipeError(
-            f"sampler: got {sampler!r}; expected one of {listed(names)}{nearest(sampler, names)}"
-        )
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="The balance properties of Sobol", category=UserWarning
-        )
-        return torch.from_numpy(
-            SAMPLERS[sampler](dimensions, rng=np.random.default_rng(seed)).random(count)
-        )
+    rng = np.random.default_rng(seed)
+    if sampler == "sobol":
+        return torch.from_numpy(sobol(count, dimensions, rng))
+    # scipy.stats takes as long to import as a quick problem to solve.
+    from scipy.stats import qmc
+
+    engine = qmc.Halton if sampler == "halton" else qmc.LatinHypercube
+    return torch.from_numpy(engine(dimensions, rng=rng).random(count))
 
 
 def inside_points(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 from kanpde.networks.joint import Joint
@@ -191,7 +191,8 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     wide = told * Factors.of(rows, EXACT, tied=False).inverse(gradients)
     values = numbers(problem, solution)
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
-    quantile = float(student.ppf((1 + LEVEL) / 2, max(factors.degrees, 1.0)))
+    # Of Student's t; scipy.stats has the same function, and takes long to import.
+    quantile = float(stdtrit(max(factors.degrees, 1.0), (1 + LEVEL) / 2))
     found, notes = [], list(_misfit_notes(problem, factors))
     unclear = vague([values[n] for n in names], wide, names)
     shift = factors.shift(gradients)

@@ -1,7 +1,11 @@
 """Collocation points: spread, determinism, and points where the residual is large."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
+from scipy.stats import qmc
 
 from kanpde import Ball, Box, Disk, Time
 from kanpde.errors import RecipeError
@@ -15,10 +19,8 @@ from kanpde.geometry.sampling import (
     unit_points,
 )
 
-NAMES = [*SAMPLERS, "uniform"]
 
-
-@pytest.mark.parametrize("sampler", NAMES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("dimensions", [1, 2, 4])
 def test_points_are_in_the_unit_cube_and_of_one_seed(sampler, dimensions):
     points = unit_points(100, dimensions, 3, sampler)
@@ -27,6 +29,16 @@ def test_points_are_in_the_unit_cube_and_of_one_seed(sampler, dimensions):
     assert ((points >= 0) & (points < 1)).all()
     assert torch.equal(points, unit_points(100, dimensions, 3, sampler))
     assert not torch.equal(points, unit_points(100, dimensions, 4, sampler))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 17])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 1000])
+def test_sobol_points_are_those_of_scipy_to_the_last_bit(count, dimensions):
+    for seed in (0, 1, 24681357):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The balance properties of Sobol")
+            theirs = qmc.Sobol(dimensions, rng=np.random.default_rng(seed)).random(count)
+        assert torch.equal(unit_points(count, dimensions, seed), torch.from_numpy(theirs))
 
 
 def test_no_dimension_has_one_point():
