@@ -27,7 +27,7 @@ from benchmarks.rows import Tell, load
 from kanpde.errors import KanpdeError, RunError
 from kanpde.networks.boundary import split
 from kanpde.networks.solution import Solution
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
 from kanpde.recipes.recipe import choose

@@ -22,7 +22,7 @@ from benchmarks.rows import Quantity, Tell, load, markdown, provenance_lines, ti
 from kanpde.errors import RunError
 from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import spec_of
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.provenance import provenance
 from kanpde.recipes.recipe import Recipe, default
 from kanpde.runs.atomic import check_writable

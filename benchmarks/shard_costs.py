@@ -23,7 +23,7 @@ from benchmarks import memory
 from benchmarks.closure import objective
 from benchmarks.shard_terms import DEGREE, GRID
 from kanpde.networks.kan import KAN
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.training import LevenbergMarquardt, shards
 from kanpde.training.levenberg_marquardt import Damping, damped_cholesky
 from kanpde.training.objective import Objective

@@ -45,7 +45,7 @@ from benchmarks.rows import (
 from kanpde.errors import ProblemWarning, RecipeError, RunError, listed
 from kanpde.geometry import Box
 from kanpde.networks.kan import KAN
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
 from kanpde.recipes.recipe import choose

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from record import record
 
 from kanpde import Result, d, solve
+from kanpde.problem.file import load
 from kanpde.problem.gallery import find
-from kanpde.problem.problem import load
 from kanpde.recipes.recipe import choose
 
 NAME = "cylinder_flow2d"

@@ -23,7 +23,7 @@ from kanpde.fitting import learn, prepare
 from kanpde.fitting.task import TEST
 from kanpde.interpret import explain_fit
 from kanpde.interpret.explained import rounded
-from kanpde.problem.tables import read
+from kanpde.problem.table_files import read
 from kanpde.recipes.recipe import Recipe
 
 

@@ -19,7 +19,7 @@ from record import record
 
 from kanpde import solve
 from kanpde.inverse.estimates import Band, Estimate
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.recipes.recipe import choose
 
 NU = 0.01 / np.pi

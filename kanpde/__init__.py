@@ -13,7 +13,6 @@ _HOME = {
     "kanpde.problem.conditions": [
         "Condition",
         "Dirichlet",
-        "Initial",
         "Neumann",
         "Periodic",
         "Robin",
@@ -29,6 +28,7 @@ _HOME = {
     ],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
+    "kanpde.problem.initial": ["Initial"],
     "kanpde.problem.interface": ["Interface"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],

@@ -263,7 +263,7 @@ def _self_test() -> Finding:
     """Solve Poisson's equation with a small network, and compare with the exact solution and with
     finite differences."""
     import kanpde
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
 
     began = time.perf_counter()
     problem, _ = problems.load("poisson2d")

@@ -28,8 +28,9 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates, bare, estimate
 from kanpde.networks.solution import NetworkSolution, Solution
 from kanpde.networks.spec import Spec
+from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
-from kanpde.problem.problem import Problem, identity
+from kanpde.problem.problem import Problem
 from kanpde.recipes.guards import check_memory
 from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
@@ -102,7 +103,7 @@ def solve(
     if not isinstance(problem, Problem):
         raise ProblemError(
             f"solve: got {problem!r:.60}; expected a Problem, such as"
-            " kanpde.problem.problem.load('poisson2d')[0]"
+            " kanpde.problem.file.load('poisson2d')[0]"
         )
     recipe = recipe or choose(problem, effort=effort).recipe
     if network is not None and not isinstance(network, Spec):

@@ -26,7 +26,7 @@ import pytest
 
 from kanpde.networks.kan import KAN
 from kanpde.networks.solution import NetworkSolution
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.reference import Reference
 from kanpde.results.fields import exact_on
 from kanpde.results.result import Result, measure, measure_reference

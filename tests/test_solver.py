@@ -394,7 +394,7 @@ def test_settings_that_do_not_fit(poisson, options, message):
 def test_a_name_is_no_problem():
     assert (
         refused("poisson2d") == "solve: got 'poisson2d'; expected a Problem, such as"
-        " kanpde.problem.problem.load('poisson2d')[0]"
+        " kanpde.problem.file.load('poisson2d')[0]"
     )
 
 

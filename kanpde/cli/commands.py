@@ -203,7 +203,7 @@ def solve(
     from kanpde.cli import display
     from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
     from kanpde.recipes.recipe import Choice, choose, suited
 
     check_writable(out)
@@ -335,7 +335,7 @@ def reference(
     choice("--effort", effort, ("quick", "default", "record"))
     given = read_constants(constants)
     from kanpde.cli import display
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
     from kanpde.reference import reference as by_differences
     from kanpde.results.fields import exact_on, relative_l2
 

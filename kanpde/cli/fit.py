@@ -138,7 +138,7 @@ def fit(
     from kanpde.cli.overrides import overrides
     from kanpde.fitting import default, learn, prepare
     from kanpde.fitting.task import TRAINING
-    from kanpde.problem.tables import read
+    from kanpde.problem.table_files import read
     from kanpde.recipes.recipe import Choice
 
     check_writable(out)

@@ -201,7 +201,7 @@ def sweep(
         gallery.find(name)
     from kanpde.cli import display
     from kanpde.cli.trials import Trials, show_plan, show_sweep
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
     from kanpde.recipes.recipe import choose
     from kanpde.runs.unfinished import Terminated
     from kanpde.sweeps import conduct, figures, folders, store

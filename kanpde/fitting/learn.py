@@ -14,7 +14,7 @@ from kanpde.fitting.recipe import default
 from kanpde.fitting.task import HELD, TRAINING, Task, prepare
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.problem.tables import read
+from kanpde.problem.table_files import read
 from kanpde.recipes.recipe import Recipe
 from kanpde.runs.atomic import check_writable
 from kanpde.solver import DTYPES, check_machine

@@ -15,6 +15,6 @@ from kanpde.geometry.pieces import Pieces as Pieces
 from kanpde.geometry.planar import Planar as Planar
 from kanpde.geometry.polygon import Polygon as Polygon
 from kanpde.geometry.ranges import Ranges as Ranges
-from kanpde.geometry.sets import contacts as contacts
+from kanpde.geometry.sets import shared_curves as shared_curves
 from kanpde.geometry.time import SpaceTime as SpaceTime
 from kanpde.geometry.time import Time as Time

@@ -57,7 +57,7 @@ def combined(sign: str, a: Domain, b: object) -> Domain:
 
 
 @dataclass(frozen=True)
-class Contact:
+class SharedCurve:
     """A curve along which two regions touch, the first to its left and the second to its right, and
     the faces of each that it lies on."""
 
@@ -65,7 +65,7 @@ class Contact:
     faces: tuple[str, str]
 
 
-def contacts(a: Domain, b: Domain) -> list[Contact]:
+def shared_curves(a: Domain, b: Domain) -> list[SharedCurve]:
     """Where two regions of the plane touch along a curve: interfaces between parts of a whole.
     Pieces of less than rounding are left out."""
     first, second = _planar(a), _planar(b)
@@ -79,7 +79,7 @@ def contacts(a: Domain, b: Domain) -> list[Contact]:
             if part.length > 10 * slack and beside is not None:
                 middle = torch.tensor([part.middle], dtype=torch.float64)
                 if bool(second.inside(middle + 1e-6 * second.size * part.outward(middle))):
-                    found.append(Contact(part, (piece.face, beside.face)))
+                    found.append(SharedCurve(part, (piece.face, beside.face)))
     return found
 
 

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.problem.conditions import Constraint, by_name
+from kanpde.problem.conditions import Constraint
+from kanpde.problem.faces import by_name
 from kanpde.residual.calculus import Values
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
 
-Data = Callable[[Values], Tensor]
+Given = Callable[[Values], Tensor]
 
 TOLERANCE = 1e-8
 """Jump, relative to the largest of the values in question, up to which it is taken for rounding."""
@@ -126,12 +127,12 @@ def _scattered(domain: Domain, face: str) -> dict[str, Tensor]:
 
 
 def _jump(
-    start: Data,
-    other: Data,
+    start: Given,
+    other: Given,
     at: Values,
     there: Values,
     everywhere: Values,
-    where: Data | None = None,
+    where: Given | None = None,
 ) -> Jump | None:
     """The largest difference between start at some points and other at as many, or None if it is
     rounding.

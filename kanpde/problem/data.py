@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,16 +16,27 @@ from torch import Tensor
 
 from kanpde.errors import DataError, ProblemError, listed, nearest
 from kanpde.geometry import Domain
-from kanpde.problem import tables as tables
+from kanpde.problem.execution import folder_of_file
+from kanpde.problem.table_files import read
 
-SLACK = 1e-9
+SLACK_OF_A_POINT = 1e-9
 """Share of an interval by which rounding may put a point beyond its end; it is moved onto it."""
+
+ROWS_SHOWN = 3
+"""Rows that a message shows of those that lie outside of the domain."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Data bound to a domain: points [rows, dims] and values [rows, unknowns]; noise [rows,
-    unknowns], standard deviations, None where not known."""
+    """Data on a domain.
+
+    Attributes:
+        name: What messages call them.
+        unknowns: What was measured.
+        points: Where.
+        values: What was found.
+        noise: Standard deviations of the values' errors; None where they are not known.
+    """
 
     name: str
     unknowns: tuple[str, ...]
@@ -37,46 +48,33 @@ class Measurement:
 class Data:
     """Measurements of unknowns at points of the domain, for `Problem(…, data=[…])`.
 
-    source: a file (.csv, .npz, .h5; beside the problem's file or in the current folder), a mapping
-    of arrays, or a data frame; or nothing, and arrays by keyword: `Data(x=…, t=…, u=…)`. Keywords
-    say which column is which: `Data("rod.csv", x="position", t="time", u="temperature")`; a name
-    without one is the column of that name. noise: standard deviation of the values' errors, a
-    number, a column, an array, or a mapping of these by unknown; without it, it is taken to be the
-    same everywhere and estimated from the misfit. Raises DataError, in one line, for what cannot be
-    read, has no such column, is no finite number, or lies outside the domain.
+    Keywords say which column is which: `Data("rod.csv", x="position", t="time", u="temperature")`;
+    a name without a keyword is the column of that name. Without a table, keywords give the arrays
+    themselves: `Data(x=…, t=…, u=…)`.
+
+    Args:
+        source: A file (.csv, .npz, .h5), a mapping of arrays, or a data frame. A relative path is
+            looked for beside the problem's file or the script first, then in the current folder.
+        noise: Standard deviation of the values' errors: a number, the name of a column, an array
+            [rows], or a mapping of these by unknown. Without it, it is taken to be the same
+            everywhere and estimated from the misfit.
+        **columns: By coordinate and unknown the name of a column, or an array.
+
+    Raises:
+        DataError: In one line, for what cannot be read; and, when a Problem is built, for columns
+            that do not exist, values that are no finite numbers, and points outside the domain.
     """
 
     def __init__(self, source: Any = None, *, noise: Any = None, **columns: Any):
-        if not columns and source is None:
-            raise DataError(
-                "Data(…): got nothing; expected a file, a mapping or arrays, such as Data(x=…, t=…,"
-                " u=…)"
-            )
-        arrays = {name: values for name, values in columns.items() if not isinstance(values, str)}
-        if source is None and len(arrays) < len(columns):
-            name, column = next((n, c) for n, c in columns.items() if isinstance(c, str))
-            raise DataError(
-                f"Data({name}={column!r}): names a column, but there is no table; expected"
-                f" Data('file.csv', {name}={column!r}), or an array"
-            )
-        if source is not None and arrays:
-            raise DataError(
-                f"Data({next(iter(arrays))}=…): got an array beside a table; expected the name of a"
-                " column"
-            )
+        _check_given(source, columns)
         if source is None:
-            self.table, self.columns = (
-                tables.read(arrays, "Data(…)"),
-                {name: name for name in arrays},
-            )
+            self.table = read(columns, "Data(…)")
+            self.columns = {name: name for name in columns}
         else:
-            self.table, self.columns = tables.read(_found(source)), dict(columns)
+            self.table, self.columns = read(_beside_the_file(source)), dict(columns)
         self.noise = noise
-        self.what = (
-            f"Data({self.table.name})"
-            if source is not None and isinstance(source, str | Path)
-            else "Data(…)"
-        )
+        named = source is not None and isinstance(source, str | Path)
+        self.what = f"Data({self.table.name})" if named else "Data(…)"
 
     def __repr__(self) -> str:
         return f"{self.what}: {self.table.rows} rows"
@@ -86,7 +84,56 @@ class Data:
         return tuple(self.columns)
 
     def bound(self, domain: Domain, unknowns: Sequence[str]) -> Measurement:
-        """The measurements on a domain. Raises DataError."""
+        """The measurements on a domain.
+
+        Args:
+            domain: Has the coordinates, and must hold the points.
+            unknowns: What may have been measured.
+
+        Raises:
+            DataError: For columns that do not exist, values that are no finite numbers, and points
+                outside the domain.
+        """
+        self._check_columns(domain, unknowns)
+        measured = tuple(u for u in unknowns if u in self.columns or u in self.table.columns)
+        if not measured:
+            raise DataError(
+                f"{self.what}: no column is an unknown ({listed(unknowns)}); it has"
+                f" {listed(self.table.columns)}; say which one it is, such as {unknowns[0]}='…'"
+            )
+        points = torch.from_numpy(self._numbers(domain.coordinates))
+        values = torch.from_numpy(self._numbers(measured))
+        inside = _inside(points, domain, self.what)
+        return Measurement(self.what, measured, inside, values, self._noise(measured))
+
+    def within(self, coordinate: str, low: float, high: float) -> Self | None:
+        """Those of the rows whose coordinate lies in an interval; None where there are none.
+
+        Args:
+            coordinate: Its name.
+            low: The interval's lower end, which belongs to it.
+            high: Its upper end, which belongs to it.
+
+        Raises:
+            DataError: Where there is no such column, or a value is no finite number.
+        """
+        values = self._numbers([coordinate])[:, 0]
+        slack = SLACK_OF_A_POINT * (high - low)
+        kept = (values >= low - slack) & (values <= high + slack)
+        if kept.all():
+            return self
+        if not kept.any():
+            return None
+        found = copy.copy(self)
+        found.table, found.noise = self.table.only(kept), _noise_of_rows(self.noise, kept)
+        return found
+
+    def _numbers(self, names: Sequence[str]) -> np.ndarray:
+        """The columns of coordinates or unknowns, [rows, names]."""
+        return self.table.numbers([self.columns.get(name, name) for name in names])
+
+    def _check_columns(self, domain: Domain, unknowns: Sequence[str]) -> None:
+        """Raise DataError for a keyword that means nothing, and a coordinate without a column."""
         known = (*domain.coordinates, *unknowns)
         for name in self.columns:
             if name not in known:
@@ -100,35 +147,21 @@ class Data:
                     f"{self.what}: no column {x!r}; it has {listed(self.table.columns)}; say which"
                     f" one it is, such as {x}={next(iter(self.table.columns))!r}"
                 )
-        measured = tuple(u for u in unknowns if u in self.columns or u in self.table.columns)
-        if not measured:
-            raise DataError(
-                f"{self.what}: no column is an unknown ({listed(unknowns)}); it has"
-                f" {listed(self.table.columns)}; say which one it is, such as {unknowns[0]}='…'"
-            )
-        points = torch.from_numpy(
-            self.table.numbers([self.columns.get(x, x) for x in domain.coordinates])
-        )
-        values = torch.from_numpy(self.table.numbers([self.columns.get(u, u) for u in measured]))
-        return Measurement(
-            self.what, measured, _inside(points, domain, self.what), values, self._noise(measured)
-        )
 
     def _noise(self, measured: Sequence[str]) -> Tensor | None:
+        """Standard deviations [rows, measured]. Raises DataError."""
         if self.noise is None:
             return None
-        by_unknown = (
-            dict(self.noise)
-            if isinstance(self.noise, Mapping)
-            else dict.fromkeys(measured, self.noise)
+        given = (
+            self.noise if isinstance(self.noise, Mapping) else dict.fromkeys(measured, self.noise)
         )
-        for u in [*by_unknown, *measured]:
-            if u not in by_unknown or u not in measured:
+        for u in [*given, *measured]:
+            if u not in given or u not in measured:
                 raise DataError(
-                    f"{self.what}: got noise of {listed(by_unknown)}; expected one for each of the"
+                    f"{self.what}: got noise of {listed(given)}; expected one for each of the"
                     f" measured {listed(measured)}{nearest(u, measured)}"
                 )
-        found = np.stack([self._noise_of(u, by_unknown[u]) for u in measured], 1)
+        found = np.stack([self._noise_of(u, given[u]) for u in measured], 1)
         bad = np.argwhere(~(np.isfinite(found) & (found > 0)))
         if len(bad):
             row, column = (int(i) for i in bad[0])
@@ -139,6 +172,7 @@ class Data:
         return torch.from_numpy(found)
 
     def _noise_of(self, unknown: str, given: Any) -> np.ndarray:
+        """Standard deviations of one unknown, [rows]. Raises DataError."""
         if isinstance(given, Real):
             return np.full(self.table.rows, float(given))
         if isinstance(given, str):
@@ -152,8 +186,31 @@ class Data:
         return found
 
 
+def _check_given(source: object, columns: Mapping[str, object]) -> None:
+    """Raise DataError unless there is a table and names of columns, or arrays alone."""
+    if source is None and not columns:
+        raise DataError(
+            "Data(…): got nothing; expected a file, a mapping or arrays, such as Data(x=…, t=…,"
+            " u=…)"
+        )
+    for name, column in columns.items():
+        if source is None and isinstance(column, str):
+            raise DataError(
+                f"Data({name}={column!r}): names a column, but there is no table; expected"
+                f" Data('file.csv', {name}={column!r}), or an array"
+            )
+        if source is not None and not isinstance(column, str):
+            raise DataError(
+                f"Data({name}=…): got an array beside a table; expected the name of a column"
+            )
+
+
 def check_data(data: object) -> tuple[Data, ...]:
-    """The data as a tuple. Raises ProblemError for anything else."""
+    """The data as a tuple.
+
+    Raises:
+        ProblemError: For anything else.
+    """
     found = tuple(data) if isinstance(data, list | tuple) else (data,)
     for each in found:
         if not isinstance(each, Data):
@@ -164,14 +221,23 @@ def check_data(data: object) -> tuple[Data, ...]:
     return found
 
 
-def _found(source: Any) -> Any:
-    """A relative path beside the file that the data are named in, where there is such a file; else
-    as it is."""
-    if not isinstance(source, str | Path) or Path(source).is_absolute():
+def _beside_the_file(source: Any) -> Any:
+    """A relative path beside the problem's file or the script, where there is such a file; anything
+    else as it is."""
+    folder = folder_of_file()
+    if folder is None or not isinstance(source, str | Path) or Path(source).is_absolute():
         return source
-    frame = sys._getframe(2)
-    beside = Path(str(frame.f_globals.get("__file__", "."))).parent / source
+    beside = folder / source
     return beside if beside.is_file() else source
+
+
+def _noise_of_rows(noise: Any, kept: np.ndarray) -> Any:
+    """The noise of some of the rows, in the form in which it was given."""
+    if isinstance(noise, Mapping):
+        return {u: _noise_of_rows(each, kept) for u, each in noise.items()}
+    if noise is None or isinstance(noise, str | Real) or np.shape(noise) != kept.shape:
+        return noise
+    return np.asarray(noise)[kept]
 
 
 def _inside(points: Tensor, domain: Domain, what: str) -> Tensor:
@@ -179,17 +245,21 @@ def _inside(points: Tensor, domain: Domain, what: str) -> Tensor:
     further out."""
     bounds = points.new_tensor(list(domain.bounds.values()))
     low, high = bounds[:, 0], bounds[:, 1]
-    slack = SLACK * (high - low)
+    slack = SLACK_OF_A_POINT * (high - low)
     outside = ~((points >= low - slack) & (points <= high + slack)).all(1)
     if outside.any():
         rows = outside.nonzero()[:, 0].tolist()
-        first = "; ".join(
-            f"row {row + 1}:"
-            f" {', '.join(f'{x}={float(v):g}' for x, v in zip(domain.coordinates, points[row], strict=True))}"
-            for row in rows[:3]
+        shown = "; ".join(
+            f"row {row + 1}: {_written(points[row], domain)}" for row in rows[:ROWS_SHOWN]
         )
+        more = "; …" if len(rows) > ROWS_SHOWN else ""
         raise DataError(
-            f"{what}: {len(rows)} of {len(points)} rows lie outside of {domain!r}"
-            f" ({first}{'; …' if len(rows) > 3 else ''})"
+            f"{what}: {len(rows)} of {len(points)} rows lie outside of {domain!r} ({shown}{more})"
         )
     return points.clamp(low, high)
+
+
+def _written(point: Tensor, domain: Domain) -> str:
+    """A point in words: "x=1.5, t=0.5"."""
+    named = zip(domain.coordinates, point.tolist(), strict=True)
+    return ", ".join(f"{x}={value:g}" for x, value in named)

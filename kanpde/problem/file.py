@@ -1,103 +1,100 @@
-"""The Python file of a problem, executed with other values for its constants."""
+"""Problems by name or file: loaded, identified, and loaded again with other constants."""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import sys
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
-from kanpde.errors import ProblemError, first_line, listed, nearest
+from kanpde.errors import ProblemError, listed
+from kanpde.problem.execution import execute
+from kanpde.problem.gallery import find
+from kanpde.problem.problem import Problem
 
-
-def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:
-    """The top-level statements of a problem file that give a name to a number: literals and names,
-    and arithmetic with them."""
-    found: dict[str, ast.Assign] = {}
-    for statement in tree.body:
-        if (
-            isinstance(statement, ast.Assign)
-            and len(statement.targets) == 1
-            and isinstance(statement.targets[0], ast.Name)
-        ):
-            parts = list(ast.walk(statement.value))
-            arithmetic = all(
-                isinstance(
-                    part,
-                    ast.BinOp
-                    | ast.UnaryOp
-                    | ast.operator
-                    | ast.unaryop
-                    | ast.Constant
-                    | ast.Name
-                    | ast.Attribute
-                    | ast.Load,
-                )
-                for part in parts
-            )
-            literals = [part.value for part in parts if isinstance(part, ast.Constant)]
-            if (
-                arithmetic
-                and literals
-                and all(
-                    isinstance(value, int | float) and not isinstance(value, bool)
-                    for value in literals
-                )
-            ):
-                found[statement.targets[0].id] = statement
-    return found
+RECIPES_BY_EFFORT = {"quick": "quick", "default": "recipe", "record": "record"}
+"""The names of recipes in a problem's file, by effort."""
 
 
-def execute(path: Path, constants: Mapping[str, float]) -> ModuleType:
-    """The file as a module, with other values for some of its constants. Raises ProblemError, with
-    the line, for whatever goes wrong in it."""
-    name = f"kanpde_problem_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ProblemError(f"{path}: not a Python file; expected a name that ends in .py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Any]]:
+    """The problem of that name or file, and the recipes that stand beside it.
+
+    A problem's file is Python code and is executed. What it made stays as it is: the problem that
+    is returned has the name, title, file and constants besides.
+
+    Args:
+        name: Of the gallery, of a file in problems/, or a path.
+        constants: Other values for numbers that the file names at its top level, such as nu = 0.01
+            / pi.
+
+    Returns:
+        The problem, and its recipes by effort (`quick`, `recipe` and `record` in the file), as far
+        as there are any.
+
+    Raises:
+        ProblemError: Where the file fails, defines no `problem`, or has no such constant.
+    """
+    path, values = _file_of(name), dict(constants or {})
+    module = execute(path, values)
+    problem = getattr(module, "problem", None)
+    if not isinstance(problem, Problem):
+        came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
+        raise ProblemError(f"{path}: defines {came}; expected problem = Problem(…)")
+    text = (module.__doc__ or "").strip().encode("utf-8", "replace").decode()
+    title = text.splitlines()[0] if text else path.stem
+    loaded = problem.replace(
+        name=path.stem,
+        title=" ".join([title, *(f"[{key} = {value:g}]" for key, value in values.items())]),
+        source=path,
+        constants=values,
+    )
+    named = RECIPES_BY_EFFORT.items()
+    return loaded, {effort: getattr(module, key) for effort, key in named if hasattr(module, key)}
+
+
+def _file_of(name: str) -> Path:
+    """The file of a problem. Raises ProblemError."""
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
-        known = constants_of(tree)
-        for constant, value in constants.items():
-            if constant not in known:
-                raise ProblemError(
-                    f"no constant {constant!r}; the file has"
-                    f" {listed(known)}{nearest(constant, known)}"
-                )
-            given = known[constant].value
-            whole = (
-                isinstance(given, ast.Constant)
-                and isinstance(given.value, int)
-                and value == int(value)
-            )
-            known[constant].value = ast.copy_location(
-                ast.Constant(int(value) if whole else value), given
-            )
-        exec(compile(tree, str(path), "exec"), module.__dict__)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # the user's own code: anything can come; it is named, never swallowed
-        del sys.modules[name]
-        reason = str(error) if isinstance(error, ProblemError) else first_line(error)
-        raise ProblemError(f"{path.name}{_line_of(error, path)}: {reason}") from error
-    return module
+        return find(name)
+    except ProblemError:
+        if Path(name).is_dir():
+            raise ProblemError(
+                f"{name}: that is a folder; expected a Python file that defines `problem`"
+            ) from None
+        raise
 
 
-def _line_of(error: BaseException, path: Path) -> str:
-    """The last line of the file that the error passed through, in words."""
-    if (
-        isinstance(error, SyntaxError)
-        and error.filename
-        and Path(error.filename).resolve() == path.resolve()
-    ):
-        return f", line {error.lineno}"
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
-            found = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
+def vary(problem: Problem, constants: Mapping[str, float]) -> Problem:
+    """The same problem with other constants of its file, which is executed again.
+
+    Args:
+        problem: One that was loaded from a file.
+        constants: The other values by name; those that the problem has already stay.
+
+    Raises:
+        ProblemError: Where it comes from no file, or has no such constant.
+    """
+    if problem.source is None:
+        raise ProblemError(
+            f"continuation in {listed(constants)}: the problem {problem.name!r} comes from no file"
+            " whose constants could be changed"
+        )
+    return load(str(problem.source), {**problem.constants, **constants})[0]
+
+
+def identity(problem: Problem) -> dict[str, Any]:
+    """Plain values that say which problem it is, and of which file."""
+    found: dict[str, Any] = {
+        "problem": problem.name,
+        "title": problem.title,
+        "constants": dict(problem.constants),
+        "unknowns": list(problem.unknowns),
+        "domain": repr(problem.domain),
+        "time": problem.domain.time,
+    }
+    if problem.units:
+        found["units"] = dict(problem.units)
+    if problem.source is not None and problem.source.is_file():
+        found["source"] = str(problem.source.resolve())
+        found["source_sha256"] = hashlib.sha256(problem.source.read_bytes()).hexdigest()
     return found

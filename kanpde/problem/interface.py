@@ -9,16 +9,9 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, Pieces
-from kanpde.problem.conditions import (
-    BoundaryCondition,
-    Constraint,
-    Value,
-    checked_weight,
-    listed_values,
-    prescribed_value,
-    recorded_on,
-    written,
-)
+from kanpde.problem.conditions import BoundaryCondition, Constraint, checked_weight
+from kanpde.problem.faces import recorded_on
+from kanpde.problem.prescribed import Value, listed_values, prescribed_value, written
 from kanpde.residual.calculus import Values, normal_derivative
 from kanpde.residual.functions import argument_names, check_arguments
 
@@ -27,12 +20,20 @@ class Interface(BoundaryCondition):
     """What holds where two pieces of a domain meet: `Interface(u=0, flux={"copper": 400.0, "air":
     0.03})`.
 
-    u=…: the jump of the value, that of the first piece less that of the second, in their order in
-    Pieces(…). flux: coefficients k by piece, numbers or functions of the coordinates, by which k
-    ∂u/∂n is the same on both sides, for all unknowns named. functions: anything else that vanishes
-    there, of the unknowns by piece, u_copper and u_air, and coordinates; normal_derivative is along
-    the normal out of the first piece. between: the two pieces, where not all contacts are meant.
-    weight: as for Dirichlet.
+    Args:
+        *functions: Anything else that vanishes there, of the unknowns by piece, u_copper and u_air,
+            and coordinates, by name; normal_derivative is along the normal out of the first piece.
+        flux: Coefficients k by piece, numbers or functions of the coordinates, by which k ∂u/∂n is
+            the same on both sides, for all unknowns named.
+        between: The two pieces, where not all contacts are meant.
+        weight: Multiplies the squared residual where the condition enters the loss; by default it
+            is balanced.
+        **jumps: By unknown the jump of its value, that of the first piece less that of the second,
+            in their order in Pieces(…): a number, or a function of some coordinates by name.
+
+    Raises:
+        ProblemError: Where it says nothing; and, when a Problem is built, where the domain is in
+            one piece, and for pieces and unknowns that do not exist.
     """
 
     def __init__(

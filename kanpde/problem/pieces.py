@@ -1,13 +1,12 @@
 """Problems on pieces: each unknown has a copy on every piece whose equations mention it, u_copper
 and u_air for u.
 
-Everything behind a problem sees the copies as unknowns of their own; what a user writes and reads
-is u.
+Everything that works with a problem sees the copies as unknowns of their own; what a user writes
+and reads is u.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,29 +16,29 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Pieces
-from kanpde.geometry.pieces import Region
-from kanpde.problem.conditions import (
-    BoundaryCondition,
-    Constraint,
-    Initial,
-    Periodic,
-    Value,
-    by_name,
-    prescribed_value,
-)
+from kanpde.geometry.regions import Region
+from kanpde.problem.conditions import BoundaryCondition, Constraint, FaceCondition, Periodic
+from kanpde.problem.faces import by_name
+from kanpde.problem.initial import Initial
 from kanpde.problem.interface import Interface
+from kanpde.problem.prescribed import Value, prescribed_value
+from kanpde.problem.recorded import Known, Recorded, equation
+from kanpde.problem.statement import Statement, checked_equations
+from kanpde.problem.unknowns import arguments_of, checked
 from kanpde.residual.calculus import Values
+from kanpde.residual.functions import argument_names, function_name
 from kanpde.residual.residual import Residual
-
-
-def copy_of(unknown: str, piece: str) -> str:
-    """The name of an unknown on a piece."""
-    return f"{unknown}_{piece}"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Equations on one region, still of unknowns by their plain names."""
+    """The equations on one region, still of unknowns by their plain names.
+
+    Attributes:
+        region: The piece of the domain.
+        unknowns: Plain names of those that its equations mention.
+        equations: What vanishes in it.
+    """
 
     region: Region
     unknowns: tuple[str, ...]
@@ -48,12 +47,62 @@ class Piece:
     @property
     def copies(self) -> dict[str, str]:
         """The copies on this piece by plain name."""
-        return {u: copy_of(u, self.region.name) for u in self.unknowns}
+        return {u: f"{u}_{self.region.name}" for u in self.unknowns}
+
+
+def recorded(stated: Statement) -> Recorded:
+    """The dry run of a statement on a domain in pieces.
+
+    Raises:
+        ProblemError: For functions, faces and names that do not fit the pieces or each other.
+    """
+    domain = stated.domain
+    assert isinstance(domain, Pieces)
+    given = by_piece(domain, stated.equations)
+    pieces = [_piece(domain.regions[name], given[name], stated.unknowns) for name in given]
+    unknowns = tuple(dict.fromkeys(u for piece in pieces for u in piece.unknowns))
+    known = _exact(domain, stated.exact, unknowns)
+    groups = tuple((p.region, tuple(e.renamed(p.copies) for e in p.equations)) for p in pieces)
+    return Recorded(
+        unknowns=unknowns,
+        copies=tuple(name for piece in pieces for name in piece.copies.values()),
+        groups=groups,
+        constraints=tuple(_constraints(domain, pieces, stated.conditions)),
+        exact={u: _by_place(domain, parts) for u, parts in known.items()},
+        exact_copies={
+            piece.copies[u]: known[u][piece.region.name]
+            for piece in pieces
+            for u in piece.unknowns
+            if u in known
+        },
+    )
+
+
+def _piece(region: Region, equations: object, unknowns: Sequence[str] | None) -> Piece:
+    """The equations of one region, and the unknowns that they mention."""
+    functions = checked_equations(equations)
+    used = arguments_of(functions)
+    candidates = [a for a in used if a not in region.coordinates]
+    here = candidates
+    if unknowns is not None:
+        here = [
+            u for u in unknowns if any(u in argument_names(f, function_name(f)) for f in functions)
+        ]
+    own = checked(here, region, (), used, candidates)
+    return Piece(region, own, tuple(equation(function, own, region) for function in functions))
 
 
 def by_piece(domain: Pieces, given: object, what: str = "Problem(equations=…)") -> dict[str, Any]:
-    """What was given for every piece, for all of them alike where it does not come by piece. Raises
-    ProblemError."""
+    """What was given for every piece; the same for all of them where it does not come by piece.
+
+    Args:
+        domain: Has the pieces.
+        given: Anything, or a mapping of anything by the names of the pieces.
+        what: What messages call it.
+
+    Raises:
+        ProblemError: For a piece that does not exist, or for which nothing is given.
+    """
     if not isinstance(given, Mapping):
         return dict.fromkeys(domain.regions, given)
     for name in given:
@@ -71,7 +120,7 @@ def by_piece(domain: Pieces, given: object, what: str = "Problem(equations=…)"
     return dict(given)
 
 
-def constraints(
+def _constraints(
     domain: Pieces, pieces: Sequence[Piece], conditions: Sequence[BoundaryCondition]
 ) -> list[Constraint]:
     """All conditions in terms of the copies. Raises ProblemError for faces and unknowns that no
@@ -86,6 +135,7 @@ def constraints(
             raise ProblemError(
                 f"{condition!r}: pieces are for steady problems without periodic coordinates"
             )
+        assert isinstance(condition, FaceCondition)
         _check_faces(domain, condition)
         made = [c for piece in pieces for c in _on_piece(piece, condition)]
         if not made:
@@ -99,61 +149,63 @@ def constraints(
 
 
 def _outer(domain: Pieces) -> list[str]:
+    """The faces at which only one piece lies."""
     return [face for face in domain.faces if face not in domain.contacts]
 
 
-def _check_faces(domain: Pieces, condition: BoundaryCondition) -> None:
-    on = getattr(condition, "on", None)
-    for face in () if on is None else (on,) if isinstance(on, str) else on:
+def _given_faces(condition: FaceCondition) -> Sequence[str] | None:
+    """The faces that a condition names, None where it names none."""
+    return (condition.on,) if isinstance(condition.on, str) else condition.on
+
+
+def _check_faces(domain: Pieces, condition: FaceCondition) -> None:
+    """Raise ProblemError for a face that is none, or where two pieces meet."""
+    for face in _given_faces(condition) or ():
         if face in domain.contacts:
             raise ProblemError(
                 f"{condition!r}: {face!r} is where two pieces meet; write Interface(…)"
             )
-        if not any(
-            face in region.faces or region.full(face) in region.faces
-            for region in domain.regions.values()
-        ):
+        if not any(_own_face(region, face) for region in domain.regions.values()):
             raise ProblemError(
                 f"{condition!r}: there is no face {face!r} but where pieces meet; the faces are"
                 f" {listed(_outer(domain))}{nearest(str(face), _outer(domain))}"
             )
 
 
-def _on_piece(piece: Piece, condition: BoundaryCondition) -> list[Constraint]:
+def _own_face(region: Region, face: str) -> str | None:
+    """What a region calls a face, given by that name or by that of its domain; None where it has
+    no such face."""
+    for name in (face, region.full(face)):
+        if name in region.faces:
+            return name
+    return None
+
+
+def _on_piece(piece: Piece, condition: FaceCondition) -> list[Constraint]:
     """A condition on the faces of one piece that it is meant for, of the copies there."""
-    region, own = piece.region, copy.copy(condition)
-    on = getattr(condition, "on", None)
-    names = region.faces if on is None else (on,) if isinstance(on, str) else on
+    named = _given_faces(condition)
     faces = [
-        face if face in region.faces else region.full(face)
-        for face in names
-        if face in region.faces or region.full(face) in region.faces
+        _own_face(piece.region, face) for face in (piece.region.faces if named is None else named)
     ]
-    if not faces:
+    own = condition.about(piece.region, piece.unknowns)
+    kept = [face for face in faces if face is not None]
+    if own is None or not kept:
         return []
-    vars(own)["on"] = tuple(faces)
-    mentioned = condition.names(region, piece.unknowns)
-    if hasattr(own, "values"):
-        vars(own)["values"] = {
-            u: value for u, value in vars(own)["values"].items() if u in piece.unknowns
-        }
-        if not vars(own)["values"]:
-            return []
-    elif any(u not in piece.unknowns for u in mentioned):
-        return []
-    return [_renamed(c, piece) for c in own.constraints(region, piece.unknowns)]
+    found = own.only_on(kept).constraints(piece.region, piece.unknowns)
+    return [_renamed(c, piece) for c in found]
 
 
 def _renamed(c: Constraint, piece: Piece) -> Constraint:
+    """A constraint of the copies in place of the unknowns."""
     prescribed = c.prescribed and replace(c.prescribed, unknown=piece.copies[c.prescribed.unknown])
     return replace(c, residual=c.residual.renamed(piece.copies), prescribed=prescribed)
 
 
-def exact(
+def _exact(
     domain: Pieces, given: Mapping[str, Value | Mapping[str, Value]], unknowns: Sequence[str]
-) -> dict[str, dict[str, Callable[[Values], Tensor]]]:
+) -> dict[str, dict[str, Known]]:
     """The exact solution by plain name and piece. Raises ProblemError."""
-    found: dict[str, dict[str, Callable[[Values], Tensor]]] = {}
+    found: dict[str, dict[str, Known]] = {}
     for unknown, value in given.items():
         if unknown not in unknowns:
             raise ProblemError(
@@ -170,9 +222,7 @@ def exact(
     return found
 
 
-def by_place(
-    domain: Pieces, parts: Mapping[str, Callable[[Values], Tensor]]
-) -> Callable[[Values], Tensor]:
+def _by_place(domain: Pieces, parts: Mapping[str, Known]) -> Callable[[Values], Tensor]:
     """At every point the function of its own piece."""
 
     def evaluate(at: Values) -> Tensor:

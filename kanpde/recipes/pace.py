@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.jets import nested_derivatives
-from kanpde.problem.conditions import by_name
+from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 
 POINTS = 512

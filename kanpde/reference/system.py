@@ -22,7 +22,8 @@ import torch
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem.conditions import Constraint, space_faces
+from kanpde.problem.conditions import Constraint
+from kanpde.problem.faces import space_faces
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence, evaluate
 from kanpde.reference.boundary import coordinates_on, match, place

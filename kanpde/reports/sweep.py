@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from kanpde.errors import KanpdeError
-from kanpde.problem.problem import identity
+from kanpde.problem.file import identity
 from kanpde.reports.chart import Chart, Series, shown
 from kanpde.reports.mathml import notation
 from kanpde.reports.page import cards, folded, listing, page, section, table

@@ -44,10 +44,9 @@ class Operations(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.affine = True
-        self._dependent: dict[
-            int, Tensor
-            # by the address of their storage, which views share; kept, so that no address is used twice
-        ] = {}
+        # By the address of their storage, which views share. They are kept, so that no address is
+        # used twice.
+        self._dependent: dict[int, Tensor] = {}
 
     def depends(self, x: Tensor) -> bool:
         """Whether it was computed from a derivative."""

@@ -19,7 +19,7 @@ from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spans import Spans
-from kanpde.problem.conditions import by_name
+from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.residual.residual import Residual

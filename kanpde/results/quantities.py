@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.networks.solution import Solution
-from kanpde.problem.conditions import by_name
+from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, Leaves
 from kanpde.residual.functions import argument_names, check_arguments, function_name, rows_of

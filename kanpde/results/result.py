@@ -18,7 +18,8 @@ from torch import Tensor
 from kanpde.errors import ProblemError, RunError, listed, nearest
 from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates
-from kanpde.problem.problem import Problem, identity
+from kanpde.problem.file import identity
+from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
 from kanpde.residual.functions import at_point
 from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on

@@ -20,8 +20,8 @@ import torch
 
 from kanpde.errors import ProblemError, ProblemWarning, RunError
 from kanpde.problem import gallery
+from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
-from kanpde.problem.problem import load as load_problem
 from kanpde.runs import arrays as run_arrays
 from kanpde.runs.atomic import new_folder, replace_file, safe
 from kanpde.runs.safe_reading import guarded, reading

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RunError, first_line
-from kanpde.problem.conditions import by_name
+from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import check_writable, replace_file, write_text

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Unpack
 
-from kanpde.problem.problem import Problem, identity
+from kanpde.problem.file import identity
+from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, choose
 from kanpde.runs.signals import held
 from kanpde.sweeps import differences as beside

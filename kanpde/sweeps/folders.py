@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import RunError
+from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
-from kanpde.problem.problem import load as load_problem
 from kanpde.provenance import provenance
 from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import check_writable, new_folder, safe

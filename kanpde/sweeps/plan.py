@@ -12,7 +12,8 @@ from typing import Any, TypedDict, Unpack
 
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.registry import SPECS
-from kanpde.problem.problem import Problem, identity
+from kanpde.problem.file import identity
+from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import extended_to, shortened, steps_of, without_grids

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from kanpde.errors import KanpdeError, ProblemWarning, first_line
+from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
-from kanpde.problem.problem import load as load_problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.solver import solve
 from kanpde.sweeps import judge

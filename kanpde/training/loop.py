@@ -18,7 +18,8 @@ from kanpde.networks.network import Network
 from kanpde.networks.solution import NetworkSolution, Solution, enriched
 from kanpde.networks.solution import restore as restore_solution
 from kanpde.networks.spans import Spans, span
-from kanpde.problem.problem import Problem, vary
+from kanpde.problem.file import vary
+from kanpde.problem.problem import Problem
 from kanpde.training.assemble import assemble, numbers
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend

@@ -16,8 +16,8 @@ from benchmarks.figure import plot_accuracy
 from benchmarks.published import CHOSEN, CLAIMS
 from kanpde import KAN, ProblemError, RunError
 from kanpde.errors import ReferenceUnavailable
+from kanpde.problem.file import load
 from kanpde.problem.gallery import gallery
-from kanpde.problem.problem import load
 
 
 def known(problem, function):

@@ -15,7 +15,7 @@ import kanpde
 from kanpde.cli import main
 from kanpde.cli.bars import Bars
 from kanpde.cli.display import console
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.training.history import Record
 
 QUICK = [

@@ -14,7 +14,7 @@ import kanpde
 from kanpde import KAN, MLP
 from kanpde.cli import main
 from kanpde.networks.jets import nested_derivatives
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.results.quantities import quantities
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))

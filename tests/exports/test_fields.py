@@ -15,7 +15,7 @@ from conftest import solved
 from kanpde import Box, Dirichlet, Initial, Problem, ProblemError, RunError, Time, d
 from kanpde.cli import main
 from kanpde.exports import export
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.results.fields import Fields
 from kanpde.results.result import load
 

@@ -14,7 +14,7 @@ from kanpde.cli import main
 from kanpde.fitting import default, prepare
 from kanpde.geometry import Ranges
 from kanpde.networks.solution import NetworkSolution
-from kanpde.problem.tables import read
+from kanpde.problem.table_files import read
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
 

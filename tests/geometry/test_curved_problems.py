@@ -27,7 +27,7 @@ from kanpde import (
     normal_derivative,
 )
 from kanpde.geometry.sampling import unit_points
-from kanpde.problem.conditions import by_name, points_on
+from kanpde.problem.faces import by_name, points_on
 
 perforated = square - Disk(radius=0.5)
 L = square - Box(x=(0, 1), y=(0, 1))

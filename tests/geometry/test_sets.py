@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shapes import cube, square
 
 from kanpde import Ball, Box, Disk, Ellipse, Polygon, ProblemError, ProblemWarning, Time
-from kanpde.geometry import contacts
+from kanpde.geometry import shared_curves
 
 numbers = st.floats(-1, 1).map(lambda v: round(v, 3))
 lengths = st.floats(0.1, 1).map(lambda v: round(v, 3))
@@ -148,22 +148,22 @@ def test_touching_is_not_overlapping():
 
 def test_where_regions_touch():
     inner, outer = Disk(radius=0.5), square - Disk(radius=0.5)
-    (contact,) = contacts(inner, outer)
+    (contact,) = shared_curves(inner, outer)
     assert contact.faces == ("circle", "circle")
     assert contact.curve.length == pytest.approx(math.pi)
-    (back,) = contacts(outer, inner)
+    (back,) = shared_curves(outer, inner)
     assert float(
         torch.det(torch.tensor([back.curve.direction(0.3), contact.curve.direction(0.3)]))
     ) == pytest.approx(0)
     assert sum(
         a * b for a, b in zip(back.curve.direction(0.3), contact.curve.direction(0.3), strict=True)
     ) == pytest.approx(-1)
-    (side,) = contacts(square, Box(x=(1, 2), y=(-0.5, 3)))
+    (side,) = shared_curves(square, Box(x=(1, 2), y=(-0.5, 3)))
     assert side.faces == ("x+", "x-")
     assert {side.curve.start, side.curve.end} == {(1, -0.5), (1, 1)}
-    assert contacts(square, Box(x=(1.1, 2), y=(0, 1))) == []
+    assert shared_curves(square, Box(x=(1.1, 2), y=(0, 1))) == []
     assert (
-        contacts(square, Box(x=(0, 1), y=(0, 1))) == []
+        shared_curves(square, Box(x=(0, 1), y=(0, 1))) == []
     )  # one in the other, on the same side of the edges that they share
 
 

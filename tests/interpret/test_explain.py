@@ -12,7 +12,7 @@ from kanpde.cli import main
 from kanpde.errors import ProblemError, RunError
 from kanpde.interpret import explain, explain_function, explain_values
 from kanpde.interpret.verify import verify
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 
 SOLUTIONS = {
     "poisson2d": {"u": "sin(pi*x)*sin(pi*y)"},

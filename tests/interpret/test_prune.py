@@ -10,7 +10,7 @@ from kanpde import KAN, RecipeError, prune, solve
 from kanpde.cli import main
 from kanpde.errors import RunError
 from kanpde.networks.mlp import MLP
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from kanpde.networks.boundary import hermite
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.solution import NetworkSolution
-from kanpde.problem.conditions import points_on
+from kanpde.problem.faces import points_on
 
 
 def random_solution(problem, seed=0, spec=None):

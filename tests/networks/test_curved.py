@@ -24,7 +24,7 @@ from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.networks.boundary import split
 from kanpde.networks.curved import same
 from kanpde.networks.solution import NetworkSolution
-from kanpde.problem.conditions import points_on
+from kanpde.problem.faces import points_on
 
 
 def poisson(u, x, y):

@@ -195,7 +195,7 @@ problem = Problem(Box(x=(0, 1)), [layer], [Dirichlet(u=0)])
 
 def test_continuation_goes_through_easier_problems(tmp_path):
     (tmp_path / "front.py").write_text(FILE)
-    problem, _ = kanpde.problem.problem.load(str(tmp_path / "front.py"))
+    problem, _ = kanpde.problem.file.load(str(tmp_path / "front.py"))
     recipe = Recipe(
         KAN((3,), 5, 8), points=200, schedule="lm:30", continuation={"epsilon": (0.5, 0.15)}
     )

@@ -20,7 +20,8 @@ from kanpde import (
     d,
     normal_derivative,
 )
-from kanpde.problem.conditions import points_on, prescribed_value, space_faces
+from kanpde.problem.faces import points_on, space_faces
+from kanpde.problem.prescribed import prescribed_value
 from kanpde.residual.residual import leaf_name
 
 square = Box(x=(0, 1), y=(-1, 2))

@@ -10,7 +10,7 @@ import torch
 import kanpde
 from kanpde.cli import main
 from kanpde.errors import ProblemError
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 
 MINE = '''"""A decay with a rate and a mode."""
 import math

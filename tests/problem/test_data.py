@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde.errors import DataError
-from kanpde.problem.tables import read
+from kanpde.problem.table_files import read
 
 X = np.array([0.0, 0.5, 1.0])
 Y = np.array([1.0, -2.5e-3, 3.0])

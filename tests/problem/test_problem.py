@@ -23,7 +23,7 @@ from kanpde import (
     d,
     laplacian,
 )
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 
 line = Box(x=(0, 1))
 square = Box(x=(0, 1), y=(0, 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kanpde
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.reference import reference
 
 ROOT = Path(__file__).parents[2]

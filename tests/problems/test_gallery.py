@@ -12,9 +12,9 @@ from fourier import RINGS, integrate
 from nested import derivative, leaves, random_points
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem.conditions import points_on, space_faces
+from kanpde.problem.faces import points_on, space_faces
+from kanpde.problem.file import load
 from kanpde.problem.gallery import gallery
-from kanpde.problem.problem import load
 from kanpde.reference import reference
 
 NAMES = sorted(gallery())

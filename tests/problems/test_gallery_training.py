@@ -13,7 +13,7 @@ from fourier import RINGS, integrate
 from kanpde.geometry import Time
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.kan import KAN
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.problem.gallery import gallery
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe

@@ -19,7 +19,7 @@ from kanpde import (
     Time,
     d,
 )
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.recipes.pace import pace
 from kanpde.recipes.recipe import choose, from_plain, plain
 
@@ -91,7 +91,7 @@ def test_effort():
 
 
 def test_what_is_called_recipe_is_one():
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
 
     with pytest.raises(
         RecipeError, match=r"recipe: got int; expected Recipe\(…\), or another name for it"

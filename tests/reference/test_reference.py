@@ -8,7 +8,7 @@ from manufactured import true_error
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem.problem import load
+from kanpde.problem.file import load
 from kanpde.reference import Reference, reference
 from kanpde.reference.richardson import distance, estimate, observed
 

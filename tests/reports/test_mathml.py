@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kanpde import Box, Condition, Dirichlet, Initial, Neumann, Problem, Robin, Time, d, laplacian
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.problem.gallery import gallery
 from kanpde.reports.mathml import notation
 

@@ -11,8 +11,8 @@ from conftest import solved
 
 from kanpde import RunError
 from kanpde.cli import main
-from kanpde.problem import problem as problems
-from kanpde.reports import report
+from kanpde.problem import file as problems
+from kanpde.reports import notebook, report
 from kanpde.reports import run as run_report
 from kanpde.results.result import Result, load
 from kanpde.sweeps import store
@@ -190,7 +190,7 @@ def test_a_damaged_sweep_is_refused(tmp_path):
 
 
 def test_notebooks_show_mathematics_and_numbers(result, poisson):
-    assert "<math>" in poisson._repr_html_()
+    assert "<math>" in notebook.problem(poisson)
     assert "<script" not in result._repr_html_()
     assert "data:image/png;base64," in result._repr_html_()
     strange = Result(

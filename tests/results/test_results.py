@@ -16,7 +16,7 @@ from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunErr
 from kanpde.cli.display import console, show_result
 from kanpde.networks.kan import KAN
 from kanpde.networks.solution import NetworkSolution
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.results.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
 from kanpde.results.result import Result
 from kanpde.runs.atomic import check_writable

@@ -54,7 +54,7 @@ def _eager(monkeypatch):
 
 @pytest.fixture(scope="module")
 def poisson():
-    return kanpde.problem.problem.load("poisson2d")[0]
+    return kanpde.problem.file.load("poisson2d")[0]
 
 
 def solved(problem, folder, **options):
@@ -239,11 +239,11 @@ def test_other_settings_are_refused_and_nothing_is_overwritten(poisson, tmp_path
 
 def test_another_problem_is_refused(tmp_path):
     with pytest.raises(Stop):
-        solved(kanpde.problem.problem.load("poisson2d")[0], tmp_path, observer=At(4))
+        solved(kanpde.problem.file.load("poisson2d")[0], tmp_path, observer=At(4))
     with pytest.raises(
         RunError, match='begun with problem "poisson2d", and now came "helmholtz2d"'
     ):
-        solved(kanpde.problem.problem.load("helmholtz2d")[0], tmp_path, resume=True)
+        solved(kanpde.problem.file.load("helmholtz2d")[0], tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(

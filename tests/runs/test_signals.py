@@ -10,7 +10,7 @@ import h5py
 import pytest
 
 from kanpde import KAN, Recipe, solve
-from kanpde.problem import problem
+from kanpde.problem.file import load
 from kanpde.runs import arrays as run_arrays
 from kanpde.runs import folder as run_folder
 from kanpde.runs.signals import answered, deaf_children, held
@@ -114,7 +114,7 @@ def test_children_do_not_hear_it_and_this_process_does():
 
 def test_arrays_are_written_to_their_end(tmp_path, monkeypatch):
     result = solve(
-        problem.load("poisson2d")[0], recipe=Recipe(KAN((2,), 3, 3), 50, "lm:1"), reference=False
+        load("poisson2d")[0], recipe=Recipe(KAN((2,), 3, 3), 50, "lm:1"), reference=False
     )
     write = run_arrays._write_history
 

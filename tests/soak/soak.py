@@ -166,7 +166,7 @@ def counted(self, state):
     count[0] += 1
     sizes[0] = (self.folder / "training.pt").stat().st_size
 train._Run._hand_over, unfinished.Keeper.keep = timed, counted
-problem, recipes = kanpde.problem.problem.load(sys.argv[1])
+problem, recipes = kanpde.problem.file.load(sys.argv[1])
 found = kanpde.solve(problem, recipe=kanpde.recipes.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
 print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))
 """

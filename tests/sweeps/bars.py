@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.sweeps import sweep
 
 TOY = '''"""A bent bar."""

@@ -10,7 +10,7 @@ from bars import FAILING, FEW, TOY, UNKNOWN, Seen, swept, toy, written
 
 import kanpde
 from kanpde import RecipeError, RunError
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.sweeps import differences, folders, store
 from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 

@@ -17,7 +17,7 @@ from bars import FAILING, FEW, swept, toy, written
 import kanpde
 from kanpde import RunError
 from kanpde.cli import main
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.sweeps import store
 
 COMMAND = [sys.executable, "-m", "kanpde"]

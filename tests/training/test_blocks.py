@@ -33,7 +33,7 @@ COUPLED = Problem(
 
 @pytest.fixture(params=["affine", "system, soft condition, weights"])
 def objective(request):
-    problem = kanpde.problem.problem.load("poisson2d")[0] if request.param == "affine" else COUPLED
+    problem = kanpde.problem.file.load("poisson2d")[0] if request.param == "affine" else COUPLED
     network = KAN((4, 3), 5, 4).build(2, len(problem.unknowns), torch.Generator().manual_seed(1))
     solution = NetworkSolution(
         problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
@@ -110,12 +110,12 @@ def test_training_by_blocks_goes_the_same_way(objective, monkeypatch):
 def test_what_does_not_fit_is_refused_before_it_is_made(change, message):
     recipe = {"network": KAN((3,), 5, 4), "points": 200, "schedule": "lm:3", **change}
     with pytest.raises(RecipeError, match=message):
-        kanpde.solve(kanpde.problem.problem.load("poisson2d")[0], recipe=Recipe(**recipe))
+        kanpde.solve(kanpde.problem.file.load("poisson2d")[0], recipe=Recipe(**recipe))
 
 
 def test_what_is_promised_to_fit_fits():
     problem, recipe = (
-        kanpde.problem.problem.load("poisson2d")[0],
+        kanpde.problem.file.load("poisson2d")[0],
         Recipe(KAN((3,), 5, 4), 10**9, "lm:3,extend:8,lm:3"),
     )
     with pytest.raises(RecipeError, match="at most about") as caught:
@@ -133,7 +133,7 @@ def test_a_reference_that_does_not_fit_is_refused():
         ReferenceUnavailable,
         match=r"points need at least .* GB, and .* GB are free; expected fewer cells",
     ):
-        reference(kanpde.problem.problem.load("poisson2d")[0], order=2, cells=4_000_000)
+        reference(kanpde.problem.file.load("poisson2d")[0], order=2, cells=4_000_000)
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
-from kanpde.problem import problem as problems
+from kanpde.problem import file as problems
 from kanpde.training import train
 from kanpde.training.history import Silent
 

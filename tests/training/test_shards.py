@@ -18,7 +18,7 @@ from kanpde.training import shards
 WORK = """
 import sys, torch, torch.distributed as dist
 from kanpde import KAN, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
-from kanpde import problem as problems
+from kanpde.problem import file as problems
 from kanpde.training import train
 from kanpde.training.history import Silent
 

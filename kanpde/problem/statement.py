@@ -1,0 +1,157 @@
+"""What a user writes, argument by argument: each is checked for its kind, none against another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from kanpde.errors import ProblemError, listed, nearest
+from kanpde.geometry import Domain, Pieces
+from kanpde.problem.conditions import BoundaryCondition
+from kanpde.problem.data import Data, check_data
+from kanpde.problem.parameters import Parameter, check_parameters
+from kanpde.problem.prescribed import Value
+
+Equation = Callable[..., Tensor | Sequence[Tensor]]
+"""A function of unknowns and coordinates, by name, that vanishes."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The arguments of a Problem that say what is solved.
+
+    Attributes:
+        domain: Where.
+        equations: Functions that vanish, or these by piece.
+        conditions: On the faces.
+        exact: The solution by unknown, and true values by parameter; functions may come by piece.
+        unknowns: Their names, where the user gave them.
+        parameters: What else is unknown, fields first.
+        data: From which parameters are found.
+    """
+
+    domain: Domain
+    equations: tuple[Equation, ...] | Mapping[str, Any]
+    conditions: tuple[BoundaryCondition, ...]
+    exact: Mapping[str, Any]
+    unknowns: tuple[str, ...] | None
+    parameters: tuple[Parameter, ...]
+    data: tuple[Data, ...]
+
+
+def stated(
+    domain: object,
+    equations: object,
+    conditions: object,
+    exact: object,
+    unknowns: object,
+    parameters: object,
+    data: object,
+) -> Statement:
+    """The arguments of a Problem as a Statement.
+
+    Raises:
+        ProblemError: For an argument of another kind than expected.
+    """
+    found, solution = _checked_conditions(conditions), _checked_exact(exact)
+    if not isinstance(domain, Domain):
+        raise ProblemError(
+            f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as"
+            " Box(x=(0, 1))"
+        )
+    if isinstance(domain, Pieces) and (parameters or data):
+        raise ProblemError(
+            "Problem(parameters=…, data=…): a domain in pieces takes neither; expected a domain in"
+            " one piece"
+        )
+    by_piece = isinstance(domain, Pieces) and isinstance(equations, Mapping)
+    return Statement(
+        domain=domain,
+        equations=equations if by_piece else checked_equations(equations),  # type: ignore[arg-type]
+        conditions=found,
+        exact=solution,
+        unknowns=_checked_unknowns(unknowns),
+        parameters=check_parameters(parameters, domain.coordinates),
+        data=check_data(data),
+    )
+
+
+def checked_equations(equations: object) -> tuple[Equation, ...]:
+    """The equations as a tuple of functions.
+
+    Raises:
+        ProblemError: For none, and for anything that is no function.
+    """
+    functions = tuple(equations) if isinstance(equations, list | tuple) else (equations,)
+    if not functions:
+        raise ProblemError("Problem(equations=…): got none; expected at least one function")
+    for function in functions:
+        if not callable(function):
+            raise ProblemError(
+                f"Problem(equations=…): got {type(function).__name__}; expected functions that"
+                " vanish, such as [poisson]"
+            )
+    return functions  # type: ignore[return-value]
+
+
+def _checked_conditions(conditions: object) -> tuple[BoundaryCondition, ...]:
+    found = tuple(conditions) if isinstance(conditions, list | tuple) else (conditions,)
+    for condition in found:
+        if not isinstance(condition, BoundaryCondition):
+            came = type(condition).__name__
+            if isinstance(condition, type):
+                came = f"the class {condition.__name__}"
+            raise ProblemError(
+                f"Problem(conditions=…): got {came}; expected Dirichlet(…), Neumann(…), Robin(…),"
+                " Periodic(…), Initial(…) or Condition(…)"
+            )
+    return found
+
+
+def _checked_exact(exact: object) -> Mapping[str, Value]:
+    if exact is not None and not isinstance(exact, Mapping):
+        raise ProblemError(
+            f"Problem(exact=…): got {type(exact).__name__}; expected functions by unknown, such as"
+            " exact={'u': exact}"
+        )
+    return exact or {}
+
+
+def _checked_unknowns(unknowns: object) -> tuple[str, ...] | None:
+    if isinstance(unknowns, str):
+        raise ProblemError(
+            f"Problem(unknowns={unknowns!r}): got a string; expected a list of names, such as"
+            f" [{unknowns!r}]"
+        )
+    return None if unknowns is None else tuple(unknowns)  # type: ignore[arg-type]
+
+
+def checked_units(units: object, known: Sequence[str]) -> Mapping[str, str]:
+    """Units as texts by unknown and coordinate.
+
+    Args:
+        units: What the user gave.
+        known: Names of unknowns and coordinates.
+
+    Raises:
+        ProblemError: For anything else, and for names that are not known.
+    """
+    if units is None:
+        return {}
+    if not isinstance(units, Mapping) or not all(
+        isinstance(text, str) and text.strip() for text in units.values()
+    ):
+        raise ProblemError(
+            f"Problem(units=…): got {units!r}; expected texts by unknown and coordinate, such as"
+            " {'x': 'm'}"
+        )
+    for name in units:
+        if name not in known:
+            raise ProblemError(
+                f"Problem(units={{{name!r}: …}}): no such unknown or coordinate; they are"
+                f" {listed(known)}{nearest(str(name), known)}"
+            )
+    return dict(units)

@@ -1,0 +1,125 @@
+"""What is legal in a problem, but probably not what was meant: conditions that are missing, or that
+contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kanpde.errors import listed
+from kanpde.geometry import Pieces, SpaceTime
+from kanpde.problem.conditions import Constraint
+from kanpde.problem.corners import contradictions
+from kanpde.problem.wellposedness import (
+    along,
+    boundary_faces,
+    counted,
+    counts_differ,
+    directions,
+    equations_of,
+    space_order,
+)
+
+if TYPE_CHECKING:
+    from kanpde.problem.problem import Problem
+
+
+def suspicions(problem: Problem) -> Iterator[str]:
+    """A line for everything that a problem should be warned of."""
+    if equations_of(problem) > len(problem.copies):
+        yield counts_differ(problem)
+    # Data may say what conditions would.
+    if not problem.data:
+        yield from _missing(problem)
+    yield from contradictions(problem)
+
+
+def _missing(problem: Problem) -> Iterator[str]:
+    """Where an equation is of an order for which too few conditions are given."""
+    if problem.parameters:
+        yield (
+            f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it"
+            " from; add data=[Data(…)]"
+        )
+    if not problem.domain.is_box:
+        yield from _missing_on_faces(problem)
+    for x in directions(problem):
+        if x in problem.periodic:
+            continue
+        if isinstance(problem.domain, SpaceTime) and x == problem.domain.time:
+            yield from _missing_initial(problem, along(problem, x))
+        else:
+            yield from _missing_at_ends(problem, x, along(problem, x))
+
+
+def _missing_on_faces(problem: Problem) -> Iterator[str]:
+    """The faces of a domain that is no box that have too few conditions."""
+    faces = boundary_faces(problem)
+    given = {face: [c for c in problem.constraints if c.face == face] for face in faces}
+    enough = all(
+        2 * sum(c.residual.equations for c in found)
+        >= sum(space_order(problem, u) for u in problem.at(face))
+        for face, found in given.items()
+    )
+    if enough:
+        return
+    contacts = set(problem.domain.contacts) if isinstance(problem.domain, Pieces) else set()
+    for unknown in problem.copies:
+        order = space_order(problem, unknown)
+        here = [face for face in faces if unknown in problem.at(face)]
+        counts = {face: _count(given[face], unknown) for face in here}
+        for count in sorted({count for count in counts.values() if count < order // 2}):
+            have = f"only {counted(count, 'condition')} is" if count else "no condition is"
+            short = [face for face in here if counts[face] == count]
+            kinds = "Interface" if set(short) <= contacts else "Dirichlet, Neumann or Robin"
+            yield (
+                f"unknown {unknown!r} is of order {order} in space, but {have} given on"
+                f" {listed(short)}; add {kinds}"
+            )
+
+
+def _missing_at_ends(
+    problem: Problem, coordinate: str, given: Sequence[Constraint]
+) -> Iterator[str]:
+    """The unknowns that have too few conditions at the two ends of a coordinate."""
+    x, orders = coordinate, {u: problem.order(u, coordinate) for u in problem.copies}
+    if sum(c.residual.equations for c in given) >= sum(orders.values()):
+        return
+    for unknown, order in orders.items():
+        count = _count(given, unknown)
+        if order >= 2 and count < order:
+            yield (
+                f"unknown {unknown!r} is of order {order} along {x!r}, but {_have(count)} given on"
+                f" {x}- or {x}+; add Dirichlet, Neumann, Robin or Periodic({x!r})"
+            )
+
+
+def _have(count: int) -> str:
+    """How many conditions there are, in words that "given" follows."""
+    if not count:
+        return "no condition is"
+    return f"only {counted(count, 'condition')} {'is' if count == 1 else 'are'}"
+
+
+def _count(given: Sequence[Constraint], unknown: str) -> int:
+    """How many of the conditions are about an unknown."""
+    about = [c.residual for c in given if any(name == unknown for name, _ in c.residual.needs)]
+    return sum(residual.equations for residual in about)
+
+
+def _missing_initial(problem: Problem, given: Sequence[Constraint]) -> Iterator[str]:
+    """The first initial value or velocity of each unknown that is missing."""
+    time, space = problem.coordinates[-1], (0,) * len(problem.domain.space)
+    known = {leaf for c in given for leaf in c.residual.needs}
+    for unknown in problem.copies:
+        order = problem.order(unknown, time)
+        absent = [n for n in range(order) if (unknown, (*space, n)) not in known]
+        if absent:
+            missing, name = "initial velocity", f"{unknown}_{time}"
+            if absent[0] == 0:
+                missing, name = "initial value", unknown
+            hint = f"Initial({name}=…)" if absent[0] < 2 else f'Condition(…, on="{time}-")'
+            yield (
+                f"unknown {unknown!r} is of order {order} in time, but no {missing} is given; add"
+                f" {hint}"
+            )
