@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 import kanpde
+from kanpde.machine.cores import cores
 
 _PACKAGES = ("torch", "numpy", "scipy", "h5py", "triton")
 
@@ -27,7 +27,7 @@ def provenance(device: str = "cpu") -> dict[str, object]:
         **{package: _version(package) for package in _PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "commit": _commit(),
     }
@@ -52,10 +52,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -38,9 +38,9 @@ ROOMS = (
     "problem",
     "residual",
     "geometry",
+    "provenance",
     "machine",
     "kernels",
-    "provenance",
     "errors",
 )
 """Folders and loose modules of `kanpde`, from the top down: each imports only those below it."""

@@ -105,7 +105,7 @@ def test_completions_are_found_without_torch():
 
 
 def test_titles_stay_in_a_line():
-    assert all(len(title) <= completion.SHORT for _, title in completion.problems(""))
+    assert all(len(title) <= completion.LONGEST_TITLE for _, title in completion.problems(""))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not on this system: no bash")

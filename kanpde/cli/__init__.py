@@ -11,26 +11,25 @@ from collections.abc import Sequence
 from typer import Abort
 from typer.exceptions import TyperException
 
-from kanpde.cli import doctor as _doctor  # noqa: F401 - adds a command
-from kanpde.cli import explain as _explain  # noqa: F401 - adds a command
-from kanpde.cli import export as _export  # noqa: F401 - adds a command
-from kanpde.cli import fit as fit  # it registers itself with the application
-from kanpde.cli import prune as prune  # it registers itself with the application
-from kanpde.cli import report as _report  # noqa: F401 - adds a command
-from kanpde.cli import sweep as _sweep  # noqa: F401 - adds a command
-from kanpde.cli.commands import app
+from kanpde.cli.application import app
 from kanpde.cli.complaints import INTERRUPTED, Interrupted, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 2 for what the user can put right (one line says
-    what), 130 after Ctrl-C."""
-    # libgomp's threads spin for milliseconds while they wait: on a machine that is busy they starve
-    # each other, thirtyfold.
-    os.environ.setdefault(
-        "GOMP_SPINCOUNT", "20000"
-    )  # before torch is imported; as fast as the default on a quiet one
+    """Run one command.
+
+    Args:
+        arguments: Its words, such as ["solve", "poisson2d"]; those of this process by default.
+
+    Returns:
+        Its exit code: 0; 2 for what the user can put right, which one line on standard error says;
+        130 after Ctrl-C; 143 after SIGTERM.
+    """
+    # Threads of libgomp spin for milliseconds while they wait: on a busy machine they starve each
+    # other, thirtyfold. This many turns are as fast as the default on a quiet one. It is read when
+    # torch is imported, so it is set before.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     with warnings.catch_warnings():
         warnings.simplefilter("always", ProblemWarning)
         warnings.showwarning = show_warning

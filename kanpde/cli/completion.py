@@ -8,10 +8,12 @@ from pathlib import Path
 from kanpde.problem import gallery
 
 RESULTS = Path("results")
-NEWEST = 50
+"""Where commands write unless they are told another folder, and where runs are looked for."""
+
+NEWEST_RUNS = 50
 """Of the runs, so many are offered."""
 
-SHORT = 48
+LONGEST_TITLE = 48
 """Characters of a title: longer ones are broken into lines, which shells take for more than one
 answer."""
 
@@ -21,7 +23,7 @@ def problems(incomplete: str) -> Iterator[tuple[str, str]]:
     for name, path in sorted({**gallery.gallery(), **gallery.local()}.items()):
         if name.startswith(incomplete):
             title = gallery.title(path)
-            yield name, title if len(title) <= SHORT else f"{title[: SHORT - 1]}…"
+            yield name, title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
     yield from ((text, "") for text in _paths(incomplete, ".py"))
 
 
@@ -33,7 +35,7 @@ def runs(incomplete: str) -> Iterator[str]:
         for path in sorted(found, key=lambda path: path.name, reverse=True)
         if str(path).startswith(incomplete)
     ]
-    yield from known[:NEWEST] or _paths(incomplete, None)
+    yield from known[:NEWEST_RUNS] or _paths(incomplete, None)
 
 
 def runs_and_sweeps(incomplete: str) -> Iterator[str]:

@@ -1,5 +1,4 @@
-"""What is shown: the problem, the reference, the result and the measurements, as tables without
-rules."""
+"""What is shown: the problem, the reference and the result, as tables without rules."""
 
 from __future__ import annotations
 
@@ -171,19 +170,9 @@ def show_estimates(console: Console, found: Estimates) -> None:
     console.print()
     console.print(table)
     names = [e.name for e in found.numbers]
-    pairs = [
-        (abs(c), f"{names[i]} and {names[k]} {c:+.2f}")
-        for i in range(len(names))
-        for k in range(i)
-        if found.correlation.size
-        for c in [float(found.correlation[i, k])]
-    ]
-    if pairs:
+    if closest := _closest(names, found):
         console.print(
-            f"correlation   {listed(text for _, text in sorted(pairs, reverse=True)[:3])}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"correlation   {listed(closest)}", markup=False, highlight=False, soft_wrap=True
         )
     if found.noise:
         console.print(
@@ -195,6 +184,18 @@ def show_estimates(console: Console, found: Estimates) -> None:
         )
     for note in found.notes:
         console.print(f"careful: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _closest(names: list[str], found: Estimates, most: int = 3) -> list[str]:
+    """The pairs of parameters that are most correlated, the strongest first."""
+    if not found.correlation.size:
+        return []
+    pairs = []
+    for i, one in enumerate(names):
+        for k, other in enumerate(names[:i]):
+            value = float(found.correlation[i, k])
+            pairs.append((abs(value), f"{one} and {other} {value:+.2f}"))
+    return [text for _, text in sorted(pairs, reverse=True)[:most]]
 
 
 def show_pruned(console: Console, before: Result, after: Result) -> None:

@@ -1,118 +1,153 @@
-"""The command fit: a table of data in place of an equation."""
+"""The command `fit`: a table of data in place of an equation."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanpde.cli.commands import Json, _print_json, app
+from kanpde.cli import completion, parsers
 from kanpde.cli.complaints import INTERRUPTED
-from kanpde.cli.options import choice, number, numbers, pairs
-from kanpde.errors import DataError, listed
-from kanpde.networks.kinds import kinds
+from kanpde.cli.options import (
+    Degree,
+    Device,
+    Dtype,
+    Explain,
+    Grid,
+    Json,
+    Network,
+    NetworkOptions,
+    Restarts,
+    Settings,
+    Width,
+    whole,
+)
+from kanpde.cli.output import print_json
 from kanpde.runs.atomic import check_writable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from kanpde.fitting import Fit, Task
+    from kanpde.recipes.recipe import Choice
+
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A file with named columns: .csv, .npz, .h5.")
+]
+Target = Annotated[
+    Sequence[str],
+    typer.Option(parser=parsers.names, metavar="NAME,…", help="The column to learn, or several."),
+]
+Inputs = Annotated[
+    Sequence[str] | None,
+    typer.Option(
+        parser=parsers.names,
+        metavar="NAME,…",
+        help="The columns to learn it from; all others where not given.",
+    ),
+]
+Classes = Annotated[
+    bool,
+    typer.Option(
+        "--classes",
+        help="The target is a class, even if it is written in numbers. Text is one anyway.",
+    ),
+]
+Test = Annotated[
+    object,
+    typer.Option(
+        parser=parsers.share_or_file,
+        metavar="SHARE",
+        help="Share of the rows that only judge the result, or a file of such rows.",
+    ),
+]
+Held = Annotated[
+    float,
+    typer.Option(
+        parser=parsers.share,
+        metavar="SHARE",
+        help=(
+            "Share of the other rows by which the best state and grid are chosen; 0 keeps the last."
+        ),
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STAGES",
+        help="Training stages, such as lm:60,extend:10,lm:60 or adam:2000,lbfgs:500.",
+    ),
+]
+Seed = Annotated[
+    int,
+    whole(
+        "Of the random start and the choice of rows; the same seed gives the same result.", least=0
+    ),
+]
+Out = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="Where run folders go: FOLDER/<data>/<run>/.")
+]
 
 
-@app.command()
+@dataclass(frozen=True)
+class RowsOptions:
+    """What is learned from which rows.
+
+    Attributes:
+        data: The file of the table.
+        targets: Columns to learn.
+        inputs: Columns to learn them from; None for all others.
+        classes: Whether the target is a class whatever it is written in.
+        test: The share of the rows that only judge the result, or a file of such rows.
+        held: The share of the others by which the best state is chosen.
+    """
+
+    data: Path
+    targets: Sequence[str]
+    inputs: Sequence[str] | None
+    classes: bool
+    test: object
+    held: float
+
+    def task(self, seed: int) -> Task:
+        """Read the files and part the rows, at random by the seed. Raises DataError."""
+        from kanpde.fitting import prepare
+        from kanpde.problem.tables import read
+
+        judge: Any = read(self.test) if isinstance(self.test, Path) else self.test
+        return prepare(
+            read(self.data),
+            list(self.targets),
+            None if self.inputs is None else list(self.inputs),
+            True if self.classes else None,
+            judge,
+            self.held,
+            seed,
+        )
+
+
 def fit(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A file with named columns: .csv, .npz, .h5.")
-    ],
-    target: Annotated[str, typer.Option(help="The column to learn, or several.", metavar="NAME,…")],
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            help="The columns to learn it from; all others where not given.", metavar="NAME,…"
-        ),
-    ] = None,
-    classes: Annotated[
-        bool,
-        typer.Option(
-            "--classes",
-            help="The target is a class, even if it is written in numbers. Text is one anyway.",
-        ),
-    ] = False,
-    test: Annotated[
-        str,
-        typer.Option(
-            help="Share of the rows that only judge the result, or a file of such rows.",
-            metavar="SHARE",
-        ),
-    ] = "0.2",
-    held: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "Share of the other rows by which the best state and grid are chosen; 0 keeps the"
-                " last."
-            ),
-            metavar="SHARE",
-        ),
-    ] = "0.1",
-    network: Annotated[
-        str | None, typer.Option(help=f"{listed(kinds()[:-1])} or {kinds()[-1]}.", metavar="KIND")
-    ] = None,
-    width: Annotated[
-        str | None, typer.Option(help="Hidden units by layer, such as 5 or 8,8.", metavar="N,…")
-    ] = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(
-            help="Intervals of the basis, coarse to fine, such as 5,10,20.", metavar="N,…"
-        ),
-    ] = None,
-    degree: Annotated[
-        str | None,
-        typer.Option(
-            help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.",
-            metavar="N,…",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            help=(
-                "Another setting of the kind of network, such as activation=silu of mlp; may be"
-                " repeated."
-            ),
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="Training stages, such as lm:60,extend:10,lm:60 or adam:2000,lbfgs:500.",
-            metavar="STAGES",
-        ),
-    ] = None,
-    seed: Annotated[
-        str,
-        typer.Option(
-            help="Of the random start and the choice of rows; the same seed gives the same result.",
-            metavar="N",
-        ),
-    ] = "0",
-    restarts: Annotated[
-        str | None,
-        typer.Option(help="Random starts, of which the best is trained on.", metavar="N"),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say which recipe was chosen, and why.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="NAME")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float64 or float32.", metavar="NAME")] = "float64",
-    out: Annotated[
-        Path, typer.Option(help="Where run folders go: FOLDER/<data>/<run>/.", metavar="FOLDER")
-    ] = Path("results"),
+    data: Data,
+    target: Target,
+    inputs: Inputs = None,
+    classes: Classes = False,
+    test: Test = 0.2,
+    held: Held = 0.1,
+    network: Network = None,
+    width: Width = None,
+    grid: Grid = None,
+    degree: Degree = None,
+    settings: Settings = None,
+    schedule: Schedule = None,
+    seed: Seed = 0,
+    restarts: Restarts = None,
+    explain: Explain = False,
+    device: Device = "cpu",
+    dtype: Dtype = "float64",
+    out: Out = completion.RESULTS,
     as_json: Json = False,
 ) -> int:
     """Learn a column of a table from others, and write results/<data>/<run>/ with numbers,
@@ -121,58 +156,52 @@ def fit(
     Numbers are fitted by least squares, classes by logistic regression. Without options, the
     network is chosen by the number of rows.
     """
-    kind = None if network is None else choice("--network", network, kinds())
-    widths, levels = (
-        numbers("--width", width),
-        {"grid": numbers("--grid", grid), "degree": numbers("--degree", degree)},
-    )
-    starts, chance = number("--restarts", restarts), number("--seed", seed, least=0) or 0
-    choice("--dtype", dtype, ("float64", "float32"))
-    kept = _share("--held", held)
-    targets, columns = (
-        _names("--target", target),
-        None if inputs is None else _names("--inputs", inputs),
-    )
+    rows = RowsOptions(data, target, inputs, classes, test, held)
+    asked = NetworkOptions.given(network, width, grid, degree, settings, schedule)
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
+<<<<<<< HEAD
     from kanpde.cli.overrides import overrides
     from kanpde.fitting import default, learn, prepare
     from kanpde.fitting.task import TRAINING
     from kanpde.problem.table_files import read
     from kanpde.recipes.recipe import Choice
+=======
+    from kanpde.fitting import learn
+>>>>>>> ba6a1e5 (One file a command; typer reads the numbers, one line says what came and what was expected)
 
     check_writable(out)
-    judge: Any = (
-        read(test)
-        if Path(test).suffix in (".csv", ".tsv", ".txt", ".npz", ".h5", ".hdf5")
-        else _share("--test", test)
-    )
-    task = prepare(read(data), targets, columns, True if classes else None, judge, kept, chance)
-    chosen = default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes))
-    spec, stages = overrides(
-        chosen.recipe,
-        lambda kind: kind.suited(False, 2 * (len(task.outputs) - 1)),
-        kind,
-        widths,
-        levels,
-        pairs("--with", settings),
-        schedule,
-    )
-    options = {"network": spec, "schedule": stages, "restarts": starts}
-    recipe = replace(
-        chosen.recipe, **{part: value for part, value in options.items() if value is not None}
-    )  # type: ignore[arg-type]
+    task = rows.task(seed)
+    chosen = _chosen(task, asked, restarts)
     console = display.console(as_json)
     show_task(console, task)
     if explain:
-        display.show_choice(console, Choice(recipe, chosen.reasons))
+        display.show_choice(console, chosen)
     with Bars(console) as observer:
-        found = learn(task, recipe, chance, device, dtype, out, observer)
+        found = learn(task, chosen.recipe, seed, device, dtype, out, observer)
     if as_json:
-        _print_json(found.summary())
+        print_json(found.summary())
     else:
         show_fit(console, found)
     return INTERRUPTED if found.history.interrupted else 0
+
+
+def _chosen(task: Task, asked: NetworkOptions, restarts: int | None) -> Choice:
+    """The recipe that suits the rows, with what the options ask for in place of its parts."""
+    from kanpde.cli.overrides import overrides
+    from kanpde.fitting import default
+    from kanpde.fitting.task import TRAINING
+    from kanpde.recipes.recipe import Choice
+
+    chosen = default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes))
+    spec, stages = overrides(
+        chosen.recipe, lambda kind: kind.suited(False, 2 * (len(task.outputs) - 1)), asked
+    )
+    changed: dict[str, Any] = {"network": spec, "schedule": stages, "restarts": restarts}
+    recipe = replace(
+        chosen.recipe, **{part: value for part, value in changed.items() if value is not None}
+    )
+    return Choice(recipe, chosen.reasons)
 
 
 def show_task(console: Console, task: Task) -> None:
@@ -227,23 +256,3 @@ def show_fit(console: Console, found: Fit) -> None:
     )
     console.print(f"training  {found.seconds:.1f} s, {len(found.history.records)} steps")
     console.print(f"files     {found.run_dir}", markup=False, soft_wrap=True)
-
-
-def _names(option: str, text: str) -> list[str]:
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise DataError(f"{option}: got {text!r}; expected names of columns")
-    return found
-
-
-def _share(option: str, text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share < 1:
-        raise DataError(
-            f"{option}: got {text!r}; expected a share of the rows, 0 or more and below 1"
-            + (", or a file" if option == "--test" else "")
-        )
-    return share

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import RecipeError
+from kanpde.machine.cores import cores
 
-PATIENCE = timedelta(minutes=10)
+PATIENCE_WITH_OTHERS = timedelta(minutes=10)
 """How long a process waits for the others before it gives up: longer than any step."""
 
 
@@ -34,15 +35,18 @@ def is_first_to_complain() -> bool:
     alone."""
     if processes() == 1:
         return True
-    mark = (
-        Path(tempfile.gettempdir())
-        / f"kanpde-{os.getppid()}-{os.environ.get('MASTER_PORT', '')}-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}.complained"
-    )
+    port, attempt = os.environ.get("MASTER_PORT", ""), _attempt()
+    mark = Path(tempfile.gettempdir()) / f"kanpde-{os.getppid()}-{port}-{attempt}.complained"
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True
+
+
+def _attempt() -> str:
+    """How often torchrun has started the processes again."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
 @contextmanager
@@ -72,29 +76,23 @@ def group(device: str) -> Iterator[str]:
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
-        cores = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-        torch.set_num_threads(max(1, cores // count))
-    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+        torch.set_num_threads(max(1, cores() // count))
+    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE_WITH_OTHERS))
     # torchrun keeps its store from start to start: without a name of their own, processes find the
     # addresses of their predecessors
-    attempt = dist.PrefixStore(f"kanpde/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    attempt = dist.PrefixStore(f"kanpde/{_attempt()}", store)
     dist.init_process_group(
         "nccl" if device.startswith("cuda") else "gloo",
         store=attempt,
         rank=rank,
         world_size=size,
-        timeout=PATIENCE,
+        timeout=PATIENCE_WITH_OTHERS,
     )
     try:
         yield device
     finally:
-        leaving = threading.Thread(
-            target=dist.destroy_process_group, daemon=True
-        )  # it may wait for one that is gone
+        # it may wait for one that is gone
+        leaving = threading.Thread(target=dist.destroy_process_group, daemon=True)
         leaving.start()
         leaving.join(5)
 
@@ -113,7 +111,7 @@ def launcher() -> dict[str, Any] | None:
 def begun_before(out: Path, name: str) -> Path | None:
     """The unfinished run folder of these processes' predecessors, where torchrun has started them
     again."""
-    if processes() == 1 or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+    if processes() == 1 or _attempt() == "0":
         return None
     from kanpde.errors import RunError
     from kanpde.runs import unfinished

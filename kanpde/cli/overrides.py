@@ -7,66 +7,72 @@ from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
+from kanpde.cli.options import NetworkOptions
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.registry import spec_of
 from kanpde.networks.spec import Spec, Suited
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend, Stage, parse_schedule
 
-Numbers = tuple[int, ...]
-
 
 def overrides(
-    recipe: Recipe,
-    suits: Callable[[type[Spec]], Suited],
-    kind: str | None,
-    width: Numbers | None,
-    levels: Mapping[str, Numbers | None],
-    settings: Mapping[str, str],
-    schedule: str | None,
+    recipe: Recipe, suits: Callable[[type[Spec]], Suited], asked: NetworkOptions
 ) -> tuple[Spec | None, list[Stage] | None]:
-    """The network and the schedule that the options ask for, starting from the problem's own; None
-    where they ask for none.
+    """The network and the schedule that the options ask for, starting from the problem's own.
 
-    suits: the network and the schedule that a kind takes here; levels: grid and degree, of which
-    the one that a kind refines may be several numbers, coarse to fine; settings: of the kind.
-    Raises RecipeError for options that do not go together, and for those that the kind does not
-    have.
+    Args:
+        recipe: The problem's own.
+        suits: What gives the network and the schedule that a kind takes here.
+        asked: The options. Of `grid` and `degree`, the one that training of the kind refines may
+            be several numbers, coarse to fine.
+
+    Returns:
+        The network and the stages, each None where the options ask for none.
+
+    Raises:
+        RecipeError: The options do not go together, or the kind does not have one of them.
     """
-    stages = None if schedule is None else parse_schedule(schedule)
-    asked = {name: numbers for name, numbers in levels.items() if numbers is not None}
-    if kind is None and width is None and not asked and not settings:
+    stages = None if asked.schedule is None else parse_schedule(asked.schedule)
+    if asked.kind is None and asked.width is None and not asked.levels and not asked.settings:
         return None, stages
-    network, own = recipe.network, list(recipe.stages)
-    if kind is not None and kind != network.kind:
-        found = suits(spec_of(kind))
-        network, own = found.spec, parse_schedule(found.schedule)
-    network = network if width is None else replace(network, width=width)
-    network = replace(network, **_read(type(network), settings))
-    for name, numbers in asked.items():
-        _check(type(network), f"--{name}", name)
-        if name != network.resolution:
-            if len(numbers) > 1:
-                raise RecipeError(
-                    f"--{name} {','.join(map(str, numbers))}: expected one number; of a"
-                    f" {network.title} training refines {network.resolution or 'nothing'}"
-                )
-            network = _with(network, name, numbers[0])
-    if network.resolution not in asked:
+    network, own = _changed(recipe, suits, asked)
+    refined = network.resolution
+    if refined is None or refined not in asked.levels:
         return network, stages or own
-    finer = asked[network.resolution]
+    finer = asked.levels[refined]
+    option = f"--{refined} {','.join(map(str, finer))}"
     if any(b <= a for a, b in pairwise(finer)):
-        raise RecipeError(
-            f"--{network.resolution} {','.join(map(str, finer))}: expected numbers that rise,"
-            " coarse to fine, such as 6,12,24"
-        )
+        raise RecipeError(f"{option}: expected numbers that rise, coarse to fine, such as 6,12,24")
     if stages is not None and len(finer) > 1:
-        option = f"--{network.resolution} {','.join(map(str, finer))}"
         raise RecipeError(
-            f"{option} extends the grid by itself; give one {network.resolution} with --schedule,"
+            f"{option} extends the grid by itself; give one {refined} with --schedule,"
             " and extend:… in it"
         )
-    return _with(network, network.resolution, finer[0]), stages or _extended(own, finer[1:])
+    return _with(network, refined, finer[0]), stages or _extended(own, finer[1:])
+
+
+def _changed(
+    recipe: Recipe, suits: Callable[[type[Spec]], Suited], asked: NetworkOptions
+) -> tuple[Spec, list[Stage]]:
+    """The network with all that is asked of it but what training refines, and its own stages."""
+    network, own = recipe.network, list(recipe.stages)
+    if asked.kind is not None and asked.kind != network.kind:
+        found = suits(spec_of(asked.kind))
+        network, own = found.spec, parse_schedule(found.schedule)
+    if asked.width is not None:
+        network = replace(network, width=tuple(asked.width))
+    network = replace(network, **_read(type(network), asked.settings))
+    for name, numbers in asked.levels.items():
+        _check(type(network), f"--{name}", name)
+        if name == network.resolution:
+            continue
+        if len(numbers) > 1:
+            raise RecipeError(
+                f"--{name} {','.join(map(str, numbers))}: expected one number; of a"
+                f" {network.title} training refines {network.resolution or 'nothing'}"
+            )
+        network = _with(network, name, numbers[0])
+    return network, own
 
 
 def _with(network: Spec, name: str, value: int) -> Spec:
@@ -76,16 +82,14 @@ def _with(network: Spec, name: str, value: int) -> Spec:
 
 def _check(kind: type[Spec], option: str, name: str) -> None:
     """Raise RecipeError where a kind has no such setting."""
-    if name not in kind.options():
-        splines = (
-            "an MLP has no splines; leave it out, or choose --network kan"
-            if kind.kind == "mlp" and name in ("degree", "grid")
-            else ""
-        )
-        raise RecipeError(
-            f"{option}:"
-            f" {splines or f'{kind.kind} has none; expected one of {listed(kind.options())}{nearest(name, kind.options())}'}"
-        )
+    if name in kind.options():
+        return
+    if kind.kind == "mlp" and name in ("degree", "grid"):
+        raise RecipeError(f"{option}: an MLP has no splines; leave it out, or choose --network kan")
+    raise RecipeError(
+        f"{option}: {kind.kind} has none; expected one of"
+        f" {listed(kind.options())}{nearest(name, kind.options())}"
+    )
 
 
 def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
@@ -98,9 +102,9 @@ def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
         try:
             found[name] = wanted(text)
         except ValueError:
+            kind_of_number = "a whole number" if wanted is int else "a number"
             raise RecipeError(
-                f"--with {name}={text}: expected"
-                f" {'a whole number' if wanted is int else 'a number'}, such as {defaults[name]}"
+                f"--with {name}={text}: expected {kind_of_number}, such as {defaults[name]}"
             ) from None
     return found
 

@@ -1,4 +1,4 @@
-"""The command report: a run or a sweep as one HTML page."""
+"""The command `report`: a run or a sweep as one HTML page."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ from typing import Annotated
 
 import typer
 
-from kanpde.cli.commands import app
-from kanpde.cli.completion import runs_and_sweeps
+from kanpde.cli.options import RunOrSweep
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=(
+            "The file to write, or a folder for report.html; the run's own folder where not given."
+        ),
+    ),
+]
 
 
-@app.command()
-def report(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN-or-SWEEP",
-            help="The folder of a run or a sweep, such as results/poisson2d/20261122-171200-seed0.",
-            autocompletion=runs_and_sweeps,
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help=(
-                "The file to write, or a folder for report.html; the run's own folder where not"
-                " given."
-            ),
-            metavar="FILE",
-        ),
-    ] = None,
-) -> None:
+def report(run: RunOrSweep, out: Out = None) -> None:
     """Write a run or a sweep as one HTML page, and print its name.
 
     Summary, equations as mathematics, pictures with values to hover over, history, provenance, and

@@ -14,6 +14,7 @@ from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
 from kanpde.networks.solution import built_in
 from kanpde.networks.spec import Spec, Suited
+from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
 from kanpde.training import Balance, Change, Stage, parse_schedule
 from kanpde.training.pruning import Prune
@@ -21,10 +22,6 @@ from kanpde.training.schedule import CHANGES, OPTIMISERS
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
-
-EFFORTS = ("quick", "default", "record")
-"""How much time a solution is worth: a first look, what `solve` does, and all that two cores give
-in minutes."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +96,8 @@ class Recipe:
                 "schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60"
             )
         if len({len(values) for values in self.continuation.values()}) > 1:
-            raise RecipeError(
-                "continuation: got"
-                f" {', '.join(f'{len(v)} values of {name}' for name, v in self.continuation.items())};"
-                " expected as many of each"
-            )
+            counts = [f"{len(v)} values of {name}" for name, v in self.continuation.items()]
+            raise RecipeError(f"continuation: got {listed(counts)}; expected as many of each")
 
 
 @dataclass(frozen=True)

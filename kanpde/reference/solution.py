@@ -15,6 +15,7 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Domain, Pieces, SpaceTime
 from kanpde.machine.memory import available, gigabytes
+from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
@@ -42,7 +43,7 @@ FIRST = {1: 32, 2: 16, 3: 10}
 TARGET = 1e-11
 """Estimated relative error at which a default reference stops refining."""
 
-EFFORTS = {"quick": 2.0, "default": 12.0, "record": 120.0}
+WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
 """Seconds of work, as `work` counts it, that a reference may take."""
 
 PATIENCE = 600.0
@@ -158,7 +159,7 @@ def reference(
         kept = max(
             2, min(kept, (coarse - _space_order(problem)) // 2 * 2)
         )  # what the coarser of the two grids holds
-    solved = _climb(problem, kept, cells, EFFORTS[effort] if cells is None else PATIENCE)
+    solved = _climb(problem, kept, cells, WORK_BY_EFFORT[effort] if cells is None else PATIENCE)
     return _packed(problem, solved, kept, why, time.perf_counter() - begin)
 
 

@@ -15,6 +15,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from kanpde.errors import RecipeError, RunError, first_line
+from kanpde.machine.cores import cores
 from kanpde.runs.signals import deaf_children
 
 Work = tuple[Callable[[Any], Any], Any]
@@ -101,11 +102,8 @@ def executor(
                 " of them"
             )
         return Executor(1, threads, dask)
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    jobs = jobs or max(1, cores // (threads or 1))
-    return Executor(jobs, threads or max(1, cores // jobs))
+    jobs = jobs or max(1, cores() // (threads or 1))
+    return Executor(jobs, threads or max(1, cores() // jobs))
 
 
 def check(address: str) -> None:

@@ -50,8 +50,8 @@ def short(monkeypatch):
     monkeypatch.setattr(
         run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
     )
-    for effort in solution.EFFORTS:
-        monkeypatch.setitem(solution.EFFORTS, effort, 0.2)
+    for effort in solution.WORK_BY_EFFORT:
+        monkeypatch.setitem(solution.WORK_BY_EFFORT, effort, 0.2)
 
 
 def blocks(text):

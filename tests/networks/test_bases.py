@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
+from kanpde.cli.options import NetworkOptions
 from kanpde.cli.overrides import overrides
 from kanpde.kernels import (
     cpu_rational,
@@ -283,11 +284,7 @@ def test_options_that_a_kind_does_not_have_are_refused():
         overrides(
             Recipe(schedule="lm:9"),
             lambda kind: suited(PROBLEM, kind),
-            "fastkan",
-            None,
-            {"degree": (5,)},
-            {},
-            None,
+            NetworkOptions(kind="fastkan", levels={"degree": (5,)}),
         )
     with pytest.raises(
         RecipeError,
@@ -299,20 +296,12 @@ def test_options_that_a_kind_does_not_have_are_refused():
         overrides(
             Recipe(schedule="lm:9"),
             lambda kind: suited(PROBLEM, kind),
-            "mlp",
-            None,
-            {},
-            {"activatoin": "silu"},
-            None,
+            NetworkOptions(kind="mlp", settings={"activatoin": "silu"}),
         )
     spec, stages = overrides(
         Recipe(schedule="lm:9"),
         lambda kind: suited(PROBLEM, kind),
-        "chebyshev",
-        (8, 8),
-        {"degree": (6, 12)},
-        {},
-        None,
+        NetworkOptions(kind="chebyshev", width=(8, 8), levels={"degree": (6, 12)}),
     )
     assert (spec.width, spec.degree) == ((8, 8), 6)
     assert [stage.grid for stage in stages if hasattr(stage, "grid")] == [12]
@@ -320,11 +309,7 @@ def test_options_that_a_kind_does_not_have_are_refused():
         overrides(
             Recipe(schedule="lm:9"),
             lambda kind: suited(PROBLEM, kind),
-            "multkan",
-            None,
-            {},
-            {"products": "1"},
-            None,
+            NetworkOptions(kind="multkan", settings={"products": "1"}),
         )[0].products
         == 1
     )

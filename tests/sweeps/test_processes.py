@@ -282,10 +282,10 @@ def test_the_command_prints_one_object_or_a_plan(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--parameters", "100:50"], "--parameters: got '100:50', an empty range"),
+        (["--parameters", "100:50"], "--parameters: got '100:50'; expected the smaller"),
         (["--parameters", "2"], "comes near 2; the nearest possible has"),
-        (["--width", "4x,8"], "--width: got '4x'"),
-        (["--networks", ","], "--networks: got ','; expected at least one"),
+        (["--width", "4x,8"], "--width: got '4x,8'"),
+        (["--networks", ","], "--networks: got ','; expected one or more names"),
         (["--seeds", "0"], "--seeds: got '0'"),
         (["--networks", "kna"], "did you mean 'kan'"),
         (["--schedule", "lm:5;foo:3"], "'foo:3' is no stage"),

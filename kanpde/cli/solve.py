@@ -1,0 +1,263 @@
+"""The command `solve`: a problem, its solution, and how good that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kanpde.cli import completion
+from kanpde.cli.complaints import TERMINATED, Interrupted
+from kanpde.cli.options import (
+    Constants,
+    Degree,
+    Device,
+    Dtype,
+    Effort,
+    Explain,
+    Grid,
+    Json,
+    NameOrNone,
+    Network,
+    NetworkOptions,
+    Restarts,
+    Settings,
+    Width,
+    whole,
+)
+from kanpde.cli.output import print_json
+from kanpde.errors import RecipeError
+from kanpde.problem import gallery
+from kanpde.runs.atomic import check_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kanpde.problem.problem import Problem
+    from kanpde.recipes.recipe import Recipe
+    from kanpde.results.result import Result
+
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STAGES",
+        help=(
+            "Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or"
+            " adam:2000,lbfgs:500."
+        ),
+    ),
+]
+Seed = Annotated[
+    int, whole("Of the random start and points; the same seed gives the same result.", least=0)
+]
+Points = Annotated[int | None, whole("Collocation points.")]
+Slabs = Annotated[int | None, whole("Spans of time, solved one after another.")]
+Out = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="Where run folders go: FOLDER/<problem>/<run>/."),
+]
+NoReference = Annotated[
+    bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help=(
+            "Go on with a run that was killed or interrupted, with the same bits as if it had not"
+            " been."
+        ),
+        autocompletion=completion.unfinished,
+    ),
+]
+Tensorboard = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Log loss, error and the solution for TensorBoard, below this folder.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a solve tells what it does.
+
+    Attributes:
+        as_json: Whether the result is one JSON object.
+        tensorboard: The folder of logs, or None for none.
+        explain: Whether the recipe is shown, with its reasons.
+    """
+
+    as_json: bool
+    tensorboard: Path | None
+    explain: bool = False
+
+
+def solve(
+    name: NameOrNone = None,
+    constants: Constants = None,
+    network: Network = None,
+    width: Width = None,
+    grid: Grid = None,
+    degree: Degree = None,
+    settings: Settings = None,
+    schedule: Schedule = None,
+    seed: Seed = 0,
+    points: Points = None,
+    restarts: Restarts = None,
+    slabs: Slabs = None,
+    effort: Effort = "default",
+    explain: Explain = False,
+    device: Device = "cpu",
+    dtype: Dtype = "float64",
+    out: Out = completion.RESULTS,
+    no_reference: NoReference = False,
+    resume: Resume = None,
+    tensorboard: Tensorboard = None,
+    as_json: Json = False,
+) -> int:
+    """Solve a problem, check it, and write results/<problem>/<run>/ with numbers, fields,
+    checkpoint and pictures.
+
+    Without options, the problem's own recipe or a default one is used. While it trains, its state
+    is written every few seconds: --resume goes on from there, with the settings that the run was
+    begun with.
+    """
+    telling = Telling(as_json, tensorboard, explain)
+    if resume is not None:
+        return _resume(name, resume, telling)
+    if name is None:
+        raise RecipeError(
+            "solve: got no problem; expected the name of one, such as poisson2d (see `kanpde"
+            " list`), or --resume RUN"
+        )
+    gallery.find(name)
+    asked = NetworkOptions.given(network, width, grid, degree, settings, schedule)
+    parts = {"points": points, "restarts": restarts, "slabs": slabs}
+    request = {
+        "effort": effort,
+        "seed": seed,
+        "device": device,
+        "dtype": dtype,
+        "reference": not no_reference,
+    }
+    return _begin(name, dict(constants or ()), asked, parts, request, out, telling)
+
+
+def _begin(
+    name: str,
+    constants: dict[str, float],
+    asked: NetworkOptions,
+    parts: dict[str, int | None],
+    request: dict[str, Any],
+    out: Path,
+    telling: Telling,
+) -> int:
+    """A new run, or the one that these processes' predecessors have begun."""
+    from kanpde.cli import display
+    from kanpde.cli.group import begun_before
+    from kanpde.cli.overrides import overrides
+    from kanpde.problem import problem as problems
+    from kanpde.recipes.recipe import Choice, choose, suited
+
+    check_writable(out)
+    console = display.console(telling.as_json)
+    problem, recipes = problems.load(name, constants)
+    chosen = choose(problem, recipes, request["effort"])
+    spec, stages = overrides(chosen.recipe, lambda kind: suited(problem, kind), asked)
+    display.show_problem(console, problem)
+    changed: dict[str, Any] = {"network": spec, "schedule": stages, **parts}
+    recipe = replace(
+        chosen.recipe, **{part: value for part, value in changed.items() if value is not None}
+    )
+    if telling.explain:
+        display.show_choice(console, Choice(recipe, chosen.reasons))
+    before = begun_before(out, problem.name)
+    where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
+    return _carry_out(problem, recipe, request | where, console, telling)
+
+
+def _resume(name: str | None, run: Path, telling: Telling) -> int:
+    """Go on with a run as it was begun."""
+    if name is not None:
+        raise RecipeError(
+            f"--resume: got the problem {name!r} as well; expected the run's folder alone, which"
+            " says what was asked for"
+        )
+    from kanpde.cli import display
+    from kanpde.recipes import recipe as recipes
+    from kanpde.runs import unfinished
+    from kanpde.runs.safe_reading import reading
+
+    asked = unfinished.read(run)
+    problem = unfinished.problem_of(run, asked)
+    console = display.console(telling.as_json)
+    display.show_problem(console, problem)
+    request = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
+    with reading(run / "request.json"):
+        recipe = recipes.from_plain(asked["recipe"])
+    return _carry_out(problem, recipe, request | {"run_dir": run, "resume": True}, console, telling)
+
+
+def _carry_out(
+    problem: Problem,
+    recipe: Recipe,
+    request: dict[str, Any],
+    console: Console,
+    telling: Telling,
+) -> int:
+    """Solve, show the result, and say how to go on where it did not come to its end."""
+    from kanpde.cli import display
+    from kanpde.cli.group import is_first
+    from kanpde.runs.unfinished import Terminated
+
+    try:
+        result = _solved(problem, recipe, request, console, telling.tensorboard)
+    except Terminated as ended:
+        raise Interrupted(
+            f"ended: kanpde solve --resume {ended} goes on with it", TERMINATED
+        ) from None
+    except KeyboardInterrupt as stop:
+        raise Interrupted(": ".join(["interrupted", *getattr(stop, "__notes__", [])])) from None
+    if not is_first():
+        return 0
+    if telling.as_json:
+        print_json(result.summary())
+    else:
+        display.show_result(console, result)
+    if result.history.interrupted:
+        raise Interrupted(f"interrupted: kanpde solve --resume {result.run_dir} goes on with it")
+    return 0
+
+
+def _solved(
+    problem: Problem,
+    recipe: Recipe,
+    request: dict[str, Any],
+    console: Console,
+    tensorboard: Path | None,
+) -> Result:
+    """Solve by all processes of torchrun, or by this one; the first of them shows and logs."""
+    from kanpde import solver
+    from kanpde.cli.bars import Bars
+    from kanpde.cli.group import group, is_first, launcher
+    from kanpde.cli.tensorboard import logged
+
+    with (
+        logged(tensorboard if is_first() else None, problem.name) as log,
+        group(request["device"]) as device,
+        Bars(console) as bars,
+    ):
+        result = solver.solve(
+            problem,
+            recipe=recipe,
+            observer=bars if log is None else log.beside(bars),
+            launcher=launcher(),
+            **request | {"device": device},
+        )
+        if log is not None:
+            log.result(result)
+    return result
