@@ -7,6 +7,7 @@ from math import pi
 
 import numpy as np
 import torch
+from orders import observed
 from torch import exp, sin
 
 from kanpde import (
@@ -208,7 +209,7 @@ def slope(problem, order, sizes):
     """Order of a line through the errors on several grids: the boundary lies differently in the
     cells of each."""
     errors = [error(problem, n, order) for n in sizes]
-    return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    return observed(errors, 1 / np.array(sizes), rounding=1e-12)
 
 
 def true_error(problem, found):
