@@ -115,7 +115,7 @@ class RowsOptions:
     def task(self, seed: int) -> Task:
         """Read the files and part the rows, at random by the seed. Raises DataError."""
         from kanpde.fitting import prepare
-        from kanpde.problem.tables import read
+        from kanpde.problem.table_files import read
 
         judge: Any = read(self.test) if isinstance(self.test, Path) else self.test
         return prepare(
@@ -160,15 +160,7 @@ def fit(
     asked = NetworkOptions.given(network, width, grid, degree, settings, schedule)
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
-<<<<<<< HEAD
-    from kanpde.cli.overrides import overrides
-    from kanpde.fitting import default, learn, prepare
-    from kanpde.fitting.task import TRAINING
-    from kanpde.problem.table_files import read
-    from kanpde.recipes.recipe import Choice
-=======
     from kanpde.fitting import learn
->>>>>>> ba6a1e5 (One file a command; typer reads the numbers, one line says what came and what was expected)
 
     check_writable(out)
     task = rows.task(seed)

@@ -20,7 +20,7 @@ def reference(
     """Solve a problem by finite differences only, and say how good that is."""
     gallery.find(name)
     from kanpde.cli import display
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
     from kanpde.reference import reference as by_differences
     from kanpde.results.fields import exact_on, relative_l2
 

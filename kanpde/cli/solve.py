@@ -160,7 +160,7 @@ def _begin(
     from kanpde.cli import display
     from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import overrides
-    from kanpde.problem import problem as problems
+    from kanpde.problem import file as problems
     from kanpde.recipes.recipe import Choice, choose, suited
 
     check_writable(out)

@@ -217,16 +217,8 @@ def _posed(name: str | None, constants: dict[str, float], effort: str) -> tuple[
         raise RecipeError(
             "sweep: got no problem; expected the name of one, such as poisson2d, or --resume SWEEP"
         )
-<<<<<<< HEAD
-    else:
-        gallery.find(name)
-    from kanpde.cli import display
-    from kanpde.cli.trials import Trials, show_plan, show_sweep
-    from kanpde.problem import file as problems
-=======
     gallery.find(name)
-    from kanpde.problem import problem as problems
->>>>>>> ba6a1e5 (One file a command; typer reads the numbers, one line says what came and what was expected)
+    from kanpde.problem import file as problems
     from kanpde.recipes.recipe import choose
 
     problem, recipes = problems.load(name, constants)
