@@ -37,9 +37,12 @@ FREE = {aten.ones_like.default, aten.zeros_like.default}
 """What they give does not depend on their tensor's values."""
 
 
-class Operations(TorchDispatchMode):
-    """While it is active: which tensors depend on a derivative, and whether all of them are affine
-    in the derivatives."""
+class _Watch:
+    """What `Operations` does with each operation.
+
+    It stands in a class of its own because a TorchDispatchMode hides a `__torch_dispatch__` that it
+    defines itself from torch's compiler, which imports that: it takes longer than a dry run.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +69,11 @@ class Operations(TorchDispatchMode):
             for x in _tensors(found):
                 self.watch(x)
         return found
+
+
+class Operations(_Watch, TorchDispatchMode):
+    """While it is active: which tensors depend on a derivative, and whether all of them are affine
+    in the derivatives."""
 
 
 class Watched(Leaves):
