@@ -13,7 +13,7 @@ from kanpde.errors import ProblemError
 from kanpde.geometry.curves import Segment
 from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
 from kanpde.geometry.implicit import Implicit, Level
-from kanpde.geometry.planar import Piece, Planar
+from kanpde.geometry.planar import BoundaryCurve, Planar
 
 
 class Box(Domain):
@@ -115,7 +115,7 @@ class Sides(Planar):
         return x, y
 
     @cached_property
-    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+    def bounding(self) -> Sequence[BoundaryCurve]:  # type: ignore[override]
         (x, (a, b)), (y, (c, d)) = self._box.bounds.items()
         sides = (
             (f"{x}-", 0, (a, d), (a, c)),
@@ -123,7 +123,9 @@ class Sides(Planar):
             (f"{y}-", 1, (a, c), (b, c)),
             (f"{y}+", 1, (b, d), (a, d)),
         )
-        return [Piece(Segment(start, end), face, True, axis) for face, axis, start, end in sides]
+        return [
+            BoundaryCurve(Segment(start, end), face, True, axis) for face, axis, start, end in sides
+        ]
 
     def depth(self, points: Tensor) -> Tensor:
         return self._box.depth(points)

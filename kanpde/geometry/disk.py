@@ -11,7 +11,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry.arcs import Arc
 from kanpde.geometry.domain import checked_name, checked_number, checked_positive
-from kanpde.geometry.planar import Piece, Planar
+from kanpde.geometry.planar import BoundaryCurve, Planar
 
 
 class Disk(Planar):
@@ -36,10 +36,10 @@ class Disk(Planar):
         return x, y
 
     @cached_property
-    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+    def bounding(self) -> Sequence[BoundaryCurve]:  # type: ignore[override]
         x, y = self._centre.values()
         return [
-            Piece(
+            BoundaryCurve(
                 Arc((x, y), (self.radius, self.radius), 0.0, 0.0, 2 * pi),
                 self._name or "circle",
                 self._name is not None,
@@ -90,10 +90,10 @@ class Ellipse(Planar):
         return x, y
 
     @cached_property
-    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+    def bounding(self) -> Sequence[BoundaryCurve]:  # type: ignore[override]
         x, y = self._centre.values()
         return [
-            Piece(
+            BoundaryCurve(
                 Arc((x, y), self.radii, self.angle, 0.0, 2 * pi),
                 self._name or "ellipse",
                 self._name is not None,
@@ -101,7 +101,7 @@ class Ellipse(Planar):
         ]
 
     def depth(self, points: Tensor) -> Tensor:
-        curve = self.pieces[0].curve
+        curve = self.bounding[0].curve
         return curve.distance(points).copysign(curve.level(points.T))
 
 

@@ -246,6 +246,11 @@ def operation(a: Domain, sign: str, b: Domain) -> str:
     return f"{left} {sign} {f'({b!r})' if b.compound else repr(b)}"
 
 
+def turned(face: str) -> str:
+    """The face of a box that looks the other way: "x-" for "x+"."""
+    return face[:-1] + ("-" if face.endswith("+") else "+")
+
+
 def checked_name(what: str, name: object) -> str | None:
     """The name of a face, if one is given; raises ProblemError for what is no word."""
     if name is not None and (not isinstance(name, str) or not name):

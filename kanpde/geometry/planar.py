@@ -17,19 +17,22 @@ from kanpde.geometry.domain import Corner, Domain, Face, Interval
 from kanpde.geometry.implicit import Implicit
 from kanpde.geometry.levels import vanishing
 
-ROUNDING = 1e-9
+SAME_POINT = 1e-9
 """Distance, relative to the size of a region, below which two points are the same."""
 
-FLAT = 1e-6
+NO_CORNER = 1e-6
 """Angle, in radians, below which two curves meet without a corner."""
 
 
 @dataclass(frozen=True)
-class Piece:
+class BoundaryCurve:
     """A curve of the boundary, the inside to its left, and the face that it belongs to.
 
-    shared: whether pieces of other shapes may belong to a face of this name; axis: of the side of a
-    box its coordinate, by which the face is named after the way that it looks.
+    Attributes:
+        curve: Where it runs.
+        face: The name of the face.
+        shared: Whether curves of other shapes may belong to a face of this name.
+        axis: Of the side of a box its coordinate; the face is named after the way that it looks.
     """
 
     curve: Curve
@@ -44,7 +47,7 @@ class Planar(Domain):
 
     @property
     @abstractmethod
-    def pieces(self) -> Sequence[Piece]:
+    def bounding(self) -> Sequence[BoundaryCurve]:
         """The boundary."""
 
     @property
@@ -59,7 +62,7 @@ class Planar(Domain):
 
     @cached_property
     def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
-        extents = [piece.curve.extent() for piece in self.pieces]
+        extents = [bound.curve.extent() for bound in self.bounding]
         return {
             name: (min(low[i] for low, _ in extents), max(high[i] for _, high in extents))
             for i, name in enumerate(self.names)
@@ -67,26 +70,26 @@ class Planar(Domain):
 
     @cached_property
     def volume(self) -> float:  # type: ignore[override]
-        return sum(piece.curve.area() for piece in self.pieces)
+        return sum(bound.curve.area() for bound in self.bounding)
 
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
         found = {}
-        for name in dict.fromkeys(piece.face for piece in self.pieces):
+        for name in dict.fromkeys(bound.face for bound in self.bounding):
             curves = self.curves(name)
             found[name] = Face(name, sum(curve.length for curve in curves), *self._flat(curves))
         return found
 
     def curves(self, face: str) -> list[Curve]:
-        """The pieces of a face."""
-        return [piece.curve for piece in self.pieces if piece.face == face]
+        """The curves of a face."""
+        return [bound.curve for bound in self.bounding if bound.face == face]
 
     def _flat(self, curves: Sequence[Curve]) -> tuple[str | None, int]:
         """The coordinate and the side where the face lies at an end of the bounding box."""
         for i, (name, ends) in enumerate(self.bounds.items()):
             for side, end in zip((-1, 1), ends, strict=True):
                 if all(
-                    abs(v[i] - end) <= ROUNDING * self.size
+                    abs(v[i] - end) <= SAME_POINT * self.size
                     for curve in curves
                     for v in curve.extent()
                 ):
@@ -107,38 +110,38 @@ class Planar(Domain):
 
     def implicit(self, *faces: str) -> Implicit | None:
         return vanishing(
-            [piece.curve for piece in self.pieces if piece.face in faces],
+            [bound.curve for bound in self.bounding if bound.face in faces],
             self._probes,
-            1e3 * ROUNDING * self.size,
+            1e3 * SAME_POINT * self.size,
         )
 
     @cached_property
     def _probes(self) -> Tensor:
-        """Points all over the region and its boundary, the ends of the pieces among them."""
+        """Points all over the region and its boundary, the ends of its curves among them."""
         fractions = torch.linspace(0, 1, 129, dtype=torch.float64)
         unit = torch.rand(4096, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         return torch.cat(
-            [self.interior(unit), *(piece.curve.along(fractions) for piece in self.pieces)]
+            [self.interior(unit), *(bound.curve.along(fractions) for bound in self.bounding)]
         )
 
     @cached_property
     def corners(self) -> tuple[Corner, ...]:  # type: ignore[override]
         found = []
-        for before in self.pieces:
+        for before in self.bounding:
             if before.curve.closed:
                 continue
             at, (dx, dy) = before.curve.end, before.curve.direction(before.curve.span[1])
             back, best = atan2(-dy, -dx), None
-            for after in self.pieces:
+            for after in self.bounding:
                 if (
                     not after.curve.closed
-                    and _apart(after.curve.start, at) <= 1e3 * ROUNDING * self.size
+                    and _apart(after.curve.start, at) <= 1e3 * SAME_POINT * self.size
                 ):
                     direction = atan2(*after.curve.direction(after.curve.span[0])[::-1])
                     opening = (back - direction) % (2 * pi)
                     if best is None or opening < best[0]:
                         best = opening, direction, after
-            if best is not None and (abs(best[0] - pi) > FLAT or best[2].face != before.face):
+            if best is not None and (abs(best[0] - pi) > NO_CORNER or best[2].face != before.face):
                 found.append(Corner(at, best[0], (before.face, best[2].face), best[1]))
         return tuple(found)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry.curves import IN_CACHE, Segment, distance
 from kanpde.geometry.domain import checked_number
-from kanpde.geometry.planar import Piece, Planar
+from kanpde.geometry.planar import BoundaryCurve, Planar
 
 
 class Polygon(Planar):
@@ -69,17 +69,17 @@ class Polygon(Planar):
         return self._names
 
     @cached_property
-    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+    def bounding(self) -> Sequence[BoundaryCurve]:  # type: ignore[override]
         found = self._ring(self._given or [f"edge{k + 1}" for k in range(len(self._corners))], True)
         for k, hole in enumerate(self.holes):
             found += hole._ring(hole._given or [f"hole{k + 1}"] * len(hole._corners), False)
         return found
 
-    def _ring(self, faces: Sequence[str], outer: bool) -> list[Piece]:
+    def _ring(self, faces: Sequence[str], outer: bool) -> list[BoundaryCurve]:
         """The edges, with what is inside the polygon to their left, or the right of a hole."""
         n, anticlockwise = len(self._corners), _twice_area(self._corners) > 0
         edges = [
-            Piece(
+            BoundaryCurve(
                 Segment(self._corners[k], self._corners[(k + 1) % n]),
                 faces[k],
                 self._given is not None,
@@ -88,10 +88,10 @@ class Polygon(Planar):
         ]
         if anticlockwise == outer:
             return edges
-        return [Piece(e.curve.reversed(), e.face, e.shared) for e in edges]
+        return [BoundaryCurve(e.curve.reversed(), e.face, e.shared) for e in edges]
 
     def depth(self, points: Tensor) -> Tensor:
-        curves = [e.curve for e in self.pieces]
+        curves = [e.curve for e in self.bounding]
         ends = points.new_tensor([[*c.start, *c.end] for c in curves]).T
         parts = points.split(max(IN_CACHE // len(curves), 1))
         return torch.where(torch.cat([_odd(part, *ends) for part in parts]), 1, -1) * distance(

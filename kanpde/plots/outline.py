@@ -21,7 +21,7 @@ def outline(domain: Domain) -> list[NDArray[np.float64]]:
     if not isinstance(region, Planar):
         return []
     fractions = torch.linspace(0, 1, POINTS, dtype=torch.float64)
-    lines = [piece.curve.along(fractions).numpy() for piece in region.pieces]
+    lines = [bound.curve.along(fractions).numpy() for bound in region.bounding]
     loops = []
     while lines:
         loop = lines.pop(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kanpde.errors import ProblemError, listed
 from kanpde.problem.execution import execute
-from kanpde.problem.gallery import find
+from kanpde.problem.gallery import find, title_in
 from kanpde.problem.problem import Problem
 
 RECIPES_BY_EFFORT = {"quick": "quick", "default": "recipe", "record": "record"}
@@ -40,8 +40,7 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
     if not isinstance(problem, Problem):
         came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
         raise ProblemError(f"{path}: defines {came}; expected problem = Problem(…)")
-    text = (module.__doc__ or "").strip().encode("utf-8", "replace").decode()
-    title = text.splitlines()[0] if text else path.stem
+    title = title_in(module.__doc__ or "").encode("utf-8", "replace").decode() or path.stem
     loaded = problem.replace(
         name=path.stem,
         title=" ".join([title, *(f"[{key} = {value:g}]" for key, value in values.items())]),

@@ -143,7 +143,7 @@ def test_normals_are_gradients_of_the_depth():
 def test_distance_to_an_ellipse(radii):
     """Against the least distance to very many of its points, from anywhere."""
     domain = Ellipse(x=0.5, y=0, radii=radii, angle=0.3)
-    curve = domain.pieces[0].curve
+    curve = domain.bounding[0].curve
     points = torch.cat(
         [
             domain.box(3 * unit_points(200, 2, 0) - 1),

@@ -82,7 +82,7 @@ def test_area_and_length_agree_with_shapely(first, second, third, one, other):
         part.length for part in getattr(expected, "geoms", [expected]) if part.area
     )  # not lines along which two merely touch
     assert sum(face.measure for face in made.faces.values()) == pytest.approx(around, abs=1e-3)
-    ends = [(c.start, c.end) for p in made.pieces if not (c := p.curve).closed]
+    ends = [(c.start, c.end) for p in made.bounding if not (c := p.curve).closed]
     for _, end in ends:  # the boundary is closed
         assert min(math.dist(end, start) for start, _ in ends) < 1e-7
 

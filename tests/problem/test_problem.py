@@ -1,6 +1,7 @@
 """Problems: what they know of themselves, what they refuse or warn of, and how their files are
 loaded."""
 
+import sys
 import warnings
 from math import pi
 
@@ -24,6 +25,7 @@ from kanpde import (
     laplacian,
 )
 from kanpde.problem.file import load
+from kanpde.problem.gallery import title
 
 line = Box(x=(0, 1))
 square = Box(x=(0, 1), y=(0, 1))
@@ -538,6 +540,43 @@ def test_loading_a_file(tmp_path):
     )
     path.write_text(good.split('"""')[2])
     assert load(str(path))[0].title == "line"
+
+
+@pytest.mark.parametrize(
+    ("docstring", "wanted"),
+    [
+        ("A line.\n\nMore.", "A line."),
+        ("A sentence that goes\n  on (2019).\nMore.", "A sentence that goes on (2019)."),
+        ("A line\n\nMore.", "A line"),
+        ("", ""),
+    ],
+)
+def test_the_title_of_a_file_is_its_first_sentence(docstring, wanted, tmp_path):
+    path = tmp_path / "line.py"
+    path.write_text(f'"""{docstring}"""\n{good.split(chr(34) * 3)[2]}', encoding="utf-8")
+    assert title(path) == wanted
+    assert load(str(path))[0].title == (wanted or "line")
+
+
+def test_loading_leaves_the_problem_of_the_file_as_it_is(tmp_path):
+    path = tmp_path / "line.py"
+    path.write_text(good)
+    problem, _ = load(str(path))
+    made = sys.modules["kanpde_problem_line"].problem
+    assert made is not problem
+    assert (made.name, made.title, made.source) == ("problem", "", None)
+    assert problem.replace(name="another").title == "A line."
+    assert problem.name == "line"
+
+
+def test_a_variant_is_checked_but_not_warned_of_again():
+    with pytest.warns(ProblemWarning, match="no condition is given on y- or y"):
+        problem = Problem(square, [poisson], Dirichlet(u=0, on=("x-", "x+")))
+    assert problem.replace(name="quiet").name == "quiet"
+    with pytest.raises(ProblemError, match="this domain has no face 'z-'"):
+        problem.replace(conditions=[Dirichlet(u=0, on="z-")])
+    with pytest.raises(TypeError, match="colour"):
+        problem.replace(colour="red")
 
 
 @pytest.mark.parametrize(
