@@ -1,0 +1,226 @@
+"""The climb of a reference: ever finer grids until the error that they show meets a target, or the
+work that it may take is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import SpaceTime
+from kanpde.machine.memory import available, gigabytes
+from kanpde.problem.problem import Problem
+from kanpde.reference.evolution import TIGHTEST, solve_evolution
+from kanpde.reference.grid import Grid
+from kanpde.reference.ladder import grid_of, sizes
+from kanpde.reference.richardson import distance, estimate, observed, rounding
+from kanpde.reference.scheme import odd_between_ends, space_order
+from kanpde.reference.steady import solve_steady
+from kanpde.reference.work import OutOfWork, Work
+
+TARGET = 1e-11
+"""Estimated relative error at which a default reference stops refining."""
+
+OUTPUT_TIMES = 65
+"""Output times of an evolution, the start and the end among them."""
+
+COARSE_GRIDS = 3
+"""Grids from the first on that may fail before the problem is given up."""
+
+FIRST_TOLERANCE = 1e-9
+"""Of the integration in time on the coarsest grids."""
+
+TIME_SHARE = 1e-3
+"""Which part of a finer grid's expected error in space the tolerance in time falls to."""
+
+TIME_RESERVE = 0.25
+"""The part of the work that is kept for measuring the error in time."""
+
+UNRESOLVED, SETTLED = 1e-2, 1e-8
+"""Relative distances of two grids above which nothing can be extrapolated from them, and below
+which they only can part by rounding."""
+
+
+@dataclass
+class GridSolution:
+    """A solution on one grid, with its error.
+
+    Attributes:
+        grid: Where it was computed.
+        closed: Values on the closed grid, [unknowns, nodes along each coordinate…, times].
+        even: The same on equidistant nodes.
+        method: What solved it, in words.
+        tolerance: Of the integration in time.
+        work: Seconds, as counted.
+        distance: From the solution on the grid before: of all unknowns, then of each.
+        error: As estimated: of all unknowns, then of each.
+    """
+
+    grid: Grid
+    closed: np.ndarray
+    even: np.ndarray
+    method: str
+    tolerance: float
+    work: float
+    distance: np.ndarray
+    error: np.ndarray
+
+
+def climb(
+    problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float
+) -> GridSolution:
+    """Solve on finer and finer grids, and return the solution on the best of them with its error.
+
+    Args:
+        problem: What is solved.
+        order: Of accuracy in space.
+        cells: Of the finest grid, or None to refine until the target is met or the work is done.
+        allowed: Seconds of work.
+
+    Raises:
+        ReferenceUnavailable: Where no grid gives a solution, or not the one that was asked for.
+    """
+    solved: list[GridSolution] = []
+    asked = cells is not None
+    spent, failures, share = 0.0, 0, allowed * (1 - TIME_RESERVE if problem.domain.time else 1)
+    for along in sizes(problem, order + space_order(problem), cells):
+        # What the next grid will take is known from the last two; it is not begun in vain.
+        if (
+            not asked
+            and len(solved) > 1
+            and spent + solved[-1].work * _growth(along, solved) > share
+        ):
+            break
+        # Before there is any solution, no grid may use up what a coarser one could have done with.
+        work = Work(share - spent if solved or asked else (share - spent) / 3)
+        try:
+            found = _solve(problem, order, along, solved, _tolerance(solved, along, order), work)
+        except ReferenceUnavailable as error:
+            spent += work.done
+            # A finer grid would only have been more accurate: what there is, is good enough.
+            if len(solved) > 1 and not asked:
+                break
+            failures += 1
+            # A grid too coarse for the solution can make a sound scheme fail: a few more are tried.
+            if solved or asked or failures > COARSE_GRIDS or isinstance(error, OutOfWork):
+                raise
+            continue
+        spent += work.done
+        if solved:
+            _compare(problem, found, solved, order)
+            # Grids that agree this well can only part by rounding, which grows from grid to grid.
+            if not asked and solved[-1].error[0] < found.error[0] and found.distance[0] < SETTLED:
+                break
+        solved.append(found)
+        if not asked and found.error[0] <= TARGET:
+            break
+    if problem.domain.time:
+        _check_time(problem, order, solved, TIME_RESERVE * allowed)
+    return solved[-1]
+
+
+def _compare(problem: Problem, found: GridSolution, solved: list[GridSolution], order: int) -> None:
+    """Give a solution its error in space, from the grids before."""
+    before, n = solved[-1], found.grid.cells[0]
+    found.distance = distance(*found.grid.shared(found.even, before.grid, before.closed))
+    seen = None
+    if len(solved) > 1:
+        seen = observed(
+            found.distance[0],
+            before.distance[0],
+            (solved[-2].grid.cells[0], before.grid.cells[0], n),
+        )
+    part = estimate(1.0, n / before.grid.cells[0], order, seen)
+    # Two grids that are far apart say nothing of the order: all of their distance is the error.
+    if seen is None and found.distance[0] > UNRESOLVED:
+        part = 1.0
+    found.error = part * found.distance + rounding(
+        max(found.grid.cells),
+        space_order(problem),
+        not problem.domain.time,
+        odd_between_ends(problem),
+    )
+
+
+def _tolerance(solved: list[GridSolution], along: tuple[int, ...], order: int) -> float:
+    """In time on the next grid: a small part of the error in space that is to be expected there."""
+    if len(solved) < 2:
+        return FIRST_TOLERANCE
+    seen = solved[-2].error[0] / solved[-1].error[0] if len(solved) > 2 else 2.0**order
+    expected = solved[-1].error[0] / max(1.0, seen)
+    return min(FIRST_TOLERANCE, max(TIGHTEST, TIME_SHARE * expected))
+
+
+def _check_time(problem: Problem, order: int, solved: list[GridSolution], allowed: float) -> None:
+    """Add the error in time to the last solution's: what steps of half the length change.
+
+    A coarser grid shows it for less work, as long as it resolves the solution. Where even that is
+    too much work, the distance of the last two grids, whose tolerances differ, is a bound.
+    """
+    last = solved[-1]
+    coarse = next((s for s in solved[-3:] if s.error[0] < UNRESOLVED), last)
+    work = Work(allowed)
+    try:
+        normal = (
+            coarse
+            if coarse.tolerance == last.tolerance
+            else _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work)
+        )
+        halved = _solve(
+            problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True
+        )
+        last.error = last.error + distance(
+            *normal.grid.shared(halved.even, normal.grid, normal.closed)
+        )
+    except OutOfWork:
+        last.error = np.maximum(last.error, last.distance)
+
+
+def _growth(along: tuple[int, ...], solved: list[GridSolution]) -> float:
+    """How much more work the next grid will be: as before, but at least as its nodes."""
+    return max(
+        float(np.prod(along)) / float(np.prod(solved[-1].grid.cells)),
+        solved[-1].work / solved[-2].work,
+    )
+
+
+def _solve(
+    problem: Problem,
+    order: int,
+    cells: tuple[int, ...],
+    before: list[GridSolution],
+    tolerance: float,
+    work: Work,
+    halved: bool = False,
+) -> GridSolution:
+    """Solve on one grid; before: what coarser ones found, the last of which is where Newton's
+    method starts."""
+    domain, done = problem.domain, work.done
+    _check_room(len(problem.unknowns), cells, order)
+    grid = grid_of(problem, cells, order)
+    if isinstance(domain, SpaceTime):
+        times = np.linspace(*domain.bounds[domain.time], OUTPUT_TIMES)
+        fields, method = solve_evolution(problem, grid, times, tolerance, work, halved=halved)
+        closed = np.stack([grid.close(fields[..., k]) for k in range(OUTPUT_TIMES)], -1)
+    else:
+        start = grid.moved(before[-1].grid, before[-1].closed) if before else None
+        closed, method = grid.close(solve_steady(problem, grid, start, work)), "Newton"
+    unknown = np.full(1 + len(problem.unknowns), np.inf)
+    return GridSolution(
+        grid, closed, grid.even(closed), method, tolerance, work.done - done, unknown, unknown
+    )
+
+
+def _check_room(fields: int, cells: tuple[int, ...], order: int) -> None:
+    """Raise ReferenceUnavailable where not even the matrix of a grid fits into memory, of which its
+    factors are at least a copy."""
+    nodes = math.prod(n + 1 for n in cells)
+    needed, free = 2.0 * 16 * nodes * fields * (order + 1) * len(cells), available()
+    if needed > free:
+        raise ReferenceUnavailable(
+            f"{' x '.join(str(n + 1) for n in cells)} points need at least {gigabytes(needed)}, and"
+            f" {gigabytes(free)} are free; expected fewer cells"
+        )

@@ -1,0 +1,82 @@
+"""Which order of accuracy a problem is discretised with, and why it is lower than usual."""
+
+from __future__ import annotations
+
+from kanpde.problem.problem import Problem
+from kanpde.reference.grid import Grid
+from kanpde.reference.ladder import FIRST_CELLS, REENTRANT_ANGLE
+from kanpde.reference.steady import corner_defect
+from kanpde.reference.system import System
+
+ORDERS = {1: 12, 2: 12, 3: 8}
+"""Order of accuracy by default, by space dimensions: digits of smooth solutions cost least at high
+orders (where a solution is not smooth they cost the same at any), as far as the first grids have
+the nodes for them."""
+
+ORDERS_EMBEDDED = {2: 4, 3: 2}
+"""The same for domains that are no box."""
+
+ORDER_STABLE = 2
+"""For evolutions on domains with re-entrant corners, at which higher orders grow in time."""
+
+ORDER_ODD = 6
+"""The order where the highest derivative along a coordinate with ends is odd."""
+
+ORDER_SINGULAR = 4
+"""The order for solutions that are singular in a corner, because conditions contradict there."""
+
+CONTRADICTED = 0.1
+"""The part of an equation's terms that does not cancel in a corner, from which on the conditions
+are taken to contradict the equation there."""
+
+
+def order_for(problem: Problem) -> tuple[int, str]:
+    """The order for a problem, and why it is lower than usual.
+
+    First derivatives between ends let errors grow from node to node, by a power of the nodes that
+    rises with the order. Where conditions on two faces contradict the equation of a pressure in
+    their corner (a cavity whose lid starts from rest there), the solution is singular.
+
+    Args:
+        problem: On a domain of at most three space dimensions.
+
+    Returns:
+        The order of accuracy, and words that follow it in the method's description, "" where the
+        order is the usual one.
+    """
+    space = problem.domain.space
+    if not problem.domain.is_box:
+        if problem.domain.time and any(
+            corner.opening > REENTRANT_ANGLE for corner in problem.domain.corners
+        ):
+            return ORDER_STABLE, (
+                " (with a higher one, solutions grow in time at a re-entrant corner)"
+            )
+        return ORDERS_EMBEDDED[len(space)], ""
+    if odd_between_ends(problem):
+        return ORDER_ODD, " (the highest that is safe for odd derivatives between ends)"
+    grid = Grid(
+        {x: problem.domain.bounds[x] for x in space},
+        (FIRST_CELLS[len(space)],) * len(space),
+        ORDERS[len(space)],
+        frozenset(problem.periodic),
+    )
+    if (
+        not problem.domain.time
+        and len(space) > 1
+        and corner_defect(System(problem, grid)) > CONTRADICTED
+    ):
+        return ORDER_SINGULAR, " (the conditions contradict an equation in a corner)"
+    return ORDERS[len(space)], ""
+
+
+def odd_between_ends(problem: Problem) -> bool:
+    """Whether the highest derivative along a coordinate with ends is of odd order."""
+    ends = [x for x in problem.domain.space if x not in problem.periodic]
+    highest = {x: max(problem.order(u, x) for u in problem.unknowns) for x in ends}
+    return any(order % 2 for order in highest.values())
+
+
+def space_order(problem: Problem) -> int:
+    """The highest order of a derivative along any space coordinate."""
+    return max(problem.order(u, x) for u in problem.unknowns for x in problem.domain.space)
