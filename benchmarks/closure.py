@@ -26,7 +26,7 @@ from kanpde.kernels.graphs import Captured
 from kanpde.kernels.paths import path
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import d, laplacian
 from kanpde.training.objective import Objective, term
@@ -126,9 +126,7 @@ def objective(
     lies on the device."""
     dims = len(equation.coordinates)
     network = spec.build(dims, 1, torch.Generator().manual_seed(0)).to(device, dtype)
-    solution = NetworkSolution(
-        equation.domain, equation.unknowns, equation.constraints, equation.periodic, network
-    )
+    solution = trial_space(equation, corners=False).solution(network)
     made = term(
         solution,
         equation.equations,

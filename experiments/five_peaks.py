@@ -16,7 +16,7 @@ from record import record
 
 from kanpde import KAN, MLP, LevenbergMarquardt
 from kanpde.geometry import Ranges
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import tabular_space
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
 
@@ -36,7 +36,7 @@ def experiment(
     network.theta = network.theta * (
         0.0 if isinstance(spec, KAN) else 1.0
     )  # a spline starts at zero; a perceptron cannot
-    solution = NetworkSolution(Ranges({"x": (-1.0, 1.0)}), ("u",), (), (), network)
+    solution = tabular_space(Ranges({"x": (-1.0, 1.0)}), ("u",)).solution(network)
     grid = torch.linspace(-1, 1, 1001, dtype=torch.float64)
     errors, shapes = [], []
     for phase in range(5):

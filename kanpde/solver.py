@@ -24,19 +24,16 @@ from kanpde.errors import (
     nearest,
 )
 from kanpde.geometry import holes
-from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates, bare, estimate
-from kanpde.networks.solution import NetworkSolution, Solution
 from kanpde.networks.spec import Spec
+from kanpde.networks.trial_space import NetworkSolution, Solution
 from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
-from kanpde.recipes.guards import check_memory
+from kanpde.recipes.prepare import prepare
 from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.residual.functions import at_point
-from kanpde.residual.residual import leaf_name
 from kanpde.results.advice import advise
 from kanpde.results.fields import check_solution, dense_grid, exact_on
 from kanpde.results.result import Result, load, measure, measure_reference
@@ -45,7 +42,6 @@ from kanpde.runs import unfinished
 from kanpde.runs.atomic import check_writable
 from kanpde.runs.signals import answered
 from kanpde.training import (
-    Change,
     Extend,
     Sparsify,
     Stage,
@@ -54,7 +50,6 @@ from kanpde.training import (
     show_schedule,
     train,
 )
-from kanpde.training.assemble import assemble, numbers
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import DENSE
@@ -123,7 +118,7 @@ def solve(
     if resume and run_dir is None:
         raise RunError("resume: got no run_dir; expected the folder of the run")
     _check(problem, recipe, seed, device, dtype)
-    _check_data(problem, recipe)
+    beginning = prepare(problem, recipe, seed, device, DTYPES[dtype])
     with unfinished.Lock() as lock:
         folder, kept = None, None
         if out is not None or run_dir is not None:
@@ -162,7 +157,16 @@ def solve(
             try:
                 with interrupting:
                     solution, history = train(
-                        problem, recipe, seed, device, DTYPES[dtype], observer, keeper, kept
+                        problem,
+                        recipe,
+                        seed,
+                        device,
+                        DTYPES[dtype],
+                        observer,
+                        keeper,
+                        kept,
+                        beginning.space,
+                        beginning.network,
                     )
             except KanpdeError:
                 if keeper is not None:
@@ -276,7 +280,7 @@ def _judged(
         return None, "its coefficients are unknown fields", None
     try:
         if problem.parameters and isinstance(solution, NetworkSolution):
-            problem = problem.settled(numbers(problem, solution))
+            problem = problem.settled(solution.numbers())
         if isinstance(known, bool):
             observer.message("computing the finite-difference reference")
         found = finite_differences(problem, effort=effort) if isinstance(known, bool) else known
@@ -374,35 +378,4 @@ def _check(problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str)
         raise RecipeError(
             f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}"
         )
-    check_memory(problem, recipe, device, DTYPES[dtype])
-
-
-def _check_data(problem: Problem, recipe: Recipe) -> None:
-    """Evaluate what the user gave where it is needed: the exact solution, and derivatives of the
-    conditions' data.
-
-    Raises ProblemError where they are not finite.
-    """
     exact_on(problem, dense_grid(problem.domain))
-    network = assemble(
-        problem, recipe.network, recipe.fields, torch.Generator().manual_seed(0), recipe.lenses
-    )
-    for stage in recipe.stages:
-        for part in network.networks():
-            if isinstance(stage, Change | Sparsify):
-                stage.check(part)
-    solution = NetworkSolution(
-        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
-    )
-    needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
-    points = inside_points(problem.domain, 32, 0)
-    lift = solution.frame(points, needs).lift
-    if not lift.isfinite().all():
-        i, a = (int(k) for k in (~lift.isfinite()).nonzero()[0])
-        at = at_point(dict(zip(problem.coordinates, points.T, strict=True)), i)
-        name = leaf_name(needs[a], problem.coordinates)
-        came = f"{name} = {float(lift[i, a])} at {at}"
-        raise ProblemError(
-            f"conditions on {needs[a][0]!r}: their data, continued into the domain, give {came};"
-            " expected data with finite derivatives up to the ends of the faces"
-        )

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.problem import file as problems
 from kanpde.reference import Reference
 from kanpde.results.fields import exact_on
@@ -88,11 +88,9 @@ def fitted(problem, spec, seed=0, steps=30, points=400):
     without a solver."""
     generator = torch.Generator().manual_seed(seed)
     network = spec.build(
-        NetworkSolution.inputs(problem.domain, problem.periodic), len(problem.unknowns), generator
+        trial_space(problem, corners=False).inputs, len(problem.unknowns), generator
     )
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     at = problem.domain.interior(
         torch.rand(points, len(problem.coordinates), generator=generator, dtype=torch.float64)
     )

@@ -206,7 +206,6 @@ NOT_YET: dict[str, set[str]] = {
         "kanpde/networks/spans.py: ctx: Any",
         "kanpde/networks/spans.py: problem: Any",
         "kanpde/networks/surgery.py: layer: Any",
-        "kanpde/training/assemble.py: problem: Any",
         "kanpde/training/loop.py: value: Any",
         "kanpde/training/optimiser.py: state: Any",
         "kanpde/training/quasi_newton.py: state: Any",

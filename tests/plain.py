@@ -9,7 +9,7 @@ from torch import Tensor
 from kanpde.networks.activation import Activation
 from kanpde.networks.kan import SplineLayer
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 
 
 def splines(x: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -59,10 +59,10 @@ def solution_values(solution: NetworkSolution) -> Callable[[Tensor, str], Tensor
             s = 2 * (column - low) / (high - low) - 1
             inputs += (
                 [torch.cos(torch.pi * s), torch.sin(torch.pi * s)]
-                if x in solution.periodic
+                if x in solution.space.periodic
                 else [s]
             )
-        for lens in solution.lenses:
+        for lens in solution.space.lenses:
             hole = lens.hole
             away = points[:, : len(hole.center)] - points.new_tensor(hole.center)
             inputs += list(
@@ -71,12 +71,13 @@ def solution_values(solution: NetworkSolution) -> Callable[[Tensor, str], Tensor
         output = network_values(solution.network, torch.stack(inputs, 1))[
             :, solution.unknowns.index(unknown)
         ]
-        boundary = solution.boundaries[unknown]
+        boundary = solution.space.boundaries[unknown]
         coefficients = solution.network.theta[
-            solution.network.theta.numel() - len(solution.features) :
+            solution.network.theta.numel() - len(solution.space.features) :
         ]
         corners = sum(
-            c * f.function(points.T) for c, f in zip(coefficients, solution.features, strict=True)
+            c * f.function(points.T)
+            for c, f in zip(coefficients, solution.space.features, strict=True)
         )
         return boundary.lift(points.T) + boundary.factor(points.T) * output + corners
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kanpde.errors import RunError, listed, nearest
 from kanpde.exports import table, vtk, xdmf
 from kanpde.exports.levels import levels
-from kanpde.networks.spans import restore
+from kanpde.networks.restore import restore
 from kanpde.results.variables import variables
 from kanpde.runs.atomic import check_writable
 

@@ -16,11 +16,12 @@ from kanpde.errors import RunError
 from kanpde.fitting.learned import FORMAT, Fit
 from kanpde.fitting.task import PARTS, Task
 from kanpde.geometry import Ranges
-from kanpde.networks.spans import restore
+from kanpde.networks.restore import fitted_to
+from kanpde.networks.state import network_of
+from kanpde.networks.trial_space import tabular_space
 from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import replace_file
 from kanpde.runs.safe_reading import guarded, opened, reading
-from kanpde.training import Measurements, Rows
 from kanpde.training.history import COLUMNS, History, Record
 
 
@@ -97,12 +98,10 @@ def load_fit(run_dir: str | Path) -> Fit:
     task, history = guarded(
         folder / "fit.h5", lambda path: _read_rows(path, summary, checkpoint["bounds"])
     )
-    none = Rows(torch.empty(0, len(task.inputs)), torch.empty(0, len(task.outputs)))
-    problem = Measurements(
-        Ranges(task.bounds), tuple(checkpoint["outputs"]), none, none, name=task.name
-    )
+    space = tabular_space(Ranges(task.bounds), tuple(checkpoint["outputs"]))
     solution = guarded(
-        folder / "checkpoint.pt", lambda path: restore(problem, checkpoint["ansatz"])
+        folder / "checkpoint.pt",
+        lambda path: fitted_to(space, network_of(checkpoint["ansatz"]), task.name),
     )
     with reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
         solution(torch.from_numpy(task.points[:2]))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kanpde.errors import DataError, listed, nearest
 from kanpde.fitting.task import PARTS, TEST, Task
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.table_files import read
 from kanpde.provenance import provenance
 from kanpde.results.fields import evaluate

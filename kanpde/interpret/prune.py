@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import edges_of
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.results.fields import dense_grid, nodes_of
 from kanpde.results.result import Result, measure, measure_reference
@@ -67,13 +67,7 @@ def prune(
     stage.check(before.network)
     if out is not None:
         check_writable(out)
-    solution = NetworkSolution(
-        problem.domain,
-        problem.outputs,
-        problem.constraints,
-        problem.periodic,
-        replace(before.network, theta=before.network.theta.clone()),
-    )
+    solution = before.space.solution(replace(before.network, theta=before.network.theta.clone()))
     seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
     points = Collocation(
         problem,

@@ -19,11 +19,10 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from kanpde.networks.joint import Joint
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.transform import Onto
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
-from kanpde.training.assemble import numbers
 from kanpde.training.points import Collocation, noise_ratio, noise_units
 from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
 
@@ -189,7 +188,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
     wide = told * Factors.of(rows, EXACT, tied=False).inverse(gradients)
-    values = numbers(problem, solution)
+    values = solution.numbers()
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     # Of Student's t; scipy.stats has the same function, and takes long to import.
     quantile = float(stdtrit(max(factors.degrees, 1.0), (1 + LEVEL) / 2))
@@ -235,7 +234,7 @@ def bare(problem: Problem, solution: NetworkSolution) -> Estimates:
     """The numbers without their errors."""
     found = (
         Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n))
-        for n, value in numbers(problem, solution).items()
+        for n, value in solution.numbers().items()
     )
     return Estimates(tuple(found))
 

@@ -42,7 +42,7 @@ def split(
     constraints: Sequence[Constraint],
     unknowns: Sequence[str],
     soft: Collection[str] = (),
-) -> tuple[dict[str, Boundary], list[Constraint]]:
+) -> tuple[dict[str, ExactBoundary], list[Constraint]]:
     """Factor and lift of every unknown, and the constraints that they do not satisfy. soft:
     unknowns whose values in space are not built in."""
     if isinstance(domain, Pieces):
@@ -73,7 +73,7 @@ def split(
     found = {}
     for u in unknowns:
         grouped, touched = groups(domain, curved[u])
-        found[u] = Boundary(
+        found[u] = ExactBoundary(
             domain,
             {x: ends for x, ends in hard[u].items() if ends.low or ends.high},
             Curved(grouped) if grouped else None,
@@ -88,9 +88,9 @@ def _by_piece(
     constraints: Sequence[Constraint],
     unknowns: Sequence[str],
     soft: Collection[str],
-) -> tuple[dict[str, Boundary], list[Constraint]]:
+) -> tuple[dict[str, ExactBoundary], list[Constraint]]:
     """As `split`, piece by piece; what holds where two of them meet stays soft."""
-    found: dict[str, Boundary] = {}
+    found: dict[str, ExactBoundary] = {}
     left = [c for c in constraints if c.face in domain.contacts]
     for name, region in domain.regions.items():
         own, rest = split(
@@ -200,11 +200,11 @@ def _box_lift(domain: Domain, flat: Sequence[Constraint]) -> Value:
         )
         assert c.prescribed is not None
         (own.low if face.side < 0 else own.high).append(c.prescribed.data)
-    return Boundary(domain, ends).lift
+    return ExactBoundary(domain, ends).lift
 
 
 @dataclass(frozen=True)
-class Boundary:
+class ExactBoundary:
     """Factor and lift of one unknown, as functions of columns [points], one a coordinate of the
     domain.
 

@@ -42,7 +42,7 @@ class Lens:
         return [a / far for a in away]
 
 
-def lenses(domain: Domain) -> list[Lens]:
+def lenses_of(domain: Domain) -> list[Lens]:
     """One for each hole."""
     return [Lens(hole) for hole in holes(domain)]
 

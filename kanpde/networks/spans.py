@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution, Solution
-from kanpde.networks.solution import restore as restore_solution
+from kanpde.networks.solution import Solution
+from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
 
@@ -138,33 +139,20 @@ class _Derivative(torch.autograd.Function):
         return None, None, *slopes
 
 
-def span(problem: Any, k: int, count: int, before: NetworkSolution | None) -> Any:
+def span(problem: Problem, k: int, count: int, before: NetworkSolution | None) -> Problem:
     """The problem over the k-th of so many equal spans of its time, starting where `before`
     ends."""
     if count == 1:
         return problem
-    low, high = problem.domain.bounds[problem.domain.time]
+    time = problem.domain.time
+    assert time is not None  # where there is no time, there is one span
+    low, high = problem.domain.bounds[time]
     begin, end = (low + (high - low) * i / count if i < count else high for i in (k, k + 1))
     if before is None:
         return problem.during(begin, end)
-    orders = {u: problem.order(u, problem.domain.time) for u in problem.unknowns}
+    orders = {u: problem.order(u, time) for u in problem.unknowns}
     space = max(sum(index[:-1]) for e in problem.equations for _, index in e.needs)
     return problem.during(begin, end, handed_over(before, orders, space))
-
-
-def restore(problem: Any, state: dict[str, Any]) -> Solution:
-    """What was trained on a problem, from its saved state. Raises RunError where the state does not
-    fit."""
-    if "spans" not in state:
-        return restore_solution(problem, state)
-    found: list[NetworkSolution] = []
-    for k, saved in enumerate(state["spans"]):
-        found.append(
-            restore_solution(
-                span(problem, k, len(state["spans"]), found[-1] if found else None), saved
-            )
-        )
-    return Spans(found)
 
 
 def handed_over(

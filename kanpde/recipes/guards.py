@@ -13,15 +13,18 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from kanpde.errors import RecipeError
 from kanpde.geometry.sampling import inside_points
 from kanpde.machine.memory import available, gigabytes
-from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.frame import Frame
 from kanpde.networks.spec import Spec
+from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
+from kanpde.residual.calculus import Leaf
 from kanpde.training import Deepen, Extend, LevenbergMarquardt, Sparsify, Widen
 from kanpde.training.blocks import ROOM
 from kanpde.training.schedule import DENSE
@@ -30,17 +33,17 @@ BUILD = 7.0
 """Bytes that points take at the highest, while their frame is made, over those of the frame."""
 
 JETS = 4.0
-"""Copies of the jets of all levels: forward, adjoint, and a trial of each."""
+"""Copies of the jets of all levels: forward and adjoint, at the network and at a step from it."""
 
 SQUARES = 5.0
 """Matrices of parameters by parameters: the normal matrix, the damped one, its factor, and work
 space."""
 
-SHARE = 0.9
+SHARE_OF_FREE = 0.9
 """Of the free memory, what a run may be expected to need."""
 
-LARGE = 1e5
-"""Parameters of a network that is not made to count them."""
+COUNTED = 1e5
+"""Parameters up to which a network is made to count them."""
 
 DEEPEST = 1000
 """Levels more that are counted."""
@@ -50,24 +53,40 @@ SAMPLE = 64
 
 
 def check_memory(
-    problem: Problem, recipe: Recipe, device: str, dtype: torch.dtype, free: float | None = None
-) -> None:
-    """Raise RecipeError where a run would need more memory than is free. free: bytes, where they
-    are known already."""
+    problem: Problem,
+    recipe: Recipe,
+    space: TrialSpace,
+    device: str,
+    dtype: torch.dtype,
+    free: float | None = None,
+) -> Frame:
+    """Refuse a run that would need more memory than is free.
+
+    Args:
+        problem: What is to be solved.
+        recipe: How.
+        space: The candidates.
+        device: Where training would be.
+        dtype: Its precision.
+        free: Bytes, where they are known already.
+
+    Returns:
+        The frame of all that the equations need, at `probes` of the domain.
+
+    Raises:
+        RecipeError: For a network, or points, that do not fit.
+    """
     free = available(device) if free is None else free
-    numbers = max(
-        parameters(spec, inputs(problem, recipe), len(problem.outputs)) for spec in specs(recipe)
-    )
-    network, a_point = (
-        for_parameters(numbers, recipe, dtype),
-        for_a_point(problem, recipe, numbers, dtype),
-    )
-    room = SHARE * free
+    outputs = len(space.outputs)
+    numbers = max(parameters(spec, space.inputs, outputs) for spec in specs(recipe))
+    network, room = for_parameters(numbers, recipe, dtype), SHARE_OF_FREE * free
     if network > room:
         raise RecipeError(
             f"network: about {numbers:,.0f} parameters need {gigabytes(network)} for training, and"
             f" {gigabytes(free)} are free; expected a smaller --width or --grid"
         )
+    frame = space.frame(probes(problem), needs(problem))
+    a_point = for_a_point(frame, problem, recipe, space, numbers, dtype)
     if network + recipe.points * a_point > room:
         most = int((room - network) / a_point)
         needed = gigabytes(recipe.points * a_point + network)
@@ -75,6 +94,17 @@ def check_memory(
             f"points: got {recipe.points:,}, which need about {needed}, and {gigabytes(free)} are"
             f" free; expected at most about {_rounded(most):,}"
         )
+    return frame
+
+
+def probes(problem: Problem) -> Float[Tensor, "points dims"]:
+    """Points at which the first frame is made."""
+    return inside_points(problem.domain, SAMPLE, 0)
+
+
+def needs(problem: Problem) -> list[Leaf]:
+    """The derivatives that the equations take, each once."""
+    return list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
 
 
 def for_parameters(numbers: float, recipe: Recipe, dtype: torch.dtype) -> float:
@@ -92,20 +122,18 @@ def for_parameters(numbers: float, recipe: Recipe, dtype: torch.dtype) -> float:
     )
 
 
-def for_a_point(problem: Problem, recipe: Recipe, numbers: float, dtype: torch.dtype) -> float:
-    """Bytes for each point of training."""
-    network = (
-        KAN((1,), grid=1)
-        .build(inputs(problem, recipe), len(problem.outputs), torch.Generator().manual_seed(0))
-        .to("cpu", dtype)
-    )
-    solution = NetworkSolution(
-        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
-    )
-    needs = list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
-    frame = solution.frame(inside_points(problem.domain, SAMPLE, 0), needs)
-    own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / SAMPLE
-    units = sum((inputs(problem, recipe), *recipe.network.width, len(problem.outputs)))
+def for_a_point(
+    frame: Frame,
+    problem: Problem,
+    recipe: Recipe,
+    space: TrialSpace,
+    numbers: float,
+    dtype: torch.dtype,
+) -> float:
+    """Bytes for each point of training, from a frame at some points."""
+    frame = frame.to(torch.empty(0, dtype=dtype))
+    own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / len(frame.points)
+    units = sum((space.inputs, *recipe.network.width, len(space.outputs)))
     equations = sum(r.equations for r in problem.equations)
     jets = JETS * frame.map.shape[2] * units * dtype.itemsize * (1 + equations)
     penalised = (
@@ -146,12 +174,7 @@ def parameters(spec: Spec, inputs: int, outputs: int) -> float:
         / _edges((inputs, *units, outputs))
         * max(resolution / coarse, 1.0)
     )
-    return found if found > LARGE else spec.count(inputs, outputs)
-
-
-def inputs(problem: Problem, recipe: Recipe) -> int:
-    """Of a network for the problem."""
-    return NetworkSolution.inputs(problem.domain, problem.periodic, recipe.lenses)
+    return found if found > COUNTED else spec.count(inputs, outputs)
 
 
 def _resolved(spec: Spec, value: int) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
 from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
-from kanpde.networks.solution import built_in
 from kanpde.networks.spec import Spec, Suited
+from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
 from kanpde.training import Balance, Change, Stage, parse_schedule
@@ -81,6 +81,10 @@ class Recipe:
         return tuple(
             {name: values[i] for name, values in self.continuation.items()} for i in range(count)
         )
+
+    def space(self, problem: Problem) -> TrialSpace:
+        """The candidates for the solution of a problem."""
+        return trial_space(problem, self.network, self.fields, self.corners, self.lenses)
 
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
@@ -162,7 +166,7 @@ def _said(found: Choice, problem: Problem) -> Choice:
         if recipe.crowding and seen
         else ()
     )
-    return Choice(recipe, (*found.reasons, *built_in(problem, recipe.corners), *closer, *crowded))
+    return Choice(recipe, (*found.reasons, *recipe.space(problem).built_in(), *closer, *crowded))
 
 
 def suited(problem: Problem, kind: type[Spec]) -> Suited:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import inside_points, unit_points
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spans import Spans
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
@@ -109,7 +109,7 @@ def relative(
 def _conditions(solution: NetworkSolution, recipe: Recipe, inside: Tensor) -> dict[str, float]:
     """The relative residual of every condition that is not built in, by its label."""
     found = {}
-    for constraint in solution.soft:
+    for constraint in solution.space.soft:
         dims = len(solution.domain.coordinates) - 1
         points = solution.domain.boundary(
             constraint.face, unit_points(POINTS if dims else 1, dims, 24681357)

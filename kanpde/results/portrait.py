@@ -15,8 +15,8 @@ from kanpde.networks.basis import HIGH, LOW, BasisLayer
 from kanpde.networks.importance import scores
 from kanpde.networks.joint import Joint
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution, Solution
 from kanpde.networks.surgery import masks
+from kanpde.networks.trial_space import NetworkSolution, Solution
 
 Array = NDArray[np.float64]
 

@@ -135,7 +135,7 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
 
 def read(folder: Path, problem: Problem | None = None) -> Result:
     """The result that a run folder holds. Raises RunError."""
-    from kanpde.networks.spans import restore
+    from kanpde.networks.restore import restore
     from kanpde.results.result import Result
 
     summary = read_summary(folder)

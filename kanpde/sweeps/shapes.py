@@ -10,7 +10,6 @@ from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.registry import SPECS
-from kanpde.networks.solution import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import Extend
@@ -127,7 +126,7 @@ def space(
         own,
         base,
         depth,
-        NetworkSolution.inputs(problem.domain, problem.periodic, recipe.lenses),
+        recipe.space(problem).inputs,
         len(problem.unknowns),
     )
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from kanpde.errors import RunError
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution, Solution, enriched
-from kanpde.networks.solution import restore as restore_solution
+from kanpde.networks.restore import restore_one
+from kanpde.networks.solution import Solution
 from kanpde.networks.spans import Spans, span
+from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.problem.file import vary
 from kanpde.problem.problem import Problem
-from kanpde.training.assemble import assemble, numbers
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Keeper, Observer, Record
@@ -66,6 +66,8 @@ def train(
     observer: Observer,
     keeper: Keeper | None = None,
     kept: dict[str, Any] | None = None,
+    space: TrialSpace | None = None,
+    network: Network | None = None,
 ) -> tuple[Solution, History]:
     """Train a network of the recipe on the problem. Ctrl-C ends it with what it has
     (history.interrupted).
@@ -88,7 +90,8 @@ def train(
     )
     path = [vary(problem, values) for values in recipe.path]
     spans: list[NetworkSolution] = []
-    network = plan.network(problem)
+    space = space or recipe.space(problem)
+    network = plan.network(space) if network is None else network.to(device, dtype)
     try:
         for i, easier in enumerate(path):
             if kept and i < kept["path"]:
@@ -97,7 +100,7 @@ def train(
             run = _Run(
                 part,
                 plan,
-                _solution(part, network),
+                space.over(part).solution(network),
                 history,
                 lambda i=i: {"path": i, "spans": []},
                 kept_here,
@@ -120,7 +123,7 @@ def train(
             run = _Run(
                 part,
                 plan,
-                _solution(part, network),
+                space.over(part).solution(network),
                 history,
                 lambda done=done: {"path": len(path), "spans": done},
                 kept_here,
@@ -137,17 +140,13 @@ def train(
         history.interrupted = True
         observer.message("interrupted: kept the last good state")
     if not spans:  # interrupted on the way to the problem
-        spans.append(_solution(span(problem, 0, recipe.slabs, None), network))
+        spans.append(space.over(span(problem, 0, recipe.slabs, None)).solution(network))
     still = replace(network, theta=0 * network.theta)
     for k in range(len(spans), recipe.slabs):
-        spans.append(_solution(span(problem, k, recipe.slabs, spans[-1] if spans else None), still))
+        spans.append(
+            space.over(span(problem, k, recipe.slabs, spans[-1] if spans else None)).solution(still)
+        )
     return spans[0] if len(spans) == 1 else Spans(spans), history
-
-
-def _solution(problem: Problem, network: Network) -> NetworkSolution:
-    return NetworkSolution(
-        problem.domain, problem.outputs, problem.constraints, problem.periodic, network
-    )
 
 
 @dataclass
@@ -171,18 +170,14 @@ class _Plan:
             + (self.recipe.slabs - 1) * len(self.recipe.last_stages)
         )
 
-    def network(self, problem: Problem, solution: int = 0) -> Network:
-        """A new random network for the problem."""
-        generator = torch.Generator().manual_seed(self.seed + 7919 * solution)
-        built = assemble(
-            problem, self.recipe.network, self.recipe.fields, generator, self.recipe.lenses
-        )
-        built = enriched(built, problem) if self.recipe.corners else built
-        return built.to(self.device, self.dtype)
+    def network(self, space: TrialSpace, start: int = 0) -> Network:
+        """A new random network of a space."""
+        generator = torch.Generator().manual_seed(self.seed + 7919 * start)
+        return space.initial(generator).to(self.device, self.dtype)
 
     def restored(self, problem: Problem, state: dict[str, Any]) -> NetworkSolution:
         """What was trained on a problem, or a span of its time, from its state."""
-        solution = restore_solution(problem, state)
+        solution = restore_one(problem, state)
         solution.network = solution.network.to(self.device, self.dtype)
         return solution
 
@@ -270,14 +265,16 @@ class _Run:
             if kept
             else []
         )
-        for solution in range(len(losses), restarts):
+        for start in range(len(losses), restarts):
             if not self.kept:
-                self.solution.network = self.plan.network(self.problem, solution)
+                self.solution.network = self.plan.network(self.solution.space, start)
             stage = suited(
                 replace(first, steps=max(first.steps // 3, 1)), self.solution.network.parameters
             )
             going = self._resumed(stage) or self._begun(stage, weighted=False)
-            trials = [(loss, _solution(self.problem, network).state()) for loss, network in losses]
+            trials = [
+                (loss, self.solution.space.solution(network).state()) for loss, network in losses
+            ]
             for _ in stage.minimise(going.objective, going.state):
                 self._hand_over(going, trials=trials)
             loss = going.state.loss
@@ -523,12 +520,12 @@ class _Run:
                 for t in going.objective.terms
             ],
             "balance": self.balance.plain(going.objective),
-            "dense": self._dense and _solution(self.problem, self._dense).state(),
+            "dense": self._dense and self.solution.space.solution(self._dense).state(),
             "points": self.points.plain(),
             "before": (
                 self._before
                 and {
-                    "network": _solution(self.problem, self._before[0]).state(),
+                    "network": self.solution.space.solution(self._before[0]).state(),
                     "data": self._before[1],
                 }
             ),
@@ -570,7 +567,7 @@ class _Run:
             fresh=math.nan if fresh is None else fresh.loss(),
             error=math.nan if fresh is None else self._error(),
             parameters=self.solution.network.parameters,
-            values=numbers(self.problem, self.solution),
+            values=self.solution.numbers(),
         )
         if last and self.history.records and self.history.records[-1].step == found.step:
             self.history.records[-1] = found

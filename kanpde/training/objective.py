@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.networks.frame import Frame
 from kanpde.networks.network import Network
 from kanpde.networks.rows import Rows
-from kanpde.networks.solution import Frame, NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.residual.calculus import Leaf, Values
 from kanpde.residual.residual import Residual
 from kanpde.training.shards import share, total, totals

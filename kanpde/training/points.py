@@ -15,7 +15,7 @@ from torch import Tensor
 from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import by_residual, crowded_points, inside_points, unit_points
 from kanpde.networks.constants import Constants
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.conditions import Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.problem import Problem
@@ -114,7 +114,7 @@ class Collocation:
     def soft(self) -> list[tuple[Constraint, Term]]:
         """The soft conditions with their terms; those of which no point lies on their piece of the
         face are left out."""
-        found = [(c, self._condition(c, k)) for k, c in enumerate(self.solution.soft)]
+        found = [(c, self._condition(c, k)) for k, c in enumerate(self.solution.space.soft)]
         return [(c, t) for c, t in found if t.count]
 
     def redraw(self, objective: Objective) -> None:

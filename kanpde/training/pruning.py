@@ -15,8 +15,8 @@ from torch import Tensor
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.importance import losses
 from kanpde.networks.network import Network, has_edges
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import Edge, dropped, edges_of
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective

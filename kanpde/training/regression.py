@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kanpde.networks.network import Network
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution, tabular_space
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.loop import _Plan, _Run
 from kanpde.training.objective import Objective
@@ -35,9 +35,8 @@ def regress(
     misfit to them.
     """
     history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, (), problem.periodic, plan.network(problem)
-    )  # type: ignore[arg-type]
+    space = tabular_space(problem.domain, problem.unknowns, recipe.network)
+    solution = space.solution(plan.network(space))
     run = _Regression(problem, plan, solution, history)
     try:
         run.carry_out_all(recipe.stages, restarts=recipe.restarts)

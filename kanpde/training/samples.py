@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from kanpde.geometry import Domain
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.conditions import Constraint
 from kanpde.residual.residual import Residual
 from kanpde.training.objective import Objective, Term, term

@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.geometry.sampling import unit_points
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.training.objective import Objective, Term
 from kanpde.training.points import Collocation, noise_ratio

@@ -26,8 +26,8 @@ from kanpde import (
 from kanpde.exports import export, function
 from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import SPECS
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spans import Spans, span
+from kanpde.networks.trial_space import trial_space
 from kanpde.results.result import Result, load
 from kanpde.training.history import History
 
@@ -59,13 +59,11 @@ SYSTEM = Problem(
 
 def candidate(problem, spec, seed=0):
     network = spec.build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
+        trial_space(problem, corners=False).inputs,
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return trial_space(problem, corners=False).solution(network)
 
 
 def in_spans(problem, spec, count=3):

@@ -13,7 +13,7 @@ from kanpde import KAN, DataError, RecipeError, RunError
 from kanpde.cli import main
 from kanpde.fitting import default, prepare
 from kanpde.geometry import Ranges
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import tabular_space
 from kanpde.problem.table_files import read
 from kanpde.training import Rows, measured
 from kanpde.training.objective import Objective
@@ -48,8 +48,8 @@ def objective(loss, rows=30):
     values = torch.randn(rows, 2, dtype=torch.float64)
     if loss == "logistic":
         values = values.sign()
-    solution = NetworkSolution(
-        Ranges({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}), ("a", "b"), (), (), network
+    solution = tabular_space(Ranges({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}), ("a", "b")).solution(
+        network
     )
     return (
         solution,

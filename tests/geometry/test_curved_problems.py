@@ -316,7 +316,7 @@ def test_a_small_part_of_its_box_gets_as_many_points():
 
 def test_training_takes_as_many_points_as_were_asked_for():
     from kanpde.networks.kan import KAN
-    from kanpde.networks.solution import NetworkSolution
+    from kanpde.networks.trial_space import trial_space
     from kanpde.training.points import Collocation
 
     for domain, equation in ((perforated, poisson), (cube - Ball(radius=0.5), poisson3d)):
@@ -326,7 +326,7 @@ def test_training_takes_as_many_points_as_were_asked_for():
         )
         collocation = Collocation(
             problem,
-            NetworkSolution(domain, problem.unknowns, problem.constraints, (), network),
+            trial_space(problem, corners=False).solution(network),
             500,
             0,
         )

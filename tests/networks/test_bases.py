@@ -33,9 +33,9 @@ from kanpde.networks.kinds.fourier import Trigonometric
 from kanpde.networks.kinds.wavelet import Wavelets
 from kanpde.networks.mlp import MLP
 from kanpde.networks.registry import SPECS
+from kanpde.networks.restore import restore
 from kanpde.networks.rows import Rows
-from kanpde.networks.solution import NetworkSolution
-from kanpde.networks.spans import restore
+from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.recipe import Recipe, default, suited
 
 BASES = [
@@ -215,15 +215,11 @@ def test_restored_values_are_bit_equal(spec):
     network = built(spec, 2, 1)
     points = PROBLEM.domain.interior(torch.rand(200, 2, dtype=torch.float64))
     if spec.resolution:
-        frame = NetworkSolution(
-            PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
-        ).frame(points, [("u", (0, 0))])
+        frame = trial_space(PROBLEM, corners=False).solution(network).frame(points, [("u", (0, 0))])
         network = spec.extend(
             network, getattr(spec, spec.resolution) + 2, network.levels(frame.X, ())
         )
-    solution = NetworkSolution(
-        PROBLEM.domain, PROBLEM.unknowns, PROBLEM.constraints, PROBLEM.periodic, network
-    )
+    solution = trial_space(PROBLEM, corners=False).solution(network)
     buffer = io.BytesIO()
     torch.save(solution.state(), buffer)
     buffer.seek(0)

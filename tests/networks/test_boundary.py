@@ -22,19 +22,17 @@ from kanpde.geometry.sampling import unit_points
 from kanpde.networks.boundary import hermite
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.problem.faces import points_on
 
 
 def random_solution(problem, seed=0, spec=None):
     network = (spec or KAN((3,), 5, 4)).build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
+        trial_space(problem, corners=False).inputs,
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return trial_space(problem, corners=False).solution(network)
 
 
 def defect(problem, solution, constraint, count=40):
@@ -142,7 +140,7 @@ EXACT = {
 @pytest.mark.parametrize("problem", EXACT.values(), ids=EXACT)
 def test_exact_conditions_hold_to_rounding(problem, spec):
     solution = random_solution(problem, spec=spec)
-    assert solution.soft == []
+    assert solution.space.soft == ()
     for constraint in problem.constraints:
         assert defect(problem, solution, constraint) < 1e-12, constraint.label
 
@@ -158,7 +156,7 @@ def test_the_network_is_free_inside(problem):
         )
         > 0.1
     )
-    factor = random_solution(problem).boundaries["u"].factor(points.T)
+    factor = random_solution(problem).space.boundaries["u"].factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
 
@@ -187,12 +185,12 @@ def test_each_unknown_has_its_own_boundary():
         conditions=[Dirichlet(u=U), Dirichlet(v=1, on=("x-", "x+")), Neumann(v=0, on=("y-", "y+"))],
     )
     solution = random_solution(problem)
-    assert set(solution.boundaries["u"].ends) == {"x", "y"}
-    assert set(solution.boundaries["v"].ends) == {"x"}
-    assert [c.label for c in solution.soft] == ["Neumann(v=0) on y-", "Neumann(v=0) on y+"]
+    assert set(solution.space.boundaries["u"].ends) == {"x", "y"}
+    assert set(solution.space.boundaries["v"].ends) == {"x"}
+    assert [c.label for c in solution.space.soft] == ["Neumann(v=0) on y-", "Neumann(v=0) on y+"]
     for c in problem.constraints:
         found = defect(problem, solution, c)
-        assert found > 1e-2 if c in solution.soft else found < 1e-12, c.label
+        assert found > 1e-2 if c in solution.space.soft else found < 1e-12, c.label
 
 
 def test_what_stays_soft():
@@ -219,14 +217,14 @@ def test_what_stays_soft():
         solution = random_solution(
             Problem(domain=square, equations=[second], conditions=conditions)
         )
-        assert len(solution.soft) == len(wanted), name
-        for c, start in zip(solution.soft, wanted, strict=True):
+        assert len(solution.space.soft) == len(wanted), name
+        for c, start in zip(solution.space.soft, wanted, strict=True):
             assert c.label.startswith(start), name
 
 
 def test_the_lift_alone_carries_the_data():
     solution = random_solution(EXACT["compatible data on all faces"])
-    boundary = solution.boundaries["u"]
+    boundary = solution.space.boundaries["u"]
     points = torch.tensor(
         [[-1.0, 1.0], [2.0, 0.5], [0.3, 0.0], [0.3, 3.0], [-1.0, 0.0], [2.0, 3.0]],
         dtype=torch.float64,

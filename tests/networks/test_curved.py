@@ -23,7 +23,7 @@ from kanpde import (
 from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.networks.boundary import split
 from kanpde.networks.curved import same
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.problem.faces import points_on
 
 
@@ -125,20 +125,18 @@ EXACT = {
 
 def solution_of(problem, seed=0):
     network = KAN((3,), 5, 4).build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
+        trial_space(problem, corners=False).inputs,
         len(problem.unknowns),
         torch.Generator().manual_seed(seed),
     )
-    return NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return trial_space(problem, corners=False).solution(network)
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_values_hold_on_every_face(name):
     problem, faces = EXACT[name]
     solution = solution_of(problem)
-    hard = [c for c in problem.constraints if c not in solution.soft]
+    hard = [c for c in problem.constraints if c not in solution.space.soft]
     assert [c.face for c in hard] == faces
     for c in hard:
         at, _ = points_on(problem.domain, c.face, unit_points(200, len(problem.coordinates) - 1, 3))
@@ -150,7 +148,7 @@ def test_values_hold_on_every_face(name):
 def test_the_network_is_free_inside(name):
     problem, _ = EXACT[name]
     points = inside_points(problem.domain, 200, 1)
-    boundary = solution_of(problem).boundaries["u"]
+    boundary = solution_of(problem).space.boundaries["u"]
     factor = boundary.factor(points.T)
     assert (factor > 0).all()
     assert float(factor.max()) <= 1 + 1e-12
@@ -219,7 +217,7 @@ def test_data_that_go_on_beyond_a_side_and_fit_no_more_are_soft():
     )
     solution = solution_of(problem)
     for c in problem.constraints:
-        if c not in solution.soft:
+        if c not in solution.space.soft:
             at, _ = points_on(problem.domain, c.face, unit_points(100, 1, 3))
             torch.testing.assert_close(
                 solution(torch.stack(list(at.values()), 1))[:, 0],
@@ -227,7 +225,7 @@ def test_data_that_go_on_beyond_a_side_and_fit_no_more_are_soft():
                 rtol=0,
                 atol=1e-12,
             )
-    assert "edge6" in {c.face for c in solution.soft}
+    assert "edge6" in {c.face for c in solution.space.soft}
 
 
 def test_functions_are_the_same_where_they_agree_everywhere():

@@ -10,7 +10,7 @@ from kanpde.networks.activation import Activation
 from kanpde.networks.jets import nested_derivatives
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.training.objective import Objective, term
 
 SPECS = [KAN((3,), 5, 4), KAN((3, 2), 7, 3), KAN((), 5, 6), MLP((4, 3)), MLP((5,), "sin")]
@@ -77,13 +77,11 @@ def spec(request):
 def solution_of(request, spec):
     problem = request.param
     network = spec.build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
+        trial_space(problem, corners=False).inputs,
         len(problem.unknowns),
         torch.Generator().manual_seed(1),
     )
-    return problem, NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return problem, trial_space(problem, corners=False).solution(network)
 
 
 def leaves_of(problem):
@@ -148,9 +146,7 @@ def test_jacobian_and_gradient_are_those_of_finite_differences(solution_of):
 def test_jacobian_rows_are_gradients_of_single_points(spec):
     problem = PROBLEMS["two unknowns"]
     network = spec.build(2, 2, torch.Generator().manual_seed(2))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     objective = objective_of(problem, solution, points=8)
     J = objective.jacobian()[1].dense()
     (t,) = objective.terms

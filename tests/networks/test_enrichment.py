@@ -24,7 +24,8 @@ from kanpde import (
 )
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.enrichment import enrichment
-from kanpde.networks.solution import NetworkSolution, enriched, restore
+from kanpde.networks.restore import restore
+from kanpde.networks.trial_space import trial_space
 
 
 def poisson(u, x, y):
@@ -131,23 +132,18 @@ def test_smooth_domains_boxes_systems_and_evolutions_have_none():
 
 def random_solution():
     problem, found = features(L, Dirichlet(u=0))
-    network = enriched(KAN((3,), 5, 4).build(2, 1, torch.Generator().manual_seed(0)), problem)
+    space = trial_space(problem, KAN((3,), 5, 4))
+    network = space.initial(torch.Generator().manual_seed(0))
     network.theta = network.theta + torch.randn(
         network.theta.numel(), generator=torch.Generator().manual_seed(1), dtype=torch.float64
     )
-    return (
-        problem,
-        found,
-        NetworkSolution(
-            problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-        ),
-    )
+    return problem, found, space.solution(network)
 
 
 def test_they_are_part_of_the_solution_with_their_coefficients():
     problem, found, solution = random_solution()
-    assert len(solution.features) == len(found)
-    assert len(solution.soft) == 4
+    assert len(solution.space.features) == len(found)
+    assert len(solution.space.soft) == 4
     points = inside_points(problem.domain, 30, 5)
     needs = [("u", i) for i in ((0, 0), (1, 0), (1, 1), (0, 2))]
     frame = solution.frame(points, needs)
@@ -188,3 +184,22 @@ def test_a_checkpoint_keeps_them():
     torch.testing.assert_close(
         restore(problem, solution.state())(points), solution(points), rtol=0, atol=0
     )
+
+
+def test_states_of_version_0_1_0_tell_by_their_widths():
+    problem, _, solution = random_solution()
+    points, state = inside_points(problem.domain, 50, 6), solution.state()
+    del state["corners"], state["lenses"]
+    assert torch.equal(restore(problem, state)(points), solution(points))
+    plain = trial_space(problem, KAN((3,), 5, 4), corners=False)
+    without = plain.solution(plain.initial(torch.Generator().manual_seed(0)))
+    state = without.state()
+    del state["corners"], state["lenses"]
+    again = restore(problem, state)
+    assert again.space.features == () and torch.equal(again(points), without(points))
+
+
+def test_a_network_of_another_space_is_refused():
+    problem, _, solution = random_solution()
+    with pytest.raises(ValueError, match="expected 2 and 1"):
+        trial_space(problem, corners=False).solution(solution.network)

@@ -9,8 +9,8 @@ from kanpde import Box, Dirichlet, Problem, RecipeError, laplacian
 from kanpde.errors import RunError
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
-from kanpde.networks.spans import restore
+from kanpde.networks.restore import restore
+from kanpde.networks.trial_space import trial_space
 
 points = 2 * torch.rand(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(9)) - 1
 
@@ -31,7 +31,7 @@ problem = Problem(domain=Box(x=(0, 1), y=(0, 2)), equations=[poisson], condition
 
 
 def solution_with(network, of=problem):
-    return NetworkSolution(of.domain, of.unknowns, of.constraints, of.periodic, network)
+    return trial_space(of, corners=False).solution(network)
 
 
 @pytest.mark.parametrize("degree", [1, 3, 5, 7])

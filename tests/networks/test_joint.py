@@ -14,11 +14,11 @@ from kanpde.networks.constants import Constants
 from kanpde.networks.joint import Joint, Part, joint, with_constants
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.restore import restore
 from kanpde.networks.rows import Rows
-from kanpde.networks.solution import NetworkSolution
-from kanpde.networks.spans import restore
 from kanpde.networks.state import network_of, onto, state
 from kanpde.networks.transform import Transform
+from kanpde.networks.trial_space import tabular_space
 from kanpde.residual.recording import record
 from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
@@ -213,7 +213,7 @@ def test_a_restored_joint_network_is_bit_equal():
 
 def objective(network):
     """u = sin πx e^-y and its c = π² from values of u, and u_xx + c u_yy = 0."""
-    solution = NetworkSolution(Box(x=(0, 1), y=(0, 1)), ("u", "c"), (), (), network)
+    solution = tabular_space(Box(x=(0, 1), y=(0, 1)), ("u", "c")).solution(network)
     points = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 
     def misfit(u, x, y):

@@ -26,7 +26,8 @@ from kanpde.errors import RecipeError, RunError
 from kanpde.exports.function import as_graph
 from kanpde.geometry import holes
 from kanpde.geometry.sampling import inside_points
-from kanpde.networks.solution import NetworkSolution, restore
+from kanpde.networks.restore import restore
+from kanpde.networks.trial_space import trial_space
 
 plate = (
     Box(x=(0, 8), y=(0, 3))
@@ -57,12 +58,8 @@ PROBLEMS = {
 
 
 def solution_of(problem):
-    network = KAN((3,), 5, 4).build(
-        NetworkSolution.inputs(problem.domain, (), closely=True),
-        len(problem.unknowns),
-        torch.Generator().manual_seed(0),
-    )
-    return NetworkSolution(problem.domain, problem.unknowns, problem.constraints, (), network)
+    space = trial_space(problem, KAN((3,), 5, 4), lenses=True)
+    return space.solution(space.initial(torch.Generator().manual_seed(0)))
 
 
 @pytest.mark.parametrize(

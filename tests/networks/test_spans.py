@@ -21,8 +21,8 @@ from kanpde import (
     d,
     laplacian,
 )
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.spans import HandedOver, Spans, span
+from kanpde.networks.trial_space import trial_space
 from kanpde.training import LevenbergMarquardt, train
 from kanpde.training.history import Silent
 
@@ -64,11 +64,9 @@ def chained(problem, count, degree=5):
     for k in range(count):
         part = span(problem, k, count, found[-1] if found else None)
         network = KAN((3,), degree, 4).build(
-            NetworkSolution.inputs(part.domain, part.periodic), 1, torch.Generator().manual_seed(k)
+            trial_space(part, corners=False).inputs, 1, torch.Generator().manual_seed(k)
         )
-        found.append(
-            NetworkSolution(part.domain, part.unknowns, part.constraints, part.periodic, network)
-        )
+        found.append(trial_space(part, corners=False).solution(network))
     return found
 
 

@@ -13,8 +13,7 @@ from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.network import Network
 from kanpde.networks.registry import SPECS
-from kanpde.networks.solution import NetworkSolution
-from kanpde.networks.spans import restore
+from kanpde.networks.restore import restore
 from kanpde.networks.surgery import (
     Edge,
     chain,
@@ -25,6 +24,7 @@ from kanpde.networks.surgery import (
     masks,
     widened,
 )
+from kanpde.networks.trial_space import trial_space
 from kanpde.training import Adam, GaussNewton, LevenbergMarquardt
 from kanpde.training.points import Collocation
 
@@ -55,9 +55,7 @@ def values(network):
 
 
 def solution_with(network):
-    return NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return trial_space(problem, corners=False).solution(network)
 
 
 def derivatives(network):

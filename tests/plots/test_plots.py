@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.plots.network import plot_network
 from kanpde.plots.solution import _views, draw_history, plot_history, plot_solution
 from kanpde.results.fields import Fields
@@ -37,13 +37,11 @@ def problem_in(dimensions, time=False, unknowns=("u",)):
 
 def untrained(problem, spec=None, nodes=9):
     network = (spec or KAN((2,), 5, 3)).build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
+        trial_space(problem, corners=False).inputs,
         len(problem.unknowns),
         torch.Generator().manual_seed(0),
     )
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     return Result(
         problem, solution, History(), {}, 0.0, 0.1, 0.2, referenced(problem, nodes), "", 0.1
     )

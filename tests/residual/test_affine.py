@@ -10,7 +10,7 @@ from kanpde import Box, Dirichlet, Problem, d, laplacian
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.residual.recording import record
 from kanpde.training.objective import Objective, term
 
@@ -66,9 +66,7 @@ def two(u, v, x, y):
 def test_loss_gradient_and_rows_are_those_of_the_general_way(spec):
     problem = Problem(Box(x=(-1, 1), y=(0, 2)), [two], [Dirichlet(u=1, v=0)])
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     terms = [
         term(
             solution, problem.equations, problem.domain.interior(unit_points(701, 2, 0)), None, 2.0
@@ -100,9 +98,7 @@ def test_redrawn_points_have_their_own_rows():
         Box(x=(-1, 1), y=(0, 2)), [lambda u, x, y: laplacian(u) + x * u - y], [Dirichlet(u=0)]
     )
     network = KAN((5,), 5, 3).build(2, 1, torch.Generator().manual_seed(0))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     first, second = (
         term(
             solution,

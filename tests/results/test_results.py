@@ -15,7 +15,7 @@ from torch import sin
 from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
 from kanpde.cli.display import console, show_result
 from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.problem import file as problems
 from kanpde.results.fields import dense_grid, exact_on, measure, nodes_of, relative_l2
 from kanpde.results.result import Result
@@ -56,9 +56,7 @@ def test_several_unknowns_give_a_dict():
         conditions=Dirichlet(u=0, v=1),
     )
     network = KAN((3,)).build(1, 2, torch.Generator().manual_seed(0))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     found = Result(problem, solution, History(), {}, 0.0)(x=np.array([0.0, 1.0]))
     assert list(found) == ["u", "v"]
     np.testing.assert_allclose(found["v"], 1)
@@ -103,13 +101,8 @@ def test_no_exact_solution_no_error():
     problem = Problem(
         domain=Box(x=(0, 1)), equations=lambda u, x: laplacian(u) - u, conditions=Dirichlet(u=1)
     )
-    solution = NetworkSolution(
-        problem.domain,
-        problem.unknowns,
-        problem.constraints,
-        problem.periodic,
-        KAN((2,)).build(1, 1, torch.Generator()),
-    )
+    space = trial_space(problem, KAN((2,)))
+    solution = space.solution(space.initial(torch.Generator()))
     assert measure(problem, solution) == (None, None)
 
 

@@ -168,8 +168,6 @@ def _warm() -> None:
 
     from kanpde.cli import main as command
     from kanpde.fitting import folder as fits
-    from kanpde.plots import network as network_plots
-    from kanpde.plots import solution as plots
     from kanpde.runs import folder as run_folder  # noqa: F401
     from kanpde.sweeps import figures
 

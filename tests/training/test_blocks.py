@@ -10,7 +10,7 @@ from kanpde.errors import RecipeError
 from kanpde.machine.memory import available
 from kanpde.networks.kinds import kinds
 from kanpde.networks.rows import Rows
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.guards import check_memory, parameters
 from kanpde.training import LevenbergMarquardt, blocks
 from kanpde.training.points import Collocation
@@ -35,9 +35,7 @@ COUPLED = Problem(
 def objective(request):
     problem = kanpde.problem.file.load("poisson2d")[0] if request.param == "affine" else COUPLED
     network = KAN((4, 3), 5, 4).build(2, len(problem.unknowns), torch.Generator().manual_seed(1))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     found = Collocation(problem, solution, 300, 0).objective()
     if request.param != "affine":
         found.terms[0].weights = 0.5 + torch.rand(300, 2, dtype=torch.float64)
@@ -119,9 +117,10 @@ def test_what_is_promised_to_fit_fits():
         Recipe(KAN((3,), 5, 4), 10**9, "lm:3,extend:8,lm:3"),
     )
     with pytest.raises(RecipeError, match="at most about") as caught:
-        check_memory(problem, recipe, "cpu", torch.float64, 2e9)
+        check_memory(problem, recipe, recipe.space(problem), "cpu", torch.float64, 2e9)
     most = int(str(caught.value).rpartition(" ")[2].replace(",", ""))
-    check_memory(problem, Recipe(KAN((3,), 5, 4), most, "lm:3"), "cpu", torch.float64, 2e9)
+    fitting = Recipe(KAN((3,), 5, 4), most, "lm:3")
+    check_memory(problem, fitting, fitting.space(problem), "cpu", torch.float64, 2e9)
     assert 1e8 < available() < 1e15
 
 

@@ -12,8 +12,8 @@ from kanpde.errors import RunError
 from kanpde.networks.importance import spreads
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
-from kanpde.networks.solution import NetworkSolution
 from kanpde.networks.surgery import coefficients, dropped, edges_of, masks
+from kanpde.networks.trial_space import trial_space
 from kanpde.training import (
     Deepen,
     Extend,
@@ -50,9 +50,7 @@ points = problem.domain.interior(
 
 def solution_of(width=(3,), degree=5, grid=4, seed=0):
     network = KAN(width, degree, grid).build(2, 1, torch.Generator().manual_seed(seed))
-    return NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    return trial_space(problem, corners=False).solution(network)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +66,8 @@ def trained():
 
 
 def copy(solution):
-    return NetworkSolution(
-        problem.domain,
-        problem.unknowns,
-        problem.constraints,
-        problem.periodic,
-        replace(solution.network, theta=solution.network.theta.clone()),
-    )
+    network = replace(solution.network, theta=solution.network.theta.clone())
+    return solution.space.solution(network)
 
 
 def penalty(network, X, firsts, entropy):

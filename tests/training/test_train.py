@@ -10,7 +10,7 @@ import torch
 from kanpde import Box, Dirichlet, Neumann, Problem, ProblemError, RecipeError, Robin, d, laplacian
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, train
 from kanpde.training.history import Silent
@@ -241,19 +241,9 @@ def test_a_function_that_is_not_finite_at_the_points_is_refused_before_training(
 
 
 def collocation(problem, seed=0, points=400):
-    network = small.build(
-        NetworkSolution.inputs(problem.domain, problem.periodic),
-        1,
-        torch.Generator().manual_seed(seed),
-    )
-    return Collocation(
-        problem,
-        NetworkSolution(
-            problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-        ),
-        points,
-        seed,
-    )
+    space = trial_space(problem, small)
+    network = space.initial(torch.Generator().manual_seed(seed))
+    return Collocation(problem, space.solution(network), points, seed)
 
 
 def test_redrawn_points_gather_where_the_residual_is_large():
@@ -324,7 +314,7 @@ def test_soft_conditions_end_up_satisfied(conditions):
         domain=Box(x=(0, 1)), equations=[convex], conditions=conditions, exact={"u": shifted}
     )
     solution, _ = trained(problem, schedule=[LevenbergMarquardt(80)], network=KAN((3,), 7, 4))
-    assert solution.soft
+    assert solution.space.soft
     assert (
         error(problem, solution) < 1e-5
     )  # seeds 0 to 2: 1e-8 to 5e-6; 80 steps more make it 4e-9 to 1e-6
@@ -335,7 +325,7 @@ def test_balanced_weights_make_soft_rows_as_large_as_those_of_the_equation():
         domain=Box(x=(0, 1)), equations=[convex], conditions=SOFT["neumann"], exact={"u": shifted}
     )
     points = collocation(problem)
-    assert list(balanced(points)) == [c.label for c in points.solution.soft]
+    assert list(balanced(points)) == [c.label for c in points.solution.space.soft]
     points.weights = balanced(points)
     interior, soft = points.objective().terms
     traces = []

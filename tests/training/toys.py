@@ -6,7 +6,7 @@ import torch
 
 from kanpde import Box, Condition, Dirichlet, Initial, Problem, Time, d
 from kanpde.networks.kan import KAN
-from kanpde.networks.solution import NetworkSolution
+from kanpde.networks.trial_space import trial_space
 from kanpde.training.points import Collocation
 
 
@@ -31,9 +31,7 @@ def objective_of(equation=linear, spec=None, points=60, seed=0):
         domain=Box(x=(0, 1)), equations=[equation], conditions=[Dirichlet(u=0)], exact={"u": exact}
     )
     network = (spec or KAN((3,), 5, 4)).build(1, 1, torch.Generator().manual_seed(seed))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     return Collocation(problem, solution, points, seed).objective()
 
 
@@ -57,9 +55,7 @@ def system_of(spec, points=50):
         ],
     )
     network = spec.build(2, 2, torch.Generator().manual_seed(0))
-    solution = NetworkSolution(
-        problem.domain, problem.unknowns, problem.constraints, problem.periodic, network
-    )
+    solution = trial_space(problem, corners=False).solution(network)
     objective = Collocation(problem, solution, points, 0).objective()
     assert objective.terms[0].equations == 2
     assert len(objective.terms) == 2
