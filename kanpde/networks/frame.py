@@ -92,7 +92,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Chart:
+class UnitCoordinates:
     """The coordinates of a domain as a network sees them, each from -1 to 1.
 
     Attributes:
@@ -104,8 +104,8 @@ class Chart:
     scale: Float[Tensor, " dims"]
 
     @classmethod
-    def of(cls, domain: Domain, like: Float[Tensor, "points dims"]) -> Chart:
-        """The chart of a domain."""
+    def of(cls, domain: Domain, like: Float[Tensor, "points dims"]) -> UnitCoordinates:
+        """Those of a domain."""
         bounds = like.new_tensor(list(domain.bounds.values()))
         return cls(bounds, 2 / (bounds[:, 1] - bounds[:, 0]))
 
@@ -118,7 +118,7 @@ def leibniz(needs: Sequence[Leaf]) -> Iterator[tuple[int, MultiIndex, MultiIndex
 
 
 def network_map(
-    chart: Chart,
+    unit: UnitCoordinates,
     boundaries: Mapping[str, ExactBoundary],
     points: Float[Tensor, "points dims"],
     needs: Sequence[Leaf],
@@ -133,7 +133,7 @@ def network_map(
     betas = sorted({beta for _, beta, _ in terms}, key=lambda b: (sum(b), b))
     betas = betas or [(0,) * points.shape[1]]
     directions, polarisation = directions_for(betas)
-    scales = torch.stack([(chart.scale ** chart.scale.new_tensor(b)).prod() for b in betas])
+    scales = torch.stack([(unit.scale ** unit.scale.new_tensor(b)).prod() for b in betas])
     rows = torch.from_numpy(polarisation) * scales[:, None]
     factors = factor_derivatives(boundaries, points, needs)
     found = points.new_zeros(len(points), len(needs), directions.channels)
@@ -198,7 +198,7 @@ def feature_derivatives(
 
 def input_jet(
     domain: Domain,
-    chart: Chart,
+    unit: UnitCoordinates,
     periodic: Sequence[str],
     lenses: Sequence[Lens],
     points: Float[Tensor, "points dims"],
@@ -206,16 +206,16 @@ def input_jet(
 ) -> Float[Tensor, "points channels inputs"]:
     """The input jet: coordinates from -1 to 1, cosine and sine of periodic ones, lenses."""
     frequencies = [math.pi if x in periodic else None for x in domain.coordinates]
-    plain = coordinate_jet((points - chart.bounds[:, 0]) * chart.scale - 1, directions)
+    plain = coordinate_jet((points - unit.bounds[:, 0]) * unit.scale - 1, directions)
     X = periodic_jet(plain, frequencies, directions.counts)
     if isinstance(domain, Pieces):
         own = [
-            chart.bounds.new_tensor(list(region.bounds.values()))
+            unit.bounds.new_tensor(list(region.bounds.values()))
             for region in domain.regions.values()
         ]
-        X = torch.cat([_rescaled(X, chart.bounds, bounds) for bounds in own], 2)
+        X = torch.cat([_rescaled(X, unit.bounds, bounds) for bounds in own], 2)
     if lenses:
-        X = torch.cat([X, lens_jets(lenses, points, chart.scale, directions)], 2)
+        X = torch.cat([X, lens_jets(lenses, points, unit.scale, directions)], 2)
     return X.contiguous()
 
 

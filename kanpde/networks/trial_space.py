@@ -21,7 +21,7 @@ from kanpde.networks.boundary import ExactBoundary, split
 from kanpde.networks.constants import Constants
 from kanpde.networks.enrichment import Feature, enrichment
 from kanpde.networks.frame import (
-    Chart,
+    UnitCoordinates,
     Frame,
     feature_derivatives,
     input_jet,
@@ -159,11 +159,11 @@ class TrialSpace:
             The frame, float64 on the CPU.
         """
         points = points.detach().double().cpu()
-        chart = Chart.of(self.domain, points)
-        mapping, directions = network_map(chart, self.boundaries, points, needs)
+        unit = UnitCoordinates.of(self.domain, points)
+        mapping, directions = network_map(unit, self.boundaries, points, needs)
         return Frame(
             points,
-            input_jet(self.domain, chart, self.periodic, self.lenses, points, directions),
+            input_jet(self.domain, unit, self.periodic, self.lenses, points, directions),
             directions.counts,
             mapping,
             lifted(self.boundaries, points, needs),
