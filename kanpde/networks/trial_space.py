@@ -21,8 +21,8 @@ from kanpde.networks.boundary import ExactBoundary, split
 from kanpde.networks.constants import Constants
 from kanpde.networks.enrichment import Feature, enrichment
 from kanpde.networks.frame import (
-    UnitCoordinates,
     Frame,
+    UnitCoordinates,
     feature_derivatives,
     input_jet,
     lifted,
