@@ -4,6 +4,7 @@ finite differences."""
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -38,7 +39,8 @@ _HOME = {
     "kanpde.problem.parameters": ["Field", "Parameter"],
     "kanpde.problem.problem": ["Problem"],
     "kanpde.recipes.recipe": ["Recipe"],
-    "kanpde.results.result": ["Result", "load"],
+    "kanpde.results.result": ["Result"],
+    "kanpde.runs.folder": ["load", "save"],
     "kanpde.solver": ["solve"],
     "kanpde.sweeps.conduct": ["sweep"],
     "kanpde.training": [
@@ -69,3 +71,36 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Show problems and results in notebooks of this shell as tables, formulas and pictures.
+
+    It is done by itself where kanpde is imported in a notebook; `%load_ext kanpde` does it where
+    kanpde was imported before.
+
+    Args:
+        shell: The shell of IPython, as `get_ipython()` gives it.
+    """
+    html = shell.display_formatter.formatters["text/html"]
+    for home, name, shown in (
+        ("kanpde.problem.problem", "Problem", "problem"),
+        ("kanpde.results.result", "Result", "result"),
+    ):
+        html.for_type_by_name(home, name, _ShownBy(shown))
+
+
+class _ShownBy:
+    """A function of kanpde.reports.notebook that is imported when something is shown."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, found: Any) -> str:
+        notebook = importlib.import_module("kanpde.reports.notebook")
+        return str(getattr(notebook, self.name)(found))
+
+
+_shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+if _shell is not None:
+    load_ipython_extension(_shell)

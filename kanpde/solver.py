@@ -36,10 +36,13 @@ from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.advice import advise
 from kanpde.results.fields import check_solution, dense_grid, exact_on
-from kanpde.results.result import Result, load, measure, measure_reference
+from kanpde.results.result import Result, measure, measure_reference
 from kanpde.runs import folder as run_folder
-from kanpde.runs import unfinished
+from kanpde.runs import lifetime, storage
+from kanpde.runs import pictures as run_pictures
 from kanpde.runs.atomic import check_writable
+from kanpde.runs.keeper import StateKeeper
+from kanpde.runs.request import magnitudes
 from kanpde.runs.signals import answered
 from kanpde.training import (
     Extend,
@@ -119,12 +122,12 @@ def solve(
         raise RunError("resume: got no run_dir; expected the folder of the run")
     _check(problem, recipe, seed, device, dtype)
     beginning = prepare(problem, recipe, seed, device, DTYPES[dtype])
-    with unfinished.Lock() as lock:
+    with lifetime.Claim() as claim:
         folder, kept = None, None
         if out is not None or run_dir is not None:
             request = {
                 **identity(problem),
-                "residuals": unfinished.magnitudes(problem),
+                "residuals": magnitudes(problem),
                 "recipe": plain(recipe),
                 "seed": seed,
                 "device": device,
@@ -138,20 +141,20 @@ def solve(
                 if out is not None:
                     check_writable(out)
                 place = (
-                    run_folder.reserve(Path(out), problem.name, seed)
+                    storage.reserve(Path(out), problem.name, seed)
                     if run_dir is None and out is not None
                     else Path(run_dir or ".")
                 )
                 check_writable(place)
-                lock.take(place)
-                return place, unfinished.begin(place, request, resume)
+                claim.take(place)
+                return place, lifetime.begin(place, request, resume)
 
             folder, kept = shards.from_first(begin)
-            if shards.from_first(lambda: unfinished.is_finished(folder)):
+            if shards.from_first(lambda: lifetime.is_finished(folder)):
                 return _loaded(folder, problem, pictures)
         began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
         first = shards.rank() == 0
-        keeper = unfinished.Keeper(folder) if folder and first else None
+        keeper = StateKeeper(folder) if folder and first else None
         ending, interrupting = _answers(keeper)
         with ending:
             try:
@@ -170,7 +173,7 @@ def solve(
                     )
             except KanpdeError:
                 if keeper is not None:
-                    unfinished.abandon(keeper.folder)
+                    lifetime.abandon(keeper.folder)
                 raise
             if keeper is not None:
                 history.interrupted |= keeper.interrupted
@@ -182,7 +185,7 @@ def solve(
                     relative_l2, max_error = measure(problem, solution)
             except ProblemError:
                 if keeper is not None:
-                    unfinished.abandon(keeper.folder)
+                    lifetime.abandon(keeper.folder)
                 raise
             with _told(history):
                 found = _estimated(problem, solution, observer)
@@ -222,22 +225,22 @@ def solve(
                 if folder is not None and first:
                     run_folder.write(result, folder, pictures)
                     if not history.interrupted:
-                        unfinished.finish(folder)
+                        lifetime.finish(folder)
         return result
 
 
 def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
     """A finished run; what a kill left undone behind its summary is done."""
     try:
-        found = load(folder, problem)
+        found = run_folder.load(folder, problem)
     except RunError as error:
         raise RunError(
             f"{error}; delete {folder / 'summary.json'}, and resuming trains it again"
         ) from error
     if shards.rank() == 0:
         if pictures:
-            run_folder.complete(found, folder)
-        unfinished.finish(folder)
+            run_pictures.complete(found, folder)
+        lifetime.finish(folder)
     return found
 
 
@@ -300,7 +303,7 @@ def _judged(
 
 
 def _answers(
-    keeper: unfinished.Keeper | None,
+    keeper: StateKeeper | None,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """What SIGTERM, during the whole run, and Ctrl-C, during training, do to a run that is kept.
 

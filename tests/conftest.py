@@ -30,6 +30,7 @@ from kanpde.problem import file as problems
 from kanpde.reference import Reference
 from kanpde.results.fields import exact_on
 from kanpde.results.result import Result, measure, measure_reference
+from kanpde.runs.folder import save
 from kanpde.training.history import History, Record
 
 SKIPS = (
@@ -176,7 +177,7 @@ def result(poisson):
 @pytest.fixture(scope="session")
 def saved(result, tmp_path_factory):
     """The run folder of a copy of `result`, shared: leave it as it is."""
-    return replace(result).save(tmp_path_factory.mktemp("results"))
+    return save(replace(result), tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_the_result_is_a_function(short):
 
 
 def test_a_saved_run_gives_the_same_bits_back(short, tmp_path):
-    folder = short.save(tmp_path)
+    folder = kanpde.save(short, tmp_path)
     back = kanpde.load(folder)
     x, y = np.meshgrid(np.linspace(-1, 1, 7), np.linspace(-1, 1, 5))
     np.testing.assert_array_equal(back(x=x, y=y), short(x=x, y=y))
@@ -132,10 +132,12 @@ def test_a_seed_determines_every_bit(poisson):
 
 SEEDED = """
 import hashlib
-from kanpde import KAN, problem, solve
+from kanpde import KAN, solve
+from kanpde.problem.file import load
 
-poisson, _ = problem.load("poisson2d")
-theta = solve(poisson, network=KAN((3,), 5, 4), schedule="lm:15,extend:7,lm:5", points=300, restarts=1, seed=3, reference=False).solution.network.theta
+poisson, _ = load("poisson2d")
+short = dict(schedule="lm:15,extend:7,lm:5", points=300, restarts=1, seed=3, reference=False)
+theta = solve(poisson, network=KAN((3,), 5, 4), **short).solution.network.theta
 print(hashlib.sha256(theta.numpy().tobytes()).hexdigest())
 """
 

@@ -58,7 +58,7 @@ def _explained(run: Path, seconds: float, console: Console) -> Explanation:
 
     from kanpde import interpret
     from kanpde.fitting import folder as fit_folder
-    from kanpde.results import result as results
+    from kanpde.runs.folder import load
 
     with Progress(
         SpinnerColumn(),
@@ -75,7 +75,7 @@ def _explained(run: Path, seconds: float, console: Console) -> Explanation:
         options: dict[str, Any] = {"seconds": seconds, "note": note}
         if fit_folder.is_fit(run):
             return interpret.explain_fit(fit_folder.load_fit(run), **options)
-        return interpret.explain(results.load(run), **options)
+        return interpret.explain(load(run), **options)
 
 
 def show(console: Console, found: Explanation) -> None:

@@ -46,9 +46,9 @@ def export(run: Run, to: To, out: Out = None, as_json: Json = False) -> None:
     coordinates, with its exact boundary values.
     """
     from kanpde.exports import export as written
-    from kanpde.results import result as results
+    from kanpde.runs.folder import load
 
-    files = written(results.load(run), list(to), out)
+    files = written(load(run), list(to), out)
     if as_json:
         print_json({"files": [str(path) for path in files]})
         return

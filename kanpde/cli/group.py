@@ -114,11 +114,11 @@ def begun_before(out: Path, name: str) -> Path | None:
     if processes() == 1 or _attempt() == "0":
         return None
     from kanpde.errors import RunError
-    from kanpde.runs import unfinished
+    from kanpde.runs import request
 
     for path in sorted(out.glob(f"{name}/*/request.json"), reverse=True):
         try:
-            asked = unfinished.read(path.parent)
+            asked = request.read(path.parent)
         except RunError:
             continue  # somebody else's, and damaged
         if asked.get("launcher") == launcher():

@@ -39,20 +39,20 @@ def plot(run: RunOrSweep, edge: Edge = None) -> None:
 def _drawing(run: Path, edge: Sequence[int] | None) -> Callable[[], Sequence[Path]]:
     """Read what lies in a folder, and say how it is drawn."""
     from kanpde.fitting import folder as fit_folder
-    from kanpde.results import result as results
-    from kanpde.runs import folder as run_folder
+    from kanpde.runs import pictures
+    from kanpde.runs.folder import load
     from kanpde.sweeps import figures, store
 
     if fit_folder.is_fit(run):
         fit = fit_folder.load_fit(run)
         if edge is not None:
             # of a result it needs the drawing alone, which a fit has as well
-            return lambda: [run_folder.draw_edge(fit, run, tuple(edge))]  # type: ignore[arg-type]
+            return lambda: [pictures.draw_edge(fit, run, tuple(edge))]  # type: ignore[arg-type]
         return lambda: fit_folder.draw(fit, run)
     if edge is None and (run / "sweep.h5").is_file():
         table = store.read(run)
         return lambda: figures.draw(table, run)
-    result = results.load(run)
+    result = load(run)
     if edge is not None:
-        return lambda: [run_folder.draw_edge(result, run, tuple(edge))]
-    return lambda: run_folder.draw(result, run)
+        return lambda: [pictures.draw_edge(result, run, tuple(edge))]
+    return lambda: pictures.draw(result, run)

@@ -35,9 +35,9 @@ def prune(
     from kanpde.cli import display
     from kanpde.cli.bars import Bars
     from kanpde.interpret.prune import prune as pruned
-    from kanpde.results import result as results
+    from kanpde.runs.folder import load
 
-    before = results.load(run)
+    before = load(run)
     console = display.console(as_json)
     beside = run.resolve().parent.parent if out is None else out
     with Bars(console) as observer:

@@ -189,11 +189,11 @@ def _resume(name: str | None, run: Path, telling: Telling) -> int:
         )
     from kanpde.cli import display
     from kanpde.recipes import recipe as recipes
-    from kanpde.runs import unfinished
+    from kanpde.runs.request import problem_of, read
     from kanpde.runs.safe_reading import reading
 
-    asked = unfinished.read(run)
-    problem = unfinished.problem_of(run, asked)
+    asked = read(run)
+    problem = problem_of(run, asked)
     console = display.console(telling.as_json)
     display.show_problem(console, problem)
     request = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
@@ -212,7 +212,7 @@ def _carry_out(
     """Solve, show the result, and say how to go on where it did not come to its end."""
     from kanpde.cli import display
     from kanpde.cli.group import is_first
-    from kanpde.runs.unfinished import Terminated
+    from kanpde.runs.keeper import Terminated
 
     try:
         result = _solved(problem, recipe, request, console, telling.tensorboard)

@@ -273,7 +273,7 @@ def _carry_out(
     """Begin a sweep in a folder, or go on with the one that lies there, and show what came."""
     from kanpde.cli import display
     from kanpde.cli.trials import Trials, show_sweep
-    from kanpde.runs.unfinished import Terminated
+    from kanpde.runs.keeper import Terminated
     from kanpde.sweeps import conduct, figures, store
 
     console = display.console(as_json)

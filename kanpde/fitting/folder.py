@@ -3,8 +3,6 @@ checkpoint.pt and pictures."""
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,40 +10,47 @@ import h5py
 import numpy as np
 import torch
 
-from kanpde.errors import RunError
 from kanpde.fitting.learned import FORMAT, Fit
 from kanpde.fitting.task import PARTS, Task
 from kanpde.geometry import Ranges
 from kanpde.networks.restore import fitted_to
 from kanpde.networks.state import network_of
 from kanpde.networks.trial_space import tabular_space
-from kanpde.runs import folder as run_folder
+from kanpde.runs import storage
 from kanpde.runs.atomic import replace_file
+from kanpde.runs.pictures import as_png
 from kanpde.runs.safe_reading import guarded, opened, reading
 from kanpde.training.history import COLUMNS, History, Record
 
 
 def write(fit: Fit, out: Path) -> Path:
-    """Write a new run folder below `out` and return it; `fit.run_dir` is set to it. Raises
-    RunError."""
-    try:
-        folder = run_folder.reserve(out, fit.name, int(fit.settings.get("seed") or 0))
-        fit.run_dir = folder
-        checkpoint = {
-            "format": FORMAT,
-            "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()},
-            "outputs": list(fit.task.outputs),
-            "ansatz": fit.solution.state(),
-        }
-        replace_file(folder / "checkpoint.pt", lambda file: torch.save(checkpoint, file))
-        replace_file(folder / "fit.h5", lambda file: _write_rows(fit, file))
-        summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        replace_file(folder / "summary.json", lambda file: file.write(f"{summary}\n".encode()))
+    """Write a fit into a new run folder.
+
+    Args:
+        fit: What to write; its `run_dir` is set to the folder.
+        out: Where run folders lie.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    folder = storage.reserve(out, fit.name, int(fit.settings.get("seed") or 0))
+    fit.run_dir = folder
+    checkpoint = {
+        "format": FORMAT,
+        "bounds": {x: list(ends) for x, ends in fit.task.bounds.items()},
+        "outputs": list(fit.task.outputs),
+        "ansatz": fit.solution.state(),
+    }
+    files = {
+        "checkpoint.pt": lambda file: torch.save(checkpoint, file),
+        "fit.h5": lambda file: _write_rows(fit, file),
+    }
+    with storage.writing(folder):
+        storage.write_files(folder, files, fit.summary)
         draw(fit, folder)
-    except OSError as error:
-        raise RunError(
-            f"{error.filename or out}: the run cannot be written ({error.strerror or error})"
-        ) from error
     return folder
 
 
@@ -64,7 +69,7 @@ def draw(fit: Fit, folder: Path) -> list[Path]:
     if len(fit.task.inputs) <= 2:
         found["function.png"] = pictures.plot_function
     for name, plot in found.items():
-        replace_file(folder / name, partial(plot(fit).savefig, format="png", dpi=150))
+        replace_file(folder / name, as_png(plot(fit)))
     return [folder / name for name in found]
 
 
@@ -74,23 +79,20 @@ def is_fit(run_dir: str | Path) -> bool:
 
 
 def load_fit(run_dir: str | Path) -> Fit:
-    """The fit of an earlier run. Raises RunError for folders that are missing, unfinished, damaged
-    or no runs of `fit`."""
+    """The fit of an earlier run.
+
+    Args:
+        run_dir: The run folder, such as results/data/20261122-171200-seed0.
+
+    Returns:
+        The fit as it was saved.
+
+    Raises:
+        RunError: The folder is missing, unfinished, damaged, no run of `fit`, or of a version that
+            this one does not read.
+    """
     folder = Path(run_dir)
-    if not (folder / "summary.json").is_file():
-        raise RunError(
-            f"{folder}: no summary.json in it, so it is no finished run; expected a folder such as"
-            " results/data/20261122-171200-seed0"
-        )
-    summary = guarded(
-        folder / "summary.json", lambda path: json.loads(path.read_text(encoding="utf-8"))
-    )
-    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
-        came = summary.get("format") if isinstance(summary, dict) else type(summary).__name__
-        raise RunError(
-            f"{folder}: is no run of `fit` (format {came!r}; expected {FORMAT!r}); kanpde.load"
-            " reads those of `solve`"
-        )
+    summary = storage.read_summary(folder, storage.FIT)
     checkpoint = guarded(
         folder / "checkpoint.pt",
         lambda path: torch.load(path, weights_only=True, map_location="cpu"),
@@ -103,7 +105,8 @@ def load_fit(run_dir: str | Path) -> Fit:
         folder / "checkpoint.pt",
         lambda path: fitted_to(space, network_of(checkpoint["ansatz"]), task.name),
     )
-    with reading(folder / "checkpoint.pt"):  # whatever is wrong with it shows where it is evaluated
+    # whatever is wrong with it shows where it is evaluated
+    with reading(folder / "checkpoint.pt"):
         solution(torch.from_numpy(task.points[:2]))
     with reading(folder / "summary.json"):
         return Fit(

@@ -19,8 +19,9 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.results.fields import dense_grid, nodes_of
 from kanpde.results.result import Result, measure, measure_reference
-from kanpde.runs import folder as run_folder
+from kanpde.runs import pictures
 from kanpde.runs.atomic import check_writable
+from kanpde.runs.folder import save
 from kanpde.training import Prune, Sparsify, show_schedule
 from kanpde.training.history import History, Observer, Record, Silent
 from kanpde.training.points import Collocation, balanced
@@ -127,8 +128,8 @@ def prune(
         show_schedule([stage] if sparse is None else [sparse, stage]),
     )
     if out is not None:
-        folder = found.save(out)
-        run_folder.draw_pruned(result, found, folder)
+        folder = save(found, out)
+        pictures.draw_pruned(result, found, folder)
     return found
 
 

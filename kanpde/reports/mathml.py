@@ -90,7 +90,7 @@ class _Writer:
     def __init__(self, problem: Problem):
         self.problem = problem
         self.symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
-        self.unknowns = {u: Function(u)(*self.symbols.values()) for u in problem.unknowns}
+        self.unknowns = {u: Function(u)(*self.symbols.values()) for u in problem.copies}
         self.formulas = {
             **{p.name: self._parameter(p) for p in getattr(problem, "parameters", ())},
             **self.unknowns,
@@ -144,7 +144,7 @@ class _Writer:
     def exact(self) -> list[str]:
         """u = formula for each unknown whose exact solution can be written."""
         found = []
-        for u, function in self.problem.exact.items():
+        for u, function in self.problem.exact_copies.items():
             rows = None
             for names in ({name: Formula(Symbol(name)) for name in self.values}, {}):
                 try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kanpde.errors import RunError
-from kanpde.results.result import load
 from kanpde.runs.atomic import check_writable, write_text
+from kanpde.runs.folder import load
 
 NAME = "report.html"
 

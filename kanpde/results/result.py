@@ -3,7 +3,6 @@ back."""
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,12 +28,14 @@ from kanpde.results.portrait import Drawing as Drawing
 from kanpde.results.portrait import portrait
 from kanpde.results.quantities import quantities
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
-from kanpde.runs import folder as run_folder
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
     from kanpde.reference import Reference
+
+RUN_FORMAT = "kanpde run 1"
+"""Of the summary, and of the run folder in which it lies."""
 
 _SLACK = 1e-9
 
@@ -91,10 +92,6 @@ class Result:
             f"Result({self.name}: {self.settings.get('network')}, {self.settings.get('parameters')}"
             f" parameters{shown})"
         )
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows; how is known further up, and imported only there."""
-        return importlib.import_module("kanpde.reports.notebook").result(self)  # type: ignore[no-any-return]
 
     def __call__(self, **coordinates: Any) -> Any:
         """Values at points given by coordinate name: numbers, NumPy arrays or tensors that
@@ -184,7 +181,7 @@ class Result:
         settings, history = self.settings, self.history
         reference = self.reference
         measured = {
-            "format": run_folder.FORMAT,
+            "format": RUN_FORMAT,
             "problem": self.name,
             "title": settings.get("title"),
             "constants": settings.get("constants", {}),
@@ -244,13 +241,6 @@ class Result:
             {**global_attributes(settings, self.provenance), "problem": self.name},
         )
 
-    def save(self, out: str | Path = "results") -> Path:
-        """Write a new run folder `out/<problem>/<date-time-seed>/`, set `run_dir` to it and return
-        it. Raises RunError."""
-        folder = run_folder.reserve(Path(out), self.name, int(self.settings.get("seed") or 0))
-        run_folder.write(self, folder)
-        return folder
-
     @property
     def reference_limited(self) -> bool:
         """Whether the distance to the reference is less than ten times the reference's own error:
@@ -272,17 +262,6 @@ class Result:
                 f" kanpde.load({str(self.run_dir)!r}, problem=…)"
             )
         return self.problem, self.solution
-
-
-def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
-    """The result of an earlier run.
-
-    Nothing in the folder is executed. The problem is found again where it was (its file is Python
-    and runs, as in `solve`) or by its name in the gallery; or pass it. Where it is not found, the
-    stored fields, history and network still load. Raises RunError for folders that are missing,
-    unfinished, damaged or no runs of kanpde.
-    """
-    return run_folder.read(Path(run_dir), problem)
 
 
 def _described(problem: Problem, solution: Solution) -> dict[str, Any]:

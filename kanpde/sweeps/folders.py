@@ -14,8 +14,9 @@ from kanpde.errors import RunError
 from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
-from kanpde.runs import folder as run_folder
 from kanpde.runs.atomic import check_writable, new_folder, safe
+from kanpde.runs.lock import Lock
+from kanpde.runs.source import came_along
 from kanpde.sweeps import outcome, store
 from kanpde.sweeps.plan import Plan, from_plain
 from kanpde.sweeps.rows import Differences, TrialRow
@@ -119,7 +120,7 @@ def problem_again(folder: Path, planned: Plan) -> Problem:
             f"{folder}: the problem {planned.about['problem']!r} was not found again"
             f" ({source or 'it had no file'}); pass it"
         )
-    if run_folder.came_along(Path(source), folder):
+    if came_along(Path(source), folder):
         raise RunError(
             f"{folder}: {source} lies where the sweep does and is not executed; pass the problem if"
             " you trust it"
@@ -146,24 +147,11 @@ def set_aside(folder: Path, row: TrialRow) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Only one process conducts a sweep, as far as the system can see to that. Raises RunError
-    where another one does."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    try:
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise RunError(
-            f"{folder}: the sweep's folder is not writable ({error.strerror or error})"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(
-                f"{folder}: another process is at this sweep; wait for it, or end it"
-            ) from None
+    """Only one process conducts a sweep, as far as the system can see to that.
+
+    Raises:
+        RunError: Another process does.
+    """
+    with Lock() as lock:
+        lock.take(folder / ".lock", "sweep")
         yield

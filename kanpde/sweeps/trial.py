@@ -20,6 +20,7 @@ from kanpde.errors import KanpdeError, ProblemWarning, first_line
 from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
+from kanpde.runs.lock import Lock
 from kanpde.solver import solve
 from kanpde.sweeps import judge
 from kanpde.sweeps.outcome import FAILED, failed, give_up, is_done, row
@@ -28,6 +29,9 @@ from kanpde.sweeps.rows import TrialRow
 
 HEARTBEAT = 0.2
 """Seconds between two looks at whether the process that began this one is still there."""
+
+TRIAL_LOCK = ".lock"
+"""The file of a trial's folder that its process holds locked."""
 
 
 @dataclass(frozen=True)
@@ -168,23 +172,20 @@ def _locked(folder: Path, parent: int | None) -> Iterator[None]:
     """One process at a time in a trial's folder, as far as the system can see to that: on a
     cluster, work may go on that nobody waits for any more.
 
-    What the lock's file holds meanwhile says to `began` that the trial was under way when its
-    process died.
+    The file of a lock that was not given back says to `began` that the trial was under way when
+    its process died, or was interrupted.
     """
+    lock = Lock()
+    lock.take(folder / TRIAL_LOCK, "trial", name=str(parent), wait=True)
     try:
-        import fcntl
-    except ImportError:
         yield
-        return
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(str(parent))
-        file.flush()
-        yield
-        file.truncate(0)
+    except BaseException:
+        lock.release(remove=False)
+        raise
+    lock.release()
 
 
 def began(folder: Path, parent: int) -> bool:
     """Whether a trial was begun for that process and has not come to any end."""
-    lock = folder / ".lock"
+    lock = folder / TRIAL_LOCK
     return lock.is_file() and lock.read_text() == str(parent)

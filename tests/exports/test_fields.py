@@ -17,7 +17,7 @@ from kanpde.cli import main
 from kanpde.exports import export
 from kanpde.problem import file as problems
 from kanpde.results.fields import Fields
-from kanpde.results.result import load
+from kanpde.runs.folder import load, save
 
 READER = Path(__file__).with_name("read_with_pyvista.py")
 
@@ -164,7 +164,7 @@ def test_xarray_opens_a_run_with_axes_names_and_units(tmp_path):
     import xarray
 
     found = solved(heated({"u": "K", "x": "m", "t": "s"}), steps=1, points=50)
-    folder = found.save(tmp_path)
+    folder = save(found, tmp_path)
     with xarray.open_dataset(folder / "run.h5", engine="h5netcdf") as stored:
         assert stored.u.dims == ("x", "t")
         np.testing.assert_array_equal(stored.u, found.fields.solution["u"])

@@ -28,7 +28,8 @@ from kanpde.networks.kinds import kinds
 from kanpde.networks.registry import SPECS
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.trial_space import trial_space
-from kanpde.results.result import Result, load
+from kanpde.results.result import Result
+from kanpde.runs.folder import load
 from kanpde.training.history import History
 
 # Networks with random coefficients are solutions of nothing, and as good as any for this.
@@ -215,8 +216,8 @@ def test_a_choice_by_values_is_refused(tmp_path):
 
 
 def test_a_run_whose_problem_is_gone_is_named(run, monkeypatch, tmp_path):
-    from kanpde.runs import folder as run_folder
+    from kanpde.runs import source
 
-    monkeypatch.setattr(run_folder, "find_again", lambda *about: None)
+    monkeypatch.setattr(source, "find_again", lambda *about: None)
     with pytest.raises(ProblemError, match="was not found again"):
         export(load(run), ["torchscript"], tmp_path)

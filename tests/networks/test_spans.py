@@ -125,7 +125,7 @@ def test_a_run_of_spans_is_loaded_as_it_was(tmp_path):
         slabs=3,
         reference=False,
     )
-    again = kanpde.load(result.save(tmp_path), problem=PROBLEMS["rod"])
+    again = kanpde.load(kanpde.save(result, tmp_path), problem=PROBLEMS["rod"])
     at = {"x": torch.rand(30, dtype=torch.float64), "t": 3 * torch.rand(30, dtype=torch.float64)}
     assert torch.equal(result(**at), again(**at))
     assert result.summary()["network"].startswith("3 spans of KAN 2-2-1")

@@ -16,8 +16,8 @@ from kanpde.networks.mlp import MLP
 from kanpde.networks.registry import SPECS
 from kanpde.networks.surgery import Edge, dropped
 from kanpde.plots.network import MOST_UNITS, READABLE, _layout, plot_edge, plot_network, plot_pruned
-from kanpde.results.result import load
-from kanpde.runs import folder as run_folder
+from kanpde.runs import pictures
+from kanpde.runs.folder import load, save
 
 BLUE, RED = (0, 0.447, 0.698), (0.835, 0.369, 0)
 
@@ -153,17 +153,17 @@ def test_a_drawing_is_kept_in_the_run_folder(poisson, tmp_path):
     result.__dict__["drawing"] = replace(
         result.drawing, formulas={(0, 0, 0): "sin"}, products=(0, 1, 0)
     )
-    again = load(result.save(tmp_path), poisson).drawing
+    again = load(save(result, tmp_path), poisson).drawing
     for name in ("importance", "density"):
         for a, b in zip(getattr(again, name), getattr(result.drawing, name), strict=True):
             np.testing.assert_array_equal(a, b)
     assert again.formulas == {(0, 0, 0): "sin"}
     assert again.products == (0, 1, 0)
-    assert run_folder.draw_pruned(result, result, tmp_path).stat().st_size > 10_000
+    assert pictures.draw_pruned(result, result, tmp_path).stat().st_size > 10_000
 
 
 def test_one_edge_is_drawn_from_the_command_line(poisson, tmp_path, capsys):
-    folder = solved(poisson, reference=False).save(tmp_path)
+    folder = save(solved(poisson, reference=False), tmp_path)
     assert main(["plot", str(folder), "--edge", "1,2,3"]) == 0
     assert capsys.readouterr().out.strip() == str(folder / "edge-1-2-3.png")
     assert (folder / "edge-1-2-3.png").stat().st_size > 5_000

@@ -16,6 +16,7 @@ from kanpde import (
     d,
     laplacian,
     load,
+    save,
     solve,
 )
 from kanpde.errors import ProblemError
@@ -79,7 +80,7 @@ def test_the_rms_of_a_zero_truth_counts_the_nodes_inside():
 
 
 def test_a_run_folder_keeps_nan(result, tmp_path):
-    folder = result.save(tmp_path)
+    folder = save(result, tmp_path)
     again = load(folder, problem=problem)
     for kind in ("solution", "exact"):
         np.testing.assert_array_equal(

@@ -12,7 +12,17 @@ import torch
 from conftest import fitted, solved
 from torch import sin
 
-from kanpde import Box, Dirichlet, Problem, ProblemError, ProblemWarning, RunError, laplacian, load
+from kanpde import (
+    Box,
+    Dirichlet,
+    Problem,
+    ProblemError,
+    ProblemWarning,
+    RunError,
+    laplacian,
+    load,
+    save,
+)
 from kanpde.cli.display import console, show_result
 from kanpde.networks.kan import KAN
 from kanpde.networks.trial_space import trial_space
@@ -173,14 +183,14 @@ def test_a_saved_run_loads_as_the_same_object(result, saved):
 
 
 def test_runs_never_overwrite_each_other(result, tmp_path):
-    first, second = replace(result).save(tmp_path), replace(result).save(tmp_path)
+    first, second = save(replace(result), tmp_path), save(replace(result), tmp_path)
     assert first != second
     assert load(second).run_dir == second
 
 
 def test_a_run_without_reference_and_history_saves_and_loads(poisson, tmp_path):
     bare = replace(solved(poisson, reference=False), history=History(interrupted=True))
-    again = load(bare.save(tmp_path))
+    again = load(save(bare, tmp_path))
     assert again.reference is None
     assert again.reference_note == "not asked for"
     assert again.history.interrupted
@@ -259,7 +269,7 @@ def mine(tmp_path):
 
 def test_a_problem_file_is_found_again_where_it_was_and_a_change_noticed(mine, tmp_path):
     found = solved(problems.load(str(mine))[0])
-    folder = found.save(tmp_path / "out")
+    folder = save(found, tmp_path / "out")
     assert load(folder)(x=0.3) == found(x=0.3)
     mine.write_text(MINE + "# changed\n")
     with pytest.warns(ProblemWarning, match=r"mine\.py: has changed"):
@@ -269,7 +279,7 @@ def test_a_problem_file_is_found_again_where_it_was_and_a_change_noticed(mine, t
 def test_without_its_problem_a_run_still_loads(mine, tmp_path):
     problem = problems.load(str(mine))[0]
     found = solved(problem)
-    folder = found.save(tmp_path / "out")
+    folder = save(found, tmp_path / "out")
     mine.unlink()
     shutil.move(folder, tmp_path / "moved")
     again = load(tmp_path / "moved")

@@ -19,12 +19,12 @@ from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, solver
 from kanpde.cli import main
 from kanpde.errors import RunError
 from kanpde.runs import folder as run_folder
-from kanpde.runs import unfinished
+from kanpde.runs import keeper, lifetime
 from kanpde.training.history import Silent
 
 RECIPE = Recipe(KAN((3,), 5, 4), 200, "lm:12,extend:6,lm:12")
 EAGER = (
-    "import sys, kanpde.runs.unfinished as u; u.EVERY = 0.0; u.SHARE = float('inf'); from"
+    "import sys, kanpde.runs.keeper as u; u.STATE_EVERY = 0.0; u.STATE_SHARE = float('inf'); from"
     " kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 """The command line, with the state written behind every step."""
@@ -48,8 +48,8 @@ class At(Silent):
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch):
-    monkeypatch.setattr(unfinished, "EVERY", 0.0)
-    monkeypatch.setattr(unfinished, "SHARE", math.inf)
+    monkeypatch.setattr(keeper, "STATE_EVERY", 0.0)
+    monkeypatch.setattr(keeper, "STATE_SHARE", math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_an_interrupted_run_is_saved_and_can_go_on(poisson, tmp_path):
 
 
 def test_ctrl_c_ends_behind_the_step_under_way_with_its_state(poisson, tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "EVERY", math.inf)  # no state but that one
+    monkeypatch.setattr(keeper, "STATE_EVERY", math.inf)  # no state but that one
 
     class Pressed(Silent):
         def step(self, record):
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_behind_the_step_under_way_with_its_state(poisson, tmp_path,
 
 
 def test_a_second_ctrl_c_does_not_wait(poisson, tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "EVERY", math.inf)
+    monkeypatch.setattr(keeper, "STATE_EVERY", math.inf)
 
     class Twice(Silent):
         def step(self, record):
@@ -163,7 +163,7 @@ def test_a_ctrl_c_that_nothing_can_answer_says_how_the_run_goes_on(
 
 
 def test_one_process_has_a_run(poisson, tmp_path):
-    with unfinished.Lock() as lock:
+    with lifetime.Claim() as lock:
         lock.take(tmp_path)
         with pytest.raises(
             RunError,
@@ -173,10 +173,12 @@ def test_one_process_has_a_run(poisson, tmp_path):
         ):
             solved(poisson, tmp_path)
         assert not (tmp_path / "request.json").exists()
-    assert not (tmp_path / unfinished.LOCK).exists()
-    (tmp_path / unfinished.LOCK).write_text("12345 on another machine")  # of a process that is gone
+    assert not (tmp_path / lifetime.RUN_LOCK).exists()
+    (tmp_path / lifetime.RUN_LOCK).write_text(
+        "12345 on another machine"
+    )  # of a process that is gone
     solved(poisson, tmp_path)
-    assert not (tmp_path / unfinished.LOCK).exists()
+    assert not (tmp_path / lifetime.RUN_LOCK).exists()
 
 
 def test_a_state_whose_bits_have_changed_is_refused(poisson, tmp_path):
@@ -268,7 +270,7 @@ def test_a_torn_file_is_named(poisson, tmp_path, name, content):
 def test_a_pickle_in_place_of_a_state_is_not_executed(poisson, tmp_path):
     with pytest.raises(Stop):
         solved(poisson, tmp_path, observer=At(4))
-    torch.save({"format": unfinished.TRAINING, "run": print}, tmp_path / "training.pt")
+    torch.save({"format": keeper.STATE_FORMAT, "run": print}, tmp_path / "training.pt")
     with pytest.raises(RunError, match=r"training\.pt: cannot be read"):
         solved(poisson, tmp_path, resume=True)
 
@@ -369,7 +371,7 @@ def test_the_state_of_another_run_is_refused(poisson, tmp_path, state):
             solved(poisson, tmp_path / name, observer=At(4), seed=seed)
     path = tmp_path / "a" / "training.pt"
     if state == "bare":
-        torch.save({"format": unfinished.TRAINING}, path)
+        torch.save({"format": keeper.STATE_FORMAT}, path)
     else:
         path.write_bytes((tmp_path / "b" / "training.pt").read_bytes())
     with pytest.raises(
@@ -409,7 +411,7 @@ def test_sigterm_ends_a_run_when_training_is_done(poisson, tmp_path, monkeypatch
 
     if moment == "in the reference":
         monkeypatch.setattr(solver, "finite_differences", measured)
-    with pytest.raises(unfinished.Terminated, match=str(tmp_path)):
+    with pytest.raises(keeper.Terminated, match=str(tmp_path)):
         kanpde.solve(
             poisson,
             recipe=RECIPE,

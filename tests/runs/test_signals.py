@@ -11,8 +11,8 @@ import pytest
 
 from kanpde import KAN, Recipe, solve
 from kanpde.problem.file import load
+from kanpde.results.result import RUN_FORMAT
 from kanpde.runs import arrays as run_arrays
-from kanpde.runs import folder as run_folder
 from kanpde.runs.signals import answered, deaf_children, held
 
 
@@ -124,6 +124,6 @@ def test_arrays_are_written_to_their_end(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run_arrays, "_write_history", interrupted)
     with (tmp_path / "run.h5").open("w+b") as file, pytest.raises(KeyboardInterrupt):
-        run_arrays.write(result, run_folder.FORMAT, file)
+        run_arrays.write(result, RUN_FORMAT, file)
     with h5py.File(tmp_path / "run.h5") as file:
         assert {"history", "network"} <= set(file)

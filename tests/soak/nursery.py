@@ -168,11 +168,13 @@ def _warm() -> None:
 
     from kanpde.cli import main as command
     from kanpde.fitting import folder as fits
+    from kanpde.plots import network, solution  # noqa: F401
     from kanpde.runs import folder as run_folder  # noqa: F401
+    from kanpde.runs import pictures
     from kanpde.sweeps import figures
 
-    own = run_folder.draw, fits.draw, figures.draw
-    run_folder.draw = fits.draw = figures.draw = lambda result, folder: []
+    own = pictures.draw, fits.draw, figures.draw
+    pictures.draw = fits.draw = figures.draw = lambda result, folder: []
     steps = ["--width", "2", "--schedule", "lm:1,adam:1,soap:1,lbfgs:1,gn:1,ssbroyden:1"]
     with tempfile.TemporaryDirectory() as folder:
         out = ["--out", folder]
@@ -223,7 +225,7 @@ def _warm() -> None:
             ]
         )
         command(["plot", "nowhere"])
-    run_folder.draw, fits.draw, figures.draw = own
+    pictures.draw, fits.draw, figures.draw = own
 
 
 def _child(question: dict, pipe: int, ready: int) -> None:
@@ -273,8 +275,7 @@ def _changed(question: dict) -> None:
     import math
 
     from kanpde.fitting import folder
-    from kanpde.runs import folder as run_folder
-    from kanpde.runs import unfinished
+    from kanpde.runs import keeper, pictures
     from kanpde.sweeps import figures
 
     train, objective = (
@@ -282,9 +283,9 @@ def _changed(question: dict) -> None:
     )  # the package has a function train
 
     if question["eager"]:
-        unfinished.EVERY, unfinished.SHARE, unfinished.LAST = 0.0, math.inf, 0.0
+        keeper.STATE_EVERY, keeper.STATE_SHARE, keeper.LAST_STATE = 0.0, math.inf, 0.0
     if not question["pictures"]:
-        run_folder.draw = run_folder.complete = folder.draw = figures.draw = lambda result, folder: []
+        pictures.draw = pictures.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     now, fired = [0], [False]
     watch, hand_over = train._Run._watch, train._Run._hand_over

@@ -150,11 +150,12 @@ def sweeps() -> dict[str, Any]:
 COST = """
 import json, sys, time
 import importlib
-import kanpde
-from kanpde import unfinished
+import kanpde.problem.file
+import kanpde.recipes.recipe
+from kanpde.runs.keeper import StateKeeper
 spent, count, sizes = [0.0], [0], [0]
 train = importlib.import_module("kanpde.training.loop")
-hand_over, keep = train._Run._hand_over, unfinished.Keeper.keep
+hand_over, keep = train._Run._hand_over, StateKeeper.keep
 def timed(self, *args, **options):
     began = time.perf_counter()
     try:
@@ -165,7 +166,7 @@ def counted(self, state):
     keep(self, state)
     count[0] += 1
     sizes[0] = (self.folder / "training.pt").stat().st_size
-train._Run._hand_over, unfinished.Keeper.keep = timed, counted
+train._Run._hand_over, StateKeeper.keep = timed, counted
 problem, recipes = kanpde.problem.file.load(sys.argv[1])
 found = kanpde.solve(problem, recipe=kanpde.recipes.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
 print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))

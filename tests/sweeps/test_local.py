@@ -195,7 +195,7 @@ def test_one_process_at_a_time(done):
     _, found = done
     with (
         folders.alone(found.folder),
-        pytest.raises(RunError, match="another process is at this sweep"),
+        pytest.raises(RunError, match=r"another process \(.+\) is at this sweep"),
     ):
         kanpde.sweeps.resume(found.folder, jobs=1)
 

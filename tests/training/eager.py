@@ -3,7 +3,7 @@
 import sys
 
 from kanpde.cli import main
-from kanpde.runs import unfinished
+from kanpde.runs import keeper
 
-unfinished.EVERY, unfinished.SHARE = 0.0, float("inf")
+keeper.STATE_EVERY, keeper.STATE_SHARE = 0.0, float("inf")
 sys.exit(main(sys.argv[1:]))

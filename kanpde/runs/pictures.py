@@ -1,0 +1,93 @@
+"""The pictures in a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from kanpde.errors import RunError
+from kanpde.results.result import Result
+from kanpde.runs.atomic import replace_file
+from kanpde.runs.storage import writing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+PICTURES = ("solution.png", "history.png", "network.png")
+ESTIMATES = "estimates.png"
+
+
+def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
+    """What writes a figure as PNG."""
+    return partial(figure.savefig, format="png", dpi=DPI)
+
+
+def pictures_of(result: Result) -> tuple[str, ...]:
+    """Names of the pictures that a run has: one more where parameters were found."""
+    return (*PICTURES, ESTIMATES) if result.estimates else PICTURES
+
+
+def draw(result: Result, folder: Path) -> list[Path]:
+    """Draw the pictures into a folder, replacing what is there; returns their paths."""
+    from kanpde.plots import estimates as estimate_plots
+    from kanpde.plots import network as network_plots
+    from kanpde.plots import solution as plots
+
+    plotters: tuple[Callable[[Result], Figure], ...] = (
+        plots.plot_solution,
+        plots.plot_history,
+        network_plots.plot_network,
+        estimate_plots.plot_estimates,
+    )
+    drawn = pictures_of(result)
+    for name, plot in zip(drawn, plotters, strict=False):
+        replace_file(folder / name, as_png(plot(result)))
+    return [folder / name for name in drawn]
+
+
+def complete(result: Result, folder: Path) -> None:
+    """Draw the pictures where a run was ended before they were there. Raises RunError."""
+    if all((folder / name).is_file() for name in pictures_of(result)):
+        return
+    with writing(folder, "pictures"):
+        draw(result, folder)
+
+
+def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
+    """Draw pruned.png, the networks of two results side by side, into a folder; returns its
+    path."""
+    from kanpde.plots import network as network_plots
+
+    path = folder / "pruned.png"
+    replace_file(path, as_png(network_plots.plot_pruned(before, after)))
+    return path
+
+
+def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
+    """Draw one edge function into a folder, as edge-1-2-5.png; returns its path.
+
+    Args:
+        result: Whose network it is of.
+        folder: Where to.
+        place: Layer, input and output of the edge, counted from 1.
+
+    Raises:
+        RunError: The network has no such edge.
+    """
+    from kanpde.plots import network as network_plots
+
+    layer, source, target = (n - 1 for n in place)
+    shapes = [outputs.shape[:2] for _, outputs in result.drawing.edges]
+    if layer >= len(shapes) or source >= shapes[layer][0] or target >= shapes[layer][1]:
+        known = [f"layer {k} has {p} inputs and {q} outputs" for k, (p, q) in enumerate(shapes, 1)]
+        raise RunError(
+            f"edge {','.join(map(str, place))}: {result.drawing.title} has none there:"
+            f" {'; '.join(known) or 'it has no edge functions'}"
+        )
+    path = folder / f"edge-{'-'.join(map(str, place))}.png"
+    replace_file(path, as_png(network_plots.plot_edge(result.drawing, layer, source, target)))
+    return path
