@@ -14,10 +14,10 @@ from torch import Tensor
 from kanpde.geometry.curves import Curve, Point
 from kanpde.geometry.implicit import Columns
 
-CELLS = 64
+CELLS_OF_A_QUARTER = 64
 """Cells of a quarter of an ellipse, over which its length is added up."""
 
-ITERATIONS = 10
+STEPS_TO_THE_NEAREST = 10
 """Steps to the point of an ellipse that is next to a point."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
@@ -25,8 +25,15 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 @dataclass(frozen=True)
 class Arc(Curve):
-    """A piece of the ellipse centre + R(angle) (a cos τ, b sin τ), from τ = low to high; clockwise
-    where high < low."""
+    """A piece of the ellipse centre + R(angle) (a cos τ, b sin τ), from τ = low to high.
+
+    Attributes:
+        centre: Of the ellipse.
+        radii: a and b.
+        angle: By which it is turned counter-clockwise, in radians.
+        low: Where the piece begins.
+        high: Where it ends; it runs clockwise where that is below `low`.
+    """
 
     centre: Point
     radii: Point
@@ -52,7 +59,7 @@ class Arc(Curve):
     @cached_property
     def _lengths(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Parameters between cells, and the length up to each."""
-        cells = max(int(np.ceil(abs(self.high - self.low) / (pi / 2) * CELLS)), 1)
+        cells = max(int(np.ceil(abs(self.high - self.low) / (pi / 2) * CELLS_OF_A_QUARTER)), 1)
         tau = np.linspace(self.low, self.high, cells + 1)
         return tau, np.concatenate([[0.0], np.cumsum(self._length_of(tau[:-1], tau[1:]))])
 
@@ -122,7 +129,8 @@ class Arc(Curve):
         x, y = self._local(columns)
         a, b = self.radii
         left = 1 if self.high > self.low else -1
-        if a == b:  # a distance outside, where it is smooth; inside it would not be, at the centre
+        if a == b:
+            # A distance outside, where it is smooth; inside it would not be, at the centre.
             return (a * a - x * x - y * y) / (2 * a) if left > 0 else (x * x + y * y).sqrt() - a
         f = (1 - (x / a) ** 2 - (y / b) ** 2) / 2
         return left * f / ((f / min(a, b)) ** 2 + (x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
@@ -134,9 +142,8 @@ class Arc(Curve):
         x, y = self._local(columns)
         x, y, a, b = (x, y, a, b) if a > b else (y, x, b, a)
         q = (x / a) ** 2 + (y / b) ** 2
-        if (
-            self.high > self.low
-        ):  # divided by |∇q| / 2 on the ellipse, in a form that does not depend on y
+        if self.high > self.low:
+            # Divided by |∇q| / 2 on the ellipse, in a form that does not depend on y.
             return (1 - q) / 2 / (1 / b**2 - (x / a) ** 2 * (1 / b**2 - 1 / a**2)).sqrt()
         return (q - q.sqrt()) / ((x / a**2) ** 2 + (y / b**2) ** 2).sqrt()
 
@@ -217,7 +224,7 @@ def _nearest(x: Tensor, y: Tensor, a: float, b: float) -> tuple[Tensor, Tensor]:
     point (Sarkka 2017, "Simple method for distance to ellipse").
     """
     cosine = sine = torch.full_like(x, 0.5**0.5)
-    for _ in range(ITERATIONS):
+    for _ in range(STEPS_TO_THE_NEAREST):
         cx, cy = (a * a - b * b) / a * cosine**3, (b * b - a * a) / b * sine**3
         away = torch.hypot(x - cx, y - cy).clamp_min(1e-300)
         stretch = torch.hypot(a * cosine - cx, b * sine - cy) / away

@@ -17,8 +17,14 @@ class Ball(Domain):
     """The ball of a radius about a centre: `Ball(x=0, y=0, z=0, radius=1)`; its one face is called
     `name`, "sphere" where none is given.
 
-    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other
-    than three coordinates.
+    Args:
+        radius: Positive.
+        name: Of its face; shapes that are given the same name share a face when they are combined.
+        **centre: By coordinate; the origin of x, y and z where none is given.
+
+    Raises:
+        ProblemError: For a radius that is not positive, a centre that is not finite, or other than
+            three coordinates.
     """
 
     def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):

@@ -19,8 +19,12 @@ from kanpde.geometry.planar import BoundaryCurve, Planar
 class Box(Domain):
     """The product of named intervals: `Box(x=(-1, 1), y=(0, 2))`; faces "x-", "x+", "y-", "y+".
 
-    Raises ProblemError for intervals that are not finite and increasing, or for no or more than
-    five of them.
+    Args:
+        **intervals: (low, high) by coordinate, in the order of the coordinates; one to five.
+
+    Raises:
+        ProblemError: For intervals that are not finite and increasing, or for no or more than five
+            of them.
     """
 
     def __init__(self, **intervals: tuple[float, float]):
@@ -101,7 +105,11 @@ class Box(Domain):
 
 
 class Sides(Planar):
-    """A rectangle as a planar region, which is what set operations take."""
+    """A rectangle as a planar region, which is what set operations take.
+
+    Args:
+        box: Of two coordinates.
+    """
 
     def __init__(self, box: Box):
         self._box = box

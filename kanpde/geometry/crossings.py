@@ -12,8 +12,16 @@ from kanpde.geometry.curves import Curve, Segment
 
 
 def crossings(a: Curve, b: Curve, slack: float) -> list[float]:
-    """Parameters on a at which it meets b, ends of b that lie on a among them; none for pieces of
-    one carrier but these."""
+    """Where a curve meets another one; for two pieces of one carrier, only where the other ends.
+
+    Args:
+        a: The curve that is cut.
+        b: The other one.
+        slack: Distance below which two points are the same.
+
+    Returns:
+        Parameters on a; ends of b that lie on a are among them.
+    """
     found = [tau for tau in _roots(a, b) if b.holds(a.at(tau), slack)]
     found += [a.locate(end) for end in (b.start, b.end) if not b.closed and a.holds(end, slack)]
     low, high = sorted(a.span)
@@ -46,9 +54,8 @@ def _roots(a: Curve, b: Curve) -> list[float]:
     assert isinstance(a, Arc)
     theta = 2 * pi * np.arange(8) / 8
     samples = value(np.array(a.centre) + np.stack([np.cos(theta), np.sin(theta)], 1) @ a.axes.T)
-    modes = (
-        np.fft.fft(samples) / 8
-    )  # z^k, k = -2 … 2: a polynomial of degree 4 after multiplication with z²
+    # Coefficients of z^k, k = -2 … 2: a polynomial of degree 4 after multiplication with z².
+    modes = np.fft.fft(samples) / 8
     low, high = sorted(a.span)
     found = []
     for z in _zeros(np.array([modes[2], modes[1], modes[0], modes[-1], modes[-2]])):

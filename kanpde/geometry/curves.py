@@ -21,8 +21,8 @@ from kanpde.geometry.implicit import Columns
 
 Point = tuple[float, float]
 
-IN_CACHE = 1 << 15
-"""Pairs of a point and a segment that are looked at together."""
+POINTS_TIMES_SEGMENTS = 1 << 15
+"""Pairs of a point and a segment that are looked at together: as many as fit into a cache."""
 
 
 class Curve(ABC):
@@ -52,7 +52,12 @@ class Curve(ABC):
 
     @abstractmethod
     def part(self, low: float, high: float) -> Curve:
-        """The piece of the same carrier between two parameters, which lie in its direction."""
+        """A piece of the same carrier.
+
+        Args:
+            low: The parameter at which it begins.
+            high: The parameter at which it ends, further on in the direction of this one.
+        """
 
     @abstractmethod
     def reversed(self) -> Curve:
@@ -87,7 +92,12 @@ class Curve(ABC):
 
     @abstractmethod
     def same(self, other: Curve, slack: float) -> bool:
-        """Whether the other is a piece of the same carrier in the same direction."""
+        """Whether another curve is a piece of the same carrier in the same direction.
+
+        Args:
+            other: The other curve.
+            slack: Distance below which two points are the same.
+        """
 
     @abstractmethod
     def extent(self) -> tuple[Point, Point]:
@@ -115,7 +125,12 @@ class Curve(ABC):
         return False
 
     def holds(self, point: Point, slack: float) -> bool:
-        """Whether a point lies on the piece."""
+        """Whether a point lies on the piece.
+
+        Args:
+            point: Any point.
+            slack: Distance up to which it does.
+        """
         tau = self.locate(point)
         low, high = sorted(self.span)
         near = self.at(min(max(tau, low), high))
@@ -201,7 +216,12 @@ class Segment(Curve):
 def distance(
     curves: Sequence[Curve], points: Float[Tensor, "points 2"]
 ) -> Float[Tensor, " points"]:
-    """Distance to the nearest of the curves, right near them."""
+    """Distance to the nearest of the curves, right near them.
+
+    Args:
+        curves: One or more.
+        points: Any points.
+    """
     found = [curve.distance(points) for curve in curves if not isinstance(curve, Segment)]
     segments = [[*curve.first, *curve.last] for curve in curves if isinstance(curve, Segment)]
     if segments:
@@ -210,7 +230,7 @@ def distance(
             torch.cat(
                 [
                     _to_segments(part, *ends)
-                    for part in points.split(max(IN_CACHE // len(segments), 1))
+                    for part in points.split(max(POINTS_TIMES_SEGMENTS // len(segments), 1))
                 ]
             )
         )

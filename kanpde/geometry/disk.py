@@ -18,8 +18,14 @@ class Disk(Planar):
     """The disk of a radius about a centre: `Disk(x=0, y=0, radius=1)`; its one face is called
     `name`, "circle" where none is given.
 
-    Raises ProblemError for a radius that is not positive, a centre that is not finite, or other
-    than two coordinates.
+    Args:
+        radius: Positive.
+        name: Of its face; shapes that are given the same name share a face when they are combined.
+        **centre: By coordinate; the origin of x and y where none is given.
+
+    Raises:
+        ProblemError: For a radius that is not positive, a centre that is not finite, or other than
+            two coordinates.
     """
 
     def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):
@@ -51,10 +57,17 @@ class Disk(Planar):
 
 
 class Ellipse(Planar):
-    """An ellipse: `Ellipse(x=0, y=0, radii=(2, 1), angle=0.3)`; angle, in radians, turns it
-    counter-clockwise. Its face is "ellipse".
+    """An ellipse: `Ellipse(x=0, y=0, radii=(2, 1), angle=0.3)`; its one face is called `name`,
+    "ellipse" where none is given.
 
-    Raises ProblemError for radii that are not two positive numbers, and what Disk refuses.
+    Args:
+        radii: Along the first and the second coordinate, before it is turned.
+        angle: By which it is turned counter-clockwise, in radians.
+        name: Of its face; shapes that are given the same name share a face when they are combined.
+        **centre: By coordinate; the origin of x and y where none is given.
+
+    Raises:
+        ProblemError: For radii that are not two positive numbers, and what Disk refuses.
     """
 
     def __init__(
@@ -106,7 +119,16 @@ class Ellipse(Planar):
 
 
 def checked_centre(what: str, centre: Mapping[str, float], dims: int) -> dict[str, float]:
-    """The centre as floats, the origin where none is given; raises ProblemError."""
+    """The centre as floats, the origin where none is given.
+
+    Args:
+        what: How messages call the shape.
+        centre: By coordinate.
+        dims: How many coordinates there must be.
+
+    Raises:
+        ProblemError: For another number of coordinates, and numbers that are not finite.
+    """
     if not centre:
         return dict.fromkeys(("x", "y", "z")[:dims], 0.0)
     if len(centre) != dims:

@@ -24,11 +24,13 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Face:
-    """A named piece of the boundary.
+    """A named part of the boundary.
 
-    measure: its length or area (times the time span), the weight of an integral over it. coordinate
-    and side: set where the face is flat and lies at the lower (-1) or upper (+1) end of one
-    coordinate.
+    Attributes:
+        name: By which conditions are put on it.
+        measure: Its length or area (times the time span), the weight of an integral over it.
+        coordinate: Set where the face is flat and lies at an end of this coordinate.
+        side: Which end: -1 for the lower, +1 for the upper one; 0 for neither.
     """
 
     name: str
@@ -41,9 +43,12 @@ class Face:
 class Corner:
     """A corner of the boundary of a planar region.
 
-    opening: the angle inside, in radians, more than π where the corner is re-entrant; faces: the
-    one that ends here and the one that begins, the inside to their left; direction: of the one that
-    begins, the angle to the first coordinate from which the opening is counted, counter-clockwise.
+    Attributes:
+        at: Where.
+        opening: The angle inside, in radians; more than π where the corner is re-entrant.
+        faces: The one that ends here and the one that begins, the inside to their left.
+        direction: Of the one that begins: the angle to the first coordinate from which the opening
+            is counted, counter-clockwise.
     """
 
     at: tuple[float, float]
@@ -68,16 +73,28 @@ class Domain(ABC):
 
     @abstractmethod
     def boundary(
-        self, face: str, unit: Float[Tensor, "points dims-1"]
+        self, face: str, unit: Float[Tensor, "points across"]
     ) -> Float[Tensor, "kept dims"]:
-        """Map points spread over the unit cube of one dimension less onto a face, evenly by
-        area."""
+        """Map points onto a face, evenly by area.
+
+        Args:
+            face: Its name.
+            unit: Points spread over the unit cube of one dimension less.
+
+        Returns:
+            Those that lie on the face.
+        """
 
     @abstractmethod
     def normals(
         self, face: str, points: Float[Tensor, "points dims"]
     ) -> Float[Tensor, "points dims"]:
-        """Outward unit normals at points of a face."""
+        """Outward unit normals.
+
+        Args:
+            face: The name of a face.
+            points: Points on it.
+        """
 
     @abstractmethod
     def depth(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, " points"]:
@@ -99,20 +116,36 @@ class Domain(ABC):
     def inside(
         self, points: Float[Tensor, "points dims"], slack: float = 0.0
     ) -> Bool[Tensor, " points"]:
-        """Whether points lie in the domain or on its boundary, or no further than slack from it."""
+        """Whether points lie in the domain or on its boundary.
+
+        Args:
+            points: Any points.
+            slack: Distance from the domain up to which a point counts as inside.
+        """
         size = max(high - low for low, high in self.bounds.values())
         return self.depth(points) >= -(slack + 1e-12 * size)
 
     def interior(self, unit: Float[Tensor, "points dims"]) -> Float[Tensor, "kept dims"]:
-        """Map points spread over the unit cube into the domain, evenly by volume; those beside it
-        are rejected."""
+        """Map points into the domain, evenly by volume.
+
+        Args:
+            unit: Points spread over the unit cube.
+
+        Returns:
+            Those that lie in the domain.
+        """
         points = self.box(unit)
         return points[self.inside(points)]
 
     def boundary_kept(
-        self, face: str, unit: Float[Tensor, "points dims-1"]
+        self, face: str, unit: Float[Tensor, "points across"]
     ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
-        """Where `boundary` maps all points, and which of them it keeps."""
+        """Where `boundary` maps all points, and which of them it keeps.
+
+        Args:
+            face: Its name.
+            unit: Points spread over the unit cube of one dimension less.
+        """
         points = self.boundary(face, unit)
         return points, torch.ones(len(points), dtype=torch.bool, device=points.device)
 
@@ -169,7 +202,8 @@ class Domain(ABC):
 
     def __mul__(self, time: object) -> SpaceTime:
         """Space times time. Raises ProblemError for anything but Time."""
-        from kanpde.geometry.time import SpaceTime  # a domain that is itself built on this class
+        # Space-time and set operations are domains themselves, built on this class.
+        from kanpde.geometry.time import SpaceTime
 
         return SpaceTime(self, time)
 
@@ -197,21 +231,30 @@ class Rejecting(Domain):
 
     @abstractmethod
     def boundary_kept(
-        self, face: str, unit: Float[Tensor, "points dims-1"]
+        self, face: str, unit: Float[Tensor, "points across"]
     ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]: ...
 
     @abstractmethod
     def kept(self, face: str) -> float: ...
 
     def boundary(
-        self, face: str, unit: Float[Tensor, "points dims-1"]
+        self, face: str, unit: Float[Tensor, "points across"]
     ) -> Float[Tensor, "kept dims"]:
         points, kept = self.boundary_kept(face, unit)
         return points[kept]
 
 
 def checked_interval(what: str, name: str, interval: object) -> Interval:
-    """The interval as two floats; raises ProblemError unless it is finite and increasing."""
+    """The interval as two floats.
+
+    Args:
+        what: How messages call what it was given to.
+        name: Of its coordinate.
+        interval: What the user gave.
+
+    Raises:
+        ProblemError: Unless it is finite and increasing.
+    """
     if not isinstance(interval, tuple | list) or len(interval) != 2:
         raise ProblemError(f"{what}({name}=…): got {interval!r}; expected (low, high)")
     if not all(isinstance(end, Real) and not isinstance(end, bool) for end in interval):
@@ -226,14 +269,32 @@ def checked_interval(what: str, name: str, interval: object) -> Interval:
 
 
 def checked_number(what: str, name: str, value: object) -> float:
-    """A finite number as a float; raises ProblemError."""
+    """A finite number as a float.
+
+    Args:
+        what: How messages call what it was given to.
+        name: Of the argument.
+        value: What the user gave.
+
+    Raises:
+        ProblemError: For anything else.
+    """
     if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
         raise ProblemError(f"{what}({name}=…): got {value!r}; expected a finite number")
     return float(value)
 
 
 def checked_positive(what: str, name: str, value: object) -> float:
-    """A positive number as a float; raises ProblemError."""
+    """A positive number as a float.
+
+    Args:
+        what: How messages call what it was given to.
+        name: Of the argument.
+        value: What the user gave.
+
+    Raises:
+        ProblemError: For anything else.
+    """
     number = checked_number(what, name, value)
     if number <= 0:
         raise ProblemError(f"{what}({name}={number:g}): expected a positive number")
@@ -252,7 +313,15 @@ def turned(face: str) -> str:
 
 
 def checked_name(what: str, name: object) -> str | None:
-    """The name of a face, if one is given; raises ProblemError for what is no word."""
+    """The name of a face, if one is given.
+
+    Args:
+        what: How messages call the shape.
+        name: What the user gave.
+
+    Raises:
+        ProblemError: For what is no word.
+    """
     if name is not None and (not isinstance(name, str) or not name):
         raise ProblemError(
             f"{what}(name={name!r}): expected the name of a face, such as name='wall'"

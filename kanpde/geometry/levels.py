@@ -15,12 +15,17 @@ from kanpde.geometry.implicit import Columns, Implicit, Level, either, trimmed
 
 
 def vanishing(curves: Sequence[Curve], probes: Tensor, slack: float) -> Implicit:
-    """Zero on the curves and positive at all other probes, which are points all over the region and
-    its boundary.
+    """A function that is zero on curves of the boundary and positive elsewhere in the region.
 
     A carrier that stays outside of the region has a smooth level, positive inside. Where it goes on
     through the region, from a re-entrant corner, the levels of the two that meet there are joined
     by R-disjunction: smooth but at the corner. What remains is trimmed to its piece.
+
+    Args:
+        curves: Where it vanishes.
+        probes: Points all over the region and its boundary, [points, 2], by which is told where
+            carriers go on to.
+        slack: What is taken for zero.
     """
     smooth: list[Curve] = []
     rest: list[Curve] = []

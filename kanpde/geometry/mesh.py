@@ -16,8 +16,8 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry.domain import Domain, Face, Interval, checked_name, checked_positive
 
-IN_CACHE = 1 << 14
-"""Pairs of a point and a triangle that are looked at together."""
+POINTS_TIMES_TRIANGLES = 1 << 14
+"""Pairs of a point and a triangle that are looked at together: as many as fit into a cache."""
 
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
@@ -27,8 +27,15 @@ class Solid(Domain):
     `scale`; the coordinates are x, y and z.
 
     Its one face is called `name`, "surface" where none is given. Every question costs points times
-    triangles: a few thousand triangles are fine. Raises ProblemError for a file that cannot be
-    read, and for a surface that is not closed.
+    triangles: a few thousand triangles are fine.
+
+    Args:
+        path: The STL file, binary or text.
+        scale: By which its numbers are multiplied.
+        name: Of its face; shapes that are given the same name share a face when they are combined.
+
+    Raises:
+        ProblemError: For a file that cannot be read, and for a surface that is not closed.
     """
 
     def __init__(self, path: str | Path, *, scale: float = 1.0, name: str | None = None):
@@ -99,7 +106,7 @@ class Solid(Domain):
         """Whether the surface winds around points: its solid angle is 4π inside, 0 outside (Van
         Oosterom and Strackee 1983)."""
         found = []
-        for part in points.split(max(IN_CACHE // len(self._corners), 1)):
+        for part in points.split(max(POINTS_TIMES_TRIANGLES // len(self._corners), 1)):
             a, b, c = (self._corners.to(points)[None] - part[:, None, None]).unbind(2)
             la, lb, lc = a.norm(dim=2), b.norm(dim=2), c.norm(dim=2)
             below = la * lb * lc + (a * b).sum(2) * lc + (b * c).sum(2) * la + (c * a).sum(2) * lb
@@ -113,7 +120,7 @@ class Solid(Domain):
         corners, normals = self._corners.to(points), self._normals.to(points)
         normals = normals / normals.norm(dim=1, keepdim=True)
         found = []
-        for part in points.split(max(IN_CACHE // len(corners), 1)):
+        for part in points.split(max(POINTS_TIMES_TRIANGLES // len(corners), 1)):
             above = torch.ones(len(part), len(corners), dtype=torch.bool, device=points.device)
             aside = torch.full(
                 (len(part), len(corners)), math.inf, dtype=points.dtype, device=points.device
@@ -130,8 +137,17 @@ class Solid(Domain):
 
 
 def read(path: Path) -> NDArray[np.float64]:
-    """The triangles of an STL file, binary or text, [triangles, corners, 3]. Raises
-    ProblemError."""
+    """The triangles of an STL file, binary or text.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Their corners, [triangles, corners, 3].
+
+    Raises:
+        ProblemError: For a file that cannot be read, or holds no triangles.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -149,7 +149,12 @@ class Planar(Domain):
 def spread(
     curves: Sequence[Curve], fraction: Float[Tensor, " points"]
 ) -> Float[Tensor, "points 2"]:
-    """Points by their fraction of the length of all curves together."""
+    """Points on curves, one after another.
+
+    Args:
+        curves: One or more.
+        fraction: Of the length of all curves together, between 0 and 1.
+    """
     lengths = fraction.new_tensor([curve.length for curve in curves])
     ends = lengths.cumsum(0)
     place = fraction * ends[-1]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.curves import IN_CACHE, Segment, distance
+from kanpde.geometry.curves import POINTS_TIMES_SEGMENTS, Segment, distance
 from kanpde.geometry.domain import checked_number
 from kanpde.geometry.planar import BoundaryCurve, Planar
 
@@ -21,10 +21,17 @@ from kanpde.geometry.planar import BoundaryCurve, Planar
 class Polygon(Planar):
     """The polygon with the given corners: `Polygon(x=[0, 2, 0], y=[0, 0, 1])`, in either direction.
 
-    Its faces are "edge1", from the first corner to the second, "edge2", …; or `names`, one an edge,
-    of which equal ones make one face. holes: polygons inside of it; each is one face, "hole1",
-    "hole2", …, unless it has names of its own. Raises ProblemError for fewer than three corners,
-    edges that cross or touch, and holes that are not inside.
+    Its faces are "edge1", from the first corner to the second, "edge2", …, unless they have names.
+
+    Args:
+        holes: Polygons inside of it; each is one face, "hole1", "hole2", …, unless it has names of
+            its own.
+        names: One an edge, of which equal ones make one face; or one for all.
+        **corners: By coordinate the corners' numbers.
+
+    Raises:
+        ProblemError: For fewer than three corners, edges that cross or touch, and holes that are
+            not inside.
     """
 
     def __init__(
@@ -93,7 +100,7 @@ class Polygon(Planar):
     def depth(self, points: Tensor) -> Tensor:
         curves = [e.curve for e in self.bounding]
         ends = points.new_tensor([[*c.start, *c.end] for c in curves]).T
-        parts = points.split(max(IN_CACHE // len(curves), 1))
+        parts = points.split(max(POINTS_TIMES_SEGMENTS // len(curves), 1))
         return torch.where(torch.cat([_odd(part, *ends) for part in parts]), 1, -1) * distance(
             curves, points
         )

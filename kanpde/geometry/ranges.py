@@ -9,8 +9,14 @@ from kanpde.geometry.domain import Interval, checked_interval
 
 
 class Ranges(Box):
-    """The product of named intervals, as many as there are columns. Raises ProblemError for
-    intervals that are not finite and increasing."""
+    """The product of named intervals, as many as there are columns.
+
+    Args:
+        intervals: (low, high) by column.
+
+    Raises:
+        ProblemError: For intervals that are not finite and increasing.
+    """
 
     def __init__(self, intervals: Mapping[str, Interval]):
         self._bounds = {

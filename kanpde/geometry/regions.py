@@ -50,7 +50,15 @@ class Region(Rejecting):
         return self.domain.interior(unit)
 
     def shared(self, face: str, others: Sequence[Domain]) -> float:
-        """The part of a face of the domain that lies on the boundary of the others."""
+        """How much of a face lies on the boundary of others.
+
+        Args:
+            face: As the region's own domain calls it.
+            others: Other domains.
+
+        Returns:
+            A number between 0 and 1.
+        """
         points = self.domain.boundary(
             face, spread_points(len(self.coordinates) - 1, PROBES_OF_A_FACE)
         )
@@ -174,7 +182,12 @@ class Contact:
 
 
 def spread_points(dims: int, count: int) -> Tensor:
-    """Points of the unit cube, the same every time; on a line the middles of equal parts."""
+    """Points of the unit cube, the same every time; on a line the middles of equal parts.
+
+    Args:
+        dims: Of the cube; there is one point of none.
+        count: How many.
+    """
     if dims < 2:
         return (
             ((torch.arange(count, dtype=torch.float64) + 0.5) / count)[:, None]

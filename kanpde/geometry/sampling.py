@@ -17,7 +17,7 @@ from kanpde.geometry.sobol import sobol
 
 SAMPLERS = ("sobol", "latin-hypercube", "halton", "uniform")
 
-CANDIDATES = 8
+CANDIDATES_PER_POINT = 8
 """Points from which each crowded one is chosen."""
 
 
@@ -82,7 +82,7 @@ def crowded_points(
     even = inside_points(domain, count - crowd, seed, sampler)
     if not crowd:
         return even
-    pool = inside_points(domain, CANDIDATES * count, 0x0C0D_0000 + seed, sampler)
+    pool = inside_points(domain, CANDIDATES_PER_POINT * count, 0x0C0D_0000 + seed, sampler)
     generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
     return torch.cat(
         [

@@ -19,7 +19,7 @@ from kanpde.geometry.domain import Domain, Face, Interval, Rejecting, operation
 from kanpde.geometry.implicit import Columns, Implicit
 from kanpde.geometry.mesh import Solid
 
-QUADRATURE = {2: 1 << 16, 3: 1 << 18}
+POINTS_OF_QUADRATURE = {2: 1 << 16, 3: 1 << 18}
 """Sobol points by which areas and volumes are measured, by dimensions: to a part in a thousand."""
 
 
@@ -28,8 +28,15 @@ Shape = Box | Ball | Solid
 
 @dataclass(frozen=True)
 class Patch:
-    """A face of a shape that is part of the boundary, and whether the inside is where its own
-    normal points."""
+    """A face of a shape, as far as it is part of the boundary.
+
+    Attributes:
+        shape: Which has the face.
+        face: As the shape calls it.
+        turned: Whether the inside is where the shape's own normal points.
+        name: As the result calls it.
+        fraction: How much of the face is part of the boundary.
+    """
 
     shape: Shape
     face: str
@@ -47,8 +54,14 @@ class SolidSet(Rejecting):
     """A set operation of regions of space. Faces keep their names; sides of boxes are named after
     the way that they look.
 
-    Raises ProblemError where nothing is left, or where two shapes have a face of the same name that
-    was not given to join them.
+    Args:
+        sign: "-", "|" or "&".
+        a: A domain of three coordinates.
+        b: Another one, of the same coordinates.
+
+    Raises:
+        ProblemError: Where nothing is left, or where two shapes have a face of the same name that
+            was not given to join them.
     """
 
     def __init__(self, sign: str, a: Domain, b: Domain):
@@ -101,8 +114,8 @@ class SolidSet(Rejecting):
 
     def depth(self, points: Tensor) -> Tensor:
         level = self._level(points)
-        # where boundaries of the two lie on each other, or the two touch, both levels vanish away
-        # from the boundary of the result
+        # Where boundaries of the two lie on each other, or the two touch, both levels vanish away
+        # from the boundary of the result.
         seam = (level.abs() <= 1e-9 * self._size).nonzero()[:, 0]
         if len(seam):
             around = (
@@ -239,7 +252,8 @@ class SolidSet(Rejecting):
         inside = self.interior(_even(3, 32)).T
         parts = [_level(p) for p in patches]
         if any(bool((part(inside) < -1e-9 * self._size).any()) for part in parts):
-            return None  # the face's plane or sphere goes on through the region
+            # The face's plane or sphere goes on through the region.
+            return None
         return Implicit(tuple(parts), True)
 
 
@@ -255,5 +269,5 @@ def _level(patch: Patch) -> Callable[[Columns], Tensor]:
 def _even(dims: int, share: int = 1) -> Tensor:
     """Points of a Sobol sequence in the unit square or cube, shifted off the edges of its cells;
     share: one in so many of them."""
-    count = QUADRATURE[dims] // share
+    count = POINTS_OF_QUADRATURE[dims] // share
     return torch.quasirandom.SobolEngine(dims).draw(count, dtype=torch.float64) + 0.5 / count

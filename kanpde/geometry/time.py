@@ -14,8 +14,14 @@ from kanpde.geometry.implicit import Implicit, Level
 
 
 class Time:
-    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`. Raises ProblemError unless it is one
-    increasing interval."""
+    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`.
+
+    Args:
+        **interval: (begin, end) of the one coordinate, by its name.
+
+    Raises:
+        ProblemError: Unless it is one increasing interval.
+    """
 
     def __init__(self, **interval: tuple[float, float]):
         if len(interval) != 1:
@@ -34,7 +40,7 @@ class Time:
 
 
 def bracketed(region: Domain) -> str:
-    """How code writes a region in front of `*`."""
+    """How code writes a region before `*`."""
     return f"({region!r})" if region.compound else repr(region)
 
 
@@ -46,8 +52,16 @@ class SpaceTime(Rejecting):
     """Space times time. The faces are those of space, swept through time, and the initial face,
     such as "t-".
 
-    Raises ProblemError for what is not Time, for a second time, a name twice, or more than five
-    coordinates in all.
+    Args:
+        space: Without time.
+        time: A Time.
+
+    Attributes:
+        region: The space.
+
+    Raises:
+        ProblemError: For what is not Time, for a second time, a name twice, or more than five
+            coordinates in all.
     """
 
     def __init__(self, space: Domain, time: object):

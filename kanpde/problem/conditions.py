@@ -110,7 +110,15 @@ class FaceCondition(BoundaryCondition):
 
     @abstractmethod
     def about(self, domain: Domain, unknowns: Sequence[str]) -> Self | None:
-        """What it says about these unknowns alone; None where that is nothing."""
+        """What it says about some unknowns alone.
+
+        Args:
+            domain: Has the coordinates.
+            unknowns: Names of these unknowns.
+
+        Returns:
+            A condition about these, or None where it says nothing about them.
+        """
 
     def faces(self, domain: Domain) -> tuple[str, ...]:
         """The faces that it holds on, those left out of which `where` keeps nothing.
@@ -421,8 +429,12 @@ class Condition(FaceCondition):
 def checked_weight(weight: float | None, kind: str) -> float | None:
     """A positive number, or None.
 
+    Args:
+        weight: What the user gave.
+        kind: What messages call the condition.
+
     Raises:
-        ProblemError: For anything else; it names the kind of condition.
+        ProblemError: For anything else.
     """
     if weight is None:
         return None

@@ -20,21 +20,26 @@ if TYPE_CHECKING:
 
 Given = Callable[[Values], Tensor]
 
-TOLERANCE = 1e-8
+ROUNDING_OF_A_JUMP = 1e-8
 """Jump, relative to the largest of the values in question, up to which it is taken for rounding."""
 
-NODES = {0: 1, 1: 33, 2: 33, 3: 9, 4: 5}
-"""Points along each free coordinate, its ends among them, by the number of them."""
+NODES_OF_A_GRID = {0: 1, 1: 33, 2: 33, 3: 9, 4: 5}
+"""Points along each free coordinate, its ends among them, by the number of free coordinates."""
 
-
-SCATTERED = 513
+SCATTERED_POINTS = 513
 """Points of a face that has no such grid."""
 
 
 @dataclass(frozen=True)
 class Jump:
-    """The largest difference between two functions in a corner: their values there, and the point
-    in words."""
+    """The largest difference between two functions in a corner.
+
+    Attributes:
+        size: The difference.
+        start: The initial value there.
+        other: The other value there.
+        corner: The point in words.
+    """
 
     size: float
     start: float
@@ -118,11 +123,9 @@ def _on_face(domain: SpaceTime, face: str, begins: Mapping[str, float]) -> dict[
 
 def _scattered(domain: Domain, face: str) -> dict[str, Tensor]:
     """Points of a face, by name; with the ends of a curve."""
-    dims = len(domain.coordinates) - 1
-    unit = torch.rand(
-        SCATTERED, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    unit[:, 0] = torch.linspace(0, 1, SCATTERED, dtype=torch.float64)
+    dims, generator = len(domain.coordinates) - 1, torch.Generator().manual_seed(0)
+    unit = torch.rand(SCATTERED_POINTS, dims, generator=generator, dtype=torch.float64)
+    unit[:, 0] = torch.linspace(0, 1, SCATTERED_POINTS, dtype=torch.float64)
     return by_name(domain.boundary(face, unit), domain.coordinates)
 
 
@@ -146,9 +149,10 @@ def _jump(
             if where is not None:
                 gap = torch.where(where(at), gap, torch.zeros_like(gap))
     except ProblemError:
-        return None  # not finite exactly in the corner: whoever needs the value there says so
+        # Not finite exactly in the corner: whoever needs the value there says so.
+        return None
     worst = int(gap.argmax())
-    if float(gap[worst]) <= TOLERANCE * max(size, float(b.abs().max())):
+    if float(gap[worst]) <= ROUNDING_OF_A_JUMP * max(size, float(b.abs().max())):
         return None
     return Jump(
         float(gap[worst]),
@@ -160,7 +164,7 @@ def _jump(
 
 def _grid(domain: Domain, fixed: Mapping[str, float]) -> dict[str, Tensor]:
     """Points with some coordinates fixed and the others on an even grid, by name."""
-    nodes = NODES[len(domain.coordinates) - len(fixed)]
+    nodes = NODES_OF_A_GRID[len(domain.coordinates) - len(fixed)]
     axes = [
         (
             torch.tensor([fixed[x]], dtype=torch.float64)

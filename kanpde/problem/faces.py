@@ -28,7 +28,12 @@ POINTS_TO_FIND_TWO = (2, 64, 4096, 1 << 18)
 
 
 def by_name(columns: Mapping[str, Tensor] | Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Columns of points [points, names] as a mapping from names to [points]."""
+    """The coordinates of points by name, [points] each.
+
+    Args:
+        columns: [points, names], or a mapping already.
+        names: Of the columns.
+    """
     if isinstance(columns, Mapping):
         return dict(columns)
     return dict(zip(names, columns.unbind(1), strict=True))
@@ -166,7 +171,13 @@ def named_faces(on: On, domain: Domain, kind: str) -> tuple[str, ...]:
 
 
 def kept_faces(names: Sequence[str], where: Where, domain: Domain) -> tuple[str, ...]:
-    """Those of the faces of which `where` keeps something."""
+    """Those of the faces of which `where` keeps something.
+
+    Args:
+        names: Of the faces.
+        where: True or false a point.
+        domain: Has the faces.
+    """
     generator = torch.Generator().manual_seed(0)
     dims = len(domain.coordinates) - 1
     unit = torch.rand(POINTS_OF_A_FACE, dims, generator=generator, dtype=torch.float64)

@@ -27,7 +27,11 @@ def local() -> dict[str, Path]:
     """Names and files of the problems in the current folder's problems/, where that is not the
     gallery itself."""
     theirs = {path.resolve() for path in gallery().values()}
-    return {name: path for name, path in _problems(FOLDER_OF_ONES_OWN).items() if path.resolve() not in theirs}
+    return {
+        name: path
+        for name, path in _problems(FOLDER_OF_ONES_OWN).items()
+        if path.resolve() not in theirs
+    }
 
 
 def find(name: str) -> Path:

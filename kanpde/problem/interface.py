@@ -70,7 +70,7 @@ class Interface(BoundaryCondition):
         return tuple(self.jumps)
 
     def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
-        """unknowns: those by piece, such as u_copper."""
+        """See BoundaryCondition; the unknowns are those by piece, such as u_copper."""
         if not isinstance(domain, Pieces):
             raise ProblemError(
                 f"{self!r}: the domain {domain!r} is in one piece; expected Pieces(…), such as"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite
+from math import inf
 from numbers import Real
 
 from kanpde.errors import ProblemError, listed, nearest
+from kanpde.problem.prescribed import is_number
 
 Bounds = tuple[float | None, float | None]
 
@@ -15,9 +16,21 @@ class Parameter:
     """A number in the equations that is to be found from data: `Parameter("nu", initial=0.1,
     bounds=(0, 1))`.
 
-    Equations and conditions take it as an argument of its name. initial: where the search begins;
-    bounds: it stays strictly between them, None for no bound on one side; positive: the same as
-    bounds=(0, None). Raises ProblemError.
+    Equations and conditions take it as an argument of its name.
+
+    Args:
+        name: Of the argument.
+        initial: Where the search begins.
+        bounds: It stays strictly between them; None for no bound on one side.
+        positive: The same as bounds=(0, None).
+
+    Attributes:
+        low: The lower bound, -inf where there is none.
+        high: The upper bound, inf where there is none.
+        what: What messages call it.
+
+    Raises:
+        ProblemError: For a name that no argument can have, and numbers that do not fit together.
     """
 
     def __init__(
@@ -30,7 +43,7 @@ class Parameter:
                 f"{type(self).__name__}({name!r}): expected a name that a function's argument can"
                 " have, such as 'nu'"
             )
-        if not _is_number(initial):
+        if not is_number(initial):
             raise ProblemError(f"{self.what}: got initial={initial!r}; expected a finite number")
         self.initial = float(initial)
         self.low, self.high = self._bounds(bounds, positive)
@@ -54,10 +67,8 @@ class Parameter:
                 f"{self.what}: got bounds={bounds!r}; expected two numbers (low, high), or None in"
                 " place of one"
             )
-        low, high = (
-            (-inf if pair[0] is None else float(pair[0])),
-            (inf if pair[1] is None else float(pair[1])),
-        )
+        low = -inf if pair[0] is None else float(pair[0])
+        high = inf if pair[1] is None else float(pair[1])
         low = max(low, 0.0) if positive else low
         if not low < high:
             raise ProblemError(
@@ -67,15 +78,11 @@ class Parameter:
         return low, high
 
     def __repr__(self) -> str:
-        bounds = (
-            ""
-            if (self.low, self.high) == (-inf, inf)
-            else (
-                ", positive"
-                if (self.low, self.high) == (0, inf)
-                else f" in ({self.low:g}, {self.high:g})"
-            )
-        )
+        bounds = f" in ({self.low:g}, {self.high:g})"
+        if (self.low, self.high) == (-inf, inf):
+            bounds = ""
+        elif (self.low, self.high) == (0, inf):
+            bounds = ", positive"
         return f"{self.name} from {self.initial:g}{bounds}"
 
 
@@ -83,9 +90,18 @@ class Field(Parameter):
     """A coefficient that varies, and is to be found from data: `Field("kappa", of=("x", "y"),
     initial=1, positive=True)`.
 
-    of: the coordinates that it depends on, by name. initial, bounds, positive: as of a Parameter,
-    at every point; the search begins near the constant `initial`. A recipe may say which network
-    represents it: `Recipe(…, fields={"kappa": KAN(width=(4,), grid=4)})`.
+    A recipe may say which network represents it: `Recipe(…, fields={"kappa": KAN(width=(4,),
+    grid=4)})`.
+
+    Args:
+        name: Of the argument of equations and conditions.
+        of: The coordinates that it depends on, by name.
+        initial: A constant near which the search begins.
+        bounds: It stays strictly between them at every point; None for no bound on one side.
+        positive: The same as bounds=(0, None).
+
+    Raises:
+        ProblemError: Where it depends on no coordinate; and as for Parameter.
     """
 
     def __init__(
@@ -109,8 +125,15 @@ class Field(Parameter):
 
 
 def check_parameters(parameters: object, coordinates: Sequence[str]) -> tuple[Parameter, ...]:
-    """The parameters as a tuple, numbers behind fields. Raises ProblemError for anything else, and
-    for names that are taken."""
+    """The parameters as a tuple, fields first, then numbers.
+
+    Args:
+        parameters: What the user gave.
+        coordinates: Names of the domain's coordinates.
+
+    Raises:
+        ProblemError: For anything else, and for names that are taken.
+    """
     found = tuple(parameters) if isinstance(parameters, list | tuple) else (parameters,)
     for p in found:
         if not isinstance(p, Parameter):
@@ -124,17 +147,19 @@ def check_parameters(parameters: object, coordinates: Sequence[str]) -> tuple[Pa
             raise ProblemError(
                 f"{p.what}: two parameters have that name; expected another name for each"
             )
-        for x in p.of if isinstance(p, Field) else ():
-            if x not in coordinates:
-                raise ProblemError(
-                    f"{p.what}: got of={p.of!r}, and {x!r} is no coordinate; they are"
-                    f" {listed(coordinates)}{nearest(str(x), coordinates)}"
-                )  # type: ignore[attr-defined]
+        if isinstance(p, Field):
+            _check_coordinates(p, coordinates)
     return (
         *(p for p in found if isinstance(p, Field)),
         *(p for p in found if not isinstance(p, Field)),
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+def _check_coordinates(field: Field, coordinates: Sequence[str]) -> None:
+    """Raise ProblemError where a field depends on what is no coordinate."""
+    for x in field.of:
+        if x not in coordinates:
+            raise ProblemError(
+                f"{field.what}: got of={field.of!r}, and {x!r} is no coordinate; they are"
+                f" {listed(coordinates)}{nearest(str(x), coordinates)}"
+            )

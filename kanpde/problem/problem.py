@@ -176,7 +176,11 @@ class Problem:
         return tuple(e for _, found in self.groups for e in found)
 
     def at(self, face: str) -> tuple[str, ...]:
-        """Which of `copies` there are on a face: all of them, or those of the pieces there."""
+        """Which of `copies` there are on a face: all of them; on pieces, those of the pieces there.
+
+        Args:
+            face: Its name.
+        """
         if not isinstance(self.domain, Pieces):
             return self.copies
         homes = [piece.name for piece in self.domain.beside(face)]
@@ -204,7 +208,12 @@ class Problem:
         return max(self.order(u, self.domain.time) for u in self.copies) if self.domain.time else 0
 
     def order(self, unknown: str, coordinate: str) -> int:
-        """Highest order to which the equations differentiate an unknown along a coordinate."""
+        """Highest order to which the equations differentiate an unknown along a coordinate.
+
+        Args:
+            unknown: One of `copies`.
+            coordinate: Its name.
+        """
         axis = self.coordinates.index(coordinate)
         return max(
             (index[axis] for e in self.equations for name, index in e.needs if name == unknown),

@@ -51,7 +51,7 @@ def stated(
     parameters: object,
     data: object,
 ) -> Statement:
-    """The arguments of a Problem as a Statement.
+    """The arguments of a Problem, as its docstring has them, as a Statement.
 
     Raises:
         ProblemError: For an argument of another kind than expected.

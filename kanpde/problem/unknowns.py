@@ -17,6 +17,10 @@ def unknowns_of(stated: Statement, equations: Sequence[Equation]) -> tuple[str, 
     They are those that the user gives, else those that conditions, data and exact solution name,
     else all arguments of the equations that are neither coordinates nor parameters.
 
+    Args:
+        stated: What the user gave.
+        equations: Those that are looked at.
+
     Raises:
         ProblemError: For names that are no unknown of the equations, parameters that nothing
             mentions, and where there is no unknown.

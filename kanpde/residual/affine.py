@@ -19,7 +19,7 @@ from kanpde.residual.calculus import Leaf, Leaves
 
 aten = torch.ops.aten
 
-LINEAR = {
+LINEAR_OPERATIONS = {
     aten.add.Tensor,
     aten.sub.Tensor,
     aten.rsub.Scalar,
@@ -29,11 +29,11 @@ LINEAR = {
 }
 """Linear in all of their tensors together."""
 
-BILINEAR = {aten.mul.Tensor, aten.div.Tensor, aten.where.self}
+BILINEAR_OPERATIONS = {aten.mul.Tensor, aten.div.Tensor, aten.where.self}
 """Linear in some of their tensors while the others, by place below, do not depend on a
 derivative."""
 
-FREE = {aten.ones_like.default, aten.zeros_like.default}
+OPERATIONS_ON_SHAPES = {aten.ones_like.default, aten.zeros_like.default}
 """What they give does not depend on their tensor's values."""
 
 
@@ -64,8 +64,10 @@ class _Watch:
         touched = [
             any(self.depends(x) for x in _tensors(a)) for a in (*args, *(kwargs or {}).values())
         ]
-        if any(touched) and func not in FREE:
-            self.affine &= func in LINEAR or (func in BILINEAR and _one_is_fixed(func, touched))
+        if any(touched) and func not in OPERATIONS_ON_SHAPES:
+            self.affine &= func in LINEAR_OPERATIONS or (
+                func in BILINEAR_OPERATIONS and _one_is_fixed(func, touched)
+            )
             for x in _tensors(found):
                 self.watch(x)
         return found
@@ -73,11 +75,20 @@ class _Watch:
 
 class Operations(_Watch, TorchDispatchMode):
     """While it is active: which tensors depend on a derivative, and whether all of them are affine
-    in the derivatives."""
+    in the derivatives.
+
+    Attributes:
+        affine: Whether everything so far is.
+    """
 
 
 class Watched(Leaves):
-    """Leaves that tell Operations which tensors they are."""
+    """Leaves that tell Operations which tensors they are.
+
+    Args:
+        operations: Who is told.
+        *given: The arguments of Leaves.
+    """
 
     def __init__(self, operations: Operations, *given: Any):
         super().__init__(*given)
@@ -92,7 +103,8 @@ class Watched(Leaves):
 def _one_is_fixed(func: Any, touched: list[bool]) -> bool:
     if func is aten.mul.Tensor:
         return not (touched[0] and touched[1])
-    return not touched[1 if func is aten.div.Tensor else 0]  # the denominator, the condition
+    # The denominator of a quotient, the condition of a choice.
+    return not touched[1 if func is aten.div.Tensor else 0]
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

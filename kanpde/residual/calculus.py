@@ -39,9 +39,15 @@ _active: ContextVar[Leaves] = ContextVar("kanpde_leaves")
 class Leaves:
     """The derivatives of the unknowns at some points, as independent variables of a residual.
 
-    coordinates: name to tensor [points], in the domain's order; space: the names of those that are
-    not time; supply: called with a leaf, returns its values [points]; normal: outward unit normal
-    by coordinate, on boundaries.
+    Args:
+        coordinates: Name to tensor [points], in the domain's order.
+        space: The names of those that are not time.
+        supply: Called with a leaf, returns its values [points].
+        normal: The outward unit normal by coordinate, on boundaries.
+
+    Attributes:
+        composite: Whether an expression was differentiated by the chain rule.
+        tensors: What has been asked for, by leaf.
     """
 
     def __init__(
@@ -98,7 +104,16 @@ class Leaves:
         )
 
     def differentiate(self, expression: Tensor | float, axes: Sequence[int]) -> Tensor:
-        """The total derivative of an expression along the given axes, one after another."""
+        """The total derivative of an expression along axes, one after another.
+
+        Args:
+            expression: A leaf, or what was computed from leaves and coordinates, [points]; or a
+                number.
+            axes: Positions of coordinates.
+
+        Raises:
+            ProblemError: For anything else than one value a point.
+        """
         like = next(iter(self.coordinates.values()))
         if isinstance(expression, Real):
             return torch.zeros_like(like)
@@ -140,7 +155,12 @@ class Leaves:
 
 
 def raised(index: MultiIndex, axes: Sequence[int]) -> MultiIndex:
-    """The multi-index with one more derivative along each of the axes."""
+    """The multi-index with one more derivative along each of the axes.
+
+    Args:
+        index: How often one differentiates along each coordinate.
+        axes: Positions of coordinates; one that comes twice counts twice.
+    """
     return tuple(n + sum(a == i for a in axes) for i, n in enumerate(index))
 
 
@@ -162,9 +182,16 @@ def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
     """Partial derivative: `d(u, x)` is u_x, `d(u, x, x, y)` is u_xxy, `d(k(x) * d(u, x), x)` is (k
     u_x)_x.
 
-    expression: an unknown, or anything computed pointwise from unknowns, their derivatives and
-    coordinates, [points]. coordinates: the coordinate arguments of the residual (or their names).
-    Returns [points]. Raises ProblemError for anything that is not a coordinate.
+    Args:
+        expression: An unknown, or anything computed pointwise from unknowns, their derivatives and
+            coordinates, [points].
+        *coordinates: The coordinate arguments of the equation, or their names.
+
+    Returns:
+        The derivative, [points].
+
+    Raises:
+        ProblemError: For anything that is not a coordinate.
     """
     leaves = _leaves("d")
     if not coordinates:
@@ -175,13 +202,29 @@ def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
 
 
 def grad(expression: Tensor | float) -> tuple[Tensor, ...]:
-    """Gradient along the space coordinates (time is not among them), one tensor [points] each."""
+    """Gradient along the space coordinates; time is not among them.
+
+    Args:
+        expression: As for `d`.
+
+    Returns:
+        One tensor [points] a coordinate, in the domain's order.
+    """
     return tuple(d(expression, x) for x in _leaves("grad").space)
 
 
 def div(vector: Sequence[Tensor | float]) -> Tensor:
-    """Divergence of a vector with one component a space coordinate, in the domain's order. Returns
-    [points]."""
+    """Divergence of a vector: `div((a, b))` is a_x + b_y, `div(grad(u))` is Δu.
+
+    Args:
+        vector: One component a space coordinate, in the domain's order; each as for `d`.
+
+    Returns:
+        The divergence, [points].
+
+    Raises:
+        ProblemError: For another number of components.
+    """
     space = _leaves("div").space
     if not isinstance(vector, Sequence) or len(vector) != len(space):
         came = (
@@ -194,13 +237,29 @@ def div(vector: Sequence[Tensor | float]) -> Tensor:
 
 
 def laplacian(expression: Tensor | float) -> Tensor:
-    """Sum of the second derivatives along the space coordinates, [points]."""
+    """Sum of the second derivatives along the space coordinates.
+
+    Args:
+        expression: As for `d`.
+
+    Returns:
+        The Laplacian, [points].
+    """
     return _sum(d(expression, x, x) for x in _leaves("laplacian").space)
 
 
 def normal_derivative(expression: Tensor | float) -> Tensor:
-    """Derivative along the outward unit normal, [points]; only in a condition on the boundary of
-    space."""
+    """Derivative along the outward unit normal; only in a condition on the boundary of space.
+
+    Args:
+        expression: As for `d`.
+
+    Returns:
+        The derivative, [points].
+
+    Raises:
+        ProblemError: Where there is no normal.
+    """
     leaves = _leaves("normal_derivative")
     normal = leaves.normal
     if normal is None:

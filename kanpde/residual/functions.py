@@ -61,7 +61,10 @@ def argument_names(function: Callable[..., object], what: str) -> tuple[str, ...
             f"{what}: {function!r} has no readable signature; wrap it in a def or lambda with named"
             " arguments"
         ) from None
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    stars: dict[object, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
     for p in parameters:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
             raise ProblemError(

@@ -19,11 +19,20 @@ from kanpde.residual.functions import at_point, rows_of
 class Residual:
     """A pointwise function r(x, u_α) that vanishes at the solution.
 
-    needs: the derivatives that r depends on, the columns of what `__call__` takes and of the
-    partials it returns; unused: derivatives that it is given or asks for on the way but that do not
-    change r (the plain u of Δu = f); equations: how many numbers it gives at a point; composite:
-    whether it differentiates expressions; affine: whether its partials are known not to depend on
-    the derivatives.
+    Attributes:
+        name: What messages call it.
+        function: What the user wrote.
+        arguments: The names of its arguments.
+        unknowns: Which names are unknowns.
+        coordinates: Names of all coordinates, in the domain's order.
+        space: Those that are not time.
+        needs: The derivatives that r depends on: the columns of what `__call__` takes and of the
+            partials that it returns.
+        unused: Derivatives that it is given or asks for on the way but that do not change r, such
+            as the plain u of Δu = f.
+        equations: How many numbers it gives at a point.
+        composite: Whether it differentiates expressions.
+        affine: Whether its partials are known not to depend on the derivatives.
     """
 
     name: str
@@ -44,7 +53,11 @@ class Residual:
         return max((sum(index) for _, index in self.needs), default=0)
 
     def renamed(self, names: Mapping[str, str]) -> Residual:
-        """The same residual of unknowns by other names."""
+        """The same residual of unknowns by other names.
+
+        Args:
+            names: The new name by the old one, for those that change.
+        """
         old = {new: name for name, new in names.items()}
 
         def function(**given: Tensor) -> Tensor | Sequence[Tensor]:
@@ -53,22 +66,27 @@ class Residual:
         def leaves(given: Sequence[Leaf]) -> tuple[Leaf, ...]:
             return tuple((names.get(unknown, unknown), index) for unknown, index in given)
 
-        arguments, unknowns = (
-            tuple(names.get(name, name) for name in given)
-            for given in (self.arguments, self.unknowns)
-        )
         return replace(
             self,
             function=function,
-            arguments=arguments,
-            unknowns=unknowns,
+            arguments=tuple(names.get(name, name) for name in self.arguments),
+            unknowns=tuple(names.get(name, name) for name in self.unknowns),
             needs=leaves(self.needs),
             unused=leaves(self.unused),
         )
 
     def rows(self, leaves: Leaves) -> list[Tensor]:
-        """What the function returns on given leaves, one tensor [points] an equation. Raises
-        ProblemError as `__call__` does."""
+        """What the function returns on given leaves.
+
+        Args:
+            leaves: Supplies coordinates and derivatives.
+
+        Returns:
+            One tensor [points] an equation.
+
+        Raises:
+            ProblemError: As `__call__` does.
+        """
         return rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
 
     def __call__(
@@ -78,13 +96,21 @@ class Residual:
         normal: Values | None = None,
         partials: bool = True,
     ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations leaves"] | None]:
-        """Residual values and, where asked for, their partials by the derivatives in the order of
-        `needs`.
+        """Residual values and, where asked for, their partials.
 
-        derivatives: column a holds the values of `needs[a]` at the points. normal: outward unit
-        normals on a boundary. Raises ProblemError when the user's function fails, gives the wrong
-        shape, or asks for other derivatives than it did in the dry run (a residual must not branch
-        on values).
+        Args:
+            coordinates: Of the points, by name, [points] each.
+            derivatives: Column a holds the values of `needs[a]` at the points.
+            normal: Outward unit normals by coordinate, on a boundary.
+            partials: Whether the partials are wanted.
+
+        Returns:
+            The values, and their partials by the derivatives in the order of `needs`; None in place
+            of partials that are not wanted.
+
+        Raises:
+            ProblemError: When the user's function fails, gives the wrong shape, or asks for other
+                derivatives than it did in the dry run (a residual must not branch on values).
         """
         column = {leaf: a for a, leaf in enumerate(self.needs)}
 
@@ -92,9 +118,8 @@ class Residual:
             if leaf in column:
                 return derivatives[:, column[leaf]]
             if leaf in self.unused:
-                return derivatives.new_full(
-                    (len(derivatives),), torch.nan
-                )  # poisoned: if it mattered after all, it would show
+                # Poisoned: if it mattered after all, it would show.
+                return derivatives.new_full((len(derivatives),), torch.nan)
             raise ProblemError(
                 f"{self.name}: asks for {leaf_name(leaf, self.coordinates)} only at some points; a"
                 " residual must not branch on values"
@@ -118,8 +143,17 @@ def check_finite(
     coordinates: Values,
     derivatives: Float[Tensor, "points leaves"],
 ) -> None:
-    """Raise a ProblemError that names function and point where the residual is not finite although
-    its inputs are."""
+    """Check that a residual is finite wherever its inputs are.
+
+    Args:
+        residual: What was evaluated.
+        values: What it gave.
+        coordinates: Of the points, by name.
+        derivatives: What it was given.
+
+    Raises:
+        ProblemError: For the first point where it is not; the message names function and point.
+    """
     bad = (~values.isfinite().all(1) & derivatives.isfinite().all(1)).nonzero()
     if len(bad):
         i = int(bad[0])
