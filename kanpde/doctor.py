@@ -22,7 +22,7 @@ from kanpde.errors import KanpdeError, first_line
 from kanpde.kernels.paths import path as kernel_path
 from kanpde.provenance import provenance
 
-NEEDED = (
+NEEDED_PACKAGES = (
     "torch",
     "numpy",
     "scipy",
@@ -35,7 +35,7 @@ NEEDED = (
     "joblib",
     "shapely",
 )
-OPTIONAL = {
+OPTIONAL_PACKAGES = {
     "triton": "GPU kernels",
     "xarray": "xarray",
     "h5netcdf": "xarray",
@@ -48,7 +48,7 @@ OPTIONAL = {
 """Packages that something needs which not everybody uses, and the extra (or what else) that brings
 them."""
 
-LIMIT = 1e-3
+SELF_TEST_ERROR = 1e-3
 """Of the relative error of the self-test's solution, which is about 1e-4."""
 
 
@@ -67,9 +67,9 @@ def examine(test: bool = True) -> list[Finding]:
     """All checks, in order; never raises. test: whether to solve a small problem as well."""
     checks = [
         _guarded("python", _python),
-        *(_guarded(name, lambda name=name: _package(name)) for name in NEEDED),
+        *(_guarded(name, lambda name=name: _package(name)) for name in NEEDED_PACKAGES),
     ]  # type: ignore[misc]
-    checks += [_guarded(name, lambda name=name: _optional(name)) for name in OPTIONAL]  # type: ignore[misc]
+    checks += [_guarded(name, lambda name=name: _optional(name)) for name in OPTIONAL_PACKAGES]  # type: ignore[misc]
     checks += [
         _guarded("cpu", _cpu),
         _guarded("threads", _threads),
@@ -127,7 +127,7 @@ def _package(name: str) -> Finding:
 def _optional(name: str) -> Finding:
     if importlib.util.find_spec(name) is not None:
         return Finding(name, "ok", version(name))
-    extra = OPTIONAL[name]
+    extra = OPTIONAL_PACKAGES[name]
     return Finding(
         name,
         "ok",
@@ -273,7 +273,7 @@ def _self_test() -> Finding:
     seconds = time.perf_counter() - began
     error = result.relative_l2 if result.relative_l2 is not None else float("inf")
     reference = result.reference.estimated_error if result.reference else float("inf")
-    good = error < LIMIT and reference < LIMIT
+    good = error < SELF_TEST_ERROR and reference < SELF_TEST_ERROR
     found = f"poisson2d to {error:.0e} in {seconds:.1f} s, with a reference good to {reference:.0e}"
     return Finding(
         "self-test",
@@ -283,7 +283,7 @@ def _self_test() -> Finding:
             ""
             if good
             else (
-                f"expected errors below {LIMIT:g}: report this with the output of `kanpde doctor"
+                f"expected errors below {SELF_TEST_ERROR:g}: report this with the output of `kanpde doctor"
                 " --json`"
             )
         ),

@@ -37,7 +37,7 @@ def test_the_command_says_it_as_json(capsys):
 
 
 def test_what_is_missing_fails_and_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "NEEDED", ("torch", "a-package-that-is-not-there"))
+    monkeypatch.setattr(doctor, "NEEDED_PACKAGES", ("torch", "a-package-that-is-not-there"))
     assert main(["doctor", "--no-test"]) == 1
     said = capsys.readouterr().out
     assert "a-package-that-is-not-there: pip install a-package-that-is-not-there" in said
@@ -52,7 +52,7 @@ def test_plain_kernels_are_a_warning(monkeypatch):
 
 
 def test_a_solution_that_is_wrong_fails(monkeypatch):
-    monkeypatch.setattr(doctor, "LIMIT", 1e-12)
+    monkeypatch.setattr(doctor, "SELF_TEST_ERROR", 1e-12)
     found = checks()["self-test"]
     assert found.state == "failed"
     assert "doctor --json" in found.advice

@@ -17,13 +17,13 @@ from functools import lru_cache
 import sympy
 from sympy import E, Expr, Integer, Rational, pi, sqrt
 
-CHANCE = 1e-3
+CHANCE_OF_A_NAME = 1e-3
 """Of naming a random number as a multiple of one unit."""
 
-LARGEST = 1000
+LARGEST_DENOMINATOR = 1000
 """Denominator, at most."""
 
-UNITS: tuple[Expr, ...] = (
+NAMED_UNITS: tuple[Expr, ...] = (
     Integer(1),
     pi,
     pi**2,
@@ -41,7 +41,7 @@ UNITS: tuple[Expr, ...] = (
 )
 """A number is looked for among their multiples by rationals, in this order."""
 
-_VALUES = tuple(float(unit) for unit in UNITS)
+_VALUES = tuple(float(unit) for unit in NAMED_UNITS)
 _EPS = 2.0**-52
 
 
@@ -50,18 +50,18 @@ def recognise(value: float, tolerance: float) -> Expr | None:
     """The simplest closed form within the tolerance (absolute) of a number, or None where none is
     surely meant.
 
-    Looks among rational multiples of UNITS, roots of rationals, and a ± √(b + c π²), alone or times
+    Looks among rational multiples of NAMED_UNITS, roots of rationals, and a ± √(b + c π²), alone or times
     or over π.
     """
     if abs(value) <= tolerance:
         return Integer(0)
     found = [
         (_size(q), i, q * unit)
-        for i, (unit, size) in enumerate(zip(UNITS, _VALUES, strict=True))
+        for i, (unit, size) in enumerate(zip(NAMED_UNITS, _VALUES, strict=True))
         if (q := rational(value / size, tolerance / size)) is not None
     ]
     if (square := rational(value**2, 2 * abs(value) * tolerance)) is not None and square.q <= 60:
-        found.append((_size(square) + 2, len(UNITS), sqrt(square) * (1 if value > 0 else -1)))
+        found.append((_size(square) + 2, len(NAMED_UNITS), sqrt(square) * (1 if value > 0 else -1)))
     if found:
         return min(found, key=lambda row: (row[0] + 2 * (row[1] > 0) + (row[1] > 1), row[1]))[2]
     return next(_surds(value, tolerance), None)
@@ -83,7 +83,7 @@ def exactly(value: float) -> Expr:
 def rational(value: float, tolerance: float) -> Rational | None:
     """The fraction of small denominator within the tolerance, or None."""
     tolerance = max(tolerance, _EPS * abs(value))
-    largest = min(LARGEST, int(math.sqrt(CHANCE / tolerance)))
+    largest = min(LARGEST_DENOMINATOR, int(math.sqrt(CHANCE_OF_A_NAME / tolerance)))
     if largest < 1 or abs(value) > 1e9:
         return None
     near = Fraction(value).limit_denominator(largest)
@@ -105,7 +105,7 @@ def _surds(value: float, tolerance: float) -> Iterator[Expr]:
                     2 * abs(root) * max(tolerance / size, 4 * _EPS * max(abs(n / 2), abs(root)))
                 )
                 whole = round(2 * b)
-                if whole > 0 and abs(2 * b - whole) < 2 * within < CHANCE / 100:
+                if whole > 0 and abs(2 * b - whole) < 2 * within < CHANCE_OF_A_NAME / 100:
                     share = sqrt(sympy.sympify(c))
                     yield unit * (
                         Rational(n, 2)

@@ -23,13 +23,13 @@ from kanpde.interpret.library import LIBRARY, Function
 
 Array = NDArray[np.float64]
 
-FREE = 0.3
+WORTH_A_UNIT = 0.3
 """Digits of accuracy that a unit of complexity must be worth."""
 
-DEGREE = 8
+EDGE_DEGREE = 8
 """Of polynomials, at most."""
 
-MATTERS = 0.1
+MATTERS_ALWAYS = 0.1
 """Share of the values from which a term is never left out, however rough the formula."""
 
 
@@ -43,7 +43,7 @@ class Candidate:
 
     def score(self, noise: float) -> float:
         """Lower is better: digits of error down to the noise, and complexity."""
-        return float(np.log10(max(self.error, noise))) + FREE * self.form.cost
+        return float(np.log10(max(self.error, noise))) + WORTH_A_UNIT * self.form.cost
 
 
 def suggest(
@@ -84,7 +84,7 @@ def _polynomials(
     out."""
     found: list[Candidate] = []
     size = float(np.abs(t).max()) or 1.0
-    for degree in range(1, DEGREE + 1):
+    for degree in range(1, EDGE_DEGREE + 1):
         kept = list(range(degree + 1))
         while True:
             columns = (t[:, None] / size) ** np.array(kept)
@@ -94,7 +94,7 @@ def _polynomials(
             needed = [
                 n
                 for n, share in zip(kept, shares, strict=True)
-                if share > min(30 * max(noise, error), MATTERS) or n == degree
+                if share > min(30 * max(noise, error), MATTERS_ALWAYS) or n == degree
             ]
             if needed == kept:
                 break

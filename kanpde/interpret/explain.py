@@ -25,8 +25,8 @@ from kanpde.interpret.limits import within
 from kanpde.interpret.network import read_edges
 from kanpde.interpret.polish import ConstantsSystem, polish
 from kanpde.interpret.structure import (
-    POOR,
-    SURE,
+    APPROXIMATE_ABOVE,
+    DEVIATIONS_OFF,
     Found,
     Sampled,
     approximations,
@@ -42,15 +42,15 @@ from kanpde.results.result import Result
 Array = NDArray[np.float64]
 Note = Callable[[str], None]
 
-SOLVES = 1e-11
+SOLVES_BELOW = 1e-11
 """A residual relative to the largest term, up to which a formula solves its problem: the rest is
 rounding of the constants."""
 
-NEAR = 0.05
+NEAR_THE_NETWORK = 0.05
 """Distance to the network up to which a formula is one of the network at all, and its constants are
 worth polishing or naming."""
 
-AGREES = 1e-4
+AGREES_BELOW = 1e-4
 """Distance to values up to which a formula without a problem is taken for theirs."""
 
 _ATTEMPTS = 4
@@ -94,7 +94,7 @@ def explain_function(
     (-1, 1), "y": (-1, 1)})`.
 
     function: takes arrays [points] by name and returns [points]. There is no equation to check the
-    formula by: it is found where it agrees with the values to within AGREES, and its distance to
+    formula by: it is found where it agrees with the values to within AGREES_BELOW, and its distance to
     them says how well. Raises ProblemError for what is no such function.
     """
     try:
@@ -226,7 +226,7 @@ class Search:
     def _all(self) -> Iterator[Found]:
         """Structure first; then a network's edges; then what is merely near."""
         yield from propose(self.sampled)
-        poor = max(POOR, SURE * self.sampled.noise)
+        poor = max(APPROXIMATE_ABOVE, DEVIATIONS_OFF * self.sampled.noise)
         if min((error for _, error in self.candidates), default=1.0) > poor:
             self.say(f"{self.unknown}: a small KAN fitted to the values")
             yield from read_edges(self.sampled)
@@ -274,12 +274,13 @@ def _without_equations(name: str, searches: Mapping[str, Search], began: float) 
         }
         exact = _simplest(_filled(form, choice))
         after = _distance(exact, sampled[u])
-        better = after <= 3 * error + 1e-13 and error < NEAR
+        better = after <= 3 * error + 1e-13 and error < NEAR_THE_NETWORK
         formulas[u] = exact if better else _simplest(form.filled)
         distance[u], routes[u] = (after if better else error), form.route
         named &= better and None not in choice.values()
     good = len(formulas) == len(found) > 0 and all(
-        d < max(AGREES, min(SURE * sampled[u].noise, NEAR)) for u, d in distance.items()
+        d < max(AGREES_BELOW, min(DEVIATIONS_OFF * sampled[u].noise, NEAR_THE_NETWORK))
+        for u, d in distance.items()
     )
     return Explanation(
         name,
@@ -316,7 +317,7 @@ def _by_residual(
         chosen = {
             u: candidates[min(attempt, len(candidates) - 1)] for u, candidates in found.items()
         }
-        if attempt and max(error for _, error in chosen.values()) > NEAR:
+        if attempt and max(error for _, error in chosen.values()) > NEAR_THE_NETWORK:
             continue
         forms = {u: form for u, (form, _) in chosen.items()}
         say(
@@ -324,7 +325,7 @@ def _by_residual(
             + ", ".join(form.route for form in forms.values())
         )
         formulas, named = _exact_constants(
-            problem, forms, max(e for _, e in chosen.values()) < NEAR
+            problem, forms, max(e for _, e in chosen.values()) < NEAR_THE_NETWORK
         )
         say("residual verified")
         checks = verify(
@@ -339,7 +340,7 @@ def _by_residual(
                 tried[i] = replace(row, residual=worst)
         if best is None or worst < best[0]:
             best = worst, formulas, checks, {u: form.route for u, form in forms.items()}, named
-        if worst < SOLVES:
+        if worst < SOLVES_BELOW:
             break
     notes = tuple(f"{u}: no route proposes a formula" for u in missing)
     if best is None:
@@ -361,13 +362,13 @@ def _by_residual(
         )
     return Explanation(
         name,
-        worst < SOLVES,
+        worst < SOLVES_BELOW,
         formulas,
         distance,
         tuple(checks),
         tuple(tried),
         routes,
-        named and worst < SOLVES,
+        named and worst < SOLVES_BELOW,
         time.perf_counter() - began,
         notes,
     )

@@ -28,7 +28,7 @@ from kanpde.residual.residual import Residual
 
 Array = NDArray[np.float64]
 
-INTERIOR, FACE = 256, 48
+POLISHED_INSIDE, POLISHED_ON_FACE = 256, 48
 """Points on which constants are polished."""
 
 
@@ -56,7 +56,7 @@ class ConstantsSystem:
         self.problem, self.forms = problem, dict(forms)
         self.symbols = [Symbol(x, real=True) for x in problem.coordinates]
         self.constants = [k for form in forms.values() for k in form.constants]
-        self.residuals = posed_residuals(problem, INTERIOR, FACE)
+        self.residuals = posed_residuals(problem, POLISHED_INSIDE, POLISHED_ON_FACE)
 
     @property
     def start(self) -> Array:

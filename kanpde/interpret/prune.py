@@ -27,10 +27,10 @@ from kanpde.training.history import History, Observer, Record, Silent
 from kanpde.training.points import Collocation, balanced
 from kanpde.training.pruning import Pruned, Pruning
 
-COMPARED = 4096
+NODES_COMPARED = 4096
 """Nodes, at most, at which two solutions are compared, of the grid on which errors are measured."""
 
-KEPT = ("seed", "device", "dtype", "points", "sampler")
+SETTINGS_KEPT = ("seed", "device", "dtype", "points", "sampler")
 """Settings of the first run that hold for the pruned one."""
 
 
@@ -137,7 +137,7 @@ def _nodes(problem: Problem, seed: int) -> Tensor:
     """Some nodes of the grid on which errors are measured, [nodes, dims]."""
     nodes = torch.from_numpy(nodes_of(dense_grid(problem.domain)))
     return nodes[
-        torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:COMPARED]
+        torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:NODES_COMPARED]
     ]
 
 
@@ -176,7 +176,9 @@ def _judged(
     assert before.problem is not None
     relative_l2, max_error = measure(before.problem, solution)
     distance = None if before.reference is None else measure_reference(solution, before.reference)
-    settings: dict[str, Any] = {key: before.settings[key] for key in KEPT if key in before.settings}
+    settings: dict[str, Any] = {
+        key: before.settings[key] for key in SETTINGS_KEPT if key in before.settings
+    }
     settings |= {
         "schedule": schedule,
         "pruned": {

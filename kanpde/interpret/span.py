@@ -17,7 +17,7 @@ from kanpde.interpret.library import LIBRARY, Function
 
 Array = NDArray[np.float64]
 
-DEGREE = 6
+SPAN_DEGREE = 6
 _NEW = 0.05
 """Share of a function that must be independent of those chosen before."""
 
@@ -30,7 +30,7 @@ def members(t: Array, basis: Array, symbol: Symbol, tolerance: float) -> list[Fo
     """
     found: list[tuple[Form, Array]] = []
     size = float(np.abs(t).max())
-    for degree in range(DEGREE + 1):
+    for degree in range(SPAN_DEGREE + 1):
         values = (t / size) ** degree
         if _angle(values, basis) < tolerance and _independent(values, found):
             found.append((Form(symbol**degree, {}, 0.3 * degree), values))

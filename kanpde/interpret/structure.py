@@ -18,7 +18,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from kanpde.interpret.edges import FREE, MATTERS, suggest
+from kanpde.interpret.edges import MATTERS_ALWAYS, WORTH_A_UNIT, suggest
 from kanpde.interpret.form import Form, compiled, constant, fit
 from kanpde.interpret.library import LIBRARY
 from kanpde.interpret.span import members
@@ -35,10 +35,10 @@ _ADDITIVE = 3e-3
 one."""
 
 
-POOR = 1e-3
+APPROXIMATE_ABOVE = 1e-3
 """Distance above which a formula is an approximation, and accuracy counts more than brevity."""
 
-SURE = 3.0
+DEVIATIONS_OFF = 3.0
 """Deviations of the values' noise that a formula may be off."""
 
 
@@ -139,7 +139,9 @@ def ranked(found: Sequence[Found], noise: float = 0.0) -> list[Found]:
     """The best first, by digits of accuracy (down to the best of all, and to the noise) and
     complexity, or by accuracy where all are poor; the same only once."""
     best = max(min((error for _, error in found), default=1.0), noise, 1e-13)
-    worth = FREE if best < max(POOR, SURE * noise) else FREE / 10
+    worth = (
+        WORTH_A_UNIT if best < max(APPROXIMATE_ABOVE, DEVIATIONS_OFF * noise) else WORTH_A_UNIT / 10
+    )
     unique: dict[str, Found] = {}
     for form, error in sorted(found, key=lambda f: np.log10(max(f[1], best)) + worth * f[0].cost):
         unique.setdefault(str(sympy.N(form.filled, 4)), (form, error))
@@ -159,7 +161,7 @@ def fitted(sampled: Sampled, form: Form) -> Found:
 
 
 def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
-    """Without the terms that do not matter: those below ten times the error, and MATTERS."""
+    """Without the terms that do not matter: those below ten times the error, and MATTERS_ALWAYS."""
     expression = form.expression
     terms = expression.as_ordered_terms()
     if len(terms) < 2:
@@ -169,7 +171,7 @@ def _pruned(sampled: Sampled, form: Form, error: float) -> Found:
         float(np.linalg.norm(compiled([term.subs(numbers)], sampled.symbols)(*sampled.points)[0]))
         for term in terms
     ]
-    bound = min(10 * max(error, 1e-13), MATTERS) * float(np.linalg.norm(sampled.values))
+    bound = min(10 * max(error, 1e-13), MATTERS_ALWAYS) * float(np.linalg.norm(sampled.values))
     kept = sum(
         (term for term, size in zip(terms, sizes, strict=True) if size > bound), sympy.Integer(0)
     )

@@ -21,9 +21,9 @@ from kanpde.interpret.symbolic import derivative, translate
 from kanpde.problem.conditions import Constraint
 from kanpde.problem.problem import Problem
 
-POINTS, ON_FACE, DIGITS = 32, 8, 40
+POINTS_INSIDE, POINTS_ON_FACE, VERIFIED_DIGITS = 32, 8, 40
 
-ZERO = 1e-25
+NEARLY_ZERO = 1e-25
 """In so many digits, a residual below this (relative) is worth the search for a proof that it is
 zero."""
 
@@ -33,7 +33,7 @@ class Check:
     """One equation or condition at random points.
 
     error: its largest residual there, absolute; scale: the size of its largest term; rounding: up
-    to which the error may be that of float64 (0 where it was evaluated in DIGITS digits); symbolic:
+    to which the error may be that of float64 (0 where it was evaluated in VERIFIED_DIGITS digits); symbolic:
     whether it was proved zero, None for not decided.
     """
 
@@ -56,7 +56,7 @@ def verify(
     """
     symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
     found = []
-    places = posed_residuals(problem, POINTS, ON_FACE, seed)
+    places = posed_residuals(problem, POINTS_INSIDE, POINTS_ON_FACE, seed)
     for posed in places:
         face = posed.constraint
         unknowns = tuple(dict.fromkeys(u for u, _ in posed.residual.needs))
@@ -80,7 +80,7 @@ def verify(
                 continue
             error = _in_digits(rows[i], symbols, posed)
             symbolic: bool | None = error == 0 and rows[i] == 0
-            if not symbolic and error <= ZERO * max(float(scales[i]), 1e-300):
+            if not symbolic and error <= NEARLY_ZERO * max(float(scales[i]), 1e-300):
                 symbolic = (
                     within(seconds / (2 * len(places)), lambda row=rows[i]: is_zero(row)) or None
                 )  # type: ignore[misc]
@@ -138,11 +138,11 @@ def _translated(
 
 
 def _in_digits(row: Expr, symbols: Mapping[str, Symbol], posed: PosedResidual) -> float:
-    """The largest absolute value at the residual's points, in DIGITS digits; inf where it is no
+    """The largest absolute value at the residual's points, in VERIFIED_DIGITS digits; inf where it is no
     number."""
     function = sympy.lambdify(list(symbols.values()), row, "mpmath")
     largest = 0.0
-    with mpmath.workdps(DIGITS):
+    with mpmath.workdps(VERIFIED_DIGITS):
         for point in zip(*(v.tolist() for v in posed.at.values()), strict=True):
             try:
                 value = float(abs(function(*map(mpmath.mpf, point))))
@@ -176,7 +176,7 @@ def _periodic(
     """Values, and derivatives below the order of the equations, at both ends of the coordinates
     that repeat."""
     found = []
-    inside = posed_residuals(problem, ON_FACE, 1)[0]
+    inside = posed_residuals(problem, POINTS_ON_FACE, 1)[0]
     for x in problem.periodic:
         low, high = (exactly(end) for end in problem.domain.bounds[x])
         for u, formula in formulas.items():
@@ -186,7 +186,7 @@ def _periodic(
                 error = _in_digits(row, symbols, inside)
                 scale = max(_in_digits(slope, symbols, inside), 1e-300)
                 symbolic: bool | None = row == 0
-                if not symbolic and error <= ZERO * scale:
+                if not symbolic and error <= NEARLY_ZERO * scale:
                     symbolic = within(seconds, lambda row=row: is_zero(row)) or None  # type: ignore[misc]
                 found.append(
                     Check(

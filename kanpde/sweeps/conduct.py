@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import Unpack
 
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, choose
 from kanpde.runs.signals import held
-from kanpde.sweeps import differences as beside
-from kanpde.sweeps import executors, folders, judge, outcome, store, trial
-from kanpde.sweeps.executors import Executor, Work
+from kanpde.sweeps import executors, folders, judge, outcome, store
+from kanpde.sweeps.executors import Executor
 from kanpde.sweeps.plan import Lists, Plan, plan
+from kanpde.sweeps.remaining import results_of
 from kanpde.sweeps.rows import Differences, SweepTable, TrialRow
+from kanpde.sweeps.watcher import Unwatched, Watcher
 
 
 @dataclass(frozen=True)
 class Sweep(SweepTable):
-    """The table of a sweep, and its folder."""
+    """The table of a sweep, and its folder.
+
+    Attributes:
+        folder: Where sweep.json, sweep.h5, sweep.csv and the run folders of the trials are.
+    """
 
     folder: Path = field(default_factory=Path)
 
@@ -35,33 +38,21 @@ class Sweep(SweepTable):
         """Those that did not."""
         return tuple(row for row in self.rows if row.status != "done")
 
+    def with_result(self, result: TrialRow | tuple[Differences, ...], order: list[str]) -> Sweep:
+        """The table with one more row, or with the finite differences of one more order.
 
-class Watcher(Protocol):
-    """Somebody who watches a sweep: the command line's live table, a test, nobody."""
+        Args:
+            result: What a piece of work has returned.
+            order: Names of all trials, in the order in which their rows stand.
 
-    def begin(
-        self, folder: Path, plan: Plan, rows: Sequence[TrialRow], where: str, jobs: int
-    ) -> None:
-        """The trials of the plan that have no row yet are about to be carried out there, so many at
-        a time."""
-
-    def row(self, row: TrialRow) -> None:
-        """A trial is done, or failed."""
-
-    def message(self, text: str) -> None:
-        """One line worth telling."""
-
-
-class Unwatched:
-    """The watcher that says nothing."""
-
-    def begin(
-        self, folder: Path, plan: Plan, rows: Sequence[TrialRow], where: str, jobs: int
-    ) -> None: ...
-
-    def row(self, row: TrialRow) -> None: ...
-
-    def message(self, text: str) -> None: ...
+        Returns:
+            A new table, its rows and finite differences in order.
+        """
+        if isinstance(result, TrialRow):
+            rows = sorted([*self.rows, result], key=lambda row: order.index(row.trial))
+            return replace(self, rows=tuple(rows))
+        found = sorted([*self.differences, *result], key=lambda d: (d.order, d.cells))
+        return replace(self, differences=tuple(found))
 
 
 def sweep(
@@ -80,13 +71,30 @@ def sweep(
 ) -> Sweep:
     """Solve a problem with many networks and seeds, and tabulate error, parameters and time.
 
-    lists: networks, parameters with sizes, or width, depth, grid, degree; schedule or steps, seeds,
-    points, device, dtype; see plan.Lists. jobs: trials at a time, by default one a core; threads:
-    of each; dask: address of a Dask scheduler that does the work in place of this machine, on a
-    file system that all share. out: the sweep's folder is made in out/<problem>/; where out is the
-    folder of a sweep with the same plan, that goes on: done trials are not run again, half-done
-    ones continue. retry: run trials again that failed. Raises RecipeError for settings that do not
-    fit, RunError for a folder of another sweep; a failing trial is a row.
+    A trial that fails is a row with the reason; the others go on.
+
+    Args:
+        problem: The problem that all trials solve.
+        recipe: How they are solved but for what is listed; chosen by default.
+        effort: Which recipe is chosen: quick, default or record.
+        jobs: Trials at a time; by default one a core.
+        threads: Of each trial; by default the cores shared out.
+        dask: Address of a Dask scheduler that does the work in place of this machine, on a file
+            system that all share.
+        retry: Whether trials that failed are run again.
+        differences: Whether finite differences are measured beside the networks.
+        out: The sweep's folder is made in out/<problem>/. Where out is the folder of a sweep with
+            the same plan, that one goes on: done trials are not run again, half-done ones continue.
+        watcher: Who is told what happens; nobody by default.
+        **lists: What is varied: networks, parameters with sizes, or width, depth, grid, degree;
+            schedule or steps, seeds, points, device, dtype; see `plan.Lists`.
+
+    Returns:
+        The table, with a row for every trial.
+
+    Raises:
+        RecipeError: The settings do not fit the problem or one another.
+        RunError: The folder is that of another sweep, or cannot be written.
     """
     recipe = recipe or choose(problem, effort=effort).recipe
     planned = plan(problem, recipe, **lists)
@@ -110,8 +118,21 @@ def resume(
 ) -> Sweep:
     """Go on with the sweep of a folder, as it was planned.
 
-    problem: needed where the sweep's was not read from a file. Raises RunError for a folder that
-    holds no sweep, or one of another problem.
+    Args:
+        folder: The sweep's.
+        problem: Needed where the sweep's was not read from a file.
+        jobs: Trials at a time; by default one a core.
+        threads: Of each trial; by default the cores shared out.
+        dask: Address of a Dask scheduler, as in `sweep`.
+        retry: Whether trials that failed are run again.
+        differences: Whether finite differences are measured beside the networks.
+        watcher: Who is told what happens; nobody by default.
+
+    Returns:
+        The table, with a row for every trial.
+
+    Raises:
+        RunError: The folder holds no sweep, or one of another problem.
     """
     folder = Path(folder)
     planned = folders.read_plan(folder)
@@ -133,46 +154,18 @@ def _go_on(
     differences: bool,
     watcher: Watcher,
 ) -> Sweep:
+    """Do what is left to do, and bring the table up to date after each piece of work."""
+    order = [trial.name for trial in planned.trials]
     with folders.alone(folder):
-        with held():
-            rows = {row.trial: row for row in folders.rebuilt(folder, planned)}
-        for row in [row for row in rows.values() if row.status == "failed"]:
-            if retry:
-                folders.set_aside(folder, row)
-                del rows[row.trial]
-            elif row.reason.startswith(outcome.CORRUPT):
-                watcher.message(f"trial {row.trial} is {row.reason}; --retry runs it again")
-        table = Sweep(
-            tuple(rows.values()),
-            folders.stored_differences(folder),
-            {**planned.about, "executor": worker.describe()},
-            folder,
-        )
+        about = {**planned.about, "executor": worker.describe()}
+        rows = _rows_so_far(folder, planned, retry, watcher)
+        table = Sweep(rows, folders.stored_differences(folder), about, folder)
         with held():
             store.write(folder, table)
-        note = "" if planned.about["exact"] else judge.appointed(folder, problem, "default")
-        if note:
-            watcher.message(
-                f"no judge: the exact solution is not known, and there is no reference ({note});"
-                " errors stay unknown"
-            )
+        _appoint_judge(folder, problem, planned, watcher)
         watcher.begin(folder, planned, table.rows, worker.describe(), worker.jobs)
-        for result in _results(table, problem, planned, worker, differences, watcher):
-            if isinstance(result, TrialRow):
-                order = [t.name for t in planned.trials]
-                table = replace(
-                    table,
-                    rows=tuple(
-                        sorted([*table.rows, result], key=lambda row: order.index(row.trial))
-                    ),
-                )
-            else:
-                table = replace(
-                    table,
-                    differences=tuple(
-                        sorted([*table.differences, *result], key=lambda d: (d.order, d.cells))
-                    ),
-                )
+        for result in results_of(table, folder, problem, planned, worker, differences, watcher):
+            table = table.with_result(result, order)
             with held():
                 store.write(folder, table)
                 if isinstance(result, TrialRow):
@@ -180,85 +173,26 @@ def _go_on(
         return table
 
 
-def _results(
-    table: Sweep,
-    problem: Problem,
-    planned: Plan,
-    worker: Executor,
-    differences: bool,
-    watcher: Watcher,
-) -> Iterator[TrialRow | tuple[Differences, ...]]:
-    """What is left to do, as it is done. The largest trials are begun first, so that no process is
-    left alone with one at the end.
-
-    Where a process dies, those trials that were under way are done again one by one; the one that
-    kills its process is given up.
-    """
-    setting, had = (
-        trial.Setting(trial.Origin.of(problem), worker.threads, worker.parent),
-        {row.trial for row in table.rows},
-    )
-    about, sweep = planned.settings, str(table.folder.resolve())
-    orders = [
-        order
-        for order in beside.ORDERS
-        if differences and order not in {d.order for d in table.differences}
-    ]
-    measured: list[Work] = [(beside.carry_out, beside.OrderJob(setting, order)) for order in orders]
-    jobs = [
-        trial.Job(setting, sweep, i, t, planned.recipe(t), about["device"], about["dtype"])
-        for i, t in enumerate(planned.trials)
-        if t.name not in had
-    ]
-    jobs.sort(key=lambda job: -job.trial.cost)
-    batches: deque[list[Work]] = deque([[*measured, *((trial.carry_out, job) for job in jobs)]])
-    while batches:
-        batch, ended = batches.popleft(), set()
-        try:
-            for result in worker.results(batch):
-                ended.add(
-                    result.trial
-                    if isinstance(result, TrialRow)
-                    else result[0].order
-                    if result
-                    else 0
-                )
-                yield result
-        except executors.Died as death:
-            left = [
-                (function, argument) for function, argument in batch if _name(argument) not in ended
-            ]
-            if len(batch) == 1:
-                yield from _given_up(table.folder, batch[0][1], watcher)
-                continue
-            alone = [
-                work
-                for work in left
-                if not isinstance(work[1], trial.Job)
-                or trial.began(table.folder / work[1].trial.name, worker.parent or 0)
-            ]
-            watcher.message(
-                f"a process died ({death}); what it may have been at is done again, one at a time"
-            )
-            batches.extend(
-                [*([work] for work in alone), [work for work in left if work not in alone]]
-            )
+def _rows_so_far(
+    folder: Path, planned: Plan, retry: bool, watcher: Watcher
+) -> tuple[TrialRow, ...]:
+    """The rows that the run folders give; those that are to be tried again are set aside."""
+    with held():
+        rows = {row.trial: row for row in folders.rebuilt(folder, planned)}
+    for row in [row for row in rows.values() if row.status == "failed"]:
+        if retry:
+            folders.set_aside(folder, row)
+            del rows[row.trial]
+        elif row.reason.startswith(outcome.CORRUPT_TRIAL):
+            watcher.message(f"trial {row.trial} is {row.reason}; --retry runs it again")
+    return tuple(rows.values())
 
 
-def _name(argument: trial.Job | beside.OrderJob) -> str | int:
-    return argument.trial.name if isinstance(argument, trial.Job) else argument.order
-
-
-def _given_up(
-    folder: Path, argument: trial.Job | beside.OrderJob, watcher: Watcher
-) -> Iterator[TrialRow]:
-    if isinstance(argument, trial.Job):
-        yield outcome.give_up(
-            folder,
-            argument.trial,
-            "its process died twice: killed, as when memory runs out, or crashed",
-        )
-    else:
+def _appoint_judge(folder: Path, problem: Problem, planned: Plan, watcher: Watcher) -> None:
+    """Have a reference where the exact solution is not known, or say that there is none."""
+    note = "" if planned.about["exact"] else judge.appointed(folder, problem, "default")
+    if note:
         watcher.message(
-            f"finite differences of order {argument.order} are left out: their process died"
+            f"no judge: the exact solution is not known, and there is no reference ({note});"
+            " errors stay unknown"
         )

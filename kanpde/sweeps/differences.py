@@ -14,43 +14,66 @@ from kanpde.results.fields import exact_on, relative_l2
 from kanpde.sweeps.rows import Differences
 from kanpde.sweeps.trial import Setting, problem_of, surroundings
 
-ORDERS = (2, 4, 6)
+DIFFERENCE_ORDERS = (2, 4, 6)
 """Of accuracy."""
 
-FIRST, FINEST = 8, 4096
+FIRST_CELLS, MOST_CELLS = 8, 4096
 """Cells along a coordinate of the first grid, and at most; they are doubled."""
 
-SECONDS = 4.0
+SECONDS_AN_ORDER = 4.0
 """For all grids of one order: a grid is not begun that would probably take longer than what is
 left."""
 
 
 @dataclass(frozen=True)
 class OrderJob:
-    """All grids of one order, as a piece of work for a process."""
+    """All grids of one order, as a piece of work for a process.
+
+    Attributes:
+        setting: Where it runs, and where the problem comes from.
+        order: Of accuracy.
+    """
 
     setting: Setting
     order: int
 
 
 def carry_out(work: OrderJob) -> tuple[Differences, ...]:
-    """Do it; what the method cannot do leaves nothing behind."""
+    """Measure all grids of one order, on a worker of any kind.
+
+    Args:
+        work: The order, and where it runs.
+
+    Returns:
+        One entry a grid; none where the method cannot do the problem.
+    """
     with surroundings(work.setting):
         return differences(problem_of(work.setting.problem), work.order)
 
 
-def differences(problem: Problem, order: int, seconds: float = SECONDS) -> tuple[Differences, ...]:
-    """Relative L2 errors on doubled grids, against the exact solution, or, where it is not known,
-    as estimated from coarser grids."""
+def differences(
+    problem: Problem, order: int, seconds: float = SECONDS_AN_ORDER
+) -> tuple[Differences, ...]:
+    """Solve on doubled grids, and measure errors and seconds.
+
+    Args:
+        problem: The problem of the sweep.
+        order: Of accuracy.
+        seconds: A grid is not begun that would probably take longer than what is left of them.
+
+    Returns:
+        One entry a grid, coarse to fine, with the relative L2 error against the exact solution, or,
+        where that is not known, as estimated from coarser grids.
+    """
     found: list[Differences] = []
-    began, cells, growth = time.perf_counter(), FIRST, 4.0 ** len(problem.domain.space)
-    while cells <= FINEST:
+    began, cells, growth = time.perf_counter(), FIRST_CELLS, 4.0 ** len(problem.domain.space)
+    while cells <= MOST_CELLS:
         if found and time.perf_counter() - began + growth * found[-1].seconds > seconds:
             break
         try:
             one = _on(problem, order, cells)
         except ReferenceUnavailable:
-            if found or cells >= 8 * FIRST:
+            if found or cells >= 8 * FIRST_CELLS:
                 break
         else:
             if len(found) > 1 and found[-1].seconds > 0.1:

@@ -21,7 +21,7 @@ from kanpde.runs.signals import deaf_children
 Work = tuple[Callable[[Any], Any], Any]
 """A function that can be imported, and what it is called with."""
 
-WAIT = 10
+WAIT_FOR_DASK = 10
 """Seconds in which a Dask scheduler must answer, and one of its workers be there."""
 
 
@@ -32,8 +32,13 @@ class Died(Exception):
 
 @dataclass(frozen=True)
 class Executor:
-    """jobs: pieces of work at a time; threads: of each, None where the workers' own surroundings
-    say. dask: address of a scheduler, or none."""
+    """Who does the work of a sweep.
+
+    Attributes:
+        jobs: Pieces of work at a time.
+        threads: Of each, None where the workers' own surroundings say.
+        dask: Address of a Dask scheduler, or None for processes of this machine.
+    """
 
     jobs: int
     threads: int | None
@@ -48,21 +53,30 @@ class Executor:
         """In a few words."""
         if self.dask:
             return f"Dask at {self.dask}"
-        return (
-            f"{self.jobs} process{'es' if self.jobs > 1 else ''}, {self.threads}"
-            f" thread{'s' if self.threads != 1 else ''} each"
-        )
+        processes = "1 process" if self.jobs == 1 else f"{self.jobs} processes"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{processes}, {threads} each"
 
     def results(self, work: Sequence[Work]) -> Iterator[Any]:
-        """What the pieces of work return, as they are done. Raises Died where a process of the pool
-        is gone, RunError where a cluster is."""
+        """Do pieces of work.
+
+        Args:
+            work: Functions that can be imported, each with its argument.
+
+        Yields:
+            What each returns, as it is done, in any order.
+
+        Raises:
+            Died: A process of the pool is gone.
+            RunError: The cluster is gone, or the problem cannot be sent to other processes.
+        """
         if not work:
             return
         if self.dask:
             yield from _on_dask(self.dask, work)
             return
-        # A piece of work is long and its size is known to nobody: none is sent in company, and few
-        # ahead of time
+        # A piece of work is long, and nobody knows its size: none is sent together with others,
+        # and few are sent ahead of time.
         pool = {
             "n_jobs": self.jobs,
             "return_as": "generator_unordered",
@@ -91,7 +105,19 @@ class Executor:
 def executor(
     jobs: int | None = None, threads: int | None = None, dask: str | None = None
 ) -> Executor:
-    """The cores shared out: by default a process a core. Raises RecipeError for numbers below 1."""
+    """Share out the cores.
+
+    Args:
+        jobs: Pieces of work at a time; by default as many as leave each its threads.
+        threads: Of each piece; by default the cores over `jobs`, so one where that is not given.
+        dask: Address of a Dask scheduler that does the work in place of this machine.
+
+    Returns:
+        Who does the work.
+
+    Raises:
+        RecipeError: A number is below 1, or both `jobs` and `dask` are given.
+    """
     for name, value in (("jobs", jobs), ("threads", threads)):
         if value is not None and value < 1:
             raise RecipeError(f"{name}: got {value}; expected at least 1")
@@ -107,8 +133,15 @@ def executor(
 
 
 def check(address: str) -> None:
-    """Raise RecipeError where Dask is not installed, RunError where no scheduler answers at an
-    address or it has no workers."""
+    """See whether a Dask cluster can do the work.
+
+    Args:
+        address: Of its scheduler, such as tcp://host:8786.
+
+    Raises:
+        RecipeError: Dask is not installed.
+        RunError: No scheduler answers there, or it has no workers.
+    """
     with _client(address):
         pass
 
@@ -122,20 +155,20 @@ def _client(address: str) -> Iterator[Any]:
             "dask: is not installed here; expected pip install 'kanpde[cluster]'"
         ) from None
     try:
-        client = Client(address, timeout=WAIT, set_as_default=False)
+        client = Client(address, timeout=WAIT_FOR_DASK, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         reason = "no answer" if isinstance(error, TimeoutError) else str(error).splitlines()[0]
         raise RunError(
-            f"dask: no scheduler at {address} after at most {WAIT} s ({reason}); expected such as"
-            " tcp://host:8786, as `dask scheduler` prints it"
+            f"dask: no scheduler at {address} after at most {WAIT_FOR_DASK} s ({reason}); expected"
+            " such as tcp://host:8786, as `dask scheduler` prints it"
         ) from error
     try:
         try:
-            client.wait_for_workers(1, timeout=WAIT)
+            client.wait_for_workers(1, timeout=WAIT_FOR_DASK)
         except TimeoutError:
             raise RunError(
-                f"dask: the scheduler at {address} has no worker after {WAIT} s; start some, such"
-                f" as `dask worker {address} --nthreads 1`"
+                f"dask: the scheduler at {address} has no worker after {WAIT_FOR_DASK} s; start"
+                f" some, such as `dask worker {address} --nthreads 1`"
             ) from None
         yield client
     finally:
@@ -148,9 +181,8 @@ def _on_dask(address: str, work: Sequence[Work]) -> Iterator[Any]:
         parallel_config(backend="dask", client=client),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # Dask's, on the size of what is sent, which is a problem and no more
+        # Dask's, on the size of what is sent, which is a problem and no more
+        warnings.simplefilter("ignore", UserWarning)
         try:
             yield from _closed(
                 Parallel(return_as="generator_unordered", batch_size=1, n_jobs=-1)(

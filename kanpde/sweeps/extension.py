@@ -8,23 +8,30 @@ from dataclasses import replace
 
 from kanpde.training import Change, Extend, LevenbergMarquardt, Stage
 
-APART = 1.5
+LEAST_RATIO = 1.5
 """The least ratio of a grid to the one before it: a finer step has nothing to gain."""
 
 
 def extended_to(schedule: Sequence[Stage], first: int, last: int) -> tuple[int, list[Stage]]:
-    """The first grid (or what else is refined), and the schedule that ends on another last one than
-    before.
+    """A schedule on other grids, or on other values of whatever else is refined.
 
     There are as many grids as before, in a geometric series from the first one to the last, but
-    fewer where they would lie within APART of each other; a grid that falls away leaves its steps
-    to the first one.
+    fewer where they would lie within LEAST_RATIO of each other; a grid that falls away leaves its
+    steps to the first one.
+
+    Args:
+        schedule: The stages, with or without extensions.
+        first: The grid that it begins on; the last one where that is coarser.
+        last: The grid that it is to end on.
+
+    Returns:
+        The grid to begin with, and the stages.
     """
     parts = parts_of(schedule)
     first, grids = min(first, last), [last]
     for i in range(len(parts) - 2, -1, -1):
         coarser = round(first * (last / first) ** (i / (len(parts) - 1)))
-        if grids[0] >= APART * coarser:
+        if grids[0] >= LEAST_RATIO * coarser:
             grids.insert(0, coarser)
     spare = len(parts) - len(grids)
     stages: list[Stage] = merged([stage for part in parts[: spare + 1] for stage in part])
@@ -39,6 +46,12 @@ def without_grids(schedule: Sequence[Stage]) -> list[Stage]:
     Levenberg-Marquardt damps by the root, whatever it does in the schedule: one damping a layer
     suits grids that start coarse, and in three of four comparisons an MLP was 1.2 to 10 times more
     accurate without it (poisson2d, 501 and 1,117 parameters, two seeds).
+
+    Args:
+        schedule: The stages, with or without changes of the network.
+
+    Returns:
+        The stages without changes; neighbours that differ by their steps only are one.
     """
     stages = [stage for part in parts_of(schedule) for stage in part]
     return merged(
@@ -54,8 +67,15 @@ def without_grids(schedule: Sequence[Stage]) -> list[Stage]:
 
 
 def parts_of(stages: Sequence[Stage]) -> list[list[Stage]]:
-    """The optimisers between the changes of the network, and those before and after them; parts
-    without any are left out."""
+    """Part a schedule where it changes the network.
+
+    Args:
+        stages: The stages, with or without changes of the network.
+
+    Returns:
+        The optimisers between the changes, and those before and after them; parts without any are
+        left out.
+    """
     parts: list[list[Stage]] = [[]]
     for stage in stages:
         if isinstance(stage, Change):
@@ -66,7 +86,14 @@ def parts_of(stages: Sequence[Stage]) -> list[list[Stage]]:
 
 
 def merged(stages: Sequence[Stage]) -> list[Stage]:
-    """Neighbours that differ by their steps only, made one."""
+    """Join neighbours that differ by their steps only.
+
+    Args:
+        stages: The stages, in order.
+
+    Returns:
+        As many stages or fewer, with as many steps.
+    """
     found: list[Stage] = []
     for stage in stages:
         if (
@@ -82,7 +109,15 @@ def merged(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def shortened(stages: Sequence[Stage], steps: int) -> list[Stage]:
-    """The same stages with so many steps of optimisers in all, shared out as they were."""
+    """The same stages with another number of steps.
+
+    Args:
+        stages: The stages, with or without changes of the network.
+        steps: Of optimisers, in all.
+
+    Returns:
+        The stages with the steps shared out as they were, at least one each.
+    """
     trained = [stage.steps for stage in stages if not isinstance(stage, Change)]
     done, given, found = 0, 0, list(stages)
     for i, stage in enumerate(found):

@@ -23,16 +23,23 @@ from kanpde.runs.atomic import replace_file
 from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import Law, by_size, fit, series, theory
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
+SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+SERIES_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 
-FORMATS = ("png", "pdf", "svg")
+PICTURE_FORMATS = ("png", "pdf", "svg")
 
 
 def draw(table: SweepTable, folder: Path) -> list[Path]:
-    """Write all pictures of a sweep into a folder, for the screen and as vectors, replacing what is
-    there; returns their paths."""
+    """Write all pictures of a sweep, for the screen and as vectors, replacing what is there.
+
+    Args:
+        table: The sweep's.
+        folder: Where they go.
+
+    Returns:
+        Their paths.
+    """
     pictures: dict[str, Callable[[SweepTable], Figure]] = {
         "error-parameters": plot_parameters,
         "error-seconds": plot_seconds,
@@ -43,7 +50,7 @@ def draw(table: SweepTable, folder: Path) -> list[Path]:
     for name, plot in pictures.items():
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kanpde", "pdf.fonttype": 42}):
             figure = plot(table)
-            for kind in FORMATS:
+            for kind in PICTURE_FORMATS:
                 path = folder / f"{name}.{kind}"
                 replace_file(path, partial(figure.savefig, format=kind, dpi=200))
                 found.append(path)
@@ -63,7 +70,7 @@ def plot_parameters(table: SweepTable) -> Figure:
             axes.plot(
                 sizes,
                 law.constant * sizes**law.slope,
-                color=COLOURS[i % len(COLOURS)],
+                color=SERIES_COLOURS[i % len(SERIES_COLOURS)],
                 lw=3.5,
                 alpha=0.25,
                 solid_capstyle="round",
@@ -79,7 +86,7 @@ def plot_parameters(table: SweepTable) -> Figure:
         axes.plot(
             *np.array(sorted(points)).T,
             color=grey,
-            ls=DASHES[(k + 1) % len(DASHES)],
+            ls=SERIES_DASHES[(k + 1) % len(SERIES_DASHES)],
             lw=1,
             marker="+",
             ms=5,
@@ -105,9 +112,9 @@ def plot_seconds(table: SweepTable) -> Figure:
         axes.plot(
             *zip(*known, strict=True),
             ls="",
-            marker=MARKERS[i % len(MARKERS)],
+            marker=SERIES_MARKERS[i % len(SERIES_MARKERS)],
             ms=4,
-            color=COLOURS[i % len(COLOURS)],
+            color=SERIES_COLOURS[i % len(SERIES_COLOURS)],
             alpha=0.45,
             mec="none",
         )
@@ -192,7 +199,7 @@ def _medians(axes: Axes, rows: Sequence[TrialRow], label: str, i: int) -> None:
     if not found:
         return
     sizes, (middle, low, high) = list(found), np.array(list(found.values())).T
-    colour = COLOURS[i % len(COLOURS)]
+    colour = SERIES_COLOURS[i % len(SERIES_COLOURS)]
     axes.fill_between(sizes, low, high, color=colour, alpha=0.12, lw=0)
     axes.errorbar(
         sizes,
@@ -209,9 +216,9 @@ def _medians(axes: Axes, rows: Sequence[TrialRow], label: str, i: int) -> None:
 def _style(i: int) -> dict[str, Any]:
     """Of the i-th series: all that tells it from the others, in colour and in grey."""
     return {
-        "color": COLOURS[i % len(COLOURS)],
-        "ls": DASHES[i % len(DASHES)],
-        "marker": MARKERS[i % len(MARKERS)],
+        "color": SERIES_COLOURS[i % len(SERIES_COLOURS)],
+        "ls": SERIES_DASHES[i % len(SERIES_DASHES)],
+        "marker": SERIES_MARKERS[i % len(SERIES_MARKERS)],
         "ms": 5,
     }
 
@@ -263,9 +270,8 @@ def _finish(figure: Figure, axes: Axes, table: SweepTable) -> None:
     about = table.about
     figure.suptitle(str(about.get("title") or about.get("problem") or ""), fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(
-        range(len(labels)), key=lambda k: labels[k].startswith("finite differences")
-    )  # networks first
+    # networks first
+    order = sorted(range(len(labels)), key=lambda k: labels[k].startswith("finite differences"))
     shown = [handles[k] for k in order], [labels[k] for k in order]
     figure.legend(
         *shown,
@@ -282,13 +288,8 @@ def provenance(table: SweepTable) -> str:
     """Seeds and machine, in a line."""
     seeds = sorted({row.seed for row in table.rows})
     found = table.about.get("provenance", {})
-    parts = [
-        (
-            f"median and range over {len(seeds)} seeds"
-            if len(seeds) > 1
-            else f"seed {seeds[0] if seeds else '-'}"
-        )
-    ]
+    several = f"median and range over {len(seeds)} seeds"
+    parts = [several if len(seeds) > 1 else f"seed {seeds[0] if seeds else '-'}"]
     parts += [str(found[key]) for key in ("processor", "gpu") if found.get(key)]
     parts += [f"{found['cores']} cores"] if found.get("cores") else []
     parts += [f"torch {found['torch']}"] if found.get("torch") else []

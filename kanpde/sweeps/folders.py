@@ -23,7 +23,17 @@ from kanpde.sweeps.rows import Differences, TrialRow
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan of a sweep's folder. Raises RunError."""
+    """The plan of a sweep.
+
+    Args:
+        folder: The sweep's.
+
+    Returns:
+        What its sweep.json holds.
+
+    Raises:
+        RunError: The folder holds no sweep, or one of another version.
+    """
     path = folder / "sweep.json"
     if not path.is_file():
         raise RunError(
@@ -38,7 +48,7 @@ def rebuilt(folder: Path, planned: Plan) -> tuple[TrialRow, ...]:
     ended = (
         t
         for t in planned.trials
-        if (folder / t.name / outcome.FAILED).exists() or outcome.is_done(folder / t.name)
+        if (folder / t.name / outcome.FAILURE_FILE).exists() or outcome.is_done(folder / t.name)
     )
     return tuple(outcome.row(folder, t) for t in ended)
 
@@ -53,10 +63,17 @@ def stored_differences(folder: Path) -> tuple[Differences, ...]:
 
 
 def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
-    """The folder of a sweep with this plan, and the plan: `out` itself where it is one, else a new
-    one below it, with the plan in it.
+    """Find or make the folder of a sweep.
 
-    Raises RunError where the folder cannot be written, or is that of another sweep.
+    Args:
+        planned: All trials.
+        out: The folder of a sweep with the same plan, or one below which a new folder is made.
+
+    Returns:
+        The folder, with the plan in it, and the plan.
+
+    Raises:
+        RunError: The folder cannot be written, or is that of another sweep.
     """
     if (out / "sweep.json").is_file():
         before = read_plan(out)
@@ -129,8 +146,15 @@ def problem_again(folder: Path, planned: Plan) -> Problem:
 
 
 def set_aside(folder: Path, row: TrialRow) -> None:
-    """Make room for another try at a trial: what is there gets another name, and nothing is
-    overwritten. Raises RunError."""
+    """Make room for another try at a trial: what is there gets another name.
+
+    Args:
+        folder: The sweep's.
+        row: Of the trial.
+
+    Raises:
+        RunError: Its folder cannot be moved.
+    """
     old = folder / row.trial
     try:
         os.replace(

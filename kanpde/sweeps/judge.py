@@ -20,8 +20,16 @@ _NUMBERS = ("kind", "order", "estimated_error", "seconds")
 
 
 def appointed(folder: Path, problem: Problem, effort: str) -> str:
-    """Compute the reference into the sweep's folder, if it is not there; returns why there is none,
-    or an empty string."""
+    """Compute the reference into the sweep's folder, if it is not there.
+
+    Args:
+        folder: The sweep's.
+        problem: The problem that all trials solve.
+        effort: How much work it may be: quick, default or record.
+
+    Returns:
+        Why there is none, or an empty string.
+    """
     if (folder / "reference.h5").exists():
         return ""
     try:
@@ -33,7 +41,17 @@ def appointed(folder: Path, problem: Problem, effort: str) -> str:
 
 
 def read(folder: str | Path) -> Reference | None:
-    """The reference of a sweep, or None where it has none. Raises RunError where it is damaged."""
+    """The reference of a sweep.
+
+    Args:
+        folder: The sweep's.
+
+    Returns:
+        The reference, or None where the sweep has none.
+
+    Raises:
+        RunError: Its file is damaged.
+    """
     path = Path(folder) / "reference.h5"
     return _read(str(path)) if path.is_file() else None
 

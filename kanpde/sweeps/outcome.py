@@ -17,16 +17,22 @@ from kanpde.sweeps.rows import StageRow, TrialRow
 from kanpde.sweeps.shapes import resolution
 from kanpde.training.history import Record
 
-FAILED = "failed.json"
+FAILURE_FILE = "failed.json"
 """In a trial's folder: why it failed."""
 
-CORRUPT = "corrupt: "
+CORRUPT_TRIAL = "corrupt: "
 """How the reason of a trial begins whose folder was damaged after it was done."""
 
 
 def is_done(folder: Path) -> bool:
-    """Whether a trial's folder holds a run that came to its end (or what is left of one: see
-    `row`)."""
+    """Whether a trial has come to its end.
+
+    Args:
+        folder: The trial's.
+
+    Returns:
+        True also for what is left of a run that came to its end; `row` says what that is.
+    """
     path = folder / "summary.json"
     if not path.is_file():
         return False
@@ -38,20 +44,27 @@ def is_done(folder: Path) -> bool:
 
 
 def row(sweep: Path, trial: Trial) -> TrialRow:
-    """The row of a trial that is done or failed, from its folder; of one that is damaged, with the
-    status failed and the reason."""
+    """The row of a trial that has ended, from its folder.
+
+    Args:
+        sweep: The sweep's folder.
+        trial: The trial, as planned.
+
+    Returns:
+        Its row; of one that failed, or whose folder is damaged, with the status failed and the
+        reason.
+    """
     folder = sweep / trial.name
-    if (folder / FAILED).exists():
+    if (folder / FAILURE_FILE).exists():
         try:
-            return failed(trial, str(store.read_json(folder / FAILED)["reason"]))
+            return failed(trial, str(store.read_json(folder / FAILURE_FILE)["reason"]))
         except (RunError, KeyError, TypeError) as error:
-            return failed(trial, f"{CORRUPT}{folder / FAILED} ({first_line(error)})")
+            return failed(trial, f"{CORRUPT_TRIAL}{folder / FAILURE_FILE} ({first_line(error)})")
     try:
         return _read(folder, trial)
     except (RunError, *DAMAGE) as error:
-        return failed(
-            trial, f"{CORRUPT}{error if isinstance(error, RunError) else first_line(error)}"
-        )
+        reason = str(error) if isinstance(error, RunError) else first_line(error)
+        return failed(trial, f"{CORRUPT_TRIAL}{reason}")
 
 
 def failed(trial: Trial, reason: str) -> TrialRow:
@@ -110,14 +123,10 @@ def _read(folder: Path, trial: Trial) -> TrialRow:
         **{name: summary[name] for name in ("max_error", "loss", "fresh", "seconds")},
     }
     judged = "" if measured["error"] is None else "exact"
-    if (
-        reference["relative_l2"] is not None
-    ):  # it is there where the exact solution is not known for all unknowns
-        judged, measured["error"], measured["max_error"] = (
-            "reference",
-            reference["relative_l2"],
-            None,
-        )
+    # the reference is there where the exact solution is not known for all unknowns
+    if reference["relative_l2"] is not None:
+        judged, measured["error"] = "reference", reference["relative_l2"]
+        measured["max_error"] = None
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
     stages = _stages(records, summary["stages"], _first(trial))
     return TrialRow(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
@@ -159,7 +168,7 @@ def _stages(records: list[Record], stages: list[dict[str, str]], grid: int) -> t
 def record_failure(folder: Path, reason: str) -> None:
     """Note in a trial's folder that it failed."""
     try:
-        store.write_json(folder / FAILED, {"reason": reason})
+        store.write_json(folder / FAILURE_FILE, {"reason": reason})
     except RunError:
         return  # a full disk, say: the row still says why, and the trial will be tried again
 

@@ -19,29 +19,39 @@ from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import extended_to, shortened, steps_of, without_grids
 from kanpde.training import Extend, parse_schedule, show_schedule
 
-FORMAT = "kanpde sweep 1"
+PLAN_FORMAT = "kanpde sweep 1"
 
-OVER = 1.5
+RESIDUALS_A_PARAMETER = 1.5
 """Residuals at the collocation points, at least, over parameters of the largest network."""
 
-RANGE, SIZES = (50, 2000), 8
+DEFAULT_BUDGETS, DEFAULT_SIZES = (50, 2000), 8
 """Of the parameters where nothing is asked for."""
 
-STEPS = 100
+MOST_STEPS = 100
 """Optimiser steps of a trial, at most, where the recipe has more and nothing else is asked for:
 errors of networks of a few parameters do not fall any further, and the largest ones take a
 minute."""
 
 
-MOST = 10_000
+MOST_SEEDS = 10_000
 """Seeds of a sweep."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep. spec: of the network that its training starts from; last: the grid, or
-    what else is refined, that it ends with, 0 where there is none; network, parameters: of the one
-    that it ends with."""
+    """One run of a sweep.
+
+    Attributes:
+        name: Of its folder, below the sweep's.
+        kind: Of network, such as kan.
+        network: The network that it ends with, in words.
+        spec: The specification of the network that its training starts from.
+        schedule: Text of its training stages.
+        points: Collocation points.
+        seed: Of its random start and points.
+        last: The grid, or whatever else is refined, that it ends with; 0 where there is none.
+        parameters: Of the network that it ends with.
+    """
 
     name: str
     kind: str
@@ -77,8 +87,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials of a sweep, and what they share. about: what a SweepTable says of the problem, and
-    settings; see rows.py."""
+    """All trials of a sweep, and what they share.
+
+    Attributes:
+        about: What a `rows.SweepTable` says of the problem, and the settings of all trials.
+        trials: In the order in which they are numbered.
+    """
 
     about: Mapping[str, Any]
     trials: tuple[Trial, ...]
@@ -98,41 +112,34 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {"format": FORMAT, **self.about, "trials": [trial.plain() for trial in self.trials]}
+        return {
+            "format": PLAN_FORMAT,
+            **self.about,
+            "trials": [trial.plain() for trial in self.trials],
+        }
 
 
 def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
-    """The plan that sweep.json holds. Raises RunError for anything else."""
+    """The plan that sweep.json holds.
+
+    Args:
+        text: What `Plan.plain` made, as JSON gives it back.
+        where: The file, for the message.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RunError: It holds anything else, or a plan of another version.
+    """
     try:
-        if text["format"] != FORMAT:
+        if text["format"] != PLAN_FORMAT:
             raise RunError(
                 f"{where}: is no plan of a kanpde sweep (format {text['format']!r}; expected"
-                f" {FORMAT!r})"
+                f" {PLAN_FORMAT!r})"
             )
-        trials = tuple(
-            Trial(
-                **{
-                    **t,
-                    "spec": SPECS[t["kind"]](
-                        **{k: tuple(v) if isinstance(v, list) else v for k, v in t["spec"].items()}
-                    ),
-                }
-            )
-            for t in text["trials"]
-        )
-        kinds = {
-            "points": int,
-            "device": str,
-            "dtype": str,
-            "slabs": int,
-            "networks": list,
-            "seeds": list,
-            "steps": list,
-        }
-        if not all(
-            isinstance(text["settings"][key], kind) for key, kind in kinds.items()
-        ) or not all(isinstance(t.name, str) and "/" not in t.name for t in trials):
-            raise TypeError("settings of other types")
+        trials = tuple(_trial(plain) for plain in text["trials"])
+        _check_types(text["settings"], trials)
         Plan(text, trials).recipe(trials[0])
         _ = text["problem"], text["unknowns"], text["exact"]
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecipeError) as error:
@@ -145,8 +152,32 @@ def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
     )
 
 
+def _trial(plain: Mapping[str, Any]) -> Trial:
+    """The trial that `Trial.plain` made; whatever it does not fit, it raises."""
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["spec"].items()}
+    return Trial(**{**plain, "spec": SPECS[plain["kind"]](**settings)})
+
+
+def _check_types(settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
+    """Raise TypeError for settings of other types, and for names that would lead elsewhere."""
+    kinds = {"points": int, "device": str, "dtype": str, "slabs": int}
+    kinds |= {"networks": list, "seeds": list, "steps": list}
+    if not all(isinstance(settings[key], kind) for key, kind in kinds.items()):
+        raise TypeError("settings of other types")
+    if not all(isinstance(t.name, str) and "/" not in t.name for t in trials):
+        raise TypeError("names of other types")
+
+
 def about(problem: Problem) -> dict[str, Any]:
-    """What says which problem a sweep belongs to, and what its figures need of it."""
+    """What says which problem a sweep belongs to, and what its figures need of it.
+
+    Args:
+        problem: The problem that all trials solve.
+
+    Returns:
+        Plain values: its identity, how many coordinates it has, the highest order of derivative,
+        and whether its exact solution is known.
+    """
     more = {
         "coordinates": len(problem.coordinates),
         "derivatives": max(equation.order for equation in problem.equations),
@@ -157,10 +188,21 @@ def about(problem: Problem) -> dict[str, Any]:
 class Lists(TypedDict, total=False):
     """What is varied in a sweep.
 
-    networks: kinds. parameters: counts, or (low, high) with sizes, how many in a geometric series;
-    or else lists: width, of numbers or of tuples layer by layer, depth, grid (the last one),
-    degree; schedule: texts, or steps, how many optimiser steps of the recipe's. seeds: how many, or
-    which. points: of all trials.
+    Attributes:
+        networks: Kinds; kan and mlp by default.
+        parameters: Counts, or (low, high) for a geometric series; shapes follow from them.
+        sizes: How many counts there are in that series.
+        width: Instead of `parameters`, hidden units: by network a number, or a tuple layer by
+            layer.
+        depth: Hidden layers.
+        grid: The last grids; training extends up to each.
+        degree: Of splines.
+        schedule: Texts of stages.
+        steps: Instead, how many optimiser steps of the recipe's schedule.
+        seeds: How many, or which.
+        points: Collocation points of every trial.
+        device: cpu or cuda.
+        dtype: float64 or float32.
     """
 
     networks: Sequence[str]
@@ -181,21 +223,25 @@ class Lists(TypedDict, total=False):
 def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """All combinations of what is listed.
 
-    The recipe gives what is not: its schedule, shortened to STEPS and with its grids spread up to
-    each network's own, or without them; its points, or as many as over-determine the largest
-    network; spans of time and weights. Every trial has the same points and as many steps. Raises
-    RecipeError for lists that are empty or do not go together, budgets that no network comes near,
-    and too few points.
+    The recipe gives what is not: its schedule, shortened to MOST_STEPS and with its grids spread up
+    to each network's own, or without them; its points, or as many as over-determine the largest
+    network; spans of time and weights. Every trial has the same points and as many steps.
+
+    Args:
+        problem: The problem that all trials solve.
+        recipe: How they are solved but for what is listed.
+        **lists: What is varied.
+
+    Returns:
+        The plan; its trials are numbered network by network, and seed by seed.
+
+    Raises:
+        RecipeError: Lists are empty or do not go together, no network comes near a count of
+            parameters, or there are too few points.
     """
     _check(lists)
-    names, given = shapes.kinds(lists.get("networks") or ("kan", "mlp")), lists.get("seeds", 3)
-    if isinstance(given, int) and given > MOST:
-        raise RecipeError(
-            f"seeds: got {given:,}; expected at most {MOST:,}, or those that are meant, such as"
-            " 0,4,7"
-        )
-    seeds = list(dict.fromkeys(range(given) if isinstance(given, int) else given))
-    steps = lists.get("steps") or min(STEPS, steps_of(recipe.stages))
+    names, seeds = shapes.kinds(lists.get("networks") or ("kan", "mlp")), _seeds(lists)
+    steps = lists.get("steps") or min(MOST_STEPS, steps_of(recipe.stages))
     texts = lists.get("schedule") or (None,)
     shaped = [
         _shaped(among, spec, text, steps)
@@ -204,12 +250,7 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
         for text in texts
     ]
     shaped = list(dict.fromkeys(shaped))
-    for name, values in (("grid", lists.get("grid")), ("degree", lists.get("degree"))):
-        if values and not any(hasattr(s.spec, name) for s in shaped):
-            raise RecipeError(
-                f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one;"
-                " leave it out"
-            )
+    _check_levels(shaped, names, lists)
     points = _points(
         lists.get("points"),
         recipe.points,
@@ -321,6 +362,28 @@ def _check(lists: Lists) -> None:
         )
 
 
+def _seeds(lists: Lists) -> list[int]:
+    """The seeds of the trials, each once."""
+    given = lists.get("seeds", 3)
+    wanted = range(given) if isinstance(given, int) else given
+    if isinstance(wanted, range) and len(wanted) > MOST_SEEDS:
+        raise RecipeError(
+            f"seeds: got {len(wanted):,}; expected at most {MOST_SEEDS:,}, or those that are meant,"
+            " such as 0,4,7"
+        )
+    return list(dict.fromkeys(wanted))
+
+
+def _check_levels(shaped: Sequence[_Shaped], names: Sequence[str], lists: Lists) -> None:
+    """Raise RecipeError for grids and degrees that none of the networks has."""
+    for name, values in (("grid", lists.get("grid")), ("degree", lists.get("degree"))):
+        if values and not any(hasattr(s.spec, name) for s in shaped):
+            raise RecipeError(
+                f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one;"
+                " leave it out"
+            )
+
+
 def _specs(
     problem: Problem, recipe: Recipe, kind: str, lists: Lists
 ) -> Iterator[tuple[shapes.Space, Any]]:
@@ -335,10 +398,10 @@ def _specs(
         return
     for depth, degree in product(depths or (None,), degrees or (None,)):
         among = shapes.space(problem, recipe, kind, depth, degree)
-        low = max(RANGE[0], shapes.smallest(among))
-        ends = parameters or (low, max(RANGE[1], 4 * low))
+        low = max(DEFAULT_BUDGETS[0], shapes.smallest(among))
+        ends = parameters or (low, max(DEFAULT_BUDGETS[1], 4 * low))
         series = (
-            shapes.budgets(ends[0], ends[1], lists.get("sizes") or SIZES)
+            shapes.budgets(ends[0], ends[1], lists.get("sizes") or DEFAULT_SIZES)
             if isinstance(ends, tuple)
             else ends
         )
@@ -349,7 +412,7 @@ def _specs(
 def _points(given: int | None, recipe: int, largest: int, equations: int) -> int:
     """Collocation points of all trials. Raises RecipeError where the residuals do not
     over-determine the largest network."""
-    needed = math.ceil(OVER * largest / equations)
+    needed = math.ceil(RESIDUALS_A_PARAMETER * largest / equations)
     if given is not None and given * equations <= largest:
         raise RecipeError(
             f"points: got {given:,} for up to {largest:,} parameters; expected at least {needed:,},"

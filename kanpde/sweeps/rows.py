@@ -9,13 +9,30 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial. error: relative L2 against the exact solution, or the reference (judged: exact or
-    reference); nan where it failed.
+    """One trial of a sweep, and what came of it.
 
-    kind: of the network, kan or mlp or another basis; width: hidden units by level, such as 5,5;
-    degree, grid: of its splines at the end, 0 where it has none; seconds: of training; stages: one
-    entry a training stage, for the staircase of grid extension. status: done or failed, and then
-    reason says why. run: its folder, relative to the sweep's.
+    Attributes:
+        trial: Its name.
+        kind: Of the network: kan, mlp or another.
+        network: The network that it ended with, in words.
+        width: Hidden units by level, such as 5,5.
+        depth: Hidden layers.
+        degree: Of its splines, 0 where it has none.
+        grid: Of its splines at the end, 0 where it has none.
+        parameters: Of the network that it ended with.
+        schedule: Text of its training stages.
+        points: Collocation points.
+        seed: Of its random start and points.
+        status: done or failed.
+        reason: Why it failed.
+        judged: What the error is measured against, exact or reference; empty where it is unknown.
+        error: Relative L2; nan where it failed or is unknown.
+        max_error: The largest error, against the exact solution only.
+        loss: At the end, on the collocation points.
+        fresh: The same on fresh points.
+        seconds: Of training.
+        run: Its folder, relative to the sweep's.
+        stages: One entry a training stage, for the staircase of grid extension.
     """
 
     trial: str
@@ -43,7 +60,18 @@ class TrialRow:
 
 @dataclass(frozen=True)
 class StageRow:
-    """What a training stage ended with. step, seconds: counted from the beginning of the trial."""
+    """What a training stage of a trial ended with.
+
+    Attributes:
+        stage: Its number, from 0 on.
+        title: In words.
+        grid: Of the splines, 0 where there are none.
+        parameters: Of the network.
+        step: Counted from the beginning of the trial.
+        seconds: Likewise.
+        loss: On the collocation points.
+        error: Relative L2, as it was last measured; nan where it was not.
+    """
 
     stage: int
     title: str
@@ -57,8 +85,16 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Differences:
-    """Finite differences of the same problem on one grid: unknowns of the discrete system, relative
-    L2 error, seconds."""
+    """Finite differences of the same problem on one grid.
+
+    Attributes:
+        order: Of accuracy.
+        cells: Along each space coordinate.
+        unknowns: Of the discrete system.
+        error: Relative L2.
+        seconds: That it took.
+        judged: What the error is measured against: exact, or estimate, from coarser grids.
+    """
 
     order: int
     cells: int
@@ -70,9 +106,15 @@ class Differences:
 
 @dataclass(frozen=True)
 class SweepTable:
-    """A whole sweep, as it is stored. about: problem, title, constants, derivatives (highest order
-    in the equations), coordinates (how many), provenance (see provenance.py), and the settings that
-    all trials share."""
+    """A whole sweep, as it is stored.
+
+    Attributes:
+        rows: One a trial that has ended.
+        differences: Finite differences beside the networks.
+        about: problem, title, constants, derivatives (the highest order in the equations),
+            coordinates (how many), provenance (see provenance.py), and the settings that all trials
+            share.
+    """
 
     rows: tuple[TrialRow, ...]
     differences: tuple[Differences, ...] = ()

@@ -17,18 +17,26 @@ from kanpde.sweeps.rows import TrialRow
 
 Size = Literal["parameters", "grid"]
 
-FEWEST = 3
+FEWEST_SIZES = 3
 """Sizes that a law is fitted to, at least."""
 
-LEVEL = 0.95
+SLOPE_CONFIDENCE = 0.95
 """Of the interval."""
 
 
 @dataclass(frozen=True)
 class Law:
-    """error ≈ constant · size^slope for low ≤ size ≤ high; the slope lies in slope ± uncertainty
-    with probability LEVEL, as far as the medians scatter independently about the law. range: in
-    words, and why it is no larger."""
+    """error ≈ constant · size^slope for low ≤ size ≤ high.
+
+    Attributes:
+        slope: The exponent.
+        uncertainty: The slope lies within so much with probability SLOPE_CONFIDENCE, as far as the
+            medians scatter independently about the law.
+        constant: The factor.
+        low: The smallest size for which it holds.
+        high: The largest one.
+        range: Both in words, and why they are no further apart.
+    """
 
     slope: float
     uncertainty: float
@@ -43,8 +51,7 @@ class Law:
 
 
 def fit(rows: Sequence[TrialRow], by: Size = "parameters") -> Law | None:
-    """The law of the median errors over the seeds, by size; None where fewer than FEWEST sizes lie
-    on a slope.
+    """The law of the median errors over the seeds, by size.
 
     log error = a + b clip(log size, from, to) is fitted by least squares for every range of sizes,
     and the range is chosen by Schwarz's criterion (1978), in which each end that is cut off counts
@@ -52,15 +59,22 @@ def fit(rows: Sequence[TrialRow], by: Size = "parameters") -> Law | None:
     something else than their size limits the error, the optimiser or the precision. The slope is
     then that of the straight line through the medians in the range, and its uncertainty Student's,
     from their scatter.
+
+    Args:
+        rows: Trials of one series.
+        by: What their size is.
+
+    Returns:
+        The law; None where fewer than FEWEST_SIZES sizes lie on a slope.
     """
     medians = by_size(rows, by)
-    if len(medians) < FEWEST:
+    if len(medians) < FEWEST_SIZES:
         return None
     x, y = np.log(list(medians)), np.log([median for median, _, _ in medians.values()])
     first, last = _range(x, y)
     line = stats.linregress(x[first : last + 1], y[first : last + 1])
     freedom = last - first - 1
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * line.stderr)
+    half = float(stats.t.ppf((1 + SLOPE_CONFIDENCE) / 2, freedom) * line.stderr)
     low, high = float(np.exp(x[first])), float(np.exp(x[last]))
     name = "intervals" if by == "grid" else "parameters"
     cut = [f"smaller networks do not follow it, {low:,.0f}"] if first > 0 else []
@@ -74,8 +88,15 @@ def fit(rows: Sequence[TrialRow], by: Size = "parameters") -> Law | None:
 def by_size(
     rows: Sequence[TrialRow], by: Size = "parameters"
 ) -> dict[int, tuple[float, float, float]]:
-    """Median, smallest and largest error of the seeds by size, sizes in order; trials that failed
-    are left out."""
+    """Median, smallest and largest error of the seeds.
+
+    Args:
+        rows: Trials of one series; those that failed are left out.
+        by: What their size is.
+
+    Returns:
+        By size, the smallest first.
+    """
     found: dict[int, list[float]] = {}
     for row in rows:
         if math.isfinite(row.error) and row.error > 0:
@@ -87,8 +108,14 @@ def by_size(
 
 
 def series(rows: Sequence[TrialRow]) -> dict[str, list[TrialRow]]:
-    """The rows by what distinguishes them besides size and seed: the kind, and its degree, depth
-    and optimiser where there are several."""
+    """Part rows by what distinguishes them besides size and seed.
+
+    Args:
+        rows: Trials of a sweep.
+
+    Returns:
+        Rows by a title: the kind, and its degree, depth and optimiser where there are several.
+    """
     kinds: dict[str, list[TrialRow]] = {}
     for row in rows:
         kinds.setdefault(row.kind, []).append(row)
@@ -117,8 +144,15 @@ def title(kind: str) -> str:
 
 
 def theory(rows: Sequence[TrialRow]) -> int | None:
-    """-(k + 1), the slope in L2 for splines of degree k in a network of fixed shape (Liu et al.
-    2024, theorem 2.1 with m = 0); None where there are several degrees or none."""
+    """The slope that theory gives (Liu et al. 2024, theorem 2.1 with m = 0).
+
+    Args:
+        rows: Trials of one series.
+
+    Returns:
+        -(k + 1), the slope in L2 for splines of degree k in a network of fixed shape; None where
+        there are several degrees or none.
+    """
     degrees = {row.degree for row in rows}
     return (
         -(degrees.pop() + 1)
@@ -127,7 +161,7 @@ def theory(rows: Sequence[TrialRow]) -> int | None:
     )
 
 
-NAMES: Mapping[str, str] = {
+OPTIMISER_NAMES: Mapping[str, str] = {
     "lm": "Levenberg-Marquardt",
     "gn": "Gauss-Newton",
     "lbfgs": "L-BFGS",
@@ -140,7 +174,9 @@ NAMES: Mapping[str, str] = {
 def optimiser(schedule: str) -> str:
     """The optimisers of a schedule, in order, in words."""
     names = [stage.partition(":")[0].partition("/")[0] for stage in schedule.split(",")]
-    return " + ".join(dict.fromkeys(NAMES.get(name, name) for name in names if name in NAMES))
+    return " + ".join(
+        dict.fromkeys(OPTIMISER_NAMES.get(name, name) for name in names if name in OPTIMISER_NAMES)
+    )
 
 
 def _of(row: TrialRow, name: str) -> str:
@@ -152,7 +188,7 @@ def _range(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int]:
     count = len(x)
     best = (math.inf, 0, count - 1)
     for first, last in combinations(range(count), 2):
-        if last - first + 1 < FEWEST:
+        if last - first + 1 < FEWEST_SIZES:
             continue
         clipped = np.clip(x, x[first], x[last])
         line = stats.linregress(clipped, y)

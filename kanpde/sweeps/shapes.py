@@ -14,14 +14,14 @@ from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import Extend
 
-FAR = 1.3
+FAR_FROM_BUDGET = 1.3
 """A budget is refused where the nearest network has so many times more or fewer parameters."""
 
-CLOSE = 1.1
+CLOSE_TO_BUDGET = 1.1
 """Networks that differ from the budget by less than this factor are as good as it; among them the
 rule for the shape decides."""
 
-GROWTH = 2.0
+GRID_GROWTH = 2.0
 """The grid (or what else an extension refines) grows as this power of the width, through the shape
 in the problem's recipe.
 
@@ -31,14 +31,22 @@ Measured on poisson2d, 100 steps of Levenberg-Marquardt, degree 7, two seeds. 15
 for widths 7 to 10 (41 to 26), ten times more below and above. The rule gives widths 3, 5 and 7.
 """
 
-FINEST = 4096
+FINEST_GRID = 4096
 """No grid has more intervals."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What the networks of one kind are chosen from. recipe: how they are trained; base: the
-    specification with all that is not varied; inputs, outputs: of the problem."""
+    """What the networks of one kind are chosen from.
+
+    Attributes:
+        kind: Such as kan.
+        recipe: How they are trained.
+        base: The specification, with all that is not varied.
+        depth: Hidden layers.
+        inputs: Of the network, from the coordinates of the problem.
+        outputs: One an unknown.
+    """
 
     kind: str
     recipe: Recipe
@@ -65,8 +73,18 @@ class Space:
         return name in {f.name for f in fields(self.base)}
 
     def at(self, width: int, fineness: int | None = None) -> Any:
-        """The network of equally wide layers, of that resolution. Raises RecipeError where the kind
-        has none such."""
+        """The network of equally wide layers.
+
+        Args:
+            width: Units of each layer.
+            fineness: Of what grid extension refines; the base's own by default.
+
+        Returns:
+            Its specification.
+
+        Raises:
+            RecipeError: The kind has no such network.
+        """
         finer = {} if fineness is None or self.resolution is None else {self.resolution: fineness}
         return replace(self.base, width=(width,) * self.depth, **finer)
 
@@ -86,7 +104,17 @@ def resolution(spec: Any) -> str | None:
 
 
 def kinds(names: Sequence[str]) -> tuple[str, ...]:
-    """Network kinds, each once; raises RecipeError for those that are none."""
+    """Check the names of kinds of networks.
+
+    Args:
+        names: As they were given.
+
+    Returns:
+        The same, each once.
+
+    Raises:
+        RecipeError: One is no kind.
+    """
     for name in names:
         if name not in SPECS:
             raise RecipeError(
@@ -101,9 +129,21 @@ def space(
     """Where networks of a kind are looked for: around the recipe's where that is of the kind, else
     around the kind's default.
 
-    Networks with a resolution are as deep as the recipe's, if that has one as well. Raises
-    RecipeError for a degree that the kind does not have, or that is too low for the problem's
-    derivatives.
+    Networks with a resolution are as deep as the recipe's, if that has one as well.
+
+    Args:
+        problem: The problem of the sweep.
+        recipe: Its own.
+        kind: Of networks.
+        depth: Hidden layers; by default the recipe's.
+        degree: Of splines; by default the recipe's.
+
+    Returns:
+        What is fixed, and what may be varied.
+
+    Raises:
+        RecipeError: The kind does not have the degree, or it is too low for the problem's
+            derivatives.
     """
     own = recipe if type(recipe.network) is SPECS[kind] else _default(problem, recipe, kind)
     base: Any = own.network
@@ -138,7 +178,19 @@ def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:
 
 
 def budgets(low: float, high: float, sizes: int) -> tuple[int, ...]:
-    """A geometric series of parameter counts. Raises RecipeError for a range that is empty."""
+    """A geometric series of parameter counts.
+
+    Args:
+        low: The first.
+        high: The last.
+        sizes: How many, at most: those that round to the same number are one.
+
+    Returns:
+        The counts, rising.
+
+    Raises:
+        RecipeError: The range is empty, or there are too few sizes for it.
+    """
     if not (1 <= low <= high):
         raise RecipeError(
             f"parameters: got {low:g}:{high:g}; expected a range such as 50:5000, the smaller"
@@ -155,22 +207,31 @@ def budgets(low: float, high: float, sizes: int) -> tuple[int, ...]:
 def shape(among: Space, budget: int) -> Any:
     """The network nearest to a number of parameters.
 
-    Where the kind has a resolution, many have about as many: then the one that is nearest to the
-    rule of GROWTH. Raises RecipeError where none comes within FAR of the budget, naming the
-    nearest.
+    Where the kind has a resolution, many have about as many: then it is the one that is nearest to
+    the rule of GRID_GROWTH.
+
+    Args:
+        among: What the networks are chosen from.
+        budget: Of parameters.
+
+    Returns:
+        Its specification.
+
+    Raises:
+        RecipeError: None comes within FAR_FROM_BUDGET of the budget; the nearest is named.
     """
     best: tuple[float, float] | None = None
     found = among.at(1)
     for spec in _candidates(among, budget):
         off = abs(math.log(among.count(spec) / budget))
         badness = (
-            off if off > math.log(CLOSE) else 0.0,
+            off if off > math.log(CLOSE_TO_BUDGET) else 0.0,
             off if among.resolution is None else _departure(among, spec),
         )
         if best is None or badness < best:
             best, found = badness, spec
     parameters = among.count(found)
-    if max(parameters / budget, budget / parameters) > FAR:
+    if max(parameters / budget, budget / parameters) > FAR_FROM_BUDGET:
         nearest_one = f"{parameters:,} ({found.describe(among.widths(found))})"
         raise RecipeError(
             f"parameters: no {among.kind} of depth {among.depth} comes near {budget:,}; the nearest"
@@ -192,10 +253,18 @@ def listed_shapes(
     grids: Sequence[int] | None,
     degrees: Sequence[int] | None,
 ) -> Iterator[Any]:
-    """All combinations of what is listed, as far as the kind has it. A single width is repeated for
-    the depth; tuples are layer by layer.
+    """All combinations of what is listed, as far as the kind has it.
 
-    What is not listed is the recipe's: its width, and the last one of its grids.
+    Args:
+        among: What the networks are chosen from; what is not listed is its recipe's: its width, and
+            the last one of its grids.
+        widths: Numbers, which are repeated for the depth, or tuples layer by layer.
+        depths: Hidden layers.
+        grids: Last grids.
+        degrees: Of splines.
+
+    Yields:
+        Specifications of networks as they are at the end of training.
     """
     given = (
         among.base.width
@@ -240,7 +309,7 @@ def _finest(among: Space, width: int, budget: int) -> int:
     """The largest resolution, at least 1, with which a network of that width has at most so many
     parameters."""
     low, high = 1, 2
-    while high <= FINEST and any(
+    while high <= FINEST_GRID and any(
         among.count(spec) <= budget for spec in _possible(among, width, high)
     ):
         low, high = high, 2 * high
@@ -267,7 +336,7 @@ def _departure(among: Space, spec: Any) -> float:
     A single unit, which adds up functions of one coordinate each and no more, counts as far off.
     """
     width, finest = among.model
-    wanted = finest * (max(spec.width) / width) ** GROWTH
+    wanted = finest * (max(spec.width) / width) ** GRID_GROWTH
     return abs(math.log(getattr(spec, among.resolution or "") / wanted)) + (
         10.0 if max(spec.width) < 2 else 0.0
     )

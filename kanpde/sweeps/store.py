@@ -24,21 +24,38 @@ from kanpde.runs.atomic import replace_file
 from kanpde.runs.safe_reading import DAMAGE, opened
 from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
-FORMAT = "kanpde sweep table 1"
+TABLE_FORMAT = "kanpde sweep table 1"
 
 _DTYPES: dict[str, Any] = {"str": h5py.string_dtype(), "int": np.int64, "float": np.float64}
 _LEFT_OUT = ("stages",)
 
 
 def write(folder: Path, table: SweepTable) -> None:
-    """Write sweep.h5 and sweep.csv of a sweep folder, each in one step. Raises RunError."""
+    """Write sweep.h5 and sweep.csv, each in one step.
+
+    Args:
+        folder: The sweep's.
+        table: What they hold.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     write_file(folder / "sweep.h5", lambda file: _write_arrays(table, file))
     write_file(folder / "sweep.csv", lambda file: _write_csv(table, file))
 
 
 def read(folder: str | Path) -> SweepTable:
-    """The table of a sweep folder, as it was when the last trial ended. Raises RunError for folders
-    that hold no sweep."""
+    """The table of a sweep, as it was when the last trial ended.
+
+    Args:
+        folder: The sweep's.
+
+    Returns:
+        All rows that were written, and the finite differences.
+
+    Raises:
+        RunError: The folder holds no sweep, or a damaged one.
+    """
     path = Path(folder) / "sweep.h5"
     if not path.is_file():
         raise RunError(
@@ -47,10 +64,10 @@ def read(folder: str | Path) -> SweepTable:
         )
     try:
         with opened(path) as file:
-            if file.attrs.get("format") != FORMAT:
+            if file.attrs.get("format") != TABLE_FORMAT:
                 raise RunError(
                     f"{path}: is no table of a kanpde sweep (format {file.attrs.get('format')!r};"
-                    f" expected {FORMAT!r})"
+                    f" expected {TABLE_FORMAT!r})"
                 )
             stages = _columns(file["stages"], StageRow)
             owners = file["stages"]["trial"].asstr()[:].tolist()
@@ -100,7 +117,7 @@ def write_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
 
 def _write_arrays(table: SweepTable, to: IO[bytes]) -> None:
     with h5py.File(to, "w", track_order=True) as file:
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = TABLE_FORMAT
         file.attrs["about"] = json.dumps(table.about, ensure_ascii=False)
         for key, value in table.about.get("provenance", {}).items():
             if value is not None:

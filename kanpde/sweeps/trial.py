@@ -23,7 +23,7 @@ from kanpde.recipes.recipe import Recipe
 from kanpde.runs.lock import Lock
 from kanpde.solver import solve
 from kanpde.sweeps import judge
-from kanpde.sweeps.outcome import FAILED, failed, give_up, is_done, row
+from kanpde.sweeps.outcome import FAILURE_FILE, failed, give_up, is_done, row
 from kanpde.sweeps.plan import Trial
 from kanpde.sweeps.rows import TrialRow
 
@@ -36,8 +36,14 @@ TRIAL_LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a worker gets the problem: its file, which it executes, or the problem itself where it
-    was not read from one."""
+    """Where a worker gets the problem.
+
+    Attributes:
+        source: Its file, which the worker executes; empty where it was not read from one.
+        constants: Names and values of those of the file that were changed.
+        digest: SHA-256 of the file.
+        problem: The problem itself where it was not read from a file.
+    """
 
     source: str
     constants: tuple[tuple[str, float], ...]
@@ -57,8 +63,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a piece of work runs. threads: of a process, None where its surroundings say; parent:
-    the process to end with, None where there is none."""
+    """Where a piece of work runs.
+
+    Attributes:
+        problem: Where the problem comes from.
+        threads: Of a process, None where its surroundings say.
+        parent: The process to end with, None where there is none.
+    """
 
     problem: Origin
     threads: int | None = None
@@ -67,8 +78,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial and all that a worker needs for it. folder: of the sweep, the same path on every
-    machine."""
+    """A trial and all that a worker needs for it.
+
+    Attributes:
+        setting: Where it runs.
+        folder: The sweep's, the same path on every machine.
+        number: Of the trial, from 0 on: several GPUs take the trials in turn.
+        trial: The trial, as planned.
+        recipe: How it is solved.
+        device: cpu or cuda.
+        dtype: float64 or float32.
+    """
 
     setting: Setting
     folder: str
@@ -80,15 +100,21 @@ class Job:
 
 
 def carry_out(job: Job) -> TrialRow:
-    """Train, unless the folder holds the trial already. Whatever goes wrong becomes the row's
-    reason, Ctrl-C excepted."""
+    """Train, unless the folder holds the trial already.
+
+    Args:
+        job: The trial, and all that is needed for it.
+
+    Returns:
+        Its row; whatever goes wrong becomes the row's reason, Ctrl-C excepted.
+    """
     folder = Path(job.folder) / job.trial.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return failed(job.trial, f"{folder}: cannot be made here ({error.strerror or error})")
     with surroundings(job.setting), _locked(folder, job.setting.parent):
-        if (folder / FAILED).exists() or is_done(folder):
+        if (folder / FAILURE_FILE).exists() or is_done(folder):
             return row(Path(job.folder), job.trial)
         try:
             _train(job, folder)
@@ -125,9 +151,8 @@ def problem_of(origin: Origin) -> Problem:
 def _loaded(source: str, constants: tuple[tuple[str, float], ...], digest: str) -> Problem:
     del digest  # a file that has changed is another one
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ProblemWarning
-        )  # the process that began the sweep has said it
+        # the process that began the sweep has said it
+        warnings.simplefilter("ignore", ProblemWarning)
         return load_problem(source, dict(constants))[0]
 
 

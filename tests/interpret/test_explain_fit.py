@@ -11,7 +11,7 @@ import kanpde
 from kanpde.cli import main
 from kanpde.interpret import explain_fit
 from kanpde.interpret.explain import uncertainty
-from kanpde.interpret.structure import POOR, ranked, sample
+from kanpde.interpret.structure import APPROXIMATE_ABOVE, ranked, sample
 
 
 def table(path, rows, noise, **columns):
@@ -112,7 +112,7 @@ def test_the_noise_decides_between_short_and_near():
     )
     assert ranked([short, near])[0] == near
     assert ranked([short, near], 0.05)[0] == short
-    assert POOR < 0.05 < float(np.ptp(t))
+    assert APPROXIMATE_ABOVE < 0.05 < float(np.ptp(t))
 
 
 def test_a_classifier_and_too_many_inputs_are_refused_in_one_line(tmp_path, capsys):

@@ -214,7 +214,7 @@ def test_where_the_exact_solution_is_not_known_one_reference_judges_all(tmp_path
 
 
 def test_finite_differences_converge_at_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(differences, "FINEST", 128)
+    monkeypatch.setattr(differences, "MOST_CELLS", 128)
     found = differences.differences(toy(tmp_path), 4, seconds=60.0)
     assert [d.cells for d in found] == [16, 32, 64, 128]
     fine = found[-2:]

@@ -12,8 +12,8 @@ from bars import toy
 from kanpde import KAN, MLP, Recipe, RecipeError
 from kanpde.recipes.recipe import choose, default
 from kanpde.sweeps import shapes
-from kanpde.sweeps.extension import APART, extended_to, shortened, steps_of, without_grids
-from kanpde.sweeps.plan import OVER, STEPS, from_plain, plan
+from kanpde.sweeps.extension import LEAST_RATIO, extended_to, shortened, steps_of, without_grids
+from kanpde.sweeps.plan import MOST_STEPS, RESIDUALS_A_PARAMETER, from_plain, plan
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 
@@ -43,7 +43,7 @@ def test_an_empty_range_is_refused(low, high, sizes):
 def test_shapes_come_near_their_budget(poisson, kind, budget):
     among = shapes.space(poisson, default(poisson).recipe, kind)
     found = shapes.shape(among, budget)
-    assert abs(math.log(among.count(found) / budget)) <= math.log(shapes.CLOSE)
+    assert abs(math.log(among.count(found) / budget)) <= math.log(shapes.CLOSE_TO_BUDGET)
     assert among.count(found) == found.build(2, 1, torch.Generator()).parameters
 
 
@@ -58,7 +58,7 @@ def test_a_kan_of_many_parameters_is_wider_and_finer_and_goes_through_the_recipe
     wide = shapes.shape(among, 8 * among.count(own))
     assert wide.width[0] > 5
     assert wide.grid > 24
-    assert abs(math.log(wide.grid / (24 * (wide.width[0] / 5) ** shapes.GROWTH))) < 0.3
+    assert abs(math.log(wide.grid / (24 * (wide.width[0] / 5) ** shapes.GRID_GROWTH))) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_extension_to_another_grid_keeps_the_steps_and_spreads_the_grids():
         first, stages = extended_to(schedule, 3, last)
         grids = [first, *(stage.grid for stage in stages if isinstance(stage, Extend))]
         assert grids[-1] == last
-        assert grids[0] == (3 if last >= APART * 3 else last)
-        assert all(finer >= APART * coarser for coarser, finer in pairwise(grids))
+        assert grids[0] == (3 if last >= LEAST_RATIO * 3 else last)
+        assert all(finer >= LEAST_RATIO * coarser for coarser, finer in pairwise(grids))
         assert steps_of(stages) == 240
     assert show_schedule(extended_to(schedule, 3, 24)[1]) == "lm:40,extend:8,lm:40,extend:24,lm:160"
     assert show_schedule(extended_to(schedule, 3, 4)[1]) == "lm:240"
@@ -98,13 +98,13 @@ def test_a_schedule_without_grids_and_a_shorter_one():
 def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poisson):
     found = planned(poisson)
     assert len(found.trials) == 48
-    assert {steps_of(parse_schedule(trial.schedule)) for trial in found.trials} == {STEPS}
+    assert {steps_of(parse_schedule(trial.schedule)) for trial in found.trials} == {MOST_STEPS}
     assert {stage.name for trial in found.trials for stage in parse_schedule(trial.schedule)} == {
         "lm",
         "extend",
     }
     (points,) = {trial.points for trial in found.trials}
-    assert points >= OVER * max(trial.parameters for trial in found.trials)
+    assert points >= RESIDUALS_A_PARAMETER * max(trial.parameters for trial in found.trials)
     assert (
         {trial.seed for trial in of_kind(found, "kan")}
         == {trial.seed for trial in of_kind(found, "mlp")}
@@ -116,7 +116,7 @@ def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poi
         assert len(sizes) == 8
         assert 45 <= sizes[0] <= 60
         assert 1800 <= sizes[-1] <= 2200
-    assert found.settings["steps"] == [STEPS]
+    assert found.settings["steps"] == [MOST_STEPS]
 
 
 def test_lists_are_combined_as_far_as_a_kind_has_them(poisson):

@@ -253,7 +253,7 @@ def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
 
 
 def test_an_unreachable_dask_address_is_one_line_after_a_bounded_wait(tmp_path, monkeypatch):
-    monkeypatch.setattr("kanpde.sweeps.executors.WAIT", 1)
+    monkeypatch.setattr("kanpde.sweeps.executors.WAIT_FOR_DASK", 1)
     began = time.monotonic()
     with pytest.raises(
         RunError, match=r"dask: no scheduler at tcp://127\.0\.0\.1:9 after at most 1 s"
