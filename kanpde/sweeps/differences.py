@@ -17,7 +17,7 @@ from kanpde.sweeps.trial import Setting, problem_of, surroundings
 DIFFERENCE_ORDERS = (2, 4, 6)
 """Of accuracy."""
 
-FIRST_CELLS, MOST_CELLS = 8, 4096
+COARSEST_CELLS, MOST_CELLS = 8, 4096
 """Cells along a coordinate of the first grid, and at most; they are doubled."""
 
 SECONDS_AN_ORDER = 4.0
@@ -66,14 +66,14 @@ def differences(
         where that is not known, as estimated from coarser grids.
     """
     found: list[Differences] = []
-    began, cells, growth = time.perf_counter(), FIRST_CELLS, 4.0 ** len(problem.domain.space)
+    began, cells, growth = time.perf_counter(), COARSEST_CELLS, 4.0 ** len(problem.domain.space)
     while cells <= MOST_CELLS:
         if found and time.perf_counter() - began + growth * found[-1].seconds > seconds:
             break
         try:
             one = _on(problem, order, cells)
         except ReferenceUnavailable:
-            if found or cells >= 8 * FIRST_CELLS:
+            if found or cells >= 8 * COARSEST_CELLS:
                 break
         else:
             if len(found) > 1 and found[-1].seconds > 0.1:
