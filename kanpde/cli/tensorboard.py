@@ -85,13 +85,14 @@ def _write_result(writer: Any, result: Result) -> None:
     import matplotlib.image
     import numpy as np
 
-    from kanpde.plots import network as network_plots
-    from kanpde.plots import solution as plots
+    from kanpde.plots.network import plot_network
+    from kanpde.plots.png import write_png
+    from kanpde.plots.solution import plot_solution
 
     step = result.history.records[-1].step if result.history.records else 0
-    for tag, plot in (("solution", plots.plot_solution), ("network", network_plots.plot_network)):
+    for tag, plot in (("solution", plot_solution), ("network", plot_network)):
         file = io.BytesIO()
-        plot(result).savefig(file, format="png", dpi=110)
+        write_png(plot(result), file, dpi=110)
         file.seek(0)
         writer.add_image(
             tag,

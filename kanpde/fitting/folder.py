@@ -58,13 +58,13 @@ def draw(fit: Fit, folder: Path) -> list[Path]:
     """Draw the pictures into a folder, replacing what is there; returns their paths. function.png
     is there for one or two inputs."""
     from kanpde.fitting import pictures
-    from kanpde.plots import network as network_plots
-    from kanpde.plots import solution as plots
+    from kanpde.plots.history import plot_history
+    from kanpde.plots.network import plot_network
 
     found: dict[str, Any] = {
         "prediction.png": pictures.plot_prediction,
-        "history.png": plots.plot_history,
-        "network.png": network_plots.plot_network,
+        "history.png": plot_history,
+        "network.png": plot_network,
     }
     if len(fit.task.inputs) <= 2:
         found["function.png"] = pictures.plot_function

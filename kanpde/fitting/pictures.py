@@ -11,7 +11,8 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 
 from kanpde.fitting.task import HELD, TEST, TRAINING
-from kanpde.plots.solution import BLUE, GREEN, GREY, ORANGE, RED, draw_map
+from kanpde.plots.maps import draw_map
+from kanpde.plots.palette import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
     from kanpde.fitting.learned import Fit

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from kanpde.plots.solution import BLUE, GREY, RED, draw_line, draw_map
+from kanpde.plots.maps import draw_line, draw_map
+from kanpde.plots.palette import BLUE, GREY, RED
 
 if TYPE_CHECKING:
     from kanpde.inverse.estimates import Band, Estimate, Estimates

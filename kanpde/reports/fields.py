@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
-from kanpde.plots import solution as plots
+from kanpde.plots import views as plots
 from kanpde.reports.chart import Chart, Series
 from kanpde.reports.maps import Map
 
@@ -57,7 +57,7 @@ def _views(result: Result, unknown: str) -> Iterator[str]:
 
 
 def _compared(
-    result: Result, unknown: str, view: plots._View
+    result: Result, unknown: str, view: plots.View
 ) -> list[tuple[str, Array, tuple[float, float]]]:
     """The solution and what it is compared with, on one scale of colours."""
     fields = result.fields
@@ -79,7 +79,7 @@ def _compared(
 def _error(
     result: Result,
     unknown: str,
-    view: plots._View,
+    view: plots.View,
     names: tuple[str, ...],
     nodes: tuple[Array, ...],
 ) -> Map | None:

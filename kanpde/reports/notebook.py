@@ -8,7 +8,8 @@ import io
 from collections.abc import Sequence
 from html import escape
 
-from kanpde.plots import solution as plots
+from kanpde.plots.png import write_png
+from kanpde.plots.solution import plot_solution
 from kanpde.problem.problem import Problem
 from kanpde.reports.chart import shown
 from kanpde.reports.mathml import notation
@@ -50,7 +51,7 @@ def result(found: Result) -> str:
     ]
     rows += [("files", f"<code>{escape(str(found.run_dir))}</code>")] if found.run_dir else []
     file = io.BytesIO()
-    plots.plot_solution(found).savefig(file, format="png", dpi=100)
+    write_png(plot_solution(found), file, dpi=100)
     picture = (
         '<img alt="solution" style="max-width:100%"'
         f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from kanpde.errors import RunError
 from kanpde.results.result import Result
@@ -21,9 +21,11 @@ PICTURES = ("solution.png", "history.png", "network.png")
 ESTIMATES = "estimates.png"
 
 
-def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
+def as_png(figure: Figure) -> Callable[[BinaryIO], object]:
     """What writes a figure as PNG."""
-    return partial(figure.savefig, format="png", dpi=DPI)
+    from kanpde.plots.png import write_png
+
+    return partial(write_png, figure, dpi=DPI)
 
 
 def pictures_of(result: Result) -> tuple[str, ...]:
@@ -33,15 +35,16 @@ def pictures_of(result: Result) -> tuple[str, ...]:
 
 def draw(result: Result, folder: Path) -> list[Path]:
     """Draw the pictures into a folder, replacing what is there; returns their paths."""
-    from kanpde.plots import estimates as estimate_plots
-    from kanpde.plots import network as network_plots
-    from kanpde.plots import solution as plots
+    from kanpde.plots.estimates import plot_estimates
+    from kanpde.plots.history import plot_history
+    from kanpde.plots.network import plot_network
+    from kanpde.plots.solution import plot_solution
 
     plotters: tuple[Callable[[Result], Figure], ...] = (
-        plots.plot_solution,
-        plots.plot_history,
-        network_plots.plot_network,
-        estimate_plots.plot_estimates,
+        plot_solution,
+        plot_history,
+        plot_network,
+        plot_estimates,
     )
     drawn = pictures_of(result)
     for name, plot in zip(drawn, plotters, strict=False):
@@ -60,10 +63,10 @@ def complete(result: Result, folder: Path) -> None:
 def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
     """Draw pruned.png, the networks of two results side by side, into a folder; returns its
     path."""
-    from kanpde.plots import network as network_plots
+    from kanpde.plots.network import plot_pruned
 
     path = folder / "pruned.png"
-    replace_file(path, as_png(network_plots.plot_pruned(before, after)))
+    replace_file(path, as_png(plot_pruned(before, after)))
     return path
 
 
@@ -78,7 +81,7 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
     Raises:
         RunError: The network has no such edge.
     """
-    from kanpde.plots import network as network_plots
+    from kanpde.plots.edge import plot_edge
 
     layer, source, target = (n - 1 for n in place)
     shapes = [outputs.shape[:2] for _, outputs in result.drawing.edges]
@@ -89,5 +92,5 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
             f" {'; '.join(known) or 'it has no edge functions'}"
         )
     path = folder / f"edge-{'-'.join(map(str, place))}.png"
-    replace_file(path, as_png(network_plots.plot_edge(result.drawing, layer, source, target)))
+    replace_file(path, as_png(plot_edge(result.drawing, layer, source, target)))
     return path

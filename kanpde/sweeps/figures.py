@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kanpde.plots.solution import GREY
+from kanpde.plots.palette import GREY
 from kanpde.runs.atomic import replace_file
 from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import Law, by_size, fit, series, theory

@@ -15,7 +15,9 @@ from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.registry import SPECS
 from kanpde.networks.surgery import Edge, dropped
-from kanpde.plots.network import MOST_UNITS, READABLE, _layout, plot_edge, plot_network, plot_pruned
+from kanpde.plots.edge import plot_edge
+from kanpde.plots.layout import MOST_UNITS, READABLE, layout_of
+from kanpde.plots.network import plot_network, plot_pruned
 from kanpde.runs import pictures
 from kanpde.runs.folder import load, save
 
@@ -63,7 +65,7 @@ def test_a_wide_mlp_is_drawn_as_a_graph_and_says_so():
 @pytest.mark.parametrize("width", [(5,), (10, 10), (24,)])
 def test_small_plots_keep_a_readable_size_and_do_not_overlap(width):
     drawing = untrained(problem_in(4), KAN(width, 3, 3)).drawing
-    assert min(_layout(drawing).sizes) >= min(READABLE, 0.5)
+    assert min(layout_of(drawing).sizes) >= min(READABLE, 0.5)
     figure = plot_network(untrained(problem_in(4), KAN(width, 3, 3)))
     found = boxes(drawn(figure).axes[0])
     assert len(found) == sum(p * q for p, q in zip((4, *width), (*width, 1), strict=True))
@@ -123,7 +125,7 @@ def test_products_are_nodes_with_two_sums_below():
     result = untrained(problem_in(2), SPECS["multkan"]((2,), 5, 3, products=1))
     drawing = result.drawing
     assert drawing.products == (0, 1, 0)
-    layout = _layout(drawing)
+    layout = layout_of(drawing)
     assert len(layout.ports(1)) == 4
     assert len({y for _, y in layout.ports(1)}) == 2
     assert curves(drawn(plot_network(result)).axes[0]) == [2 * 4, 3]

@@ -13,8 +13,10 @@ from matplotlib.colors import LogNorm
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.networks.kan import KAN
 from kanpde.networks.trial_space import trial_space
+from kanpde.plots.history import draw_history, plot_history
 from kanpde.plots.network import plot_network
-from kanpde.plots.solution import _views, draw_history, plot_history, plot_solution
+from kanpde.plots.solution import plot_solution
+from kanpde.plots.views import views
 from kanpde.results.fields import Fields
 from kanpde.results.result import Result
 from kanpde.training.history import History
@@ -113,7 +115,7 @@ def test_a_slice_avoids_the_plane_on_which_the_solution_vanishes():
     x, y, z = np.meshgrid(*grid.values(), indexing="ij")
     planes = [
         view.fixed
-        for view in _views(grid, np.sin(np.pi * x) * np.sin(np.pi * y) * np.cos(np.pi * z), None)
+        for view in views(grid, np.sin(np.pi * x) * np.sin(np.pi * y) * np.cos(np.pi * z), None)
     ]
     assert planes == ["z = 0", "y = -0.5", "x = -0.5"]
 

@@ -168,7 +168,7 @@ def _warm() -> None:
 
     from kanpde.cli import main as command
     from kanpde.fitting import folder as fits
-    from kanpde.plots import network, solution  # noqa: F401
+    from kanpde.plots import history, network, png, solution  # noqa: F401
     from kanpde.runs import folder as run_folder  # noqa: F401
     from kanpde.runs import pictures
     from kanpde.sweeps import figures
