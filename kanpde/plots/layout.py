@@ -29,7 +29,7 @@ READABLE = 0.28
 
 
 @dataclass(frozen=True)
-class Layout:
+class NetworkLayout:
     """Places of units and boxes.
 
     Attributes:
@@ -82,13 +82,13 @@ class Layout:
         )
 
 
-def layout_of(drawing: Drawing) -> Layout:
+def layout_of(drawing: Drawing) -> NetworkLayout:
     """Where everything stands in the picture of a network."""
     products = drawing.products or (0,) * len(drawing.widths)
     if not drawing.edges:
         shown = tuple(min(width, MOST_UNITS) for width in drawing.widths)
         bottoms = tuple(1.3 * level for level in range(len(shown)))
-        return Layout(max(NARROWEST, 0.4 * max(shown)), shown, bottoms, (), (), products)
+        return NetworkLayout(max(NARROWEST, 0.4 * max(shown)), shown, bottoms, (), (), products)
     most = [int(max(present(drawing, k).sum(1).max(), 1)) for k in range(len(drawing.edges))]
     wanted = max(0.62 * count * units for count, units in zip(most, drawing.widths, strict=False))
     width = float(np.clip(wanted, NARROWEST, BROADEST))
@@ -102,7 +102,9 @@ def layout_of(drawing: Drawing) -> Layout:
         boxes = 1.22 * size * math.ceil(count / beside)
         sums = 0.3 * bool(products[layer + 1])
         bottoms.append(bottoms[-1] + 0.9 + 0.06 * width + boxes + sums)
-    return Layout(width, drawing.widths, tuple(bottoms), tuple(sizes), tuple(columns), products)
+    return NetworkLayout(
+        width, drawing.widths, tuple(bottoms), tuple(sizes), tuple(columns), products
+    )
 
 
 def _beside(count: int, block: float) -> int:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from kanpde.plots.layout import Layout, Place, layout_of, present
+from kanpde.plots.layout import NetworkLayout, Place, layout_of, present
 from kanpde.plots.palette import BLUE, GREY, RED
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _opacity(drawing: Drawing, layer: int) -> Array:
     return FAINTEST + (1 - FAINTEST) * np.tanh(3 * size / (size.max() or 1.0)) / math.tanh(3)
 
 
-def _draw_edges(axes: Axes, layout: Layout, layer: int, drawing: Drawing) -> None:
+def _draw_edges(axes: Axes, layout: NetworkLayout, layer: int, drawing: Drawing) -> None:
     """The boxes of a layer with their curves, the wires to and from them, and formulas."""
     inputs, outputs = drawing.edges[layer]
     starts, ends, half = layout.nodes(layer), layout.ports(layer + 1), layout.sizes[layer] / 2
@@ -173,7 +173,7 @@ def _unit(values: Array) -> Array:
     return (values - values.min()) * (2 / span) - 1 if span > 0 else np.zeros_like(values)
 
 
-def _draw_units(axes: Axes, layout: Layout, level: int, width: int) -> None:
+def _draw_units(axes: Axes, layout: NetworkLayout, level: int, width: int) -> None:
     """Inputs as dots, sums as + and products as × in circles, the latter with their two sums
     below."""
     places, products = layout.nodes(level), layout.products[level]

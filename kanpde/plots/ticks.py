@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-STEPS = (1, 2, 2.5, 5, 10)
+TICK_STEPS = (1, 2, 2.5, 5, 10)
 """What the distance of two numbers begins with."""
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -17,7 +17,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def few(axis: Axis, count: int = 6) -> None:
     """Write at most so many numbers, at even distances."""
-    axis.set_major_locator(MaxNLocator(count, steps=STEPS))
+    axis.set_major_locator(MaxNLocator(count, steps=TICK_STEPS))
 
 
 def powers(axis: Axis, count: int = 8) -> None:
@@ -40,7 +40,7 @@ class _Powers(LogLocator):
     """Powers of ten, or what lies between two of them."""
 
     def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
-        between = LogLocator(subs=(1, 2, 5)), MaxNLocator(4, steps=STEPS)
+        between = LogLocator(subs=(1, 2, 5)), MaxNLocator(4, steps=TICK_STEPS)
         for found in (
             super().tick_values(vmin, vmax),
             *(b.tick_values(vmin, vmax) for b in between),
