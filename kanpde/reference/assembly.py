@@ -45,12 +45,20 @@ def dependence(
 
 
 @dataclass
-class Collocation:
+class GridResidual:
     """A residual at some of the nodes, with the rows of D_α that its leaves take there.
 
-    leaves: the grid derivative (unknown, space index) behind each column of `residual.needs`; None
-    for a column that is supplied from elsewhere (a rate in time). Fields are flat vectors, the
-    unknowns one after another.
+    Fields are flat vectors, the unknowns one after another.
+
+    Attributes:
+        residual: Pointwise, of coordinates and leaves.
+        grid: Of space, with the matrices D_α.
+        unknowns: Names, in the order of the fields.
+        nodes: Where the residual is taken.
+        leaves: The grid derivative (unknown, space index) in each column of `residual.needs`; None
+            for a column that is supplied from elsewhere, such as a rate in time.
+        normal: Outward normal at the nodes by coordinate, for conditions.
+        at: Coordinates of the nodes by name.
     """
 
     residual: Residual

@@ -24,6 +24,9 @@ APART = 1.5
 """Cells around a point of the boundary from which no other such point is taken, lest its condition
 leave its own value undetermined."""
 
+BEHIND = 1e6
+"""Cells that are added to the distance of a point that cannot be seen, so that it comes last."""
+
 CONDITION = 1e5
 """Of a least squares problem in scaled coordinates, past which a polynomial of a lower degree takes
 its place."""
@@ -48,53 +51,45 @@ def fitted(
     seen: Callable[[np.ndarray, np.ndarray], Bool[np.ndarray, "targets near"]],
     bounding: Bool[np.ndarray, " points"],
 ) -> tuple[Int[np.ndarray, "targets near"], Float[np.ndarray, "targets monomials near"]]:
-    """Numbers of the points around each target, and the weights that turn their values into all
-    derivatives there, by `monomials`.
+    """The points around each target, and the weights that turn their values into all derivatives
+    there, by `monomials`. Source: Benito, Ureña and Gavete, Appl. Math. Model. 25 (2001),
+    1039-1053.
 
-    place, places: both in cells, by which the nearest are found; scale: the length of a cell around
-    a target; bounding: which points lie on the boundary; own: the point that lies at the target,
-    through whose value the polynomial goes (then it is the first of `near`), or None where it need
-    not go through any; seen: which points [targets, near, dims] can be seen from the targets.
-    Raises ReferenceUnavailable where even a linear function cannot be fitted. Source: Benito, Ureña
-    and Gavete, Appl. Math. Model. 25 (2001), 1039-1053.
+    Args:
+        at: Targets.
+        points: Where values are known.
+        place: Targets in cells, by which the nearest points are found.
+        places: Points in cells.
+        scale: The length of a cell around a target along each coordinate.
+        degree: Of the polynomials.
+        own: The point that lies at each target, through whose value the polynomial goes (then it is
+            the first of `near`), or None where it need not go through any.
+        seen: Which points [targets, near, dims] can be seen from the targets.
+        bounding: Which points lie on the boundary.
+
+    Returns:
+        Numbers of the points, and their weights.
+
+    Raises:
+        ReferenceUnavailable: Where even a linear function cannot be fitted.
     """
-    dimensions, T = at.shape[1], len(at)
-    all_terms, held = monomials(dimensions, degree), own is not None
-    near_count = min(len(points), int(SURPLUS * comb(degree + dimensions, dimensions)) + held)
-    searched = min(len(points), int(SEARCHED * near_count))
-    distance, near = cKDTree(places).query(place, k=searched)
-    if held:
-        own = np.asarray(own)
-        mine = near == own[:, None]
-        lost = ~mine.any(1)
-        near[lost, -1] = own[lost]
-        mine = near == own[:, None]
-        distance = np.where(mine, -1.0, distance)
-    alike = (
-        bounding[near] & bounding[np.asarray(own)][:, None]
-        if held
-        else np.zeros(near.shape, dtype=bool)
-    )
-    visible = (seen(at, points[near]) & (~alike | (distance > APART))) | (distance < 0)
-    order = np.argsort(np.where(visible, distance, distance + 1e6), axis=1, kind="stable")[
-        :, :near_count
-    ]
-    near, distance, visible = (np.take_along_axis(x, order, 1) for x in (near, distance, visible))
-    weights, todo = np.zeros((T, len(all_terms), near.shape[1])), np.arange(T)
+    dimensions, held = at.shape[1], own is not None
+    all_terms = monomials(dimensions, degree)
+    count = min(len(points), int(SURPLUS * comb(degree + dimensions, dimensions)) + held)
+    near, distance, visible = _around(at, points, place, places, own, seen, bounding, count)
+    weights, todo = np.zeros((len(at), len(all_terms), near.shape[1])), np.arange(len(at))
     radius = np.where(visible, distance, 0.0).max(1, keepdims=True)
     importance = np.where(visible, np.exp(-((2.0 * distance / radius) ** 2)), 0.0)
     offsets = (points[near] - at[:, None, :]) / scale[:, None, :]
+    # Where points lie badly for a degree (on few lines, say) the next lower one is fitted.
     for p in range(degree, 0, -1):
         terms = monomials(dimensions, p)[held:]
         if not len(todo):
             break
         found, sound = _solved(offsets[todo], importance[todo], terms, held)
         columns = [all_terms.index(e) for e in terms]
-        factor = np.array([prod(factorial(n) for n in e) for e in terms]) / np.prod(
-            scale[todo, None, :] ** np.array(terms), -1
-        )
         block = np.zeros((len(todo), len(all_terms), near.shape[1]))
-        block[:, columns] = found * factor[:, :, None]
+        block[:, columns] = found * _factors(terms, scale[todo])[:, :, None]
         weights[todo[sound]] = block[sound]
         todo = todo[~sound]
     if len(todo):
@@ -105,6 +100,42 @@ def fitted(
     if held:
         weights[:, 0, 0] = 1.0
     return near, weights
+
+
+def _factors(terms: list[tuple[int, ...]], scale: np.ndarray) -> np.ndarray:
+    """Derivatives over coefficients of monomials in scaled coordinates, [targets, terms]."""
+    factorials = np.array([prod(factorial(n) for n in e) for e in terms])
+    return factorials / np.prod(scale[:, None, :] ** np.array(terms), -1)
+
+
+def _around(
+    at: np.ndarray,
+    points: np.ndarray,
+    place: np.ndarray,
+    places: np.ndarray,
+    own: np.ndarray | None,
+    seen: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    bounding: np.ndarray,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nearest points that can be seen, their own first: numbers, distances in cells, and
+    whether they can be seen, [targets, count] each."""
+    searched = min(len(points), int(SEARCHED * count))
+    distance, near = cKDTree(places).query(place, k=searched)
+    if own is None:
+        alike = np.zeros(near.shape, dtype=bool)
+    else:
+        mine = near == own[:, None]
+        lost = ~mine.any(1)
+        near[lost, -1] = own[lost]
+        mine = near == own[:, None]
+        distance = np.where(mine, -1.0, distance)
+        alike = bounding[near] & bounding[own][:, None]
+    visible = (seen(at, points[near]) & (~alike | (distance > APART))) | (distance < 0)
+    ranked = np.where(visible, distance, distance + BEHIND)
+    order = np.argsort(ranked, axis=1, kind="stable")[:, :count]
+    near, distance, visible = (np.take_along_axis(x, order, 1) for x in (near, distance, visible))
+    return near, distance, visible
 
 
 def _solved(

@@ -8,186 +8,39 @@ free ones and the data, U = P y + b(t).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as sla
 import torch
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
 from kanpde.problem.problem import Problem
-from kanpde.reference.assembly import Collocation
-from kanpde.reference.boundary import coordinates_on, place
+from kanpde.reference.assembly import GridResidual
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import initial
+from kanpde.reference.lift import PROBED_INSTANTS, BoundaryLift
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, leaf_name
-
-PROBES = 101
-"""Instants at which data are compared before they are taken for constant in time."""
-
-
-class Boundary:
-    """Values on the nodes that conditions own, from those on the free nodes.
-
-    free and owned are flat numbers (unknown * nodes + node). Raises ReferenceUnavailable where the
-    conditions do not determine the owned values, or hold derivatives in time.
-    """
-
-    def __init__(self, problem: Problem, grid: Grid):
-        domain = problem.domain
-        assert isinstance(domain, SpaceTime)
-        self._time, self._span = domain.time, domain.bounds[domain.time]
-        self._size = len(problem.unknowns) * grid.nodes
-        placed = place(problem, grid)
-        self._parts: list[tuple[Collocation, int]] = []
-        for p in placed:
-            residual = p.constraint.residual
-            for leaf in residual.needs:
-                if leaf[1][-1]:
-                    name = leaf_name(leaf, problem.coordinates)
-                    raise ReferenceUnavailable(
-                        f"{p.constraint.label}: holds {name}; a boundary condition with a"
-                        " derivative in time is not discretised"
-                    )
-            normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
-            self._parts.append(
-                (
-                    Collocation(
-                        residual,
-                        grid,
-                        problem.unknowns,
-                        p.at,
-                        [(u, index[:-1]) for u, index in residual.needs],
-                        normal,
-                    ),
-                    p.row,
-                )
-            )
-        self.owned = (
-            np.concatenate([p.unknown * grid.nodes + p.owners for p in placed])
-            if placed
-            else np.zeros(0, dtype=int)
-        )
-        self.free = np.setdiff1d(np.arange(self._size), self.owned)
-        self.spread = sp.identity(self._size, format="csc")[:, self.free]
-        self.affine = self._is_affine()
-        self._guess = np.zeros(len(self.owned))
-        self._chord: Callable[[np.ndarray], np.ndarray] | None = None
-        if self.affine:
-            self.P, self._solve = self._eliminate(
-                self._jacobian(self._span[0], np.zeros(self._size))
-            )
-            probes = [
-                self._defect(t, np.zeros(self._size)) for t in np.linspace(*self._span, PROBES)
-            ]
-            self.steady = all((probe == probes[0]).all() for probe in probes)
-            self._fixed = self._offset(probes[0])
-
-    def offset(self, t: float) -> Float[np.ndarray, " fields*nodes"]:
-        """b(t) of affine conditions."""
-        return self._fixed if self.steady else self._offset(self._defect(t, np.zeros(self._size)))
-
-    def fill(
-        self, t: float, free: Float[np.ndarray, " free"]
-    ) -> Float[np.ndarray, " fields*nodes"]:
-        """All values from the free ones."""
-        if self.affine:
-            return self.P @ free + self.offset(t)
-        U = self.spread @ free
-        U[self.owned] = self._guess
-        before = np.inf
-        for _ in range(30):
-            if self._chord is None:
-                self._chord = self._eliminate(self._jacobian(t, U))[1]
-            step = self._chord(self._defect(t, U))
-            U[self.owned] -= step
-            length = float(np.abs(step).max())
-            if length <= 1e-13 * max(1.0, np.abs(U).max()):
-                self._guess = U[self.owned]
-                return U
-            if length > 0.1 * before:
-                self._chord = None
-            before = length
-        raise ReferenceUnavailable(
-            "a nonlinear boundary condition cannot be solved for the boundary values at"
-            f" {self._time} = {t:.4g}"
-        )
-
-    def slope(self, t: float, U: Float[np.ndarray, " fields*nodes"]) -> sp.csc_matrix:
-        """dU/dy, sparse [fields * nodes, free]."""
-        return self.P if self.affine else self._eliminate(self._jacobian(t, U))[0]
-
-    def _defect(self, t: float, U: np.ndarray) -> np.ndarray:
-        return (
-            np.concatenate(
-                [part(U, False, self._now(part, t))[0][:, row] for part, row in self._parts]
-            )
-            if self._parts
-            else np.zeros(0)
-        )
-
-    def _jacobian(self, t: float, U: np.ndarray) -> sp.csc_matrix:
-        if not self._parts:
-            return sp.csc_matrix((0, self._size))
-        slopes = [(part, part(U, True, self._now(part, t))[1], row) for part, row in self._parts]
-        return sp.vstack(
-            [part.matrix(s[:, row]) for part, s, row in slopes if s is not None], format="csc"
-        )
-
-    def _now(self, part: Collocation, t: float) -> dict[str, torch.Tensor]:
-        return {self._time: torch.full((len(part.nodes),), t, dtype=torch.float64)}
-
-    def _is_affine(self) -> bool:
-        rng, (start, end) = np.random.default_rng(0), self._span
-        first = self._jacobian(start, np.zeros(self._size))
-        return all(
-            abs(first - self._jacobian(t, rng.uniform(-1, 1, self._size))).max()
-            <= 1e-12 * abs(first).max()
-            for t in (start, (start + end) / 2, end)
-            if len(self.owned)
-        )
-
-    def _eliminate(
-        self, G: sp.csc_matrix
-    ) -> tuple[sp.csc_matrix, Callable[[np.ndarray], np.ndarray]]:
-        """dU/dy and the solver for the owned values, from the conditions' Jacobian."""
-        if not len(self.owned):
-            return self.spread, lambda r: r
-        try:
-            lu = sla.splu(G[:, self.owned].tocsc())
-        except RuntimeError as error:
-            raise ReferenceUnavailable(
-                f"the boundary conditions do not determine the boundary values ({error})"
-            ) from error
-        right = G[:, self.free].tocsc()
-        busy = np.flatnonzero(np.diff(right.indptr))
-        columns = (
-            lu.solve(right[:, busy].toarray()) if len(busy) else np.zeros((len(self.owned), 0))
-        )
-        columns[np.abs(columns) < 1e-15 * np.abs(columns).max(initial=0.0)] = 0.0
-        part = sp.coo_matrix(columns)
-        lifted = sp.coo_matrix(
-            (-part.data, (self.owned[part.row], busy[part.col])), shape=(self._size, len(self.free))
-        )
-        return (self.spread + lifted).tocsc(), lu.solve
-
-    def _offset(self, defect: np.ndarray) -> np.ndarray:
-        found = np.zeros(self._size)
-        found[self.owned] = -self._solve(defect)
-        return found
 
 
 @dataclass
 class _Equation:
-    """One residual on all busy nodes: where each of its leaves comes from."""
+    """One residual on all busy nodes: where each of its leaves comes from.
+
+    Attributes:
+        residual: Of the problem.
+        on_grid: The same at the nodes, with the grid's derivatives of its leaves.
+        stack: Those derivatives, one matrix below another.
+        grid_columns: The leaves that they give.
+        rate_columns: Leaves that are highest derivatives in time, each with its unknown.
+        velocity_columns: Leaves that are velocities of unknowns of second order, likewise.
+    """
 
     residual: Residual
-    collocation: Collocation
+    on_grid: GridResidual
     stack: sp.csr_matrix
     grid_columns: list[int]
     rate_columns: list[tuple[int, int]]
@@ -197,20 +50,33 @@ class _Equation:
 class SemiDiscrete:
     """f(t, y) and ∂f/∂y of a problem on a space grid.
 
-    orders: of each unknown in time. Raises ReferenceUnavailable for equations that are not of first
-    or second order in time in every unknown, or not affine in their highest rates, or that mix
-    derivatives in time and space.
+    Attributes:
+        problem: An evolution.
+        grid: Of its space.
+        time: The name of its time.
+        span: The interval of time.
+        orders: Of each unknown in time.
+        boundary: What gives all values from those on the free nodes.
+        nodes: Where any unknown is free.
+        size: Of the state y.
     """
 
     def __init__(self, problem: Problem, grid: Grid):
+        """Discretise in space.
+
+        Args:
+            problem: An evolution.
+            grid: Of its space.
+
+        Raises:
+            ReferenceUnavailable: For equations that are not of first or second order in time in
+                every unknown, or not affine in their highest rates, or that mix derivatives in
+                time and space.
+        """
         domain = problem.domain
         assert isinstance(domain, SpaceTime)
-        self.problem, self.grid, self.time, self.span = (
-            problem,
-            grid,
-            domain.time,
-            domain.bounds[domain.time],
-        )
+        self.problem, self.grid = problem, grid
+        self.time, self.span = domain.time, domain.bounds[domain.time]
         self.orders = [_time_order(problem, u) for u in problem.unknowns]
         rows = sum(e.equations for e in problem.equations)
         if rows != len(problem.unknowns):
@@ -218,7 +84,7 @@ class SemiDiscrete:
                 f"{rows} equations for {len(problem.unknowns)} unknowns: finite differences take as"
                 " many of each"
             )
-        self.boundary = Boundary(problem, grid)
+        self.boundary = BoundaryLift(problem, grid)
         N = grid.nodes
         free = np.zeros((len(problem.unknowns), N), dtype=bool)
         free.ravel()[self.boundary.free] = True
@@ -262,7 +128,7 @@ class SemiDiscrete:
             for r in range(e.residual.equations):
                 for a, v in e.rate_columns:
                     mass[:, first + r, v] = slopes[:, r, a]
-                by_field.append(e.collocation.matrix(slopes[:, r]) @ P)
+                by_field.append(e.on_grid.matrix(slopes[:, r]) @ P)
                 drag = sp.csr_matrix((len(self.nodes), V * len(self.nodes)))
                 for a, v in e.velocity_columns:
                     drag = drag + sp.hstack(
@@ -335,9 +201,9 @@ class SemiDiscrete:
                     " derivatives that mix time and space are not discretised"
                 )
             (rate_columns if index[-1] == self.orders[v] else velocity_columns).append((a, v))
-        collocation = Collocation(residual, self.grid, self.problem.unknowns, self.nodes, leaves)
+        on_grid = GridResidual(residual, self.grid, self.problem.unknowns, self.nodes, leaves)
         blocks = [
-            collocation.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0))
+            on_grid.matrix(np.eye(len(leaves))[[a]].repeat(len(self.nodes), 0))
             for a in grid_columns
         ]
         stack = (
@@ -345,7 +211,7 @@ class SemiDiscrete:
             if blocks
             else sp.csr_matrix((0, len(self.problem.unknowns) * self.grid.nodes))
         )
-        return _Equation(residual, collocation, stack, grid_columns, rate_columns, velocity_columns)
+        return _Equation(residual, on_grid, stack, grid_columns, rate_columns, velocity_columns)
 
     def _velocity(self, y: np.ndarray) -> np.ndarray:
         """Velocities at the busy nodes, [points, unknowns]; zero for unknowns of first order."""
@@ -363,7 +229,7 @@ class SemiDiscrete:
     def _evaluate(self, e: _Equation, t: float, leaves: np.ndarray, partials: bool):
         now = torch.full((len(self.nodes),), t, dtype=torch.float64)
         values, slopes = e.residual(
-            {**e.collocation.at, self.time: now}, torch.from_numpy(leaves), None, partials
+            {**e.on_grid.at, self.time: now}, torch.from_numpy(leaves), None, partials
         )
         return values.numpy(), None if slopes is None else slopes.numpy()
 
@@ -429,7 +295,7 @@ class SemiDiscrete:
             other = self.jacobian(t, rng.uniform(-1, 1, self.size))
             if abs(other - A).max() > 1e-14 * abs(A).max():
                 return None
-        if any((self(t, zero) != b).any() for t in np.linspace(start, end, PROBES)):
+        if any((self(t, zero) != b).any() for t in np.linspace(start, end, PROBED_INSTANTS)):
             return None
         return (A, b) if np.isfinite(b).all() else None
 

@@ -1,20 +1,10 @@
 """A discretised problem as one system: its equations where no condition replaces them, its
-conditions, and what a pressure needs.
-
-A pressure is an unknown whose own equation does not hold it, such as ∇·u = 0. On the nodes of the
-faces its values continue those inside, as if its polynomial had a lower degree (P_N-P_N-2, Bernardi
-and Maday 1992), and its own equation holds inside. Where only its derivatives enter and conditions
-enclose the flow, it is free up to a constant; along coordinates that wrap round also up to what
-alternates from node to node, which central differences do not see. For each of these modes the
-system has one more row, that the pressure has none of it, and one more unknown, a constant added to
-the pressure's own equation.
-"""
+conditions, and what a pressure needs (`pressure`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,33 +13,42 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.conditions import Constraint
-from kanpde.problem.faces import space_faces
 from kanpde.problem.problem import Problem
-from kanpde.reference.assembly import dependence, evaluate
+from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
-from kanpde.reference.stencils import half_width, interpolation
+from kanpde.reference.pressure import continuation, depends, pinning, unseen_modes
+from kanpde.reference.stencils import half_width
 from kanpde.reference.work import Work
 from kanpde.residual.calculus import Values
 from kanpde.residual.residual import Residual
 
 
 @dataclass
-class _Part:
-    """A residual at some nodes. rows: (its row, the points that it is taken at, the rows of the
-    system that it fills there)."""
+class _BlockOfRows:
+    """A residual at some nodes, and the rows of the system that it fills.
+
+    Attributes:
+        residual: An equation's or a condition's.
+        at: Coordinates of the nodes by name.
+        normal: Outward normal there, for conditions.
+        rows: By equation of the residual: its number, the points that it is taken at, and the rows
+            of the system that it fills there.
+        stacks: By unknown and order in time: columns of the residual's `needs`, and the matrices of
+            their derivatives in space, stacked.
+        points: How many.
+        mean: Whether the points fill one row together, each with its share.
+        share: Of each point in that row.
+    """
 
     residual: Residual
     at: dict[str, torch.Tensor]
     normal: Values | None
     rows: list[tuple[int, np.ndarray, np.ndarray]]
     stacks: dict[tuple[int, int], tuple[list[int], sp.csr_matrix]]
-    """By unknown and order in time: columns of the residual's `needs`, and the matrices of their
-    derivatives in space, stacked."""
     points: int
     mean: bool = False
-    """Whether the points fill one row together, each with its share."""
     share: float = 1.0
 
 
@@ -57,10 +56,29 @@ class System:
     """r(U, U', U'') = 0 on a grid, for an evolution at any instant; U holds the unknowns on all
     nodes, then the multipliers.
 
-    Raises ReferenceUnavailable where equations and conditions do not fit the unknowns.
+    Attributes:
+        problem: What is discretised.
+        grid: Of its space.
+        work: What counts the operations.
+        time: The name of the time, or None.
+        orders: Of each unknown in time.
+        pressures: Numbers of the unknowns that no equation of their own holds.
+        free: Which nodes have an equation for an unknown, [unknowns, nodes].
+        multipliers: How many constants are added to equations of pressures.
+        size: Of U.
     """
 
     def __init__(self, problem: Problem, grid: Grid, work: Work | None = None):
+        """Match equations with unknowns, and place conditions.
+
+        Args:
+            problem: What is discretised.
+            grid: Of its space.
+            work: What counts the operations; by default without a limit.
+
+        Raises:
+            ReferenceUnavailable: Where equations and conditions do not fit the unknowns.
+        """
         self.problem, self.grid, self.work = problem, grid, work or Work()
         self.time = problem.domain.time
         V, N = len(problem.unknowns), grid.nodes
@@ -74,10 +92,10 @@ class System:
         self.pressures = [
             v
             for e, r, v in equations
-            if not _holds(e, r, problem.unknowns[v], {**grid.points(), **start})
+            if not depends(e, r, problem.unknowns[v], {**grid.points(), **start})
         ]
         self._closures = [(e, r) for e, r, v in equations if v in self.pressures]
-        self._pins = {v: _pins(problem, v, self.pressures) for v in self.pressures}
+        self._pins = {v: pinning(problem, v, self.pressures) for v in self.pressures}
         placed = place(problem, grid, leave=[c for pins in self._pins.values() for c in pins or []])
         self.free = np.ones((V, N), dtype=bool)
         for p in placed:
@@ -191,7 +209,7 @@ class System:
 
     # Construction
 
-    def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> _Part:
+    def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> _BlockOfRows:
         N = self.grid.nodes
         nodes = np.unique(np.concatenate([at for _, at, _ in rows]))
         return self._build(
@@ -207,7 +225,7 @@ class System:
         nodes: np.ndarray,
         normal: Values | None,
         rows: list[tuple[int, np.ndarray, np.ndarray]],
-    ) -> _Part:
+    ) -> _BlockOfRows:
         space = len(self.grid.names)
         groups: dict[tuple[int, int], list[int]] = {}
         for a, (u, index) in enumerate(residual.needs):
@@ -222,7 +240,7 @@ class System:
             )
             for key, columns in groups.items()
         }
-        return _Part(
+        return _BlockOfRows(
             residual,
             {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()},
             normal,
@@ -232,7 +250,7 @@ class System:
         )
 
     def _evaluate(
-        self, part: _Part, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
+        self, part: _BlockOfRows, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
     ):
         stages, N = fields[0].shape[1], self.grid.nodes
         leaves = np.empty((part.points, stages, len(part.residual.needs)))
@@ -261,42 +279,18 @@ class System:
     def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes]
         that vanish."""
-        found: list[tuple[int, np.ndarray, sp.csr_matrix]] = []
-        grid, domain = self.grid, self.problem.domain
-        if isinstance(grid, Embedded):
-            if self.pressures:
-                raise ReferenceUnavailable(
-                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation"
-                    " of its own holds; on domains that are no box it is not discretised"
-                )
-            return found
-        numbers = np.arange(grid.nodes).reshape(grid.shape)
-        for v in self.pressures:
-            for name in space_faces(domain):
-                face = domain.faces[name]
-                if face.coordinate in grid.periodic:
-                    continue
-                assert face.coordinate is not None
-                axis = grid.names.index(face.coordinate)
-                nodes, x = grid.face(face), grid.axis(face.coordinate)
-                at = 0 if face.side < 0 else len(x) - 1
-                inner = slice(1, len(x) - 1)
-                w = interpolation(x[inner], x[[at]], grid.order).toarray()[0]
-                used = np.flatnonzero(w)
-                mine = self.free[v, nodes]
-                self.free[v, nodes[mine]] = False
-                columns = np.stack(
-                    [np.take(numbers, j + 1, axis=axis).ravel()[mine] for j in used], 1
-                )
-                rows = np.repeat(np.arange(mine.sum()), len(used))
-                shape = (int(mine.sum()), grid.nodes)
-                inside = sp.csr_matrix(
-                    (np.tile(w[used], shape[0]), (rows, columns.ravel())), shape=shape
-                )
-                found.append(
-                    (v, nodes[mine], sp.identity(grid.nodes, format="csr")[nodes[mine]] - inside)
-                )
-        return found
+        if not self.pressures:
+            return []
+        if isinstance(self.grid, Embedded):
+            raise ReferenceUnavailable(
+                f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation"
+                " of its own holds; on domains that are no box it is not discretised"
+            )
+        return [
+            (v, *rows)
+            for v in self.pressures
+            for rows in continuation(self.problem, self.grid, self.free[v])
+        ]
 
     def _close_by(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """The nodes that are interpolated, of all unknowns, as `_continued` gives them."""
@@ -313,7 +307,10 @@ class System:
         constant are added to the parts."""
         V, N = len(self.problem.unknowns), self.grid.nodes
         modes = [
-            (v, mode) for v in self.pressures if self._pins[v] is not None for mode in self._modes()
+            (v, mode)
+            for v in self.pressures
+            if self._pins[v] is not None
+            for mode in unseen_modes(self.grid)
         ]
         self.multipliers = len(modes)
         size = V * N + len(modes)
@@ -330,16 +327,7 @@ class System:
             found[v * N + inside, k] = mode[inside]
         return found.tocsr()
 
-    def _modes(self) -> list[np.ndarray]:
-        """What central differences of first derivatives do not see, [nodes] each."""
-        axes = [
-            ([0, 1] if x in self.grid.periodic and n % 2 == 0 else [0])
-            for x, n in zip(self.grid.names, self.grid.shape, strict=True)
-        ]
-        node = np.stack(np.unravel_index(np.arange(self.grid.nodes), self.grid.shape))
-        return [(-1.0) ** (np.array(signs) @ node) for signs in product(*axes)]
-
-    def _mean(self, pin: Constraint, row: int, many: int) -> _Part:
+    def _mean(self, pin: Constraint, row: int, many: int) -> _BlockOfRows:
         """A condition that pins the constant of a pressure, in the mean over its nodes."""
         nodes = self.grid.face(self.problem.domain.faces[pin.face])
         if pin.where is not None:
@@ -398,47 +386,3 @@ class System:
         self._indptr = np.searchsorted(places // self.size, np.arange(self.size + 1)).astype(
             np.int32
         )
-
-
-def _holds(equation: Residual, row: int, unknown: str, at: Values) -> bool:
-    return any(
-        held
-        for (u, _), held in zip(equation.needs, dependence(equation, at)[row], strict=True)
-        if u == unknown
-    )
-
-
-def _pins(problem: Problem, v: int, pressures: Sequence[int]) -> list[Constraint] | None:
-    """The conditions that only fix the constant of a pressure, perhaps none; None where it has no
-    free constant.
-
-    It has one where only its derivatives enter the equations, and every other unknown has
-    conditions on every face.
-    """
-    name = problem.unknowns[v]
-    value = (name, (0,) * len(problem.coordinates))
-    if any(value in e.needs for e in problem.equations):
-        return None
-    for face in space_faces(problem.domain):
-        if problem.domain.faces[face].coordinate in problem.periodic:
-            continue
-        here = [c for c in problem.constraints if c.face == face and c.where is None]
-        held = {
-            u
-            for c in here
-            for u in {u for u, _ in c.residual.needs}
-            if c.residual.unknowns != (name,)
-        }
-        mixed = any(
-            len({u for u, _ in c.residual.needs}) > 1 and name in {u for u, _ in c.residual.needs}
-            for c in here
-        )
-        if mixed or any(
-            u not in held for w, u in enumerate(problem.unknowns) if w not in pressures
-        ):
-            return None
-    return [
-        c
-        for c in problem.constraints
-        if c.face in space_faces(problem.domain) and {u for u, _ in c.residual.needs} == {name}
-    ]
