@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 
-class Pieces(NamedTuple):
+class PolynomialPieces(NamedTuple):
     """breaks [inputs, grid + 1]: ends of the intervals; table [inputs, grid, degree + 1, degree +
     1]: the coefficient of τ^s of the j-th spline on each interval, as [..., j, s], leftmost spline
     first."""
@@ -30,7 +30,7 @@ class Pieces(NamedTuple):
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def pieces(knots: Tensor, degree: int) -> Pieces:
+def pieces(knots: Tensor, degree: int) -> PolynomialPieces:
     """The pieces of knots [inputs, grid + 2 degree + 1], kept as long as that tensor lives and is
     not changed.
 
@@ -43,7 +43,7 @@ def pieces(knots: Tensor, degree: int) -> Pieces:
     return found
 
 
-def _pieces(knots: Tensor, degree: int) -> Pieces:
+def _pieces(knots: Tensor, degree: int) -> PolynomialPieces:
     exact = knots.detach().to(device="cpu", dtype=torch.float64)
     steps = exact.diff(dim=1)
     if not bool((steps > 0).all()):  # a comparison with nan is false too
@@ -52,14 +52,14 @@ def _pieces(knots: Tensor, degree: int) -> Pieces:
             f"knots: got {exact[p, i]:g} and then {exact[p, i + 1]:g} for input {p}; expected knots"
             " that increase"
         )
-    return Pieces(
+    return PolynomialPieces(
         knots.detach()[:, degree : knots.shape[1] - degree].contiguous(),
         polynomials(exact, degree).to(knots),
     )
 
 
 def polynomials(knots: Tensor, degree: int) -> Tensor:
-    """The table of Pieces, by the recursion of Cox and de Boor on polynomials in τ."""
+    """The table of PolynomialPieces, by the recursion of Cox and de Boor on polynomials in τ."""
     grid = knots.shape[1] - 2 * degree - 1
 
     def at(offset: int) -> Tensor:

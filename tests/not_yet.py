@@ -29,8 +29,6 @@ NOT_YET: dict[str, set[str]] = {
         "Levels in kernels/cpu_network.py",
         "Part in kanpde/networks/joint.py",
         "Part in kernels/triton_gauss_newton.py",
-        "Pieces in kanpde/geometry/pieces.py",
-        "Pieces in kernels/pieces.py",
         "Rows in kanpde/networks/rows.py",
         "Rows in kanpde/training/samples.py",
         "Rows in kanpde/training/sensitivity.py",

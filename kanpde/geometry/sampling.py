@@ -16,6 +16,7 @@ from kanpde.geometry import Domain, Hole, holes
 from kanpde.geometry.sobol import sobol
 
 SAMPLERS = ("sobol", "latin-hypercube", "halton", "uniform")
+"""Ways to spread points."""
 
 CANDIDATES_PER_POINT = 8
 """Points from which each crowded one is chosen."""
@@ -62,8 +63,17 @@ def unit_points(
 def inside_points(
     domain: Domain, count: int, seed: int, sampler: str = "sobol"
 ) -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, the first of a sequence that lie in it. Raises RecipeError for an
-    unknown sampler."""
+    """Points in a domain: the first of a sequence that lie in it.
+
+    Args:
+        domain: Where they lie.
+        count: How many.
+        seed: The same seed gives the same points.
+        sampler: One of SAMPLERS.
+
+    Raises:
+        RecipeError: For an unknown sampler.
+    """
     drawn = count if domain.fill >= 1 else math.ceil(1.05 * count / domain.fill) + 8
     while True:
         points = domain.interior(unit_points(drawn, len(domain.coordinates), seed, sampler))
@@ -75,8 +85,18 @@ def inside_points(
 def crowded_points(
     domain: Domain, count: int, seed: int, sampler: str = "sobol", share: float = 0.5
 ) -> Float[Tensor, "count dimensions"]:
-    """So many points in a domain, of which a share crowd about its holes, and the others lie
-    evenly. Raises RecipeError for an unknown sampler."""
+    """Points in a domain of which some crowd about its holes, and the others lie evenly.
+
+    Args:
+        domain: Where they lie.
+        count: How many.
+        seed: The same seed gives the same points.
+        sampler: One of SAMPLERS.
+        share: How many of the points crowd, between 0 and 1; none where there is no hole.
+
+    Raises:
+        RecipeError: For an unknown sampler.
+    """
     found = holes(domain)
     crowd = round(share * count) if found else 0
     even = inside_points(domain, count - crowd, seed, sampler)
@@ -84,16 +104,9 @@ def crowded_points(
         return even
     pool = inside_points(domain, CANDIDATES_PER_POINT * count, 0x0C0D_0000 + seed, sampler)
     generator = torch.Generator().manual_seed(0x0C0D_0000 + seed)
-    return torch.cat(
-        [
-            even,
-            pool[
-                torch.multinomial(
-                    nearness(found, pool), crowd, replacement=False, generator=generator
-                )
-            ],
-        ]
-    )
+    density = nearness(found, pool)
+    chosen = torch.multinomial(density, crowd, replacement=False, generator=generator)
+    return torch.cat([even, pool[chosen]])
 
 
 def nearness(
@@ -104,12 +117,15 @@ def nearness(
 
     In the plane every doubling of the distance gets about as many points. Time, where there is any,
     is not looked at.
+
+    Args:
+        found: The holes, one or more.
+        points: Where the density is wanted.
     """
     density = points.new_zeros(len(points))
     for hole in found:
-        away = (points[:, : len(hole.center)] - points.new_tensor(hole.center)).norm(
-            dim=1
-        ) - hole.radius
+        from_center = points[:, : len(hole.center)] - points.new_tensor(hole.center)
+        away = from_center.norm(dim=1) - hole.radius
         near = (1 + away.clamp_min(0) / (2 * hole.radius)) ** -2
         density += near / near.mean() / len(found)
     return density
@@ -126,14 +142,17 @@ def by_residual(
     """Points drawn from the candidates with probability proportional to |r|^power / mean + floor
     (Wu et al. 2023, RAD).
 
-    residual gives the size of the residual at points, [pool].
+    Args:
+        residual: Gives the size of the residual at points, [pool].
+        candidates: From which they are drawn, each at most once.
+        count: How many.
+        seed: The same seed gives the same points.
+        power: More of it draws more points to where the residual is large.
+        floor: More of it draws more points to everywhere else.
     """
     size = residual(candidates).abs() ** power
     density = size / size.mean().clamp_min(torch.finfo(size.dtype).tiny) + floor
-    generator = torch.Generator().manual_seed(
-        0x5EED_0000 + seed
-    )  # not the stream that drew uniform candidates of this seed
-    chosen = torch.multinomial(
-        density.double().cpu(), count, replacement=False, generator=generator
-    )
-    return candidates[chosen]
+    # Not the stream that drew uniform candidates of this seed.
+    generator = torch.Generator().manual_seed(0x5EED_0000 + seed)
+    weights = density.double().cpu()
+    return candidates[torch.multinomial(weights, count, replacement=False, generator=generator)]

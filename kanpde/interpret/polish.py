@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kanpde.interpret.form import Form, compiled
 from kanpde.interpret.symbolic import derivative
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import by_name, points_on, space_faces
 from kanpde.problem.problem import Problem
 from kanpde.residual.residual import Residual

@@ -18,7 +18,7 @@ from kanpde.interpret.form import compiled
 from kanpde.interpret.limits import within
 from kanpde.interpret.polish import PosedResidual, posed_residuals
 from kanpde.interpret.symbolic import derivative, translate
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.problem import Problem
 
 POINTS_INSIDE, POINTS_ON_FACE, VERIFIED_DIGITS = 32, 8, 40

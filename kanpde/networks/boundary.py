@@ -23,7 +23,7 @@ from torch import Tensor
 from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.implicit import Columns
 from kanpde.networks.curved import Curved, Group, Value, level, same, smooth, touching
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 
 Data = Callable[[Mapping[str, Tensor]], Tensor]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from kanpde.geometry import Domain
 from kanpde.geometry.domain import Corner
 from kanpde.geometry.implicit import Columns
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 
 ROUGH = 2.0
 """An exponent below it, unless it is whole, makes second derivatives unbounded: then all corners

@@ -36,7 +36,7 @@ from kanpde.networks.solution import Solution
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
 from kanpde.networks.transform import Transform
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import by_name
 from kanpde.residual.calculus import Values
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
-from kanpde.problem.conditions import BoundaryCondition, Constraint, Prescribed, checked_weight
+from kanpde.problem.constraints import BoundaryCondition, Constraint, Prescribed, checked_weight
 from kanpde.problem.faces import recorded_on
 from kanpde.problem.prescribed import Value, listed_values, prescribed_value
 from kanpde.residual.calculus import d

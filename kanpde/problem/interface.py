@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, Pieces
-from kanpde.problem.conditions import BoundaryCondition, Constraint, checked_weight
+from kanpde.problem.constraints import BoundaryCondition, Constraint, checked_weight
 from kanpde.problem.faces import recorded_on
 from kanpde.problem.prescribed import Value, listed_values, prescribed_value, written
 from kanpde.residual.calculus import Values, normal_derivative

@@ -17,7 +17,8 @@ from torch import Tensor
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Pieces
 from kanpde.geometry.regions import Region
-from kanpde.problem.conditions import BoundaryCondition, Constraint, FaceCondition, Periodic
+from kanpde.problem.conditions import Periodic
+from kanpde.problem.constraints import BoundaryCondition, Constraint, FaceCondition
 from kanpde.problem.faces import by_name
 from kanpde.problem.initial import Initial
 from kanpde.problem.interface import Interface

@@ -13,7 +13,8 @@ from torch import Tensor
 from kanpde.errors import ProblemWarning, listed
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem import pieces, variants
-from kanpde.problem.conditions import BoundaryCondition, Constraint, Periodic
+from kanpde.problem.conditions import Periodic
+from kanpde.problem.constraints import BoundaryCondition, Constraint
 from kanpde.problem.data import Data, Measurement
 from kanpde.problem.faces import by_name
 from kanpde.problem.parameters import Field, Parameter

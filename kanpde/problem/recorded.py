@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain
-from kanpde.problem.conditions import BoundaryCondition, Condition, Constraint
+from kanpde.problem.conditions import Condition
+from kanpde.problem.constraints import BoundaryCondition, Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.faces import by_name, two_points
 from kanpde.problem.parameters import Field, Parameter

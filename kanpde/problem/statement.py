@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, Pieces
-from kanpde.problem.conditions import BoundaryCondition
+from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, check_data
 from kanpde.problem.parameters import Parameter, check_parameters
 from kanpde.problem.prescribed import Value
@@ -51,7 +51,16 @@ def stated(
     parameters: object,
     data: object,
 ) -> Statement:
-    """The arguments of a Problem, as its docstring has them, as a Statement.
+    """The arguments of a Problem as a Statement.
+
+    Args:
+        domain: As all of these, what the docstring of Problem says, or anything else.
+        equations: See there.
+        conditions: See there.
+        exact: See there.
+        unknowns: See there.
+        parameters: See there.
+        data: See there.
 
     Raises:
         ProblemError: For an argument of another kind than expected.

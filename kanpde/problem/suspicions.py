@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import listed
 from kanpde.geometry import Pieces, SpaceTime
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.corners import contradictions
 from kanpde.problem.wellposedness import (
     along,

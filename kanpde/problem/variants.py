@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from kanpde.geometry import SpaceTime, Time
-from kanpde.problem.conditions import BoundaryCondition, Condition, FaceCondition
+from kanpde.problem.conditions import Condition
+from kanpde.problem.constraints import BoundaryCondition, FaceCondition
 from kanpde.problem.faces import named_faces
 from kanpde.problem.initial import Initial
 from kanpde.problem.prescribed import Value

@@ -9,7 +9,7 @@ import torch
 
 from kanpde.errors import ProblemError, listed
 from kanpde.geometry import SpaceTime
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
 from kanpde.residual.calculus import Leaf
 

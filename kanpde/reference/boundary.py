@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import Face, SpaceTime
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence

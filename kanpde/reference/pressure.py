@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 import scipy.sparse as sp
 
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import coordinates_on, match, place

@@ -26,7 +26,7 @@ from sympy.printing.mathml import MathMLPresentationPrinter
 from kanpde.errors import KanpdeError
 from kanpde.interpret.constants import exactly, rational
 from kanpde.interpret.symbolic import Formula, translate
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.problem import Problem
 
 FAILURES = (

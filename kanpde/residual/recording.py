@@ -146,6 +146,11 @@ class _DryRun:
 
         Either autograd connects them; or a comparison or a detached value does, which shows when
         the derivative takes other values.
+
+        Args:
+            leaf: The derivative.
+            leaves: Of a first run.
+            rows: What the first run returned.
         """
         if any(_connected(row, leaves.tensors[leaf]) for row in rows):
             return True

@@ -16,7 +16,7 @@ from kanpde.geometry import Pieces
 from kanpde.geometry.sampling import by_residual, crowded_points, inside_points, unit_points
 from kanpde.networks.constants import Constants
 from kanpde.networks.trial_space import NetworkSolution
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.problem import Problem
 from kanpde.residual.residual import check_finite

@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from kanpde.geometry import Domain
 from kanpde.networks.trial_space import NetworkSolution
-from kanpde.problem.conditions import Constraint
+from kanpde.problem.constraints import Constraint
 from kanpde.residual.residual import Residual
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.shards import share
