@@ -34,7 +34,7 @@ from kanpde.recipes.prepare import prepare
 from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
-from kanpde.results.advice import advise
+from kanpde.results.diagnosis import diagnose
 from kanpde.results.fields import check_solution, dense_grid, exact_on
 from kanpde.results.result import Result, measure, measure_reference
 from kanpde.runs import folder as run_folder
@@ -221,7 +221,7 @@ def solve(
                 with suppress(
                     KanpdeError
                 ):  # the user's functions at other points: nothing is worth losing the run for
-                    result.advice = advise(result, recipe)
+                    result.verdict = result.judged(diagnose(result, recipe))
                 if folder is not None and first:
                     run_folder.write(result, folder, pictures)
                     if not history.interrupted:

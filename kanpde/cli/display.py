@@ -9,6 +9,7 @@ from rich.table import Table
 
 from kanpde.cli.group import is_first
 from kanpde.errors import listed
+from kanpde.results.verdict import NOBODY, Verdict
 from kanpde.training import show_schedule
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from kanpde.recipes.recipe import Choice
     from kanpde.reference import Reference
     from kanpde.results.result import Result
-
-POOR = 1e-2
-"""Relative error past which a solution is called not converged."""
 
 
 def console(to_stderr: bool) -> Console:
@@ -96,16 +94,12 @@ def show_reference(console: Console, found: Reference, error: float | None) -> N
 
 
 def show_result(console: Console, result: Result) -> None:
-    """Errors against the exact solution and the reference, advice where they are large, and where
-    the files are."""
+    """Errors against the exact solution and the reference, the verdict, and where the files are."""
     table = _table("against", "relative L2", "maximum error")
     if result.relative_l2 is not None:
         table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
     if result.reference is not None:
-        own = (
-            "its own error"
-            f" {result.reference.estimated_error:.1e}{'; reference-limited' if result.reference_limited else ''}"
-        )
+        own = f"its own error {result.reference.estimated_error:.1e}"
         table.add_row(f"the reference ({own})", _shown(result.reference_relative_l2), "")
     else:
         table.add_row(f"no reference: {result.reference_note}", "", "")
@@ -113,17 +107,7 @@ def show_result(console: Console, result: Result) -> None:
     console.print(table)
     if result.estimates is not None:
         show_estimates(console, result.estimates)
-    error, whose = _true_error(result)
-    if error is not None and error > POOR and not result.history.interrupted:
-        advice = (
-            "a wider or deeper network (--width 8,8), a finer last --grid, more --points or another"
-            " --seed"
-        )
-        console.print(
-            f"not converged: {100 * error:.2g} % from {whose}; try {advice}", soft_wrap=True
-        )
-    for sentence in result.advice:
-        console.print(f"advice    {sentence}", markup=False, soft_wrap=True)
+    show_verdict(console, result.verdict)
     about = _table()
     about.add_row(
         "network", f"{result.settings['network']}, {result.settings['parameters']} parameters"
@@ -134,6 +118,15 @@ def show_result(console: Console, result: Result) -> None:
     console.print(about)
     if result.run_dir is not None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """Status, judge and reason in a line, and a line for everything that may help."""
+    judge = "" if verdict.judge == NOBODY else f", says the {verdict.judge}"
+    words = f"verdict   {verdict.status}{judge}: {verdict.reason}"
+    console.print(words, markup=False, soft_wrap=True)
+    for cure in verdict.cures:
+        console.print(f"try       {cure}", markup=False, soft_wrap=True)
 
 
 def show_estimates(console: Console, found: Estimates) -> None:
@@ -213,6 +206,7 @@ def show_pruned(console: Console, before: Result, after: Result) -> None:
             table.add_row(f"relative L2 against the {title}", *map(_shown, values))
     console.print()
     console.print(table)
+    show_verdict(console, after.verdict)
     about = _table()
     about.add_row("network", after.settings["network"])
     about.add_row("the solution changed by", f"{done['change']:.1e} (relative L2)")
@@ -229,15 +223,6 @@ def _table(*header: str) -> Table:
     for i, column in enumerate(header):
         table.add_column(column, justify="right" if i else "left")
     return table
-
-
-def _true_error(result: Result) -> tuple[float | None, str]:
-    """The relative L2 that tells most: against the exact solution, else against a reference that is
-    itself accurate."""
-    if result.relative_l2 is not None:
-        return result.relative_l2, "the exact solution"
-    trusted = result.reference is not None and result.reference.estimated_error < POOR / 10
-    return (result.reference_relative_l2 if trusted else None), "the reference"
 
 
 def _shown(value: float | None) -> str:

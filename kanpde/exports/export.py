@@ -59,6 +59,7 @@ def export(result: Result, kinds: Sequence[str], out: str | Path | None = None) 
 
 def _write(result: Result, kind: str, stem: Path) -> list[Path]:
     title = f"{result.settings.get('title') or result.name} ({result.settings['network']})"
+    title = f"{title}; {result.verdict.status}: {result.verdict.reason}"
     if kind in ("xdmf", "vtk", "csv"):
         grid = dict(result.fields.grid)
         fields = tuple(variables(result.fields, result.settings.get("units", {})))

@@ -38,17 +38,12 @@ def result(found: Result) -> str:
         ("relative L2 against finite differences", found.reference_relative_l2),
         ("the finite differences' own error", reference.estimated_error if reference else None),
     ]
-    rows = [(name, shown(value)) for name, value in numbers if value is not None]
-    rows += [
-        (
-            "network",
-            (
-                f"{escape(str(found.settings.get('network')))},"
-                f" {found.settings.get('parameters'):,} parameters"
-            ),
-        ),
-        ("training", f"{found.seconds:.1f} s"),
-    ]
+    network, parameters = found.settings.get("network"), found.settings.get("parameters")
+    rows = [("verdict", escape(f"{found.verdict.status}: {found.verdict.reason}"))]
+    rows += [("try", escape(cure)) for cure in found.verdict.cures]
+    rows += [(name, shown(value)) for name, value in numbers if value is not None]
+    rows += [("network", f"{escape(str(network))}, {parameters:,} parameters")]
+    rows += [("training", f"{found.seconds:.1f} s")]
     rows += [("files", f"<code>{escape(str(found.run_dir))}</code>")] if found.run_dir else []
     file = io.BytesIO()
     write_png(plot_solution(found), file, dpi=100)
@@ -56,7 +51,8 @@ def result(found: Result) -> str:
         '<img alt="solution" style="max-width:100%"'
         f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
     )
-    return f"<div><b>{escape(str(found.settings.get('title') or found.name))}</b>{_table(rows)}{picture}</div>"
+    title = escape(str(found.settings.get("title") or found.name))
+    return f"<div><b>{title}</b>{_table(rows)}{picture}</div>"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

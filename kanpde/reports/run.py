@@ -18,11 +18,9 @@ from kanpde.reports.chart import Chart, Series, shown
 from kanpde.reports.mathml import Notation, notation
 from kanpde.reports.page import cards, folded, listing, page, section, table
 from kanpde.results.result import Result
+from kanpde.results.verdict import NOBODY, NOT_CONVERGED, NOT_JUDGED
 
-POOR = 1e-2
-"""Relative error past which a solution is called not converged."""
-
-LARGEST = 1_500_000
+LARGEST_VECTORS = 1_500_000
 """Bytes of a picture of the network as vectors; a larger one is drawn as pixels."""
 
 
@@ -49,7 +47,7 @@ def page_of(result: Result, summary: Mapping[str, Any]) -> str:
 
 def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
     yield _verdict(result, summary) + cards(_numbers(result, summary))
-    yield _advice(summary)
+    yield _advice(result, summary)
     if result.problem is not None:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
     else:
@@ -110,48 +108,14 @@ def _title(settings: Mapping[str, Any]) -> str:
 
 
 def _verdict(result: Result, summary: Mapping[str, Any]) -> str:
-    """How good it is, in a sentence."""
-    reference = result.reference
-    error, whose = (
-        (result.relative_l2, "the exact solution")
-        if result.relative_l2 is not None
-        else (result.reference_relative_l2, "finite differences")
-    )
-    if result.history.interrupted:
-        return '<p class="verdict poor">Training was interrupted; this is what there was then.</p>'
-    if error is None and summary.get("estimates"):
-        return f'<p class="verdict">{escape(" ".join([*_found(summary), "There is nothing to compare the solution with."]))}</p>'
-    if error is None:
-        return (
-            '<p class="verdict poor">Nothing to compare with:'
-            f" {escape(result.reference_note or 'no reference')}. The loss alone does not say how"
-            " good a solution is.</p>"
-        )
-    words = [*_found(summary), f"The solution is within {shown(error)} (relative L2) of {whose}."]
-    if (
-        result.relative_l2 is None
-        and reference is not None
-        and error <= 2 * reference.estimated_error
-    ):
-        words.append(
-            "That is no more than the finite differences' own error,"
-            f" {shown(reference.estimated_error)}, lets one see."
-        )
-    elif (
-        reference is not None
-        and result.relative_l2 is not None
-        and result.reference_relative_l2 is not None
-    ):
-        words.append(
-            "Against finite differences, which are themselves good to"
-            f" {shown(reference.estimated_error)}, it is {shown(result.reference_relative_l2)}."
-        )
-    if error > POOR:
-        words.append(
-            "It has not converged: try a wider or deeper network, a finer last grid, more points or"
-            " another seed."
-        )
-    return f'<p class="verdict{" poor" if error > POOR else ""}">{escape(" ".join(words))}</p>'
+    """How good it is, in a sentence, and what to try."""
+    found = result.verdict
+    judge = "" if found.judge == NOBODY else f", says the {found.judge}"
+    words = [*_found(summary), f"{found.status.capitalize()}{judge}: {found.reason}."]
+    if found.status == NOT_JUDGED:
+        words.append("The loss alone does not say how good a solution is.")
+    poor = " poor" if found.status in (NOT_CONVERGED, NOT_JUDGED) else ""
+    return f'<p class="verdict{poor}">{escape(" ".join(words))}</p>'
 
 
 def _found(summary: Mapping[str, Any]) -> list[str]:
@@ -195,80 +159,59 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
     ]
 
 
-def _advice(summary: Mapping[str, Any]) -> str:
-    """What should not be believed, and what to try, as the run itself says."""
-    lines = [
-        str(line)
-        for line in [*(summary.get("advice") or []), *(summary.get("identifiability") or [])]
-    ]
-    return (
-        section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
-        if lines
-        else ""
-    )
+def _advice(result: Result, summary: Mapping[str, Any]) -> str:
+    """What to try, and what the data do not tell."""
+    lines = [f"try {cure}" for cure in result.verdict.cures]
+    lines += [str(line) for line in summary.get("identifiability") or []]
+    if not lines:
+        return ""
+    return section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
 
 
 def _estimates(summary: Mapping[str, Any], pictures: str) -> str:
     """The parameters that were found from data, the noise in these, and how the estimates hang
     together."""
-    rows = []
-    for found in summary.get("estimates") or []:
-        name = (
-            f"{found['name']}({', '.join(found['of'])})" if found.get("of") else str(found["name"])
-        )
-        interval = " to ".join(shown(end) for end in found.get("interval") or [] if end is not None)
-        truth = found.get("truth")
-        against = (
-            shown(truth)
-            if truth is not None
-            else (
-                f"relative L2 {shown(found['relative_l2'])}"
-                if found.get("relative_l2") is not None
-                else ""
-            )
-        )
-        rows.append(
-            (
-                name,
-                *(
-                    shown(v) if v is not None else ""
-                    for v in (found.get("value"), found.get("standard_error"))
-                ),
-                interval,
-                against,
-            )
-        )
+    rows = [_estimate(found) for found in summary.get("estimates") or []]
     if not rows:
         return ""
-    noise = [f"{unknown} {shown(size)}" for unknown, size in (summary.get("noise") or {}).items()]
-    words = (
-        "<p>Standard deviation of the errors of the data, as the misfit shows it:"
-        f" {escape(', '.join(noise))}.</p>"
-        if noise
-        else ""
-    )
-    correlations = summary.get("correlations") or {}
-    names = list(correlations)
-    matrix = (
-        table(
-            ("correlation", *names),
-            [(a, *(f"{correlations[a][b]:.2f}" for b in names)) for a in names],
-            range(1, len(names) + 1),
-        )
-        if len(names) > 1
-        else ""
-    )
+    header = ("parameter", "estimate", "standard error", "95 % interval", "true value")
     return section(
         "Estimated parameters",
-        table(
-            ("parameter", "estimate", "standard error", "95 % interval", "true value"),
-            rows,
-            (1, 2, 3, 4),
-        ),
-        words,
-        matrix,
+        table(header, rows, (1, 2, 3, 4)),
+        _noise(summary.get("noise") or {}),
+        _correlations(summary.get("correlations") or {}),
         pictures,
     )
+
+
+def _estimate(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row of one parameter: a number, or a field of some coordinates."""
+    name = f"{found['name']}({', '.join(found['of'])})" if found.get("of") else str(found["name"])
+    interval = " to ".join(shown(end) for end in found.get("interval") or [] if end is not None)
+    against = ""
+    if found.get("truth") is not None:
+        against = shown(found["truth"])
+    elif found.get("relative_l2") is not None:
+        against = f"relative L2 {shown(found['relative_l2'])}"
+    known = (found.get("value"), found.get("standard_error"))
+    return (name, *("" if v is None else shown(v) for v in known), interval, against)
+
+
+def _noise(noise: Mapping[str, float]) -> str:
+    """How large the errors of the data are, by unknown."""
+    if not noise:
+        return ""
+    sizes = escape(", ".join(f"{unknown} {shown(size)}" for unknown, size in noise.items()))
+    return f"<p>Standard deviation of the errors of the data, as the misfit shows it: {sizes}.</p>"
+
+
+def _correlations(found: Mapping[str, Mapping[str, float]]) -> str:
+    """How the estimates hang together, where there are several."""
+    names = list(found)
+    if len(names) < 2:
+        return ""
+    rows = [(a, *(f"{found[a][b]:.2f}" for b in names)) for a in names]
+    return table(("correlation", *names), rows, range(1, len(names) + 1))
 
 
 def _closed_form(folder: Path | None) -> str:
@@ -336,7 +279,7 @@ def _network(result: Result) -> str:
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
         kind = "svg+xml"
-        if len(file.getvalue()) > LARGEST:
+        if len(file.getvalue()) > LARGEST_VECTORS:
             file, kind = io.BytesIO(), "png"
             figure.savefig(file, format="png", dpi=160)
     width = min(figure.get_figwidth() * 72, 1000)
@@ -368,8 +311,8 @@ def _again(result: Result) -> Iterator[str]:
     yield f"<pre>{escape(reproduce.environment(result.provenance))}</pre>"
     if result.run_dir is not None:
         yield (
-            "<p>Load this run in"
-            f" Python:</p><pre>{escape(reproduce.python(result.run_dir, result.relative_l2 is not None))}</pre>"
+            "<p>Load this run in Python:</p>"
+            f"<pre>{escape(reproduce.python(result.run_dir, result.relative_l2 is not None))}</pre>"
         )
     source = Path(str(result.settings.get("source") or ""))
     if source.is_file():

@@ -4,7 +4,7 @@ back."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from kanpde.results.portrait import Drawing as Drawing
 from kanpde.results.portrait import portrait
 from kanpde.results.quantities import quantities
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
+from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict, judge
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
@@ -42,20 +43,26 @@ _SLACK = 1e-9
 PORTRAYED = 1024
 """Points at which importance and activations of a picture are taken."""
 
-LIMITED = 10.0
-"""A distance to the reference below so many times the reference's own error is limited by the
-reference."""
-
 
 @dataclass(eq=False)
 class Result:
     """A solved problem; call it with coordinates by name.
 
-    seconds: of training. relative_l2, max_error: against the exact solution, None where it is not
-    known. reference, reference_relative_l2: finite differences and the distance to them; where
-    there are none, `reference_note` says why. estimates: of the problem's parameters, if it has
-    any. advice: what should not be believed, and what to try (see advice.py). problem and solution
-    are None only after `load` of a run whose problem file is gone.
+    Attributes:
+        problem: What was solved; None only after `load` of a run whose problem file is gone.
+        solution: The trained candidate; None as the problem is.
+        history: Steps and stages of training.
+        settings: Plain values that say how it was solved.
+        seconds: Of training.
+        relative_l2: Relative error against the exact solution, None where that is not known.
+        max_error: The largest error against it.
+        reference: Finite differences, or None.
+        reference_note: Why there is no reference.
+        reference_relative_l2: Relative distance to the reference.
+        run_dir: The run folder, where it was written.
+        provenance: Versions, machine, date.
+        estimates: Of the problem's unknown parameters, if it has any.
+        verdict: What is to be believed of it, and what to try.
     """
 
     problem: Problem | None
@@ -71,12 +78,14 @@ class Result:
     run_dir: Path | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     estimates: Estimates | None = None
-    advice: list[str] = field(default_factory=list)
+    verdict: Verdict = NOT_YET
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.solution is not None:
             self.settings = {**_described(self.problem, self.solution), **self.settings}
         self.provenance = self.provenance or provenance(str(self.settings.get("device", "cpu")))
+        if self.verdict is NOT_YET:
+            self.verdict = self.judged()
 
     def __repr__(self) -> str:
         error = self.reference_relative_l2 if self.relative_l2 is None else self.relative_l2
@@ -187,6 +196,7 @@ class Result:
             "constants": settings.get("constants", {}),
             "network": settings.get("network"),
             "parameters": settings.get("parameters"),
+            "verdict": self.verdict.plain(),
             "relative_l2": self.relative_l2,
             "max_error": self.max_error,
             "seconds": self.seconds,
@@ -196,7 +206,6 @@ class Result:
                 "order": reference.order if reference else None,
                 "relative_l2": self.reference_relative_l2,
                 "estimated_error": reference.estimated_error if reference else None,
-                "limited": self.reference_limited,
                 "exact_error": self._reference_error(),
                 "seconds": reference.seconds if reference else None,
                 "note": self.reference_note or None,
@@ -208,7 +217,6 @@ class Result:
             "steps": len(history.records),
             "stages": [{"title": title, "ended": reason} for title, reason in history.stages],
             "interrupted": history.interrupted,
-            "advice": list(self.advice),
             "settings": settings,
             "provenance": self.provenance,
         }
@@ -238,16 +246,28 @@ class Result:
         return xarray.Dataset(
             data,
             coordinates,
-            {**global_attributes(settings, self.provenance), "problem": self.name},
+            {
+                **global_attributes(settings, self.provenance),
+                "problem": self.name,
+                "verdict": str(self.verdict),
+            },
         )
 
-    @property
-    def reference_limited(self) -> bool:
-        """Whether the distance to the reference is less than ten times the reference's own error:
-        then it says no more than that."""
-        return (
-            self.reference is not None
-            and (self.reference_relative_l2 or 0.0) < LIMITED * self.reference.estimated_error
+    def judged(self, seen: Sequence[Diagnosis] = ()) -> Verdict:
+        """The verdict by the errors that are known.
+
+        Args:
+            seen: What else was seen in the solution, the most important first.
+        """
+        exact = self.problem.exact if self.problem is not None else self.unknowns
+        return judge(
+            self.relative_l2,
+            self.reference_relative_l2,
+            self.reference.estimated_error if self.reference else None,
+            complete=all(u in exact for u in self.unknowns),
+            note=self.reference_note,
+            interrupted=self.history.interrupted,
+            seen=seen,
         )
 
     def _reference_error(self) -> float | None:
@@ -316,10 +336,8 @@ def _inside(points: Tensor, problem: Problem) -> Tensor:
             dict(zip(problem.coordinates, points.T, strict=True)), int((~within).nonzero()[0])
         )
         count = int((~within).sum())
-        raise ProblemError(
-            f"result(…): {at} is outside of"
-            f" {problem.domain!r}{f', and so are {count - 1} more of {len(points)} points' if count > 1 else ''}"
-        )
+        more = f", and so are {count - 1} more of {len(points)} points" if count > 1 else ""
+        raise ProblemError(f"result(…): {at} is outside of {problem.domain!r}{more}")
     return points
 
 

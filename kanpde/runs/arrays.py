@@ -41,6 +41,7 @@ def write(result: Result, format: str, to: IO[bytes]) -> None:
             **global_attributes(result.settings, result.provenance),
             "format": format,
             "problem": result.name,
+            "verdict": str(result.verdict),
             **summary["provenance"],
         }.items():
             if value is not None:

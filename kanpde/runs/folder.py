@@ -3,6 +3,7 @@ and read again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kanpde.networks.restore import restore
 from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
 from kanpde.results.result import RUN_FORMAT, Result
+from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict
 from kanpde.runs import arrays, pictures, source, storage
 from kanpde.runs.safe_reading import guarded, reading
 
@@ -88,8 +90,8 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
     state = guarded(folder / "checkpoint.pt", _read_state)
     with reading(folder / storage.SUMMARY):
         problem = problem or source.find_again(settings, folder)
-        advice = [str(sentence) for sentence in summary.get("advice") or []]
         _check_settings(settings)
+        verdict = Verdict.from_plain(summary["verdict"]) if "verdict" in summary else NOT_YET
     solution = _restored(folder, problem, settings, state)
     result = Result(
         problem if solution else None,
@@ -105,10 +107,18 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
         folder,
         summary["provenance"],
         guarded(folder / "run.h5", lambda path: arrays.read_estimates(path, summary)),
-        advice,
+        verdict,
     )
+    if verdict is NOT_YET:
+        result.verdict = result.judged(_advice(summary))
     result.__dict__.update(fields=fields, drawing=drawing)
     return result
+
+
+def _advice(summary: Mapping[str, Any]) -> list[Diagnosis]:
+    """What kanpde 0.1.0 saw in a solution: sentences that end with what to try."""
+    sentences = (str(sentence).partition("; try ") for sentence in summary.get("advice") or [])
+    return [Diagnosis(seen, (cure,) if cure else ()) for seen, _, cure in sentences]
 
 
 def _read_state(path: Path) -> Any:

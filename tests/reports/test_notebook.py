@@ -43,6 +43,7 @@ def test_mathematics_and_numbers(shown, result, poisson):
     found = shown(result)["text/html"]
     assert "<script" not in found
     assert "data:image/png;base64," in found
+    assert f"not converged: {result.verdict.reason}" in found
     strange = Result(
         result.problem, result.solution, result.history, {**result.settings, "title": HOSTILE}, 0.1
     )

@@ -312,10 +312,26 @@ def test_fields_of_a_problem_in_time_have_time_last():
     assert found.settings["time"] == "t"
 
 
-def test_a_distance_below_ten_times_the_error_of_the_reference_is_limited_by_it(result, capsys):
-    for distance, limited in ((9e-6, True), (1.1e-5, False)):
-        found = replace(result, reference_relative_l2=distance)
-        assert found.reference_limited is found.summary()["reference"]["limited"] is limited
-        show_result(console(False), found)
-        assert ("reference-limited" in capsys.readouterr().out) is limited
-    assert not replace(result, reference=None).reference_limited
+def test_the_verdict_is_shown_kept_and_loaded(result, saved, capsys):
+    show_result(console(False), result)
+    words = f"verdict   not converged, says the exact solution: {result.verdict.reason}"
+    assert words in capsys.readouterr().out
+    kept = json.loads((saved / "summary.json").read_text())["verdict"]
+    assert kept == {
+        "status": "not converged",
+        "judge": "exact solution",
+        "reason": f"{100 * result.relative_l2:.2g} % from the exact solution",
+        "cures": list(result.verdict.cures),
+    }
+    assert load(saved).verdict == result.verdict
+    with h5py.File(saved / "run.h5") as file:
+        assert file.attrs["verdict"] == str(result.verdict)
+
+
+def test_a_verdict_that_is_none_is_damage(run):
+    summary = json.loads((run / "summary.json").read_text())
+    for damage in ({"status": "superb"}, {"judge": "me"}, {"reason": 1}, {"cures": [1]}):
+        changed = {**summary, "verdict": {**summary["verdict"], **damage}}
+        (run / "summary.json").write_text(json.dumps(changed))
+        with pytest.raises(RunError, match=r"summary\.json: cannot be read"):
+            load(run)

@@ -33,6 +33,17 @@ def test_a_run_of_the_first_version_loads(old):
     for key in set(before) - {"advice", "reference", "run_dir"}:
         assert now[key] == before[key], key
     assert now["reference"]["relative_l2"] == before["reference"]["relative_l2"]
+    assert found.verdict.status == "not converged"
+
+
+@pytest.mark.filterwarnings("ignore:.*has changed since the run was made")
+def test_advice_of_the_first_version_is_reason_and_cure(old):
+    summary = json.loads((old / "summary.json").read_text())
+    summary["advice"] = ["under-sampled: 1 on these and 2 on those; try --points 240, or less"]
+    (old / "summary.json").write_text(json.dumps(summary))
+    found = load(old).verdict
+    assert found.reason == "27 % from the exact solution; under-sampled: 1 on these and 2 on those"
+    assert found.cures == ("--points 240, or less",)
 
 
 def test_a_run_of_another_format_names_the_version_that_wrote_it(old):

@@ -1,13 +1,13 @@
-"""What a result should not be believed without: warnings that are rare, each with what to try.
+"""What is seen in a solution that should not be there, each with what to try; it is rare.
 
-Residuals are judged by the size of their own terms: r / (|r at zero| + Σ_a |∂r/∂u_a| |u_a|), root
+Residuals are measured by the size of their own terms: r / (|r at zero| + Σ_a |∂r/∂u_a| |u_a|), root
 mean squares over the domain, so that no unit and no factor in the equation counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -23,59 +23,62 @@ from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.residual.residual import Residual
-from kanpde.results.result import LIMITED, Result
+from kanpde.results.result import Result
+from kanpde.results.verdict import BY_EXACT, GOOD_ENOUGH, NOT_CONVERGED, Diagnosis
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.loop import PARTED
 from kanpde.training.points import Collocation
 
-POINTS = 1024
-"""Where residuals are looked at: points that were not trained on."""
+JUDGED_POINTS = 1024
+"""How many points residuals are looked at: points that were not trained on."""
 
-POOR = 1e-2
-"""Relative error from which a solution is not good."""
+JUDGED_SEED = 24681357
 
-APART = 30.0
+MISLED = 30.0
 """An error so many times the relative residual says that the residual does not measure it."""
 
 DOMINATES = 10.0
 """A condition whose relative residual is so many times the equations' has the error."""
 
-LEAST = 1e-3
+MET = 1e-3
 """Relative residual below which a condition is met well enough, and an unfinished solution is
 finished."""
 
-DIGITS = 1e-6
-"""Estimated error of a reference from which it is worth saying that it limits."""
-
-FINE = 1e-4
+WELL_SAMPLED = 1e-4
 """Relative residual below which points that were not trained on are well enough off."""
 
-LARGEST = 1500
-"""Parameters up to which the normal matrix is factored for this."""
+RANKED_PARAMETERS = 1500
+"""Parameters up to which the normal matrix is factored for its rank."""
 
 
-def advise(result: Result, recipe: Recipe) -> list[str]:
-    """Sentences, the most important first; none for a healthy result, and for one that was
-    interrupted."""
+def diagnose(result: Result, recipe: Recipe) -> list[Diagnosis]:
+    """What should not be there.
+
+    Args:
+        result: A solution whose errors are measured.
+        recipe: How it was trained.
+
+    Returns:
+        The most important first; nothing for a healthy result, for one that was interrupted, and
+        for pieces.
+    """
     problem, history = result.problem, result.history
     if problem is None or result.solution is None or history.interrupted:
         return []
     solution = result.solution.spans[-1] if isinstance(result.solution, Spans) else result.solution
     if not isinstance(solution, NetworkSolution) or isinstance(solution.domain, Pieces):
         return []
-    inside = inside_points(solution.domain, POINTS, 24681357)
+    inside = inside_points(solution.domain, JUDGED_POINTS, JUDGED_SEED)
     equations = max(relative(r, solution, inside, None, inside) for r in problem.equations)
-    conditions = _conditions(solution, recipe, inside)
+    conditions = _conditions(solution, inside)
     found = [
-        _contradicted(result),
-        _misled(result, max(equations, *conditions.values(), 0.0)),
+        _contradicted(result) or _misled(result, max(equations, *conditions.values(), 0.0)),
         _boundary(equations, conditions),
         _undersampled(result, recipe, equations),
         _single_precision(result, equations),
         _ill_conditioned(result, recipe, problem, solution, equations),
-        _limited(result),
     ]
-    return [sentence for sentence in found if sentence]
+    return [each for each in found if each is not None]
 
 
 def relative(
@@ -106,13 +109,13 @@ def relative(
     return float(found.nan_to_num().max())
 
 
-def _conditions(solution: NetworkSolution, recipe: Recipe, inside: Tensor) -> dict[str, float]:
+def _conditions(solution: NetworkSolution, inside: Tensor) -> dict[str, float]:
     """The relative residual of every condition that is not built in, by its label."""
     found = {}
     for constraint in solution.space.soft:
         dims = len(solution.domain.coordinates) - 1
         points = solution.domain.boundary(
-            constraint.face, unit_points(POINTS if dims else 1, dims, 24681357)
+            constraint.face, unit_points(JUDGED_POINTS if dims else 1, dims, JUDGED_SEED)
         )
         if constraint.where is not None:
             points = points[constraint.where(by_name(points, solution.domain.coordinates)).bool()]
@@ -126,88 +129,83 @@ def _conditions(solution: NetworkSolution, recipe: Recipe, inside: Tensor) -> di
     return found
 
 
-def _truth(result: Result) -> tuple[float, str] | None:
-    """The error that is known best, and against what."""
-    if result.relative_l2 is not None:
-        return result.relative_l2, "the exact solution"
-    if (
-        result.reference is not None
-        and result.reference_relative_l2 is not None
-        and result.reference.estimated_error < result.reference_relative_l2 / LIMITED
-    ):
-        return result.reference_relative_l2, "the reference"
-    return None
-
-
-def _contradicted(result: Result) -> str | None:
+def _contradicted(result: Result) -> Diagnosis | None:
     known, near, exact = result.reference, result.reference_relative_l2, result.relative_l2
-    if known is None or near is None or exact is None or exact < POOR:
+    if known is None or near is None or exact is None or exact < GOOD_ENOUGH:
         return None
-    if max(near, known.estimated_error) > exact / APART:
+    if max(near, known.estimated_error) > exact / MISLED:
         return None
-    return (
-        f"network and reference agree ({near:.1e}), and both are {exact:.1e} from `exact`: check"
-        " that it solves these equations and conditions"
+    return Diagnosis(
+        f"network and reference agree ({near:.1e}), and both are {exact:.1e} from `exact`",
+        ("check that `exact` solves these equations and conditions",),
     )
 
 
-def _misled(result: Result, residual: float) -> str | None:
-    truth = _truth(result)
-    if truth is None or truth[0] < POOR or truth[0] < APART * residual or _contradicted(result):
+def _misled(result: Result, residual: float) -> Diagnosis | None:
+    verdict = result.judged()
+    by_exact = verdict.judge == BY_EXACT
+    error = result.relative_l2 if by_exact else result.reference_relative_l2
+    if verdict.status != NOT_CONVERGED or error is None or error < MISLED * residual:
         return None
-    return (
-        f"the residual is small ({residual:.1e} of its terms) but the error is not ({truth[0]:.1e}"
-        f" from {truth[1]}): small residuals hardly bound it here; try more --points, a finer last"
-        " --grid, another --seed, or --slabs where time goes on for long"
+    return Diagnosis(
+        f"the residual is small ({residual:.1e} of its terms) but the error is not ({error:.1e}"
+        f" from the {verdict.judge}): small residuals hardly bound it here",
+        (
+            "more --points",
+            "a finer last --grid",
+            "another --seed",
+            "--slabs where time goes on for long",
+        ),
     )
 
 
-def _boundary(equations: float, conditions: Mapping[str, float]) -> str | None:
+def _boundary(equations: float, conditions: Mapping[str, float]) -> Diagnosis | None:
     if not conditions:
         return None
     label = max(conditions, key=conditions.__getitem__)
-    if conditions[label] < max(LEAST, DOMINATES * equations):
+    if conditions[label] < max(MET, DOMINATES * equations):
         return None
-    return (
+    return Diagnosis(
         f"the condition {label} is met worse ({conditions[label]:.1e} of its terms) than the"
-        f" equations ({equations:.1e}): the error comes from the boundary; give the condition a"
-        " larger weight=, or take more --points"
+        f" equations ({equations:.1e}): the error comes from the boundary",
+        ("a larger weight= for the condition", "more --points"),
     )
 
 
-def _undersampled(result: Result, recipe: Recipe, equations: float) -> str | None:
-    if recipe.balance != "none" or recipe.causal or equations < FINE:
+def _undersampled(result: Result, recipe: Recipe, equations: float) -> Diagnosis | None:
+    if recipe.balance != "none" or recipe.causal or equations < WELL_SAMPLED:
         return None
     last = next((r for r in reversed(result.history.records) if math.isfinite(r.fresh)), None)
     if last is None or not last.fresh > PARTED * last.loss:
         return None
-    return (
+    return Diagnosis(
         f"under-sampled: the mean squared residual is {last.fresh:.1e} on fresh points and"
-        f" {last.loss:.1e} on those trained on; try --points {4 * recipe.points}, or a smaller"
-        " network"
+        f" {last.loss:.1e} on those trained on",
+        (f"--points {4 * recipe.points}", "a smaller network"),
     )
 
 
-def _single_precision(result: Result, equations: float) -> str | None:
-    if result.settings.get("dtype") != "float32" or equations > POOR:
+def _single_precision(result: Result, equations: float) -> Diagnosis | None:
+    if result.settings.get("dtype") != "float32" or equations > GOOD_ENOUGH:
         return None
     ended = result.history.stages[-1][1] if result.history.stages else ""
     if not any(words in ended for words in ("no damping", "less than 1 %", "no step")):
         return None
-    return (
+    return Diagnosis(
         f"training stopped where the rounding of float32 begins ({ended}, with {equations:.1e} of"
-        " the equations' terms left); try --dtype float64"
+        " the equations' terms left)",
+        ("--dtype float64",),
     )
 
 
 def _ill_conditioned(
     result: Result, recipe: Recipe, problem: Problem, solution: NetworkSolution, equations: float
-) -> str | None:
+) -> Diagnosis | None:
     size, last = solution.network.theta.numel(), recipe.stages[-1]
-    if equations < LEAST or size > LARGEST or not isinstance(last, LevenbergMarquardt):
+    if equations < MET or size > RANKED_PARAMETERS or not isinstance(last, LevenbergMarquardt):
         return None
     objective = (
-        Collocation(problem, solution, min(recipe.points, 4 * size), 24681357).objective()
+        Collocation(problem, solution, min(recipe.points, 4 * size), JUDGED_SEED).objective()
         if problem.domain is solution.domain
         else None
     )
@@ -216,9 +214,10 @@ def _ill_conditioned(
     rank = numerical_rank(objective.jacobian()[1].gram().double().cpu())
     if rank >= size / 2:
         return None
-    return (
+    return Diagnosis(
         f"ill-conditioned: of {size} parameters only {rank} directions move the residual beyond"
-        " rounding; try a smaller --width, a coarser last --grid or another --network"
+        " rounding",
+        ("a smaller --width", "a coarser last --grid", "another --network"),
     )
 
 
@@ -229,25 +228,3 @@ def numerical_rank(normal: Float[Tensor, "parameters parameters"]) -> int:
     root = np.sqrt(np.maximum(A.diagonal(), np.finfo(float).tiny))
     _, _, rank, _ = dpstrf(A / root[:, None] / root, lower=1)
     return int(rank)
-
-
-def _limited(result: Result) -> str | None:
-    known = result.reference
-    distance = result.reference_relative_l2 or 0.0
-    if (
-        known is None
-        or distance > 2 * known.estimated_error
-        or known.estimated_error < DIGITS
-        or _knows_all(result)
-    ):
-        return None  # further away, the solution is the less accurate of the two
-    return (
-        f"the distance to the reference ({distance:.1e}) is no more than its own error"
-        f" ({known.estimated_error:.1e}) lets one see, so that the solution may be better than that"
-        " says; try --effort record, or give exact="
-    )
-
-
-def _knows_all(result: Result) -> bool:
-    known: Sequence[str] = tuple(result.problem.exact) if result.problem else ()
-    return len(known) == len(result.unknowns)

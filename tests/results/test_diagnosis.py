@@ -1,5 +1,5 @@
-"""What is said of a result that should not be believed as it stands: each sentence provoked, and
-none for a healthy one."""
+"""What is seen in a result that should not be believed as it stands: each provoked, and nothing
+seen in a healthy one."""
 
 from dataclasses import replace
 from math import pi
@@ -11,17 +11,19 @@ from torch import sin
 import kanpde
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.reference import Reference
-from kanpde.results.advice import numerical_rank
+from kanpde.results.diagnosis import numerical_rank
+from kanpde.results.verdict import CONVERGED, LIMITED, NOT_CONVERGED, NOT_JUDGED
 
 
 def solve(problem, recipe, **options):
     return kanpde.solve(problem, recipe=recipe, **{"reference": False, **options})
 
 
-def only(result, beginning):
-    (found,) = [sentence for sentence in result.advice if sentence.startswith(beginning)]
-    assert "\n" not in found
-    return found
+def cures(result, seen):
+    """What is to be tried, of a result in which this was seen."""
+    assert f"; {seen}" in result.verdict.reason
+    assert "\n" not in str(result.verdict)
+    return result.verdict.cures
 
 
 def mode(x):
@@ -39,8 +41,10 @@ def resonant(u, x):
 def test_a_healthy_result_has_none(poisson, tmp_path):
     found = kanpde.solve(poisson, effort="quick", out=tmp_path, pictures=False)
     assert found.relative_l2 < 1e-4
-    assert found.advice == []
-    assert kanpde.load(found.run_dir, poisson).summary()["advice"] == []
+    assert found.verdict.status == CONVERGED
+    assert found.verdict.cures == ()
+    assert ";" not in found.verdict.reason
+    assert kanpde.load(found.run_dir, poisson).verdict == found.verdict
 
 
 def test_small_residuals_far_from_the_solution(tmp_path, capsys):
@@ -48,12 +52,14 @@ def test_small_residuals_far_from_the_solution(tmp_path, capsys):
         domain=Box(x=(0, 1)), equations=[resonant], conditions=[Dirichlet(u=0)], exact={"u": mode}
     )
     found = solve(problem, Recipe(KAN((2,), 5, 4), 60, "lm:60"), out=tmp_path, pictures=False)
-    assert "try more --points" in only(found, "the residual is small")
+    assert found.verdict.status == NOT_CONVERGED
+    assert "more --points" in cures(found, "the residual is small")
     from kanpde.cli.display import console, show_result
 
-    found.advice = ["the residual is small"]
     show_result(console(False), found)
-    assert "advice    the residual is small" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert f"verdict   not converged, says the exact solution: {found.verdict.reason}" in lines
+    assert "try       more --points" in lines
 
 
 def test_a_wrong_exact_solution(poisson):
@@ -64,7 +70,8 @@ def test_a_wrong_exact_solution(poisson):
         exact={"u": lambda x, y: 1.1 * sin(pi * x) * sin(pi * y)},
     )
     found = solve(wrong, Recipe(KAN((3,), 5, 4), 300, "lm:30"), reference=True, effort="quick")
-    assert "check that it solves these equations" in only(found, "network and reference agree")
+    (cure,) = cures(found, "network and reference agree")
+    assert cure == "check that `exact` solves these equations and conditions"
 
 
 def test_the_boundary_dominates():
@@ -80,25 +87,27 @@ def test_the_boundary_dominates():
         ],
     )
     found = solve(problem, Recipe(KAN((3,), 5, 4), 100, "lm:30"))
-    assert "give the condition a larger weight=" in only(found, "the condition Condition(")
+    assert found.verdict.status == NOT_JUDGED
+    assert "a larger weight= for the condition" in cures(found, "the condition Condition(")
     balanced = Problem(
         domain=Box(x=(0, 1)),
         equations=[curved],
         conditions=[Dirichlet(u=1, on="x-"), Condition(lambda u, x: d(u, x) + u**3 - 2, on="x+")],
     )
-    assert solve(balanced, Recipe(KAN((3,), 5, 4), 100, "lm:30")).advice == []
+    found = solve(balanced, Recipe(KAN((3,), 5, 4), 100, "lm:30"))
+    assert found.verdict.reason == "no reference: not asked for"
+    assert found.verdict.cures == ()
 
 
 def test_too_few_points(poisson):
     found = solve(poisson, Recipe(KAN((6,), 7, 12), 60, "lm:40"))
-    assert "try --points 240" in only(found, "under-sampled")
+    assert "--points 240" in cures(found, "under-sampled")
 
 
 def test_single_precision(poisson):
     found = solve(poisson, Recipe(KAN((5,), 7, 6), 800, "lm:200"), dtype="float32")
-    assert "try --dtype float64" in only(
-        found, "training stopped where the rounding of float32 begins"
-    )
+    seen = "training stopped where the rounding of float32 begins"
+    assert cures(found, seen) == ("--dtype float64",)
 
 
 def test_parameters_that_do_nothing():
@@ -108,7 +117,8 @@ def test_parameters_that_do_nothing():
         conditions=[Dirichlet(u=0)],
     )
     found = solve(problem, Recipe(MLP((30,)), 500, "lm:1"))
-    assert "directions move the residual beyond rounding" in only(found, "ill-conditioned")
+    assert "a smaller --width" in cures(found, "ill-conditioned")
+    assert "directions move the residual beyond rounding" in found.verdict.reason
 
 
 def test_numerical_rank():
@@ -135,11 +145,11 @@ def test_the_reference_limits(poisson):
         seconds=0.0,
     )
     recipe = Recipe(KAN((3,), 5, 6), 300, "lm:40")
-    assert "try --effort record" in only(
-        solve(nameless, recipe, reference=coarse), "the distance to the reference"
-    )
-    for own in (
-        4e-4,
-        1e-8,
-    ):  # the solution is further away than twice that: it is the less accurate of the two
-        assert solve(nameless, recipe, reference=replace(coarse, estimated_error=own)).advice == []
+    found = solve(nameless, recipe, reference=coarse)
+    assert found.verdict.status == LIMITED
+    assert found.verdict.cures[0] == "--effort record"
+    # the solution is further away than twice that: it is the less accurate of the two
+    for own in (4e-4, 1e-8):
+        found = solve(nameless, recipe, reference=replace(coarse, estimated_error=own))
+        assert found.verdict.status == CONVERGED
+        assert found.verdict.cures == ()
