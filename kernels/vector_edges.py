@@ -33,7 +33,7 @@ def _located(emit, value, begin, low, scale, cells, grid):
     """Intervals of LANES inputs from `begin` on, as indices; where they are among those of all
     inputs; τ in them; and one over their lengths.
 
-    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.Grid. The first guess is right
+    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.KnotArrays. The first guess is right
     where all intervals of an input are equally long; else it walks. A nan stays in the first
     interval.
     """
@@ -71,24 +71,30 @@ def fill_powers(typing, X, at, inputs, inverse, powers, to, counts):
     inputs]."""
 
     def generate(context, builder, signature, arguments):
-        layout, emit = (
-            layout_of(signature.args[6]),
-            Emitter(context, builder, signature.args[0].dtype, lanes=False),
-        )
-        x, target = (
-            emit.flat(signature.args[0], arguments[0]),
-            emit.flat(signature.args[4], arguments[4]),
-        )
-        jet = [
-            emit.times(arguments[3], x.load(place))
-            for place in emit.places(*arguments[1:3], layout.size)
-        ]
+        layout = layout_of(signature.args[6])
+        emit = Emitter(context, builder, signature.args[0].dtype, lanes=False)
+        x = emit.flat(signature.args[0], arguments[0])
+        target = emit.flat(signature.args[4], arguments[4])
+        places = emit.places(*arguments[1:3], layout.size)
+        jet = [emit.times(arguments[3], x.load(place)) for place in places]
         for nu, by_channel in enumerate(emit.powers(jet, layout)):
             for c, value in by_channel.items():
                 target.store(value, builder.add(arguments[5], emit.index(nu * layout.size + c)))
         return context.get_dummy_value()
 
     return types.void(X, types.intp, types.intp, X.dtype, powers, types.intp, counts), generate
+
+
+def _stored_powers(emit, powers, start, layout):
+    """What fill_powers has left at `start`, every number in all lanes."""
+    found = [{}]
+    for nu in range(1, layout.order + 1):
+        places = {
+            c: emit.builder.add(start, emit.index(nu * layout.size + c))
+            for _, _, c in layout.above(nu)
+        }
+        found.append({c: powers.splat(place) for c, place in places.items()})
+    return found
 
 
 @intrinsic
@@ -109,77 +115,46 @@ def add_inputs(typing, A, bases, taus, powers, first, inputs, begin, outputs, Y,
         with cgutils.for_range(builder, inputs) as loop:
             here = builder.add(first, loop.index)
             start = builder.mul(here, emit.index((layout.order + 1) * layout.size))
-            powers = [
-                (
-                    {
-                        c: power.splat(builder.add(start, emit.index(nu * layout.size + c)))
-                        for _, _, c in layout.above(nu)
-                    }
-                    if nu
-                    else {}
-                )
-                for nu in range(layout.order + 1)
-            ]
-            rows = [
-                a.load(place)
-                for place in emit.places(
-                    builder.add(base.number(here), begin), outputs, kinds[10].count
-                )
-            ]
+            powers = _stored_powers(emit, power, start, layout)
+            row = builder.add(base.number(here), begin)
+            rows = a.load_all(emit.places(row, outputs, kinds[10].count))
             f = emit.taylor(rows, tau.splat(here), layout.order)
-            for variable, value in zip(
-                total,
-                emit.compose(f, powers, layout, [builder.load(v) for v in total]),
-                strict=True,
-            ):
-                builder.store(value, variable)
+            emit.assign(total, emit.compose(f, powers, layout, emit.read(total)))
         for variable, place in zip(
             total, emit.places(builder.add(arguments[9], begin), outputs, layout.size), strict=True
         ):
             y.store(builder.load(variable), place)
         return context.get_dummy_value()
 
+    integer = types.intp
     return (
         types.void(
-            A,
-            bases,
-            taus,
-            powers,
-            types.intp,
-            types.intp,
-            types.intp,
-            types.intp,
-            Y,
-            types.intp,
-            width,
-            counts,
+            A, bases, taus, powers, integer, integer, integer, integer, Y, integer, width, counts
         ),
         generate,
     )
 
 
+def _pulled_to_input(emit, f, lift, moments, powers, layout, total, keep):
+    """Adds the adjoint of the input's jet, of the lanes that `keep` is one in, to `total`."""
+    found = emit.correlate(f, lift, moments, powers, layout, [None] * layout.size)
+    for variable, value in zip(total, found, strict=True):
+        emit.builder.store(emit.dot([(keep, value)], emit.builder.load(variable)), variable)
+
+
+def _pulled_to_coefficients(emit, moments, tau, sink, rows, keep):
+    """Adds the adjoint of an interval's coefficients, of the lanes that `keep` is one in, at their
+    places in `sink`."""
+    kept = [emit.times(keep, moment) for moment in moments]
+    for value, row in zip(emit.taylor_adjoint(kept, tau, len(rows)), rows, strict=True):
+        sink.store(emit.plus(sink.load(row), value), row)
+
+
 @intrinsic
 def pull_outputs(
-    typing,
-    A,
-    base,
-    tau,
-    inverse,
-    X,
-    at,
-    inputs,
-    L,
-    lift_at,
-    outputs,
-    masks,
-    inward,
-    gradient,
-    H,
-    width,
-    counts,
-    back,
-    local,
-):
+    typing, A, base, tau, inverse, X, at, inputs, L, lift_at, outputs, masks,
+    inward, gradient, H, width, counts, back, local,
+):  # fmt: skip
     """The adjoint of one input's edges for the adjoint L[lift_at + c · outputs + q] of Y, vectors
     over the outputs.
 
@@ -190,82 +165,45 @@ def pull_outputs(
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, one = (
-            layout_of(kinds[15]),
-            Emitter(context, builder, kinds[0].dtype),
-            Emitter(context, builder, kinds[0].dtype, lanes=False),
-        )
-        a, x, lift, mask, sink, h = (
+        layout, emit = layout_of(kinds[15]), Emitter(context, builder, kinds[0].dtype)
+        one = Emitter(context, builder, kinds[0].dtype, lanes=False)
+        order, size, back, local = layout.order, *(kinds[k].count for k in (14, 16, 17))
+        a, x, given, mask, sink, h = (
             emit.flat(kinds[k], arguments[k]) for k in (0, 4, 7, 10, 12, 13)
         )
         base, tau, inverse, at, inputs, lift_at, outputs = (
             arguments[k] for k in (1, 2, 3, 5, 6, 8, 9)
         )
         places = emit.places(at, inputs, layout.size)
-        powers = [
-            {c: emit.splat(p) for c, p in nth.items()}
-            for nth in one.powers([one.times(inverse, x.number(place)) for place in places], layout)
-        ]
+        scaled = one.powers([one.times(inverse, x.number(place)) for place in places], layout)
+        powers = [{c: emit.splat(p) for c, p in nth.items()} for nth in scaled]
         tau, total = emit.splat(tau), emit.variables(layout.size)
         for begin, kept in _vectors(emit, outputs):
-            keep, rows = (
-                mask.load(kept),
-                emit.places(builder.add(base, begin), outputs, kinds[14].count),
-            )
-            l = [
-                lift.load(place)
-                for place in emit.places(builder.add(lift_at, begin), outputs, layout.size)
-            ]  # noqa: E741
-            moments = emit.moments(l, powers, layout)
-            if kinds[16].count:
-                f = emit.taylor([a.load(row) for row in rows], tau, layout.order + 1)
-                for variable, value in zip(
-                    total,
-                    emit.correlate(f, l, moments, powers, layout, [None] * layout.size),
-                    strict=True,
-                ):
-                    builder.store(emit.dot([(keep, value)], builder.load(variable)), variable)
-            if kinds[17].count:
-                for value, place in zip(
-                    moments, emit.places(begin, outputs, layout.order + 1), strict=True
-                ):
-                    h.store(value, place)
+            keep = mask.load(kept)
+            rows = emit.places(builder.add(base, begin), outputs, size)
+            lift = given.load_all(emit.places(builder.add(lift_at, begin), outputs, layout.size))
+            moments = emit.moments(lift, powers, layout)
+            if back:
+                f = emit.taylor(a.load_all(rows), tau, order + 1)
+                _pulled_to_input(emit, f, lift, moments, powers, layout, total, keep)
+            if local:
+                h.store_all(moments, emit.places(begin, outputs, order + 1))
             else:
-                for value, row in zip(
-                    emit.taylor_adjoint([emit.times(keep, m) for m in moments], tau, len(rows)),
-                    rows,
-                    strict=True,
-                ):
-                    sink.store(emit.plus(sink.load(row), value), row)
-        if kinds[16].count:
+                _pulled_to_coefficients(emit, moments, tau, sink, rows, keep)
+        if back:
             target = one.flat(kinds[11], arguments[11])
             for variable, place in zip(total, places, strict=True):
                 target.store(one.times(inverse, emit.sum(builder.load(variable))), place)
         return context.get_dummy_value()
 
+    number, integer = A.dtype, types.intp
     return (
         types.void(
-            A,
-            types.intp,
-            A.dtype,
-            A.dtype,
-            X,
-            types.intp,
-            types.intp,
-            L,
-            types.intp,
-            types.intp,
-            masks,
-            inward,
-            gradient,
-            H,
-            width,
-            counts,
-            back,
-            local,
+            A, integer, number, number, X, integer, integer, L, integer, integer, masks,
+            inward, gradient, H, width, counts, back, local,
         ),
         generate,
-    )
+    )  # fmt: skip
 
 
 def _edges_of(emit, places, outputs, q, width):
@@ -283,36 +221,21 @@ def sum_inputs(
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = (
-            layout_of(kinds[14]),
-            Emitter(context, builder, kinds[0].dtype),
-            kinds[13].count,
-        )
+        layout, emit = layout_of(kinds[14]), Emitter(context, builder, kinds[0].dtype)
+        size = kinds[13].count
         a, lows, scales, cell, x, mask = (
             emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8)
         )
         grid, at, inputs, q, outputs, to = (arguments[k] for k in (4, 6, 7, 9, 10, 12))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
-            keep, jet = (
-                mask.load(kept),
-                [
-                    x.load(place)
-                    for place in emit.places(builder.add(at, begin), inputs, layout.size)
-                ],
-            )
+            keep = mask.load(kept)
+            jet = x.load_all(emit.places(builder.add(at, begin), inputs, layout.size))
             _, places, tau, by = _located(emit, jet[0], begin, lows, scales, cell, grid)
             powers = emit.powers([emit.times(by, part) for part in jet], layout)
-            f = emit.taylor(
-                emit.gather(a, _edges_of(emit, places, outputs, q, size), size), tau, layout.order
-            )
-            f = [emit.times(keep, value) for value in f]
-            for variable, value in zip(
-                total,
-                emit.compose(f, powers, layout, [builder.load(v) for v in total]),
-                strict=True,
-            ):
-                builder.store(value, variable)
+            rows = emit.gather(a, _edges_of(emit, places, outputs, q, size), size)
+            f = [emit.times(keep, value) for value in emit.taylor(rows, tau, layout.order)]
+            emit.assign(total, emit.compose(f, powers, layout, emit.read(total)))
         one = Emitter(context, builder, kinds[0].dtype, lanes=False).flat(kinds[11], arguments[11])
         for variable, place in zip(
             total, emit.places(builder.add(to, q), outputs, layout.size), strict=True
@@ -320,142 +243,87 @@ def sum_inputs(
             one.store(emit.sum(builder.load(variable)), place)
         return context.get_dummy_value()
 
+    integer = types.intp
     return (
         types.void(
-            A,
-            low,
-            scale,
-            cells,
-            types.intp,
-            X,
-            types.intp,
-            types.intp,
-            masks,
-            types.intp,
-            types.intp,
-            Y,
-            types.intp,
-            width,
-            counts,
+            A, low, scale, cells, integer, X, integer, integer, masks, integer, integer, Y, integer,
+            width, counts,
         ),
         generate,
-    )
+    )  # fmt: skip
+
+
+def _keep_moments(emit, moments, h, q, begin, inputs, outputs):
+    """H[(ν · outputs + q) · inputs + p] of the inputs from `begin` on."""
+    builder = emit.builder
+    first, step = builder.mul(q, inputs), builder.mul(outputs, inputs)
+    for value, place in zip(moments, emit.places(first, step, len(moments)), strict=True):
+        h.store(value, builder.add(place, begin))
+
+
+def _keep_places(emit, intervals, tau, begin, chosen, taus):
+    """The intervals of LANES inputs from `begin` on, and τ in them."""
+    builder = emit.builder
+    taus.store(tau, begin)
+    for k, number in enumerate(intervals):
+        builder.store(number, builder.gep(chosen.data, [builder.add(begin, emit.index(k))]))
 
 
 @intrinsic
 def pull_inputs(
-    typing,
-    A,
-    low,
-    scale,
-    cells,
-    grid,
-    X,
-    at,
-    inputs,
-    L,
-    lift_at,
-    outputs,
-    inward,
-    gradient,
-    H,
-    chosen,
-    taus,
-    width,
-    counts,
-    back,
-    local,
-):
+    typing, A, low, scale, cells, grid, X, at, inputs, L, lift_at, outputs,
+    inward, gradient, H, chosen, taus, width, counts, back, local,
+):  # fmt: skip
     """The adjoint of all edges at a point, vectors over the inputs: as pull_outputs, with the
     moments at H[(ν · outputs + q) · inputs + p], and the intervals and τ in them in chosen and taus
     [inputs]."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        layout, emit, size = (
-            layout_of(kinds[17]),
-            Emitter(context, builder, kinds[0].dtype),
-            kinds[16].count,
-        )
-        a, lows, scales, cell, x, lift, target, sink, h, which, taus = (
+        layout, emit = layout_of(kinds[17]), Emitter(context, builder, kinds[0].dtype)
+        size, back, local = (kinds[k].count for k in (16, 18, 19))
+        a, lows, scales, cell, x, given, target, sink, h, which, taus = (
             emit.flat(kinds[k], arguments[k]) for k in (0, 1, 2, 3, 5, 8, 11, 12, 13, 14, 15)
         )
         grid, at, inputs, lift_at, outputs = (arguments[k] for k in (4, 6, 7, 9, 10))
         total = emit.variables(layout.size)
         for begin, kept in _vectors(emit, inputs):
             jets = emit.places(builder.add(at, begin), inputs, layout.size)
-            jet = [x.load(place) for place in jets]
+            jet = x.load_all(jets)
             g, places, tau, by = _located(emit, jet[0], begin, lows, scales, cell, grid)
             powers = emit.powers([emit.times(by, part) for part in jet], layout)
             for variable in total:
                 builder.store(emit.zero, variable)
             with cgutils.for_range(builder, outputs) as loop:
-                l = [
-                    lift.splat(place)
-                    for place in emit.places(builder.add(lift_at, loop.index), outputs, layout.size)
-                ]  # noqa: E741
-                moments, edges = (
-                    emit.moments(l, powers, layout),
-                    _edges_of(emit, places, outputs, loop.index, size),
-                )
-                if kinds[18].count:
+                q = loop.index
+                lifts = emit.places(builder.add(lift_at, q), outputs, layout.size)
+                lift = [given.splat(place) for place in lifts]
+                moments = emit.moments(lift, powers, layout)
+                edges = _edges_of(emit, places, outputs, q, size)
+                if back:
                     f = emit.taylor(emit.gather(a, edges, size), tau, layout.order + 1)
-                    for variable, value in zip(
-                        total,
-                        emit.correlate(
-                            f, l, moments, powers, layout, [builder.load(v) for v in total]
-                        ),
-                        strict=True,
-                    ):
-                        builder.store(value, variable)
-                if kinds[19].count:
-                    for value, place in zip(
-                        moments,
-                        emit.places(
-                            builder.mul(loop.index, inputs),
-                            builder.mul(outputs, inputs),
-                            layout.order + 1,
-                        ),
-                        strict=True,
-                    ):
-                        h.store(value, builder.add(place, begin))
+                    start = emit.read(total)
+                    found = emit.correlate(f, lift, moments, powers, layout, start)
+                    emit.assign(total, found)
+                if local:
+                    _keep_moments(emit, moments, h, q, begin, inputs, outputs)
                 else:
                     emit.scatter_add(emit.taylor_adjoint(moments, tau, size), sink, edges, kept)
-            if kinds[18].count:
+            if back:
                 for variable, place in zip(total, jets, strict=True):
                     target.store(emit.times(by, builder.load(variable)), place)
-            if kinds[19].count:
-                taus.store(tau, begin)
-                for k, number in enumerate(g):
-                    builder.store(
-                        number, builder.gep(which.data, [builder.add(begin, emit.index(k))])
-                    )
+            if local:
+                _keep_places(emit, g, tau, begin, which, taus)
         return context.get_dummy_value()
 
-    integers = (types.intp,)
+    integer = types.intp
     return (
         types.void(
-            A,
-            low,
-            scale,
-            cells,
-            *integers,
-            X,
-            *integers * 2,
-            L,
-            *integers * 2,
-            inward,
-            gradient,
-            H,
-            chosen,
-            taus,
-            width,
-            counts,
-            back,
-            local,
+            A, low, scale, cells, integer, X, integer, integer, L, integer, integer,
+            inward, gradient, H, chosen, taus, width, counts, back, local,
         ),
         generate,
-    )
+    )  # fmt: skip
 
 
 @intrinsic
@@ -496,17 +364,5 @@ def store_products(typing, scalars, at, stride, vectors, begin, step, target, to
         found.store(emit.dot([(one.splat(a), many.load(b)) for a, b in places]), arguments[7])
         return context.get_dummy_value()
 
-    return (
-        types.void(
-            scalars,
-            types.intp,
-            types.intp,
-            vectors,
-            types.intp,
-            types.intp,
-            target,
-            types.intp,
-            counts,
-        ),
-        generate,
-    )
+    integers = types.intp, types.intp
+    return types.void(scalars, *integers, vectors, *integers, target, types.intp, counts), generate

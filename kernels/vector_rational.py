@@ -54,6 +54,23 @@ def rational(typing, coefficients, own, X, at, stride, Y, counts):
     return types.void(coefficients, types.intp, X, types.intp, types.intp, Y, counts), generate
 
 
+def _by_coefficients(emit, Q, inverse, F, H, x):
+    """The adjoints of a_0 … a_5 and of the coefficients of x², x³, x⁴ in Q, from the moments H and
+    the Taylor coefficients F of P/Q: ∂F/∂a_k = x^k/Q, ∂F/∂q_k = -F x^k/Q."""
+    order = len(H) - 1
+    unit = [emit.splat(ir.Constant(emit.number, 1.0))] + [emit.zero] * order
+    R = _quotient(emit, unit, Q, inverse)
+    FR = _quotient(emit, F[: order + 1], Q, inverse)
+    by_a, by_q = (
+        [emit.dot([(H[nu], r[nu - k]) for nu in range(k, order + 1)]) for k in range(order + 1)]
+        for r in (R, FR)
+    )
+    return [
+        *emit.taylor_adjoint(by_a, x, 6),
+        *(emit.times(-1, q) for q in emit.taylor_adjoint(by_q, x, 5)[2:]),
+    ]
+
+
 @intrinsic
 def rational_adjoint(
     typing, coefficients, own, X, at, stride, L, found, gradient, place, back, counts
@@ -63,56 +80,29 @@ def rational_adjoint(
     gradient[place], gradient[place + LANES], …"""
 
     def generate(context, builder, signature, arguments):
-        kinds, own, start, stride, to = (
-            signature.args,
-            arguments[1],
-            arguments[3],
-            arguments[4],
-            arguments[8],
-        )
+        kinds = signature.args
+        own, start, stride, to = (arguments[k] for k in (1, 3, 4, 8))
         layout, emit = layout_of(kinds[10]), Emitter(context, builder, kinds[2].dtype)
         given, x, lift, target, sums = (emit.flat(kinds[k], arguments[k]) for k in (0, 2, 5, 6, 7))
         places = emit.places(start, stride, layout.size)
-        jet, L = [x.load(p) for p in places], [lift.load(p) for p in places]
-        order, inward = layout.order, kinds[9].count > 0
-        P, Q, inverse = _series(emit, given, own, jet[0], order + inward)
+        jet, L = x.load_all(places), lift.load_all(places)
+        inward = kinds[9].count > 0
+        P, Q, inverse = _series(emit, given, own, jet[0], layout.order + inward)
         F = _quotient(emit, P, Q, inverse)
-        R = _quotient(
-            emit, [emit.splat(ir.Constant(emit.number, 1.0))] + [emit.zero] * order, Q, inverse
-        )
-        FR = _quotient(emit, F[: order + 1], Q, inverse)
         powers = emit.powers(jet, layout)
         H = emit.moments(L, powers, layout)
-        by_a, by_q = (
-            [emit.dot([(H[nu], r[nu - k]) for nu in range(k, order + 1)]) for k in range(order + 1)]
-            for r in (R, FR)
-        )
-        parts = [
-            *emit.taylor_adjoint(by_a, jet[0], 6),
-            *(emit.times(-1, q) for q in emit.taylor_adjoint(by_q, jet[0], 5)[2:]),
-        ]
+        parts = _by_coefficients(emit, Q, inverse, F, H, jet[0])
         for part, p in zip(parts, emit.places(to, emit.index(LANES), 9), strict=True):
             sums.store(emit.plus(sums.load(p), part), p)
         if inward:
-            for value, p in zip(
-                emit.correlate(F, L, H, powers, layout, [None] * layout.size), places, strict=True
-            ):
-                target.store(value, p)
+            start = [None] * layout.size
+            target.store_all(emit.correlate(F, L, H, powers, layout, start), places)
         return context.get_dummy_value()
 
+    integer = types.intp
     return (
         types.void(
-            coefficients,
-            types.intp,
-            X,
-            types.intp,
-            types.intp,
-            L,
-            found,
-            gradient,
-            types.intp,
-            back,
-            counts,
+            coefficients, integer, X, integer, integer, L, found, gradient, integer, back, counts
         ),
         generate,
     )

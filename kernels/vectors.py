@@ -48,10 +48,8 @@ class Flat:
     is checked."""
 
     def __init__(self, emit, kind, array):
-        self.emit, self.data = (
-            emit,
-            emit.context.make_array(kind)(emit.context, emit.builder, array).data,
-        )
+        self.emit = emit
+        self.data = emit.context.make_array(kind)(emit.context, emit.builder, array).data
 
     def _vector(self, index):
         return self.emit.builder.bitcast(
@@ -68,6 +66,15 @@ class Flat:
         """The reverse of load."""
         done = self.emit.builder.store(value, self._vector(index))
         done.align = self.emit.bytes
+
+    def load_all(self, indices):
+        """What lies from each index on."""
+        return [self.load(index) for index in indices]
+
+    def store_all(self, values, indices):
+        """The reverse of load_all."""
+        for value, index in zip(values, indices, strict=True):
+            self.store(value, index)
 
     def number(self, index):
         """One number."""
@@ -139,8 +146,8 @@ class Emitter:
         ]
 
     def gather(self, array, indices, count):
-        """Vectors over `indices`, LANES of them, of the numbers that lie there and behind, `count`
-        filled up to whole vectors."""
+        """Vectors over `indices`, LANES of them, of the numbers that lie there and after it; `count`
+        of them, filled up to whole vectors."""
         parts = [
             self.transpose(
                 [array.load(self.builder.add(index, self.index(s))) for index in indices]
@@ -176,6 +183,15 @@ class Emitter:
         for variable in found:
             self.builder.store(self.zero, variable)
         return found
+
+    def read(self, variables):
+        """What variables hold now."""
+        return [self.builder.load(variable) for variable in variables]
+
+    def assign(self, variables, values):
+        """The reverse of read."""
+        for variable, value in zip(variables, values, strict=True):
+            self.builder.store(value, variable)
 
     def times(self, a, b):
         """a b, where a may be a Python number."""
@@ -275,16 +291,10 @@ def add_scaled(typing, target, at, factor, source, begin):
 
     def generate(context, builder, signature, arguments):
         emit = Emitter(context, builder, signature.args[0].dtype)
-        to, values = (
-            emit.flat(signature.args[0], arguments[0]),
-            emit.flat(signature.args[3], arguments[3]),
-        )
-        to.store(
-            emit.dot(
-                [(emit.splat(arguments[2]), values.load(arguments[4]))], to.load(arguments[1])
-            ),
-            arguments[1],
-        )
+        to = emit.flat(signature.args[0], arguments[0])
+        values = emit.flat(signature.args[3], arguments[3])
+        product = emit.splat(arguments[2]), values.load(arguments[4])
+        to.store(emit.dot([product], to.load(arguments[1])), arguments[1])
         return context.get_dummy_value()
 
     return types.void(target, types.intp, factor, source, types.intp), generate
