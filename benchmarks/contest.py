@@ -159,12 +159,10 @@ def unmeasured(points: Sequence[int]) -> list[Timing]:
 
 
 def contenders(device: str, peers: Sequence[str] = (*PEERS, "mlp")) -> list[Way]:
-    """Ours on the default path first, then on the reference (unless KANPDE_KERNELS forces one),
+    """Ours on the default path first, then on the plain one (unless KANPDE_KERNELS forces one),
     then the peers."""
     path = default_path(device)
-    others = (
-        [] if path == "reference" or os.environ.get("KANPDE_KERNELS") else [("reference", "kanpde")]
-    )
+    others = [] if path == "plain" or os.environ.get("KANPDE_KERNELS") else [("plain", "kanpde")]
     return [(path, "kanpde"), *others, *((path, peer) for peer in peers)]
 
 
@@ -332,7 +330,7 @@ def graph(machine: Machine) -> list[Timing]:
                 reason=f"cannot be captured: {first_line(error)}",
             )
         ]
-    with forced("reference"):
+    with forced("plain"):
         check_agreement(at.gradient(), made.read(made.run()), "the CUDA graph")
     row = row_of(
         SMALL,

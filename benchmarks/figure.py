@@ -15,7 +15,7 @@ from benchmarks.published import Claim
 STYLE = {
     ("kanpde", "cpu"): ("#0072B2", "o", "-"),
     ("kanpde", "triton"): ("#0072B2", "o", "-"),
-    ("kanpde", "reference"): ("#56B4E9", "s", "-"),
+    ("kanpde", "plain"): ("#56B4E9", "s", "-"),
     ("mlp", ""): ("#7F7F7F", "D", ":"),
     ("materialised", ""): ("#E69F00", "^", "--"),
     ("materialised_compiled", ""): ("#F0E442", "v", "--"),

@@ -81,11 +81,11 @@ def _left_out(machine: Machine, case: Case, n: int) -> str | None:
 
 
 def gate(case: Case, ways: Sequence[Way], device: str) -> None:
-    """Raise BenchmarkError unless JᵀJ and Jᵀr are those of a dense Jacobian from the reference."""
+    """Raise BenchmarkError unless JᵀJ and Jᵀr are those of a dense Jacobian on the plain path."""
     at = objective(problem(case.widths[0]), case.kan, GATE, device)
     for path, peer in ways:
         measured = mlp(case, at) if peer == "mlp" else at
-        with forced("reference"):
+        with forced("plain"):
             r, J = measured.jacobian()
             dense = J.dense()
         with forced(path):

@@ -1,7 +1,7 @@
 """The closure of a GR-KAN against that of a B-spline KAN of equal width, float64 on the CPU, in
 turns.
 
-Each closure must first give the loss and gradient of its own reference path.
+Each closure must first give the loss and gradient of its own plain path.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def closures(tell: Tell, points: int = 10_000, limits: Limits | None = None) -> 
         }
         for way, spec in specs.items():
             at = objective(problem(2), spec, GATE)
-            check_agreement(
-                ours(at).run(), ours(at, "reference").run(), f"the reference path of {way[1]}"
-            )
+            check_agreement(ours(at).run(), ours(at, "plain").run(), f"the plain path of {way[1]}")
         spent = alternate(
             {way: ours(objective(problem(2), spec, points)).run for way, spec in specs.items()},
             limits,

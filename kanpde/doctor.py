@@ -202,7 +202,7 @@ def _kernels(device: str) -> Finding:
         spline_jet(X, C, knots, (2, 2))
         again = time.perf_counter() - began
     reasons = " ".join(str(w.message) for w in caught)
-    slow = name == "reference" and not os.environ.get("KANPDE_KERNELS")
+    slow = name == "plain" and not os.environ.get("KANPDE_KERNELS")
     found = (
         f"{name}; a layer at 2,000 points takes {1e3 * again:.2g} ms ({first:.1f} s the first time)"
     )

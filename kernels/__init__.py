@@ -1,4 +1,4 @@
-"""KAN layers on jets: the plain reference and the operators registered with torch.library."""
+"""KAN layers on jets: the plain kernels and the operators registered with torch.library."""
 
 from kanpde.kernels.expansion_ops import expansion_jet as expansion_jet
 from kanpde.kernels.expansion_ops import expansion_jet_adjoint as expansion_jet_adjoint

@@ -6,3 +6,6 @@ from __future__ import annotations
 import numba
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+inlined = numba.njit(inline="always", error_model="numpy", fastmath={"contract"})
+"""For what is called at every point: a call that stays a call costs up to half of its time."""

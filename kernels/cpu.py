@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.weak import WeakIdKeyDictionary
 
-from kanpde.kernels.compiled import compiled
+from kanpde.kernels.compiled import compiled, inlined
 from kanpde.kernels.pieces import degree_of, pieces
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
@@ -37,18 +37,23 @@ from kanpde.kernels.vectors import LANES
 BLOCK = 16
 """Points that are taken through a layer together, so that coefficients stay in the cache."""
 
-POINTS = 256
+POINTS_A_THREAD = 256
 """Points that are worth a thread of their own."""
 
 CHUNKS = 16
 """Partial sums of a gradient, at most."""
 
 
-class Grid(NamedTuple):
-    """Knots as the kernels need them: low [inputs], the first ones; scale [inputs], intervals by
-    length; cells [inputs, grid, 4], left end, right end, middle and inverse length of each
-    interval; table [inputs, grid, degree + 1, splines], of τ^s, the splines filled up to whole
-    vectors."""
+class KnotArrays(NamedTuple):
+    """Knots as the kernels for CPUs need them.
+
+    Attributes:
+        low: The first ones, [inputs].
+        scale: Intervals by length, [inputs].
+        cells: Left end, right end, middle and inverse length of each interval, [inputs, grid, 4].
+        table: The coefficients of τ^s of the splines, [inputs, grid, degree + 1, splines], the
+            splines filled up to whole vectors.
+    """
 
     low: np.ndarray
     scale: np.ndarray
@@ -59,16 +64,17 @@ class Grid(NamedTuple):
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def grid_of(knots: Tensor, degree: int) -> Grid:
-    """The same Grid for the same Pieces."""
+def arrays_of(knots: Tensor, degree: int) -> KnotArrays:
+    """The same KnotArrays for the same PolynomialPieces."""
     found = pieces(knots, degree)
     if _known.get(knots, (None, None))[0] is not found:
         left, right = found.breaks[:, :-1], found.breaks[:, 1:]
         scale = left.shape[1] / (right[:, -1] - left[:, 0])
         cells = torch.stack([left, right, (left + right) / 2, 1 / (right - left)], -1)
-        cells[:, 0, 0] = cells[:, -1, 1] = torch.nan  # no number is beyond: the end intervals go on
+        # no number is beyond a nan: the end intervals go on
+        cells[:, 0, 0] = cells[:, -1, 1] = torch.nan
         table = pad(found.table.transpose(2, 3), (0, -found.table.shape[3] % LANES))
-        _known[knots] = (found, Grid(*map(array, (left[:, 0], scale, cells, table))))
+        _known[knots] = (found, KnotArrays(*map(array, (left[:, 0], scale, cells, table))))
     return _known[knots][1]
 
 
@@ -115,7 +121,9 @@ def from_pieces(A, table, c):
 
 
 @compiled
-def forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
+def forward_by_outputs(X, knots, A, width, counts, begin, end, Y):
+    """The output jets Y of the points begin … end, with vectors over the outputs."""
+    low, scale, cells, _ = knots
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
     x, a, y = X.reshape(-1), A.reshape(-1), Y.reshape(-1)
@@ -128,229 +136,142 @@ def forward_by_outputs(X, low, scale, cells, A, width, counts, begin, end, Y):
             for p in range(inputs):
                 at, place = n * channels * inputs + p, (n - first) * inputs + p
                 g = _interval(x[at], low, scale, cells, p)
-                bases[place], taus[place] = (
-                    (p * grid + g) * len(width) * outputs,
-                    (x[at] - cells[p, g, 2]) * cells[p, g, 3],
-                )
+                bases[place] = (p * grid + g) * len(width) * outputs
+                taus[place] = (x[at] - cells[p, g, 2]) * cells[p, g, 3]
                 fill_powers(x, at, inputs, cells[p, g, 3], powers, place * size, counts)
         for v in range(0, outputs, LANES):
+            begin_at = min(v, outputs - LANES)
             for n in range(first, last):
                 add_inputs(
-                    a,
-                    bases,
-                    taus,
-                    powers,
-                    (n - first) * inputs,
-                    inputs,
-                    min(v, outputs - LANES),
-                    outputs,
-                    y,
-                    n * channels * outputs,
-                    width,
-                    counts,
-                )
+                    a, bases, taus, powers, (n - first) * inputs, inputs, begin_at, outputs,
+                    y, n * channels * outputs, width, counts,
+                )  # fmt: skip
 
 
 @compiled
-def forward_by_inputs(X, low, scale, cells, A, masks, width, counts, begin, end, Y):
+def forward_by_inputs(X, knots, A, masks, width, counts, begin, end, Y):
+    """As forward_by_outputs, with vectors over the inputs, and A [inputs, grid, outputs, degree + 1
+    filled up to whole vectors]."""
+    low, scale, cells, _ = knots
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
     x, a, y, cell = X.reshape(-1), A.reshape(-1), Y.reshape(-1), cells.reshape(-1)
     for n in range(begin, end):
         for q in range(outputs):
             sum_inputs(
-                a,
-                low,
-                scale,
-                cell,
-                grid,
-                x,
-                n * channels * inputs,
-                inputs,
-                masks,
-                q,
-                outputs,
-                y,
-                n * channels * outputs,
-                width,
-                counts,
-            )
+                a, low, scale, cell, grid, x, n * channels * inputs, inputs, masks, q, outputs,
+                y, n * channels * outputs, width, counts,
+            )  # fmt: skip
+
+
+@inlined
+def _row_by_outputs(b, base, tau, taylor, H, splines, outputs, target, to, width, counts):
+    """One input's part of a row: the products of its splines' Taylor coefficients and the moments
+    H, at target[to + j · outputs + q]."""
+    store_taylor(b, base, tau, taylor, width, counts)
+    for j in range(len(width)):
+        for v in range(0, outputs, LANES):
+            q = min(v, outputs - LANES)
+            place = to + j * outputs + q
+            store_products(taylor, j, splines, H, q, outputs, target, place, counts)
 
 
 @compiled
 def pull_by_outputs(
-    L,
-    X,
-    low,
-    scale,
-    cells,
-    table,
-    A,
-    masks,
-    width,
-    counts,
-    back,
-    local,
-    begin,
-    end,
-    size,
-    inward,
-    gradients,
-    starts,
-    values,
-    place,
-):
+    L, X, knots, A, masks, width, counts, back, local, begin, end, size,
+    inward, gradients, starts, values, place,
+):  # fmt: skip
     """inward is written where the tuple `back` is not empty. Where `local` is empty, the adjoint of
     A is added to gradients [chunks of `size` points, inputs, grid, degree + 1, outputs]; else this
     layer's part of starts and values is written, see Place.
     """
+    low, scale, cells, table = knots
     _, channels, inputs = X.shape
     _, grid, _, outputs = A.shape
-    splines, x, a, lift, back_to, b, target = (
-        table.shape[3],
-        X.reshape(-1),
-        A.reshape(-1),
-        L.reshape(-1),
-        inward.reshape(-1),
-        table.reshape(-1),
-        values.reshape(-1),
-    )
+    splines, x, a, lift = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1)
+    back_to, b, target = inward.reshape(-1), table.reshape(-1), values.reshape(-1)
     run, column, unit, functions, shift = place
-    H, taylor = (
-        np.empty((len(counts) + 1) * outputs, X.dtype),
-        np.empty((len(counts) + 1) * splines, X.dtype),
-    )
+    H = np.empty((len(counts) + 1) * outputs, X.dtype)
+    taylor = np.empty((len(counts) + 1) * splines, X.dtype)
     for first in range(begin, end, BLOCK):
         gradient = gradients[first // size].reshape(-1)
         for p in range(inputs):
             for n in range(first, min(first + BLOCK, end)):
                 at = n * channels * inputs + p
                 g = _interval(x[at], low, scale, cells, p)
-                tau, base = (
-                    (x[at] - cells[p, g, 2]) * cells[p, g, 3],
-                    (p * grid + g) * len(width) * outputs,
-                )
+                tau = (x[at] - cells[p, g, 2]) * cells[p, g, 3]
+                base = (p * grid + g) * len(width)
                 pull_outputs(
-                    a,
-                    base,
-                    tau,
-                    cells[p, g, 3],
-                    x,
-                    at,
-                    inputs,
-                    lift,
-                    n * channels * outputs,
-                    outputs,
-                    masks,
-                    back_to,
-                    gradient,
-                    H,
-                    width,
-                    counts,
-                    back,
-                    local,
-                )
+                    a, base * outputs, tau, cells[p, g, 3], x, at, inputs,
+                    lift, n * channels * outputs, outputs, masks, back_to, gradient, H,
+                    width, counts, back, local,
+                )  # fmt: skip
                 if len(local):
                     starts[n, run + p] = column + unit * (functions * p + g)
-                    store_taylor(
-                        b, (p * grid + g) * len(width) * splines, tau, taylor, width, counts
-                    )
-                    for j in range(len(width)):
-                        to = n * values.shape[1] + shift + (p * len(width) + j) * outputs
-                        for v in range(0, outputs, LANES):
-                            q = min(v, outputs - LANES)
-                            store_products(
-                                taylor, j, splines, H, q, outputs, target, to + q, counts
-                            )
+                    to = n * values.shape[1] + shift + p * len(width) * outputs
+                    _row_by_outputs(
+                        b, base * splines, tau, taylor, H, splines, outputs, target, to,
+                        width, counts,
+                    )  # fmt: skip
+
+
+@inlined
+def _row_by_inputs(b, base, tau, taylor, H, p, inputs, outputs, row, values, n, to, width, counts):
+    """One input's part of row n, at to + j · outputs + q; `row` has room for one output's."""
+    splines = len(row)
+    store_taylor(b, base, tau, taylor, width, counts)
+    for q in range(outputs):
+        for v in range(0, splines, LANES):
+            store_products(
+                H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts
+            )  # fmt: skip
+        for j in range(len(width)):
+            values[n, to + j * outputs + q] = row[j]
 
 
 @compiled
 def pull_by_inputs(
-    L,
-    X,
-    low,
-    scale,
-    cells,
-    table,
-    A,
-    width,
-    counts,
-    back,
-    local,
-    begin,
-    end,
-    size,
-    inward,
-    gradients,
-    starts,
-    values,
-    place,
-):
+    L, X, knots, A, width, counts, back, local, begin, end, size,
+    inward, gradients, starts, values, place,
+):  # fmt: skip
     """As pull_by_outputs, with A [inputs, grid, outputs, degree + 1 filled up to whole vectors]."""
+    low, scale, cells, table = knots
     _, channels, inputs = X.shape
     _, grid, outputs, _ = A.shape
-    splines, x, a, lift, back_to, b = (
-        table.shape[3],
-        X.reshape(-1),
-        A.reshape(-1),
-        L.reshape(-1),
-        inward.reshape(-1),
-        table.reshape(-1),
-    )
-    cell, chosen, taus = cells.reshape(-1), np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
+    splines, x, a, lift = table.shape[3], X.reshape(-1), A.reshape(-1), L.reshape(-1)
+    back_to, b, cell = inward.reshape(-1), table.reshape(-1), cells.reshape(-1)
+    chosen, taus = np.empty(inputs, np.int64), np.empty(inputs, X.dtype)
     run, column, unit, functions, shift = place
-    H, taylor, row = (
-        np.empty((len(counts) + 1) * outputs * inputs, X.dtype),
-        np.empty((len(counts) + 1) * splines, X.dtype),
-        np.empty(splines, X.dtype),
-    )
+    H = np.empty((len(counts) + 1) * outputs * inputs, X.dtype)
+    taylor, row = np.empty((len(counts) + 1) * splines, X.dtype), np.empty(splines, X.dtype)
     for n in range(begin, end):
-        at, lift_at, gradient = (
-            n * channels * inputs,
-            n * channels * outputs,
-            gradients[n // size].reshape(-1),
-        )
+        gradient = gradients[n // size].reshape(-1)
         pull_inputs(
-            a,
-            low,
-            scale,
-            cell,
-            grid,
-            x,
-            at,
-            inputs,
-            lift,
-            lift_at,
-            outputs,
-            back_to,
-            gradient,
-            H,
-            chosen,
-            taus,
-            width,
-            counts,
-            back,
-            local,
-        )
+            a, low, scale, cell, grid, x, n * channels * inputs, inputs,
+            lift, n * channels * outputs, outputs, back_to, gradient, H, chosen, taus,
+            width, counts, back, local,
+        )  # fmt: skip
         if len(local):
             for p in range(inputs):
                 starts[n, run + p] = column + unit * (functions * p + chosen[p])
-                store_taylor(
-                    b, (p * grid + chosen[p]) * len(width) * splines, taus[p], taylor, width, counts
-                )
-                for q in range(outputs):
-                    for v in range(0, splines, LANES):
-                        store_products(
-                            H, q * inputs + p, outputs * inputs, taylor, v, splines, row, v, counts
-                        )
-                    for j in range(len(width)):
-                        values[n, shift + (p * len(width) + j) * outputs + q] = row[j]
+                base = (p * grid + chosen[p]) * len(width) * splines
+                to = shift + p * len(width) * outputs
+                _row_by_inputs(
+                    b, base, taus[p], taylor, H, p, inputs, outputs, row, values, n, to,
+                    width, counts,
+                )  # fmt: skip
 
 
 class Place(NamedTuple):
-    """Where a layer's part of a Jacobian's rows goes: its first run and entry in a row; the column
-    of its first coefficient; and how columns are counted, `functions` an input and `unit` a
-    function."""
+    """Where a layer's part of a Jacobian's rows goes.
+
+    Attributes:
+        run: Its first run in a row.
+        column: Of its first coefficient.
+        unit: Columns a function.
+        functions: Functions an input.
+        shift: Its first entry in a row.
+    """
 
     run: int = 0
     column: int = 0
@@ -359,7 +280,7 @@ class Place(NamedTuple):
     shift: int = 0
 
 
-class Layer:
+class EdgePolynomials:
     """A layer that is ready to run on ranges of points: its coefficients c [inputs, functions,
     outputs] as polynomials.
 
@@ -368,157 +289,86 @@ class Layer:
 
     def __init__(self, c: Tensor, knots: Tensor, counts: Counts):
         self.shape = c.shape
-        self.inputs, self.outputs = (
-            c.shape[0],
-            c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES,
-        )
-        self.grid = grid_of(knots, degree_of(c, knots))
-        *shape, self.width, _ = self.grid.table.shape
+        self.inputs = c.shape[0]
+        self.outputs = c.shape[2] if max(c.shape[0], c.shape[2]) >= LANES else LANES
+        self.knots = arrays_of(knots, degree_of(c, knots))
+        *shape, self.width, splines = self.knots.table.shape
         self._by_inputs = self.outputs < LANES
-        A = np.zeros((*shape, self.width, self.outputs), self.grid.table.dtype)
-        to_pieces(array(c), self.grid.table, A[..., : c.shape[2]])
+        A = np.zeros((*shape, self.width, self.outputs), self.knots.table.dtype)
+        to_pieces(array(c), self.knots.table, A[..., : c.shape[2]])
         if self._by_inputs:
-            self.A = np.zeros((*shape, self.outputs, self.grid.table.shape[3]), A.dtype)
+            self.A = np.zeros((*shape, self.outputs, splines), A.dtype)
             self.A[..., : self.width] = A.swapaxes(2, 3)
         else:
             self.A = A
-        masks = np.repeat(np.array([0, 1], self.A.dtype), LANES)
-        self._masks, self._constants = (
-            (masks,),
-            ((0,) * self.width, tuple((0,) * count for count in counts)),
-        )
+        self._masks = (np.repeat(np.array([0, 1], self.A.dtype), LANES),)
+        self._constants = (0,) * self.width, tuple((0,) * count for count in counts)
 
     def forward(self, X: np.ndarray, begin: int, end: int, Y: np.ndarray) -> None:
         """Write the output jets Y [points, channels, outputs] of the points begin … end."""
-        work, masks = (
-            (forward_by_inputs, self._masks) if self._by_inputs else (forward_by_outputs, ())
-        )
-        work(X, *self.grid[:3], self.A, *masks, *self._constants, begin, end, Y)
+        if self._by_inputs:
+            forward_by_inputs(X, self.knots, self.A, *self._masks, *self._constants, begin, end, Y)
+        else:
+            forward_by_outputs(X, self.knots, self.A, *self._constants, begin, end, Y)
 
     def adjoint(
-        self,
-        L: np.ndarray,
-        X: np.ndarray,
-        back: bool,
-        begin: int,
-        end: int,
-        inward: np.ndarray,
-        gradients: np.ndarray,
-        size: int,
-    ) -> None:
+        self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int,
+        inward: np.ndarray, gradients: np.ndarray, size: int,
+    ) -> None:  # fmt: skip
         """Write the adjoint of X where it is asked for, and add that of A to gradients[n // size]
         for every point n."""
-        self._pull(
-            L,
-            X,
-            back,
-            (),
-            begin,
-            end,
-            size,
-            inward,
-            gradients,
-            np.empty((1, 0), np.int64),
-            np.empty((1, 0), X.dtype),
-            Place(),
-        )
+        starts, values = np.empty((1, 0), np.int64), np.empty((1, 0), X.dtype)
+        found = inward, gradients, starts, values, Place()
+        self._pull(L, X, back, (), begin, end, size, *found)
 
     def pullback(
-        self,
-        L: np.ndarray,
-        X: np.ndarray,
-        back: bool,
-        begin: int,
-        end: int,
-        inward: np.ndarray,
-        starts: np.ndarray,
-        values: np.ndarray,
-        place: Place,
-    ) -> None:
+        self, L: np.ndarray, X: np.ndarray, back: bool, begin: int, end: int,
+        inward: np.ndarray, starts: np.ndarray, values: np.ndarray, place: Place,
+    ) -> None:  # fmt: skip
         """Write the adjoint of X where it is asked for, and this layer's part of every point's
         row."""
-        self._pull(
-            L,
-            X,
-            back,
-            (0,),
-            begin,
-            end,
-            max(end, 1),
-            inward,
-            np.empty((1, 0, 0, 0, 0), X.dtype),
-            starts,
-            values,
-            place,
-        )
+        found = inward, np.empty((1, 0, 0, 0, 0), X.dtype), starts, values, place
+        self._pull(L, X, back, (0,), begin, end, max(end, 1), *found)
 
     def _pull(
-        self,
-        L: np.ndarray,
-        X: np.ndarray,
-        back: bool,
-        local: tuple,
-        begin: int,
-        end: int,
-        size: int,
-        *found: np.ndarray | Place,
-    ) -> None:
+        self, L: np.ndarray, X: np.ndarray, back: bool, local: tuple[int, ...],
+        begin: int, end: int, size: int, *found: np.ndarray | Place,
+    ) -> None:  # fmt: skip
         work, masks = (pull_by_inputs, ()) if self._by_inputs else (pull_by_outputs, self._masks)
-        work(
-            L,
-            X,
-            *self.grid,
-            self.A,
-            *masks,
-            *self._constants,
-            (0,) if back else (),
-            local,
-            begin,
-            end,
-            size,
-            *found,
-        )
+        given = L, X, self.knots, self.A, *masks, *self._constants
+        work(*given, (0,) if back else (), local, begin, end, size, *found)
 
     def gradient(self, gradients: np.ndarray) -> Tensor:
         """The adjoint of the coefficients from partial sums of that of A."""
         found = np.zeros(self.shape, self.A.dtype)
         A = gradients.sum(0)
         A = np.ascontiguousarray(A[..., : self.width].swapaxes(2, 3)) if self._by_inputs else A
-        from_pieces(A[..., : self.shape[2]], self.grid.table, found)
+        from_pieces(A[..., : self.shape[2]], self.knots.table, found)
         return torch.from_numpy(found)
 
     def chunks(self, points: int) -> int:
         """How many points share a partial sum, from the shapes alone."""
         most = max(1, min(CHUNKS, 2**22 // max(self.A.size, 1)))
-        return max(POINTS, -(-points // (BLOCK * most)) * BLOCK)
+        return max(POINTS_A_THREAD, -(-points // (BLOCK * most)) * BLOCK)
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """As plain.forward."""
-    layer, x, Y = Layer(c, knots, counts), array(X), X.new_empty(*X.shape[:2], c.shape[2])
-    wide = (
-        np.empty((*X.shape[:2], layer.outputs), x.dtype)
-        if layer.outputs > c.shape[2]
-        else Y.numpy()
-    )
-    deal(lambda begin, end: layer.forward(x, begin, end, wide), len(X), POINTS)
-    return (
-        Y
-        if layer.outputs == c.shape[2]
-        else torch.from_numpy(wide)[:, :, : c.shape[2]].contiguous()
-    )
+    layer, x, outputs = EdgePolynomials(c, knots, counts), array(X), c.shape[2]
+    found = X.new_empty(*X.shape[:2], layer.outputs)
+    wide = found.numpy()
+    deal(lambda begin, end: layer.forward(x, begin, end, wide), len(X), POINTS_A_THREAD)
+    return found if layer.outputs == outputs else found[:, :, :outputs].contiguous()
 
 
 def adjoint(
     L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
 ) -> tuple[Tensor, Tensor]:
     """As plain.adjoint."""
-    layer = Layer(c, knots, counts)
+    layer = EdgePolynomials(c, knots, counts)
     size, lift, x = layer.chunks(len(X)), _filled(L, layer), array(X)
-    inward, gradients = (
-        X.new_empty(X.shape if back else (0, *X.shape[1:])),
-        np.zeros((max(1, -(-len(X) // size)), *layer.A.shape), x.dtype),
-    )
+    inward = X.new_empty(X.shape if back else (0, *X.shape[1:]))
+    gradients = np.zeros((max(1, -(-len(X) // size)), *layer.A.shape), x.dtype)
     found = inward.numpy()
     deal(
         lambda begin, end: layer.adjoint(lift, x, back, begin, end, found, gradients, size),
@@ -532,13 +382,10 @@ def pullback(
     L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As plain.pullback."""
-    layer = Layer(c, knots, counts)
-    lift, x, inward, cells = (
-        _filled(L, layer),
-        array(X),
-        X.new_empty(X.shape if back else (0, *X.shape[1:])),
-        torch.empty(len(X), layer.inputs, dtype=torch.int64),
-    )
+    layer = EdgePolynomials(c, knots, counts)
+    lift, x = _filled(L, layer), array(X)
+    inward = X.new_empty(X.shape if back else (0, *X.shape[1:]))
+    cells = torch.empty(len(X), layer.inputs, dtype=torch.int64)
     block = X.new_empty(len(X), layer.inputs, layer.width, layer.outputs)
     found, starts, values = inward.numpy(), cells.numpy(), block.flatten(1).numpy()
     deal(
@@ -546,12 +393,12 @@ def pullback(
             lift, x, back, begin, end, found, starts, values, Place()
         ),
         len(X),
-        POINTS,
+        POINTS_A_THREAD,
     )
     return inward if back else X.new_empty(0), cells, block[..., : c.shape[2]].contiguous()
 
 
-def _filled(L: Tensor, layer: Layer) -> np.ndarray:
-    return (
-        array(pad(L, (0, layer.outputs - L.shape[2]))) if layer.outputs > L.shape[2] else array(L)
-    )
+def _filled(L: Tensor, layer: EdgePolynomials) -> np.ndarray:
+    """L with zeros for the outputs that a vector has more."""
+    more = layer.outputs - L.shape[2]
+    return array(pad(L, (0, more))) if more else array(L)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kanpde.kernels.compiled import compiled
 from kanpde.kernels.cpu import (
+    KnotArrays,
     Place,
     forward_by_inputs,
     forward_by_outputs,
@@ -24,12 +25,22 @@ from kanpde.kernels.vectors import LANES
 
 
 class Net(NamedTuple):
-    """Levels one behind the other in flat arrays. sizes [levels, 7]: inputs, outputs, grid, and
-    where the level begins in low, in cells, in A and in table. low, scale [Σ inputs], cells [Σ
-    inputs · grid, 4], table: as in cpu.Grid. A: the coefficients of τ^s of the edge functions,
-    [inputs, grid, degree + 1, outputs] a level, or [inputs, grid, outputs, degree + 1 filled up to
-    whole vectors] for the last one where its outputs do not fill a vector. center, factor [Σ
-    inputs]: of the activation before each input, not used for the first level."""
+    """Levels one after the other in flat arrays.
+
+    Attributes:
+        sizes: Inputs, outputs, grid, and where the level begins in low, in cells, in A and in
+            table, [levels, 7].
+        low: As in cpu.KnotArrays, [Σ inputs].
+        scale: As in cpu.KnotArrays, [Σ inputs].
+        cells: As in cpu.KnotArrays, [Σ inputs · grid, 4].
+        table: As in cpu.KnotArrays, flat.
+        A: The coefficients of τ^s of the edge functions, flat: [inputs, grid, degree + 1, outputs]
+            a level, or [inputs, grid, outputs, degree + 1 filled up to whole vectors] for the last
+            one where its outputs do not fill a vector.
+        masks: LANES zeros and LANES ones.
+        center: Of the activation before each input, [Σ inputs]; not used for the first level.
+        factor: As center.
+    """
 
     sizes: np.ndarray
     low: np.ndarray
@@ -43,106 +54,66 @@ class Net(NamedTuple):
 
 
 @compiled
-def _forward(net, i, x, width, counts, y):
-    """Level i: the jets y from the jets x of a chunk."""
-    inputs, outputs, grid, unit, cell, at = (
-        net.sizes[i, 0],
-        net.sizes[i, 1],
-        net.sizes[i, 2],
-        net.sizes[i, 3],
-        net.sizes[i, 4],
-        net.sizes[i, 5],
-    )
-    low, scale, cells = (
+def _knots(net, i, width):
+    """Those of level i."""
+    inputs, grid, unit = net.sizes[i, 0], net.sizes[i, 2], net.sizes[i, 3]
+    cell, at, filled = net.sizes[i, 4], net.sizes[i, 6], len(width) + -len(width) % LANES
+    cells = net.cells[cell : cell + inputs * grid].reshape((inputs, grid, 4))
+    table = net.table[at : at + inputs * grid * len(width) * filled]
+    return KnotArrays(
         net.low[unit : unit + inputs],
         net.scale[unit : unit + inputs],
-        net.cells[cell : cell + inputs * grid].reshape((inputs, grid, 4)),
+        cells,
+        table.reshape((inputs, grid, len(width), filled)),
     )
-    if outputs >= LANES:
-        A = net.A[at : at + inputs * grid * len(width) * outputs].reshape(
-            (inputs, grid, len(width), outputs)
-        )
-        forward_by_outputs(x, low, scale, cells, A, width, counts, 0, len(x), y)
+
+
+@compiled
+def _by_outputs(net, i, A, width):
+    """The coefficients of level i in an array as long as net.A, with vectors over the outputs."""
+    inputs, outputs, grid, at = net.sizes[i, 0], net.sizes[i, 1], net.sizes[i, 2], net.sizes[i, 5]
+    own = A[at : at + inputs * grid * len(width) * outputs]
+    return own.reshape((inputs, grid, len(width), outputs))
+
+
+@compiled
+def _by_inputs(net, i, A, width):
+    """As _by_outputs, with vectors over the inputs."""
+    inputs, outputs, grid, at = net.sizes[i, 0], net.sizes[i, 1], net.sizes[i, 2], net.sizes[i, 5]
+    filled = len(width) + -len(width) % LANES
+    own = A[at : at + inputs * grid * outputs * filled]
+    return own.reshape((inputs, grid, outputs, filled))
+
+
+@compiled
+def _forward(net, i, x, width, counts, y):
+    """Level i: the jets y from the jets x of a chunk."""
+    knots = _knots(net, i, width)
+    if net.sizes[i, 1] >= LANES:
+        A = _by_outputs(net, i, net.A, width)
+        forward_by_outputs(x, knots, A, width, counts, 0, len(x), y)
     else:
-        filled = len(width) + -len(width) % LANES
-        A = net.A[at : at + inputs * grid * outputs * filled].reshape(
-            (inputs, grid, outputs, filled)
-        )
-        forward_by_inputs(x, low, scale, cells, A, net.masks, width, counts, 0, len(x), y)
+        A = _by_inputs(net, i, net.A, width)
+        forward_by_inputs(x, knots, A, net.masks, width, counts, 0, len(x), y)
 
 
 @compiled
 def _pull(net, i, lift, x, width, counts, back, local, inward, gradient, starts, values, place):
     """Level i: the adjoint of its input, where the tuple `back` is not empty, and its part of the
     gradient (as long as A) or of rows."""
-    inputs, outputs, grid, unit, cell, at = (
-        net.sizes[i, 0],
-        net.sizes[i, 1],
-        net.sizes[i, 2],
-        net.sizes[i, 3],
-        net.sizes[i, 4],
-        net.sizes[i, 5],
-    )
-    low, scale, cells = (
-        net.low[unit : unit + inputs],
-        net.scale[unit : unit + inputs],
-        net.cells[cell : cell + inputs * grid].reshape((inputs, grid, 4)),
-    )
-    filled, points = len(width) + -len(width) % LANES, max(len(x), 1)
-    table = net.table[
-        net.sizes[i, 6] : net.sizes[i, 6] + inputs * grid * len(width) * filled
-    ].reshape((inputs, grid, len(width), filled))
-    if outputs >= LANES:
-        shape = (inputs, grid, len(width), outputs)
-        A = net.A[at : at + inputs * grid * len(width) * outputs].reshape(shape)
-        part = gradient[at : at + A.size].reshape((1, *shape))
+    knots, points = _knots(net, i, width), max(len(x), 1)
+    if net.sizes[i, 1] >= LANES:
+        A, part = _by_outputs(net, i, net.A, width), _by_outputs(net, i, gradient, width)
         pull_by_outputs(
-            lift,
-            x,
-            low,
-            scale,
-            cells,
-            table,
-            A,
-            net.masks,
-            width,
-            counts,
-            back,
-            local,
-            0,
-            len(x),
-            points,
-            inward,
-            part,
-            starts,
-            values,
-            place,
-        )
+            lift, x, knots, A, net.masks, width, counts, back, local, 0, len(x), points,
+            inward, part.reshape((1, *part.shape)), starts, values, place,
+        )  # fmt: skip
     else:
-        shape = (inputs, grid, outputs, filled)
-        A = net.A[at : at + inputs * grid * outputs * filled].reshape(shape)
-        part = gradient[at : at + A.size].reshape((1, *shape))
+        A, part = _by_inputs(net, i, net.A, width), _by_inputs(net, i, gradient, width)
         pull_by_inputs(
-            lift,
-            x,
-            low,
-            scale,
-            cells,
-            table,
-            A,
-            width,
-            counts,
-            back,
-            local,
-            0,
-            len(x),
-            points,
-            inward,
-            part,
-            starts,
-            values,
-            place,
-        )
+            lift, x, knots, A, width, counts, back, local, 0, len(x), points,
+            inward, part.reshape((1, *part.shape)), starts, values, place,
+        )  # fmt: skip
 
 
 @compiled
@@ -155,104 +126,77 @@ def _level(net, i, jets, points, channels):
 
 
 @compiled
-def _hidden(net, x, width, counts, before, behind):
-    """The jets of a chunk before and behind every activation; those at the input of the last
+def _hidden(net, x, width, counts, before, after):
+    """The jets of a chunk before and after every activation; those at the input of the last
     level."""
     points, channels, _ = x.shape
     for i in range(1, len(net.sizes)):
-        z, y, unit = (
-            _level(net, i, before, points, channels),
-            _level(net, i, behind, points, channels),
-            net.sizes[i, 3],
-        )
+        inputs, unit = net.sizes[i, 0], net.sizes[i, 3]
+        z, y = _level(net, i, before, points, channels), _level(net, i, after, points, channels)
         _forward(net, i - 1, x, width, counts, z)
-        forward_points(
-            z,
-            0.0,
-            0.0,
-            net.center[unit : unit + net.sizes[i, 0]],
-            net.factor[unit : unit + net.sizes[i, 0]],
-            counts,
-            0,
-            points,
-            y,
-        )
+        center, factor = net.center[unit : unit + inputs], net.factor[unit : unit + inputs]
+        forward_points(z, 0.0, 0.0, center, factor, counts, 0, points, y)
         x = y
     return x
 
 
 @compiled
-def _back(
-    net, lift, x, width, counts, local, before, behind, inward, outward, gradient, starts, values
-):
-    """From the adjoint of the output of a chunk to the gradient or the rows, level after level."""
+def _places(net, width):
+    """Where each level's part of a row goes, [levels, 5]: as the entries of Place."""
+    found = np.empty((len(net.sizes), 5), np.int64)
+    run, column, shift = 0, 0, 0
+    for i in range(len(net.sizes)):
+        inputs, outputs, functions = (
+            net.sizes[i, 0],
+            net.sizes[i, 1],
+            net.sizes[i, 2] + len(width) - 1,
+        )
+        found[i] = run, column, outputs, functions, shift
+        run += inputs
+        column += inputs * functions * outputs
+        shift += inputs * len(width) * outputs
+    return found
+
+
+@compiled
+def _back(net, lift, x, width, counts, local, jets, gradient, starts, values):
+    """From the adjoint of the output of a chunk to the gradient or the rows, level after level.
+
+    jets: those of the hidden levels before and after their activations, and room for the adjoints
+    of both.
+    """
     points, channels, _ = x.shape
-    levels = len(net.sizes)
-    run, column, shift = (
-        np.empty(levels, np.int64),
-        np.empty(levels, np.int64),
-        np.empty(levels, np.int64),
-    )
-    runs, columns, entries = 0, 0, 0
-    for i in range(levels):
-        run[i], column[i], shift[i] = runs, columns, entries
-        inputs, outputs = net.sizes[i, 0], net.sizes[i, 1]
-        runs, columns, entries = (
-            runs + inputs,
-            columns + inputs * (net.sizes[i, 2] + len(width) - 1) * outputs,
-            entries + inputs * len(width) * outputs,
-        )
-    for i in range(levels - 1, -1, -1):
-        place = Place(
-            run[i], column[i], net.sizes[i, 1], net.sizes[i, 2] + len(width) - 1, shift[i]
-        )
+    places = _places(net, width)
+    for i in range(len(net.sizes) - 1, -1, -1):
+        own = places[i]
+        place = Place(own[0], own[1], own[2], own[3], own[4])
         if i == 0:
             _pull(net, i, lift, x, width, counts, (), local, x[:0], gradient, starts, values, place)
         else:
-            unit, to = net.sizes[i, 3], _level(net, i, inward, points, channels)
+            y, inward = (
+                _level(net, i, jets[1], points, channels),
+                _level(net, i, jets[2], points, channels),
+            )
             _pull(
-                net,
-                i,
-                lift,
-                _level(net, i, behind, points, channels),
-                width,
-                counts,
-                (0,),
-                local,
-                to,
-                gradient,
-                starts,
-                values,
-                place,
+                net, i, lift, y, width, counts, (0,), local, inward, gradient, starts, values, place
+            )  # fmt: skip
+            z, lift = (
+                _level(net, i, jets[0], points, channels),
+                _level(net, i, jets[3], points, channels),
             )
-            lift = _level(net, i, outward, points, channels)
-            adjoint_points(
-                to,
-                _level(net, i, before, points, channels),
-                0.0,
-                0.0,
-                net.factor[unit : unit + net.sizes[i, 0]],
-                counts,
-                0,
-                points,
-                lift,
-            )
+            factor = net.factor[net.sizes[i, 3] : net.sizes[i, 3] + net.sizes[i, 0]]
+            adjoint_points(inward, z, 0.0, 0.0, factor, counts, 0, points, lift)
 
 
 @compiled
 def forward_range(net, x, width, counts, begin, end, chunk, y):
+    """The output jets y of the points begin … end."""
     size = chunk * x.shape[1] * (len(net.low) - x.shape[2])
-    before, behind = np.empty(size, x.dtype), np.empty(size, x.dtype)
+    before, after = np.empty(size, x.dtype), np.empty(size, x.dtype)
     for first in range(begin, end, chunk):
         last = min(first + chunk, end)
-        _forward(
-            net,
-            len(net.sizes) - 1,
-            _hidden(net, x[first:last], width, counts, before, behind),
-            width,
-            counts,
-            y[first:last],
-        )
+        inputs = _hidden(net, x[first:last], width, counts, before, after)
+        _forward(net, len(net.sizes) - 1, inputs, width, counts, y[first:last])
 
 
 @compiled
@@ -262,22 +206,9 @@ def gradient_range(net, lift, x, width, counts, begin, end, chunk, size, gradien
     starts, values = np.empty((1, 0), np.int64), np.empty((1, 0), x.dtype)
     for first in range(begin, end, chunk):
         last = min(first + chunk, end)
-        _hidden(net, x[first:last], width, counts, jets[0], jets[1])
-        _back(
-            net,
-            lift[first:last],
-            x[first:last],
-            width,
-            counts,
-            (),
-            jets[0],
-            jets[1],
-            jets[2],
-            jets[3],
-            gradients[first // size],
-            starts,
-            values,
-        )
+        at, part = x[first:last], gradients[first // size]
+        _hidden(net, at, width, counts, jets[0], jets[1])
+        _back(net, lift[first:last], at, width, counts, (), jets, part, starts, values)
 
 
 @compiled
@@ -288,31 +219,11 @@ def squares_range(net, W, b, x, width, counts, begin, end, chunk, size, r, gradi
     y = np.empty((chunk, x.shape[1], W.shape[3]), x.dtype)
     for first in range(begin, end, chunk):
         last = min(first + chunk, end)
-        lift = y[: last - first]
-        _forward(
-            net,
-            len(net.sizes) - 1,
-            _hidden(net, x[first:last], width, counts, jets[0], jets[1]),
-            width,
-            counts,
-            lift,
-        )
+        at, part, lift = x[first:last], gradients[first // size], y[: last - first]
+        inputs = _hidden(net, at, width, counts, jets[0], jets[1])
+        _forward(net, len(net.sizes) - 1, inputs, width, counts, lift)
         _rows(W, b, lift, first, r)
-        _back(
-            net,
-            lift,
-            x[first:last],
-            width,
-            counts,
-            (),
-            jets[0],
-            jets[1],
-            jets[2],
-            jets[3],
-            gradients[first // size],
-            starts,
-            values,
-        )
+        _back(net, lift, at, width, counts, (), jets, part, starts, values)
 
 
 @compiled
@@ -321,22 +232,9 @@ def rows_range(net, lift, x, width, counts, begin, end, chunk, starts, values):
     jets = np.empty((4, chunk * x.shape[1] * (len(net.low) - x.shape[2])), x.dtype)
     for first in range(begin, end, chunk):
         last = min(first + chunk, end)
-        _hidden(net, x[first:last], width, counts, jets[0], jets[1])
-        _back(
-            net,
-            lift[first:last],
-            x[first:last],
-            width,
-            counts,
-            (0,),
-            jets[0],
-            jets[1],
-            jets[2],
-            jets[3],
-            net.A,
-            starts[first:last],
-            values[first:last],
-        )
+        at, to, row = x[first:last], starts[first:last], values[first:last]
+        _hidden(net, at, width, counts, jets[0], jets[1])
+        _back(net, lift[first:last], at, width, counts, (0,), jets, net.A, to, row)
 
 
 @compiled

@@ -15,7 +15,15 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from kanpde.kernels import cpu, cpu_activation, network
-from kanpde.kernels.cpu import BLOCK, CHUNKS, POINTS, Grid, from_pieces, grid_of, to_pieces
+from kanpde.kernels.cpu import (
+    BLOCK,
+    CHUNKS,
+    POINTS_A_THREAD,
+    KnotArrays,
+    arrays_of,
+    from_pieces,
+    to_pieces,
+)
 from kanpde.kernels.cpu_levels import Net, forward_range, gradient_range, rows_range, squares_range
 from kanpde.kernels.network import Tensors
 from kanpde.kernels.pieces import degree_of
@@ -32,7 +40,7 @@ class Shape:
     """What the knots and the widths of a network alone say: the same for all its coefficients.
     shapes: those of the C."""
 
-    def __init__(self, shapes: list[tuple[int, ...]], grids: list[Grid]):
+    def __init__(self, shapes: list[tuple[int, ...]], grids: list[KnotArrays]):
         self.shapes, self.grids = shapes, grids
         self.width, self.filled = grids[0].table.shape[2:]
         rows, begin = [], np.zeros(4, np.int64)
@@ -80,7 +88,7 @@ _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 def _shape(C: Tensors, knots: Tensors) -> Shape:
     """The same Shape for the same knots and widths."""
     grids, shapes = (
-        [grid_of(at, degree_of(c, at)) for c, at in zip(C, knots, strict=True)],
+        [arrays_of(at, degree_of(c, at)) for c, at in zip(C, knots, strict=True)],
         [tuple(c.shape) for c in C],
     )
     found = _known.get(knots[0])
@@ -93,7 +101,7 @@ def _shape(C: Tensors, knots: Tensors) -> Shape:
     return found
 
 
-class Levels:
+class LevelPolynomials:
     """A network that is ready to run on ranges of points."""
 
     def __init__(
@@ -116,7 +124,7 @@ class Levels:
         """How many points share a partial sum, a multiple of the chunk, from the shapes alone; and
         room for the sums."""
         most = max(1, min(CHUNKS, 2**22 // max(len(self.net.A), 1)))
-        size = -(-max(POINTS, -(-points // most)) // self.chunk) * self.chunk
+        size = -(-max(POINTS_A_THREAD, -(-points // most)) // self.chunk) * self.chunk
         return size, np.zeros((max(1, -(-points // size)), len(self.net.A)), self.net.A.dtype)
 
     def gradient(self, gradients: np.ndarray) -> Tensor:
@@ -137,7 +145,7 @@ def forward(
     if _chained(C, knots):
         return network.forward(X, C, knots, centers, scales, counts, cpu, cpu_activation)
     levels, x, Y = (
-        Levels(C, knots, centers, scales, counts),
+        LevelPolynomials(C, knots, centers, scales, counts),
         array(X),
         X.new_empty(*X.shape[:2], C[-1].shape[2]),
     )
@@ -164,7 +172,7 @@ def adjoint(
     """As network.adjoint."""
     if _chained(C, knots):
         return network.adjoint(L, X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    levels, lift, x = Levels(C, knots, centers, scales, counts), array(L), array(X)
+    levels, lift, x = LevelPolynomials(C, knots, centers, scales, counts), array(L), array(X)
     size, gradients = levels.parts(len(X))
     deal(
         lambda begin, end: gradient_range(
@@ -190,7 +198,12 @@ def squares(
     cache."""
     if _chained(C, knots):
         return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
-    levels, w, at, x = Levels(C, knots, centers, scales, counts), array(W), array(b), array(X)
+    levels, w, at, x = (
+        LevelPolynomials(C, knots, centers, scales, counts),
+        array(W),
+        array(b),
+        array(X),
+    )
     r = torch.empty_like(b, memory_format=torch.contiguous_format)
     rows, (size, gradients) = r.numpy(), levels.parts(len(X))
     deal(
@@ -215,7 +228,7 @@ def pullback(
     """As network.pullback."""
     if _chained(C, knots):
         return network.pullback(L, X, C, knots, centers, scales, counts, cpu, cpu_activation)
-    levels, lift, x = Levels(C, knots, centers, scales, counts), array(L), array(X)
+    levels, lift, x = LevelPolynomials(C, knots, centers, scales, counts), array(L), array(X)
     starts = torch.empty(len(X), sum(map(len, C)), dtype=torch.int64)
     values = X.new_empty(len(X), sum(p * levels.shape.width * q for p, _, q in levels.shape.shapes))
     at, to = starts.numpy(), values.numpy()

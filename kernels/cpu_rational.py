@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels import rational, rational_network
-from kanpde.kernels.compiled import compiled
+from kanpde.kernels.compiled import compiled, inlined
 from kanpde.kernels.rational import COEFFICIENTS, NUMERATOR
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
@@ -32,8 +32,8 @@ CHUNK = 1024
 
 @compiled
 def _forth(x, begin, end, channels, widths, coefficients, weights, biases, counts, X, Z):
-    """Fill X (jets at the input of every level, and the output) and Z (behind the rational
-    functions) from the points begin … end."""
+    """Fill X (jets at the input of every level, and the output) and Z (those after the
+    rational functions) from the points begin … end."""
     rows = channels * BLOCK
     for p in range(widths[0]):
         for c in range(channels):
@@ -62,85 +62,62 @@ def _forth(x, begin, end, channels, widths, coefficients, weights, biases, count
         )
 
 
+@inlined
+def _linear_back(
+    weights, weight, bias, inputs, outputs, rows, Z, z, L, lift, to_weights, to_biases
+):
+    """From the adjoint L of a level's output to that of its linear map's input, `lift`; adds the
+    gradients of the map."""
+    for q in range(outputs):
+        for n in range(BLOCK):
+            to_biases[bias + q] += L[q * rows + n]
+        for p in range(inputs):
+            to_weights[weight + p * outputs + q] += inner(Z, z + p * rows, L, q * rows, rows)
+    for p in range(inputs):
+        combine(lift, p * rows, rows, L, 0, rows, outputs, weights, weight + p * outputs, 1)
+
+
+@inlined
+def _rational_back(coefficients, unit, inputs, rows, X, at, lift, L, to_coefficients, back, counts):
+    """From the adjoint `lift` of the rational functions' output to that of their input, L, where
+    the tuple `back` is not empty; adds the gradients of their coefficients."""
+    for p in range(inputs):
+        own, sums = (unit + p) * COEFFICIENTS, (unit + p) * COEFFICIENTS * LANES
+        for n in range(0, BLOCK, LANES):
+            rational_adjoint(
+                coefficients, own, X[at:], p * rows + n, BLOCK, lift, L, to_coefficients, sums,
+                back, counts,
+            )  # fmt: skip
+
+
 @compiled
 def _back(
-    begin,
-    channels,
-    widths,
-    coefficients,
-    weights,
-    back,
-    nothing,
-    counts,
-    X,
-    Z,
-    L,
-    lift,
-    to_coefficients,
-    to_weights,
-    to_biases,
-):
+    channels, widths, coefficients, weights, counts, X, Z, L, lift,
+    to_coefficients, to_weights, to_biases,
+):  # fmt: skip
     """Add the gradients of a block, whose jets `_forth` has filled in. L: the adjoint of the
     output, overwritten."""
     rows = channels * BLOCK
     levels = len(widths) - 1
     at, unit, weight, bias, z = 0, 0, 0, 0, 0
     for i in range(levels):
-        at, unit, weight, bias, z = (
-            at + widths[i] * rows,
-            unit + widths[i],
-            weight + widths[i] * widths[i + 1],
-            bias + widths[i + 1],
-            z + widths[i] * rows,
-        )
+        at, unit, z = at + widths[i] * rows, unit + widths[i], z + widths[i] * rows
+        weight, bias = weight + widths[i] * widths[i + 1], bias + widths[i + 1]
     for i in range(levels - 1, -1, -1):
         inputs, outputs = widths[i], widths[i + 1]
-        at, unit, weight, bias, z = (
-            at - inputs * rows,
-            unit - inputs,
-            weight - inputs * outputs,
-            bias - outputs,
-            z - inputs * rows,
+        at, unit, z = at - inputs * rows, unit - inputs, z - inputs * rows
+        weight, bias = weight - inputs * outputs, bias - outputs
+        _linear_back(
+            weights, weight, bias, inputs, outputs, rows, Z, z, L, lift, to_weights, to_biases
         )
-        for q in range(outputs):
-            for n in range(BLOCK):
-                to_biases[bias + q] += L[q * rows + n]
-            for p in range(inputs):
-                to_weights[weight + p * outputs + q] += inner(Z, z + p * rows, L, q * rows, rows)
-        for p in range(inputs):
-            combine(lift, p * rows, rows, L, 0, rows, outputs, weights, weight + p * outputs, 1)
-        for p in range(inputs):
-            own, sums = (unit + p) * COEFFICIENTS, (unit + p) * COEFFICIENTS * LANES
-            for n in range(0, BLOCK, LANES):
-                place = p * rows + n
-                if i:
-                    rational_adjoint(
-                        coefficients,
-                        own,
-                        X[at:],
-                        place,
-                        BLOCK,
-                        lift,
-                        L,
-                        to_coefficients,
-                        sums,
-                        back,
-                        counts,
-                    )
-                else:
-                    rational_adjoint(
-                        coefficients,
-                        own,
-                        X[at:],
-                        place,
-                        BLOCK,
-                        lift,
-                        L,
-                        to_coefficients,
-                        sums,
-                        nothing,
-                        counts,
-                    )
+        if i:
+            _rational_back(
+                coefficients, unit, inputs, rows, X, at, lift, L, to_coefficients, (0,), counts
+            )
+        else:
+            _rational_back(
+                coefficients, unit, inputs, rows, X, at, lift, L, to_coefficients, (), counts
+            )
 
 
 @compiled
@@ -163,23 +140,9 @@ def _rows(W, b, begin, end, X, at, r, L):
 
 @compiled
 def _squares(
-    x,
-    W,
-    b,
-    widths,
-    coefficients,
-    weights,
-    biases,
-    back,
-    nothing,
-    counts,
-    begin,
-    end,
-    r,
-    to_coefficients,
-    to_weights,
-    to_biases,
-):
+    x, W, b, widths, coefficients, weights, biases, counts, begin, end, r,
+    to_coefficients, to_weights, to_biases,
+):  # fmt: skip
     """The rows of the points begin … end, and the gradient of their squares, added to what is
     there."""
     channels, inside, most = x.shape[1], 0, 0
@@ -194,22 +157,9 @@ def _squares(
         _forth(x, first, last, channels, widths, coefficients, weights, biases, counts, X, Z)
         _rows(W, b, first, last, X, out, r, L)
         _back(
-            first,
-            channels,
-            widths,
-            coefficients,
-            weights,
-            back,
-            nothing,
-            counts,
-            X,
-            Z,
-            L,
-            lift,
-            to_coefficients,
-            to_weights,
-            to_biases,
-        )
+            channels, widths, coefficients, weights, counts, X, Z, L, lift,
+            to_coefficients, to_weights, to_biases,
+        )  # fmt: skip
 
 
 def squares(
@@ -233,25 +183,11 @@ def squares(
     coefficients = array(torch.cat([own[:, :NUMERATOR], q], 1)).reshape(-1)
     weights, biases = (array(torch.cat([level[k].reshape(-1) for level in levels])) for k in (1, 2))
     x, at, parts = array(X), np.array(widths, np.int64), max(1, -(-len(X) // CHUNK))
-    found = [
-        np.zeros((parts, n), x.dtype)
-        for n in (len(coefficients) * LANES, len(weights), len(biases))
-    ]
+    sizes = len(coefficients) * LANES, len(weights), len(biases)
+    found = [np.zeros((parts, n), x.dtype) for n in sizes]
     r = torch.empty_like(b, memory_format=torch.contiguous_format)
-    rows, given = (
-        r.numpy(),
-        (
-            array(W),
-            array(b),
-            at,
-            coefficients,
-            weights,
-            biases,
-            (0,),
-            (),
-            tuple((0,) * n for n in counts),
-        ),
-    )
+    rows, constants = r.numpy(), tuple((0,) * n for n in counts)
+    given = array(W), array(b), at, coefficients, weights, biases, constants
 
     def work(begin: int, end: int) -> None:
         for first in range(begin, end, CHUNK):

@@ -1,7 +1,7 @@
 """Which implementation runs: by the tensors' device, or the one that KANPDE_KERNELS names.
 
 A path that cannot be used here (no Numba, no Triton, or a self-test that fails) is replaced by the
-reference, with one line.
+plain one, with one line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from kanpde.kernels import activation, network, plain, runs
 
 MODULES = {
-    "reference": ("reference", "runs", "activation", "network"),
+    "plain": ("plain", "runs", "activation", "network"),
     "cpu": ("cpu", "cpu_runs", "cpu_activation", "cpu_network"),
     "triton": ("triton_jet", "triton_runs", "triton_activation", "triton_network"),
 }
@@ -32,7 +32,15 @@ class KernelWarning(UserWarning):
 
 
 class Path(NamedTuple):
-    """Modules with the functions of plain.py, runs.py, activation.py and network.py."""
+    """One implementation of all kernels.
+
+    Attributes:
+        name: plain, cpu or triton.
+        jet: Module with the functions of plain.py.
+        runs: Module with the functions of runs.py.
+        activation: Module with the functions of activation.py.
+        network: Module with the functions of network.py.
+    """
 
     name: str
     jet: ModuleType
@@ -41,36 +49,46 @@ class Path(NamedTuple):
     network: ModuleType
 
 
-REFERENCE = Path("reference", plain, runs, activation, network)
+PLAIN = Path("plain", plain, runs, activation, network)
 
 
 def path(x: Tensor) -> Path:
-    """The path for tensors like x. Raises ValueError where KANPDE_KERNELS names none, or one that
-    cannot run there."""
+    """The implementation for a tensor.
+
+    Args:
+        x: What the kernels will be called with, or anything on the same device.
+
+    Returns:
+        The one that KANPDE_KERNELS names, or the default one of the device; the plain one where
+        that cannot be used here.
+
+    Raises:
+        ValueError: KANPDE_KERNELS names none, or one that cannot run on this device.
+    """
     forced = os.environ.get("KANPDE_KERNELS", "")
     if forced and forced not in MODULES:
         near = difflib.get_close_matches(forced, MODULES, 1)
-        raise ValueError(
-            f"KANPDE_KERNELS: got {forced!r}; expected reference, cpu or"
-            f" triton{f'; did you mean {near[0]}?' if near else ''}"
-        )
+        if forced == "reference":
+            near = ["plain"]  # its name up to 0.1
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"KANPDE_KERNELS: got {forced!r}; expected plain, cpu or triton{meant}")
     if forced == "cpu" and x.device.type != "cpu":
         raise ValueError(
-            f"KANPDE_KERNELS: got cpu for tensors on {x.device}; expected reference or triton"
+            f"KANPDE_KERNELS: got cpu for tensors on {x.device}; expected plain or triton"
         )
     if forced == "triton" and x.device.type != "cuda" and not os.environ.get("TRITON_INTERPRET"):
         raise ValueError(
             f"KANPDE_KERNELS: got triton for tensors on {x.device}; expected a GPU, or"
             " TRITON_INTERPRET=1 to try them without"
         )
-    return _usable(forced or DEFAULT.get(x.device.type, "reference"), x.device)
+    return _usable(forced or DEFAULT.get(x.device.type, "plain"), x.device)
 
 
 @lru_cache(maxsize=16)
 def _usable(name: str, device: torch.device) -> Path:
-    """The path, or the reference where it fails its self-test."""
-    if name == "reference":
-        return REFERENCE
+    """The path, or the plain one where it fails its self-test."""
+    if name == "plain":
+        return PLAIN
     try:
         found = Path(name, *(import_module(f"kanpde.kernels.{module}") for module in MODULES[name]))
         _try(found, device)
@@ -82,15 +100,15 @@ def _usable(name: str, device: torch.device) -> Path:
             KernelWarning,
             stacklevel=4,
         )
-        return REFERENCE
+        return PLAIN
     return found
 
 
 def _try(found: Path, device: torch.device) -> None:
-    """Raise RuntimeError unless a small layer comes out as the reference has it."""
+    """Raise RuntimeError unless a small layer comes out as the plain path has it."""
     X, C = (torch.linspace(-0.9, 0.9, n, dtype=torch.float64, device=device) for n in (24, 12))
     knots = torch.linspace(-2, 2, 9, dtype=torch.float64, device=device).expand(2, -1).contiguous()
     arguments = X.view(4, 3, 2), C.view(2, 6, 1)[:, :6], knots, (1, 1)
     wanted = plain.forward(*arguments)
     if not torch.allclose(found.jet.forward(*arguments), wanted, rtol=1e-10, atol=1e-10):
-        raise RuntimeError("a small layer gave other numbers than the reference")
+        raise RuntimeError("a small layer gave other numbers than the plain path")

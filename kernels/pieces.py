@@ -19,9 +19,13 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 
 class PolynomialPieces(NamedTuple):
-    """breaks [inputs, grid + 1]: ends of the intervals; table [inputs, grid, degree + 1, degree +
-    1]: the coefficient of τ^s of the j-th spline on each interval, as [..., j, s], leftmost spline
-    first."""
+    """The splines of every interval as polynomials.
+
+    Attributes:
+        breaks: Ends of the intervals, [inputs, grid + 1].
+        table: The coefficient of τ^s of the j-th spline on each interval, leftmost spline first,
+            as [inputs, grid, j, s], degree + 1 of both.
+    """
 
     breaks: Tensor
     table: Tensor
@@ -125,22 +129,6 @@ def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Te
         for nu in range(order + 1)
     ]
     return torch.stack([row / length[..., None] ** nu for nu, row in enumerate(rows)], -2)
-
-
-def piecewise(C: Tensor, table: Tensor) -> Tensor:
-    """Coefficients of the edge functions on each interval, [inputs, grid, degree + 1, outputs]: the
-    coefficient of τ^s."""
-    return torch.einsum("pgjs,pgqj->pgsq", table, C.unfold(1, table.shape[2], 1))
-
-
-def piecewise_adjoint(A: Tensor, table: Tensor) -> Tensor:
-    """Adjoint of C [inputs, grid + degree, outputs] from that of piecewise(C, table)."""
-    local = torch.einsum("pgjs,pgsq->pgjq", table, A)
-    inputs, grid, width, outputs = local.shape
-    C = A.new_zeros(inputs, grid + width - 1, outputs)
-    for j in range(width):
-        C[:, j : j + grid] += local[:, :, j]
-    return C
 
 
 def degree_of(C: Tensor, knots: Tensor) -> int:

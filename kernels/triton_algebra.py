@@ -230,3 +230,10 @@ def load_all(start, stride, mask, count: tl.constexpr):
     for c in tl.static_range(count):
         found = found + (tl.load(start + c * stride, mask=mask, other=0.0),)
     return found
+
+
+@triton.jit
+def dot(a, b, total):
+    """total + a b on tensor cores, in the type of `total`: in float32 by three products of parts,
+    which keep its digits."""
+    return tl.dot(a, b, total, input_precision="tf32x3", out_dtype=total.dtype)

@@ -25,14 +25,14 @@ import triton.language as tl
 from torch import Tensor
 
 from kanpde.kernels.taylor import Counts
-from kanpde.kernels.triton_algebra import size_of
+from kanpde.kernels.triton_algebra import dot, size_of
 from kanpde.kernels.triton_jet import (
     UNSTAGED,
     chunks_of,
     forward,
     gradient,
-    grid_of,
     ordered_sum,
+    tensors_of,
     weights,
 )
 
@@ -43,9 +43,15 @@ DEPTH = 16
 """Points of a tile."""
 
 
-class Part(NamedTuple):
-    """What a layer adds to J: adjoint L [points, channels, outputs] of its output, input jet X
-    [points, channels, inputs], knots, degree."""
+class LayerColumns(NamedTuple):
+    """What a layer adds to J.
+
+    Attributes:
+        L: The adjoint of its output, [points, channels, outputs].
+        X: Its input jet, [points, channels, inputs].
+        knots: Of its inputs, as in pieces.py.
+        degree: Of its splines.
+    """
 
     L: Tensor
     X: Tensor
@@ -72,21 +78,9 @@ def _tile(
     """J at points n (a column) and coefficients `column` (a line)."""
     row, q = column // outputs, column % outputs
     w = weights(
-        X,
-        breaks,
-        middle,
-        inverse,
-        table,
-        n,
-        row,
-        points,
-        inputs,
-        functions,
-        grid,
-        counts,
-        width,
-        steps,
-    )
+        X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid,
+        counts, width, steps,
+    )  # fmt: skip
     inside = (n < points) & (row < inputs * functions)
     at = L + n * (size_of(counts) * outputs) + q
     found = w[0] * tl.load(at, mask=inside, other=0.0)
@@ -100,7 +94,8 @@ def _gram(
     L1, X1, breaks1, middle1, inverse1, table1, inputs1, outputs1, functions1, grid1,
     L2, X2, breaks2, middle2, inverse2, table2, inputs2, outputs2, functions2, grid2,
     partial, points, chunk, same,
-    counts: tl.constexpr, width1: tl.constexpr, width2: tl.constexpr, steps1: tl.constexpr, steps2: tl.constexpr, tile: tl.constexpr, depth: tl.constexpr,
+    counts: tl.constexpr, width1: tl.constexpr, width2: tl.constexpr,
+    steps1: tl.constexpr, steps2: tl.constexpr, tile: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """partial [chunks, columns of the first layer, columns of the second]: J₁ᵀ J₂ of a chunk of
     points; if they are the same layer, what is above the diagonal's tiles is left out."""
@@ -111,55 +106,21 @@ def _gram(
         for start in range(0, chunk, depth):
             n = tl.program_id(2).to(tl.int64) * chunk + start + tl.arange(0, depth)[:, None]
             left = _tile(
-                L1,
-                X1,
-                breaks1,
-                middle1,
-                inverse1,
-                table1,
-                n,
-                i + line,
-                points,
-                inputs1,
-                outputs1,
-                functions1,
-                grid1,
-                counts,
-                width1,
-                steps1,
-            )
+                L1, X1, breaks1, middle1, inverse1, table1, n, i + line, points,
+                inputs1, outputs1, functions1, grid1, counts, width1, steps1,
+            )  # fmt: skip
             right = _tile(
-                L2,
-                X2,
-                breaks2,
-                middle2,
-                inverse2,
-                table2,
-                n,
-                j + line,
-                points,
-                inputs2,
-                outputs2,
-                functions2,
-                grid2,
-                counts,
-                width2,
-                steps2,
-            )
-            total = tl.dot(
-                tl.trans(left),
-                right,
-                total,
-                input_precision="tf32x3",
-                out_dtype=partial.dtype.element_ty,
-            )
+                L2, X2, breaks2, middle2, inverse2, table2, n, j + line, points,
+                inputs2, outputs2, functions2, grid2, counts, width2, steps2,
+            )  # fmt: skip
+            total = dot(tl.trans(left), right, total)
         row = i + tl.arange(0, tile)[:, None]
         high, wide = inputs1 * functions1 * outputs1, inputs2 * functions2 * outputs2
         target = partial + (tl.program_id(2).to(tl.int64) * high + row) * wide + j + line
         tl.store(target, total, mask=(row < high) & (j + line < wide))
 
 
-def gram(parts: Sequence[Part], counts: Counts) -> Tensor:
+def gram(parts: Sequence[LayerColumns], counts: Counts) -> Tensor:
     """JᵀJ [columns, columns] below and on the diagonal; what stands above is not set, or zero."""
     starts = _starts(parts)
     total = parts[0].X.new_zeros(starts[-1], starts[-1])
@@ -170,7 +131,9 @@ def gram(parts: Sequence[Part], counts: Counts) -> Tensor:
     return total
 
 
-def _fill(total: Tensor, parts: Sequence[Part], starts: Sequence[int], counts: Counts) -> None:
+def _fill(
+    total: Tensor, parts: Sequence[LayerColumns], starts: Sequence[int], counts: Counts
+) -> None:
     given = [_arguments(part) for part in parts]
     for a, first in enumerate(parts):
         for b, second in enumerate(parts[: a + 1]):
@@ -189,49 +152,33 @@ def _fill(total: Tensor, parts: Sequence[Part], starts: Sequence[int], counts: C
                 "steps1": given[a][1],
                 "steps2": given[b][1],
             }
-            _gram[(*tiles, chunks)](
-                *given[a][0],
-                *given[b][0],
-                partial,
-                len(first.X),
-                chunk,
-                int(a == b),
-                **fixed,
-                tile=TILE,
-                depth=DEPTH,
-                **UNSTAGED,
-            )
+            operands = *given[a][0], *given[b][0], partial, len(first.X), chunk, int(a == b)
+            _gram[(*tiles, chunks)](*operands, **fixed, tile=TILE, depth=DEPTH, **UNSTAGED)
             total[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = ordered_sum(partial)
 
 
-def times(parts: Sequence[Part], v: Tensor, counts: Counts) -> Tensor:
+def times(parts: Sequence[LayerColumns], v: Tensor, counts: Counts) -> Tensor:
     """J v, [points]."""
     split = v.split([part.columns for part in parts])
-    return torch.stack(
-        [
-            (part.L * forward(part.X, c.view(part.shape), part.knots, counts)).sum((1, 2))
-            for part, c in zip(parts, split, strict=True)
-        ]
-    ).sum(0)
+    jets = [
+        forward(part.X, c.view(part.shape), part.knots, counts)
+        for part, c in zip(parts, split, strict=True)
+    ]
+    each = [(part.L * Y).sum((1, 2)) for part, Y in zip(parts, jets, strict=True)]
+    return torch.stack(each).sum(0)
 
 
-def transposed_times(parts: Sequence[Part], r: Tensor, counts: Counts) -> Tensor:
+def transposed_times(parts: Sequence[LayerColumns], r: Tensor, counts: Counts) -> Tensor:
     """Jᵀ r, [columns]."""
+    found = []
     with torch.cuda.device_of(r):
-        return torch.cat(
-            [
-                gradient(
-                    part.L * r[:, None, None],
-                    part.X.contiguous(),
-                    grid_of(part.knots, part.degree),
-                    counts,
-                ).view(-1)
-                for part in parts
-            ]
-        )
+        for part in parts:
+            L, grid = part.L * r[:, None, None], tensors_of(part.knots, part.degree)
+            found.append(gradient(L, part.X.contiguous(), grid, counts).view(-1))
+        return torch.cat(found)
 
 
-def _starts(parts: Sequence[Part]) -> list[int]:
+def _starts(parts: Sequence[LayerColumns]) -> list[int]:
     """Where the columns of each part begin, and where the last ones end."""
     found = [0]
     for part in parts:
@@ -239,16 +186,9 @@ def _starts(parts: Sequence[Part]) -> list[int]:
     return found
 
 
-def _arguments(part: Part) -> tuple[tuple, int]:
+def _arguments(part: LayerColumns) -> tuple[tuple, int]:
     """What the kernel reads of a layer, and the halvings that find an interval."""
-    grid = grid_of(part.knots, part.degree)
+    grid = tensors_of(part.knots, part.degree)
     inputs, functions, outputs = part.shape
-    return (
-        part.L.contiguous(),
-        part.X.contiguous(),
-        *grid,
-        inputs,
-        outputs,
-        functions,
-        grid.cells,
-    ), grid.steps
+    sizes = inputs, outputs, functions, grid.cells
+    return (part.L.contiguous(), part.X.contiguous(), *grid, *sizes), grid.steps

@@ -21,10 +21,6 @@ on tensor cores, in float64 as it is, in float32 as three products of parts (tf3
 float32's digits. Each program sums over a chunk of points whose size depends on the shapes alone,
 and the chunks are added in their order: the same input gives the same bits. An adjoint L that is
 not finite makes all of the layer's gradient so.
-
-The same W gives the forward pass as a matrix product, Y[n,c,q] = Σ_pj W[n,c,(p,j)] C[p,j,q]. Where
-grid + degree is small and the layer wide, it may be faster than reading each interval's
-coefficients; DENSE says up to which grid + degree it is used.
 """
 
 from __future__ import annotations
@@ -44,6 +40,7 @@ from kanpde.kernels.triton_algebra import (
     columns,
     compose,
     correlate,
+    dot,
     load_all,
     locate,
     moments,
@@ -54,9 +51,6 @@ from kanpde.kernels.triton_algebra import (
     size_of,
     taylor,
 )
-
-DENSE = 0
-"""Up to how many functions an input `forward` is a matrix product. Unmeasured: off."""
 
 PROGRAMS = 1024
 """Programs that a sum over points is dealt to, about."""
@@ -70,9 +64,15 @@ UNSTAGED = {"num_stages": 1}
 several turns of the loop in shared memory."""
 
 
-class Grid(NamedTuple):
-    """Knots as the kernels need them: breaks [inputs, grid + 1]; middle and inverse length of each
-    interval [inputs, grid]; table as in pieces.py."""
+class KnotTensors(NamedTuple):
+    """Knots as the kernels for GPUs need them.
+
+    Attributes:
+        breaks: Ends of the intervals, [inputs, grid + 1].
+        middle: Of each interval, [inputs, grid].
+        inverse: One over the length of each interval, [inputs, grid].
+        table: As in pieces.py.
+    """
 
     breaks: Tensor
     middle: Tensor
@@ -93,20 +93,15 @@ class Grid(NamedTuple):
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def grid_of(knots: Tensor, degree: int) -> Grid:
-    """The same Grid for the same Pieces. Raises ValueError for knots that do not increase."""
+def tensors_of(knots: Tensor, degree: int) -> KnotTensors:
+    """The same KnotTensors for the same PolynomialPieces. Raises ValueError for knots that do not
+    increase."""
     found = pieces(knots, degree)
     if _known.get(knots, (None, None))[0] is not found:
         left, right = found.breaks[:, :-1], found.breaks[:, 1:]
-        _known[knots] = (
-            found,
-            Grid(
-                found.breaks,
-                ((left + right) / 2).contiguous(),
-                (1 / (right - left)).contiguous(),
-                found.table.contiguous(),
-            ),
-        )
+        middle, inverse = ((left + right) / 2).contiguous(), (1 / (right - left)).contiguous()
+        table = found.table.contiguous()
+        _known[knots] = (found, KnotTensors(found.breaks, middle, inverse, table))
     return _known[knots][1]
 
 
@@ -153,7 +148,8 @@ def place(
 @triton.jit
 def _forward(
     X, breaks, middle, inverse, A, Y, points, inputs, outputs, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
 ):  # fmt: skip
     size: tl.constexpr = size_of(counts)
     n = tl.program_id(0).to(tl.int64) * rows + tl.arange(0, rows)
@@ -187,7 +183,8 @@ def _forward(
 @triton.jit
 def _pullback(
     L, X, breaks, middle, inverse, table, A, inward, cells, block, points, inputs, outputs, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
     back: tl.constexpr, local: tl.constexpr,
 ):  # fmt: skip
     """inward [output blocks, points, channels, inputs] is written with `back`, cells and block with
@@ -256,17 +253,9 @@ def weights(
     p = tl.minimum(row // functions, inputs - 1)
     j = row - p * functions  # past the last row it is past the last function, and nowhere inside
     alive = (n < points) & (row < inputs * functions)
+    at = X + n * (size_of(counts) * inputs)
     cell, tau, _factor, delta = place(
-        X + n * (size_of(counts) * inputs),
-        breaks,
-        middle,
-        inverse,
-        p,
-        inputs,
-        grid,
-        alive,
-        counts,
-        steps,
+        at, breaks, middle, inverse, p, inputs, grid, alive, counts, steps
     )
     inside = alive & (j >= cell) & (j < cell + width)
     a = load_all(
@@ -282,7 +271,8 @@ def weights(
 @triton.jit
 def _gradient(
     L, X, breaks, middle, inverse, table, partial, points, inputs, outputs, functions, grid, chunk,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, depth: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    rows: tl.constexpr, lanes: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """partial [chunks, inputs · functions, outputs]: Σ_c Wᵀ L over `chunk` points, a multiple of
     `depth`."""
@@ -294,110 +284,27 @@ def _gradient(
     for start in range(0, chunk, depth):
         n = first + start + tl.arange(0, depth)[:, None]
         w = weights(
-            X,
-            breaks,
-            middle,
-            inverse,
-            table,
-            n,
-            row,
-            points,
-            inputs,
-            functions,
-            grid,
-            counts,
-            width,
-            steps,
-        )
+            X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid,
+            counts, width, steps,
+        )  # fmt: skip
         lift = load_all(L + n * (size * outputs) + q, outputs, (n < points) & (q < outputs), size)
         for c in tl.static_range(size):
-            total = tl.dot(
-                tl.trans(w[c]),
-                lift[c],
-                total,
-                input_precision="tf32x3",
-                out_dtype=partial.dtype.element_ty,
-            )
+            total = dot(tl.trans(w[c]), lift[c], total)
     at = tl.program_id(0) * rows + tl.arange(0, rows)[:, None]
     entry = (tl.program_id(2).to(tl.int64) * (inputs * functions) + at) * outputs + q
     tl.store(partial + entry, total, mask=(at < inputs * functions) & (q < outputs))
 
 
-@triton.jit
-def _dense_forward(
-    X, breaks, middle, inverse, table, C, Y, points, inputs, outputs, functions, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, lanes: tl.constexpr, depth: tl.constexpr,
-):  # fmt: skip
-    """Y = W C on tensor cores, `depth` coefficient rows at a time."""
-    size: tl.constexpr = size_of(counts)
-    n = tl.program_id(0).to(tl.int64) * rows + tl.arange(0, rows)[:, None]
-    q = tl.program_id(1) * lanes + tl.arange(0, lanes)[None, :]
-    y = ()
-    for _ in tl.static_range(size):
-        y = y + (tl.zeros([rows, lanes], Y.dtype.element_ty),)
-    for start in range(0, inputs * functions, depth):
-        w = weights(
-            X,
-            breaks,
-            middle,
-            inverse,
-            table,
-            n,
-            start + tl.arange(0, depth)[None, :],
-            points,
-            inputs,
-            functions,
-            grid,
-            counts,
-            width,
-            steps,
-        )
-        down = start + tl.arange(0, depth)[:, None]
-        c = tl.load(
-            C + down.to(tl.int64) * outputs + q,
-            mask=(down < inputs * functions) & (q < outputs),
-            other=0.0,
-        )
-        found = ()
-        for k in tl.static_range(size):
-            found = found + (
-                tl.dot(w[k], c, y[k], input_precision="tf32x3", out_dtype=Y.dtype.element_ty),
-            )
-        y = found
-    for k in tl.static_range(size):
-        tl.store(Y + (n * size + k) * outputs + q, y[k], mask=(n < points) & (q < outputs))
-
-
 @on_its_device
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """As plain.forward."""
-    grid, X, c = grid_of(knots, degree_of(c, knots)), X.contiguous(), c.contiguous()
+    grid, X, c = tensors_of(knots, degree_of(c, knots)), X.contiguous(), c.contiguous()
     points, size, inputs = X.shape
-    functions, outputs = c.shape[1:]
+    outputs = c.shape[2]
     Y = X.new_empty(points, size, outputs)
     if not Y.numel():
         return Y
     fixed = {"counts": tuple(counts), "width": grid.table.shape[3], "steps": grid.steps}
-    if functions <= DENSE:
-        lanes = _power_of_two(outputs, 16, 32)
-        shape = (triton.cdiv(points, 32), triton.cdiv(outputs, lanes))
-        _dense_forward[shape](
-            X,
-            *grid,
-            c,
-            Y,
-            points,
-            inputs,
-            outputs,
-            functions,
-            grid.cells,
-            **fixed,
-            rows=32,
-            lanes=lanes,
-            depth=16,
-            **UNSTAGED,
-        )
-        return Y
     tile = _tile(outputs, X.dtype)
     shape = (
         triton.cdiv(points, tile["rows"]),
@@ -414,15 +321,9 @@ def pullback(
     L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As plain.pullback."""
-    return _pulled_back(
-        L.contiguous(),
-        X.contiguous(),
-        c.contiguous(),
-        grid_of(knots, degree_of(c, knots)),
-        counts,
-        back,
-        True,
-    )
+    grid = tensors_of(knots, degree_of(c, knots))
+    given = L.contiguous(), X.contiguous(), c.contiguous()
+    return _pulled_back(*given, grid, counts, back, True)
 
 
 @on_its_device
@@ -430,27 +331,20 @@ def adjoint(
     L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
 ) -> tuple[Tensor, Tensor]:
     """As plain.adjoint."""
-    L, X, c, grid = (
-        L.contiguous(),
-        X.contiguous(),
-        c.contiguous(),
-        grid_of(knots, degree_of(c, knots)),
-    )
+    L, X, c = L.contiguous(), X.contiguous(), c.contiguous()
+    grid = tensors_of(knots, degree_of(c, knots))
     inward = _pulled_back(L, X, c, grid, counts, True, False)[0] if back else X.new_empty(0)
     return inward, gradient(L, X, grid, counts)
 
 
-def gradient(L: Tensor, X: Tensor, grid: Grid, counts: Counts) -> Tensor:
+def gradient(L: Tensor, X: Tensor, grid: KnotTensors, counts: Counts) -> Tensor:
     """The adjoint of the coefficients, [inputs, functions, outputs], from contiguous L and X."""
     points, inputs, outputs = len(X), X.shape[2], L.shape[2]
     functions = grid.cells + grid.table.shape[3] - 1
     if not points:
         return X.new_zeros(inputs, functions, outputs)
-    rows, lanes, depth = (
-        _power_of_two(inputs * functions, 16, 64),
-        _power_of_two(outputs, 16, 64),
-        16,
-    )
+    rows, lanes = _power_of_two(inputs * functions, 16, 64), _power_of_two(outputs, 16, 64)
+    depth = 16
     blocks = triton.cdiv(inputs * functions, rows) * triton.cdiv(outputs, lanes)
     chunk, chunks = chunks_of(
         points, blocks, inputs * functions * outputs * X.element_size(), depth
@@ -472,21 +366,14 @@ def gradient(L: Tensor, X: Tensor, grid: Grid, counts: Counts) -> Tensor:
     return ordered_sum(partial)
 
 
-def edges_of(c: Tensor, grid: Grid) -> Tensor:
+def edges_of(c: Tensor, grid: KnotTensors) -> Tensor:
     """Every edge function as a piecewise polynomial, [inputs, grid, degree + 1, outputs], from
     contiguous coefficients."""
     A = c.new_empty(*grid.middle.shape, grid.table.shape[3], c.shape[2])
     if A.numel():
-        _edges[(triton.cdiv(A.numel(), 1024),)](
-            c,
-            grid.table,
-            A,
-            A.numel(),
-            grid.cells,
-            c.shape[1],
-            c.shape[2],
-            width=A.shape[2],
-            block=1024,
+        shape, block = c.shape[1:], 1024
+        _edges[(triton.cdiv(A.numel(), block),)](
+            c, grid.table, A, A.numel(), grid.cells, *shape, width=A.shape[2], block=block
         )
     return A
 
@@ -512,7 +399,7 @@ def chunks_of(points: int, blocks: int, size: int, depth: int) -> tuple[int, int
 
 
 def _pulled_back(
-    L: Tensor, X: Tensor, c: Tensor, grid: Grid, counts: Counts, back: bool, local: bool
+    L: Tensor, X: Tensor, c: Tensor, grid: KnotTensors, counts: Counts, back: bool, local: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     points, size, inputs = X.shape
     outputs, width = c.shape[2], grid.table.shape[3]
@@ -533,20 +420,9 @@ def _pulled_back(
             "local": local,
         }
         A = edges_of(c, grid) if back else c
+        found = partial, cells, block
         _pullback[shape](
-            L,
-            X,
-            *grid,
-            A,
-            partial,
-            cells,
-            block,
-            points,
-            inputs,
-            outputs,
-            grid.cells,
-            **fixed,
-            **tile,
+            L, X, *grid, A, *found, points, inputs, outputs, grid.cells, **fixed, **tile
         )
     return ordered_sum(partial) if back else X.new_empty(0), cells, block
 

@@ -36,6 +36,7 @@ from kanpde.kernels.triton_algebra import (
     columns,
     compose,
     correlate,
+    dot,
     load_all,
     moments,
     on_its_device,
@@ -46,11 +47,11 @@ from kanpde.kernels.triton_algebra import (
 from kanpde.kernels.triton_jet import (
     PROGRAMS,
     UNSTAGED,
-    Grid,
+    KnotTensors,
     chunks_of,
-    grid_of,
     ordered_sum,
     place,
+    tensors_of,
     weights,
 )
 
@@ -70,7 +71,7 @@ ROWS = 16
 @triton.constexpr_function
 def before(widths, level):
     """Units of the hidden levels below this one, each counted twice: before its activation, and
-    behind it."""
+    after it."""
     return 2 * sum(widths[1:level])
 
 
@@ -99,6 +100,15 @@ def lanes_of(widths, level, least=1):
 
 
 @triton.jit
+def of_layer(
+    breaks, middle, inverse, table, grid, inputs: tl.constexpr, width: tl.constexpr
+):  # fmt: skip
+    """Where the knots of a layer begin; `inputs`: of the layers before it."""
+    at = inputs * grid
+    return breaks + inputs * (grid + 1), middle + at, inverse + at, table + at * (width * width)
+
+
+@triton.jit
 def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, order: tl.constexpr):
     """Taylor coefficients φ_0 … φ_order of the edges. c: where the first coefficient of each edge
     is that is alive at its point; table: where the splines of each point's interval begin."""
@@ -115,39 +125,27 @@ def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, orde
 
 @triton.jit
 def layer_jet(
-    theta, source, breaks, middle, inverse, table, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
+    theta, source, knots, left, grid, functions,
+    inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """The output jet [rows, lanes] of one layer; its coefficients, knots and inputs begin at the
+    """The output jet [rows, lanes] of one layer; its coefficients, inputs and knots begin at the
     pointers, `left` points are alive."""
+    breaks, middle, inverse, table = knots
     n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
     y = ()
     for _ in tl.static_range(size_of(counts)):
         y = y + (tl.zeros([rows, lanes], theta.dtype.element_ty),)
     for p in range(inputs):
+        x = source + n * (size_of(counts) * inputs)
         cell, tau, _factor, delta = place(
-            source + n * (size_of(counts) * inputs),
-            breaks,
-            middle,
-            inverse,
-            p,
-            inputs,
-            grid,
-            n < left,
-            counts,
-            steps,
+            x, breaks, middle, inverse, p, inputs, grid, n < left, counts, steps
         )
         c = theta + ((p * functions + cell) * outputs)[:, None] + q
+        splines = table + (p * grid + cell) * (width * width)
         f = edge_taylor(
-            c,
-            table + (p * grid + cell) * (width * width),
-            tau,
-            n < left,
-            q < outputs,
-            outputs,
-            width,
-            order_of(counts),
-        )
+            c, splines, tau, n < left, q < outputs, outputs, width, order_of(counts)
+        )  # fmt: skip
         y = add(y, compose(f, columns(delta), counts))
     return y
 
@@ -155,17 +153,21 @@ def layer_jet(
 @triton.jit
 def hidden(
     theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
+    steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """Fill the room with the jets of the hidden levels, before and behind their activations, from
+    """Fill the room with the jets of the hidden levels, before and after their activations, from
     the inputs x of a tile; returns where the last layer's inputs are."""
     size: tl.constexpr = size_of(counts)
     source = x
     for layer in tl.static_range(layers_of(widths) - 1):
+        knots = of_layer(
+            breaks, middle, inverse, table, grid, inputs_before(widths, layer), width
+        )  # fmt: skip
         y = layer_jet(
-            theta + functions * edges_before(widths, layer), source, breaks + inputs_before(widths, layer) * (grid + 1), middle + inputs_before(widths, layer) * grid,
-            inverse + inputs_before(widths, layer) * grid, table + inputs_before(widths, layer) * grid * (width * width), left, grid, functions,
-            widths[layer], widths[layer + 1], lanes_of(widths, layer + 1), counts, width, steps, rows,
+            theta + functions * edges_before(widths, layer), source, knots, left, grid, functions,
+            widths[layer], widths[layer + 1], lanes_of(widths, layer + 1),
+            counts, width, steps, rows,
         )  # fmt: skip
         u = tl.arange(0, lanes_of(widths, layer + 1))[None, :]
         inside = u < widths[layer + 1]
@@ -193,8 +195,10 @@ def hidden(
 
 @triton.jit
 def _forward(
-    theta, X, breaks, middle, inverse, table, center, scale, Y, work, points, grid, functions, chunk, space,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+    theta, X, breaks, middle, inverse, table, center, scale, Y, work,
+    points, grid, functions, chunk, space,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
+    steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
     """work [programs, space]: room for a tile's jets."""
     size: tl.constexpr = size_of(counts)
@@ -208,28 +212,13 @@ def _forward(
         left = points - begin
         tl.debug_barrier()  # the room is still read for the tile before
         source = hidden(
-            theta,
-            X + begin * (size * widths[0]),
-            breaks,
-            middle,
-            inverse,
-            table,
-            center,
-            scale,
-            room,
-            left,
-            grid,
-            functions,
-            widths,
-            counts,
-            width,
-            steps,
-            kind,
-            rows,
-        )
+            theta, X + begin * (size * widths[0]), breaks, middle, inverse, table, center, scale,
+            room, left, grid, functions, widths, counts, width, steps, kind, rows,
+        )  # fmt: skip
+        knots = of_layer(breaks, middle, inverse, table, grid, base, width)
         y = layer_jet(
-            theta + functions * edges_before(widths, last), source, breaks + base * (grid + 1), middle + base * grid, inverse + base * grid,
-            table + base * grid * (width * width), left, grid, functions, widths[last], outputs, lanes, counts, width, steps, rows,
+            theta + functions * edges_before(widths, last), source, knots, left, grid, functions,
+            widths[last], outputs, lanes, counts, width, steps, rows,
         )  # fmt: skip
         n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
         for c in tl.static_range(size):
@@ -242,77 +231,49 @@ def _forward(
 
 @triton.jit
 def layer_gradient(
-    source, breaks, middle, inverse, table, lift, partial, first, left, grid, functions, inputs, outputs, lanes: tl.constexpr,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
+    source, knots, lift, partial, first, left, grid, functions, inputs, outputs,
+    lanes: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    rows: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial; or
     set it, for the first tile."""
+    breaks, middle, inverse, table = knots
     q = tl.arange(0, lanes)[None, :]
     for r in range(0, inputs * functions, tile):
         n = tl.arange(0, rows)[:, None]
         w = weights(
-            source,
-            breaks,
-            middle,
-            inverse,
-            table,
-            n,
-            r + tl.arange(0, tile)[None, :],
-            left,
-            inputs,
-            functions,
-            grid,
-            counts,
-            width,
-            steps,
-        )
+            source, breaks, middle, inverse, table, n, r + tl.arange(0, tile)[None, :], left,
+            inputs, functions, grid, counts, width, steps,
+        )  # fmt: skip
         row = r + tl.arange(0, tile)[:, None]
         inside = (row < inputs * functions) & (q < outputs)
         total = tl.load(partial + row * outputs + q, mask=inside & (first == 0), other=0.0)
         for c in tl.static_range(size_of(counts)):
-            total = tl.dot(
-                tl.trans(w[c]),
-                lift[c],
-                total,
-                input_precision="tf32x3",
-                out_dtype=partial.dtype.element_ty,
-            )
+            total = dot(tl.trans(w[c]), lift[c], total)
         tl.store(partial + row * outputs + q, total, mask=inside)
 
 
 @triton.jit
 def layer_back(
-    theta, source, breaks, middle, inverse, table, lift, target, left, grid, functions, inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
+    theta, source, knots, lift, target, left, grid, functions,
+    inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
     counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
     """Write the adjoint of one layer's input, [rows, channels, inputs], from that of its output,
     `lift`."""
+    breaks, middle, inverse, table = knots
     size: tl.constexpr = size_of(counts)
     n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
     for p in range(inputs):
+        x = source + n * (size * inputs)
         cell, tau, factor, delta = place(
-            source + n * (size * inputs),
-            breaks,
-            middle,
-            inverse,
-            p,
-            inputs,
-            grid,
-            n < left,
-            counts,
-            steps,
+            x, breaks, middle, inverse, p, inputs, grid, n < left, counts, steps
         )
         c = theta + ((p * functions + cell) * outputs)[:, None] + q
+        splines = table + (p * grid + cell) * (width * width)
         f = edge_taylor(
-            c,
-            table + (p * grid + cell) * (width * width),
-            tau,
-            n < left,
-            q < outputs,
-            outputs,
-            width,
-            order_of(counts) + 1,
-        )
+            c, splines, tau, n < left, q < outputs, outputs, width, order_of(counts) + 1
+        )  # fmt: skip
         across = columns(delta)
         found = correlate(f, lift, moments(lift, across, counts), across, counts)
         for k in tl.static_range(size):
@@ -320,9 +281,32 @@ def layer_back(
 
 
 @triton.jit
+def activation_back(
+    room, behind, above, scale, layer: tl.constexpr, widths: tl.constexpr, counts: tl.constexpr,
+    kind: tl.constexpr, rows: tl.constexpr,
+):  # fmt: skip
+    """Write to `above` the adjoint of the input of the activation before a layer, from that of its
+    output, `behind`, and its input in the room."""
+    size: tl.constexpr = size_of(counts)
+    n = tl.arange(0, rows)[:, None]
+    u = tl.arange(0, lanes_of(widths, layer))[None, :]
+    inside = u < widths[layer]
+    here = n * (size * widths[layer]) + u
+    y = load_all(room + rows * size * before(widths, layer) + here, widths[layer], inside, size)
+    unit = inputs_before(widths, layer) - widths[0] + u
+    factor = tl.load(scale + unit, mask=inside, other=1.0)
+    lift = load_all(behind + here, widths[layer], inside, size)
+    found = activate_adjoint(lift, y, factor, kind, counts)
+    for c in tl.static_range(size):
+        tl.store(above + here + c * widths[layer], found[c], mask=inside)
+
+
+@triton.jit
 def _adjoint(
-    L, theta, X, breaks, middle, inverse, table, center, scale, partial, work, points, grid, functions, chunk, space, parameters,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
+    L, theta, X, breaks, middle, inverse, table, center, scale, partial, work,
+    points, grid, functions, chunk, space, parameters,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
     layers: tl.constexpr, widest: tl.constexpr,
 ):  # fmt: skip
     """partial [programs, parameters]. work [programs, space]: room for a tile's jets, and for two
@@ -331,83 +315,43 @@ def _adjoint(
     size: tl.constexpr = size_of(counts)
     room = work + tl.program_id(0).to(tl.int64) * space
     behind = room + rows * size * before(widths, layers)
+    own = partial + tl.program_id(0).to(tl.int64) * parameters
     for start in range(0, chunk, rows):
         begin = tl.program_id(0).to(tl.int64) * chunk + start
         left = points - begin
         x = X + begin * (size * widths[0])
         tl.debug_barrier()  # the room is still read for the tile before
         hidden(
-            theta,
-            x,
-            breaks,
-            middle,
-            inverse,
-            table,
-            center,
-            scale,
-            room,
-            left,
-            grid,
-            functions,
-            widths,
-            counts,
-            width,
-            steps,
-            kind,
-            rows,
-        )
+            theta, x, breaks, middle, inverse, table, center, scale,
+            room, left, grid, functions, widths, counts, width, steps, kind, rows,
+        )  # fmt: skip
         above = L + begin * (size * widths[layers])
         for layer in tl.static_range(layers - 1, -1, -1):
             source = (
                 x if layer == 0 else room + rows * size * (before(widths, layer) + widths[layer])
             )
-            n, q = (
-                tl.arange(0, rows)[:, None],
-                tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :],
-            )
-            lift = load_all(
-                above + n * (size * widths[layer + 1]) + q,
-                widths[layer + 1],
-                (n < left) & (q < widths[layer + 1]),
-                size,
-            )
+            knots = of_layer(
+                breaks, middle, inverse, table, grid, inputs_before(widths, layer), width
+            )  # fmt: skip
+            n = tl.arange(0, rows)[:, None]
+            q = tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :]
+            alive = (n < left) & (q < widths[layer + 1])
+            at = above + n * (size * widths[layer + 1]) + q
+            lift = load_all(at, widths[layer + 1], alive, size)
             layer_gradient(
-                source, breaks + inputs_before(widths, layer) * (grid + 1), middle + inputs_before(widths, layer) * grid, inverse + inputs_before(widths, layer) * grid,
-                table + inputs_before(widths, layer) * grid * (width * width), lift,
-                partial + tl.program_id(0).to(tl.int64) * parameters + functions * edges_before(widths, layer), start == 0, left, grid, functions,
-                widths[layer], widths[layer + 1], lanes_of(widths, layer + 1, 16), counts, width, steps, rows, tile,
+                source, knots, lift, own + functions * edges_before(widths, layer), start == 0,
+                left, grid, functions, widths[layer], widths[layer + 1],
+                lanes_of(widths, layer + 1, 16), counts, width, steps, rows, tile,
             )  # fmt: skip
             if layer > 0:
                 layer_back(
-                    theta + functions * edges_before(widths, layer), source, breaks + inputs_before(widths, layer) * (grid + 1),
-                    middle + inputs_before(widths, layer) * grid, inverse + inputs_before(widths, layer) * grid,
-                    table + inputs_before(widths, layer) * grid * (width * width), lift, behind, left, grid, functions,
-                    widths[layer], widths[layer + 1], lanes_of(widths, layer + 1, 16), counts, width, steps, rows,
+                    theta + functions * edges_before(widths, layer), source, knots, lift, behind,
+                    left, grid, functions, widths[layer], widths[layer + 1],
+                    lanes_of(widths, layer + 1, 16), counts, width, steps, rows,
                 )  # fmt: skip
                 tl.debug_barrier()
-                u = tl.arange(0, lanes_of(widths, layer))[None, :]
-                here = n * (size * widths[layer]) + u
-                y = load_all(
-                    room + rows * size * before(widths, layer) + here,
-                    widths[layer],
-                    u < widths[layer],
-                    size,
-                )
-                factor = tl.load(
-                    scale + inputs_before(widths, layer) - widths[0] + u,
-                    mask=u < widths[layer],
-                    other=1.0,
-                )
-                found = activate_adjoint(
-                    load_all(behind + here, widths[layer], u < widths[layer], size),
-                    y,
-                    factor,
-                    kind,
-                    counts,
-                )
                 above = behind + rows * size * widest
-                for c in tl.static_range(size):
-                    tl.store(above + here + c * widths[layer], found[c], mask=u < widths[layer])
+                activation_back(room, behind, above, scale, layer, widths, counts, kind, rows)
                 tl.debug_barrier()
 
 
@@ -416,7 +360,7 @@ class Operands(NamedTuple):
     other; and what is known when they are compiled."""
 
     theta: Tensor
-    grid: Grid
+    grid: KnotTensors
     center: Tensor
     scale: Tensor
     functions: int
@@ -439,26 +383,12 @@ def forward(
     if points:
         at = _operands(C, knots, centers, scales, counts)
         chunk = triton.cdiv(points, PROGRAMS * ROWS) * ROWS
-        programs, space = (
-            triton.cdiv(points, chunk),
-            ROWS * size * before(at.fixed["widths"], len(C)),
-        )
+        programs = triton.cdiv(points, chunk)
+        space = ROWS * size * before(at.fixed["widths"], len(C))
         work = X.new_empty(max(1, programs * space))
-        given = (
-            at.theta,
-            X,
-            *at.grid,
-            at.center,
-            at.scale,
-            Y,
-            work,
-            points,
-            at.grid.cells,
-            at.functions,
-            chunk,
-            space,
-        )
-        _forward[(programs,)](*given, **at.fixed, **UNSTAGED)
+        given = at.theta, X, *at.grid, at.center, at.scale, Y, work
+        sizes = points, at.grid.cells, at.functions, chunk, space
+        _forward[(programs,)](*given, *sizes, **at.fixed, **UNSTAGED)
     return Y
 
 
@@ -491,23 +421,10 @@ def adjoint(
     chunk, programs = chunks_of(points, 1, parameters * X.element_size(), ROWS)
     space = ROWS * size * (before(at.fixed["widths"], len(C)) + 2 * widest)
     partial, work = X.new_empty(programs, parameters), X.new_empty(programs * space)
-    given = (
-        L,
-        at.theta,
-        X,
-        *at.grid,
-        at.center,
-        at.scale,
-        partial,
-        work,
-        points,
-        at.grid.cells,
-        at.functions,
-        chunk,
-        space,
-        parameters,
-    )
-    _adjoint[(programs,)](*given, **at.fixed, tile=64, layers=len(C), widest=widest, **UNSTAGED)
+    given = L, at.theta, X, *at.grid, at.center, at.scale, partial, work
+    sizes = points, at.grid.cells, at.functions, chunk, space, parameters
+    fixed = {**at.fixed, "tile": 64, "layers": len(C), "widest": widest, **UNSTAGED}
+    _adjoint[(programs,)](*given, *sizes, **fixed)
     return ordered_sum(partial)
 
 
@@ -527,14 +444,9 @@ def pullback(
         network.pullback(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation)
         for lift, x in slabs
     ]
-    return (
-        found[0]
-        if len(found) == 1
-        else (
-            torch.cat([values for values, _ in found]),
-            torch.cat([starts for _, starts in found]),
-        )
-    )
+    if len(found) == 1:
+        return found[0]
+    return torch.cat([values for values, _ in found]), torch.cat([starts for _, starts in found])
 
 
 def squares(
@@ -565,17 +477,17 @@ def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def _grid(knots: Tensors, degree: int) -> Grid:
-    """The knots of all layers one below the other; the same Grid for the same Grids of the
+def _grid(knots: Tensors, degree: int) -> KnotTensors:
+    """The knots of all layers one below the other; the same KnotTensors for the same Grids of the
     layers."""
-    each = [grid_of(k, degree) for k in knots]
+    each = [tensors_of(k, degree) for k in knots]
     parts, found = _known.get(knots[-1], ([], None))
     if (
         found is None
         or len(parts) != len(each)
         or any(a is not b for a, b in zip(parts, each, strict=True))
     ):
-        found = Grid(*(torch.cat(rows) for rows in zip(*each, strict=True)))
+        found = KnotTensors(*(torch.cat(rows) for rows in zip(*each, strict=True)))
         _known[knots[-1]] = (each, found)
     return found
 

@@ -33,8 +33,8 @@ def _located(emit, value, begin, low, scale, cells, grid):
     """Intervals of LANES inputs from `begin` on, as indices; where they are among those of all
     inputs; τ in them; and one over their lengths.
 
-    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.KnotArrays. The first guess is right
-    where all intervals of an input are equally long; else it walks. A nan stays in the first
+    low [inputs], scale [inputs], cells [inputs, grid, 4] as in cpu.KnotArrays. The first guess is
+    right where all intervals of an input are equally long; else it walks. A nan stays in the first
     interval.
     """
     builder, counted = emit.builder, ir.VectorType(ir.IntType(32), LANES)
@@ -87,7 +87,7 @@ def fill_powers(typing, X, at, inputs, inverse, powers, to, counts):
 
 def _stored_powers(emit, powers, start, layout):
     """What fill_powers has left at `start`, every number in all lanes."""
-    found = [{}]
+    found: list = [{}]
     for nu in range(1, layout.order + 1):
         places = {
             c: emit.builder.add(start, emit.index(nu * layout.size + c))

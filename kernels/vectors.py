@@ -146,8 +146,8 @@ class Emitter:
         ]
 
     def gather(self, array, indices, count):
-        """Vectors over `indices`, LANES of them, of the numbers that lie there and after it; `count`
-        of them, filled up to whole vectors."""
+        """Vectors over `indices`, LANES of them, of the `count` numbers that begin there, filled up
+        to whole vectors."""
         parts = [
             self.transpose(
                 [array.load(self.builder.add(index, self.index(s))) for index in indices]

@@ -103,8 +103,8 @@ def test_the_closures_are_compared_with_their_references_first(monkeypatch):
     monkeypatch.setattr(rational, "check_agreement", lambda mine, other, who: asked.append(who))
     rational.closures(lambda line: None, 300, Limits(rounds=1, timing=0.1))
     assert asked == [
-        "the reference path of grkan",
-        *(f"the reference path of degree {d}, grid {g}" for d, g in rational.GRIDS.items()),
+        "the plain path of grkan",
+        *(f"the plain path of degree {d}, grid {g}" for d, g in rational.GRIDS.items()),
     ]
 
 

@@ -198,7 +198,7 @@ def test_there_is_a_row_for_everything_that_was_promised(small, tmp_path):
     cpu = {
         (row["case"], row["points"], row["peer"]): row
         for row in rows
-        if row["device"] == "cpu" and row["quantity"] == CLOSURE and row["path"] != "reference"
+        if row["device"] == "cpu" and row["quantity"] == CLOSURE and row["path"] != "plain"
     }
     for case in ("2-3-1", "3-2-2-1"):
         for n in (5, 9):
@@ -421,7 +421,7 @@ def test_peak_memory_is_measured():
 
 def test_peak_memory_in_a_process_of_its_own():
     points = [3_000, 12_000]
-    found = memory.costs(TINY, "materialised", "reference", points, seconds=60, memory=1e9)
+    found = memory.costs(TINY, "materialised", "plain", points, seconds=60, memory=1e9)
     assert found[3_000].peak > 3_000 * 8 * 2 * 3 * 8, "more than one basis of the first layer"
     assert found[12_000].peak == pytest.approx(4 * found[3_000].peak, rel=0.3)
     left = memory._too_much(100, (50, 1000, 2.0), seconds=3, memory=1e9)
@@ -441,7 +441,7 @@ def _rows():
     for n, ms in ((10_000, 2.0), (100_000, 20.0)):
         for path, peer, times, peak in (
             ("cpu", "kanpde", 1, 10**5),
-            ("reference", "kanpde", 4, 10**6),
+            ("plain", "kanpde", 4, 10**6),
             ("cpu", "pykan", 50, 10**7),
             ("cpu", "jaxkan", 30, 10**7),
             ("cpu", "materialised", 25, 2 * 10**6),

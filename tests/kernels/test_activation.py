@@ -8,7 +8,7 @@ from kanpde.kernels import activation, activation_jet, activation_jet_adjoint
 from kanpde.kernels.taylor import channels
 
 
-@pytest.fixture(autouse=True, params=["reference", "cpu"])
+@pytest.fixture(autouse=True, params=["plain", "cpu"])
 def _path(request, monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", request.param)
 
@@ -26,7 +26,7 @@ def jets(points, units, counts, dtype=torch.float64):
 @pytest.mark.parametrize("counts", [(), (2,), (3, 2), (2, 2, 1), (3, 2, 2, 1)])
 @pytest.mark.parametrize("size", [(0, 2), (1, 1), (3, 17), (127, 3), (1023, 2)])
 @pytest.mark.parametrize("kind", ["tanh", "sin"])
-def test_jet_and_adjoint_are_those_of_the_reference(kind, size, counts):
+def test_jet_and_adjoint_are_those_of_the_plain_path(kind, size, counts):
     X, L, center, scale = jets(*size, counts)
     torch.testing.assert_close(
         activation_jet(kind, X, center, scale, counts),

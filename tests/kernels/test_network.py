@@ -18,7 +18,7 @@ from kanpde.kernels import (
 from kanpde.kernels.taylor import channels
 
 
-@pytest.fixture(autouse=True, params=["reference", "cpu"])
+@pytest.fixture(autouse=True, params=["plain", "cpu"])
 def _path(request, monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", request.param)
 

@@ -1,5 +1,5 @@
-"""Which kernels run: by device, by KANPDE_KERNELS, and the reference with one line where the others
-cannot."""
+"""Which kernels run: by device, by KANPDE_KERNELS, and the plain ones, with one line, where the
+others cannot."""
 
 import warnings
 
@@ -24,15 +24,17 @@ def fresh(monkeypatch):
 
 def test_the_compiled_kernels_are_the_default_on_a_cpu(monkeypatch):
     assert paths.path(X).name == "cpu"
-    for name in ("reference", "cpu"):
+    for name in ("plain", "cpu"):
         monkeypatch.setenv("KANPDE_KERNELS", name)
         assert paths.path(X).name == name
 
 
-def test_an_unknown_name_gets_one_line(monkeypatch):
-    monkeypatch.setenv("KANPDE_KERNELS", "tritn")
+@pytest.mark.parametrize(("given", "meant"), [("tritn", "triton"), ("reference", "plain")])
+def test_an_unknown_name_gets_one_line(monkeypatch, given, meant):
+    monkeypatch.setenv("KANPDE_KERNELS", given)
     with pytest.raises(
-        ValueError, match=r"^KANPDE_KERNELS: got 'tritn'; expected .*did you mean triton\?$"
+        ValueError,
+        match=rf"^KANPDE_KERNELS: got '{given}'; expected plain, .*did you mean {meant}\?$",
     ):
         spline_jet(X, C, KNOTS, (1, 1))
 
@@ -65,7 +67,7 @@ def test_a_path_that_fails_is_replaced_with_one_line(monkeypatch, modules):
         paths.KernelWarning,
         match=r"^the cpu kernels cannot be used.*(ModuleNotFoundError|other numbers)",
     ):
-        assert paths.path(X).name == "reference"
+        assert paths.path(X).name == "plain"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert torch.equal(

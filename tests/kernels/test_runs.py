@@ -17,7 +17,7 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True, params=["reference", "cpu"])
+@pytest.fixture(autouse=True, params=["plain", "cpu"])
 def _path(request, monkeypatch):
     monkeypatch.setenv("KANPDE_KERNELS", request.param)
 

@@ -1,4 +1,4 @@
-"""The spline layer on jets: against SciPy, nested autograd, torch.autograd of the reference, and
+"""The spline layer on jets: against SciPy, nested autograd, torch.autograd of the plain path, and
 what it refuses."""
 
 import math
@@ -30,7 +30,7 @@ def knots_of(inputs, grid, degree, uneven=True, dtype=torch.float64):
     )
 
 
-@pytest.fixture(autouse=True, params=["reference", "cpu"])
+@pytest.fixture(autouse=True, params=["plain", "cpu"])
 def _path(request, monkeypatch):
     """Every test on every path that runs on a CPU."""
     monkeypatch.setenv("KANPDE_KERNELS", request.param)

@@ -21,7 +21,7 @@ def jets(points, units, counts, dtype=torch.float64):
 @pytest.mark.parametrize("counts", [(), (2,), (2, 2, 1), (3, 2, 2, 1)])
 @pytest.mark.parametrize("size", [(0, 2), (1, 1), (3, 17), (1023, 2)])
 @pytest.mark.parametrize("kind", ["tanh", "sin"])
-def test_jet_and_adjoint_are_those_of_the_reference(kind, size, counts):
+def test_jet_and_adjoint_are_those_of_the_plain_path(kind, size, counts):
     X, L, center, scale = jets(*size, counts)
     close = {"rtol": 1e-12, "atol": 1e-13}
     torch.testing.assert_close(

@@ -21,7 +21,6 @@ EVERYTHING = {
     "_forward",
     "_pullback",
     "_gradient",
-    "_dense_forward",
     "_ordered_sum",
     "_gram",
     "_times",
@@ -103,73 +102,70 @@ def compile_only(self, *args, grid, warmup, **given):
     sys.stdout.write(json.dumps(report) + "\n")
 
 
+COUNTS, DEGREE, GRID, POINTS = (2, 2), 3, 5, 1000
+"""As a problem could have them."""
+
+
 def main(name):
-    """Launch everything once (in float32 what is largest), at points, widths, grids and orders that
-    a problem could have."""
+    """Launch everything once, in float32 what is largest."""
     import torch
     from triton.runtime.jit import JITFunction
+
+    from kanpde.kernels import triton_runs
+
+    JITFunction.run = compile_only
+    dtype = getattr(torch, name)
+    for inputs, outputs in ((2, 10), (128, 128)) if name == "float64" else ((128, 128),):
+        launch_a_layer(inputs, outputs, dtype)
+    values = torch.zeros(POINTS, 120, dtype=dtype)
+    starts, lengths = torch.zeros(POINTS, 7, dtype=torch.int64), (40, 40, 8, 8, 8, 8, 8)
+    triton_runs.gram(values, starts, lengths, 465)
+    if name == "float64":
+        triton_runs.times(values, starts, lengths, torch.zeros(465, dtype=dtype))
+        r = torch.zeros(POINTS, dtype=dtype)
+        triton_runs.transposed_times(values, starts, lengths, 465, r)
+        launch_activations_and_networks(dtype)
+
+
+def launch_a_layer(inputs, outputs, dtype):
+    import torch
+
+    from kanpde.kernels import triton_jet, uniform_knots
+
+    L, X = (torch.zeros(POINTS, 5, n, dtype=dtype) for n in (outputs, inputs))
+    C = torch.zeros(inputs, GRID + DEGREE, outputs, dtype=dtype)
+    knots = uniform_knots(inputs, -1.0, 1.0, GRID, DEGREE, dtype)
+    triton_jet.forward(X, C, knots, COUNTS)
+    triton_jet.adjoint(L, X, C, knots, COUNTS)
+    triton_jet.pullback(L, X, C, knots, COUNTS, True)
+
+
+def launch_activations_and_networks(dtype):
+    import torch
 
     from kanpde.kernels import (
         triton_activation,
         triton_gauss_newton,
-        triton_jet,
         triton_network,
-        triton_runs,
         uniform_knots,
     )
-
-    JITFunction.run = compile_only
-    dtype = getattr(torch, name)
 
     def zeros(*shape):
         return torch.zeros(shape, dtype=dtype)
 
-    counts, degree, grid, points = (2, 2), 3, 5, 1000
-    for inputs, outputs in ((2, 10), (128, 128)) if name == "float64" else ((128, 128),):
-        L, X, C = (
-            zeros(points, 5, outputs),
-            zeros(points, 5, inputs),
-            zeros(inputs, grid + degree, outputs),
-        )
-        knots = uniform_knots(inputs, -1.0, 1.0, grid, degree, dtype)
-        triton_jet.DENSE = 0
-        triton_jet.forward(X, C, knots, counts)
-        triton_jet.adjoint(L, X, C, knots, counts)
-        triton_jet.pullback(L, X, C, knots, counts, True)
-        triton_jet.DENSE = 99
-        triton_jet.forward(X, C, knots, counts)
-    values, starts, lengths = (
-        zeros(points, 120),
-        torch.zeros(points, 7, dtype=torch.int64),
-        (40, 40, 8, 8, 8, 8, 8),
-    )
-    triton_runs.gram(values, starts, lengths, 465)
-    if name == "float32":
-        return
-    triton_gauss_newton.gram(
-        [
-            triton_gauss_newton.Part(
-                zeros(points, 5, 10),
-                zeros(points, 5, 2),
-                uniform_knots(2, -1.0, 1.0, grid, degree, dtype),
-                degree,
-            )
-        ],
-        counts,
-    )
+    def jet(units):
+        return zeros(POINTS, 5, units)
+
+    knots = [uniform_knots(n, -1.0, 1.0, GRID, DEGREE, dtype) for n in (2, 10)]
+    layer = triton_gauss_newton.LayerColumns(jet(10), jet(2), knots[0], DEGREE)
+    triton_gauss_newton.gram([layer], COUNTS)
     for kind in ("tanh", "sin"):
-        triton_activation.forward(kind, X, zeros(128), zeros(128), counts)
-        triton_activation.adjoint(kind, L, X, zeros(128), counts)
-    triton_runs.times(values, starts, lengths, zeros(465))
-    triton_runs.transposed_times(values, starts, lengths, 465, zeros(points))
-    C = [zeros(2, grid + degree, 10), zeros(10, grid + degree, 1)]
-    knots = [
-        uniform_knots(2, -1.0, 1.0, grid, degree, dtype),
-        uniform_knots(10, -1.0, 1.0, grid, degree, dtype),
-    ]
-    given = (zeros(points, 5, 2), C, knots, [zeros(10)], [zeros(10)], counts)
+        triton_activation.forward(kind, jet(128), zeros(128), zeros(128), COUNTS)
+        triton_activation.adjoint(kind, jet(128), jet(128), zeros(128), COUNTS)
+    C = [zeros(2, GRID + DEGREE, 10), zeros(10, GRID + DEGREE, 1)]
+    given = (jet(2), C, knots, [zeros(10)], [zeros(10)], COUNTS)
     triton_network.forward(*given)
-    triton_network.adjoint(zeros(points, 5, 1), *given)
+    triton_network.adjoint(jet(1), *given)
 
 
 if __name__ == "__main__":

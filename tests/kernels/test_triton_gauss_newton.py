@@ -1,5 +1,5 @@
-"""Products with J straight from the jets, against the rows that the reference writes: compiled
-where there is a GPU, in Triton's interpreter elsewhere."""
+"""Products with J straight from the jets, against the rows of the plain path: compiled where there
+is a GPU, in Triton's interpreter elsewhere."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import plain, triton_gauss_newton, uniform_knots
 from kanpde.kernels.taylor import channels
-from kanpde.kernels.triton_gauss_newton import Part
+from kanpde.kernels.triton_gauss_newton import LayerColumns
 
 
 def parts(points, counts, dtype=torch.float64):
@@ -25,7 +25,7 @@ def parts(points, counts, dtype=torch.float64):
         whole = torch.zeros(points, *C.shape, dtype=dtype, device=DEVICE)
         index = cell[..., None] + torch.arange(degree + 1, device=DEVICE)
         rows.append(whole.scatter_(2, index[..., None].expand_as(block), block).flatten(1))
-        found.append(Part(L, X, knots, degree))
+        found.append(LayerColumns(L, X, knots, degree))
     return found, torch.cat(rows, 1)
 
 

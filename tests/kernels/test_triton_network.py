@@ -1,4 +1,4 @@
-"""Whole networks in Triton against the reference: compiled where there is a GPU, in Triton's
+"""Whole networks in Triton against the plain path: compiled where there is a GPU, in Triton's
 interpreter elsewhere."""
 
 from itertools import pairwise
@@ -61,7 +61,7 @@ def compare(found, wanted, relative):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_jets_gradient_and_rows_are_those_of_the_reference(case):
+def test_jets_gradient_and_rows_are_those_of_the_plain_path(case):
     L, given = operands(*CASES[case])
     assert triton_network.in_one_launch(len(L), given[1], given[2])
     compare(everything(triton_network, L, given), everything(network, L, given), 1e-12)
@@ -78,7 +78,7 @@ def test_the_gradient_is_that_of_autograd():
     )
 
 
-def test_squares_of_affine_rows_are_those_of_the_reference():
+def test_squares_of_affine_rows_are_those_of_the_plain_path():
     L, (X, *given, counts) = operands(23, (2, 3, 2), 2, 3, (1,))
     W, b = torch.stack([L, L.flip(0)]), L[:, 0].T.contiguous()
     compare(

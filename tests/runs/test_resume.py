@@ -432,7 +432,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
     state of training, or for run.h5."""
     environment = {
         **os.environ,
-        "KANPDE_KERNELS": "reference",
+        "KANPDE_KERNELS": "plain",
         "OMP_NUM_THREADS": "1",
     }  # which compile and cache nothing
     limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
