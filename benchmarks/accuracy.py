@@ -43,8 +43,14 @@ LOST = 1e-2
 
 @dataclass(frozen=True)
 class Truth:
-    """What a problem is judged by: values by unknown on a grid, how they came, and their own
-    relative error (0 for exact)."""
+    """What a problem is judged by.
+
+    Attributes:
+        grid: Nodes by coordinate.
+        values: On the grid, by unknown.
+        kind: How they came.
+        error: Their own relative L2 error; 0 where they are exact.
+    """
 
     grid: Grid
     values: Mapping[str, np.ndarray]
@@ -54,11 +60,26 @@ class Truth:
 
 @dataclass
 class Accuracy:
-    """A problem on a device: lists have one entry a seed; reason: why it could not be measured.
+    """A problem on a device, as the table keeps it; lists have one entry a seed.
 
-    until: for an evolution, the time up to which the worst seed stays within LOST at every instant.
-    interpolated: the error of the boundary data alone, before any training, where all unknowns have
-    them.
+    Attributes:
+        problem: Of the gallery.
+        device: cpu or cuda.
+        effort: That of the recipe.
+        network: In words.
+        parameters: Of the network.
+        seeds: Which.
+        relative_l2: Over the whole grid.
+        seconds: Of training.
+        judged_by: How what judged it came.
+        truth_error: Its own relative error.
+        until: For an evolution, the time up to which the worst seed stays within LOST at every
+            instant.
+        interpolated: The error of the boundary data alone, before any training, where all unknowns
+            have them.
+        reason: Why it could not be measured.
+        settings: Of the recipe.
+        provenance: What was run where.
     """
 
     problem: str
@@ -80,7 +101,15 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What to run. minutes: after so many no further problem is begun."""
+    """What to run.
+
+    Attributes:
+        names: Problems of the gallery.
+        seeds: Of each problem.
+        effort: quick, default or record.
+        device: cpu or cuda.
+        minutes: After so many no further problem is begun.
+    """
 
     names: Sequence[str] = CHOSEN
     seeds: Sequence[int] = (0, 1, 2)
@@ -90,12 +119,23 @@ class Campaign:
 
 
 def run(out: Path, tell: Tell, campaign: Campaign | None = None) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/accuracy.json`, `accuracy.md` and `accuracy.png`; returns
-    the rows of this run.
+    """Measure, and write `out/benchmarks/accuracy.json`, `accuracy.md` and `accuracy.png`.
 
-    A row that is there already is replaced when all its seeds are done. Raises ProblemError for a
-    name that is no problem, RecipeError for an effort that is none, RunError where files cannot be
-    written, KeyboardInterrupt when it is interrupted.
+    A row that is there already is replaced when all its seeds are done.
+
+    Args:
+        out: Where the folder `benchmarks` is or will be.
+        tell: Where progress goes, a line at a time.
+        campaign: What to run; a subset that takes some minutes where not given.
+
+    Returns:
+        The rows of this run, plain values.
+
+    Raises:
+        ProblemError: A name is no problem.
+        RecipeError: There is no such effort.
+        RunError: Files cannot be written, or are of something else.
+        KeyboardInterrupt: It was interrupted.
     """
     campaign = campaign or Campaign()
     loaded = {name: problems.load(name) for name in campaign.names}
@@ -180,11 +220,18 @@ def _add(row: Accuracy, problem: Problem, result: Result, truth: Truth, seed: in
 
 
 def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "default") -> Truth:
-    """The exact solution on `dense_grid` where it is known for all the unknowns, else the reference
-    on its own grid.
+    """The exact solution on `dense_grid` where it is known, else the reference on its own grid.
 
-    unknowns: all where empty. effort: of the reference. Raises ReferenceUnavailable where there is
-    neither.
+    Args:
+        problem: What is solved.
+        unknowns: Those that count; all where empty.
+        effort: Of the reference.
+
+    Returns:
+        The exact solution where it is known for all these unknowns.
+
+    Raises:
+        ReferenceUnavailable: There is neither.
     """
     wanted = tuple(unknowns) or problem.unknowns
     if set(wanted) <= set(problem.exact):

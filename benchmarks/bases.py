@@ -57,11 +57,22 @@ def run(
     names: Sequence[str] = (),
     minutes: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/bases.json` and `bases.md`; returns the rows of this run.
+    """Measure, and write `out/benchmarks/bases.json` and `bases.md`.
 
-    names: kinds, all where empty; rows of others stay as they are there. minutes: after so many no
-    further row is begun. Raises RecipeError for a kind that is none, RunError where files cannot be
-    written, KeyboardInterrupt when it is interrupted.
+    Args:
+        out: Where the folder `benchmarks` is or will be.
+        tell: Where progress goes, a line at a time.
+        seeds: Of each network; the worst counts.
+        names: Kinds, all where empty; rows of others stay as they are.
+        minutes: After so many no further row is begun.
+
+    Returns:
+        The rows of this run, plain values.
+
+    Raises:
+        RecipeError: A name is no kind of network.
+        RunError: Files cannot be written, or are of something else.
+        KeyboardInterrupt: It was interrupted.
     """
     for name in names:
         spec_of(name)

@@ -40,7 +40,13 @@ Found = tuple[float, Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A spline KAN by the units of its levels, two or three of them inputs, one output."""
+    """A spline KAN.
+
+    Attributes:
+        widths: Units of its levels: two or three inputs, and one output.
+        grid: Intervals of each edge.
+        degree: Of the splines.
+    """
 
     widths: tuple[int, ...]
     grid: int = 5
@@ -80,10 +86,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Closure:
-    """A way of computing loss and gradient: `run` is what is timed, `read` makes numbers that can
-    be compared of what it gives.
+    """A way of computing loss and gradient.
 
-    peak: bytes that it takes, where its own compiler counts them.
+    Attributes:
+        run: What is timed.
+        read: Makes numbers that can be compared of what `run` gives.
+        peak: Bytes that it takes, where its own compiler counts them.
     """
 
     run: Callable[[], Any]

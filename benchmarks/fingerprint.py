@@ -30,7 +30,15 @@ TIMES = ("seconds", "second", "time", "date", "rate")
 
 
 def kanpde(*arguments: str, folder: Path) -> None:
-    """Run a command of kanpde in a folder. Raises CalledProcessError where it fails."""
+    """Run a command of kanpde.
+
+    Args:
+        arguments: What follows `python -m kanpde`.
+        folder: Where it runs.
+
+    Raises:
+        CalledProcessError: It failed.
+    """
     command = [sys.executable, "-m", "kanpde", *arguments]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 

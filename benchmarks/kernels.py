@@ -46,13 +46,24 @@ def run(
     device: str | None = None,
     minutes: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/kernels.json`, `kernels.md` and a picture for each device;
-    returns the rows of this run.
+    """Measure, and write `out/benchmarks/kernels.json`, `kernels.md` and a picture for each device.
 
-    points: POINTS, or QUICK_POINTS, where not given. device: only this one. quick: few repetitions,
-    nothing compiled. minutes: after so many, what is left is not measured. The files grow as rows
-    come; those of a GPU measured earlier stay where there is none now. Raises BenchmarkError before
-    reporting the speed of anything that is wrong, RunError where files cannot be written.
+    The files grow as rows come; those of a GPU measured earlier stay where there is none now.
+
+    Args:
+        out: Where the folder `benchmarks` is or will be.
+        tell: Where progress goes, a line at a time.
+        points: How many; POINTS, or QUICK_POINTS, where not given.
+        quick: Few repetitions, and nothing compiled by torch.
+        device: cpu or cuda alone; all that are here where not given.
+        minutes: After so many, what is left is not measured.
+
+    Returns:
+        The rows of this run, plain values.
+
+    Raises:
+        BenchmarkError: Two ways disagree, before the speed of anything that is wrong is reported.
+        RunError: There is no such device, or files cannot be written.
     """
     gpu = torch.cuda.is_available()
     if device == "cuda" and not gpu:

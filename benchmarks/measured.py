@@ -21,12 +21,24 @@ OVER = "left out: the time given was over"
 
 @dataclass(frozen=True)
 class Timing:
-    """One row. ratio: its time over that of kanpde on its default path, in the same run; path: that
-    of the kernels, for a peer the one that it is compared with; peak_bytes: of the closure, beyond
-    what stays from step to step.
+    """One row of the table.
 
-    roofline_share: the least possible time over the measured one; flop_share: the same by
-    operations alone. Where milliseconds is None, reason says why.
+    Attributes:
+        case: The network.
+        quantity: What was timed.
+        device: cpu or cuda.
+        dtype: Such as float64.
+        points: How many.
+        path: That of the kernels; for a peer, the one that it is compared with.
+        peer: kanpde, or whom it is compared with.
+        milliseconds: The median; None where it was not measured.
+        ratio: Its time over that of kanpde on its default path, in the same run.
+        roofline_share: The least possible time over the measured one.
+        peak_bytes: Of the closure, beyond what stays from step to step.
+        flop_share: As roofline_share, by operations alone.
+        minimum: The least of the times, in milliseconds.
+        repetitions: How many times there are.
+        reason: Why it was not measured.
     """
 
     case: str
@@ -52,8 +64,15 @@ Way = tuple[str, str]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may take: seconds of one closure, rounds and seconds of alternating timing,
-    whether torch.compile is tried, and when to stop (a clock time)."""
+    """What a run may take.
+
+    Attributes:
+        seconds: Of one closure, at most.
+        rounds: Of timing in turns, at most.
+        timing: Seconds of timing in turns, at most.
+        compile: Whether torch.compile is tried.
+        until: When to stop, on the monotonic clock.
+    """
 
     seconds: float = 15.0
     rounds: int = 9
@@ -67,8 +86,14 @@ QUICK = Limits(seconds=3.0, rounds=3, timing=5.0, compile=False)
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is measured: "cpu" or "cuda", its ceilings by dtype, what a run may take, and where
-    progress is told."""
+    """Where it is measured.
+
+    Attributes:
+        device: cpu or cuda.
+        ceilings: Of the roofline, by dtype.
+        limits: What a run may take.
+        tell: Where progress goes, a line at a time.
+    """
 
     device: str
     ceilings: Mapping[str, Ceiling]

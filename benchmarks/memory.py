@@ -31,8 +31,13 @@ PROC = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run takes at some number of points: peak bytes and seconds; None with the reason
-    where it was not tried."""
+    """What one run takes at some number of points.
+
+    Attributes:
+        peak: Bytes; None where it was not tried.
+        seconds: None where it was not tried.
+        reason: Why it was not tried.
+    """
 
     peak: int | None
     seconds: float | None
@@ -48,10 +53,22 @@ def build(
     dtype: torch.dtype = torch.float64,
     chunks: int = 1,
 ) -> Closure:
-    """The closure of a peer, or of "kanpde" on a path; chunks: the parts that a materialised basis
-    takes the points in.
+    """The closure of one way.
 
-    Raises Unavailable.
+    Args:
+        case: The network.
+        peer: kanpde, or whom it is compared with.
+        path: That of kanpde's kernels.
+        points: How many.
+        device: cpu or cuda.
+        dtype: Of all numbers.
+        chunks: Parts in which a materialised basis takes the points.
+
+    Returns:
+        What can be run and timed.
+
+    Raises:
+        Unavailable: The peer is not installed, or cannot run here.
     """
     at = objective(problem(case.widths[0]), case.kan, points, device, dtype)
     if peer == "kanpde":

@@ -16,8 +16,13 @@ PINNACLE = "Hao et al. 2023, arXiv:2306.08827"
 
 @dataclass(frozen=True)
 class Published:
-    """A relative L2 error from the literature. how: parameters, time and machine, as far as they
-    are given."""
+    """An error from the literature.
+
+    Attributes:
+        error: Relative L2.
+        how: Parameters, time and machine, as far as they are given.
+        source: Where it is published; empty where it could not be traced.
+    """
 
     error: float
     how: str = ""
@@ -26,11 +31,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a problem must reach, and should: relative L2 of the worst seed, over the given unknowns
-    (all where empty).
+    """What a problem must reach, and should: relative L2 of the worst seed.
 
-    must: None where nothing is required. parameters, seconds: at most so many. mlp, kan: published,
-    the best first.
+    Attributes:
+        must: None where nothing is required.
+        aim: What would be good.
+        parameters: At most so many.
+        seconds: Of training, at most.
+        unknowns: Those that count; all where empty.
+        mlp: Published errors of MLPs, the best first.
+        kan: Published errors of KANs, the best first.
     """
 
     must: float | None

@@ -145,8 +145,12 @@ def iteration_bytes(case: Case, points: int) -> int:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Rates that a machine reaches: operations a second in a large matrix product, bytes a second
-    in a triad a = b + s c."""
+    """Rates that a machine reaches.
+
+    Attributes:
+        flops: Operations a second in a large matrix product.
+        bandwidth: Bytes a second in a triad a = b + s c.
+    """
 
     flops: float
     bandwidth: float
@@ -163,8 +167,18 @@ def measure(
     size: int | None = None,
     length: int | None = None,
 ) -> Ceiling:
-    """The best of a few repetitions. size: of the square matrices; length: of the triad's
-    vectors."""
+    """The best of a few repetitions.
+
+    Args:
+        device: cpu or cuda.
+        dtype: Of the numbers.
+        repetitions: How many.
+        size: Of the square matrices.
+        length: Of the triad's vectors.
+
+    Returns:
+        Both rates.
+    """
     gpu = device.startswith("cuda")
     return Ceiling(
         _product(device, dtype, repetitions, size or (8192 if gpu else 2048)),

@@ -21,10 +21,16 @@ class BenchmarkError(KanpdeError):
 
 @dataclass
 class Quantity:
-    """One measured quantity. must and aim bound it from above, or, where `least`, from below; more:
-    what else belongs to it.
+    """One measured quantity.
 
-    A value of None has not been measured; more["reason"] says why.
+    Attributes:
+        what: In words.
+        value: None where it has not been measured; more["reason"] then says why.
+        unit: Of all three numbers.
+        must: The largest value that is acceptable.
+        aim: The largest value that would be good.
+        least: Whether must and aim are the smallest values instead.
+        more: What else belongs to it.
     """
 
     what: str

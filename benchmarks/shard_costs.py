@@ -35,8 +35,8 @@ BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
 def main() -> None:
-    """asked: JSON in the argument, {device, cases: [[points, width], …], seconds, repetitions};
-    what is not begun by then is left out."""
+    """Measure what the argument asks for, in JSON: {device, cases: [[points, width], …], seconds,
+    repetitions}. What is not begun after so many seconds is left out."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     began = time.monotonic()
     device = asked["device"]

@@ -41,7 +41,13 @@ COMMAND = "python -m benchmarks shards"
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured: points at 450 parameters, widths at 10,000 points, and how often."""
+    """What is measured.
+
+    Attributes:
+        points: At 450 parameters.
+        widths: At 10,000 points.
+        repetitions: Of each.
+    """
 
     points: Sequence[int] = POINTS
     widths: Sequence[int] = WIDTHS
@@ -60,11 +66,23 @@ def run(
     device: str = "cpu",
     minutes: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure, and write `out/benchmarks/shards.json`, `shards.md` and `shards.png`; returns the
-    rows of this run.
+    """Measure, and write `out/benchmarks/shards.json`, `shards.md` and `shards.png`.
 
-    Rows of another device stay. minutes: what is not begun by then is left out. Raises RunError
-    where files cannot be written or there is no such device, BenchmarkError where a process fails.
+    Rows of another device stay.
+
+    Args:
+        out: Where the folder `benchmarks` is or will be.
+        tell: Where progress goes, a line at a time.
+        sizes: What is measured.
+        device: cpu or cuda.
+        minutes: What is not begun by then is left out.
+
+    Returns:
+        The rows of this run, plain values.
+
+    Raises:
+        RunError: There is no such device, or files cannot be written.
+        BenchmarkError: A process failed.
     """
     sizes = sizes or Sizes()
     if device == "cuda" and not torch.cuda.is_available():
@@ -79,19 +97,16 @@ def run(
         "load": load(),
         "command": _command(sizes, device, minutes),
     }
+    asked = {
+        "device": device,
+        "cases": cases(sizes.points, sizes.widths),
+        "seconds": 60 * minutes / len(counts) if minutes else 1e9,
+        "repetitions": sizes.repetitions,
+    }
     rows: list[dict[str, Any]] = []
     for processes in counts:
         tell(f"measuring {processes} process{'es' if processes > 1 else ''}")
-        seconds = 60 * minutes / len(counts) if minutes else 1e9
-        for row in _measured(
-            processes,
-            {
-                "device": device,
-                "cases": cases(sizes.points, sizes.widths),
-                "seconds": seconds,
-                "repetitions": sizes.repetitions,
-            },
-        ):
+        for row in _measured(processes, asked):
             rows.append(row)
             told = row["reason"] or f"step {row['step']:.3g} s, gradient {row['gradient']:.3g} s"
             tell(f"  {row['points']:,} points, {row['parameters']:,} parameters: {told}")

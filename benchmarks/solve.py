@@ -60,8 +60,14 @@ PARTS = ("timing", "command", "accuracy")
 
 @dataclass(frozen=True)
 class Target:
-    """What a gallery problem must reach with default settings: relative L2, parameters, seconds of
-    training."""
+    """What a gallery problem must reach with default settings.
+
+    Attributes:
+        must: The largest relative L2 that is acceptable, of the worst seed.
+        aim: The largest that would be good.
+        parameters: At most so many.
+        seconds: Of training, at most.
+    """
 
     must: float
     aim: float
@@ -84,12 +90,22 @@ def run(
     seeds: Sequence[int] = range(5),
     names: Sequence[str] = tuple(TARGETS),
 ) -> dict[str, Any]:
-    """Measure, and write `out/benchmarks/solve.json` and `solve.md`; a part that is not measured
-    stays as it is there.
+    """Measure, and write `out/benchmarks/solve.json` and `solve.md`.
 
-    only: one of PARTS, or all. seeds, names: of the accuracy part. Returns the object that
-    solve.json holds. Raises BenchmarkError before reporting the speed of anything that is wrong,
-    RunError where files cannot be written.
+    Args:
+        out: Where the folder `benchmarks` is or will be.
+        tell: Where progress goes, a line at a time.
+        only: One of PARTS; the others stay as they are. All where not given.
+        seeds: Of the part `accuracy`.
+        names: Problems of the part `accuracy`.
+
+    Returns:
+        What solve.json holds.
+
+    Raises:
+        RecipeError: There is no such part.
+        BenchmarkError: Two ways disagree, before the speed of anything that is wrong is reported.
+        RunError: Files cannot be written, or are of something else.
     """
     if only is not None and only not in PARTS:
         raise RecipeError(f"only: got {only!r}; expected {listed(PARTS)}")

@@ -38,7 +38,14 @@ of narrow networks."""
 
 class Shape:
     """What the knots and the widths of a network alone say: the same for all its coefficients.
-    shapes: those of the C."""
+
+    Attributes:
+        shapes: Of the coefficients of each level, (inputs, functions, outputs).
+        grids: The knots of each level.
+        sizes: As in cpu_levels.Net; and so are arrays (low, scale, cells, table) and masks.
+        entries: Numbers in the coefficients of τ^s of all levels.
+        first: Ones, as many as inputs of the first level.
+    """
 
     def __init__(self, shapes: list[tuple[int, ...]], grids: list[KnotArrays]):
         self.shapes, self.grids = shapes, grids
@@ -47,14 +54,8 @@ class Shape:
         for (inputs, _, outputs), grid in zip(shapes, grids, strict=True):
             cells = grid.table.shape[1]
             rows.append((inputs, outputs, cells, *begin))
-            begin += (
-                inputs,
-                inputs * cells,
-                inputs
-                * cells
-                * (self.width * outputs if outputs >= LANES else self.filled * outputs),
-                grid.table.size,
-            )
+            width = self.width if outputs >= LANES else self.filled
+            begin += inputs, inputs * cells, inputs * cells * width * outputs, grid.table.size
         self.sizes, self.entries = np.array(rows), int(begin[2])
         low, scale, cells, table = ([grid[k] for grid in grids] for k in range(4))
         self.arrays = (
@@ -63,23 +64,18 @@ class Shape:
             np.concatenate([c.reshape(-1, 4) for c in cells]),
             np.concatenate([t.reshape(-1) for t in table]),
         )
-        self.masks, self.first = (
-            np.repeat(np.array([0, 1], self.arrays[0].dtype), LANES),
-            np.ones(shapes[0][0], self.arrays[0].dtype),
-        )
+        self.masks = np.repeat(np.array([0, 1], self.arrays[0].dtype), LANES)
+        self.first = np.ones(shapes[0][0], self.arrays[0].dtype)
 
     def level(self, A: np.ndarray, i: int) -> np.ndarray:
         """The coefficients of level i in A, [inputs, grid, degree + 1, outputs]."""
         inputs, outputs, cells, _, _, at, _ = self.sizes[i]
         if outputs >= LANES:
-            return A[at : at + inputs * cells * self.width * outputs].reshape(
-                inputs, cells, self.width, outputs
-            )
-        return (
-            A[at : at + inputs * cells * outputs * self.filled]
-            .reshape(inputs, cells, outputs, self.filled)[..., : self.width]
-            .swapaxes(2, 3)
-        )
+            own = A[at : at + inputs * cells * self.width * outputs]
+            return own.reshape(inputs, cells, self.width, outputs)
+        own = A[at : at + inputs * cells * outputs * self.filled]
+        filled = own.reshape(inputs, cells, outputs, self.filled)
+        return filled[..., : self.width].swapaxes(2, 3)
 
 
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -87,10 +83,8 @@ _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 def _shape(C: Tensors, knots: Tensors) -> Shape:
     """The same Shape for the same knots and widths."""
-    grids, shapes = (
-        [arrays_of(at, degree_of(c, at)) for c, at in zip(C, knots, strict=True)],
-        [tuple(c.shape) for c in C],
-    )
+    grids = [arrays_of(at, degree_of(c, at)) for c, at in zip(C, knots, strict=True)]
+    shapes = [tuple(c.shape) for c in C]
     found = _known.get(knots[0])
     if (
         found is None
@@ -111,10 +105,8 @@ class LevelPolynomials:
         A = np.zeros(shape.entries, shape.first.dtype)
         for i, (c, grid) in enumerate(zip(C, shape.grids, strict=True)):
             to_pieces(array(c), grid.table, shape.level(A, i))
-        center, factor = (
-            np.concatenate([shape.first, *map(array, centers)]),
-            np.concatenate([shape.first, *(1 / array(s) for s in scales)]),
-        )
+        center = np.concatenate([shape.first, *map(array, centers)])
+        factor = np.concatenate([shape.first, *(1 / array(s) for s in scales)])
         self.net = Net(shape.sizes, *shape.arrays, A, shape.masks, center, factor)
         self.constants = (0,) * shape.width, tuple((0,) * n for n in counts)
         widest = max(max(inputs, outputs) for inputs, _, outputs in shape.shapes)

@@ -80,7 +80,22 @@ def _backward(ctx, L: Tensor):
 
 @operator(fake=_fake_expansion_jet, setup_context=_setup_context, backward=_backward)
 def expansion_jet(X: Tensor, C: Tensor, cell: Tensor, b: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet [points, channels, outputs]. Raises ValueError or TypeError for bad arguments."""
+    """A layer of any basis on jets, of which few functions are non-zero at a point.
+
+    Args:
+        X: The input jet, [points, channels, inputs].
+        C: Coefficients, [inputs, functions, outputs].
+        cell: The first non-zero function, [points, inputs].
+        b: Taylor coefficients of the non-zero functions, [points, inputs, order + 1, width].
+        counts: Directions that reach order 1, 2, …; there are 1 + Σ counts channels.
+
+    Returns:
+        The output jet, [points, channels, outputs].
+
+    Raises:
+        ValueError: A shape or the channel layout is wrong; the message names the argument.
+        TypeError: A type or a device is wrong; the message names the argument.
+    """
     check_expansion(X, C, cell, b, counts)
     return expansion.forward(X, C, cell, b, counts).contiguous()
 

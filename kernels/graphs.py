@@ -23,8 +23,12 @@ class Captured(Generic[T]):
 
     The step may only launch work on the device: no `.item()`, no shapes or branches that depend on
     numbers. What a call returns is the graph's own memory, overwritten by the next call; clone what
-    must stay. Raises ValueError where an input has another shape, dtype or device than those given
-    at the start.
+    must stay. A call raises ValueError where an input has another shape, dtype or device than those
+    given at the start.
+
+    Args:
+        step: What is captured.
+        inputs: Tensors that it is captured with; without any on a GPU, calls run it as it is.
     """
 
     def __init__(self, step: Callable[..., T], *inputs: Tensor):

@@ -82,7 +82,23 @@ def network_jet(
     scales: Sequence[Tensor],
     counts: Sequence[int],
 ) -> Tensor:
-    """Output jet [points, channels, outputs]. Raises ValueError or TypeError for bad arguments."""
+    """A network of spline layers on jets, with an activation between two layers.
+
+    Args:
+        X: The input jet, [points, channels, inputs].
+        C: Coefficients of each layer, [inputs, functions, outputs].
+        knots: Of each layer's inputs.
+        centers: Of the activations' values, by unit.
+        scales: Of the activations' values, by unit.
+        counts: Directions that reach order 1, 2, …; there are 1 + Σ counts channels.
+
+    Returns:
+        The output jet, [points, channels, outputs].
+
+    Raises:
+        ValueError: A shape or the channel layout is wrong; the message names the argument.
+        TypeError: A type or a device is wrong; the message names the argument.
+    """
     check_network(X, C, knots, centers, scales, counts)
     return path(X).network.forward(X, C, knots, centers, scales, counts)
 

@@ -111,8 +111,21 @@ def _backward(ctx, L: Tensor):
 
 @operator(fake=_fake_spline_jet, setup_context=_setup_context, backward=_backward)
 def spline_jet(X: Tensor, C: Tensor, knots: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet [points, channels, outputs] of the layer. Raises ValueError or TypeError for bad
-    arguments."""
+    """A layer of splines on jets; README.md has the formulas.
+
+    Args:
+        X: The input jet, [points, channels, inputs].
+        C: Coefficients, [inputs, functions, outputs].
+        knots: Of each input, increasing, [inputs, functions + degree + 1].
+        counts: Directions that reach order 1, 2, …; there are 1 + Σ counts channels.
+
+    Returns:
+        The output jet, [points, channels, outputs].
+
+    Raises:
+        ValueError: A shape or the channel layout is wrong; the message names the argument.
+        TypeError: A type or a device is wrong; the message names the argument.
+    """
     check(X, C, knots, counts)
     return path(X).jet.forward(X, C, knots, counts)
 

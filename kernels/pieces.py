@@ -35,10 +35,17 @@ _known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def pieces(knots: Tensor, degree: int) -> PolynomialPieces:
-    """The pieces of knots [inputs, grid + 2 degree + 1], kept as long as that tensor lives and is
-    not changed.
+    """The pieces of knots, kept as long as that tensor lives and is not changed.
 
-    Raises ValueError unless the knots of every input increase strictly.
+    Args:
+        knots: Of each input, [inputs, grid + 2 degree + 1].
+        degree: Of the splines.
+
+    Returns:
+        The same object for the same knots.
+
+    Raises:
+        ValueError: The knots of an input do not increase strictly.
     """
     version, found = _known.get(knots, (None, None))
     if found is None or version != (knots._version, degree):

@@ -78,7 +78,20 @@ def _backward(ctx, L: Tensor):
 
 @operator(fake=_fake_rational_jet, setup_context=_setup_context, backward=_backward)
 def rational_jet(X: Tensor, coefficients: Tensor, counts: Sequence[int]) -> Tensor:
-    """Output jet [points, channels, units]. Raises ValueError or TypeError for bad arguments."""
+    """Rational functions on jets, one a group of units (see rational.py).
+
+    Args:
+        X: The input jet, [points, channels, units].
+        coefficients: Of each group.
+        counts: Directions that reach order 1, 2, …; there are 1 + Σ counts channels.
+
+    Returns:
+        The output jet, [points, channels, units].
+
+    Raises:
+        ValueError: A shape or the channel layout is wrong; the message names the argument.
+        TypeError: A type or a device is wrong; the message names the argument.
+    """
     check_rational(X, coefficients, counts)
     return rational.forward(X, coefficients, counts)
 

@@ -356,8 +356,16 @@ def _adjoint(
 
 
 class Operands(NamedTuple):
-    """A network as the kernels read it: all coefficients, knots, centers and scales one after the
-    other; and what is known when they are compiled."""
+    """A network as the kernels read it.
+
+    Attributes:
+        theta: The coefficients of all layers, one after the other.
+        grid: The knots of all layers, one below the other.
+        center: Of all activations.
+        scale: Of all activations.
+        functions: An input.
+        fixed: What is known when a kernel is compiled.
+    """
 
     theta: Tensor
     grid: KnotTensors
