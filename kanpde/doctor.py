@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,14 @@ SELF_TEST_ERROR = 1e-3
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. state: ok, warning or failed; found: what there is; advice:
-    what to do about it."""
+    """One thing that was looked at.
+
+    Attributes:
+        name: Of the thing.
+        state: ok, warning or failed.
+        found: What there is.
+        advice: What to do about it.
+    """
 
     name: str
     state: str
@@ -64,12 +71,19 @@ class Finding:
 
 
 def examine(test: bool = True) -> list[Finding]:
-    """All checks, in order; never raises. test: whether to solve a small problem as well."""
+    """Look at everything; never raises.
+
+    Args:
+        test: Whether to solve a small problem as well.
+
+    Returns:
+        What was found, in order.
+    """
     checks = [
         _guarded("python", _python),
-        *(_guarded(name, lambda name=name: _package(name)) for name in NEEDED_PACKAGES),
-    ]  # type: ignore[misc]
-    checks += [_guarded(name, lambda name=name: _optional(name)) for name in OPTIONAL_PACKAGES]  # type: ignore[misc]
+        *(_guarded(name, partial(_package, name)) for name in NEEDED_PACKAGES),
+        *(_guarded(name, partial(_optional, name)) for name in OPTIONAL_PACKAGES),
+    ]
     checks += [
         _guarded("cpu", _cpu),
         _guarded("threads", _threads),
@@ -77,7 +91,7 @@ def examine(test: bool = True) -> list[Finding]:
         _guarded("gpu", _gpu),
     ]
     checks += [
-        _guarded("kernels", lambda: _kernels("cpu")),
+        _guarded("kernels", partial(_kernels, "cpu")),
         _guarded("kernel cache", _cache),
         _guarded("results", _results),
     ]
@@ -85,7 +99,14 @@ def examine(test: bool = True) -> list[Finding]:
 
 
 def summary(checks: list[Finding]) -> dict[str, Any]:
-    """The object of --json: provenance, the checks, and whether none failed."""
+    """The object of --json.
+
+    Args:
+        checks: What was found.
+
+    Returns:
+        Provenance, the findings, and whether none failed.
+    """
     return {
         "ok": all(c.state != "failed" for c in checks),
         "provenance": provenance(),
@@ -96,6 +117,7 @@ def summary(checks: list[Finding]) -> dict[str, Any]:
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
+    # what cannot be looked at is a finding too
     except (
         OSError,
         RuntimeError,
@@ -103,7 +125,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
         ImportError,
         AttributeError,
         KanpdeError,
-    ) as error:  # a check that cannot be made is a finding
+    ) as error:
         return Finding(name, "failed", first_line(error))
 
 
@@ -128,15 +150,9 @@ def _optional(name: str) -> Finding:
     if importlib.util.find_spec(name) is not None:
         return Finding(name, "ok", version(name))
     extra = OPTIONAL_PACKAGES[name]
-    return Finding(
-        name,
-        "ok",
-        (
-            f"not installed (for {extra})"
-            if extra == "GPU kernels"
-            else f"not installed (pip install 'kanpde[{extra}]' brings it)"
-        ),
-    )
+    if extra == "GPU kernels":
+        return Finding(name, "ok", f"not installed (for {extra})")
+    return Finding(name, "ok", f"not installed (pip install 'kanpde[{extra}]' brings it)")
 
 
 def _cpu() -> Finding:
@@ -275,16 +291,12 @@ def _self_test() -> Finding:
     reference = result.reference.estimated_error if result.reference else float("inf")
     good = error < SELF_TEST_ERROR and reference < SELF_TEST_ERROR
     found = f"poisson2d to {error:.0e} in {seconds:.1f} s, with a reference good to {reference:.0e}"
+    if good:
+        return Finding("self-test", "ok", found)
     return Finding(
         "self-test",
-        "ok" if good else "failed",
+        "failed",
         found,
-        (
-            ""
-            if good
-            else (
-                f"expected errors below {SELF_TEST_ERROR:g}: report this with the output of `kanpde doctor"
-                " --json`"
-            )
-        ),
+        f"expected errors below {SELF_TEST_ERROR:g}: report this with the output of `kanpde doctor"
+        " --json`",
     )

@@ -10,7 +10,6 @@ NOT_YET: dict[str, set[str]] = {
         "kanpde.recipes and kanpde.training import each other",
     },
     "loops_over_one_thing": {
-        "kanpde/interpret/edges.py: for (fitted, error) in [fit(form, [symbol], [t], values)]",
         "kanpde/networks/boundary.py: for faces in [tuple((c.face for c in g))]",
         "kanpde/reference/boundary.py: for depends in [dependence(e, at)]",
         "kanpde/reports/fields.py: for error in [_error(result, unknown, view, names, nodes)]",
@@ -75,9 +74,6 @@ NOT_YET: dict[str, set[str]] = {
     "long_functions": {
         "kanpde/exports/recorded.py: _assembled",
         "kanpde/fitting/task.py: prepare",
-        "kanpde/interpret/explain.py: _by_residual",
-        "kanpde/interpret/prune.py: prune",
-        "kanpde/interpret/span.py: _inside",
         "kanpde/reference/fits.py: fitted",
         "kanpde/runs/arrays.py: read",
         "kanpde/solver.py: solve",

@@ -50,8 +50,8 @@ def recognise(value: float, tolerance: float) -> Expr | None:
     """The simplest closed form within the tolerance (absolute) of a number, or None where none is
     surely meant.
 
-    Looks among rational multiples of NAMED_UNITS, roots of rationals, and a ± √(b + c π²), alone or times
-    or over π.
+    Looks among rational multiples of NAMED_UNITS, roots of rationals, and a ± √(b + c π²), alone or
+    times or over π.
     """
     if abs(value) <= tolerance:
         return Integer(0)

@@ -35,7 +35,13 @@ MATTERS_ALWAYS = 0.1
 
 @dataclass(frozen=True)
 class Candidate:
-    """A formula for one function. error: relative L2, of the values about their mean."""
+    """A formula for one function.
+
+    Attributes:
+        name: How it was found.
+        form: The formula.
+        error: Relative L2, of the values about their mean.
+    """
 
     name: str
     form: Form
@@ -54,10 +60,18 @@ def suggest(
     depth: int = 1,
     only: Sequence[str] | None = None,
 ) -> list[Candidate]:
-    """Formulas for values [samples] at t [samples], the best first.
+    """Formulas for a function of one variable.
 
-    noise: relative accuracy of the values, below which errors are equal. depth: how many functions
-    may be around the innermost. only: names of the library's functions that are tried.
+    Args:
+        t: Where it is sampled, [samples].
+        values: There, [samples].
+        symbol: The variable of the formulas.
+        noise: Relative accuracy of the values, below which errors are equal.
+        depth: How many functions may be around the innermost.
+        only: Names of the library's functions that are tried; all by default.
+
+    Returns:
+        Candidates, the best first.
     """
     spread = float(np.linalg.norm(values - values.mean()))
     if spread <= max(30 * noise, 1e-13) * float(np.linalg.norm(values)) or spread == 0:
@@ -223,12 +237,11 @@ def _power(t: Array, values: Array, symbol: Symbol, spread: float) -> list[Candi
                 3.5 if c else 3.0,
             )
             best.append((form, float(np.linalg.norm(columns @ (a, e) - values))))
-    best = sorted(best, key=lambda b: b[1])[:1]
-    return [
-        Candidate("power", fitted, error * float(np.linalg.norm(values)) / spread)
-        for form, _ in best
-        for fitted, error in [fit(form, [symbol], [t], values)]
-    ]
+    if not best:
+        return []
+    nearest, _ = min(best, key=lambda b: b[1])
+    fitted, error = fit(nearest, [symbol], [t], values)
+    return [Candidate("power", fitted, error * float(np.linalg.norm(values)) / spread)]
 
 
 def _outer(

@@ -29,13 +29,19 @@ from kanpde.residual.residual import Residual
 Array = NDArray[np.float64]
 
 POLISHED_INSIDE, POLISHED_ON_FACE = 256, 48
-"""Points on which constants are polished."""
+"""Points, inside and on every face, on which constants are polished."""
 
 
 @dataclass(frozen=True)
 class PosedResidual:
-    """A residual, and points where it has to vanish. normal: there, on a face of space; condition:
-    the one that it is of, None for an equation."""
+    """A residual, and points where it has to vanish.
+
+    Attributes:
+        residual: Of an equation or a condition.
+        at: Coordinates of the points, by name.
+        normal: Outward normals there, on a face of space.
+        constraint: The condition that it is of, None for an equation.
+    """
 
     residual: Residual
     at: dict[str, Tensor]
@@ -49,8 +55,15 @@ class PosedResidual:
 
 
 class ConstantsSystem:
-    """Equations and conditions of a problem as equations for the constants of formulas, by
-    unknown."""
+    """Equations and conditions of a problem as equations for the constants of formulas.
+
+    Attributes:
+        problem: Whose equations they are.
+        forms: Formulas by unknown.
+        symbols: The coordinates.
+        constants: Of all formulas, in order.
+        residuals: With the points where they have to vanish.
+    """
 
     def __init__(self, problem: Problem, forms: Mapping[str, Form]):
         self.problem, self.forms = problem, dict(forms)
@@ -89,8 +102,10 @@ class ConstantsSystem:
 
     @cached_property
     def scales(self) -> list[Array]:
-        """By residual and equation: the size of its largest term, at the values so far; of a condition
-        of zeros, a part of the others' and of the unknowns'."""
+        """By residual and equation, the size of its largest term at the values so far.
+
+        A condition of zeros has none: its scale is a part of the others' and of the unknowns'.
+        """
         found = [
             (np.abs(partials) * np.abs(values)[:, None]).sum(2).max(0)
             for _, values, _, partials in self._evaluated(self.start)
@@ -119,8 +134,8 @@ class ConstantsSystem:
         ]
 
     def _evaluated(self, k: Array) -> list[tuple[Array, Array, Array, Array]]:
-        """By residual: residual [points, equations], derivatives [points, leaves], theirs by constants
-        [points, leaves, constants], partials."""
+        """By residual: its values [points, equations], derivatives [points, leaves], theirs by
+        constants [points, leaves, constants], and partials."""
         found = []
         for posed, suppliers in zip(self.residuals, self._suppliers, strict=True):
             at = [v.numpy() for v in posed.at.values()]
@@ -164,8 +179,16 @@ class ConstantsSystem:
 
 
 def polish(system: ConstantsSystem, steps: int = 40) -> tuple[Array, Array]:
-    """The constants by least squares on the residuals, and how far each is from certain: a standard
-    deviation, no less than rounding."""
+    """Find the constants by least squares on the residuals.
+
+    Args:
+        system: Equations for the constants.
+        steps: Evaluations, at most.
+
+    Returns:
+        The constants, and how far each is from certain: a standard deviation, no less than
+        rounding.
+    """
     start = system.start
     if not len(start):
         return start, start
@@ -190,7 +213,17 @@ def polish(system: ConstantsSystem, steps: int = 40) -> tuple[Array, Array]:
 def posed_residuals(
     problem: Problem, interior: int, face: int, seed: int = 0
 ) -> list[PosedResidual]:
-    """Equations at random points inside, conditions at random points of their faces."""
+    """Place the residuals of a problem.
+
+    Args:
+        problem: Whose equations and conditions they are.
+        interior: Random points inside, for every equation.
+        face: Random points on the face of every condition.
+        seed: Of the points.
+
+    Returns:
+        The equations, then the conditions that hold at any of their points.
+    """
     generator = torch.Generator().manual_seed(seed)
     dims = len(problem.coordinates)
     inside = by_name(

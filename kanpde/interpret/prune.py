@@ -4,7 +4,6 @@ its own beside the first."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,139 +40,176 @@ def prune(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Result:
-    """The result with a smaller network, whose solution differs by about `loss` at most (relative
-    L2; see training/pruning.py); the one given is left as it was.
+    """The result with a smaller network; the one given is left as it was.
 
-    sparsify: the strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that
-    is put on first, so that more of them can go; by default a small one, and 0 for none. out: where
-    the new run folder goes, none by default; it holds pruned.png, both networks side by side.
-    settings["pruned"] of what is found says how many edges there were and are, and what it cost.
-    Raises RecipeError for a loss that is no share and for networks without edges, RunError where a
-    constant would be as good, or where the problem's file is gone.
+    Args:
+        result: A solved problem.
+        loss: How much the solution may differ, about: relative L2 (see training/pruning.py).
+        sparsify: Strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that
+            is put on first, so that more of them can go; by default a small one, and 0 for none.
+        out: Where the new run folder goes, none by default; it holds pruned.png, both networks side
+            by side.
+        observer: Who is told what happens; nobody by default.
+
+    Returns:
+        The new result. Its `settings["pruned"]` says how many edges there were and are, and what it
+        cost.
+
+    Raises:
+        RecipeError: The loss is no share, or the network has no edges.
+        RunError: A constant would be as good, or the problem's file is gone.
     """
-    sparse = (
-        None if sparsify == 0 else Sparsify() if sparsify is None else Sparsify(strength=sparsify)
-    )
-    stage, observer = Prune(loss), observer or Silent()
-    problem, before = result.problem, result.solution
-    if problem is None or before is None:
-        raise RunError(
-            f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
-            " kanpde.load first"
-        )
-    if not isinstance(before, NetworkSolution):
-        raise RunError(
-            f"prune: got {before.describe()}; expected one network, that is a run with --slabs 1"
-        )
+    sparse = None if sparsify == 0 else Sparsify()
+    if sparsify:
+        sparse = Sparsify(strength=sparsify)
+    stage = Prune(loss)
+    problem, before = _prunable(result)
     stage.check(before.network)
     if out is not None:
         check_writable(out)
     solution = before.space.solution(replace(before.network, theta=before.network.theta.clone()))
-    seed, began = int(result.settings.get("seed") or 0), time.perf_counter()
-    points = Collocation(
-        problem,
-        solution,
-        int(result.settings.get("points") or 1600),
-        seed + 1,
-        str(result.settings.get("sampler") or "sobol"),
-    )
-    points.weights = balanced(points)
-    history, objective = History(), points.objective()
-    edges = len(edges_of(solution.network))
-
-    def tell(text: str) -> None:
-        observer.message(text)
-        observer.step(
-            Record(
-                len(history.records) + edges - len(edges_of(solution.network)),
-                len(history.stages),
-                time.perf_counter() - began,
-                objective.loss(),
-            )
-        )
-
-    pruning = Pruning(solution, objective, _nodes(problem, seed), stage, tell=tell)
-    sparser = None
-    if sparse is not None:
-        goal, sparser = solution.network, replace(solution.network)
-        solution.network, title = sparser, f"{sparse.name}, {sparser.describe()}"
-        observer.stage(0, 2, title, sparse.steps)
-        history.stages.append(
-            (
-                title,
-                _carried_out(
-                    sparse, points, history, observer, lambda: time.perf_counter() - began
-                ),
-            )
-        )
-        solution.network = goal
-    observer.stage(1, 2, f"prune, {solution.network.describe()}", edges)
-    pruning.shrink(sparser)
-    pruned = pruning.finish()
+    journal = _Journal(observer or Silent())
+    points = _points_of(result, problem, solution)
+    pruned = _pruned(stage, sparse, solution, points, _nodes(result, problem), journal)
     if pruned.after == pruned.before:
-        observer.message(
+        journal.observer.message(
             f"no edge can go: without any one the solution changes by more than {loss:g}; allow a"
             " larger loss"
         )
-    history.stages.append((show_schedule([stage]), str(pruned)))
-    history.records.append(
-        _record(history, time.perf_counter() - began, objective.loss(), solution.network)
-    )
-    found = _judged(
-        result,
-        solution,
-        history,
-        time.perf_counter() - began,
-        pruned,
-        show_schedule([stage] if sparse is None else [sparse, stage]),
-    )
+    schedule = show_schedule([stage] if sparse is None else [sparse, stage])
+    found = _judged(result, solution, journal, pruned, schedule)
     if out is not None:
         folder = save(found, out)
         pictures.draw_pruned(result, found, folder)
     return found
 
 
-def _nodes(problem: Problem, seed: int) -> Tensor:
+class _Journal:
+    """What happens while a network is pruned: told to an observer, and kept as a history."""
+
+    def __init__(self, observer: Observer):
+        self.observer, self.history = observer, History()
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was begun."""
+        return time.perf_counter() - self._began
+
+    def record(self, loss: float, network: Network) -> Record:
+        """Keep one more step."""
+        history = self.history
+        found = Record(
+            len(history.records) + 1,
+            len(history.stages),
+            self.seconds,
+            loss,
+            parameters=network.parameters,
+        )
+        history.records.append(found)
+        return found
+
+    def tell(self, text: str, dropped: int, loss: float) -> None:
+        """Say that edges were dropped, each of which counts as a step of the progress."""
+        step = len(self.history.records) + dropped
+        self.observer.message(text)
+        self.observer.step(Record(step, len(self.history.stages), self.seconds, loss))
+
+
+def _prunable(result: Result) -> tuple[Problem, NetworkSolution]:
+    """The problem and the one network of a result. Raises RunError."""
+    problem, solution = result.problem, result.solution
+    if problem is None or solution is None:
+        raise RunError(
+            f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
+            " kanpde.load first"
+        )
+    if not isinstance(solution, NetworkSolution):
+        raise RunError(
+            f"prune: got {solution.describe()}; expected one network, that is a run with --slabs 1"
+        )
+    return problem, solution
+
+
+def _points_of(result: Result, problem: Problem, solution: NetworkSolution) -> Collocation:
+    """As many collocation points as the result was trained on, but others."""
+    points = Collocation(
+        problem,
+        solution,
+        int(result.settings.get("points") or 1600),
+        _seed(result) + 1,
+        str(result.settings.get("sampler") or "sobol"),
+    )
+    points.weights = balanced(points)
+    return points
+
+
+def _nodes(result: Result, problem: Problem) -> Tensor:
     """Some nodes of the grid on which errors are measured, [nodes, dims]."""
     nodes = torch.from_numpy(nodes_of(dense_grid(problem.domain)))
-    return nodes[
-        torch.randperm(len(nodes), generator=torch.Generator().manual_seed(seed))[:NODES_COMPARED]
-    ]
+    generator = torch.Generator().manual_seed(_seed(result))
+    return nodes[torch.randperm(len(nodes), generator=generator)[:NODES_COMPARED]]
 
 
-def _carried_out(
-    stage: Sparsify,
+def _seed(result: Result) -> int:
+    return int(result.settings.get("seed") or 0)
+
+
+def _pruned(
+    stage: Prune,
+    sparse: Sparsify | None,
+    solution: NetworkSolution,
     points: Collocation,
-    history: History,
-    observer: Observer,
-    clock: Callable[[], float],
-) -> str:
+    nodes: Tensor,
+    journal: _Journal,
+) -> Pruned:
+    """Sparsify a copy, where that is asked for, then prune the network of the solution in place."""
+    objective, edges = points.objective(), len(edges_of(solution.network))
+
+    def tell(text: str) -> None:
+        journal.tell(text, edges - len(edges_of(solution.network)), objective.loss())
+
+    pruning = Pruning(solution, objective, nodes, stage, tell=tell)
+    sparser = None if sparse is None else _sparsified(sparse, solution, points, journal)
+    journal.observer.stage(1, 2, f"prune, {solution.network.describe()}", edges)
+    pruning.shrink(sparser)
+    pruned = pruning.finish()
+    journal.history.stages.append((show_schedule([stage]), str(pruned)))
+    journal.record(objective.loss(), solution.network)
+    return pruned
+
+
+def _sparsified(
+    stage: Sparsify, solution: NetworkSolution, points: Collocation, journal: _Journal
+) -> Network:
+    """A copy of the solution's network, its edges made idle by the penalty."""
+    goal, sparser = solution.network, replace(solution.network)
+    title = f"{stage.name}, {sparser.describe()}"
+    # the points' objective is that of the solution's network: the copy stands there meanwhile
+    solution.network = sparser
+    journal.observer.stage(0, 2, title, stage.steps)
     steps = stage.minimise(points.objective())
     while True:
         try:
             loss = next(steps)
         except StopIteration as end:
-            return str(end.value)
-        history.records.append(_record(history, clock(), loss, points.solution.network))
-        observer.step(history.records[-1])
-
-
-def _record(history: History, seconds: float, loss: float, network: Network) -> Record:
-    return Record(
-        len(history.records) + 1, len(history.stages), seconds, loss, parameters=network.parameters
-    )
+            journal.history.stages.append((title, str(end.value)))
+            break
+        journal.observer.step(journal.record(loss, points.solution.network))
+    solution.network = goal
+    return sparser
 
 
 def _judged(
     before: Result,
     solution: NetworkSolution,
-    history: History,
-    seconds: float,
+    journal: _Journal,
     pruned: Pruned,
     schedule: str,
 ) -> Result:
     """The new result: errors against the exact solution and against the reference of the first."""
     assert before.problem is not None
+    seconds = journal.seconds
     relative_l2, max_error = measure(before.problem, solution)
     distance = None if before.reference is None else measure_reference(solution, before.reference)
     settings: dict[str, Any] = {
@@ -190,7 +226,7 @@ def _judged(
     return Result(
         before.problem,
         solution,
-        history,
+        journal.history,
         settings,
         seconds,
         relative_l2,

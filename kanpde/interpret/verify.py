@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -32,9 +33,15 @@ zero."""
 class Check:
     """One equation or condition at random points.
 
-    error: its largest residual there, absolute; scale: the size of its largest term; rounding: up
-    to which the error may be that of float64 (0 where it was evaluated in VERIFIED_DIGITS digits); symbolic:
-    whether it was proved zero, None for not decided.
+    Attributes:
+        name: Of the equation or condition.
+        unknowns: That it mentions.
+        condition: Whether it is no equation.
+        error: Its largest residual there, absolute.
+        scale: The size of its largest term.
+        rounding: Up to which the error may be that of float64; 0 where it was evaluated in
+            VERIFIED_DIGITS digits.
+        symbolic: Whether it was proved zero; None for not decided.
     """
 
     name: str
@@ -49,10 +56,18 @@ class Check:
 def verify(
     problem: Problem, formulas: Mapping[str, Expr], seconds: float = 10.0, seed: int = 1
 ) -> list[Check]:
-    """Every equation and condition of a problem, for formulas of its coordinates by unknown.
+    """Check every equation and condition of a problem.
 
-    seconds: for the proofs that residuals are zero, all together. Never raises for a formula that
-    is no solution: its errors say so.
+    Never raises for a formula that is no solution: its errors say so.
+
+    Args:
+        problem: Whose equations and conditions they are.
+        formulas: Of its coordinates, by unknown.
+        seconds: For the proofs that residuals are zero, all together.
+        seed: Of the points where they are evaluated.
+
+    Returns:
+        One check an equation or condition, periodic ones last.
     """
     symbols = {x: Symbol(x, real=True) for x in problem.coordinates}
     found = []
@@ -81,9 +96,7 @@ def verify(
             error = _in_digits(rows[i], symbols, posed)
             symbolic: bool | None = error == 0 and rows[i] == 0
             if not symbolic and error <= NEARLY_ZERO * max(float(scales[i]), 1e-300):
-                symbolic = (
-                    within(seconds / (2 * len(places)), lambda row=rows[i]: is_zero(row)) or None
-                )  # type: ignore[misc]
+                symbolic = within(seconds / (2 * len(places)), partial(is_zero, rows[i])) or None
             found.append(
                 Check(name, unknowns, face is not None, error, float(scales[i]), 0.0, symbolic)
             )
@@ -138,8 +151,8 @@ def _translated(
 
 
 def _in_digits(row: Expr, symbols: Mapping[str, Symbol], posed: PosedResidual) -> float:
-    """The largest absolute value at the residual's points, in VERIFIED_DIGITS digits; inf where it is no
-    number."""
+    """The largest absolute value at the residual's points, in VERIFIED_DIGITS digits; inf where it
+    is no number."""
     function = sympy.lambdify(list(symbols.values()), row, "mpmath")
     largest = 0.0
     with mpmath.workdps(VERIFIED_DIGITS):
@@ -187,7 +200,7 @@ def _periodic(
                 scale = max(_in_digits(slope, symbols, inside), 1e-300)
                 symbolic: bool | None = row == 0
                 if not symbolic and error <= NEARLY_ZERO * scale:
-                    symbolic = within(seconds, lambda row=row: is_zero(row)) or None  # type: ignore[misc]
+                    symbolic = within(seconds, partial(is_zero, row)) or None
                 found.append(
                     Check(
                         f"Periodic({x!r}), {u}, derivative {order}",

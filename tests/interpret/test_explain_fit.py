@@ -10,7 +10,7 @@ import sympy
 import kanpde
 from kanpde.cli import main
 from kanpde.interpret import explain_fit
-from kanpde.interpret.explain import uncertainty
+from kanpde.interpret.formulas import uncertainty
 from kanpde.interpret.structure import APPROXIMATE_ABOVE, ranked, sample
 
 
