@@ -86,23 +86,7 @@ def explain_function(
     Raises:
         ProblemError: It is no such function, or is not finite within the bounds.
     """
-    try:
-        arguments = [
-            p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
-        ]
-    except (TypeError, ValueError):
-        arguments = list(bounds)
-    if sorted(arguments) != sorted(bounds) or not bounds:
-        raise ProblemError(
-            f"explain_function(…): the function takes {listed(arguments)} and bounds name"
-            f" {listed(bounds)}; expected the same names"
-        )
-    for x, ends in bounds.items():
-        if len(ends) != 2 or not all(np.isfinite(ends)) or not ends[0] < ends[1]:
-            raise ProblemError(
-                f"explain_function(…): bounds of {x} are {ends!r}; expected (low, high), both"
-                " finite and low < high"
-            )
+    _check_bounds(function, bounds)
     title = name or getattr(function, "__name__", "f").strip("<>")
 
     def values(points: Array) -> Array:
@@ -125,6 +109,27 @@ def explain_function(
     return explain_values(
         title, {title if title.isidentifier() else "f": values}, bounds, None, seconds, note
     )
+
+
+def _check_bounds(function: Callable[..., Any], bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ProblemError unless the bounds name the inputs of a function and are finite."""
+    try:
+        arguments = [
+            p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
+        ]
+    except (TypeError, ValueError):
+        arguments = list(bounds)
+    if sorted(arguments) != sorted(bounds) or not bounds:
+        raise ProblemError(
+            f"explain_function(…): the function takes {listed(arguments)} and bounds name"
+            f" {listed(bounds)}; expected the same names"
+        )
+    for x, ends in bounds.items():
+        if len(ends) != 2 or not all(np.isfinite(ends)) or not ends[0] < ends[1]:
+            raise ProblemError(
+                f"explain_function(…): bounds of {x} are {ends!r}; expected (low, high), both"
+                " finite and low < high"
+            )
 
 
 def explain_fit(fit: Fit, *, seconds: float = 60.0, note: Note | None = None) -> Explanation:
