@@ -27,7 +27,7 @@ RESIDUALS_A_PARAMETER = 1.5
 DEFAULT_BUDGETS, DEFAULT_SIZES = (50, 2000), 8
 """Of the parameters where nothing is asked for."""
 
-MOST_STEPS = 100
+STEPS_AT_MOST = 100
 """Optimiser steps of a trial, at most, where the recipe has more and nothing else is asked for:
 errors of networks of a few parameters do not fall any further, and the largest ones take a
 minute."""
@@ -223,7 +223,7 @@ class Lists(TypedDict, total=False):
 def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """All combinations of what is listed.
 
-    The recipe gives what is not: its schedule, shortened to MOST_STEPS and with its grids spread up
+    The recipe gives what is not: its schedule, shortened to STEPS_AT_MOST and with its grids spread up
     to each network's own, or without them; its points, or as many as over-determine the largest
     network; spans of time and weights. Every trial has the same points and as many steps.
 
@@ -241,7 +241,7 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """
     _check(lists)
     names, seeds = shapes.kinds(lists.get("networks") or ("kan", "mlp")), _seeds(lists)
-    steps = lists.get("steps") or min(MOST_STEPS, steps_of(recipe.stages))
+    steps = lists.get("steps") or min(STEPS_AT_MOST, steps_of(recipe.stages))
     texts = lists.get("schedule") or (None,)
     shaped = [
         _shaped(among, spec, text, steps)

@@ -13,7 +13,7 @@ from kanpde import KAN, MLP, Recipe, RecipeError
 from kanpde.recipes.recipe import choose, default
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import LEAST_RATIO, extended_to, shortened, steps_of, without_grids
-from kanpde.sweeps.plan import MOST_STEPS, RESIDUALS_A_PARAMETER, from_plain, plan
+from kanpde.sweeps.plan import STEPS_AT_MOST, RESIDUALS_A_PARAMETER, from_plain, plan
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 
@@ -98,7 +98,7 @@ def test_a_schedule_without_grids_and_a_shorter_one():
 def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poisson):
     found = planned(poisson)
     assert len(found.trials) == 48
-    assert {steps_of(parse_schedule(trial.schedule)) for trial in found.trials} == {MOST_STEPS}
+    assert {steps_of(parse_schedule(trial.schedule)) for trial in found.trials} == {STEPS_AT_MOST}
     assert {stage.name for trial in found.trials for stage in parse_schedule(trial.schedule)} == {
         "lm",
         "extend",
@@ -116,7 +116,7 @@ def test_by_default_all_kinds_have_the_same_optimiser_steps_points_and_seeds(poi
         assert len(sizes) == 8
         assert 45 <= sizes[0] <= 60
         assert 1800 <= sizes[-1] <= 2200
-    assert found.settings["steps"] == [MOST_STEPS]
+    assert found.settings["steps"] == [STEPS_AT_MOST]
 
 
 def test_lists_are_combined_as_far_as_a_kind_has_them(poisson):
