@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from torch import Tensor
 
 from kanpde.networks.joint import Joint
@@ -191,7 +191,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     values = solution.numbers()
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     # Of Student's t; scipy.stats has the same function, and takes long to import.
-    quantile = float(stdtrit(max(factors.degrees, 1.0), (1 + LEVEL) / 2))
+    quantile = float(scipy.special.stdtrit(max(factors.degrees, 1.0), (1 + LEVEL) / 2))
     found, notes = [], list(_misfit_notes(problem, factors))
     unclear = vague([values[n] for n in names], wide, names)
     shift = factors.shift(gradients)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 import torch
 from jaxtyping import Int
-from scipy.optimize import linear_sum_assignment
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import Face, SpaceTime
@@ -133,7 +133,7 @@ def _rows(
             gain = np.stack(
                 [np.where(orders < 0, -1e3, orders - 10 * taken) for _, _, orders in general]
             )
-            which, unknown = linear_sum_assignment(
+            which, unknown = scipy.optimize.linear_sum_assignment(
                 np.concatenate([gain, gain - 10], 1), maximize=True
             )
             for i, v in zip(which, unknown % len(problem.unknowns), strict=True):
@@ -180,7 +180,9 @@ def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
                     u, str(problem.domain.time)
                 )
                 gain[i, v] = max(gain[i, v], 10.0 ** (1 + sum(index[:space]) + 4 * rate))
-    rows, unknowns = linear_sum_assignment(gain, maximize=True)
+    if len(entries) == 1:  # There is no choice, and scipy.optimize takes long to import.
+        return [(entries[0][0], entries[0][1], 0)]
+    rows, unknowns = scipy.optimize.linear_sum_assignment(gain, maximize=True)
     return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, unknowns, strict=True)]
 
 

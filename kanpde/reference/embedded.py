@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 import scipy.sparse as sp
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.interpolate import LinearNDInterpolator
-from scipy.spatial import cKDTree
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import Domain, Face
@@ -120,7 +119,7 @@ class Embedded(Grid):
             for axis in range(len(self.names))
         ]
         at = np.concatenate([c.at for c in found])
-        same = cKDTree(at).query_pairs(TOUCHING * self.size, output_type="ndarray")
+        same = scipy.spatial.cKDTree(at).query_pairs(TOUCHING * self.size, output_type="ndarray")
         first = np.arange(len(at))
         np.minimum.at(first, same[:, 1], same[:, 0])
         kept, number = np.unique(first[first], return_inverse=True)
@@ -334,7 +333,7 @@ class Embedded(Grid):
             1,
         )
         at = np.flatnonzero(is_inside(self.domain, mesh, TOUCHING * self.size))
-        gap, nearest = cKDTree(self.places).query(mesh[at])
+        gap, nearest = scipy.spatial.cKDTree(self.places).query(mesh[at])
         met = gap <= 2 * TOUCHING * self.size
         rows = np.flatnonzero(met)
         matrix = sp.csr_matrix(
@@ -394,8 +393,8 @@ class Embedded(Grid):
         mesh = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], 1)
         known = np.isfinite(values).all(0).ravel()
         flat = values.reshape(len(values), -1)[:, known].T
-        found = LinearNDInterpolator(mesh[known], flat)(self.places)
-        nearest = flat[cKDTree(mesh[known]).query(self.places)[1]]
+        found = scipy.interpolate.LinearNDInterpolator(mesh[known], flat)(self.places)
+        nearest = flat[scipy.spatial.cKDTree(mesh[known]).query(self.places)[1]]
         return np.where(np.isfinite(found), found, nearest).T
 
 
@@ -442,4 +441,4 @@ def _gap(
         ],
         1,
     )
-    return cKDTree(domain.boundary(face, torch.from_numpy(unit)).numpy()).query(at)[0]
+    return scipy.spatial.cKDTree(domain.boundary(face, torch.from_numpy(unit)).numpy()).query(at)[0]

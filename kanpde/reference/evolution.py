@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
-from scipy.integrate import DOP853
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.problem import Problem
@@ -134,7 +134,10 @@ def _dop853(
 
     size = float(np.abs(y).max(initial=0.0)) or 1.0
     states = _stepped(
-        DOP853(f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)), times
+        scipy.integrate.DOP853(
+            f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)
+        ),
+        times,
     )
     if len(states) < len(times):
         raise ReferenceUnavailable(
@@ -146,7 +149,7 @@ def _dop853(
     return fields
 
 
-def _stepped(solver: DOP853, times: np.ndarray) -> Sequence[np.ndarray]:
+def _stepped(solver: scipy.integrate.DOP853, times: np.ndarray) -> Sequence[np.ndarray]:
     """States at the output times, by steps that end on them: a Runge-Kutta method is less accurate
     between its steps."""
     states = [solver.y.copy()]

@@ -8,8 +8,8 @@ from itertools import product
 from math import comb, factorial, prod
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
 
 from kanpde.errors import ReferenceUnavailable
 
@@ -121,7 +121,7 @@ def _around(
     """The nearest points that can be seen, their own first: numbers, distances in cells, and
     whether they can be seen, [targets, count] each."""
     searched = min(len(points), int(SEARCHED * count))
-    distance, near = cKDTree(places).query(place, k=searched)
+    distance, near = scipy.spatial.cKDTree(places).query(place, k=searched)
     if own is None:
         alike = np.zeros(near.shape, dtype=bool)
     else:

@@ -7,8 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 
-from scipy.optimize import line_search
-from scipy.optimize._linesearch import LineSearchWarning
+import scipy  # whose parts are imported when they are first used
 from torch import Tensor
 
 from kanpde.training.objective import Objective
@@ -65,9 +64,9 @@ def _wolfe(
     slope = float(gradient @ direction)
     with warnings.catch_warnings():
         warnings.filterwarnings(
-            "ignore", category=LineSearchWarning
+            "ignore", category=scipy.optimize._linesearch.LineSearchWarning
         )  # a failed search is answered below
-        step = line_search(
+        step = scipy.optimize.line_search(
             lambda t: at(float(t))[0],
             lambda t: float(at(float(t))[1] @ direction),
             0.0,
