@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
 
 from torch import Tensor
 
@@ -56,7 +55,7 @@ class _Linear(FaceCondition):
     def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.values)
 
-    def about(self, domain: Domain, unknowns: Sequence[str]) -> Self | None:
+    def about(self, domain: Domain, unknowns: Sequence[str]) -> FaceCondition | None:
         found = copy.copy(self)
         found.values = {u: value for u, value in self.values.items() if u in unknowns}
         return found if found.values else None
@@ -284,7 +283,7 @@ class Condition(FaceCondition):
     def names(self, domain: Domain, arguments: Sequence[str]) -> tuple[str, ...]:
         return tuple(a for a in self.arguments if a not in domain.coordinates)
 
-    def about(self, domain: Domain, unknowns: Sequence[str]) -> Self | None:
+    def about(self, domain: Domain, unknowns: Sequence[str]) -> FaceCondition | None:
         return self if all(u in unknowns for u in self.names(domain, ())) else None
 
     def _check_unknowns(self, domain: Domain, unknowns: Sequence[str]) -> None:

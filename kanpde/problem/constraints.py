@@ -7,7 +7,6 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from torch import Tensor
 
@@ -90,14 +89,14 @@ class FaceCondition(BoundaryCondition):
         self.kind, self.on, self.where = kind, on, where
         self.weight = checked_weight(weight, kind)
 
-    def only_on(self, faces: Sequence[str]) -> Self:
+    def only_on(self, faces: Sequence[str]) -> FaceCondition:
         """The same condition on these faces alone."""
         found = copy.copy(self)
         found.on = tuple(faces)
         return found
 
     @abstractmethod
-    def about(self, domain: Domain, unknowns: Sequence[str]) -> Self | None:
+    def about(self, domain: Domain, unknowns: Sequence[str]) -> FaceCondition | None:
         """What it says about some unknowns alone.
 
         Args:

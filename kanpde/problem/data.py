@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ class Data:
         inside = _inside(points, domain, self.what)
         return Measurement(self.what, measured, inside, values, self._noise(measured))
 
-    def within(self, coordinate: str, low: float, high: float) -> Self | None:
+    def within(self, coordinate: str, low: float, high: float) -> Data | None:
         """Those of the rows whose coordinate lies in an interval; None where there are none.
 
         Args:
