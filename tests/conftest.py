@@ -21,6 +21,7 @@ import sys
 from dataclasses import replace
 from math import sqrt
 
+import evaluated_shapes  # noqa: F401  # its hook checks the shapes of what is imported after it
 import numpy as np
 import pytest
 

@@ -74,7 +74,7 @@ class Domain(ABC):
     @abstractmethod
     def boundary(
         self, face: str, unit: Float[Tensor, "points across"]
-    ) -> Float[Tensor, "kept dims"]:
+    ) -> Float[Tensor, "kept across+1"]:
         """Map points onto a face, evenly by area.
 
         Args:
@@ -139,7 +139,7 @@ class Domain(ABC):
 
     def boundary_kept(
         self, face: str, unit: Float[Tensor, "points across"]
-    ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
+    ) -> tuple[Float[Tensor, "points across+1"], Bool[Tensor, " points"]]:
         """Where `boundary` maps all points, and which of them it keeps.
 
         Args:
@@ -232,14 +232,14 @@ class Rejecting(Domain):
     @abstractmethod
     def boundary_kept(
         self, face: str, unit: Float[Tensor, "points across"]
-    ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]: ...
+    ) -> tuple[Float[Tensor, "points across+1"], Bool[Tensor, " points"]]: ...
 
     @abstractmethod
     def kept(self, face: str) -> float: ...
 
     def boundary(
         self, face: str, unit: Float[Tensor, "points across"]
-    ) -> Float[Tensor, "kept dims"]:
+    ) -> Float[Tensor, "kept across+1"]:
         points, kept = self.boundary_kept(face, unit)
         return points[kept]
 

@@ -96,7 +96,7 @@ class Planar(Domain):
                     return name, side
         return None, 0
 
-    def boundary(self, face: str, unit: Tensor) -> Tensor:
+    def boundary(self, face: str, unit: Float[Tensor, "points 1"]) -> Float[Tensor, "points 2"]:
         return spread(self.curves(face), unit[:, 0])
 
     def normals(self, face: str, points: Tensor) -> Tensor:

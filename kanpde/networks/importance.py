@@ -14,7 +14,7 @@ from kanpde.networks.network import Network
 from kanpde.networks.surgery import Edge, masks
 
 
-def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inputs outputs"]]:
+def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_inputs _outputs"]]:
     """Standard deviation of every edge function over the points of a forward pass (`levels`), layer
     by layer."""
     return [
@@ -23,7 +23,7 @@ def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inp
     ]
 
 
-def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "inputs outputs"]]:
+def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_inputs _outputs"]]:
     """The share of every edge in the outputs, layer by layer: an output's share is 1 and is handed
     back to the edges that come into it, and by these to the units in front, in proportion to their
     spreads (Liu et al. 2024b, "KAN 2.0", section 4.1, with the sum of an edge's siblings for the

@@ -50,7 +50,7 @@ def chain(network: Network, what: str) -> list[BasisLayer]:
     return [layer for layer in layers if isinstance(layer, BasisLayer)]
 
 
-def masks(network: Network) -> list[Bool[Tensor, "inputs outputs"]]:
+def masks(network: Network) -> list[Bool[Tensor, "_inputs _outputs"]]:
     """Which edges are there, layer by layer, on the CPU."""
     shapes = [layer.shape for layer in network.layers if isinstance(layer, BasisLayer)]
     return (
@@ -69,7 +69,7 @@ def edges_of(network: Network) -> list[Edge]:
     ]
 
 
-def coefficients(network: Network) -> list[Float[Tensor, "inputs functions outputs"]]:
+def coefficients(network: Network) -> list[Float[Tensor, "_inputs _functions _outputs"]]:
     """Those of every layer with edge functions, a copy, float64 on the CPU."""
     return [
         part.detach().double().cpu().view(layer.shape).clone()

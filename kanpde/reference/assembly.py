@@ -78,7 +78,7 @@ class GridResidual:
             if leaf is not None
         }
 
-    def values(self, U: Float[np.ndarray, " fields*nodes"]) -> Float[np.ndarray, "points leaves"]:
+    def values(self, U: Float[np.ndarray, " size"]) -> Float[np.ndarray, "points leaves"]:
         """The leaves' values at the points, zero where they are supplied from elsewhere."""
         fields = U.reshape(len(self.unknowns), -1)
         found = np.zeros((len(self.nodes), len(self.leaves)))
@@ -88,7 +88,7 @@ class GridResidual:
 
     def __call__(
         self,
-        U: Float[np.ndarray, " fields*nodes"],
+        U: Float[np.ndarray, " size"],
         partials: bool = True,
         extra: Mapping[str, torch.Tensor] | None = None,
     ) -> tuple[

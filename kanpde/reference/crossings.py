@@ -36,7 +36,7 @@ def is_inside(
 
 
 def nodes_inside(
-    domain: Domain, axes: Sequence[Float[np.ndarray, " nodes"]], size: float
+    domain: Domain, axes: Sequence[Float[np.ndarray, " _nodes"]], size: float
 ) -> Bool[np.ndarray, "*nodes"]:
     """Which nodes of a tensor grid lie inside a domain and not on its boundary."""
     mesh = np.meshgrid(*axes, indexing="ij")
@@ -47,7 +47,7 @@ def nodes_inside(
 
 def crossings(
     domain: Domain,
-    axes: Sequence[Float[np.ndarray, " nodes"]],
+    axes: Sequence[Float[np.ndarray, " _nodes"]],
     inside: Bool[np.ndarray, "*nodes"],
     axis: int,
     size: float,

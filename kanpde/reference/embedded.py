@@ -53,7 +53,7 @@ class Embedded(Grid):
     graded: tuple[Mapping[float, float], ...] = field(kw_only=True, default=())
 
     @cached_property
-    def axes(self) -> list[Float[np.ndarray, " nodes"]]:
+    def axes(self) -> list[Float[np.ndarray, " _nodes"]]:
         """Places of the grid's lines along each coordinate."""
         towards = self.graded or ({},) * len(self.names)
         return [
@@ -153,7 +153,7 @@ class Embedded(Grid):
     # Faces
 
     @cached_property
-    def _faces(self) -> dict[str, Int[np.ndarray, " nodes"]]:
+    def _faces(self) -> dict[str, Int[np.ndarray, " _nodes"]]:
         gap = np.stack(
             [_gap(self.domain, face, self.places[self.inner :]) for face in self.domain.faces]
         )

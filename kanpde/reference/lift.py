@@ -84,13 +84,13 @@ class BoundaryLift:
             self.steady = all((probe == probes[0]).all() for probe in probes)
             self._fixed = self._offset(probes[0])
 
-    def offset(self, t: float) -> Float[np.ndarray, " fields*nodes"]:
+    def offset(self, t: float) -> Float[np.ndarray, " size"]:
         """b(t) of affine conditions."""
         return self._fixed if self.steady else self._offset(self._defect(t, np.zeros(self._size)))
 
     def fill(
         self, t: float, free: Float[np.ndarray, " free"]
-    ) -> Float[np.ndarray, " fields*nodes"]:
+    ) -> Float[np.ndarray, " size"]:
         """All values from the free ones."""
         if self.affine:
             return self.P @ free + self.offset(t)
@@ -115,7 +115,7 @@ class BoundaryLift:
             f" {self._time} = {t:.4g}"
         )
 
-    def slope(self, t: float, U: Float[np.ndarray, " fields*nodes"]) -> sp.csc_matrix:
+    def slope(self, t: float, U: Float[np.ndarray, " size"]) -> sp.csc_matrix:
         """dU/dy, sparse [fields * nodes, free]."""
         return self.P if self.affine else self._eliminate(self._jacobian(t, U))[0]
 

@@ -58,7 +58,7 @@ def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
     return total(torch.stack(found)).norm(dim=1)
 
 
-def equalising(sizes: Sequence[Float[Tensor, " equations"]]) -> list[Float[Tensor, " equations"]]:
+def equalising(sizes: Sequence[Float[Tensor, " _equations"]]) -> list[Float[Tensor, " _equations"]]:
     """Weights by equation, term by term, that make all weighted sizes the same: the mean of the
     first term's.
 

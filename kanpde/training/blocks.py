@@ -75,7 +75,7 @@ class Blocks:
                 found += rows.transposed_times(factor * (own - rows @ v))
         return found
 
-    def _split(self, r: Float[Tensor, " rows"]) -> list[Float[Tensor, "equations points"]]:
+    def _split(self, r: Float[Tensor, " rows"]) -> list[Float[Tensor, "_equations _points"]]:
         """Rows term by term."""
         parts = torch.split(r, [equations * points for equations, points in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]

@@ -58,8 +58,8 @@ class Penalty:
     matrices of the centred basis over the points, and weights [inputs, outputs] of the squares of
     the edges' norms."""
 
-    roots: list[Float[Tensor, "inputs functions functions"]]
-    weights: list[Float[Tensor, "inputs outputs"]]
+    roots: list[Float[Tensor, "_inputs _functions _functions"]]
+    weights: list[Float[Tensor, "_inputs _outputs"]]
 
 
 class Penalised(Objective):
@@ -162,7 +162,7 @@ def _scale(objective: Objective) -> float:
     return found
 
 
-def _norms(network: Network, X: Tensor) -> list[tuple[Tensor, Float[Tensor, "inputs outputs"]]]:
+def _norms(network: Network, X: Tensor) -> list[tuple[Tensor, Float[Tensor, "_inputs _outputs"]]]:
     """Of every layer, the roots and the norms of its edges at the points of an input jet."""
     found = []
     for layer, part, Z in zip(

@@ -1,0 +1,129 @@
+"""The shapes that annotations claim are evaluated while the tests run.
+
+jaxtyping's own import hook wraps every function of a package: also those that Numba and Triton
+compile, and those that are called a million times and name no shape. It does not see
+`kanpde.kernels` either, whose folder lies elsewhere. So this hook checks where an annotation names
+a shape, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from dataclasses import is_dataclass
+from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import SourceFileLoader
+from types import FunctionType
+from typing import Any
+
+from beartype import beartype
+from jaxtyping import jaxtyped
+
+PACKAGES = ("kanpde",)
+ARRAYS = {"Bool", "Complex", "Float", "Inexact", "Int", "Integer", "Num", "Real", "Shaped"}
+
+
+SHAPE = re.compile(rf"\b({'|'.join(ARRAYS)})\[")
+
+# Sizes are bound to their names anew in every call.
+fresh_names = jaxtyped("context")
+
+
+def checked(target: Any) -> Any:
+    """A function or dataclass that checks the shapes of its annotations whenever it is called.
+
+    What names no shape is left to mypy: tests hand over plain stand-ins, and wrong values.
+    """
+    if isinstance(target, type):
+        if is_dataclass(target):
+            target.__init__ = checked(target.__init__)  # type: ignore[misc]
+        return target
+    names = target.__globals__
+    code, defaults, closure = target.__code__, target.__defaults__, target.__closure__
+    strict = FunctionType(code, names, target.__name__, defaults, closure)
+    strict.__kwdefaults__, strict.__qualname__ = target.__kwdefaults__, target.__qualname__
+    # A name that is missing is an error here, when the module is imported: otherwise nothing would
+    # be checked.
+    strict.__annotations__ = {
+        name: eval(hint, names)
+        for name, hint in target.__annotations__.items()
+        if isinstance(hint, str) and SHAPE.search(hint)
+    }
+    strict = beartype(strict)
+
+    @wraps(target)
+    def call(*arguments, **by_name):
+        with fresh_names:
+            return strict(*arguments, **by_name)
+
+    return call
+
+
+def names_a_shape(annotation: ast.expr | None) -> bool:
+    return annotation is not None and any(
+        isinstance(part, ast.Subscript)
+        and isinstance(part.value, ast.Name)
+        and part.value.id in ARRAYS
+        for part in ast.walk(annotation)
+    )
+
+
+class Decorate(ast.NodeTransformer):
+    """Puts jaxtyping's check on functions and dataclasses that have an annotation with a shape."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        a = node.args
+        named = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+        if names_a_shape(node.returns) or any(names_a_shape(one.annotation) for one in named):
+            # next to the function, as other decorators may hide its annotations
+            node.decorator_list.append(self.check(node))
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        self.generic_visit(node)
+        fields = [line for line in node.body if isinstance(line, ast.AnnAssign)]
+        if any(names_a_shape(field.annotation) for field in fields):
+            # after `dataclass`, which makes the constructor that is checked
+            node.decorator_list.insert(0, self.check(node))
+        return node
+
+    @staticmethod
+    def check(node: ast.stmt) -> ast.expr:
+        expression = ast.parse(f"__import__({__name__!r}).checked", mode="eval").body
+        for part in ast.walk(expression):
+            ast.copy_location(part, node)
+        return expression
+
+
+class Loader(SourceFileLoader):
+    """Compiles a module with the checks in it, and keeps nothing on disk."""
+
+    def get_code(self, fullname: str):
+        path = self.get_filename(fullname)
+        source = self.get_data(path)
+        if b"jaxtyping" not in source:
+            return super().get_code(fullname)
+        tree = ast.fix_missing_locations(Decorate().visit(ast.parse(source, path)))
+        return compile(tree, path, "exec", dont_inherit=True)
+
+
+class Finder(MetaPathFinder):
+    """Finds what the others find, and hands it to `Loader`."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] not in PACKAGES:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if type(spec.loader) is SourceFileLoader:
+                    spec.loader = Loader(spec.loader.name, spec.loader.path)
+                return spec
+        return None
+
+
+# Bound when this module is imported, which `conftest.py` does before it imports any of `PACKAGES`.
+sys.meta_path.insert(0, Finder())
