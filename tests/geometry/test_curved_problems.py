@@ -303,6 +303,26 @@ def test_what_is_suspicious_is_said(build, message):
         build()
 
 
+def test_what_is_missing_is_said_by_number_of_conditions():
+    """Of two on every face: faces that have one, and faces that have none, each in a sentence."""
+
+    def plate(u, x, y):
+        return laplacian(laplacian(u)) - 1
+
+    with pytest.warns(ProblemWarning) as found:
+        Problem(
+            Disk(radius=1)
+            - Disk(radius=0.5, name="hole")
+            - Disk(x=0.75, y=0, radius=0.1, name="eye"),
+            plate,
+            [Dirichlet(u=0, on=("circle", "hole")), Neumann(u=0, on="circle")],
+        )
+    assert [str(one.message) for one in found] == [
+        f"unknown 'u' is of order 4 in space, but {have}; add Dirichlet, Neumann or Robin"
+        for have in ("no condition is given on eye", "only 1 condition is given on hole")
+    ]
+
+
 def test_a_small_part_of_its_box_gets_as_many_points():
     """Slanted and thin, it fills a hundredth of its bounding box."""
     thin = Polygon(x=[0, 1, 1, 0], y=[0, 1, 1.01, 0.01])

@@ -1,12 +1,16 @@
 """Evolutions of first and second order in time: observed order in space within 0.1, and the same
 test on wrong schemes."""
 
+from math import pi
+
 import manufactured
 import numpy as np
 import pytest
 from manufactured import KINDS, grid, one_order_short, slope
 from orders import holds, observed
+from torch import sin
 
+from kanpde import Box, Dirichlet, Initial, Problem, Time, d
 from kanpde.reference import grid as grids
 from kanpde.reference import radau
 from kanpde.reference.evolution import solve_evolution
@@ -199,3 +203,24 @@ def test_constant_coefficients_are_found():
     assert (
         SemiDiscrete(manufactured.telegraph(), grid(manufactured.telegraph(), 8, 2))._linear is None
     )
+
+
+@pytest.mark.parametrize("pace", [1e-6, 1.0, 1e6])
+def test_weak_nonlinearity_is_not_taken_for_constant_coefficients(pace):
+    """However fast or slow everything is: what counts is its share of the largest coefficient."""
+
+    def nearly_heat(u, x, t):
+        return d(u, t) - pace * (d(u, x, x) - 1e-7 * u**3)
+
+    def heat(u, x, t):
+        return d(u, t) - pace * d(u, x, x)
+
+    found = []
+    for equation in (nearly_heat, heat):
+        problem = Problem(
+            Box(x=(0, 1)) * Time(t=(0, 1 / pace)),
+            [equation],
+            [Dirichlet(u=0), Initial(u=lambda x: sin(pi * x))],
+        )
+        found.append(SemiDiscrete(problem, grid(problem, 8, 2))._linear is not None)
+    assert found == [False, True]

@@ -152,3 +152,14 @@ def test_too_few_nodes(nodes, m, p):
 def test_odd_accuracy():
     with pytest.raises(ReferenceUnavailable, match="order 3"):
         matrix(0.1 * np.arange(9), 1, 3)
+
+
+@pytest.mark.parametrize("degree", [1, 3, 5])
+def test_interpolation_takes_the_nodes_around_a_point(degree):
+    """As many on either side, but for the ends, where the outermost ones serve."""
+    x, half = graded(12), (degree + 1) // 2
+    to = (x[1:] + x[:-1]) / 2
+    rows = interpolation(x, to, degree)
+    for cell in range(12):
+        first = min(max(cell + 1 - half, 0), 13 - 2 * half)
+        assert rows[cell].indices.tolist() == list(range(first, first + 2 * half))
