@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from kanpde.errors import RunError
 from kanpde.results.result import Result
@@ -21,7 +21,7 @@ PICTURES = ("solution.png", "history.png", "network.png")
 ESTIMATES = "estimates.png"
 
 
-def as_png(figure: Figure) -> Callable[[BinaryIO], object]:
+def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
     """What writes a figure as PNG."""
     from kanpde.plots.png import write_png
 
