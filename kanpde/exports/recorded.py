@@ -94,19 +94,24 @@ def recorded(
     """The function as a module that takes the columns by these names and returns a tuple of
     columns.
 
-    first, second: points [points, dims], of different numbers, at which it is recorded. Raises
-    RunError where it depends on values in a way that no graph can hold.
+    Args:
+        function: What is recorded.
+        names: Of its columns.
+        first: Points [points, dims] at which it is recorded.
+        second: Others, of another number.
+
+    Raises:
+        RunError: It depends on values in a way that no graph can hold.
     """
-    function(
-        [column.contiguous() for column in first.flip(0).T]
-    )  # what is made once and kept is made now, outside of both recordings
+    # what is made once and kept is made now, outside of both recordings
+    function([column.contiguous() for column in first.flip(0).T])
     one, two = (_run(function, points) for points in (first, second))
     if [step.operator for step in one.steps] != [step.operator for step in two.steps]:
         raise RunError(
             "export: the solution is computed in other ways at other points; expected a function"
             " without choices by values"
         )
-    return _assembled(one, two, names, len(first), len(second))
+    return _Assembly(one, two, names, len(first), len(second)).module()
 
 
 def _run(function: Function, points: Tensor) -> _Recorder:
@@ -118,77 +123,93 @@ def _run(function: Function, points: Tensor) -> _Recorder:
     return recorder
 
 
-def _assembled(
-    one: _Recorder, two: _Recorder, names: Sequence[str], count: int, other: int
-) -> GraphModule:
-    """The graph of what depends on the points or on their number; the rest becomes constants."""
-    graph, root = Graph(), torch.nn.Module()
-    nodes: dict[int, Node] = {k: graph.placeholder(name) for k, name in enumerate(names)}
-    size = graph.call_method("size", (nodes[0], 0))
-    twin = {
-        a: b
-        for s, t in zip(one.steps, two.steps, strict=True)
-        for a, b in zip(s.places, t.places, strict=True)
-    }
+class _Assembly:
+    """The graph of what depends on the points or on their number; the rest becomes constants.
 
-    def node(ref: _Ref) -> Node:
-        if ref.place not in nodes:
-            name = f"constant{len(nodes)}"
-            value = one.tensors[ref.place].detach()
-            if (partner := twin.get(ref.place)) is not None and not torch.equal(
-                value, two.tensors[partner]
-            ):
+    one, two: the recordings; count, other: their numbers of points.
+    """
+
+    def __init__(
+        self, one: _Recorder, two: _Recorder, names: Sequence[str], count: int, other: int
+    ):
+        self.one, self.two, self.count, self.other = one, two, count, other
+        self.graph, self.root = Graph(), torch.nn.Module()
+        self.nodes: dict[int, Node] = {
+            k: self.graph.placeholder(name) for k, name in enumerate(names)
+        }
+        self.size = self.graph.call_method("size", (self.nodes[0], 0))
+        self.twin = {
+            a: b
+            for s, t in zip(one.steps, two.steps, strict=True)
+            for a, b in zip(s.places, t.places, strict=True)
+        }
+
+    def module(self) -> GraphModule:
+        for s, t in zip(self.one.steps, self.two.steps, strict=True):
+            if not self.constant(s, t):
+                self.add(s, t)
+        self.graph.output(tuple(self.node(ref) for ref in self.one.outputs))  # type: ignore[attr-defined]
+        self.graph.eliminate_dead_code()
+        return GraphModule(self.root, self.graph)
+
+    def constant(self, s: _Step, t: _Step) -> bool:
+        """Whether a step depends neither on the points nor on their number."""
+        refs = [a for a in tree_flatten((s.arguments, s.keywords))[0] if isinstance(a, _Ref)]
+        known = (self.nodes[ref.place] for ref in refs if ref.place in self.nodes)
+        if any(node.op != "get_attr" for node in known):
+            return False
+        plain = [_without_refs((x.arguments, x.keywords)) for x in (s, t)]
+        return bool(plain[0] == plain[1])
+
+    def add(self, s: _Step, t: _Step) -> None:
+        made = self.graph.call_function(
+            s.operator,
+            self.argument(s.arguments, t.arguments),
+            {k: self.argument(v, t.keywords[k]) for k, v in s.keywords.items()},
+        )
+        for k, place in enumerate(s.places):
+            self.nodes[place] = (
+                made if s.single else self.graph.call_function(operator.getitem, (made, k))
+            )
+
+    def node(self, ref: _Ref) -> Node:
+        """The node of a tensor; of one that is none yet, a constant."""
+        if ref.place not in self.nodes:
+            name = f"constant{len(self.nodes)}"
+            value = self.one.tensors[ref.place].detach()
+            partner = self.twin.get(ref.place)
+            if partner is not None and not torch.equal(value, self.two.tensors[partner]):
                 raise RunError(
                     "export: the solution depends on the points in a way that was not recorded;"
                     " expected torch's functions only"
                 )
-            root.register_buffer(name, value.clone())
-            nodes[ref.place] = graph.get_attr(name)
-        return nodes[ref.place]
+            self.root.register_buffer(name, value.clone())
+            self.nodes[ref.place] = self.graph.get_attr(name)
+        return self.nodes[ref.place]
 
-    def argument(a: Any, b: Any) -> Any:
+    def argument(self, a: Any, b: Any) -> Any:
+        """An argument, by what it is in both recordings."""
         if isinstance(a, _Ref):
-            return node(a)
+            return self.node(a)
         if isinstance(a, list | tuple):
-            return type(a)(argument(x, y) for x, y in zip(a, b, strict=True))
+            return type(a)(self.argument(x, y) for x, y in zip(a, b, strict=True))
         if a == b or (isinstance(a, float) and a != a and b != b):
             return a
-        if (
-            isinstance(a, int)
-            and isinstance(b, int)
-            and not isinstance(a, bool)
-            and (b - a) % (other - count) == 0
-        ):
-            slope = (b - a) // (other - count)
-            scaled = size if slope == 1 else graph.call_function(operator.mul, (size, slope))
-            return (
-                graph.call_function(operator.add, (scaled, a - slope * count))
-                if a != slope * count
-                else scaled
-            )
+        whole = all(isinstance(x, int) and not isinstance(x, bool) for x in (a, b))
+        if whole and (b - a) % (self.other - self.count) == 0:
+            return self.affine(a, (b - a) // (self.other - self.count))
         raise RunError(
             f"export: a number in the solution's formula differs between points, {a!r} and {b!r};"
             " expected a function without choices by values"
         )
 
-    for s, t in zip(one.steps, two.steps, strict=True):
-        refs = [a for a in tree_flatten((s.arguments, s.keywords))[0] if isinstance(a, _Ref)]
-        plain = [_without_refs((x.arguments, x.keywords)) for x in (s, t)]
-        if (
-            not any(ref.place in nodes and nodes[ref.place].op != "get_attr" for ref in refs)
-            and plain[0] == plain[1]
-        ):
-            continue  # a constant
-        made = graph.call_function(
-            s.operator,
-            argument(s.arguments, t.arguments),
-            {k: argument(v, t.keywords[k]) for k, v in s.keywords.items()},
+    def affine(self, value: int, slope: int) -> Node:
+        """A size that is an affine function of the number of points."""
+        scaled = (
+            self.size if slope == 1 else self.graph.call_function(operator.mul, (self.size, slope))
         )
-        for k, place in enumerate(s.places):
-            nodes[place] = made if s.single else graph.call_function(operator.getitem, (made, k))
-    graph.output(tuple(node(ref) for ref in one.outputs))  # type: ignore[attr-defined]
-    graph.eliminate_dead_code()
-    return GraphModule(root, graph)
+        rest = value - slope * self.count
+        return self.graph.call_function(operator.add, (scaled, rest)) if rest else scaled
 
 
 def _without_refs(value: Any) -> Any:

@@ -10,16 +10,16 @@ import h5py
 import numpy as np
 
 from kanpde.errors import listed
+from kanpde.inverse.estimates import Band, Estimates, from_summary
 from kanpde.reference import Reference
 from kanpde.results.fields import Fields
+from kanpde.results.portrait import Drawing
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
 from kanpde.runs.safe_reading import opened
 from kanpde.runs.signals import held
 from kanpde.training.history import History, Record
 
 if TYPE_CHECKING:
-    from kanpde.inverse.estimates import Band, Estimates
-    from kanpde.results.portrait import Drawing
     from kanpde.results.result import Result
 
 _COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
@@ -93,8 +93,6 @@ def _write_band(group: h5py.Group, band: Band) -> None:
 
 def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
     """What was found of unknown parameters, as the summary and the file say it."""
-    from kanpde.inverse.estimates import Band, from_summary
-
     if "estimates" not in summary:
         return None
     bands = []
@@ -159,69 +157,66 @@ def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
 
 
 def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
-    """What `write` wrote. Raises what reading a damaged file can raise (safe_reading.DAMAGE)."""
-    from kanpde.results.portrait import Drawing
+    """What `write` wrote.
 
+    Args:
+        path: The file.
+        summary: The plain values of summary.json beside it.
+
+    Raises:
+        Exception: What reading a damaged file can raise (safe_reading.DAMAGE).
+    """
     with opened(path) as file:
-        stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
-        columns = [
-            file["history"][name][:].tolist()
-            for name in ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")
-        ]
-        history = History(
-            [Record(*row) for row in zip(*columns, strict=True)], stages, summary["interrupted"]
-        )
-        kinds: dict[str, dict[str, np.ndarray]] = {
-            "solution": {},
-            "reference": {},
-            "exact": {},
-            "error": {},
-        }
-        for variable in file.values():
-            if "kind" in variable.attrs:
-                kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
-        first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
-        grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
-        if any(
-            array.shape != tuple(map(len, grid.values())) or array.dtype.kind != "f"
-            for values in kinds.values()
-            for array in values.values()
-        ):
-            raise ValueError(f"fields that do not lie on the grid of {listed(grid)}")
-        network = file["network"]
-        layers = [network[f"layer{i}"] for i in range(len(network))]
-        edges = tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers)
-        names = {key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")}
-        known = {
-            key: tuple(layer[key][:] for layer in layers)
-            for key in ("importance", "density")
-            if layers and key in layers[0]
-        }
-        symbolic = [
-            (i, *at.split(","), text)
-            for i, layer in enumerate(layers)
-            if "formulas" in layer
-            for at, text in layer["formulas"].attrs.items()
-        ]
-        formulas = {(i, int(p), int(q)): text for i, p, q, text in symbolic}
-        products = tuple(network.attrs["products"].tolist()) if "products" in network.attrs else ()
-        drawing = Drawing(
-            network.attrs["title"],
-            edges=edges,
-            products=products,
-            formulas=formulas,
-            **known,
-            **names,
-        )
-    fields = Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
-    reference = None
-    if fields.reference:
-        reference = Reference(
-            coordinates=grid,
-            values=kinds["reference"],
-            **{
-                key: summary["reference"][key]
-                for key in ("kind", "order", "estimated_error", "seconds")
-            },
-        )
+        history = _read_history(file["history"], summary)
+        fields = _read_fields(file)
+        drawing = _read_drawing(file["network"])
+    if not fields.reference:
+        return history, fields, drawing, None
+    about = {k: summary["reference"][k] for k in ("kind", "order", "estimated_error", "seconds")}
+    reference = Reference(coordinates=dict(fields.grid), values=dict(fields.reference), **about)
     return history, fields, drawing, reference
+
+
+def _read_history(group: h5py.Group, summary: dict[str, Any]) -> History:
+    names = ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")
+    rows = zip(*(group[name][:].tolist() for name in names), strict=True)
+    stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
+    return History([Record(*row) for row in rows], stages, summary["interrupted"])
+
+
+def _read_fields(file: h5py.File) -> Fields:
+    """Fields that all lie on the grid of the solution. Raises ValueError for others."""
+    kinds: dict[str, dict[str, np.ndarray]]
+    kinds = {"solution": {}, "reference": {}, "exact": {}, "error": {}}
+    for variable in file.values():
+        if "kind" in variable.attrs:
+            kinds[variable.attrs["kind"]][variable.attrs["unknown"]] = variable[:]
+    first = next(v for v in file.values() if v.attrs.get("kind") == "solution")
+    grid = {axis[0].name.rpartition("/")[2]: axis[0][:] for axis in first.dims}
+    shape = tuple(map(len, grid.values()))
+    arrays = [array for values in kinds.values() for array in values.values()]
+    if any(array.shape != shape or array.dtype.kind != "f" for array in arrays):
+        raise ValueError(f"fields that do not lie on the grid of {listed(grid)}")
+    return Fields(grid, kinds["solution"], kinds["reference"], kinds["exact"])
+
+
+def _read_drawing(network: h5py.Group) -> Drawing:
+    layers = [network[f"layer{i}"] for i in range(len(network))]
+    known = {
+        key: tuple(layer[key][:] for layer in layers)
+        for key in ("importance", "density")
+        if layers and key in layers[0]
+    }
+    formulas = {}
+    for i, layer in enumerate(layers):
+        for at, text in layer["formulas"].attrs.items() if "formulas" in layer else ():
+            source, target = at.split(",")
+            formulas[i, int(source), int(target)] = text
+    return Drawing(
+        network.attrs["title"],
+        edges=tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers),
+        products=tuple(network.attrs["products"].tolist()) if "products" in network.attrs else (),
+        formulas=formulas,
+        **known,
+        **{key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")},
+    )

@@ -274,7 +274,9 @@ def test_solve_prints_the_problem_the_errors_and_the_files(capsys):
         "KAN 2-2-1",
         "parameters",
         "results/poisson2d/",
-        "% from the exact solution; try",
+        "verdict   not converged, says the exact solution: ",
+        "% from the exact solution",
+        "\ntry       ",
     ):
         assert part in printed
     (run,) = Path("results/poisson2d").iterdir()
