@@ -52,7 +52,8 @@ def around(u, x, t):
     return d(u, t) + speed * d(u, x)
 
 
-problem = Problem(Box(x=(0, 2 * pi)) * Time(t=(0, 1)), [around], [Periodic("x"), Initial(u=lambda x: sin(x))])
+conditions = [Periodic("x"), Initial(u=lambda x: sin(x))]
+problem = Problem(Box(x=(0, 2 * pi)) * Time(t=(0, 1)), [around], conditions)
 '''
 
 POISSON = '''"""Poisson's equation, told briefly."""

@@ -312,7 +312,8 @@ HEAD = """import math
 import numpy
 import torch
 from math import pi
-from kanpde import KAN, Box, Condition, Dirichlet, Initial, Neumann, Periodic, Problem, Recipe, Robin, Time, d, div, grad, laplacian, normal_derivative
+from kanpde import KAN, Box, Condition, Dirichlet, Initial, Neumann, Periodic, Problem, Recipe
+from kanpde import Robin, Time, d, div, grad, laplacian, normal_derivative
 
 nu = 0.1
 

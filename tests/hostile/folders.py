@@ -7,6 +7,8 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,76 +176,65 @@ def _json(kind: str) -> st.SearchStrategy:
     return made()
 
 
+STATES = [
+    "hostile object",
+    "hostile pickle",
+    "hostile zip",
+    "value",
+    "value",
+    "value",
+    "wide",
+    "long",
+]
+"""What is done to a file of torch."""
+
+
 def _torch(kind: str) -> st.SearchStrategy:
     names = [f for f in FILES[kind] if f.endswith(".pt")]
 
     @st.composite
     def made(draw: st.DrawFn) -> tuple[str, str, Change]:
-        name, what = (
-            draw(st.sampled_from(names)),
-            draw(
-                st.sampled_from(
-                    [
-                        "hostile object",
-                        "hostile pickle",
-                        "hostile zip",
-                        "value",
-                        "value",
-                        "value",
-                        "wide",
-                        "long",
-                    ]
-                )
-            ),
+        name, what = draw(st.sampled_from(names)), draw(st.sampled_from(STATES))
+        steps = draw(st.lists(st.integers(0, 60), min_size=1, max_size=5))
+        value = draw(st.one_of(ODD, st.sampled_from(["TENSOR", "WRONG DTYPE"])))
+        return (
+            name,
+            f"{what} {value!r:.30} at {steps}",
+            partial(_change_state, what=what, steps=steps, value=value),
         )
-        steps, value = (
-            draw(st.lists(st.integers(0, 60), min_size=1, max_size=5)),
-            draw(st.one_of(ODD, st.sampled_from(["TENSOR", "WRONG DTYPE"]))),
-        )
-
-        def change(path: Path) -> None:
-            state = torch.load(path, weights_only=True)
-            if what == "hostile pickle":
-                path.write_bytes(pickle.dumps(Hostile()))
-                return
-            if what == "hostile zip":
-                to = io.BytesIO()
-                with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
-                    for item in old.namelist():
-                        new.writestr(
-                            item,
-                            (
-                                pickle.dumps(Hostile())
-                                if item.endswith("data.pkl")
-                                else old.read(item)
-                            ),
-                        )
-                path.write_bytes(to.getvalue())
-                return
-            if what == "hostile object":
-                state["ansatz"] = Hostile()
-            elif what in ("wide", "long") and "ansatz" in state:
-                state["ansatz"]["spec"]["width" if what == "wide" else "grid"] = (
-                    [200_000, 200_000] if what == "wide" else 10**11
-                )
-            else:
-                _replace(
-                    state,
-                    steps,
-                    (
-                        {
-                            "TENSOR": torch.zeros(3),
-                            "WRONG DTYPE": torch.zeros(3, dtype=torch.int8),
-                        }.get(value, value)
-                        if isinstance(value, str)
-                        else value
-                    ),
-                )
-            torch.save(state, path)
-
-        return name, f"{what} {value!r:.30} at {steps}", change
 
     return made() if names else st.nothing()
+
+
+def _change_state(path: Path, what: str, steps: list[int], value: Any) -> None:
+    """Change what torch.load finds, or what it would execute."""
+    state = torch.load(path, weights_only=True)
+    if what == "hostile pickle":
+        path.write_bytes(pickle.dumps(Hostile()))
+        return
+    if what == "hostile zip":
+        path.write_bytes(_hostile_zip(path))
+        return
+    if what == "hostile object":
+        state["ansatz"] = Hostile()
+    elif what == "wide" and "ansatz" in state:
+        state["ansatz"]["spec"]["width"] = [200_000, 200_000]
+    elif what == "long" and "ansatz" in state:
+        state["ansatz"]["spec"]["grid"] = 10**11
+    else:
+        tensors = {"TENSOR": torch.zeros(3), "WRONG DTYPE": torch.zeros(3, dtype=torch.int8)}
+        _replace(state, steps, tensors.get(value, value) if isinstance(value, str) else value)
+    torch.save(state, path)
+
+
+def _hostile_zip(path: Path) -> bytes:
+    """The same archive, with another pickle in it."""
+    to = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
+        for item in old.namelist():
+            hostile = item.endswith("data.pkl")
+            new.writestr(item, pickle.dumps(Hostile()) if hostile else old.read(item))
+    return to.getvalue()
 
 
 def _replace(state: Any, steps: list[int], value: Any) -> None:
@@ -259,78 +250,85 @@ def _replace(state: Any, steps: list[int], value: Any) -> None:
         return
 
 
+@dataclass(frozen=True)
+class Node:
+    """A place in an HDF5 file, from which what was there is gone."""
+
+    file: h5py.File
+    key: str
+    shape: tuple[int, ...]
+    outside: Path
+
+
+def _stored_outside(node: Node) -> None:
+    raw = node.outside.with_suffix(".raw")
+    raw.write_bytes(np.full(41, SECRET).tobytes())
+    node.file.create_dataset(node.key, shape=(41,), dtype=float, external=[(str(raw), 0, 41 * 8)])
+
+
+def _virtual(node: Node) -> None:
+    layout = h5py.VirtualLayout(shape=(41,), dtype=float)
+    layout[:] = h5py.VirtualSource(str(node.outside), "secret", shape=(41,))
+    node.file.create_virtual_dataset(node.key, layout)
+
+
+def _huge(node: Node) -> None:
+    node.file.create_dataset(node.key, shape=(10**13,), chunks=(1000,), dtype=float)
+
+
+def _put(make: Callable[[Node], Any]) -> Callable[[Node], None]:
+    """What puts something into the place."""
+
+    def put(node: Node) -> None:
+        node.file[node.key] = make(node)
+
+    return put
+
+
+IN_PLACE: dict[str, Callable[[Node], Any]] = {
+    "external link": _put(lambda node: h5py.ExternalLink(str(node.outside), "/secret")),
+    "soft link": _put(lambda node: h5py.SoftLink("/nowhere")),
+    "to itself": _put(lambda node: node.file["/"]),
+    "external storage": _stored_outside,
+    "virtual": _virtual,
+    "huge": _huge,
+    "type": _put(lambda node: np.array([b"a", b"b"])),
+    "group": lambda node: node.file.create_group(node.key),
+    "gone": lambda node: None,
+    "shape": _put(lambda node: np.zeros((*node.shape, 2)[:4] if node.shape else 3)),
+    "empty": _put(lambda node: h5py.Empty(float)),
+}
+"""What comes in place of a node of an HDF5 file."""
+
+
 def _hdf5(kind: str) -> st.SearchStrategy:
     names = [f for f in FILES[kind] if f.endswith(".h5")]
 
     @st.composite
     def made(draw: st.DrawFn) -> tuple[str, str, Change]:
         name = draw(st.sampled_from(names))
-        what = draw(
-            st.sampled_from(
-                [
-                    "external link",
-                    "soft link",
-                    "to itself",
-                    "external storage",
-                    "virtual",
-                    "huge",
-                    "type",
-                    "group",
-                    "gone",
-                    "shape",
-                    "attribute",
-                    "no attributes",
-                    "empty",
-                ]
-            )
-        )
+        what = draw(st.sampled_from([*IN_PLACE, "attribute", "no attributes"]))
         which = draw(st.integers(0, 60))
-
-        def change(path: Path) -> None:
-            outside = path.parent.parent / "outside.h5"
-            with h5py.File(outside, "w") as file:
-                file["secret"] = np.full(41, SECRET)
-            (path.parent.parent / "outside.raw").write_bytes(np.full(41, SECRET).tobytes())
-            with h5py.File(path, "r+") as file:
-                found: list[str] = []
-                file.visit(found.append)
-                key = found[which % len(found)]
-                node, shape = file[key], getattr(file[key], "shape", ())
-                if what in ("attribute", "no attributes"):
-                    for attribute in list(node.attrs):
-                        del node.attrs[attribute]
-                    for attribute in list(file.attrs) if what == "attribute" else ():
-                        file.attrs[attribute] = np.arange(3)
-                    return
-                del file[key]
-                if what == "external link":
-                    file[key] = h5py.ExternalLink(str(outside), "/secret")
-                elif what == "soft link":
-                    file[key] = h5py.SoftLink("/nowhere")
-                elif what == "to itself":
-                    file[key] = file["/"]
-                elif what == "external storage":
-                    file.create_dataset(
-                        key,
-                        shape=(41,),
-                        dtype=float,
-                        external=[(str(path.parent.parent / "outside.raw"), 0, 41 * 8)],
-                    )
-                elif what == "virtual":
-                    layout = h5py.VirtualLayout(shape=(41,), dtype=float)
-                    layout[:] = h5py.VirtualSource(str(outside), "secret", shape=(41,))
-                    file.create_virtual_dataset(key, layout)
-                elif what == "huge":
-                    file.create_dataset(key, shape=(10**13,), chunks=(1000,), dtype=float)
-                elif what == "type":
-                    file[key] = np.array([b"a", b"b"])
-                elif what == "group":
-                    file.create_group(key)
-                elif what == "shape":
-                    file[key] = np.zeros((*shape, 2)[:4] if shape else 3)
-                elif what == "empty":
-                    file[key] = h5py.Empty(float)
-
-        return name, f"{what} at {which}", change
+        return name, f"{what} at {which}", partial(_change_arrays, what=what, which=which)
 
     return made() if names else st.nothing()
+
+
+def _change_arrays(path: Path, what: str, which: int) -> None:
+    """Change one node of an HDF5 file, or its attributes; a file outside has the SECRET."""
+    outside = path.parent.parent / "outside.h5"
+    with h5py.File(outside, "w") as file:
+        file["secret"] = np.full(41, SECRET)
+    with h5py.File(path, "r+") as file:
+        found: list[str] = []
+        file.visit(found.append)
+        key = found[which % len(found)]
+        if what in IN_PLACE:
+            shape = getattr(file[key], "shape", ())
+            del file[key]
+            IN_PLACE[what](Node(file, key, shape, outside))
+            return
+        for attribute in list(file[key].attrs):
+            del file[key].attrs[attribute]
+        for attribute in list(file.attrs) if what == "attribute" else ():
+            file.attrs[attribute] = np.arange(3)

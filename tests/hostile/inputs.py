@@ -46,7 +46,8 @@ def residual(u, x, y):
     return k * laplacian(u) + 1
 
 
-problem = Problem(domain=Box(x=(-1, 1), y=(-1, 1)), equations=[residual], data=Data("{file}", u="z"))
+box = Box(x=(-1, 1), y=(-1, 1))
+problem = Problem(domain=box, equations=[residual], data=Data("{file}", u="z"))
 """
 
 
@@ -215,86 +216,43 @@ def _holds_secret(path: Path) -> bool:
         return False
 
 
+WHOLE = {
+    "run": (
+        "solve poisson2d --schedule lm:3 --points 40 --width 2 --degree 5 --grid 4 --restarts 1"
+        " --no-reference --out run"
+    ),
+    "fit": "fit data.csv --target z --schedule lm:3 --width 2 --out fit",
+    "sweep": (
+        "sweep poisson2d --networks kan --width 2 --grid 4 --degree 5 --schedule lm:3 --points 100"
+        " --seeds 1 --no-differences --jobs 1 --threads 1 --out sweep"
+    ),
+}
+"""What writes a good folder of each kind."""
+
+BEGUN = (
+    "solve poisson2d --schedule adam:600 --points 40 --width 2 --degree 5 --grid 4 --restarts 1"
+    " --no-reference --out begun"
+)
+"""Enough steps to be killed in between, and few enough to go on to their end where a change does
+not matter."""
+
+
 def _good(nursery: Nursery, root: Path) -> dict[str, Path]:
     """A run, one that was interrupted, a fit and a sweep, to be changed."""
     root.mkdir()
-    (root / "data.csv").write_text(
-        "x,z\n" + "".join(f"{i / 20},{(i / 20) ** 2}\n" for i in range(40))
-    )
-    short = ["--schedule", "lm:3", "--points", "40", "--width", "2", "--degree", "5", "--grid", "4"]
-    for name, line in {
-        "run": ["solve", "poisson2d", *short, "--restarts", "1", "--no-reference", "--out", "run"],
-        "fit": [
-            "fit",
-            "data.csv",
-            "--target",
-            "z",
-            "--schedule",
-            "lm:3",
-            "--width",
-            "2",
-            "--out",
-            "fit",
-        ],
-        "sweep": [
-            "sweep",
-            "poisson2d",
-            "--networks",
-            "kan",
-            "--width",
-            "2",
-            "--grid",
-            "4",
-            "--degree",
-            "5",
-            "--schedule",
-            "lm:3",
-            "--points",
-            "100",
-            "--seeds",
-            "1",
-            "--no-differences",
-            "--jobs",
-            "1",
-            "--threads",
-            "1",
-            "--out",
-            "sweep",
-        ],
-    }.items():
-        end = nursery.run(line, root)
+    rows = "".join(f"{i / 20},{(i / 20) ** 2}\n" for i in range(40))
+    (root / "data.csv").write_text(f"x,z\n{rows}")
+    for name, line in WHOLE.items():
+        end = nursery.run(line.split(), root)
         assert end.code == 0, (name, end.said)
-    # enough steps to be killed in between, and few enough to go on to their end where a change does
-    # not matter
-    begun = nursery.start(
-        [
-            "solve",
-            "poisson2d",
-            "--schedule",
-            "adam:600",
-            "--points",
-            "40",
-            "--width",
-            "2",
-            "--degree",
-            "5",
-            "--grid",
-            "4",
-            "--restarts",
-            "1",
-            "--no-reference",
-            "--out",
-            "begun",
-        ],
-        root,
-    )
+    begun = nursery.start(BEGUN.split(), root)
     while not list(root.glob("begun/*/*/training.pt")):
         time.sleep(0.01)
     os.kill(begun, signal.SIGKILL)
     assert nursery.wait(begun).code == -signal.SIGKILL
     found = {
         kind: next(path for path in root.glob(f"{kind}/*/*") if path.is_dir())
-        for kind in ("run", "fit", "sweep", "begun")
+        for kind in (*WHOLE, "begun")
     }
     for leftover in (found["begun"] / ".run.lock", *found["begun"].glob(".*.partial")):
         leftover.unlink(missing_ok=True)
