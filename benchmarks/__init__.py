@@ -5,6 +5,7 @@
 - `bases`: one problem by every kind of network.
 - `kernels`: the closure of a loss and its gradient against other networks.
 - `shards`: a step on several processes.
+- `start`: what one waits for besides training.
 - `fingerprint`: what a change that only moves code must leave the same.
 - `tables`: says at the head of a committed table that its code has changed since.
 

@@ -192,6 +192,18 @@ def shards(
 
 
 @app.command()
+def start(
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Of each, of which the median counts.", metavar="N")
+    ] = 5,
+) -> None:
+    """How long one waits for what is not training: fresh processes, over `import torch` alone."""
+    from benchmarks import start as measurement
+
+    print("\n".join(measurement.measure(repeats)))
+
+
+@app.command()
 def fingerprint(
     against: Annotated[
         Path | None,

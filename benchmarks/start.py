@@ -1,4 +1,4 @@
-"""How long one waits for what is not training: `python -m benchmarks.start`.
+"""How long one waits for what is not training: `python -m benchmarks start`.
 
 Fresh processes, several times, medians: importing torch alone, listing the gallery, and
 `solve poisson2d` with its reference and its pictures, from which the time of training is taken
@@ -8,7 +8,6 @@ the same on a machine that is busy with something else.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -79,11 +78,15 @@ def outside() -> Spent:
     return whole.less(Spent(*json.loads(line)))
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="of each, of which the median")
-    repeats = parser.parse_args().repeats
+def measure(repeats: int = REPEATS) -> list[str]:
+    """Measure all of it.
+
+    Args:
+        repeats: Of each, of which the median counts.
+
+    Returns:
+        A table in lines of text.
+    """
     rows: dict[str, Callable[[], Spent]] = {
         "import torch": lambda: run(TORCH)[0],
         "kanpde list": lambda: run(LIST)[0],
@@ -91,15 +94,11 @@ def main() -> None:
     }
     # One after the other, again and again: a machine that becomes slower does so for all of them.
     taken = [{name: row() for name, row in rows.items()} for _ in range(repeats)]
-    print(f"{'':36}{'clock':>8}{'processor':>11}")
+    lines = [f"{'':36}{'clock':>8}{'processor':>11}"]
     found = {}
     for name in rows:
         found[name] = Spent(*(median(t[name][k] for t in taken) for k in range(2)))
-        print(f"{name:36}{found[name].clock:7.2f}s{found[name].processor:10.2f}s")
+        lines.append(f"{name:36}{found[name].clock:7.2f}s{found[name].processor:10.2f}s")
     torch, solving = found["import torch"], found["solve poisson2d, without training"]
     clock, processor = solving.clock / torch.clock, solving.processor / torch.processor
-    print(f"{'solve over import torch':36}{clock:8.2f}{processor:11.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    return [*lines, f"{'solve over import torch':36}{clock:8.2f}{processor:11.2f}"]

@@ -101,6 +101,18 @@ def test_without_a_command_the_help_is_shown(capsys):
     assert "fingerprint" in capsys.readouterr().out
 
 
+def test_what_one_waits_for_is_told_over_the_import_of_torch(monkeypatch, capsys):
+    from benchmarks import start
+
+    spent = {"-c": start.Spent(2.0, 1.0), "-m": start.Spent(0.5, 0.25)}
+    monkeypatch.setattr(start, "run", lambda arguments: (spent[arguments[0]], ""))
+    monkeypatch.setattr(start, "outside", lambda: start.Spent(5.0, 4.0))
+    assert commands.main(["start", "--repeats", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].split()[-2:] == ["2.50", "4.00"]
+    assert lines[2].split()[-2:] == ["0.50s", "0.25s"]
+
+
 def test_a_fingerprint_says_what_differs(monkeypatch, tmp_path, capsys):
     from benchmarks import fingerprint
 
