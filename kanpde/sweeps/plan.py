@@ -223,8 +223,8 @@ class Lists(TypedDict, total=False):
 def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     """All combinations of what is listed.
 
-    The recipe gives what is not: its schedule, shortened to STEPS_AT_MOST and with its grids spread up
-    to each network's own, or without them; its points, or as many as over-determine the largest
+    The recipe gives what is not: its schedule, shortened to STEPS_AT_MOST and with its grids spread
+    up to each network's own, or without them; its points, or as many as over-determine the largest
     network; spans of time and weights. Every trial has the same points and as many steps.
 
     Args:

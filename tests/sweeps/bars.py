@@ -17,7 +17,9 @@ def bent(u, x):
     return d(u, x, x) + load * pi**2 * sin(pi * x)
 
 
-problem = Problem(Box(x=(0, 1)), [bent], [Dirichlet(u=0)], exact={"u": lambda x: load * sin(pi * x)})
+problem = Problem(
+    Box(x=(0, 1)), [bent], [Dirichlet(u=0)], exact={"u": lambda x: load * sin(pi * x)}
+)
 '''
 
 UNKNOWN = TOY.replace(', exact={"u": lambda x: load * sin(pi * x)}', "")

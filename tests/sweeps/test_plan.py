@@ -13,7 +13,7 @@ from kanpde import KAN, MLP, Recipe, RecipeError
 from kanpde.recipes.recipe import choose, default
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import LEAST_RATIO, extended_to, shortened, steps_of, without_grids
-from kanpde.sweeps.plan import STEPS_AT_MOST, RESIDUALS_A_PARAMETER, from_plain, plan
+from kanpde.sweeps.plan import RESIDUALS_A_PARAMETER, STEPS_AT_MOST, from_plain, plan
 from kanpde.training import Extend, parse_schedule, show_schedule
 
 
