@@ -1,5 +1,6 @@
 # make solve           solve Poisson's equation and check it (PROBLEM=burgers1d for another one)
-# make test            lint, types and tests, with the lines that they reach (TEST_JOBS=1: one test at a time); documentation, its code and the wheel are among them
+# make test            lint, types and tests, with the lines that they reach and the slowest 30 (TEST_JOBS=1: one test at a time);
+#                      documentation, its code and the wheel are among them
 # make docs            build the documentation into site/, without a warning and without the network
 # make test-minimum    some of the tests with the oldest versions that pyproject.toml allows (torch is the pinned one)
 # make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
@@ -31,7 +32,7 @@ solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
 test: lint
-	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --cov
+	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --cov --durations=30
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir site

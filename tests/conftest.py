@@ -7,6 +7,10 @@ import os
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 # Threads that spin while they wait starve each other on a busy machine, thirtyfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Tests that run beside each other share the cores: one thread each, in the processes that they
+# start as well. Read when NumPy, SciPy and PyTorch are first imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
@@ -20,6 +24,7 @@ import shutil
 import sys
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 
 import evaluated_shapes  # noqa: F401  # its hook checks the shapes of what is imported after it
 import numpy as np
@@ -33,6 +38,31 @@ from kanpde.results.fields import exact_on
 from kanpde.results.result import Result, measure, measure_reference
 from kanpde.runs.folder import save
 from kanpde.training.history import History, Record
+
+TESTS = Path(__file__).parent
+
+LONGEST = (
+    "docs/test_documentation.py",
+    "problems/test_gallery.py",
+    "reference/test_embedded.py",
+    "soak/test_faults.py",
+    "runs/test_resume.py",
+    "sweeps/test_processes.py",
+    "problems/test_gallery_training.py",
+    "reference/test_reference.py",
+    "benchmarks/test_bench_accuracy.py",
+    "experiments/test_experiments.py",
+    "fitting/test_fit.py",
+    "hostile/test_inputs.py",
+    "kernels/test_triton_jet.py",
+    "kernels/test_triton_network.py",
+    "test_wheel.py",
+    "test_blas.py",
+)
+"""Test files that take longest, in the order in which they begin."""
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
+"""Of PyTorch in a test, and of our kernels."""
 
 SKIPS = (
     "needs a GPU",
@@ -51,7 +81,7 @@ def strict():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     # New memory is then filled with nan (torch.utils.deterministic).
     torch.use_deterministic_algorithms(True)
     assert torch.get_default_dtype() == torch.float32, "an earlier test changed the default dtype"
@@ -72,6 +102,17 @@ def pytest_runtest_makereport(item, call):
 def pytest_make_collect_report(collector):
     """Fail a whole file that is skipped so."""
     return awake((yield))
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that no process is left alone with one at the end
+    (make test hands out whole files); and trace no lines where the Triton kernels run, of which
+    no tracer sees any while each call costs it time."""
+    rank = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).as_posix(), len(rank)))
+    for item in items:
+        if item.path.name.startswith("test_triton_"):
+            item.add_marker("no_cover")
 
 
 def awake(report):
