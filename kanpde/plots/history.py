@@ -26,6 +26,9 @@ SHOWN = (
 )
 """Columns of a history that are drawn: what the legend calls them, colour and dashes."""
 
+WIDTH_OF_HISTORY, HEIGHT_OF_HISTORY = 11.0, 4.4
+"""Inches."""
+
 DOTTED = 60
 """Fewer points of a line than this are marked by dots."""
 
@@ -42,20 +45,24 @@ def plot_history(result: Result) -> Figure:
     Returns:
         A figure of two axes.
     """
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    # What stands around the axes has a known size; a layout that is found by drawing takes as long
+    # as the picture itself.
+    figure = Figure(figsize=(WIDTH_OF_HISTORY, HEIGHT_OF_HISTORY))
     figure.suptitle(
         f"{result.settings.get('title') or result.name}\n{result.settings['network']}", fontsize=10
     )
     left, right = figure.subplots(1, 2, sharey=True)
+    figure.subplots_adjust(
+        left=0.75 / WIDTH_OF_HISTORY,
+        right=1 - 0.12 / WIDTH_OF_HISTORY,
+        bottom=0.8 / HEIGHT_OF_HISTORY,
+        top=1 - 0.48 / HEIGHT_OF_HISTORY,
+        wspace=0.06,
+    )
     draw_history(result, left, "step")
     draw_history(result, right, "seconds")
-    figure.legend(
-        *left.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=3,
-        fontsize=8,
-        frameon=False,
-    )
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.geometry.planar import Planar
 
-POINTS = 129
+POINTS_OF_A_CURVE = 129
 """On every piece of the boundary."""
 
 
@@ -20,7 +20,7 @@ def outline(domain: Domain) -> list[NDArray[np.float64]]:
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if not isinstance(region, Planar):
         return []
-    fractions = torch.linspace(0, 1, POINTS, dtype=torch.float64)
+    fractions = torch.linspace(0, 1, POINTS_OF_A_CURVE, dtype=torch.float64)
     lines = [bound.curve.along(fractions).numpy() for bound in region.bounding]
     loops = []
     while lines:
