@@ -6,6 +6,7 @@
 # make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
 # make bench           measure speed and accuracy, and write the table under results/
 # make bench-kernels   measure the kernels against other KANs, and write the table under results/; likewise bench-accuracy, bench-bases, bench-shards
+# make mutants         change one token of the code at a time, see whether a test fails, and write results/mutants.md
 # make soak            kill runs sixty times, try 2,000 generated inputs, and write results/soak.md
 # make test-gpu        the tests of the kernels, compiled for the GPU that is here
 # make gpu-report      test and measure the kernels on the GPU that is here: under 8 minutes, no network; written under results/
@@ -25,7 +26,7 @@ MINIMUM_TESTS ?= tests/problem/test_problem.py tests/results/test_results.py tes
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-shards test-gpu gpu-report gpu lint clean
+.PHONY: solve test mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-shards test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
@@ -54,6 +55,11 @@ bench-kernels: $(VENV)/.installed-bench
 
 bench-accuracy bench-bases bench-shards: $(VENV)/.installed
 	$(RUN) -m benchmarks $(@:bench-%=%)
+
+# MUTANTS="jets residual --sample 100 --seed 1" chooses other ones.
+mutants: $(VENV)/.installed-dev
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[mutants]'
+	nice $(RUN) tests/mutants/mutants.py $(MUTANTS)
 
 soak: $(VENV)/.installed-dev
 	$(RUN) tests/soak/soak.py

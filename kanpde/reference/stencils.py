@@ -72,10 +72,11 @@ def matrix(
     if derivative == 0:
         return sp.identity(nodes, format="csr")
     half, one_sided = half_width(derivative, accuracy), derivative + accuracy
-    if nodes < max(one_sided, 2 * half + 1):
+    # a centred stencil never takes more
+    if nodes < one_sided:
         raise ReferenceUnavailable(
             f"{nodes} nodes along a coordinate; a derivative of order {derivative} to accuracy"
-            f" {accuracy} takes at least {max(one_sided, 2 * half + 1)}"
+            f" {accuracy} takes at least {one_sided}"
         )
     row, centred = np.arange(nodes)[:, None], np.arange(-half, half + 1)
     if period is not None:

@@ -22,7 +22,7 @@ from kanpde import (
 )
 from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.networks.boundary import split
-from kanpde.networks.curved import same
+from kanpde.networks.curved import same, touching
 from kanpde.networks.trial_space import trial_space
 from kanpde.problem.faces import points_on
 
@@ -232,3 +232,14 @@ def test_functions_are_the_same_where_they_agree_everywhere():
     domain = Disk(x=0, y=0, radius=1)
     assert same(domain, lambda at: at[0] * 0 + 1, lambda at: torch.ones_like(at[1]))
     assert not same(domain, lambda at: at[0], lambda at: at[0] + 1e-6 * at[1])
+
+
+def test_faces_touch_in_a_corner_or_along_an_edge():
+    narrow = Box(x=(-1, 1), y=(-1, 1)) - Disk(x=0, y=0, radius=0.995, name="hole")
+    assert touching(narrow, ["x-"], ["x+", "y-"])
+    assert not touching(narrow, ["x-"], ["x+"])
+    assert not touching(narrow, ["hole"], SIDES)
+    hollow = Box(x=(-1, 1), y=(-1, 1), z=(-1, 1)) - Ball(radius=0.5, name="ball")
+    assert touching(hollow, ["ball", "x-"], ["y+"])
+    assert not touching(hollow, ["x-"], ["x+"])
+    assert not touching(hollow, ["ball"], ["x-", "y+"])

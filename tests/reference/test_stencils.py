@@ -43,6 +43,15 @@ def test_constants_vanish_exactly(m, p):
     assert not (matrix(graded(64), m, p) @ np.ones(65)).any()
 
 
+def test_graded_nodes_are_those_of_chebyshev():
+    assert graded(7) == pytest.approx((1 - np.cos(np.pi * np.arange(8) / 7)) / 2, abs=1e-15)
+
+
+def test_the_derivative_of_order_0_is_the_function():
+    for period in (None, 1.0):
+        assert (matrix(graded(9), 0, 4, period) != np.eye(10)).sum() == 0
+
+
 CELLS = {
     2: (512, 256, 192, 128),
     4: (256, 128, 96, 64),
@@ -145,7 +154,7 @@ def test_interpolation_is_exact_on_polynomials(degree):
 
 @pytest.mark.parametrize(("nodes", "m", "p"), [(3, 2, 2), (7, 4, 4)])
 def test_too_few_nodes(nodes, m, p):
-    with pytest.raises(ReferenceUnavailable, match=f"{nodes} nodes"):
+    with pytest.raises(ReferenceUnavailable, match=f"^{nodes} nodes .* at least {m + p}$"):
         matrix(0.1 * np.arange(nodes), m, p)
 
 
