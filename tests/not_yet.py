@@ -12,7 +12,6 @@ NOT_YET: dict[str, set[str]] = {
     "loops_over_one_thing": {
         "kanpde/networks/boundary.py: for faces in [tuple((c.face for c in g))]",
         "kanpde/reference/boundary.py: for depends in [dependence(e, at)]",
-        "kanpde/reports/fields.py: for error in [_error(result, unknown, view, names, nodes)]",
     },
     "classes_of_one_name": {
         "Estimate in kanpde/inverse/estimates.py",
@@ -43,8 +42,6 @@ NOT_YET: dict[str, set[str]] = {
         "MOST in kanpde/training/sparsity.py",
         "NEAR in kanpde/reference/chords.py",
         "NEAR in kanpde/training/sensitivity.py",
-        "POINTS in kanpde/plots/outline.py",
-        "POINTS in kanpde/recipes/pace.py",
         "ROUNDED in kanpde/reference/radau.py",
         "ROUNDED in kanpde/reference/steady.py",
         "SAMPLES in kanpde/networks/curved.py",
@@ -62,9 +59,7 @@ NOT_YET: dict[str, set[str]] = {
         "WIDTH in kanpde/reports/maps.py",
     },
     "long_functions": {
-        "kanpde/exports/recorded.py: _assembled",
         "kanpde/fitting/task.py: prepare",
-        "kanpde/runs/arrays.py: read",
         "kanpde/solver.py: solve",
         "kanpde/training/loop.py: train",
         "tests/soak/nursery.py: _changed",

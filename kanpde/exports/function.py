@@ -1,8 +1,8 @@
 """The solution as a function of the coordinates that runs without kanpde: as TorchScript, and as an
 ONNX model.
 
-Boundary and initial values that the solution meets exactly are in it, with everything else that makes
-the solution: columns [points] by coordinate come in, a column by unknown comes out. What was
+Boundary and initial values that the solution meets exactly are in it, with everything else that
+makes the solution: columns [points] by coordinate come in, a column by unknown comes out. What was
 written is compared with the solution before it counts as exported.
 """
 

@@ -68,13 +68,10 @@ def rectilinear(found: Levels, index: int, title: str) -> str:
     arrays = [_array(name, values) for name, values in data.items()]
     if outside.any():
         arrays.append(_array("vtkGhostType", np.where(outside, HIDDEN, 0).astype(np.uint8)))
-    time = (
-        []
-        if found.times is None
-        else [
-            f"    <FieldData>{_array('TimeValue', found.times[index : index + 1], tuples=True)}</FieldData>"
-        ]
-    )
+    time = []
+    if found.times is not None:
+        value = _array("TimeValue", found.times[index : index + 1], tuples=True)
+        time = [f"    <FieldData>{value}</FieldData>"]
     return "\n".join(
         [
             '<?xml version="1.0"?>',

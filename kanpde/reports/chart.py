@@ -192,9 +192,8 @@ class Chart:
             )
         if s.markers or len(at) == 1:
             for k, (a, b) in enumerate(at):
-                found.append(
-                    f"{_marker(s.colour, a, b, colour, opacity)}<title>{escape(self._label(s, k))}</title></path>"
-                )
+                title = f"<title>{escape(self._label(s, k))}</title>"
+                found.append(f"{_marker(s.colour, a, b, colour, opacity)}{title}</path>")
         return found
 
     def _label(self, s: Series, k: int) -> str:

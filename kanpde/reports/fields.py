@@ -47,9 +47,8 @@ def _views(result: Result, unknown: str) -> Iterator[str]:
             Map(title, (names[0], names[1]), (nodes[0], nodes[1]), values, *ends, equal=view.equal)
             for title, values, ends in _compared(result, unknown, view)
         ]
-        maps += [
-            error for error in [_error(result, unknown, view, names, nodes)] if error is not None
-        ]
+        error = _error(result, unknown, view, names, nodes)
+        maps += [] if error is None else [error]
         kind = " three" if len(maps) > 2 else ""
         yield f'<div class="figures{kind}">{"".join(m.html() for m in maps)}</div>'
     if time and len(fields.grid) == 3:

@@ -43,8 +43,8 @@ def page(
             "</head>",
             "<body><main>",
             (
-                "<header><p"
-                f' class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1><p>{escape(about)}</p></header>'
+                f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1>'
+                f"<p>{escape(about)}</p></header>"
             ),
             *sections,
             (
@@ -69,7 +69,8 @@ def section(title: str, *parts: str) -> str:
 
 def cards(pairs: Sequence[tuple[str, str]]) -> str:
     """Numbers that one should see first, each over its name."""
-    return f'<ul class="cards">{"".join(f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)}</ul>'
+    each = (f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)
+    return f'<ul class="cards">{"".join(each)}</ul>'
 
 
 def table(
@@ -86,17 +87,16 @@ def table(
         )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return (
-        '<div class="scroll"><table'
-        f' class="data"><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
-        if body
-        else ""
-    )
+    if not body:
+        return ""
+    head = f"<thead><tr>{cells(header, 'th')}</tr></thead>"
+    return f'<div class="scroll"><table class="data">{head}<tbody>{body}</tbody></table></div>'
 
 
 def listing(pairs: Mapping[str, Any]) -> str:
     """Names and values, those that are known."""
-    return f"<dl>{''.join(f'<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>' for k, v in pairs.items() if v is not None)}</dl>"
+    known = ((escape(str(k)), escape(str(v))) for k, v in pairs.items() if v is not None)
+    return f"<dl>{''.join(f'<dt>{k}</dt><dd>{v}</dd>' for k, v in known)}</dl>"
 
 
 def folded(title: str, body: str) -> str:

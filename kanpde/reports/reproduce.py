@@ -65,14 +65,10 @@ def remarks(request: Mapping[str, Any] | None) -> list[str]:
 def environment(provenance: Mapping[str, Any]) -> str:
     """Commands that install what it was made with."""
     commit = str(provenance.get("commit") or "")
-    lines = (
-        [
-            "git checkout"
-            f" {commit.removesuffix('+')}{'   # and changes that were not committed' if commit.endswith('+') else ''}"
-        ]
-        if commit
-        else []
-    )
+    lines = []
+    if commit:
+        changed = "   # and changes that were not committed" if commit.endswith("+") else ""
+        lines = [f"git checkout {commit.removesuffix('+')}{changed}"]
     pins = [f"{package}=={provenance[package]}" for package in PACKAGES if provenance.get(package)]
     return "\n".join(
         [*lines, f"pip install {' '.join(pins)} .   # Python {provenance.get('python')}"]
@@ -81,10 +77,10 @@ def environment(provenance: Mapping[str, Any]) -> str:
 
 def python(folder: Path, exact: bool) -> str:
     """What loads the run, and prints its error against what is known."""
+    error = "relative_l2" if exact else "reference_relative_l2"
     return (
-        "import kanpde\n\nresult ="
-        f" kanpde.load({str(folder)!r})\nprint(result.{'relative_l2' if exact else 'reference_relative_l2'},"
-        " result.fields.grid.keys())"
+        f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\n"
+        f"print(result.{error}, result.fields.grid.keys())"
     )
 
 
