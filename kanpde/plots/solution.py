@@ -51,17 +51,39 @@ def plot_solution(result: Result) -> Figure:
     compared = bool(fields.reference or fields.exact)
     columns = 1 + compared * (1 if lines else 2)
     heights = [3.1 if lines else _row_height(fields.grid, view) for _, view in shown]
-    figure = Figure(figsize=(PANEL * columns + 0.4, sum(heights) + 0.9), layout="constrained")
+    figure = Figure(figsize=(PANEL * columns + 0.4, sum(heights) + 0.9))
     figure.suptitle(
         f"{result.settings.get('title') or result.name}\n{result.settings['network']},"
         f" {result.settings['parameters']} parameters",
         fontsize=10,
+        y=1 - 0.08 / figure.get_figheight(),
     )
     grid = figure.subplots(len(shown), columns, squeeze=False, height_ratios=heights)
+    _lay_out(figure, len(shown), columns, 0.25 if lines else 0.7)
     draw = _draw_lines if lines else _draw_maps
     for row, (unknown, view) in zip(grid, shown, strict=True):
         draw(result, unknown, view, list(row))
     return figure
+
+
+def _lay_out(figure: Figure, rows: int, columns: int, right: float) -> None:
+    """Leave so many inches to the right of each panel, and what names, numbers and titles take on
+    the other sides.
+
+    A layout that is found by drawing takes as long as the picture itself.
+    """
+    left, bottom, title, heading = 0.8, 0.48, 0.45, 0.52
+    width, height = figure.get_size_inches()
+    across = (width - columns * (left + right)) / columns
+    up = (height - heading - rows * (bottom + title)) / rows
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - (heading + title) / height,
+        wspace=(left + right) / across,
+        hspace=(bottom + title) / up,
+    )
 
 
 def _row_height(grid: Grid, view: View) -> float:
