@@ -88,9 +88,7 @@ class BoundaryLift:
         """b(t) of affine conditions."""
         return self._fixed if self.steady else self._offset(self._defect(t, np.zeros(self._size)))
 
-    def fill(
-        self, t: float, free: Float[np.ndarray, " free"]
-    ) -> Float[np.ndarray, " size"]:
+    def fill(self, t: float, free: Float[np.ndarray, " free"]) -> Float[np.ndarray, " size"]:
         """All values from the free ones."""
         if self.affine:
             return self.P @ free + self.offset(t)

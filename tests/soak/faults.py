@@ -122,8 +122,12 @@ def burgers(u, x, t):
     return d(u, t) + u * d(u, x) - nu * d(u, x, x)
 
 
-problem = Problem(domain=Box(x=(-1, 1)) * Time(t=(0, 0.3)), equations=[burgers], conditions=[Dirichlet(u=0), Initial(u=start)])
-recipe = Recipe(KAN((3,), 5, 4), 150, "lm:8,extend:6,lm:8", continuation={"nu": (0.2, 0.1)}, slabs=2, balance="ntk")
+conditions = [Dirichlet(u=0), Initial(u=start)]
+problem = Problem(Box(x=(-1, 1)) * Time(t=(0, 0.3)), [burgers], conditions)
+recipe = Recipe(
+    KAN((3,), 5, 4), 150, "lm:8,extend:6,lm:8",
+    continuation={"nu": (0.2, 0.1)}, slabs=2, balance="ntk",
+)
 '''
 
 POISONED = 15
