@@ -337,7 +337,7 @@ def loose_modules() -> set[str]:
 
 def folders_that_mirror_nothing() -> set[str]:
     """Folders of tests that are neither a room nor something else that is tested."""
-    beside = {"benchmarks", "docs", "experiments", "hostile", "problems", "soak"}
+    beside = {"benchmarks", "docs", "experiments", "hostile", "mutants", "problems", "soak"}
     folders = {path.name for path in (TOP / "tests").iterdir() if path.is_dir()}
     return {name for name in folders - beside - set(ROOMS) if not name.startswith(("_", "."))}
 
