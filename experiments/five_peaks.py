@@ -17,7 +17,7 @@ from record import record
 from kanpde import KAN, MLP, LevenbergMarquardt
 from kanpde.geometry import Ranges
 from kanpde.networks.trial_space import tabular_space
-from kanpde.training import Rows, measured
+from kanpde.training import DataRows, measured
 from kanpde.training.objective import Objective
 
 CENTERS = torch.linspace(-0.8, 0.8, 5, dtype=torch.float64)
@@ -41,7 +41,7 @@ def experiment(
     errors, shapes = [], []
     for phase in range(5):
         x = -1 + 0.4 * (phase + torch.linspace(0, 1, rows, dtype=torch.float64))
-        objective = Objective(network, [measured(solution, Rows(x[:, None], peaks(x)[:, None]))])
+        objective = Objective(network, [measured(solution, DataRows(x[:, None], peaks(x)[:, None]))])
         for _ in LevenbergMarquardt(steps).minimise(objective):
             pass
         values = solution(grid[:, None])[:, 0]

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kanpde.errors import RecipeError
 from kanpde.fitting.learned import Fit
 from kanpde.fitting.recipe import default
 from kanpde.fitting.task import HELD, TRAINING, Task, prepare
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
+from kanpde.networks.trial_space import tabular_space
 from kanpde.problem.table_files import read
 from kanpde.recipes.recipe import Recipe
 from kanpde.runs.atomic import check_writable
@@ -89,8 +92,13 @@ def learn(
     if out is not None:
         check_writable(out)
     began = time.perf_counter()
+    space = tabular_space(task.domain, task.outputs, recipe.network)
     solution, history = regress(
-        task.measurements(), recipe, seed, device, DTYPES[dtype], observer or Silent()
+        task.measurements(),
+        space,
+        space.initial(torch.Generator().manual_seed(seed)),
+        recipe.plan(seed, device, DTYPES[dtype]),
+        observer or Silent(),
     )
     settings = {
         "seed": seed,

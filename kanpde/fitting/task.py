@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kanpde.errors import DataError
 from kanpde.geometry import Ranges
 from kanpde.problem.tables import Table
-from kanpde.training import Measurements, Rows
+from kanpde.training import Measurements, DataRows
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Task:
         return Ranges(self.bounds)
 
     def count(self, part: int) -> int:
-        """Rows that are for this."""
+        """DataRows that are for this."""
         return int((self.part == part).sum())
 
     def measurements(self) -> Measurements:
@@ -77,7 +77,7 @@ class Task:
             values = np.where(chosen[:, 1:] if len(self.classes) == 2 else chosen, 1.0, -1.0)
         else:
             values = (self.truth - self.center) / self.scale
-        rows = Rows(torch.from_numpy(self.points), torch.from_numpy(values))
+        rows = DataRows(torch.from_numpy(self.points), torch.from_numpy(values))
         training, held = (rows[torch.from_numpy(self.part == part)] for part in (TRAINING, HELD))
         return Measurements(
             self.domain,

@@ -1,7 +1,7 @@
 """Estimates of parameters with their standard errors, correlations and what the data cannot tell,
 from the matrix of the last step.
 
-What is computed, and why, is in training/sensitivity.py.
+What is computed, and why, is in sensitivity.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.training.points import Collocation, noise_ratio, noise_units
-from kanpde.training.sensitivity import Factors, Rows, gradients_at, gradients_of
+from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -182,7 +182,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     if not problem.data:
         return bare(problem, solution)
-    rows = Rows.of(points)
+    rows = Linearisation.of(points)
     factors = Factors.of(rows)
     gradients = gradients_of(solution, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0

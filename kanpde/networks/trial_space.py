@@ -244,7 +244,6 @@ class NetworkSolution(Solution):
 
     def __init__(self, space: TrialSpace, network: Network):
         self.space, self.domain, self._network = space, space.domain, network
-        self.trained_on: Any = None
 
     @property
     def network(self) -> Network:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
 from kanpde.networks.kan import KAN
@@ -16,7 +18,7 @@ from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
-from kanpde.training import Balance, Change, Stage, parse_schedule
+from kanpde.training import Balance, Change, Plan, Stage, parse_schedule
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import CHANGES, OPTIMISERS
 
@@ -67,19 +69,29 @@ class Recipe:
         )
 
     @property
-    def last_stages(self) -> tuple[Stage, ...]:
-        """Those on the finest grid: what every span of time after the first gets."""
-        extended = max(
-            (i for i, stage in enumerate(self.stages) if isinstance(stage, Change)), default=-1
-        )
-        return self.stages[extended + 1 :]
-
-    @property
     def path(self) -> tuple[dict[str, float], ...]:
         """The constants of the easier problems on the way, one after another."""
         count = max((len(values) for values in self.continuation.values()), default=0)
         return tuple(
             {name: values[i] for name, values in self.continuation.items()} for i in range(count)
+        )
+
+    def plan(self, seed: int, device: str, dtype: torch.dtype) -> Plan:
+        """How training goes, for a seed, on a device, in a precision."""
+        return Plan(
+            self.stages,
+            self.points,
+            seed,
+            device,
+            dtype,
+            restarts=self.restarts,
+            sampler=self.sampler,
+            crowding=self.crowding,
+            spans=self.slabs,
+            path=self.path,
+            balance=self.balance,
+            causal=self.causal,
+            data=self.data,
         )
 
     def space(self, problem: Problem) -> TrialSpace:

@@ -10,12 +10,14 @@ from kanpde.training.changes import Widen as Widen
 from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
-from kanpde.training.loop import train as train
+from kanpde.training.loop import Training as Training
+from kanpde.training.loop import carry_out as carry_out
+from kanpde.training.plan import Plan as Plan
 from kanpde.training.pruning import Prune as Prune
 from kanpde.training.regression import regress as regress
 from kanpde.training.samples import LOSSES as LOSSES
+from kanpde.training.samples import DataRows as DataRows
 from kanpde.training.samples import Measurements as Measurements
-from kanpde.training.samples import Rows as Rows
 from kanpde.training.samples import Samples as Samples
 from kanpde.training.samples import measured as measured
 from kanpde.training.schedule import Stage as Stage

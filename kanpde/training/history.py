@@ -85,13 +85,3 @@ class Silent:
     def step(self, record: Record) -> None: ...
 
     def message(self, text: str) -> None: ...
-
-
-class Keeper(Protocol):
-    """Somebody who keeps the state of training, so that it can go on from there."""
-
-    def due(self, last: bool = False) -> bool:
-        """Whether it is time to keep it. last: there are no more steps."""
-
-    def keep(self, state: dict[str, Any]) -> None:
-        """Keep it: tensors, plain values, and lists, tuples and dicts of them."""

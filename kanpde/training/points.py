@@ -21,7 +21,7 @@ from kanpde.problem.data import Measurement
 from kanpde.problem.problem import Problem
 from kanpde.residual.residual import check_finite
 from kanpde.training.objective import Objective, Term, term
-from kanpde.training.samples import Rows, Samples, measured
+from kanpde.training.samples import DataRows, Samples, measured
 from kanpde.training.shards import gathered, total
 
 FIRM = 100.0
@@ -35,10 +35,10 @@ MISFIT = "data"
 BLOCKS = 4
 """Adaptive points come in so many blocks, together half of all points."""
 
-PART = 2**18
+PART_OF_POOL = 2**18
 """Points of a pool that are looked at at a time."""
 
-LARGEST = 2**24
+LARGEST_POOL = 2**24
 """Points of a pool at most: torch.multinomial takes no more."""
 
 
@@ -79,7 +79,7 @@ class Collocation:
         return [
             measured(
                 self.solution,
-                Rows(m.points, m.values, unit),
+                DataRows(m.points, m.values, unit),
                 weight=weight * len(m.points),
                 unknowns=m.unknowns,
             )
@@ -124,7 +124,7 @@ class Collocation:
         A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where
         a front was found, points stay.
         """
-        pool = self._draw(min(8 * self.count, LARGEST))
+        pool = self._draw(min(8 * self.count, LARGEST_POOL))
         self.adaptive.append(
             by_residual(
                 self._size,
@@ -167,11 +167,11 @@ class Collocation:
         """Size of the equations' residuals at points, [points]; many of them in parts, as each
         takes some hundred bytes on the way."""
         found = torch.empty(len(points), dtype=torch.float64)
-        for k in range(0, len(points), PART):
-            part = points[k : k + PART]
+        for k in range(0, len(points), PART_OF_POOL):
+            part = points[k : k + PART_OF_POOL]
             for t, here in zip(self._interior(part), self._regions(part), strict=True):
                 size = t.evaluate(self.solution.network, False)[1].square().sum(1).sqrt() / t.scale
-                found[k : k + PART][here] = gathered(size, t.count).cpu().double()
+                found[k : k + PART_OF_POOL][here] = gathered(size, t.count).cpu().double()
         return found
 
     def _condition(self, constraint: Constraint, k: int) -> Term:
@@ -246,7 +246,7 @@ def balanced(collocation: Collocation | Samples) -> dict[str, float]:
     """
     network = collocation.solution.network
     interior = _trace(collocation.fresh(256))
-    firm = 1.0 if collocation.problem.domain.is_box else FIRM
+    firm = 1.0 if collocation.solution.domain.is_box else FIRM
     found = {
         c.label: firm * interior / max(_trace(Objective(network, [t])), 1e-12)
         for c, t in collocation.soft()

@@ -1,86 +1,90 @@
-"""Training on data: the loop of train.py on rows that stay, and the state that does best on rows
-held back."""
+"""Training on data: the loop on rows that stay, and the state that does best on rows held back."""
 
 from __future__ import annotations
 
 import math
-import time
-from typing import TYPE_CHECKING
 
 import torch
 
+from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
-from kanpde.networks.trial_space import NetworkSolution, tabular_space
+from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.training.history import History, Observer, Record
-from kanpde.training.loop import _Plan, _Run
+from kanpde.training.loop import TEST_SEED, TESTED, Leg, Training, carry_out
 from kanpde.training.objective import Objective
+from kanpde.training.plan import Plan
 from kanpde.training.samples import Measurements, Samples
-
-if TYPE_CHECKING:
-    from kanpde.recipes.recipe import Recipe
+from kanpde.training.state import TrainingState, UnderWay
 
 
 def regress(
-    problem: Measurements,
-    recipe: Recipe,
-    seed: int,
-    device: str,
-    dtype: torch.dtype,
-    observer: Observer,
+    data: Measurements, space: TrialSpace, network: Network, plan: Plan, observer: Observer
 ) -> tuple[NetworkSolution, History]:
-    """Train a network of the recipe on data. Ctrl-C ends it with the best that it has
-    (history.interrupted).
+    """Train a network on data.
 
-    Where rows are held back, the result is the state of all steps and grids with the smallest
-    misfit to them.
+    Ctrl-C ends it with the best that it has (history.interrupted). Where rows are held back, the
+    result is the state of all steps and grids with the smallest misfit to them.
+
+    Args:
+        data: The rows.
+        space: The candidates, with an output for each unknown of the data.
+        network: The first one.
+        plan: How.
+        observer: Who watches.
     """
-    history, plan = History(), _Plan(recipe, seed, device, dtype, observer, time.perf_counter())
-    space = tabular_space(problem.domain, problem.unknowns, recipe.network)
-    solution = space.solution(plan.network(space))
-    run = _Regression(problem, plan, solution, history)
-    try:
-        run.carry_out_all(recipe.stages, restarts=recipe.restarts)
-    except KeyboardInterrupt:
-        history.interrupted = True
-        observer.message("interrupted: kept the last good state")
-    run.go_back()
-    return solution, history
+    training = Regression(data, space, network, plan, observer)
+    state = carry_out(training, training.begin())
+    training.choose(state)
+    return state.solution, state.history
 
 
-class _Regression(_Run):
-    """A run whose points are rows of data: never redrawn, judged at every step."""
+class Regression(Training):
+    """A training whose points are rows of data: never redrawn, judged at every step."""
 
     def __init__(
-        self, problem: Measurements, plan: _Plan, solution: NetworkSolution, history: History
+        self,
+        data: Measurements,
+        space: TrialSpace,
+        network: Network,
+        plan: Plan,
+        observer: Observer,
     ):
-        samples = Samples(problem, solution)
-        self._held = samples.fresh() if len(problem.held) else None
-        self._best: tuple[float, Network, torch.Tensor] = (
-            math.inf,
-            solution.network,
-            solution.network.theta,
-        )
-        super().__init__(problem, plan, solution, history, dict, None, samples)  # type: ignore[arg-type]
+        self.data, self.space, self.plan, self.observer = data, space, plan, observer
+        self.first = network.to(plan.device, plan.dtype)
+        self.path = []
+        self._held: Objective | None = None
+        self._best: tuple[float, Network, torch.Tensor] | None = None
 
-    def go_back(self) -> None:
+    def choose(self, state: TrainingState) -> None:
         """Go back to the state that does best on the rows held back."""
-        loss, network, theta = self._best
-        if math.isfinite(loss):
-            network.theta = theta
-            self.solution.network = network
+        if self._best is not None:
+            _, state.solution.network, state.solution.network.theta = self._best
+
+    def _leg(self, number: int, done: list[NetworkSolution]) -> Leg:
+        plan = self.plan
+        points = inside_points(self.space.domain, TESTED, TEST_SEED)
+        return Leg(self.space, plan.stages, plan.restarts, points)
+
+    def _points(self, solution: NetworkSolution) -> Samples:
+        samples = Samples(self.data, solution)
+        self._held = samples.fresh() if len(self.data.held) else None
+        return samples
 
     def _watch(
-        self, index: int, loss: float, fresh: Objective | None, last: bool = False
+        self,
+        state: TrainingState,
+        index: int,
+        loss: float,
+        fresh: Objective | None,
+        last: bool = False,
     ) -> Record:
-        record = super()._watch(index, loss, self._judge(), last)
-        if record.fresh < self._best[0]:
-            self._best = record.fresh, self.solution.network, self.solution.network.theta
+        if self._held is not None:
+            self._held.network = state.network
+        record = super()._watch(state, index, loss, self._held, last)
+        if record.fresh < (math.inf if self._best is None else self._best[0]):
+            self._best = record.fresh, state.network, state.network.theta
         return record
 
-    def _judge(self) -> Objective | None:
-        if self._held is not None:
-            self._held.network = self.solution.network
-        return self._held
-
-    def _apart(self, record: Record, objective: Objective) -> float:
+    def _apart(self, state: TrainingState, going: UnderWay, record: Record) -> float:
+        """Rows stay, whatever is found on others."""
         return 0.0

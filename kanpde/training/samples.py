@@ -32,7 +32,7 @@ little difference (99.3 to 99.5 % on a disk, 93.8 to 94.0 % on moons)."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class DataRows:
     """Data: points [rows, inputs] and what was measured there, values [rows, unknowns].
 
     noise [rows, unknowns]: standard deviations, by which rows count; None where all are alike.
@@ -45,8 +45,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.points)
 
-    def __getitem__(self, index: Tensor) -> Rows:
-        return Rows(
+    def __getitem__(self, index: Tensor) -> DataRows:
+        return DataRows(
             self.points[index],
             self.values[index],
             None if self.noise is None else self.noise[index],
@@ -63,58 +63,43 @@ class Measurements:
 
     domain: Domain
     unknowns: tuple[str, ...]
-    training: Rows
-    held: Rows
+    training: DataRows
+    held: DataRows
     loss: str = "squared"
     name: str = "data"
-    periodic: tuple[str, ...] = ()
-    parameters: tuple = ()
-    data: tuple = ()
-    exact: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
-    constraints: tuple[Constraint, ...] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The unknowns: there are no parameters."""
-        return self.unknowns
-
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        """Names of the inputs."""
-        return self.domain.coordinates
 
 
 @dataclass
 class Samples:
     """The rows as Collocation gives its points: the same at every stage."""
 
-    problem: Measurements
+    data: Measurements
     solution: NetworkSolution
     weights: dict[str, float] = field(default_factory=dict)
 
     def objective(self, points: Tensor | None = None) -> Objective:
         """The misfit to the rows that are trained on."""
-        return self._misfit(self.problem.training)
+        return self._misfit(self.data.training)
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
         """That to the rows held back, or, where there are none, to those trained on."""
-        return self._misfit(self.problem.held if len(self.problem.held) else self.problem.training)
+        return self._misfit(self.data.held if len(self.data.held) else self.data.training)
 
     def drawn(self) -> Tensor:
         """The points that are trained on."""
-        return self.problem.training.points
+        return self.data.training.points
 
     def soft(self) -> list:
         """No conditions."""
         return []
 
-    def _misfit(self, rows: Rows) -> Objective:
-        return Objective(self.solution.network, [measured(self.solution, rows, self.problem.loss)])
+    def _misfit(self, rows: DataRows) -> Objective:
+        return Objective(self.solution.network, [measured(self.solution, rows, self.data.loss)])
 
 
 def measured(
     solution: NetworkSolution,
-    rows: Rows,
+    rows: DataRows,
     loss: str = "squared",
     weight: float = 1.0,
     unknowns: Sequence[str] | None = None,

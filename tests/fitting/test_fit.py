@@ -15,7 +15,7 @@ from kanpde.fitting import default, prepare
 from kanpde.geometry import Ranges
 from kanpde.networks.trial_space import tabular_space
 from kanpde.problem.table_files import read
-from kanpde.training import Rows, measured
+from kanpde.training import DataRows, measured
 from kanpde.training.objective import Objective
 
 FILES = {
@@ -55,7 +55,7 @@ def objective(loss, rows=30):
         solution,
         points,
         values,
-        Objective(network, [measured(solution, Rows(points, values), loss)]),
+        Objective(network, [measured(solution, DataRows(points, values), loss)]),
     )
 
 
@@ -68,7 +68,7 @@ def test_the_squared_term_is_the_mean_squared_difference():
 def test_noise_weighs_the_rows():
     solution, points, values, _ = objective("squared")
     noise = 0.5 + torch.rand(30, 2, dtype=torch.float64)
-    found = Objective(solution.network, [measured(solution, Rows(points, values, noise))])
+    found = Objective(solution.network, [measured(solution, DataRows(points, values, noise))])
     assert found.loss() == pytest.approx(
         float(((solution(points) - values) / noise).square().sum(1).mean()), rel=1e-12
     )

@@ -27,7 +27,7 @@ from kanpde import (
 from kanpde.cli import main
 from kanpde.inverse.estimates import vague
 from kanpde.training.history import Silent
-from kanpde.training.loop import train
+from trained import train
 from kanpde.training.points import Collocation
 
 TRUTH = {"k": 2.0, "c": 0.5}

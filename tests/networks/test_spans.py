@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import kanpde
+from trained import train
 from kanpde import (
     KAN,
     Box,
@@ -23,7 +24,7 @@ from kanpde import (
 )
 from kanpde.networks.spans import HandedOver, Spans, span
 from kanpde.networks.trial_space import trial_space
-from kanpde.training import LevenbergMarquardt, train
+from kanpde.training import LevenbergMarquardt
 from kanpde.training.history import Silent
 
 

@@ -19,7 +19,7 @@ from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import reference
 from kanpde.solver import solve
-from kanpde.training import train
+from trained import train
 from kanpde.training.history import Silent
 
 

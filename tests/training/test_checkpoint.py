@@ -8,7 +8,7 @@ import torch
 
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
 from kanpde.problem import file as problems
-from kanpde.training import train
+from trained import train
 from kanpde.training.history import Silent
 
 

@@ -19,7 +19,7 @@ WORK = """
 import sys, torch, torch.distributed as dist
 from kanpde import KAN, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
 from kanpde.problem import file as problems
-from kanpde.training import train
+from trained import train
 from kanpde.training.history import Silent
 
 def exact(x): return torch.sin(torch.pi * x)
@@ -50,7 +50,7 @@ torch.save(found, f"{rank}.pt")
 if dist.is_initialized():
     dist.destroy_process_group()
 """
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def torchrun(*arguments, processes=2, cwd=".", **options):

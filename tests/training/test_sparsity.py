@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from trained import train
 from kanpde import Box, Problem, Recipe, RecipeError, solve
 from kanpde.errors import RunError
 from kanpde.networks.importance import spreads

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from trained import train
 from kanpde import Box, Dirichlet, Neumann, Problem, ProblemError, RecipeError, Robin, d, laplacian
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.kan import KAN
 from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.recipe import Recipe
-from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt, train
+from kanpde.training import LBFGS, Adam, Extend, LevenbergMarquardt
 from kanpde.training.history import Silent
 from kanpde.training.optimiser import State, Stepper
 from kanpde.training.points import Collocation, balanced

@@ -11,7 +11,7 @@ orthogonal factors of [D; F].
 
 Singular values go down to rounding: along the smallest ones noise would move the parameters of
 networks by many times their size, where the linear model holds no longer and no step should go.
-`Rows.ties` hold every such parameter to its present value as a measurement of it with the error of
+`Linearisation.ties` hold every such parameter to its present value as a measurement of it with the error of
 its network's root mean square would; of sets of data drawn again, the fields' estimates spread as
 these bands say.
 """
@@ -48,7 +48,7 @@ SHARPEST = 1e-12
 
 
 @dataclass(frozen=True)
-class Rows:
+class Linearisation:
     """The last linear problem in units of the data's noise: misfits and what should vanish, and
     their derivatives by all that is trained.
 
@@ -63,7 +63,7 @@ class Rows:
     ties: Float[Tensor, " parameters"]
 
     @classmethod
-    def of(cls, points: Collocation, objective: Objective | None = None) -> Rows:
+    def of(cls, points: Collocation, objective: Objective | None = None) -> Linearisation:
         """objective: of these points' kind, to be taken as it is; or a new one."""
         network, sets = points.solution.network, points.problem.data
         terms = (objective or points.objective()).terms
@@ -92,7 +92,7 @@ class Factors:
     S: Tensor
 
     @classmethod
-    def of(cls, rows: Rows, heavier: float = 1.0, tied: bool = True) -> Factors:
+    def of(cls, rows: Linearisation, heavier: float = 1.0, tied: bool = True) -> Factors:
         """heavier: by which the weight of the equations is multiplied; tied: whether the ties are
         among the rows."""
         residual, D, vanish, F = (
@@ -119,7 +119,7 @@ class Factors:
 
     @property
     def degrees(self) -> float:
-        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to
+        """Linearisation of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to
         fitted values."""
         fitted = float(self.U.square().sum())
         return len(self.U) - 2 * fitted + float((self.U.T @ self.U).square().sum())
@@ -198,7 +198,7 @@ def _ties(network: Any, noise: float) -> Float[Tensor, " parameters"]:
 
 
 def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
-    """Rows and their derivatives by all parameters."""
+    """Linearisation and their derivatives by all parameters."""
     if not terms:
         return network.theta.new_zeros(0), network.theta.new_zeros(0, len(network.theta))
     r, J = Objective(network, terms).jacobian()
@@ -217,7 +217,7 @@ def polish(points: Collocation) -> tuple[int, float]:
     network, problem = objective.network, points.problem
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     for k in range(POLISHING + 1):
-        factors = Factors.of(Rows.of(points, objective))
+        factors = Factors.of(Linearisation.of(points, objective))
         gradients = gradients_of(points.solution, names)
         errors = (factors.noise_variance * factors.covariance(gradients).diagonal()).sqrt()
         apart = (
@@ -244,7 +244,7 @@ def lost(points: Collocation, lighter: float) -> float:
 
     Where the equations weigh little, solutions that violate them follow the errors of the data.
     """
-    rows, problem, solution = Rows.of(points), points.problem, points.solution
+    rows, problem, solution = Linearisation.of(points), points.problem, points.solution
     at = problem.domain.interior(unit_points(64, len(problem.coordinates), 0))
     fields = [p.name for p in problem.parameters if isinstance(p, Field)]
     gradients = [
@@ -265,9 +265,9 @@ def overruled(points: Collocation, network: Any, data: float) -> bool:
     its squares, with the variance of χ². A network that cannot satisfy the equations any better
     gives in where it costs less: the misfit grows by more, and estimates are biased.
     """
-    now, here = Factors.of(Rows.of(points)), (points.solution.network, points.data)
+    now, here = Factors.of(Linearisation.of(points)), (points.solution.network, points.data)
     points.solution.network, points.data = network, data
-    then = Factors.of(Rows.of(points))
+    then = Factors.of(Linearisation.of(points))
     points.solution.network, points.data = here
     grown = float(now.residual.square().sum() - then.residual.square().sum()) / then.noise_variance
     fewer = max(now.degrees - then.degrees, 1.0)

@@ -1,0 +1,37 @@
+"""Who keeps states of training, and when they are handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kanpde.training.shards import anybody
+from kanpde.training.state import TrainingState
+
+
+class Keeps(Protocol):
+    """Somebody who keeps states, so that training can go on from there."""
+
+    def due(self, last: bool = False) -> bool:
+        """Whether it is time to keep one. last: there are no more steps."""
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Keep it: tensors, plain values, and lists, tuples and dicts of them."""
+
+
+def handed_to(keeper: Keeps | None) -> Callable[[TrainingState], None]:
+    """What hands states to a keeper when they are due.
+
+    States are handed over after steps of optimisers. Every process has to take part, also those
+    that have no keeper, since the points of all of them make one state.
+    """
+
+    def hand_over(state: TrainingState) -> None:
+        if state.under_way is None or not state.under_way.taken:
+            return
+        if anybody(keeper is not None and keeper.due(state.under_way.last)):
+            plain = state.plain()
+            if keeper is not None:
+                keeper.keep(plain)
+
+    return hand_over
