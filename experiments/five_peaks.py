@@ -41,7 +41,9 @@ def experiment(
     errors, shapes = [], []
     for phase in range(5):
         x = -1 + 0.4 * (phase + torch.linspace(0, 1, rows, dtype=torch.float64))
-        objective = Objective(network, [measured(solution, DataRows(x[:, None], peaks(x)[:, None]))])
+        objective = Objective(
+            network, [measured(solution, DataRows(x[:, None], peaks(x)[:, None]))]
+        )
         for _ in LevenbergMarquardt(steps).minimise(objective):
             pass
         values = solution(grid[:, None])[:, 0]

@@ -353,14 +353,14 @@ def test_data_without_the_derivatives_that_the_equation_needs():
 
 
 def test_a_solution_that_is_not_finite_is_no_result(poisson, monkeypatch):
-    train = solver.train
+    train = solver._Run.train
 
     def broken(*arguments):
-        solution, history = train(*arguments)
-        solution.network.theta = solution.network.theta * torch.nan
-        return solution, history
+        found = train(*arguments)
+        found.solution.network.theta = found.solution.network.theta * torch.nan
+        return found
 
-    monkeypatch.setattr(solver, "train", broken)
+    monkeypatch.setattr(solver._Run, "train", broken)
     with pytest.raises(ProblemError, match=r"the solution 'u' is nan at x=-1, y=-1"):
         kanpde.solve(poisson, **QUICK)
 

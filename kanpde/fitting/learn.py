@@ -18,9 +18,9 @@ from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.trial_space import tabular_space
 from kanpde.problem.table_files import read
+from kanpde.recipes.checks import DTYPES, check_machine
 from kanpde.recipes.recipe import Recipe
 from kanpde.runs.atomic import check_writable
-from kanpde.solver import DTYPES, check_machine
 from kanpde.training import Stage, parse_schedule, regress, show_schedule
 from kanpde.training.history import Observer, Silent
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kanpde.errors import DataError
 from kanpde.geometry import Ranges
 from kanpde.problem.tables import Table
-from kanpde.training import Measurements, DataRows
+from kanpde.training import DataRows, Measurements
 
 Array = NDArray[np.float64]
 

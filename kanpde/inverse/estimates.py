@@ -18,13 +18,13 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
 from kanpde.networks.joint import Joint
 from kanpde.networks.transform import Onto
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.training.points import Collocation, noise_ratio, noise_units
-from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
 
 LEVEL = 0.95
 """Of the intervals."""

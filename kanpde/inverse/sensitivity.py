@@ -21,19 +21,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.geometry.sampling import unit_points
+from kanpde.networks.network import Network
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.parameters import Field
 from kanpde.training.objective import Objective, Term
 from kanpde.training.points import Collocation, noise_ratio
 
-POLISHING, NEAR = 8, 0.02
+POLISHING, POLISHED = 8, 0.02
 """Steps of `polish` at most, and how near to the minimum they go, in standard errors."""
 
 DAMPINGS = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -188,7 +188,7 @@ def gradients_at(
     return solution.network.jacobian(jets, L, frame.counts).dense().double().cpu()
 
 
-def _ties(network: Any, noise: float) -> Float[Tensor, " parameters"]:
+def _ties(network: Network, noise: float) -> Float[Tensor, " parameters"]:
     found = []
     for part in network.networks():
         theta = part.theta.double().cpu()
@@ -197,7 +197,7 @@ def _ties(network: Any, noise: float) -> Float[Tensor, " parameters"]:
     return torch.cat(found)
 
 
-def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
+def _dense(network: Network, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
     """Linearisation and their derivatives by all parameters."""
     if not terms:
         return network.theta.new_zeros(0), network.theta.new_zeros(0, len(network.theta))
@@ -207,7 +207,7 @@ def _dense(network: Any, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
 
 def polish(points: Collocation) -> tuple[int, float]:
     """Steps of Gauss and Newton by orthogonal factors until the numbers among the parameters stand
-    still within NEAR of their standard errors.
+    still within POLISHED of their standard errors.
 
     Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up,
     end before that. Returns how many, and how far, in standard errors, another undamped step would
@@ -225,7 +225,7 @@ def polish(points: Collocation) -> tuple[int, float]:
             if names
             else 0.0
         )
-        if apart <= NEAR or k == POLISHING:
+        if apart <= POLISHED or k == POLISHING:
             break
         start, before = network.theta, objective.loss()
         for damping in DAMPINGS:
@@ -257,7 +257,7 @@ def lost(points: Collocation, lighter: float) -> float:
     )
 
 
-def overruled(points: Collocation, network: Any, data: float) -> bool:
+def overruled(points: Collocation, network: Network, data: float) -> bool:
     """Whether the equations overrule the data, in comparison with an earlier network that was
     trained with this weight of the data.
 

@@ -1,5 +1,5 @@
-"""The end of training with unknown parameters: they are brought to the minimum, and where the data are
-noisy, these weigh less and less until the estimates would not profit from more of that.
+"""The end of training with unknown parameters: they are brought to the minimum, and noisy data
+weigh less and less until the estimates would not profit from more of that.
 
 With an exact model every weight of the data gives estimates without bias; a smaller one lets the
 solution follow the noise less. A weight that is too small leaves the parameters unsettled, or lets
@@ -16,7 +16,7 @@ from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
 from kanpde.training.history import Observer
 from kanpde.training.loop import Training
-from kanpde.training.plan import Plan
+from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation
 from kanpde.training.schedule import DENSE
 from kanpde.training.shards import size
@@ -44,7 +44,7 @@ class Settling(Training):
     """A training that ends with settled parameters, round after round."""
 
     def advance(self, state: TrainingState) -> TrainingState:
-        """Take a state one step further; when all stages are done, ask for one more round, or end."""
+        """Take a state one step further; after all stages, ask for one more round, or end."""
         state = super().advance(state)
         if state.finished and self._goes_on(state):
             state.rounds, state.finished = state.rounds + 1, False
@@ -105,7 +105,7 @@ class Settling(Training):
 
 
 def training_of(
-    problem: Problem, space: TrialSpace, network: Network, plan: Plan, observer: Observer
+    problem: Problem, space: TrialSpace, network: Network, plan: TrainingPlan, observer: Observer
 ) -> Training:
     """What trains a network on a problem: with settling where there are parameters to be found from
     data."""

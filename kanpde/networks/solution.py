@@ -1,4 +1,4 @@
-"""What every candidate for a solution can do, whether a network or a chain of them stands for it."""
+"""What every candidate for a solution can do: a network, or a chain of them over spans of time."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def prepare(
 def _check_lift(
     problem: Problem, points: Float[Tensor, "points dims"], lift: Float[Tensor, "points leaves"]
 ) -> None:
-    """Raise ProblemError where the data of conditions, continued into the domain, are not finite."""
+    """Raise ProblemError where data of conditions, continued into the domain, are not finite."""
     if lift.isfinite().all():
         return
     i, a = (int(k) for k in (~lift.isfinite()).nonzero()[0])

@@ -18,7 +18,7 @@ from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
-from kanpde.training import Balance, Change, Plan, Stage, parse_schedule
+from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import CHANGES, OPTIMISERS
 
@@ -76,9 +76,9 @@ class Recipe:
             {name: values[i] for name, values in self.continuation.items()} for i in range(count)
         )
 
-    def plan(self, seed: int, device: str, dtype: torch.dtype) -> Plan:
+    def plan(self, seed: int, device: str, dtype: torch.dtype) -> TrainingPlan:
         """How training goes, for a seed, on a device, in a precision."""
-        return Plan(
+        return TrainingPlan(
             self.stages,
             self.points,
             seed,

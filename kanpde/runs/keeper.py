@@ -23,7 +23,7 @@ from kanpde.runs.safe_reading import guarded
 STATE_FILE = "training.pt"
 """The file of a run folder that holds the state of training."""
 
-STATE_FORMAT = "kanpde training 2"
+STATE_FORMAT = "kanpde training 3"
 """The format of that file."""
 
 STATE_EVERY = 5.0

@@ -1,5 +1,5 @@
-"""Training: span after span of time, stage after stage, each on fresh points, watched on points that
-are not trained on.
+"""Training: span after span of time, stage after stage, each on fresh points, watched on points
+that are not trained on.
 
 `Training.advance` takes a state one step further and does nothing else. Whoever keeps states, shows
 progress or ends training does so between two calls of it.
@@ -30,7 +30,7 @@ from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.objective import Objective
-from kanpde.training.plan import Plan
+from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.restarts import best_of, shortened, tell_starts
@@ -96,7 +96,7 @@ class Training:
         problem: Problem,
         space: TrialSpace,
         network: Network,
-        plan: Plan,
+        plan: TrainingPlan,
         observer: Observer,
     ):
         self.problem, self.space, self.plan, self.observer = problem, space, plan, observer
@@ -105,8 +105,7 @@ class Training:
         self.leg: Leg
 
     def begin(self) -> TrainingState:
-        """The state before the first step. Raises ProblemError where the user's functions are not
-        finite at the points."""
+        """The state before anything is done."""
         began = time.perf_counter()
         return self._begin_leg(0, self._copy(self.first), [], History(), began)
 
@@ -139,7 +138,13 @@ class Training:
         return state
 
     def advance(self, state: TrainingState) -> TrainingState:
-        """Take a state one step further: a step of its optimiser, or whatever comes next."""
+        """Take a state one step further: a step of its optimiser, or whatever comes next.
+
+        Raises:
+            ProblemError: The user's functions are not finite at the points.
+        """
+        if not state.weighed:
+            return self._weigh(state)
         if state.under_way is not None:
             return self._step(state)
         if state.starts is not None:
@@ -159,7 +164,7 @@ class Training:
         self.observer.message("interrupted: kept the last good state")
 
     def result(self, state: TrainingState) -> Solution:
-        """The solution of a state. Where training was interrupted, it stands still from there on."""
+        """The solution of a state, which stands still after the time to which training came."""
         spans = list(state.done)
         if state.leg >= len(self.path):
             spans.append(state.solution)
@@ -184,10 +189,15 @@ class Training:
         self.leg = self._leg(number, done)
         solution = self.leg.space.solution(network)
         points = self._points(solution)
-        points.weights = balanced(points)
-        check_terms(points.objective())
         state = TrainingState(solution, points, self._balance(), history, began, number, done)
         state.step = history.records[-1].step if history.records else 0
+        return state
+
+    def _weigh(self, state: TrainingState) -> TrainingState:
+        """Give conditions their weights, and see whether the user's functions are finite."""
+        state.points.weights = balanced(state.points)
+        check_terms(state.points.objective())
+        state.weighed = True
         if self.leg.restarts > 1:
             state.starts = []
             tell_starts(self.observer, self.leg.restarts)
@@ -268,7 +278,7 @@ class Training:
 
     def _step_of_start(self, state: TrainingState, going: UnderWay) -> TrainingState:
         assert state.starts is not None
-        if going.stage.advance(going.objective, going.carried) is None:
+        if going.advance() is None:
             going.taken += 1
             return state
         loss = going.carried.loss
@@ -285,15 +295,24 @@ class Training:
         stage = self._suited(stage, state)
         if isinstance(stage, Sparsify):
             state.dense = state.dense or replace(state.network)
-        index, title = len(state.history.stages), f"{stage.name}, {state.network.describe()}"
+        title = f"{stage.name}, {state.network.describe()}"
+        try:
+            state.under_way = self._begun(state, stage, title)
+        except KeyboardInterrupt:
+            state.history.stages.append((title, "interrupted"))
+            raise
+        return state
+
+    def _begun(self, state: TrainingState, stage: Optimiser, title: str) -> UnderWay:
+        """An optimiser before its first step."""
+        index = len(state.history.stages)
         self.observer.stage(index, self.plan.count, title, stage.steps)
         objective = state.points.objective()
         fresh = state.points.fresh()
         state.balance(objective)
         final = index == self.plan.count - 1
         carried = stage.begin(objective)
-        state.under_way = UnderWay(stage, index, title, objective, fresh, carried, 0, final)
-        return state
+        return UnderWay(stage, index, title, objective, fresh, carried, 0, final)
 
     def _suited(self, stage: Stage, state: TrainingState) -> Optimiser:
         """The optimiser, or one without a dense matrix for a large network."""
@@ -316,7 +335,7 @@ class Training:
         if state.starts is not None:
             return self._step_of_start(state, going)
         objective, stage = going.objective, going.stage
-        reason = stage.advance(objective, going.carried)
+        reason = going.advance()
         if reason is not None:
             if not math.isfinite(objective.loss()):
                 reason = f"the residual is not finite any more; {reason}"

@@ -11,11 +11,11 @@ from kanpde.training.changes import Change
 from kanpde.training.schedule import Optimiser, Stage
 
 ROUND = 60
-"""Steps at most of one more round (see `Plan.round`)."""
+"""Steps at most of one more round (see `TrainingPlan.round`)."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What all states of one training have in common, besides the space.
 
     Attributes:

@@ -12,13 +12,13 @@ from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.loop import TEST_SEED, TESTED, Leg, Training, carry_out
 from kanpde.training.objective import Objective
-from kanpde.training.plan import Plan
+from kanpde.training.plan import TrainingPlan
 from kanpde.training.samples import Measurements, Samples
 from kanpde.training.state import TrainingState, UnderWay
 
 
 def regress(
-    data: Measurements, space: TrialSpace, network: Network, plan: Plan, observer: Observer
+    data: Measurements, space: TrialSpace, network: Network, plan: TrainingPlan, observer: Observer
 ) -> tuple[NetworkSolution, History]:
     """Train a network on data.
 
@@ -46,7 +46,7 @@ class Regression(Training):
         data: Measurements,
         space: TrialSpace,
         network: Network,
-        plan: Plan,
+        plan: TrainingPlan,
         observer: Observer,
     ):
         self.data, self.space, self.plan, self.observer = data, space, plan, observer

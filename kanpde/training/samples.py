@@ -8,7 +8,7 @@ u - value by the lift, the margin ±u of a label by the map.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,7 +18,6 @@ from torch.nn.functional import softplus
 
 from kanpde.geometry import Domain
 from kanpde.networks.trial_space import NetworkSolution
-from kanpde.problem.constraints import Constraint
 from kanpde.residual.residual import Residual
 from kanpde.training.objective import Objective, Term, term
 from kanpde.training.shards import share

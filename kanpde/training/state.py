@@ -15,8 +15,8 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.training.balancing import Balance
 from kanpde.training.history import History
 from kanpde.training.objective import Objective
-from kanpde.training.optimiser import State
-from kanpde.training.plan import Plan
+from kanpde.training.optimiser import State, Stepper
+from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser
@@ -47,6 +47,11 @@ class UnderWay:
     taken: int = 0
     final: bool = False
 
+    def advance(self) -> str | None:
+        """One step of the optimiser, or why there is none."""
+        stepper: Stepper = self.stage
+        return stepper.advance(self.objective, self.carried)
+
     @property
     def last(self) -> bool:
         """Whether no step comes after this one."""
@@ -63,10 +68,11 @@ class TrainingState:
         balance: How much single equations and points count.
         history: What was done.
         began: When training began, on the clock of `time.perf_counter`.
+        weighed: Whether conditions have got their weights for this leg.
         leg: Number of the problem on the way, or, after these, of the span of time.
         done: The candidates of the spans that are done.
         stage: Number of the next stage of this leg.
-        rounds: More rounds that were asked for after the stages (see `Plan.round`).
+        rounds: More rounds that were asked for after the stages (see `TrainingPlan.round`).
         starts: The random starts that are done, each with its loss, while there are more to come;
             None when the best is chosen, or there is but one.
         under_way: The optimiser at work; None between two stages.
@@ -86,6 +92,7 @@ class TrainingState:
     began: float
     leg: int = 0
     done: list[NetworkSolution] = field(default_factory=list)
+    weighed: bool = False
     stage: int = 0
     rounds: int = 0
     starts: list[tuple[float, Network]] | None = None
@@ -118,7 +125,8 @@ class TrainingState:
         Of several processes all have to call it.
         """
         going, points = self.under_way, self.points
-        assert going is not None and isinstance(points, Collocation)
+        assert going is not None
+        assert isinstance(points, Collocation)  # fits are not kept
         terms = going.objective.terms
         rows = [None if t.weights is None else gathered(t.weights, t.count) for t in terms]
         found = {
@@ -150,7 +158,7 @@ class TrainingState:
         points: Collocation,
         balance: Balance,
         done: list[NetworkSolution],
-        plan: Plan,
+        plan: TrainingPlan,
     ) -> TrainingState:
         """The state that `plain` was made of, but for the optimiser (see `under_way_of`).
 
@@ -173,18 +181,19 @@ class TrainingState:
             time.perf_counter() - plain["seconds"],
             plain["leg"],
             done,
-            plain["stage"],
-            plain["rounds"],
-            starts and [(loss, network_from(saved, plan)) for loss, saved in starts],
+            weighed=True,
+            stage=plain["stage"],
+            rounds=plain["rounds"],
+            starts=starts and [(loss, network_from(saved, plan)) for loss, saved in starts],
             step=history.records[-1].step if history.records else 0,
             dense=plain["dense"] and network_from(plain["dense"], plan),
             before=before and (network_from(before[0], plan), before[1]),
         )
 
     def under_way_of(
-        self, plain: dict[str, Any], stage: Optimiser, index: int, title: str, plan: Plan
+        self, plain: dict[str, Any], stage: Optimiser, index: int, title: str, plan: TrainingPlan
     ) -> UnderWay:
-        """The optimiser as it was when `plain` was made, on the same points with the same weights."""
+        """The optimiser as it was when `plain` was made, on the same points and weights."""
         points = self.points
         assert isinstance(points, Collocation)
         objective = points.objective(plain["interior"])
@@ -196,12 +205,12 @@ class TrainingState:
         return UnderWay(stage, index, title, objective, fresh, carried, plain["taken"])
 
 
-def network_from(saved: dict[str, Any], plan: Plan) -> Network:
+def network_from(saved: dict[str, Any], plan: TrainingPlan) -> Network:
     """A network of a state, where the plan wants it."""
     return network_of(saved).to(plan.device, plan.dtype)
 
 
-def on_device(device: str, value: Any) -> Any:
+def on_device(device: str, value: object) -> Any:
     """The same with every tensor in it on a device."""
     if isinstance(value, Tensor):
         return value.detach().to(device)
@@ -212,5 +221,7 @@ def on_device(device: str, value: Any) -> Any:
     return value
 
 
-def _listed(starts: list[tuple[float, Network]] | None) -> list[tuple[float, dict[str, Any]]] | None:
+def _listed(
+    starts: list[tuple[float, Network]] | None,
+) -> list[tuple[float, dict[str, Any]]] | None:
     return None if starts is None else [(loss, state_of(network)) for loss, network in starts]

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import solver
 from kanpde.cli import main
+from kanpde.recipes.recipe import Recipe
 from kanpde.reference import solution
 from kanpde.runs import folder as run_folder
 from kanpde.training import Change
@@ -33,20 +33,17 @@ STEPS, POINTS = 3, 120
 def short(monkeypatch):
     """Training of a few steps on few points, coarse references, no pictures: what is tested is that
     the words are right, not the digits."""
-    train, write = solver.train, run_folder.write
+    plan, write = Recipe.plan, run_folder.write
 
-    def shortened(problem, recipe, *rest):
+    def shortened(recipe, *where):
         stages = [
             stage if isinstance(stage, Change) else replace(stage, steps=min(stage.steps, STEPS))
             for stage in recipe.stages
         ]
-        return train(
-            problem,
-            replace(recipe, schedule=stages, points=min(recipe.points, POINTS), restarts=1),
-            *rest,
-        )
+        few = replace(recipe, schedule=stages, points=min(recipe.points, POINTS), restarts=1)
+        return plan(few, *where)
 
-    monkeypatch.setattr(solver, "train", shortened)
+    monkeypatch.setattr(Recipe, "plan", shortened)
     monkeypatch.setattr(
         run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
     )

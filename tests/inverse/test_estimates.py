@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from trained import train, trained
 
 from kanpde import (
     KAN,
@@ -27,7 +28,6 @@ from kanpde import (
 from kanpde.cli import main
 from kanpde.inverse.estimates import vague
 from kanpde.training.history import Silent
-from trained import train
 from kanpde.training.points import Collocation
 
 TRUTH = {"k": 2.0, "c": 0.5}
@@ -237,14 +237,15 @@ def test_an_interrupted_run_goes_on_with_the_same_bits():
             states.append(state)
 
     recipe = replace(RECIPE, data=1e3)
-    whole, _ = train(problem, recipe, 0, "cpu", torch.float64, Silent(), Every())
-    assert len({state["run"]["points"]["data"] for state in states}) > 1, (
+    training, end = trained(problem, recipe, keeper=Every())
+    whole = training.result(end)
+    assert len({state["points"]["data"] for state in states}) > 1, (
         "noisy data were weighed less on the way"
     )
     for kept in (states[3], states[-2]):
         again, _ = train(problem, recipe, 0, "cpu", torch.float64, Silent(), None, kept)
         assert torch.equal(again.network.theta, whole.network.theta)
-    assert isinstance(whole.trained_on, Collocation)
+    assert end.finished and isinstance(end.points, Collocation)
 
 
 def test_a_file_of_measurements_is_solved_from_the_command_line(tmp_path, capsys, monkeypatch):

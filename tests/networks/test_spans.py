@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 import torch
+from trained import train
 
 import kanpde
-from trained import train
 from kanpde import (
     KAN,
     Box,

@@ -9,6 +9,7 @@ import pytest
 import torch
 from collocated import holes, lshape, screened
 from fourier import RINGS, integrate
+from trained import train
 
 from kanpde.geometry import Time
 from kanpde.geometry.sampling import inside_points
@@ -19,7 +20,6 @@ from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import reference
 from kanpde.solver import solve
-from trained import train
 from kanpde.training.history import Silent
 
 

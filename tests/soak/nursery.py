@@ -288,37 +288,39 @@ def _changed(question: dict) -> None:
         pictures.draw = pictures.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     now, fired = [0], [False]
-    watch, hand_over = train._Run._watch, train._Run._hand_over
+    watch, step_of_start = train.Training._watch, train.Training._step_of_start
 
     def write(stage, step):
         with contextlib.suppress(OSError):
             os.write(log, f"{os.getpid()} {stage} {step}\n".encode())
 
-    def watched(self, index, loss, fresh, last=False):
-        found = watch(self, index, loss, fresh, last)
+    def watched(self, state, index, loss, fresh, last=False):
+        found = watch(self, state, index, loss, fresh, last)
         if not last:
             now[0] = found.step
             write(index, found.step)
         return found
 
-    def handed_over(self, going, trials=None, last=False):
-        if trials is not None:
-            write(f"start{len(trials)}", going.state.taken)
-        hand_over(self, going, trials, last)
+    def started(self, state, going):
+        number = len(state.starts)
+        found = step_of_start(self, state, going)
+        if found.under_way is not None:
+            write(f"start{number}", going.taken)
+        return found
 
-    train._Run._watch, train._Run._hand_over = watched, handed_over
+    train.Training._watch, train.Training._step_of_start = watched, started
     if question["nan"] is None:
         return
-    going_on = train._Run._resumed
+    going_on = train.Training.resumed
 
-    def resumed(self, stage):
-        found = going_on(self, stage)
+    def resumed(self, plain):
+        found = going_on(self, plain)
         now[0] = (
-            self.step
+            found.step
         )  # a run killed behind the step meets what is not finite again, as it would have
         return found
 
-    train._Run._resumed = resumed
+    train.Training.resumed = resumed
 
     def poisoned(value):
         if now[0] != question["nan"] or fired[0]:

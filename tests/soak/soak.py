@@ -154,19 +154,19 @@ import kanpde.problem.file
 import kanpde.recipes.recipe
 from kanpde.runs.keeper import StateKeeper
 spent, count, sizes = [0.0], [0], [0]
-train = importlib.import_module("kanpde.training.loop")
-hand_over, keep = train._Run._hand_over, StateKeeper.keep
-def timed(self, *args, **options):
+from kanpde.training.state import TrainingState
+plain, keep = TrainingState.plain, StateKeeper.keep
+def timed(of, *args):
     began = time.perf_counter()
     try:
-        return hand_over(self, *args, **options)
+        return of(*args)
     finally:
         spent[0] += time.perf_counter() - began
 def counted(self, state):
-    keep(self, state)
+    timed(keep, self, state)
     count[0] += 1
     sizes[0] = (self.folder / "training.pt").stat().st_size
-train._Run._hand_over, StateKeeper.keep = timed, counted
+TrainingState.plain, StateKeeper.keep = lambda self: timed(plain, self), counted
 problem, recipes = kanpde.problem.file.load(sys.argv[1])
 found = kanpde.solve(problem, recipe=kanpde.recipes.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
 print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import torch
+from trained import train
 
 from kanpde import KAN, MLP, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
 from kanpde.problem import file as problems
-from trained import train
 from kanpde.training.history import Silent
 
 

@@ -50,7 +50,12 @@ torch.save(found, f"{rank}.pt")
 if dist.is_initialized():
     dist.destroy_process_group()
 """
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
 
 
 def torchrun(*arguments, processes=2, cwd=".", **options):

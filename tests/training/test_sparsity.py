@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from trained import train
+
 from kanpde import Box, Problem, Recipe, RecipeError, solve
 from kanpde.errors import RunError
 from kanpde.networks.importance import spreads
@@ -24,7 +24,6 @@ from kanpde.training import (
     Widen,
     parse_schedule,
     show_schedule,
-    train,
 )
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-
 from trained import train
+
 from kanpde import Box, Dirichlet, Neumann, Problem, ProblemError, RecipeError, Robin, d, laplacian
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.kan import KAN

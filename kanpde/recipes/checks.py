@@ -1,0 +1,83 @@
+"""Settings that cannot be: refused in one line, before anything is made."""
+
+from __future__ import annotations
+
+import torch
+
+from kanpde.errors import RecipeError, listed, nearest
+from kanpde.geometry import holes
+from kanpde.problem.problem import Problem
+from kanpde.recipes.recipe import Recipe
+from kanpde.training import shards
+from kanpde.training.changes import Extend
+from kanpde.training.pruning import Prune
+from kanpde.training.schedule import show_schedule
+from kanpde.training.sparsity import Sparsify
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+"""Precisions by name."""
+
+
+def check_machine(device: str, dtype: str) -> None:
+    """Raise RecipeError for a device or a precision that is not there."""
+    if dtype not in DTYPES:
+        raise RecipeError(
+            f"dtype: got {dtype!r}; expected one of {listed(DTYPES)}{nearest(dtype, DTYPES)}"
+        )
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise RecipeError(f"device: got {device!r}; expected cpu or cuda") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(
+            f"device: got {device!r}, but this machine has no GPU that torch can use; expected cpu"
+        )
+    if kind not in ("cpu", "cuda"):
+        raise RecipeError(f"device: got {device!r}; expected cpu or cuda")
+
+
+def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
+    """Raise RecipeError for settings that do not fit a problem, or each other."""
+    if not isinstance(seed, int) or not 0 <= seed < 10**15:
+        raise RecipeError(
+            f"seed: got {seed!r:.40}; expected a whole number from 0 on, of at most 15 digits"
+        )
+    if recipe.slabs > 1 and not problem.domain.time:
+        raise RecipeError(
+            f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1"
+        )
+    if problem.parameters and recipe.slabs > 1:
+        raise RecipeError(
+            f"slabs: got {recipe.slabs} for a problem with unknown parameters, which all spans of"
+            " time would share; expected 1"
+        )
+    if problem.parameters and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
+        raise RecipeError(
+            "schedule: sparsify and prune work on one network, and this problem has parameters"
+            " beside it; expected a schedule without them"
+        )
+    if shards.size() > 1 and any(isinstance(stage, Sparsify | Prune) for stage in recipe.stages):
+        raise RecipeError(
+            f"schedule: sparsify and prune work in one process, and there are {shards.size()};"
+            " expected a schedule without them"
+        )
+    _check_network(problem, recipe)
+
+
+def _check_network(problem: Problem, recipe: Recipe) -> None:
+    """Raise RecipeError where the network does not fit the problem or the schedule."""
+    if recipe.lenses and not holes(problem.domain):
+        raise RecipeError("lenses: got True, but the domain has no hole; leave lenses out")
+    if recipe.network.resolution is None and any(
+        isinstance(stage, Extend) for stage in recipe.stages
+    ):
+        raise RecipeError(
+            f"schedule: got {show_schedule(recipe.stages)}, but a network of kind"
+            f" {recipe.network.kind!r} has nothing to extend; leave extend out"
+        )
+    order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
+    if recipe.network.highest_order() < order:
+        degree = getattr(recipe.network, "degree", None)
+        raise RecipeError(
+            f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}"
+        )
