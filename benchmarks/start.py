@@ -40,7 +40,7 @@ def solve() -> None:
     from kanpde import solver
     from kanpde.cli import main
 
-    spent, train = [], solver.train
+    spent, train = [], solver._Run.train
 
     def timed(*args: object, **options: object) -> object:
         began = time.perf_counter(), time.process_time()
@@ -49,7 +49,7 @@ def solve() -> None:
         finally:
             spent.append(Spent(time.perf_counter() - began[0], time.process_time() - began[1]))
 
-    solver.train = timed  # type: ignore[assignment]
+    solver._Run.train = timed  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as out:
         main(["solve", "poisson2d", "--out", out])
     print(json.dumps(spent[0]))
