@@ -1,5 +1,5 @@
-"""The solution as TorchScript and as an ONNX model gives the numbers of the solution, boundary values
-included, without kanpde."""
+"""The solution as TorchScript and as an ONNX model gives the numbers of the solution without kanpde,
+boundary values included."""
 
 import importlib.util
 import subprocess

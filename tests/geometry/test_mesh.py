@@ -43,11 +43,10 @@ def sphere_triangles(levels):
 
 
 def text(triangles):
-    rows = [
-        "facet normal 0 0 0\nouter"
-        f" loop\n{''.join(f'vertex {x:.17g} {y:.17g} {z:.17g}' + chr(10) for x, y, z in t)}endloop\nendfacet\n"
-        for t in triangles
-    ]
+    rows = []
+    for triangle in triangles:
+        corners = "".join(f"vertex {x:.17g} {y:.17g} {z:.17g}\n" for x, y, z in triangle)
+        rows.append(f"facet normal 0 0 0\nouter loop\n{corners}endloop\nendfacet\n")
     return ("solid part\n" + "".join(rows) + "endsolid part\n").encode()
 
 

@@ -155,10 +155,8 @@ def test_distance_to_an_ellipse(radii):
     near = torch.cat([part.along(unit_points(100, 1, 0)[:, 0]), ends]) + 0.02 * (
         unit_points(102, 2, 1) - 0.5
     )
-    bent = (
-        max(radii) / min(radii) ** 2
-        # the largest curvature: a point s away from the nearest one is further by (1 + bent d) s² / 2d
-    )
+    # The largest curvature: a point s away from the nearest one is further by (1 + bent d) s² / 2d.
+    bent = max(radii) / min(radii) ** 2
     for piece, of in ((curve, points), (part, near)):
         many = piece.along(torch.linspace(0, 1, 20001, dtype=torch.float64))
         brute = torch.stack([(many - p).square().sum(1).min() for p in of])

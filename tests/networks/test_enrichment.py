@@ -196,7 +196,8 @@ def test_states_of_version_0_1_0_tell_by_their_widths():
     state = without.state()
     del state["corners"], state["lenses"]
     again = restore(problem, state)
-    assert again.space.features == () and torch.equal(again(points), without(points))
+    assert again.space.features == ()
+    assert torch.equal(again(points), without(points))
 
 
 def test_a_network_of_another_space_is_refused():

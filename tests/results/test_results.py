@@ -256,7 +256,12 @@ MINE = '''"""A problem of my own."""
 from kanpde import Box, Dirichlet, Problem, laplacian
 from torch import exp
 
-problem = Problem(domain=Box(x=(0, 1)), equations=[lambda u, x: laplacian(u) - u], conditions=[Dirichlet(u=exp_)], exact={"u": exp_})
+problem = Problem(
+    domain=Box(x=(0, 1)),
+    equations=[lambda u, x: laplacian(u) - u],
+    conditions=[Dirichlet(u=exp_)],
+    exact={"u": exp_},
+)
 '''.replace("exp_", "lambda x: exp(x)")
 
 
