@@ -44,6 +44,10 @@ TOKENS = re.compile(
 )
 """Changes that a slip of the pen could make; types and decorators stay."""
 
+OF_NO_ACCOUNT = re.compile(r"(strict=|manual_seed\()$")
+"""What stands before a token that may as well be another: zip's guard against lists that differ in
+length, which never do, and the seeds of probes."""
+
 PATIENCE = 4.0
 """A mutant whose tests take so many times as long as without it is killed: it hangs."""
 
@@ -86,7 +90,15 @@ def mutants(module: Module) -> list[MutationSpec]:
     with tempfile.TemporaryDirectory() as folder, use_db(f"{folder}/work.sqlite") as work:
         init(module.files(), work, {})
         found = [item.mutations[0] for item in work.work_items]
-    chosen = [spec for spec in found if TOKENS.fullmatch(spec.operator_name)]
+    lines = {path: path.read_text().splitlines() for path in module.files()}
+    chosen = [
+        spec
+        for spec in found
+        if TOKENS.fullmatch(spec.operator_name)
+        and not OF_NO_ACCOUNT.search(
+            lines[spec.module_path][spec.start_pos[0] - 1][: spec.start_pos[1]]
+        )
+    ]
     return sorted(
         chosen, key=lambda s: (str(s.module_path), s.start_pos, s.operator_name, s.occurrence)
     )
