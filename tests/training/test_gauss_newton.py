@@ -1,5 +1,7 @@
 """Gauss-Newton without matrices: the products, the solver, its preconditioner, and the steps."""
 
+import math
+
 import pytest
 import torch
 from toys import cubic, objective_of, run, system_of
@@ -7,7 +9,7 @@ from toys import cubic, objective_of, run, system_of
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.training import GaussNewton
-from kanpde.training.gauss_newton import conjugate_gradients
+from kanpde.training.gauss_newton import Inexact, conjugate_gradients
 from kanpde.training.nystrom import nystrom
 from kanpde.training.tangent import Tangent
 
@@ -144,3 +146,25 @@ def test_patience_ends_a_stage_that_creeps():
     losses, reason = run(GaussNewton(300, patience=3), objective_of(spec=KAN((), 5, 3)))
     assert len(losses) < 300
     assert reason == "the loss fell by less than 1 % in 3 steps" or reason.startswith("no damping")
+
+
+def test_damping_and_tolerance_begin_again_where_the_loss_rises():
+    """On new points; they follow the loss down, and rounding is no rise."""
+    state = Inexact(math.inf, 0)
+    state.begin(1.0, 0.5)
+    assert (state.mu, state.forcing, state.first) == (0.05, 0.1, 1.0), (
+        "a tenth of the mean diagonal"
+    )
+    state.mu = 1e-6
+    state.begin(1e-4, 0.5)
+    assert (state.mu, state.forcing, state.first) == (1e-6, pytest.approx(0.01), 1.0)
+    state.begin(1e-4 * (1 + 1e-10), 0.5)
+    assert (state.mu, state.first) == (1e-6, 1.0)
+    state.begin(1.5e-4, 0.5)
+    assert (state.mu, state.forcing, state.first) == (1.5e-4, 0.1, 1.5e-4)
+    state.mu = 1.0
+    state.begin(1.0, 0.5)
+    assert state.mu == 1.0, "it is never made smaller"
+    flat = Inexact(0.0, 0)
+    flat.begin(0.0, 0.5)
+    assert flat.forcing == 0.1

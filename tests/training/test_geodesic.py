@@ -134,3 +134,23 @@ def test_where_every_correction_is_too_long_levenberg_marquardt_is_stuck_and_doe
     start = objective.network.theta.clone()
     assert optimiser.advance(objective, begun(optimiser, objective, 1.0)) == STUCK
     assert torch.equal(objective.network.theta, start)
+
+
+@pytest.mark.parametrize("rise", [0.5, 1.5, 4.0])
+@pytest.mark.parametrize("name", ["lm", "gn"])
+def test_patience_begins_again_where_points_or_weights_make_the_loss_rise(name, rise):
+    optimiser = {"lm": LevenbergMarquardt(9), "gn": GaussNewton(9, iterations=1000, sketch=0)}[name]
+    objective = objective_of(cubic)
+    state = optimiser.begin(objective)
+    for _ in range(3):
+        assert optimiser.advance(objective, state) is None
+    assert len(state.losses) == 4
+    before, mu = state.loss, 1e-7 * state.loss
+    state.mu = mu
+    objective.terms[0].weights = torch.full((60, 1), rise, dtype=torch.float64)
+    assert objective.loss() == pytest.approx(rise * before, rel=1e-9)
+    assert optimiser.advance(objective, state) is None
+    assert state.losses[-1] == state.loss
+    assert len(state.losses) == (1 if rise > 1 else 5)
+    # the damping is then of the size of the loss, or what it began with: 1e-3
+    assert (state.mu > 1e-4) is (rise > 1)
