@@ -32,6 +32,7 @@ NOT = {
     "comparison": lambda u, x, y: u + (u > 1e9),
     "rounded": lambda u, x, y: u + torch.floor(u),
     "rounded quotient": lambda u, x, y: u + torch.div(u, 2, rounding_mode="floor"),
+    "stacked": lambda u, x, y: torch.stack([x * u, d(u, x)]).prod(0),
     "in place": lambda u, x, y: (u + 0).mul_(d(u, x)),
 }
 

@@ -129,6 +129,19 @@ def test_the_longest_correction_is_half_of_accept_times_the_step(share):
     assert bent == pytest.approx(1.0 if share > 1 else 0.0, abs=0.05)
 
 
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_where_the_correction_is_too_long_levenberg_marquardt_damps_more(share):
+    objective = objective_of(cubic)
+    mu = 30 * objective.loss()
+    step, correction = dense_step(objective, mu, "root")
+    W = lengths(objective.jacobian()[1].dense(), objective.network, "root")
+    accept = share * 2 * float((correction / W).norm() / (step / W).norm())
+    optimiser = LevenbergMarquardt(1, accept=accept)
+    state = begun(optimiser, objective, mu)
+    assert optimiser.advance(objective, state) is None
+    assert state.mu == pytest.approx(mu / 2 if share > 1 else 2 * mu, rel=1e-15)
+
+
 def test_where_every_correction_is_too_long_levenberg_marquardt_is_stuck_and_does_not_move():
     objective, optimiser = objective_of(cubic), LevenbergMarquardt(1, accept=0.0)
     start = objective.network.theta.clone()
