@@ -1,4 +1,4 @@
-"""The solution as TorchScript and as an ONNX model gives the numbers of the solution without kanpde,
+"""The solution as TorchScript and as an ONNX model gives the solution's numbers without kanpde,
 boundary values included."""
 
 import importlib.util
