@@ -49,7 +49,7 @@ def solve() -> None:
         finally:
             spent.append(Spent(time.perf_counter() - began[0], time.process_time() - began[1]))
 
-    solver._Run.train = timed  # type: ignore[method-assign]
+    solver._Run.train = timed  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as out:
         main(["solve", "poisson2d", "--out", out])
     print(json.dumps(spent[0]))

@@ -362,9 +362,8 @@ def _misfit_notes(problem: Problem, factors: Factors) -> list[str]:
     if any(m.noise is None for m in problem.data):
         return []
     size = math.sqrt(factors.noise_variance)
-    if size > 1.3 or size < 0.7:
-        return [
-            f"the misfit is {size:.2g} times the noise that was given:"
-            f" {'the model does not fit, or the noise is larger' if size > 1 else 'the noise is smaller'}"
-        ]
-    return []
+    if 0.7 <= size <= 1.3:
+        return []
+    larger = "the model does not fit, or the noise is larger"
+    why = larger if size > 1 else "the noise is smaller"
+    return [f"the misfit is {size:.2g} times the noise that was given: {why}"]

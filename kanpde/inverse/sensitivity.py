@@ -11,9 +11,9 @@ orthogonal factors of [D; F].
 
 Singular values go down to rounding: along the smallest ones noise would move the parameters of
 networks by many times their size, where the linear model holds no longer and no step should go.
-`Linearisation.ties` hold every such parameter to its present value as a measurement of it with the error of
-its network's root mean square would; of sets of data drawn again, the fields' estimates spread as
-these bands say.
+`Linearisation.ties` hold every such parameter to its present value as a measurement of it with the
+error of its network's root mean square would; of sets of data drawn again, the fields' estimates
+spread as these bands say.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Factors:
 
     @property
     def degrees(self) -> float:
-        """Linearisation of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to
+        """Rows of data less what is fitted to them: tr (1 - A)² of the matrix A that takes data to
         fitted values."""
         fitted = float(self.U.square().sum())
         return len(self.U) - 2 * fitted + float((self.U.T @ self.U).square().sum())

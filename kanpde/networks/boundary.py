@@ -103,6 +103,12 @@ def _by_piece(
     return found, left
 
 
+def _group(domain: Domain, alike: Sequence[Constraint]) -> Group:
+    """The faces of constraints that give the same values."""
+    faces = tuple(c.face for c in alike)
+    return Group(faces, level(domain, faces), _value(domain, alike[0]))
+
+
 def groups(
     domain: Domain, constraints: Sequence[Constraint]
 ) -> tuple[tuple[Group, ...], list[Constraint]]:
@@ -117,11 +123,7 @@ def groups(
             by_data.append([c])
         else:
             fellows.append(c)
-    made = [
-        Group(faces, level(domain, faces), _value(domain, g[0]))
-        for g in by_data
-        for faces in [tuple(c.face for c in g)]
-    ]
+    made = [_group(domain, g) for g in by_data]
     flat = (
         _meeting(domain, [c for c in constraints if domain.faces[c.face].coordinate])
         if _touching(domain, made) is not None

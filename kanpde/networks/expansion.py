@@ -41,7 +41,8 @@ class Expansion(Spec):
                     f"{cls.resolution} {steps[0]} to {steps[1]}",
                 ),
             )
-        schedule = f"{cls.optimiser}:40,extend:{steps[1]},{cls.optimiser}:40,extend:{steps[2]},{cls.optimiser}:160"
+        by = cls.optimiser
+        schedule = f"{by}:40,extend:{steps[1]},{by}:40,extend:{steps[2]},{by}:160"
         return Suited(
             replace(spec, width=(5 + extra,)),
             schedule,

@@ -131,9 +131,9 @@ def _with_fixed(network: Network, saved: dict[str, Any], ranges: list[Any]) -> N
         if constants:
             layer.constants = constants  # type: ignore[attr-defined]
     network.mask = tuple(saved.get("mask", []))
-    if network.mask and [tuple(m.shape) for m in network.mask] != [
-        layer.shape[::2] for layer in network.layers if has_edges(layer)
-    ]:  # type: ignore[attr-defined]
+    edges: list[Any] = [layer for layer in network.layers if has_edges(layer)]
+    masked = [tuple(m.shape) for m in network.mask]
+    if network.mask and masked != [layer.shape[::2] for layer in edges]:
         raise RunError(
             f"checkpoint: pruned edges that do not fit {network.spec.describe(network.widths)}"
         )

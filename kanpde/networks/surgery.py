@@ -132,11 +132,9 @@ def deepened(network: Network, levels: int = 1) -> Network:
     """
     layers, C, mask = chain(network, f"deepen:{levels}"), coefficients(network), masks(network)
     width, last = layers[-1].shape[0], layers[-1]
-    basis = (
-        last.basis
-        if getattr(last.basis, "own", None) is None
-        else Splines(last.basis.grid, last.basis.degree)
-    )  # type: ignore[attr-defined]
+    basis = last.basis
+    if getattr(basis, "own", None) is not None:
+        basis = Splines(basis.grid, basis.degree)  # type: ignore[attr-defined]
     new, unit = type(last)(width, width, basis), torch.eye(width, dtype=torch.float64)
     s, one, error = _identity(basis)
     identity = one[:, :, None] * unit[:, None, :]
@@ -245,10 +243,9 @@ def _without_idle_units(
         if level < len(layers) - 1:
             before = network.layers[2 * level + 1]
             assert isinstance(before, Activation)
-            ranged = before.center is not None and before.scale is not None
-            found.append(
-                Activation(before.name, before.center[q], before.scale[q]) if ranged else before
-            )  # type: ignore[index]
+            if before.center is not None and before.scale is not None:
+                before = Activation(before.name, before.center[q], before.scale[q])
+            found.append(before)
     return _rebuilt(network, tuple(map(len, units)), found, torch.cat(theta), mask)
 
 

@@ -92,7 +92,9 @@ def layout_of(drawing: Drawing) -> NetworkLayout:
     most = [int(max(present(drawing, k).sum(1).max(), 1)) for k in range(len(drawing.edges))]
     wanted = max(0.62 * count * units for count, units in zip(most, drawing.widths, strict=False))
     width = float(np.clip(wanted, NARROWEST, BROADEST))
-    columns, sizes, bottoms = [], [], [0.0]
+    columns: list[int] = []
+    sizes: list[float] = []
+    heights = [0.0]
     for layer, count in enumerate(most):
         block = width / drawing.widths[layer]
         beside = _beside(count, block)
@@ -101,9 +103,9 @@ def layout_of(drawing: Drawing) -> NetworkLayout:
         sizes.append(size)
         boxes = 1.22 * size * math.ceil(count / beside)
         sums = 0.3 * bool(products[layer + 1])
-        bottoms.append(bottoms[-1] + 0.9 + 0.06 * width + boxes + sums)
+        heights.append(heights[-1] + 0.9 + 0.06 * width + boxes + sums)
     return NetworkLayout(
-        width, drawing.widths, tuple(bottoms), tuple(sizes), tuple(columns), products
+        width, drawing.widths, tuple(heights), tuple(sizes), tuple(columns), products
     )
 
 

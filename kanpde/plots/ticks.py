@@ -4,6 +4,7 @@ to read than the rest of a picture to draw."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axis import Axis
@@ -39,12 +40,10 @@ def power(value: float) -> str:
 class _Powers(LogLocator):
     """Powers of ten, or what lies between two of them."""
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> Any:
         between = LogLocator(subs=(1, 2, 5)), MaxNLocator(4, steps=TICK_STEPS)
-        for found in (
-            super().tick_values(vmin, vmax),
-            *(b.tick_values(vmin, vmax) for b in between),
-        ):
+        own = super().tick_values(vmin, vmax)
+        for found in map(np.asarray, (own, *(b.tick_values(vmin, vmax) for b in between))):
             inside = found[(found >= vmin) & (found <= vmax) & (found > 0)]
             if len(inside) > 1:
                 break

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -12,6 +14,7 @@ from kanpde.geometry.sampling import unit_points
 from kanpde.networks.jets import nested_derivatives
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
+from kanpde.residual.calculus import Values
 
 POINTS = 512
 """Where the start is looked at."""
@@ -43,6 +46,13 @@ def pace(problem: Problem) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def _at(
+    data: Callable[[Values], Tensor], coordinates: Sequence[str], columns: Sequence[Tensor]
+) -> Tensor:
+    """Data at points that are given by their columns."""
+    return data(dict(zip(coordinates, columns, strict=True)))
+
+
 def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
     """The derivatives that the equations need and the initial data determine, by leaf [points]."""
     initial = {
@@ -63,11 +73,7 @@ def _given(problem: Problem, orders: list[int], points: Tensor) -> dict | None:
                 return None
             data = initial[u, n]
             wanted = {(*index[:-1], 0) for index in needs if index[-1] == n}
-            slopes = nested_derivatives(
-                lambda at, data=data: data(dict(zip(problem.coordinates, at, strict=True))),
-                points,
-                wanted,
-            )  # type: ignore[misc]
+            slopes = nested_derivatives(partial(_at, data, problem.coordinates), points, wanted)
             found |= {(u, (*index[:-1], n)): values for index, values in slopes.items()}
     return found
 

@@ -161,10 +161,9 @@ def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
     Raises ReferenceUnavailable where there are not as many equations as unknowns.
     """
     entries = [
-        (e, r, depends[r])
+        (e, r, depends)
         for e in problem.equations
-        for depends in [dependence(e, at)]
-        for r in range(e.equations)
+        for r, depends in zip(range(e.equations), dependence(e, at), strict=True)
     ]
     if len(entries) != len(problem.unknowns):
         raise ReferenceUnavailable(

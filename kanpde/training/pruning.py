@@ -86,8 +86,8 @@ class Pruning:
 
     objective: what polishing minimises; points [points, dims]: where solutions are compared; goal:
     the network whose solution is to be kept, by default that of the solution; tell: gets a line a
-    success. The solution has, at any time, the smallest network so far. Raises RunError where nothing
-    but a constant would be left.
+    success. The solution has, at any time, the smallest network so far. Raises RunError where
+    nothing but a constant would be left.
     """
 
     def __init__(

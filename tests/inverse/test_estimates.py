@@ -245,7 +245,8 @@ def test_an_interrupted_run_goes_on_with_the_same_bits():
     for kept in (states[3], states[-2]):
         again, _ = train(problem, recipe, 0, "cpu", torch.float64, Silent(), None, kept)
         assert torch.equal(again.network.theta, whole.network.theta)
-    assert end.finished and isinstance(end.points, Collocation)
+    assert end.finished
+    assert isinstance(end.points, Collocation)
 
 
 def test_a_file_of_measurements_is_solved_from_the_command_line(tmp_path, capsys, monkeypatch):

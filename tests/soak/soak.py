@@ -168,8 +168,10 @@ def counted(self, state):
     sizes[0] = (self.folder / "training.pt").stat().st_size
 TrainingState.plain, StateKeeper.keep = lambda self: timed(plain, self), counted
 problem, recipes = kanpde.problem.file.load(sys.argv[1])
-found = kanpde.solve(problem, recipe=kanpde.recipes.recipe.choose(problem, recipes).recipe, reference=False, out=sys.argv[2], pictures=False)
-print(json.dumps({"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0], "states": count[0], "bytes": sizes[0]}))
+recipe = kanpde.recipes.recipe.choose(problem, recipes).recipe
+found = kanpde.solve(problem, recipe=recipe, reference=False, out=sys.argv[2], pictures=False)
+said = {"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0]}
+print(json.dumps({**said, "states": count[0], "bytes": sizes[0]}))
 """
 
 
@@ -260,11 +262,7 @@ def _faults_page(found: list[dict[str, Any]]) -> list[str]:
     lines += [
         "| fault | the last words, of one |",
         "| --- | --- |",
-        *(
-            f"| {kind} |"
-            f" {_cell(words[kind]) if 'KILL' not in kind and 'torn' not in kind else 'none: it is killed'} |"
-            for kind in kinds
-        ),
+        *(f"| {kind} | {_last_words(kind, words[kind])} |" for kind in kinds),
         "",
     ]
     return lines + [line for part in found for line in (*_failures(part), *_where(part))]
@@ -338,6 +336,11 @@ def _where(found: dict[str, Any]) -> list[str]:
         ),
         "",
     ]
+
+
+def _last_words(kind: str, words: str) -> str:
+    """What a run of a kind said last, as a cell; a killed one says nothing."""
+    return "none: it is killed" if "KILL" in kind or "torn" in kind else _cell(words)
 
 
 def _cell(text: str) -> str:

@@ -27,9 +27,12 @@ def steady(u, x): return d(u, x, x) - u**3 + torch.pi**2 * exact(x) + exact(x) *
 def flow(u, v, x, t): return d(u, t) - d(v, x) + u * v
 def other(u, v, x, t): return d(v, t) - d(u, x)
 
-STEADY = Problem(domain=Box(x=(0, 1)), equations=[steady], conditions=[Dirichlet(u=0)], exact={"u": exact}, name="steady")
+STEADY = Problem(domain=Box(x=(0, 1)), equations=[steady], conditions=[Dirichlet(u=0)],
+    exact={"u": exact}, name="steady")
+LEFT, START = Dirichlet(u=0, on="x-"), Initial(u=exact, v=0)
+RIGHT = Condition(lambda u, v, t: u + 3 * v - t, on="x+")
 SYSTEM = Problem(domain=Box(x=(0, 1)) * Time(t=(0, 1)), equations=[flow, other],
-    conditions=[Dirichlet(u=0, on="x-"), Condition(lambda u, v, t: u + 3 * v - t, on="x+"), Initial(u=exact, v=0)], name="system")
+    conditions=[LEFT, RIGHT, START], name="system")
 SMALL = KAN((3,), 5, 3)
 CASES = {
     "lm": (STEADY, Recipe(SMALL, 61, "lm:5,extend:5,lm:3", restarts=2)),
@@ -44,7 +47,9 @@ CASES = {
 if "WORLD_SIZE" in __import__("os").environ:
     dist.init_process_group("gloo")
 sys.modules["kanpde.training.loop"].PARTED = 0.0
-found = {name: train(*case, 0, "cpu", torch.float64, Silent())[0].network.theta for name, case in CASES.items()}
+found = {}
+for name, case in CASES.items():
+    found[name] = train(*case, 0, "cpu", torch.float64, Silent())[0].network.theta
 rank = dist.get_rank() if dist.is_initialized() else "whole"
 torch.save(found, f"{rank}.pt")
 if dist.is_initialized():
