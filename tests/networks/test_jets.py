@@ -189,3 +189,8 @@ def test_nested_derivatives_where_nothing_depends_on_a_coordinate():
             nested_derivatives(lambda p: p[1] ** 2, points, [(0, 2)])[0, 2],
             torch.full((4,), 2.0, dtype=torch.float64),
         )
+
+
+def test_the_value_alone_needs_no_direction():
+    directions, matrix = directions_for([(0, 0)])
+    assert (directions.vectors, directions.channels, matrix.tolist()) == ((), 1, [[1.0]])

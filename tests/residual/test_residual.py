@@ -261,3 +261,13 @@ def test_nan_of_the_inputs_is_not_blamed_on_the_function():
 
 def test_below():
     assert below((1, 2)) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+
+
+def test_the_first_point_that_is_not_finite_is_named_and_a_single_equation_has_no_number():
+    points = {"x": torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)}
+    residual = record(lambda u, x: 1 / u, "r()", ("u", "x"), ("u",), points, ("x",))
+    values = torch.zeros(3, 1, dtype=torch.float64)
+    values[1:] = torch.inf
+    given = torch.zeros(3, 1, dtype=torch.float64)
+    with pytest.raises(ProblemError, match=r"returned inf at x=0.5, where u=0; expected"):
+        check_finite(residual, values, points, given)
