@@ -20,7 +20,7 @@ from benchmarks import rational, tables
 from benchmarks.arguments import shown_seeds
 from benchmarks.rows import Quantity, Tell, load, markdown, provenance_lines, timing_table
 from kanpde.errors import RunError
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.networks.registry import spec_of
 from kanpde.problem import file as problems
 from kanpde.provenance import provenance

@@ -19,7 +19,7 @@ from benchmarks.arguments import Names, Numbers
 from benchmarks.shown import show_measured
 from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning, RecipeError
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.problem import gallery
 
 app = typer.Typer(

@@ -126,22 +126,23 @@ def solve(
     with lifetime.Claim() as claim:
         folder, kept = None, None
         if out is not None or run_dir is not None:
-            request = {
-                **identity(problem),
-                "residuals": magnitudes(problem),
-                "recipe": plain(recipe),
-                "seed": seed,
-                "device": device,
-                "dtype": dtype,
-                "effort": effort,
-                "reference": bool(reference),
-                "launcher": launcher,
-            }
+            settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
+            asked = {**settings, "reference": bool(reference), "launcher": launcher}
+            request = {**_request(problem, recipe), **asked}
             folder, kept = _claimed(claim, problem, request, out, run_dir, resume)
             if shards.from_first(partial(lifetime.is_finished, folder)):
                 return _loaded(folder, problem, pictures)
         run = _Run(problem, recipe, beginning, plan, dtype, effort, observer or Silent(), folder)
         return run.solved(kept, reference, pictures)
+
+
+def _request(problem: Problem, recipe: Recipe) -> dict[str, Any]:
+    """What says which problem is solved, and how."""
+    return {
+        **identity(problem),
+        "residuals": magnitudes(problem),
+        "recipe": plain(recipe),
+    }
 
 
 def _chosen(

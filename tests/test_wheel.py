@@ -65,63 +65,18 @@ def test_wheel_holds_every_module(wheel):
 def test_an_installed_wheel_solves(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        scripts / "python",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        wheel,
-        folder=tmp_path,
-    )
-    site = Path(
-        run(
-            scripts / "python",
-            "-c",
-            "import sysconfig; print(sysconfig.get_path('purelib'))",
-            folder=tmp_path,
-        ).strip()
-    )
-    (site / "dependencies.pth").write_text(
-        sysconfig.get_path("purelib") + "\n"
-    )  # torch and the others, but no editable kanpde
-    where = run(
-        scripts / "python",
-        "-c",
-        "import kanpde.kernels; print(kanpde.__file__, kanpde.kernels.__file__)",
-        folder=tmp_path,
-    )
-    assert str(ROOT) not in where
+    python = scripts / "python"
+    install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
+    run(sys.executable, "-m", "pip", "--python", python, *install, folder=tmp_path)
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(run(python, "-c", ask, folder=tmp_path).strip())
+    # torch and the others, but no editable kanpde
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    ask = "import kanpde.kernels; print(kanpde.__file__, kanpde.kernels.__file__)"
+    assert str(ROOT) not in run(python, "-c", ask, folder=tmp_path)
     assert "poisson2d" in run(scripts / "kanpde", "list", folder=tmp_path)
-    quick = [
-        "--width",
-        "3",
-        "--degree",
-        "5",
-        "--grid",
-        "4",
-        "--schedule",
-        "lm:20",
-        "--points",
-        "300",
-        "--restarts",
-        "1",
-    ]
-    found = json.loads(
-        run(
-            scripts / "python",
-            "-m",
-            "kanpde",
-            "solve",
-            "poisson2d",
-            *quick,
-            "--json",
-            folder=tmp_path,
-        )
-    )
+    quick = "--width 3 --degree 5 --grid 4 --schedule lm:20 --points 300 --restarts 1 --json"
+    asked = ["-m", "kanpde", "solve", "poisson2d", *quick.split()]
+    found = json.loads(run(python, *asked, folder=tmp_path))
     assert found["relative_l2"] < 1
     assert (tmp_path / found["run_dir"] / "solution.png").stat().st_size > 10_000

@@ -11,7 +11,7 @@ import typer
 
 from kanpde.cli import completion, parsers
 from kanpde.errors import listed
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.problem.efforts import EFFORTS
 
 

@@ -17,7 +17,7 @@ from kanpde.plots.palette import BLUE, GREEN, GREY, ORANGE, RED
 if TYPE_CHECKING:
     from kanpde.fitting.learned import Fit
 
-MOST = 4000
+MOST_DRAWN = 4000
 """Points of a kind that are drawn."""
 
 PALETTE = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "black")
@@ -202,6 +202,6 @@ def _title(fit: Fit) -> str:
     )
 
 
-def _some(rows: np.ndarray, most: int = MOST) -> np.ndarray:
+def _some(rows: np.ndarray, most: int = MOST_DRAWN) -> np.ndarray:
     """The rows, or evenly spread ones of them where they are too many to draw."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]

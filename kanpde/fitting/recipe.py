@@ -7,7 +7,7 @@ from itertools import pairwise
 from kanpde.networks.kan import KAN
 from kanpde.recipes.recipe import Choice, Recipe
 
-FINEST = 48
+LARGEST_FIT_GRID = 48
 """Largest grid that is tried."""
 
 ENTRIES = 2e8
@@ -40,7 +40,7 @@ def default(rows: int, inputs: int, outputs: int, classes: bool = False) -> Choi
             network = KAN((1,), network.degree, network.grid)
     grids = [network.grid]
     while (
-        2 * grids[-1] <= FINEST
+        2 * grids[-1] <= LARGEST_FIT_GRID
         and KAN(network.width, network.degree, 2 * grids[-1]).count(inputs, outputs) <= most
     ):
         grids.append(2 * grids[-1])

@@ -67,7 +67,7 @@ class Task:
         return Ranges(self.bounds)
 
     def count(self, part: int) -> int:
-        """DataRows that are for this."""
+        """How many rows are for this."""
         return int((self.part == part).sum())
 
     def measurements(self) -> Measurements:
@@ -99,17 +99,25 @@ def prepare(
     seed: int = 0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Task:
-    """Choose columns and rows. inputs: all other columns where not given; classify: where not
-    given, a target of text is a class.
+    """Choose columns and rows.
 
-    test: share of the rows, drawn by seed and class, or a table of them; held: share of the
-    remaining rows, if they are LEAST or more. Raises DataError for columns that are not there, no
-    numbers, or constant, for labels of one class, and for too few rows.
+    Args:
+        table: The data.
+        targets: Columns to learn.
+        inputs: Columns to learn them from; all others where not given.
+        classify: Whether the target is a class; where not given, a target of text is one.
+        test: Share of the rows that only judge, drawn by seed and class, or a table of them.
+        held: Share of the remaining rows by which states are chosen, if they are LEAST or more.
+        seed: Of the drawing.
+        bounds: Of inputs, by name; the data's own where not given.
+
+    Raises:
+        DataError: For columns that are not there, no numbers, or constant, for labels of one class,
+            and for too few rows.
     """
-    targets, inputs = (
-        tuple(targets),
-        tuple(inputs) if inputs else tuple(name for name in table.columns if name not in targets),
-    )
+    targets = tuple(targets)
+    others = (name for name in table.columns if name not in targets)
+    inputs = tuple(inputs) if inputs else tuple(others)
     for name in targets:
         _ = table[name]
     _check_names(table, inputs, targets)
@@ -118,47 +126,54 @@ def prepare(
         raise DataError(f"target: got {len(targets)} columns of classes; expected one")
     classes, truth = _truth(table, targets, classify)
     points = table.numbers(inputs)
-    rng = np.random.default_rng(seed)
-    part = np.zeros(table.rows, dtype=np.int64)
     if isinstance(test, Table):
-        more = (
-            _same_classes(test, targets[0], classes)[:, None] if classify else test.numbers(targets)
-        )
-        points, truth = (
-            np.concatenate([points, test.numbers(inputs)]),
-            np.concatenate([truth, more]),
-        )
+        columns = _same_classes(test, targets[0], classes)[:, None] if classify else None
+        points = np.concatenate([points, test.numbers(inputs)])
+        truth = np.concatenate([truth, test.numbers(targets) if columns is None else columns])
+    part = _parts(table.rows, truth[:, 0] if classify else None, test, held, seed)
+    center, scale = _scaling(table.name, targets, truth[part == TRAINING], classify)
+    within = _bounds(table.name, inputs, points, bounds or {})
+    return Task(table.name, inputs, targets, points, truth, part, within, classes, center, scale)
+
+
+def _parts(
+    rows: int, labels: np.ndarray | None, test: float | Table, held: float, seed: int
+) -> np.ndarray:
+    """What each row is for, [rows]: TRAINING, HELD or TEST. labels: the classes of the rows, of
+    those of a table of test rows too, which come last."""
+    rng = np.random.default_rng(seed)
+    part = np.zeros(rows, dtype=np.int64)
+    if isinstance(test, Table):
         part = np.concatenate([part, np.full(test.rows, TEST)])
     else:
-        _draw(part, TEST, test, truth[:, 0] if classify else None, rng, "test")
+        _draw(part, TEST, test, labels, rng, "test")
     if (part == TRAINING).sum() >= LEAST:
-        _draw(part, HELD, held, truth[:, 0] if classify else None, rng, "held")
-    trained = truth[part == TRAINING]
+        _draw(part, HELD, held, labels, rng, "held")
+    return part
+
+
+def _scaling(
+    name: str, targets: Sequence[str], trained: np.ndarray, classify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the targets [rows, targets] that are trained on; 0 and 1 for classes.
+
+    Raises DataError where there is nothing to learn from them.
+    """
     if len(trained) < 2 or (classify and len(np.unique(trained)) < 2):
         raise DataError(
-            f"{table.name}: {len(trained)} rows are left to train"
+            f"{name}: {len(trained)} rows are left to train"
             f" on{' of one class' if len(trained) > 1 else ''}; expected more rows, or a smaller"
             " share to test on"
         )
-    center, scale = (np.zeros(1), np.ones(1)) if classify else (trained.mean(0), trained.std(0))
-    for name, deviation in zip(targets, scale, strict=True):
+    if classify:
+        return np.zeros(1), np.ones(1)
+    for target, deviation in zip(targets, trained.std(0), strict=True):
         if deviation == 0:
             raise DataError(
-                f"{table.name}: target {name!r} has the same value in all rows that are trained on;"
+                f"{name}: target {target!r} has the same value in all rows that are trained on;"
                 " there is nothing to learn"
             )
-    return Task(
-        table.name,
-        inputs,
-        targets,
-        points,
-        truth,
-        part,
-        _bounds(table.name, inputs, points, bounds or {}),
-        classes,
-        center,
-        scale,
-    )
+    return trained.mean(0), trained.std(0)
 
 
 def _check_names(table: Table, inputs: Sequence[str], targets: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ LEVEL = 0.95
 VAGUE = 0.5
 """Relative standard error from which a combination of parameters counts as not identified."""
 
-EXACT = 1e4
+EXACT_EQUATIONS = 1e4
 """By which the equations are weighed more for the question what can be identified at all."""
 
 OFF = 0.2
@@ -187,7 +187,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     gradients = gradients_of(solution, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
-    wide = told * Factors.of(rows, EXACT, tied=False).inverse(gradients)
+    wide = told * Factors.of(rows, EXACT_EQUATIONS, tied=False).inverse(gradients)
     values = solution.numbers()
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     # Of Student's t; scipy.stats has the same function, and takes long to import.

@@ -32,7 +32,7 @@ train."""
 PROBES = 64
 """Points at which functions are compared."""
 
-SAMPLES = 512
+FACE_SAMPLES = 512
 """Points of a face from which the distance to the others is taken."""
 
 
@@ -133,7 +133,7 @@ def touching(domain: Domain, first: Sequence[str], second: Sequence[str]) -> boo
         )
     near = 0.01 * size(region)
     unit = torch.rand(
-        SAMPLES,
+        FACE_SAMPLES,
         len(region.coordinates) - 1,
         generator=torch.Generator().manual_seed(0),
         dtype=torch.float64,

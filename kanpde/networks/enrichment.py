@@ -27,7 +27,7 @@ ROUGH = 2.0
 """An exponent below it, unless it is whole, makes second derivatives unbounded: then all corners
 give functions."""
 
-HIGHEST = 4.0
+HIGHEST_EXPONENT = 4.0
 """Exponents from here on are left to the network."""
 
 WHOLE = 1e-9
@@ -126,9 +126,11 @@ def singular(
     shift = 0.0 if ends == begins else 0.5
     exponents = [
         (k - shift) * math.pi / corner.opening
-        for k in range(1, math.ceil(HIGHEST * corner.opening / math.pi) + 2)
+        for k in range(1, math.ceil(HIGHEST_EXPONENT * corner.opening / math.pi) + 2)
     ]
-    return [Singular(corner, alpha, begins) for alpha in exponents if alpha < HIGHEST - WHOLE]
+    return [
+        Singular(corner, alpha, begins) for alpha in exponents if alpha < HIGHEST_EXPONENT - WHOLE
+    ]
 
 
 def _gives_values(constraint: Constraint) -> bool:

@@ -6,8 +6,8 @@ from importlib import import_module
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.kan import KAN
-from kanpde.networks.kinds import kinds
 from kanpde.networks.mlp import MLP
+from kanpde.networks.names import kinds
 from kanpde.networks.spec import Spec
 
 SPECS: dict[str, type[Spec]] = {"kan": KAN, "mlp": MLP}

@@ -23,7 +23,7 @@ from kanpde.networks.kan import Splines
 from kanpde.networks.network import Layer, Network
 from kanpde.networks.refine import covering
 
-EXACT = 1e-13
+EXACT_IDENTITY = 1e-13
 """Error up to which a new level counts as the identity; a narrower range is not tried then."""
 
 
@@ -127,8 +127,8 @@ def deepened(network: Network, levels: int = 1) -> Network:
     level before.
 
     A unit q of a new level is fed by its predecessor alone, through f(z) = atanh(s z), whose tanh
-    over s is z again. The range s is the widest for which the basis holds f to EXACT of s, or the
-    one for which it holds it best. `refit` is that error: 1e-13 with splines.
+    over s is z again. The range s is the widest for which the basis holds f to EXACT_IDENTITY of s,
+    or the one for which it holds it best. `refit` is that error: 1e-13 with splines.
     """
     layers, C, mask = chain(network, f"deepen:{levels}"), coefficients(network), masks(network)
     width, last = layers[-1].shape[0], layers[-1]
@@ -290,7 +290,7 @@ def _identity(basis: Basis) -> tuple[float, Tensor, float]:
         error = float((torch.tanh(basis.at(z) @ C) / s - z).abs().max())
         if best is None or error < best[2]:
             best = s, C[:, :, 0], error
-        if error <= EXACT:
+        if error <= EXACT_IDENTITY:
             break
     assert best is not None
     return best

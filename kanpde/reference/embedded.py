@@ -29,7 +29,7 @@ from kanpde.reference.fits import fitted, monomials
 from kanpde.reference.grid import Grid, scattered
 from kanpde.residual.calculus import MultiIndex
 
-HIGHEST = 2
+HIGHEST_DERIVATIVE = 2
 """Order of the derivatives that can be had beside a boundary."""
 
 SPREAD = 128
@@ -192,10 +192,10 @@ class Embedded(Grid):
         return self._matrices[index]
 
     def _derivative(self, index: MultiIndex) -> sp.csr_matrix:
-        if sum(index) > HIGHEST:
+        if sum(index) > HIGHEST_DERIVATIVE:
             raise ReferenceUnavailable(
                 f"a derivative of order {sum(index)}: beside a boundary that is no face of a box"
-                f" there are derivatives up to order {HIGHEST}"
+                f" there are derivatives up to order {HIGHEST_DERIVATIVE}"
             )
         if not any(index):
             return sp.identity(self.nodes, format="csr")

@@ -22,7 +22,7 @@ from kanpde.reference.system import System
 STAGES = 5
 ORDER = 2 * STAGES - 1
 
-FINEST = 24
+MOST_HALVINGS = 24
 """Halvings of the interval between two output times after which the integration is given up."""
 
 GROWN = 1e12
@@ -34,7 +34,7 @@ INSTANT = 1e-12
 ITERATIONS = 15
 """Of Newton's method in one step."""
 
-ROUNDED = 1e-9
+ROUNDED_STAGES = 1e-9
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
 
 
@@ -70,7 +70,7 @@ NODES = np.concatenate([[0.0], C])
 LEADING = np.linalg.inv(legendre.legvander(2 * NODES - 1, STAGES))[-1]
 """The last Legendre coefficient of a step's polynomial from its values at NODES."""
 
-FIRST = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(
+TO_THE_START = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(
     legendre.legvander(2 * C - 1, STAGES - 1)
 )
 """Extrapolation from the stages to the start of a step, for what has no value there."""
@@ -123,12 +123,12 @@ class Radau:
             h = length / 2**self._level
             wanted = self._step(h)
             if wanted < 0:
-                if self._level >= FINEST:
+                if self._level >= MOST_HALVINGS:
                     raise ReferenceUnavailable(
                         f"the integration in time stops at {name} = {self.t:.4g}; the solution may"
                         " blow up or be discontinuous there, or the problem be ill-posed"
                     )
-                finer = min(-wanted, FINEST - self._level)
+                finer = min(-wanted, MOST_HALVINGS - self._level)
                 self._level, place = self._level + finer, place * 2**finer
                 continue
             self.steps += 1
@@ -182,7 +182,7 @@ class Radau:
         if self._constant is None and rate > 0.02:
             self._factors.pop(h, None)
         if self._last is None:
-            self.started = found @ FIRST
+            self.started = found @ TO_THE_START
         self.velocity = ((found - self.U[:, None]) @ INVERSE[-1]) / h
         self._last, self.U = (h, polynomial), found[:, -1]
         return max(0, int(-halvings - 0.2))
@@ -258,7 +258,7 @@ class Radau:
                 return None, 1.0
             rate = max(rate, length / before) if k and before > 1e3 * self._newton else rate
             if length * min(1.0, rate if k else 1.0) <= self._newton or (
-                length > 0.5 * before and before < ROUNDED
+                length > 0.5 * before and before < ROUNDED_STAGES
             ):
                 return Z, rate
             if k and length > 0.9 * before:

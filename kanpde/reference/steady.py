@@ -16,7 +16,7 @@ from kanpde.reference.grid import Grid
 from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork, Work
 
-ROUNDED = 1e-6
+ROUNDED_STEPS = 1e-6
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
 
 Discrete = Callable[
@@ -88,7 +88,7 @@ def newton(
                 simplified
             ) <= tolerance * _size(trial):
                 break
-            if damping == 1.0 and max(length, _size(simplified)) <= ROUNDED * _size(trial):
+            if damping == 1.0 and max(length, _size(simplified)) <= ROUNDED_STEPS * _size(trial):
                 return trial  # steps no longer shrink: they are rounding errors
             damping /= 2
             if damping < 1e-4:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-WIDTH, HEIGHT = 480, 340
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 48
+CHART_WIDTH, HEIGHT = 480, 340
+LEFT, RIGHT, CHART_TOP, CHART_BOTTOM = 62, 14, 12, 48
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette (2008)."""
@@ -53,7 +53,7 @@ class Chart:
     marks: Sequence[tuple[float, str]] = ()
     caption: str = ""
     description: str = ""
-    size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
+    size: tuple[int, int] = field(default=(CHART_WIDTH, HEIGHT))
 
     def html(self) -> str:
         """A <figure> with the chart, its legend, and the numbers that the page's script shows."""
@@ -108,7 +108,7 @@ class Chart:
         ]
         return (
             Scale.of(ends[0], self.log[0], LEFT, width - RIGHT),
-            Scale.of(ends[1], self.log[1], height - BOTTOM, TOP, room=0.06),
+            Scale.of(ends[1], self.log[1], height - CHART_BOTTOM, CHART_TOP, room=0.06),
         )
 
     def _axes(self, scales: tuple[Scale, Scale]) -> list[str]:
@@ -118,17 +118,17 @@ class Chart:
         for value, text in x.ticks(6):
             at = x.at(value)
             found.append(
-                f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}"'
-                f' y2="{height - BOTTOM}"/>'
+                f'<line class="grid" x1="{at:.1f}" y1="{CHART_TOP}" x2="{at:.1f}"'
+                f' y2="{height - CHART_BOTTOM}"/>'
             )
             found.append(
-                f'<text class="tick" x="{at:.1f}" y="{height - BOTTOM + 17}"'
+                f'<text class="tick" x="{at:.1f}" y="{height - CHART_BOTTOM + 17}"'
                 f' text-anchor="middle">{text}</text>'
             )
         power = 0 if y.log else power_of(max(abs(y.low), abs(y.high)))
         if power:
             found.append(
-                f'<text class="tick" x="{LEFT + 5}" y="{TOP + 16}">×10<tspan class="power"'
+                f'<text class="tick" x="{LEFT + 5}" y="{CHART_TOP + 16}">×10<tspan class="power"'
                 f' dy="-5">{power}</tspan></text>'
             )
         for value, text in y.ticks(7, power):
@@ -141,14 +141,14 @@ class Chart:
                 f' text-anchor="end">{text}</text>'
             )
         found.append(
-            f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{width - LEFT - RIGHT}"'
-            f' height="{height - TOP - BOTTOM}"/>'
+            f'<rect class="frame" x="{LEFT}" y="{CHART_TOP}" width="{width - LEFT - RIGHT}"'
+            f' height="{height - CHART_TOP - CHART_BOTTOM}"/>'
         )
         found.append(
             f'<text class="name" x="{(LEFT + width - RIGHT) / 2:.0f}" y="{height - 8}"'
             f' text-anchor="middle">{escape(self.across)}</text>'
         )
-        middle = (TOP + height - BOTTOM) / 2
+        middle = (CHART_TOP + height - CHART_BOTTOM) / 2
         found.append(
             f'<text class="name" transform="translate(13 {middle:.0f}) rotate(-90)"'
             f' text-anchor="middle">{escape(self.up)}</text>'
@@ -160,8 +160,8 @@ class Chart:
         for value, name in self.marks:
             at = scales[0].at(value)
             found.append(
-                f'<line class="mark" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}"'
-                f' y2="{self.size[1] - BOTTOM}"><title>{escape(name)}</title></line>'
+                f'<line class="mark" x1="{at:.1f}" y1="{CHART_TOP}" x2="{at:.1f}"'
+                f' y2="{self.size[1] - CHART_BOTTOM}"><title>{escape(name)}</title></line>'
             )
         return found
 
@@ -215,7 +215,7 @@ class Chart:
                     "nearest": bool(s.labels) or s.markers,
                 }
             )
-        return {"top": TOP, "bottom": self.size[1] - BOTTOM, "series": series}
+        return {"top": CHART_TOP, "bottom": self.size[1] - CHART_BOTTOM, "series": series}
 
 
 @dataclass(frozen=True)

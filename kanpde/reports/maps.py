@@ -24,7 +24,7 @@ PIXELS = 220
 VALUES = 56
 """Along either side, of the values that can be hovered over."""
 
-WIDTH, TOP, BOTTOM, BAR = 480, 24, 48, 74
+MAP_WIDTH, MAP_TOP, MAP_BOTTOM, BAR = 480, 24, 48, 74
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ class Map:
 
     def html(self) -> str:
         """A <figure> with the map and the numbers that the page's script shows."""
-        inner = WIDTH - LEFT - BAR
+        inner = MAP_WIDTH - LEFT - BAR
         spans = [float(np.ptp(n)) for n in self.nodes]
         tall = (
             float(np.clip(inner * spans[1] / spans[0], 0.35 * inner, 1.25 * inner))
             if self.equal
             else 0.72 * inner
         )
-        height = TOP + tall + BOTTOM
+        height = MAP_TOP + tall + MAP_BOTTOM
         x = Scale(float(self.nodes[0][0]), float(self.nodes[0][-1]), False, LEFT, LEFT + inner)
-        y = Scale(float(self.nodes[1][0]), float(self.nodes[1][-1]), False, TOP + tall, TOP)
+        y = Scale(float(self.nodes[1][0]), float(self.nodes[1][-1]), False, MAP_TOP + tall, MAP_TOP)
         body = [
-            f'<image x="{LEFT}" y="{TOP}" width="{inner}" height="{tall:.1f}"'
+            f'<image x="{LEFT}" y="{MAP_TOP}" width="{inner}" height="{tall:.1f}"'
             f' preserveAspectRatio="none" href="{self._pixels(tall / inner)}"/>'
         ]
         for value, text in x.ticks(5):
             body.append(
-                f'<text class="tick" x="{x.at(value):.1f}" y="{TOP + tall + 17:.1f}"'
+                f'<text class="tick" x="{x.at(value):.1f}" y="{MAP_TOP + tall + 17:.1f}"'
                 f' text-anchor="middle">{text}</text>'
             )
         for value, text in y.ticks(5):
@@ -73,21 +73,21 @@ class Map:
                 f' text-anchor="end">{text}</text>'
             )
         body.append(
-            f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{inner}" height="{tall:.1f}"/>'
+            f'<rect class="frame" x="{LEFT}" y="{MAP_TOP}" width="{inner}" height="{tall:.1f}"/>'
         )
         body.append(
             f'<text class="name" x="{LEFT + inner / 2}" y="{height - 8:.1f}"'
             f' text-anchor="middle">{escape(self.names[0])}</text>'
         )
         body.append(
-            f'<text class="name" x="14" y="{TOP + tall / 2:.1f}"'
+            f'<text class="name" x="14" y="{MAP_TOP + tall / 2:.1f}"'
             f' text-anchor="middle">{escape(self.names[1])}</text>'
         )
         body += self._bar(LEFT + inner + 10, tall)
         about = escape(f"{self.title}, from {shown(self.low)} to {shown(self.high)}", quote=True)
         data = json.dumps(self._data(inner, tall)).replace("</", "<\\/")
         return (
-            f'<figure class="map"><h4>{escape(self.title)}</h4><svg viewBox="0 0 {WIDTH}'
+            f'<figure class="map"><h4>{escape(self.title)}</h4><svg viewBox="0 0 {MAP_WIDTH}'
             f' {height:.0f}" role="img" aria-label="{about}">{"".join(body)}<g'
             f' class="hover"></g></svg><script type="application/json">{data}</script></figure>'
         )
@@ -127,24 +127,26 @@ class Map:
         )
         uri = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
         found = [
-            f'<image x="{left}" y="{TOP}" width="12" height="{tall:.1f}" preserveAspectRatio="none"'
-            f' href="{uri}"/>'
+            f'<image x="{left}" y="{MAP_TOP}" width="12" height="{tall:.1f}"'
+            f' preserveAspectRatio="none" href="{uri}"/>'
         ]
         power = power_of(max(abs(self.low), abs(self.high))) if not self.log else 0
         if power:
             found.append(
-                f'<text class="tick" x="{left - 2}" y="{TOP - 8}">×10<tspan class="power"'
+                f'<text class="tick" x="{left - 2}" y="{MAP_TOP - 8}">×10<tspan class="power"'
                 f' dy="-5">{power}</tspan></text>'
             )
         if self.high > self.low:
             scale = Scale(
-                self.low / 10.0**power, self.high / 10.0**power, self.log, TOP + tall, TOP
+                self.low / 10.0**power, self.high / 10.0**power, self.log, MAP_TOP + tall, MAP_TOP
             )
             found += [
                 f'<text class="tick" x="{left + 16}" y="{scale.at(value) + 5:.1f}">{text}</text>'
                 for value, text in scale.ticks(5)
             ]
-        found.append(f'<rect class="frame" x="{left}" y="{TOP}" width="12" height="{tall:.1f}"/>')
+        found.append(
+            f'<rect class="frame" x="{left}" y="{MAP_TOP}" width="12" height="{tall:.1f}"/>'
+        )
         return found
 
     def _data(self, inner: float, tall: float) -> dict:
@@ -155,7 +157,7 @@ class Map:
         rows = [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in coarse.T]
         ends = [[float(n[0]), float(n[-1])] for n in self.nodes]
         return {
-            "box": [LEFT, TOP, inner, round(tall, 1)],
+            "box": [LEFT, MAP_TOP, inner, round(tall, 1)],
             "names": self.names,
             "ends": ends,
             "values": rows,

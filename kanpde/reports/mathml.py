@@ -29,7 +29,7 @@ from kanpde.interpret.symbolic import Formula, translate
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.problem import Problem
 
-FAILURES = (
+WHAT_NOTATION_MEETS = (
     KanpdeError,
     TypeError,
     ValueError,
@@ -111,7 +111,7 @@ class _Writer:
                 with _renamed(self.module, names):
                     rows = translate(residual, self.symbols, self.formulas, normal)
                 return [self.equation(row, fixed or {}) for row in rows]
-            except FAILURES:
+            except WHAT_NOTATION_MEETS:
                 continue
         return []
 
@@ -151,7 +151,7 @@ class _Writer:
                     with _renamed(self.module, names):
                         rows = function({x: Formula(s) for x, s in self.symbols.items()}).expression  # type: ignore[attr-defined]
                     break
-                except FAILURES:
+                except WHAT_NOTATION_MEETS:
                     continue
             text = (
                 None if rows is None else _math(f"<mi>{escape(u)}</mi><mo>=</mo>{self.show(rows)}")

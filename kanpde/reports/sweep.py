@@ -22,7 +22,7 @@ from kanpde.sweeps.figures import pareto
 from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import by_size, fit, series, theory
 
-MOST = 400
+MOST_LISTED = 400
 """Trials that are listed."""
 
 
@@ -75,8 +75,8 @@ def _sections(folder: Path, found: SweepTable) -> Iterator[str]:
     )
     every = (
         f"All {len(found.rows)} trials"
-        if len(found.rows) <= MOST
-        else f"The first {MOST} of {len(found.rows)} trials"
+        if len(found.rows) <= MOST_LISTED
+        else f"The first {MOST_LISTED} of {len(found.rows)} trials"
     )
     yield section("Networks", _networks(found.rows), folded(every, _trials(found.rows)))
     yield _problem(folder)
@@ -315,7 +315,7 @@ def _networks(rows: Sequence[TrialRow]) -> str:
 
 def _trials(rows: Sequence[TrialRow]) -> str:
     lines = []
-    for row in rows[:MOST]:
+    for row in rows[:MOST_LISTED]:
         seconds = f"{row.seconds:.1f}" if math.isfinite(row.seconds) else ""
         lines.append(
             (

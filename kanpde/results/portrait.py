@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 BINS = 40
 
-SAMPLES = 100
+EDGE_SAMPLES = 100
 """Of an edge function."""
 
 
@@ -90,7 +90,7 @@ def _edges(layer: Any, theta: Tensor, values: Tensor) -> tuple[Array, Array]:
     low, high = values.aminmax(dim=0)
     wide = high - low > 1e-9
     low, high = torch.where(wide, low, LOW), torch.where(wide, high, HIGH)
-    x = low + (high - low) * torch.linspace(0, 1, SAMPLES, dtype=torch.float64)[:, None]
+    x = low + (high - low) * torch.linspace(0, 1, EDGE_SAMPLES, dtype=torch.float64)[:, None]
     return x.T.numpy(), layer.functions(theta, x).numpy()
 
 

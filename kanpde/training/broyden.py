@@ -18,7 +18,7 @@ from kanpde.training.quasi_newton import Downhill, QuasiNewton
 
 
 @dataclass
-class Estimate(Downhill):
+class InverseHessian(Downhill):
     """The inverse Hessian's estimate besides, None for the identity; first: it has not been scaled
     yet."""
 
@@ -34,18 +34,18 @@ class Broyden(QuasiNewton):
     steps: int = 500
     tolerance: float = 1e-12
     name = "ssbroyden"
-    carries = Estimate
+    carries = InverseHessian
 
-    def knows(self, state: Estimate) -> bool:
+    def knows(self, state: InverseHessian) -> bool:
         return state.H is not None
 
-    def forget(self, state: Estimate) -> None:
+    def forget(self, state: InverseHessian) -> None:
         state.H, state.first = None, True
 
-    def times(self, state: Estimate, gradient: Tensor) -> Tensor:
+    def times(self, state: InverseHessian, gradient: Tensor) -> Tensor:
         return gradient if state.H is None else state.H @ gradient
 
-    def learn(self, state: Estimate, s: Tensor, y: Tensor, pulled: float) -> None:
+    def learn(self, state: InverseHessian, s: Tensor, y: Tensor, pulled: float) -> None:
         if pulled > 0:
             state.H = (
                 torch.eye(len(s), dtype=s.dtype, device=s.device) if state.H is None else state.H

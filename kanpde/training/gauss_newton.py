@@ -21,7 +21,7 @@ from kanpde.training.optimiser import State, Stepper
 from kanpde.training.shards import total
 from kanpde.training.tangent import Tangent
 
-EASE, TIGHTEN = 3.0, 4.0
+EASE_AFTER_SUCCESS, TIGHTEN_AFTER_FAILURE = 3.0, 4.0
 """What μ is divided by after a step that succeeded at once, and multiplied by after a failure,
 which costs two solves."""
 
@@ -144,11 +144,11 @@ class GaussNewton(Stepper):
             new = objective.loss()
             if new < loss:
                 state.mu = max(
-                    state.mu / EASE if state.mu == given else state.mu,
+                    state.mu / EASE_AFTER_SUCCESS if state.mu == given else state.mu,
                     torch.finfo(J.r.dtype).eps ** 2,
                 )
                 return loss, new
-            state.mu *= TIGHTEN
+            state.mu *= TIGHTEN_AFTER_FAILURE
         network.theta = start
         return STUCK
 

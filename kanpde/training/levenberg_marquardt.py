@@ -112,12 +112,9 @@ class LevenbergMarquardt(Stepper):
                     network.theta = start + W * (velocity + correction)
                     new = objective.loss()
                     if new < loss:
-                        return (
-                            loss,
-                            new,
-                            max(mu / EASE if mu == given else mu, torch.finfo(r.dtype).eps ** 2),
-                        )
-            mu *= TIGHTEN
+                        eased = mu / EASE_DAMPING if mu == given else mu
+                        return loss, new, max(eased, torch.finfo(r.dtype).eps ** 2)
+            mu *= RAISE_DAMPING
         network.theta = start
         return STUCK
 
@@ -135,7 +132,7 @@ PROBE = 0.1
 """Share of the step at which the second directional derivative of the residual is taken (Transtrum
 and Sethna)."""
 
-EASE, TIGHTEN = 2.0, 2.0
+EASE_DAMPING, RAISE_DAMPING = 2.0, 2.0
 """What μ is divided by after a step that succeeded at once, and multiplied by after a failure."""
 
 

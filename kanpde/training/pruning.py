@@ -20,12 +20,12 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
-from kanpde.training.sparsity import MOST, fade
+from kanpde.training.sparsity import MOST_DENSE, fade
 
 HALVED = 15
 """A polishing that has not halved the loss in so many steps is given up."""
 
-FAILURES = 4
+TRIED_IN_VAIN = 4
 """Single edges, and units, that are tried in vain before the rest is left alone: they are tried in
 order of what they matter."""
 
@@ -184,13 +184,13 @@ class Pruning:
         """Do without one of the units, or one of the edges, that the solution loses least without.
         Whether that worked."""
         found = self._losses(self.solution.network)
-        edges = ([edge] for edge in sorted(found, key=found.__getitem__)[:FAILURES])
+        edges = ([edge] for edge in sorted(found, key=found.__getitem__)[:TRIED_IN_VAIN])
         return self._first(self.solution.network, iter([*self._units(found), *edges]))
 
     def _faded(self) -> bool:
         """Do without a unit whose edges fade out in training. Whether that worked."""
         best = self.solution.network
-        if best.theta.numel() > MOST:
+        if best.theta.numel() > MOST_DENSE:
             return False
         for group in self._units(self._losses(best)):
             self.objective.network = network = replace(best)
@@ -206,7 +206,9 @@ class Pruning:
         for edge in found:
             if edge.layer:
                 units.setdefault((edge.layer, edge.source), []).append(edge)
-        return sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))[:FAILURES]
+        return sorted(units.values(), key=lambda edges: sum(found[e] for e in edges))[
+            :TRIED_IN_VAIN
+        ]
 
     def _polish(self, network: Network, to_the_end: bool = False) -> bool:
         """Levenberg-Marquardt until the solution is back, or `to_the_end`; then the network is the

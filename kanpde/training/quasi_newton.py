@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
-from kanpde.training.wolfe import FIRST, search
+from kanpde.training.wolfe import FIRST_LENGTHS, search
 
 CURVED = 1e-14
 """Smallest cosine between a step and the change of the gradient that is learned from."""
@@ -68,7 +68,7 @@ class QuasiNewton(Stepper):
             reach = (
                 (1.0,)
                 if self.knows(state)
-                else [length / float(gradient.norm()) for length in FIRST]
+                else [length / float(gradient.norm()) for length in FIRST_LENGTHS]
             )
             found = search(objective, direction, state.loss, gradient, reach)
             if found is None:

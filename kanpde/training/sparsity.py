@@ -33,7 +33,7 @@ from kanpde.training.levenberg_marquardt import Damping, LevenbergMarquardt
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
 
-MOST = 4000
+MOST_DENSE = 4000
 """Coefficients up to which the penalty's dense rows are of use."""
 
 EVERY = 5
@@ -259,7 +259,7 @@ class Sparsify(Stepper):
             )
 
     def begin(self, objective: Objective) -> Sparsified:
-        if objective.network.theta.numel() > MOST:
+        if objective.network.theta.numel() > MOST_DENSE:
             return Sparsified(math.inf, 0)
         penalised = Penalised(objective, self.strength * _scale(objective), self.entropy)
         return Sparsified(
@@ -268,8 +268,8 @@ class Sparsify(Stepper):
 
     def advance(self, objective: Objective, state: Sparsified) -> str | None:
         size = objective.network.theta.numel()
-        if size > MOST or state.damping is None:
-            return f"left out: {size:,} coefficients, and its matrices hold at most {MOST:,}"
+        if size > MOST_DENSE or state.damping is None:
+            return f"left out: {size:,} coefficients, and its matrices hold at most {MOST_DENSE:,}"
         if state.taken == self.steps:
             return "all steps done"
         if state.penalised is None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kanpde.training.objective import Objective
 
-FIRST = (1.0, 0.1, 0.01, 0.001)
+FIRST_LENGTHS = (1.0, 0.1, 0.01, 0.001)
 """Lengths of the first step along the gradient, which has no scale of its own: the first that
 succeeds is taken."""
 

@@ -11,7 +11,7 @@ from benchmarks.commands import main
 from benchmarks.measured import Limits
 from benchmarks.rows import Quantity
 from kanpde import KAN, RunError
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.networks.registry import spec_of
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend

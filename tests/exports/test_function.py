@@ -24,7 +24,7 @@ from kanpde import (
     d,
 )
 from kanpde.exports import export, function
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.networks.registry import SPECS
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.trial_space import trial_space

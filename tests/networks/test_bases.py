@@ -24,7 +24,6 @@ from kanpde.kernels import (
 from kanpde.kernels.taylor import channels
 from kanpde.networks.basis import Basis
 from kanpde.networks.kan import Splines
-from kanpde.networks.kinds import kinds
 from kanpde.networks.kinds.adaptive import Adaptive, adapted_knots
 from kanpde.networks.kinds.chebyshev import Polynomials
 from kanpde.networks.kinds.fasterkan import Switches
@@ -32,6 +31,7 @@ from kanpde.networks.kinds.fastkan import Gaussians
 from kanpde.networks.kinds.fourier import Trigonometric
 from kanpde.networks.kinds.wavelet import Wavelets
 from kanpde.networks.mlp import MLP
+from kanpde.networks.names import kinds
 from kanpde.networks.registry import SPECS
 from kanpde.networks.restore import restore
 from kanpde.networks.rows import Rows

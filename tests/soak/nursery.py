@@ -181,49 +181,12 @@ def _warm() -> None:
         data = Path(folder) / "a.csv"
         data.write_text("x,z\n" + "".join(f"{i},{i * i}\n" for i in range(20)))
         for network in ("kan", "mlp"):
-            command(
-                [
-                    "solve",
-                    "poisson2d",
-                    "--network",
-                    network,
-                    *steps,
-                    "--points",
-                    "50",
-                    "--restarts",
-                    "1",
-                    "--no-reference",
-                    *out,
-                ]
-            )
+            asked = f"solve poisson2d --network {network} --points 50 --restarts 1 --no-reference"
+            command([*asked.split(), *steps, *out])
         command(["fit", str(data), "--target", "z", "--schedule", "lm:1", "--width", "2", *out])
-        shape = [
-            "--networks",
-            "kan",
-            "--width",
-            "2",
-            "--grid",
-            "3",
-            "--schedule",
-            "lm:1",
-            "--points",
-            "90",
-            "--seeds",
-            "1",
-        ]
-        command(
-            [
-                "sweep",
-                "poisson2d",
-                *shape,
-                "--no-differences",
-                "--jobs",
-                "1",
-                "--threads",
-                "1",
-                *out,
-            ]
-        )
+        shape = "--networks kan --width 2 --grid 3 --schedule lm:1 --points 90 --seeds 1"
+        asked = f"sweep poisson2d {shape} --no-differences --jobs 1 --threads 1"
+        command([*asked.split(), *out])
         command(["plot", "nowhere"])
     pictures.draw, fits.draw, figures.draw = own
 
@@ -271,24 +234,20 @@ def _child(question: dict, pipe: int, ready: int) -> None:
 def _changed(question: dict) -> None:
     """The state behind every step, a log of the steps, a residual that is not finite once, and no
     pictures, as asked."""
-    import importlib
     import math
 
     from kanpde.fitting import folder
     from kanpde.runs import keeper, pictures
     from kanpde.sweeps import figures
-
-    train, objective = (
-        importlib.import_module(f"kanpde.training.{name}") for name in ("loop", "objective")
-    )  # the package has a function train
+    from kanpde.training import loop
 
     if question["eager"]:
         keeper.STATE_EVERY, keeper.STATE_SHARE, keeper.LAST_STATE = 0.0, math.inf, 0.0
     if not question["pictures"]:
         pictures.draw = pictures.complete = folder.draw = figures.draw = lambda result, folder: []
     log = os.open("steps.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    now, fired = [0], [False]
-    watch, step_of_start = train.Training._watch, train.Training._step_of_start
+    now = [0]
+    watch, step_of_start = loop.Training._watch, loop.Training._step_of_start
 
     def write(stage, step):
         with contextlib.suppress(OSError):
@@ -308,37 +267,42 @@ def _changed(question: dict) -> None:
             write(f"start{number}", going.taken)
         return found
 
-    train.Training._watch, train.Training._step_of_start = watched, started
-    if question["nan"] is None:
-        return
-    going_on = train.Training.resumed
+    loop.Training._watch, loop.Training._step_of_start = watched, started
+    if question["nan"] is not None:
+        _not_finite_once(question["nan"], now)
+
+
+def _not_finite_once(step: int, now: list[int]) -> None:
+    """What the optimiser sees at a step is not finite, once. now: the step that is under way."""
+    import math
+
+    from kanpde.training import loop
+    from kanpde.training.objective import Objective
+
+    fired = [False]
+    going_on = loop.Training.resumed
 
     def resumed(self, plain):
         found = going_on(self, plain)
-        now[0] = (
-            found.step
-        )  # a run killed behind the step meets what is not finite again, as it would have
+        # A run killed after the step meets what is not finite again, as it would have.
+        now[0] = found.step
         return found
 
-    train.Training.resumed = resumed
+    loop.Training.resumed = resumed
 
     def poisoned(value):
-        if now[0] != question["nan"] or fired[0]:
+        if now[0] != step or fired[0]:
             return value
         fired[0] = True
         Path("not finite").touch()
         return value * math.nan
 
-    own = {
-        name: getattr(objective.Objective, name) for name in ("residuals", "gradient", "jacobian")
-    }
-    objective.Objective.residuals = lambda self: poisoned(own["residuals"](self))
-    objective.Objective.gradient = lambda self: (lambda loss, slope: (poisoned(loss), slope))(
+    own = {name: getattr(Objective, name) for name in ("residuals", "gradient", "jacobian")}
+    Objective.residuals = lambda self: poisoned(own["residuals"](self))
+    Objective.gradient = lambda self: (lambda loss, slope: (poisoned(loss), slope))(
         *own["gradient"](self)
     )
-    objective.Objective.jacobian = lambda self: (lambda r, J: (poisoned(r), J))(
-        *own["jacobian"](self)
-    )
+    Objective.jacobian = lambda self: (lambda r, J: (poisoned(r), J))(*own["jacobian"](self))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import kanpde
 from kanpde import KAN, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.errors import RecipeError
 from kanpde.machine.memory import available
-from kanpde.networks.kinds import kinds
+from kanpde.networks.names import kinds
 from kanpde.networks.rows import Rows
 from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.guards import check_memory, parameters

@@ -14,7 +14,7 @@ from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 from kanpde.networks.kinds.fastkan import BEYOND, centres
 
-WIDTH = 3.0
+SWITCH_WIDTH = 3.0
 """h over the distance of the centres. The transform of 1 - tanh² falls like e^(-π|ω|h/2), so that a
 grid of distance d leaves functions an error of e^(-π² h/d), however fine: 5e-5 for h = d, 1e-13
 here."""
@@ -28,7 +28,7 @@ class Switches(Basis):
 
     def __init__(self, grid: int):
         self.grid, self.size = grid, grid + 2 * BEYOND + 1
-        self.centres, self.h = centres(grid), WIDTH * 2 / grid
+        self.centres, self.h = centres(grid), SWITCH_WIDTH * 2 / grid
 
     def taylor(self, x: Tensor, order: int) -> Tensor:
         f = tanh_taylor((x[..., None] - self.centres.to(x)) / self.h, order + 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from kanpde.networks.basis import Basis
 from kanpde.networks.expansion import Expansion
 
-WIDTH = 1.7
+GAUSSIAN_WIDTH = 1.7
 """Width of a Gaussian over the distance of the centres. Li's is 1, with which derivatives of the
 best fit keep an error of e^(-π²) however fine the grid; with D its square it is e^(-π² D), 4e-13
 (Maz'ya and Schmidt 1996, "approximate approximations")."""
@@ -28,13 +28,13 @@ def centres(grid: int) -> Tensor:
 
 
 class Gaussians(Basis):
-    """exp(-((x - c_j)/h)²), with h = WIDTH times the distance of the centres."""
+    """exp(-((x - c_j)/h)²), with h = GAUSSIAN_WIDTH times the distance of the centres."""
 
     redundant = True
 
     def __init__(self, grid: int):
         self.grid, self.size = grid, grid + 2 * BEYOND + 1
-        self.centres, self.h = centres(grid), WIDTH * 2 / grid
+        self.centres, self.h = centres(grid), GAUSSIAN_WIDTH * 2 / grid
 
     def taylor(self, x: Tensor, order: int) -> Tensor:
         t = (x[..., None] - self.centres.to(x)) / self.h

@@ -23,7 +23,7 @@ from kanpde.networks.expansion import Expansion
 OMEGA = 5.0
 """Frequency of Morlet's wavelet."""
 
-WIDTH = 1.2
+WAVELET_WIDTH = 1.2
 """Scale of a wavelet over the distance between two of its level."""
 
 
@@ -66,7 +66,7 @@ MOTHERS: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
 
 class Wavelets(Basis):
     """1 and x, and ψ((x - t)/s) on the levels grid, grid/2, … down to 3 intervals, coarsest first:
-    s = WIDTH · 2 / intervals."""
+    s = WAVELET_WIDTH · 2 / intervals."""
 
     redundant = True
 
@@ -78,7 +78,7 @@ class Wavelets(Basis):
         places = [-1 + 2 / n * torch.arange(-1, n + 2, dtype=torch.float64) for n in levels]
         self.places = torch.cat(places)
         self.scales = torch.cat(
-            [torch.full_like(t, WIDTH * 2 / n) for t, n in zip(places, levels, strict=True)]
+            [torch.full_like(t, WAVELET_WIDTH * 2 / n) for t, n in zip(places, levels, strict=True)]
         )
         self.size = 2 + len(self.places)
 
