@@ -201,7 +201,7 @@ def _earlier(path: Path) -> dict[str, Any]:
             for device in DEVICES
             if device in found and found[device]["provenance"] is not None
         }
-        for part in kept.values():
+        for part in [one for whole in kept.values() for one in (whole, *whole.get("earlier", []))]:
             part["rows"] = [asdict(Timing(**row)) for row in part["rows"]]
             part["ceilings"] = dict(part["ceilings"])
         return kept

@@ -133,6 +133,19 @@ def _flop_limit(rows: Rows, small: Mapping[str, Any]) -> Quantity:
 def _memory(rows: Rows, device: str) -> Quantity:
     """Our largest share of the materialised basis's memory over the cases, each at its largest
     number of points."""
+    shares: dict[str, tuple[int, float]] = {}
+    for when in dict.fromkeys(row.get("earlier") for row in reversed(rows)):
+        of_one_run = [row for row in rows if row.get("earlier") == when]
+        shares |= _memory_shares(of_one_run, device)
+    what = (
+        f"{_NAMES[device]}: peak memory of the closure over that of the materialised basis, the"
+        " worst case"
+    )
+    return _worst(what, shares, 0.1, 1 / 30, _reason(rows, device))
+
+
+def _memory_shares(rows: Rows, device: str) -> dict[str, tuple[int, float]]:
+    """Of each case, the largest number of points and the share there."""
     shares = {}
     for row in _all(rows, device=device, dtype="float64", quantity=CLOSURE, peer="kanpde"):
         other = _one(
@@ -149,11 +162,7 @@ def _memory(rows: Rows, device: str) -> Quantity:
                 row["points"],
                 row["peak_bytes"] / other["peak_bytes"],
             )  # in rising order of points: the last stays
-    what = (
-        f"{_NAMES[device]}: peak memory of the closure over that of the materialised basis, the"
-        " worst case"
-    )
-    return _worst(what, shares, 0.1, 1 / 30, _reason(rows, device))
+    return shares
 
 
 def _perceptron(rows: Rows, device: str) -> Quantity:
@@ -213,7 +222,10 @@ def _one(rows: Rows, **where: Any) -> Mapping[str, Any] | None:
 
 
 def _because(row: Mapping[str, Any] | None) -> dict[str, Any]:
-    reason = row["reason"] if row else "not measured"
+    if row is None:
+        return {"reason": "not measured"}
+    once = "timed once" if row["repetitions"] == 1 else ""
+    reason = row["reason"] or "; ".join(filter(None, (row.get("earlier"), once)))
     return {"reason": reason} if reason else {}
 
 
@@ -225,7 +237,6 @@ def _reason(rows: Rows, device: str) -> str:
 def page(found: Mapping[str, Any]) -> str:
     """The measured devices as a page of Markdown: targets first, then every row with what made
     it."""
-    rows = [row for part in found.values() for row in part["rows"]]
     lines = [
         "# The closure against its peers",
         "",
@@ -236,7 +247,7 @@ def page(found: Mapping[str, Any]) -> str:
         "## Targets",
         "",
         "<!-- table:targets -->",
-        *target_table(verdicts(rows)),
+        *target_table(verdicts(_with_earlier(found))),
         "<!-- /table -->",
     ]
     for device, part in found.items():
@@ -244,21 +255,43 @@ def page(found: Mapping[str, Any]) -> str:
         if part["provenance"] is None:
             lines += [f"{NO_GPU}. `make gpu-report` measures it where there is one."]
             continue
-        ceilings = [
-            f"{dtype} {rate['flops'] / 1e9:,.1f} Gflop/s and {rate['bandwidth'] / 1e9:,.1f} GB/s"
-            for dtype, rate in part["ceilings"].items()
-        ]
         picture = "kernels.png" if device == "cpu" else f"kernels_{device}.png"
         lines += [
             f"![Milliseconds of the closure against points, for every network and way]({picture})",
             "",
         ]
         lines += [f"<!-- table:{device} -->", *row_table(part["rows"]), "<!-- /table -->", ""]
-        lines += [
-            *provenance_lines(part["provenance"], PAGE_PACKAGES),
-            f"Ceilings of the roofline, measured: {'; '.join(ceilings)}.",
-        ]
+        lines += _origin(part)
+        for k, before in enumerate(part.get("earlier", [])):
+            lines += ["", "Measured earlier, and not again since:", ""]
+            name = f"{device}-earlier{k or ''}"
+            lines += [f"<!-- table:{name} -->", *row_table(before["rows"]), "<!-- /table -->", ""]
+            lines += _origin(before)
     return "\n".join(lines) + "\n"
+
+
+def _with_earlier(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All rows. Those that were measured earlier, and not again since, come last and say of
+    what."""
+    rows = [row for part in found.values() for row in part["rows"]]
+    for part in found.values():
+        for before in part.get("earlier", []):
+            about = before["provenance"]
+            said = f"measured earlier: commit {about['commit']}, {about.get('gpu', 'a CPU')}"
+            rows += [row | {"earlier": said} for row in before["rows"]]
+    return rows
+
+
+def _origin(part: Mapping[str, Any]) -> list[str]:
+    """What made the rows of a part."""
+    ceilings = [
+        f"{dtype} {rate['flops'] / 1e9:,.1f} Gflop/s and {rate['bandwidth'] / 1e9:,.1f} GB/s"
+        for dtype, rate in part["ceilings"].items()
+    ]
+    return [
+        *provenance_lines(part["provenance"], PAGE_PACKAGES),
+        f"Ceilings of the roofline, measured: {'; '.join(ceilings)}.",
+    ]
 
 
 def target_table(found: Sequence[Quantity]) -> list[str]:

@@ -355,6 +355,42 @@ def test_rows_of_a_gpu_stay_in_the_files_where_there_is_none(small, tmp_path):
         kernels.run(tmp_path, lambda line: None, [5], quick=True)
 
 
+def test_what_was_measured_earlier_and_not_again_stays_and_says_so(small, tmp_path):
+    """Rows of one run are compared with each other, never with those of another."""
+    kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cpu")
+    path = tmp_path / "benchmarks" / "kernels.json"
+    found = json.loads(path.read_text())
+    case, way = contest.Case((2, 32, 32, 1)), ("triton", "kanpde")
+
+    def rows_of(*peaks, seconds):
+        peers_here = ("kanpde", "materialised", "materialised_compiled")[: len(peaks)]
+        ways = {("triton", peer): [seconds * 10**k] for k, peer in enumerate(peers_here)}
+        rows = [
+            asdict(measured.row_of(case, CLOSURE, "cuda", torch.float64, 10**6, one, ways, way))
+            for one in ways
+        ]
+        return [row | {"peak_bytes": peak} for row, peak in zip(rows, peaks, strict=True)]
+
+    about = found["cpu"]["provenance"] | {"commit": "0123456789ab", "gpu": "an old card"}
+    earlier = {**found["cpu"], "provenance": about, "rows": rows_of(2, 100, 50, seconds=3.0)}
+    found["cuda"] = found["cpu"] | {"rows": rows_of(1, seconds=2.0), "earlier": [earlier]}
+    path.write_text(json.dumps(found))
+    kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cpu")
+    kept = json.loads(path.read_text())
+    assert kept["cuda"]["earlier"] == [earlier]
+    text = path.with_suffix(".md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("| GPU: ")]
+    (compiled,) = [line for line in lines if "torch.compile" in line]
+    assert "| 100 times faster |" in compiled
+    assert "measured earlier: commit 0123456789ab, an old card; timed once |" in compiled
+    (memory_line,) = [line for line in lines if "peak memory" in line]
+    assert "| 0.02 times |" in memory_line, "2 over 100, of the same run"
+    now, _, before = text.partition("Measured earlier, and not again since:")
+    assert "| 2e+03 |" in now
+    assert "commit 0123456789ab" in before
+    assert "| 3e+04 |" in before
+
+
 def test_what_comes_too_late_is_left_out_with_the_reason(small):
     late = machine(until=0.0)
     assert late.late()
