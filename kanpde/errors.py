@@ -37,7 +37,15 @@ class ProblemWarning(UserWarning):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint `; did you mean 'a' or 'b'?` for a misspelt name, or an empty string."""
+    """A hint `; did you mean 'a' or 'b'?` for a misspelt name.
+
+    Args:
+        name: What came.
+        known: The names that there are.
+
+    Returns:
+        The hint; an empty string where no name is near.
+    """
     names = list(dict.fromkeys(known))
     close = [k for k in names if k.lower() == name.lower()] or difflib.get_close_matches(
         name, names, n=3, cutoff=0.5
@@ -46,11 +54,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names joined by commas, or 'none'."""
+    """Names joined by commas, or 'none'.
+
+    Args:
+        names: The names.
+    """
     return ", ".join(names) or "none"
 
 
 def first_line(error: BaseException) -> str:
-    """Type and first line of an error that the user's own code raised."""
+    """Type and first line of an error that the user's own code raised.
+
+    Args:
+        error: The error.
+    """
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

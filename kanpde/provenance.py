@@ -18,8 +18,15 @@ _PACKAGES = ("torch", "numpy", "scipy", "h5py", "triton")
 
 
 def provenance(device: str = "cpu") -> dict[str, object]:
-    """Plain values that say what made a result: date, versions, machine, threads, commit (in a git
-    checkout; + if edited)."""
+    """Plain values that say what made a result.
+
+    Args:
+        device: Where it was made; the name of a GPU is one of the values.
+
+    Returns:
+        Date, versions, machine, threads and commit (in a git checkout; with + if it was edited), by
+        name.
+    """
     found: dict[str, object] = {
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kanpde": kanpde.__version__,

@@ -80,14 +80,16 @@ def solve(
 
     Args:
         problem: What is to be solved.
-        recipe: How; by default chosen from the problem and the effort (see recipe.choose).
-        network: In place of that of the recipe; one of another kind brings its own schedule.
-        schedule: In place of that of the recipe.
-        points: In place of those of the recipe.
-        restarts: In place of those of the recipe.
-        slabs: Spans of time, in place of those of the recipe.
+        recipe: How it is solved; by default chosen from the problem and the effort (see
+            recipe.choose).
+        network: The network, in place of that of the recipe; one of another kind brings its own
+            schedule.
+        schedule: Stages in order, or their text, in place of those of the recipe.
+        points: Number of collocation points, in place of that of the recipe.
+        restarts: Number of random starts, in place of that of the recipe.
+        slabs: Number of spans of time, in place of that of the recipe.
         effort: "quick", "default" or "record".
-        seed: Of the network's first coefficients and of the points.
+        seed: Seed of the network's first coefficients and of the points.
         device: "cpu" or "cuda".
         dtype: "float64" or "float32".
         reference: Whether to compute finite differences for comparison, or those that are known
@@ -96,8 +98,8 @@ def solve(
         run_dir: The run's folder itself; nothing is written without one of them.
         resume: Whether a run in run_dir that was killed or interrupted goes on from its last state,
             with the same bits as if it had not been; one that is finished is loaded.
-        pictures: Whether to draw as well.
-        observer: Who watches.
+        pictures: Whether to draw pictures as well; they are written to the run's folder.
+        observer: Who watches; None for nobody.
         launcher: Plain values that say who began the run, kept with what was asked for.
 
     Returns:
@@ -335,8 +337,13 @@ class _Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves: the solution, the history, and, where it came to its end, the points
-    with their weights."""
+    """What training leaves.
+
+    Attributes:
+        solution: The solution.
+        history: What was done.
+        points: The points with their weights, where training came to its end; else None.
+    """
 
     solution: Solution
     history: History

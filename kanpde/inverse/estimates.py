@@ -41,8 +41,16 @@ OFF = 0.2
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number that was found. interval: of LEVEL, where the parameter is transformed taken before
-    the transform; truth: where it is known."""
+    """A number that was found.
+
+    Attributes:
+        name: Name of the parameter.
+        value: What was found.
+        standard_error: Its standard error; nan where it is not known.
+        interval: The interval of LEVEL, its lower and its upper end; where the parameter is
+            transformed it is taken before the transform.
+        truth: The true value; None where it is not known.
+    """
 
     name: str
     value: float
@@ -53,8 +61,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Band:
-    """A field that was found, at nodes of its own coordinates: values and pointwise standard
-    errors, one axis a coordinate; exact ones where known."""
+    """A field that was found, at nodes of its own coordinates.
+
+    Attributes:
+        name: Name of the field.
+        grid: The nodes [nodes] by coordinate.
+        values: What was found there, one axis a coordinate.
+        standard_error: Pointwise standard errors, in the same shape.
+        exact: The exact values, in the same shape; None where they are not known.
+    """
 
     name: str
     grid: dict[str, NDArray[np.float64]]
@@ -76,9 +91,13 @@ class Band:
 class Estimates:
     """All that the data say of the parameters.
 
-    correlation [numbers, numbers]; noise: standard deviation of the values' errors by unknown, as
-    the misfit shows it; degrees: rows of data less what was fitted to them; notes: one line each
-    for what to be careful with.
+    Attributes:
+        numbers: The parameters that are numbers.
+        fields: The parameters that are fields.
+        correlation: Correlations of the numbers [numbers, numbers]; empty where they are not known.
+        noise: Standard deviation of the values' errors by unknown, as the misfit shows it.
+        degrees: Rows of data less what was fitted to them.
+        notes: One line each for what to be careful with.
     """
 
     numbers: tuple[Estimate, ...] = ()
@@ -141,7 +160,12 @@ class Estimates:
 
 
 def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimates:
-    """The estimates that `Estimates.summary` was made of, and the fields besides."""
+    """The estimates that `Estimates.summary` was made of.
+
+    Args:
+        summary: What `Estimates.summary` gave.
+        bands: The fields, which are not in it.
+    """
     rows = [row for row in summary["estimates"] if row["interval"] is not None or "of" not in row]
     known = [
         math.nan if v is None else v
@@ -171,10 +195,14 @@ def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimat
 
 
 def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -> Estimates:
-    """The estimates of a problem's parameters at the end of training. points: those of training,
-    with its weights.
+    """The estimates of a problem's parameters at the end of training.
 
-    Dense: rows times parameters in memory, and parameters cubed in work.
+    It is dense: rows times parameters in memory, and parameters cubed in work.
+
+    Args:
+        problem: What was solved.
+        solution: The trained candidate.
+        points: Those of training, with its weights.
     """
     network = solution.network
     if not problem.parameters or not isinstance(network, Joint):
@@ -231,7 +259,12 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
 
 
 def bare(problem: Problem, solution: NetworkSolution) -> Estimates:
-    """The numbers without their errors."""
+    """The numbers without their errors.
+
+    Args:
+        problem: What was solved.
+        solution: The trained candidate.
+    """
     found = (
         Estimate(n, value, math.nan, (math.nan, math.nan), problem.truth.get(n))
         for n, value in solution.numbers().items()
@@ -242,11 +275,18 @@ def bare(problem: Problem, solution: NetworkSolution) -> Estimates:
 def vague(
     values: Sequence[float], covariance: Float[Tensor, "numbers numbers"], names: Sequence[str]
 ) -> list[str]:
-    """Lines that name the combinations of parameters that are not identified, and those that are;
-    empty where all are.
+    """Lines that name the combinations of parameters that are not identified, and those that are.
 
-    From the singular values of the relative sensitivities: standard errors of products of powers of
-    the parameters.
+    They come from the singular values of the relative sensitivities: standard errors of products of
+    powers of the parameters.
+
+    Args:
+        values: The parameters.
+        covariance: Their covariance [numbers, numbers].
+        names: Their names.
+
+    Returns:
+        The lines; none where all combinations are identified.
     """
     size = torch.tensor([abs(v) or 1.0 for v in values], dtype=torch.float64)
     if not len(size):

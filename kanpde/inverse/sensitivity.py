@@ -49,11 +49,15 @@ SHARPEST = 1e-12
 
 @dataclass(frozen=True)
 class Linearisation:
-    """The last linear problem in units of the data's noise: misfits and what should vanish, and
-    their derivatives by all that is trained.
+    """The last linear problem in units of the data's noise.
 
-    ties: how strongly each parameter is held where it is, the noise over the size of its network's
-    parameters; constants are not.
+    Attributes:
+        misfit: The misfits [data].
+        D: Their derivatives by all that is trained [data, parameters].
+        vanish: What should vanish [rows].
+        F: Its derivatives by all that is trained [rows, parameters].
+        ties: How strongly each parameter is held where it is [parameters]: the noise over the size
+            of its network's parameters. Constants are not held.
     """
 
     misfit: Float[Tensor, " data"]
@@ -64,7 +68,12 @@ class Linearisation:
 
     @classmethod
     def of(cls, points: Collocation, objective: Objective | None = None) -> Linearisation:
-        """objective: of these points' kind, to be taken as it is; or a new one."""
+        """The linear problem at the present parameters.
+
+        Args:
+            points: The points and the data, with the weights of training.
+            objective: One of these points' kind, to be taken as it is; None for a new one.
+        """
         network, sets = points.solution.network, points.problem.data
         terms = (objective or points.objective()).terms
         unit = noise_ratio(sets) * math.sqrt(
@@ -77,11 +86,15 @@ class Linearisation:
 
 @dataclass(frozen=True)
 class Factors:
-    """[D; F] by its singular vectors, in units of the noise: V [parameters, kept] divided by the
-    singular values, U = D V, and E = F V, each row times the residual of its equation.
+    """The rows [D; F] by their singular vectors, in units of the noise.
 
-    residual: the misfits in those units; degrees: rows less fitted ones; slope: what another step
-    would go along; S: the singular values over the largest.
+    Attributes:
+        V: The right singular vectors [parameters, kept], divided by the singular values.
+        U: D V [data, kept].
+        E: F V [rows, kept], each row times the residual of its equation.
+        residual: The misfits in units of the noise [data].
+        slope: What another step would go along [kept].
+        S: The singular values over the largest [kept].
     """
 
     V: Tensor
@@ -93,8 +106,13 @@ class Factors:
 
     @classmethod
     def of(cls, rows: Linearisation, heavier: float = 1.0, tied: bool = True) -> Factors:
-        """heavier: by which the weight of the equations is multiplied; tied: whether the ties are
-        among the rows."""
+        """The factors of a linear problem.
+
+        Args:
+            rows: The linear problem.
+            heavier: By which the weight of the equations is multiplied.
+            tied: Whether the ties are among the rows.
+        """
         residual, D, vanish, F = (
             rows.misfit,
             rows.D,
@@ -132,42 +150,88 @@ class Factors:
     def covariance(
         self, gradients: Float[Tensor, "quantities parameters"]
     ) -> Float[Tensor, "quantities quantities"]:
-        """Of quantities with these gradients, for errors of variance 1."""
+        """The covariance of quantities for errors of the values of variance 1.
+
+        Args:
+            gradients: Derivatives of the quantities by all that is trained [quantities,
+                parameters].
+
+        Returns:
+            The covariance [quantities, quantities].
+        """
         L = (gradients @ self.V) @ self.U.T
         return L @ L.T
 
     def discrepancy(
         self, gradients: Float[Tensor, "quantities parameters"]
     ) -> Float[Tensor, "quantities quantities"]:
-        """Of the same for errors as large as the residuals that the equations are left with, each
-        for itself (White 1982)."""
+        """The covariance of quantities for errors as large as the residuals that the equations are
+        left with, each for itself (White 1982).
+
+        Args:
+            gradients: Derivatives of the quantities by all that is trained [quantities,
+                parameters].
+
+        Returns:
+            The covariance [quantities, quantities].
+        """
         L = (gradients @ self.V) @ self.E.T
         return L @ L.T
 
     def inverse(
         self, gradients: Float[Tensor, "quantities parameters"]
     ) -> Float[Tensor, "quantities quantities"]:
-        """The same from H⁻¹ alone, which is large along what neither data nor equations
-        determine."""
+        """The covariance of quantities from H⁻¹ alone, which is large along what neither data nor
+        equations determine.
+
+        Args:
+            gradients: Derivatives of the quantities by all that is trained [quantities,
+                parameters].
+
+        Returns:
+            The covariance [quantities, quantities].
+        """
         L = gradients @ self.V
         return L @ L.T
 
     def shift(
         self, gradients: Float[Tensor, "quantities parameters"]
     ) -> Float[Tensor, " quantities"]:
-        """How far another undamped step would move the quantities."""
+        """How far another undamped step would move quantities.
+
+        Args:
+            gradients: Derivatives of the quantities by all that is trained [quantities,
+                parameters].
+
+        Returns:
+            The shifts [quantities].
+        """
         return -(gradients @ self.V) @ self.slope
 
     def step(self, damping: float) -> Float[Tensor, " parameters"]:
-        """The step of Gauss and Newton, damped along singular values below the root of
-        `damping`."""
+        """The step of Gauss and Newton, damped along small singular values.
+
+        Args:
+            damping: Singular values below the root of this, over the largest one, are damped.
+
+        Returns:
+            The step [parameters].
+        """
         return -self.V @ (self.slope / (1 + damping / self.S.square()))
 
 
 def gradients_of(
     solution: NetworkSolution, names: Sequence[str]
 ) -> Float[Tensor, "numbers parameters"]:
-    """Derivatives of parameters that are numbers by all that is trained."""
+    """Derivatives of parameters that are numbers by all that is trained.
+
+    Args:
+        solution: The trained candidate.
+        names: Names of the parameters.
+
+    Returns:
+        The derivatives [numbers, parameters].
+    """
     network = solution.network
     X = network.theta.new_zeros(len(names), 1, network.widths[0])
     L = X.new_zeros(len(names), 1, network.widths[-1])
@@ -181,7 +245,16 @@ def gradients_of(
 def gradients_at(
     solution: NetworkSolution, name: str, points: Float[Tensor, "points dims"]
 ) -> Float[Tensor, "points parameters"]:
-    """Derivatives of a field's values at points by all that is trained."""
+    """Derivatives of a field's values at points by all that is trained.
+
+    Args:
+        solution: The trained candidate.
+        name: Name of the field.
+        points: The points [points, dims].
+
+    Returns:
+        The derivatives [points, parameters].
+    """
     frame = solution.frame(points, [(name, (0,) * points.shape[1])])
     jets = solution.network.forward(frame.X, frame.counts)
     L = frame.adjoint(frame.lift.new_ones(len(points), 1), solution.network.widths[-1])
@@ -206,12 +279,18 @@ def _dense(network: Network, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
 
 
 def polish(points: Collocation) -> tuple[int, float]:
-    """Steps of Gauss and Newton by orthogonal factors until the numbers among the parameters stand
-    still within POLISHED of their standard errors.
+    """Take steps of Gauss and Newton by orthogonal factors until the numbers among the parameters
+    stand still.
 
-    Levenberg and Marquardt's damping, and patience that looks at a loss which the noise keeps up,
-    end before that. Returns how many, and how far, in standard errors, another undamped step would
-    still move a number.
+    They stand still within POLISHED of their standard errors. Levenberg and Marquardt's damping,
+    and patience that looks at a loss which the noise keeps up, end before that.
+
+    Args:
+        points: The points and the data, whose network is moved.
+
+    Returns:
+        How many steps were taken, and how far, in standard errors, another undamped step would
+        still move a number.
     """
     objective = points.objective()
     network, problem = objective.network, points.problem
@@ -239,10 +318,16 @@ def polish(points: Collocation) -> tuple[int, float]:
 
 
 def lost(points: Collocation, lighter: float) -> float:
-    """How much smaller, as a factor, the standard errors of all parameters could be with data that
-    weigh so much less, at most.
+    """How much smaller the standard errors of all parameters could be with lighter data, at most.
 
     Where the equations weigh little, solutions that violate them follow the errors of the data.
+
+    Args:
+        points: The points and the data, with the weights of training.
+        lighter: Factor of the weight of the data, below 1.
+
+    Returns:
+        The factor by which they could be smaller.
     """
     rows, problem, solution = Linearisation.of(points), points.problem, points.solution
     at = problem.domain.interior(unit_points(64, len(problem.coordinates), 0))
@@ -258,12 +343,16 @@ def lost(points: Collocation, lighter: float) -> float:
 
 
 def overruled(points: Collocation, network: Network, data: float) -> bool:
-    """Whether the equations overrule the data, in comparison with an earlier network that was
-    trained with this weight of the data.
+    """Whether the equations overrule the data, in comparison with an earlier network.
 
     A smaller weight fits fewer degrees of freedom to the noise, and the misfit grows by as many of
     its squares, with the variance of χ². A network that cannot satisfy the equations any better
     gives in where it costs less: the misfit grows by more, and estimates are biased.
+
+    Args:
+        points: The points and the data, with the present network and weight.
+        network: The earlier network.
+        data: The weight of the data with which that one was trained.
     """
     now, here = Factors.of(Linearisation.of(points)), (points.solution.network, points.data)
     points.solution.network, points.data = network, data
@@ -275,6 +364,10 @@ def overruled(points: Collocation, network: Network, data: float) -> bool:
 
 
 def relative_misfit(points: Collocation) -> float:
-    """Root mean square of what the data are off by, over their spread."""
+    """Root mean square of what the data are off by, over their spread.
+
+    Args:
+        points: The points and the data, with the present network.
+    """
     squares = sum(float(t.rows(points.solution.network).square().sum()) for t in points.misfits())
     return math.sqrt(squares / points.misfit_weight)

@@ -44,7 +44,14 @@ class Settling(Training):
     """A training that ends with settled parameters, round after round."""
 
     def advance(self, state: TrainingState) -> TrainingState:
-        """Take a state one step further; after all stages, ask for one more round, or end."""
+        """Take a state one step further; after all stages, ask for one more round, or end.
+
+        Args:
+            state: The state, which may be changed in place.
+
+        Returns:
+            The next state.
+        """
         state = super().advance(state)
         if state.finished and self._goes_on(state):
             state.rounds, state.finished = state.rounds + 1, False
@@ -107,7 +114,14 @@ class Settling(Training):
 def training_of(
     problem: Problem, space: TrialSpace, network: Network, plan: TrainingPlan, observer: Observer
 ) -> Training:
-    """What trains a network on a problem: with settling where there are parameters to be found from
-    data."""
+    """What trains a network on a problem: with settling where parameters are to be found from data.
+
+    Args:
+        problem: What is to be solved.
+        space: Its candidates.
+        network: The first network, which is left as it is.
+        plan: How training goes.
+        observer: Who watches.
+    """
     kind = Settling if problem.parameters and problem.data else Training
     return kind(problem, space, network, plan, observer)

@@ -9,8 +9,15 @@ import torch
 
 
 def available(device: str = "cpu") -> float:
-    """Bytes that are free: of the machine, of the container that limits it, of the process; on a
-    GPU, of its own memory."""
+    """Bytes of memory that are free.
+
+    Args:
+        device: "cpu" or a GPU such as "cuda".
+
+    Returns:
+        The least that is left by the machine, by the container that limits it and by the limits of
+        the process; on a GPU what is free of its own memory.
+    """
     if torch.device(device).type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return min([_system(), *_containers(), *_process()])
@@ -67,5 +74,9 @@ def _process() -> list[float]:
 
 
 def gigabytes(count: float) -> str:
-    """Bytes in words."""
+    """Bytes in words, such as "1.5 GB".
+
+    Args:
+        count: How many bytes.
+    """
     return f"{count / 1e9:.1f} GB"

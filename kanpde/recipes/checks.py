@@ -19,7 +19,15 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
 def check_machine(device: str, dtype: str) -> None:
-    """Raise RecipeError for a device or a precision that is not there."""
+    """Refuse a device or a precision that is not there.
+
+    Args:
+        device: "cpu" or "cuda".
+        dtype: "float64" or "float32".
+
+    Raises:
+        RecipeError: The device or the precision is not there.
+    """
     if dtype not in DTYPES:
         raise RecipeError(
             f"dtype: got {dtype!r}; expected one of {listed(DTYPES)}{nearest(dtype, DTYPES)}"
@@ -37,7 +45,16 @@ def check_machine(device: str, dtype: str) -> None:
 
 
 def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
-    """Raise RecipeError for settings that do not fit a problem, or each other."""
+    """Refuse settings that do not fit a problem, or each other.
+
+    Args:
+        problem: What is to be solved.
+        recipe: How it is to be solved.
+        seed: Seed of the network's coefficients and of the points.
+
+    Raises:
+        RecipeError: The settings do not fit.
+    """
     if not isinstance(seed, int) or not 0 <= seed < 10**15:
         raise RecipeError(
             f"seed: got {seed!r:.40}; expected a whole number from 0 on, of at most 15 digits"

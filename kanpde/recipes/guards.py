@@ -64,17 +64,17 @@ def check_memory(
 
     Args:
         problem: What is to be solved.
-        recipe: How.
+        recipe: How it is solved.
         space: The candidates.
-        device: Where training would be.
-        dtype: Its precision.
-        free: Bytes, where they are known already.
+        device: Where training would be, "cpu" or "cuda".
+        dtype: Precision of training.
+        free: Bytes that are free, where they are known already.
 
     Returns:
         The frame of all that the equations need, at `probes` of the domain.
 
     Raises:
-        RecipeError: For a network, or points, that do not fit.
+        RecipeError: The network or the points do not fit.
     """
     free = available(device) if free is None else free
     outputs = len(space.outputs)
@@ -98,18 +98,31 @@ def check_memory(
 
 
 def probes(problem: Problem) -> Float[Tensor, "points dims"]:
-    """Points at which the first frame is made."""
+    """Points at which the first frame is made.
+
+    Args:
+        problem: What is to be solved.
+    """
     return inside_points(problem.domain, SAMPLE, 0)
 
 
 def needs(problem: Problem) -> list[Leaf]:
-    """The derivatives that the equations take, each once."""
+    """The derivatives that the equations take, each once.
+
+    Args:
+        problem: What is to be solved.
+    """
     return list(dict.fromkeys(leaf for r in problem.equations for leaf in r.needs))
 
 
 def for_parameters(numbers: float, recipe: Recipe, dtype: torch.dtype) -> float:
-    """Bytes for a network of so many parameters, whatever the number of points; with the blocks of
-    its Jacobian."""
+    """Bytes for a network, whatever the number of points; with the blocks of its Jacobian.
+
+    Args:
+        numbers: Parameters of the network.
+        recipe: How the problem is solved.
+        dtype: Precision of the network.
+    """
     size = dtype.itemsize
     dense = (
         any(isinstance(stage, LevenbergMarquardt) for stage in recipe.stages) and numbers <= DENSE
@@ -130,7 +143,16 @@ def for_a_point(
     numbers: float,
     dtype: torch.dtype,
 ) -> float:
-    """Bytes for each point of training, from a frame at some points."""
+    """Bytes for each point of training.
+
+    Args:
+        frame: A frame at some points, from which the bytes are reckoned.
+        problem: What is to be solved.
+        recipe: How it is solved.
+        space: The candidates.
+        numbers: Parameters of the network.
+        dtype: Precision of the network.
+    """
     frame = frame.to(torch.empty(0, dtype=dtype))
     own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / len(frame.points)
     units = sum((space.inputs, *recipe.network.width, len(space.outputs)))
@@ -145,7 +167,14 @@ def for_a_point(
 
 
 def specs(recipe: Recipe) -> list[Spec]:
-    """The network, and what its schedule makes of it: on finer grids, wider, deeper."""
+    """The network, and what its schedule makes of it: on finer grids, wider, deeper.
+
+    Args:
+        recipe: How the problem is solved.
+
+    Returns:
+        The specifications, in order.
+    """
     found = [recipe.network]
     for stage in recipe.stages:
         last = found[-1]
@@ -163,8 +192,16 @@ def specs(recipe: Recipe) -> list[Spec]:
 
 
 def parameters(spec: Spec, inputs: int, outputs: int) -> float:
-    """How many a network has; of a large one about, from one of a unit a layer on a coarse grid: it
-    may be too large to make."""
+    """How many parameters a network has.
+
+    Those of a large one are counted about, from one of a unit a layer on a coarse grid: it may be
+    too large to make.
+
+    Args:
+        spec: Its specification.
+        inputs: Number of its inputs.
+        outputs: Number of its outputs.
+    """
     resolution = getattr(spec, spec.resolution) if spec.resolution else 1
     coarse, units = min(resolution, 32), (1,) * len(spec.width)
     small = replace(spec, width=units, **_resolved(spec, coarse)).count(inputs, outputs)

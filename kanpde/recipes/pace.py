@@ -21,12 +21,17 @@ POINTS = 512
 
 
 def pace(problem: Problem) -> float | None:
-    """How many times over the start changes in the whole span of time: T ‖u_t‖ / ‖u‖ at the start,
-    T √(‖u_tt‖ / ‖u‖) for waves.
+    """How many times over the start changes in the whole span of time.
 
-    The derivatives in time are those that the equations give for the initial data, which autograd
-    differentiates in space. None where there are none: steady problems, equations without a
-    derivative in time, data without finite derivatives.
+    That is T ‖u_t‖ / ‖u‖ at the start, or T √(‖u_tt‖ / ‖u‖) for waves. The derivatives in time are
+    those that the equations give for the initial data, which autograd differentiates in space.
+
+    Args:
+        problem: What is to be solved.
+
+    Returns:
+        The number of times; None where there are no such derivatives: steady problems, equations
+        without a derivative in time, data without finite derivatives.
     """
     time = problem.domain.time
     if not time:

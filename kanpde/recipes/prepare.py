@@ -45,10 +45,10 @@ def prepare(
 
     Args:
         problem: What is to be solved.
-        recipe: How.
-        seed: Of the network's first coefficients.
-        device: Where training will be.
-        dtype: Its precision.
+        recipe: How it is solved.
+        seed: Seed of the network's first coefficients.
+        device: Where training will be, "cpu" or "cuda".
+        dtype: Precision of training.
 
     Raises:
         RecipeError: The network or the points do not fit into memory, or a stage does not fit the

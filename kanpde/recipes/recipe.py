@@ -28,22 +28,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to solve a problem.
+    """How to solve a problem: which network, which points, which schedule.
 
-    network: KAN(…), MLP(…) or another kind of networks/registry.py. points: interior collocation
-    points. schedule: stages in order, or their text. restarts: random starts of the first stage, of
-    which the best goes on. sampler: sobol, halton, latin-hypercube or uniform. slabs: equal spans
-    of time, solved one after another, each from the final values of the one before. continuation:
-    values of constants of the problem's file, such as {"nu": (0.1, 0.03)}, on the way to the
-    problem's own: the first stage is done for each of them. balance: none, ntk, gradient or
-    attention, how much the equations of a system, the soft conditions and single points count (see
-    training/balancing.py). causal: ε of weights that take times in their order, 0 for none. fields:
-    the networks of fields among a problem's parameters, by name; data: weight of its data beside
-    the equations, 1 where their rows are equal; where they are noisy, training lowers it by itself.
-    corners: whether the functions that a solution has in re-entrant corners, and their like, are
-    part of it (see networks/enrichment.py). lenses: whether the network has inputs of its own about
-    every hole of the domain, which see it enlarged (see networks/lenses.py); crowding: share of the
-    points that crowd about holes. Raises RecipeError for values out of range.
+    Attributes:
+        network: KAN(…), MLP(…) or another kind of networks/registry.py.
+        points: Number of collocation points inside the domain.
+        schedule: Stages in order, or their text, such as "lm:60,extend:12,lm:60".
+        restarts: Random starts of the first stage, of which the best goes on.
+        sampler: How points are spread: "sobol", "halton", "latin-hypercube" or "uniform".
+        slabs: Equal spans of time, solved one after another, each from the final values of the one
+            before.
+        continuation: Values of constants of the problem's file, such as {"nu": (0.1, 0.03)}, on the
+            way to the problem's own: the first stage is done for each of them.
+        balance: "none", "ntk", "gradient" or "attention": how much the equations of a system, the
+            soft conditions and single points count (see training/balancing.py).
+        causal: ε of weights that take times in their order; 0 for none.
+        fields: The networks of fields among a problem's parameters, by name.
+        data: Weight of the problem's data beside the equations, 1 where their rows are equal; where
+            the data are noisy, training lowers it by itself.
+        corners: Whether the functions that a solution has in re-entrant corners, and their like,
+            are part of it (see networks/enrichment.py).
+        lenses: Whether the network has inputs of its own about every hole of the domain, which see
+            it enlarged (see networks/lenses.py).
+        crowding: Share of the points that crowd about holes, 0 to 1.
+
+    Raises:
+        RecipeError: A value is out of range, or the schedule cannot be read or holds no optimiser.
     """
 
     network: Spec = field(default_factory=KAN)
@@ -77,7 +87,13 @@ class Recipe:
         )
 
     def plan(self, seed: int, device: str, dtype: torch.dtype) -> TrainingPlan:
-        """How training goes, for a seed, on a device, in a precision."""
+        """How training goes.
+
+        Args:
+            seed: Seed of the network's coefficients and of the points.
+            device: Where the network is, "cpu" or "cuda".
+            dtype: Its precision.
+        """
         return TrainingPlan(
             self.stages,
             self.points,
@@ -95,7 +111,11 @@ class Recipe:
         )
 
     def space(self, problem: Problem) -> TrialSpace:
-        """The candidates for the solution of a problem."""
+        """The candidates for the solution of a problem.
+
+        Args:
+            problem: What is to be solved.
+        """
         return trial_space(problem, self.network, self.fields, self.corners, self.lenses)
 
     def __post_init__(self) -> None:
@@ -118,7 +138,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe and, a line each, what was chosen and why."""
+    """A recipe and why it was chosen.
+
+    Attributes:
+        recipe: The recipe.
+        reasons: What was chosen and why, a line each.
+    """
 
     recipe: Recipe
     reasons: tuple[str, ...]
@@ -127,11 +152,21 @@ class Choice:
 def choose(
     problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default"
 ) -> Choice:
-    """The recipe for an effort: the one that the problem's file gives for it, else one made of its
-    `recipe`, else a default one.
+    """The recipe of a problem for an effort.
 
-    Raises RecipeError for an effort that is none, and where what stands beside the problem is no
-    recipe.
+    It is the one that the problem's file gives for that effort, else one made of its `recipe`, else
+    a default one.
+
+    Args:
+        problem: What is to be solved.
+        given: The recipes that stand beside the problem, by effort.
+        effort: "quick", "default" or "record".
+
+    Returns:
+        The recipe, with the reasons for it.
+
+    Raises:
+        RecipeError: There is no such effort, or what stands beside the problem is no recipe.
     """
     if effort not in EFFORTS:
         raise RecipeError(
@@ -182,7 +217,12 @@ def _said(found: Choice, problem: Problem) -> Choice:
 
 
 def suited(problem: Problem, kind: type[Spec]) -> Suited:
-    """The network, the schedule and their reasons that a kind takes for a problem."""
+    """The network, the schedule and their reasons that a kind takes for a problem.
+
+    Args:
+        problem: What is to be solved.
+        kind: The kind of network.
+    """
     return kind.suited(bool(problem.domain.time), 2 * (len(problem.unknowns) - 1))
 
 
@@ -195,6 +235,13 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     kinds of networks know what suits them. Points grow with the parameters and the dimension, so
     that the residual is over-determined. Where the start would change more than once around in the
     whole time, the time is taken in spans.
+
+    Args:
+        problem: What is to be solved.
+        kind: The kind of network.
+
+    Returns:
+        The recipe, with the reasons for it.
     """
     dims = len(problem.coordinates)
     network, schedule, reasons = suited(problem, kind)
@@ -258,7 +305,11 @@ def _scaled(found: Choice, effort: str) -> Choice:
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as JSON holds it: the network and the stages by name, with all of their settings."""
+    """A recipe as JSON holds it: the network and the stages by name, with all of their settings.
+
+    Args:
+        recipe: The recipe.
+    """
     network = {"kind": recipe.network.kind, **_listed(vars(recipe.network))}
     stages = [{"name": stage.name, **_listed(vars(stage))} for stage in recipe.stages]
     rest = {
@@ -273,7 +324,14 @@ def plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Recipe:
-    """The recipe that `plain` made. Raises RecipeError for anything else."""
+    """The recipe that `plain` made.
+
+    Args:
+        plain: What `plain` gave, as read from JSON.
+
+    Raises:
+        RecipeError: It is anything else.
+    """
     try:
         stages = [dict(stage) for stage in plain["schedule"]]
         of_fields = {name: _spec(spec) for name, spec in plain.get("fields", {}).items()}

@@ -13,8 +13,14 @@ from kanpde.training.optimiser import State, Stepper
 
 @dataclass
 class Moments(State):
-    """The two moments, and the gradient where the network is, which the next step still has to take
-    in."""
+    """What Adam carries from step to step.
+
+    Attributes:
+        first: Running mean of the gradient [parameters].
+        second: Running mean of its squares [parameters].
+        gradient: The gradient where the network is [parameters], which the next step still has to
+            take in.
+    """
 
     first: Tensor
     second: Tensor
@@ -23,8 +29,14 @@ class Moments(State):
 
 @dataclass(frozen=True)
 class Adam(Stepper):
-    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine. A
-    step's loss is that before it."""
+    """Adam (Kingma and Ba 2015), full batch, with a cosine decay of the learning rate.
+
+    A step's loss is that before it.
+
+    Attributes:
+        steps: Steps, at most.
+        rate: Initial learning rate, which decays to a hundredth of it along a cosine.
+    """
 
     steps: int = 1000
     rate: float = 3e-3

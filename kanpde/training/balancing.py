@@ -29,8 +29,13 @@ would get all."""
 
 
 def traces(network: Network, term: Term) -> Float[Tensor, " equations"]:
-    """Mean squared row of the Jacobian of every equation of a term, its weights left out: the trace
-    of its tangent kernel a point."""
+    """Mean squared row of the Jacobian of every equation of a term: the trace of its tangent kernel
+    a point.
+
+    Args:
+        network: The network at whose parameters the rows are.
+        term: The term, whose weights are left out.
+    """
     jets, _, g = _bare(term).evaluate(network, True)
     assert g is not None
     rows = [
@@ -43,8 +48,12 @@ def traces(network: Network, term: Term) -> Float[Tensor, " equations"]:
 
 
 def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
-    """Length of the gradient of every equation's mean squared residual, the term's weights left
-    out."""
+    """Length of the gradient of every equation's mean squared residual.
+
+    Args:
+        network: The network at whose parameters the gradient is.
+        term: The term, whose weights are left out.
+    """
     jets, r, g = _bare(term).evaluate(network, True)
     assert g is not None
     found = [
@@ -59,12 +68,17 @@ def slopes(network: Network, term: Term) -> Float[Tensor, " equations"]:
 
 
 def equalising(sizes: Sequence[Float[Tensor, " _equations"]]) -> list[Float[Tensor, " _equations"]]:
-    """Weights by equation, term by term, that make all weighted sizes the same: the mean of the
-    first term's.
+    """Weights that make all weighted sizes the same: the mean of the first term's.
 
     With `traces` these are the weights of Wang, Yu and Perdikaris 2022, "When and why PINNs fail to
     train", eq. 6.6; with `slopes` those of Wang, Teng and Perdikaris 2021, "Understanding and
     mitigating gradient flow pathologies", in the form of norms. One equation alone has weight 1.
+
+    Args:
+        sizes: Sizes of the equations [equations], term by term.
+
+    Returns:
+        Weights of the equations [equations], term by term.
     """
     middle = float(sizes[0].mean())
     return [
@@ -80,10 +94,19 @@ def attention(
     rate: float = 0.1,
 ) -> Float[Tensor, "points equations"]:
     """Residual-based attention λ⁺ = decay λ + rate |r| / max |r| (Anagnostopoulos et al. 2024,
-    CMAME 421), maximum over the points.
+    CMAME 421).
 
-    λ multiplies the residual: the weight of its square is λ². before: None for ones. Stays below
-    rate / (1 - decay).
+    λ multiplies the residual: the weight of its square is λ². The maximum is over the points. λ
+    stays below rate / (1 - decay).
+
+    Args:
+        r: The residuals [points, equations].
+        before: λ until now [points, equations]; None for ones.
+        decay: Share of λ that stays.
+        rate: What the largest residual adds.
+
+    Returns:
+        λ⁺ [points, equations].
     """
     size = r.abs()
     most = largest(size.amax(0) if len(size) else size.new_zeros(size.shape[1])).clamp_min(
@@ -101,9 +124,18 @@ def causal(
     """Weights exp(-ε Σ_{k<i} L_k) of the points in slice i of time (Wang, Sankaran and Perdikaris
     2024, CMAME 421, eq. 3.1).
 
-    L_k: mean squared residual, summed over the equations, of the points in slice k, slices of equal
-    duration from the first time to the last. The first slice has weight 1; a later one counts when
-    those before it are solved. Slices without points have L = 0.
+    L_k is the mean squared residual, summed over the equations, of the points in slice k. The
+    slices are of equal duration, from the first time to the last. The first slice has weight 1; a
+    later one counts when those before it are solved. Slices without points have L = 0.
+
+    Args:
+        times: The times of the points [points].
+        r: The residuals there [points, equations].
+        epsilon: ε, how strongly the order of times is kept.
+        slices: Number of slices.
+
+    Returns:
+        Weights of the squared residuals [points].
     """
     ends = (
         torch.stack([-times.min(), times.max()]) if len(times) else times.new_full((2,), -math.inf)
@@ -124,9 +156,15 @@ def causal(
 class Balance:
     """Puts weights on the terms of objectives, between two steps.
 
-    kind: none, ntk, gradient or attention; epsilon: of causal weights, 0 for none; time: name of
-    the time coordinate, which causal weights need. memory: share of the old weights by equation in
-    the new ones. Raises RecipeError for anything else.
+    Attributes:
+        kind: "none", "ntk", "gradient" or "attention".
+        epsilon: ε of causal weights, 0 for none.
+        time: Name of the time coordinate, which causal weights need.
+        memory: Share of the old weights by equation in the new ones.
+
+    Raises:
+        RecipeError: There is no such kind, ε is negative or not finite, or causal weights are asked
+            for without time.
     """
 
     kind: str = "none"
@@ -150,8 +188,13 @@ class Balance:
             )
 
     def __call__(self, objective: Objective) -> None:
-        """New weights from the network as it is now. Losses before and after are of different sums
-        of squares."""
+        """Make new weights from the network as it is now.
+
+        Losses before and after are of different sums of squares.
+
+        Args:
+            objective: The objective whose terms get the weights.
+        """
         if self.kind == "none" and not self.epsilon:
             return
         network, terms = objective.network, objective.terms
@@ -169,7 +212,11 @@ class Balance:
         self._seen = seen
 
     def plain(self, objective: Objective) -> dict[str, Any]:
-        """What it carries from time to time, as a file holds it."""
+        """What it carries from time to time, as a file holds it.
+
+        Args:
+            objective: The objective that is trained.
+        """
         return {
             "shares": self._shares,
             "seen": [
@@ -179,7 +226,12 @@ class Balance:
         }
 
     def restore(self, plain: dict[str, Any], objective: Objective) -> None:
-        """Back to what `plain` said, for an objective with the same terms."""
+        """Go back to what `plain` said.
+
+        Args:
+            plain: What `plain` gave.
+            objective: An objective with the same terms.
+        """
         self._shares = plain["shares"]
         self._seen = [
             (t, share(a))

@@ -25,7 +25,13 @@ other blocks end in other last bits."""
 
 @dataclass(frozen=True)
 class Block:
-    """Some points of a term: where they are among its points, and their rows, an equation each."""
+    """Some points of a term, with their rows of the Jacobian.
+
+    Attributes:
+        term: Number of the term.
+        points: Where the points are among those of the term.
+        rows: Their rows, one object an equation.
+    """
 
     term: int
     points: slice
@@ -33,10 +39,13 @@ class Block:
 
 
 class Blocks:
-    """As Rows, for the rows of an objective at the network's present parameters, wherever it moves
-    meanwhile.
+    """As Rows, for the rows of an objective at the network's present parameters.
 
-    points: of a block, term by term.
+    They stay those at these parameters, wherever the network moves meanwhile.
+
+    Args:
+        objective: The objective.
+        points: Points of a block, term by term.
     """
 
     def __init__(self, objective: Objective, points: list[int]):
@@ -53,7 +62,15 @@ class Blocks:
     def normal(
         self, r: Float[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "parameters parameters"], Float[Tensor, " parameters"]]:
-        """JᵀJ below and on the diagonal, and Jᵀr."""
+        """The normal matrix and the right side that belongs to it.
+
+        Args:
+            r: The residuals [rows].
+
+        Returns:
+            JᵀJ [parameters, parameters], which is right below and on the diagonal, and Jᵀr
+            [parameters].
+        """
         matrix, slope, by_term = (
             r.new_zeros(len(self.network.theta), len(self.network.theta)),
             torch.zeros_like(self.network.theta),
@@ -68,7 +85,13 @@ class Blocks:
     def pulled(
         self, v: Float[Tensor, " parameters"], a: Float[Tensor, " rows"], factor: float
     ) -> Float[Tensor, " parameters"]:
-        """Jᵀ (factor (a - J v))."""
+        """Jᵀ (factor (a - J v)).
+
+        Args:
+            v: A step of the parameters [parameters].
+            a: One number for each row [rows].
+            factor: By which the difference is multiplied.
+        """
         found, by_term = torch.zeros_like(self.network.theta), self._split(a)
         for block in self.blocks():
             for rows, own in zip(block.rows, by_term[block.term][:, block.points], strict=True):
@@ -82,8 +105,14 @@ class Blocks:
 
 
 def linear(objective: Objective) -> tuple[Float[Tensor, " rows"], Rows | Blocks]:
-    """The rows of an objective and their derivatives by the parameters, by blocks where they take
-    more than ROOM."""
+    """The rows of an objective and their derivatives by the parameters.
+
+    Args:
+        objective: The objective.
+
+    Returns:
+        The rows [rows], and their derivatives, by blocks where they take more than ROOM.
+    """
     theta = objective.network.theta
     if objective.whole or objective.rows * theta.numel() * theta.element_size() <= ROOM:
         return objective.jacobian()
@@ -97,7 +126,12 @@ def linear(objective: Objective) -> tuple[Float[Tensor, " rows"], Rows | Blocks]
 
 
 def bytes_a_point(t: Term, objective: Objective) -> int:
-    """Of the rows of a term's Jacobian."""
+    """Bytes that the rows of a term's Jacobian take for one point.
+
+    Args:
+        t: The term.
+        objective: The objective that it belongs to.
+    """
     if not len(t.frame.points):
         return 1
     _, rows = t.part(slice(0, 1), objective.network).jacobian(objective.network)

@@ -19,8 +19,12 @@ from kanpde.training.quasi_newton import Downhill, QuasiNewton
 
 @dataclass
 class InverseHessian(Downhill):
-    """The inverse Hessian's estimate besides, None for the identity; first: it has not been scaled
-    yet."""
+    """What self-scaled Broyden carries from step to step.
+
+    Attributes:
+        H: The inverse Hessian's estimate [parameters, parameters]; None for the identity.
+        first: Whether it has not been scaled yet.
+    """
 
     H: Tensor | None = None
     first: bool = True
@@ -28,8 +32,16 @@ class InverseHessian(Downhill):
 
 @dataclass(frozen=True)
 class Broyden(QuasiNewton):
-    """steps; tolerance: on the largest entry of the gradient. Memory and work are quadratic in the
-    parameters."""
+    """Self-scaled Broyden: a dense quasi-Newton method for up to some thousand parameters.
+
+    Urbán, Stefanou and Pons 2024, "Unveiling the optimization process of physics informed neural
+    networks" (arXiv 2405.04230), with the scaling of Al-Baali 1998. Memory and work are quadratic
+    in the parameters.
+
+    Attributes:
+        steps: Steps, at most.
+        tolerance: It ends where the largest entry of the gradient is below this.
+    """
 
     steps: int = 500
     tolerance: float = 1e-12
@@ -55,23 +67,28 @@ class Broyden(QuasiNewton):
 
 
 def update(H: Tensor, s: Tensor, y: Tensor, pulled: float, first: bool) -> None:
-    """Replace the inverse Hessian's estimate H [n, n] by that after the step s [n] with the change
-    y [n] of the gradient.
+    """Replace an estimate of the inverse Hessian by the one after a step.
 
-    pulled: sᵀ H⁻¹ s, which is -α sᵀg after a step of length α along -H g. first: H is the identity,
-    and is scaled as a whole.
-
-        H⁺ = (H - H y yᵀ H / yᵀHy + φ v vᵀ) / τ + s sᵀ / yᵀs,      v = √(yᵀHy) (s / yᵀs - H y /
-        yᵀHy),
+        H⁺ = (H - H y yᵀ H / yᵀHy + φ v vᵀ) / τ + s sᵀ / yᵀs,
+        v = √(yᵀHy) (s / yᵀs - H y / yᵀHy),
 
     φ = 1 and τ = 1 are BFGS. Here (SSBroyden2 in the programs that the authors published), with b =
     sᵀH⁻¹s / yᵀs, h = yᵀHy / yᵀs and a = b h - 1:
 
-        ρ = min(1, h (1 - √(a / (1 + a)))),      θ = max((ρ - 1) / a, min(1 / ρ, (1 - b) / b)),
-        φ = (1 - θ) / (1 + a θ), σ = 1 + a θ,      τ = min(1, 1/b) min(σ^(-1/(n-1)), 1/θ)  for θ >
-        0,      min(min(1, 1/b) σ^(-1/(n-1)), σ)  for θ ≤ 0,
+        ρ = min(1, h (1 - √(a / (1 + a)))),
+        θ = max((ρ - 1) / a, min(1 / ρ, (1 - b) / b)),
+        φ = (1 - θ) / (1 + a θ),  σ = 1 + a θ,
+        τ = min(1, 1/b) min(σ^(-1/(n-1)), 1/θ)    for θ > 0,
+            min(min(1, 1/b) σ^(-1/(n-1)), σ)      for θ ≤ 0,
 
     and τ = h / σ the first time.
+
+    Args:
+        H: The estimate [n, n], which is changed in place.
+        s: The step [n].
+        y: The change of the gradient [n].
+        pulled: sᵀ H⁻¹ s, which is -α sᵀg after a step of length α along -H g.
+        first: Whether H is the identity, which is scaled as a whole.
     """
     n, ys = len(s), float(y @ s)
     Hy = H @ y

@@ -20,21 +20,43 @@ class Change:
     name: str
 
     def check(self, network: Network) -> None:
-        """Raise RecipeError for a network that cannot be changed so; before training."""
+        """Refuse a network that cannot be changed so; before training.
+
+        Args:
+            network: The network with which training begins.
+
+        Raises:
+            RecipeError: It cannot be changed so.
+        """
 
     def changed(
         self, network: Network, jets: Sequence[Tensor], generator: torch.Generator
     ) -> Network:
-        """The other network; jets: of `levels` over points. Raises RunError where the activations
-        do not allow it."""
+        """The other network to go on with.
+
+        Args:
+            network: The present one, which is left as it is.
+            jets: The jets of its `levels` over points, one [points, channels, units] a level.
+            generator: Source of the random coefficients of what is new.
+
+        Raises:
+            RunError: The activations do not allow it.
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Extend(Change):
-    """Go on with a finer grid, or with the same one (an update of the grid): every hidden grid
-    moves to where its inputs are, the coefficients are refitted, and the function stays up to the
-    error of that fit. grid: intervals.
+    """Go on with a finer grid, or with the same one (an update of the grid).
+
+    Every hidden grid moves to where its inputs are, the coefficients are refitted, and the function
+    stays up to the error of that fit.
+
+    Attributes:
+        grid: Intervals of the new grid.
+
+    Raises:
+        RecipeError: The grid has less than 1 interval.
     """
 
     grid: int
@@ -53,8 +75,14 @@ class Extend(Change):
 
 @dataclass(frozen=True)
 class Widen(Change):
-    """Go on with so many units on every hidden level that has fewer; the function stays,
-    exactly."""
+    """Go on with more units on every hidden level that has fewer; the function stays, exactly.
+
+    Attributes:
+        width: Units that each hidden level then has at least.
+
+    Raises:
+        RecipeError: The width is less than 1 unit.
+    """
 
     width: int
     name = "widen"
@@ -74,8 +102,14 @@ class Widen(Change):
 
 @dataclass(frozen=True)
 class Deepen(Change):
-    """Go on with so many levels more in front of the last layer; the function stays, to 1e-12 with
-    splines."""
+    """Go on with more levels in front of the last layer; the function stays, to 1e-12 with splines.
+
+    Attributes:
+        levels: How many levels are added.
+
+    Raises:
+        RecipeError: Less than 1 level is to be added.
+    """
 
     levels: int = 1
     name = "deepen"
@@ -94,8 +128,16 @@ class Deepen(Change):
 
 
 def refuse_one_place(network: Network, jets: Sequence[Tensor], what: str) -> None:
-    """Raise RunError where all units of a hidden level are constant over the points: no grid can
-    follow them."""
+    """Refuse to change a network of which a hidden level stands still over the points.
+
+    Args:
+        network: The network.
+        jets: The jets of its `levels` over points, one [points, channels, units] a level.
+        what: Name of the change, for the message.
+
+    Raises:
+        RunError: All units of a hidden level are constant over the points: no grid can follow them.
+    """
     for level, layer in enumerate(network.layers):
         values = jets[level][:, 0]
         if (

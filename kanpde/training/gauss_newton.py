@@ -34,9 +34,17 @@ REUSE = 5
 
 @dataclass
 class Inexact(State):
-    """mu, forcing: damping and tolerance of the solves; started, first: the loss when the last step
-    began, and when this set of points came; sketch: a Nyström preconditioner; age: steps since;
-    solves: length of the last solve; losses: as in Damping.
+    """What Gauss-Newton carries from step to step.
+
+    Attributes:
+        mu: Damping of the solves.
+        forcing: Tolerance of the solves, as a share of the right side.
+        started: The loss when the last step began.
+        first: The loss when this set of points came.
+        sketch: A Nyström preconditioner; None for the diagonal one.
+        age: Steps since that was made.
+        solves: Length of the last solve, in products.
+        losses: The last losses on the same points, as many as patience needs.
     """
 
     mu: float = 0.0
@@ -49,10 +57,16 @@ class Inexact(State):
     losses: list[float] = field(default_factory=lambda: [math.inf])
 
     def begin(self, loss: float, mean: float) -> None:
-        """The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean
+        """Begin a step: choose its damping and its tolerance.
+
+        The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean
         diagonal, again on new points. The tolerance is |r| / |r at the beginning|, which keeps
         convergence superlinear (Dembo, Eisenstat and Steihaug 1982), and at most LOOSEST. That of
         Eisenstat and Walker 1996, choice 2, stays loose in a narrow valley, where |r| falls slowly.
+
+        Args:
+            loss: The loss before the step.
+            mean: Mean of the diagonal of JᵀJ.
         """
         if loss > (1 + 1e-9) * self.started or not self.mu:
             self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
@@ -69,12 +83,21 @@ class Inexact(State):
 
 @dataclass(frozen=True)
 class GaussNewton(Stepper):
-    """steps: at most so many; iterations: of the conjugate gradients in a solve, at most; sketch:
-    columns of the Nyström preconditioner, which is made where the diagonal one was not enough, or
-    0; accept, patience: as of LevenbergMarquardt.
+    """Gauss-Newton without matrices, for networks too large for dense Levenberg-Marquardt.
 
-    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have
-    not lowered the loss by a hundredth.
+    The damped normal equations are solved inexactly by conjugate gradients. It stops earlier when
+    no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
+    a hundredth.
+
+    Attributes:
+        steps: Steps, at most.
+        iterations: Iterations of the conjugate gradients in a solve, at most.
+        sketch: Columns of the Nyström preconditioner, which is made where the diagonal one was not
+            enough; 0 for none.
+        accept: Largest length of the second-order correction, as a share of the step, as of
+            LevenbergMarquardt.
+        patience: Steps that together have to lower the loss by a hundredth, as of
+            LevenbergMarquardt.
     """
 
     steps: int = 100
@@ -188,11 +211,21 @@ def conjugate_gradients(
     tolerance: float,
     most: int,
 ) -> tuple[Tensor, int]:
-    """x with A x ≈ right and the number of products (Nocedal and Wright 2006, algorithm 5.3), from
-    x = 0.
+    """Solve A x = right by preconditioned conjugate gradients, from x = 0.
 
-    It ends when the residual in the preconditioner's norm has fallen to the tolerance, or after
-    `most` products, or where rounding makes a curvature that is not positive.
+    This is algorithm 5.3 of Nocedal and Wright 2006. It ends when the residual in the
+    preconditioner's norm has fallen to the tolerance, or after `most` products, or where rounding
+    makes a curvature that is not positive.
+
+    Args:
+        times: Gives A x for a vector x [n]; A is positive semidefinite.
+        right: The right side [n].
+        precondition: Gives an approximation of A⁻¹ x.
+        tolerance: Largest residual at the end, as a share of the first one.
+        most: Products, at most.
+
+    Returns:
+        x [n] with A x ≈ right, and the number of products.
     """
     x, r = torch.zeros_like(right), right.clone()
     p = z = precondition(r)

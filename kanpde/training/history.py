@@ -11,11 +11,15 @@ from typing import Any, Protocol
 class Record:
     """One step of training.
 
-    loss: mean squared residual over the collocation points (weighted soft terms included); fresh:
-    the same on points that were not trained on, nan where it was not measured; error: relative L2
-    against the exact solution (or, without one, nan), measured now and then; parameters: their
-    number at this step; seconds: since training began; values: of the numbers in the equations that
-    are to be found.
+    Attributes:
+        step: Number of the step, over all stages.
+        stage: Number of its stage.
+        seconds: Time since training began.
+        loss: Mean squared residual over the collocation points (weighted soft terms included).
+        fresh: The same on points that were not trained on; nan where it was not measured.
+        error: Relative L2 error against the exact solution, measured now and then; nan without one.
+        parameters: Number of parameters at this step.
+        values: Values of the numbers in the equations that are to be found, by name.
     """
 
     step: int
@@ -34,7 +38,13 @@ COLUMNS = tuple(f.name for f in fields(Record) if f.name != "values")
 
 @dataclass
 class History:
-    """All records of a run and, stage by stage, a title and the reason why it ended."""
+    """What was done in a run.
+
+    Attributes:
+        records: All records, in order.
+        stages: Stage by stage, a title and the reason why it ended.
+        interrupted: Whether the run was interrupted.
+    """
 
     records: list[Record] = field(default_factory=list)
     stages: list[tuple[str, str]] = field(default_factory=list)
@@ -49,7 +59,11 @@ class History:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> History:
-        """The history that `plain` made."""
+        """The history that `plain` made.
+
+        Args:
+            plain: What `plain` gave.
+        """
         columns = plain["records"]
         return cls(
             [
@@ -60,7 +74,11 @@ class History:
         )
 
     def column(self, name: str) -> list[float]:
-        """One field of all records, in order."""
+        """One field of all records, in order.
+
+        Args:
+            name: Name of the field.
+        """
         return [getattr(r, name) for r in self.records]
 
 
@@ -68,13 +86,28 @@ class Observer(Protocol):
     """Somebody who watches a run: the command line's progress bars, a test, nobody."""
 
     def stage(self, index: int, count: int, title: str, steps: int) -> None:
-        """Stage `index` of `count` begins; it takes at most `steps` steps."""
+        """A stage begins.
+
+        Args:
+            index: Its number, from 0 on.
+            count: Number of all stages.
+            title: What it is called.
+            steps: Steps that it takes at most.
+        """
 
     def step(self, record: Record) -> None:
-        """A step is done."""
+        """A step is done.
+
+        Args:
+            record: What is known of it.
+        """
 
     def message(self, text: str) -> None:
-        """One line worth telling: points redrawn, a stage ended early and why, a restart chosen."""
+        """There is something worth telling: points redrawn, a stage ended early, a restart chosen.
+
+        Args:
+            text: One line that says what, and why.
+        """
 
 
 class Silent:

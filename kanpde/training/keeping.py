@@ -13,10 +13,18 @@ class Keeps(Protocol):
     """Somebody who keeps states, so that training can go on from there."""
 
     def due(self, last: bool = False) -> bool:
-        """Whether it is time to keep one. last: there are no more steps."""
+        """Whether it is time to keep a state.
+
+        Args:
+            last: Whether there are no more steps.
+        """
 
     def keep(self, state: dict[str, Any]) -> None:
-        """Keep it: tensors, plain values, and lists, tuples and dicts of them."""
+        """Keep a state.
+
+        Args:
+            state: Tensors, plain values, and lists, tuples and dicts of them.
+        """
 
 
 def handed_to(keeper: Keeps | None) -> Callable[[TrainingState], None]:
@@ -24,6 +32,12 @@ def handed_to(keeper: Keeps | None) -> Callable[[TrainingState], None]:
 
     States are handed over after steps of optimisers. Every process has to take part, also those
     that have no keeper, since the points of all of them make one state.
+
+    Args:
+        keeper: Who keeps the states; None for nobody.
+
+    Returns:
+        A function to call with the state after every step.
     """
 
     def hand_over(state: TrainingState) -> None:

@@ -15,14 +15,24 @@ Pair = tuple[Tensor, Tensor, float]
 
 @dataclass
 class Pairs(Downhill):
-    """The last steps besides."""
+    """What L-BFGS carries from step to step.
+
+    Attributes:
+        pairs: The last steps, with the changes of the gradient.
+    """
 
     pairs: list[Pair] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class LBFGS(QuasiNewton):
-    """steps; memory: pairs kept; tolerance: on the largest entry of the gradient."""
+    """L-BFGS (Liu and Nocedal 1989), with a line search for the strong Wolfe conditions.
+
+    Attributes:
+        steps: Steps, at most.
+        memory: Pairs of a step and a change of the gradient that are kept.
+        tolerance: It ends where the largest entry of the gradient is below this.
+    """
 
     steps: int = 500
     memory: int = 50

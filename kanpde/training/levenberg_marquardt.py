@@ -24,7 +24,12 @@ from kanpde.training.shards import total, totals_with_lower
 
 @dataclass
 class Damping(State):
-    """mu: of the next step; losses: the last ones on the same points, as many as patience needs."""
+    """What Levenberg-Marquardt carries from step to step.
+
+    Attributes:
+        mu: Damping μ of the next step.
+        losses: The last losses on the same points, as many as patience needs.
+    """
 
     mu: float
     losses: list[float] = field(default_factory=lambda: [math.inf])
@@ -32,15 +37,25 @@ class Damping(State):
 
 @dataclass(frozen=True)
 class LevenbergMarquardt(Stepper):
-    """steps: at most so many; damping: initial μ, or the initial loss where that is smaller
-    (Yamashita and Fukushima 2001: μ of the order of the loss keeps convergence quadratic); accept:
-    largest length of the correction, as a share of the step; metric: "root" damps a parameter by μ
-    √diag(JᵀJ), "layer" by μ times its layer's mean of diag(JᵀJ), which is slower at first, more
-    accurate in the end for one hidden level on grids that start coarse, and worse for deeper
-    networks.
+    """Levenberg-Marquardt with the exact Jacobian, delayed gratification and geodesic acceleration.
 
-    It stops earlier when no damping gives a smaller loss, or when `patience` steps together have
-    not lowered the loss by a hundredth.
+    The correction of a step is that of Transtrum and Sethna 2012, "Improvements to the
+    Levenberg-Marquardt algorithm for nonlinear least-squares minimization". It stops earlier when
+    no damping gives a smaller loss, or when `patience` steps together have not lowered the loss by
+    a hundredth.
+
+    Attributes:
+        steps: Steps, at most.
+        damping: Initial damping μ, or the initial loss where that is smaller (Yamashita and
+            Fukushima 2001: μ of the order of the loss keeps convergence quadratic).
+        accept: Largest length of the second-order correction, as a share of the step.
+        patience: Steps that together have to lower the loss by a hundredth.
+        metric: "root" damps a parameter by μ √diag(JᵀJ); "layer" by μ times its layer's mean of
+            diag(JᵀJ), which is slower at first, more accurate in the end for one hidden level on
+            grids that start coarse, and worse for deeper networks.
+
+    Raises:
+        RecipeError: The metric is neither of the two.
     """
 
     steps: int = 100
@@ -120,7 +135,12 @@ class LevenbergMarquardt(Stepper):
 
 
 def slow(losses: Sequence[float], patience: int) -> bool:
-    """Whether the last `patience` steps together have not lowered the loss by a hundredth."""
+    """Whether the last `patience` steps together have not lowered the loss by a hundredth.
+
+    Args:
+        losses: The losses so far, in order.
+        patience: How many of the last steps count.
+    """
     return len(losses) > patience and losses[-1] > 0.99 * losses[-1 - patience]
 
 
@@ -137,20 +157,33 @@ EASE_DAMPING, RAISE_DAMPING = 2.0, 2.0
 
 
 def scaling(squares: Tensor) -> Tensor:
-    """W [parameters], by which parameters are divided so that damping them by μ is damping by μ
-    √(diag(JᵀJ) / its mean).
+    """The metric "root": damping in it by μ is damping by μ √(diag(JᵀJ) / its mean).
 
-    Halfway between the identity of Levenberg and the diagonal of Marquardt, with which parameters
-    that few points see run away between the points: the loss falls, the residual elsewhere does
-    not.
+    It is halfway between the identity of Levenberg and the diagonal of Marquardt, with which
+    parameters that few points see run away between the points: the loss falls, the residual
+    elsewhere does not.
+
+    Args:
+        squares: The diagonal of JᵀJ [parameters].
+
+    Returns:
+        W [parameters], by which parameters are divided.
     """
     mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25
 
 
 def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
-    """W [parameters] by which damping by μ is damping by μ times the layer's mean of diag(JᵀJ),
-    over that of all."""
+    """The metric "layer": damping by μ is damping by μ times the layer's mean of diag(JᵀJ), over
+    that of all.
+
+    Args:
+        squares: The diagonal of JᵀJ [parameters].
+        sizes: Numbers of parameters of the layers, in order.
+
+    Returns:
+        W [parameters], by which parameters are divided.
+    """
     means = torch.cat(
         [part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)]
     )
@@ -159,8 +192,15 @@ def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
-    """Cholesky factor of the normal matrix (its lower triangle) plus μ; None where rounding leaves
-    it indefinite or not finite."""
+    """Cholesky factor of a normal matrix with damping.
+
+    Args:
+        normal: JᵀJ [parameters, parameters], of which the lower triangle is read.
+        mu: Damping μ, which is added to the diagonal.
+
+    Returns:
+        The lower factor; None where rounding leaves the matrix indefinite or not finite.
+    """
     damped = normal.clone()
     damped.diagonal().add_(mu)
     factor, failed = torch.linalg.cholesky_ex(damped)

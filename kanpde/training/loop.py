@@ -83,8 +83,8 @@ class Training:
     Args:
         problem: What is to be solved.
         space: Its candidates.
-        network: The first one, which is left as it is.
-        plan: How.
+        network: The first network, which is left as it is.
+        plan: How training goes.
         observer: Who watches.
 
     Raises:
@@ -111,7 +111,11 @@ class Training:
 
     def resumed(self, plain: dict[str, Any]) -> TrainingState:
         """The state that `TrainingState.plain` made, from which training goes on with the same
-        bits."""
+        bits.
+
+        Args:
+            plain: What `plain` gave.
+        """
         done: list[NetworkSolution] = []
         for saved in plain["done"]:
             part = span(self.problem, len(done), self.plan.spans, done[-1] if done else None)
@@ -140,6 +144,12 @@ class Training:
     def advance(self, state: TrainingState) -> TrainingState:
         """Take a state one step further: a step of its optimiser, or whatever comes next.
 
+        Args:
+            state: The state, which may be changed in place.
+
+        Returns:
+            The next state.
+
         Raises:
             ProblemError: The user's functions are not finite at the points.
         """
@@ -155,7 +165,11 @@ class Training:
         return self._next_leg(state)
 
     def interrupt(self, state: TrainingState) -> None:
-        """Leave the last good state behind; the history says that it was interrupted."""
+        """Go back to the last good state; the history says that training was interrupted.
+
+        Args:
+            state: The state, which is changed in place.
+        """
         state.go_back()
         if state.under_way is not None and state.starts is None:
             state.history.stages.append((state.under_way.title, "interrupted"))
@@ -164,7 +178,11 @@ class Training:
         self.observer.message("interrupted: kept the last good state")
 
     def result(self, state: TrainingState) -> Solution:
-        """The solution of a state, which stands still after the time to which training came."""
+        """The solution of a state, which stands still after the time to which training came.
+
+        Args:
+            state: The state.
+        """
         spans = list(state.done)
         if state.leg >= len(self.path):
             spans.append(state.solution)
@@ -476,7 +494,7 @@ def carry_out(
 
     Args:
         training: What takes a state further.
-        state: The first one.
+        state: The first state.
         consume: Is given every state; may raise KeyboardInterrupt to end training.
     """
     try:

@@ -18,16 +18,28 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Nystrom:
-    """B [n, columns] with A ≈ B Bᵀ; gram: BᵀB; smallest: the smallest eigenvalue of B Bᵀ that is
-    not zero."""
+    """A positive semidefinite matrix A [n, n] as A ≈ B Bᵀ.
+
+    Attributes:
+        B: The factor [n, columns].
+        gram: BᵀB [columns, columns].
+        smallest: The smallest eigenvalue of B Bᵀ that is not zero.
+    """
 
     B: Float[Tensor, "n columns"]
     gram: Float[Tensor, "columns columns"]
     smallest: float
 
     def preconditioner(self, mu: float) -> Callable[[Tensor], Tensor]:
-        """x ↦ s (B Bᵀ + s)⁻¹ x with s = smallest + μ, for A + μ; within a factor of two of the
-        paper's (5.3), and without an SVD."""
+        """The preconditioner for A + μ, within a factor of two of the paper's (5.3), and without an
+        SVD.
+
+        Args:
+            mu: Damping μ, which is added to the diagonal of A.
+
+        Returns:
+            x ↦ s (B Bᵀ + s)⁻¹ x with s = smallest + μ.
+        """
         s = self.smallest + mu
         shifted = self.gram.clone()
         shifted.diagonal().add_(s)
@@ -38,8 +50,17 @@ class Nystrom:
 def nystrom(
     times: Callable[[Tensor], Tensor], n: int, columns: int, like: Tensor
 ) -> Nystrom | None:
-    """From products times(V) = A V, V [n, columns]: their algorithm 2.1 with Gaussian vectors; None
-    where rounding forbids it."""
+    """Approximate a matrix from its products: the paper's algorithm 2.1 with Gaussian vectors.
+
+    Args:
+        times: Gives A V for V [n, columns].
+        n: Rows of A.
+        columns: Columns of the approximation.
+        like: A tensor whose device and precision are taken.
+
+    Returns:
+        The approximation; None where rounding forbids it.
+    """
     omega = torch.randn(
         n, columns, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     ).to(like)

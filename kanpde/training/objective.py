@@ -29,8 +29,12 @@ Sampler = Callable[[int], tuple[Tensor, Values | None]]
 
 
 class Affine(NamedTuple):
-    """Rows b + Σ W·Y of the network's output jet Y: W [equations, points, channels, outputs], b
-    [equations, points]."""
+    """Rows b + Σ W·Y of the network's output jet Y.
+
+    Attributes:
+        W: The factors [equations, points, channels, outputs].
+        b: The rows where the jet is zero [equations, points].
+    """
 
     W: Tensor
     b: Tensor
@@ -38,7 +42,11 @@ class Affine(NamedTuple):
     def rows(
         self, Y: Float[Tensor, "points channels outputs"]
     ) -> Float[Tensor, "equations points"]:
-        """Their values."""
+        """The values of the rows.
+
+        Args:
+            Y: The output jet [points, channels, outputs].
+        """
         r = self.b.clone()
         for c, q in product(
             *map(range, Y.shape[1:])
@@ -49,12 +57,17 @@ class Affine(NamedTuple):
 
 @dataclass
 class Term:
-    """Residuals that share points. columns[i]: where the leaves of residual i are among those of
-    the frame. count: of the points of all processes, of which the frame holds this one's share (see
-    shards.py).
+    """Residuals that share points.
 
-    weights [points, equations]: of the squares of single rows, besides `weight`, which is that of
-    the whole term; None for ones.
+    Attributes:
+        residuals: The residuals.
+        frame: The leaves at this process's share of the points (see shards.py).
+        columns: For each residual, where its leaves are among those of the frame.
+        normal: The normals at the points, by coordinate; None inside the domain.
+        weight: Weight of the whole term.
+        count: Number of the points of all processes.
+        weights: Weights of the squares of single rows [points, equations], besides `weight`; None
+            for ones.
     """
 
     residuals: Sequence[Residual]
@@ -81,13 +94,25 @@ class Term:
     def evaluate(
         self, network: Network, partials: bool
     ) -> tuple[list[Tensor], Tensor, Tensor | None]:
-        """The network's jets, scaled rows [points, equations], and their partials [points,
-        equations, leaves]."""
+        """Evaluate the network and the residuals.
+
+        Args:
+            network: The network.
+            partials: Whether the partials are wanted.
+
+        Returns:
+            The network's jets, the scaled rows [points, equations], and their partials by the
+            leaves [points, equations, leaves], or None where those are not wanted.
+        """
         jets = network.forward(self.frame.X, self.frame.counts)
         return jets, *self._at(self.frame.derivatives(jets[-1]), partials)
 
     def rows(self, network: Network) -> Float[Tensor, "equations points"]:
-        """Scaled rows."""
+        """The scaled rows.
+
+        Args:
+            network: The network.
+        """
         affine = self._affine(network)
         if affine is None:
             return self.evaluate(network, False)[1].T
@@ -96,7 +121,11 @@ class Term:
     def gradient(
         self, network: Network
     ) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
-        """Scaled rows, and the gradient of the sum of their squares."""
+        """The scaled rows, and the gradient of the sum of their squares.
+
+        Args:
+            network: The network.
+        """
         affine = self._affine(network)
         if affine is not None:
             return network.squares(self.frame.X, *affine, self.frame.counts)
@@ -106,8 +135,14 @@ class Term:
         return r.T, network.gradient(jets, L, self.frame.counts)
 
     def jacobian(self, network: Network) -> tuple[Float[Tensor, "equations points"], list[Rows]]:
-        """Scaled rows, and for each equation their derivatives by the parameters, one row a
-        point."""
+        """The scaled rows, and their derivatives by the parameters.
+
+        Args:
+            network: The network.
+
+        Returns:
+            The rows [equations, points], and for each equation their derivatives, one row a point.
+        """
         affine, counts, outputs = self._affine(network), self.frame.counts, network.widths[-1]
         if affine is not None:
             jets = network.forward(self.frame.X, counts)
@@ -120,8 +155,14 @@ class Term:
         ]
 
     def part(self, points: slice, network: Network) -> Term:
-        """The same term at some of its points, with the scale of the whole: sums over parts are
-        sums over all points."""
+        """The same term at some of its points.
+
+        It has the scale of the whole: sums over parts are sums over all points.
+
+        Args:
+            points: Which points.
+            network: The network.
+        """
         frame, known = self.frame, self._affine(network)
         own = Frame(
             frame.points[points],
@@ -191,8 +232,15 @@ def term(
     normal: Values | None,
     weight: float,
 ) -> Term:
-    """Prepare residuals at points, at this process's share of them: one frame for all the leaves
-    that they need together."""
+    """Prepare residuals at points: one frame for all the leaves that they need together.
+
+    Args:
+        solution: The candidate that they are evaluated for.
+        residuals: The residuals.
+        points: All points [points, dims], of which this process takes its share.
+        normal: The normals at the points, by coordinate; None inside the domain.
+        weight: Weight of the whole term.
+    """
     needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
     columns = [
         (
@@ -210,11 +258,15 @@ def term(
 
 
 class Objective:
-    """The terms together, for one network. All quantities are functions of the network's current
-    parameters. Loss and gradient are those of all processes, residuals and Jacobian those of this
-    one's share of the points.
+    """The terms together, for one network.
 
-    whole: whether the Jacobian has to be made in one piece, however much memory that takes.
+    All quantities are functions of the network's current parameters. Loss and gradient are those of
+    all processes, residuals and Jacobian those of this one's share of the points. `whole` says
+    whether the Jacobian has to be made in one piece, however much memory that takes.
+
+    Args:
+        network: The network.
+        terms: The terms.
     """
 
     whole = False

@@ -17,7 +17,12 @@ from kanpde.training.objective import Objective
 
 @dataclass
 class State:
-    """loss: after the last step; taken: steps so far."""
+    """What an optimiser carries from step to step.
+
+    Attributes:
+        loss: The loss after the last step.
+        taken: Steps so far.
+    """
 
     loss: float
     taken: int
@@ -28,7 +33,11 @@ class State:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """The state that `plain` made."""
+        """The state that `plain` made.
+
+        Args:
+            plain: What `plain` gave.
+        """
         return cls(**plain)
 
 
@@ -39,16 +48,38 @@ class Stepper(ABC):
 
     @abstractmethod
     def begin(self, objective: Objective) -> Any:
-        """The state before the first step."""
+        """The state before the first step.
+
+        Args:
+            objective: What is to be lowered.
+        """
 
     @abstractmethod
     def advance(self, objective: Objective, state: Any) -> str | None:
-        """Move the network by a step, with state.loss after it; or return why there is none. Leaves
-        no state that is not finite."""
+        """Move the network by a step. It leaves no state that is not finite.
+
+        Args:
+            objective: What is to be lowered, with the network that is moved.
+            state: What `begin` gave, changed in place; state.loss is the loss after the step.
+
+        Returns:
+            None after a step; or why there is none.
+        """
 
     def minimise(self, objective: Objective, state: Any = None) -> Generator[float, None, str]:
-        """Yields the loss at every step; returns why it stopped. state: to go on from; it is
-        changed as the steps are taken."""
+        """Take steps until there are no more.
+
+        Args:
+            objective: What is to be lowered, with the network that is moved.
+            state: The state to go on from, which is changed as the steps are taken; None for a new
+                one.
+
+        Yields:
+            The loss, at every step.
+
+        Returns:
+            Why it stopped.
+        """
         state = self.begin(objective) if state is None else state
         while (reason := self.advance(objective, state)) is None:
             yield state.loss

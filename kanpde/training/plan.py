@@ -19,18 +19,18 @@ class TrainingPlan:
     """What all states of one training have in common, besides the space.
 
     Attributes:
-        stages: In order.
-        points: Collocation points inside.
-        seed: Of the network's coefficients and of the points.
-        device: Where the network is.
-        dtype: Its precision.
+        stages: The stages, in order.
+        points: Number of collocation points inside the domain.
+        seed: Seed of the network's coefficients and of the points.
+        device: Where the network is, "cpu" or "cuda".
+        dtype: Precision of the network.
         restarts: Random starts of the first stage, of which the best goes on.
-        sampler: Of the points.
+        sampler: How points are spread: "sobol", "halton", "latin-hypercube" or "uniform".
         crowding: Share of the points that crowd about holes.
         spans: Equal spans of time, trained one after another.
         path: Constants of easier problems on the way, for each of which the first stage is done.
         balance: How much equations, conditions and points count (see balancing.py).
-        causal: The rate of weights that take times in their order, 0 for none.
+        causal: ε of weights that take times in their order; 0 for none.
         data: Weight of measurements beside the equations.
     """
 

@@ -44,10 +44,23 @@ LARGEST_POOL = 2**24
 
 @dataclass
 class Collocation:
-    """Points of one stage. count: interior points; seed: of their sequence; data: weight of the
-    measurements' misfit beside the equations, over one by which both have equal rows; weights: of
-    the soft conditions by label. crowding: share of the points that crowd about holes. current,
-    watched: the points of the last objective, and the last fresh ones, of all processes."""
+    """The points of one stage.
+
+    Attributes:
+        problem: What is to be solved.
+        solution: The candidate that is trained.
+        count: Number of interior points.
+        seed: Seed of their sequence.
+        sampler: "sobol", "halton", "latin-hypercube" or "uniform".
+        data: Weight of the measurements' misfit beside the equations, over one by which both have
+            equal rows.
+        crowding: Share of the points that crowd about holes.
+        weights: Weights of the soft conditions, by label.
+        draws: How often points were drawn so far.
+        adaptive: Blocks of points where the residual was large, the oldest first.
+        current: The points of the last objective, of all processes.
+        watched: The last fresh points, of all processes.
+    """
 
     problem: Problem
     solution: NetworkSolution
@@ -63,7 +76,11 @@ class Collocation:
     watched: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def objective(self, points: Tensor | None = None) -> Objective:
-        """All terms at the points of this stage, or at given ones."""
+        """All terms at the points of this stage.
+
+        Args:
+            points: Points to take in their place [points, dims]; None for new ones.
+        """
         self.current = self.drawn() if points is None else points
         return Objective(
             self.solution.network,
@@ -92,8 +109,12 @@ class Collocation:
         return self.data * self.weights.get(MISFIT, 1.0)
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
-        """The equations' residuals at other points, by default a quarter as many, or at given
-        ones."""
+        """The equations' residuals at other points than those trained on.
+
+        Args:
+            count: How many; None for a quarter as many as those trained on, and at least 64.
+            points: Points to take in their place [points, dims]; None for new ones.
+        """
         self.watched = self._draw(count or max(self.count // 4, 64)) if points is None else points
         return Objective(self.solution.network, self._interior(self.watched))
 
@@ -107,7 +128,11 @@ class Collocation:
         }
 
     def restore(self, plain: dict[str, Any]) -> None:
-        """Back to what `plain` said."""
+        """Go back to what `plain` said.
+
+        Args:
+            plain: What `plain` gave.
+        """
         self.draws, self.weights, self.data = plain["draws"], plain["weights"], plain["data"]
         self.adaptive.extend(plain["adaptive"])
 
@@ -123,6 +148,9 @@ class Collocation:
 
         A block is chosen among 8 candidates a point of the whole set. Blocks outlive stages: where
         a front was found, points stay.
+
+        Args:
+            objective: The objective whose terms get the new points.
         """
         pool = self._draw(min(8 * self.count, LARGEST_POOL))
         self.adaptive.append(
@@ -198,9 +226,16 @@ class Collocation:
 
 
 def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:
-    """What the misfits of sets of measurements are divided by, [rows, unknowns] each: their noise
-    times a number that is the same for all, by which the values' mean square is 1; or, where the
-    noise is not known, the spread of an unknown's values in a set.
+    """What the misfits of sets of measurements are divided by.
+
+    That is their noise times a number that is the same for all, by which the values' mean square is
+    1; or, where the noise is not known, the spread of an unknown's values in a set.
+
+    Args:
+        sets: The sets of measurements.
+
+    Returns:
+        One array [rows, unknowns] for each set.
     """
     if any(m.noise is None for m in sets):
         return _spreads(sets)
@@ -209,7 +244,11 @@ def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:
 
 def noise_ratio(sets: Sequence[Measurement]) -> float:
     """Root mean square of the spread of the values over their noise; 1 where the noise is not
-    known."""
+    known.
+
+    Args:
+        sets: The sets of measurements.
+    """
     if any(m.noise is None for m in sets):
         return 1.0
     return float(
@@ -238,11 +277,18 @@ def _spreads(sets: Sequence[Measurement]) -> list[Tensor]:
 
 
 def balanced(collocation: Collocation | Samples) -> dict[str, float]:
-    """Weights that give every soft condition the equations' mean squared Jacobian row (Wang, Yu and
-    Perdikaris 2022), or FIRM times that.
+    """Weights that give every soft condition the equations' mean squared Jacobian row, or FIRM
+    times that.
 
-    Where a row of a condition is small, because it differentiates less, its weight is large.
-    Constants do not count: corner functions solve the equations, and would make all weights small.
+    This is the balance of Wang, Yu and Perdikaris 2022. Where a row of a condition is small,
+    because it differentiates less, its weight is large. Constants do not count: corner functions
+    solve the equations, and would make all weights small.
+
+    Args:
+        collocation: The points, with the network as it is now.
+
+    Returns:
+        The weights, by label.
     """
     network = collocation.solution.network
     interior = _trace(collocation.fresh(256))
@@ -275,7 +321,14 @@ def _trace(objective: Objective) -> float:
 
 
 def check_terms(objective: Objective) -> None:
-    """Raise ProblemError where the user's function is not finite at the first points."""
+    """Refuse functions of the user's that are not finite at the first points.
+
+    Args:
+        objective: The objective at these points.
+
+    Raises:
+        ProblemError: A residual is not finite.
+    """
     for t in objective.terms:
         jets = objective.network.forward(t.frame.X, t.frame.counts)
         u = t.frame.derivatives(jets[-1])

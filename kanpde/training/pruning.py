@@ -36,13 +36,19 @@ network that there was."""
 
 @dataclass(frozen=True)
 class Prune(Change):
-    """A stage that drops edges, and with them units and inputs, and polishes the rest by
-    Levenberg-Marquardt.
+    """A stage that drops edges, and with them units and inputs, and polishes the rest.
 
-    loss: the relative L2 change of the solution that is allowed, on points that are not trained on;
-    a network whose training loss is no larger than the original's is taken too, whatever it
-    changes. What is reported is what changed, at those points. steps: of a polishing, at most.
-    Raises RecipeError for a loss that is no share.
+    Polishing is by Levenberg-Marquardt. A network whose training loss is no larger than the
+    original's is taken too, whatever it changes. What is reported is what changed, at points that
+    are not trained on.
+
+    Attributes:
+        loss: The relative L2 change of the solution that is allowed, on points that are not trained
+            on.
+        steps: Steps of a polishing, at most.
+
+    Raises:
+        RecipeError: The loss is no share, between 0 and 1.
     """
 
     loss: float = 1e-6
@@ -66,8 +72,14 @@ class Prune(Change):
 
 @dataclass(frozen=True)
 class Pruned:
-    """What pruning did: numbers of edges before and after, the relative L2 change of the solution,
-    and how many trials it took."""
+    """What pruning did.
+
+    Attributes:
+        before: Edges of the network that there was.
+        after: Edges that are left.
+        change: The relative L2 change of the solution.
+        trials: How many trials it took.
+    """
 
     before: int
     after: int
@@ -81,13 +93,22 @@ class Pruned:
 
 
 class Pruning:
-    """The pruning of the network of a solution, in place: `shrink`, as often as a sparser start may
-    help, then `finish`.
+    """The pruning of the network of a solution, in place.
 
-    objective: what polishing minimises; points [points, dims]: where solutions are compared; goal:
-    the network whose solution is to be kept, by default that of the solution; tell: gets a line a
-    success. The solution has, at any time, the smallest network so far. Raises RunError where
-    nothing but a constant would be left.
+    Call `shrink`, as often as a sparser start may help, then `finish`. The solution has, at any
+    time, the smallest network so far.
+
+    Args:
+        solution: The solution whose network is pruned.
+        objective: What polishing minimises.
+        points: Where solutions are compared [points, dims].
+        stage: The settings.
+        goal: The network whose solution is to be kept; by default that of the solution.
+        tell: Gets a line for each success.
+
+    Raises:
+        RecipeError: The network has no edge functions.
+        RunError: The solution is zero or not finite, or nothing but a constant would be left.
     """
 
     def __init__(
@@ -119,7 +140,14 @@ class Pruning:
 
     def shrink(self, sparse: Network | None = None) -> bool:
         """Drop what can be dropped, from the smallest network so far or from a sparser version of
-        it. Whether anything could."""
+        it.
+
+        Args:
+            sparse: The sparser version, which is tried first; None for none.
+
+        Returns:
+            Whether anything could be dropped.
+        """
         start = self.solution.network
         try:
             any(
@@ -134,7 +162,11 @@ class Pruning:
         return self.solution.network is not start
 
     def finish(self) -> Pruned:
-        """Polish to the end; what was done."""
+        """Polish to the end.
+
+        Returns:
+            What was done.
+        """
         if self.solution.network is not self.goal:
             self._polish(replace(self.solution.network), to_the_end=True)
         self.objective.network = self.solution.network
@@ -146,7 +178,11 @@ class Pruning:
         )
 
     def change(self, network: Network) -> float:
-        """The relative L2 distance of the solution from the one that is to be kept."""
+        """The relative L2 distance of a network's solution from the one that is to be kept.
+
+        Args:
+            network: The network, in the place of the solution's own.
+        """
         return float((self._solution(network) - self.wanted).norm()) / self.size
 
     def _first(self, base: Network, groups: Iterator[list[Edge]]) -> bool:

@@ -20,14 +20,22 @@ CURVED = 1e-14
 
 @dataclass
 class Downhill(State):
-    """The gradient where the network is."""
+    """What a quasi-Newton method carries from step to step, but for its estimate.
+
+    Attributes:
+        gradient: The gradient where the network is [parameters].
+    """
 
     gradient: Tensor
 
 
 class QuasiNewton(Stepper):
-    """A frozen dataclass with steps and tolerance, on the largest entry of the gradient; the
-    estimate is in the state."""
+    """A quasi-Newton method: a frozen dataclass of settings, whose estimate is in the state.
+
+    Attributes:
+        steps: Steps, at most.
+        tolerance: It ends where the largest entry of the gradient is below this.
+    """
 
     steps: int
     tolerance: float
@@ -38,19 +46,39 @@ class QuasiNewton(Stepper):
 
     @abstractmethod
     def knows(self, state: Any) -> bool:
-        """Whether there is an estimate, or else the identity in its place."""
+        """Whether there is an estimate, or else the identity in its place.
+
+        Args:
+            state: The state of the method.
+        """
 
     @abstractmethod
     def forget(self, state: Any) -> None:
-        """Begin with the identity again."""
+        """Begin with the identity again.
+
+        Args:
+            state: The state of the method, which is changed in place.
+        """
 
     @abstractmethod
     def times(self, state: Any, gradient: Tensor) -> Tensor:
-        """The estimate times the gradient."""
+        """The estimate times the gradient.
+
+        Args:
+            state: The state of the method.
+            gradient: The gradient [parameters].
+        """
 
     @abstractmethod
     def learn(self, state: Any, s: Tensor, y: Tensor, pulled: float) -> None:
-        """Take in a step s and the change y of the gradient; pulled: sᵀ H⁻¹ s."""
+        """Take in a step.
+
+        Args:
+            state: The state of the method, which is changed in place.
+            s: The step [parameters].
+            y: The change of the gradient [parameters].
+            pulled: sᵀ H⁻¹ s, with the present estimate H.
+        """
 
     def advance(self, objective: Objective, state: Any) -> str | None:
         network = objective.network

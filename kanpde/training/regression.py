@@ -28,9 +28,12 @@ def regress(
     Args:
         data: The rows.
         space: The candidates, with an output for each unknown of the data.
-        network: The first one.
-        plan: How.
+        network: The first network.
+        plan: How training goes.
         observer: Who watches.
+
+    Returns:
+        The solution, and what was done.
     """
     training = Regression(data, space, network, plan, observer)
     state = carry_out(training, training.begin())
@@ -39,7 +42,15 @@ def regress(
 
 
 class Regression(Training):
-    """A training whose points are rows of data: never redrawn, judged at every step."""
+    """A training whose points are rows of data: never redrawn, judged at every step.
+
+    Args:
+        data: The rows.
+        space: The candidates, with an output for each unknown of the data.
+        network: The first network, which is left as it is.
+        plan: How training goes.
+        observer: Who watches.
+    """
 
     def __init__(
         self,
@@ -56,7 +67,11 @@ class Regression(Training):
         self._best: tuple[float, Network, torch.Tensor] | None = None
 
     def choose(self, state: TrainingState) -> None:
-        """Go back to the state that does best on the rows held back."""
+        """Go back to the state that does best on the rows held back.
+
+        Args:
+            state: The last state, whose network is replaced.
+        """
         if self._best is not None:
             _, state.solution.network, state.solution.network.theta = self._best
 

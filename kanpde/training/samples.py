@@ -32,9 +32,12 @@ little difference (99.3 to 99.5 % on a disk, 93.8 to 94.0 % on moons)."""
 
 @dataclass(frozen=True)
 class DataRows:
-    """Data: points [rows, inputs] and what was measured there, values [rows, unknowns].
+    """Rows of data: points and what was measured there.
 
-    noise [rows, unknowns]: standard deviations, by which rows count; None where all are alike.
+    Attributes:
+        points: Where it was measured [rows, inputs].
+        values: What was measured [rows, unknowns].
+        noise: Standard deviations [rows, unknowns], by which rows count; None where all are alike.
     """
 
     points: Float[Tensor, "rows inputs"]
@@ -56,8 +59,13 @@ class DataRows:
 class Measurements:
     """A problem whose only condition is data.
 
-    domain: of the inputs; loss: "squared", of the differences, or "logistic", of values ±1 (see
-    `measured`); held: rows that are not trained on, by which the best state is chosen; may be none.
+    Attributes:
+        domain: The domain of the inputs.
+        unknowns: Names of what was measured.
+        training: The rows that are trained on.
+        held: Rows that are not trained on, by which the best state is chosen; there may be none.
+        loss: "squared", of the differences, or "logistic", of values ±1 (see `measured`).
+        name: Name of the problem.
     """
 
     domain: Domain
@@ -70,18 +78,33 @@ class Measurements:
 
 @dataclass
 class Samples:
-    """The rows as Collocation gives its points: the same at every stage."""
+    """The rows as Collocation gives its points: the same at every stage.
+
+    Attributes:
+        data: The rows.
+        solution: The candidate that is trained.
+        weights: Weights, as those of Collocation.
+    """
 
     data: Measurements
     solution: NetworkSolution
     weights: dict[str, float] = field(default_factory=dict)
 
     def objective(self, points: Tensor | None = None) -> Objective:
-        """The misfit to the rows that are trained on."""
+        """The misfit to the rows that are trained on.
+
+        Args:
+            points: Not used: rows stay as they are.
+        """
         return self._misfit(self.data.training)
 
     def fresh(self, count: int | None = None, points: Tensor | None = None) -> Objective:
-        """That to the rows held back, or, where there are none, to those trained on."""
+        """The misfit to the rows held back, or, where there are none, to those trained on.
+
+        Args:
+            count: Not used: rows stay as they are.
+            points: Not used either.
+        """
         return self._misfit(self.data.held if len(self.data.held) else self.data.training)
 
     def drawn(self) -> Tensor:
@@ -103,13 +126,21 @@ def measured(
     weight: float = 1.0,
     unknowns: Sequence[str] | None = None,
 ) -> Term:
-    """The term Σ_rows ((u - value) / noise)² / rows of all unknowns, or of those given; or, for
-    values ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows with the margin m = value u: the deviance
-    of logistic regression.
+    """The misfit to rows of data as a term.
+
+    It is Σ_rows ((u - value) / noise)² / rows of all unknowns, or of those given; or, for values
+    ±1, Σ_rows (2 log(1 + e^-m) + PULL m²) / rows with the margin m = value u: the deviance of
+    logistic regression.
 
     The square root of a row's deviance is its residual, so that Gauss-Newton applies; then JᵀJ has
     half the curvature of the deviance where a label is met well, and most of it near the border.
-    Noise is for the squared differences only.
+
+    Args:
+        solution: The candidate.
+        rows: The data. Their noise is for the squared differences only.
+        loss: "squared" or "logistic".
+        weight: Weight of the term.
+        unknowns: What was measured, a column of the values each; None for all unknowns.
     """
     dims = len(solution.domain.coordinates)
     residuals = [_residual(solution, u, (0,) * dims, loss) for u in unknowns or solution.unknowns]

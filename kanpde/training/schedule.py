@@ -34,11 +34,19 @@ CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen]] = {
 
 
 def parse_schedule(text: str) -> list[Stage]:
-    """Stages from text, by commas: names with a number of steps (adam:500, lbfgs:200, lm:100), a
-    grid (extend:12), units (widen:8), levels (deepen:1) or a loss (prune:1e-6). Behind a slash
-    stand the metric of lm (lm/layer:100) and the strength of sparsify (sparsify/1e-4:60).
+    """Stages from text.
 
-    Raises RecipeError for anything else.
+    Args:
+        text: Names of stages, separated by commas, with a number of steps (adam:500, lbfgs:200,
+            lm:100), a grid (extend:12), units (widen:8), levels (deepen:1) or a loss (prune:1e-6).
+            After a slash stand the metric of lm (lm/layer:100) and the strength of sparsify
+            (sparsify/1e-4:60).
+
+    Returns:
+        The stages, in order.
+
+    Raises:
+        RecipeError: The text is anything else.
     """
     return [_stage(item.strip()) for item in text.split(",")]
 
@@ -75,7 +83,7 @@ def _stage(item: str) -> Stage:
 
 
 SLASHED = {LevenbergMarquardt.name: "metric", Sparsify.name: "strength"}
-"""What stands behind a slash."""
+"""What stands after a slash."""
 
 EXAMPLES = {"extend": 12, "widen": 8, "deepen": 1}
 
@@ -95,8 +103,16 @@ gradients."""
 
 
 def suited(stage: Optimiser, parameters: int) -> Optimiser:
-    """The stage, or Gauss-Newton without matrices in place of Levenberg-Marquardt for a network of
-    more than DENSE parameters."""
+    """The stage that suits the size of a network.
+
+    Args:
+        stage: The stage that was asked for.
+        parameters: How many the network has.
+
+    Returns:
+        The stage, or Gauss-Newton without matrices in place of Levenberg-Marquardt for a network of
+        more than DENSE parameters.
+    """
     return (
         GaussNewton(stage.steps)
         if isinstance(stage, LevenbergMarquardt) and parameters > DENSE
@@ -105,7 +121,11 @@ def suited(stage: Optimiser, parameters: int) -> Optimiser:
 
 
 def show_schedule(stages: Sequence[Stage]) -> str:
-    """The text of a schedule, as parse_schedule reads it."""
+    """The text of a schedule, as parse_schedule reads it.
+
+    Args:
+        stages: The stages, in order.
+    """
     return ",".join(f"{stage.name}{_option(stage)}:{_number(stage)}" for stage in stages)
 
 

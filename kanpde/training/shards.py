@@ -30,15 +30,27 @@ def rank() -> int:
 
 
 def share(x: Tensor) -> Tensor:
-    """This process's part of the rows of x: consecutive ones, as many as the others' but for
-    one."""
+    """This process's part of the rows of a tensor: consecutive ones, as many as the others' but for
+    one.
+
+    Args:
+        x: All rows [rows, …], the same in every process.
+    """
     first, last = _ends(len(x))
     return x[first:last]
 
 
 def gathered(x: Tensor, count: int) -> Tensor:
-    """The whole of `count` rows from everybody's share of them; exact, as all but one of the terms
-    of each sum are zero."""
+    """All rows from everybody's share of them; exact, as all but one of the terms of each sum are
+    zero.
+
+    Args:
+        x: This process's share of the rows.
+        count: Number of all rows.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     if size() == 1:
         return x
     first, last = _ends(count)
@@ -48,12 +60,26 @@ def gathered(x: Tensor, count: int) -> Tensor:
 
 
 def total(x: Tensor) -> Tensor:
-    """The sum over the processes. Raises RunError where one of them is gone."""
+    """The sum over the processes, entry by entry.
+
+    Args:
+        x: This process's summand, of the same shape in all.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     return _reduced(x, dist.ReduceOp.SUM)
 
 
 def totals(*parts: Tensor) -> tuple[Tensor, ...]:
-    """The sums of several, in one message."""
+    """The sums of several tensors over the processes, in one message.
+
+    Args:
+        *parts: This process's summands.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     if size() == 1:
         return parts
     whole = total(torch.cat([part.reshape(-1) for part in parts]))
@@ -66,8 +92,19 @@ def totals(*parts: Tensor) -> tuple[Tensor, ...]:
 
 
 def totals_with_lower(matrix: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-    """The sums of a square matrix, below and on the diagonal, and of others, in one message; what
-    stands above is not set."""
+    """The sums of a square matrix, below and on the diagonal, and of other tensors, in one message.
+
+    Args:
+        matrix: This process's summand [n, n].
+        *parts: Its other summands.
+
+    Returns:
+        The sum of the matrices, in which what stands above the diagonal is not set, and the other
+        sums.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     if size() == 1:
         return matrix, *parts
     lower = torch.ones_like(matrix, dtype=torch.bool).tril_()
@@ -76,18 +113,38 @@ def totals_with_lower(matrix: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
 
 
 def largest(x: Tensor) -> Tensor:
-    """The largest over the processes, entry by entry. Raises RunError where one of them is gone."""
+    """The largest over the processes, entry by entry.
+
+    Args:
+        x: This process's values, of the same shape in all.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     return _reduced(x, dist.ReduceOp.MAX)
 
 
 def anybody(flag: bool) -> bool:
-    """Whether it is so for some process."""
+    """Whether it is so for some process.
+
+    Args:
+        flag: Whether it is so for this one.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     return flag if size() == 1 else bool(largest(torch.tensor([float(flag)], device=_device())))
 
 
 def from_first(make: Callable[[], Any]) -> Any:
-    """What the first process makes, everywhere. Raises RunError where one of them is gone; an error
-    of the first is raised by all."""
+    """What the first process makes, everywhere.
+
+    Args:
+        make: What the first process calls. An error that it raises is raised by all.
+
+    Raises:
+        RunError: One of the processes is gone.
+    """
     if size() == 1:
         return make()
     box: list[Any] = [None]

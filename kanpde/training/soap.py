@@ -24,9 +24,14 @@ from kanpde.training.optimiser import State, Stepper
 
 @dataclass
 class Preconditioned(State):
-    """theta: where the library's optimiser is, which it changes in place; gradient: there, which
-    the next step still has to take in; memory: what the library carries from step to step, where it
-    was read from a file."""
+    """What SOAP carries from step to step.
+
+    Attributes:
+        theta: Where the library's optimiser is [parameters], which it changes in place.
+        gradient: The gradient there [parameters], which the next step still has to take in.
+        memory: What the library carries from step to step, where it was read from a file.
+        soap: The library's optimiser; None where it is not made yet.
+    """
 
     theta: Tensor
     gradient: Tensor | None = None
@@ -44,9 +49,16 @@ class Preconditioned(State):
 
 @dataclass(frozen=True)
 class Soap(Stepper):
-    """steps; rate: initial learning rate, which decays to a hundredth of it along a cosine;
-    frequency: steps between two looks for the eigenbasis. A step's loss is that before it. Raises
-    RecipeError when it begins and the package is not installed.
+    """SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv
+    2409.11321).
+
+    It is full batch, and a step's loss is that before it. It needs the package pytorch-optimizer:
+    where that is not installed, it raises RecipeError when it begins.
+
+    Attributes:
+        steps: Steps, at most.
+        rate: Initial learning rate, which decays to a hundredth of it along a cosine.
+        frequency: Steps between two looks for the eigenbasis.
     """
 
     steps: int = 1000
@@ -105,8 +117,16 @@ class Soap(Stepper):
 
 
 def shaped(network: Network, vector: Tensor) -> list[Tensor]:
-    """Views of a vector [parameters] as the layers' own tensors: [inputs, functions, outputs] of
-    splines, [inputs + 1, outputs] of linear layers, the bias last."""
+    """Views of a vector as the layers' own tensors.
+
+    Args:
+        network: The network whose layers give the shapes.
+        vector: One number for each of its parameters [parameters].
+
+    Returns:
+        For each layer with parameters, [inputs, functions, outputs] of splines, [inputs + 1,
+        outputs] of linear layers, the bias last, and [parameters of the layer] of others.
+    """
     views, begin = [], 0
     for layer in network.layers:
         if layer.size:

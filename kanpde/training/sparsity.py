@@ -54,17 +54,28 @@ edge can come back."""
 
 @dataclass(frozen=True)
 class Penalty:
-    """Quadratic rows A θ, one block a layer: roots [inputs, functions, functions] of the Gram
-    matrices of the centred basis over the points, and weights [inputs, outputs] of the squares of
-    the edges' norms."""
+    """Quadratic rows A θ, one block a layer.
+
+    Attributes:
+        roots: Roots [inputs, functions, functions] of the Gram matrices of the centred basis over
+            the points, one a layer.
+        weights: Weights [inputs, outputs] of the squares of the edges' norms, one array a layer.
+    """
 
     roots: list[Float[Tensor, "_inputs _functions _functions"]]
     weights: list[Float[Tensor, "_inputs _outputs"]]
 
 
 class Penalised(Objective):
-    """An objective with the rows of a penalty below its own; its terms are those of the other,
-    redrawn with it."""
+    """An objective with the rows of a penalty below its own.
+
+    Its terms are those of the other objective, redrawn with it.
+
+    Args:
+        objective: The objective without the penalty.
+        strength: λ, the weight of the penalty.
+        entropy: μ, the weight of the entropy beside the L1 norm.
+    """
 
     whole = True
 
@@ -132,11 +143,15 @@ loss of the network that is zero."""
 
 
 def fade(objective: Objective, edges: Iterable[Edge], steps: int = 15) -> None:
-    """Train while some edges fade out: their squared norms are penalised, more and more, so that
-    others take over on the way.
+    """Train while some edges fade out: their squared norms are penalised, more and more.
 
-    Where edges are dropped at once, the rest may end in another valley, from which there is no way
-    back.
+    Others take over on the way. Where edges are dropped at once, the rest may end in another
+    valley, from which there is no way back.
+
+    Args:
+        objective: What is trained; its network is moved.
+        edges: The edges that fade out.
+        steps: Steps of Levenberg-Marquardt at each weight of the penalty.
     """
     scale = _scale(objective)
     penalised = Penalised(objective, 0.0, 0.0)
@@ -197,8 +212,16 @@ def _weights(
 
 @dataclass
 class Sparsified(State):
-    """damping: of the steps; strength: λ; first, roots, weights: of the penalty, where they were
-    read from a file."""
+    """What Sparsify carries from step to step.
+
+    Attributes:
+        damping: What the steps of Levenberg-Marquardt carry; None where the stage is left out.
+        strength: λ, the weight of the penalty.
+        first: Norms of the layers at the beginning, where they were read from a file.
+        roots: Roots of the penalty, where they were read from a file.
+        weights: Weights of the penalty, where they were read from a file.
+        penalised: The objective with the penalty; None where it is not made yet.
+    """
 
     damping: Damping | None = None
     strength: float = 0.0
@@ -229,9 +252,18 @@ class Sparsified(State):
 class Sparsify(Stepper):
     """A stage that trains with a penalty on the edges that are in use, by Levenberg-Marquardt.
 
-    steps: at most so many; strength: λ, as a share of the loss of the network that is zero;
-    entropy: μ; metric: as of LevenbergMarquardt. The loss that it yields is that of the residuals
-    alone, which may rise: what is lost comes back when edges are pruned and the rest is polished.
+    The penalty is the L1 norm and the entropy of the edges' activations (Liu et al. 2024, eqs. 2.17
+    to 2.20). The loss that the stage yields is that of the residuals alone, which may rise: what is
+    lost comes back when edges are pruned and the rest is polished.
+
+    Attributes:
+        steps: Steps, at most.
+        strength: λ, as a share of the loss of the network that is zero.
+        entropy: μ, the weight of the entropy beside the L1 norm.
+        metric: "root" or "layer", as of LevenbergMarquardt.
+
+    Raises:
+        RecipeError: The strength is not positive, or the entropy is negative.
     """
 
     steps: int = 60
@@ -251,7 +283,14 @@ class Sparsify(Stepper):
             raise RecipeError(f"sparsify: got entropy {self.entropy:g}; expected 0 or more")
 
     def check(self, network: Network) -> None:
-        """Raise RecipeError for a network without edge functions."""
+        """Refuse a network without edge functions; before training.
+
+        Args:
+            network: The network with which training begins.
+
+        Raises:
+            RecipeError: It has no edge functions.
+        """
         if not any(has_edges(layer) for layer in network.layers):
             raise RecipeError(
                 f"sparsify: got {network.describe()}; expected a network with edge functions, such"

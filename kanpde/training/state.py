@@ -193,7 +193,15 @@ class TrainingState:
     def under_way_of(
         self, plain: dict[str, Any], stage: Optimiser, index: int, title: str, plan: TrainingPlan
     ) -> UnderWay:
-        """The optimiser as it was when `plain` was made, on the same points and weights."""
+        """The optimiser as it was when `plain` was made, on the same points and weights.
+
+        Args:
+            plain: What `plain` gave.
+            stage: The optimiser.
+            index: Number of the stage among all.
+            title: What the history calls it.
+            plan: How training goes.
+        """
         points = self.points
         assert isinstance(points, Collocation)
         objective = points.objective(plain["interior"])
@@ -206,12 +214,22 @@ class TrainingState:
 
 
 def network_from(saved: dict[str, Any], plan: TrainingPlan) -> Network:
-    """A network of a state, where the plan wants it."""
+    """A network of a state, where the plan wants it.
+
+    Args:
+        saved: The network as `TrainingState.plain` has it.
+        plan: How training goes, which says on which device and in which precision.
+    """
     return network_of(saved).to(plan.device, plan.dtype)
 
 
 def on_device(device: str, value: object) -> Any:
-    """The same with every tensor in it on a device."""
+    """The same value with every tensor in it on a device.
+
+    Args:
+        device: The device.
+        value: A tensor, a plain value, or lists, tuples and dicts of them.
+    """
     if isinstance(value, Tensor):
         return value.detach().to(device)
     if isinstance(value, dict):

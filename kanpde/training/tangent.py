@@ -34,8 +34,14 @@ class _Part:
 
 
 class Tangent:
-    """The rows r [rows] of an objective at the network's present parameters, and products with
-    their Jacobian there."""
+    """The rows of an objective at the network's present parameters, and products with their
+    Jacobian J there.
+
+    The rows of this process are in `r` [rows].
+
+    Args:
+        objective: The objective.
+    """
 
     def __init__(self, objective: Objective):
         self.network, self.theta = objective.network, objective.network.theta
@@ -59,7 +65,11 @@ class Tangent:
         self.r: Float[Tensor, " rows"] = torch.cat(values)
 
     def __matmul__(self, v: Float[Tensor, " parameters"]) -> Float[Tensor, " rows"]:
-        """J v, the rows of this process; all other products are everybody's."""
+        """J v, the rows of this process [rows]; all other products are everybody's.
+
+        Args:
+            v: A step of the parameters [parameters].
+        """
         found = []
         for part in self.parts:
             outputs = [
@@ -70,7 +80,11 @@ class Tangent:
         return torch.cat(found)
 
     def transposed_times(self, w: Float[Tensor, " rows"]) -> Float[Tensor, " parameters"]:
-        """Jᵀ w."""
+        """Jᵀ w [parameters].
+
+        Args:
+            w: One number for each row of this process [rows].
+        """
         slope = torch.zeros_like(self.theta)
         for part, own in zip(
             self.parts,
@@ -93,8 +107,12 @@ class Tangent:
         return self.network.masked(total(slope))
 
     def rows(self, most: int = 512) -> Iterator[Rows]:
-        """The Jacobian itself in blocks of at most so many rows, each made when it is asked for; in
-        no order that matters."""
+        """The Jacobian itself in blocks of rows, each made when it is asked for; in no order that
+        matters.
+
+        Args:
+            most: Rows of a block, at most.
+        """
         for part in self.parts:
             for L in part.outward:
                 for block in zip(L.split(most), *(X.split(most) for X in part.inputs), strict=True):
@@ -113,7 +131,14 @@ class Tangent:
     def normal_times(
         self, V: Float[Tensor, "parameters columns"]
     ) -> Float[Tensor, "parameters columns"]:
-        """JᵀJ V for many columns at once, by dense blocks of rows."""
+        """JᵀJ V for many columns at once, by dense blocks of rows.
+
+        Args:
+            V: The columns [parameters, columns].
+
+        Returns:
+            The product [parameters, columns].
+        """
         product = torch.zeros_like(V)
         for block in self.rows():
             J = block.dense()

@@ -24,11 +24,19 @@ def search(
     gradient: Tensor,
     reach: Sequence[float] = (1.0,),
 ) -> tuple[Tensor, float, Tensor] | None:
-    """Parameters, loss and gradient at a point along the direction; None where no point tried
-    lowers the loss.
+    """Go along a direction until the strong Wolfe conditions hold, or at least the first of them.
 
-    reach: the lengths of the first trial, as shares of the direction, tried in order until one
-    search succeeds.
+    Args:
+        objective: What is to be lowered, with the network where the search begins.
+        direction: Where to go [parameters].
+        loss: The loss at the beginning.
+        gradient: The gradient there [parameters].
+        reach: Lengths of the first trial, as shares of the direction, tried in order until one
+            search succeeds.
+
+    Returns:
+        Parameters [parameters], loss and gradient [parameters] at the point that was found; None
+        where no point tried lowers the loss.
     """
     return next(
         (
