@@ -43,17 +43,35 @@ def fit(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Fit:
-    """Learn columns of a table from others: numbers by least squares, classes by logistic
-    regression.
+    """Learn columns of a table from others.
 
-    data: a path (CSV, NPZ, HDF5), a mapping of arrays by name, or a data frame. target: column, or
-    columns, to learn; inputs: all others where not given. classify: whether the target is a class;
-    a column of text is. test: share of the rows that only judge the result, or data of their own;
-    held: share of the others by which the best state and grid are chosen, where there are 50 or
-    more (0: the last state). bounds: ranges of inputs beyond those of the data. network, schedule,
-    restarts: in place of those that `fitting.default` chooses from the number of rows. out: folder
-    to write the run to; nothing is written without it. Raises DataError for data that do not fit,
-    RecipeError for settings that do not, RunError for a folder that cannot be written.
+    Numbers are learned by least squares, classes by logistic regression.
+
+    Args:
+        data: A path (CSV, NPZ, HDF5), a mapping of arrays by name, or a data frame.
+        target: The column, or the columns, to learn.
+        inputs: The columns to learn them from; all others where not given.
+        classify: Whether the target is a class; where not given, a column of text is one.
+        test: Share of the rows that only judge the result, or data of their own.
+        held: Share of the other rows by which the best state and grid are chosen, where there are
+            50 or more; with 0 the last state is kept.
+        bounds: Ranges (low, high) of inputs, by name, beyond those of the data.
+        network: In place of the one that `fitting.default` chooses from the number of rows.
+        schedule: Stages, or their text, in place of those that `fitting.default` chooses.
+        restarts: Random starts, in place of the number that `fitting.default` chooses.
+        seed: Of the drawing of rows and of the network's first parameters.
+        device: Where training runs: "cpu" or "cuda".
+        dtype: Precision of training: "float64" or "float32".
+        out: Folder to write the run to; nothing is written without it.
+        observer: Who is told how training goes.
+
+    Returns:
+        What was learned: call it with inputs by name.
+
+    Raises:
+        DataError: The data do not fit.
+        RecipeError: The settings do not fit.
+        RunError: The folder cannot be written.
     """
     targets = [target] if isinstance(target, str) else list(target)
     judge = test if isinstance(test, int | float) else read(test)
@@ -67,7 +85,11 @@ def fit(
 
 
 def recipe_for(task: Task) -> Recipe:
-    """The default recipe for a task."""
+    """The default recipe for a task.
+
+    Args:
+        task: What is to be learned.
+    """
     return default(
         task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes)
     ).recipe
@@ -82,7 +104,24 @@ def learn(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Fit:
-    """Train a recipe's network on a task that is prepared; the rest as in `fit`."""
+    """Train a recipe's network on a task that is prepared; the rest is as in `fit`.
+
+    Args:
+        task: What is to be learned.
+        recipe: Network, schedule and restarts; without spans of time and continuation.
+        seed: Of the network's first parameters.
+        device: Where training runs: "cpu" or "cuda".
+        dtype: Precision of training: "float64" or "float32".
+        out: Folder to write the run to; nothing is written without it.
+        observer: Who is told how training goes.
+
+    Returns:
+        What was learned: call it with inputs by name.
+
+    Raises:
+        RecipeError: The recipe or the settings do not fit.
+        RunError: The folder cannot be written.
+    """
     check_machine(device, dtype)
     if recipe.slabs > 1 or recipe.continuation:
         raise RecipeError(

@@ -28,7 +28,17 @@ FORMAT = "kanpde fit 1"
 
 @dataclass(eq=False)
 class Fit:
-    """A network fitted to data; call it with inputs by name. seconds: of training."""
+    """A network fitted to data; call it with inputs by name.
+
+    Attributes:
+        task: What was to be learned: the rows, and what each of them is for.
+        solution: The network with the ranges of its inputs.
+        history: How training went, step by step.
+        settings: Seed, device, precision, schedule and the like, by name.
+        seconds: Of training.
+        run_dir: The run folder, where it was written to one.
+        provenance: Versions and machine that it was made with.
+    """
 
     task: Task
     solution: NetworkSolution
@@ -63,11 +73,18 @@ class Fit:
         return Path(self.task.name).stem
 
     def __call__(self, **inputs: Any) -> Any:
-        """Values at inputs by name, numbers or arrays that broadcast together: an array of that
-        shape, a number for numbers.
+        """Values at inputs by name, numbers or arrays that broadcast together.
 
-        Several targets: a dict of them by name. Classes: the labels. Raises DataError for inputs
-        that are missing, unknown, do not broadcast, or lie outside the ranges of the data.
+        Args:
+            **inputs: Every input of the data, by name.
+
+        Returns:
+            An array of the shape that the inputs broadcast to, or a number for numbers. Of several
+            targets it is a dict of these by name; of classes it is the labels.
+
+        Raises:
+            DataError: Inputs are missing, unknown, do not broadcast, or lie outside the ranges of
+                the data.
         """
         for name in inputs:
             if name not in self.task.inputs:
@@ -103,14 +120,29 @@ class Fit:
         return found if len(found) > 1 else next(iter(found.values()))
 
     def predict(self, data: Any) -> Any:
-        """The same for the rows of a table: a path, a mapping or a data frame with the inputs'
-        columns. Raises DataError."""
+        """Values for the rows of a table, as calling the fit gives them.
+
+        Args:
+            data: A path, a mapping or a data frame with the inputs' columns.
+
+        Returns:
+            An array [rows]; of several targets a dict of these by name; of classes the labels.
+
+        Raises:
+            DataError: A column is missing, or its values do not fit.
+        """
         points = read(data).numbers(self.task.inputs)
         return self(**dict(zip(self.task.inputs, points.T, strict=True)))
 
     def values(self, points: Array) -> Array:
-        """The targets at points [rows, inputs], [rows, targets]; for classes what the network
-        gives, the logarithm of the odds."""
+        """The targets at points; for classes what the network gives, the logarithm of the odds.
+
+        Args:
+            points: Where, [rows, inputs].
+
+        Returns:
+            The values, [rows, targets]; for classes [rows, outputs], one output for two classes.
+        """
         found = (
             evaluate(
                 self.solution, torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64))
@@ -122,7 +154,14 @@ class Fit:
         return found if self.task.classes else self.task.center + self.task.scale * found
 
     def probabilities(self, points: Array) -> Array:
-        """Of each class at points [rows, inputs], [rows, classes]."""
+        """The probability of each class at points.
+
+        Args:
+            points: Where, [rows, inputs].
+
+        Returns:
+            The probabilities, [rows, classes].
+        """
         odds = 0.5 * (1 + np.tanh(0.5 * self.values(points)))
         both = np.concatenate([1 - odds, odds], 1) if len(self.task.classes) == 2 else odds
         return both / np.maximum(both.sum(1, keepdims=True), np.finfo(float).tiny)
@@ -190,8 +229,17 @@ class Fit:
         return {key: plain(value) for key, value in found.items()}
 
     def save(self, out: str | Path = "results") -> Path:
-        """Write a new run folder `out/<data>/<date-time-seed>/`, set `run_dir` to it and return it.
-        Raises RunError."""
+        """Write a new run folder `out/<data>/<date-time-seed>/`, and set `run_dir` to it.
+
+        Args:
+            out: Where run folders lie.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
         from kanpde.fitting.folder import write  # it reads fits as well
 
         return write(self, Path(out))

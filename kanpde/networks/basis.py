@@ -51,29 +51,63 @@ class Basis(ABC):
     def taylor(
         self, x: Float[Tensor, "points inputs"], order: int
     ) -> Float[Tensor, "points inputs orders size"]:
-        """B_j^(ν)(x)/ν! for ν = 0 … order, 5 at most."""
+        """Taylor coefficients B_j^(ν)(x)/ν! of all functions, for ν = 0 … order.
+
+        Args:
+            x: Where, [points, inputs].
+            order: Highest ν, 5 at most.
+
+        Returns:
+            The coefficients, [points, inputs, order + 1, size].
+        """
 
     @abstractmethod
     def finer(self, resolution: int) -> Basis:
-        """The basis of the same kind with another resolution."""
+        """The basis of the same kind with another resolution.
+
+        Args:
+            resolution: What a stage `Extend` names: the intervals of a grid, or the degree.
+        """
 
     def evaluate(
         self, x: Float[Tensor, "points inputs"], order: int
     ) -> tuple[Int[Tensor, "points inputs"], Float[Tensor, "points inputs orders alive"]]:
-        """The first function that is alive at x, and the Taylor coefficients of those that are; a
-        local basis overrides it."""
+        """Taylor coefficients of those functions that are alive at x, which means not zero there.
+
+        Here all of them are; a local basis overrides it.
+
+        Args:
+            x: Where, [points, inputs].
+            order: Highest order of the coefficients.
+
+        Returns:
+            The number of the first function that is alive, [points, inputs], and the coefficients
+            of those that are, [points, inputs, order + 1, alive].
+        """
         return torch.zeros(x.shape, dtype=torch.int64, device=x.device), self.taylor(x, order)
 
     def decay(self) -> Float[Tensor, " size"]:
-        """How large first coefficients are, one beside the other: those of rough functions smaller,
-        where functions differ in that."""
+        """How large first coefficients are, one beside the other, [size].
+
+        Those of rough functions are smaller, where functions differ in that.
+        """
         return torch.ones(self.size, dtype=torch.float64)
 
     def initial(
         self, inputs: int, outputs: int, generator: torch.Generator
     ) -> Float[Tensor, "inputs size outputs"]:
-        """Random coefficients with which an output of the layer has root mean square START for
-        inputs all over [-1, 1]."""
+        """Random coefficients for the start of a layer.
+
+        With them, an output of the layer has root mean square START for inputs all over [-1, 1].
+
+        Args:
+            inputs: How many units come into the layer.
+            outputs: How many units go out of it.
+            generator: Which the coefficients are drawn with.
+
+        Returns:
+            The coefficients [inputs, size, outputs], float64 on the CPU.
+        """
         decay = self.decay()
         B = self.at(_inside(200).expand(-1, 1))[0]
         spread = float((B * decay).square().sum(1).mean().sqrt())
@@ -81,12 +115,21 @@ class Basis(ABC):
         return drawn * decay[:, None] * (START / (spread * math.sqrt(inputs)))
 
     def samples(self) -> Float[Tensor, "samples 1"]:
-        """Where a fit looks at functions: more densely towards the ends, where polynomials need
-        it."""
+        """Where a fit looks at functions, [samples, 1].
+
+        It looks more densely towards the ends, where polynomials need it.
+        """
         return _inside(6 * self.size + 50)
 
     def at(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "inputs points size"]:
-        """All values, those of functions that are not alive among them."""
+        """All values, those of functions that are not alive among them.
+
+        Args:
+            x: Where, [points, inputs].
+
+        Returns:
+            The values, [inputs, points, size].
+        """
         cell, b = self.evaluate(x, 0)
         found = x.new_zeros(*x.shape, self.size)
         return found.scatter_(2, cell[..., None] + torch.arange(b.shape[3]), b[:, :, 0]).transpose(
@@ -96,7 +139,15 @@ class Basis(ABC):
     def fit(
         self, z: Float[Tensor, "samples inputs"], values: Float[Tensor, "inputs samples outputs"]
     ) -> tuple[Float[Tensor, "inputs size outputs"], float]:
-        """Coefficients by least squares, and the largest error over the largest value."""
+        """Coefficients by least squares.
+
+        Args:
+            z: Where the functions are known, [samples, inputs].
+            values: What they are there, [inputs, samples, outputs].
+
+        Returns:
+            The coefficients [inputs, size, outputs], and the largest error over the largest value.
+        """
         B = self.at(z)
         if self.redundant:
             damping = (
@@ -125,7 +176,13 @@ def _inside(count: int) -> Tensor:
 
 
 class BasisLayer:
-    """y_q = Σ_p Σ_j c_pjq B_j(x_p) for any basis; theta holds c [inputs, size, outputs]."""
+    """y_q = Σ_p Σ_j c_pjq B_j(x_p) for any basis; theta holds c [inputs, size, outputs].
+
+    Args:
+        inputs: How many units x_p come in.
+        outputs: How many units y_q go out.
+        basis: The functions B_j.
+    """
 
     def __init__(self, inputs: int, outputs: int, basis: Basis):
         self.basis, self.shape = basis, (inputs, basis.size, outputs)
@@ -157,8 +214,13 @@ class BasisLayer:
         return inward, self.rows(cell, block)
 
     def rows(self, cell: Tensor, block: Tensor) -> Rows:
-        """The block [points, inputs, alive, outputs] of coefficients from `cell` on as rows of all
-        coefficients."""
+        """The derivatives by a few coefficients as rows of a Jacobian of all of them.
+
+        Args:
+            cell: The first function that is alive, [points, inputs].
+            block: The derivatives by the coefficients from `cell` on, [points, inputs, alive,
+                outputs].
+        """
         inputs, functions, outputs = self.shape
         if block.shape[2] == functions:
             return Rows.full(block.flatten(1))
@@ -168,22 +230,50 @@ class BasisLayer:
     def functions(
         self, theta: Tensor, x: Float[Tensor, "points inputs"]
     ) -> Float[Tensor, "inputs outputs points"]:
-        """The edge functions at points of each input, float64 on the CPU."""
+        """The edge functions at points of each input, float64 on the CPU.
+
+        Args:
+            theta: The coefficients of the layer, [inputs · size · outputs].
+            x: Where, [points, inputs].
+
+        Returns:
+            The values, [inputs, outputs, points].
+        """
         C = theta.detach().double().cpu().view(self.shape)
         return edges(C, *self.basis.evaluate(x, 0))[:, :, 0].permute(1, 2, 0)
 
     def samples(
         self, basis: Basis, center: Tensor, scale: Tensor
     ) -> Float[Tensor, "samples inputs"]:
-        """Where a refit in another basis looks at the functions."""
+        """Where a refit in another basis looks at the functions.
+
+        Args:
+            basis: The other basis.
+            center: Middle of every new interval, in the present inputs, [inputs].
+            scale: Half the length of it, [inputs].
+
+        Returns:
+            Points z in [-1, 1], [samples, inputs]; the present inputs are center + scale · z.
+        """
         return max((basis.samples(), self.basis.samples()), key=len).expand(-1, self.shape[0])
 
     def extended(
         self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor
     ) -> tuple[BasisLayer, Tensor, float]:
-        """The same functions in another basis, over inputs z with x = center + scale · z, [inputs]
-        each; and the error of that: the largest one over the largest value. Raises RunError where
-        the functions are not finite.
+        """The same functions in another basis, over inputs z with x = center + scale · z.
+
+        Args:
+            theta: The coefficients of the layer, [inputs · size · outputs].
+            basis: The other basis.
+            center: Middle of every new interval, in x, [inputs].
+            scale: Half the length of it, [inputs].
+
+        Returns:
+            The new layer, its coefficients, and the error of them: the largest one over the largest
+            value.
+
+        Raises:
+            RunError: The functions are not finite.
         """
         finer = type(self)(self.shape[0], self.shape[2], basis)
         z = self.samples(basis, center, scale)
@@ -197,7 +287,12 @@ class BasisLayer:
         return finer, C.reshape(-1).to(theta), error
 
     def edges(self, theta: Tensor, samples: int) -> Edges:
-        """The edge functions sampled over [-1, 1]."""
+        """The edge functions sampled over [-1, 1].
+
+        Args:
+            theta: The coefficients of the layer, [inputs · size · outputs].
+            samples: How many points an edge.
+        """
         x = torch.linspace(LOW, HIGH, samples, dtype=torch.float64)
         values = self.functions(theta, x[:, None].expand(-1, self.shape[0]))
         return Edges(np.tile(x.numpy(), (self.shape[0], 1)), values.numpy())

@@ -18,8 +18,14 @@ from kanpde.networks.spec import Spec, Suited
 
 @dataclass(frozen=True)
 class Expansion(Spec):
-    """A KAN with a basis on its edges and tanh between its layers, by which every layer sees the
-    interval [-1, 1]."""
+    """A KAN with a basis on its edges and tanh between its layers.
+
+    By tanh every layer sees the interval [-1, 1]. A kind of your own is a frozen dataclass derived
+    from this class: its field named by `resolution` says how fine the basis is.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+    """
 
     resolution: ClassVar[str | None] = "grid"
 

@@ -206,8 +206,13 @@ class SplineNetwork(Network):
 class KAN(Spec):
     """A B-spline Kolmogorov-Arnold network.
 
-    width: hidden units by layer; degree: of the splines, 1 to 7; grid: knot intervals on [-1, 1].
-    Raises RecipeError for anything out of range.
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        degree: Of the splines, 1 to 7.
+        grid: Knot intervals on [-1, 1], at least 1.
+
+    Raises:
+        RecipeError: A value is out of range.
     """
 
     degree: int = 7

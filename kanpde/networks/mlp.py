@@ -20,8 +20,14 @@ from kanpde.networks.spec import Spec, Suited
 
 
 class LinearLayer:
-    """y = x W + b; theta holds W [inputs, outputs], then b [outputs]. Only the value channel sees
-    b."""
+    """y = x W + b; theta holds W [inputs, outputs], then b [outputs].
+
+    Only the value channel of a jet sees b.
+
+    Args:
+        inputs: How many units come in.
+        outputs: How many units go out.
+    """
 
     def __init__(self, inputs: int, outputs: int):
         self.inputs, self.outputs = inputs, outputs
@@ -50,7 +56,16 @@ class LinearLayer:
 
 
 def glorot(inputs: int, outputs: int, generator: torch.Generator) -> tuple[LinearLayer, Tensor]:
-    """A linear layer with random weights (Glorot and Bengio 2010) and no bias."""
+    """A linear layer with random weights (Glorot and Bengio 2010) and no bias.
+
+    Args:
+        inputs: How many units come in.
+        outputs: How many units go out.
+        generator: Which the weights are drawn with.
+
+    Returns:
+        The layer and its parameters, float64 on the CPU.
+    """
     W = torch.randn(inputs * outputs, generator=generator, dtype=torch.float64) * math.sqrt(
         2 / (inputs + outputs)
     )
@@ -58,8 +73,13 @@ def glorot(inputs: int, outputs: int, generator: torch.Generator) -> tuple[Linea
 
 
 class FourierFeatures:
-    """y = sin(x F), cos(x F) with fixed random frequencies F [inputs, features] (Tancik et al.
-    2020, equation 4); no parameters."""
+    """y = sin(x F), cos(x F) with fixed random frequencies F (Tancik et al. 2020, equation 4).
+
+    The layer has no parameters.
+
+    Args:
+        frequencies: F, [inputs, features].
+    """
 
     size = 0
 
@@ -105,9 +125,15 @@ class FourierFeatures:
 class MLP(Spec):
     """A multilayer perceptron.
 
-    width: hidden units by layer; activation: "tanh", "sin" or "silu"; features: random Fourier
-    features of the inputs in front, as many sines and as many cosines, 0 for none; spread: standard
-    deviation of their frequencies. Raises RecipeError for anything out of range.
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        activation: "tanh", "sin" or "silu".
+        features: Random Fourier features of the inputs, in front of the first layer: as many sines
+            and as many cosines; 0 for none.
+        spread: Standard deviation of the frequencies of these features.
+
+    Raises:
+        RecipeError: A value is out of range.
     """
 
     width: tuple[int, ...] = (20, 20)

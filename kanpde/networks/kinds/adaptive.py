@@ -18,11 +18,19 @@ from kanpde.networks.refine import Finer
 def adapted_knots(
     values: Float[Tensor, "points inputs"], grid: int, degree: int, blend: float
 ) -> Float[Tensor, "inputs knots"]:
-    """Knots with `grid` intervals on [-1, 1]: a share `blend` of the values' quantiles, the rest of
-    equal spacing.
+    """Knots with `grid` intervals on [-1, 1], partly at quantiles of values.
 
     The ends stay -1 and 1, and an interval is never shorter than 1 - blend of an equal one, however
     the values lie, all in one place included. Beyond the ends the last intervals are repeated.
+
+    Args:
+        values: What the knots follow, [points, inputs].
+        grid: Number of intervals.
+        degree: Of the splines: so many knots lie beyond each end.
+        blend: The share of the values' quantiles in the knots, below 1; the rest is equal spacing.
+
+    Returns:
+        The knots, [inputs, grid + 2 degree + 1].
     """
     share = torch.linspace(0, 1, grid + 1, dtype=torch.float64)
     even = 2 * share - 1
@@ -37,11 +45,19 @@ def adapted_knots(
 
 @dataclass(frozen=True)
 class Adaptive(KAN):
-    """A B-spline KAN; at every extension of the grid the knots move to where the points'
-    activations are.
+    """A B-spline KAN whose knots move to where the points' activations are.
 
-    blend: the share of the activations' quantiles in the knots, 0 (equal spacing) to 0.95; pykan's
-    grid_eps is 1 - blend.
+    They move at every extension of the grid.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        degree: Of the splines, 1 to 7.
+        grid: Knot intervals on [-1, 1], at least 1.
+        blend: The share of the activations' quantiles in the knots, 0 (equal spacing) to 0.95;
+            pykan's grid_eps is 1 - blend.
+
+    Raises:
+        RecipeError: A value is out of range.
     """
 
     blend: float = 0.5

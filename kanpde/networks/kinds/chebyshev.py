@@ -14,8 +14,13 @@ from kanpde.networks.expansion import Expansion
 
 
 class Polynomials(Basis):
-    """T_0 … T_degree, by their recursion T_{j+1} = 2x T_j - T_{j-1}, which holds for Taylor
-    coefficients as well."""
+    """T_0 … T_degree, by their recursion T_{j+1} = 2x T_j - T_{j-1}.
+
+    The recursion holds for Taylor coefficients as well.
+
+    Args:
+        degree: The highest degree.
+    """
 
     def __init__(self, degree: int):
         self.degree, self.size = degree, degree + 1
@@ -43,8 +48,17 @@ class Polynomials(Basis):
 
 @dataclass(frozen=True)
 class Chebyshev(Expansion):
-    """degree: of the polynomials, at most 64. Their inputs lie in [-1, 1] by tanh and by the range
-    that an extension fits."""
+    """A KAN with Chebyshev polynomials on its edges.
+
+    The inputs of the polynomials lie in [-1, 1] by tanh and by the range that an extension fits.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        degree: Of the polynomials, 1 to 64.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     degree: int = 8
 

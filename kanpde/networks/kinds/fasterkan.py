@@ -21,8 +21,14 @@ here."""
 
 
 class Switches(Basis):
-    """1 - tanh²((x - c_j)/h), the derivative of tanh: a Taylor coefficient is (ν + 1) times the
-    next one of tanh, so that every derivative is exact, -2/h tanh (1 - tanh²) the first of them."""
+    """1 - tanh²((x - c_j)/h), the derivative of tanh.
+
+    A Taylor coefficient is (ν + 1) times the next one of tanh, so that every derivative is exact;
+    the first of them is -2/h tanh (1 - tanh²).
+
+    Args:
+        grid: Intervals between the centres c_j on [-1, 1].
+    """
 
     redundant = True
 
@@ -40,7 +46,15 @@ class Switches(Basis):
 
 @dataclass(frozen=True)
 class FasterKAN(Expansion):
-    """grid: intervals between the centres on [-1, 1]."""
+    """A KAN with reflectional switch functions on its edges.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        grid: Intervals between the centres on [-1, 1], at least 1.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     grid: int = 6
 

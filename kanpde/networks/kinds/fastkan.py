@@ -23,12 +23,23 @@ functions however fine the grid; with 5, 5e-11."""
 
 
 def centres(grid: int) -> Tensor:
-    """Of `grid` intervals on [-1, 1] and BEYOND more on either side."""
+    """Centres of `grid` intervals on [-1, 1] and BEYOND more on either side.
+
+    Args:
+        grid: Number of intervals.
+
+    Returns:
+        The centres, [grid + 2 BEYOND + 1].
+    """
     return -1 + 2 / grid * torch.arange(-BEYOND, grid + BEYOND + 1, dtype=torch.float64)
 
 
 class Gaussians(Basis):
-    """exp(-((x - c_j)/h)²), with h = GAUSSIAN_WIDTH times the distance of the centres."""
+    """exp(-((x - c_j)/h)²), with h = GAUSSIAN_WIDTH times the distance of the centres.
+
+    Args:
+        grid: Intervals between the centres c_j on [-1, 1].
+    """
 
     redundant = True
 
@@ -50,8 +61,18 @@ class Gaussians(Basis):
 
 @dataclass(frozen=True)
 class FastKAN(Expansion):
-    """grid: intervals between the centres on [-1, 1]. tanh, with a fitted range, is in the place of
-    Li's layer norm, which no jet of a point can pass without its neighbours."""
+    """A KAN with Gaussians on its edges.
+
+    tanh, with a fitted range, is in the place of Li's layer norm, which no jet of a point can pass
+    without its neighbours.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        grid: Intervals between the centres on [-1, 1], at least 1.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     grid: int = 6
 

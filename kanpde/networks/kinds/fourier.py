@@ -20,7 +20,11 @@ that converge geometrically (Huybrechs 2010)."""
 
 
 class Trigonometric(Basis):
-    """1, cos kωx and sin kωx for k = 1 … degree, ω = 2π / PERIOD."""
+    """1, cos kωx and sin kωx for k = 1 … degree, ω = 2π / PERIOD.
+
+    Args:
+        degree: The highest k.
+    """
 
     redundant = True
 
@@ -54,7 +58,15 @@ class Trigonometric(Basis):
 
 @dataclass(frozen=True)
 class Fourier(Expansion):
-    """degree: highest multiple of the base frequency π/2, at most 64."""
+    """A KAN with trigonometric polynomials on its edges.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        degree: Highest multiple of the base frequency π/2, 1 to 64.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     degree: int = 4
 

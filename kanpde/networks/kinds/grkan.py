@@ -35,7 +35,12 @@ REACH = 3.0
 
 
 class RationalLayer:
-    """y_u = F_g(u)(x_u); theta holds the coefficients [groups, 9]."""
+    """y_u = F_g(u)(x_u); theta holds the coefficients [groups, 9].
+
+    Args:
+        units: How many units come in, and go out.
+        groups: How many rational functions they share.
+    """
 
     def __init__(self, units: int, groups: int):
         self.units, self.groups, self.size = units, groups, groups * COEFFICIENTS
@@ -71,8 +76,15 @@ class RationalNetwork(Network):
 
 
 def first(denominator: Tensor, bend: float) -> Tensor:
-    """Coefficients [9] of the rational function of that denominator (b_1 … b_3) that is closest to
-    sin(bend · x) on [-REACH, REACH]."""
+    """The rational function of a denominator that is closest to sin(bend · x) on [-REACH, REACH].
+
+    Args:
+        denominator: Its coefficients b_1 … b_3.
+        bend: Frequency of the sine.
+
+    Returns:
+        All coefficients of the function, [9].
+    """
     x = torch.linspace(-REACH, REACH, 200, dtype=torch.float64)[:, None]
     Q = rational.shifted(rational.denominator(denominator), x, 0)[0]
     A = torch.cat([x**i for i in range(NUMERATOR)], 1) / Q
@@ -81,8 +93,12 @@ def first(denominator: Tensor, bend: float) -> Tensor:
 
 
 def second_moment(coefficients: Tensor, normal: bool) -> float:
-    """E F(x)² for x of the standard normal distribution, or evenly on [-1, 1], by a sum over many
-    points."""
+    """E F(x)², by a sum over many points.
+
+    Args:
+        coefficients: Of the rational function F, [9].
+        normal: Whether x is of the standard normal distribution; else it lies evenly on [-1, 1].
+    """
     x = (
         torch.linspace(-6, 6, 2001, dtype=torch.float64)
         if normal
@@ -95,12 +111,19 @@ def second_moment(coefficients: Tensor, normal: bool) -> float:
 
 @dataclass(frozen=True)
 class GRKAN(Spec):
-    """groups: of units of a level that share a rational function, fewer where a level has fewer
-    units.
+    """A network with rational activations that groups of units share.
 
     The first functions are near sines of several frequencies, and the first weights are such that
     every unit has variance 1 (their E F², for the form in use, is computed), so that the variance
     is the same on every level.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        groups: Of units of a level that share a rational function, fewer where a level has fewer
+            units.
+
+    Raises:
+        RecipeError: A value is out of range.
     """
 
     width: tuple[int, ...] = (16, 16)

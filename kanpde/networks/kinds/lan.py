@@ -24,7 +24,12 @@ from kanpde.networks.spec import Spec, Suited
 
 
 class NodeLayer:
-    """y_u = Σ_j c_uj B_j(x_u): one function a unit, of any basis; theta holds c [units, size]."""
+    """y_u = Σ_j c_uj B_j(x_u): one function a unit, of any basis; theta holds c [units, size].
+
+    Args:
+        units: How many units come in, and go out.
+        basis: The functions B_j.
+    """
 
     def __init__(self, units: int, basis: Basis):
         self.basis, self.shape = basis, (units, basis.size, 1)
@@ -69,14 +74,35 @@ class NodeLayer:
     def functions(
         self, theta: Tensor, x: Float[Tensor, "points units"]
     ) -> Float[Tensor, "units 1 points"]:
-        """The functions at points of each unit, float64 on the CPU."""
+        """The functions at points of each unit, float64 on the CPU.
+
+        Args:
+            theta: The coefficients of the layer, [units · size].
+            x: Where, [points, units].
+
+        Returns:
+            The values, [units, 1, points].
+        """
         return self._taylor(theta.detach().double().cpu(), x, 0)[0][0].T[:, None]
 
     def extended(
         self, theta: Tensor, basis: Basis, center: Tensor, scale: Tensor
     ) -> tuple[NodeLayer, Tensor, float]:
-        """The same functions in another basis, over inputs z with x = center + scale · z; and the
-        error of that."""
+        """The same functions in another basis, over inputs z with x = center + scale · z.
+
+        Args:
+            theta: The coefficients of the layer, [units · size].
+            basis: The other basis.
+            center: Middle of every new interval, in x, [units].
+            scale: Half the length of it, [units].
+
+        Returns:
+            The new layer, its coefficients, and the error of them: the largest one over the largest
+            value.
+
+        Raises:
+            RunError: The functions are not finite.
+        """
         wide = BasisLayer(self.shape[0], 1, self.basis)
         _, found, error = wide.extended(theta, basis, center, scale)
         return NodeLayer(self.shape[0], basis), found, error
@@ -84,8 +110,18 @@ class NodeLayer:
 
 @dataclass(frozen=True)
 class LAN(Spec):
-    """degree: of the splines, 1 to 7; grid: their intervals on [-1, 1], onto which tanh and a
-    fitted range bring every unit."""
+    """A network of linear maps with a B-spline of its own on every unit.
+
+    tanh and a fitted range bring every unit onto the interval [-1, 1] of the splines.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        degree: Of the splines, 1 to 7.
+        grid: Knot intervals on [-1, 1], at least 1.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     width: tuple[int, ...] = (12, 12)
     degree: int = 7

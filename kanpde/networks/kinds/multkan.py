@@ -19,8 +19,13 @@ from kanpde.networks.spec import Suited
 
 
 class Products:
-    """Of so many sums, and pairs of subnodes behind them, the sums and the product of each pair; no
-    parameters."""
+    """Sums that stay as they are, and products of pairs of the subnodes that come after them.
+
+    The layer has no parameters.
+
+    Args:
+        sums: How many of the inputs are sums; all after them are pairs of subnodes.
+    """
 
     size = 0
 
@@ -49,8 +54,17 @@ class Products:
 
 @dataclass(frozen=True)
 class MultKAN(KAN):
-    """A B-spline KAN in which, of every hidden layer, `products` nodes are the product of two
-    subnodes each; width counts the others."""
+    """A B-spline KAN in which some nodes of every hidden layer are products of two subnodes each.
+
+    Attributes:
+        width: Hidden units by layer that are no products, a number or several.
+        degree: Of the splines, 1 to 7.
+        grid: Knot intervals on [-1, 1], at least 1.
+        products: Nodes of every hidden layer that are the product of two subnodes each, 0 or more.
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     products: int = 2
 

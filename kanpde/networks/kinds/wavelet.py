@@ -45,14 +45,30 @@ def _times(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
 
 
 def mexican_hat(t: Tensor, order: int) -> list[Tensor]:
-    """Taylor coefficients of (1 - t²) exp(-t²/2)."""
+    """Taylor coefficients of (1 - t²) exp(-t²/2).
+
+    Args:
+        t: Where, of any shape.
+        order: Highest order of the coefficients.
+
+    Returns:
+        Coefficients of order 0 … order, each of the shape of t.
+    """
     zero = torch.zeros_like(t)
     polynomial = [1 - t.square(), -2 * t, -torch.ones_like(t)] + [zero] * order
     return _times(polynomial, _gaussian(t, order))
 
 
 def morlet(t: Tensor, order: int) -> list[Tensor]:
-    """Taylor coefficients of cos(ω t) exp(-t²/2)."""
+    """Taylor coefficients of cos(ω t) exp(-t²/2), with ω = OMEGA.
+
+    Args:
+        t: Where, of any shape.
+        order: Highest order of the coefficients.
+
+    Returns:
+        Coefficients of order 0 … order, each of the shape of t.
+    """
     s, c = torch.sin(OMEGA * t), torch.cos(OMEGA * t)
     wave = [OMEGA**nu / math.factorial(nu) * (c, -s, -c, s)[nu % 4] for nu in range(order + 1)]
     return _times(wave, _gaussian(t, order))
@@ -65,8 +81,15 @@ MOTHERS: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
 
 
 class Wavelets(Basis):
-    """1 and x, and ψ((x - t)/s) on the levels grid, grid/2, … down to 3 intervals, coarsest first:
-    s = WAVELET_WIDTH · 2 / intervals."""
+    """1 and x, and wavelets ψ((x - t)/s) on a dyadic frame of scales s and places t.
+
+    The levels are grid, grid/2, … down to 3 intervals, coarsest first, with s = WAVELET_WIDTH · 2 /
+    intervals.
+
+    Args:
+        mother: Which wavelet ψ is, a key of MOTHERS.
+        grid: Intervals of the finest level.
+    """
 
     redundant = True
 
@@ -102,7 +125,16 @@ class Wavelets(Basis):
 
 @dataclass(frozen=True)
 class Wavelet(Expansion):
-    """grid: intervals of the finest level; mother: "mexican-hat" or "morlet"."""
+    """A KAN with wavelets on its edges.
+
+    Attributes:
+        width: Hidden units by layer, a number or several.
+        grid: Intervals of the finest level, at least 1.
+        mother: "mexican-hat" or "morlet".
+
+    Raises:
+        RecipeError: A value is out of range.
+    """
 
     grid: int = 3
     mother: str = "mexican-hat"
