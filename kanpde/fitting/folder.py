@@ -55,8 +55,17 @@ def write(fit: Fit, out: Path) -> Path:
 
 
 def draw(fit: Fit, folder: Path) -> list[Path]:
-    """Draw the pictures into a folder, replacing what is there; returns their paths. function.png
-    is there for one or two inputs."""
+    """Draw the pictures into a folder, replacing what is there.
+
+    function.png is there for one or two inputs.
+
+    Args:
+        fit: What is drawn.
+        folder: Where the pictures go.
+
+    Returns:
+        The paths of the pictures.
+    """
     from kanpde.fitting import pictures
     from kanpde.plots.history import plot_history
     from kanpde.plots.network import plot_network
@@ -74,7 +83,11 @@ def draw(fit: Fit, folder: Path) -> list[Path]:
 
 
 def is_fit(run_dir: str | Path) -> bool:
-    """Whether a folder holds a finished run of `fit`."""
+    """Whether a folder holds a finished run of `fit`.
+
+    Args:
+        run_dir: The folder.
+    """
     return (Path(run_dir) / "fit.h5").is_file()
 
 

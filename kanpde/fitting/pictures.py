@@ -26,8 +26,16 @@ NAMES = {TRAINING: ("training", GREY), HELD: ("held back", ORANGE), TEST: ("test
 
 
 def plot_prediction(fit: Fit) -> Figure:
-    """Predicted against true and the residuals, a row a target; for classes how often which is
-    taken for which."""
+    """Predicted against true and the residuals, a row a target.
+
+    For classes it is how often which is taken for which.
+
+    Args:
+        fit: Whose predictions are drawn.
+
+    Returns:
+        A figure of two pairs of axes a target, or of one for classes.
+    """
     if fit.task.classes:
         return _plot_confusion(fit)
     targets = fit.task.targets
@@ -39,7 +47,14 @@ def plot_prediction(fit: Fit) -> Figure:
 
 
 def draw_prediction(fit: Fit, column: int, left: Axes, right: Axes) -> None:
-    """One target: predicted against true, and predicted minus true against true."""
+    """One target: predicted against true, and predicted minus true against true.
+
+    Args:
+        fit: Whose predictions are drawn.
+        column: Which target, counted from 0.
+        left: Where predicted is drawn against true.
+        right: Where predicted minus true is drawn against true.
+    """
     truth, found = fit.task.truth[:, column], fit.predicted[:, column]
     ends = float(truth.min()), float(truth.max())
     left.plot(ends, ends, color="black", lw=0.8, zorder=3)
@@ -71,8 +86,16 @@ def draw_prediction(fit: Fit, column: int, left: Axes, right: Axes) -> None:
 
 
 def plot_function(fit: Fit) -> Figure:
-    """The function that was learned, of one or two inputs, with the data; for two classes the
-    probability of the second."""
+    """The function that was learned, of one or two inputs, with the data.
+
+    For two classes it is the probability of the second.
+
+    Args:
+        fit: Whose function is drawn.
+
+    Returns:
+        A figure of one pair of axes an output.
+    """
     outputs = fit.task.outputs
     figure = Figure(figsize=(5.2 * len(outputs) + 0.4, 4.4), layout="constrained")
     figure.suptitle(_title(fit), fontsize=10)
@@ -82,7 +105,16 @@ def plot_function(fit: Fit) -> Figure:
 
 
 def draw_curve(fit: Fit, column: int, axes: Axes) -> Axes:
-    """A function of one input over its range."""
+    """A function of one input over its range.
+
+    Args:
+        fit: Whose function is drawn.
+        column: Which output, counted from 0.
+        axes: Where it is drawn.
+
+    Returns:
+        The axes.
+    """
     name, (low, high) = next(iter(fit.task.bounds.items()))
     x = np.linspace(low, high, 1001)
     truth = _shown_truth(fit, column)
@@ -109,7 +141,19 @@ def draw_curve(fit: Fit, column: int, axes: Axes) -> Axes:
 
 
 def draw_surface(fit: Fit, column: int, axes: Axes) -> Axes:
-    """A function of two inputs as colours; of classes the rows on it, of numbers where they are."""
+    """A function of two inputs as colours.
+
+    The rows lie on it: for classes in the colours of their classes, for numbers as dots where they
+    are.
+
+    Args:
+        fit: Whose function is drawn.
+        column: Which output, counted from 0.
+        axes: Where it is drawn.
+
+    Returns:
+        The axes.
+    """
     names, spans = list(fit.task.bounds), list(fit.task.bounds.values())
     nodes = [np.linspace(low, high, 161) for low, high in spans]
     points = np.stack([a.ravel() for a in np.meshgrid(*nodes, indexing="ij")], 1)

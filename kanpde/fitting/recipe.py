@@ -18,10 +18,19 @@ Levenberg-Marquardt."""
 def default(rows: int, inputs: int, outputs: int, classes: bool = False) -> Choice:
     """A recipe from the number of training rows, inputs and outputs.
 
-    One input needs no hidden layer: the fit is a spline. Else five hidden units, fewer where the
-    rows are few. Grids are doubled while the parameters stay below a quarter (of labels, which say
-    less, a twelfth) of the numbers that there are; which of them is kept is decided by rows held
-    back. Splines of degree 5; of degree 3 for classes, whose borders are no smoother.
+    One input needs no hidden layer: the fit is a spline. Else there are five hidden units, fewer
+    where the rows are few. Grids are doubled while the parameters stay below a quarter (of labels,
+    which say less, a twelfth) of the numbers that there are; which of them is kept is decided by
+    rows held back. Splines are of degree 5; of degree 3 for classes, whose borders are no smoother.
+
+    Args:
+        rows: Of the table, those to train on.
+        inputs: How many columns are learned from.
+        outputs: How many functions are learned.
+        classes: Whether they tell classes; else they are numbers.
+
+    Returns:
+        The recipe with its reasons.
     """
     share = 12 if classes else 4
     most = max(rows * outputs // share, 1)

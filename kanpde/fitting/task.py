@@ -33,10 +33,19 @@ LEAST = 50
 class Task:
     """Inputs and targets by name, their values, and what each row is for.
 
-    points [rows, inputs]; truth [rows, targets]: numbers, or the number of the class in one column;
-    part [rows]; classes: their labels, none for numbers; bounds: ranges of the inputs, which the
-    network's grid covers; center, scale [targets]: of the truth, by which it is brought to mean 0
-    and deviation 1 over the training rows.
+    Attributes:
+        name: Of the data.
+        inputs: Names of the columns that are learned from.
+        targets: Names of the columns that are learned.
+        points: Values of the inputs, [rows, inputs].
+        truth: Values of the targets, [rows, targets]: numbers, or the number of the class in one
+            column.
+        part: What each row is for, [rows]: TRAINING, HELD or TEST.
+        bounds: Ranges of the inputs, by name, which the network's grid covers.
+        classes: Their labels, none for numbers.
+        center: What is taken off the truth, [targets], to bring it to mean 0 over the training
+            rows.
+        scale: What it is divided by then, [targets], to bring it to deviation 1 over these rows.
     """
 
     name: str
@@ -67,7 +76,11 @@ class Task:
         return Ranges(self.bounds)
 
     def count(self, part: int) -> int:
-        """How many rows are for this."""
+        """How many rows are for a purpose.
+
+        Args:
+            part: TRAINING, HELD or TEST.
+        """
         return int((self.part == part).sum())
 
     def measurements(self) -> Measurements:

@@ -13,8 +13,13 @@ from kanpde.networks.rows import Rows
 class Activation:
     """y = (f(x) - center) / scale, unit by unit; it has no parameters.
 
-    center and scale [units] are fixed: they bring what the points make of f(x) onto the grid of the
-    next layer.
+    center and scale are fixed: they bring what the points make of f(x) onto the grid of the next
+    layer.
+
+    Args:
+        name: Which function f is: "tanh", "sin" or "silu".
+        center: What is taken off, [units]; 0 where not given.
+        scale: What is divided by, [units]; 1 where not given.
     """
 
     size = 0
@@ -23,13 +28,23 @@ class Activation:
         self.name, self.center, self.scale = name, center, scale
 
     def rescaled(self, center: Tensor, scale: Tensor) -> Activation:
-        """The activation whose output z is that of this one through y = center + scale · z."""
+        """The activation whose output z is that of this one through y = center + scale · z.
+
+        Args:
+            center: Of the present outputs y, [units].
+            scale: Of the present outputs y, [units].
+        """
         if self.center is None or self.scale is None:
             return Activation(self.name, center, scale)
         return Activation(self.name, self.center + self.scale * center, self.scale * scale)
 
     def affine(self, X: Tensor, units: int) -> tuple[Tensor, Tensor]:
-        """center and scale [units], of the type of X."""
+        """center and scale [units], of the type of X.
+
+        Args:
+            X: A tensor on the device and in the precision that are wanted.
+            units: How many units there are.
+        """
         if self.center is None or self.scale is None:
             return X.new_zeros(units), X.new_ones(units)
         return self.center.to(X), self.scale.to(X)

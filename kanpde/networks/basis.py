@@ -26,7 +26,8 @@ from kanpde.networks.rows import Rows
 LOW, HIGH = -1.0, 1.0
 
 START = 0.4
-"""Root mean square of a layer's outputs at the start: tanh, behind it, then bends a little."""
+"""Root mean square of a layer's outputs at the start: tanh, which comes after it, then bends a
+little."""
 
 RIDGE = 1e-12
 """Of a least-squares fit in a redundant basis, over the size of its matrix: coefficients stay
@@ -103,7 +104,7 @@ class Basis(ABC):
         Args:
             inputs: How many units come into the layer.
             outputs: How many units go out of it.
-            generator: Which the coefficients are drawn with.
+            generator: What the coefficients are drawn from.
 
         Returns:
             The coefficients [inputs, size, outputs], float64 on the CPU.

@@ -30,8 +30,12 @@ Data = Callable[[Mapping[str, Tensor]], Tensor]
 
 @dataclass
 class Ends:
-    """Data along one coordinate: at its lower and its upper end, the value and perhaps the
-    derivative."""
+    """Data along one coordinate: the value and perhaps the derivative at its two ends.
+
+    Attributes:
+        low: At its lower end, the value and then the derivative.
+        high: At its upper end, the value and then the derivative.
+    """
 
     low: list[Data] = field(default_factory=list)
     high: list[Data] = field(default_factory=list)
@@ -43,8 +47,17 @@ def split(
     unknowns: Sequence[str],
     soft: Collection[str] = (),
 ) -> tuple[dict[str, ExactBoundary], list[Constraint]]:
-    """Factor and lift of every unknown, and the constraints that they do not satisfy. soft:
-    unknowns whose values in space are not built in."""
+    """Which conditions the factor and the lift of every unknown satisfy, and which they do not.
+
+    Args:
+        domain: Of the problem.
+        constraints: Its conditions.
+        unknowns: Names of all that is unknown.
+        soft: Unknowns whose values in space are not built in.
+
+    Returns:
+        Factor and lift of every unknown, by name, and the constraints that they do not satisfy.
+    """
     if isinstance(domain, Pieces):
         return _by_piece(domain, constraints, unknowns, soft)
     hard: dict[str, dict[str, Ends]] = {u: {} for u in unknowns}
@@ -112,8 +125,16 @@ def _group(domain: Domain, alike: Sequence[Constraint]) -> Group:
 def groups(
     domain: Domain, constraints: Sequence[Constraint]
 ) -> tuple[tuple[Group, ...], list[Constraint]]:
-    """Faces with values in groups that do not touch, and the constraints for which there is none:
-    of two groups that touch, those of the smaller."""
+    """Faces with values in groups that do not touch.
+
+    Args:
+        domain: Of the problem.
+        constraints: Conditions that prescribe values on smooth faces.
+
+    Returns:
+        The groups, and the constraints for which there is none: of two groups that touch, those of
+        the smaller.
+    """
     by_data: list[list[Constraint]] = []
     for c in constraints:
         fellows = next(
@@ -207,10 +228,14 @@ def _box_lift(domain: Domain, flat: Sequence[Constraint]) -> Value:
 
 @dataclass(frozen=True)
 class ExactBoundary:
-    """Factor and lift of one unknown, as functions of columns [points], one a coordinate of the
-    domain.
+    """Factor and lift of one unknown.
 
-    ends: data at the ends of coordinates; curved: values on the other faces, or None.
+    Both are functions of columns [points], one a coordinate of the domain.
+
+    Attributes:
+        domain: Where the unknown lives.
+        ends: Data at the ends of coordinates, by coordinate.
+        curved: Values on the other faces, or None.
     """
 
     domain: Domain
@@ -223,8 +248,17 @@ class ExactBoundary:
         return bool(self.ends) or self.curved is not None
 
     def factor(self, columns: Columns) -> Tensor:
-        """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each, scaled to a
-        maximum of 1; [points]."""
+        """Product over the coordinates of s^m (1-s)^n, s from 0 to 1 along each.
+
+        It is scaled to a maximum of 1. m and n are how many data there are at the two ends; the
+        factor of curved faces is part of the product.
+
+        Args:
+            columns: The points by their coordinates, [points] each.
+
+        Returns:
+            The factor, [points].
+        """
         product = (
             torch.ones_like(columns[0]) if self.curved is None else self.curved.factor(columns)
         )
@@ -234,7 +268,14 @@ class ExactBoundary:
         return product
 
     def lift(self, columns: Columns) -> Tensor:
-        """The interpolant of all data, [points]."""
+        """The interpolant of all data.
+
+        Args:
+            columns: The points by their coordinates, [points] each.
+
+        Returns:
+            Its values, [points].
+        """
         return self._lift(columns, len(self.ends))
 
     def _place(self, columns: Columns, x: str) -> Tensor:
@@ -290,10 +331,15 @@ class ExactBoundary:
 
 
 def hermite(low: int, high: int) -> np.ndarray:
-    """Monomial coefficients [low + high, low + high] of the polynomials on [0, 1] that have one
-    unit datum each.
+    """Monomial coefficients of the polynomials on [0, 1] that have one unit datum each.
 
-    Rows: value, derivative at 0 (the first `low`), then at 1 (the next `high`).
+    Args:
+        low: How many data there are at 0: the value, then derivatives.
+        high: How many data there are at 1.
+
+    Returns:
+        The coefficients, [low + high, low + high]. Rows: value, derivative at 0 (the first `low`),
+        then at 1 (the next `high`).
     """
     size = low + high
     rows = []

@@ -16,8 +16,13 @@ from kanpde.networks.transform import Onto, Transform
 
 
 class ConstantLayer:
-    """y = θ, whatever the input, which has no units: the value channel holds θ, all others are
-    zero."""
+    """y = θ, whatever the input, which has no units.
+
+    The value channel holds θ, all others are zero.
+
+    Args:
+        outputs: How many constants there are.
+    """
 
     def __init__(self, outputs: int):
         self.size = outputs
@@ -40,15 +45,22 @@ class ConstantLayer:
 
 @dataclass(frozen=True)
 class Constants:
-    """What a network of constants is built from, in place of a Spec. transforms: one an output; a
-    start is T(0)."""
+    """What a network of constants is built from, in place of a Spec.
+
+    Attributes:
+        transforms: One an output; a start is T(0).
+    """
 
     transforms: tuple[Transform, ...]
 
     kind = "constants"
 
     def describe(self, widths: Sequence[int]) -> str:
-        """Such as "2 constants"."""
+        """The network in a few words, such as "2 constants".
+
+        Args:
+            widths: The units at each level.
+        """
         return f"{len(self.transforms)} constant{'' if len(self.transforms) == 1 else 's'}"
 
     def build(self) -> Network:
@@ -62,5 +74,10 @@ class Constants:
         )
 
     def edges(self, network: Any, samples: int) -> list[Edges]:
-        """None."""
+        """None: constants have no edge functions.
+
+        Args:
+            network: The network.
+            samples: How many points an edge.
+        """
         return []

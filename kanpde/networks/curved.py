@@ -38,8 +38,13 @@ FACE_SAMPLES = 512
 
 @dataclass(frozen=True)
 class Group:
-    """Faces with one function. level: zero on them, positive inside and at most 1; value: what they
-    prescribe."""
+    """Faces with one function.
+
+    Attributes:
+        faces: Their names.
+        level: A function that is zero on them, positive inside and at most 1.
+        value: What they prescribe.
+    """
 
     faces: tuple[str, ...]
     level: Value
@@ -48,18 +53,36 @@ class Group:
 
 @dataclass(frozen=True)
 class Curved:
-    """Factor and lift of groups of faces, as functions of columns [points]."""
+    """Factor and lift of groups of faces, as functions of columns [points].
+
+    Attributes:
+        groups: The groups, of which no two touch.
+    """
 
     groups: tuple[Group, ...]
 
     def factor(self, columns: Columns) -> Tensor:
-        """Product of the levels."""
+        """Product of the levels.
+
+        Args:
+            columns: The points by their coordinates, [points] each.
+
+        Returns:
+            The product, [points].
+        """
         return prod(
             (group.level(columns) for group in self.groups), start=torch.ones_like(columns[0])
         )
 
     def lift(self, columns: Columns) -> Tensor:
-        """The interpolant."""
+        """The interpolant.
+
+        Args:
+            columns: The points by their coordinates, [points] each.
+
+        Returns:
+            Its values, [points].
+        """
         if len(self.groups) == 1:
             return self.groups[0].value(columns)
         levels = [group.level(columns) for group in self.groups]
@@ -81,7 +104,15 @@ class Curved:
 
 
 def level(domain: Domain, faces: Sequence[str]) -> Value:
-    """Product of ω / √(ω² + depth²) over the implicit functions ω of the pieces of the faces."""
+    """Product of ω / √(ω² + depth²) over the implicit functions ω of the pieces of the faces.
+
+    Args:
+        domain: Which the faces bound.
+        faces: Their names.
+
+    Returns:
+        The product as a function of columns [points].
+    """
     found, depth = domain.implicit(*faces), DEPTH * size(domain)
     assert found is not None
 
@@ -96,19 +127,34 @@ def level(domain: Domain, faces: Sequence[str]) -> Value:
 
 
 def size(domain: Domain) -> float:
-    """The side of a square (cube) as large as the space of the domain."""
+    """The side of a square (cube) as large as the space of the domain.
+
+    Args:
+        domain: In space, or in space and time.
+    """
     region = domain.region if isinstance(domain, SpaceTime) else domain
     return float(region.volume ** (1 / len(region.coordinates)))
 
 
 def smooth(domain: Domain, face: str) -> bool:
-    """Whether a face has an implicit function with all derivatives."""
+    """Whether a face has an implicit function with all derivatives.
+
+    Args:
+        domain: Which the face bounds.
+        face: Its name.
+    """
     found = domain.implicit(face)
     return found is not None and found.smooth
 
 
 def same(domain: Domain, a: Value, b: Value) -> bool:
-    """Whether two functions agree all over the bounding box of the domain."""
+    """Whether two functions agree all over the bounding box of the domain.
+
+    Args:
+        domain: Where they are compared, at PROBES points.
+        a: A function of columns [points].
+        b: Another one.
+    """
     unit = torch.rand(
         PROBES,
         len(domain.coordinates),
@@ -124,8 +170,15 @@ def same(domain: Domain, a: Value, b: Value) -> bool:
 
 
 def touching(domain: Domain, first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether a face of the first meets one of the second: by the corners in the plane, else by the
-    distance of points."""
+    """Whether a face of the first meets one of the second.
+
+    In the plane the corners tell it, else the distance of points.
+
+    Args:
+        domain: Which the faces bound.
+        first: Names of faces.
+        second: Names of other faces.
+    """
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if len(region.coordinates) == 2:
         return any(

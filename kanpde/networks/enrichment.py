@@ -35,7 +35,13 @@ WHOLE = 1e-9
 
 @dataclass(frozen=True)
 class Feature:
-    """One function of columns [points], and the unknown that it is part of."""
+    """One corner function, and the unknown that it is part of.
+
+    Attributes:
+        unknown: Name of the unknown.
+        label: What the function is called in reports.
+        function: Its values at columns [points], one a coordinate.
+    """
 
     unknown: str
     label: str
@@ -44,7 +50,15 @@ class Feature:
 
 @dataclass(frozen=True)
 class Singular:
-    """r^α sin αθ or r^α cos αθ about a corner, with z^α log z in place of z^α where α is whole."""
+    """r^α sin αθ or r^α cos αθ about a corner.
+
+    Where α is whole, z^α log z is in place of z^α.
+
+    Attributes:
+        corner: About which r and θ are measured.
+        exponent: α.
+        sine: Whether it is the sine; else it is the cosine.
+    """
 
     corner: Corner
     exponent: float
@@ -91,11 +105,20 @@ def enrichment(
     unknowns: Sequence[str],
     periodic: Sequence[str] = (),
 ) -> list[Feature]:
-    """What all corners contribute to a steady planar problem of one unknown with one condition a
-    face; none where no corner is rough.
+    """What all corners contribute to a steady planar problem.
 
-    Rough is an exponent below ROUGH that is no whole number, such as 2/3 in the re-entrant corner
-    of an L.
+    There is nothing to contribute unless the problem has one unknown and one condition a face, and
+    a corner is rough. Rough is an exponent below ROUGH that is no whole number, such as 2/3 in the
+    re-entrant corner of an L.
+
+    Args:
+        domain: Of the problem.
+        constraints: Its conditions.
+        unknowns: Names of all that is unknown.
+        periodic: Coordinates in which everything is periodic.
+
+    Returns:
+        The corner functions; none where no corner is rough.
     """
     if len(unknowns) != 1 or len(domain.coordinates) != 2 or domain.time or periodic:
         return []
@@ -113,8 +136,16 @@ def enrichment(
 def singular(
     corner: Corner, before: Sequence[Constraint], after: Sequence[Constraint]
 ) -> list[Singular]:
-    """The functions of one corner, given the conditions on its two faces; none where there is not
-    one condition on each."""
+    """The functions of one corner, given the conditions on its two faces.
+
+    Args:
+        corner: Where the faces meet.
+        before: The conditions on the face that ends there.
+        after: The conditions on the face that begins there.
+
+    Returns:
+        The functions; none where there is not one condition on each face.
+    """
     kinds = [
         _gives_values(conditions[0])
         for conditions in (before, after)

@@ -56,7 +56,11 @@ class Frame:
     features: Float[Tensor, "points leaves features"] | None = None
 
     def to(self, like: Tensor) -> Frame:
-        """The same on the device and in the precision of a tensor; the points stay."""
+        """The same on the device and in the precision of a tensor; the points stay.
+
+        Args:
+            like: The tensor.
+        """
         return replace(
             self,
             X=self.X.to(like),
@@ -68,7 +72,14 @@ class Frame:
     def derivatives(
         self, J: Float[Tensor, "points channels outputs"]
     ) -> Float[Tensor, "points leaves"]:
-        """Values of the leaves, given the output jet."""
+        """Values of the leaves, given the output jet.
+
+        Args:
+            J: The output jet of the network, [points, channels, outputs].
+
+        Returns:
+            The values, [points, leaves].
+        """
         if J.shape[2] == 1:
             return self.lift + torch.bmm(self.map, J)[:, :, 0]
         found = self.lift + torch.stack(
@@ -82,7 +93,15 @@ class Frame:
     def adjoint(
         self, g: Float[Tensor, "points leaves"], outputs: int
     ) -> Float[Tensor, "points channels outputs"]:
-        """Adjoint of the output jet from that of the leaves."""
+        """Adjoint of the output jet from that of the leaves.
+
+        Args:
+            g: The adjoint of the leaves, [points, leaves].
+            outputs: How many outputs the network has.
+
+        Returns:
+            The adjoint of the output jet, [points, channels, outputs].
+        """
         L = self.map.new_zeros(len(g), self.map.shape[2], outputs)
         for a, q in enumerate(self.column):
             L[:, :, q].addcmul_(g[:, a : a + 1], self.map[:, a])
@@ -105,13 +124,25 @@ class UnitCoordinates:
 
     @classmethod
     def of(cls, domain: Domain, like: Float[Tensor, "points dims"]) -> UnitCoordinates:
-        """Those of a domain."""
+        """The unit coordinates of a domain.
+
+        Args:
+            domain: Whose coordinates they are.
+            like: A tensor on the device and in the precision that are wanted.
+        """
         bounds = like.new_tensor(list(domain.bounds.values()))
         return cls(bounds, 2 / (bounds[:, 1] - bounds[:, 0]))
 
 
 def leibniz(needs: Sequence[Leaf]) -> Iterator[tuple[int, MultiIndex, MultiIndex]]:
-    """Leaf by leaf, which derivatives of the network and of the factor are multiplied."""
+    """Leaf by leaf, which derivatives of the network and of the factor are multiplied.
+
+    Args:
+        needs: The leaves, each an output and how often by every coordinate.
+
+    Yields:
+        The number of the leaf, the derivative of the network, and that of the factor.
+    """
     for a, (_, alpha) in enumerate(needs):
         for beta in below(alpha):
             yield a, beta, tuple(n - k for n, k in zip(alpha, beta, strict=True))
@@ -123,7 +154,17 @@ def network_map(
     points: Float[Tensor, "points dims"],
     needs: Sequence[Leaf],
 ) -> tuple[Float[Tensor, "points leaves channels"], Directions]:
-    """What each leaf takes of the network's output jet, and the directions of that jet."""
+    """What each leaf takes of the network's output jet, and the directions of that jet.
+
+    Args:
+        unit: The coordinates as the network sees them.
+        boundaries: Factor and lift of every output, by name.
+        points: Where, [points, dims].
+        needs: The leaves, each an output and how often by every coordinate.
+
+    Returns:
+        The map [points, leaves, channels], and the directions.
+    """
     # Where nothing is built in, the factor is 1, and only the derivative of the network counts.
     terms = [
         (a, beta, rest)
@@ -153,7 +194,16 @@ def factor_derivatives(
     points: Float[Tensor, "points dims"],
     needs: Sequence[Leaf],
 ) -> dict[str, dict[MultiIndex, Tensor]]:
-    """Derivatives of the factors that Leibniz' rule takes, by unknown and index."""
+    """Derivatives of the factors that Leibniz' rule takes.
+
+    Args:
+        boundaries: Factor and lift of every output, by name.
+        points: Where, [points, dims].
+        needs: The leaves, each an output and how often by every coordinate.
+
+    Returns:
+        The derivatives [points], by unknown and index.
+    """
     found = {}
     for unknown, boundary in boundaries.items():
         alphas = [alpha for u, alpha in needs if u == unknown]
@@ -168,7 +218,16 @@ def lifted(
     points: Float[Tensor, "points dims"],
     needs: Sequence[Leaf],
 ) -> Float[Tensor, "points leaves"]:
-    """The leaves of the lifts, zero where nothing is built in."""
+    """The leaves of the lifts, zero where nothing is built in.
+
+    Args:
+        boundaries: Factor and lift of every output, by name.
+        points: Where, [points, dims].
+        needs: The leaves, each an output and how often by every coordinate.
+
+    Returns:
+        The leaves, [points, leaves].
+    """
     found = points.new_zeros(len(points), len(needs))
     for unknown, boundary in boundaries.items():
         alphas = {alpha for u, alpha in needs if u == unknown}
@@ -184,7 +243,16 @@ def lifted(
 def feature_derivatives(
     features: Sequence[Feature], points: Float[Tensor, "points dims"], needs: Sequence[Leaf]
 ) -> Float[Tensor, "points leaves features"]:
-    """The leaves of the corner functions, zero for unknowns that have none."""
+    """The leaves of the corner functions, zero for unknowns that have none.
+
+    Args:
+        features: The corner functions.
+        points: Where, [points, dims].
+        needs: The leaves, each an output and how often by every coordinate.
+
+    Returns:
+        The leaves, [points, leaves, features].
+    """
     found = points.new_zeros(len(points), len(needs), len(features))
     for k, feature in enumerate(features):
         of = {a: alpha for a, (u, alpha) in enumerate(needs) if u == feature.unknown}
@@ -204,7 +272,19 @@ def input_jet(
     points: Float[Tensor, "points dims"],
     directions: Directions,
 ) -> Float[Tensor, "points channels inputs"]:
-    """The input jet: coordinates from -1 to 1, cosine and sine of periodic ones, lenses."""
+    """The input jet: coordinates from -1 to 1, cosine and sine of periodic ones, lenses.
+
+    Args:
+        domain: Whose coordinates they are; on pieces every piece has inputs of its own.
+        unit: The coordinates as the network sees them.
+        periodic: Coordinates in which everything is periodic.
+        lenses: The holes that the network looks at closely.
+        points: Where, [points, dims].
+        directions: Along which the jet is expanded.
+
+    Returns:
+        The jet, [points, channels, inputs].
+    """
     frequencies = [math.pi if x in periodic else None for x in domain.coordinates]
     plain = coordinate_jet((points - unit.bounds[:, 0]) * unit.scale - 1, directions)
     X = periodic_jet(plain, frequencies, directions.counts)

@@ -15,8 +15,15 @@ from kanpde.networks.surgery import Edge, masks
 
 
 def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_inputs _outputs"]]:
-    """Standard deviation of every edge function over the points of a forward pass (`levels`), layer
-    by layer."""
+    """Standard deviation of every edge function over the points of a forward pass.
+
+    Args:
+        network: Whose edges are measured.
+        jets: What `Network.levels` gave for the points.
+
+    Returns:
+        The deviations, layer by layer, [inputs, outputs] each.
+    """
     return [
         layer.functions(theta, X).std(2, unbiased=False)
         for layer, theta, X in _edge_layers(network, jets)
@@ -24,10 +31,19 @@ def spreads(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_in
 
 
 def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_inputs _outputs"]]:
-    """The share of every edge in the outputs, layer by layer: an output's share is 1 and is handed
-    back to the edges that come into it, and by these to the units in front, in proportion to their
-    spreads (Liu et al. 2024b, "KAN 2.0", section 4.1, with the sum of an edge's siblings for the
-    spread of their node)."""
+    """The share of every edge in the outputs.
+
+    An output's share is 1 and is handed back to the edges that come into it, and by these to the
+    units in front, in proportion to their spreads (Liu et al. 2024b, "KAN 2.0", section 4.1, with
+    the sum of an edge's siblings for the spread of their node).
+
+    Args:
+        network: Whose edges are measured.
+        jets: What `Network.levels` gave for the points.
+
+    Returns:
+        The shares, layer by layer, [inputs, outputs] each.
+    """
     found: list[Tensor] = []
     units: Tensor | None = None
     for spread in reversed(spreads(network, jets)):
@@ -46,11 +62,18 @@ def scores(network: Network, jets: Sequence[Tensor]) -> list[Float[Tensor, "_inp
 def losses(
     network: Network, jets: Sequence[Tensor], change: Callable[[Tensor], float]
 ) -> dict[Edge, float]:
-    """What the solution loses, edge by edge, when the edge alone becomes a constant, its mean over
-    the points.
+    """What the solution loses, edge by edge, when the edge alone becomes a constant.
 
-    change: the size of a change of the outputs [points, outputs]. One partial forward pass an edge,
+    The constant is the mean of the edge over the points. It takes one partial forward pass an edge,
     which no retraining follows.
+
+    Args:
+        network: Whose edges are measured.
+        jets: What `Network.levels` gave for the points.
+        change: The size of a change of the outputs [points, outputs].
+
+    Returns:
+        The loss by edge, of those that are there.
     """
     found = {}
     Y = jets[-1][:, 0].detach().double().cpu()

@@ -26,8 +26,9 @@ Index = tuple[int, ...]
 class Directions:
     """The directions that a jet is expanded along, those of higher order first.
 
-    vectors: integer vectors in the coordinates of the network's input; orders: the order along
-    each.
+    Attributes:
+        vectors: Integer vectors in the coordinates of the network's input.
+        orders: The order along each.
     """
 
     vectors: tuple[Index, ...]
@@ -46,19 +47,32 @@ class Directions:
         return channels(self.counts)
 
     def channel(self, vector: Index, order: int) -> int:
-        """Where the Taylor coefficient of an order along a direction lies."""
+        """Where the Taylor coefficient of an order along a direction lies.
+
+        Args:
+            vector: The direction.
+            order: The order; 0 is the value, the same for all directions.
+
+        Returns:
+            The number of the channel.
+        """
         return 0 if order == 0 else 1 + sum(self.counts[: order - 1]) + self.vectors.index(vector)
 
 
 def directions_for(
     indices: Iterable[Index],
 ) -> tuple[Directions, Float[np.ndarray, "indices channels"]]:
-    """Directions that suffice for the given derivatives, and the matrix that takes channels to
-    these derivatives.
+    """Directions that suffice for the given derivatives.
 
     A mixed derivative of order m is a combination of m-th derivatives along integer directions
     whose entries sum to m (Griewank, Utke and Walther 2000, "Evaluating higher derivative tensors
     by forward propagation of univariate Taylor series").
+
+    Args:
+        indices: The derivatives: how often by every coordinate.
+
+    Returns:
+        The directions, and the matrix [indices, channels] that takes channels to these derivatives.
     """
     indices = list(indices)
     combinations = [_polarised(index) for index in indices]
@@ -119,8 +133,17 @@ def _compositions(total: int, parts: int) -> list[Index]:
 def coordinate_jet(
     points: Float[Tensor, "points dims"], directions: Directions
 ) -> Float[Tensor, "points channels dims"]:
-    """The jet of the coordinates themselves: the point, then each direction as its first Taylor
-    coefficient."""
+    """The jet of the coordinates themselves.
+
+    It holds the point, then each direction as its first Taylor coefficient.
+
+    Args:
+        points: Where, [points, dims].
+        directions: Along which the jet is expanded.
+
+    Returns:
+        The jet, [points, channels, dims].
+    """
     jet = points.new_zeros(len(points), directions.channels, points.shape[1])
     jet[:, 0] = points
     for i, vector in enumerate(directions.vectors):
@@ -133,7 +156,16 @@ def periodic_jet(
     frequencies: Sequence[float | None],
     counts: Sequence[int],
 ) -> Float[Tensor, "points channels inputs"]:
-    """Replace each coordinate x that has a frequency ω by the pair cos ωx, sin ωx."""
+    """Replace each coordinate x that has a frequency ω by the pair cos ωx, sin ωx.
+
+    Args:
+        jet: The jet of the coordinates, [points, channels, dims].
+        frequencies: ω of every coordinate, or None where it stays.
+        counts: How many directions of the jet carry order 1, 2, …
+
+    Returns:
+        The jet, [points, channels, inputs].
+    """
     columns = []
     for i, omega in enumerate(frequencies):
         column = jet[:, :, i : i + 1]
@@ -153,10 +185,17 @@ def nested_derivatives(
     points: Float[Tensor, "points dims"],
     indices: Iterable[Index],
 ) -> dict[Index, Float[Tensor, " points"]]:
-    """Derivatives of a plain pointwise function of columns [points], one a coordinate, by nested
-    autograd: slow and true.
+    """Derivatives of a plain pointwise function by nested autograd: slow and true.
 
     The columns stay apart, so that a derivative along one takes nothing along the others.
+
+    Args:
+        function: A function of columns [points], one a coordinate.
+        points: Where, [points, dims].
+        indices: The derivatives: how often by every coordinate.
+
+    Returns:
+        The derivatives [points], by index.
     """
     wanted = set(indices)
     found: dict[Index, Tensor] = {}

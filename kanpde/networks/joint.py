@@ -21,8 +21,13 @@ from kanpde.networks.rows import Rows
 
 @dataclass(frozen=True)
 class Part:
-    """A network within a joint one. inputs: which of the joint inputs it sees, in its own order;
-    grows: whether stages that change networks (a finer grid, more units) change it too."""
+    """A network within a joint one.
+
+    Attributes:
+        network: The network.
+        inputs: Which of the joint inputs it sees, in its own order.
+        grows: Whether stages that change networks (a finer grid, more units) change it too.
+    """
 
     network: Network
     inputs: tuple[int, ...]
@@ -33,9 +38,12 @@ class Part:
 class Joint(Network):
     """A network made of parts, with the interface of one. Made by `joint`.
 
-    Its jets are the inputs of all layers, part after part, and the output jet behind them, so that
-    jets[k] belongs to layers[k] as in a chain. `pieces` are the parts as they were when they were
-    joined: their present parameters are in theta (see `networks`).
+    Its jets are the inputs of all layers, part after part, and after them the output jet, so that
+    jets[k] belongs to layers[k] as in a chain.
+
+    Attributes:
+        pieces: The parts as they were when they were joined: their present parameters are in theta
+            (see `networks`).
     """
 
     pieces: tuple[Part, ...] = ()
@@ -53,7 +61,11 @@ class Joint(Network):
         ]
 
     def outputs(self, k: int) -> slice:
-        """Where the outputs of part k lie among the joint ones."""
+        """Where the outputs of a part lie among the joint ones.
+
+        Args:
+            k: Which part, counted from 0.
+        """
         first = sum(part.network.widths[-1] for part in self.pieces[:k])
         return slice(first, first + self.pieces[k].network.widths[-1])
 
@@ -62,7 +74,11 @@ class Joint(Network):
         return ", and ".join(network.describe() for network in self.networks())
 
     def edges(self, samples: int = 100) -> list[Edges]:
-        """Edge functions of all parts, one part after the other."""
+        """Edge functions of all parts, one part after the other.
+
+        Args:
+            samples: How many points an edge.
+        """
         return [edges for network in self.networks() for edges in network.edges(samples)]
 
     def to(self, device: str, dtype: torch.dtype) -> Network:
@@ -137,7 +153,11 @@ class Joint(Network):
         )
 
     def parts_jets(self, jets: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The jets of every part, its output last."""
+        """The jets of every part, its output last.
+
+        Args:
+            jets: What `forward` or `levels` gave.
+        """
         return [own for _, own, _ in self._taken_apart(jets, jets[-1])]
 
     def _with_inputs(self, X: Tensor) -> Iterator[tuple[Network, Tensor]]:
@@ -173,7 +193,12 @@ class Joint(Network):
 
 
 def joint(parts: Sequence[Part], inputs: int) -> Joint:
-    """Parts joined, their outputs in the order of the parts. inputs: how many there are in all."""
+    """Parts joined, their outputs in the order of the parts.
+
+    Args:
+        parts: The parts.
+        inputs: How many inputs there are in all.
+    """
     networks = [part.network for part in parts]
     widths = (inputs, sum(network.widths[-1] for network in networks))
     layers = [layer for network in networks for layer in network.layers]
@@ -190,7 +215,14 @@ def joint(parts: Sequence[Part], inputs: int) -> Joint:
 
 
 def with_constants(network: Network, constants: Constants) -> Joint:
-    """A network, and constants behind its outputs; beside an existing joint network's parts."""
+    """A network, and constants as further outputs after its own.
+
+    A joint network keeps its parts, and the constants become another one beside them.
+
+    Args:
+        network: The network.
+        constants: What the constants are built from.
+    """
     inputs = network.widths[0]
     before = (
         list(parts_of(network))
@@ -201,7 +233,11 @@ def with_constants(network: Network, constants: Constants) -> Joint:
 
 
 def parts_of(network: Joint) -> tuple[Part, ...]:
-    """The parts with their present parameters."""
+    """The parts with their present parameters.
+
+    Args:
+        network: What they are joined to.
+    """
     return tuple(
         replace(part, network=own)
         for part, own in zip(network.pieces, network.networks(), strict=True)

@@ -31,11 +31,13 @@ from kanpde.networks.spec import Spec, Suited
 
 
 class Splines(Basis):
-    """B-splines of a degree on `grid` intervals of [-1, 1], which only degree + 1 of are alive at a
-    point.
+    """B-splines of a degree on [-1, 1], of which only degree + 1 are alive at a point.
 
-    knots [inputs, grid + 2 degree + 1]: of their own for every input; without them, equally spaced
-    ones for all.
+    Args:
+        grid: Number of intervals of [-1, 1].
+        degree: Of the splines.
+        knots: Of their own for every input, [inputs, grid + 2 degree + 1]; without them, equally
+            spaced ones for all.
     """
 
     def __init__(self, grid: int, degree: int, knots: Tensor | None = None):
@@ -43,8 +45,15 @@ class Splines(Basis):
         self.own = knots
 
     def knots(self, inputs: int, like: Tensor) -> Tensor:
-        """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor; the
-        same tensor each time."""
+        """The knots, the same tensor each time.
+
+        Args:
+            inputs: How many units come in.
+            like: A tensor of the type and on the device that are wanted.
+
+        Returns:
+            The knots, [inputs, grid + 2 degree + 1].
+        """
         if self.own is None:
             return uniform_knots(inputs, LOW, HIGH, self.grid, self.degree, like.dtype, like.device)
         self.own = self.own.to(like)
@@ -71,9 +80,19 @@ class Splines(Basis):
         )
 
     def fitted(self, old: Splines, inputs: int, center: Tensor, scale: Tensor) -> Tensor:
-        """Where a refit looks at the functions of an old grid, [samples, inputs], over z with x =
-        center + scale · z: degree + 1 points on every piece of either grid, so that a finer grid
-        that contains the old one holds its functions to rounding.
+        """Where a refit looks at the functions of an old grid, over z with x = center + scale · z.
+
+        It looks at degree + 1 points on every piece of either grid, so that a finer grid that
+        contains the old one holds its functions to rounding.
+
+        Args:
+            old: The splines on the old grid.
+            inputs: How many units come in.
+            center: Middle of every new interval, in the old inputs x, [inputs].
+            scale: Half the length of it, [inputs].
+
+        Returns:
+            The points z, [samples, inputs].
         """
         inner = (torch.arange(self.degree + 1, dtype=torch.float64) + 0.5) / (self.degree + 1)
         if self.own is None and old.own is None:
@@ -101,8 +120,15 @@ class Splines(Basis):
 
 
 class SplineLayer(BasisLayer):
-    """y_q = Σ_p φ_pq(x_p) with B-splines on a grid over [-1, 1], by the fused kernels; theta holds
-    c [inputs, grid + degree, outputs]."""
+    """y_q = Σ_p φ_pq(x_p) with B-splines on a grid over [-1, 1], by the fused kernels.
+
+    theta holds c [inputs, grid + degree, outputs].
+
+    Args:
+        inputs: How many units x_p come in.
+        outputs: How many units y_q go out.
+        basis: The splines.
+    """
 
     basis: Splines
 
@@ -120,7 +146,11 @@ class SplineLayer(BasisLayer):
         self.basis = Splines(self.grid, self.degree, *found)
 
     def knots(self, like: Tensor) -> Tensor:
-        """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor."""
+        """The knots [inputs, grid + 2 degree + 1], of the type and on the device of a tensor.
+
+        Args:
+            like: The tensor.
+        """
         return self.basis.knots(self.shape[0], like)
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:

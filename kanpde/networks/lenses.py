@@ -29,12 +29,23 @@ BLUR = 2.0
 
 @dataclass(frozen=True)
 class Lens:
-    """The inputs about a hole."""
+    """The inputs about a hole.
+
+    Attributes:
+        hole: The hole.
+    """
 
     hole: Hole
 
     def __call__(self, columns: Columns) -> list[Tensor]:
-        """The inputs at columns [points], one a coordinate of space."""
+        """The inputs at points.
+
+        Args:
+            columns: The points by their coordinates of space, [points] each.
+
+        Returns:
+            One input a coordinate of space, [points] each.
+        """
         away = [column - c for column, c in zip(columns, self.hole.center, strict=False)]
         far = sum(
             (a * a for a in away), torch.full_like(away[0], (BLUR * self.hole.radius) ** 2)
@@ -43,7 +54,11 @@ class Lens:
 
 
 def lenses_of(domain: Domain) -> list[Lens]:
-    """One for each hole."""
+    """One lens for each hole.
+
+    Args:
+        domain: Which has the holes.
+    """
     return [Lens(hole) for hole in holes(domain)]
 
 
@@ -53,8 +68,17 @@ def lens_jets(
     scale: Float[Tensor, " dims"],
     directions: Directions,
 ) -> Float[Tensor, "points channels inputs"]:
-    """The jets of all inputs. scale: of the coordinates in which the directions are, over those of
-    the points."""
+    """The jets of the inputs of all lenses.
+
+    Args:
+        found: The lenses.
+        points: Where, [points, dims].
+        scale: Of the coordinates in which the directions are, over those of the points, [dims].
+        directions: Along which the jets are expanded.
+
+    Returns:
+        The jets, [points, channels, inputs].
+    """
     columns = []
     orders = range(max(directions.orders, default=0) + 1)
     indices = [

@@ -61,7 +61,7 @@ def glorot(inputs: int, outputs: int, generator: torch.Generator) -> tuple[Linea
     Args:
         inputs: How many units come in.
         outputs: How many units go out.
-        generator: Which the weights are drawn with.
+        generator: What the weights are drawn from.
 
     Returns:
         The layer and its parameters, float64 on the CPU.

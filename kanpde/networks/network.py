@@ -26,29 +26,65 @@ Counts = Sequence[int]
 class Layer(Protocol):
     """One layer; `theta` is its own part of the parameters, jets are [points, channels, units].
 
-    Without `back` the adjoint of X is not needed, and may be anything.
+    Attributes:
+        size: Number of its parameters.
     """
 
     size: int
 
     def forward(self, theta: Tensor, X: Tensor, counts: Counts) -> Tensor:
-        """The output jet."""
+        """The output jet.
+
+        Args:
+            theta: The parameters of the layer, [size].
+            X: The input jet, [points, channels, inputs].
+            counts: How many directions of the jet carry order 1, 2, …
+
+        Returns:
+            The output jet, [points, channels, outputs].
+        """
 
     def adjoint(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Adjoint of X from the adjoint L of the output, and the gradient [size]."""
+        """Adjoint of X from the adjoint L of the output, and the gradient.
+
+        Args:
+            theta: The parameters of the layer, [size].
+            L: The adjoint of the output jet, [points, channels, outputs].
+            X: The input jet, [points, channels, inputs].
+            counts: How many directions of the jet carry order 1, 2, …
+            back: Whether the adjoint of X is needed; where it is not, it may be anything.
+
+        Returns:
+            The adjoint of X, and the gradient [size].
+        """
 
     def jacobian(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
     ) -> tuple[Tensor, Rows]:
-        """Adjoint of X, and one row a point, [points, size]."""
+        """Adjoint of X, and one row of the Jacobian a point.
+
+        Args:
+            theta: The parameters of the layer, [size].
+            L: The adjoint of the output jet, [points, channels, outputs].
+            X: The input jet, [points, channels, inputs].
+            counts: How many directions of the jet carry order 1, 2, …
+            back: Whether the adjoint of X is needed; where it is not, it may be anything.
+
+        Returns:
+            The adjoint of X, and the rows [points, size].
+        """
 
 
 @dataclass(frozen=True)
 class Edges:
-    """The edge functions of one KAN layer, sampled: inputs [inputs, samples], outputs [inputs,
-    outputs, samples]."""
+    """The edge functions of one KAN layer, sampled.
+
+    Attributes:
+        inputs: Where, [inputs, samples].
+        outputs: Their values, [inputs, outputs, samples].
+    """
 
     inputs: np.ndarray
     outputs: np.ndarray
@@ -56,13 +92,18 @@ class Edges:
 
 @dataclass
 class Network:
-    """Layers and their parameters. spec is what it was built from; widths are the units at each
-    level.
+    """Layers and their parameters.
 
-    refit: the largest error of a function that was refitted when this network was made of another
-    one, over the largest value. mask: of every layer with edge functions, [inputs, outputs], False
-    for edges that were pruned; none where all are there. The coefficients of absent edges stay in
-    theta, are zero, and have no gradient, so that no optimiser moves them.
+    Attributes:
+        spec: What it was built from.
+        widths: The units at each level.
+        layers: From the input to the output.
+        theta: The parameters of all layers, one after the other, [parameters].
+        refit: The largest error of a function that was refitted when this network was made of
+            another one, over the largest value.
+        mask: Of every layer with edge functions, [inputs, outputs], False for edges that were
+            pruned; none where all are there. The coefficients of absent edges stay in theta, are
+            zero, and have no gradient, so that no optimiser moves them.
     """
 
     spec: Any
@@ -87,11 +128,20 @@ class Network:
         )
 
     def edges(self, samples: int = 100) -> list[Edges]:
-        """Edge functions layer by layer; empty for networks that have none."""
+        """Edge functions layer by layer; empty for networks that have none.
+
+        Args:
+            samples: How many points an edge.
+        """
         return self.spec.edges(self, samples)
 
     def to(self, device: str, dtype: torch.dtype) -> Network:
-        """The same network elsewhere or in another precision."""
+        """The same network elsewhere or in another precision.
+
+        Args:
+            device: Where: "cpu" or "cuda".
+            dtype: The precision.
+        """
         return replace(
             self,
             theta=self.theta.to(device=device, dtype=dtype),
@@ -103,12 +153,24 @@ class Network:
         return list(torch.split(self.theta, [layer.size for layer in self.layers]))
 
     def forward(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
-        """The output jet, last, behind those jets that `gradient` and `jacobian` need besides."""
+        """The output jet, after those jets that `gradient` and `jacobian` need besides.
+
+        Args:
+            X: The input jet, [points, channels, inputs].
+            counts: How many directions of the jet carry order 1, 2, …
+
+        Returns:
+            The jets, the output jet [points, channels, outputs] last.
+        """
         return self.levels(X, counts)
 
     def levels(self, X: Float[Tensor, "points channels inputs"], counts: Counts) -> list[Tensor]:
-        """The jets at every level: the input, each layer's output; the last one is the
-        network's."""
+        """The jets at every level: the input, each layer's output; the last one is the network's.
+
+        Args:
+            X: The input jet, [points, channels, inputs].
+            counts: How many directions of the jet carry order 1, 2, …
+        """
         jets = [X]
         for layer, theta in zip(self.layers, self.parts(), strict=True):
             jets.append(layer.forward(theta, jets[-1], counts))
@@ -117,7 +179,13 @@ class Network:
     def gradient(
         self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
     ) -> Float[Tensor, " parameters"]:
-        """Gradient of Σ L·Y over all points, given the jets of the forward pass."""
+        """Gradient of Σ L·Y over all points, with Y the output jet.
+
+        Args:
+            jets: What `forward` gave.
+            L: The adjoint of the output jet, [points, channels, outputs].
+            counts: How many directions of the jets carry order 1, 2, …
+        """
         found: list[Tensor] = []
         for layer, theta, X in zip(
             reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True
@@ -129,8 +197,17 @@ class Network:
     def squares(
         self, X: Tensor, W: Tensor, b: Tensor, counts: Counts
     ) -> tuple[Float[Tensor, "equations points"], Float[Tensor, " parameters"]]:
-        """Rows r = b + Σ W·Y, with W [equations, points, channels, outputs] and b [equations,
-        points], and the gradient of Σ r²."""
+        """Rows r = b + Σ W·Y, with Y the output jet, and the gradient of Σ r².
+
+        Args:
+            X: The input jet, [points, channels, inputs].
+            W: What the rows take of the output jet, [equations, points, channels, outputs].
+            b: What they have besides, [equations, points].
+            counts: How many directions of the jets carry order 1, 2, …
+
+        Returns:
+            The rows [equations, points], and the gradient [parameters].
+        """
         jets = self.forward(X, counts)
         r = b + torch.einsum("encq,ncq->en", W, jets[-1])
         return r, self.gradient(jets, 2 * torch.einsum("en,encq->ncq", r, W), counts)
@@ -138,7 +215,13 @@ class Network:
     def jacobian(
         self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
     ) -> Rows:
-        """The gradient of each point's own Σ L·Y, one row a point."""
+        """The gradient of each point's own Σ L·Y, one row a point.
+
+        Args:
+            jets: What `forward` gave.
+            L: The adjoint of the output jet, [points, channels, outputs].
+            counts: How many directions of the jets carry order 1, 2, …
+        """
         found: list[Rows] = []
         for layer, theta, X in zip(
             reversed(self.layers), reversed(self.parts()), reversed(jets[:-1]), strict=True
@@ -150,8 +233,13 @@ class Network:
     def adjoints(
         self, inputs: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts
     ) -> list[Tensor]:
-        """The adjoint of every layer's output from that of the last one; inputs: the input jet of
-        every layer."""
+        """The adjoint of every layer's output from that of the last one.
+
+        Args:
+            inputs: The input jet of every layer.
+            L: The adjoint of the output jet, [points, channels, outputs].
+            counts: How many directions of the jets carry order 1, 2, …
+        """
         chain = [L]
         for layer, theta, X in zip(
             reversed(self.layers[1:]), reversed(self.parts()[1:]), reversed(inputs[1:]), strict=True
@@ -166,16 +254,31 @@ class Network:
     def changed(
         self, change: Callable[[Network, list[Tensor]], Network], jets: Sequence[Tensor]
     ) -> Network:
-        """What a change makes of it, part by part; jets: of `levels`."""
+        """What a change makes of it, part by part.
+
+        Args:
+            change: Makes another network of one, given its jets.
+            jets: What `levels` gave.
+        """
         return change(self, list(jets))
 
     def masked(self, gradient: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
-        """A gradient without its entries for absent edges."""
+        """A gradient without its entries for absent edges.
+
+        Args:
+            gradient: By all parameters, [parameters].
+        """
         return gradient * self._kept() if self.mask else gradient
 
     def masked_rows(self, rows: Rows) -> Rows:
-        """Rows without their entries for absent edges. All functions of an edge are there or none,
-        so an entry of a run belongs to the same edge in every row, wherever the run starts."""
+        """Rows without their entries for absent edges.
+
+        All functions of an edge are there or none, so an entry of a run belongs to the same edge in
+        every row, wherever the run starts.
+
+        Args:
+            rows: Of a Jacobian by all parameters.
+        """
         if not self.mask or not len(rows.values):
             return rows
         within = torch.cat([torch.arange(n, device=rows.starts.device) for n in rows.lengths])
@@ -202,8 +305,13 @@ class Network:
 
 
 def has_edges(layer: Any) -> bool:
-    """Whether a layer has a function on every edge, with coefficients [inputs, functions,
-    outputs]."""
+    """Whether a layer has a function on every edge.
+
+    Its coefficients are then [inputs, functions, outputs].
+
+    Args:
+        layer: The layer.
+    """
     return hasattr(layer, "edges")
 
 
@@ -214,10 +322,15 @@ def chained(
     activation: str,
     kind: type[Network] = Network,
 ) -> Network:
-    """A network, of a kind, of layers with parameters and an activation between each two.
+    """A network of layers with parameters and an activation between each two.
 
-    trained: makes such a layer of so many inputs and outputs, with its first parameters; called in
-    order, from the input on.
+    Args:
+        spec: What it is built from.
+        widths: The units at each level.
+        trained: Makes a layer with parameters of so many inputs and outputs, with its first
+            parameters; called in order, from the input on.
+        activation: Name of the activation.
+        kind: The class of the network.
     """
     layers: list[Layer] = []
     theta: list[Tensor] = []
@@ -231,7 +344,14 @@ def chained(
 
 
 def checked_width(width: int | Sequence[int]) -> tuple[int, ...]:
-    """Hidden widths as a tuple; raises RecipeError unless all are positive."""
+    """Hidden widths as a tuple.
+
+    Args:
+        width: Hidden units by layer, a number or several.
+
+    Raises:
+        RecipeError: Not all of them are positive.
+    """
     widths = (width,) if isinstance(width, int) else tuple(width)
     if any(not isinstance(w, int) or w < 1 for w in widths):
         raise RecipeError(

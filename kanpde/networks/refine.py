@@ -22,10 +22,20 @@ Finer = Callable[[Layer, Float[Tensor, "points units"] | None], Any]
 def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | None) -> Network:
     """The network with the bases of its layers replaced, and the coefficients refitted.
 
-    jets: those of a forward pass over the collocation points; given, the interval of every layer
-    behind an activation is moved to where its inputs are, with a margin, so that no coefficient is
-    left without points. `refit` of what is found is the largest error of a refitted function, over
-    its layer's largest value.
+    Args:
+        network: The network.
+        spec: What the new one counts as built from.
+        finer: Makes the finer basis of a layer.
+        jets: Those of a forward pass over the collocation points. Given, the interval of every
+            layer that comes after an activation is moved to where its inputs are, with a margin, so
+            that no coefficient is left without points.
+
+    Returns:
+        The new network. Its `refit` is the largest error of a refitted function, over its layer's
+        largest value.
+
+    Raises:
+        RunError: The network's values are not finite.
     """
     layers: list[Layer] = []
     theta, worst = [], 0.0
@@ -51,9 +61,20 @@ def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | 
 
 
 def covering(values: Float[Tensor, "points units"], margin: float = 0.05) -> tuple[Tensor, Tensor]:
-    """Center and half-width [units] of intervals that cover the values and a margin on both sides;
-    where all values are the same, of a small one around it. Raises RunError for values that are not
-    finite."""
+    """Intervals that cover values and a margin on both sides.
+
+    Where all values are the same, it is a small interval around them.
+
+    Args:
+        values: What is covered, unit by unit, [points, units].
+        margin: What is added on either side, over half the length of the values' range.
+
+    Returns:
+        Center and half-width of the intervals, [units] each.
+
+    Raises:
+        RunError: The values are not finite.
+    """
     if not bool(values.isfinite().all()):
         raise RunError(
             "extend: hidden values of the network are not finite; expected a network that training"

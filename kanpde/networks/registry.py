@@ -34,7 +34,14 @@ for _name in kinds():
 
 
 def spec_of(kind: str) -> type[Spec]:
-    """The class of a kind; raises RecipeError for a name that is none."""
+    """The class of a kind.
+
+    Args:
+        kind: Its name on the command line.
+
+    Raises:
+        RecipeError: The name is none.
+    """
     if kind not in SPECS:
         raise RecipeError(
             f"network: got {kind!r}; expected one of {listed(SPECS)}{nearest(kind, SPECS)}"

@@ -37,7 +37,15 @@ def restore(problem: Problem, state: dict[str, Any]) -> Solution:
 
 
 def restore_one(problem: Problem, state: dict[str, Any]) -> NetworkSolution:
-    """What was trained on a problem in one span. Raises RunError where the state does not fit."""
+    """What was trained on a problem in one span.
+
+    Args:
+        problem: The problem that it was trained on.
+        state: What `Solution.state` gave.
+
+    Raises:
+        RunError: The state does not fit.
+    """
     network = network_of(state)
     spec = network.spec if isinstance(network.spec, Spec) else None
     fields = _fields(problem, network)
@@ -50,7 +58,16 @@ def restore_one(problem: Problem, state: dict[str, Any]) -> NetworkSolution:
 
 
 def fitted_to(space: TrialSpace, network: Network, name: str) -> NetworkSolution:
-    """The candidate that a saved network stands for. Raises RunError where it does not fit."""
+    """The candidate that a saved network stands for.
+
+    Args:
+        space: Which candidates there are.
+        network: The network.
+        name: Of the problem, for the message.
+
+    Raises:
+        RunError: The network does not fit the space.
+    """
     if not space.holds(network):
         raise RunError(f"checkpoint: {network.describe()} does not fit problem {name!r}")
     return space.solution(network)

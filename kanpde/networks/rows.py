@@ -15,8 +15,14 @@ from kanpde.kernels.runs import dense
 
 @dataclass(frozen=True)
 class Rows:
-    """A matrix [rows, columns] by its runs: values [rows, Σ lengths], starts [rows, runs] (see
-    kernels/runs.py)."""
+    """A matrix [rows, columns] by its runs (see kernels/runs.py).
+
+    Attributes:
+        values: The entries of all runs, [rows, Σ lengths].
+        starts: The column in which each run begins, [rows, runs].
+        lengths: How many columns each run has, the same in all rows.
+        columns: How many columns the matrix has.
+    """
 
     values: Float[Tensor, "rows entries"]
     starts: Int[Tensor, "rows runs"]
@@ -25,7 +31,11 @@ class Rows:
 
     @staticmethod
     def full(matrix: Float[Tensor, "rows columns"]) -> Rows:
-        """A matrix without zeros: one run a row."""
+        """A matrix without zeros: one run a row.
+
+        Args:
+            matrix: The matrix, [rows, columns].
+        """
         lengths = (matrix.shape[1],) if matrix.shape[1] else ()
         return Rows(
             matrix,
@@ -36,7 +46,11 @@ class Rows:
 
     @staticmethod
     def beside(parts: Sequence[Rows]) -> Rows:
-        """Matrices with the same rows, side by side."""
+        """Matrices with the same rows, side by side.
+
+        Args:
+            parts: The matrices, from left to right.
+        """
         starts, columns = [], 0
         for part in parts:
             starts.append(part.starts + columns)
@@ -50,7 +64,11 @@ class Rows:
 
     @staticmethod
     def below(parts: Sequence[Rows]) -> Rows:
-        """Matrices with the same runs, one below the other."""
+        """Matrices with the same runs, one below the other.
+
+        Args:
+            parts: The matrices, from top to bottom.
+        """
         if len(parts) == 1:
             return parts[0]
         return Rows(
@@ -68,7 +86,14 @@ class Rows:
         return runs_times(self.values, self.starts, self.lengths, v)
 
     def transposed_times(self, r: Float[Tensor, " rows"]) -> Float[Tensor, " columns"]:
-        """Jᵀ r."""
+        """Jᵀ r.
+
+        Args:
+            r: A vector, [rows].
+
+        Returns:
+            The product, [columns].
+        """
         return runs_transposed_times(self.values, self.starts, self.lengths, self.columns, r)
 
     def gram(self) -> Float[Tensor, "columns columns"]:
@@ -79,11 +104,24 @@ class Rows:
     def normal(
         self, r: Float[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"]]:
-        """JᵀJ as `gram` gives it, and Jᵀr."""
+        """JᵀJ as `gram` gives it, and Jᵀr.
+
+        Args:
+            r: A vector, [rows].
+        """
         return self.gram(), self.transposed_times(r)
 
     def pulled(
         self, v: Float[Tensor, " columns"], a: Float[Tensor, " rows"], factor: float
     ) -> Float[Tensor, " columns"]:
-        """Jᵀ (factor (a - J v))."""
+        """Jᵀ (factor (a - J v)).
+
+        Args:
+            v: A vector, [columns].
+            a: A vector, [rows].
+            factor: A number.
+
+        Returns:
+            The product, [columns].
+        """
         return self.transposed_times(factor * (a - self @ v))

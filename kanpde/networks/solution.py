@@ -27,14 +27,28 @@ class Solution(ABC):
 
     @abstractmethod
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
-        """Its values."""
+        """Its values.
+
+        Args:
+            points: Where, [points, dims].
+
+        Returns:
+            The unknowns, [points, unknowns].
+        """
 
     @abstractmethod
     def derivatives(
         self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
     ) -> Float[Tensor, "points leaves"]:
-        """Derivatives of the unknowns, those on pieces by their plain names; nan where a piece has
-        no such unknown."""
+        """Derivatives of the unknowns, those on pieces by their plain names.
+
+        Args:
+            points: Where, [points, dims].
+            leaves: The derivatives, each an unknown and how often by every coordinate.
+
+        Returns:
+            The derivatives, [points, leaves]; nan where a piece has no such unknown.
+        """
 
     @property
     @abstractmethod

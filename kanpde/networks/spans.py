@@ -18,11 +18,13 @@ from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
 
 class Spans(Solution):
-    """The candidates of consecutive spans of time as one: at a point, the one whose span holds its
-    time.
+    """The candidates of consecutive spans of time as one.
 
-    Calling it on points [points, dims] gives the unknowns [points, unknowns]; at a time that two
-    spans share, both agree.
+    At a point, it is the one whose span holds its time. Calling it on points [points, dims] gives
+    the unknowns [points, unknowns]; at a time that two spans share, both agree.
+
+    Args:
+        spans: The candidates, in the order of time.
     """
 
     def __init__(self, spans: Sequence[NetworkSolution]):
@@ -73,12 +75,17 @@ class Spans(Solution):
 
 
 class HandedOver:
-    """The value (or velocity) with which a span of time ends, as a function of the space
-    coordinates by name.
+    """The value (or velocity) with which a span of time ends.
 
-    It can be differentiated by autograd as often as the jets of the network reach. All derivatives
-    up to `order` are taken at once and kept for the points that were asked for last, so that a
-    chain of spans costs as much as its length.
+    It is a function of the space coordinates by name, and can be differentiated by autograd as
+    often as the jets of the network reach. All derivatives up to `order` are taken at once and kept
+    for the points that were asked for last, so that a chain of spans costs as much as its length.
+
+    Args:
+        before: The candidate of the span that ends.
+        unknown: Which unknown is handed over.
+        velocity: Whether it is its derivative in time; else it is its value.
+        order: Highest derivative in space that is asked for.
     """
 
     def __init__(self, before: NetworkSolution, unknown: str, velocity: bool, order: int):
@@ -96,7 +103,15 @@ class HandedOver:
         return _Derivative.apply(self, (0,) * len(columns), *columns)
 
     def derivative(self, index: MultiIndex, columns: Sequence[Tensor]) -> Tensor:
-        """The derivative of that index in space, at points given by their columns [points]."""
+        """The derivative of an index in space.
+
+        Args:
+            index: How often by every coordinate of space.
+            columns: The points by their coordinates, [points] each.
+
+        Returns:
+            The derivative, [points].
+        """
         if not (
             self._points
             and all(torch.equal(a, b) for a, b in zip(self._points, columns, strict=True))
@@ -140,8 +155,14 @@ class _Derivative(torch.autograd.Function):
 
 
 def span(problem: Problem, k: int, count: int, before: NetworkSolution | None) -> Problem:
-    """The problem over the k-th of so many equal spans of its time, starting where `before`
-    ends."""
+    """The problem over one of several equal spans of its time, starting where the one before ends.
+
+    Args:
+        problem: Over all of its time.
+        k: Which span, counted from 0.
+        count: How many spans there are.
+        before: The candidate of the span before, or None for the first.
+    """
     if count == 1:
         return problem
     time = problem.domain.time
@@ -158,10 +179,17 @@ def span(problem: Problem, k: int, count: int, before: NetworkSolution | None) -
 def handed_over(
     before: NetworkSolution, orders: Mapping[str, int], order: int
 ) -> dict[str, HandedOver]:
-    """What an Initial condition takes to go on from `before`: values, and velocities of unknowns of
-    order 2 in time.
+    """What an Initial condition takes to go on from the span before.
 
-    orders: in time, by unknown; order: of differentiation in space.
+    It takes values, and velocities of unknowns of order 2 in time.
+
+    Args:
+        before: The candidate of the span that ends.
+        orders: In time, by unknown.
+        order: Of differentiation in space.
+
+    Returns:
+        The functions by name, such as u and u_t.
     """
     time = before.domain.time
     found = {u: HandedOver(before, u, False, order) for u, n in orders.items() if n}

@@ -17,8 +17,13 @@ from kanpde.networks.network import Edges, Layer, Network, chained, checked_widt
 
 
 class Suited(NamedTuple):
-    """What a kind does by default: its spec, the text of its schedule, and the reasons, a line
-    each."""
+    """What a kind does by default.
+
+    Attributes:
+        spec: The network.
+        schedule: The text of the schedule.
+        reasons: Why, a line each.
+    """
 
     spec: Spec
     schedule: str
@@ -29,7 +34,11 @@ class Suited(NamedTuple):
 class Spec(ABC):
     """A kind of network and its settings, of which checkpoints keep `vars`.
 
-    width: hidden units by layer. Raises RecipeError for anything out of range.
+    Attributes:
+        width: Hidden units by layer, a number or several.
+
+    Raises:
+        RecipeError: A value is out of range.
     """
 
     width: tuple[int, ...] = (5,)
@@ -57,25 +66,47 @@ class Spec(ABC):
     @classmethod
     @abstractmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:
-        """The default for a problem: whether it evolves in time, and how many units more than for
-        one unknown."""
+        """The default for a problem.
+
+        Args:
+            evolving: Whether it evolves in time.
+            extra: How many units more than for one unknown.
+        """
 
     @abstractmethod
     def trained(
         self, inputs: int, outputs: int, generator: torch.Generator
     ) -> tuple[Layer, Tensor]:
-        """A layer with its first parameters, float64 on the CPU."""
+        """A layer with its first parameters.
+
+        Args:
+            inputs: How many units come in.
+            outputs: How many units go out.
+            generator: What the parameters are drawn from.
+
+        Returns:
+            The layer and its parameters [size], float64 on the CPU.
+        """
 
     @abstractmethod
     def details(self) -> str:
         """The settings besides the width, in a few words, such as "degree 7, grid 24"."""
 
     def describe(self, widths: Sequence[int]) -> str:
-        """Such as "KAN 2-5-1, degree 7, grid 24"."""
+        """The network in a few words, such as "KAN 2-5-1, degree 7, grid 24".
+
+        Args:
+            widths: The units at each level.
+        """
         return f"{self.title} {'-'.join(map(str, widths))}, {self.details()}"
 
     def count(self, inputs: int, outputs: int) -> int:
-        """Number of parameters between so many inputs and outputs."""
+        """Number of parameters between so many inputs and outputs.
+
+        Args:
+            inputs: How many inputs the network has.
+            outputs: How many outputs it has.
+        """
         generator = torch.Generator()
         return sum(
             self.trained(p, q, generator)[0].size
@@ -87,14 +118,29 @@ class Spec(ABC):
         return 4
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
-        """A network with random parameters, float64 on the CPU."""
+        """A network with random parameters, float64 on the CPU.
+
+        Args:
+            inputs: How many inputs it has.
+            outputs: How many outputs it has.
+            generator: What the parameters are drawn from.
+        """
         return chained(
             self, (inputs, *self.width, outputs), lambda p, q: self.trained(p, q, generator), "tanh"
         )
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
-        """The same function on a finer basis (see refine.py); raises RecipeError for a kind that
-        has none."""
+        """The same function on a finer basis (see refine.py).
+
+        Args:
+            network: A network of this kind.
+            grid: The new resolution: intervals of a grid, or a degree.
+            jets: Those of a forward pass over the collocation points, by which intervals are moved
+                to where the inputs are; without them they stay.
+
+        Raises:
+            RecipeError: The kind has no such basis.
+        """
         article = "an" if self.title[0] in "AEIOUFHLMNRSX" and self.title[:2].isupper() else "a"
         raise RecipeError(
             f"Extend(grid={grid}): {article} {self.title} has no grid to extend; leave it out of"
@@ -102,7 +148,12 @@ class Spec(ABC):
         )
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
-        """The edge functions of every layer, sampled; none where a kind has no edge functions."""
+        """The edge functions of every layer, sampled; none where a kind has no edge functions.
+
+        Args:
+            network: A network of this kind.
+            samples: How many points an edge.
+        """
         return []
 
     @classmethod

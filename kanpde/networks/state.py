@@ -18,7 +18,14 @@ from kanpde.networks.transform import Onto, Transform
 
 
 def state(network: Network) -> dict[str, Any]:
-    """What `network_of` makes the network of again; of a joint one, part by part."""
+    """What `network_of` makes the network of again; of a joint one, part by part.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Tensors and plain values, by name.
+    """
     if isinstance(network, Joint):
         parts = [
             {"network": state(own), "inputs": list(part.inputs), "grows": part.grows}
@@ -57,7 +64,14 @@ def state(network: Network) -> dict[str, Any]:
 
 
 def network_of(saved: dict[str, Any]) -> Network:
-    """The network of a state. Raises RunError for what `state` has not made."""
+    """The network of a state.
+
+    Args:
+        saved: What `state` gave.
+
+    Raises:
+        RunError: `state` has not made it.
+    """
     try:
         if saved["kind"] == "joint":
             parts = [
@@ -104,8 +118,12 @@ def network_of(saved: dict[str, Any]) -> Network:
 
 
 def onto(network: Network, transforms: tuple[Transform, ...]) -> Network:
-    """A network whose outputs are brought onto the values that they may have, one transform
-    each."""
+    """A network whose outputs are brought onto the values that they may have.
+
+    Args:
+        network: The network.
+        transforms: One an output.
+    """
     return Network(
         network.spec,
         network.widths,

@@ -28,8 +28,13 @@ EXACT_IDENTITY = 1e-13
 
 
 class Edge(NamedTuple):
-    """An edge: the layer with edge functions that it belongs to, counted from the input, its input
-    unit and its output unit."""
+    """An edge of a network.
+
+    Attributes:
+        layer: The layer with edge functions that it belongs to, counted from the input.
+        source: Its input unit.
+        target: Its output unit.
+    """
 
     layer: int
     source: int
@@ -37,8 +42,15 @@ class Edge(NamedTuple):
 
 
 def chain(network: Network, what: str) -> list[BasisLayer]:
-    """The layers with edge functions; raises RecipeError unless the network has nothing but those,
-    and an activation between each two."""
+    """The layers with edge functions.
+
+    Args:
+        network: The network.
+        what: What is to be done to it, for the message.
+
+    Raises:
+        RecipeError: The network has something else than those, and an activation between each two.
+    """
     layers, between = network.layers[::2], network.layers[1::2]
     if not all(isinstance(layer, BasisLayer) for layer in layers) or not all(
         isinstance(layer, Activation) for layer in between
@@ -51,7 +63,14 @@ def chain(network: Network, what: str) -> list[BasisLayer]:
 
 
 def masks(network: Network) -> list[Bool[Tensor, "_inputs _outputs"]]:
-    """Which edges are there, layer by layer, on the CPU."""
+    """Which edges are there, layer by layer, on the CPU.
+
+    Args:
+        network: The network.
+
+    Returns:
+        True for edges that are there, [inputs, outputs] each.
+    """
     shapes = [layer.shape for layer in network.layers if isinstance(layer, BasisLayer)]
     return (
         [m.cpu().clone() for m in network.mask]
@@ -61,7 +80,11 @@ def masks(network: Network) -> list[Bool[Tensor, "_inputs _outputs"]]:
 
 
 def edges_of(network: Network) -> list[Edge]:
-    """All edges that are there."""
+    """All edges that are there.
+
+    Args:
+        network: The network.
+    """
     return [
         Edge(layer, int(p), int(q))
         for layer, mask in enumerate(masks(network))
@@ -70,7 +93,14 @@ def edges_of(network: Network) -> list[Edge]:
 
 
 def coefficients(network: Network) -> list[Float[Tensor, "_inputs _functions _outputs"]]:
-    """Those of every layer with edge functions, a copy, float64 on the CPU."""
+    """The coefficients of every layer with edge functions, a copy, float64 on the CPU.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The coefficients, [inputs, functions, outputs] each.
+    """
     return [
         part.detach().double().cpu().view(layer.shape).clone()
         for layer, part in zip(network.layers, network.parts(), strict=True)
@@ -81,11 +111,18 @@ def coefficients(network: Network) -> list[Float[Tensor, "_inputs _functions _ou
 def widened(
     network: Network, width: int, jets: Sequence[Tensor], generator: torch.Generator
 ) -> Network:
-    """The same function with so many units on every hidden level that has fewer. jets: of a pass
-    over points, for the ranges of new units.
+    """The same function with so many units on every hidden level that has fewer.
 
-    What comes into a new unit is random, what goes out of it is zero until it is trained. Raises
-    RecipeError where no level is narrower.
+    What comes into a new unit is random, what goes out of it is zero until it is trained.
+
+    Args:
+        network: The network.
+        width: How many units a hidden level has afterwards, at least.
+        jets: Of a pass over points, for the ranges of new units.
+        generator: What the new coefficients are drawn from.
+
+    Raises:
+        RecipeError: No level is narrower, or the network has more than edge functions and sums.
     """
     layers, C = chain(network, f"widen:{width}"), coefficients(network)
     hidden = [max(w, width) for w in network.widths[1:-1]]
@@ -102,7 +139,7 @@ def widened(
         drawn = network.spec.trained(p, q, generator)[1].view(p, layer.shape[1], q)
         old_p, _, old_q = layer.shape
         drawn[:old_p, :, :old_q] = c
-        drawn[old_p:, :, :old_q] = 0  # whatever a new unit does, those behind it do not see it yet
+        drawn[old_p:, :, :old_q] = 0  # whatever a new unit does, those after it do not see it yet
         mask[level] = torch.ones(p, q, dtype=torch.bool)
         mask[level][:old_p, :old_q] = there
         found.append(new := type(layer)(p, q, _taken(layer, p)))
@@ -123,12 +160,21 @@ def widened(
 
 
 def deepened(network: Network, levels: int = 1) -> Network:
-    """The same function with so many levels more in front of the last layer, each as wide as the
-    level before.
+    """The same function with more levels in front of the last layer.
 
-    A unit q of a new level is fed by its predecessor alone, through f(z) = atanh(s z), whose tanh
-    over s is z again. The range s is the widest for which the basis holds f to EXACT_IDENTITY of s,
-    or the one for which it holds it best. `refit` is that error: 1e-13 with splines.
+    Each is as wide as the level before. A unit q of a new level is fed by its predecessor alone,
+    through f(z) = atanh(s z), whose tanh over s is z again. The range s is the widest for which the
+    basis holds f to EXACT_IDENTITY of s, or the one for which it holds it best.
+
+    Args:
+        network: The network.
+        levels: How many levels more.
+
+    Returns:
+        The deeper network. Its `refit` is the error of the new levels: 1e-13 with splines.
+
+    Raises:
+        RecipeError: The network has more than edge functions and sums.
     """
     layers, C, mask = chain(network, f"deepen:{levels}"), coefficients(network), masks(network)
     width, last = layers[-1].shape[0], layers[-1]
@@ -152,12 +198,19 @@ def deepened(network: Network, levels: int = 1) -> Network:
 
 
 def dropped(network: Network, edges: Collection[Edge], jets: Sequence[Tensor]) -> Network:
-    """The network without some edges, and without the units that nothing reaches any more or that
-    reach nothing.
+    """The network without some edges.
 
-    jets: of `levels` over points. A constant takes the place of an edge, its mean over the points,
-    which another edge to the same unit carries. An edge function that is the last of an output
-    stays as a constant. Raises RunError where nothing but constants would be left.
+    The units that nothing reaches any more, or that reach nothing, go as well. A constant takes the
+    place of an edge, its mean over the points, which another edge to the same unit carries. An edge
+    function that is the last of an output stays as a constant.
+
+    Args:
+        network: The network.
+        edges: What is dropped; those that are not there do not count.
+        jets: What `Network.levels` gave for the points.
+
+    Raises:
+        RunError: Nothing but constants would be left.
     """
     mask, C = masks(network), coefficients(network)
     layers = [layer for layer in network.layers if isinstance(layer, BasisLayer)]

@@ -15,11 +15,15 @@ from kanpde.networks.rows import Rows
 
 @dataclass(frozen=True)
 class Transform:
-    """T(x) with T(0) = initial, onto the numbers between low and high; a bound that is infinite is
-    none.
+    """T(x) with T(0) = initial, onto the numbers between low and high.
 
     Without bounds T(x) = initial + max(1, |initial|) x; with one, the distance from it is that of
     the start times e^x; with two, T is a logistic curve between them.
+
+    Attributes:
+        initial: The start, between the bounds.
+        low: The lower bound; -inf is none.
+        high: The upper bound; inf is none.
     """
 
     initial: float = 0.0
@@ -27,7 +31,15 @@ class Transform:
     high: float = math.inf
 
     def taylor(self, x: Tensor, order: int) -> list[Tensor]:
-        """Taylor coefficients T^(ν)(x)/ν!, ν = 0 … order."""
+        """Taylor coefficients T^(ν)(x)/ν!, ν = 0 … order.
+
+        Args:
+            x: Where, of any shape.
+            order: Highest ν.
+
+        Returns:
+            The coefficients, each of the shape of x.
+        """
         if math.isinf(self.low) and math.isinf(self.high):
             scale = max(1.0, abs(self.initial))
             return [
@@ -51,13 +63,22 @@ class Transform:
         ]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Its values."""
+        """Its values.
+
+        Args:
+            x: Where, of any shape.
+        """
         return self.taylor(x, 0)[0]
 
 
 class Onto:
-    """y = T(x), each unit with a transform of its own; a layer without parameters (see
-    network.Layer)."""
+    """y = T(x), each unit with a transform of its own.
+
+    It is a layer without parameters (see network.Layer).
+
+    Args:
+        transforms: One a unit.
+    """
 
     size = 0
 

@@ -133,6 +133,9 @@ class TrialSpace:
     def solution(self, network: Network) -> NetworkSolution:
         """The candidate that a network stands for.
 
+        Args:
+            network: The network.
+
         Raises:
             ValueError: The network has not as many inputs or outputs as the space asks for.
         """
@@ -144,7 +147,11 @@ class TrialSpace:
         return NetworkSolution(self, network)
 
     def holds(self, network: Network) -> bool:
-        """Whether a network has as many inputs and outputs as the space asks for."""
+        """Whether a network has as many inputs and outputs as the space asks for.
+
+        Args:
+            network: The network.
+        """
         ends = self.inputs, len(self.outputs) + len(self.features)
         return (network.widths[0], network.widths[-1]) == ends
 
@@ -172,7 +179,11 @@ class TrialSpace:
         )
 
     def over(self, problem: Problem) -> TrialSpace:
-        """The space with the same choices for another problem, such as a span of the time."""
+        """The space with the same choices for another problem, such as a span of the time.
+
+        Args:
+            problem: The other problem.
+        """
         return trial_space(problem, self.network, self.fields, self.corners, self.closely)
 
     def built_in(self) -> tuple[str, ...]:
@@ -281,7 +292,12 @@ class NetworkSolution(Solution):
         return dict(zip(names, values, strict=True))
 
     def frame(self, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]) -> Frame:
-        """The frame of the space, on the device and in the precision of the network."""
+        """The frame of the space, on the device and in the precision of the network.
+
+        Args:
+            points: Where, [points, dims]; they are taken in float64 on the CPU.
+            needs: The derivatives, each an output and how often by every coordinate.
+        """
         return self.space.frame(points, needs).to(self.network.theta)
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:

@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 
 
 def plot_estimates(result: Result) -> Figure:
-    """Numbers with their intervals relative to their size and their correlations in the first row;
-    then a row a field."""
+    """Numbers and fields that were estimated, with their uncertainty.
+
+    The first row shows numbers with their intervals relative to their size, and their correlations;
+    then there is a row a field.
+
+    Args:
+        result: Whose estimates are drawn; it has some.
+
+    Returns:
+        The figure.
+    """
     found = result.estimates
     assert found is not None
     numbers = bool(found.numbers)
@@ -53,8 +62,17 @@ def plot_estimates(result: Result) -> Figure:
 
 
 def draw_intervals(numbers: tuple[Estimate, ...], axes: Axes) -> Axes:
-    """One line a number: its interval, and its true value where that is known, in per cent of the
-    estimate."""
+    """One line a number: its interval, and its true value where that is known.
+
+    Both are in per cent of the estimate.
+
+    Args:
+        numbers: The estimates.
+        axes: Where they are drawn.
+
+    Returns:
+        The axes.
+    """
     for i, e in enumerate(numbers):
         size = abs(e.value) or 1.0
         low, high = (100 * (end - e.value) / size for end in e.interval)
@@ -88,7 +106,15 @@ def draw_intervals(numbers: tuple[Estimate, ...], axes: Axes) -> Axes:
 
 
 def draw_correlations(found: Estimates, axes: Axes) -> Axes:
-    """Correlations of the numbers, with their values written in."""
+    """Correlations of the numbers, with their values written in.
+
+    Args:
+        found: The estimates.
+        axes: Where they are drawn.
+
+    Returns:
+        The axes.
+    """
     names = [e.name for e in found.numbers]
     known = found.correlation.shape == (len(names), len(names))
     shown = found.correlation if known else np.full((len(names), len(names)), np.nan)
@@ -111,7 +137,15 @@ def draw_correlations(found: Estimates, axes: Axes) -> Axes:
 
 
 def draw_band(band: Band, axes: Axes) -> Axes:
-    """A field of one coordinate, with twice its standard error to both sides."""
+    """A field of one coordinate, with twice its standard error to both sides.
+
+    Args:
+        band: The field.
+        axes: Where it is drawn.
+
+    Returns:
+        The axes.
+    """
     ((x, nodes),) = band.grid.items()
     axes.fill_between(
         nodes,
@@ -131,8 +165,14 @@ def draw_band(band: Band, axes: Axes) -> Axes:
 
 
 def draw_field(band: Band, row: list[Axes]) -> None:
-    """A field of two coordinates, its standard error, and its error where the exact field is
-    known."""
+    """A field of two coordinates and its standard error.
+
+    Its error is drawn as well where the exact field is known.
+
+    Args:
+        band: The field.
+        row: Where field, standard error and, if there is one, error are drawn, from left to right.
+    """
     axes, nodes = list(band.grid), list(band.grid.values())
     draw_map(row[0], axes, nodes, band.values, Normalize(), "viridis", True).set_title(
         band.name, fontsize=9

@@ -53,7 +53,14 @@ class NetworkLayout:
         return self.bottoms[-1]
 
     def nodes(self, level: int) -> list[Place]:
-        """Where the units of a level stand."""
+        """Where the units of a level stand.
+
+        Args:
+            level: Which level, counted from 0 at the inputs.
+
+        Returns:
+            A place (to the right, up) a unit, in inches.
+        """
         return [
             (self.width * (i + 0.5) / self.shown[level], self.bottoms[level])
             for i in range(self.shown[level])
@@ -61,14 +68,31 @@ class NetworkLayout:
 
     def ports(self, level: int) -> list[Place]:
         """Where the edges to a level end: at its sums, and at the two sums below each of its
-        products."""
+        products.
+
+        Args:
+            level: Which level, counted from 0 at the inputs.
+
+        Returns:
+            A place (to the right, up) a sum, in inches.
+        """
         nodes, count = self.nodes(level), self.products[level]
         sums, products = nodes[: len(nodes) - count], nodes[len(nodes) - count :]
         apart = min(0.16, 0.2 * self.width / len(nodes))
         return [*sums, *((x + side * apart, y - 0.3) for x, y in products for side in (-1, 1))]
 
     def box(self, layer: int, source: int, k: int, count: int) -> Place:
-        """The middle of the k-th of so many boxes above a unit."""
+        """The middle of one of the boxes above a unit.
+
+        Args:
+            layer: Which layer, counted from 0.
+            source: Which of its inputs the boxes stand above.
+            k: Which of the boxes, counted from 0.
+            count: How many boxes there are above the unit.
+
+        Returns:
+            The place (to the right, up), in inches.
+        """
         size, columns = self.sizes[layer], self.columns[layer]
         block = self.width / self.shown[layer]
         row, column = divmod(k, columns)
@@ -83,7 +107,11 @@ class NetworkLayout:
 
 
 def layout_of(drawing: Drawing) -> NetworkLayout:
-    """Where everything stands in the picture of a network."""
+    """Where everything stands in the picture of a network.
+
+    Args:
+        drawing: The network as arrays.
+    """
     products = drawing.products or (0,) * len(drawing.widths)
     if not drawing.edges:
         shown = tuple(min(width, MOST_UNITS) for width in drawing.widths)
@@ -120,7 +148,15 @@ def _beside(count: int, block: float) -> int:
 
 
 def present(drawing: Drawing, layer: int) -> NDArray[np.bool_]:
-    """Which edges of a layer are there, [inputs, outputs]: those that were not pruned."""
+    """Which edges of a layer are there: those that were not pruned.
+
+    Args:
+        drawing: The network as arrays.
+        layer: Which layer, counted from 0.
+
+    Returns:
+        True for edges that are there, [inputs, outputs].
+    """
     if drawing.importance:
         return np.isfinite(drawing.importance[layer])
     return np.ones(drawing.edges[layer][1].shape[:2], dtype=bool)

@@ -15,8 +15,15 @@ POINTS_OF_A_CURVE = 129
 
 
 def outline(domain: Domain) -> list[NDArray[np.float64]]:
-    """Closed lines [points, 2] that bound the region, the first point repeated at the end; none for
-    boxes and for regions of three coordinates."""
+    """Closed lines that bound a region.
+
+    Args:
+        domain: The region, or the region with its time.
+
+    Returns:
+        The lines, [points, 2] each, the first point repeated at the end; none for boxes and for
+        regions of three coordinates.
+    """
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if not isinstance(region, Planar):
         return []
@@ -35,16 +42,28 @@ def outline(domain: Domain) -> list[NDArray[np.float64]]:
 
 
 def clip(loops: list[NDArray[np.float64]]) -> Path:
-    """The lines as one path: what it encloses is inside, holes are outside, since their lines run
-    the other way round."""
+    """Closed lines as one path that encloses a region.
+
+    What it encloses is inside, holes are outside, since their lines run the other way round.
+
+    Args:
+        loops: The lines, [points, 2] each.
+    """
     return Path.make_compound_path(*(Path(loop, closed=True) for loop in loops))
 
 
 def filled(values: NDArray[np.float64], layers: int = 3) -> NDArray[np.float64]:
-    """A field [first, second] with NaN outside, continued by so many nodes: each takes the mean of
-    its neighbours that have a value.
+    """A field with NaN outside of a region, continued by a few nodes.
 
-    Colours between nodes then reach the boundary of the region, at which the picture is clipped.
+    Each of them takes the mean of its neighbours that have a value. Colours between nodes then
+    reach the boundary of the region, at which the picture is clipped.
+
+    Args:
+        values: Of the field, [first, second].
+        layers: By how many nodes it is continued.
+
+    Returns:
+        The field, [first, second].
     """
     values = values.copy()
     for _ in range(layers):

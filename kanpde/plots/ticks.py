@@ -17,20 +17,35 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def few(axis: Axis, count: int = 6) -> None:
-    """Write at most so many numbers, at even distances."""
+    """Write at most so many numbers along an axis, at even distances.
+
+    Args:
+        axis: The axis.
+        count: How many numbers at most.
+    """
     axis.set_major_locator(MaxNLocator(count, steps=TICK_STEPS))
 
 
 def powers(axis: Axis, count: int = 8) -> None:
-    """Write at most so many powers of ten along a logarithmic axis; other numbers where it spans
-    less than two of them."""
+    """Write at most so many powers of ten along a logarithmic axis.
+
+    Other numbers are written where it spans less than two powers.
+
+    Args:
+        axis: The axis.
+        count: How many numbers at most.
+    """
     axis.set_major_locator(_Powers(numticks=count))
     axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
     axis.set_minor_locator(NullLocator())
 
 
 def power(value: float) -> str:
-    """A positive number as it is written along a logarithmic axis: "10⁻⁴", "2·10³"."""
+    """A positive number as it is written along a logarithmic axis: "10⁻⁴", "2·10³".
+
+    Args:
+        value: The number.
+    """
     exponent = math.floor(math.log10(value) + 1e-9)
     front = f"{value / 10.0**exponent:.3g}"
     raised = f"10{str(exponent).translate(_RAISED)}"

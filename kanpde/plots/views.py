@@ -67,15 +67,33 @@ def views(grid: Grid, values: Array, time: str | None) -> Iterator[View]:
 
 
 def cut(view: View, grid: Grid, values: Array) -> Array:
-    """The field on a view, its axes in the view's order."""
+    """The field on a view, its axes in the view's order.
+
+    Args:
+        view: What is drawn.
+        grid: Nodes by coordinate.
+        values: Of the field, on the grid.
+
+    Returns:
+        The values on the view, an axis each of its coordinates.
+    """
     kept = [x for x, i in zip(grid, view.index, strict=True) if isinstance(i, slice)]
     found = values[view.index]
     return found if tuple(kept) == view.axes else found.T
 
 
 def error_scale(error: Array) -> tuple[Array, Normalize, str]:
-    """What is drawn of an error, its scale and its colours: signed on a diverging scale; where it
-    is concentrated, as under a front, by magnitude on a logarithmic one."""
+    """What is drawn of an error, its scale and its colours.
+
+    It is signed on a diverging scale; where it is concentrated, as under a front, it is drawn by
+    magnitude on a logarithmic one.
+
+    Args:
+        error: The error at nodes; NaN outside of the region.
+
+    Returns:
+        The values that are drawn, their scale, and the name of the colours.
+    """
     size = np.abs(error)
     peak, median = float(np.nanmax(size)), float(np.nanmedian(size))
     if peak > 0 and peak > _PEAKED * median:
