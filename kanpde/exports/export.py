@@ -29,13 +29,23 @@ FORMATS = {
 
 
 def export(result: Result, kinds: Sequence[str], out: str | Path | None = None) -> list[Path]:
-    """Write a result in formats of other tools into a folder, by default that of the run; returns
-    the files, those to open first.
+    """Write a result in formats of other tools.
 
     Fields lie on the grid of run.h5; torchscript and onnx hold the solution itself, exact boundary
-    values included, in its own precision. Raises RunError for a format that there is not, for more
-    than three coordinates of space in xdmf and vtk, or where a file cannot be written; ProblemError
-    for the solution of a run whose problem is gone.
+    values included, in its own precision.
+
+    Args:
+        result: The result.
+        kinds: Names of formats, see `FORMATS`.
+        out: The folder to write into, by default that of the run.
+
+    Returns:
+        The files, those to open first.
+
+    Raises:
+        RunError: There is no such format, xdmf or vtk would have more than three coordinates of
+            space, or a file cannot be written.
+        ProblemError: The solution is asked for, of a run whose problem is gone.
     """
     for kind in kinds:
         if kind not in FORMATS:

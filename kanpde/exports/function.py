@@ -33,8 +33,18 @@ Columns = Sequence[Tensor]
 
 
 def as_graph(problem: Problem, solution: Solution) -> GraphModule:
-    """The solution as a graph of torch's operations, called with the columns in the order of the
-    coordinates. Raises RunError."""
+    """The solution as a graph of torch's operations.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+
+    Returns:
+        The graph, called with the columns in the order of the coordinates.
+
+    Raises:
+        RunError: The solution depends on values in a way that no graph can hold.
+    """
     first, second = _points(problem, 13), _points(problem, 17)
     count = len(functions(problem))
     return recorded(
@@ -43,14 +53,30 @@ def as_graph(problem: Problem, solution: Solution) -> GraphModule:
 
 
 def functions(problem: Problem) -> tuple[str, ...]:
-    """What the solution consists of: the unknowns, and the fields among the parameters of an
-    inverse problem, in the order of the columns."""
+    """What the solution consists of.
+
+    Args:
+        problem: The problem.
+
+    Returns:
+        The unknowns, and the fields among the parameters of an inverse problem, in the order of the
+        columns.
+    """
     return tuple(getattr(problem, "functions", problem.unknowns))
 
 
 def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
-    """The unknowns at columns [points]. Of spans of time every one is evaluated everywhere, and the
-    one that holds the time is taken."""
+    """The unknowns at points.
+
+    Of spans of time every one is evaluated everywhere, and the one that holds the time is taken.
+
+    Args:
+        solution: The solution.
+        columns: The points, one column [points] a coordinate.
+
+    Returns:
+        One column [points] an unknown.
+    """
     points = torch.stack(list(columns), 1)
     spans = getattr(solution, "spans", None)
     if spans is None:
@@ -62,7 +88,16 @@ def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
 
 
 def write_torchscript(problem: Problem, solution: Solution, path: Path) -> None:
-    """Write a TorchScript module for torch.jit.load, in Python or C++. Raises RunError."""
+    """Write a TorchScript module for torch.jit.load, in Python or C++.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+        path: The file.
+
+    Raises:
+        RunError: The solution cannot be recorded, or what was made differs from it.
+    """
     graph = copy.deepcopy(as_graph(problem, solution))
     for node in (
         graph.graph.nodes
@@ -81,7 +116,16 @@ def write_torchscript(problem: Problem, solution: Solution, path: Path) -> None:
 
 def write_onnx(problem: Problem, solution: Solution, path: Path) -> None:
     """Write an ONNX model, with inputs named as the coordinates and outputs named as the unknowns.
-    Raises RunError."""
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+        path: The file.
+
+    Raises:
+        RunError: A package that this needs is not installed, the solution cannot be recorded, or
+            what was made differs from it.
+    """
     try:
         import onnx
         import onnxscript  # noqa: F401 - torch.onnx needs it

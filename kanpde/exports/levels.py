@@ -17,8 +17,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Levels:
-    """axes: the nodes of three coordinates, one node at 0 where there are fewer; times: of the
-    levels, None for a steady field."""
+    """Fields on a grid of space, at levels of time.
+
+    Attributes:
+        names: The coordinates of space.
+        axes: The nodes of three coordinates, one node at 0 where there are fewer.
+        times: The times of the levels, [levels]; None for a steady field.
+        fields: What there is on the grid.
+    """
 
     names: tuple[str, ...]
     axes: tuple[Array, Array, Array]
@@ -37,7 +43,14 @@ class Levels:
         return len(z), len(y), len(x)
 
     def level(self, index: int) -> Iterator[tuple[str, Array]]:
-        """Names and values [z, y, x] at one time."""
+        """The fields at one time.
+
+        Args:
+            index: Number of the level.
+
+        Yields:
+            Names and values [z, y, x].
+        """
         for variable in self.fields:
             values = variable.values if self.times is None else variable.values[..., index]
             yield variable.name, np.ascontiguousarray(values.T.reshape(self.shape))
@@ -46,8 +59,17 @@ class Levels:
 def levels(
     grid: dict[str, Array], time: str | None, fields: tuple[Variable, ...], kind: str
 ) -> Levels:
-    """Of fields on a grid, time last where there is one. Raises RunError for more than three
-    coordinates of space."""
+    """Put fields on a grid into levels.
+
+    Args:
+        grid: The nodes by coordinate, time last where there is one.
+        time: Which coordinate is time, if any.
+        fields: What there is on the grid.
+        kind: The format that it is for, which the message names.
+
+    Raises:
+        RunError: There are more than three coordinates of space.
+    """
     space = [x for x in grid if x != time]
     if len(space) > 3:
         raise RunError(

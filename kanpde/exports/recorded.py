@@ -96,7 +96,7 @@ def recorded(
 
     Args:
         function: What is recorded.
-        names: Of its columns.
+        names: The names of its columns.
         first: Points [points, dims] at which it is recorded.
         second: Others, of another number.
 

@@ -20,8 +20,22 @@ from kanpde.training.history import COLUMNS, History
 def write(
     grid: dict[str, NDArray[np.float64]], fields: Sequence[Variable], history: History, stem: Path
 ) -> list[Path]:
-    """Write STEM.csv, coordinates first, with all digits and without nodes outside of the domain,
-    and history.csv. Raises RunError."""
+    """Write the fields as STEM.csv, and the history as history.csv beside it.
+
+    STEM.csv has coordinates first, all digits, and no nodes outside of the domain.
+
+    Args:
+        grid: The nodes by coordinate.
+        fields: What there is on the grid, a column each.
+        history: What was measured at each step of training.
+        stem: Path of the first file without its ending.
+
+    Returns:
+        The files, that to open first.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     values = np.stack([variable.values.ravel() for variable in fields], 1)
     rows = np.concatenate([nodes_of(grid), values], 1)[~np.isnan(values).all(1)]
     own, steps = stem.with_name(f"{stem.name}.csv"), stem.with_name("history.csv")

@@ -2,7 +2,7 @@
 their collection (.pvd).
 
 The formats are those of "VTK File Formats" (Kitware); arrays are base64 of little-endian numbers
-behind their length in bytes.
+after their length in bytes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,19 @@ _TYPES = {"f": ("Float64", "<f8"), "u": ("UInt8", "u1")}
 
 
 def write(found: Levels, stem: Path, title: str) -> list[Path]:
-    """Write STEM.vtr, or STEM.pvd with a folder STEM/ of the levels. Returns the files, that to
-    open first. Raises RunError."""
+    """Write STEM.vtr, or STEM.pvd with a folder STEM/ of the levels.
+
+    Args:
+        found: The fields.
+        stem: Path of the files without their ending.
+        title: What the files say that they are.
+
+    Returns:
+        The files, that to open first.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     if found.times is None:
         path = stem.with_name(f"{stem.name}.vtr")
         write_text(path, rectilinear(found, 0, title))
@@ -59,8 +70,15 @@ def write(found: Levels, stem: Path, title: str) -> list[Path]:
 
 
 def rectilinear(found: Levels, index: int, title: str) -> str:
-    """The text of a .vtr file: point data on a rectilinear grid; nodes where no field is a number
-    are hidden."""
+    """The text of a .vtr file: point data on a rectilinear grid.
+
+    Nodes where no field is a number are hidden.
+
+    Args:
+        found: The fields.
+        index: Number of the level of time.
+        title: What the file says that it is.
+    """
     depth, height, width = found.shape
     extent = f"0 {width - 1} 0 {height - 1} 0 {depth - 1}"
     data = dict(found.level(index))

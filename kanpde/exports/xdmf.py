@@ -19,8 +19,19 @@ from kanpde.runs.atomic import replace_file, write_text
 
 
 def write(found: Levels, stem: Path, title: str) -> list[Path]:
-    """Write STEM.xdmf and STEM.h5; a time series is a temporal collection. Returns the files, that
-    to open first. Raises RunError."""
+    """Write STEM.xdmf and STEM.h5; a time series is a temporal collection.
+
+    Args:
+        found: The fields.
+        stem: Path of the files without their ending.
+        title: What the file says that it is.
+
+    Returns:
+        The files, that to open first.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     light, heavy = stem.with_name(f"{stem.name}.xdmf"), stem.with_name(f"{stem.name}.h5")
     try:
         replace_file(heavy, lambda file: _write_arrays(found, file))
@@ -31,7 +42,13 @@ def write(found: Levels, stem: Path, title: str) -> list[Path]:
 
 
 def document(found: Levels, heavy: str, title: str) -> str:
-    """The text of the .xdmf file; heavy: the name of the HDF5 file beside it."""
+    """The text of the .xdmf file.
+
+    Args:
+        found: The fields.
+        heavy: The name of the HDF5 file beside it.
+        title: What the file says that it is.
+    """
     grids = [line for k in range(found.count) for line in _grid(found, k, heavy)]
     if found.times is not None:
         grids = [

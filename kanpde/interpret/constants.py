@@ -47,11 +47,17 @@ _EPS = 2.0**-52
 
 @lru_cache(4096)
 def recognise(value: float, tolerance: float) -> Expr | None:
-    """The simplest closed form within the tolerance (absolute) of a number, or None where none is
-    surely meant.
+    """The simplest closed form of a number.
 
     Looks among rational multiples of NAMED_UNITS, roots of rationals, and a ± √(b + c π²), alone or
     times or over π.
+
+    Args:
+        value: The number.
+        tolerance: How far, absolute, the closed form may be from it.
+
+    Returns:
+        The closed form, or None where none is surely meant.
     """
     if abs(value) <= tolerance:
         return Integer(0)
@@ -68,8 +74,15 @@ def recognise(value: float, tolerance: float) -> Expr | None:
 
 
 def exactly(value: float) -> Expr:
-    """The number that a float in a program was meant to be: a named one within its rounding, else
-    the float itself."""
+    """The number that a float in a program was meant to be.
+
+    Args:
+        value: The float.
+
+    Returns:
+        A named number within the float's rounding, else the float itself as a fraction; nan where
+        it is not finite.
+    """
     value = float(value)
     if not math.isfinite(value):
         return sympy.nan
@@ -81,7 +94,15 @@ def exactly(value: float) -> Expr:
 
 
 def rational(value: float, tolerance: float) -> Rational | None:
-    """The fraction of small denominator within the tolerance, or None."""
+    """The fraction of small denominator nearest to a number.
+
+    Args:
+        value: The number.
+        tolerance: How far, absolute, the fraction may be from it.
+
+    Returns:
+        The fraction, or None where none within the tolerance is surely meant.
+    """
     tolerance = max(tolerance, _EPS * abs(value))
     largest = min(LARGEST_DENOMINATOR, int(math.sqrt(CHANCE_OF_A_NAME / tolerance)))
     if largest < 1 or abs(value) > 1e9:

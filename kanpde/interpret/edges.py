@@ -48,7 +48,13 @@ class Candidate:
     error: float
 
     def score(self, noise: float) -> float:
-        """Lower is better: digits of error down to the noise, and complexity."""
+        """How good the formula is, lower being better.
+
+        Digits of error count down to the noise, and complexity counts.
+
+        Args:
+            noise: Relative accuracy of the values, below which errors are equal.
+        """
         return float(np.log10(max(self.error, noise))) + WORTH_A_UNIT * self.form.cost
 
 

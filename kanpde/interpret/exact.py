@@ -49,7 +49,7 @@ def without_equations(name: str, searches: Mapping[str, Search], began: float) -
     """Name constants as far as the fit determines them.
 
     Args:
-        name: Of what is explained.
+        name: The name of what is explained.
         searches: Candidates by unknown.
         began: When the explanation was begun, by `time.perf_counter`.
 
@@ -98,8 +98,8 @@ class _Attempt:
 
     Attributes:
         worst: The largest error, relative to the largest term of its equation.
-        formulas: By unknown.
-        checks: Of all equations and conditions.
+        formulas: The formulas, by unknown.
+        checks: The checks of all equations and conditions.
         routes: How each was found, by unknown.
         named: Whether every constant has a name.
     """
@@ -122,7 +122,7 @@ def by_residual(
     """Polish and verify the candidates, the best first, until one solves the problem.
 
     Args:
-        name: Of the problem.
+        name: The name of the problem.
         problem: Its equations and conditions are the judge.
         searches: Candidates by unknown.
         began: When the explanation was begun, by `time.perf_counter`.

@@ -19,8 +19,17 @@ from kanpde.runs.atomic import write_text
 
 @dataclass(frozen=True)
 class Tried:
-    """A formula that was looked at, its constants as fitted. distance: to the network, relative L2;
-    residual: relative to the largest term, where it was computed."""
+    """A formula that was looked at, its constants as fitted.
+
+    Attributes:
+        unknown: The unknown that it is for.
+        route: How it was found, in words.
+        formula: The formula, a function of the coordinates.
+        cost: How complicated it is.
+        distance: Its distance to the network, relative L2.
+        residual: Its largest residual, relative to the largest term; None where it was not
+            computed.
+    """
 
     unknown: str
     route: str
@@ -34,11 +43,18 @@ class Tried:
 class Explanation:
     """Closed formulas by unknown, and their check.
 
-    found: whether the formulas solve the problem (or, of a function without one, agree with its
-    values). formulas: the best ones, approximations where nothing is found. distance: to the
-    network, relative L2, by unknown. checks: of every equation and condition, none without a
-    problem. tried: the best candidates, with rounded constants. exact_constants: whether every
-    constant was named.
+    Attributes:
+        name: Name of the problem or of the function.
+        found: Whether the formulas solve the problem (or, of a function without one, agree with its
+            values).
+        formulas: The best ones by unknown, approximations where nothing is found.
+        distance: The distance of each formula to the network, relative L2, by unknown.
+        checks: One check for every equation and condition; none without a problem.
+        tried: The best candidates, with rounded constants.
+        routes: How each formula was found, in words, by unknown.
+        exact_constants: Whether every constant was named.
+        seconds: How long the search took.
+        notes: What else is worth knowing, in words.
     """
 
     name: str
@@ -53,24 +69,48 @@ class Explanation:
     notes: tuple[str, ...] = field(default=())
 
     def residual(self, unknown: str | None = None) -> float | None:
-        """The largest residual of the equations (that mention an unknown), absolute; None without a
-        problem or a formula."""
+        """The largest residual of the equations.
+
+        Args:
+            unknown: Only equations that mention it count; all of them by default.
+
+        Returns:
+            The residual, absolute; None without a problem or a formula.
+        """
         return _largest(
             [c for c in self.checks if not c.condition and unknown in (None, *c.unknowns)]
         )
 
     def boundary_error(self, unknown: str | None = None) -> float | None:
-        """The same of the conditions."""
+        """The largest residual of the conditions.
+
+        Args:
+            unknown: Only conditions that mention it count; all of them by default.
+
+        Returns:
+            The residual, absolute; None without a problem or a formula.
+        """
         return _largest([c for c in self.checks if c.condition and unknown in (None, *c.unknowns)])
 
     def symbolic(self, unknown: str | None = None) -> bool | None:
-        """True where all of these are proved zero, False where one is not zero, None where one is
-        not decided."""
+        """Whether the equations and conditions are proved to hold.
+
+        Args:
+            unknown: Only those that mention it count; all of them by default.
+
+        Returns:
+            True where all of these are proved zero, False where one is not zero, None where one is
+            not decided.
+        """
         verdicts = [c.symbolic for c in self.checks if unknown in (None, *c.unknowns)]
         return False if False in verdicts else None if None in verdicts or not verdicts else True
 
     def latex(self, unknown: str) -> str:
-        """LaTeX of an unknown's formula."""
+        """LaTeX of an unknown's formula.
+
+        Args:
+            unknown: Its name.
+        """
         return sympy.latex(self.formulas[unknown])
 
     def text(self) -> str:
@@ -119,8 +159,19 @@ class Explanation:
         return dict(plain(found))
 
     def save(self, folder: Path) -> list[Path]:
-        """Write formula.json, and where there are formulas formula.tex and formula.txt, each in one
-        step. Raises RunError."""
+        """Write formula.json, and where there are formulas formula.tex and formula.txt.
+
+        Each file is written in one step.
+
+        Args:
+            folder: Where the files go, such as the run folder.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            RunError: A file cannot be written.
+        """
         texts = {
             "formula.json": (
                 json.dumps(self.summary(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -140,7 +191,12 @@ class Explanation:
 
 
 def rounded(formula: Expr, digits: int = 6) -> Expr:
-    """With so many digits of every number that has no name."""
+    """The formula with so many digits of every number that has no name.
+
+    Args:
+        formula: The formula.
+        digits: How many digits such a number keeps.
+    """
     return formula.xreplace(
         {
             number: sympy.Float(sympy.Float(number, digits), digits)

@@ -25,8 +25,14 @@ def constant() -> Symbol:
 
 @dataclass(frozen=True)
 class Form:
-    """An expression of coordinates and free constants. values: of the constants; cost: how
-    complicated it is."""
+    """An expression of coordinates and free constants.
+
+    Attributes:
+        expression: The expression.
+        values: The values of the constants.
+        cost: How complicated it is.
+        route: How it was found, in words.
+    """
 
     expression: Expr
     values: Mapping[Symbol, float]
@@ -44,15 +50,27 @@ class Form:
         return self.expression.subs({k: sympy.Float(self.values[k], 17) for k in self.constants})
 
     def of(self, inner: Mapping[Symbol, Expr]) -> Expr:
-        """With other expressions for its coordinates."""
+        """The expression with other expressions for its coordinates.
+
+        Args:
+            inner: What each coordinate is replaced with, all at once.
+        """
         return self.expression.subs(inner, simultaneous=True)
 
 
 def compiled(
     expressions: Sequence[Expr], arguments: Sequence[Symbol]
 ) -> Callable[..., list[Array]]:
-    """Values of expressions at arrays that broadcast together, each of the full shape; nan where
-    they are not real."""
+    """A function that evaluates expressions.
+
+    Args:
+        expressions: What is evaluated.
+        arguments: Their symbols, in the order in which the function takes values for them.
+
+    Returns:
+        A function of arrays that broadcast together. It returns the values of each expression, each
+        of the full shape, and nan where they are not real.
+    """
     function = sympy.lambdify(list(arguments), list(expressions), ["numpy", "scipy"], cse=True)
 
     def values(*at: Any) -> list[Array]:
@@ -71,8 +89,18 @@ def compiled(
 def fit(
     form: Form, coordinates: Sequence[Symbol], at: Sequence[Array], values: Array, steps: int = 60
 ) -> tuple[Form, float]:
-    """The constants refitted to values at points by least squares; and the relative L2 error that
-    is left."""
+    """Refit the constants of a form to values at points, by least squares.
+
+    Args:
+        form: The form, whose values of the constants are the start.
+        coordinates: Its coordinates.
+        at: The points, one array for each coordinate, of the shape of the values.
+        values: The values there.
+        steps: How often, at most, the form is evaluated.
+
+    Returns:
+        The form with its constants fitted, and the relative L2 error that is left.
+    """
     constants = form.constants
     rows = compiled(
         [form.expression, *(sympy.diff(form.expression, k) for k in constants)],

@@ -34,15 +34,15 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
 
     Args:
         result: A solved problem.
-        seconds: After which no new search is begun.
-        note: Called with a line on what is being done.
+        seconds: The time after which no new search is begun.
+        note: Called with a line of text on what is being done; nobody is told by default.
 
     Returns:
         The formulas, and the residuals of all equations and conditions.
 
     Raises:
         RunError: The run was interrupted before its end.
-        ProblemError: Its problem was not found again.
+        ProblemError: The problem of the run was not found again.
     """
     if result.history.interrupted:
         raise RunError(
@@ -67,18 +67,18 @@ def explain_function(
     seconds: float = 60.0,
     note: Note | None = None,
 ) -> Explanation:
-    """A closed formula for a function of inputs by name: `explain_function(lambda x, y: …, {"x":
-    (-1, 1), "y": (-1, 1)})`.
+    """A closed formula for a function of inputs by name.
 
-    There is no equation to check the formula by: it is found where it agrees with the values to
-    within exact.AGREES_BELOW, and its distance to them says how well.
+    An example is `explain_function(lambda x, y: …, {"x": (-1, 1), "y": (-1, 1)})`. There is no
+    equation to check the formula by: it is found where it agrees with the values to within
+    exact.AGREES_BELOW, and its distance to them says how well.
 
     Args:
-        function: Takes arrays [points] by name and returns [points].
+        function: Takes arrays [points] by name and returns values [points].
         bounds: Low and high end of each input, by name.
         name: What the function is called; its own name by default.
-        seconds: After which no new search is begun.
-        note: Called with a line on what is being done.
+        seconds: The time after which no new search is begun.
+        note: Called with a line of text on what is being done; nobody is told by default.
 
     Returns:
         The nearest formula.
@@ -140,9 +140,9 @@ def explain_fit(fit: Fit, *, seconds: float = 60.0, note: Note | None = None) ->
     than it is to what it learned.
 
     Args:
-        fit: Of numbers.
-        seconds: After which no new search is begun.
-        note: Called with a line on what is being done.
+        fit: A fit of numbers.
+        seconds: The time after which no new search is begun.
+        note: Called with a line of text on what is being done; nobody is told by default.
 
     Returns:
         The nearest formulas, by target.
@@ -169,7 +169,7 @@ def uncertainty(fit: Fit) -> dict[str, float]:
     """The standard error of fitted functions, relative to their size.
 
     Args:
-        fit: Of numbers.
+        fit: A fit of numbers.
 
     Returns:
         By target, the error of a row, over the root of how many rows there are for a parameter.
@@ -195,12 +195,12 @@ def explain_values(
     """Closed formulas for functions, with a problem that they solve or without one.
 
     Args:
-        name: Of what is explained.
+        name: The name of what is explained.
         functions: By unknown, from points [points, coordinates] to values [points].
         bounds: Low and high end of each coordinate, by name; at most five.
         problem: Whose equations judge the formulas; None where the values do.
-        seconds: After which no new search is begun.
-        note: Called with a line on what is being done.
+        seconds: The time after which no new search is begun.
+        note: Called with a line of text on what is being done; nobody is told by default.
         noise: How far the values may be off, in relative L2 by unknown, where they come from data.
 
     Returns:

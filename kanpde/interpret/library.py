@@ -23,11 +23,15 @@ Array = NDArray[np.float64]
 class Function:
     """One function of the library.
 
-    expression: g of an expression. cost: what it adds to a formula's complexity, 1 for the
-    simplest. rates: |b| that are tried first, for t in [-1, 1], `()` where a rate only scales g or
-    adds to it (log). shifts: c / b that are tried first, in the same t, `()` where a shift does
-    (exp). inverse: g⁻¹ of an expression, where g may be the outermost function of a formula, such
-    as log for exp.
+    Attributes:
+        name: Its name in the library.
+        expression: Gives g of an expression.
+        cost: What it adds to a formula's complexity, 1 for the simplest.
+        rates: The |b| that are tried first, for t in [-1, 1]; `()` where a rate only scales g or
+            adds to it (log).
+        shifts: The c / b that are tried first, in the same t; `()` where a shift does (exp).
+        inverse: Gives g⁻¹ of an expression, where g may be the outermost function of a formula,
+            such as log for exp.
     """
 
     name: str
@@ -109,10 +113,19 @@ def register(
     shifts: Sequence[float] | None = None,
     inverse: Callable[[Expr], Expr] | None = None,
 ) -> None:
-    """Add a function to the library: `register("bessel", lambda z: sympy.besselj(0, z))`. The other
-    arguments are those of Function.
+    """Add a function to the library: `register("bessel", lambda z: sympy.besselj(0, z))`.
 
-    Raises ProblemError for a name that is taken, or what is no function of one expression.
+    Args:
+        name: Its name, a new one.
+        expression: Takes and returns SymPy expressions: g of an expression.
+        cost: What it adds to a formula's complexity, 1 for the simplest.
+        rates: The rates |b| that are tried first, as in `Function`; its usual ones by default.
+        shifts: The shifts c / b that are tried first, as in `Function`; its usual ones by default.
+        inverse: Gives g⁻¹ of an expression, where g may be the outermost function of a formula.
+
+    Raises:
+        ProblemError: The name is taken, or it is no function of one expression that is finite
+            between 0.1 and 0.9.
     """
     if name in LIBRARY:
         raise ProblemError(
@@ -143,7 +156,14 @@ def register(
 
 
 def unregister(name: str) -> None:
-    """Take a function out of the library again. Raises ProblemError."""
+    """Take a function out of the library again.
+
+    Args:
+        name: Its name in the library.
+
+    Raises:
+        ProblemError: There is no such function.
+    """
     if name not in LIBRARY:
         raise ProblemError(f"unregister({name!r}): no such function{nearest(name, LIBRARY)}")
     del LIBRARY[name]

@@ -16,10 +16,17 @@ class _OutOfTime(BaseException):
 
 
 def within(seconds: float, function: Callable[[], T]) -> T | None:
-    """What the function returns, or None where it takes longer.
+    """What a function returns, unless it takes too long.
 
-    Works by a timer's signal: where there is none, or outside of the main thread, it is None at
-    once.
+    Works by a timer's signal: where there is none, or outside of the main thread, the answer is
+    None at once.
+
+    Args:
+        seconds: How long it may take.
+        function: What is called, without arguments.
+
+    Returns:
+        What the function returns, or None where it takes longer.
     """
     if (
         seconds <= 0

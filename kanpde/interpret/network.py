@@ -26,8 +26,14 @@ _GOOD = 0.02
 
 
 def read_edges(sampled: Sampled) -> list[Found]:
-    """Formulas composed of one for each edge of the network; none where one hidden unit is not
-    enough."""
+    """Formulas composed of one for each edge of a network that is trained on the values.
+
+    Args:
+        sampled: The function that formulas are looked for.
+
+    Returns:
+        The formulas; none where one hidden unit is not enough.
+    """
     names = [s.name for s in sampled.symbols]
     rng = np.random.default_rng(0)
     low, high = np.array(sampled.bounds).T

@@ -37,7 +37,7 @@ class PosedResidual:
     """A residual, and points where it has to vanish.
 
     Attributes:
-        residual: Of an equation or a condition.
+        residual: The residual of an equation or a condition.
         at: Coordinates of the points, by name.
         normal: Outward normals there, on a face of space.
         constraint: The condition that it is of, None for an equation.
@@ -61,7 +61,7 @@ class ConstantsSystem:
         problem: Whose equations they are.
         forms: Formulas by unknown.
         symbols: The coordinates.
-        constants: Of all formulas, in order.
+        constants: The constants of all formulas, in order.
         residuals: With the points where they have to vanish.
     """
 
@@ -151,7 +151,14 @@ class ConstantsSystem:
         return found
 
     def residual(self, k: Array) -> Array:
-        """All residuals, each relative to its equation's largest term."""
+        """All residuals, each relative to its equation's largest term.
+
+        Args:
+            k: The values of the constants, [constants].
+
+        Returns:
+            The residuals, [residuals].
+        """
         rows = [
             r / scale for (r, _, _, _), scale in zip(self._evaluated(k), self.scales, strict=True)
         ]
@@ -160,7 +167,14 @@ class ConstantsSystem:
         )
 
     def jacobian(self, k: Array) -> Array:
-        """[residuals, constants]."""
+        """The derivatives of the residuals by the constants.
+
+        Args:
+            k: The values of the constants, [constants].
+
+        Returns:
+            The derivatives, [residuals, constants].
+        """
         rows = [
             np.einsum("nea,nak->nek", partials, slopes) / scale[:, None]
             for (_, _, slopes, partials), scale in zip(self._evaluated(k), self.scales, strict=True)
@@ -170,7 +184,14 @@ class ConstantsSystem:
         )
 
     def with_values(self, k: Array) -> dict[str, Form]:
-        """The formulas with other values of their constants."""
+        """The formulas with other values of their constants.
+
+        Args:
+            k: The values of the constants, [constants].
+
+        Returns:
+            The forms by unknown.
+        """
         given = dict(zip(self.constants, k.tolist(), strict=True))
         return {
             u: replace(form, values={**form.values, **{c: given[c] for c in form.constants}})
@@ -219,7 +240,7 @@ def posed_residuals(
         problem: Whose equations and conditions they are.
         interior: Random points inside, for every equation.
         face: Random points on the face of every condition.
-        seed: Of the points.
+        seed: The seed of the points.
 
     Returns:
         The equations, then the conditions that hold at any of their points.

@@ -44,11 +44,11 @@ def prune(
 
     Args:
         result: A solved problem.
-        loss: How much the solution may differ, about: relative L2 (see training/pruning.py).
+        loss: How much the solution may change, about: relative L2 (see training/pruning.py).
         sparsify: Strength of an L1 and entropy penalty on the edges (see training/sparsity.py) that
             is put on first, so that more of them can go; by default a small one, and 0 for none.
-        out: Where the new run folder goes, none by default; it holds pruned.png, both networks side
-            by side.
+        out: The folder in which the new run folder is made, which then holds pruned.png, both
+            networks side by side; by default no run folder is made.
         observer: Who is told what happens; nobody by default.
 
     Returns:

@@ -44,8 +44,16 @@ DEVIATIONS_OFF = 3.0
 
 @dataclass(frozen=True)
 class Sampled:
-    """A function of named variables on a box, and its values on an even grid. noise: how far, in
-    relative L2, they may be off; 0 if not at all."""
+    """A function of named variables on a box, and its values on an even grid.
+
+    Attributes:
+        function: Takes points [points, variables] and returns [points].
+        symbols: The variables, in order.
+        bounds: Low and high end of each.
+        axes: The grid's nodes along each.
+        values: The function on the grid, one axis a variable.
+        noise: How far, in relative L2, the values may be off; 0 if not at all.
+    """
 
     function: Callable[[Array], Array]
     symbols: tuple[Symbol, ...]
@@ -68,7 +76,16 @@ class Sampled:
         return self.noise / 10
 
     def line(self, axis: int, through: Sequence[float], nodes: int = 161) -> tuple[Array, Array]:
-        """Values along one variable, the others fixed."""
+        """The function along one variable, the others fixed.
+
+        Args:
+            axis: Number of the variable.
+            through: A point that the line goes through, [variables].
+            nodes: How many points there are along the line.
+
+        Returns:
+            The variable [nodes] and the function's values there [nodes].
+        """
         t = np.linspace(*self.bounds[axis], nodes)
         points = np.tile(np.asarray(through, float), (nodes, 1))
         points[:, axis] = t
@@ -80,7 +97,13 @@ def sample(
     bounds: Mapping[str, tuple[float, float]],
     noise: float = 0.0,
 ) -> Sampled:
-    """function: of points [points, variables] in the order of `bounds`, returns [points]."""
+    """Evaluate a function on an even grid.
+
+    Args:
+        function: Takes points [points, variables], in the order of `bounds`, and returns [points].
+        bounds: Low and high end of each variable, by name.
+        noise: How far, in relative L2, the values may be off.
+    """
     axes = tuple(np.linspace(low, high, _NODES[len(bounds)]) for low, high in bounds.values())
     grid = np.meshgrid(*axes, indexing="ij")
     values = function(np.stack([g.ravel() for g in grid], 1)).reshape(grid[0].shape)
@@ -99,7 +122,14 @@ Found = tuple[Form, float]
 
 
 def propose(sampled: Sampled) -> Iterator[Found]:
-    """Formulas from every route, as they are found."""
+    """Formulas for a function from every route.
+
+    Args:
+        sampled: The function.
+
+    Yields:
+        Formulas with their distance to the values, as they are found.
+    """
     scale = float(np.linalg.norm(sampled.values))
     if scale == 0.0:
         yield Form(sympy.Integer(0), {}, 0.0, "zero"), 0.0
@@ -113,8 +143,15 @@ def propose(sampled: Sampled) -> Iterator[Found]:
 
 
 def approximations(sampled: Sampled) -> Iterator[Found]:
-    """Formulas that are not the function's, but near: a polynomial of low degree, and the best
-    product of functions of one variable."""
+    """Formulas that are not the function's, but near.
+
+    Args:
+        sampled: The function.
+
+    Yields:
+        A polynomial of low degree, and the best product of functions of one variable, with their
+        distance to the values.
+    """
     monomials = [p for p in itertools.product(range(5), repeat=sampled.values.ndim) if sum(p) <= 4]
     ks = [constant() for _ in monomials]
     terms = [
@@ -136,8 +173,16 @@ def approximations(sampled: Sampled) -> Iterator[Found]:
 
 
 def ranked(found: Sequence[Found], noise: float = 0.0) -> list[Found]:
-    """The best first, by digits of accuracy (down to the best of all, and to the noise) and
-    complexity, or by accuracy where all are poor; the same only once."""
+    """Formulas by worth, each one only once.
+
+    Args:
+        found: Formulas with their distance to the values.
+        noise: How far, in relative L2, the values may be off.
+
+    Returns:
+        The best first: by digits of accuracy (down to the best of all, and to the noise) and
+        complexity, or by accuracy where all are poor.
+    """
     best = max(min((error for _, error in found), default=1.0), noise, 1e-13)
     worth = (
         WORTH_A_UNIT if best < max(APPROXIMATE_ABOVE, DEVIATIONS_OFF * noise) else WORTH_A_UNIT / 10
@@ -149,7 +194,15 @@ def ranked(found: Sequence[Found], noise: float = 0.0) -> list[Found]:
 
 
 def fitted(sampled: Sampled, form: Form) -> Found:
-    """Least squares on a part of the grid, the error on all of it."""
+    """Fit a formula's constants by least squares on a part of the grid.
+
+    Args:
+        sampled: The function.
+        form: The formula, with a start for its constants.
+
+    Returns:
+        The formula with its constants fitted, and its error on all of the grid.
+    """
     points, values = [p.ravel() for p in sampled.points], sampled.values.ravel()
     step = max(1, len(values) // 2000) | 1
     best, _ = fit(form, sampled.symbols, [p[::step] for p in points], values[::step], steps=40)
@@ -477,7 +530,11 @@ def _sum(
 
 
 def without_constant(form: Form) -> Form:
-    """Less its additive constant, of which a sum has one of its own."""
+    """A formula less its additive constant, since a sum has one of its own.
+
+    Args:
+        form: The formula.
+    """
     terms = form.expression.as_ordered_terms()
     k = next((k for k in form.constants if k in terms), None)
     return (

@@ -99,7 +99,11 @@ _ALIASES = {
 
 
 class Formula(Tensor):
-    """A tensor [1] that stands for an expression."""
+    """A tensor [1] that stands for an expression.
+
+    Attributes:
+        expression: The expression.
+    """
 
     expression: Expr
 
@@ -173,7 +177,12 @@ class Expressions(Leaves):
         return self._derivative(leaf)
 
     def differentiate(self, expression: Tensor | float, axes: Sequence[int]) -> Tensor:
-        """Exact differentiation."""
+        """Exact differentiation.
+
+        Args:
+            expression: What is differentiated.
+            axes: Numbers of the coordinates, one for each derivative that is taken.
+        """
         found = sympy.Integer(0) if isinstance(expression, Real) else _expression(expression)
         for axis in axes:
             found = sympy.diff(found, self._symbols[axis])
@@ -181,7 +190,13 @@ class Expressions(Leaves):
 
 
 def derivative(formula: Expr, symbols: Sequence[Symbol], index: Sequence[int]) -> Expr:
-    """The partial derivative of that multi-index."""
+    """A partial derivative of a formula.
+
+    Args:
+        formula: What is differentiated.
+        symbols: The coordinates.
+        index: How often it is differentiated by each of them.
+    """
     orders = [(x, n) for x, n in zip(symbols, index, strict=True) if n]
     return sympy.diff(formula, *orders) if orders else formula
 
@@ -192,11 +207,19 @@ def translate(
     formulas: Mapping[str, Expr],
     normal: Mapping[str, Tensor] | None = None,
 ) -> list[Expr]:
-    """The residual of formulas (by unknown, of the symbols by coordinate), one expression an
-    equation.
+    """The residual of formulas, as expressions.
 
-    normal: on a face, one normal [1] by coordinate. Raises ProblemError where the user's function
-    does what expressions cannot.
+    Args:
+        residual: The residual of a problem.
+        symbols: The symbol of each coordinate, by name.
+        formulas: The formula of each unknown, in these symbols, by name.
+        normal: On a face, one normal [1] by coordinate.
+
+    Returns:
+        One expression for each equation of the residual.
+
+    Raises:
+        ProblemError: The user's function does what expressions cannot.
     """
     return [
         _expression(row)

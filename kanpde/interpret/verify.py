@@ -34,8 +34,8 @@ class Check:
     """One equation or condition at random points.
 
     Attributes:
-        name: Of the equation or condition.
-        unknowns: That it mentions.
+        name: The name of the equation or condition.
+        unknowns: The unknowns that it mentions.
         condition: Whether it is no equation.
         error: Its largest residual there, absolute.
         scale: The size of its largest term.
@@ -61,10 +61,10 @@ def verify(
     Never raises for a formula that is no solution: its errors say so.
 
     Args:
-        problem: Whose equations and conditions they are.
-        formulas: Of its coordinates, by unknown.
-        seconds: For the proofs that residuals are zero, all together.
-        seed: Of the points where they are evaluated.
+        problem: The problem whose equations and conditions they are.
+        formulas: The formula of each unknown, in the problem's coordinates.
+        seconds: The time for the proofs that residuals are zero, all together.
+        seed: The seed of the points where they are evaluated.
 
     Returns:
         One check an equation or condition, periodic ones last.
@@ -104,7 +104,11 @@ def verify(
 
 
 def is_zero(expression: Expr) -> bool:
-    """Whether SymPy finds that it is zero, by the cheaper ways first."""
+    """Whether SymPy finds that an expression is zero, by the cheaper ways first.
+
+    Args:
+        expression: The expression.
+    """
     if expression == 0 or sympy.expand(expression) == 0:
         return True
     if (

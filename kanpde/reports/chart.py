@@ -26,8 +26,20 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """A line, or only its points. labels: what hovering over a point says, else its coordinates;
-    spread: low and high of each point."""
+    """A line of a chart, or only its points.
+
+    Attributes:
+        name: What the legend calls it; the legend leaves out a series without one.
+        points: Across and up, in the units of the axes.
+        line: Whether a line joins the points.
+        markers: Whether each point has a marker.
+        steps: Whether the line goes in steps.
+        faint: Whether it is drawn faintly.
+        colour: Number of its colour and marker.
+        dash: Number of its dashes.
+        labels: What hovering over a point says; by default its coordinates.
+        spread: Low and high end of each point.
+    """
 
     name: str
     points: Sequence[Point]
@@ -43,8 +55,18 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """across, up: names of the axes; log: which of them are logarithmic; marks: vertical lines with
-    their names; the caption is HTML."""
+    """A line chart.
+
+    Attributes:
+        across: Name of the axis from left to right.
+        up: Name of the other axis.
+        series: What is drawn.
+        log: Which of the two axes are logarithmic.
+        marks: Vertical lines, where they are and their names.
+        caption: Below the chart, HTML.
+        description: Read out in place of the picture; the names of the axes by default.
+        size: Width and height, in the units of the SVG.
+    """
 
     across: str
     up: str
@@ -220,7 +242,15 @@ class Chart:
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from low to high onto places from begin to end."""
+    """Values from low to high onto places from begin to end.
+
+    Attributes:
+        low: The smallest value.
+        high: The largest value.
+        log: Whether the scale is logarithmic.
+        begin: Where the smallest value lies.
+        end: Where the largest value lies.
+    """
 
     low: float
     high: float
@@ -232,7 +262,15 @@ class Scale:
     def of(
         cls, values: Sequence[float], log: bool, begin: float, end: float, room: float = 0.02
     ) -> Scale:
-        """With some room beyond the smallest and the largest value."""
+        """A scale for values, with some room beyond the smallest and the largest one.
+
+        Args:
+            values: What is to lie on it.
+            log: Whether it is logarithmic.
+            begin: Where it begins.
+            end: Where it ends.
+            room: How much there is at either end, as a share of the values' range.
+        """
         low, high = min(values), max(values)
         if log:
             a, b = math.log10(low), math.log10(high)
@@ -242,7 +280,11 @@ class Scale:
         return cls(low - spare, high + spare, False, begin, end)
 
     def at(self, value: float) -> float:
-        """Where a value lies."""
+        """Where a value lies.
+
+        Args:
+            value: The value.
+        """
         low, high, v = (
             (math.log10(n) for n in (self.low, self.high, max(value, 1e-300)))
             if self.log
@@ -251,7 +293,15 @@ class Scale:
         return self.begin + (self.end - self.begin) * (v - low) / (high - low)
 
     def ticks(self, count: int, power: int = 0) -> list[tuple[float, str]]:
-        """At most about so many values, with their texts as SVG, in units of that power of ten."""
+        """Values to be written beside an axis.
+
+        Args:
+            count: About how many there may be at most.
+            power: The power of ten in whose units they are written; a logarithmic scale has none.
+
+        Returns:
+            The values, with their texts as SVG.
+        """
         if self.log:
             return self._decades(count)
         step = _round_step((self.high - self.low) / count)
@@ -294,12 +344,23 @@ def _round_step(raw: float) -> float:
 
 
 def power_of(size: float) -> int:
-    """Of ten, that is written once for all numbers of a scale; 0 where they are short enough."""
+    """The power of ten that is written once for all numbers of a scale.
+
+    Args:
+        size: The largest of them, without its sign.
+
+    Returns:
+        The power; 0 where the numbers are short enough.
+    """
     return 0 if not size or 1e-2 <= size < 1e4 else math.floor(math.log10(size))
 
 
 def shown(value: float) -> str:
-    """A number in a few digits."""
+    """A number in a few digits.
+
+    Args:
+        value: The number.
+    """
     if not math.isfinite(value):
         return "-"
     if value == int(value) and abs(value) < 1e6:

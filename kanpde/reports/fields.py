@@ -25,7 +25,14 @@ MOMENTS = 3
 
 
 def pictures(result: Result) -> str:
-    """All unknowns, each with a heading where there are several."""
+    """All unknowns as pictures, each with a heading where there are several.
+
+    Args:
+        result: The result.
+
+    Returns:
+        HTML.
+    """
     found = []
     for unknown in result.unknowns:
         body = "".join(_views(result, unknown))
@@ -128,8 +135,14 @@ def _moments(result: Result, unknown: str, time: str) -> str:
 
 
 def bands(result: Result) -> str:
-    """The fields that an inverse problem has found, with twice their standard error on either side,
-    where they depend on one coordinate."""
+    """The fields that an inverse problem has found, with twice their standard error on either side.
+
+    Args:
+        result: The result.
+
+    Returns:
+        HTML, with a chart for each field that depends on one coordinate.
+    """
     charts = []
     for band in getattr(getattr(result, "estimates", None), "fields", ()):
         if len(band.grid) != 1:

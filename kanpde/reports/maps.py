@@ -29,11 +29,18 @@ MAP_WIDTH, MAP_TOP, MAP_BOTTOM, BAR = 480, 24, 48, 74
 
 @dataclass(frozen=True)
 class Map:
-    """values [first, second] at nodes of two coordinates, the first one to the right; nan where
-    there is none.
+    """A field in two coordinates, as colours.
 
-    low, high: ends of the colours. signed: around zero; log: by magnitude. equal: whether lengths
-    are equal on both axes.
+    Attributes:
+        title: What it shows.
+        names: The names of the two coordinates, the first one to the right.
+        nodes: The nodes of the two coordinates, [first] and [second].
+        values: At the nodes, [first, second]; nan where there is none.
+        low: The value at the lower end of the colours.
+        high: The value at their upper end.
+        signed: Whether the colours are those of values around zero.
+        log: Whether the colours are by magnitude.
+        equal: Whether lengths are equal on both axes.
     """
 
     title: str
@@ -165,8 +172,16 @@ class Map:
 
 
 def resampled(values: Array, nodes: tuple[Array, Array], shape: tuple[int, int]) -> Array:
-    """Values on an even grid between the ends of the nodes, linear between nodes; nan where a
-    neighbour is nan."""
+    """Values on an even grid between the ends of the nodes, linear between nodes.
+
+    Args:
+        values: At the nodes, [first, second].
+        nodes: The nodes of the two coordinates, [first] and [second].
+        shape: How many nodes the even grid has along each.
+
+    Returns:
+        Values on the even grid, of that shape; nan where a neighbour is nan.
+    """
     for axis in (0, 1):
         at = np.linspace(nodes[axis][0], nodes[axis][-1], shape[axis])
         cell = np.clip(np.searchsorted(nodes[axis], at, side="right") - 1, 0, len(nodes[axis]) - 2)

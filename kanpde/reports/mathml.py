@@ -50,9 +50,15 @@ LONGEST = 6000
 
 @dataclass
 class Notation:
-    """A problem as MathML elements, or as escaped words where that cannot be: each equation with
-    its name, each condition with where it holds, the exact solution by unknown, and the constants
-    with their values. parameters, data: of an inverse problem, in words.
+    """A problem as MathML elements, or as escaped words where that cannot be.
+
+    Attributes:
+        equations: Each one, after its name.
+        conditions: Each one, and where it holds.
+        exact: The exact solution by unknown.
+        constants: The constants, with their values.
+        parameters: The unknown parameters of an inverse problem, in words.
+        data: The data of an inverse problem, in words.
     """
 
     equations: list[tuple[str, str]] = field(default_factory=list)
@@ -64,7 +70,11 @@ class Notation:
 
 
 def notation(problem: Problem) -> Notation:
-    """The whole problem; never raises for a function that has no notation."""
+    """The notation of a whole problem; never raises for a function that has none.
+
+    Args:
+        problem: The problem.
+    """
     writer = _Writer(problem)
     found = Notation(
         constants=[writer.constant(name, value) for name, value in writer.values.items()]

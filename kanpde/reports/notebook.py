@@ -19,7 +19,14 @@ _LEFT = "text-align:left;padding:2px 14px 2px 0;vertical-align:middle"
 
 
 def problem(found: Problem) -> str:
-    """Title, equations, conditions, domain, constants and exact solution as a table."""
+    """Title, equations, conditions, domain, constants and exact solution as a table.
+
+    Args:
+        found: The problem.
+
+    Returns:
+        HTML.
+    """
     words = notation(found)
     rows = [(escape(name), formula) for name, formula in words.equations]
     rows += [(where or "condition", formula) for formula, where in words.conditions]
@@ -30,7 +37,14 @@ def problem(found: Problem) -> str:
 
 
 def result(found: Result) -> str:
-    """Errors and settings as a table, and the picture of the solution."""
+    """Errors and settings as a table, and the picture of the solution.
+
+    Args:
+        found: The result.
+
+    Returns:
+        HTML.
+    """
     reference = found.reference
     numbers = [
         ("relative L2 against the exact solution", found.relative_l2),

@@ -18,8 +18,15 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 def page(
     title: str, kicker: str, about: str, sections: Iterable[str], data: Mapping[str, Any]
 ) -> str:
-    """The whole file. title, kicker, about: words; sections: HTML; data: kept in the page as JSON,
-    for programs."""
+    """The whole file.
+
+    Args:
+        title: The title of the page, in words.
+        kicker: A line above the title, in words.
+        about: A line below it, in words.
+        sections: HTML, one after the other.
+        data: Kept in the page as JSON, for programs.
+    """
     style, script = (
         (files("kanpde.reports") / f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")
@@ -62,13 +69,28 @@ def page(
 
 
 def section(title: str, *parts: str) -> str:
-    """A heading and what is below it; nothing where there is nothing."""
+    """A heading and what is below it.
+
+    Args:
+        title: The heading, in words.
+        *parts: HTML; empty ones are left out.
+
+    Returns:
+        HTML; nothing where nothing is below the heading.
+    """
     body = "".join(part for part in parts if part)
     return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
 
 
 def cards(pairs: Sequence[tuple[str, str]]) -> str:
-    """Numbers that one should see first, each over its name."""
+    """Numbers that one should see first, each over its name.
+
+    Args:
+        pairs: Numbers and names, in words.
+
+    Returns:
+        HTML.
+    """
     each = (f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in pairs)
     return f'<ul class="cards">{"".join(each)}</ul>'
 
@@ -76,7 +98,16 @@ def cards(pairs: Sequence[tuple[str, str]]) -> str:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
 ) -> str:
-    """A table of words; numbers: the columns to the right."""
+    """A table of words.
+
+    Args:
+        header: The names of the columns.
+        rows: A word for each column.
+        numbers: Which columns, counted from 0, are set to the right.
+
+    Returns:
+        HTML; nothing where there are no rows.
+    """
 
     def cells(values: Sequence[str], kind: str) -> str:
         opening = [
@@ -94,11 +125,26 @@ def table(
 
 
 def listing(pairs: Mapping[str, Any]) -> str:
-    """Names and values, those that are known."""
+    """Names and values, those that are known.
+
+    Args:
+        pairs: Values by name; those that are None are left out.
+
+    Returns:
+        HTML.
+    """
     known = ((escape(str(k)), escape(str(v))) for k, v in pairs.items() if v is not None)
     return f"<dl>{''.join(f'<dt>{k}</dt><dd>{v}</dd>' for k, v in known)}</dl>"
 
 
 def folded(title: str, body: str) -> str:
-    """Something long, shown when asked for."""
+    """Something long, shown when asked for.
+
+    Args:
+        title: What is always shown, in words.
+        body: HTML.
+
+    Returns:
+        HTML.
+    """
     return f"<details><summary>{escape(title)}</summary>{body}</details>"

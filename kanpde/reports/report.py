@@ -12,10 +12,17 @@ NAME = "report.html"
 
 
 def report(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of a run's or a sweep's folder into a file, by default report.html in it;
-    returns the file.
+    """Write the report of a run's or a sweep's folder into a file.
 
-    Raises RunError for folders that are neither, or a file that cannot be written.
+    Args:
+        folder: The folder of a run or a sweep.
+        out: The file, or a folder for report.html; by default report.html in the folder itself.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: The folder is of neither, or the file cannot be written.
     """
     folder = Path(folder)
     path = folder / NAME if out is None else Path(out)

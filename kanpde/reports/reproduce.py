@@ -11,8 +11,12 @@ PACKAGES = ("torch", "numpy", "scipy")
 
 
 def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> str:
-    """`kanpde solve …` with every option written out. request: of the run's request.json, where it
-    has one."""
+    """`kanpde solve …` with every option written out.
+
+    Args:
+        settings: The settings of the result.
+        request: What the run's request.json holds, where it has one.
+    """
     words = ["kanpde", "solve", _name(settings), *_constants(settings)]
     recipe = (request or {}).get("recipe", {})
     network = dict(recipe.get("network", {}))
@@ -51,7 +55,11 @@ def _folded(parts: list[str], width: int = 76) -> str:
 
 
 def remarks(request: Mapping[str, Any] | None) -> list[str]:
-    """Parts of a recipe that no option gives: they stand in the problem's file."""
+    """Parts of a recipe that no option gives: they stand in the problem's file.
+
+    Args:
+        request: What the run's request.json holds, where it has one.
+    """
     recipe = (request or {}).get("recipe", {})
     usual = {"sampler": "sobol", "continuation": {}, "balance": "none", "causal": 0.0}
     found = {
@@ -63,7 +71,11 @@ def remarks(request: Mapping[str, Any] | None) -> list[str]:
 
 
 def environment(provenance: Mapping[str, Any]) -> str:
-    """Commands that install what it was made with."""
+    """Commands that install what a result was made with.
+
+    Args:
+        provenance: The provenance of the result: versions, machine, date.
+    """
     commit = str(provenance.get("commit") or "")
     lines = []
     if commit:
@@ -76,7 +88,12 @@ def environment(provenance: Mapping[str, Any]) -> str:
 
 
 def python(folder: Path, exact: bool) -> str:
-    """What loads the run, and prints its error against what is known."""
+    """Python code that loads a run, and prints its error against what is known.
+
+    Args:
+        folder: The run folder.
+        exact: Whether the exact solution is known; else the error is that against the reference.
+    """
     error = "relative_l2" if exact else "reference_relative_l2"
     return (
         f"import kanpde\n\nresult = kanpde.load({str(folder)!r})\n"

@@ -25,12 +25,27 @@ LARGEST_VECTORS = 1_500_000
 
 
 def report(result: Result) -> str:
-    """The page of a run."""
+    """The page of a run.
+
+    Args:
+        result: The run's result.
+
+    Returns:
+        The text of the HTML file.
+    """
     return page_of(result, result.summary())
 
 
 def page_of(result: Result, summary: Mapping[str, Any]) -> str:
-    """The page of a run with this summary."""
+    """The page of a run with this summary.
+
+    Args:
+        result: The run's result.
+        summary: Its summary, plain values.
+
+    Returns:
+        The text of the HTML file.
+    """
     settings = result.settings
     about = (
         f"{settings['network']}, {settings['parameters']:,} parameters, seed"
@@ -78,7 +93,15 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def problem_section(found: Notation, domain: str) -> str:
-    """Equations, conditions, domain, constants and exact solution."""
+    """Equations, conditions, domain, constants and exact solution.
+
+    Args:
+        found: The problem's notation.
+        domain: Its domain, in words.
+
+    Returns:
+        HTML.
+    """
     rows = [
         ("equation" if len(found.equations) == 1 else name, formula)
         for name, formula in found.equations

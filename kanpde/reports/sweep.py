@@ -27,7 +27,17 @@ MOST_LISTED = 400
 
 
 def report(folder: Path) -> str:
-    """The page of a sweep's folder. Raises RunError."""
+    """The page of a sweep.
+
+    Args:
+        folder: The sweep's folder.
+
+    Returns:
+        The text of the HTML file.
+
+    Raises:
+        RunError: The folder holds no sweep, or a damaged one.
+    """
     found = store.read(folder)
     about = found.about
     seeds = sorted({row.seed for row in found.rows})

@@ -88,8 +88,18 @@ def relative(
     normal: Mapping[str, Tensor] | None,
     inside: Float[Tensor, "inner dims"],
 ) -> float:
-    """Root mean square of a residual at points over the size of its terms, whose derivatives are
-    taken inside."""
+    """Root mean square of a residual at points over the size of its terms.
+
+    Args:
+        residual: An equation, or a condition.
+        solution: The solution that it is of.
+        points: Where the residual is taken, [points, dims].
+        normal: On a face, the normal there, [points] by coordinate.
+        inside: Where the derivatives are taken whose size the terms have, [inner, dims].
+
+    Returns:
+        The largest over the equations of the residual; 0 where it is finite nowhere.
+    """
     needs = list(residual.needs)
 
     def leaves(at: Tensor) -> Tensor:
@@ -222,8 +232,14 @@ def _ill_conditioned(
 
 
 def numerical_rank(normal: Float[Tensor, "parameters parameters"]) -> int:
-    """Of a normal matrix, of which the lower triangle is read: scaled to a diagonal of ones, by
-    Cholesky with pivots (Higham 2002, section 10.3)."""
+    """The numerical rank of a normal matrix.
+
+    The matrix is scaled to a diagonal of ones, and factored by Cholesky with pivots (Higham 2002,
+    section 10.3).
+
+    Args:
+        normal: The matrix, [parameters, parameters], of which the lower triangle is read.
+    """
     A = np.asfortranarray(normal.numpy())
     root = np.sqrt(np.maximum(A.diagonal(), np.finfo(float).tiny))
     _, _, rank, _ = dpstrf(A / root[:, None] / root, lower=1)

@@ -33,8 +33,14 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True)
 class Fields:
-    """Solution, reference and exact values by unknown on one grid; the last two are empty where not
-    known."""
+    """Solution, reference and exact values by unknown on one grid.
+
+    Attributes:
+        grid: The nodes, by coordinate.
+        solution: The network's values by unknown, one axis a coordinate.
+        reference: The reference's values by unknown; empty where they are not known.
+        exact: The exact values by unknown; empty where they are not known.
+    """
 
     grid: Grid
     solution: Mapping[str, NDArray[np.float64]]
@@ -42,29 +48,64 @@ class Fields:
     exact: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def truth(self, unknown: str) -> NDArray[np.float64] | None:
-        """The exact values where they are known, else the reference's, else None."""
+        """What the solution is measured against.
+
+        Args:
+            unknown: Its name.
+
+        Returns:
+            The exact values where they are known, else the reference's, else None.
+        """
         return self.exact.get(unknown, self.reference.get(unknown))
 
     def error(self, unknown: str) -> NDArray[np.float64] | None:
-        """Solution minus truth, or None."""
+        """Solution minus truth.
+
+        Args:
+            unknown: Its name.
+
+        Returns:
+            The difference at the nodes, or None where the truth is not known.
+        """
         truth = self.truth(unknown)
         return None if truth is None else self.solution[unknown] - truth
 
 
 def dense_grid(domain: Domain) -> Grid:
-    """Evenly spaced nodes over the bounding intervals, ends included: 1001, 201², 41³, 17⁴ or 9⁵ of
-    them."""
+    """Evenly spaced nodes over the bounding intervals, ends included.
+
+    Args:
+        domain: Where the problem is posed.
+
+    Returns:
+        The grid: 1001, 201², 41³, 17⁴ or 9⁵ nodes.
+    """
     nodes = _NODES[len(domain.coordinates)]
     return {x: np.linspace(low, high, nodes) for x, (low, high) in domain.bounds.items()}
 
 
 def nodes_of(grid: Grid) -> NDArray[np.float64]:
-    """All nodes of a grid, [nodes, dimensions], the last coordinate running fastest."""
+    """All nodes of a grid.
+
+    Args:
+        grid: The grid.
+
+    Returns:
+        The nodes, [nodes, dimensions], the last coordinate running fastest.
+    """
     return np.stack([axis.ravel() for axis in np.meshgrid(*grid.values(), indexing="ij")], 1)
 
 
 def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of some points [points, dimensions] of the bounding box lie in the domain."""
+    """Which of some points of the bounding box lie in the domain.
+
+    Args:
+        domain: The domain.
+        points: The points, [points, dimensions].
+
+    Returns:
+        Whether each one does, [points].
+    """
     if domain.is_box:
         return np.ones(len(points), dtype=bool)
     region = domain.region if isinstance(domain, SpaceTime) else domain
@@ -72,8 +113,19 @@ def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
-    """Exact solution on a grid, by unknown. Raises ProblemError where it is not finite in the
-    domain, naming the unknown and the point."""
+    """The exact solution on a grid.
+
+    Args:
+        problem: The problem, with the exact solution of some of its unknowns.
+        grid: The grid.
+
+    Returns:
+        Values by unknown, one axis a coordinate, NaN outside of the domain.
+
+    Raises:
+        ProblemError: It is not finite somewhere in the domain; the message names the unknown and
+            the point.
+    """
     nodes = nodes_of(grid)
     within = covered(problem.domain, nodes)
     points = nodes[within]
@@ -94,7 +146,16 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
 def solution_on(
     solution: Solution, unknowns: Sequence[str], grid: Grid
 ) -> dict[str, NDArray[np.float64]]:
-    """The network's solution on a grid, by unknown, in float64 whatever the network computes in."""
+    """The network's solution on a grid, in float64 whatever the network computes in.
+
+    Args:
+        solution: The solution.
+        unknowns: Their names, in the order of the solution's values.
+        grid: The grid.
+
+    Returns:
+        Values by unknown, one axis a coordinate, NaN outside of the domain.
+    """
     nodes = nodes_of(grid)
     within = covered(solution.domain, nodes)
     values = evaluate(solution, torch.from_numpy(nodes[within])).cpu().double().numpy()
@@ -111,8 +172,15 @@ def _on_grid(
 
 
 def evaluate(solution: Solution, points: Tensor) -> Tensor:
-    """Values [points, unknowns] at points [points, dimensions], in pieces that bound the memory,
-    without gradients."""
+    """Values of a solution, in pieces that bound the memory, without gradients.
+
+    Args:
+        solution: The solution.
+        points: Where, [points, dimensions].
+
+    Returns:
+        The values, [points, unknowns].
+    """
     with torch.no_grad():
         return torch.cat([solution(piece) for piece in points.split(_CHUNK)])
 
@@ -120,10 +188,16 @@ def evaluate(solution: Solution, points: Tensor) -> Tensor:
 def relative_l2(
     found: Mapping[str, NDArray[np.float64]], truth: Mapping[str, NDArray[np.float64]]
 ) -> float:
-    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together; the root mean
-    square where truth is zero.
+    """‖found − truth‖ / ‖truth‖ over the nodes and the unknowns of `truth` together.
 
     Nodes where truth is NaN lie outside of the domain and do not count.
+
+    Args:
+        found: What is measured, by unknown.
+        truth: What it is measured against, by unknown, at the same nodes.
+
+    Returns:
+        The relative error; the root mean square of the difference where truth is zero.
     """
     within = {u: ~np.isnan(values) for u, values in truth.items()}
     difference = np.sqrt(
@@ -136,8 +210,15 @@ def relative_l2(
 
 
 def check_solution(problem: Problem, solution: Solution) -> None:
-    """Raise ProblemError where the solution is not finite on the nodes of `dense_grid` in the
-    domain, naming the unknown and the point."""
+    """Make sure that a solution is finite on the nodes of `dense_grid` in the domain.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+
+    Raises:
+        ProblemError: It is not; the message names the unknown and the point.
+    """
     grid = dense_grid(problem.domain)
     within = covered(problem.domain, nodes_of(grid))
     for unknown, values in solution_on(solution, problem.functions, grid).items():
@@ -154,11 +235,19 @@ def check_solution(problem: Problem, solution: Solution) -> None:
 
 
 def measure(problem: Problem, solution: Solution) -> tuple[float | None, float | None]:
-    """Relative L2 and maximum error against the exact solution on `dense_grid`; (None, None) where
-    it is not known.
+    """Measure a solution against the exact one on `dense_grid`.
 
-    Unknowns without an exact solution are left out. Raises ProblemError where the exact solution is
-    not finite.
+    Unknowns without an exact solution are left out.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+
+    Returns:
+        Relative L2 and maximum error; (None, None) where the exact solution is not known.
+
+    Raises:
+        ProblemError: The exact solution is not finite.
     """
     if not problem.exact:
         return None, None
@@ -173,8 +262,15 @@ def measure(problem: Problem, solution: Solution) -> tuple[float | None, float |
 
 
 def measure_reference(solution: Solution, reference: Reference) -> float:
-    """Relative L2 of the solution against a reference at the reference's own nodes, all unknowns
-    together."""
+    """Measure a solution against a reference at the reference's own nodes.
+
+    Args:
+        solution: The solution.
+        reference: What it is measured against.
+
+    Returns:
+        Relative L2 of all unknowns together.
+    """
     return relative_l2(
         solution_on(solution, tuple(reference.values), reference.coordinates), reference.values
     )

@@ -28,15 +28,21 @@ EDGE_SAMPLES = 100
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a picture of a network needs: widths [layers + 1], names of inputs and outputs, and the
-    edge functions.
+    """What a picture of a network needs.
 
-    edges: one pair a KAN layer, inputs [inputs, samples], from the smallest activation to the
-    largest, and outputs [inputs, outputs, samples]; none for an MLP. Of each of these layers, where
-    they are known: importance [inputs, outputs], shares of the outputs, nan for edges that were
-    pruned; density [inputs, bins], how many activations lie in equal parts of [-1, 1], 1 on
-    average. products: of each level of units, how many, the last ones, are products of two sums
-    each. formulas: of symbolic edges, by layer, input and output.
+    Importance and density are of each KAN layer, where they are known.
+
+    Attributes:
+        title: What the network is, in words.
+        widths: Units of each level, [layers + 1].
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
+        edges: The edge functions, one pair a KAN layer: inputs [inputs, samples], from the smallest
+            activation to the largest, and outputs [inputs, outputs, samples]. None for an MLP.
+        importance: Shares of the outputs, [inputs, outputs]; nan for edges that were pruned.
+        density: How many activations lie in equal parts of [-1, 1], 1 on average, [inputs, bins].
+        products: Of each level of units, how many, the last ones, are products of two sums each.
+        formulas: The formulas of symbolic edges, by layer, input and output.
     """
 
     title: str
@@ -51,8 +57,14 @@ class Drawing:
 
 
 def portrait(solution: Solution, unknowns: Sequence[str], points: Tensor) -> Drawing:
-    """The network of a solution as it is on points [points, dims]; of spans of time, the last
-    one's; of a joint one, its first part."""
+    """The network of a solution as it is on points.
+
+    Args:
+        solution: The solution. Of spans of time, the last one's network is taken; of a joint one,
+            its first part.
+        unknowns: Names of the outputs.
+        points: The points, [points, dims], whose activations are looked at.
+    """
     whole: Network = solution.network
     network, inputs = whole.networks()[0], tuple(solution.input_names)
     if isinstance(whole, Joint):

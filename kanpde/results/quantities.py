@@ -25,12 +25,23 @@ def quantities(
     function: Callable[..., Tensor | Sequence[Tensor]],
     points: Float[Tensor, "points dims"],
 ) -> list[Tensor]:
-    """What a function such as a flux, a stress or a vorticity is at points of the domain: one
-    tensor [points] for each number it returns.
+    """What a function such as a flux, a stress or a vorticity is at points of the domain.
 
-    Its derivatives are those of the trained network, to rounding. Raises ProblemError where the
-    function fails, returns the wrong shape or takes an argument that is neither unknown, parameter
-    nor coordinate.
+    Its derivatives are those of the trained network, to rounding.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+        function: Takes unknowns, parameters and coordinates by name, and returns one number or
+            several for each point.
+        points: The points, [points, dims].
+
+    Returns:
+        One tensor [points] for each number that the function returns.
+
+    Raises:
+        ProblemError: The function fails, returns the wrong shape or takes an argument that is
+            neither unknown, parameter nor coordinate.
     """
     name, arguments = function_name(function), argument_names(function, function_name(function))
     unknowns = tuple(dict.fromkeys([*problem.functions, *(p.name for p in problem.parameters)]))

@@ -53,7 +53,7 @@ class Result:
         solution: The trained candidate; None as the problem is.
         history: Steps and stages of training.
         settings: Plain values that say how it was solved.
-        seconds: Of training.
+        seconds: The seconds of training.
         relative_l2: Relative error against the exact solution, None where that is not known.
         max_error: The largest error against it.
         reference: Finite differences, or None.
@@ -61,7 +61,7 @@ class Result:
         reference_relative_l2: Relative distance to the reference.
         run_dir: The run folder, where it was written.
         provenance: Versions, machine, date.
-        estimates: Of the problem's unknown parameters, if it has any.
+        estimates: What was found of the problem's unknown parameters, if it has any.
         verdict: What is to be believed of it, and what to try.
     """
 
@@ -103,12 +103,18 @@ class Result:
         )
 
     def __call__(self, **coordinates: Any) -> Any:
-        """Values at points given by coordinate name: numbers, NumPy arrays or tensors that
-        broadcast together.
+        """Values of the solution at points.
 
-        Returns what came in, a number, an array or a tensor, of the broadcast shape; a dict by
-        unknown where there are several. Raises ProblemError for coordinates that are missing,
-        unknown, outside the domain, or do not broadcast.
+        Args:
+            **coordinates: The points by coordinate name: numbers, NumPy arrays or tensors that
+                broadcast together.
+
+        Returns:
+            What came in, a number, an array or a tensor, of the broadcast shape; a dict by unknown
+            where there are several.
+
+        Raises:
+            ProblemError: Coordinates are missing, unknown, outside the domain, or do not broadcast.
         """
         problem, solution = self._solved()
         points, shape, values = self._at(coordinates)
@@ -119,13 +125,21 @@ class Result:
         return kind if len(kind) > 1 else kind[problem.unknowns[0]]
 
     def evaluate(self, function: Callable[..., Any], **coordinates: Any) -> Any:
-        """A quantity of the solution at points, such as a flux or a stress: a function of unknowns,
-        parameters and coordinates by name that may use d, grad, div and laplacian, as an equation
-        does.
+        """A quantity of the solution at points, such as a flux or a stress.
 
-        Points and kinds are as in a call; where the function returns several numbers, a tuple.
-        Derivatives are exact ones of the network, to rounding. Raises ProblemError for what a call
-        refuses, and for a function that fails.
+        Derivatives are exact ones of the network, to rounding.
+
+        Args:
+            function: Takes unknowns, parameters and coordinates by name, and may use d, grad, div
+                and laplacian, as an equation does.
+            **coordinates: The points by coordinate name, as in a call.
+
+        Returns:
+            Values of the kind that came in, as in a call; where the function returns several
+            numbers, a tuple.
+
+        Raises:
+            ProblemError: A call would refuse the points, or the function fails.
         """
         problem, solution = self._solved()
         points, shape, values = self._at(coordinates)
@@ -163,6 +177,7 @@ class Result:
 
     @property
     def unknowns(self) -> tuple[str, ...]:
+        """Names of the unknowns."""
         return tuple(self.settings["unknowns"])
 
     @cached_property
@@ -223,13 +238,19 @@ class Result:
         return {key: _plain(value) for key, value in measured.items()}
 
     def solved(self) -> tuple[Problem, Solution]:
-        """Problem and trained candidate. Raises ProblemError where the problem of a loaded run was
-        not found again."""
+        """Problem and trained candidate.
+
+        Raises:
+            ProblemError: The problem of a loaded run was not found again.
+        """
         return self._solved()
 
     def to_xarray(self) -> Any:
-        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has. Raises
-        RunError where xarray is not installed."""
+        """The fields as an xarray.Dataset, with the names and attributes that run.h5 has.
+
+        Raises:
+            RunError: xarray is not installed.
+        """
         try:
             import xarray
         except ImportError:

@@ -27,8 +27,15 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Variable:
-    """One field on the grid of all coordinates. kind: solution, reference, exact or error, of an
-    unknown; attributes: plain values."""
+    """One field on the grid of all coordinates.
+
+    Attributes:
+        name: What it is called in files, such as u_error.
+        unknown: The unknown that it is of.
+        kind: solution, reference, exact or error.
+        values: One axis a coordinate, NaN outside of the domain.
+        attributes: By which other tools know it, plain values.
+    """
 
     name: str
     unknown: str
@@ -39,7 +46,11 @@ class Variable:
 
 def variables(fields: Fields, units: Mapping[str, str]) -> Iterator[Variable]:
     """Solution, reference, exact values and error of every unknown, as far as they are known.
-    units: by unknown, where they are given."""
+
+    Args:
+        fields: The fields of a result.
+        units: By unknown, where they are given.
+    """
     taken = set(fields.grid)
     kinds = {"solution": fields.solution, "reference": fields.reference, "exact": fields.exact}
     kinds["error"] = {u: e for u in fields.solution if (e := fields.error(u)) is not None}
@@ -60,8 +71,18 @@ def variables(fields: Fields, units: Mapping[str, str]) -> Iterator[Variable]:
 def coordinate_attributes(
     name: str, coordinates: tuple[str, ...], time: str | None, units: Mapping[str, str]
 ) -> dict[str, str]:
-    """Of a coordinate: its long name, the axis that it is (X, Y, Z in their order, T for time), and
-    its units where they are given."""
+    """The attributes of a coordinate.
+
+    Args:
+        name: The name of the coordinate.
+        coordinates: Names of all of them, in order.
+        time: Which one is time, if any.
+        units: By coordinate, where they are given.
+
+    Returns:
+        Its long name, the axis that it is (X, Y, Z in their order, T for time), and its units where
+        they are given.
+    """
     space = [x for x in coordinates if x != time]
     found = {"long_name": "time" if name == time else f"coordinate {name}"}
     if name == time:
@@ -72,7 +93,12 @@ def coordinate_attributes(
 
 
 def global_attributes(settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Of the whole data set: what it is, what made it, and when."""
+    """The attributes of the whole data set: what it is, what made it, and when.
+
+    Args:
+        settings: The settings of the result.
+        provenance: The provenance of the result: versions, machine, date.
+    """
     made = f"kanpde {provenance.get('kanpde')}"
     found = {
         "Conventions": CONVENTIONS,

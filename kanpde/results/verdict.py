@@ -91,7 +91,16 @@ class Verdict:
 
     @classmethod
     def from_plain(cls, found: Mapping[str, Any]) -> Verdict:
-        """What `plain` gave. Raises ValueError, KeyError or TypeError for anything else."""
+        """The verdict of which `plain` gave the values.
+
+        Args:
+            found: What `plain` gave.
+
+        Raises:
+            ValueError: A value is none that a verdict can have.
+            KeyError: A value is missing.
+            TypeError: It holds values of other kinds.
+        """
         status, judge, reason, cures = (found[k] for k in ("status", "judge", "reason", "cures"))
         if status not in STATUSES or judge not in JUDGES:
             raise ValueError(f"a verdict {status!r:.40} by {judge!r:.40}")
@@ -167,5 +176,9 @@ def _by_reference(distance: float, own: float) -> Verdict:
 
 
 def percent(error: float) -> str:
-    """A relative error in per cent where it is large, and as a power of ten where it is small."""
+    """A relative error in per cent where it is large, and as a power of ten where it is small.
+
+    Args:
+        error: The error, 1 for 100 %.
+    """
     return f"{100 * error:.2g} %" if error > GOOD_ENOUGH else f"{error:.1e}"

@@ -34,7 +34,13 @@ _LONG_NAME = {
 
 
 def write(result: Result, format: str, to: IO[bytes]) -> None:
-    """All arrays of a result, with dimension scales and CF attributes."""
+    """Write all arrays of a result as HDF5, with dimension scales and CF attributes.
+
+    Args:
+        result: The result.
+        format: Name of the format, which the file says.
+        to: The file, to write.
+    """
     with held(), h5py.File(to, "w", track_order=True) as file:
         summary = result.summary()
         for key, value in {
@@ -92,7 +98,15 @@ def _write_band(group: h5py.Group, band: Band) -> None:
 
 
 def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
-    """What was found of unknown parameters, as the summary and the file say it."""
+    """What was found of unknown parameters, as the summary and the file say it.
+
+    Args:
+        path: The file of arrays, run.h5.
+        summary: What summary.json holds.
+
+    Returns:
+        The estimates, or None where the problem has no unknown parameters.
+    """
     if "estimates" not in summary:
         return None
     bands = []

@@ -15,8 +15,16 @@ from kanpde.errors import RunError
 
 
 def check_writable(out: str | Path) -> None:
-    """Make the folder where needed and raise RunError unless a file can be written there: before
-    hours of training."""
+    """Make the output folder where needed, and make sure that a file can be written there.
+
+    It is called before hours of training.
+
+    Args:
+        out: The folder.
+
+    Raises:
+        RunError: No file can be written there.
+    """
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -28,8 +36,15 @@ def check_writable(out: str | Path) -> None:
 
 
 def new_folder(parent: Path, stem: str) -> Path:
-    """A new empty folder named after the stem, with a number behind it where there is one already.
-    Raises RunError."""
+    """A new empty folder named after the stem, with a number after it where there is one already.
+
+    Args:
+        parent: Where it is made; it is made as well where needed.
+        stem: Its name.
+
+    Raises:
+        RunError: It cannot be made.
+    """
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1001):
@@ -47,15 +62,26 @@ def new_folder(parent: Path, stem: str) -> Path:
 
 
 def safe(name: str) -> str:
-    """A name that a folder can have."""
+    """A name that a folder can have.
+
+    Args:
+        name: Any name; what a folder's cannot have becomes an underscore.
+    """
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "problem"
 
 
 def replace_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside its place, wait until it is on the disk, then move it there in one step:
-    it is the old one or the new one.
+    """Write a file in one step: it is the old one or the new one.
 
-    It is made in memory: on a full disk h5py ends the process and torch raises what is no OSError.
+    It is written beside its place, waited for until it is on the disk, and then moved there. It is
+    made in memory first: on a full disk h5py ends the process and torch raises what is no OSError.
+
+    Args:
+        path: The file.
+        produce: Writes the content to the file object that it is called with.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     content = io.BytesIO()
     produce(content)
@@ -83,7 +109,15 @@ def _sync(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step. Raises RunError."""
+    """Write a text file in one step.
+
+    Args:
+        path: The file.
+        text: What it is to hold.
+
+    Raises:
+        RunError: It cannot be written.
+    """
     try:
         replace_file(path, lambda file: file.write(text.encode()))
     except OSError as error:

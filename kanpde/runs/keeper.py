@@ -134,7 +134,17 @@ class StateKeeper:
 
 
 def kept_state(folder: Path) -> dict[str, Any] | None:
-    """The state that was kept in a run folder, or None. Raises RunError for a damaged one."""
+    """The state that was kept in a run folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The state, or None where there is none.
+
+    Raises:
+        RunError: It is damaged.
+    """
     path = folder / STATE_FILE
     try:
         return guarded(path, _read) if path.is_file() else None

@@ -33,7 +33,14 @@ class Claim:
         self._folder: Path | None = None
 
     def take(self, folder: Path) -> None:
-        """Raises RunError where another process has it, or the folder cannot be written."""
+        """Keep a run folder for this process.
+
+        Args:
+            folder: The run folder.
+
+        Raises:
+            RunError: Another process has it, or the folder cannot be written.
+        """
         self._lock.take(folder / RUN_LOCK, "run")
         self._folder = folder
 
@@ -88,6 +95,9 @@ def begin(folder: Path, asked: Mapping[str, Any], resume: bool) -> dict[str, Any
 def is_finished(folder: Path) -> bool:
     """Whether a run is complete: it has its summary, and was not interrupted.
 
+    Args:
+        folder: The run folder.
+
     Raises:
         RunError: The summary is damaged.
     """
@@ -103,14 +113,22 @@ def is_finished(folder: Path) -> bool:
 
 
 def finish(folder: Path) -> None:
-    """Nothing is left to train: remove its state, and what killed processes left half-written."""
+    """Remove a run's state, and what killed processes left half-written: nothing is left to train.
+
+    Args:
+        folder: The run folder.
+    """
     (folder / STATE_FILE).unlink(missing_ok=True)
     for half in folder.glob(".*.partial"):
         half.unlink(missing_ok=True)
 
 
 def abandon(folder: Path) -> None:
-    """Leave nothing of a run of which nothing was kept."""
+    """Leave nothing of a run of which nothing was kept.
+
+    Args:
+        folder: The run folder.
+    """
     if any((folder / name).exists() for name in (STATE_FILE, storage.SUMMARY)):
         return
     for name in (request.REQUEST_FILE, RUN_LOCK):

@@ -22,19 +22,38 @@ ESTIMATES = "estimates.png"
 
 
 def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
-    """What writes a figure as PNG."""
+    """What writes a figure as PNG.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        A function that writes it to a file.
+    """
     from kanpde.plots.png import write_png
 
     return partial(write_png, figure, dpi=DPI)
 
 
 def pictures_of(result: Result) -> tuple[str, ...]:
-    """Names of the pictures that a run has: one more where parameters were found."""
+    """Names of the pictures that a run has: one more where parameters were found.
+
+    Args:
+        result: The result.
+    """
     return (*PICTURES, ESTIMATES) if result.estimates else PICTURES
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
-    """Draw the pictures into a folder, replacing what is there; returns their paths."""
+    """Draw the pictures into a folder, replacing what is there.
+
+    Args:
+        result: The result.
+        folder: The folder to draw into.
+
+    Returns:
+        The pictures' paths.
+    """
     from kanpde.plots.estimates import plot_estimates
     from kanpde.plots.history import plot_history
     from kanpde.plots.network import plot_network
@@ -53,7 +72,15 @@ def draw(result: Result, folder: Path) -> list[Path]:
 
 
 def complete(result: Result, folder: Path) -> None:
-    """Draw the pictures where a run was ended before they were there. Raises RunError."""
+    """Draw the pictures where a run was ended before they were there.
+
+    Args:
+        result: The result.
+        folder: The run folder.
+
+    Raises:
+        RunError: They cannot be written.
+    """
     if all((folder / name).is_file() for name in pictures_of(result)):
         return
     with writing(folder, "pictures"):
@@ -61,8 +88,16 @@ def complete(result: Result, folder: Path) -> None:
 
 
 def draw_pruned(before: Result, after: Result, folder: Path) -> Path:
-    """Draw pruned.png, the networks of two results side by side, into a folder; returns its
-    path."""
+    """Draw pruned.png, the networks of two results side by side, into a folder.
+
+    Args:
+        before: The result before its network was pruned.
+        after: The one with the smaller network.
+        folder: The folder to draw into.
+
+    Returns:
+        The picture's path.
+    """
     from kanpde.plots.network import plot_pruned
 
     path = folder / "pruned.png"
@@ -75,7 +110,7 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
 
     Args:
         result: Whose network it is of.
-        folder: Where to.
+        folder: The folder to draw into.
         place: Layer, input and output of the edge, counted from 1.
 
     Raises:

@@ -59,13 +59,31 @@ last bits."""
 
 
 def write(folder: Path, request: Mapping[str, Any]) -> None:
-    """Write what is asked for into a run folder. Raises RunError."""
+    """Write what is asked for into a run folder.
+
+    Args:
+        folder: The run folder.
+        request: What is asked for, plain values with at least what `ASKED` names.
+
+    Raises:
+        RunError: It cannot be written.
+    """
     text = json.dumps({"format": REQUEST_FORMAT, **request}, indent=2, ensure_ascii=False)
     write_text(folder / REQUEST_FILE, f"{text}\n")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What was asked for in a run folder. Raises RunError."""
+    """What was asked for in a run folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Plain values, with at least what `ASKED` names.
+
+    Raises:
+        RunError: There is no such folder, or it holds no request, or a damaged one.
+    """
     if not folder.is_dir():
         raise RunError(
             f"{folder}: no such folder; expected that of a run, such as"
@@ -92,12 +110,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of what was asked for: by it a state of training knows the run that it is of."""
+    """SHA-256 of what was asked for: by it a state of training knows the run that it is of.
+
+    Args:
+        folder: The run folder.
+    """
     return hashlib.sha256((folder / REQUEST_FILE).read_bytes()).hexdigest()
 
 
 def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
     """The problem of an unfinished run, from its file or the gallery.
+
+    Args:
+        folder: The run folder.
+        request: What was asked for there.
 
     Raises:
         RunError: It is gone, or has changed.
@@ -113,11 +139,16 @@ def problem_of(folder: Path, request: Mapping[str, Any]) -> Problem:
 
 
 def magnitudes(problem: Problem) -> dict[str, float]:
-    """Root mean square of every residual at fixed points and derivatives: other equations and other
-    data give others.
+    """Root mean square of every residual at fixed points and derivatives.
 
-    It tells problems apart that come from no file, and files that take their equations from
-    elsewhere.
+    Other equations and other data give other sizes. They tell problems apart that come from no
+    file, and files that take their equations from elsewhere.
+
+    Args:
+        problem: The problem.
+
+    Returns:
+        The sizes, by number, name and place of the residual.
     """
     generator = torch.Generator().manual_seed(0)
     faces: list[tuple[Residual, str | None]] = [(e, None) for e in problem.equations]
@@ -149,7 +180,16 @@ def _magnitude(
 
 
 def compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise RunError unless what is asked for now is what a run was begun with."""
+    """Make sure that what is asked for now is what a run was begun with.
+
+    Args:
+        folder: The run folder.
+        before: What was asked for there.
+        now: What is asked for now.
+
+    Raises:
+        RunError: They differ in something that has to be the same.
+    """
     for key in THE_SAME:
         if before.get(key) != json.loads(json.dumps(now.get(key))):
             came, was = (_short(x.get(key)) for x in (now, before))

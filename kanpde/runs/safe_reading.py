@@ -48,8 +48,14 @@ DAMAGE = (
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """In the block, whatever is wrong with what a file or folder holds becomes a RunError that
-    names it."""
+    """In the block, whatever is wrong with what a file or folder holds becomes a RunError.
+
+    Args:
+        path: The file or folder, which the message names.
+
+    Raises:
+        RunError: What it holds cannot be read.
+    """
     try:
         yield
     except KanpdeError:
@@ -63,7 +69,18 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
-    """Read a file of a run folder; whatever is wrong with it becomes a RunError that names it."""
+    """Read a file of a run folder.
+
+    Args:
+        path: The file.
+        read_: Reads it.
+
+    Returns:
+        What the reader returns.
+
+    Raises:
+        RunError: The file is missing, or something is wrong with it; the message names it.
+    """
     if not path.is_file():
         raise RunError(
             f"{path.parent}: {path.name} is missing, so the run is unfinished or damaged"
@@ -74,8 +91,15 @@ def guarded(path: Path, read_: Callable[[Path], Any]) -> Any:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, to read. Raises ValueError where it leads out of itself, around in a circle, or
-    claims more than it holds; OSError where it is none."""
+    """In the block, an HDF5 file, to read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It leads out of itself or around in a circle, or claims more than it holds.
+        OSError: It is no HDF5 file.
+    """
     with h5py.File(path, "r") as file:
         _check(file, "", set())
         yield file

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def answered(number: signal.Signals, by: Callable[[], None]) -> Iterator[None]:
-    """In the block, the first such signal calls `by`, between two steps of the main thread; a
-    second one does what it always did.
+    """Answer the first such signal in the block by a call, between two steps of the main thread.
 
-    Nothing changes outside of the main thread, which alone is reached by signals, and where
-    somebody else answers them already.
+    A second one does what it always did. Nothing changes outside of the main thread, which alone is
+    reached by signals, and where somebody else answers them already.
+
+    Args:
+        number: The signal.
+        by: What is called, without arguments.
     """
     usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     if (

@@ -14,8 +14,14 @@ from kanpde.problem.problem import Problem
 
 
 def came_along(source: Path, folder: Path) -> bool:
-    """Whether a problem's file may have come with a run or a sweep that somebody sent: such a file
-    is code, and loading runs none of that."""
+    """Whether a problem's file may have come with a run or a sweep that somebody sent.
+
+    Such a file is code, and loading runs none of that.
+
+    Args:
+        source: The problem's file, as it was recorded.
+        folder: The folder of the run or sweep.
+    """
     return source.suffix == ".py" and (
         not source.is_absolute() or source.resolve().is_relative_to(folder.resolve())
     )

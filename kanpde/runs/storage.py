@@ -67,14 +67,30 @@ FIT = Kind(
 
 
 def reserve(out: Path, name: str, seed: int) -> Path:
-    """A new empty folder for a run, such as <out>/poisson2d/20261122-171200-seed0. Raises
-    RunError."""
+    """A new empty folder for a run, such as <out>/poisson2d/20261122-171200-seed0.
+
+    Args:
+        out: Where runs are kept.
+        name: The name of the problem.
+        seed: The seed of the run.
+
+    Raises:
+        RunError: The folder cannot be made.
+    """
     return new_folder(out / safe(name), f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}")
 
 
 @contextmanager
 def writing(folder: Path, what: str = "run") -> Iterator[None]:
-    """In the block, a file that cannot be written becomes a RunError that names it."""
+    """In the block, a file that cannot be written becomes a RunError that names it.
+
+    Args:
+        folder: Where files are written; it is named where no file is known.
+        what: What is written, in a word.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     try:
         yield
     except OSError as error:

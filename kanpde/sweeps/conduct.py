@@ -75,10 +75,11 @@ def sweep(
 
     Args:
         problem: The problem that all trials solve.
-        recipe: How they are solved but for what is listed; chosen by default.
+        recipe: How the trials are solved, except for what is listed; chosen for the problem by
+            default.
         effort: Which recipe is chosen: quick, default or record.
-        jobs: Trials at a time; by default one a core.
-        threads: Of each trial; by default the cores shared out.
+        jobs: How many trials are carried out at a time; by default one a core.
+        threads: How many threads each trial has; by default the cores are shared out.
         dask: Address of a Dask scheduler that does the work in place of this machine, on a file
             system that all share.
         retry: Whether trials that failed are run again.
@@ -119,10 +120,10 @@ def resume(
     """Go on with the sweep of a folder, as it was planned.
 
     Args:
-        folder: The sweep's.
-        problem: Needed where the sweep's was not read from a file.
-        jobs: Trials at a time; by default one a core.
-        threads: Of each trial; by default the cores shared out.
+        folder: The sweep's folder.
+        problem: The problem that all trials solve; needed where it was not read from a file.
+        jobs: How many trials are carried out at a time; by default one a core.
+        threads: How many threads each trial has; by default the cores are shared out.
         dask: Address of a Dask scheduler, as in `sweep`.
         retry: Whether trials that failed are run again.
         differences: Whether finite differences are measured beside the networks.

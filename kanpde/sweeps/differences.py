@@ -31,7 +31,7 @@ class OrderJob:
 
     Attributes:
         setting: Where it runs, and where the problem comes from.
-        order: Of accuracy.
+        order: The order of accuracy.
     """
 
     setting: Setting
@@ -58,7 +58,7 @@ def differences(
 
     Args:
         problem: The problem of the sweep.
-        order: Of accuracy.
+        order: The order of accuracy.
         seconds: A grid is not begun that would probably take longer than what is left of them.
 
     Returns:

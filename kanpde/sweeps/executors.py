@@ -36,7 +36,7 @@ class Executor:
 
     Attributes:
         jobs: Pieces of work at a time.
-        threads: Of each, None where the workers' own surroundings say.
+        threads: How many threads each has; None where the workers' own surroundings say.
         dask: Address of a Dask scheduler, or None for processes of this machine.
     """
 
@@ -136,7 +136,7 @@ def check(address: str) -> None:
     """See whether a Dask cluster can do the work.
 
     Args:
-        address: Of its scheduler, such as tcp://host:8786.
+        address: The address of its scheduler, such as tcp://host:8786.
 
     Raises:
         RecipeError: Dask is not installed.

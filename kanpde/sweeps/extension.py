@@ -113,7 +113,7 @@ def shortened(stages: Sequence[Stage], steps: int) -> list[Stage]:
 
     Args:
         stages: The stages, with or without changes of the network.
-        steps: Of optimisers, in all.
+        steps: The steps of all optimisers together.
 
     Returns:
         The stages with the steps shared out as they were, at least one each.
@@ -130,5 +130,9 @@ def shortened(stages: Sequence[Stage], steps: int) -> list[Stage]:
 
 
 def steps_of(stages: Sequence[Stage]) -> int:
-    """Steps of its optimisers in all."""
+    """Steps of a schedule's optimisers in all.
+
+    Args:
+        stages: The stages of the schedule; those that change the network have no steps.
+    """
     return sum(stage.steps for stage in stages if not isinstance(stage, Change))

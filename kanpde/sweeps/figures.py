@@ -34,8 +34,8 @@ def draw(table: SweepTable, folder: Path) -> list[Path]:
     """Write all pictures of a sweep, for the screen and as vectors, replacing what is there.
 
     Args:
-        table: The sweep's.
-        folder: Where they go.
+        table: The table of the sweep.
+        folder: The folder that they go into.
 
     Returns:
         Their paths.
@@ -58,8 +58,13 @@ def draw(table: SweepTable, folder: Path) -> list[Path]:
 
 
 def plot_parameters(table: SweepTable) -> Figure:
-    """Error against the number of parameters: medians and range over the seeds, fitted slopes, the
-    theory's, and finite differences."""
+    """Draw the error against the number of parameters.
+
+    Shows medians and range over the seeds, fitted slopes, the theory's, and finite differences.
+
+    Args:
+        table: The table of the sweep.
+    """
     figure, axes = _figure(table, "number of parameters")
     for i, (name, rows) in enumerate(series(table.rows).items()):
         law = fit(rows)
@@ -97,8 +102,13 @@ def plot_parameters(table: SweepTable) -> Figure:
 
 
 def plot_seconds(table: SweepTable) -> Figure:
-    """Error against seconds of training, a point a trial, and for each series what no trial beats
-    in both."""
+    """Draw the error against seconds of training.
+
+    Shows a point for each trial, and for each series what no trial beats in both.
+
+    Args:
+        table: The table of the sweep.
+    """
     figure, axes = _figure(table, "seconds of training")
     for i, (name, rows) in enumerate(series(table.rows).items()):
         known = [
@@ -142,8 +152,14 @@ def plot_seconds(table: SweepTable) -> Figure:
 
 
 def plot_staircase(table: SweepTable) -> Figure:
-    """Error when each training stage ends, against the step: a stair for each grid (Liu et al.
-    2024, figure 2.3), the largest network of each series."""
+    """Draw the error when each training stage ends, against the step.
+
+    Shows a stair for each grid (Liu et al. 2024, figure 2.3), of the largest network of each
+    series.
+
+    Args:
+        table: The table of the sweep.
+    """
     figure, axes = _figure(table, "step of training")
     axes.set_xscale("linear")
     for i, (name, rows) in enumerate(series(table.rows).items()):
@@ -178,7 +194,14 @@ def plot_staircase(table: SweepTable) -> Figure:
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that no other beats in cost and error, by cost."""
+    """The points that no other beats in both cost and error.
+
+    Args:
+        points: Pairs of cost and error.
+
+    Returns:
+        Those that are left, by cost.
+    """
     found: list[tuple[float, float]] = []
     for cost, error in sorted(points):
         if not found or error < found[-1][1]:
@@ -285,7 +308,11 @@ def _finish(figure: Figure, axes: Axes, table: SweepTable) -> None:
 
 
 def provenance(table: SweepTable) -> str:
-    """Seeds and machine, in a line."""
+    """Seeds and machine of a sweep, in a line.
+
+    Args:
+        table: The table of the sweep.
+    """
     seeds = sorted({row.seed for row in table.rows})
     found = table.about.get("provenance", {})
     several = f"median and range over {len(seeds)} seeds"

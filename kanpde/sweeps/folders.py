@@ -26,7 +26,7 @@ def read_plan(folder: Path) -> Plan:
     """The plan of a sweep.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
 
     Returns:
         What its sweep.json holds.
@@ -44,7 +44,12 @@ def read_plan(folder: Path) -> Plan:
 
 
 def rebuilt(folder: Path, planned: Plan) -> tuple[TrialRow, ...]:
-    """The rows of all trials that are done, failed or damaged, from their folders."""
+    """The rows of all trials that are done, failed or damaged, from their folders.
+
+    Args:
+        folder: The sweep's folder.
+        planned: Its plan.
+    """
     ended = (
         t
         for t in planned.trials
@@ -54,7 +59,14 @@ def rebuilt(folder: Path, planned: Plan) -> tuple[TrialRow, ...]:
 
 
 def stored_differences(folder: Path) -> tuple[Differences, ...]:
-    """Those of an earlier table, where it can be read: they can be measured again."""
+    """The finite differences of an earlier table.
+
+    Args:
+        folder: The sweep's folder.
+
+    Returns:
+        What is stored; nothing where the table cannot be read, since they can be measured again.
+    """
     try:
         found = store.read(folder).differences if (folder / "sweep.h5").exists() else ()
     except RunError:
@@ -91,7 +103,16 @@ def prepared(planned: Plan, out: Path) -> tuple[Path, Plan]:
 
 
 def same_problem(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise RunError unless a sweep's folder is of this problem."""
+    """Make sure that a sweep's folder is of this problem.
+
+    Args:
+        folder: The sweep's folder.
+        before: What its plan says of the problem.
+        now: What is said of the problem that came now.
+
+    Raises:
+        RunError: The problem is another one, or its file has changed since the sweep began.
+    """
     for name in ("problem", "constants", "unknowns", "domain"):
         if before.get(name) != now.get(name):
             raise RunError(
@@ -130,7 +151,16 @@ def _same_plan(folder: Path, before: Plan, now: Plan) -> None:
 
 
 def problem_again(folder: Path, planned: Plan) -> Problem:
-    """The problem that the plan names."""
+    """The problem that a plan names.
+
+    Args:
+        folder: The sweep's folder.
+        planned: Its plan.
+
+    Raises:
+        RunError: The problem's file is not found again, or lies where the sweep does, so that it
+            may have come with it.
+    """
     source = planned.about.get("source")
     if source is None or not Path(source).is_file():
         raise RunError(
@@ -149,8 +179,8 @@ def set_aside(folder: Path, row: TrialRow) -> None:
     """Make room for another try at a trial: what is there gets another name.
 
     Args:
-        folder: The sweep's.
-        row: Of the trial.
+        folder: The sweep's folder.
+        row: The row of the trial.
 
     Raises:
         RunError: Its folder cannot be moved.
@@ -171,7 +201,10 @@ def set_aside(folder: Path, row: TrialRow) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Only one process conducts a sweep, as far as the system can see to that.
+    """In the block, only one process conducts a sweep, as far as the system can see to that.
+
+    Args:
+        folder: The sweep's folder.
 
     Raises:
         RunError: Another process does.

@@ -23,7 +23,7 @@ def appointed(folder: Path, problem: Problem, effort: str) -> str:
     """Compute the reference into the sweep's folder, if it is not there.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
         problem: The problem that all trials solve.
         effort: How much work it may be: quick, default or record.
 
@@ -44,7 +44,7 @@ def read(folder: str | Path) -> Reference | None:
     """The reference of a sweep.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
 
     Returns:
         The reference, or None where the sweep has none.

@@ -28,7 +28,7 @@ def is_done(folder: Path) -> bool:
     """Whether a trial has come to its end.
 
     Args:
-        folder: The trial's.
+        folder: The trial's folder.
 
     Returns:
         True also for what is left of a run that came to its end; `row` says what that is.
@@ -68,7 +68,12 @@ def row(sweep: Path, trial: Trial) -> TrialRow:
 
 
 def failed(trial: Trial, reason: str) -> TrialRow:
-    """The row of a trial that has no result."""
+    """The row of a trial that has no result.
+
+    Args:
+        trial: The trial.
+        reason: Why it has none.
+    """
     return TrialRow(**_planned(trial), status="failed", reason=" ".join(reason.split()))
 
 
@@ -166,7 +171,12 @@ def _stages(records: list[Record], stages: list[dict[str, str]], grid: int) -> t
 
 
 def record_failure(folder: Path, reason: str) -> None:
-    """Note in a trial's folder that it failed."""
+    """Note in a trial's folder that it failed, where that can be written.
+
+    Args:
+        folder: The trial's folder.
+        reason: Why it failed.
+    """
     try:
         store.write_json(folder / FAILURE_FILE, {"reason": reason})
     except RunError:
@@ -174,6 +184,15 @@ def record_failure(folder: Path, reason: str) -> None:
 
 
 def give_up(sweep: Path, trial: Trial, reason: str) -> TrialRow:
-    """Record that a trial failed, and why."""
+    """Record that a trial failed, and why.
+
+    Args:
+        sweep: The sweep's folder.
+        trial: The trial.
+        reason: Why it failed.
+
+    Returns:
+        Its row.
+    """
     record_failure(sweep / trial.name, reason)
     return failed(trial, reason)

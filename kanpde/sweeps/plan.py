@@ -42,15 +42,15 @@ class Trial:
     """One run of a sweep.
 
     Attributes:
-        name: Of its folder, below the sweep's.
-        kind: Of network, such as kan.
+        name: The name of its folder, below the sweep's folder.
+        kind: The kind of network, such as kan.
         network: The network that it ends with, in words.
         spec: The specification of the network that its training starts from.
         schedule: Text of its training stages.
         points: Collocation points.
-        seed: Of its random start and points.
+        seed: The seed of its random start and points.
         last: The grid, or whatever else is refined, that it ends with; 0 where there is none.
-        parameters: Of the network that it ends with.
+        parameters: How many parameters the network has with which it ends.
     """
 
     name: str
@@ -103,7 +103,11 @@ class Plan:
         return self.about["settings"]  # type: ignore[no-any-return]
 
     def recipe(self, trial: Trial) -> Recipe:
-        """How a trial is solved: from one random start each, as the seeds show what that does."""
+        """How a trial is solved: from one random start each, as the seeds show what that does.
+
+        Args:
+            trial: The trial.
+        """
         shared = {
             name: self.settings[name]
             for name in ("sampler", "slabs", "continuation", "balance", "causal")

@@ -33,7 +33,7 @@ def results_of(
 
     Args:
         table: What there is already.
-        folder: The sweep's.
+        folder: The sweep's folder.
         problem: The problem that all trials solve.
         planned: All trials.
         worker: Who does the work.

@@ -13,16 +13,16 @@ class TrialRow:
 
     Attributes:
         trial: Its name.
-        kind: Of the network: kan, mlp or another.
+        kind: The kind of network: kan, mlp or another.
         network: The network that it ended with, in words.
         width: Hidden units by level, such as 5,5.
         depth: Hidden layers.
-        degree: Of its splines, 0 where it has none.
-        grid: Of its splines at the end, 0 where it has none.
-        parameters: Of the network that it ended with.
+        degree: The degree of its splines, 0 where it has none.
+        grid: The grid of its splines at the end, 0 where it has none.
+        parameters: How many parameters the network has with which it ended.
         schedule: Text of its training stages.
         points: Collocation points.
-        seed: Of its random start and points.
+        seed: The seed of its random start and points.
         status: done or failed.
         reason: Why it failed.
         judged: What the error is measured against, exact or reference; empty where it is unknown.
@@ -30,7 +30,7 @@ class TrialRow:
         max_error: The largest error, against the exact solution only.
         loss: At the end, on the collocation points.
         fresh: The same on fresh points.
-        seconds: Of training.
+        seconds: The seconds of training.
         run: Its folder, relative to the sweep's.
         stages: One entry a training stage, for the staircase of grid extension.
     """
@@ -64,12 +64,12 @@ class StageRow:
 
     Attributes:
         stage: Its number, from 0 on.
-        title: In words.
-        grid: Of the splines, 0 where there are none.
-        parameters: Of the network.
+        title: The stage in words.
+        grid: The grid of the splines, 0 where there are none.
+        parameters: How many parameters the network has.
         step: Counted from the beginning of the trial.
-        seconds: Likewise.
-        loss: On the collocation points.
+        seconds: Seconds of training, counted likewise.
+        loss: The loss on the collocation points.
         error: Relative L2, as it was last measured; nan where it was not.
     """
 
@@ -88,11 +88,11 @@ class Differences:
     """Finite differences of the same problem on one grid.
 
     Attributes:
-        order: Of accuracy.
+        order: The order of accuracy.
         cells: Along each space coordinate.
-        unknowns: Of the discrete system.
-        error: Relative L2.
-        seconds: That it took.
+        unknowns: How many unknowns the discrete system has.
+        error: The relative L2 error.
+        seconds: How long it took.
         judged: What the error is measured against: exact, or estimate, from coarser grids.
     """
 

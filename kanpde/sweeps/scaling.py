@@ -46,7 +46,11 @@ class Law:
     range: str
 
     def at(self, size: float) -> float:
-        """The error that the law gives."""
+        """The error that the law gives.
+
+        Args:
+            size: The size, such as the number of parameters.
+        """
         return self.constant * size**self.slope
 
 
@@ -139,7 +143,11 @@ def series(rows: Sequence[TrialRow]) -> dict[str, list[TrialRow]]:
 
 
 def title(kind: str) -> str:
-    """How a kind is called in a legend."""
+    """What a kind of network is called in a legend.
+
+    Args:
+        kind: Its name, such as kan.
+    """
     return {"kan": "KAN", "mlp": "MLP"}.get(kind, kind)
 
 
@@ -172,7 +180,11 @@ OPTIMISER_NAMES: Mapping[str, str] = {
 
 
 def optimiser(schedule: str) -> str:
-    """The optimisers of a schedule, in order, in words."""
+    """The optimisers of a schedule, in order, in words.
+
+    Args:
+        schedule: The schedule, as `--schedule` takes it.
+    """
     names = [stage.partition(":")[0].partition("/")[0] for stage in schedule.split(",")]
     return " + ".join(
         dict.fromkeys(OPTIMISER_NAMES.get(name, name) for name in names if name in OPTIMISER_NAMES)

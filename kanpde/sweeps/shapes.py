@@ -40,12 +40,12 @@ class Space:
     """What the networks of one kind are chosen from.
 
     Attributes:
-        kind: Such as kan.
+        kind: The kind of network, such as kan.
         recipe: How they are trained.
         base: The specification, with all that is not varied.
-        depth: Hidden layers.
-        inputs: Of the network, from the coordinates of the problem.
-        outputs: One an unknown.
+        depth: How many hidden layers they have.
+        inputs: How many inputs the network has, from the coordinates of the problem.
+        outputs: How many outputs it has, one an unknown.
     """
 
     kind: str
@@ -61,15 +61,27 @@ class Space:
         return resolution(self.base)
 
     def count(self, spec: Any) -> int:
-        """Parameters of a network."""
+        """How many parameters a network has.
+
+        Args:
+            spec: Its specification.
+        """
         return int(spec.count(self.inputs, self.outputs))
 
     def widths(self, spec: Any) -> tuple[int, ...]:
-        """Units of a network at each level."""
+        """The units of a network at each level, inputs and outputs included.
+
+        Args:
+            spec: Its specification.
+        """
         return (self.inputs, *spec.width, self.outputs)
 
     def has(self, name: str) -> bool:
-        """Whether networks of this kind have such a setting: width, grid, degree."""
+        """Whether networks of this kind have such a setting.
+
+        Args:
+            name: The name of the setting: width, grid, degree.
+        """
         return name in {f.name for f in fields(self.base)}
 
     def at(self, width: int, fineness: int | None = None) -> Any:
@@ -98,7 +110,14 @@ class Space:
 
 
 def resolution(spec: Any) -> str | None:
-    """The setting that grid extension refines, by name; None where there is none."""
+    """The setting that grid extension refines.
+
+    Args:
+        spec: A network's specification.
+
+    Returns:
+        Its name; None where there is none.
+    """
     known = getattr(spec, "resolution", None)
     return str(known) if known else "grid" if "grid" in {f.name for f in fields(spec)} else None
 
@@ -126,17 +145,17 @@ def kinds(names: Sequence[str]) -> tuple[str, ...]:
 def space(
     problem: Problem, recipe: Recipe, kind: str, depth: int | None = None, degree: int | None = None
 ) -> Space:
-    """Where networks of a kind are looked for: around the recipe's where that is of the kind, else
-    around the kind's default.
+    """Where networks of a kind are looked for.
 
-    Networks with a resolution are as deep as the recipe's, if that has one as well.
+    It is around the recipe's where that is of the kind, else around the kind's default. Networks
+    with a resolution are as deep as the recipe's, if that has one as well.
 
     Args:
         problem: The problem of the sweep.
-        recipe: Its own.
-        kind: Of networks.
-        depth: Hidden layers; by default the recipe's.
-        degree: Of splines; by default the recipe's.
+        recipe: The recipe of the sweep.
+        kind: The kind of networks.
+        depth: How many hidden layers; by default the recipe's.
+        degree: The degree of splines; by default the recipe's.
 
     Returns:
         What is fixed, and what may be varied.
@@ -212,7 +231,7 @@ def shape(among: Space, budget: int) -> Any:
 
     Args:
         among: What the networks are chosen from.
-        budget: Of parameters.
+        budget: How many parameters the network may have.
 
     Returns:
         Its specification.
@@ -241,8 +260,14 @@ def shape(among: Space, budget: int) -> Any:
 
 
 def smallest(among: Space) -> int:
-    """Parameters of the smallest network to start a series with: of two units where there is a
-    resolution."""
+    """Parameters of the smallest network to start a series with.
+
+    Args:
+        among: What the networks are chosen from.
+
+    Returns:
+        Those of a network of two units where there is a resolution, else of one.
+    """
     return among.count(among.at(1) if among.resolution is None else among.at(2, 1))
 
 
@@ -259,9 +284,9 @@ def listed_shapes(
         among: What the networks are chosen from; what is not listed is its recipe's: its width, and
             the last one of its grids.
         widths: Numbers, which are repeated for the depth, or tuples layer by layer.
-        depths: Hidden layers.
+        depths: Numbers of hidden layers.
         grids: Last grids.
-        degrees: Of splines.
+        degrees: Degrees of splines.
 
     Yields:
         Specifications of networks as they are at the end of training.

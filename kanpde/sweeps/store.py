@@ -34,7 +34,7 @@ def write(folder: Path, table: SweepTable) -> None:
     """Write sweep.h5 and sweep.csv, each in one step.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
         table: What they hold.
 
     Raises:
@@ -48,7 +48,7 @@ def read(folder: str | Path) -> SweepTable:
     """The table of a sweep, as it was when the last trial ended.
 
     Args:
-        folder: The sweep's.
+        folder: The sweep's folder.
 
     Returns:
         All rows that were written, and the finite differences.
@@ -94,13 +94,28 @@ def read(folder: str | Path) -> SweepTable:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step. Raises RunError."""
+    """Write a JSON file in one step.
+
+    Args:
+        path: The file.
+        value: What it is to hold, plain values.
+
+    Raises:
+        RunError: It cannot be written.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     write_file(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises RunError where it is missing or damaged."""
+    """What a JSON file holds.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RunError: It is missing or damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -108,7 +123,15 @@ def read_json(path: Path) -> Any:
 
 
 def write_file(path: Path, produce: Callable[[IO[bytes]], object]) -> None:
-    """Write a file in one step. Raises RunError."""
+    """Write a file in one step.
+
+    Args:
+        path: The file.
+        produce: Writes the content to the file object that it is called with.
+
+    Raises:
+        RunError: It cannot be written.
+    """
     try:
         replace_file(path, produce)
     except OSError as error:

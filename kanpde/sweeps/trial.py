@@ -52,7 +52,11 @@ class Origin:
 
     @classmethod
     def of(cls, problem: Problem) -> Origin:
-        """That of a problem."""
+        """Where a worker gets this problem.
+
+        Args:
+            problem: The problem.
+        """
         if problem.source is not None and Path(problem.source).is_file():
             digest = hashlib.sha256(Path(problem.source).read_bytes()).hexdigest()
             return cls(
@@ -67,7 +71,7 @@ class Setting:
 
     Attributes:
         problem: Where the problem comes from.
-        threads: Of a process, None where its surroundings say.
+        threads: How many threads a process has; None where its surroundings say.
         parent: The process to end with, None where there is none.
     """
 
@@ -82,8 +86,8 @@ class Job:
 
     Attributes:
         setting: Where it runs.
-        folder: The sweep's, the same path on every machine.
-        number: Of the trial, from 0 on: several GPUs take the trials in turn.
+        folder: The sweep's folder, the same path on every machine.
+        number: The number of the trial, from 0 on: several GPUs take the trials in turn.
         trial: The trial, as planned.
         recipe: How it is solved.
         device: cpu or cuda.
@@ -143,7 +147,14 @@ def _train(job: Job, folder: Path) -> None:
 
 
 def problem_of(origin: Origin) -> Problem:
-    """The problem; its file is executed once a process. Raises ProblemError where that fails."""
+    """The problem of a piece of work; its file is executed once a process.
+
+    Args:
+        origin: Where the problem comes from.
+
+    Raises:
+        ProblemError: The file cannot be executed.
+    """
     return origin.problem or _loaded(origin.source, origin.constants, origin.digest)
 
 
@@ -177,8 +188,13 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def surroundings(setting: Setting) -> Iterator[None]:
-    """The threads that the work may use; in a process of a local pool, Ctrl-C is left to its
-    parent, which ends it."""
+    """In the block, the threads that the work may use.
+
+    In a process of a local pool, Ctrl-C is left to its parent, which ends it.
+
+    Args:
+        setting: Where the work runs.
+    """
     before = torch.get_num_threads()
     if setting.parent is not None:
         _end_with(setting.parent)
@@ -211,6 +227,11 @@ def _locked(folder: Path, parent: int | None) -> Iterator[None]:
 
 
 def began(folder: Path, parent: int) -> bool:
-    """Whether a trial was begun for that process and has not come to any end."""
+    """Whether a trial was begun for a process and has not come to any end.
+
+    Args:
+        folder: The trial's folder.
+        parent: Number of the process for which it was begun.
+    """
     lock = folder / TRIAL_LOCK
     return lock.is_file() and lock.read_text() == str(parent)

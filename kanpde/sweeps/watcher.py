@@ -19,7 +19,7 @@ class Watcher(Protocol):
         """The trials of the plan that have no row yet are about to be carried out.
 
         Args:
-            folder: The sweep's.
+            folder: The sweep's folder.
             plan: All trials.
             rows: Those that are there already.
             where: Who does the work, in words.
@@ -27,10 +27,18 @@ class Watcher(Protocol):
         """
 
     def row(self, row: TrialRow) -> None:
-        """A trial is done, or failed."""
+        """A trial is done, or failed.
+
+        Args:
+            row: Its row.
+        """
 
     def message(self, text: str) -> None:
-        """One line worth telling."""
+        """There is one line worth telling.
+
+        Args:
+            text: The line.
+        """
 
 
 class Unwatched:
