@@ -46,7 +46,7 @@ def test_what_is_missing_fails_and_is_named(monkeypatch, capsys):
 def test_plain_kernels_are_a_warning(monkeypatch):
     from kanpde.kernels import paths
 
-    monkeypatch.setattr(doctor, "kernel_path", lambda x: paths.REFERENCE)
+    monkeypatch.setattr(doctor, "kernel_path", lambda x: paths.PLAIN)
     monkeypatch.delenv("KANPDE_KERNELS", raising=False)
     assert checks(test=False)["kernels"].state == "warning"
 

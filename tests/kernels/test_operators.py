@@ -43,4 +43,4 @@ def test_it_can_be_compiled_with_what_is_around_it(backend):
 
 def test_it_keeps_its_name_and_its_words():
     assert spline_jet is torch.ops.kanpde.spline_jet.default
-    assert spline_jet.__doc__.startswith("Output jet [points, channels, outputs]")
+    assert spline_jet.__doc__.startswith("A layer of splines on jets;")

@@ -155,7 +155,7 @@ def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_pa
 
 
 IDLE = """import os, signal
-from kanpde.sweep.executors import executor
+from kanpde.sweeps.executors import executor
 from kanpde.sweep.trial import Origin, Setting, surroundings
 
 def work(parent):
