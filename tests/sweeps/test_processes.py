@@ -156,7 +156,7 @@ def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_pa
 
 IDLE = """import os, signal
 from kanpde.sweeps.executors import executor
-from kanpde.sweep.trial import Origin, Setting, surroundings
+from kanpde.sweeps.trial import Origin, Setting, surroundings
 
 def work(parent):
     with surroundings(Setting(Origin("", ()), 1, parent)):
