@@ -58,8 +58,21 @@ LONGEST = (
     "kernels/test_triton_network.py",
     "test_wheel.py",
     "test_blas.py",
+    "kernels/test_network.py",
+    "training/test_shards.py",
+    "training/test_checkpoint.py",
+    "networks/test_joint.py",
+    "networks/test_derivatives.py",
+    "exports/test_function.py",
+    "interpret/test_explain.py",
+    "kernels/test_triton_compiles.py",
+    "benchmarks/test_bench_kernels.py",
+    "benchmarks/test_bench_shards.py",
+    "problem/test_user_problems.py",
 )
-"""Test files that take longest, in the order in which they begin."""
+"""Test files that take longest, in the order in which they begin. They train, differentiate and
+start processes; no lines are traced meanwhile, which would double their time. What they reach of
+the code, shorter tests reach as well."""
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 """Of PyTorch in a test, and of our kernels."""
@@ -106,12 +119,12 @@ def pytest_make_collect_report(collector):
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that no process is left alone with one at the end
-    (make test hands out whole files); and trace no lines where the Triton kernels run, of which
-    no tracer sees any while each call costs it time."""
+    (make test hands out whole files); and trace no lines in them."""
     rank = {name: k for k, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).as_posix(), len(rank)))
     for item in items:
-        if item.path.name.startswith("test_triton_"):
+        triton = item.path.name.startswith("test_triton_")
+        if triton or item.path.relative_to(TESTS).as_posix() in rank:
             item.add_marker("no_cover")
 
 
