@@ -21,6 +21,7 @@ _HOME = {
     "kanpde.errors": [
         "DataError",
         "KanpdeError",
+        "NotConverged",
         "ProblemError",
         "ProblemWarning",
         "RecipeError",

@@ -32,6 +32,15 @@ class RunError(KanpdeError):
     """A run folder cannot be written or read."""
 
 
+class NotConverged(KanpdeError):
+    """A solution that was asked for strictly has not converged, or nobody can tell whether it has;
+    `result` is the result all the same."""
+
+    def __init__(self, message: str, result: object = None):
+        super().__init__(message)
+        self.result = result
+
+
 class ProblemWarning(UserWarning):
     """The problem can be solved, but probably is not what was meant."""
 

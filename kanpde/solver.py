@@ -8,13 +8,14 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kanpde.errors import (
     KanpdeError,
+    NotConverged,
     ProblemError,
     RecipeError,
     RunError,
@@ -34,8 +35,19 @@ from kanpde.recipes.recipe import Recipe, choose, plain, suited
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.diagnosis import diagnose
-from kanpde.results.fields import check_solution, dense_grid, exact_on
-from kanpde.results.result import Result, measure, measure_reference
+from kanpde.results.fields import (
+    Values,
+    against_exact,
+    against_reference,
+    check_solution,
+    dense_grid,
+    errors_between,
+    exact_on,
+    relative_l2,
+)
+from kanpde.results.gaps import Gap, gaps, matter, own_errors
+from kanpde.results.residuals import met
+from kanpde.results.result import Result
 from kanpde.runs import folder as run_folder
 from kanpde.runs import lifetime, storage
 from kanpde.runs import pictures as run_pictures
@@ -68,6 +80,7 @@ def solve(
     run_dir: str | Path | None = None,
     resume: bool = False,
     pictures: bool = True,
+    strict: bool = False,
     observer: Observer | None = None,
     launcher: Any = None,
 ) -> Result:
@@ -99,6 +112,7 @@ def solve(
         resume: Whether a run in run_dir that was killed or interrupted goes on from its last state,
             with the same bits as if it had not been; one that is finished is loaded.
         pictures: Whether to draw pictures as well; they are written to the run's folder.
+        strict: Whether to raise NotConverged unless the verdict is that it has converged.
         observer: Who watches; None for nobody.
         launcher: Plain values that say who began the run, kept with what was asked for.
 
@@ -110,6 +124,7 @@ def solve(
         ProblemError: The problem fails.
         RunError: A folder cannot be written, or holds another run. All of these are raised before
             training where they can be known.
+        NotConverged: Where strict, for any other verdict; the run is kept, and is its `result`.
     """
     if not isinstance(problem, Problem):
         raise ProblemError(
@@ -133,9 +148,16 @@ def solve(
             request = {**_request(problem, recipe), **asked}
             folder, kept = _claimed(claim, problem, request, out, run_dir, resume)
             if shards.from_first(partial(lifetime.is_finished, folder)):
-                return _loaded(folder, problem, pictures)
+                return _checked(_loaded(folder, problem, pictures), strict)
         run = _Run(problem, recipe, beginning, plan, dtype, effort, observer or Silent(), folder)
-        return run.solved(kept, reference, pictures)
+        return _checked(run.solved(kept, reference, pictures), strict)
+
+
+def _checked(result: Result, strict: bool) -> Result:
+    """The result. Raises NotConverged where it has to have converged and has not."""
+    if strict and not result.verdict.converged:
+        raise NotConverged(f"{result.name}: {result.verdict}", result)
+    return result
 
 
 def _request(problem: Problem, recipe: Recipe) -> dict[str, Any]:
@@ -223,33 +245,54 @@ class _Run:
             seconds = time.perf_counter() - began
             with self._leaving_nothing(ProblemError), _told(history):
                 check_solution(self.problem, trained.solution)
-                errors = measure(self.problem, trained.solution)
+                against = against_exact(self.problem, trained.solution)
             with _told(history):
                 estimates = self._estimated(trained)
-            judged: tuple[Reference | None, str, float | None] = (None, "not asked for", None)
+            judged = Judged(note="not asked for")
             if reference and first:
                 judged = self._judged(trained, reference)
             with _told(history):
-                result = Result(
-                    self.problem,
-                    trained.solution,
-                    history,
-                    self._settings(),
-                    seconds,
-                    *errors,
-                    judged[0],
-                    judged[1],
-                    judged[2],
-                    estimates=estimates,
-                )
-                # It evaluates the user's functions at other points, and nothing that they do there
-                # is worth losing the run for.
-                with suppress(KanpdeError):
-                    result.verdict = result.judged(diagnose(result, self.recipe))
+                result = self._result(trained, seconds, against, judged, estimates)
                 if self.folder is not None and first:
                     run_folder.write(result, self.folder, pictures)
                     if not history.interrupted:
                         lifetime.finish(self.folder)
+        return result
+
+    def _result(
+        self,
+        trained: Trained,
+        seconds: float,
+        against: tuple[Values, Values],
+        judged: Judged,
+        estimates: Estimates | None,
+    ) -> Result:
+        """The result with its verdict."""
+        problem, solution = self.problem, trained.solution
+        # It evaluates the user's functions at other points, and nothing that they do there is
+        # worth losing the run for.
+        found = None
+        with suppress(KanpdeError):
+            found = met(problem, solution)
+        amplitudes = found.amplitudes if found else {}
+        result = Result(
+            problem,
+            solution,
+            trained.history,
+            self._settings(),
+            seconds,
+            *errors_between(*against),
+            judged.reference,
+            judged.note,
+            judged.distance,
+            estimates=estimates,
+            errors=matter(gaps(*against), amplitudes),
+            reference_errors=matter(judged.gaps, amplitudes),
+            met=found,
+            doubtful=judged.doubtful,
+        )
+        with suppress(KanpdeError):
+            result.verdict = result.judged(diagnose(result, self.recipe))
         return result
 
     def train(self, keeper: StateKeeper | None, kept: dict[str, Any] | None) -> Trained:
@@ -277,6 +320,7 @@ class _Run:
             "seed": self.plan.seed,
             "device": self.plan.device,
             "dtype": self.dtype,
+            "effort": self.effort,
             "points": self.recipe.points,
             "sampler": self.recipe.sampler,
             "restarts": self.recipe.restarts,
@@ -304,35 +348,53 @@ class _Run:
         self.observer.message("computing standard errors")
         return estimate(problem, solution, points)
 
-    def _judged(
-        self, trained: Trained, known: bool | Reference
-    ) -> tuple[Reference | None, str, float | None]:
+    def _judged(self, trained: Trained, known: bool | Reference) -> Judged:
         """The finite-difference reference, or why there is none, and the distance to it. Whatever
         it meets, the run goes on."""
         problem, solution, history = self.problem, trained.solution, trained.history
         if history.interrupted:
-            return None, "interrupted", None
+            return Judged(note="interrupted")
         if any(isinstance(p, Field) for p in problem.parameters):
-            return None, "its coefficients are unknown fields", None
+            return Judged(note="its coefficients are unknown fields")
         try:
             if problem.parameters and isinstance(solution, NetworkSolution):
                 problem = problem.settled(solution.numbers())
             if isinstance(known, bool):
                 self.observer.message("computing the finite-difference reference")
                 known = finite_differences(problem, effort=self.effort)
-            distance = measure_reference(solution, known)
+            found, values = against_reference(solution, known)
         except KeyboardInterrupt:
             history.interrupted = True
-            return None, "interrupted", None
+            return Judged(note="interrupted")
         except KanpdeError as reason:
-            return None, str(reason), None
+            return Judged(note=str(reason))
         except MemoryError:
-            return None, "it does not fit into memory", None
+            return Judged(note="it does not fit into memory")
         except Exception as error:  # whatever it is, the training is not lost for it
-            return None, f"it failed: {first_line(error)}", None
+            return Judged(note=f"it failed: {first_line(error)}")
+        distance = relative_l2(found, values)
         if not math.isfinite(distance):
-            return None, "its values are not finite", None
-        return known, "", distance
+            return Judged(note="its values are not finite")
+        return Judged(known, "", distance, gaps(found, values, own_errors(known)))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a reference says of a solution.
+
+    Attributes:
+        reference: The reference; None where there is none.
+        note: Why there is none.
+        distance: Relative distance to it, of all unknowns together.
+        gaps: The distances by unknown.
+        doubtful: Whether there is none since there seems to be no solution.
+    """
+
+    reference: Reference | None = None
+    note: str = ""
+    distance: float | None = None
+    gaps: Mapping[str, Gap] = field(default_factory=dict)
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from kanpde import (
     Dirichlet,
     KanpdeError,
     LevenbergMarquardt,
+    NotConverged,
     Problem,
     ProblemError,
     Recipe,
@@ -27,6 +28,7 @@ from kanpde import (
     RunError,
     d,
     laplacian,
+    solve,
     solver,
 )
 from kanpde.training.history import Silent
@@ -261,9 +263,9 @@ def test_interrupted_in_the_reference(poisson, tmp_path):
     assert kept(tmp_path)["interrupted"]
 
 
-@pytest.mark.parametrize("where", ["measure", "write"])
+@pytest.mark.parametrize("where", ["against_exact", "write"])
 def test_interrupted_while_measuring_or_saving(poisson, tmp_path, monkeypatch, where):
-    owner = solver if where == "measure" else solver.run_folder
+    owner = solver if where == "against_exact" else solver.run_folder
     original = getattr(owner, where)
 
     def pressed(*arguments):
@@ -284,7 +286,7 @@ def test_a_second_interruption_goes_through(poisson, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(solver, "measure", pressed)
+    monkeypatch.setattr(solver, "against_exact", pressed)
     with pytest.raises(KeyboardInterrupt):
         kanpde.solve(poisson, **QUICK)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -421,3 +423,30 @@ def test_a_reference_that_fails_does_not_lose_the_run(poisson, monkeypatch, erro
     result = kanpde.solve(poisson, **QUICK)
     assert result.reference is None
     assert result.reference_note == (str(error) or "it does not fit into memory")
+
+
+def test_strictly_what_has_not_converged_is_an_error(poisson):
+    poor = Recipe(KAN((2,), 3, 3), 60, "lm:2")
+    with pytest.raises(NotConverged, match=r"not converged: .* from the exact solution") as raised:
+        solve(poisson, recipe=poor, reference=False, strict=True)
+    assert raised.value.result.verdict.status == "not converged"
+    good = Recipe(KAN((3,), 5, 6), 300, "lm:40")
+    assert solve(poisson, recipe=good, reference=False, strict=True).verdict.converged
+
+
+def test_a_small_unknown_beside_a_large_one_is_not_hidden():
+    """T of 1e5 beside v = v0 / (v0 + (1 - v0) exp(-t)) of 1, which a short training misses."""
+    problem = Problem(
+        Box(t=(0, 20)),
+        [lambda T, v, t: d(T, t) - 1, lambda T, v, t: d(v, t) - v * (1 - v)],
+        [Dirichlet(T=1e5, v=0.01, on="t-")],
+        exact={"T": lambda t: 1e5 + t, "v": lambda t: 0.01 / (0.01 + 0.99 * exp(-t))},
+    )
+    found = solve(problem, recipe=Recipe(KAN((2,), 3, 3), 60, "lm:3"), reference=False)
+    assert found.relative_l2 < 1e-4
+    assert found.errors["v"].error > 0.1
+    assert found.verdict.status == "not converged"
+    assert found.verdict.reason.startswith("v is ")
+    unknown = problem.replace(exact=None)
+    found = solve(unknown, recipe=Recipe(KAN((2,), 3, 3), 60, "lm:3"), reference=False)
+    assert (found.verdict.status, found.verdict.judge) == ("not converged", "residual")

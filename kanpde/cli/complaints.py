@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 from kanpde.cli.group import is_first, is_first_to_complain
 from kanpde.errors import ProblemWarning
 
-USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+USER_ERROR, NOT_BELIEVED, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 
 
 class Interrupted(Exception):

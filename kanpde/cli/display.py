@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
     from kanpde.recipes.recipe import Choice
     from kanpde.reference import Reference
+    from kanpde.results.gaps import Gap
     from kanpde.results.result import Result
+
+    Gaps = Mapping[str, Gap]
 
 
 def console(to_stderr: bool) -> Console:
@@ -95,16 +99,8 @@ def show_reference(console: Console, found: Reference, error: float | None) -> N
 
 def show_result(console: Console, result: Result) -> None:
     """Errors against the exact solution and the reference, the verdict, and where the files are."""
-    table = _table("against", "relative L2", "maximum error")
-    if result.relative_l2 is not None:
-        table.add_row("the exact solution", _shown(result.relative_l2), _shown(result.max_error))
-    if result.reference is not None:
-        own = f"its own error {result.reference.estimated_error:.1e}"
-        table.add_row(f"the reference ({own})", _shown(result.reference_relative_l2), "")
-    else:
-        table.add_row(f"no reference: {result.reference_note}", "", "")
     console.print()
-    console.print(table)
+    console.print(_errors(result))
     if result.estimates is not None:
         show_estimates(console, result.estimates)
     show_verdict(console, result.verdict)
@@ -118,6 +114,34 @@ def show_result(console: Console, result: Result) -> None:
     console.print(about)
     if result.run_dir is not None:
         console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def _errors(result: Result) -> Table:
+    """Errors against both judges: of all unknowns together, and of each where there are several or
+    an offset hides how much they vary."""
+    each = [*result.errors.values(), *result.reference_errors.values()]
+    split = len(result.unknowns) > 1 or any(gap.hidden for gap in each)
+    more = ("of the variation",) if split else ()
+    table = _table("against", "relative L2", *more, "maximum error")
+
+    def rows(judge: str, relative: float | None, largest: float | None, gaps: Gaps) -> None:
+        whole = gaps if len(result.unknowns) == 1 else {}
+        peak = next((gap.peak for gap in whole.values()), largest)
+        part = [_shown(gap.error) for gap in whole.values()] or [""]
+        table.add_row(judge, _shown(relative), *(part if split else ()), _shown(peak, ""))
+        for unknown, gap in gaps.items() if len(result.unknowns) > 1 else ():
+            own = f" (its own {gap.own / (gap.size or 1.0):.1e})" if gap.own else ""
+            table.add_row(f"  {unknown}{own}", *map(_shown, (gap.relative, gap.error, gap.peak)))
+
+    if result.relative_l2 is not None:
+        rows("the exact solution", result.relative_l2, result.max_error, result.errors)
+    if result.reference is not None:
+        own = f"its own error {result.reference.estimated_error:.1e}"
+        near = result.reference_relative_l2
+        rows(f"the reference ({own})", near, None, result.reference_errors)
+    else:
+        table.add_row(f"no reference: {result.reference_note}", "", *("" for _ in more), "")
+    return table
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:
@@ -225,5 +249,5 @@ def _table(*header: str) -> Table:
     return table
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
+def _shown(value: float | None, nothing: str = "-") -> str:
+    return nothing if value is None else f"{value:.1e}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kanpde.cli import completion
-from kanpde.cli.complaints import TERMINATED, Interrupted
+from kanpde.cli.complaints import NOT_BELIEVED, TERMINATED, Interrupted
 from kanpde.cli.options import (
     Constants,
     Degree,
@@ -61,6 +61,10 @@ Out = Annotated[
 NoReference = Annotated[
     bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help=f"End with exit code {NOT_BELIEVED} unless it has converged."),
+]
 Resume = Annotated[
     Path | None,
     typer.Option(
@@ -89,11 +93,13 @@ class Telling:
         as_json: Whether the result is one JSON object.
         tensorboard: The folder of logs, or None for none.
         explain: Whether the recipe is shown, with its reasons.
+        strict: Whether the exit code says that the solution has not converged.
     """
 
     as_json: bool
     tensorboard: Path | None
     explain: bool = False
+    strict: bool = False
 
 
 def solve(
@@ -115,6 +121,7 @@ def solve(
     dtype: Dtype = "float64",
     out: Out = completion.RESULTS,
     no_reference: NoReference = False,
+    strict: Strict = False,
     resume: Resume = None,
     tensorboard: Tensorboard = None,
     as_json: Json = False,
@@ -126,7 +133,7 @@ def solve(
     is written every few seconds: --resume goes on from there, with the settings that the run was
     begun with.
     """
-    telling = Telling(as_json, tensorboard, explain)
+    telling = Telling(as_json, tensorboard, explain, strict)
     if resume is not None:
         return _resume(name, resume, telling)
     if name is None:
@@ -230,7 +237,7 @@ def _carry_out(
         display.show_result(console, result)
     if result.history.interrupted:
         raise Interrupted(f"interrupted: kanpde solve --resume {result.run_dir} goes on with it")
-    return 0
+    return NOT_BELIEVED if telling.strict and not result.verdict.converged else 0
 
 
 def _solved(

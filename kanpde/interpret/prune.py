@@ -16,8 +16,17 @@ from kanpde.networks.network import Network
 from kanpde.networks.surgery import edges_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
-from kanpde.results.fields import dense_grid, nodes_of
-from kanpde.results.result import Result, measure, measure_reference
+from kanpde.results.fields import (
+    Values,
+    against_exact,
+    against_reference,
+    dense_grid,
+    errors_between,
+    nodes_of,
+)
+from kanpde.results.gaps import gaps, matter, own_errors
+from kanpde.results.residuals import met
+from kanpde.results.result import Result
 from kanpde.runs import pictures
 from kanpde.runs.atomic import check_writable
 from kanpde.runs.folder import save
@@ -210,8 +219,11 @@ def _judged(
     """The new result: errors against the exact solution and against the reference of the first."""
     assert before.problem is not None
     seconds = journal.seconds
-    relative_l2, max_error = measure(before.problem, solution)
-    distance = None if before.reference is None else measure_reference(solution, before.reference)
+    reference, found = before.reference, met(before.problem, solution)
+    against = against_exact(before.problem, solution)
+    near: tuple[Values, Values] = ({}, {})
+    if reference is not None:
+        near = against_reference(solution, reference)
     settings: dict[str, Any] = {
         key: before.settings[key] for key in SETTINGS_KEPT if key in before.settings
     }
@@ -229,9 +241,14 @@ def _judged(
         journal.history,
         settings,
         seconds,
-        relative_l2,
-        max_error,
-        before.reference,
+        *errors_between(*against),
+        reference,
         before.reference_note,
-        distance,
+        errors_between(*near)[0],
+        errors=matter(gaps(*against), found.amplitudes),
+        reference_errors=matter(
+            gaps(*near, own_errors(reference) if reference else None), found.amplitudes
+        ),
+        met=found,
+        doubtful=before.doubtful,
     )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Grid = Mapping[str, NDArray[np.float64]]
 """Coordinate name to nodes [n]; a field on it has one axis a coordinate, in order."""
 
+Values = Mapping[str, NDArray[np.float64]]
+"""Fields by unknown, on one grid."""
+
 _NODES = {1: 1001, 2: 201, 3: 41, 4: 17, 5: 9}
 _CHUNK = 65_536
 
@@ -234,6 +237,37 @@ def check_solution(problem: Problem, solution: Solution) -> None:
             )
 
 
+def against_exact(problem: Problem, solution: Solution) -> tuple[Values, Values]:
+    """A solution and the exact one on `dense_grid`.
+
+    Args:
+        problem: The problem.
+        solution: Its solution.
+
+    Returns:
+        Values of both, of the unknowns that have an exact solution; nothing where none has.
+
+    Raises:
+        ProblemError: The exact solution is not finite.
+    """
+    if not any(u in problem.exact for u in problem.unknowns):
+        return {}, {}
+    grid = dense_grid(problem.domain)
+    truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
+    return solution_on(solution, problem.unknowns, grid), truth
+
+
+def against_reference(solution: Solution, reference: Reference) -> tuple[Values, Values]:
+    """A solution and a reference at the nodes of the latter.
+
+    Args:
+        solution: The solution.
+        reference: What it is measured against.
+    """
+    values = reference.values
+    return solution_on(solution, tuple(values), reference.coordinates), values
+
+
 def measure(problem: Problem, solution: Solution) -> tuple[float | None, float | None]:
     """Measure a solution against the exact one on `dense_grid`.
 
@@ -249,13 +283,18 @@ def measure(problem: Problem, solution: Solution) -> tuple[float | None, float |
     Raises:
         ProblemError: The exact solution is not finite.
     """
-    if not problem.exact:
-        return None, None
-    grid = dense_grid(problem.domain)
-    truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
+    return errors_between(*against_exact(problem, solution))
+
+
+def errors_between(found: Values, truth: Values) -> tuple[float | None, float | None]:
+    """Relative L2 and maximum error over all unknowns together, or (None, None) without any.
+
+    Args:
+        found: What is measured, by unknown.
+        truth: What it is measured against, by unknown, at the same nodes.
+    """
     if not truth:
         return None, None
-    found = solution_on(solution, problem.unknowns, grid)
     return relative_l2(found, truth), max(
         float(np.abs(found[u] - values)[~np.isnan(values)].max()) for u, values in truth.items()
     )
@@ -271,6 +310,4 @@ def measure_reference(solution: Solution, reference: Reference) -> float:
     Returns:
         Relative L2 of all unknowns together.
     """
-    return relative_l2(
-        solution_on(solution, tuple(reference.values), reference.coordinates), reference.values
-    )
+    return relative_l2(*against_reference(solution, reference))

@@ -24,9 +24,11 @@ from kanpde.residual.functions import at_point
 from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.results.fields import measure as measure
 from kanpde.results.fields import measure_reference as measure_reference
+from kanpde.results.gaps import Gap
 from kanpde.results.portrait import Drawing as Drawing
 from kanpde.results.portrait import portrait
 from kanpde.results.quantities import quantities
+from kanpde.results.residuals import Met
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
 from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict, judge
 from kanpde.training.history import History
@@ -63,6 +65,10 @@ class Result:
         provenance: Versions, machine, date.
         estimates: What was found of the problem's unknown parameters, if it has any.
         verdict: What is to be believed of it, and what to try.
+        errors: Distances to the exact solution of the unknowns of which it is known.
+        reference_errors: Distances to the reference by unknown, with the reference's own error.
+        met: How well it meets its equations and conditions; None where that was not measured.
+        doubtful: Whether there is no reference since there seems to be no solution.
     """
 
     problem: Problem | None
@@ -79,6 +85,10 @@ class Result:
     provenance: dict[str, Any] = field(default_factory=dict)
     estimates: Estimates | None = None
     verdict: Verdict = NOT_YET
+    errors: Mapping[str, Gap] = field(default_factory=dict)
+    reference_errors: Mapping[str, Gap] = field(default_factory=dict)
+    met: Met | None = None
+    doubtful: bool = False
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.solution is not None:
@@ -214,6 +224,8 @@ class Result:
             "verdict": self.verdict.plain(),
             "relative_l2": self.relative_l2,
             "max_error": self.max_error,
+            "errors": {u: gap.plain() for u, gap in self.errors.items()},
+            **self._measured_residuals(),
             "seconds": self.seconds,
             **(self.estimates.summary() if self.estimates else {}),
             "reference": {
@@ -224,6 +236,8 @@ class Result:
                 "exact_error": self._reference_error(),
                 "seconds": reference.seconds if reference else None,
                 "note": self.reference_note or None,
+                "doubtful": self.doubtful,
+                "errors": {u: gap.plain() for u, gap in self.reference_errors.items()},
             },
             "run_dir": str(self.run_dir) if self.run_dir else None,
             "seed": settings.get("seed"),
@@ -281,15 +295,24 @@ class Result:
             seen: What else was seen in the solution, the most important first.
         """
         exact = self.problem.exact if self.problem is not None else self.unknowns
+        own = self.reference.estimated_error if self.reference else 0.0
         return judge(
-            self.relative_l2,
-            self.reference_relative_l2,
-            self.reference.estimated_error if self.reference else None,
+            self.errors or _together(self.relative_l2, self.max_error),
+            self.reference_errors or _together(self.reference_relative_l2, None, own),
             complete=all(u in exact for u in self.unknowns),
+            met=self.met,
             note=self.reference_note,
+            doubtful=self.doubtful,
             interrupted=self.history.interrupted,
             seen=seen,
+            effort=str(self.settings.get("effort", "")),
         )
+
+    def _measured_residuals(self) -> dict[str, Any]:
+        """How well equations and conditions are met, where that was measured."""
+        if self.met is None:
+            return {}
+        return {"equations": self.met.equations, "conditions": self.met.conditions}
 
     def _reference_error(self) -> float | None:
         """The reference's own true error, where the exact solution is known."""
@@ -372,6 +395,14 @@ def _like(found: Tensor, values: list[Any]) -> Any:
         )
     array = found.cpu().double().numpy()
     return array if any(np.ndim(v) or isinstance(v, np.ndarray) for v in values) else float(array)
+
+
+def _together(relative_l2: float | None, largest: float | None, own: float = 0.0) -> dict[str, Gap]:
+    """What is known of all unknowns together, in the place of gaps by unknown."""
+    if relative_l2 is None:
+        return {}
+    peak = math.nan if largest is None else largest
+    return {"": Gap(relative_l2, peak, size=1.0, variation=1.0, own=own)}
 
 
 def _last(column: list[float]) -> float | None:

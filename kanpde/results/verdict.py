@@ -1,6 +1,9 @@
 """The verdict on a solution: converged or not, by which judge, why, and what to try.
 
 There is one rule, `judge`. Terminal, JSON, reports, notebooks and exports show what it says.
+
+It looks at every unknown by itself, by its own variation; and where nobody else judges, or the
+judge cannot tell, at whether the equations and conditions are met.
 """
 
 from __future__ import annotations
@@ -8,7 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from kanpde.results.gaps import Gap
+
+if TYPE_CHECKING:
+    from kanpde.results.residuals import Met
 
 CONVERGED: Final = "converged"
 LIMITED: Final = "limited by its reference"
@@ -20,13 +28,18 @@ STATUSES = (CONVERGED, LIMITED, NOT_CONVERGED, NOT_JUDGED)
 
 BY_EXACT: Final = "exact solution"
 BY_REFERENCE: Final = "reference"
+BY_RESIDUAL: Final = "residual"
 NOBODY: Final = "none"
 
-JUDGES = (BY_EXACT, BY_REFERENCE, NOBODY)
+JUDGES = (BY_EXACT, BY_REFERENCE, BY_RESIDUAL, NOBODY)
 """Who judges, the best first."""
 
 GOOD_ENOUGH = 1e-2
-"""Relative error up to which a solution has converged."""
+"""Error, over an unknown's own variation, up to which a solution has converged."""
+
+UNMET = 0.1
+"""Residual, over the size of its terms, from which an equation or a condition is plainly not
+met."""
 
 INDISTINCT = 2.0
 """A distance to the reference of so many times the reference's own error at most says nothing about
@@ -54,10 +67,12 @@ class Diagnosis:
     Attributes:
         reason: What was seen.
         cures: What to try, the most promising first.
+        elsewhere: Whether what is wrong is not the network, so that more work on it is in vain.
     """
 
     reason: str
     cures: tuple[str, ...] = ()
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,11 @@ class Verdict:
     judge: str
     reason: str
     cures: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the solution has converged, as far as its judge can tell."""
+        return self.status == CONVERGED
 
     def __str__(self) -> str:
         tried = f"; try {', or '.join(self.cures)}" if self.cures else ""
@@ -114,54 +134,105 @@ NOT_YET = Verdict(NOT_JUDGED, NOBODY, "nobody has judged it yet")
 
 
 def judge(
-    exact: float | None = None,
-    distance: float | None = None,
-    own: float | None = None,
+    exact: Mapping[str, Gap] | None = None,
+    near: Mapping[str, Gap] | None = None,
     *,
     complete: bool = True,
+    met: Met | None = None,
     note: str = "",
+    doubtful: bool = False,
     interrupted: bool = False,
     seen: Sequence[Diagnosis] = (),
+    effort: str = "",
 ) -> Verdict:
     """The verdict on a solution.
 
     The error is known against the exact solution. Against a reference it lies between the distance
     less and plus the reference's own error: a solution has converged where even the larger of these
-    is small, and has not where even the smaller is large.
+    is small, and has not where even the smaller is large. The worst unknown counts. Where there is
+    no judge, or none that can tell, equations and conditions that are plainly not met say that it
+    has not; that they are met says nothing.
 
     Args:
-        exact: Relative error against the exact solution, None where that is not known.
-        distance: Relative distance to the reference, None where there is none.
-        own: The reference's own error, as it estimates it.
+        exact: Gaps to the exact solution by unknown, of those of which it is known.
+        near: Gaps to the reference by unknown; none where there is no reference.
         complete: Whether the exact solution is known for all unknowns; the reference judges where
             it is not, unless those that are known are wrong already.
+        met: How well equations and conditions are met; None where that was not measured.
         note: Why there is no reference.
+        doubtful: Whether that is because there seems to be no solution.
         interrupted: Whether training, or the reference, was interrupted.
         seen: What else was seen, the most important first.
+        effort: With which the recipe was chosen; empty where that is not known.
 
     Returns:
         The verdict, with reason and cures of what was seen.
     """
     if interrupted:
         return Verdict(NOT_JUDGED, NOBODY, "interrupted", ("--resume",))
-    if exact is not None and (complete or distance is None or not exact <= GOOD_ENOUGH):
-        # written so that nan has not converged
-        status = CONVERGED if exact <= GOOD_ENOUGH else NOT_CONVERGED
-        found = Verdict(status, BY_EXACT, f"{percent(exact)} from the exact solution")
-    elif distance is not None and own is not None:
-        found = _by_reference(distance, own)
+    if exact and (complete or not near or _farthest(exact)[1].error > GOOD_ENOUGH):
+        found = _by_exact(exact)
+    elif near:
+        found = _by_reference(near)
     else:
-        found = Verdict(NOT_JUDGED, NOBODY, f"no reference: {note}" if note else "no reference")
-    cures = [cure for each in seen for cure in each.cures] + list(found.cures)
-    if found.status == NOT_CONVERGED and not cures:
-        cures = list(USUAL_CURES)
+        words = f"no reference: {note}" if note else "no reference"
+        found = _by_residual(Verdict(NOT_JUDGED, NOBODY, words), met, doubtful)
+    if near and found.judge == BY_REFERENCE and found.status != NOT_CONVERGED:
+        agreed = all(gap.error + gap.uncertainty <= GOOD_ENOUGH for gap in near.values())
+        found = _by_residual(found, met, agreed=agreed)
     reasons = [found.reason, *(each.reason for each in seen)]
-    return Verdict(found.status, found.judge, "; ".join(reasons), tuple(dict.fromkeys(cures)))
+    cures = dict.fromkeys(_cures(found, seen, effort))
+    return Verdict(found.status, found.judge, "; ".join(reasons), tuple(cures))
 
 
-def _by_reference(distance: float, own: float) -> Verdict:
-    """The verdict of a reference alone."""
-    away = f"{percent(distance)} from the reference, whose own error is about {own:.1e}"
+def _cures(found: Verdict, seen: Sequence[Diagnosis], effort: str) -> list[str]:
+    """What to try, in the order in which it helps."""
+    cures = [cure for each in seen for cure in each.cures] + list(found.cures)
+    if found.status != NOT_CONVERGED or any(each.elsewhere for each in seen):
+        return cures
+    if effort == "quick":
+        return ["--effort default", *(cures or USUAL_CURES)]
+    more = ["--effort record"] if effort == "default" else []
+    return [*cures, *more] if cures else [*more, *USUAL_CURES]
+
+
+def _farthest(found: Mapping[str, Gap]) -> tuple[str, Gap]:
+    """The unknown that is furthest from its judge; one whose error is nan before all."""
+    return max(found.items(), key=lambda each: (math.isnan(each[1].error), each[1].error))
+
+
+def _away(unknown: str, gap: Gap, found: Mapping[str, Gap], judge: str) -> str:
+    """Which unknown is how far from its judge, in words."""
+    who = f"{unknown} is " if len(found) > 1 else ""
+    of = " of its variation" if gap.hidden else ""
+    return f"{who}{percent(gap.error)}{of} from the {judge}"
+
+
+def _by_exact(found: Mapping[str, Gap]) -> Verdict:
+    """The verdict of an exact solution."""
+    unknown, gap = _farthest(found)
+    # written so that nan has not converged
+    status = CONVERGED if gap.error <= GOOD_ENOUGH else NOT_CONVERGED
+    return Verdict(status, BY_EXACT, _away(unknown, gap, found, BY_EXACT))
+
+
+def _by_reference(found: Mapping[str, Gap]) -> Verdict:
+    """The verdict of a reference alone: on the unknown on which it is worst."""
+    ranks = (CONVERGED, LIMITED, NOT_CONVERGED)
+    worst: tuple[tuple[int, float], Verdict] | None = None
+    for unknown, gap in found.items():
+        one = _of_one(gap, _away(unknown, gap, found, BY_REFERENCE))
+        rank = ranks.index(one.status), gap.error + (gap.uncertainty if one.cures else 0.0)
+        if worst is None or not rank <= worst[0]:
+            worst = rank, one
+    assert worst is not None
+    return worst[1]
+
+
+def _of_one(gap: Gap, words: str) -> Verdict:
+    """The verdict of a reference on one unknown."""
+    distance, own = gap.error, gap.uncertainty
+    away = f"{words}, whose own error is about {own:.1e}"
     if not math.isfinite(own):
         return Verdict(LIMITED, BY_REFERENCE, f"{away}: not known", BETTER_JUDGE)
     if not distance - own <= GOOD_ENOUGH:
@@ -175,10 +246,44 @@ def _by_reference(distance: float, own: float) -> Verdict:
     return Verdict(CONVERGED, BY_REFERENCE, away)
 
 
+def _by_residual(
+    found: Verdict, met: Met | None, doubtful: bool = False, agreed: bool = False
+) -> Verdict:
+    """The verdict where nobody can tell better than equations and conditions.
+
+    Args:
+        found: What is known without them.
+        met: How well they are met.
+        doubtful: Whether there seems to be no solution.
+        agreed: Whether a reference is near.
+    """
+    if met is None:
+        return found
+    kinds = {"equation": met.equations, "condition": met.conditions}
+    every = [(value, kind, name) for kind, ones in kinds.items() for name, value in ones.items()]
+    value, kind, name = max(every, key=lambda each: (math.isnan(each[0]), each[0]))
+    if not value <= (GOOD_ENOUGH if doubtful else UNMET):
+        unmet = f"the {kind} {name} is not met: its residual is {percent(value)} of its terms"
+        if not agreed:
+            return Verdict(NOT_CONVERGED, BY_RESIDUAL, f"{unmet}; {found.reason}")
+        # what residuals amplify, a reference may well have right; but both may be wrong together
+        return Verdict(LIMITED, BY_REFERENCE, f"{found.reason}, but {unmet}", BETTER_JUDGE)
+    if found.judge == BY_REFERENCE:
+        return found
+    measured = [
+        f"the {kind}s are met to {percent(max(ones.values()))} of their terms"
+        for kind, ones in kinds.items()
+        if ones
+    ]
+    return Verdict(found.status, found.judge, "; ".join([found.reason, *measured]), found.cures)
+
+
 def percent(error: float) -> str:
     """A relative error in per cent where it is large, and as a power of ten where it is small.
 
     Args:
         error: The error, 1 for 100 %.
     """
-    return f"{100 * error:.2g} %" if error > GOOD_ENOUGH else f"{error:.1e}"
+    if not error > GOOD_ENOUGH:
+        return f"{error:.1e}"
+    return f"{100 * error:,.0f} %" if 1 <= error < 1e4 else f"{100 * error:.2g} %"

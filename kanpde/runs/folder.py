@@ -3,6 +3,7 @@ and read again."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from kanpde.errors import RunError
 from kanpde.networks.restore import restore
 from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
+from kanpde.results.gaps import Gap
+from kanpde.results.residuals import Met
 from kanpde.results.result import RUN_FORMAT, Result
 from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict
 from kanpde.runs import arrays, pictures, source, storage
@@ -92,6 +95,7 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
         problem = problem or source.find_again(settings, folder)
         _check_settings(settings)
         verdict = Verdict.from_plain(summary["verdict"]) if "verdict" in summary else NOT_YET
+        measured = _measured(summary)
     solution = _restored(folder, problem, settings, state)
     result = Result(
         problem if solution else None,
@@ -108,11 +112,31 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
         summary["provenance"],
         guarded(folder / "run.h5", lambda path: arrays.read_estimates(path, summary)),
         verdict,
+        **measured,
     )
     if verdict is NOT_YET:
         result.verdict = result.judged(_advice(summary))
     result.__dict__.update(fields=fields, drawing=drawing)
     return result
+
+
+def _measured(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The errors by unknown, and how well equations and conditions are met; nothing in runs of
+    kanpde 0.1.0, which did not measure that."""
+    places = {"errors": summary, "reference_errors": summary["reference"]}
+    found: dict[str, Any] = {
+        kind: {u: Gap.from_plain(gap) for u, gap in (place.get("errors") or {}).items()}
+        for kind, place in places.items()
+    }
+    if "equations" in summary:
+        equations, conditions = (_numbers(summary[key]) for key in ("equations", "conditions"))
+        found["met"] = Met(equations, conditions)
+    return {**found, "doubtful": bool(summary["reference"].get("doubtful"))}
+
+
+def _numbers(found: Mapping[str, float | None]) -> dict[str, float]:
+    """Numbers by name; None stands for what was not finite."""
+    return {name: math.nan if value is None else float(value) for name, value in found.items()}
 
 
 def _advice(summary: Mapping[str, Any]) -> list[Diagnosis]:

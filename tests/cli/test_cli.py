@@ -469,3 +469,16 @@ def test_the_module_runs_as_a_command():
         "error: poison2d: no such problem or file; did you mean 'poisson2d'"
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_strict_says_by_its_exit_code_whether_to_believe(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    quick = ["solve", "poisson2d", "--no-reference", "--json", "--width", "2", "--points", "60"]
+    assert main([*quick, "--grid", "3", "--schedule", "lm:1", "--strict"]) == 3
+    said = json.loads(capsys.readouterr().out)["verdict"]
+    assert (said["status"], said["judge"]) == ("not converged", "exact solution")
+    assert said["cures"]
+    good = ["solve", "poisson2d", "--no-reference", "--json", "--width", "3", "--points", "300"]
+    assert main([*good, "--grid", "6", "--schedule", "lm:40", "--strict"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"]["status"] == "converged"
+    assert main([*quick, "--grid", "3", "--schedule", "lm:1"]) == 0

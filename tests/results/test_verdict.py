@@ -4,9 +4,12 @@ import math
 
 import pytest
 
+from kanpde.results.gaps import Gap
+from kanpde.results.residuals import Met
 from kanpde.results.verdict import (
     BY_EXACT,
     BY_REFERENCE,
+    BY_RESIDUAL,
     CONVERGED,
     LIMITED,
     NOBODY,
@@ -40,29 +43,108 @@ KNOWN = [
 ]
 
 
+def gap(error, own=0.0, size=1.0, **more):
+    """An unknown that varies by 1."""
+    return Gap(error, error, size, 1.0, own, **more)
+
+
+def given(error, own=0.0):
+    return None if error is None else {"u": gap(error, own)}
+
+
 @pytest.mark.parametrize(("exact", "distance", "own", "status", "who"), KNOWN)
 def test_the_rule(exact, distance, own, status, who):
-    found = judge(exact, distance, own)
+    found = judge(given(exact), given(distance, own))
     assert (found.status, found.judge) == (status, who)
     assert (found.cures == USUAL_CURES) is (status == NOT_CONVERGED)
     assert Verdict.from_plain(found.plain()) == found
 
 
+@pytest.mark.parametrize(("exact", "distance", "own", "status", "who"), KNOWN)
+def test_the_worst_unknown_counts(exact, distance, own, status, who):
+    """Beside one of another size that is all right, whichever stands first."""
+    good = Gap(1e-5, 1e-5, 1e5, 1e5, 0.0 if exact is not None else 1e-7)
+    for order in (1, -1):
+        exact_, near = (
+            None if one is None else dict([*one.items(), ("T", good)][::order])
+            for one in (given(exact), given(distance, own))
+        )
+        found = judge(exact_, near)
+        assert (found.status, found.judge) == (status, who)
+        if who is not NOBODY:
+            assert found.reason.startswith("u is ")
+
+
 def test_where_some_unknowns_alone_are_known_the_reference_judges():
-    assert judge(1e-6, 0.3, 1e-9, complete=False).status == NOT_CONVERGED
-    assert judge(1e-6, 1e-4, 1e-9, complete=False).judge == BY_REFERENCE
-    assert judge(0.5, 1e-4, 1e-9, complete=False).judge == BY_EXACT
-    assert judge(1e-6, complete=False).status == CONVERGED
+    known, far, near = given(1e-6), given(0.3, 1e-9), given(1e-4, 1e-9)
+    assert judge(known, far, complete=False).status == NOT_CONVERGED
+    assert judge(known, near, complete=False).judge == BY_REFERENCE
+    assert judge(given(0.5), near, complete=False).judge == BY_EXACT
+    assert judge(known, complete=False).status == CONVERGED
+
+
+def test_no_offset_hides_an_error():
+    """300 K that rise by 1 K: 0.5 K are an error of a half."""
+    found = judge(None, {"T": gap(0.5, 1e-6, size=300.0)})
+    assert found.status == NOT_CONVERGED
+    assert found.reason.startswith("50 % of its variation from the reference")
+
+
+def met(equations, conditions=None):
+    return Met({"heat": equations}, {} if conditions is None else {"Neumann": conditions})
+
+
+RESIDUALS = [
+    # equations, conditions, doubtful; status and judge
+    (0.69, None, False, NOT_CONVERGED, BY_RESIDUAL),
+    (0.05, 0.69, False, NOT_CONVERGED, BY_RESIDUAL),
+    (math.nan, None, False, NOT_CONVERGED, BY_RESIDUAL),
+    (0.05, 0.05, False, NOT_JUDGED, NOBODY),
+    (1e-9, None, False, NOT_JUDGED, NOBODY),
+    (0.05, None, True, NOT_CONVERGED, BY_RESIDUAL),
+    (1e-3, None, True, NOT_JUDGED, NOBODY),
+]
+
+
+@pytest.mark.parametrize(("equations", "conditions", "doubtful", "status", "who"), RESIDUALS)
+def test_without_a_reference_unmet_equations_tell(equations, conditions, doubtful, status, who):
+    found = judge(met=met(equations, conditions), note="too many cells", doubtful=doubtful)
+    assert (found.status, found.judge) == (status, who)
+    assert "no reference: too many cells" in found.reason
+    assert "residual" in found.reason if who == BY_RESIDUAL else "are met to" in found.reason
+
+
+def test_a_reference_that_cannot_tell_leaves_it_to_the_equations():
+    unsure, sure, far = ({"v": gap(*one)} for one in ((1.0, 1.1), (1e-4, 1e-6), (1.0, 1e-9)))
+    assert judge(None, unsure, met=met(1e-3)).status == LIMITED
+    assert judge(None, unsure, met=met(0.6)).judge == BY_RESIDUAL
+    assert judge(None, unsure, met=met(0.6)).status == NOT_CONVERGED
+    # near the reference, and yet not met: both may be wrong together
+    assert judge(None, sure, met=met(0.6)).status == LIMITED
+    assert judge(None, sure, met=met(1e-3)).status == CONVERGED
+    # small residuals do not help against a reference that can tell
+    assert judge(None, far, met=met(1e-9)).status == NOT_CONVERGED
+    assert judge(None, {"v": gap(1e-4, 6e-5)}, met=met(0.6)).reason.endswith("of its terms")
+
+
+def test_more_effort_comes_first_after_a_quick_run():
+    wrong = given(0.5)
+    assert judge(wrong, effort="quick").cures == ("--effort default", *USUAL_CURES)
+    assert judge(wrong, effort="default").cures[0] == "--effort record"
+    assert judge(wrong, effort="record").cures == USUAL_CURES
+    assert judge(given(1e-3), effort="quick").cures == ()
+    seen = [Diagnosis("too few points", ("more --points",))]
+    assert judge(wrong, effort="default", seen=seen).cures == ("more --points", "--effort record")
 
 
 def test_what_is_interrupted_is_not_judged():
-    found = judge(1e-6, 1e-6, 1e-9, interrupted=True)
+    found = judge(given(1e-6), given(1e-6, 1e-9), interrupted=True)
     assert (found.status, found.judge, found.reason) == (NOT_JUDGED, NOBODY, "interrupted")
 
 
 def test_what_was_seen_is_reason_and_cure():
     seen = [Diagnosis("too few points", ("more --points", "another --seed")), Diagnosis("odd")]
-    found = judge(0.2, seen=[*seen, Diagnosis("strange", ("another --seed",))])
+    found = judge(given(0.2), seen=[*seen, Diagnosis("strange", ("another --seed",))])
     assert found.reason == "20 % from the exact solution; too few points; odd; strange"
     assert found.cures == ("more --points", "another --seed")
     assert str(found).endswith("; try more --points, or another --seed")

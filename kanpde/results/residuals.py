@@ -1,0 +1,294 @@
+"""How well a solution meets its equations and conditions: residuals over the size of their terms.
+
+With the means m of the unknowns taken off, a residual is r = r₀ + Σ_a ∂r/∂u_a (u_a - m_a) to first
+order, and its size |r₀| + Σ_a |∂r/∂u_a| |u_a - m_a|, root mean squares over the domain: no unit, no
+factor in the equation and no offset of an unknown counts. Where all terms vanish, as those of u'' =
+0 do for any straight line, the variation of an unknown over powers of the domain's lengths stands
+for its derivatives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.geometry import Pieces
+from kanpde.geometry.regions import Region
+from kanpde.geometry.sampling import inside_points, unit_points
+from kanpde.networks.solution import Solution
+from kanpde.networks.spans import Spans
+from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.faces import by_name
+from kanpde.problem.problem import Problem
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.residual import Residual
+
+JUDGED_POINTS = 1024
+"""How many points residuals are looked at: points that were not trained on."""
+
+FEWEST = 64
+"""Of these in every piece and every span."""
+
+JUDGED_SEED = 24681357
+
+UNVARIED = 1e-9
+"""Part of an unknown's size that its variation is taken to be at least."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """How well equations and conditions are met.
+
+    Attributes:
+        equations: By name, the residual over the size of its terms: the worst over pieces and spans
+            of time.
+        conditions: The same of conditions that are not built in, by label.
+        amplitudes: By unknown, how large it has to be to take part in the equations.
+    """
+
+    equations: Mapping[str, float]
+    conditions: Mapping[str, float]
+    amplitudes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> float:
+        """The largest of all; 0 where there is none."""
+        return max((*self.equations.values(), *self.conditions.values()), default=0.0)
+
+
+def met(problem: Problem, solution: Solution) -> Met:
+    """How well a solution meets its equations and conditions, at points that were not trained on.
+
+    Args:
+        problem: What was to be solved.
+        solution: The solution.
+    """
+    parts = _parts(problem, solution)
+    terms = _Terms(problem, parts)
+    equations: dict[str, float] = {}
+    conditions: dict[str, float] = {}
+    amplitudes: dict[str, float] = {}
+    names = _names(problem)
+    for part in parts:
+        for equation in part.equations:
+            found = terms.of(equation, part.solution, part.points, None)
+            _keep(equations, names[id(equation)], found.worst)
+            for unknown, size in found.amplitudes.items():
+                amplitudes[unknown] = min(size, amplitudes.get(unknown, math.inf))
+    for owner in dict.fromkeys(part.solution for part in parts):
+        for label, residual, points, normal in _conditions(owner):
+            _keep(conditions, label, terms.of(residual, owner, points, normal).worst)
+    return Met(equations, conditions, amplitudes)
+
+
+@dataclass(frozen=True)
+class _Surveyed:
+    """A piece of the domain, or a span of time.
+
+    Attributes:
+        solution: Its solution.
+        points: Points in it.
+        equations: What holds there.
+    """
+
+    solution: NetworkSolution
+    points: Float[Tensor, "points dims"]
+    equations: Sequence[Residual]
+
+    @cached_property
+    def needs(self) -> list[Leaf]:
+        """The derivatives that its equations and conditions ask for, and the values."""
+        domain = self.solution.domain
+        residuals = [*self.equations, *(c.residual for c in self.solution.space.soft)]
+        here = {u for e in self.equations for u, _ in e.needs}
+        value = (0,) * len(domain.coordinates)
+        found = [(u, value) for u in sorted(here)]
+        return list(
+            dict.fromkeys([*found, *(a for r in residuals for a in r.needs if a[0] in here)])
+        )
+
+    @cached_property
+    def leaves(self) -> dict[Leaf, Float[Tensor, " points"]]:
+        """Derivatives at its points."""
+        return dict(zip(self.needs, _values(self.solution, self.points, self.needs).T, strict=True))
+
+
+def _parts(problem: Problem, solution: Solution) -> list[_Surveyed]:
+    spans = solution.spans if isinstance(solution, Spans) else [solution]
+    each = max(FEWEST, JUDGED_POINTS // (len(spans) * len(problem.groups)))
+    found = []
+    for span in spans:
+        assert isinstance(span, NetworkSolution)
+        for region, equations in problem.groups:
+            where = region if isinstance(region, Region) else span.domain
+            found.append(_Surveyed(span, inside_points(where, each, JUDGED_SEED), equations))
+    return found
+
+
+def _values(
+    solution: NetworkSolution, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]
+) -> Float[Tensor, "points leaves"]:
+    frame = solution.frame(points, needs)
+    return frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1]).double().cpu()
+
+
+def _names(problem: Problem) -> dict[int, str]:
+    """What each equation is called, by its identity: with its piece, and with a number where two
+    have one name."""
+    found: dict[int, str] = {}
+    for region, equations in problem.groups:
+        for equation in equations:
+            name = equation.name.removesuffix("()")
+            name += f" in {region.name}" if isinstance(region, Region) else ""
+            alike = sum(one.partition(" #")[0] == name for one in found.values())
+            found[id(equation)] = f"{name} #{alike + 1}" if alike else name
+    return found
+
+
+def _conditions(
+    solution: NetworkSolution,
+) -> Iterator[tuple[str, Residual, Tensor, dict[str, Tensor]]]:
+    """Label, residual, points and normals of every condition that is not built in."""
+    domain, dims = solution.domain, len(solution.domain.coordinates) - 1
+    for constraint in solution.space.soft:
+        unit = unit_points(JUDGED_POINTS if dims else 1, dims, JUDGED_SEED)
+        points = domain.boundary(constraint.face, unit)
+        if constraint.where is not None:
+            points = points[constraint.where(by_name(points, domain.coordinates)).bool()]
+        if len(points):
+            normal = by_name(domain.normals(constraint.face, points), domain.coordinates)
+            yield constraint.label, constraint.residual, points, normal
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """A residual at points.
+
+    Attributes:
+        worst: Root mean square over the size of the terms, the largest over its equations.
+        amplitudes: By unknown, the size from which on it takes part in one of them.
+    """
+
+    worst: float
+    amplitudes: Mapping[str, float]
+
+
+class _Terms:
+    """How large the derivatives of a solution are over its whole domain.
+
+    Args:
+        problem: What was to be solved.
+        parts: The solution's pieces and spans.
+    """
+
+    def __init__(self, problem: Problem, parts: Sequence[_Surveyed]):
+        self.problem = problem
+        self.plain = {u: u for u in problem.outputs}
+        if isinstance(problem.domain, Pieces):
+            home = problem.domain.home
+            self.plain = {u: u.removesuffix(f"_{home(u)}") for u in problem.outputs}
+        gathered: dict[Leaf, list[Tensor]] = {}
+        for part in parts:
+            for leaf, values in part.leaves.items():
+                gathered.setdefault(leaf, []).append(values)
+        leaves = {leaf: torch.cat(values) for leaf, values in gathered.items()}
+        plainly = {u: leaves[u, i] for u, i in leaves if not any(i)}
+        self.means = {u: float(v.mean()) for u, v in plainly.items()}
+        self.sizes = {
+            (u, i): _rms(v if any(i) else v - self.means[u]) for (u, i), v in leaves.items()
+        }
+        self.variations = {
+            u: self._variation([v for copy, v in plainly.items() if self.plain[copy] == u])
+            for u in dict.fromkeys(self.plain[copy] for copy in plainly)
+        }
+
+    def _variation(self, copies: Sequence[Tensor]) -> float:
+        """Of an unknown over all pieces, at least a small part of its size."""
+        values = torch.cat(list(copies))
+        return max(_rms(values - values.mean()), UNVARIED * _rms(values))
+
+    def natural(self, leaf: Leaf) -> float:
+        """The size that a variation of 1 gives to a derivative: over powers of the lengths."""
+        lengths = (high - low for low, high in self.problem.domain.bounds.values())
+        return math.prod(length**-n for length, n in zip(lengths, leaf[1], strict=True))
+
+    def of(
+        self,
+        residual: Residual,
+        solution: NetworkSolution,
+        points: Float[Tensor, "points dims"],
+        normal: Mapping[str, Tensor] | None,
+    ) -> _Sizes:
+        """A residual at points.
+
+        Args:
+            residual: An equation, or a condition.
+            solution: The solution that it is of.
+            points: Where the residual is taken, [points, dims].
+            normal: On a face, the normal there, [points] by coordinate.
+
+        Returns:
+            Its size over that of its terms; 0 where it is finite nowhere.
+        """
+        u = _values(solution, points, residual.needs)
+        r, g = residual(by_name(points, solution.domain.coordinates), u, normal)
+        assert g is not None
+        there = r.isfinite().all(1) & g.isfinite().all(2).all(1)
+        if not bool(there.any()):
+            return _Sizes(0.0, {})
+        r, g, u = r[there], g[there], u[there]
+        means = u.new_tensor([0.0 if any(i) else self.means[v] for v, i in residual.needs])
+        sizes = u.new_tensor([self.sizes[leaf] for leaf in residual.needs])
+        rest = r - torch.einsum("nea,na->ne", g, u - means)
+        slopes = g.square().mean(0).sqrt()
+        size = torch.maximum(
+            rest.square().mean(0).sqrt() + slopes @ sizes, self._least(residual, slopes)
+        )
+        worst = r.square().mean(0).sqrt() / size.clamp_min(torch.finfo(torch.float64).tiny)
+        return _Sizes(
+            float(worst.nan_to_num().max()) if residual.needs else 0.0,
+            self._amplitudes(residual, slopes, size),
+        )
+
+    def _by_unknown(self, residual: Residual, slopes: Tensor) -> dict[str, list[Tensor]]:
+        """What each unknown's derivatives bring to the equations [equations] for a variation of 1,
+        those left out that do not count."""
+        found: dict[str, list[Tensor]] = {}
+        for a, leaf in enumerate(residual.needs):
+            found.setdefault(self.plain[leaf[0]], []).append(slopes[:, a] * self.natural(leaf))
+        return found
+
+    def _least(self, residual: Residual, slopes: Tensor) -> Float[Tensor, " equations"]:
+        """The size of each equation at least: of the unknown that brings most, the derivative that
+        brings least."""
+        least = slopes.new_zeros(len(slopes))
+        for unknown, brought in self._by_unknown(residual, slopes).items():
+            counts = torch.stack(brought)
+            smallest = torch.where(counts > 0, counts, math.inf).amin(0)
+            smallest = torch.where(smallest.isfinite(), smallest, 0.0)
+            least = torch.maximum(least, smallest * self.variations[unknown])
+        return least
+
+    def _amplitudes(self, residual: Residual, slopes: Tensor, size: Tensor) -> dict[str, float]:
+        found = {}
+        for unknown, brought in self._by_unknown(residual, slopes).items():
+            weight = torch.stack(brought).sum(0)
+            moved = size[weight > 0] / weight[weight > 0]
+            if len(moved):
+                found[unknown] = float(moved.min())
+        return found
+
+
+def _keep(found: dict[str, float], name: str, value: float) -> None:
+    """The larger one of what is known and a value."""
+    found[name] = max(value, found.get(name, 0.0))
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.square().mean().sqrt())
