@@ -155,8 +155,8 @@ class Pieces(Rejecting):
 
     def __mul__(self, time: object) -> SpaceTime:
         raise ProblemError(
-            f"{self!r} * {time!r}: pieces are for steady problems; a coefficient that jumps in an"
-            " evolution can be written as torch.where(…)"
+            f"{self!r} * {time!r}: pieces are for steady problems; in an evolution, a coefficient"
+            " that jumps may stand outside derivatives as torch.where(…) (docs/how-to/jumps.md)"
         )
 
 

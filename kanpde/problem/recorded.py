@@ -12,6 +12,7 @@ from kanpde.geometry import Domain
 from kanpde.problem.conditions import Condition
 from kanpde.problem.constraints import BoundaryCondition, Constraint
 from kanpde.problem.data import Measurement
+from kanpde.problem.discontinuities import refuse
 from kanpde.problem.faces import by_name, two_points
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.prescribed import Value, prescribed_value
@@ -19,6 +20,7 @@ from kanpde.problem.statement import Equation, Statement
 from kanpde.problem.unknowns import unknowns_of
 from kanpde.residual.calculus import Values
 from kanpde.residual.functions import argument_names, check_arguments, function_name
+from kanpde.residual.jumps import Probe
 from kanpde.residual.recording import record
 from kanpde.residual.residual import Residual
 
@@ -62,7 +64,8 @@ def recorded(stated: Statement) -> Recorded:
     unknowns = unknowns_of(stated, stated.equations)
     functions = (*unknowns, *(p.name for p in parameters if isinstance(p, Field)))
     outputs = (*unknowns, *(p.name for p in parameters))
-    equations = tuple(equation(function, outputs, domain) for function in stated.equations)
+    numbers = [p.name for p in parameters if not isinstance(p, Field)]
+    equations = tuple(equation(f, outputs, domain, numbers) for f in stated.equations)
     constraints = tuple(
         c
         for condition in stated.conditions
@@ -93,16 +96,23 @@ def _nameable(
     return outputs if isinstance(condition, Condition) else unknowns
 
 
-def equation(function: Equation, unknowns: tuple[str, ...], domain: Domain) -> Residual:
+def equation(
+    function: Equation,
+    unknowns: tuple[str, ...],
+    domain: Domain,
+    numbers: Sequence[str] = (),
+) -> Residual:
     """A user's equation as a residual.
 
     Args:
         function: Takes unknowns and coordinates by name.
         unknowns: What it may take besides coordinates.
         domain: Where it holds.
+        numbers: Names of unknowns that are the same everywhere.
 
     Raises:
-        ProblemError: For arguments that are neither; and as `record` does.
+        ProblemError: For arguments that are neither, for what differentiates a jump, and as
+            `record` does.
     """
     name = function_name(function)
     arguments = argument_names(function, name)
@@ -111,6 +121,8 @@ def equation(function: Equation, unknowns: tuple[str, ...], domain: Domain) -> R
     known = {"unknown": unknowns, "coordinate": domain.coordinates}
     check_arguments(arguments, known, name, hint)
     at = by_name(two_points(domain), domain.coordinates)
+    probe = Probe(function, name, arguments, unknowns, domain.coordinates, domain.space)
+    refuse(probe, domain, numbers)
     return record(function, name, arguments, unknowns, at, domain.space)
 
 
