@@ -15,7 +15,7 @@ from kanpde.residual.jumps import Discontinuity, Probe, discontinuities
 POINTS_TO_PROBE = 2048
 """Points of the domain by which is seen where an operation switches."""
 
-NEGLIGIBLE = 1e-3
+JUMP_THAT_IS_SAID = 1e-3
 """Jump, relative to the values at it, up to which it is said, and not refused."""
 
 GUIDE = "docs/how-to/jumps.md"
@@ -53,7 +53,7 @@ def refuse(probe: Probe, domain: Domain, constants: Sequence[str] = ()) -> None:
                 " unseen by torch, and would miss its slope; write it with torch functions of"
                 f" {found.moving}, without detach and numpy ({GUIDE})"
             )
-        if found.relative > NEGLIGIBLE:
+        if found.relative > JUMP_THAT_IS_SAID:
             raise ProblemError(f"{probe.name}: {_described(found)}; {_way_out(found, domain)}")
         small = small or found
     if small is not None:
