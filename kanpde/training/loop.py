@@ -189,9 +189,9 @@ class Training:
             reason: Why, for the history.
         """
         state.go_back()
-        if state.under_way is not None and state.starts is None:
-            state.history.stages.append((state.under_way.title, reason))
-        elif state.starts:
+        title = state.under_way.title if state.under_way is not None else ""
+        state.history.stages.append((title or "before the first stage", reason))
+        if state.starts:
             state.solution.network = best_of(state.starts, self.observer)
         state.under_way, state.starts, state.finished = None, None, True
         self.observer.message(f"{reason}: kept the last good state")
