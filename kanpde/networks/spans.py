@@ -16,7 +16,7 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
-KEPT = 8
+KEPT_PLACES = 8
 """Sets of points at which a HandedOver keeps its values: those of training, of looking at fresh
 points and of testing, and those of the corners that each of them asks for."""
 
@@ -144,7 +144,7 @@ class HandedOver:
                 self._known.insert(0, self._known.pop(k))
                 return known
         self._known.insert(0, ([c.detach().clone() for c in columns], {}))
-        del self._known[KEPT:]
+        del self._known[KEPT_PLACES:]
         return self._known[0][1]
 
     def _take(self, order: int, columns: Sequence[Tensor]) -> None:
