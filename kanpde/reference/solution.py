@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -35,10 +35,14 @@ class Reference:
         values: By unknown, with one axis a coordinate; NaN outside of the domain.
         order: Of accuracy in space.
         kind: The method in words.
-        estimated_error: Relative L2 over all unknowns, by Richardson extrapolation in space, plus
-            what halving the steps in time changes.
+        estimated_error: The worst of `estimated_errors`.
         seconds: That it took.
-        estimated_errors: Of each unknown, relative to its own size.
+        estimated_errors: Root mean square over the nodes by unknown, relative to its scale, by
+            Richardson extrapolation in space, plus what halving the steps in time changes; None
+            where a file of an older version does not tell.
+        scales: Of each unknown, in its units: how much it varies about its mean, or its size where
+            it is constant; None likewise.
+        doubt: Why it may be wrong in spite of its error, in one line; "" where nothing says so.
     """
 
     coordinates: dict[str, np.ndarray]
@@ -47,7 +51,9 @@ class Reference:
     kind: str
     estimated_error: float
     seconds: float
-    estimated_errors: dict[str, float] = field(default_factory=dict)
+    estimated_errors: dict[str, float] | None = None
+    scales: dict[str, float] | None = None
+    doubt: str = ""
 
     def points(self) -> Float[np.ndarray, "nodes dims"]:
         """All grid nodes, in the C order of `values`."""
@@ -152,5 +158,8 @@ def _packed(
     method = "finite differences of" if domain.is_box else "finite differences, embedded boundary,"
     kind = f"{method} order {order}{why}, {shown} points, {found.method}"
     fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
-    errors = dict(zip(problem.unknowns, found.error[1:].tolist(), strict=True))
-    return Reference(coordinates, fields, order, kind, float(found.error[0]), seconds, errors)
+    errors, scales = (
+        dict(zip(problem.unknowns, part.tolist(), strict=True))
+        for part in (found.error, found.scales)
+    )
+    return Reference(coordinates, fields, order, kind, found.worst, seconds, errors, scales)
