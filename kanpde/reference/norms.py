@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 EPSILON = float(np.finfo(float).eps)
 
-CONSTANT = 1e-8
+EVEN = 1e-8
 """Of its size, by which an unknown must vary for its errors to be relative to its variation."""
 
 VANISHING = 1e3
@@ -63,7 +63,7 @@ def scales(
         noise: The size of each unknown's rounding, 0 where it is not known.
     """
     size, found = rms(values), deviation(values)
-    found = np.where(found > CONSTANT * size, found, size)
+    found = np.where(found > EVEN * size, found, size)
     found = np.where(size > VANISHING * noise, found, noise / EPSILON)
     return np.where(found > 0, found, 1.0)
 

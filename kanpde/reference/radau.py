@@ -35,7 +35,7 @@ INSTANT = 1e-12
 ITERATIONS = 15
 """Of Newton's method in one step."""
 
-ROUNDED = 0.1
+ROUNDING_SHARE = 0.1
 """Part of the tolerance of Newton's method that rounding may use up."""
 
 ROUNDED_STAGES = 1e-9
@@ -263,7 +263,10 @@ class Radau:
         """Of a change relative to how much each unknown has varied, of which rounding is a small
         part: of all unknowns the worst."""
         noise = self._noise[list(self._moving)]
-        lengths, floors = self._each(values), np.maximum(sizes, noise / (ROUNDED * self._newton))
+        lengths, floors = (
+            self._each(values),
+            np.maximum(sizes, noise / (ROUNDING_SHARE * self._newton)),
+        )
         return float((lengths[lengths > 0] / floors[lengths > 0]).max(initial=0.0))
 
     def _solve(self, h: float, Z: np.ndarray) -> tuple[np.ndarray | None, float]:
