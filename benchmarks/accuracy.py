@@ -239,11 +239,11 @@ def truth_of(problem: Problem, unknowns: Sequence[str] = (), effort: str = "defa
         values = exact_on(problem, grid)
         return Truth(grid, {u: values[u] for u in wanted}, "the exact solution", 0.0)
     found = reference(problem, effort=effort)
-    sizes = {
-        u: float(np.linalg.norm(np.nan_to_num(found.values[u]))) for u in wanted
-    }  # nan: outside of the domain
-    parts = [found.estimated_errors[u] * size for u, size in sizes.items()]
-    error = float(np.linalg.norm(parts) / (np.linalg.norm(list(sizes.values())) or 1.0))
+    assert found.estimated_errors is not None
+    assert found.scales is not None
+    sizes = [float(np.sqrt(np.nanmean(found.values[u] ** 2))) for u in wanted]  # nan: outside
+    gaps = [found.estimated_errors[u] * found.scales[u] for u in wanted]
+    error = float(np.linalg.norm(gaps) / (np.linalg.norm(sizes) or 1.0))
     return Truth(found.coordinates, {u: found.values[u] for u in wanted}, found.kind, error)
 
 

@@ -54,7 +54,7 @@ from kanpde.runs import pictures as run_pictures
 from kanpde.runs.atomic import check_writable
 from kanpde.runs.keeper import StateKeeper
 from kanpde.runs.request import magnitudes
-from kanpde.runs.signals import answered
+from kanpde.runs.signals import answered, reminded
 from kanpde.training import Stage, TrainingPlan, carry_out, parse_schedule, shards, show_schedule
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.keeping import handed_to
@@ -79,6 +79,7 @@ def solve(
     out: str | Path | None = None,
     run_dir: str | Path | None = None,
     resume: bool = False,
+    minutes: float | None = None,
     pictures: bool = True,
     strict: bool = False,
     observer: Observer | None = None,
@@ -111,6 +112,7 @@ def solve(
         run_dir: The run's folder itself; nothing is written without one of them.
         resume: Whether a run in run_dir that was killed or interrupted goes on from its last state,
             with the same bits as if it had not been; one that is finished is loaded.
+        minutes: When training ends with what there is, from now on; None for no such limit.
         pictures: Whether to draw pictures as well; they are written to the run's folder.
         strict: Whether to raise NotConverged unless the verdict is that it has converged.
         observer: Who watches; None for nobody.
@@ -133,6 +135,7 @@ def solve(
         )
     if resume and run_dir is None:
         raise RunError("resume: got no run_dir; expected the folder of the run")
+    until = _until(minutes)
     changes = {"points": points, "restarts": restarts, "slabs": slabs}
     recipe = _chosen(problem, recipe, effort, network, schedule, changes)
     check_machine(device, dtype)
@@ -149,7 +152,8 @@ def solve(
             folder, kept = _claimed(claim, problem, request, out, run_dir, resume)
             if shards.from_first(partial(lifetime.is_finished, folder)):
                 return _checked(_loaded(folder, problem, pictures), strict)
-        run = _Run(problem, recipe, beginning, plan, dtype, effort, observer or Silent(), folder)
+        watched = observer or Silent()
+        run = _Run(problem, recipe, beginning, plan, dtype, effort, watched, folder, until)
         return _checked(run.solved(kept, reference, pictures), strict)
 
 
@@ -158,6 +162,15 @@ def _checked(result: Result, strict: bool) -> Result:
     if strict and not result.verdict.converged:
         raise NotConverged(f"{result.name}: {result.verdict}", result)
     return result
+
+
+def _until(minutes: float | None) -> float:
+    """When the time is up, on the clock of `time.perf_counter`. Raises RecipeError."""
+    if minutes is None:
+        return math.inf
+    if not (isinstance(minutes, int | float) and 0 < minutes < math.inf):
+        raise RecipeError(f"minutes: got {minutes!r:.40}; expected a number above 0")
+    return time.perf_counter() + 60 * minutes
 
 
 def _request(problem: Problem, recipe: Recipe) -> dict[str, Any]:
@@ -226,6 +239,7 @@ class _Run:
     effort: str
     observer: Observer
     folder: Path | None
+    until: float
 
     def solved(
         self, kept: dict[str, Any] | None, reference: bool | Reference, pictures: bool
@@ -234,7 +248,7 @@ class _Run:
         began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
         first = shards.rank() == 0
         keeper = StateKeeper(self.folder) if self.folder and first else None
-        ending, interrupting = _answers(keeper)
+        ending, interrupting = _answers(keeper, self.until)
         with ending:
             with self._leaving_nothing(KanpdeError), interrupting:
                 trained = self.train(keeper, kept)
@@ -301,7 +315,8 @@ class _Run:
             self.problem, self.beginning.space, self.beginning.network, self.plan, self.observer
         )
         state = training.resumed(kept) if kept else training.begin()
-        state = carry_out(training, state, handed_to(keeper))
+        with reminded(self.until):
+            state = carry_out(training, state, handed_to(keeper), self.until)
         points = state.points if state.finished and isinstance(state.points, Collocation) else None
         return Trained(training.result(state), state.history, points)
 
@@ -428,21 +443,32 @@ def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:
 
 
 def _answers(
-    keeper: StateKeeper | None,
+    keeper: StateKeeper | None, until: float
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """What SIGTERM, during the whole run, and Ctrl-C, during training, do to a run that is kept.
 
     Of several processes each gets its own Ctrl-C, at other steps: there it ends training at once.
+    So does the one that comes by itself when the time is up.
     """
     if keeper is None:
         return nullcontext(), nullcontext()
     alone = shards.size() == 1
-    return answered(signal.SIGTERM, keeper.end), (
-        answered(signal.SIGINT, keeper.interrupt) if alone else nullcontext()
+
+    def interrupt() -> None:
+        if time.perf_counter() > until:
+            raise KeyboardInterrupt
+        keeper.interrupt()
+
+    return answered(signal.SIGTERM, keeper.end, keeper.leave), (
+        answered(signal.SIGINT, interrupt, _leave) if alone else nullcontext()
     )
 
 
 def _told(history: History) -> AbstractContextManager[None]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the
-    history says that one came."""
-    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True))
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run, unless
+    that takes long; the history says that one came."""
+    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True), _leave)
+
+
+def _leave() -> None:
+    raise KeyboardInterrupt

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from kanpde import (
     solve,
     solver,
 )
+from kanpde.runs import signals
 from kanpde.training.history import Silent
 
 QUICK = {"network": KAN((3,), 5, 4), "schedule": "lm:15", "points": 300, "restarts": 1}
@@ -251,6 +253,30 @@ def test_interrupted_before_a_step_is_done(poisson, tmp_path, pressed, options, 
     assert back.history.interrupted
     assert back.history.stages == result.history.stages
     assert back(x=0.3, y=0.4) == result(x=0.3, y=0.4)
+
+
+def test_training_ends_in_time_with_what_there_is(poisson, tmp_path):
+    result = solve(poisson, schedule="lm:100000", minutes=1e-3, out=tmp_path)
+    assert result.history.stages[-1][1] == "the time is up"
+    assert not result.history.interrupted
+    assert result.reference is not None
+    with pytest.raises(RecipeError, match="minutes: got 0; expected a number above 0"):
+        solve(poisson, minutes=0)
+
+
+def test_a_step_that_goes_on_for_long_is_left_when_the_time_is_up(poisson, monkeypatch):
+    monkeypatch.setattr(signals, "PATIENCE", 0.1)
+
+    class Slow(Silent):
+        def step(self, record):
+            end = time.perf_counter() + 20
+            while record.step == 2 and time.perf_counter() < end:
+                pass
+
+    began = time.perf_counter()
+    result = solve(poisson, **QUICK, minutes=1 / 60, reference=False, observer=Slow())
+    assert result.history.stages == [("lm, KAN 2-3-1, degree 5, grid 4", "the time is up")]
+    assert time.perf_counter() - began < 15
 
 
 def test_interrupted_in_the_reference(poisson, tmp_path):

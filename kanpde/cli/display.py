@@ -86,9 +86,11 @@ def show_reference(console: Console, found: Reference, error: float | None) -> N
     table.add_row(
         "nodes", " × ".join(f"{x} {len(nodes)}" for x, nodes in found.coordinates.items())
     )
-    table.add_row(
-        "estimated error", f"{found.estimated_error:.1e} (relative L2, by Richardson extrapolation)"
-    )
+    for u, own in (found.estimated_errors or {}).items():
+        what = "estimated error" if len(found.values) == 1 else f"estimated error of {u}"
+        table.add_row(what, f"{own:.1e} (L2 relative to its variation)")
+    if found.doubt:
+        table.add_row("doubt", found.doubt)
     table.add_row(
         "true error",
         "no exact solution to compare with" if error is None else f"{error:.1e} (relative L2)",

@@ -40,6 +40,9 @@ def reference(
             "order": found.order,
             "nodes": {x: len(nodes) for x, nodes in found.coordinates.items()},
             "estimated_error": found.estimated_error,
+            "estimated_errors": found.estimated_errors,
+            "scales": found.scales,
+            "doubt": found.doubt or None,
             "relative_l2": error,
             "seconds": found.seconds,
         }

@@ -25,6 +25,7 @@ from kanpde.cli.options import (
     Restarts,
     Settings,
     Width,
+    real,
     whole,
 )
 from kanpde.cli.output import print_json
@@ -76,6 +77,9 @@ Resume = Annotated[
         autocompletion=completion.unfinished,
     ),
 ]
+Minutes = Annotated[
+    float | None, real("When training ends with what there is; what comes after it is not counted.")
+]
 Tensorboard = Annotated[
     Path | None,
     typer.Option(
@@ -123,6 +127,7 @@ def solve(
     no_reference: NoReference = False,
     strict: Strict = False,
     resume: Resume = None,
+    minutes: Minutes = None,
     tensorboard: Tensorboard = None,
     as_json: Json = False,
 ) -> int:
@@ -135,7 +140,7 @@ def solve(
     """
     telling = Telling(as_json, tensorboard, explain, strict)
     if resume is not None:
-        return _resume(name, resume, telling)
+        return _resume(name, resume, minutes, telling)
     if name is None:
         raise RecipeError(
             "solve: got no problem; expected the name of one, such as poisson2d (see `kanpde"
@@ -150,6 +155,7 @@ def solve(
         "device": device,
         "dtype": dtype,
         "reference": not no_reference,
+        "minutes": minutes,
     }
     return _begin(name, dict(constants or ()), asked, parts, request, out, telling)
 
@@ -187,7 +193,7 @@ def _begin(
     return _carry_out(problem, recipe, request | where, console, telling)
 
 
-def _resume(name: str | None, run: Path, telling: Telling) -> int:
+def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling) -> int:
     """Go on with a run as it was begun."""
     if name is not None:
         raise RecipeError(
@@ -206,7 +212,8 @@ def _resume(name: str | None, run: Path, telling: Telling) -> int:
     request = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
     with reading(run / "request.json"):
         recipe = recipes.from_plain(asked["recipe"])
-    return _carry_out(problem, recipe, request | {"run_dir": run, "resume": True}, console, telling)
+    request |= {"run_dir": run, "resume": True, "minutes": minutes}
+    return _carry_out(problem, recipe, request, console, telling)
 
 
 def _carry_out(

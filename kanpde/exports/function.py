@@ -68,7 +68,8 @@ def functions(problem: Problem) -> tuple[str, ...]:
 def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
     """The unknowns at points.
 
-    Of spans of time every one is evaluated everywhere, and the one that holds the time is taken.
+    Of spans of time every one is evaluated everywhere, and the one that holds the time is taken;
+    where training ended before the last one, the solution stands still.
 
     Args:
         solution: The solution.
@@ -81,6 +82,9 @@ def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
     spans = getattr(solution, "spans", None)
     if spans is None:
         return solution(points).unbind(1)
+    if len(spans) < solution.count:  # type: ignore[attr-defined]
+        latest = solution.end  # type: ignore[attr-defined]
+        points = torch.cat([points[:, :-1], points[:, -1:].clamp(max=latest)], 1)
     found = spans[0](points)
     for end, span in zip(solution.ends.tolist(), spans[1:], strict=True):  # type: ignore[attr-defined]
         found = torch.where((points[:, -1] > end)[:, None], span(points), found)

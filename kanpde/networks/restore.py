@@ -30,10 +30,11 @@ def restore(problem: Problem, state: dict[str, Any]) -> Solution:
     if "spans" not in state:
         return restore_one(problem, state)
     found: list[NetworkSolution] = []
+    count = state.get("count", len(state["spans"]))
     for k, saved in enumerate(state["spans"]):
         before = found[-1] if found else None
-        found.append(restore_one(span(problem, k, len(state["spans"]), before), saved))
-    return Spans(found)
+        found.append(restore_one(span(problem, k, count, before), saved))
+    return Spans(found, count)
 
 
 def restore_one(problem: Problem, state: dict[str, Any]) -> NetworkSolution:

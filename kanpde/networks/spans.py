@@ -16,23 +16,28 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
+KEPT_PLACES = 8
+"""Sets of points at which a HandedOver keeps its values: those of training, of looking at fresh
+points and of testing, and those of the corners that each of them asks for."""
+
 
 class Spans(Solution):
     """The candidates of consecutive spans of time as one.
 
     At a point, it is the one whose span holds its time. Calling it on points [points, dims] gives
-    the unknowns [points, unknowns]; at a time that two spans share, both agree.
+    the unknowns [points, unknowns]; at a time that two spans share, both agree. Where training
+    ended before the last span, it stands still from there on.
 
     Args:
         spans: The candidates, in the order of time.
+        count: How many spans there are in all, by default as many as there are candidates.
     """
 
-    def __init__(self, spans: Sequence[NetworkSolution]):
-        self.spans = list(spans)
+    def __init__(self, spans: Sequence[NetworkSolution], count: int | None = None):
+        self.spans, self.count = list(spans), count or len(spans)
         self.domain = self.spans[0].domain  # in space that of all
-        self.ends = torch.tensor(
-            [list(a.domain.bounds.values())[-1][1] for a in self.spans[:-1]], dtype=torch.float64
-        )
+        ends = [list(a.domain.bounds.values())[-1][1] for a in self.spans]
+        self.ends, self.end = torch.tensor(ends[:-1], dtype=torch.float64), ends[-1]
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
         return self._by_span(points, lambda span, at: span(at))
@@ -40,10 +45,17 @@ class Spans(Solution):
     def derivatives(
         self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
     ) -> Float[Tensor, "points leaves"]:
-        return self._by_span(points, lambda span, at: span.derivatives(at, leaves))
+        found = self._by_span(points, lambda span, at: span.derivatives(at, leaves))
+        if len(self.spans) < self.count:
+            rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
+            still = (points[:, -1] > self.end).nonzero()
+            found[still, torch.tensor(rates, dtype=torch.long, device=found.device)] = 0.0
+        return found
 
     def _by_span(self, points: Tensor, of: Callable[[NetworkSolution, Tensor], Tensor]) -> Tensor:
         """Rows [points, columns], each from the span that holds its time."""
+        if len(self.spans) < self.count:
+            points = torch.cat([points[:, :-1], points[:, -1:].clamp(max=self.end)], 1)
         which = torch.bucketize(points[:, -1].detach().double().cpu().contiguous(), self.ends)
         found: Tensor | None = None
         for k in which.unique().tolist():
@@ -68,10 +80,11 @@ class Spans(Solution):
 
     def describe(self) -> str:
         """Such as "10 spans of KAN 2-5-1, degree 7, grid 24"."""
-        return f"{len(self.spans)} spans of {self.network.describe()}"
+        of = f" of {self.count}" if len(self.spans) < self.count else ""
+        return f"{len(self.spans)}{of} spans of {self.network.describe()}"
 
     def state(self) -> dict[str, Any]:
-        return {"spans": [span.state() for span in self.spans]}
+        return {"spans": [span.state() for span in self.spans], "count": self.count}
 
 
 class HandedOver:
@@ -79,7 +92,8 @@ class HandedOver:
 
     It is a function of the space coordinates by name, and can be differentiated by autograd as
     often as the jets of the network reach. All derivatives up to `order` are taken at once and kept
-    for the points that were asked for last, so that a chain of spans costs as much as its length.
+    for the points that were asked for last, those of the first span first: so a chain of spans
+    costs as much as its length, and no call reaches further back than one span.
 
     Args:
         before: The candidate of the span that ends.
@@ -95,8 +109,11 @@ class HandedOver:
         self.__signature__ = Signature(
             [Parameter(x, Parameter.KEYWORD_ONLY) for x in before.domain.space]
         )
-        self._points: list[Tensor] = []
-        self._known: dict[MultiIndex, Tensor] = {}
+        self._known: list[tuple[list[Tensor], dict[MultiIndex, Tensor]]] = []
+        starts = [one for one in before.space.starts if isinstance(one, HandedOver)]
+        self._line: list[HandedOver] = list(
+            dict.fromkeys([earlier for one in starts for earlier in (*one._line, one)])
+        )
 
     def __call__(self, **space: Tensor) -> Tensor:
         columns = [space[x] for x in self.before.domain.space]
@@ -112,22 +129,35 @@ class HandedOver:
         Returns:
             The derivative, [points].
         """
-        if not (
-            self._points
-            and all(torch.equal(a, b) for a, b in zip(self._points, columns, strict=True))
-        ):
-            self._points, self._known = [c.detach().clone() for c in columns], {}
-        if index not in self._known:
-            indices = [
-                i for i in _up_to(max(self.order, sum(index)), len(columns)) if i not in self._known
-            ]
-            points = torch.stack([*columns, torch.full_like(columns[0], self.end)], 1).detach()
-            frame = self.before.frame(
-                points, [(self.unknown, (*i, int(self.velocity))) for i in indices]
-            )
-            values = frame.derivatives(self.before.network.forward(frame.X, frame.counts)[-1])
-            self._known |= dict(zip(indices, values.double().cpu().T, strict=True))
-        return self._known[index]
+        known = self._at(columns)
+        if index not in known:
+            order = max(self.order, sum(index))
+            for earlier in self._line:
+                earlier._take(order, columns)
+            self._take(order, columns)
+        return known[index]
+
+    def _at(self, columns: Sequence[Tensor]) -> dict[MultiIndex, Tensor]:
+        """What is known at points, which become those that were asked for last."""
+        for k, (points, known) in enumerate(self._known):
+            if all(torch.equal(a, b) for a, b in zip(points, columns, strict=True)):
+                self._known.insert(0, self._known.pop(k))
+                return known
+        self._known.insert(0, ([c.detach().clone() for c in columns], {}))
+        del self._known[KEPT_PLACES:]
+        return self._known[0][1]
+
+    def _take(self, order: int, columns: Sequence[Tensor]) -> None:
+        """Take all derivatives up to an order that are not known yet."""
+        known = self._at(columns)
+        indices = [index for index in _up_to(order, len(columns)) if index not in known]
+        if not indices:
+            return
+        points = torch.stack([*columns, torch.full_like(columns[0], self.end)], 1).detach()
+        leaves = [(self.unknown, (*index, int(self.velocity))) for index in indices]
+        frame = self.before.frame(points, leaves)
+        values = frame.derivatives(self.before.network.forward(frame.X, frame.counts)[-1])
+        known |= dict(zip(indices, values.double().cpu().T, strict=True))
 
 
 class _Derivative(torch.autograd.Function):

@@ -7,7 +7,7 @@ as well (`tabular_space`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +37,7 @@ from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
 from kanpde.networks.transform import Transform
 from kanpde.problem.constraints import Constraint
+from kanpde.problem.initial import Initial
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf
@@ -69,6 +70,7 @@ class TrialSpace:
         lenses: The holes that it looks at closely.
         parameters: Numbers and fields in the equations that are to be found.
         fields: Specifications of fields, by name; FIELD for the others.
+        starts: The functions that initial conditions prescribe.
     """
 
     domain: Domain
@@ -83,6 +85,7 @@ class TrialSpace:
     lenses: tuple[Lens, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     fields: Mapping[str, Spec] = field(default_factory=dict)
+    starts: tuple[Callable[..., Tensor], ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -369,6 +372,13 @@ def trial_space(
         lenses=tuple(lenses_of(domain)) if lenses else (),
         parameters=problem.parameters,
         fields=dict(fields or {}),
+        starts=tuple(
+            value
+            for condition in problem.conditions
+            if isinstance(condition, Initial)
+            for value in condition.values.values()
+            if callable(value)
+        ),
     )
 
 

@@ -16,9 +16,10 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import grid_of, sizes
+from kanpde.reference.norms import rms, scales
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.scheme import odd_between_ends, space_order
-from kanpde.reference.steady import solved_and_rounded
+from kanpde.reference.steady import solve_steady
 from kanpde.reference.work import OutOfWork, Work
 
 TARGET = 1e-11
@@ -55,9 +56,9 @@ class GridSolution:
         method: What solved it, in words.
         tolerance: Of the integration in time.
         work: Seconds, as counted.
-        noise: What rounding leaves in it: of all unknowns, then of each.
-        distance: From the solution on the grid before, likewise.
-        error: As estimated, likewise.
+        noise: The size that rounding has in each unknown, 0 where it is not known.
+        distance: Of each unknown from the solution on the grid before, relative to its scale.
+        error: Of each unknown, as estimated, likewise.
     """
 
     grid: Grid
@@ -69,6 +70,22 @@ class GridSolution:
     noise: np.ndarray
     distance: np.ndarray
     error: np.ndarray
+
+    @property
+    def scales(self) -> np.ndarray:
+        """What the errors of each unknown are relative to."""
+        return scales(_known(self.even), self.noise)
+
+    @property
+    def worst(self) -> float:
+        """The error of the worst unknown."""
+        return float(self.error.max())
+
+    @property
+    def farthest(self) -> float:
+        """The distance of the worst unknown, relative to its size, as rounding is."""
+        sizes = np.maximum(rms(_known(self.even)), self.scales)
+        return float((self.distance * self.scales / sizes).max())
 
 
 def climb(
@@ -114,10 +131,10 @@ def climb(
         if solved:
             _compare(problem, found, solved, order)
             # Grids that agree this well can only part by rounding, which grows from grid to grid.
-            if not asked and solved[-1].error[0] < found.error[0] and found.distance[0] < SETTLED:
+            if not asked and solved[-1].worst < found.worst and found.farthest < SETTLED:
                 break
         solved.append(found)
-        if not asked and found.error[0] <= TARGET:
+        if not asked and found.worst <= TARGET:
             break
     if problem.domain.time:
         _check_time(problem, order, solved, TIME_RESERVE * allowed)
@@ -126,28 +143,37 @@ def climb(
 
 def _compare(problem: Problem, found: GridSolution, solved: list[GridSolution], order: int) -> None:
     """Give a solution its error in space, from the grids before."""
-    before, n = solved[-1], found.grid.cells[0]
-    found.distance = distance(*found.grid.shared(found.even, before.grid, before.closed))
-    seen = None
-    if len(solved) > 1:
-        seen = observed(
-            found.distance[0],
-            before.distance[0],
-            (solved[-2].grid.cells[0], before.grid.cells[0], n),
-        )
-    part = estimate(1.0, n / before.grid.cells[0], order, seen)
-    # Two grids that are far apart say nothing of the order: all of their distance is the error.
-    if seen is None and found.distance[0] > UNRESOLVED:
-        part = 1.0
-    found.error = part * found.distance + found.noise
+    before = solved[-1]
+    cells = [s.grid.cells[0] for s in (*solved[-2:], found)]
+    own, ratio = found.scales, cells[-1] / cells[-2]
+    found.distance = distance(*found.grid.shared(found.even, before.grid, before.closed)) / own
+    parts = np.ones(len(own))
+    for v, latest in enumerate(found.distance):
+        seen = observed(latest, before.distance[v], cells) if len(cells) > 2 else None
+        # Two grids that are far apart say nothing of the order: all of their distance is the error.
+        if seen is not None or latest <= UNRESOLVED:
+            parts[v] = estimate(1.0, ratio, order, seen)
+    noise = rounding(
+        max(found.grid.cells),
+        space_order(problem),
+        not problem.domain.time,
+        odd_between_ends(problem),
+    )
+    found.error = parts * found.distance + noise * rms(_known(found.even)) / own
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Values [unknowns, nodes] without the nodes outside of the domain."""
+    flat = values.reshape(len(values), -1)
+    return flat[:, np.isfinite(flat).all(0)]
 
 
 def _tolerance(solved: list[GridSolution], along: tuple[int, ...], order: int) -> float:
     """In time on the next grid: a small part of the error in space that is to be expected there."""
     if len(solved) < 2:
         return FIRST_TOLERANCE
-    seen = solved[-2].error[0] / solved[-1].error[0] if len(solved) > 2 else 2.0**order
-    expected = solved[-1].error[0] / max(1.0, seen)
+    seen = solved[-2].worst / solved[-1].worst if len(solved) > 2 else 2.0**order
+    expected = solved[-1].worst / max(1.0, seen)
     return min(FIRST_TOLERANCE, max(TIGHTEST, TIME_SHARE * expected))
 
 
@@ -158,7 +184,7 @@ def _check_time(problem: Problem, order: int, solved: list[GridSolution], allowe
     too much work, the distance of the last two grids, whose tolerances differ, is a bound.
     """
     last = solved[-1]
-    coarse = next((s for s in solved[-3:] if s.error[0] < UNRESOLVED), last)
+    coarse = next((s for s in solved[-3:] if s.worst < UNRESOLVED), last)
     work = Work(allowed)
     try:
         normal = (
@@ -169,9 +195,8 @@ def _check_time(problem: Problem, order: int, solved: list[GridSolution], allowe
         halved = _solve(
             problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True
         )
-        last.error = last.error + distance(
-            *normal.grid.shared(halved.even, normal.grid, normal.closed)
-        )
+        moved = distance(*normal.grid.shared(halved.even, normal.grid, normal.closed))
+        last.error = last.error + moved / halved.scales
     except OutOfWork:
         last.error = np.maximum(last.error, last.distance)
 
@@ -200,18 +225,18 @@ def _solve(
     grid = grid_of(problem, cells, order)
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], OUTPUT_TIMES)
-        fields, method = solve_evolution(problem, grid, times, tolerance, work, halved=halved)
+        fields, method, noise = solve_evolution(
+            problem, grid, times, tolerance, work, halved=halved
+        )
         closed = np.stack([grid.close(fields[..., k]) for k in range(OUTPUT_TIMES)], -1)
-        least = rounding(max(cells), space_order(problem), odd_between_ends(problem))
-        noise = np.full(1 + len(problem.unknowns), least)
     else:
         start = grid.moved(before[-1].grid, before[-1].closed) if before else None
-        fields, rounded = solved_and_rounded(problem, grid, start, work)
-        closed, method, noise = grid.close(fields), "Newton", distance(fields + rounded, fields)
-    unknown = np.full(1 + len(problem.unknowns), np.inf)
-    done = work.done - done
-    even = grid.even(closed)
-    return GridSolution(grid, closed, even, method, tolerance, done, noise, unknown, unknown)
+        values, noise = solve_steady(problem, grid, start, work)
+        closed, method = grid.close(values), "Newton"
+    spent, unknown = work.done - done, np.full(len(problem.unknowns), np.inf)
+    return GridSolution(
+        grid, closed, grid.even(closed), method, tolerance, spent, noise, unknown, unknown
+    )
 
 
 def _check_room(fields: int, cells: tuple[int, ...], order: int) -> None:

@@ -38,13 +38,25 @@ def solve_evolution(
     work: Work | None = None,
     method: str | None = None,
     halved: bool = False,
-) -> tuple[Float[np.ndarray, "unknowns nodes times"], str]:
-    """The unknowns on the nodes at the given times (the first is the start), and the name of the
-    integrator.
+) -> tuple[Float[np.ndarray, "unknowns nodes times"], str, Float[np.ndarray, " unknowns"]]:
+    """Integrate in time.
 
-    tolerance: relative to the solution's size, per step; method: "Radau IIA" or "DOP853", by
-    default the one of less work; halved: take steps of half the length. Raises ReferenceUnavailable
-    where the problem cannot be discretised, or the solution blows up, saying when.
+    Args:
+        problem: An evolution.
+        grid: Of its space.
+        times: At which the solution is wanted; the first is the start.
+        tolerance: Relative to each unknown's size, per step.
+        work: What counts the operations.
+        method: "Radau IIA" or "DOP853", by default the one of less work.
+        halved: Take steps of half the length.
+
+    Returns:
+        The unknowns on the nodes at these times, the name of the integrator, and the size that
+        rounding has in each unknown, zero where it is not measured.
+
+    Raises:
+        ReferenceUnavailable: Where the problem cannot be discretised, or the solution blows up,
+            saying when.
     """
     work, tolerance = work or Work(), max(tolerance, TIGHTEST)
     check_rates(problem)
@@ -62,13 +74,14 @@ def solve_evolution(
                 work,
             ),
             "DOP853",
+            np.zeros(len(problem.unknowns)),
         )
     system = System(problem, grid, work)
     first = np.zeros((2, system.size))
     first[:, : start[0].size] = start.reshape(2, -1)
-    states, steps = integrate(system, first[0], first[1], times.tolist(), tolerance, halved)
+    states, steps, noise = integrate(system, first[0], first[1], times.tolist(), tolerance, halved)
     fields = states[:, : start[0].size].reshape(len(times), len(problem.unknowns), -1)
-    return np.moveaxis(fields, 0, -1), f"{steps} steps of Radau IIA in time"
+    return np.moveaxis(fields, 0, -1), f"{steps} steps of Radau IIA in time", noise
 
 
 def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:

@@ -17,6 +17,7 @@ from numpy.polynomial import legendre
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference.factor import Factor
+from kanpde.reference.norms import rms, rounding_of
 from kanpde.reference.system import System
 
 STAGES = 5
@@ -33,6 +34,9 @@ INSTANT = 1e-12
 
 ITERATIONS = 15
 """Of Newton's method in one step."""
+
+ROUNDING_SHARE = 0.1
+"""Part of the tolerance of Newton's method that rounding may use up."""
 
 ROUNDED_STAGES = 1e-9
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
@@ -66,6 +70,8 @@ MODES = [
 ]
 """Eigenvalue of A⁻¹, its column of T and its row of T⁻¹; of a conjugate pair only the one in the
 upper half-plane."""
+REAL = next(i for i, mode in enumerate(MODES) if isinstance(mode[0], float))
+"""Number of the real eigenvalue."""
 NODES = np.concatenate([[0.0], C])
 LEADING = np.linalg.inv(legendre.legvander(2 * NODES - 1, STAGES))[-1]
 """The last Legendre coefficient of a step's polynomial from its values at NODES."""
@@ -101,16 +107,22 @@ class Radau:
             max(0.01 * tolerance, 3e-15),
         )
         self._derivatives = max(system.orders)
-        moving = np.zeros(system.size, dtype=bool)
-        moving[: system.free.size] = (system.free & (np.array(system.orders) > 0)[:, None]).ravel()
-        self._moving = np.flatnonzero(moving)
-        self._scale = self._began = _rms(U[self._moving])
+        # Of each unknown that has a rate, the nodes where it is integrated.
+        self._moving = {
+            v: v * system.grid.nodes + np.flatnonzero(free)
+            for v, free in enumerate(system.free)
+            if system.orders[v] and free.any()
+        }
+        self.rounding = np.zeros(len(system.orders))
+        self._noise = np.zeros(len(system.orders))
+        self._about = np.array([U[at].mean() for at in self._moving.values()])
+        self._sizes, self._began = self._varied(U), self._each(U)
         self.started = U
         self._last: tuple[float, np.ndarray] | None = None
         self._factors: dict[float, list[Factor]] = {}
         self._constant = system.constant()
         self._level = self._coarsest = int(halved)
-        self._checked = False
+        self._checked = self._measured = False
         if min(system.orders) == 0:
             self._meet_constraints()
 
@@ -168,14 +180,16 @@ class Radau:
             if fresh:
                 return -1
         polynomial = np.concatenate([self.U[:, None], found], 1)
-        self._scale = max(self._scale, _rms(found[self._moving, -1]))
-        self._began = self._began or self._scale
-        if self._scale > GROWN * self._began:
+        self._sizes = np.maximum(self._sizes, self._varied(found[:, -1]))
+        self.rounding = self.rounding + self._noise
+        grown = self._each(found[:, -1])
+        self._began = np.where(self._began > 0, self._began, grown)
+        if grown.max(initial=0.0) > GROWN * self._began.max(initial=0.0):
             raise ReferenceUnavailable(
                 f"the solution has grown by {GROWN:.0e} at {self.system.time} = {self.t:.4g}; it"
                 " blows up, or the problem is ill-posed"
             )
-        ratio = _rms(polynomial[self._moving] @ LEADING) / (self._allowed * (self._scale or 1.0))
+        ratio = self._length(polynomial @ LEADING, self._sizes) / self._allowed
         halvings = np.log2(max(ratio, 1e-30)) / STAGES
         if ratio > 1:
             return -max(1, min(6, int(np.ceil(halvings))))
@@ -233,8 +247,27 @@ class Radau:
             )
             for mode in MODES
         ]
-        self._checked = True
+        self._checked, self._measured = True, False
         return True
+
+    def _each(self, values: np.ndarray) -> np.ndarray:
+        """The size of each unknown that is integrated."""
+        return np.array([rms(values[None, at])[0] for at in self._moving.values()])
+
+    def _varied(self, U: np.ndarray) -> np.ndarray:
+        """The same about its mean at the start."""
+        each = zip(self._moving.values(), self._about, strict=True)
+        return np.array([rms(U[None, at] - mean)[0] for at, mean in each])
+
+    def _length(self, values: np.ndarray, sizes: np.ndarray) -> float:
+        """Of a change relative to how much each unknown has varied, of which rounding is a small
+        part: of all unknowns the worst."""
+        noise = self._noise[list(self._moving)]
+        lengths, floors = (
+            self._each(values),
+            np.maximum(sizes, noise / (ROUNDING_SHARE * self._newton)),
+        )
+        return float((lengths[lengths > 0] / floors[lengths > 0]).max(initial=0.0))
 
     def _solve(self, h: float, Z: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Simplified Newton iteration on all stages; None where it does not converge. And its rate
@@ -252,8 +285,12 @@ class Radau:
                 else:
                     change -= 2 * np.outer(factor.once(r @ row), column).real
             Z = Z + change
-            scale = max(self._scale, _rms(Z[self._moving, -1])) or 1.0
-            length = _rms(change[self._moving]) / scale
+            if not self._measured:
+                factor, self._measured = self._factors[h][REAL], True
+                terms = np.abs(self.U) + np.abs(Z[:, -1])
+                self._noise = rounding_of(factor.A, factor.once, terms, self.system.grid.nodes)
+            sizes = np.maximum(self._sizes, self._varied(Z[:, -1]))
+            length = self._length(change, sizes)
             if not np.isfinite(length):
                 return None, 1.0
             rate = max(rate, length / before) if k and before > 1e3 * self._newton else rate
@@ -267,15 +304,6 @@ class Radau:
         return None, 1.0
 
 
-def _rms(values: np.ndarray) -> float:
-    largest = float(np.abs(values).max(initial=0.0))
-    return (
-        largest * float(np.sqrt(np.mean((values / largest) ** 2)))
-        if 0 < largest < np.inf
-        else largest
-    )
-
-
 def integrate(
     system: System,
     U: np.ndarray,
@@ -283,9 +311,9 @@ def integrate(
     times: Sequence[float],
     tolerance: float,
     halved: bool = False,
-) -> tuple[Float[np.ndarray, "times size"], int]:
-    """U at the given times, the first of which is the start, and the number of steps. Constraints
-    give their unknowns at the start."""
+) -> tuple[Float[np.ndarray, "times size"], int, Float[np.ndarray, " unknowns"]]:
+    """U at the given times, the first of which is the start, the number of steps, and the size that
+    rounding has in each unknown. Constraints give their unknowns at the start."""
     radau = Radau(system, U, velocity, float(times[0]), tolerance, halved)
     found = [U]
     for t in times[1:]:
@@ -295,4 +323,4 @@ def integrate(
     found[0] = U.copy()
     for v in np.flatnonzero(np.array(system.orders) == 0):
         found[0][v * N : (v + 1) * N] = radau.started[v * N : (v + 1) * N]
-    return np.stack(found), radau.steps
+    return np.stack(found), radau.steps, radau.rounding

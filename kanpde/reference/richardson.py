@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
 from jaxtyping import Float
 
+from kanpde.reference.norms import rms
+
 
 def distance(
     fine: Float[np.ndarray, "unknowns ..."], coarse: Float[np.ndarray, "unknowns ..."]
-) -> Float[np.ndarray, " unknowns+1"]:
-    """Relative L2 norm over all nodes of fine - coarse: of all unknowns together, then of each."""
-    gaps, sizes = (
-        np.array([float(np.linalg.norm(v)), *(float(np.linalg.norm(part)) for part in v)])
-        for v in (fine - coarse, fine)
-    )
-    return gaps / np.where(sizes > 0, sizes, 1.0)
+) -> Float[np.ndarray, " unknowns"]:
+    """Root mean square of fine - coarse over all nodes, by unknown and in its units."""
+    return rms(fine - coarse)
 
 
-def rounding(cells: int, derivative: int, odd: bool = False) -> float:
-    """Relative error that rounding leaves in an evolution, at most, from measurements.
+def rounding(cells: int, derivative: int, steady: bool, odd: bool = False) -> float:
+    """Relative error that rounding leaves, at most, from measurements.
 
-    Noise of ε n^m in an equation of order m enters through its low modes: ε n^(m-1/2) and less. An
-    evolution averages it over its steps, but keeps what each of them leaves. odd: where errors grow
-    from node to node, at order 6.
+    Noise of ε n^m in an equation of order m enters a steady solution through its low modes: ε
+    n^(m-1/2) and less. An evolution averages it over its steps, but keeps what each of them leaves.
+    odd: where errors grow from node to node, at order 6.
     """
     noise = float(np.finfo(float).eps) * cells ** max(2.4 if odd else 1.5, derivative - 1.0)
-    return noise if odd else 2e-13 + 0.1 * noise
+    return noise if steady or odd else 2e-13 + 0.1 * noise
 
 
-def observed(latest: float, before: float, cells: tuple[int, int, int]) -> float:
+def observed(latest: float, before: float, cells: Sequence[int]) -> float:
     """The order q at which errors C n^-q explain the distances between three grids of that many
     cells, coarsest first; at most 40."""
     coarse, middle, fine = (float(n) for n in cells)
@@ -49,7 +48,7 @@ def observed(latest: float, before: float, cells: tuple[int, int, int]) -> float
 
 
 def estimate(latest: float, ratio: float, order: int, seen: float | None = None) -> float:
-    """Relative error of the finest grid: latest / (r^p - 1).
+    """Error of the finest grid: latest / (r^p - 1).
 
     latest: its distance to the one before; ratio: r of their cells; p is the scheme's order. Where
     the order seen between three grids is lower by more than a half, the solution is not smooth or

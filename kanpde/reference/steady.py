@@ -13,6 +13,7 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.problem import Problem
 from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
+from kanpde.reference.norms import by_unknown, deviation, rms, rounding_of
 from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork, Work
 
@@ -25,42 +26,23 @@ Discrete = Callable[
 """Residual vector of a discretised problem and, where asked for, its sparse Jacobian."""
 
 
-WEIGHTS_ROUNDED = 3.0
-"""Mean square of the change that weights suffer when they are rounded to 2^-50 of the largest, in
-units of ε times that."""
-
-DRAWS = 3
-"""Samples of what rounding leaves in a solution."""
-
-OF_ROUNDING = 10
-"""Times the rounding that a sample shows, up to which Newton steps that stop shrinking are taken
-for it."""
-
-
 def solve_steady(
     problem: Problem,
     grid: Grid,
     start: Float[np.ndarray, "unknowns nodes"] | None = None,
     work: Work | None = None,
-) -> Float[np.ndarray, "unknowns nodes"]:
-    """The unknowns on the nodes, as `solved_and_rounded` gives them."""
-    return solved_and_rounded(problem, grid, start, work)[0]
-
-
-def solved_and_rounded(
-    problem: Problem,
-    grid: Grid,
-    start: Float[np.ndarray, "unknowns nodes"] | None = None,
-    work: Work | None = None,
-) -> tuple[Float[np.ndarray, "unknowns nodes"], Float[np.ndarray, "unknowns nodes"]]:
-    """The unknowns on the nodes, and how large an error rounding leaves in them there.
+) -> tuple[Float[np.ndarray, "unknowns nodes"], Float[np.ndarray, " unknowns"]]:
+    """The unknowns on the nodes.
 
     Args:
-        problem: Without time.
+        problem: A steady one.
         grid: Of its domain.
         start: A first guess; by default zero where the equations are linear, else the harmonic
             functions that meet the conditions.
         work: What counts the operations.
+
+    Returns:
+        The unknowns, and the size that rounding has in each.
 
     Raises:
         ReferenceUnavailable: Where the equations are singular or Newton's method does not converge.
@@ -78,29 +60,8 @@ def solved_and_rounded(
         start = _harmonic(system)
     if start is not None:
         first[: system.size - system.multipliers] = start.ravel()
-    solved, factor = newton(discrete, first, grid, system.width(), system.work)
-    fields, noise = np.stack([solved, rounding_noise(factor, solved)])[
-        :, : system.size - system.multipliers
-    ].reshape(2, len(problem.unknowns), -1)
-    return fields, noise
-
-
-def rounding_noise(factor: Factor, U: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """How large an error rounding leaves in the solution of A U = b, by drawing.
-
-    Each product that a row sums is off by half of its last digit; weights of differences are
-    rounded to a part of the largest, and constants still vanish. What A⁻¹ makes of both is seen.
-    Source of the idea: Stewart, SIAM Rev. 32 (1990), 579-610, stochastic perturbation theory.
-    """
-    squares, ones = factor.A.copy(), factor.A.copy()
-    squares.data, ones.data = squares.data**2, np.ones_like(ones.data)
-    V = U - U.mean()
-    spread = np.maximum(ones @ V**2 - (ones @ V) ** 2 / np.diff(ones.indptr), 0)
-    largest = squares.max(axis=1).toarray().ravel()
-    size = np.finfo(float).eps * np.sqrt(squares @ U**2 / 4 + WEIGHTS_ROUNDED * largest * spread)
-    rng = np.random.default_rng(0)
-    drawn = [factor.once(size * rng.choice([-1.0, 1.0], len(U))) for _ in range(DRAWS)]
-    return np.sqrt(np.mean(np.square(drawn), axis=0))
+    solved, noise = newton(discrete, first, grid, system.width(), system.work)
+    return by_unknown(solved, grid.nodes), noise
 
 
 def newton(
@@ -111,13 +72,29 @@ def newton(
     work: Work | None = None,
     tolerance: float = 1e-10,
     most: int = 40,
-) -> tuple[Float[np.ndarray, " n"], Factor]:
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " unknowns"]]:
     """Damped Newton iteration that accepts a step by the length of the simplified correction after
     it.
 
-    The test does not depend on how rows are scaled, and the correction is at the same time the
-    error estimate. Source: Deuflhard, Newton Methods for Nonlinear Problems (2011), section 3.3.
-    Returns the solution, and the factors of the last matrix. Raises ReferenceUnavailable.
+    The test does not depend on how rows are scaled, nor on the units of any unknown: lengths are
+    relative to each unknown's own variation, and the worst counts. The correction is at the same
+    time the error estimate. Source: Deuflhard, Newton Methods for Nonlinear Problems (2011),
+    section 3.3.
+
+    Args:
+        discrete: Residual and Jacobian.
+        start: Of the iteration.
+        grid: Whose nodes the unknowns are on.
+        width: Thickness of a separator.
+        work: What counts the operations.
+        tolerance: Relative length of the last correction.
+        most: Steps.
+
+    Returns:
+        The solution, and the size that rounding has in each unknown.
+
+    Raises:
+        ReferenceUnavailable: Where the iteration does not converge, or a matrix is singular.
     """
     U, damping = start.copy(), 1.0
     r, J = discrete(U, True)
@@ -125,40 +102,34 @@ def newton(
         assert J is not None
         factor = Factor(J, grid, width, work)
         step = -factor.solve(_finite(r))
-        length = _size(step)
+        noise = rounding_of(J, factor.once, np.abs(U) + np.abs(step), grid.nodes)
+        # What is nothing but rounding is short enough.
+        varies = deviation(np.stack([by_unknown(v, grid.nodes) for v in (U, U + step)], 1))
+        sizes = np.maximum(varies, noise / tolerance)
         damping = min(1.0, 2 * damping)
         while True:
             trial = U + damping * step
-            r_trial, _ = discrete(trial, False)
-            simplified = (
-                -factor.solve(r_trial) if np.isfinite(r_trial).all() else np.full_like(step, np.inf)
-            )
-            if _size(simplified) <= (1 - damping / 4) * length or _size(
-                simplified
-            ) <= tolerance * _size(trial):
+            simplified = _correction(factor, discrete(trial, False)[0])
+            # An unknown that is zero so far shows its size when the others have moved.
+            sizes = np.maximum(sizes, np.nan_to_num(_sizes(simplified, grid), posinf=0.0))
+            length, next_length = _length(step, sizes, grid), _length(simplified, sizes, grid)
+            if next_length <= max((1 - damping / 4) * length, tolerance):
                 break
-            if damping == 1.0 and _rounded(max(length, _size(simplified)), trial, factor):
-                return trial, factor  # steps no longer shrink: they are rounding errors
+            if damping == 1.0 and max(length, next_length) <= ROUNDED_STEPS:
+                return trial, noise  # steps no longer shrink: they are rounding errors
             damping /= 2
             if damping < 1e-4:
                 raise ReferenceUnavailable(
                     "Newton's method does not converge: no damping shortens its step (length"
                     f" {length:.1e}); there may be no solution near the start"
                 )
-        if damping == 1.0 and _size(simplified) <= tolerance * max(_size(trial), length):
-            return trial + simplified, factor
+        if damping == 1.0 and next_length <= tolerance:
+            return trial + simplified, noise
         U = trial
         r, J = discrete(U, True)
     raise ReferenceUnavailable(
         f"Newton's method does not converge in {most} steps (last correction {length:.1e})"
     )
-
-
-def _rounded(length: float, U: np.ndarray, factor: Factor) -> bool:
-    """Whether steps of a length are no more than rounding leaves."""
-    if length <= ROUNDED_STEPS * _size(U):
-        return True
-    return length < 1e-2 * _size(U) and length <= OF_ROUNDING * _size(rounding_noise(factor, U))
 
 
 def _finite(r: np.ndarray) -> np.ndarray:
@@ -167,8 +138,19 @@ def _finite(r: np.ndarray) -> np.ndarray:
     return r
 
 
-def _size(U: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(U**2))) if np.isfinite(U).all() else np.inf
+def _correction(factor: Factor, r: np.ndarray) -> np.ndarray:
+    """Newton's step, infinite where the equations are not finite."""
+    return -factor.solve(r) if np.isfinite(r).all() else np.full_like(r, np.inf)
+
+
+def _sizes(U: np.ndarray, grid: Grid) -> np.ndarray:
+    return rms(by_unknown(U, grid.nodes))
+
+
+def _length(step: np.ndarray, sizes: np.ndarray, grid: Grid) -> float:
+    """Of a step relative to the size of each unknown's variation: of all unknowns the worst."""
+    lengths = _sizes(step, grid)
+    return float((lengths[lengths > 0] / sizes[lengths > 0]).max(initial=0.0))
 
 
 def _harmonic(system: System) -> np.ndarray:

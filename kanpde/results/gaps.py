@@ -138,19 +138,21 @@ def gaps(
 def own_errors(reference: Reference) -> dict[str, float]:
     """What a reference says of its own error, by unknown, over the size of each.
 
-    One that knows the error of all of them together only may have it all in one of them.
+    One of an older version, that knows the error of all of them together only, may have it all in
+    one of them.
 
     Args:
         reference: The reference.
     """
-    sizes = {u: float(np.linalg.norm(v[~np.isnan(v)])) for u, v in reference.values.items()}
-    together = math.hypot(*sizes.values())
-    return {
-        u: reference.estimated_errors.get(
-            u, reference.estimated_error * (together / size if size else 1.0)
-        )
-        for u, size in sizes.items()
-    }
+    sizes = {u: _rms(v[~np.isnan(v)]) for u, v in reference.values.items()}
+    errors, scales = reference.estimated_errors, reference.scales
+    if errors is None or scales is None:
+        together = math.hypot(*sizes.values())
+        return {
+            u: reference.estimated_error * (together / size if size else 1.0)
+            for u, size in sizes.items()
+        }
+    return {u: errors[u] * scales[u] / (size or 1.0) for u, size in sizes.items()}
 
 
 def _gap(found: NDArray[np.float64], truth: NDArray[np.float64], own: float) -> Gap:

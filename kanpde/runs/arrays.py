@@ -187,6 +187,9 @@ def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing,
     if not fields.reference:
         return history, fields, drawing, None
     about = {k: summary["reference"][k] for k in ("kind", "order", "estimated_error", "seconds")}
+    # Runs of older versions do not have these.
+    about |= {k: summary["reference"].get(k) for k in ("estimated_errors", "scales")}
+    about["doubt"] = summary["reference"].get("doubt") or ""
     reference = Reference(coordinates=dict(fields.grid), values=dict(fields.reference), **about)
     return history, fields, drawing, reference
 

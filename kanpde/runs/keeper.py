@@ -122,6 +122,15 @@ class StateKeeper:
         if not self.training:
             raise Terminated(self.folder)
 
+    def leave(self) -> None:
+        """End the run at once, within a step that takes long: the last state that is on the disk is
+        that of an earlier step.
+
+        Raises:
+            Terminated: Always.
+        """
+        raise Terminated(self.folder)
+
     def trained(self) -> None:
         """There are no more steps.
 

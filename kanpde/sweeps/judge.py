@@ -3,6 +3,7 @@ a sweep and kept in its folder."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -58,14 +59,15 @@ def read(folder: str | Path) -> Reference | None:
 
 def _write(reference: Reference, to: IO[bytes]) -> None:
     with h5py.File(to, "w", track_order=True) as file:
-        file.attrs.update({name: getattr(reference, name) for name in _NUMBERS})
+        file.attrs.update({name: getattr(reference, name) for name in (*_NUMBERS, "doubt")})
         for x, nodes in reference.coordinates.items():
             file.create_dataset(f"coordinates/{x}", data=nodes)
         for unknown, values in reference.values.items():
             file.create_dataset(f"values/{unknown}", data=values, compression="gzip")
-            file[f"values/{unknown}"].attrs["error"] = reference.estimated_errors.get(
-                unknown, reference.estimated_error
-            )
+            about = file[f"values/{unknown}"].attrs
+            if reference.estimated_errors and reference.scales:
+                about["error"] = reference.estimated_errors[unknown]
+                about["scale"] = reference.scales[unknown]
         file.attrs["coordinates"], file.attrs["unknowns"] = (
             list(reference.coordinates),
             list(reference.values),
@@ -78,10 +80,19 @@ def _read(path: str) -> Reference:
         with opened(Path(path)) as file:
             coordinates = {x: file[f"coordinates/{x}"][:] for x in file.attrs["coordinates"]}
             values = {u: file[f"values/{u}"][:] for u in file.attrs["unknowns"]}
-            errors = {u: float(file[f"values/{u}"].attrs["error"]) for u in values}
             kind, order, error, seconds = (file.attrs[name] for name in _NUMBERS)
-            return Reference(
-                coordinates, values, int(order), str(kind), float(error), float(seconds), errors
+            found = Reference(
+                coordinates, values, int(order), str(kind), float(error), float(seconds)
+            )
+            about = {u: file[f"values/{u}"].attrs for u in values}
+            # Files of older versions do not have scales, and errors of another kind.
+            if not all("scale" in attributes for attributes in about.values()):
+                return found
+            return replace(
+                found,
+                estimated_errors={u: float(a["error"]) for u, a in about.items()},
+                scales={u: float(a["scale"]) for u, a in about.items()},
+                doubt=str(file.attrs["doubt"]),
             )
     except DAMAGE as error:
         raise RunError(

@@ -36,6 +36,7 @@ from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
+from kanpde.training.shards import anybody
 from kanpde.training.sparsity import Sparsify
 from kanpde.training.state import TrainingState, UnderWay, network_from
 
@@ -48,6 +49,9 @@ between two of them."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
+
+TIME_IS_UP = "the time is up"
+"""Why a stage ended that was given no more time."""
 
 TESTED, TEST_SEED = 2048, 987654321
 """Points at which the error is taken where the exact solution is known, and their seed."""
@@ -177,6 +181,21 @@ class Training:
         state.history.interrupted = True
         self.observer.message("interrupted: kept the last good state")
 
+    def stop(self, state: TrainingState, reason: str) -> None:
+        """End training with the last good state, as if it had come to its end.
+
+        Args:
+            state: The state, which is changed in place.
+            reason: Why, for the history.
+        """
+        state.go_back()
+        title = state.under_way.title if state.under_way is not None else ""
+        state.history.stages.append((title or "before the first stage", reason))
+        if state.starts:
+            state.solution.network = best_of(state.starts, self.observer)
+        state.under_way, state.starts, state.finished = None, None, True
+        self.observer.message(f"{reason}: kept the last good state")
+
     def result(self, state: TrainingState) -> Solution:
         """The solution of a state, which stands still after the time to which training came.
 
@@ -186,13 +205,10 @@ class Training:
         spans = list(state.done)
         if state.leg >= len(self.path):
             spans.append(state.solution)
-        network = state.network
-        while len(spans) < self.plan.spans:
-            part = span(self.problem, len(spans), self.plan.spans, spans[-1] if spans else None)
-            if spans:
-                network = replace(network, theta=0 * network.theta)
-            spans.append(self._space_of(part).solution(network))
-        return spans[0] if len(spans) == 1 else Spans(spans)
+        if not spans:  # of the path to the problem asked for
+            part = span(self.problem, 0, self.plan.spans, None)
+            spans.append(self._space_of(part).solution(state.network))
+        return spans[0] if self.plan.spans == 1 else Spans(spans, self.plan.spans)
 
     # Legs
 
@@ -489,21 +505,29 @@ def carry_out(
     training: Training,
     state: TrainingState,
     consume: Callable[[TrainingState], None] | None = None,
+    until: float = math.inf,
 ) -> TrainingState:
-    """State after state until training is finished, or Ctrl-C ends it with what there is.
+    """State after state until training is finished, its time is up, or Ctrl-C ends it with what
+    there is.
 
     Args:
         training: What takes a state further.
         state: The first state.
         consume: Is given every state; may raise KeyboardInterrupt to end training.
+        until: When the time is up, on the clock of `time.perf_counter`.
     """
     try:
         while not state.finished:
             state = training.advance(state)
             if consume is not None:
                 consume(state)
+            if not state.finished and anybody(time.perf_counter() > until):
+                training.stop(state, TIME_IS_UP)
     except KeyboardInterrupt:
-        training.interrupt(state)
+        if time.perf_counter() > until:
+            training.stop(state, TIME_IS_UP)
+        else:
+            training.interrupt(state)
     return state
 
 

@@ -206,6 +206,7 @@ def test_an_unknown_that_nobody_asks_for_does_not_count_against_the_reference(mo
         values=fields,
         kind="",
         estimated_errors={"u": 1e-3, "v": 2e-3, "p": 0.5},
+        scales={"u": 3.0, "v": 4.0, "p": 1.0},
     )
     monkeypatch.setattr(bench, "reference", lambda problem, effort: found)
     truth = truth_of(load("cavity2d")[0], ("u", "v"))

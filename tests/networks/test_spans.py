@@ -22,6 +22,7 @@ from kanpde import (
     d,
     laplacian,
 )
+from kanpde.networks.restore import restore
 from kanpde.networks.spans import HandedOver, Spans, span
 from kanpde.networks.trial_space import trial_space
 from kanpde.training import LevenbergMarquardt
@@ -168,11 +169,24 @@ def test_an_interrupted_run_stands_still_after_the_span_it_was_in():
     recipe = Recipe(KAN((2,), 5, 3), points=100, schedule=[LevenbergMarquardt(4)], slabs=3)
     solution, history = train(PROBLEMS["rod"], recipe, 0, "cpu", torch.float64, Stop(6))
     assert history.interrupted
-    assert len(solution.spans) == 3
+    assert len(solution.spans) == 2, "no network is built for a span that was not begun"
     x = torch.linspace(0, 1, 9, dtype=torch.float64)
     at_two, at_three = (solution(torch.stack([x, torch.full_like(x, t)], 1)) for t in (2.0, 3.0))
     torch.testing.assert_close(at_two, at_three)
     assert at_two.abs().max() > 1e-3
+    late = torch.tensor([[0.3, 2.5], [0.6, 2.9]], dtype=torch.float64)
+    rate, slope = solution.derivatives(late, [("u", (0, 1)), ("u", (1, 0))]).T
+    assert (rate == 0).all()
+    assert (slope != 0).all()
+    again = restore(PROBLEMS["rod"], solution.state())
+    assert torch.equal(again(late), solution(late))
+
+
+def test_as_many_spans_as_there_are_end_where_the_last_one_ends():
+    """A value is asked of the span before it, and of no span twice."""
+    spans = chained(PROBLEMS["string"], 100)
+    points = torch.tensor([[0.3, 3.0], [0.7, 2.99]], dtype=torch.float64)
+    assert spans[-1](points).isfinite().all()
 
 
 def test_spans_that_make_no_sense_are_refused():

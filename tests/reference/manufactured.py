@@ -25,6 +25,7 @@ from kanpde import (
 )
 from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.grid import Grid
+from kanpde.reference.norms import rms
 from kanpde.reference.steady import solve_steady
 from kanpde.reference.stencils import matrix
 
@@ -616,7 +617,7 @@ def error(problem, cells, order, every=1):
     )
     exact = np.stack([_exact(problem, g.points(), t) for t in times], -1)
     found = (
-        solve_steady(problem, g)[..., None]
+        solve_steady(problem, g)[0][..., None]
         if times[0] is None
         else solve_evolution(problem, g, times, 1e-13)[0]
     )
@@ -648,12 +649,12 @@ def slope(problem, cells, order, ratio=(1, 2), rounding=1e-12):
 
 
 def true_error(problem, found):
-    """Relative L2 error of a Reference over all its unknowns."""
+    """L2 error of a Reference's worst unknown, relative to its scale."""
     exact = np.stack(
         [v.numpy() for v in problem.exact_values(torch.from_numpy(found.points())).values()]
     )
     values = np.stack([v.ravel() for v in found.values.values()])
-    return np.linalg.norm(values - exact) / np.linalg.norm(exact)
+    return max(rms(values - exact) / list(found.scales.values()))
 
 
 def _exact(problem, at, t):

@@ -179,5 +179,5 @@ def test_two_solutions_by_the_start():
     """Newton's method from the harmonic start finds the lower of Bratu's two solutions: u(1/2) =
     0.1405 for λ = 1."""
     problem = Problem(Box(x=(0, 1)), [lambda u, x: d(u, x, x) + u.exp()], [Dirichlet(u=0)])
-    found = manufactured.solve_steady(problem, manufactured.grid(problem, 64, 4))[0]
+    found = manufactured.solve_steady(problem, manufactured.grid(problem, 64, 4))[0][0]
     assert found[32] == pytest.approx(0.14053921440, abs=1e-8)

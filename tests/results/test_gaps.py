@@ -1,6 +1,7 @@
 """Distances by unknown: over its size and over its variation, of constants and of zero."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,5 +72,6 @@ def test_an_error_of_all_unknowns_together_may_be_of_any_of_them():
     found = own_errors(reference)
     assert found["T"] == pytest.approx(1e-6)
     assert found["v"] == pytest.approx(0.1)
-    known = Reference({"t": np.arange(4.0)}, values, 2, "", 1e-6, 0.0, {"T": 1e-6, "v": 1e-8})
-    assert own_errors(known)["v"] == 1e-8
+    errors, scales = {"T": 1e-2, "v": 1e-8, "w": 1e-6}, {"T": 10.0, "v": 1.0, "w": 1e-3}
+    known = replace(reference, estimated_errors=errors, scales=scales)
+    assert own_errors(known) == pytest.approx({"T": 1e-6, "v": 1e-8, "w": 1e-9})

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import h5py
@@ -13,6 +14,7 @@ from kanpde import KAN, Recipe, solve
 from kanpde.problem.file import load
 from kanpde.results.result import RUN_FORMAT
 from kanpde.runs import arrays as run_arrays
+from kanpde.runs import signals
 from kanpde.runs.signals import answered, deaf_children, held
 
 
@@ -81,6 +83,41 @@ def test_whoever_answers_already_goes_on_doing_so():
         with answered(signal.SIGINT, lambda: inner.append(1)):
             signal.raise_signal(signal.SIGINT)
         assert (heard, inner) == ([1], [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_block_that_goes_on_for_long_is_left(monkeypatch, number):
+    """Within a step that takes minutes, and no later than the user loses patience."""
+    monkeypatch.setattr(signals, "PATIENCE", 0.05)
+    heard = []
+
+    class Late(BaseException):
+        pass
+
+    def leave():
+        raise Late
+
+    end = time.perf_counter() + 20
+    usual = signal.getsignal(number)
+
+    def block():
+        with answered(number, lambda: heard.append(1), leave):
+            signal.raise_signal(number)
+            while time.perf_counter() < end:
+                pass
+
+    with pytest.raises(Late):
+        block()
+    assert heard == [1]
+    assert time.perf_counter() < end
+    assert signal.getsignal(number) is usual
+
+
+def test_a_block_that_ends_in_time_is_not_left(monkeypatch):
+    monkeypatch.setattr(signals, "PATIENCE", 0.05)
+    with answered(signal.SIGINT, lambda: None, lambda: pytest.fail("left")):
+        signal.raise_signal(signal.SIGINT)
+    time.sleep(0.1)
 
 
 def test_another_thread_changes_nothing():
