@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -331,6 +332,7 @@ def _plain(swept: Sweep, planned: int) -> dict[str, Any]:
         "planned": planned,
         "done": len(swept.done),
         "failed": len(swept.failed),
+        "verdicts": dict(Counter(row.verdict for row in swept.done if row.verdict)),
         "networks": found,
     }
 

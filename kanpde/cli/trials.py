@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -219,6 +220,10 @@ def show_sweep(console: Console, swept: Sweep, pictures: Sequence[Path]) -> None
                 highlight=False,
                 soft_wrap=True,
             )
+    verdicts = Counter(row.verdict for row in swept.done if row.verdict)
+    if verdicts:
+        counted = ", ".join(f"{count} {status}" for status, count in verdicts.most_common())
+        console.print(f"verdicts  {counted}", markup=False, highlight=False, soft_wrap=True)
     failed = f", {len(swept.failed)} failed; --retry runs those again" if swept.failed else ""
     console.print(f"done      {len(swept.done)} trials{failed}", highlight=False, soft_wrap=True)
     console.print(

@@ -7,6 +7,7 @@ errors.
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,9 @@ Array = NDArray[np.float64]
 PANEL = 4.6
 """Inches that a panel is wide."""
 
+LETTERS = 14
+"""Of a title, in an inch."""
+
 
 def plot_solution(result: Result) -> Figure:
     """Solution, reference and error side by side.
@@ -52,9 +56,11 @@ def plot_solution(result: Result) -> Figure:
     columns = 1 + compared * (1 if lines else 2)
     heights = [3.1 if lines else _row_height(fields.grid, view) for _, view in shown]
     figure = Figure(figsize=(PANEL * columns + 0.4, sum(heights) + 0.9))
+    about = f"{result.settings['network']}, {result.settings['parameters']} parameters"
+    title = str(result.settings.get("title") or result.name)
+    longest = int(LETTERS * figure.get_figwidth())
     figure.suptitle(
-        f"{result.settings.get('title') or result.name}\n{result.settings['network']},"
-        f" {result.settings['parameters']} parameters",
+        "\n".join(shorten(line, longest, placeholder=" …") for line in (title, about)),
         fontsize=10,
         y=1 - 0.08 / figure.get_figheight(),
     )
@@ -158,10 +164,13 @@ def _reference_title(result: Result) -> str:
 
 
 def _error_title(result: Result, unknown: str) -> str:
-    if unknown in result.fields.exact:
-        against, error = "the exact solution", result.relative_l2
-        peak = "" if result.max_error is None else f", max {result.max_error:.1e}"
-    else:
-        against, error, peak = "finite differences", result.reference_relative_l2, ""
-    size = "" if error is None else f"\nrelative L2 {error:.1e}{peak}"
-    return f"error against {against}{size}"
+    exact = unknown in result.fields.exact
+    gap = (result.errors if exact else result.reference_errors).get(unknown)
+    error, peak = (
+        (result.relative_l2, result.max_error) if exact else (result.reference_relative_l2, None)
+    )
+    if gap is not None:
+        error, peak = gap.relative, gap.peak
+    size = "" if error is None else f"\nrelative L2 {error:.1e}"
+    size += "" if peak is None else f", max {peak:.1e}"
+    return f"error against {'the exact solution' if exact else 'finite differences'}{size}"

@@ -52,10 +52,15 @@ def result(found: Result) -> str:
         ("relative L2 against finite differences", found.reference_relative_l2),
         ("the finite differences' own error", reference.estimated_error if reference else None),
     ]
+    several = len(found.unknowns) > 1
+    for judge, gaps in (("exact", found.errors), ("finite differences", found.reference_errors)):
+        for unknown, gap in gaps.items():
+            if several or gap.hidden:
+                numbers.append((f"{unknown} against {judge}, of its variation", gap.error))
     network, parameters = found.settings.get("network"), found.settings.get("parameters")
     rows = [("verdict", escape(f"{found.verdict.status}: {found.verdict.reason}"))]
     rows += [("try", escape(cure)) for cure in found.verdict.cures]
-    rows += [(name, shown(value)) for name, value in numbers if value is not None]
+    rows += [(escape(name), shown(value)) for name, value in numbers if value is not None]
     rows += [("network", f"{escape(str(network))}, {parameters:,} parameters")]
     rows += [("training", f"{found.seconds:.1f} s")]
     rows += [("files", f"<code>{escape(str(found.run_dir))}</code>")] if found.run_dir else []

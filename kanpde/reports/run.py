@@ -63,6 +63,7 @@ def page_of(result: Result, summary: Mapping[str, Any]) -> str:
 def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
     yield _verdict(result, summary) + cards(_numbers(result, summary))
     yield _advice(result, summary)
+    yield _by_unknown(result)
     if result.problem is not None:
         yield problem_section(notation(result.problem), repr(result.problem.domain))
     else:
@@ -180,6 +181,29 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
         (f"{result.settings['parameters']:,}", "parameters"),
         (f"{result.seconds:.1f} s", "training"),
     ]
+
+
+def _by_unknown(result: Result) -> str:
+    """Errors and their largest values by unknown, where there are several or an offset hides how
+    much one varies."""
+    judges = {"the exact solution": result.errors, "finite differences": result.reference_errors}
+    rows = [
+        (
+            unknown,
+            judge,
+            shown(gap.relative),
+            shown(gap.error),
+            shown(gap.peak),
+            shown(gap.own / (gap.size or 1.0)) if gap.own else "",
+        )
+        for judge, gaps in judges.items()
+        for unknown, gap in gaps.items()
+        if len(result.unknowns) > 1 or gap.hidden
+    ]
+    if not rows:
+        return ""
+    header = ("", "against", "relative L2", "of the variation", "largest error", "its own error")
+    return section("Errors by unknown", table(header, rows, (2, 3, 4, 5)))
 
 
 def _advice(result: Result, summary: Mapping[str, Any]) -> str:

@@ -338,6 +338,7 @@ def _trials(rows: Sequence[TrialRow]) -> str:
                 shown(row.loss),
                 seconds,
                 row.status,
+                row.verdict,
             )
         )
     return table(
@@ -351,6 +352,7 @@ def _trials(rows: Sequence[TrialRow]) -> str:
             "loss",
             "seconds",
             "status",
+            "verdict",
         ),
         lines,
         (2, 3, 5, 6, 7),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry import Domain, SpaceTime
+from kanpde.geometry import Domain, Pieces, SpaceTime
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
@@ -115,6 +115,25 @@ def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
     return region.inside(torch.from_numpy(points[:, : len(region.coordinates)])).numpy()
 
 
+def present(problem: Problem, unknown: str, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """At which of some points there is an unknown: on pieces, where its own piece's equations
+    mention it.
+
+    Args:
+        problem: The problem.
+        unknown: Its name.
+        points: The points, [points, dimensions].
+
+    Returns:
+        Whether it is there, [points].
+    """
+    domain = problem.domain
+    if not isinstance(domain, Pieces):
+        return np.ones(len(points), dtype=bool)
+    here = [f"{unknown}_{piece}" in problem.copies for piece in domain.regions]
+    return np.array(here)[domain.region(torch.from_numpy(points)).numpy()]
+
+
 def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
     """The exact solution on a grid.
 
@@ -142,6 +161,7 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
                 f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the"
                 " whole domain"
             )
+        flat = np.where(present(problem, unknown, points), flat, np.nan)
         found[unknown] = _on_grid(flat, within, grid)
     return found
 
@@ -223,9 +243,11 @@ def check_solution(problem: Problem, solution: Solution) -> None:
         ProblemError: It is not; the message names the unknown and the point.
     """
     grid = dense_grid(problem.domain)
-    within = covered(problem.domain, nodes_of(grid))
+    nodes = nodes_of(grid)
+    within = covered(problem.domain, nodes)
     for unknown, values in solution_on(solution, problem.functions, grid).items():
-        bad = np.flatnonzero(~np.isfinite(values.ravel()) & within)
+        there = within & present(problem, unknown, nodes)
+        bad = np.flatnonzero(~np.isfinite(values.ravel()) & there)
         if len(bad):
             first = np.unravel_index(bad[0], values.shape)
             where = ", ".join(

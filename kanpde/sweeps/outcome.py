@@ -134,7 +134,9 @@ def _read(folder: Path, trial: Trial) -> TrialRow:
         measured["max_error"] = None
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
     stages = _stages(records, summary["stages"], _first(trial))
-    return TrialRow(**{**_planned(trial), **numbers}, judged=judged, stages=stages)
+    verdict = str(summary["verdict"]["status"]) if "verdict" in summary else ""
+    measured = {**_planned(trial), **numbers, "judged": judged, "stages": stages}
+    return TrialRow(**measured, verdict=verdict)
 
 
 def _first(trial: Trial) -> int:

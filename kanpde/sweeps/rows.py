@@ -33,6 +33,8 @@ class TrialRow:
         seconds: The seconds of training.
         run: Its folder, relative to the sweep's.
         stages: One entry a training stage, for the staircase of grid extension.
+        verdict: What is to be believed of it: converged, not converged or another status; empty
+            where it failed.
     """
 
     trial: str
@@ -56,6 +58,7 @@ class TrialRow:
     seconds: float = nan
     run: str = ""
     stages: tuple[StageRow, ...] = ()
+    verdict: str = ""
 
 
 @dataclass(frozen=True)

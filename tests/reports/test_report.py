@@ -2,18 +2,32 @@
 phone and a printed page."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from browser import Browser, executable
 from conftest import solved
 
-from kanpde import RunError
+import kanpde
+from kanpde import (
+    KAN,
+    Box,
+    Dirichlet,
+    Interface,
+    Pieces,
+    Problem,
+    Recipe,
+    RunError,
+    laplacian,
+)
 from kanpde.cli import main
 from kanpde.problem import file as problems
-from kanpde.reports import report
+from kanpde.reports import notebook, report
 from kanpde.reports import run as run_report
+from kanpde.results.gaps import Gap
 from kanpde.runs.folder import load, save
 from kanpde.sweeps import store
 from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
@@ -254,3 +268,50 @@ def test_values_are_shown_under_the_pointer(browser, pages, result):
     )
     browser.move(left + 0.5 * width, top + 0.5 * height)
     assert "loss" in browser.evaluate("document.querySelector('figure.chart .tip').textContent")
+
+
+def on_pieces():
+    """T of 300 K on two pieces, w on one of them only."""
+    return Problem(
+        Pieces(left=Box(x=(0, 1), y=(0, 1)), right=Box(x=(1, 2), y=(0, 1))),
+        {
+            "left": [lambda T: laplacian(T)],
+            "right": [lambda T, w: laplacian(T) - w, lambda T, w: laplacian(w) - 1],
+        },
+        [
+            Dirichlet(T=300, w=0),
+            Interface(T=0, flux={"left": 1.0, "right": 3.0}),
+        ],
+        exact={"T": 300.0},
+        unknowns=["T", "w"],
+        warn=False,
+    )
+
+
+def test_pieces_have_a_report_and_a_picture(tmp_path):
+    problem = on_pieces()
+    found = kanpde.solve(
+        problem, recipe=Recipe(KAN((2,), 3, 3), 60, "lm:2"), reference=False, out=tmp_path
+    )
+    for each in (found, kanpde.load(found.run_dir), kanpde.load(found.run_dir, problem)):
+        page = run_report.report(each)
+        assert "residual" in page or "exact solution" in page
+        assert notebook.result(each).count("data:image/png") == 1
+    there = np.isfinite(found.fields.solution["w"])
+    assert there.any()
+    assert not there.all()
+    assert np.isfinite(found.fields.solution["T"]).all()
+    assert not there[found.fields.grid["x"] < 1].any()
+    assert list(found.errors) == ["T"]
+    assert math.isfinite(found.errors["T"].error)
+
+
+def test_errors_stand_by_unknown(result):
+    assert "Errors by unknown" not in run_report.report(replace(result))
+    offset = replace(result, errors={"u": Gap(0.5, 0.7, 300.0, 1.0)})
+    offset.__dict__["fields"] = result.fields
+    page = run_report.report(offset)
+    row = page[page.index("Errors by unknown") :].partition("</table>")[0]
+    assert "<td>0.5</td>" in row.replace(' class="number"', "")
+    assert "0.7" in row
+    assert "of its variation" in notebook.result(offset)

@@ -41,6 +41,7 @@ def test_every_trial_is_a_run_folder_and_a_row(done):
         assert row.parameters == run.solution.parameters
         assert row.network == run.solution.describe()
         assert (row.judged, row.seed) == ("exact", run.settings["seed"])
+        assert row.verdict == run.verdict.status
         assert row.loss == run.history.records[-1].loss
         last = row.stages[-1]
         assert (last.parameters, last.grid, last.loss) == (row.parameters, row.grid, row.loss)
@@ -61,6 +62,7 @@ def test_the_tables_hold_what_the_run_folders_do(done):
     assert [(line["trial"], float(line["error"])) for line in lines] == [
         (row.trial, row.error) for row in found.rows
     ]
+    assert [line["verdict"] for line in lines] == [row.verdict for row in found.rows]
     assert (stored.about["problem"], stored.about["derivatives"], stored.about["coordinates"]) == (
         "bar",
         2,
@@ -87,6 +89,7 @@ def test_a_table_survives_the_file(tmp_path):
             0,
             error=1e-9,
             stages=(stage, stage),
+            verdict="not converged",
         ),
         failed,
     )
