@@ -20,6 +20,7 @@ from kanpde.errors import (
     RecipeError,
     RunError,
     first_line,
+    listed,
 )
 from kanpde.inverse.estimates import Estimates, bare, estimate
 from kanpde.inverse.settling import training_of
@@ -289,6 +290,11 @@ class _Run:
         with suppress(KanpdeError):
             found = met(problem, solution)
         amplitudes = found.amplitudes if found else {}
+        if estimates and found and (said := found.unmet()):
+            estimates = estimates.disowned(
+                f"{said}: what the data say of {listed(p.name for p in problem.parameters)} is not"
+                " known"
+            )
         result = Result(
             problem,
             solution,

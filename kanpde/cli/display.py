@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from kanpde.results.verdict import NOBODY, Verdict
 from kanpde.training import show_schedule
 
 if TYPE_CHECKING:
-    from kanpde.inverse.estimates import Estimates
+    from kanpde.inverse.estimates import Band, Estimate, Estimates
     from kanpde.problem.problem import Problem
     from kanpde.recipes.recipe import Choice
     from kanpde.reference import Reference
@@ -173,8 +174,7 @@ def show_estimates(console: Console, found: Estimates) -> None:
         table.add_row(
             e.name,
             f"{e.value:.7g}",
-            f"{e.standard_error:.1e}",
-            f"{e.interval[0]:.7g} … {e.interval[1]:.7g}",
+            *_uncertainty(e),
             *off,
         )
     for b in found.fields:
@@ -182,8 +182,7 @@ def show_estimates(console: Console, found: Estimates) -> None:
         table.add_row(
             f"{b.name}({', '.join(b.grid)})",
             f"{b.values.min():.4g} … {b.values.max():.4g}",
-            f"{float((b.standard_error**2).mean() ** 0.5):.1e} (mean)",
-            "see estimates.png",
+            *_width(b),
             *off,
         )
     console.print()
@@ -203,6 +202,20 @@ def show_estimates(console: Console, found: Estimates) -> None:
         )
     for note in found.notes:
         console.print(f"careful: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _uncertainty(found: Estimate) -> tuple[str, str]:
+    """Standard error and interval of a number, as far as they are known."""
+    if math.isnan(found.standard_error):
+        return "not known", ""
+    low, high = found.interval
+    return f"{found.standard_error:.1e}", f"{low:.7g} … {high:.7g}"
+
+
+def _width(found: Band) -> tuple[str, str]:
+    """The same of a field."""
+    mean = float((found.standard_error**2).mean() ** 0.5)
+    return ("not known", "") if math.isnan(mean) else (f"{mean:.1e} (mean)", "see estimates.png")
 
 
 def _closest(names: list[str], found: Estimates, most: int = 3) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kanpde.inverse.fit import by_set, unexplained
 from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
 from kanpde.networks.joint import Joint
 from kanpde.networks.transform import Onto
@@ -35,8 +36,11 @@ VAGUE = 0.5
 EXACT_EQUATIONS = 1e4
 """By which the equations are weighed more for the question what can be identified at all."""
 
+IDENTIFIES = "the data cannot identify"
+"""How the line begins on what they identify and what they do not."""
+
 OFF = 0.2
-"""Largest step that an estimate would still take, in standard errors, without a warning."""
+"""Largest step that an estimate which has settled would still take, in standard errors."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ class Estimate:
     Attributes:
         name: Name of the parameter.
         value: What was found.
-        standard_error: Its standard error; nan where it is not known.
-        interval: The interval of LEVEL, its lower and its upper end; where the parameter is
-            transformed it is taken before the transform.
+        standard_error: Its standard error; nan where it is not known: where the solution does not
+            follow the data or does not meet the equations, or the parameter has not settled.
+        interval: The interval of LEVEL, its lower and its upper end, nan likewise; where the
+            parameter is transformed it is taken before the transform.
         truth: The true value; None where it is not known.
     """
 
@@ -116,6 +121,26 @@ class Estimates:
             if e.truth is not None
         ] + [b.relative_l2 for b in self.fields if b.relative_l2 is not None]
         return max(sizes, default=None)
+
+    def disowned(self, why: str) -> Estimates:
+        """The same values without any errors, and why they have none.
+
+        Args:
+            why: A line.
+        """
+        return replace(
+            self,
+            numbers=tuple(
+                replace(e, standard_error=math.nan, interval=(math.nan, math.nan))
+                for e in self.numbers
+            ),
+            fields=tuple(
+                replace(b, standard_error=np.full_like(b.standard_error, np.nan))
+                for b in self.fields
+            ),
+            correlation=np.zeros((0, 0)),
+            notes=(why, *(note for note in self.notes if not note.startswith(IDENTIFIES))),
+        )
 
     def summary(self) -> dict[str, Any]:
         """As `--json` has it."""
@@ -210,12 +235,18 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
     if not problem.data:
         return bare(problem, solution)
-    rows = Linearisation.of(points)
-    factors = Factors.of(rows)
+    linear = Linearisation.of(points)
+    factors = Factors.of(linear)
+    misfits = [
+        r * unit for r, unit in zip(by_set(problem, factors.residual), _units(problem), strict=True)
+    ]
+    if lost := unexplained(problem, misfits):
+        known = replace(bare(problem, solution), noise=_noise_of(problem, factors))
+        return replace(known, degrees=factors.degrees, notes=tuple(lost))
     gradients = gradients_of(solution, names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
-    wide = told * Factors.of(rows, EXACT_EQUATIONS, tied=False).inverse(gradients)
+    wide = told * Factors.of(linear, EXACT_EQUATIONS, tied=False).inverse(gradients)
     values = solution.numbers()
     transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     # Of Student's t; scipy.stats has the same function, and takes long to import.
@@ -231,14 +262,15 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
             float(transforms[name](torch.tensor(theta + s * half, dtype=torch.float64)))
             for s in (-1, 1)
         )
-        found.append(
-            Estimate(name, values[name], error, (ends[0], ends[1]), problem.truth.get(name))
-        )
         if not unclear and error and abs(float(shift[i])) > OFF * error:
             notes.append(
                 f"{name} has not settled: another step would move it by"
                 f" {abs(float(shift[i])) / error:.1f} standard errors; train longer"
             )
+            error, ends = math.nan, [math.nan, math.nan]
+        found.append(
+            Estimate(name, values[name], error, (ends[0], ends[1]), problem.truth.get(name))
+        )
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     correlation = (
         (covariance / scale[:, None] / scale).clamp(-1, 1).numpy() if names else np.zeros((0, 0))
@@ -305,9 +337,7 @@ def vague(
         f"{_product(vectors[:, i], names)} (relative standard error {float(errors[i]):.1e})"
         for i in bad
     )
-    return [
-        f"the data cannot identify {lost}{'; they identify ' + ', '.join(told) if told else ''}"
-    ]
+    return [f"{IDENTIFIES} {lost}{'; they identify ' + ', '.join(told) if told else ''}"]
 
 
 def _product(vector: Tensor, names: Sequence[str]) -> str:
@@ -379,12 +409,10 @@ def _band(
 def _noise_of(problem: Problem, factors: Factors) -> dict[str, float]:
     """Root mean square misfit by unknown, with the degrees of freedom taken off."""
     found: dict[str, list[Tensor]] = {}
-    first = 0
-    for m, unit in zip(problem.data, _units(problem), strict=True):
-        rows = factors.residual[first : first + m.values.numel()].view(len(m.unknowns), -1)
-        first += m.values.numel()
+    parts = zip(problem.data, by_set(problem, factors.residual), _units(problem), strict=True)
+    for m, rows, unit in parts:
         for k, u in enumerate(m.unknowns):
-            found.setdefault(u, []).append(rows[k] * unit[:, k])
+            found.setdefault(u, []).append(rows[:, k] * unit[:, k])
     correction = math.sqrt(len(factors.residual) / max(factors.degrees, 1.0))
     return {
         u: correction * float(torch.cat(parts).square().mean().sqrt()) for u, parts in found.items()

@@ -177,7 +177,8 @@ def draw_field(band: Band, row: list[Axes]) -> None:
     draw_map(row[0], axes, nodes, band.values, Normalize(), "viridis", True).set_title(
         band.name, fontsize=9
     )
-    top = float(band.standard_error.max())
+    known = band.standard_error[np.isfinite(band.standard_error)]
+    top = float(known.max()) if known.size else 1.0
     draw_map(
         row[1], axes, nodes, band.standard_error, Normalize(0, top), "cividis", True
     ).set_title("standard error", fontsize=9)

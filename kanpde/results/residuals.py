@@ -28,6 +28,7 @@ from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual
+from kanpde.results.verdict import UNMET, percent
 
 JUDGED_POINTS = 1024
 """How many points residuals are looked at: points that were not trained on."""
@@ -60,6 +61,19 @@ class Met:
     def worst(self) -> float:
         """The largest of all; 0 where there is none."""
         return max((*self.equations.values(), *self.conditions.values()), default=0.0)
+
+    def unmet(self, least: float = UNMET) -> str:
+        """What is met worst, in words; empty where all is met.
+
+        Args:
+            least: Residual over the size of its terms, from which something is not met.
+        """
+        kinds = {"equation": self.equations, "condition": self.conditions}
+        every = [(v, kind, name) for kind, ones in kinds.items() for name, v in ones.items()]
+        value, kind, name = max(every, key=lambda each: (math.isnan(each[0]), each[0]))
+        if value <= least:
+            return ""
+        return f"the {kind} {name} is not met: its residual is {percent(value)} of its terms"
 
 
 def met(problem: Problem, solution: Solution) -> Met:

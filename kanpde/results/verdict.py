@@ -259,17 +259,14 @@ def _by_residual(
     """
     if met is None:
         return found
-    kinds = {"equation": met.equations, "condition": met.conditions}
-    every = [(value, kind, name) for kind, ones in kinds.items() for name, value in ones.items()]
-    value, kind, name = max(every, key=lambda each: (math.isnan(each[0]), each[0]))
-    if not value <= (GOOD_ENOUGH if doubtful else UNMET):
-        unmet = f"the {kind} {name} is not met: its residual is {percent(value)} of its terms"
+    if unmet := met.unmet(GOOD_ENOUGH if doubtful else UNMET):
         if not agreed:
             return Verdict(NOT_CONVERGED, BY_RESIDUAL, f"{unmet}; {found.reason}")
         # what residuals amplify, a reference may well have right; but both may be wrong together
         return Verdict(LIMITED, BY_REFERENCE, f"{found.reason}, but {unmet}", BETTER_JUDGE)
     if found.judge == BY_REFERENCE:
         return found
+    kinds = {"equation": met.equations, "condition": met.conditions}
     measured = [
         f"the {kind}s are met to {percent(max(ones.values()))} of their terms"
         for kind, ones in kinds.items()
