@@ -16,7 +16,7 @@ from kanpde.problem.problem import Problem
 UNEXPLAINED = 0.7
 """Misfit over the spread of values from which less than half of their variance is explained."""
 
-ROUGH = 0.5
+ROUGH_DATA = 0.5
 """Difference of neighbouring values over the misfit, up to which the data show something that the
 solution misses."""
 
@@ -37,7 +37,10 @@ def unexplained(problem: Problem, misfits: Sequence[Float[Tensor, "rows unknowns
             values = measured.values[:, k]
             misfit = float(off[:, k].square().mean().sqrt())
             spread = float((values - values.mean()).square().mean().sqrt())
-            if misfit < UNEXPLAINED * spread or _roughness(problem, measured, k) > ROUGH * misfit:
+            if (
+                misfit < UNEXPLAINED * spread
+                or _roughness(problem, measured, k) > ROUGH_DATA * misfit
+            ):
                 continue
             found.append(
                 f"the misfit of {unknown} ({misfit:.2g}) is as large as the spread of its values"
