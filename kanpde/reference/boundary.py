@@ -8,8 +8,8 @@ the condition with the lower derivative, then to the one given first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy  # whose parts are imported when they are first used
@@ -31,13 +31,14 @@ from kanpde.residual.residual import Residual
 @dataclass(frozen=True)
 class Placed:
     """One row of a condition: it holds at the nodes `at` of a face and replaces the unknown's rows
-    at `owners`."""
+    at `owners`. beside: on pieces, the nodes at the same places by piece."""
 
     constraint: Constraint
     row: int
     unknown: int
     at: Int[np.ndarray, " points"]
     owners: Int[np.ndarray, " points"]
+    beside: Mapping[str, Int[np.ndarray, " points"]] = field(default_factory=dict)
 
 
 def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
@@ -52,7 +53,7 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         face, name = problem.domain.faces[constraint.face], problem.unknowns[unknown]
         where, order, along = _room(problem, grid, name, face)
         here = grid.face(face)
-        wanted = _chosen(constraint, problem, grid, here)
+        wanted = chosen(constraint, problem, grid, here)
         count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
         count += wanted
         if count.max(initial=0) > order:
@@ -153,27 +154,37 @@ def orders_of(
     return found
 
 
-def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
-    """(equation, its row, the unknown that it is solved for): by derivatives in time, then by the
-    highest in space.
+def match(
+    problem: Problem, equations: Sequence[Residual], unknowns: Sequence[str], at: Values
+) -> list[tuple[Residual, int, int]]:
+    """(equation, its row, the number of the unknown that it is solved for): by derivatives in time,
+    then by the highest in space.
 
     An equation may be left to an unknown that it does not hold, as ∇·u = 0 is to the pressure.
-    Raises ReferenceUnavailable where there are not as many equations as unknowns.
+
+    Args:
+        problem: What is discretised.
+        equations: Those of the problem, or of one of its pieces.
+        unknowns: The unknowns, or their copies, that live there.
+        at: Places by coordinate.
+
+    Raises:
+        ReferenceUnavailable: Where there are not as many equations as unknowns.
     """
     entries = [
         (e, r, depends)
-        for e in problem.equations
+        for e in equations
         for r, depends in zip(range(e.equations), dependence(e, at), strict=True)
     ]
-    if len(entries) != len(problem.unknowns):
+    if len(entries) != len(unknowns):
         raise ReferenceUnavailable(
-            f"{len(entries)} equations for {len(problem.unknowns)} unknowns: finite differences"
+            f"{len(entries)} equations for {len(unknowns)} unknowns: finite differences"
             " take as many of each"
         )
     gain = np.zeros((len(entries),) * 2)
     for i, (e, _, depends) in enumerate(entries):
         for (u, index), held in zip(e.needs, depends, strict=True):
-            v, space = problem.unknowns.index(u), len(problem.domain.space)
+            v, space = unknowns.index(u), len(problem.domain.space)
             if held:
                 rate = sum(index[space:]) > 0 and sum(index[space:]) == problem.order(
                     u, str(problem.domain.time)
@@ -181,8 +192,8 @@ def match(problem: Problem, at: Values) -> list[tuple[Residual, int, int]]:
                 gain[i, v] = max(gain[i, v], 10.0 ** (1 + sum(index[:space]) + 4 * rate))
     if len(entries) == 1:  # There is no choice, and scipy.optimize takes long to import.
         return [(entries[0][0], entries[0][1], 0)]
-    rows, unknowns = scipy.optimize.linear_sum_assignment(gain, maximize=True)
-    return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, unknowns, strict=True)]
+    rows, chosen_for = scipy.optimize.linear_sum_assignment(gain, maximize=True)
+    return [(entries[r][0], entries[r][1], int(v)) for r, v in zip(rows, chosen_for, strict=True)]
 
 
 def coordinates_on(
@@ -199,7 +210,7 @@ def coordinates_on(
     return at, dict(zip(problem.coordinates, problem.domain.normals(face, points).T, strict=True))
 
 
-def _chosen(constraint: Constraint, problem: Problem, grid: Grid, nodes: np.ndarray) -> np.ndarray:
+def chosen(constraint: Constraint, problem: Problem, grid: Grid, nodes: np.ndarray) -> np.ndarray:
     """Which nodes of a face a condition's `where` keeps, bool [nodes]; raises ReferenceUnavailable
     if that changes in time."""
     if constraint.where is None:

@@ -77,7 +77,25 @@ def crossings(
         within = domain.depth(torch.from_numpy(point)).numpy() > 0
         bottom, t = np.where(within, middle, bottom), np.where(within, t, middle)
     at = start.copy()
-    at[:, axis] = np.where(
-        (1 - t) * np.abs(length) <= TOUCHING * size, ahead, start[:, axis] + t * length
-    )
+    touched = (1 - t) * np.abs(length) <= TOUCHING * size
+    touched |= _grazed(domain, start, axis, ahead, t, size)
+    at[:, axis] = np.where(touched, ahead, start[:, axis] + t * length)
     return Crossings(nodes, sides, at, np.abs(at[:, axis] - start[:, axis]) / np.abs(length))
+
+
+def _grazed(
+    domain: Domain,
+    start: Float[np.ndarray, "crossings dims"],
+    axis: int,
+    ahead: Float[np.ndarray, " crossings"],
+    t: Float[np.ndarray, " crossings"],
+    size: float,
+) -> Bool[np.ndarray, " crossings"]:
+    """Which lines leave the domain where they only graze its boundary, at the node ahead: from the
+    crossing on, which depths of rounding place anywhere near, all points lie on the boundary."""
+    found = (1 - t) * np.abs(ahead - start[:, axis]) <= np.sqrt(TOUCHING) * size
+    for part in (0.5, 1.0):
+        point = start.copy()
+        point[:, axis] += (t + part * (1 - t)) * (ahead - start[:, axis])
+        found &= np.abs(domain.depth(torch.from_numpy(point)).numpy()) <= TOUCHING * size
+    return found

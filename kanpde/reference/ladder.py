@@ -9,16 +9,20 @@ from math import pi
 import numpy as np
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.geometry import Domain, SpaceTime
+from kanpde.geometry import Domain, Pieces
 from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
+from kanpde.reference.patchwork import boxes, embedded, homes_of, in_boxes, space_of
 
 FIRST_CELLS = {1: 32, 2: 16, 3: 10}
 """Cells along each coordinate of the first grid, by space dimensions."""
 
 REENTRANT_ANGLE = 1.01 * pi
 """From which on a corner counts as re-entrant."""
+
+CELLS_ACROSS = 4
+"""Cells that the first grid has at least across a piece."""
 
 CROWDED_PLACES = 4
 """Places along a coordinate to which lines can crowd, at most."""
@@ -36,12 +40,16 @@ def sizes(
     Args:
         problem: Whose domain the grids cover.
         fewest: Cells along a coordinate with which the scheme has nodes enough.
-        cells: Of the finest grid, along all coordinates or each; None for ever finer grids.
+        cells: Of the finest grid, along all coordinates or each, on pieces that are boxes in every
+            interval between planes; None for ever finer grids.
 
     Raises:
         ReferenceUnavailable: Where cells are odd, so that there is no grid of half as many.
     """
     space = problem.domain.space
+    if cells is None and isinstance(space_of(problem.domain), Pieces):
+        yield from _on_pieces(problem)
+        return
     if cells is None:
         yield from _doubling(len(space)) if problem.domain.is_box else _proportioned(problem)
         return
@@ -70,6 +78,25 @@ def _doubling(dimensions: int) -> Iterator[tuple[int, ...]]:
         yield (along[dimensions],) * dimensions
 
 
+def _on_pieces(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Grids of pieces: as on a box in every interval between planes, or as on a domain that is
+    none, but fine enough for the smallest piece."""
+    pieces = space_of(problem.domain)
+    assert isinstance(pieces, Pieces)
+    if in_boxes(pieces):
+        yield from _doubling(len(pieces.coordinates))
+        return
+    bounds = pieces.bounds
+    smallest = min(
+        (b - a) / (bounds[x][1] - bounds[x][0])
+        for region in pieces.regions.values()
+        for x, (a, b) in region.bounds.items()
+    )
+    for along in _proportioned(problem):
+        if min(along) * smallest >= CELLS_ACROSS:
+            yield along
+
+
 def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
     """Grids of cells that are nearly squares, each with many nodes in common with the one
     before."""
@@ -81,7 +108,8 @@ def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
 
 
 def grid_of(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
-    """The grid of a problem's space, with its boundary embedded where the domain is no box.
+    """The grid of a problem's space, with its boundary embedded where the domain is no box; on
+    pieces, a grid for each.
 
     Args:
         problem: Whose domain the grid covers.
@@ -92,7 +120,10 @@ def grid_of(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
     bounds = {x: domain.bounds[x] for x in domain.space}
     if domain.is_box:
         return Grid(bounds, cells, order, frozenset(problem.periodic))
-    space = domain.region if isinstance(domain, SpaceTime) else domain
+    space = space_of(domain)
+    if isinstance(space, Pieces):
+        patchwork = boxes if in_boxes(space) else embedded
+        return patchwork(space, cells, order, homes_of(problem))
     return Embedded(bounds, cells, order, domain=space, graded=_crowding(space, order))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import FIRST_CELLS, REENTRANT_ANGLE
+from kanpde.reference.patchwork import in_boxes, space_of
 from kanpde.reference.steady import corner_defect
 from kanpde.reference.system import System
 
@@ -21,6 +23,8 @@ ORDER_STABLE = 2
 
 ORDER_ODD = 6
 """The order where the highest derivative along a coordinate with ends is odd."""
+
+ODD = " (the highest that is safe for odd derivatives between ends)"
 
 ORDER_SINGULAR = 4
 """The order for solutions that are singular in a corner, because conditions contradict there."""
@@ -44,7 +48,11 @@ def order_for(problem: Problem) -> tuple[int, str]:
         The order of accuracy, and words that follow it in the method's description, "" where the
         order is the usual one.
     """
-    space = problem.domain.space
+    space, whole = problem.domain.space, space_of(problem.domain)
+    if isinstance(whole, Pieces):
+        if not in_boxes(whole):
+            return ORDERS_EMBEDDED[len(space)], ""
+        return (ORDER_ODD, ODD) if odd_between_ends(problem) else (ORDERS[len(space)], "")
     if not problem.domain.is_box:
         if problem.domain.time and any(
             corner.opening > REENTRANT_ANGLE for corner in problem.domain.corners
@@ -54,7 +62,7 @@ def order_for(problem: Problem) -> tuple[int, str]:
             )
         return ORDERS_EMBEDDED[len(space)], ""
     if odd_between_ends(problem):
-        return ORDER_ODD, " (the highest that is safe for odd derivatives between ends)"
+        return ORDER_ODD, ODD
     grid = Grid(
         {x: problem.domain.bounds[x] for x in space},
         (FIRST_CELLS[len(space)],) * len(space),
@@ -73,10 +81,10 @@ def order_for(problem: Problem) -> tuple[int, str]:
 def odd_between_ends(problem: Problem) -> bool:
     """Whether the highest derivative along a coordinate with ends is of odd order."""
     ends = [x for x in problem.domain.space if x not in problem.periodic]
-    highest = {x: max(problem.order(u, x) for u in problem.unknowns) for x in ends}
+    highest = {x: max(problem.order(u, x) for u in problem.copies) for x in ends}
     return any(order % 2 for order in highest.values())
 
 
 def space_order(problem: Problem) -> int:
     """The highest order of a derivative along any space coordinate."""
-    return max(problem.order(u, x) for u in problem.unknowns for x in problem.domain.space)
+    return max(problem.order(u, x) for u in problem.copies for x in problem.domain.space)

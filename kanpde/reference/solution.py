@@ -14,6 +14,7 @@ from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
+from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.scheme import ORDERS, order_for, space_order
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
@@ -78,8 +79,9 @@ def reference(
         problem: With as many equations as unknowns, and all of its parameters known.
         order: Of accuracy in space, even; by default as high as suits the problem.
         cells: Along every space coordinate of the finest grid, or by coordinate, each a multiple
-            of 2; by default grids are refined until the error estimate meets a target, or the work
-            is done that the effort allows.
+            of 2; on pieces that are boxes, in every interval between planes through their faces. By
+            default grids are refined until the error estimate meets a target, or the work is done
+            that the effort allows.
         effort: "quick", "default" or "record".
 
     Returns:
@@ -106,12 +108,9 @@ def reference(
 
 def _refuse(problem: Problem, order: int | None) -> None:
     """Raise ReferenceUnavailable for what finite differences do not take."""
-    domain = problem.domain
-    if isinstance(domain, Pieces):
-        raise ReferenceUnavailable(
-            f"the domain is in {len(domain.regions)} pieces; finite differences take one"
-        )
-    if not domain.is_box and space_order(problem) > 2:
+    domain, space = problem.domain, space_of(problem.domain)
+    flat = in_boxes(space) if isinstance(space, Pieces) else domain.is_box
+    if not flat and space_order(problem) > 2:
         raise ReferenceUnavailable(
             f"a derivative of order {space_order(problem)}; on domains that are no box finite"
             " differences take them up to order 2"
@@ -148,6 +147,8 @@ def _packed(
         x: np.linspace(*domain.bounds[x], n)
         for x, n in zip(domain.space, values.shape[1:], strict=False)
     }
+    if isinstance(found.grid, Patchwork):
+        coordinates = dict(zip(domain.space, found.grid.shown(), strict=True))
     shown = " x ".join(str(len(axis)) for axis in coordinates.values())
     if isinstance(domain, SpaceTime):
         for i, x in enumerate(domain.space, 1):
@@ -156,6 +157,9 @@ def _packed(
                 values = np.take(values, np.arange(0, values.shape[i], 2), axis=i)
         coordinates[domain.time] = np.linspace(*domain.bounds[domain.time], OUTPUT_TIMES)
     method = "finite differences of" if domain.is_box else "finite differences, embedded boundary,"
+    if isinstance(found.grid, Patchwork):
+        flat, count = in_boxes(found.grid.pieces), len(found.grid.patches)
+        method = f"finite differences in {count} pieces,{'' if flat else ' embedded boundaries,'}"
     kind = f"{method} order {order}{why}, {shown} points, {found.method}"
     fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
     errors, scales = (

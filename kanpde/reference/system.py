@@ -3,21 +3,23 @@ conditions, and what a pressure needs (`pressure`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import evaluate
-from kanpde.reference.boundary import coordinates_on, match, place
+from kanpde.reference.boundary import Placed, coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
+from kanpde.reference.interfaces import place_on_pieces
+from kanpde.reference.patchwork import Patchwork, numbers, piece_of
 from kanpde.reference.pressure import continuation, depends, pinning, unseen_modes
 from kanpde.reference.stencils import half_width
 from kanpde.reference.work import Work
@@ -82,47 +84,69 @@ class System:
         self.problem, self.grid, self.work = problem, grid, work or Work()
         self.time = problem.domain.time
         V, N = len(problem.unknowns), grid.nodes
-        self.orders = [problem.order(u, self.time) if self.time else 0 for u in problem.unknowns]
-        start = (
-            {self.time: torch.full((N,), problem.domain.bounds[self.time][0], dtype=torch.float64)}
-            if self.time
-            else {}
-        )
-        equations = match(problem, {**grid.points(), **start})
-        self.pressures = [
-            v
-            for e, r, v in equations
-            if not depends(e, r, problem.unknowns[v], {**grid.points(), **start})
-        ]
-        self._closures = [(e, r) for e, r, v in equations if v in self.pressures]
-        self._pins = {v: pinning(problem, v, self.pressures) for v in self.pressures}
-        placed = place(problem, grid, leave=[c for pins in self._pins.values() for c in pins or []])
-        self.free = np.ones((V, N), dtype=bool)
+        self._number = numbers(problem)
+        self.orders = _time_orders(problem, self._number)
+        equations = self._equations()
+        placed = self._placed()
+        self.free = np.zeros((V, N), dtype=bool)
+        for _, _, v, nodes in equations:
+            self.free[v, nodes] = True
+        if isinstance(grid, Embedded | Patchwork):
+            self.work.laid(grid.nodes)
+        continued = self._absent() + self._continued() + self._close_by()
         for p in placed:
             self.free[p.unknown, p.owners] = False
-        if isinstance(grid, Embedded):
-            self.work.laid(grid.nodes)
-        continued = self._continued() + self._close_by()
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
         self._parts = [
-            self._part(e, [(r, np.flatnonzero(self.free[v]), v) for f, r, v in equations if f is e])
-            for e in dict.fromkeys(e for e, _, _ in equations)
+            self._part(e, [(r, n[self.free[v, n]], v) for f, r, v, n in equations if f is e])
+            for e in dict.fromkeys(e for e, _, _, _ in equations)
         ]
         for p in placed:
             residual = p.constraint.residual
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
-            self._parts.append(
-                self._build(
-                    residual,
-                    p.at,
-                    normal,
-                    [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)],
-                )
-            )
+            rows = [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)]
+            self._parts.append(self._build(residual, p.at, normal, rows, p.beside or None))
         self._fixed = self._constant_rows(continued)
         self.size = V * N + self.multipliers
         self._pattern()
+
+    def _equations(self) -> list[tuple[Residual, int, int, Int[np.ndarray, " nodes"]]]:
+        """(equation, its row, the unknown that it is solved for, the nodes where it holds)."""
+        problem, grid, found = self.problem, self.grid, []
+        self.pressures: list[int] = []
+        self._closures: list[tuple[Residual, int]] = []
+        for region, equations in problem.groups:
+            names, nodes = problem.unknowns, np.arange(grid.nodes)
+            if isinstance(grid, Patchwork):
+                piece = piece_of(region)
+                names = tuple(u for u in problem.copies if grid.pieces.home(u) == piece)
+                nodes = nodes[grid.own(piece)]
+            at = {x: v[torch.from_numpy(nodes)] for x, v in grid.points().items()}
+            if self.time:
+                start = problem.domain.bounds[self.time][0]
+                at[self.time] = torch.full((len(nodes),), start, dtype=torch.float64)
+            for e, r, v in match(problem, equations, names, at):
+                number = self._number[names[v]]
+                if not depends(e, r, names[v], at):
+                    self.pressures.append(number)
+                    self._closures.append((e, r))
+                found.append((e, r, number, nodes))
+        return found
+
+    def _placed(self) -> list[Placed]:
+        """The conditions, but those that only pin a pressure."""
+        if isinstance(self.grid, Patchwork):
+            if self.pressures:
+                raise ReferenceUnavailable(
+                    f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation"
+                    " of its own holds; on pieces it is not discretised"
+                )
+            self._pins: dict[int, list[Constraint] | None] = {}
+            return place_on_pieces(self.problem, self.grid)
+        self._pins = {v: pinning(self.problem, v, self.pressures) for v in self.pressures}
+        left = [c for pins in self._pins.values() for c in pins or []]
+        return place(self.problem, self.grid, leave=left)
 
     # Evaluation
 
@@ -225,16 +249,27 @@ class System:
         nodes: np.ndarray,
         normal: Values | None,
         rows: list[tuple[int, np.ndarray, np.ndarray]],
+        beside: Mapping[str, np.ndarray] | None = None,
     ) -> _BlockOfRows:
+        """A residual at nodes. beside: on pieces, the nodes at the same places by piece."""
         space = len(self.grid.names)
         groups: dict[tuple[int, int], list[int]] = {}
         for a, (u, index) in enumerate(residual.needs):
-            groups.setdefault((self.problem.unknowns.index(u), sum(index[space:])), []).append(a)
+            groups.setdefault((self._number[u], sum(index[space:])), []).append(a)
+
+        def where(unknown: str) -> np.ndarray:
+            if beside is None or not isinstance(self.grid, Patchwork):
+                return nodes
+            return beside[self.grid.pieces.home(unknown)]
+
         stacks = {
             key: (
                 columns,
                 sp.vstack(
-                    [self.grid.derivative(residual.needs[a][1][:space])[nodes] for a in columns],
+                    [
+                        self.grid.derivative(index[:space])[where(u)]
+                        for u, index in (residual.needs[a] for a in columns)
+                    ],
                     format="csr",
                 ),
             )
@@ -294,11 +329,22 @@ class System:
 
     def _close_by(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
         """The nodes that are interpolated, of all unknowns, as `_continued` gives them."""
-        return (
-            [(v, *self.grid.close_by) for v in range(len(self.problem.unknowns))]
-            if isinstance(self.grid, Embedded)
-            else []
-        )
+        V, grid = len(self.problem.unknowns), self.grid
+        if isinstance(grid, Patchwork):
+            return [(v, *grid.close_by(piece)) for v in range(V) for piece in grid.homes[v]]
+        return [(v, *grid.close_by) for v in range(V)] if isinstance(grid, Embedded) else []
+
+    def _absent(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
+        """The nodes of pieces that an unknown does not live in: it is zero there."""
+        if not isinstance(self.grid, Patchwork):
+            return []
+        one = sp.identity(self.grid.nodes, format="csr")
+        return [
+            (v, np.arange(self.grid.nodes)[self.grid.own(piece)], one[self.grid.own(piece)])
+            for v, homes in enumerate(self.grid.homes)
+            for piece in self.grid.patches
+            if piece not in homes
+        ]
 
     def _constant_rows(
         self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]
@@ -386,3 +432,20 @@ class System:
         self._indptr = np.searchsorted(places // self.size, np.arange(self.size + 1)).astype(
             np.int32
         )
+
+
+def _time_orders(problem: Problem, number: Mapping[str, int]) -> list[int]:
+    """The order of each unknown in time. Raises ReferenceUnavailable where it differs from piece to
+    piece."""
+    found: list[set[int]] = [set() for _ in problem.unknowns]
+    for name in problem.copies:
+        found[number[name]].add(
+            problem.order(name, problem.domain.time) if problem.domain.time else 0
+        )
+    for u, orders in zip(problem.unknowns, found, strict=True):
+        if len(orders) > 1:
+            raise ReferenceUnavailable(
+                f"{u!r} is of order {listed(map(str, sorted(orders)))} in time, by piece; finite"
+                " differences take pieces that agree in it"
+            )
+    return [next(iter(orders)) for orders in found]

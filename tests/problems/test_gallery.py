@@ -189,6 +189,7 @@ GRIDS = {
     "boundary_layer1d": (2, 4096, 8192),
     "annulus2d": (2, 64, 128),
     "heat2d_disk": (2, 16, 32),
+    "interface2d": (2, 80, 160),
 }
 
 COLLOCATED = {
@@ -221,7 +222,6 @@ measured in reference/test_embedded.py."""
 REFUSED = {
     "backward_step2d": "a pressure",
     "cylinder_flow2d": "a pressure",
-    "interface2d": "the domain is in 2 pieces; finite differences take one",
     "poisson5d": "5 space dimensions; finite differences take at most 3",
 }
 """Those outside of finite differences, and why."""
