@@ -192,6 +192,38 @@ def shards(
 
 
 @app.command()
+def judged(
+    only: Annotated[
+        Names | None,
+        typer.Option(
+            parser=arguments.names,
+            metavar="NAME,…",
+            help="These, such as fin or fin:offset, measured again; all where not given.",
+        ),
+    ] = None,
+    effort: Annotated[
+        Literal["quick", "default", "record"], typer.Option(help="How much time it is worth.")
+    ] = "default",
+    jobs: Annotated[int, typer.Option(min=1, help="Problems at a time.", metavar="N")] = 1,
+    minutes: Annotated[
+        int, typer.Option(min=1, help="A problem that takes longer is stopped.", metavar="N")
+    ] = 10,
+    out: Out = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Whether verdicts can be believed: small problems beside independent truths.
+
+    A row that is there already, of the same effort and code, is kept.
+    """
+    from benchmarks.judged import campaign
+
+    console = _console(as_json)
+    plan = campaign.Plan(only or (), effort, jobs, minutes)
+    found = campaign.run(out, _tell(console), plan)
+    _show(console, out, "judged", found, found if as_json else None)
+
+
+@app.command()
 def start(
     repeats: Annotated[
         int, typer.Option(min=1, help="Of each, of which the median counts.", metavar="N")
