@@ -126,17 +126,17 @@ def _sums(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _table(rows: Sequence[Judgement]) -> list[str]:
     """One line a problem that was judged."""
     table = [
-        ["problem", "field", "claimed", "own", "true", "truth", "verdict", "breaks", "seconds"]
+        ["problem", "effort", "claimed", "own", "true", "truth", "verdict", "breaks", "seconds"]
     ]
     for row in rows:
         if row.refused or row.late:
             said = "refused" if row.refused else row.late
-            table.append([row.problem, row.field, "", "", "", "", said, "", f"{row.seconds:.0f}"])
+            table.append([row.problem, row.effort, "", "", "", "", said, "", f"{row.seconds:.0f}"])
             continue
         table.append(
             [
                 row.problem,
-                row.field,
+                row.effort,
                 _shown(row.claimed),
                 _shown(row.own),
                 _shown(row.error) if row.truth else "no solution",

@@ -183,7 +183,7 @@ def test_what_is_known_is_kept_until_it_is_named_or_the_code_changes(
     assert pretended[-1] == "fin:scaled"
     lines = (tmp_path / "benchmarks" / "judged.jsonl").read_text().splitlines()
     assert [json.loads(line)["problem"] for line in lines] == [e.name for e in entries().values()]
-    assert "| fin | walls |" in (tmp_path / "benchmarks" / "judged.md").read_text()
+    assert "| fin | quick |" in (tmp_path / "benchmarks" / "judged.md").read_text()
     monkeypatch.setattr(tables, "has_changed", {"a" * 12: True}.get)
     del pretended[:]
     campaign.run(tmp_path, print, campaign.Plan(effort="quick"))
