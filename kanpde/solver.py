@@ -285,10 +285,10 @@ class _Run:
         """The result with its verdict."""
         problem, solution = self.problem, trained.solution
         # It evaluates the user's functions at other points, and nothing that they do there is
-        # worth losing the run for.
+        # worth losing the run for. What was interrupted is not judged, and has to end at once.
         found = None
         with suppress(KanpdeError):
-            found = met(problem, solution)
+            found = None if trained.history.interrupted else met(problem, solution)
         amplitudes = found.amplitudes if found else {}
         if estimates and found and (said := found.unmet()):
             estimates = estimates.disowned(
