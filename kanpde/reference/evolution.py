@@ -15,7 +15,7 @@ import scipy  # whose parts are imported when they are first used
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
@@ -138,9 +138,9 @@ def _dop853(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = system(t, y) if np.isfinite(y).all() else np.full_like(y, np.nan)
         if not np.isfinite(found).all():
-            raise ReferenceUnavailable(
-                f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}; it"
-                " blows up"
+            raise SolutionDoubtful(
+                f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}: it"
+                " blows up there"
             )
         reached = t
         return found
@@ -153,9 +153,10 @@ def _dop853(
         times,
     )
     if len(states) < len(times):
-        raise ReferenceUnavailable(
-            f"the integration in time stops at {system.time} = {reached:.4g}; the solution may blow"
-            " up or be discontinuous there"
+        grown = float(np.abs(states[-1]).max(initial=0.0)) / size
+        raise SolutionDoubtful(
+            f"no step in time is short enough at {system.time} = {reached:.4g}, where it has grown"
+            f" by {grown:.0e} since the start: it blows up there, or a front or a jump forms"
         )
     fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
     fields[:, :, 0] = start[0]

@@ -14,7 +14,9 @@ from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
+from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
+from kanpde.reference.radau import ORDER
 from kanpde.reference.scheme import ORDERS, order_for, space_order
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
@@ -96,6 +98,8 @@ def reference(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
     _refuse(problem, order)
+    if order is None and start_of(problem):
+        return _marched(problem, cells, WORK_BY_EFFORT[effort], began)
     kept, why = (order, "") if order else order_for(problem)
     if cells is not None and not order:
         # Two grids are compared: the order is one that the coarser of them has the nodes for.
@@ -104,6 +108,22 @@ def reference(
     allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
     solved = climb(problem, kept, cells, allowed)
     return _packed(problem, solved, kept, why, time.perf_counter() - began)
+
+
+def _marched(
+    problem: Problem, cells: int | Mapping[str, int] | None, allowed: float, began: float
+) -> Reference:
+    """The reference of an initial-value problem of ordinary differential equations."""
+    (x,) = problem.coordinates
+    along = cells[x] if isinstance(cells, Mapping) else cells
+    found = march(problem, allowed, along or INTERVALS)
+    errors, scales = (
+        dict(zip(problem.unknowns, part.tolist(), strict=True))
+        for part in (found.error, found.scales)
+    )
+    values = dict(zip(problem.unknowns, found.values, strict=True))
+    worst, seconds = float(found.error.max()), time.perf_counter() - began
+    return Reference({x: found.times}, values, ORDER, found.method, worst, seconds, errors, scales)
 
 
 def _refuse(problem: Problem, order: int | None) -> None:
@@ -166,4 +186,6 @@ def _packed(
         dict(zip(problem.unknowns, part.tolist(), strict=True))
         for part in (found.error, found.scales)
     )
-    return Reference(coordinates, fields, order, kind, found.worst, seconds, errors, scales)
+    return Reference(
+        coordinates, fields, order, kind, found.worst, seconds, errors, scales, found.doubt
+    )
