@@ -94,7 +94,7 @@ class Solver(Protocol):
         """A⁻¹ b."""
 
 
-class Implicit(Protocol):
+class Integrable(Protocol):
     """r(t, U, U', U'') = 0, which holds `orders` derivatives of each unknown in time; each has a
     value at every one of some nodes, one after another, then a few more numbers follow."""
 
@@ -138,7 +138,7 @@ class Radau:
 
     def __init__(
         self,
-        system: Implicit,
+        system: Integrable,
         U: Float[np.ndarray, " size"],
         velocity: Float[np.ndarray, " size"],
         start: float,
@@ -366,7 +366,7 @@ def _ratio(sizes: np.ndarray, before: np.ndarray) -> float:
 
 
 def integrate(
-    system: Implicit,
+    system: Integrable,
     U: np.ndarray,
     velocity: np.ndarray,
     times: Sequence[float],
