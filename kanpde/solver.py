@@ -19,6 +19,7 @@ from kanpde.errors import (
     ProblemError,
     RecipeError,
     RunError,
+    SolutionDoubtful,
     first_line,
     listed,
 )
@@ -388,7 +389,7 @@ class _Run:
             history.interrupted = True
             return Judged(note="interrupted")
         except KanpdeError as reason:
-            return Judged(note=str(reason))
+            return Judged(note=str(reason), doubtful=isinstance(reason, SolutionDoubtful))
         except MemoryError:
             return Judged(note="it does not fit into memory")
         except Exception as error:  # whatever it is, the training is not lost for it

@@ -127,6 +127,17 @@ def test_a_reference_that_cannot_tell_leaves_it_to_the_equations():
     assert judge(None, {"v": gap(1e-4, 6e-5)}, met=met(0.6)).reason.endswith("of its terms")
 
 
+def test_a_reference_that_doubts_itself_says_neither():
+    near, far = {"v": gap(1e-4, 1e-6)}, {"v": gap(1.0, 1e-6)}
+    for one in (near, far):
+        found = judge(None, one, doubt="finer grids failed", met=met(1e-3))
+        assert (found.status, found.judge) == (LIMITED, BY_REFERENCE)
+        assert found.reason.endswith("finer grids failed")
+        assert "may be better" not in found.reason
+        assert judge(None, one, doubt="finer grids failed", met=met(0.6)).judge == BY_RESIDUAL
+    assert judge(given(1e-4), near, doubt="finer grids failed").status == CONVERGED
+
+
 def test_more_effort_comes_first_after_a_quick_run():
     wrong = given(0.5)
     assert judge(wrong, effort="quick").cures == ("--effort default", *USUAL_CURES)
