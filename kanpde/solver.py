@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -262,8 +262,7 @@ class _Run:
             with self._leaving_nothing(ProblemError), _told(history):
                 check_solution(self.problem, trained.solution)
                 against = against_exact(self.problem, trained.solution)
-            with _told(history):
-                estimates = self._estimated(trained)
+            estimates = self._estimated(trained)
             judged = Judged(note="not asked for")
             if reference and first:
                 judged = self._judged(trained, reference)
@@ -368,7 +367,11 @@ class _Run:
             )
             return bare(problem, solution)
         self.observer.message("computing standard errors")
-        return estimate(problem, solution, points)
+        try:
+            with _told(trained.history, _leave):
+                return estimate(problem, solution, points)
+        except KeyboardInterrupt:
+            return bare(problem, solution)
 
     def _judged(self, trained: Trained, known: bool | Reference) -> Judged:
         """The finite-difference reference, or why there is none, and the distance to it. Whatever
@@ -471,10 +474,10 @@ def _answers(
     )
 
 
-def _told(history: History) -> AbstractContextManager[None]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run, unless
-    that takes long; the history says that one came."""
-    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True), _leave)
+def _told(history: History, late: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the
+    history says that one came. late: see `answered`."""
+    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True), late)
 
 
 def _leave() -> None:
