@@ -191,12 +191,11 @@ START = Initial(u=sine)
 REFUSALS = {
     "over-determined": (
         lambda: Problem(
-            LINE,
-            [lambda u, v, x: d(u, x) - v, lambda u, v, x: d(v, x) - 1],
-            [Dirichlet(u=0)],
-            unknowns=["u", "v"],
+            STRIP,
+            [lambda u, x, t: d(u, t) + d(u, x)],
+            [Dirichlet(u=0, on="x+"), START],
         ),
-        "2 conditions on x- and x\\+ together, but 'u' is of order 1",
+        "1 condition on x\\+ .* where 0 waves of the system come in",
     ),
     "singular": (
         lambda: Problem(LINE, [lambda u, x: d(u, x, x) - 1], [Dirichlet(u=0, on="x-")]),
