@@ -56,6 +56,9 @@ USUAL_CURES = (
 )
 """For a solution that has not converged, where nothing else is known about it."""
 
+SOLVABLE = ("check that there is a solution: signs, constants, how far coordinates reach",)
+"""Where there seems to be no solution."""
+
 BETTER_JUDGE = ("--effort record", "give exact=")
 """Where the reference is too coarse to judge."""
 
@@ -187,7 +190,7 @@ def judge(
         agreed = all(gap.error + gap.uncertainty <= GOOD_ENOUGH for gap in near.values())
         found = _by_residual(found, met, agreed=agreed)
     reasons = [found.reason, *(each.reason for each in seen)]
-    cures = dict.fromkeys(_cures(found, seen, effort))
+    cures = dict.fromkeys(SOLVABLE if doubtful else _cures(found, seen, effort))
     return Verdict(found.status, found.judge, "; ".join(reasons), tuple(cures))
 
 

@@ -15,6 +15,7 @@ from kanpde.results.verdict import (
     NOBODY,
     NOT_CONVERGED,
     NOT_JUDGED,
+    SOLVABLE,
     USUAL_CURES,
     Diagnosis,
     Verdict,
@@ -110,6 +111,7 @@ RESIDUALS = [
 def test_without_a_reference_unmet_equations_tell(equations, conditions, doubtful, status, who):
     found = judge(met=met(equations, conditions), note="too many cells", doubtful=doubtful)
     assert (found.status, found.judge) == (status, who)
+    assert (found.cures == SOLVABLE) is doubtful
     assert "no reference: too many cells" in found.reason
     assert "residual" in found.reason if who == BY_RESIDUAL else "are met to" in found.reason
 
