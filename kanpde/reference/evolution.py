@@ -20,6 +20,7 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
+from kanpde.reference.patchwork import Patchwork
 from kanpde.reference.radau import integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
@@ -87,7 +88,7 @@ def solve_evolution(
 def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
     """The problem as y' = f(t, y) where that is possible and explicit steps take less work than
     implicit ones, else None."""
-    if isinstance(grid, Embedded) or (len(grid.names) == 1 and not forced):
+    if isinstance(grid, Embedded | Patchwork) or (len(grid.names) == 1 and not forced):
         return None
     try:
         found = SemiDiscrete(problem, grid)

@@ -14,6 +14,7 @@ from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
+from kanpde.reference.marched import Marched, is_evolution
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
@@ -97,20 +98,37 @@ def reference(
         raise ReferenceUnavailable(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
-    _refuse(problem, order)
     if order is None and start_of(problem):
-        return _marched(problem, cells, WORK_BY_EFFORT[effort], began)
+        _refuse(problem, order)
+        return _integrated(problem, cells, WORK_BY_EFFORT[effort], began)
+    allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
+    if is_evolution(problem):
+        try:
+            return _computed(Marched(problem), order, cells, allowed, began)
+        except ReferenceUnavailable:
+            pass  # All instants at once may still have a solution.
+    return _computed(problem, order, cells, allowed, began)
+
+
+def _computed(
+    problem: Problem,
+    order: int | None,
+    cells: int | Mapping[str, int] | None,
+    allowed: float,
+    began: float,
+) -> Reference:
+    """The reference by `allowed` seconds of work. Raises ReferenceUnavailable."""
+    _refuse(problem, order)
     kept, why = (order, "") if order else order_for(problem)
     if cells is not None and not order:
         # Two grids are compared: the order is one that the coarser of them has the nodes for.
         coarse = min(cells.values() if isinstance(cells, Mapping) else [cells]) // 2 + 1
         kept = max(2, min(kept, (coarse - space_order(problem)) // 2 * 2))
-    allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
     solved = climb(problem, kept, cells, allowed)
     return _packed(problem, solved, kept, why, time.perf_counter() - began)
 
 
-def _marched(
+def _integrated(
     problem: Problem, cells: int | Mapping[str, int] | None, allowed: float, began: float
 ) -> Reference:
     """The reference of an initial-value problem of ordinary differential equations."""
