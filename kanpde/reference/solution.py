@@ -14,7 +14,7 @@ from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
-from kanpde.reference.marched import Marched, is_evolution
+from kanpde.reference.evolving import Evolving, is_evolution
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
@@ -104,7 +104,7 @@ def reference(
     allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
     if is_evolution(problem):
         try:
-            return _computed(Marched(problem), order, cells, allowed, began)
+            return _computed(Evolving(problem), order, cells, allowed, began)
         except ReferenceUnavailable:
             pass  # All instants at once may still have a solution.
     return _computed(problem, order, cells, allowed, began)

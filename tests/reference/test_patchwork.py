@@ -21,8 +21,8 @@ from kanpde import (
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference import reference
 from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.evolving import Evolving
 from kanpde.reference.ladder import grid_of
-from kanpde.reference.marched import Marched
 from kanpde.reference.patchwork import planes
 
 
@@ -117,7 +117,7 @@ def test_a_wall_that_cools_in_units_of_its_own_against_finite_volumes():
 
 
 def test_order_in_space_of_evolutions():
-    problem = Marched(pieced.rods())
+    problem = Evolving(pieced.rods())
     times, errors = np.linspace(0, 0.3, 3), []
     for cells in (16, 32, 64):
         grid = grid_of(problem, (cells,), 2)

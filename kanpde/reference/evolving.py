@@ -12,7 +12,7 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.patchwork import in_boxes, piece_of
 
 
-class Marched(Problem):
+class Evolving(Problem):
     """A problem on pieces of space and time, as one on pieces of space in time.
 
     What it holds was checked when the other one was built: only the domain is another, and what
