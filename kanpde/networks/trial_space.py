@@ -91,7 +91,7 @@ class TrialSpace:
     parameters: tuple[Parameter, ...] = ()
     fields: Mapping[str, Spec] = field(default_factory=dict)
     starts: tuple[Callable[..., Tensor], ...] = ()
-    scales: Scales = Scales()
+    scales: Scales = field(default_factory=Scales)
 
     @property
     def inputs(self) -> int:

@@ -26,43 +26,43 @@ from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, Values
 from kanpde.residual.residual import Residual
 
-DEGREES = {1: 12, 2: 8, 3: 6, 4: 8}
-"""Total degree of the polynomials by the number of coordinates; HIGH beyond that."""
+TOTAL_DEGREE = {1: 12, 2: 8, 3: 6, 4: 8}
+"""Total degree of the polynomials by the number of coordinates; DEGREE_OF_MANY beyond that."""
 
-HIGH = 10
+DEGREE_OF_MANY = 10
 
-LARGEST = {1: 12, 2: 8, 3: 4}
-"""Degree along one coordinate at most, by the number of coordinates; FLAT beyond that."""
+DEGREE_ALONG = {1: 12, 2: 8, 3: 4}
+"""Degree along one coordinate at most; DEGREE_ALONG_MANY beyond that."""
 
-FLAT = 2
+DEGREE_ALONG_MANY = 2
 
-OVERDETERMINED = 2.0
+POINTS_A_FUNCTION = 2.0
 """Points inside, over the functions of an unknown."""
 
-MOST = 400
+MOST_FUNCTIONS = 400
 """Functions of all unknowns together; with more of them the degree is lowered."""
 
-STEPS = 6
+STEPS_OF_A_FIT = 6
 """Of Gauss and Newton, at most, where the equations are not linear."""
 
-DAMPINGS = (1e-10, 1e-4, 1e-2, 1.0, 100.0)
+DAMPINGS_OF_A_FIT = (1e-10, 1e-4, 1e-2, 1.0, 100.0)
 """What is tried in one step, over the mean square of the scaled rows' entries."""
 
-SWEEPS = 20
+BALANCING_SWEEPS = 20
 """Of the alternating means that balance rows and outputs."""
 
-FAINT = 1e-6
+FAINT_COLUMN = 1e-6
 """Length of a column of scaled derivatives, over that of the longest, below which it is zero."""
 
-FIRM = 3.0
+CONDITIONS_FIRST = 3.0
 """How much more rows of conditions and data count than those of equations."""
 
-LOW = 4
+SMOOTH_DEGREE = 4
 """Degree of the functions by which the size of rows is told."""
 
 
 @dataclass(frozen=True)
-class Basis:
+class PolynomialProducts:
     """Products of Legendre polynomials, or of cosines and sines where all is periodic.
 
     Attributes:
@@ -78,7 +78,7 @@ class Basis:
     @property
     def low(self) -> list[int]:
         """Positions of the smoothest functions."""
-        return [k for k, n in enumerate(self.indices) if sum(n) <= LOW]
+        return [k for k, n in enumerate(self.indices) if sum(n) <= SMOOTH_DEGREE]
 
     def derivative(
         self, points: Float[Tensor, "points dims"], alpha: MultiIndex
@@ -108,13 +108,13 @@ def numbers(dims: int, degree: int) -> tuple[MultiIndex, ...]:
         dims: Number of coordinates.
         degree: The highest of a product.
     """
-    along = range(min(degree, LARGEST.get(dims, FLAT)) + 1)
+    along = range(min(degree, DEGREE_ALONG.get(dims, DEGREE_ALONG_MANY)) + 1)
     return tuple(n for n in product(along, repeat=dims) if sum(n) <= degree)
 
 
 def _points(degree: int, dims: int) -> int:
     """How many points a function of so many coordinates takes."""
-    return round(OVERDETERMINED * len(numbers(dims, degree)))
+    return round(POINTS_A_FUNCTION * len(numbers(dims, degree)))
 
 
 def _legendre(s: np.ndarray, count: int, order: int) -> np.ndarray:
@@ -136,7 +136,7 @@ def _fourier(s: np.ndarray, count: int, order: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ResidualRows:
     """A residual at points, as a function of the coefficients of all polynomials.
 
     Attributes:
@@ -175,7 +175,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRows:
     """The difference of an output from what was measured, over the spread of the values.
 
     Attributes:
@@ -189,7 +189,7 @@ class Measured:
     given: Tensor
 
     def __call__(self, c: Tensor, slopes: bool) -> tuple[Tensor, Tensor | None]:
-        """As that of Rows."""
+        """As that of ResidualRows."""
         J = c.new_zeros(len(self.given), 1, len(c))
         J[:, 0, self.own] = self.functions
         return (self.functions @ c[self.own] - self.given)[:, None], J if slopes else None
@@ -215,7 +215,7 @@ class Glance:
     unmet: float
 
 
-class Polynomials:
+class PolynomialFit:
     """Least squares with polynomials, made ready for a problem.
 
     Args:
@@ -227,8 +227,8 @@ class Polynomials:
         self.held = {p.name: p.initial for p in problem.parameters}
         self.outputs = [u for u in problem.outputs if u not in self.held]
         dims = len(problem.coordinates)
-        degree = DEGREES.get(dims, HIGH)
-        while degree > 2 and len(self.outputs) * len(numbers(dims, degree)) > MOST:
+        degree = TOTAL_DEGREE.get(dims, DEGREE_OF_MANY)
+        while degree > 2 and len(self.outputs) * len(numbers(dims, degree)) > MOST_FUNCTIONS:
             degree -= 1
         self.bases = {u: self._basis(u, numbers(dims, degree)) for u in self.outputs}
         ends = np.cumsum([0, *(len(b.indices) for b in self.bases.values())])
@@ -239,7 +239,7 @@ class Polynomials:
         self.inside = [
             inside_points(region, _points(degree, dims), 0) for region, _ in problem.groups
         ]
-        self.rows: list[Rows | Measured] = [
+        self.rows: list[ResidualRows | MeasuredRows] = [
             *self._equations(),
             *self._conditions(degree, dims),
             *self._measurements(),
@@ -256,18 +256,18 @@ class Polynomials:
             c = self._constants(0.5)
         if c is None:
             return None
-        for _ in range(STEPS):
+        for _ in range(STEPS_OF_A_FIT):
             new = self._step(c)
             if new is None:
                 break
             c = new
-            if all(isinstance(row, Measured) or row.residual.affine for row in self.rows):
+            if all(isinstance(row, MeasuredRows) or row.residual.affine for row in self.rows):
                 break
         system = self._system(c, self.rows)
         if system is None:
             return None
         named = zip(self.rows, system.blocks, strict=True)
-        terms = {row.name: block for row, block in named if isinstance(row, Rows)}
+        terms = {row.name: block for row, block in named if isinstance(row, ResidualRows)}
         widths = {u: float(system.widths[own.start]) for u, own in self.columns.items()}
         return Glance(self._values(c), terms, widths, float(system.r.norm()))
 
@@ -275,16 +275,16 @@ class Polynomials:
         domain = self.problem.domain
         return domain.regions[domain.home(output)] if isinstance(domain, Pieces) else domain
 
-    def _basis(self, output: str, indices: tuple[MultiIndex, ...]) -> Basis:
+    def _basis(self, output: str, indices: tuple[MultiIndex, ...]) -> PolynomialProducts:
         home, periodic = self._home(output), self.problem.periodic
         turns = tuple(x in periodic for x in home.coordinates)
-        return Basis(tuple(home.bounds.values()), turns, indices)
+        return PolynomialProducts(tuple(home.bounds.values()), turns, indices)
 
     def _row(
         self, name: str, residual: Residual, points: Tensor, normal: Values | None = None
-    ) -> Rows:
+    ) -> ResidualRows:
         leaves = tuple(self._leaf(leaf, points) for leaf in residual.needs)
-        return Rows(name, residual, by_name(points, residual.coordinates), normal, leaves)
+        return ResidualRows(name, residual, by_name(points, residual.coordinates), normal, leaves)
 
     def _leaf(self, leaf: Leaf, points: Tensor) -> tuple[Tensor, slice] | float:
         unknown, alpha = leaf
@@ -292,7 +292,7 @@ class Polynomials:
             return 0.0 if any(alpha) else self.held[unknown]
         return self.bases[unknown].derivative(points, alpha), self.columns[unknown]
 
-    def _equations(self) -> list[Rows]:
+    def _equations(self) -> list[ResidualRows]:
         groups = zip(self.problem.groups, self.inside, strict=True)
         return [
             self._row(f"{g}.{k}", residual, points)
@@ -300,7 +300,7 @@ class Polynomials:
             for k, residual in enumerate(residuals)
         ]
 
-    def _conditions(self, degree: int, dims: int) -> list[Rows]:
+    def _conditions(self, degree: int, dims: int) -> list[ResidualRows]:
         domain, found = self.problem.domain, []
         count = _points(degree, dims - 1)
         for k, c in enumerate(self.problem.constraints):
@@ -313,10 +313,10 @@ class Polynomials:
                 found.append(self._row(c.label, c.residual, points, normal))
         return found
 
-    def _measurements(self) -> list[Measured]:
+    def _measurements(self) -> list[MeasuredRows]:
         value = (0,) * len(self.problem.coordinates)
         return [
-            Measured(self.bases[u].derivative(m.points, value), self.columns[u], m.values[:, k])
+            MeasuredRows(self.bases[u].derivative(m.points, value), self.columns[u], m.values[:, k])
             for m in self.problem.data
             for k, u in enumerate(m.unknowns)
             if u in self.columns
@@ -327,12 +327,14 @@ class Polynomials:
         firsts = [own.start for own in self.columns.values()]
         c = torch.zeros(self.size, dtype=torch.float64)
         c[firsts] = start
-        given = [row for row in self.rows if isinstance(row, Measured) or row.normal is not None]
+        given = [
+            row for row in self.rows if isinstance(row, MeasuredRows) or row.normal is not None
+        ]
         for _ in range(2 if given else 0):
             system = self._system(c, given)
             if system is None:
                 return None
-            step = _least_squares(system.J[:, firsts], system.r, DAMPINGS[0])
+            step = _least_squares(system.J[:, firsts], system.r, DAMPINGS_OF_A_FIT[0])
             c[firsts] += system.widths[firsts] * step
         return c
 
@@ -342,16 +344,16 @@ class Polynomials:
         if system is None:
             return None
         loss = float(system.r.square().sum())
-        for damping in DAMPINGS:
+        for damping in DAMPINGS_OF_A_FIT:
             new = c + system.widths * _least_squares(system.J, system.r, damping)
             r = [row(new, False)[0] for row in self.rows]
             if float(_scaled(r, system.sizes).square().sum()) < loss:
                 return new
         return None
 
-    def _system(self, c: Tensor, rows: Sequence[Rows | Measured]) -> System | None:
+    def _system(self, c: Tensor, rows: Sequence[ResidualRows | MeasuredRows]) -> ScaledRows | None:
         """The rows where the coefficients have these values; None where they are not finite."""
-        found = [row(c, True) for row in rows]
+        found = [(r, J) for r, J in (row(c, True) for row in rows) if J is not None]
         if not all(r.isfinite().all() and J.isfinite().all() for r, J in found):
             return None
         blocks = [self._block(J) for _, J in found]
@@ -364,9 +366,11 @@ class Polynomials:
             ]
         )
         for row, size in zip(rows, by_row, strict=True):
-            size /= FIRM if isinstance(row, Measured) or row.normal is not None else 1.0
+            size /= (
+                CONDITIONS_FIRST if isinstance(row, MeasuredRows) or row.normal is not None else 1.0
+            )
         J = _scaled([J for _, J in found], by_row) * across
-        return System(_scaled([r for r, _ in found], by_row), J, by_row, across, blocks)
+        return ScaledRows(_scaled([r for r, _ in found], by_row), J, by_row, across, blocks)
 
     def _block(self, J: Float[Tensor, "points equations functions"]) -> Tensor:
         """Root mean squares of what low polynomials of every output do, [equations, outputs]."""
@@ -381,7 +385,7 @@ class Polynomials:
         for u, own in self.columns.items():
             home, basis = self._home(u), self.bases[u]
             dims = len(home.coordinates)
-            unit = unit_points(_points(LOW, dims - 1), dims - 1, 0)
+            unit = unit_points(_points(SMOOTH_DEGREE, dims - 1), dims - 1, 0)
             faces = [home.boundary(face, unit) for face in home.faces]
             points = torch.cat([inside_points(home, len(basis.indices), 1), *faces])
             found[u] = basis.derivative(points, (0,) * dims) @ c[own]
@@ -389,8 +393,8 @@ class Polynomials:
 
 
 @dataclass(frozen=True)
-class System:
-    """Rows and their derivatives, without units.
+class ScaledRows:
+    """ResidualRows and their derivatives, without units.
 
     Attributes:
         r: The rows.
@@ -423,7 +427,7 @@ def balanced(blocks: Float[Tensor, "rows outputs"]) -> tuple[Tensor, Tensor]:
     there = blocks > 0
     logs = torch.where(there, blocks, torch.ones_like(blocks)).log()
     a, b = logs.new_zeros(len(logs)), logs.new_zeros(logs.shape[1])
-    for _ in range(SWEEPS):
+    for _ in range(BALANCING_SWEEPS):
         a = ((logs + b) * there).sum(1) / there.sum(1).clamp_min(1)
         b = ((a[:, None] - logs) * there).sum(0) / there.sum(0).clamp_min(1)
     return a.exp(), b.exp()
@@ -444,7 +448,7 @@ def _scaled(parts: Sequence[Tensor], sizes: Sequence[Tensor]) -> Tensor:
 def _least_squares(J: Tensor, r: Tensor, damping: float) -> Tensor:
     """The step that minimises |r + J s|² + damping |D s|², D the lengths of the columns."""
     lengths = J.norm(dim=0)
-    lengths = lengths.clamp_min(FAINT * max(float(lengths.max()), torch.finfo(J.dtype).tiny))
+    lengths = lengths.clamp_min(FAINT_COLUMN * max(float(lengths.max()), torch.finfo(J.dtype).tiny))
     damped = torch.cat([J / lengths, math.sqrt(damping) * torch.eye(J.shape[1], dtype=J.dtype)])
     right = torch.cat([-r, r.new_zeros(J.shape[1])])[:, None]
     return torch.linalg.lstsq(damped, right, driver="gels").solution[:, 0] / lengths
@@ -459,4 +463,4 @@ def glance(problem: Problem) -> Glance | None:
     Returns:
         What they are like; None where its functions are not finite on the way.
     """
-    return Polynomials(problem).solve()
+    return PolynomialFit(problem).solve()
