@@ -28,6 +28,11 @@ class ReferenceUnavailable(KanpdeError):
     """The finite-difference reference cannot be computed for this problem."""
 
 
+class SolutionDoubtful(ReferenceUnavailable):
+    """The finite differences measured what speaks against a solution: growth without bound, a null
+    vector, no balance anywhere near."""
+
+
 class RunError(KanpdeError):
     """A run folder cannot be written or read."""
 

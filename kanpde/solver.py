@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,6 +19,7 @@ from kanpde.errors import (
     ProblemError,
     RecipeError,
     RunError,
+    SolutionDoubtful,
     first_line,
     listed,
 )
@@ -261,8 +262,7 @@ class _Run:
             with self._leaving_nothing(ProblemError), _told(history):
                 check_solution(self.problem, trained.solution)
                 against = against_exact(self.problem, trained.solution)
-            with _told(history):
-                estimates = self._estimated(trained)
+            estimates = self._estimated(trained)
             judged = Judged(note="not asked for")
             if reference and first:
                 judged = self._judged(trained, reference)
@@ -285,10 +285,10 @@ class _Run:
         """The result with its verdict."""
         problem, solution = self.problem, trained.solution
         # It evaluates the user's functions at other points, and nothing that they do there is
-        # worth losing the run for.
+        # worth losing the run for. What was interrupted is not judged, and has to end at once.
         found = None
         with suppress(KanpdeError):
-            found = met(problem, solution)
+            found = None if trained.history.interrupted else met(problem, solution)
         amplitudes = found.amplitudes if found else {}
         if estimates and found and (said := found.unmet()):
             estimates = estimates.disowned(
@@ -367,7 +367,11 @@ class _Run:
             )
             return bare(problem, solution)
         self.observer.message("computing standard errors")
-        return estimate(problem, solution, points)
+        try:
+            with _told(trained.history, _leave):
+                return estimate(problem, solution, points)
+        except KeyboardInterrupt:
+            return bare(problem, solution)
 
     def _judged(self, trained: Trained, known: bool | Reference) -> Judged:
         """The finite-difference reference, or why there is none, and the distance to it. Whatever
@@ -388,7 +392,7 @@ class _Run:
             history.interrupted = True
             return Judged(note="interrupted")
         except KanpdeError as reason:
-            return Judged(note=str(reason))
+            return Judged(note=str(reason), doubtful=isinstance(reason, SolutionDoubtful))
         except MemoryError:
             return Judged(note="it does not fit into memory")
         except Exception as error:  # whatever it is, the training is not lost for it
@@ -470,10 +474,10 @@ def _answers(
     )
 
 
-def _told(history: History) -> AbstractContextManager[None]:
-    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run, unless
-    that takes long; the history says that one came."""
-    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True), _leave)
+def _told(history: History, late: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+    """Hold back the first Ctrl-C until the block is done, so that it cannot lose the run; the
+    history says that one came. late: see `answered`."""
+    return answered(signal.SIGINT, lambda: setattr(history, "interrupted", True), late)
 
 
 def _leave() -> None:

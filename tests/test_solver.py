@@ -32,6 +32,7 @@ from kanpde import (
     solve,
     solver,
 )
+from kanpde.errors import SolutionDoubtful
 from kanpde.runs import signals
 from kanpde.training.history import Silent
 
@@ -476,3 +477,18 @@ def test_a_small_unknown_beside_a_large_one_is_not_hidden():
     unknown = problem.replace(exact=None)
     found = solve(unknown, recipe=Recipe(KAN((2,), 3, 3), 60, "lm:3"), reference=False)
     assert (found.verdict.status, found.verdict.judge) == ("not converged", "residual")
+
+
+def test_where_there_seems_to_be_no_solution_the_residual_is_looked_at_closely(
+    poisson, monkeypatch
+):
+    def doubtful(*given, **options):
+        raise SolutionDoubtful("it grows without bounds at x = 0.5")
+
+    monkeypatch.setattr(solver, "finite_differences", doubtful)
+    unknown = poisson.replace(exact=None)
+    for schedule, status in (("lm:6", "not converged"), ("lm:60", "not judged")):
+        found = solve(unknown, recipe=Recipe(KAN((3,), 5, 4), 300, schedule))
+        assert found.doubtful
+        assert found.verdict.status == status, found.met
+        assert "it grows without bounds" in found.verdict.reason

@@ -155,8 +155,8 @@ class Pieces(Rejecting):
 
     def __mul__(self, time: object) -> SpaceTime:
         raise ProblemError(
-            f"{self!r} * {time!r}: pieces are for steady problems; in an evolution, a coefficient"
-            " that jumps may stand outside derivatives as torch.where(…) (docs/how-to/jumps.md)"
+            f"{self!r} * {time!r}: pieces take no time beside them; make it the last coordinate of"
+            " each, such as Box(x=(0, 1), t=(0, 2)), with Dirichlet(…, on='t-') as its start"
         )
 
 
@@ -169,8 +169,8 @@ def _check_region(name: str, region: object, first: Domain) -> None:
         )
     if region.time is not None:
         raise ProblemError(
-            f"Pieces({name}={region!r}): a piece has no time of its own; write Pieces(…) *"
-            f" Time({region.time}=…)"
+            f"Pieces({name}={region!r}): a piece takes no time beside it; make {region.time!r} the"
+            f" last coordinate of a box, such as Box(x=(0, 1), {region.time}=(0, 2))"
         )
     if region.coordinates != first.coordinates:
         raise ProblemError(

@@ -8,6 +8,7 @@ from typing import Any
 from kanpde.errors import RunError
 from kanpde.networks.constants import Constants
 from kanpde.networks.network import Network
+from kanpde.networks.scales import Scales
 from kanpde.networks.solution import Solution
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.spec import Spec
@@ -52,7 +53,8 @@ def restore_one(problem: Problem, state: dict[str, Any]) -> NetworkSolution:
     fields = _fields(problem, network)
     if "corners" in state:
         chosen = bool(state["corners"]), bool(state["lenses"])
-        space = trial_space(problem, spec, fields, *chosen)
+        scales = Scales.from_plain(state["scales"]) if "scales" in state else None
+        space = trial_space(problem, spec, fields, *chosen, scales)
     else:
         space = _by_widths(problem, network, spec, fields)
     return fitted_to(space, network, problem.name)

@@ -12,12 +12,16 @@ from torch import Tensor
 from kanpde.kernels.taylor import compose, correlate
 from kanpde.networks.rows import Rows
 
+SMALL_START = 0.01
+"""A parameter that begins below it is searched for in units of its start."""
+
 
 @dataclass(frozen=True)
 class Transform:
     """T(x) with T(0) = initial, onto the numbers between low and high.
 
-    Without bounds T(x) = initial + max(1, |initial|) x; with one, the distance from it is that of
+    Without bounds T(x) = initial + scale · x, with the start's own size for a scale where that is
+    not of order 1, and 1 where it is; with one, the distance from it is that of
     the start times e^x; with two, T is a logistic curve between them.
 
     Attributes:
@@ -41,7 +45,8 @@ class Transform:
             The coefficients, each of the shape of x.
         """
         if math.isinf(self.low) and math.isinf(self.high):
-            scale = max(1.0, abs(self.initial))
+            size = abs(self.initial)
+            scale = size if size > 1 or 0 < size < SMALL_START else 1.0
             return [
                 self.initial + scale * x,
                 torch.full_like(x, scale),

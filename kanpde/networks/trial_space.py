@@ -32,6 +32,7 @@ from kanpde.networks.joint import Part, joint, with_constants
 from kanpde.networks.kan import KAN
 from kanpde.networks.lenses import Lens, lenses_of
 from kanpde.networks.network import Network
+from kanpde.networks.scales import Scales
 from kanpde.networks.solution import Solution
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
@@ -51,7 +52,10 @@ QUIET = 0.1
 
 @dataclass(frozen=True)
 class TrialSpace:
-    """The functions u = lift + factor · N + Σ_k c_k f_k, with N the outputs of a network.
+    """The functions u = lift + size · (factor · N + Σ_k c_k f_k), with N the outputs of a network.
+
+    The lift is an interpolant of what conditions prescribe about the offset of u; where they
+    prescribe nothing, it is the offset.
 
     The network has an output for each of `outputs`, then one for the coefficient of each corner
     function.
@@ -71,6 +75,7 @@ class TrialSpace:
         parameters: Numbers and fields in the equations that are to be found.
         fields: Specifications of fields, by name; FIELD for the others.
         starts: The functions that initial conditions prescribe.
+        scales: Offset and size of every output, and sizes of rows.
     """
 
     domain: Domain
@@ -86,6 +91,7 @@ class TrialSpace:
     parameters: tuple[Parameter, ...] = ()
     fields: Mapping[str, Spec] = field(default_factory=dict)
     starts: tuple[Callable[..., Tensor], ...] = ()
+    scales: Scales = field(default_factory=Scales)
 
     @property
     def inputs(self) -> int:
@@ -171,14 +177,23 @@ class TrialSpace:
         points = points.detach().double().cpu()
         unit = UnitCoordinates.of(self.domain, points)
         mapping, directions = network_map(unit, self.boundaries, points, needs)
+        lift = lifted(self.boundaries, points, needs)
+        features = feature_derivatives(self.features, points, needs) if self.features else None
+        for a, (u, alpha) in enumerate(needs):
+            if (size := self.scales.size(u)) != 1:
+                mapping[:, a] *= size
+                if features is not None:
+                    features[:, a] *= size
+            if (offset := self.scales.offset(u)) and not any(alpha):
+                lift[:, a] += offset
         return Frame(
             points,
             input_jet(self.domain, unit, self.periodic, self.lenses, points, directions),
             directions.counts,
             mapping,
-            lifted(self.boundaries, points, needs),
+            lift,
             tuple(self.outputs.index(u) for u, _ in needs),
-            feature_derivatives(self.features, points, needs) if self.features else None,
+            features,
         )
 
     def over(self, problem: Problem) -> TrialSpace:
@@ -187,7 +202,8 @@ class TrialSpace:
         Args:
             problem: The other problem.
         """
-        return trial_space(problem, self.network, self.fields, self.corners, self.closely)
+        choices = self.network, self.fields, self.corners, self.closely
+        return trial_space(problem, *choices, self.scales)
 
     def built_in(self) -> tuple[str, ...]:
         """What holds by construction on a domain that is no box, and what does not, a line each."""
@@ -333,7 +349,11 @@ class NetworkSolution(Solution):
         return frame.derivatives(self.network.forward(frame.X, frame.counts)[-1])
 
     def state(self) -> dict[str, Any]:
-        about = {"corners": self.space.corners, "lenses": self.space.closely}
+        about = {
+            "corners": self.space.corners,
+            "lenses": self.space.closely,
+            "scales": self.space.scales.plain(),
+        }
         return {**state(self.network), **about}
 
 
@@ -343,6 +363,7 @@ def trial_space(
     fields: Mapping[str, Spec] | None = None,
     corners: bool = True,
     lenses: bool = False,
+    scales: Scales | None = None,
 ) -> TrialSpace:
     """The candidates for the solution of a problem.
 
@@ -353,12 +374,14 @@ def trial_space(
         corners: Whether the functions that a solution has in re-entrant corners, and their like,
             are part of it, where there are any (see enrichment.py).
         lenses: Whether the network looks closely at every hole of the domain (see lenses.py).
+        scales: Of the problem; by default all is taken for of order 1.
     """
+    scales = scales or Scales()
     domain, outputs, periodic = problem.domain, problem.outputs, problem.periodic
     features = enrichment(domain, problem.constraints, outputs, periodic) if corners else []
     # Values in space that the corner functions, or what is periodic, would break stay soft.
     free = {*outputs} if periodic else {f.unknown for f in features}
-    boundaries, soft = split(domain, problem.constraints, outputs, free)
+    boundaries, soft = split(domain, scales.shifted(problem.constraints), outputs, free)
     return TrialSpace(
         domain,
         outputs,
@@ -379,6 +402,7 @@ def trial_space(
             for value in condition.values.values()
             if callable(value)
         ),
+        scales=scales,
     )
 
 

@@ -132,9 +132,12 @@ def _constraints(
         if isinstance(condition, Interface):
             found += condition.constraints(domain, copies)
             continue
-        if isinstance(condition, Periodic | Initial):
+        if isinstance(condition, Periodic):
+            raise ProblemError(f"{condition!r}: pieces have no periodic coordinates")
+        if isinstance(condition, Initial):
             raise ProblemError(
-                f"{condition!r}: pieces are for steady problems without periodic coordinates"
+                f"{condition!r}: pieces take no time beside them; where t is the last coordinate of"
+                " each, write Dirichlet(…, on='t-')"
             )
         assert isinstance(condition, FaceCondition)
         _check_faces(domain, condition)

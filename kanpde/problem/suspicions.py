@@ -3,7 +3,7 @@ contradict each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kanpde.errors import listed
@@ -68,14 +68,27 @@ def _missing_on_faces(problem: Problem) -> Iterator[str]:
         order = space_order(problem, unknown)
         here = [face for face in faces if unknown in problem.at(face)]
         counts = {face: _count(given[face], unknown) for face in here}
-        for count in sorted({count for count in counts.values() if count < order // 2}):
+        missed = [face for face in here if _too_few(problem, unknown, face, counts)]
+        for count in sorted({counts[face] for face in missed}):
             have = f"only {counted(count, 'condition')} is" if count else "no condition is"
-            short = [face for face in here if counts[face] == count]
+            short = [face for face in missed if counts[face] == count]
             kinds = "Interface" if set(short) <= contacts else "Dirichlet, Neumann or Robin"
             yield (
                 f"unknown {unknown!r} is of order {order} in space, but {have} given on"
                 f" {listed(short)}; add {kinds}"
             )
+
+
+def _too_few(problem: Problem, unknown: str, face: str, counts: Mapping[str, int]) -> bool:
+    """Whether a face has fewer conditions about an unknown than half of its order. Faces at the two
+    ends of a coordinate may share them otherwise, as the start and the end of a time do."""
+    faces = problem.domain.faces
+    x = faces[face].coordinate
+    if x is None:
+        return counts[face] < space_order(problem, unknown) // 2
+    order = problem.order(unknown, x)
+    together = sum(count for other, count in counts.items() if faces[other].coordinate == x)
+    return counts[face] < order // 2 and together < order
 
 
 def _missing_at_ends(

@@ -14,6 +14,7 @@ from kanpde.geometry.sampling import unit_points
 from kanpde.networks.jets import nested_derivatives
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
+from kanpde.recipes.dimensions import scales_of
 from kanpde.residual.calculus import Values
 
 POINTS = 512
@@ -23,8 +24,9 @@ POINTS = 512
 def pace(problem: Problem) -> float | None:
     """How many times over the start changes in the whole span of time.
 
-    That is T ‖u_t‖ / ‖u‖ at the start, or T √(‖u_tt‖ / ‖u‖) for waves. The derivatives in time are
-    those that the equations give for the initial data, which autograd differentiates in space.
+    That is T ‖u_t‖ / ‖u‖ at the start, or T √(‖u_tt‖ / ‖u‖) for waves, with u from its offset and
+    over its size (see dimensions.py). The derivatives in time are those that the equations give for
+    the initial data, which autograd differentiates in space.
 
     Args:
         problem: What is to be solved.
@@ -46,7 +48,11 @@ def pace(problem: Problem) -> float | None:
         return None
     low, high = problem.domain.bounds[time]
     start = torch.stack([values[u, (0,) * len(problem.coordinates)] for u in problem.unknowns], 1)
-    size, speed = start.square().mean().sqrt(), rates.square().mean().sqrt()
+    scales = scales_of(problem)
+    offsets = start.new_tensor([scales.offset(u) for u in problem.unknowns])
+    sizes = start.new_tensor([scales.size(u) for u in problem.unknowns])
+    size = ((start - offsets) / sizes).square().mean().sqrt()
+    speed = (rates / sizes).square().mean().sqrt()
     found = (high - low) * float(speed / size) ** (1 / max(orders)) if size > 0 else math.inf
     return found if math.isfinite(found) else None
 

@@ -17,6 +17,7 @@ from kanpde.errors import ProblemError
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
+from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.guards import check_memory, needs
 from kanpde.recipes.recipe import Recipe
 from kanpde.residual.functions import at_point
@@ -55,7 +56,7 @@ def prepare(
             network.
         ProblemError: The data of conditions have no finite continuation into the domain.
     """
-    space = recipe.space(problem)
+    space = recipe.space(problem, scales_of(problem))
     frame = check_memory(problem, recipe, space, device, dtype)
     network = space.initial(torch.Generator().manual_seed(seed))
     for stage in recipe.stages:

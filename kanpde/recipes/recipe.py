@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import holes
+from kanpde.geometry import Domain, Pieces, holes
 from kanpde.networks.kan import KAN
 from kanpde.networks.registry import SPECS
+from kanpde.networks.scales import Scales
 from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
@@ -110,13 +111,14 @@ class Recipe:
             data=self.data,
         )
 
-    def space(self, problem: Problem) -> TrialSpace:
+    def space(self, problem: Problem, scales: Scales | None = None) -> TrialSpace:
         """The candidates for the solution of a problem.
 
         Args:
             problem: What is to be solved.
+            scales: Of the problem; by default all is taken for of order 1.
         """
-        return trial_space(problem, self.network, self.fields, self.corners, self.lenses)
+        return trial_space(problem, self.network, self.fields, self.corners, self.lenses, scales)
 
     def __post_init__(self) -> None:
         for name in ("points", "restarts", "slabs"):
@@ -258,7 +260,7 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
         return Choice(
             Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons
         )
-    if not problem.domain.is_box and kind is KAN:
+    if not _made_of_boxes(problem.domain) and kind is KAN:
         width = 8 + 2 * (len(problem.unknowns) - 1)
         reasons = (
             (
@@ -276,8 +278,20 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
             ),
             reasons,
         )
-    return Choice(Recipe(network, {1: 400, 2: 1600}.get(dims, 2500), schedule, restarts=3), reasons)
+    points = max({1: 400, 2: 1600}.get(dims, 2500), LEAST_IN_A_PIECE * len(problem.groups))
+    return Choice(Recipe(network, points, schedule, restarts=3), reasons)
 
+
+def _made_of_boxes(domain: Domain) -> bool:
+    """Whether it is a box, or all of its pieces are."""
+    if isinstance(domain, Pieces):
+        return all(region.domain.is_box for region in domain.regions.values())
+    return domain.is_box
+
+
+LEAST_IN_A_PIECE = 400
+"""Points in one of several pieces, on average: the last grid of splines has half as many
+coefficients."""
 
 LONGER = {"quick": 1 / 3, "record": 4.0}
 """Steps of every stage, over those of the default effort."""

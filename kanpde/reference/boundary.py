@@ -17,11 +17,12 @@ import torch
 from jaxtyping import Int
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.geometry import Face, SpaceTime
+from kanpde.geometry import Face, Pieces, SpaceTime
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
 from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import dependence
+from kanpde.reference.characteristics import check_waves, incoming
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.residual.calculus import Values
@@ -44,6 +45,8 @@ class Placed:
 def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
     """All conditions on the faces of space but those to leave. Raises ReferenceUnavailable where
     there are more than the orders allow."""
+    if isinstance(problem.domain, SpaceTime) and problem.domain.is_box:
+        check_waves(problem, grid)
     rows = sorted(_rows(problem, grid, leave), key=lambda row: row[3])
     owner = np.full((len(problem.unknowns), grid.nodes), -1)
     faces = list(space_faces(problem.domain))
@@ -55,12 +58,16 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         here = grid.face(face)
         wanted = chosen(constraint, problem, grid, here)
         count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
+        if (count + wanted).max(initial=0) > order:
+            lender = _lender(problem, grid, face, unknown, used, owner, wanted)
+            if lender is None:
+                raise ReferenceUnavailable(
+                    f"{constraint.label}: {(count + wanted).max()} conditions on {where}, but"
+                    f" {name!r} is of order {along}"
+                )
+            unknown, order = lender
+            count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
         count += wanted
-        if count.max(initial=0) > order:
-            raise ReferenceUnavailable(
-                f"{constraint.label}: {count.max()} conditions on {where}, but {name!r} is of order"
-                f" {along}"
-            )
         me, target = faces.index(constraint.face), np.full(len(here), -1)
         for layer in range(order):
             nodes = grid.face(face, layer)
@@ -72,6 +79,46 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         if held.any():
             placed.append(Placed(constraint, r, unknown, here[held], target[held]))
     return placed
+
+
+def _lender(
+    problem: Problem,
+    grid: Grid,
+    face: Face,
+    unknown: int,
+    used: Mapping[tuple[int, str], np.ndarray],
+    owner: np.ndarray,
+    wanted: np.ndarray,
+) -> tuple[int, int] | None:
+    """Whose row a condition takes that its unknown's own order has no room for, since the orders of
+    all unknowns together count, and how many layers deep it may look for one.
+
+    What has a rate keeps to its own rows, one on each face, as far as waves come in there. Else it
+    is the row of another unknown that has room. None where there is none.
+    """
+    if isinstance(grid, Embedded) or isinstance(problem.domain, Pieces):
+        return None
+    x, time = str(face.coordinate), problem.domain.time
+    where, orders = _room(problem, grid, problem.unknowns[unknown], face)[0], {}
+    for v, u in enumerate(problem.unknowns):
+        orders[v] = problem.order(u, x)
+    if time and problem.order(problem.unknowns[unknown], time):
+        here = grid.face(face)
+        mine = [count for v in orders if (count := used.get((v, where))) is not None]
+        on_face = sum(
+            int((owner[v, here] == list(space_faces(problem.domain)).index(face.name)).any())
+            for v in orders
+        )
+        room = sum(int(count.max()) for count in mine) < sum(orders.values())
+        free = not (owner[unknown, here][wanted] >= 0).any()
+        waves = incoming(problem, grid, face)
+        return (unknown, 1) if room and free and waves and on_face < waves else None
+    for v, order in orders.items():
+        count = used.get((v, where), np.zeros(len(wanted), dtype=int))
+        rated = time and problem.order(problem.unknowns[v], time)
+        if v != unknown and not rated and (count + wanted).max() <= order:
+            return v, order
+    return None
 
 
 def _room(problem: Problem, grid: Grid, unknown: str, face: Face) -> tuple[str, int, str]:

@@ -63,6 +63,7 @@ class GridSolution:
         noise: The size that rounding has in each unknown, 0 where it is not known.
         distance: Of each unknown from the solution on the grid before, relative to its scale.
         error: Of each unknown, as estimated, likewise.
+        doubt: Why it may be wrong all the same, or "".
     """
 
     grid: Grid
@@ -74,6 +75,7 @@ class GridSolution:
     noise: np.ndarray
     distance: np.ndarray
     error: np.ndarray
+    doubt: str = ""
 
     @property
     def scales(self) -> np.ndarray:
@@ -129,8 +131,13 @@ def climb(
             found = _solve(problem, order, along, solved, _tolerance(solved, along, order), work)
         except ReferenceUnavailable as error:
             spent += work.done
-            # A finer grid would only have been more accurate: what there is, is good enough.
             if len(solved) > 1 and not asked:
+                # The work may end anywhere. Anything else may mean that the coarser grids are wrong
+                # together: nothing is extrapolated from them.
+                last = solved[-1]
+                if not isinstance(error, OutOfWork):
+                    last.error = np.maximum(last.error, last.distance)
+                    last.doubt = f"no solution on the next finer grid of {_points(along)}: {error}"
                 break
             failures += 1
             # A grid too coarse for the solution can make a sound scheme fail: a few more are tried.
@@ -214,6 +221,10 @@ def _check_time(problem: Problem, order: int, solved: list[GridSolution], allowe
         last.error = np.maximum(last.error, last.distance)
 
 
+def _points(cells: tuple[int, ...]) -> str:
+    return f"{' x '.join(str(n + 1) for n in cells)} points"
+
+
 def _growth(along: tuple[int, ...], solved: list[GridSolution]) -> float:
     """How much more work the next grid will be: as before, but at least as its nodes."""
     return max(
@@ -258,7 +269,7 @@ def _check_room(fields: int, cells: tuple[int, ...], order: int) -> None:
     nodes = math.prod(n + 1 for n in cells)
     needed, free = 2.0 * 16 * nodes * fields * (order + 1) * len(cells), available()
     if needed > free:
-        raise ReferenceUnavailable(
-            f"{' x '.join(str(n + 1) for n in cells)} points need at least {gigabytes(needed)}, and"
+        raise OutOfWork(
+            f"{_points(cells)} need at least {gigabytes(needed)}, and"
             f" {gigabytes(free)} are free; expected fewer cells"
         )

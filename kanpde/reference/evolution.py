@@ -15,11 +15,12 @@ import scipy  # whose parts are imported when they are first used
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.problem import Problem
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
+from kanpde.reference.patchwork import Patchwork
 from kanpde.reference.radau import integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
@@ -87,7 +88,7 @@ def solve_evolution(
 def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
     """The problem as y' = f(t, y) where that is possible and explicit steps take less work than
     implicit ones, else None."""
-    if isinstance(grid, Embedded) or (len(grid.names) == 1 and not forced):
+    if isinstance(grid, Embedded | Patchwork) or (len(grid.names) == 1 and not forced):
         return None
     try:
         found = SemiDiscrete(problem, grid)
@@ -138,9 +139,9 @@ def _dop853(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = system(t, y) if np.isfinite(y).all() else np.full_like(y, np.nan)
         if not np.isfinite(found).all():
-            raise ReferenceUnavailable(
-                f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}; it"
-                " blows up"
+            raise SolutionDoubtful(
+                f"the solution or its rate is no longer finite at {system.time} = {reached:.4g}: it"
+                " blows up there"
             )
         reached = t
         return found
@@ -153,9 +154,10 @@ def _dop853(
         times,
     )
     if len(states) < len(times):
-        raise ReferenceUnavailable(
-            f"the integration in time stops at {system.time} = {reached:.4g}; the solution may blow"
-            " up or be discontinuous there"
+        grown = float(np.abs(states[-1]).max(initial=0.0)) / size
+        raise SolutionDoubtful(
+            f"no step in time is short enough at {system.time} = {reached:.4g}, where it has grown"
+            f" by {grown:.0e} since the start: it blows up there, or a front or a jump forms"
         )
     fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
     fields[:, :, 0] = start[0]

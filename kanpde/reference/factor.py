@@ -4,6 +4,7 @@ singular."""
 from __future__ import annotations
 
 import numpy as np
+import scipy  # whose parts are imported when they are first used
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
@@ -14,6 +15,31 @@ from kanpde.reference.work import Work
 
 SINGULAR = 1e14
 """Condition number in the 1-norm past which no digit of a solution can be trusted."""
+
+
+class DenseFactor:
+    """LU of a small dense matrix.
+
+    check: whether to measure the condition. Raises ReferenceUnavailable where the matrix is
+    singular, exactly or to working precision.
+    """
+
+    def __init__(self, A: np.ndarray, work: Work, check: bool = True):
+        scale = abs(A).max(axis=1)
+        if not np.isfinite(scale).all():
+            raise ReferenceUnavailable("the linearised equations are not finite")
+        if (scale == 0).any() or (check and not np.linalg.cond(A / scale[:, None], 1) < SINGULAR):
+            raise ReferenceUnavailable(
+                "the linearised equations are singular: some unknown or rate is not determined"
+            )
+        self.A, self._scale, self._work = A, scale, work
+        self._lu = scipy.linalg.lu_factor(A / scale[:, None])
+        self._work.factored(A.size, len(A), np.iscomplexobj(A))
+
+    def once(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b."""
+        self._work.solved(self.A.size, np.iscomplexobj(self.A))
+        return scipy.linalg.lu_solve(self._lu, b / self._scale)
 
 
 class Factor:

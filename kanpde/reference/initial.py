@@ -12,6 +12,7 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
 from kanpde.problem.problem import Problem
 from kanpde.reference.grid import Grid
+from kanpde.reference.patchwork import Patchwork, numbers
 
 
 def initial(problem: Problem, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes"]:
@@ -23,17 +24,21 @@ def initial(problem: Problem, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes
         **grid.points(),
         domain.time: torch.full((grid.nodes,), domain.bounds[domain.time][0], dtype=torch.float64),
     }
-    found, given = np.zeros((2, len(problem.unknowns), grid.nodes)), set()
+    found, given, number = np.zeros((2, len(problem.unknowns), grid.nodes)), set(), numbers(problem)
     for c in problem.constraints:
         if c.face == domain.initial_face:
             if c.prescribed is None or c.where is not None:
                 raise ReferenceUnavailable(f"{c.label}: the start must be given as Initial(…)")
-            place = c.prescribed.derivative, problem.unknowns.index(c.prescribed.unknown)
-            found[place] = c.prescribed.data(at).numpy()
-            given.add(place)
-    for v, u in enumerate(problem.unknowns):
+            name, order = c.prescribed.unknown, c.prescribed.derivative
+            here = slice(None)
+            if isinstance(grid, Patchwork):
+                here = grid.own(grid.pieces.home(name))
+            values = c.prescribed.data({x: v[here] for x, v in at.items()})
+            found[order, number[name], here] = values.numpy()
+            given.add((order, name))
+    for u in problem.copies:
         for order in range(problem.order(u, domain.time)):
-            if (order, v) not in given:
+            if (order, u) not in given:
                 raise ReferenceUnavailable(
                     f"no initial {'velocity' if order else 'value'} of {u!r} is given; add"
                     f" Initial({u}{f'_{domain.time}' if order else ''}=…)"
@@ -46,7 +51,7 @@ def check_rates(problem: Problem) -> None:
     enter affinely."""
     domain = problem.domain
     assert isinstance(domain, SpaceTime)
-    for u in problem.unknowns:
+    for u in problem.copies:
         if problem.order(u, domain.time) > 2:
             raise ReferenceUnavailable(
                 f"{u!r} is of order {problem.order(u, domain.time)} in time; expected 1 or 2"

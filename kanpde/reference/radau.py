@@ -10,15 +10,15 @@ IV.8 and VI.1; J. Comput. Appl. Math. 111 (1999), 93-111.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
 from numpy.polynomial import legendre
 
-from kanpde.errors import ReferenceUnavailable
-from kanpde.reference.factor import Factor
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.reference.norms import rms, rounding_of
-from kanpde.reference.system import System
+from kanpde.reference.work import Work
 
 STAGES = 5
 ORDER = 2 * STAGES - 1
@@ -26,8 +26,11 @@ ORDER = 2 * STAGES - 1
 MOST_HALVINGS = 24
 """Halvings of the interval between two output times after which the integration is given up."""
 
-GROWN = 1e12
-"""By which a solution may grow before it counts as blown up."""
+GROWN = 1e100
+"""By which a solution may grow before it counts as blown up: e^230, which no model means."""
+
+WORTH_TELLING = 1e3
+"""Growth that messages mention."""
 
 INSTANT = 1e-12
 """Of the whole time, the step in which a start is moved onto the constraints."""
@@ -82,6 +85,48 @@ TO_THE_START = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.i
 """Extrapolation from the stages to the start of a step, for what has no value there."""
 
 
+class Solver(Protocol):
+    """A matrix A that was decomposed."""
+
+    A: Any
+
+    def once(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b."""
+
+
+class Integrable(Protocol):
+    """r(t, U, U', U'') = 0, which holds `orders` derivatives of each unknown in time; each has a
+    value at every one of some nodes, one after another, then a few more numbers follow."""
+
+    orders: list[int]
+    free: np.ndarray
+    size: int
+    work: Work
+
+    @property
+    def nodes(self) -> int:
+        """How many."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The time that it goes through."""
+
+    def at(self, t: float) -> str:
+        """An instant in words."""
+
+    def residual(self, fields: Sequence[np.ndarray], t: np.ndarray) -> np.ndarray:
+        """r at some instants at once."""
+
+    def slopes(self, fields: Sequence[np.ndarray], t: float) -> np.ndarray:
+        """Its partials at one instant."""
+
+    def constant(self) -> np.ndarray | None:
+        """Its partials where they are the same always."""
+
+    def factor(self, slopes: np.ndarray, rate: complex, check: bool) -> Solver:
+        """Of ∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U''; check: refuse what is singular."""
+
+
 class Radau:
     """Integration of a system from given U and U' on dyadic steps between output times.
 
@@ -93,7 +138,7 @@ class Radau:
 
     def __init__(
         self,
-        system: System,
+        system: Integrable,
         U: Float[np.ndarray, " size"],
         velocity: Float[np.ndarray, " size"],
         start: float,
@@ -109,17 +154,17 @@ class Radau:
         self._derivatives = max(system.orders)
         # Of each unknown that has a rate, the nodes where it is integrated.
         self._moving = {
-            v: v * system.grid.nodes + np.flatnonzero(free)
+            v: v * system.nodes + np.flatnonzero(free)
             for v, free in enumerate(system.free)
             if system.orders[v] and free.any()
         }
         self.rounding = np.zeros(len(system.orders))
         self._noise = np.zeros(len(system.orders))
         self._about = np.array([U[at].mean() for at in self._moving.values()])
-        self._sizes, self._began = self._varied(U), self._each(U)
+        self._sizes, self._began, self._growth = self._varied(U), self._each(U), 1.0
         self.started = U
         self._last: tuple[float, np.ndarray] | None = None
-        self._factors: dict[float, list[Factor]] = {}
+        self._factors: dict[float, list[Solver]] = {}
         self._constant = system.constant()
         self._level = self._coarsest = int(halved)
         self._checked = self._measured = False
@@ -129,17 +174,14 @@ class Radau:
     def advance(self, end: float) -> None:
         """Go on to a later time. Raises ReferenceUnavailable where steps become too short, saying
         when."""
-        begin, length, place, name = self.t, end - self.t, 0, self.system.time
+        begin, length, place = self.t, end - self.t, 0
         while place < 2**self._level:
-            self.system.work.now = f"{name} = {self.t:.4g}"
+            self.system.work.now = self.system.at(self.t) + self._grown()
             h = length / 2**self._level
             wanted = self._step(h)
             if wanted < 0:
                 if self._level >= MOST_HALVINGS:
-                    raise ReferenceUnavailable(
-                        f"the integration in time stops at {name} = {self.t:.4g}; the solution may"
-                        " blow up or be discontinuous there, or the problem be ill-posed"
-                    )
+                    raise SolutionDoubtful(self._stopped(h))
                 finer = min(-wanted, MOST_HALVINGS - self._level)
                 self._level, place = self._level + finer, place * 2**finer
                 continue
@@ -149,10 +191,27 @@ class Radau:
             while wanted > 0 and self._level > self._coarsest and place % 2 == 0:
                 self._level, place, wanted = self._level - 1, place // 2, wanted - 1
 
+    def _grown(self) -> str:
+        """How much the solution has grown, in words, where that is worth telling."""
+        grown = self._growth > WORTH_TELLING
+        return f", where it has grown by {self._growth:.0e} since the start" if grown else ""
+
+    def _stopped(self, h: float) -> str:
+        """Why there is no further step."""
+        why = (
+            "it blows up there"
+            if self._growth > WORTH_TELLING
+            else "a front or a jump forms there, or the problem is ill-posed"
+        )
+        return (
+            f"no step in time is short enough at {self.system.at(self.t)} ({h:.0e} is not)"
+            f"{self._grown()}: {why}"
+        )
+
     def _meet_constraints(self) -> None:
         """Move the start onto the constraints that hold between rates (∇·u = 0 on the grid), by a
         step of next to no length."""
-        begin, end = self.system.problem.domain.bounds[str(self.system.time)]
+        begin, end = self.system.span
         h = INSTANT * (end - begin)
         Z = np.repeat(self.U[:, None], STAGES, 1)
         self._checked = True  # the pressure's scale of 1 / h makes the condition large by itself
@@ -163,7 +222,7 @@ class Radau:
         if found is None:
             raise ReferenceUnavailable(
                 "the start cannot be made to meet the equations that have no derivative in time,"
-                f" at {self.system.time} = {begin:.4g}"
+                f" at {self.system.at(begin)}"
             )
         self.U = found[:, -1]
 
@@ -184,10 +243,11 @@ class Radau:
         self.rounding = self.rounding + self._noise
         grown = self._each(found[:, -1])
         self._began = np.where(self._began > 0, self._began, grown)
-        if grown.max(initial=0.0) > GROWN * self._began.max(initial=0.0):
-            raise ReferenceUnavailable(
-                f"the solution has grown by {GROWN:.0e} at {self.system.time} = {self.t:.4g}; it"
-                " blows up, or the problem is ill-posed"
+        self._growth = max(self._growth, _ratio(grown, self._began))
+        if self._growth > GROWN:
+            raise SolutionDoubtful(
+                f"the solution has grown by {GROWN:.0e} since the start at"
+                f" {self.system.at(self.t)}: the problem is ill-posed, or it blows up"
             )
         ratio = self._length(polynomial @ LEADING, self._sizes) / self._allowed
         halvings = np.log2(max(ratio, 1e-30)) / STAGES
@@ -232,18 +292,13 @@ class Radau:
                 [f[:, [middle]] for f in self._fields(Z, h)], self.t + C[middle] * h
             )
         if not np.isfinite(slopes).all():
-            raise ReferenceUnavailable(
-                f"the equations are not finite at {self.system.time} = {self.t:.4g}; the solution"
-                " may blow up there"
+            raise SolutionDoubtful(
+                f"the equations are not finite at {self.system.at(self.t)}{self._grown()}: there is"
+                " no solution beyond"
             )
-        grid, width = self.system.grid, self.system.width()
         self._factors[h] = [
-            Factor(
-                self.system.matrix(slopes, mode[0] / h).tocsr(),
-                grid,
-                width,
-                self.system.work,
-                check=not (self._checked or isinstance(mode[0], complex)),
+            self.system.factor(
+                slopes, mode[0] / h, check=not (self._checked or isinstance(mode[0], complex))
             )
             for mode in MODES
         ]
@@ -288,7 +343,7 @@ class Radau:
             if not self._measured:
                 factor, self._measured = self._factors[h][REAL], True
                 terms = np.abs(self.U) + np.abs(Z[:, -1])
-                self._noise = rounding_of(factor.A, factor.once, terms, self.system.grid.nodes)
+                self._noise = rounding_of(factor.A, factor.once, terms, self.system.nodes)
             sizes = np.maximum(self._sizes, self._varied(Z[:, -1]))
             length = self._length(change, sizes)
             if not np.isfinite(length):
@@ -304,8 +359,14 @@ class Radau:
         return None, 1.0
 
 
+def _ratio(sizes: np.ndarray, before: np.ndarray) -> float:
+    """The largest growth of an unknown that was not zero."""
+    was = before > 0
+    return float((sizes[was] / before[was]).max(initial=1.0))
+
+
 def integrate(
-    system: System,
+    system: Integrable,
     U: np.ndarray,
     velocity: np.ndarray,
     times: Sequence[float],
@@ -319,7 +380,7 @@ def integrate(
     for t in times[1:]:
         radau.advance(float(t))
         found.append(radau.U)
-    N = system.grid.nodes
+    N = system.nodes
     found[0] = U.copy()
     for v in np.flatnonzero(np.array(system.orders) == 0):
         found[0][v * N : (v + 1) * N] = radau.started[v * N : (v + 1) * N]

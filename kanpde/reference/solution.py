@@ -14,7 +14,10 @@ from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
+from kanpde.reference.evolving import Evolving, is_evolution
+from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
+from kanpde.reference.radau import ORDER
 from kanpde.reference.scheme import ORDERS, order_for, space_order
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
@@ -95,15 +98,50 @@ def reference(
         raise ReferenceUnavailable(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
+    if order is None and start_of(problem):
+        _refuse(problem, order)
+        return _integrated(problem, cells, WORK_BY_EFFORT[effort], began)
+    allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
+    if is_evolution(problem):
+        try:
+            return _computed(Evolving(problem), order, cells, allowed, began)
+        except ReferenceUnavailable:
+            pass  # All instants at once may still have a solution.
+    return _computed(problem, order, cells, allowed, began)
+
+
+def _computed(
+    problem: Problem,
+    order: int | None,
+    cells: int | Mapping[str, int] | None,
+    allowed: float,
+    began: float,
+) -> Reference:
+    """The reference by `allowed` seconds of work. Raises ReferenceUnavailable."""
     _refuse(problem, order)
     kept, why = (order, "") if order else order_for(problem)
     if cells is not None and not order:
         # Two grids are compared: the order is one that the coarser of them has the nodes for.
         coarse = min(cells.values() if isinstance(cells, Mapping) else [cells]) // 2 + 1
         kept = max(2, min(kept, (coarse - space_order(problem)) // 2 * 2))
-    allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
     solved = climb(problem, kept, cells, allowed)
     return _packed(problem, solved, kept, why, time.perf_counter() - began)
+
+
+def _integrated(
+    problem: Problem, cells: int | Mapping[str, int] | None, allowed: float, began: float
+) -> Reference:
+    """The reference of an initial-value problem of ordinary differential equations."""
+    (x,) = problem.coordinates
+    along = cells[x] if isinstance(cells, Mapping) else cells
+    found = march(problem, allowed, along or INTERVALS)
+    errors, scales = (
+        dict(zip(problem.unknowns, part.tolist(), strict=True))
+        for part in (found.error, found.scales)
+    )
+    values = dict(zip(problem.unknowns, found.values, strict=True))
+    worst, seconds = float(found.error.max()), time.perf_counter() - began
+    return Reference({x: found.times}, values, ORDER, found.method, worst, seconds, errors, scales)
 
 
 def _refuse(problem: Problem, order: int | None) -> None:
@@ -166,4 +204,6 @@ def _packed(
         dict(zip(problem.unknowns, part.tolist(), strict=True))
         for part in (found.error, found.scales)
     )
-    return Reference(coordinates, fields, order, kind, found.worst, seconds, errors, scales)
+    return Reference(
+        coordinates, fields, order, kind, found.worst, seconds, errors, scales, found.doubt
+    )

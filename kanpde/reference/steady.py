@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.problem import Problem
 from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
@@ -119,16 +119,17 @@ def newton(
                 return trial, noise  # steps no longer shrink: they are rounding errors
             damping /= 2
             if damping < 1e-4:
-                raise ReferenceUnavailable(
-                    "Newton's method does not converge: no damping shortens its step (length"
-                    f" {length:.1e}); there may be no solution near the start"
+                raise SolutionDoubtful(
+                    "Newton's method finds no solution: no part of its step makes the next one"
+                    f" shorter (it is {length:.0e} of the unknowns' variation)"
                 )
         if damping == 1.0 and next_length <= tolerance:
             return trial + simplified, noise
         U = trial
         r, J = discrete(U, True)
-    raise ReferenceUnavailable(
-        f"Newton's method does not converge in {most} steps (last correction {length:.1e})"
+    raise SolutionDoubtful(
+        f"Newton's method finds no solution in {most} steps (the last is {length:.0e} of the"
+        " unknowns' variation)"
     )
 
 

@@ -17,6 +17,7 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
+from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
 from kanpde.reference.interfaces import place_on_pieces
 from kanpde.reference.patchwork import Patchwork, numbers, piece_of
@@ -185,6 +186,25 @@ class System:
         scaled = slopes * np.array([1.0, rate, rate**2])[self._rates]
         data = np.add.reduceat(scaled[self._slope] * self._weight, self._starts)
         return sp.csc_matrix((data, self._indices, self._indptr), shape=(self.size, self.size))
+
+    @property
+    def nodes(self) -> int:
+        """Of the grid."""
+        return self.grid.nodes
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The time of an evolution."""
+        return self.problem.domain.bounds[str(self.time)]
+
+    def at(self, t: float) -> str:
+        """An instant in words."""
+        return f"{self.time} = {t:.4g}"
+
+    def factor(self, slopes: Float[np.ndarray, " entries"], rate: complex, check: bool) -> Factor:
+        """Of `matrix`; check: whether to refuse one that is singular."""
+        A = self.matrix(slopes, rate).tocsr()
+        return Factor(A, self.grid, self.width(), self.work, check)
 
     def defect(self, U: Float[np.ndarray, " size"], nodes: np.ndarray) -> float:
         """The largest residual of the pressures' equations at some nodes, relative to the largest

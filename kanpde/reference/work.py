@@ -14,7 +14,7 @@ n nodes along each; as measured."""
 
 
 class OutOfWork(ReferenceUnavailable):
-    """A computation is given up because it would take more work than it is allowed."""
+    """A computation is given up because it would take more work or memory than it may."""
 
 
 class Work:
@@ -34,12 +34,7 @@ class Work:
         if self.done > self.allowed:
             where = f" at {self.now}" if self.now else ""
             raise OutOfWork(
-                f"given up{where} after {self.allowed:.0f} s of work"
-                + (
-                    "; the solution may blow up there, or the problem be ill-posed"
-                    if self.now
-                    else ""
-                )
+                f"the work that it may take is used up{where} (a higher --effort allows more)"
             )
 
     def evaluated(self, values: int, partials: bool) -> None:

@@ -4,13 +4,14 @@ With the means m of the unknowns taken off, a residual is r = r₀ + Σ_a ∂r/�
 order, and its size |r₀| + Σ_a |∂r/∂u_a| |u_a - m_a|, root mean squares over the domain: no unit, no
 factor in the equation and no offset of an unknown counts. Where all terms vanish, as those of u'' =
 0 do for any straight line, the variation of an unknown over powers of the domain's lengths stands
-for its derivatives.
+for its derivatives. An unknown that is zero, since nothing drives it, takes no part in that; where
+an equation is about such unknowns alone, they are measured in their own unit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -37,6 +38,9 @@ FEWEST = 64
 """Of these in every piece and every span."""
 
 JUDGED_SEED = 24681357
+
+NOTHING = 1e-8
+"""Size, in its own unit, below which an unknown may be nothing but rounding."""
 
 UNVARIED = 1e-9
 """Part of an unknown's size that its variation is taken to be at least."""
@@ -221,6 +225,45 @@ class _Terms:
             u: self._variation([v for copy, v in plainly.items() if self.plain[copy] == u])
             for u in dict.fromkeys(self.plain[copy] for copy in plainly)
         }
+        driven = {self.plain[u] for u in _driven(problem)}
+        small = {u for u in self.variations if u not in driven and self._small(u, plainly)}
+        self.zero = frozenset(u for u in small if self._solves(parts, u))
+
+    def _small(self, unknown: str, values: Mapping[str, Tensor]) -> bool:
+        """Whether an unknown may be nothing but rounding on all pieces."""
+        return all(_rms(v) < NOTHING for u, v in values.items() if self.plain[u] == unknown)
+
+    def _solves(self, parts: Sequence[_Surveyed], unknown: str) -> bool:
+        """Whether the equations and conditions are met as well where an unknown is zero."""
+        for part in parts:
+            checked: list[tuple[Residual, Tensor, Mapping[str, Tensor] | None]]
+            checked = [(e, part.points, None) for e in part.equations]
+            checked += [(r, at, n) for _, r, at, n in _conditions(part.solution)]
+            for residual, at, normal in checked:
+                found, without = (
+                    self._values(residual, part.solution, at, normal, zero)[0].nan_to_num()
+                    for zero in ((), (unknown,))
+                )
+                if _rms(without) > 2 * _rms(found):
+                    return False
+        return True
+
+    def _values(
+        self,
+        residual: Residual,
+        solution: NetworkSolution,
+        points: Float[Tensor, "points dims"],
+        normal: Mapping[str, Tensor] | None,
+        zero: Collection[str],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A residual, its partials and the derivatives that they belong to, with some unknowns
+        zero."""
+        u = _values(solution, points, residual.needs)
+        kept = [float(self.plain[name] not in zero) for name, _ in residual.needs]
+        u = u * u.new_tensor(kept)
+        r, g = residual(by_name(points, solution.domain.coordinates), u, normal)
+        assert g is not None
+        return r, g, u
 
     def _variation(self, copies: Sequence[Tensor]) -> float:
         """Of an unknown over all pieces, at least a small part of its size."""
@@ -250,16 +293,27 @@ class _Terms:
         Returns:
             Its size over that of its terms; 0 where it is finite nowhere.
         """
-        u = _values(solution, points, residual.needs)
-        r, g = residual(by_name(points, solution.domain.coordinates), u, normal)
-        assert g is not None
-        there = r.isfinite().all(1) & g.isfinite().all(2).all(1)
+        given = residual, solution, points, normal
+        r, _, _ = self._values(*given, ())
+        base, g, u = self._values(*given, self.zero)
+        there = r.isfinite().all(1) & base.isfinite().all(1) & g.isfinite().all(2).all(1)
         if not bool(there.any()):
             return _Sizes(0.0, {})
-        r, g, u = r[there], g[there], u[there]
-        means = u.new_tensor([0.0 if any(i) else self.means[v] for v, i in residual.needs])
-        sizes = u.new_tensor([self.sizes[leaf] for leaf in residual.needs])
-        rest = r - torch.einsum("nea,na->ne", g, u - means)
+        r, base, g, u = r[there], base[there], g[there], u[there]
+        counts = [self.plain[v] not in self.zero for v, _ in residual.needs]
+        means = u.new_tensor(
+            [
+                0.0 if any(i) or not one else self.means[v]
+                for (v, i), one in zip(residual.needs, counts, strict=True)
+            ]
+        )
+        sizes = u.new_tensor(
+            [
+                self.sizes[leaf] if one else 0.0
+                for leaf, one in zip(residual.needs, counts, strict=True)
+            ]
+        )
+        rest = base - torch.einsum("nea,na->ne", g, u - means)
         slopes = g.square().mean(0).sqrt()
         size = torch.maximum(
             rest.square().mean(0).sqrt() + slopes @ sizes, self._least(residual, slopes)
@@ -281,13 +335,16 @@ class _Terms:
     def _least(self, residual: Residual, slopes: Tensor) -> Float[Tensor, " equations"]:
         """The size of each equation at least: of the unknown that brings most, the derivative that
         brings least."""
-        least = slopes.new_zeros(len(slopes))
+        least, own = slopes.new_zeros(len(slopes)), slopes.new_zeros(len(slopes))
         for unknown, brought in self._by_unknown(residual, slopes).items():
             counts = torch.stack(brought)
             smallest = torch.where(counts > 0, counts, math.inf).amin(0)
             smallest = torch.where(smallest.isfinite(), smallest, 0.0)
-            least = torch.maximum(least, smallest * self.variations[unknown])
-        return least
+            if unknown in self.zero:
+                own = torch.maximum(own, smallest)
+            else:
+                least = torch.maximum(least, smallest * self.variations[unknown])
+        return torch.where(least > 0, least, own)
 
     def _amplitudes(self, residual: Residual, slopes: Tensor, size: Tensor) -> dict[str, float]:
         found = {}
@@ -297,6 +354,19 @@ class _Terms:
             if len(moved):
                 found[unknown] = float(moved.min())
         return found
+
+
+def _driven(problem: Problem) -> set[str]:
+    """The unknowns (on pieces the copies) for which something else than zero is prescribed."""
+    domain, found = problem.domain, set()
+    dims = len(domain.coordinates) - 1
+    for c in problem.constraints:
+        if c.prescribed is not None:
+            points = domain.boundary(c.face, unit_points(FEWEST if dims else 1, dims, JUDGED_SEED))
+            data = c.prescribed.data(by_name(points, domain.coordinates))
+            if bool((data != 0).any()):
+                found.add(c.prescribed.unknown)
+    return found
 
 
 def _keep(found: dict[str, float], name: str, value: float) -> None:

@@ -305,6 +305,7 @@ class Result:
             complete=all(u in exact for u in self.unknowns),
             met=self.met,
             note=self.reference_note,
+            doubt=self.reference.doubt if self.reference else "",
             doubtful=self.doubtful,
             interrupted=self.history.interrupted,
             seen=seen,

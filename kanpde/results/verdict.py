@@ -56,6 +56,9 @@ USUAL_CURES = (
 )
 """For a solution that has not converged, where nothing else is known about it."""
 
+SOLVABLE = ("check that there is a solution: signs, constants, how far coordinates reach",)
+"""Where there seems to be no solution."""
+
 BETTER_JUDGE = ("--effort record", "give exact=")
 """Where the reference is too coarse to judge."""
 
@@ -140,6 +143,7 @@ def judge(
     complete: bool = True,
     met: Met | None = None,
     note: str = "",
+    doubt: str = "",
     doubtful: bool = False,
     interrupted: bool = False,
     seen: Sequence[Diagnosis] = (),
@@ -160,6 +164,7 @@ def judge(
             it is not, unless those that are known are wrong already.
         met: How well equations and conditions are met; None where that was not measured.
         note: Why there is no reference.
+        doubt: Why the reference may be wrong in spite of its error; empty where nothing says so.
         doubtful: Whether that is because there seems to be no solution.
         interrupted: Whether training, or the reference, was interrupted.
         seen: What else was seen, the most important first.
@@ -177,11 +182,15 @@ def judge(
     else:
         words = f"no reference: {note}" if note else "no reference"
         found = _by_residual(Verdict(NOT_JUDGED, NOBODY, words), met, doubtful)
-    if near and found.judge == BY_REFERENCE and found.status != NOT_CONVERGED:
+    if near and doubt and found.judge == BY_REFERENCE:
+        # it may be wrong in the same way as the solution, or the solution be right and it not
+        found = Verdict(LIMITED, BY_REFERENCE, f"{found.reason}; {doubt}", BETTER_JUDGE)
+        found = _by_residual(found, met)
+    elif near and found.judge == BY_REFERENCE and found.status != NOT_CONVERGED:
         agreed = all(gap.error + gap.uncertainty <= GOOD_ENOUGH for gap in near.values())
         found = _by_residual(found, met, agreed=agreed)
     reasons = [found.reason, *(each.reason for each in seen)]
-    cures = dict.fromkeys(_cures(found, seen, effort))
+    cures = dict.fromkeys(SOLVABLE if doubtful else _cures(found, seen, effort))
     return Verdict(found.status, found.judge, "; ".join(reasons), tuple(cures))
 
 

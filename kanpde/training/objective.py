@@ -68,6 +68,7 @@ class Term:
         count: Number of the points of all processes.
         weights: Weights of the squares of single rows [points, equations], besides `weight`; None
             for ones.
+        sizes: What the rows of the equations are divided by [equations]; None for ones.
     """
 
     residuals: Sequence[Residual]
@@ -77,6 +78,7 @@ class Term:
     weight: float
     count: int
     weights: Tensor | None = None
+    sizes: Tensor | None = None
     _known: tuple[Frame, Tensor | None, Affine | None] | None = field(
         default=None, init=False, repr=False
     )
@@ -196,6 +198,9 @@ class Term:
             if g is not None and gradients is not None:
                 g[:, rows, columns] = gradients.mul_(self.scale)
             first = rows.stop
+        if self.sizes is not None:
+            r /= self.sizes
+            g = None if g is None else g.div_(self.sizes[:, None])
         if self.weights is not None:
             roots = self.weights.sqrt()
             r *= roots
@@ -231,6 +236,7 @@ def term(
     points: Tensor,
     normal: Values | None,
     weight: float,
+    sizes: Sequence[float] = (),
 ) -> Term:
     """Prepare residuals at points: one frame for all the leaves that they need together.
 
@@ -240,6 +246,7 @@ def term(
         points: All points [points, dims], of which this process takes its share.
         normal: The normals at the points, by coordinate; None inside the domain.
         weight: Weight of the whole term.
+        sizes: What the rows of the equations are divided by; none for ones.
     """
     needs: list[Leaf] = list(dict.fromkeys(leaf for r in residuals for leaf in r.needs))
     columns = [
@@ -253,7 +260,13 @@ def term(
     theta = solution.network.theta
     normal = None if normal is None else {x: share(v).to(theta) for x, v in normal.items()}
     return Term(
-        residuals, solution.frame(share(points), needs), columns, normal, weight, len(points)
+        residuals,
+        solution.frame(share(points), needs),
+        columns,
+        normal,
+        weight,
+        len(points),
+        sizes=theta.new_tensor(sizes) if any(size != 1 for size in sizes) else None,
     )
 
 

@@ -178,9 +178,12 @@ class Collocation:
 
     def _interior(self, points: Tensor) -> list[Term]:
         """The equations at points, region by region."""
+        sizes, regions = self.solution.space.scales.of_equations, self._regions(points)
         return [
-            term(self.solution, equations, points[here], None, 1.0)
-            for (_, equations), here in zip(self.problem.groups, self._regions(points), strict=True)
+            term(self.solution, equations, points[here], None, 1.0, sizes(k))
+            for k, ((_, equations), here) in enumerate(
+                zip(self.problem.groups, regions, strict=True)
+            )
         ]
 
     def _regions(self, points: Tensor) -> list[Tensor | slice]:
@@ -222,7 +225,8 @@ class Collocation:
             if constraint.weight is not None
             else self.weights.get(constraint.label, 1.0)
         )
-        return term(self.solution, [constraint.residual], points, normals, weight)
+        sizes = self.solution.space.scales.conditions.get(constraint.label, ())
+        return term(self.solution, [constraint.residual], points, normals, weight, sizes)
 
 
 def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:

@@ -75,10 +75,10 @@ def test_pieces_of_a_line_meet_in_a_point():
         ),
         (lambda: Pieces(a=SQUARE, b=Box(x=(1, 2), z=(0, 1))), "coordinates x, z; expected x, y"),
         (lambda: Pieces(a=SQUARE, b=3), r"Pieces\(b=…\): got int; expected a domain"),
-        (lambda: Pieces(a=SQUARE * Time(t=(0, 1)), b=DISC), "a piece has no time of its own"),
+        (lambda: Pieces(a=SQUARE * Time(t=(0, 1)), b=DISC), "a piece takes no time beside it"),
         (
             lambda: Pieces(disc=DISC, plate=SQUARE - DISC) * Time(t=(0, 1)),
-            "pieces are for steady problems",
+            "pieces take no time beside them; make it the last coordinate",
         ),
     ],
 )

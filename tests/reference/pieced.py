@@ -1,5 +1,5 @@
-"""Problems on pieces with solutions in closed form, and the order that errors on several grids
-show."""
+"""Problems on pieces with solutions in closed form or by another method, and the order that errors
+on several grids show."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from math import sin as sine
 import numpy as np
 import torch
 from orders import observed
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 from torch import cos, exp, sin
 
 from kanpde import (
@@ -339,3 +341,160 @@ def true_error(problem, found):
         gap = found.values[u].ravel() - known.numpy()
         worst = max(worst, np.sqrt(np.nanmean(gap**2)) / found.scales[u])
     return worst
+
+
+def _mode(number, k, c):
+    """Rate, wave numbers and factor of an eigenfunction of two rods of length 1, sin(a x) and then
+    B sin(b (2 - x)), by the zeros of what their flux lacks."""
+
+    def numbers(rate):
+        return (np.sqrt(rate * of / by) for of, by in zip(c, k, strict=True))
+
+    def lacking(rate):
+        a, b = numbers(rate)
+        return k[0] * a * np.cos(a) * np.sin(b) + k[1] * b * np.cos(b) * np.sin(a)
+
+    rates = np.linspace(0.01, 60, 6001)
+    signs = np.flatnonzero(np.diff(np.sign([lacking(rate) for rate in rates])))
+    rate = brentq(lacking, *rates[signs[number] + np.array([0, 1])], xtol=1e-14, rtol=1e-14)
+    a, b = numbers(rate)
+    return rate, a, b, np.sin(a) / np.sin(b)
+
+
+def rods(offset=0.0):
+    """Two modes of two rods, c u_t = k u_xx, that cool at their ends."""
+    k, c = (1.0, 5.0), (1.0, 2.0)
+    modes = [(share, *_mode(number, k, c)) for number, share in enumerate((1.0, 0.4))]
+
+    def left(x, t):
+        return offset + sum(share * sin(a * x) * exp(-s * t) for share, s, a, _, _ in modes)
+
+    def right(x, t):
+        return offset + sum(
+            share * B * sin(b * (2 - x)) * exp(-s * t) for share, s, _, b, B in modes
+        )
+
+    return Problem(
+        Pieces(left=Box(x=(0, 1), t=(0, 0.3)), right=Box(x=(1, 2), t=(0, 0.3))),
+        {
+            name: lambda u, x, t, c=c[i], k=k[i]: c * d(u, t) - k * d(u, x, x)
+            for i, name in enumerate(("left", "right"))
+        },
+        [
+            Dirichlet(u=offset, on=("x-", "x+")),
+            Dirichlet(u=left, on="left.t-"),
+            Dirichlet(u=right, on="right.t-"),
+            Interface(u=0, flux={"left": k[0], "right": k[1]}),
+        ],
+        exact={"u": {"left": left, "right": right}},
+    )
+
+
+def string():
+    """A standing wave on a string whose other half is four times as heavy."""
+    rate = brentq(lambda w: np.cos(w) * np.sin(2 * w) + 2 * np.cos(2 * w) * np.sin(w), 0.5, 1.4)
+    share = np.sin(rate) / np.sin(2 * rate)
+    left = lambda x, t: sin(rate * x) * cos(rate * t)
+    right = lambda x, t: share * sin(2 * rate * (2 - x)) * cos(rate * t)
+    return Problem(
+        Pieces(left=Box(x=(0, 1), t=(0, 8)), right=Box(x=(1, 2), t=(0, 8))),
+        {
+            name: lambda u, x, t, heavy=heavy: heavy * d(u, t, t) - d(u, x, x)
+            for name, heavy in (("left", 1.0), ("right", 4.0))
+        },
+        [
+            Dirichlet(u=0, on=("x-", "x+")),
+            Dirichlet(u=left, on="left.t-"),
+            Dirichlet(u=right, on="right.t-"),
+            Neumann(u=0, on="t-"),
+            Interface(u=0, flux={"left": 1.0, "right": 1.0}),
+        ],
+        exact={"u": {"left": left, "right": right}},
+    )
+
+
+def joint():
+    """Conductivity that depends on the temperature, and a contact that resists."""
+    left = lambda x, t: 1 + 0.3 * sin(x + t)
+    right = lambda x, t: 0.5 + 0.2 * cos(2 * x - t)
+
+    def passing(u_left, u_right):
+        flux = (1 + u_left**2) * normal_derivative(u_left)
+        return u_left - u_right + 0.1 * flux, flux - 3 * normal_derivative(u_right)
+
+    def jumps(u_left, u_right, x, t):
+        known = passing(left(x, t), right(x, t))
+        return tuple(a - b for a, b in zip(passing(u_left, u_right), known, strict=True))
+
+    def soft(u, x, t):
+        return d(u, t) - d((1 + u**2) * d(u, x), x)
+
+    def firm(u, x, t):
+        return d(u, t) - 3 * d(u, x, x)
+
+    return Problem(
+        Pieces(left=Box(x=(0, 1), t=(0, 0.3)), right=Box(x=(1, 2), t=(0, 0.3))),
+        {
+            "left": lambda u, x, t: soft(u, x, t) - soft(left(x, t), x, t),
+            "right": lambda u, x, t: firm(u, x, t) - firm(right(x, t), x, t),
+        },
+        [
+            Dirichlet(u=left, on=("left.x-", "left.t-")),
+            Dirichlet(u=right, on=("right.x+", "right.t-")),
+            Interface(jumps),
+        ],
+        exact={"u": {"left": left, "right": right}},
+    )
+
+
+LENGTHS, CONDUCTIVITY, CAPACITY = (0.2, 0.1), (0.8, 0.04), (1.6e6, 5e4)
+"""Of brick and wool, in m, W/(m K) and J/(m³ K)."""
+
+
+def insulated(day=21600.0):
+    """A brick wall, insulated outside, on which the cold falls: 10 W/(m² K)."""
+    outside = LENGTHS[0] + LENGTHS[1]
+    return Problem(
+        Pieces(
+            brick=Box(x=(0, LENGTHS[0]), t=(0, day)), wool=Box(x=(LENGTHS[0], outside), t=(0, day))
+        ),
+        {
+            name: lambda u, x, t, c=CAPACITY[i], k=CONDUCTIVITY[i]: c * d(u, t) - k * d(u, x, x)
+            for i, name in enumerate(("brick", "wool"))
+        },
+        [
+            Neumann(u=0, on="brick.x-"),
+            Condition(
+                lambda u: CONDUCTIVITY[1] * normal_derivative(u) + 10 * (u - 273.15), on="wool.x+"
+            ),
+            Dirichlet(u=293.15, on="t-"),
+            Interface(u=0, flux=dict(zip(("brick", "wool"), CONDUCTIVITY, strict=True))),
+        ],
+    )
+
+
+def by_volumes(cells, times):
+    """The same by finite volumes of second order, on nodes of which one is the interface: nodes,
+    and temperatures [nodes, times]."""
+    parts = [np.full(cells, length / cells) for length in LENGTHS]
+    h, x = np.concatenate(parts), np.concatenate([[0.0], np.cumsum(np.concatenate(parts))])
+    k, c = (np.repeat(values, cells) for values in (CONDUCTIVITY, CAPACITY))
+    stored = (np.append(c * h, 0) + np.append(0, c * h)) / 2
+    across = k / h
+    A = np.diag(across, 1) + np.diag(across, -1)
+    A -= np.diag(A.sum(1))
+    A[-1, -1] -= 10
+    A /= stored[:, None]
+    b = np.zeros(len(x))
+    b[-1] = 10 * 273.15 / stored[-1]
+    solved = solve_ivp(
+        lambda t, u: A @ u + b,
+        (0, times[-1]),
+        np.full(len(x), 293.15),
+        "Radau",
+        times,
+        jac=A,
+        rtol=1e-10,
+        atol=1e-8,
+    )
+    return x, solved.y

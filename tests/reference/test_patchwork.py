@@ -4,7 +4,8 @@ what is refused."""
 import numpy as np
 import pieced
 import pytest
-from orders import holds
+import torch
+from orders import holds, observed
 from pieced import error, slope, true_error
 
 from kanpde import (
@@ -19,6 +20,8 @@ from kanpde import (
 )
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference import reference
+from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.evolving import Evolving
 from kanpde.reference.ladder import grid_of
 from kanpde.reference.patchwork import planes
 
@@ -77,6 +80,72 @@ def test_stated_error_of_a_disc(k, offset):
     found = reference(problem, effort="quick")
     assert true_error(problem, found) < 10 * found.estimated_error
     assert found.estimated_error < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("problem", "most"),
+    [
+        (pieced.rods(), 1e-11),
+        (pieced.rods(300.0), 1e-8),
+        (pieced.string(), 1e-10),
+        (pieced.joint(), 1e-9),
+    ],
+    ids=["rods", "rods at 300", "string", "joint"],
+)
+def test_pieces_with_time_among_their_coordinates_are_marched(problem, most):
+    found = reference(problem, effort="quick")
+    assert "Radau IIA" in found.kind
+    assert true_error(problem, found) < 10 * found.estimated_error
+    assert found.estimated_error < most
+
+
+def test_a_wall_that_cools_in_units_of_its_own_against_finite_volumes():
+    """Two grids of volumes, extrapolated to their order."""
+    found = reference(pieced.insulated(), effort="quick")
+    x, t = found.coordinates["x"], found.coordinates["t"]
+    grids = []
+    for cells in (64, 128):
+        nodes, values = pieced.by_volumes(cells, t[1:])
+        every = (len(nodes) - 1) // (len(x) - 1)
+        assert np.allclose(nodes[::every], x, rtol=0, atol=1e-14)
+        grids.append(values[::every])
+    truth = (4 * grids[1] - grids[0]) / 3
+    gap = np.abs(found.values["u"][:, 1:] - truth)[:, 1:].max()
+    assert found.estimated_error < 1e-8
+    assert gap < 1e-4
+    assert np.ptp(truth) > 19
+
+
+def test_order_in_space_of_evolutions():
+    problem = Evolving(pieced.rods())
+    times, errors = np.linspace(0, 0.3, 3), []
+    for cells in (16, 32, 64):
+        grid = grid_of(problem, (cells,), 2)
+        values = solve_evolution(problem, grid, times, 1e-10)[0][0, :, -1]
+        at = {**grid.points(), "t": torch.full((grid.nodes,), 0.3, dtype=torch.float64)}
+        known = np.concatenate(
+            [
+                problem.exact_copies[f"u_{piece}"]({x: v[grid.own(piece)] for x, v in at.items()})
+                for piece in grid.patches
+            ]
+        )
+        errors.append(np.linalg.norm(values - known) / np.linalg.norm(known))
+    holds(observed(errors, (1 / 16, 1 / 32, 1 / 64), rounding=1e-12), 2)
+
+
+def test_what_has_conditions_at_both_ends_is_no_evolution():
+    """Laplace's equation in a plane whose second coordinate is called t."""
+    known = lambda x, t: torch.sin(x) * torch.exp(t)
+    domain = Pieces(a=Box(x=(0, 1), t=(0, 1)), b=Box(x=(1, 2), t=(0, 1)))
+    problem = Problem(
+        domain,
+        lambda u, x, t: d(u, x, x) + d(u, t, t),
+        [Dirichlet(u=known), Interface(u=0, flux={"a": 1.0, "b": 1.0})],
+        exact={"u": {"a": known, "b": known}},
+    )
+    found = reference(problem)
+    assert "Newton" in found.kind
+    assert true_error(problem, found) < 10 * found.estimated_error < 1e-11
 
 
 def test_a_value_at_an_interface_is_that_of_the_first_piece():

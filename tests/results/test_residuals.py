@@ -157,3 +157,43 @@ def test_the_worst_span_counts():
     alone = [met(half, one).worst for half, one in zip(halves, spans, strict=True)]
     found = met(problem, Spans(spans)).worst
     assert found == pytest.approx(max(alone), rel=0.5)
+
+
+def zero(u, x):
+    return d(u, x, x) - u
+
+
+def test_what_nothing_drives_is_zero_and_rounding_no_residual():
+    """Alone, and beside an unknown that is driven."""
+    alone = Problem(Box(x=(0, 1)), [zero], [Dirichlet(u=0)])
+    beside = Problem(
+        Box(x=(0, 1)),
+        [lambda u, v, x: d(u, x, x) + sin(pi * x), lambda u, v, x: d(v, x, x) - v * u],
+        [Dirichlet(u=0, v=0)],
+    )
+    for problem, unknown in ((alone, "u"), (beside, "v")):
+        solution = untrained(problem)
+        network, last = solution.network, solution.network.layers[-1].size
+        theta = network.theta.clone()
+        # the outputs' coefficients follow each other
+        theta[-last:].view(-1, len(problem.unknowns))[:, -1] *= 1e-14
+        if unknown == "u":
+            theta[-last:] *= 1e-14
+        network.theta = theta
+        value = (unknown, (0,))
+        at = inside_points(problem.domain, 64, 1)
+        size = rms(solution.derivatives(at, [value]))
+        assert 0 < size < 1e-10
+        found = met(problem, solution)
+        assert list(found.equations.values())[-1] < 1e-8
+        assert found.amplitudes[unknown] > 1e-3
+
+
+def test_what_is_small_and_driven_is_not_zero():
+    """Currents of 1e-12 A: half of them is a residual of that size."""
+    problem = Problem(Box(x=(0, 1)), [zero], [Dirichlet(u=1e-12)])
+    solution = untrained(problem)
+    theta = solution.network.theta.clone()
+    theta[-solution.network.layers[-1].size :] *= 1e-12
+    solution.network.theta = theta
+    assert met(problem, solution).worst > 0.1

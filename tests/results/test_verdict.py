@@ -15,6 +15,7 @@ from kanpde.results.verdict import (
     NOBODY,
     NOT_CONVERGED,
     NOT_JUDGED,
+    SOLVABLE,
     USUAL_CURES,
     Diagnosis,
     Verdict,
@@ -110,6 +111,7 @@ RESIDUALS = [
 def test_without_a_reference_unmet_equations_tell(equations, conditions, doubtful, status, who):
     found = judge(met=met(equations, conditions), note="too many cells", doubtful=doubtful)
     assert (found.status, found.judge) == (status, who)
+    assert (found.cures == SOLVABLE) is doubtful
     assert "no reference: too many cells" in found.reason
     assert "residual" in found.reason if who == BY_RESIDUAL else "are met to" in found.reason
 
@@ -125,6 +127,17 @@ def test_a_reference_that_cannot_tell_leaves_it_to_the_equations():
     # small residuals do not help against a reference that can tell
     assert judge(None, far, met=met(1e-9)).status == NOT_CONVERGED
     assert judge(None, {"v": gap(1e-4, 6e-5)}, met=met(0.6)).reason.endswith("of its terms")
+
+
+def test_a_reference_that_doubts_itself_says_neither():
+    near, far = {"v": gap(1e-4, 1e-6)}, {"v": gap(1.0, 1e-6)}
+    for one in (near, far):
+        found = judge(None, one, doubt="finer grids failed", met=met(1e-3))
+        assert (found.status, found.judge) == (LIMITED, BY_REFERENCE)
+        assert found.reason.endswith("finer grids failed")
+        assert "may be better" not in found.reason
+        assert judge(None, one, doubt="finer grids failed", met=met(0.6)).judge == BY_RESIDUAL
+    assert judge(given(1e-4), near, doubt="finer grids failed").status == CONVERGED
 
 
 def test_more_effort_comes_first_after_a_quick_run():
