@@ -66,7 +66,7 @@ def test_a_beam_under_a_load_that_is_nearly_a_point(conditions, green):
 def test_blasius():
     """The boundary layer on a plate, of third order; f'' at the wall is known to many digits."""
     problem = Problem(
-        Box(x=(0, 14)),
+        Box(x=(0, 12)),
         [lambda f, x: d(f, x, x, x) + 0.5 * f * d(f, x, x)],
         [
             Dirichlet(f=0, on="x-"),
@@ -77,7 +77,7 @@ def test_blasius():
     found = reference(problem)
     exact = solve_ivp(
         lambda x, y: [y[1], y[2], -0.5 * y[0] * y[2]],
-        (0, 14),
+        (0, 12),
         [0, 0, 0.332057336215196],
         t_eval=found.coordinates["x"],
         rtol=1e-12,
