@@ -19,6 +19,7 @@ from jaxtyping import Float
 from numpy.polynomial import legendre
 from torch import Tensor
 
+from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.problem.faces import by_name
@@ -463,4 +464,9 @@ def glance(problem: Problem) -> Glance | None:
     Returns:
         What they are like; None where its functions are not finite on the way.
     """
-    return PolynomialFit(problem).solve()
+    try:
+        return PolynomialFit(problem).solve()
+    except (ProblemError, torch.linalg.LinAlgError):
+        # What a user's function refuses at these points, it may allow at those of training; if it
+        # does not, training says so.
+        return None

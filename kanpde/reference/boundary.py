@@ -9,7 +9,7 @@ the condition with the lower derivative, then to the one given first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy  # whose parts are imported when they are first used
@@ -51,7 +51,8 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
     owner = np.full((len(problem.unknowns), grid.nodes), -1)
     faces = list(space_faces(problem.domain))
     used: dict[tuple[int, str], np.ndarray] = {}
-    placed = []
+    placed: list[Placed] = []
+    beyond: list[Placed] = []
     for constraint, r, unknown, _ in rows:
         face, name = problem.domain.faces[constraint.face], problem.unknowns[unknown]
         where, order, along = _room(problem, grid, name, face)
@@ -69,7 +70,9 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
             count = used.setdefault((unknown, where), np.zeros(len(here), dtype=int))
         count += wanted
         me, target = faces.index(constraint.face), np.full(len(here), -1)
-        for layer in range(order):
+        line = not problem.domain.time and isinstance(grid, Grid) and len(problem.coordinates) == 1
+        layers = (order + 1) // 2 if line else order
+        for layer in range(layers):
             nodes = grid.face(face, layer)
             free = wanted & (owner[unknown, nodes] < 0)
             target[free] = nodes[free]
@@ -78,7 +81,30 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
         held = target >= 0
         if held.any():
             placed.append(Placed(constraint, r, unknown, here[held], target[held]))
-    return placed
+        elif line:
+            beyond.append(Placed(constraint, r, unknown, here, here))
+    return placed + [_across(problem, grid, p, owner) for p in beyond]
+
+
+def _across(problem: Problem, grid: Grid, placed: Placed, owner: np.ndarray) -> Placed:
+    """A condition of more than half of an equation's order at one end of a line, where it replaces
+    rows at the other end.
+
+    Rows that are missing at one end alone leave solutions of the differences that grow from node to
+    node.
+    """
+    face = problem.domain.faces[placed.constraint.face]
+    (other,) = (
+        f
+        for f in problem.domain.faces.values()
+        if f.coordinate == face.coordinate and f.side != face.side
+    )
+    layer = 0
+    while owner[placed.unknown, grid.face(other, layer)[0]] >= 0:
+        layer += 1
+    nodes = grid.face(other, layer)
+    owner[placed.unknown, nodes] = list(space_faces(problem.domain)).index(face.name)
+    return replace(placed, owners=nodes)
 
 
 def _lender(

@@ -16,6 +16,7 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import grid_of, sizes
+from kanpde.reference.lowered import lowered
 from kanpde.reference.norms import rms, scales
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.scheme import odd_between_ends, space_order
@@ -172,7 +173,7 @@ def _compare(problem: Problem, found: GridSolution, solved: list[GridSolution], 
             parts[v] = estimate(1.0, ratio, order, seen)
     noise = rounding(
         max(found.grid.cells),
-        space_order(problem),
+        space_order(lowered(problem)),
         not problem.domain.time,
         odd_between_ends(problem),
     )

@@ -13,6 +13,7 @@ from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.problem import Problem
 from kanpde.reference.factor import Factor
 from kanpde.reference.grid import Grid
+from kanpde.reference.lowered import completed, lowered
 from kanpde.reference.norms import by_unknown, deviation, rms, rounding_of
 from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork, Work
@@ -47,6 +48,9 @@ def solve_steady(
     Raises:
         ReferenceUnavailable: Where the equations are singular or Newton's method does not converge.
     """
+    asked = len(problem.unknowns)
+    problem = lowered(problem)
+    start = None if start is None else completed(problem, grid, start)
     system = System(problem, grid, work)
 
     def discrete(U: np.ndarray, jacobian: bool) -> tuple[np.ndarray, sp.csr_matrix | None]:
@@ -61,7 +65,7 @@ def solve_steady(
     if start is not None:
         first[: system.size - system.multipliers] = start.ravel()
     solved, noise = newton(discrete, first, grid, system.width(), system.work)
-    return by_unknown(solved, grid.nodes), noise
+    return by_unknown(solved, grid.nodes)[:asked], noise[:asked]
 
 
 def newton(

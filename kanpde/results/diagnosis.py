@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.recipes.recipe import Recipe
+from kanpde.results.exactness import exact_residual
 from kanpde.results.residuals import JUDGED_SEED
 from kanpde.results.result import Result
 from kanpde.results.verdict import (
@@ -83,8 +84,22 @@ def _contradicted(result: Result) -> Diagnosis | None:
     agreed = max(near[u].error for u in both)
     if not max(agreed, *(near[u].uncertainty for u in both)) <= away / MISLED:
         return None
+    said = f"network and reference agree ({agreed:.1e}), and both are {away:.1e} from `exact`"
+    own = exact_residual(result.solved()[0])
+    if own is not None and own <= MET:
+        return Diagnosis(
+            f"{said}, which meets the equations too ({own:.1e} of their terms): there are several"
+            " solutions, or something jumps or is not smooth under a derivative",
+            (
+                "a condition, or a start, that tells the solutions apart",
+                "Pieces and Interface where a coefficient jumps",
+                "check that `exact` meets the conditions",
+            ),
+            elsewhere=True,
+        )
+    met = "" if own is None else f", which does not meet the equations ({own:.1e} of their terms)"
     return Diagnosis(
-        f"network and reference agree ({agreed:.1e}), and both are {away:.1e} from `exact`",
+        f"{said}{met}",
         ("check that `exact` solves these equations and conditions",),
         elsewhere=True,
     )

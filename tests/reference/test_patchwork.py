@@ -59,7 +59,7 @@ WALLS = {
     "beam": (pieced.beam, {}, 1e-4),
     "plane": (pieced.plane, {}, 1e-12),
     "tee": (pieced.tee, {}, 1e-11),
-    "four": (pieced.four, {}, 1e-12),
+    "four": (pieced.four, {}, 1e-11),
     "apart": (pieced.apart, {}, 1e-11),
 }
 
@@ -228,22 +228,21 @@ def by_finite_elements(k, f, lines):
 
 def test_squares_of_many_materials_against_finite_elements():
     """Round points where four materials meet a solution is singular."""
-    rng = np.random.default_rng(3)
-    k, f = 10.0 ** rng.uniform(-0.5, 0.5, (2, 2)), rng.uniform(-1, 1, (2, 2))
-    problem = squares(k, f)
-    found = reference(problem, effort="quick")
+    rng = np.random.default_rng(7)
+    k, f = 10.0 ** rng.uniform(-1, 1, (2, 2)), rng.uniform(-1, 1, (2, 2))
+    found = reference(squares(k, f), effort="quick")
     x = found.coordinates["x"]
-    close = np.geomspace(1e-5, 0.02, 8)
+    close = np.geomspace(1e-6, 0.02, 8)
     more = np.concatenate([close, 1 - close, 1 + close, 2 - close])
     lines = np.unique(np.concatenate([x, more]))
     at, values = by_finite_elements(k, f, lines)
     place = np.stack([np.searchsorted(x, c).clip(max=len(x) - 1) for c in at])
     met = (x[place] == at).all(0)
     known = found.values["u"][tuple(place[:, met])]
-    gap = np.linalg.norm(values[met] - known) / np.linalg.norm(known)
+    gap = np.sqrt(np.mean((values[met] - known) ** 2)) / found.scales["u"]
     assert met.sum() == found.values["u"].size
     assert gap < 10 * found.estimated_error
-    assert found.estimated_error < 1e-2
+    assert gap < 1e-3
 
 
 def test_more_conditions_than_values_at_an_interface_are_refused():

@@ -13,7 +13,11 @@ from kanpde import KAN, MLP, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.reference import Reference
 from kanpde.results import diagnosis
 from kanpde.results.diagnosis import numerical_rank
+from kanpde.results.exactness import exact_residual
+from kanpde.results.gaps import Gap
+from kanpde.results.result import Result
 from kanpde.results.verdict import BY_RESIDUAL, CONVERGED, LIMITED, NOT_CONVERGED
+from kanpde.training.history import History
 
 
 def solve(problem, recipe, **options):
@@ -73,6 +77,48 @@ def test_a_wrong_exact_solution(poisson):
     found = solve(wrong, Recipe(KAN((3,), 5, 4), 300, "lm:30"), reference=True, effort="quick")
     (cure,) = cures(found, "network and reference agree")
     assert cure == "check that `exact` solves these equations and conditions"
+    assert "does not meet the equations" in found.verdict.reason
+
+
+def test_a_right_exact_solution_is_not_blamed():
+    """u (u'' + π² u) = 0 has every multiple of sin πx."""
+
+    def either(u, x):
+        return u * (d(u, x, x) + pi**2 * u)
+
+    problem = Problem(Box(x=(0, 1)), [either], [Dirichlet(u=0)], exact={"u": mode}, warn=False)
+    axis = np.linspace(0, 1, 21)
+    other = Reference({"x": axis}, {"u": 0.2 * np.sin(pi * axis)}, 2, "by hand", 1e-9, 0.0)
+    found = contradicted(problem, other)
+    assert "meets the equations too" in found.reason
+    assert "tells the solutions apart" in found.cures[0]
+    assert "does not meet" not in found.reason
+
+
+def contradicted(problem, other):
+    """The verdict where network and reference are 0.2 sin πx."""
+    gap = lambda error: {"u": Gap(error, error, 1.0, 1.0)}
+    space = Recipe(KAN((2,), 3, 3), 60, "lm:1").space(problem)
+    solution = space.solution(space.initial(torch.Generator()))
+    made = Result(
+        problem,
+        solution,
+        History(),
+        {},
+        0.0,
+        reference=other,
+        errors=gap(0.8),
+        reference_errors=gap(1e-6),
+    )
+    return diagnosis._contradicted(made)
+
+
+def test_what_pytorch_cannot_differentiate_is_left_alone(poisson):
+    assert exact_residual(poisson) < 1e-12
+    outside = poisson.replace(
+        exact={"u": lambda x, y: torch.from_numpy(np.sin(x.numpy()) * y.numpy())}
+    )
+    assert exact_residual(outside) is None
 
 
 def test_the_boundary_dominates():
