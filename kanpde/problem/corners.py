@@ -74,6 +74,18 @@ def contradictions(problem: Problem) -> Iterator[str]:
                 )
 
 
+def value_jumps(problem: Problem, domain: SpaceTime, initial: Constraint) -> Iterator[float]:
+    """Where a start contradicts other values: the jumps, relative to the larger of the values.
+
+    Args:
+        problem: Has the conditions.
+        domain: Of the problem.
+        initial: The condition of the start.
+    """
+    for jump, _, _ in _jumps(problem, domain, initial):
+        yield jump.size / max(abs(jump.start), abs(jump.other))
+
+
 def _jumps(
     problem: Problem, domain: SpaceTime, initial: Constraint
 ) -> Iterator[tuple[Jump, str, str]]:
