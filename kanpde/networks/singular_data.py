@@ -17,7 +17,7 @@ import torch
 from kanpde.geometry import SpaceTime
 from kanpde.networks.layers import StartLayer
 from kanpde.problem.constraints import Constraint
-from kanpde.problem.corners import ROUNDING_OF_A_JUMP, value_jumps
+from kanpde.problem.corners import value_jumps
 from kanpde.problem.kinks import Kink, kinks
 from kanpde.problem.problem import Problem
 
@@ -137,28 +137,20 @@ def _at_ends(
     problem."""
     assert start.prescribed is not None
     assert isinstance(problem.domain, SpaceTime)
-    if not _along_a_line(problem, start):
-        worst = max(value_jumps(problem, problem.domain, start), default=0.0)
-        return None if worst > SHARE_THAT_FREEZES else []
-    found = []
-    for c in given:
-        prescribed, face = c.prescribed, problem.domain.faces[c.face]
-        if prescribed is None or c.where or face.coordinate != problem.coordinates[0]:
+    known, found = {c.label for c in given if c.prescribed}, []
+    for against, jump in value_jumps(problem, problem.domain, start):
+        if against is not None and against.label not in known:
             continue
-        if prescribed.unknown != start.prescribed.unknown:
-            continue
-        if prescribed.derivative:
-            continue
-        end = problem.domain.bounds[problem.coordinates[0]][face.side > 0]
-        at = _corner(problem, end)
-        values = [float(data(at)) for data in (start.prescribed.data, prescribed.data)]
-        jump = values[1] - values[0]
-        if abs(jump) <= ROUNDING_OF_A_JUMP * max(map(abs, values)):
-            continue
-        diffusivity = _diffusivity(problem, prescribed.unknown, end)
-        if diffusivity is None:
+        diffusivity = None
+        if against is not None and _along_a_line(problem, start):
+            face = problem.domain.faces[against.face]
+            end = problem.domain.bounds[problem.coordinates[0]][face.side > 0]
+            diffusivity = _diffusivity(problem, start.prescribed.unknown, end)
+        if diffusivity is not None:
+            size = jump.other - jump.start
+            found.append(_layer(problem, end, diffusivity, size, 0.0, at_end=True))
+        elif jump.relative > SHARE_THAT_FREEZES:
             return None
-        found.append(_layer(problem, end, diffusivity, jump, 0.0, at_end=True))
     return found
 
 

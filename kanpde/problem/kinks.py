@@ -14,7 +14,7 @@ from kanpde.problem.constraints import Constraint
 from kanpde.residual.calculus import Values, d
 from kanpde.residual.jumps import Probe, breaks
 
-LINES_ON_A_FACE = 5
+LINES_ON_A_FACE = 3
 """Lines along each coordinate of a face that has more than one."""
 
 

@@ -330,7 +330,8 @@ def breaks(
     Raises:
         ProblemError: Where the user's function fails.
     """
-    lines = _along(axis, points, ends, inside)
+    # Nothing here depends on an unknown.
+    lines = _along(axis, points, ends, inside, FACTORS[:1])
     return _Search(probe, probe.coordinates[axis], lines).everywhere()
 
 
@@ -344,7 +345,13 @@ def _base(points: Tensor, sides: Tensor) -> Tensor:
     return points[list(dict.fromkeys(chosen))]
 
 
-def _along(axis: int, base: Tensor, ends: Tensor, inside: Callable[[Tensor], Tensor]) -> Lines:
+def _along(
+    axis: int,
+    base: Tensor,
+    ends: Tensor,
+    inside: Callable[[Tensor], Tensor],
+    sizes: Sequence[float] = FACTORS,
+) -> Lines:
     """Lines through points along a coordinate, once for every size of the derivatives."""
     low, high = ends[axis].tolist()
     # No node lies on a round number, where a function may have a value of its own.
@@ -353,8 +360,8 @@ def _along(axis: int, base: Tensor, ends: Tensor, inside: Callable[[Tensor], Ten
     placed = base[:, None].repeat(1, NODES_OF_A_LINE, 1)
     placed[:, :, axis] = values
     kept = inside(placed.flatten(0, 1)).reshape(values.shape)
-    count = len(FACTORS)
-    factors = base.new_tensor(FACTORS).repeat_interleave(len(base))
+    count = len(sizes)
+    factors = base.new_tensor(sizes).repeat_interleave(len(base))
     return Lines(base.repeat(count, 1), factors, values.repeat(count, 1), kept.repeat(count, 1))
 
 
@@ -436,11 +443,11 @@ class _Search:
 
     def everywhere(self) -> list[Break] | None:
         """All jumps, where they are the same on every line; see `breaks`."""
-        count = len(self._lines.values) // len(FACTORS)
+        count = len(self._lines.values)
         jumps = self._jumps(self._cells(range(len(self._seen.axes))))
         if self._unseen()(0, "") is not None:
             return None
-        lines = jumps.cells.nodes // self._lines.values.shape[1] % count
+        lines = jumps.cells.nodes // self._lines.values.shape[1]
         change, at = jumps.after - jumps.before, jumps.at
         same, found = EDGE * (self._lines.values[0, -1] - self._lines.values[0, 0]), []
         for k in jumps.cells.expressions.unique().tolist():
@@ -505,7 +512,10 @@ class _Search:
         values = self._lines.values.flatten()
         low, high = values[cells.nodes], values[cells.nodes + 1]
         typical = self._seen.values.abs().nanmedian(0).values
-        at_first = self._change(cells, low, high)[0]
+        # Over a cell around an extremum a function does not change, over the halves of it it does.
+        middle = (low + high) / 2
+        halves = self._change(cells, low, middle)[0], self._change(cells, middle, high)[0]
+        at_first = torch.maximum(*halves)
         sizes: list[Tensor] = []
         for halvings, persistent in HALVINGS_OF_CELLS:
             low, high = self._halved(cells, low, high, halvings)
