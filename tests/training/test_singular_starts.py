@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from kanpde import KAN, Box, Dirichlet, Initial, Problem, Recipe, Time, d, solve
 
-few = Recipe(KAN((5,), 7, 4), points=500, schedule="lm:40")
+few = Recipe(KAN((5,), 7, 4), points=500, schedule="lm:120")
 
 
 def heat(u, x, t):
