@@ -23,6 +23,7 @@ from torch import Tensor
 from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.implicit import Columns
 from kanpde.networks.curved import Curved, Group, Value, level, same, smooth, touching
+from kanpde.networks.layers import StartLayer, begun, beside, together
 from kanpde.problem.constraints import Constraint
 
 Data = Callable[[Mapping[str, Tensor]], Tensor]
@@ -46,6 +47,7 @@ def split(
     constraints: Sequence[Constraint],
     unknowns: Sequence[str],
     soft: Collection[str] = (),
+    layers: Mapping[str, tuple[StartLayer, ...]] | None = None,
 ) -> tuple[dict[str, ExactBoundary], list[Constraint]]:
     """Which conditions the factor and the lift of every unknown satisfy, and which they do not.
 
@@ -54,6 +56,7 @@ def split(
         constraints: Its conditions.
         unknowns: Names of all that is unknown.
         soft: Unknowns whose values in space are not built in.
+        layers: What the lifts have besides, by unknown; zero when time begins.
 
     Returns:
         Factor and lift of every unknown, by name, and the constraints that they do not satisfy.
@@ -80,7 +83,8 @@ def split(
             ends = hard[p.unknown].setdefault(face.coordinate, Ends())
             data = ends.low if face.side < 0 else ends.high
             if c.where is None and len(data) == derivative:
-                data.append(p.data)
+                own = (layers or {}).get(p.unknown, ()) if face.coordinate != domain.time else ()
+                data.append(_less(p.data, own, domain) if own else p.data)
             else:
                 left.append(c)
     found = {}
@@ -90,10 +94,16 @@ def split(
             domain,
             {x: ends for x, ends in hard[u].items() if ends.low or ends.high},
             Curved(grouped) if grouped else None,
+            (layers or {}).get(u, ()),
         )
         left += touched
     left += [c for c in constraints if c.prescribed is None]
     return found, left
+
+
+def _less(data: Data, layers: Sequence[StartLayer], domain: Domain) -> Data:
+    """Data less what layers give already."""
+    return lambda at: data(at) - together(layers, [at[x] for x in domain.coordinates])
 
 
 def _by_piece(
@@ -236,11 +246,14 @@ class ExactBoundary:
         domain: Where the unknown lives.
         ends: Data at the ends of coordinates, by coordinate.
         curved: Values on the other faces, or None.
+        layers: What is added to the interpolant, zero when time begins; the data at other ends are
+            less by it.
     """
 
     domain: Domain
     ends: Mapping[str, Ends]
     curved: Curved | None = None
+    layers: tuple[StartLayer, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -268,7 +281,7 @@ class ExactBoundary:
         return product
 
     def lift(self, columns: Columns) -> Tensor:
-        """The interpolant of all data.
+        """The interpolant of all data, and the layers.
 
         Args:
             columns: The points by their coordinates, [points] each.
@@ -276,7 +289,10 @@ class ExactBoundary:
         Returns:
             Its values, [points].
         """
-        return self._lift(columns, len(self.ends))
+        if not self.layers:
+            return self._lift(columns, len(self.ends))
+        columns = beside(self.layers, columns)
+        return self._lift(columns, len(self.ends)) + begun(self.layers, columns)
 
     def _place(self, columns: Columns, x: str) -> Tensor:
         low, high = self.domain.bounds[x]

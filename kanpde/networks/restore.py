@@ -54,7 +54,7 @@ def restore_one(problem: Problem, state: dict[str, Any]) -> NetworkSolution:
     if "corners" in state:
         chosen = bool(state["corners"]), bool(state["lenses"])
         scales = Scales.from_plain(state["scales"]) if "scales" in state else None
-        space = trial_space(problem, spec, fields, *chosen, scales)
+        space = trial_space(problem, spec, fields, *chosen, scales, bool(state.get("relaxed")))
     else:
         space = _by_widths(problem, network, spec, fields)
     return fitted_to(space, network, problem.name)
@@ -85,7 +85,7 @@ def _by_widths(
     lenses.
     """
     choices = [(corners, lenses) for corners in (True, False) for lenses in (True, False)]
-    spaces = [trial_space(problem, spec, fields, *choice) for choice in choices]
+    spaces = [trial_space(problem, spec, fields, *choice, relaxed=False) for choice in choices]
     return next((space for space in spaces if space.holds(network)), spaces[-1])
 
 

@@ -33,6 +33,7 @@ from kanpde.networks.kan import KAN
 from kanpde.networks.lenses import Lens, lenses_of
 from kanpde.networks.network import Network
 from kanpde.networks.scales import Scales
+from kanpde.networks.singular_data import regular
 from kanpde.networks.solution import Solution
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
@@ -72,6 +73,7 @@ class TrialSpace:
         features: The corner functions that are part of it.
         closely: Whether the network looks closely at holes, where there are any.
         lenses: The holes that it looks at closely.
+        relaxed: Whether data that a lift must not have as they are were looked for.
         parameters: Numbers and fields in the equations that are to be found.
         fields: Specifications of fields, by name; FIELD for the others.
         starts: The functions that initial conditions prescribe.
@@ -88,6 +90,7 @@ class TrialSpace:
     features: tuple[Feature, ...] = ()
     closely: bool = False
     lenses: tuple[Lens, ...] = ()
+    relaxed: bool = True
     parameters: tuple[Parameter, ...] = ()
     fields: Mapping[str, Spec] = field(default_factory=dict)
     starts: tuple[Callable[..., Tensor], ...] = ()
@@ -203,7 +206,7 @@ class TrialSpace:
             problem: The other problem.
         """
         choices = self.network, self.fields, self.corners, self.closely
-        return trial_space(problem, *choices, self.scales)
+        return trial_space(problem, *choices, self.scales, self.relaxed)
 
     def built_in(self) -> tuple[str, ...]:
         """What holds by construction on a domain that is no box, and what does not, a line each."""
@@ -353,6 +356,7 @@ class NetworkSolution(Solution):
             "corners": self.space.corners,
             "lenses": self.space.closely,
             "scales": self.space.scales.plain(),
+            "relaxed": self.space.relaxed,
         }
         return {**state(self.network), **about}
 
@@ -364,6 +368,7 @@ def trial_space(
     corners: bool = True,
     lenses: bool = False,
     scales: Scales | None = None,
+    relaxed: bool = True,
 ) -> TrialSpace:
     """The candidates for the solution of a problem.
 
@@ -375,13 +380,16 @@ def trial_space(
             are part of it, where there are any (see enrichment.py).
         lenses: Whether the network looks closely at every hole of the domain (see lenses.py).
         scales: Of the problem; by default all is taken for of order 1.
+        relaxed: Whether data that jump, bend or contradict each other are built in with layers or
+            not at all (see singular_data.py); they were built in as they are once.
     """
     scales = scales or Scales()
     domain, outputs, periodic = problem.domain, problem.outputs, problem.periodic
     features = enrichment(domain, problem.constraints, outputs, periodic) if corners else []
     # Values in space that the corner functions, or what is periodic, would break stay soft.
     free = {*outputs} if periodic else {f.unknown for f in features}
-    boundaries, soft = split(domain, scales.shifted(problem.constraints), outputs, free)
+    given, layers = regular(problem) if relaxed else (problem.constraints, {})
+    boundaries, soft = split(domain, scales.shifted(given), outputs, free, layers)
     return TrialSpace(
         domain,
         outputs,
@@ -393,6 +401,7 @@ def trial_space(
         features=tuple(features),
         closely=lenses,
         lenses=tuple(lenses_of(domain)) if lenses else (),
+        relaxed=relaxed,
         parameters=problem.parameters,
         fields=dict(fields or {}),
         starts=tuple(

@@ -39,12 +39,14 @@ class Jump:
         start: The initial value there.
         other: The other value there.
         corner: The point in words.
+        relative: The difference, relative to the largest of the values in question.
     """
 
     size: float
     start: float
     other: float
     corner: str
+    relative: float
 
 
 def contradictions(problem: Problem) -> Iterator[str]:
@@ -72,6 +74,23 @@ def contradictions(problem: Problem) -> Iterator[str]:
                     f" {jump.start:.4g}, but {jump.other:.4g} {there}, a jump of {jump.size:.2g};"
                     " the solution is discontinuous there"
                 )
+
+
+def value_jumps(
+    problem: Problem, domain: SpaceTime, initial: Constraint
+) -> Iterator[tuple[Constraint | None, Jump]]:
+    """Where a start contradicts other values, but for rounding.
+
+    Args:
+        problem: Has the conditions.
+        domain: Of the problem.
+        initial: The condition of the start.
+
+    Yields:
+        The condition that is contradicted, None for a periodic coordinate, and the largest jump.
+    """
+    for jump, against, _ in _jumps(problem, domain, initial):
+        yield next((c for c in problem.constraints if c.label == against), None), jump
 
 
 def _jumps(
@@ -151,14 +170,15 @@ def _jump(
     except ProblemError:
         # Not finite exactly in the corner: whoever needs the value there says so.
         return None
-    worst = int(gap.argmax())
-    if float(gap[worst]) <= ROUNDING_OF_A_JUMP * max(size, float(b.abs().max())):
+    worst, size = int(gap.argmax()), max(size, float(b.abs().max()))
+    if float(gap[worst]) <= ROUNDING_OF_A_JUMP * size:
         return None
     return Jump(
         float(gap[worst]),
         float(a[worst]),
         float(b[worst]),
         ", ".join(f"{x}={float(v[worst]):.4g}" for x, v in at.items()),
+        float(gap[worst]) / size,
     )
 
 

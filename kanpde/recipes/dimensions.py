@@ -49,12 +49,12 @@ def scales_of(problem: Problem) -> Scales:
     sizes = _sizes(seen)
     middles = {u: float(v.max() + v.min()) / 2 for u, v in seen.values.items()}
     rows = {name: _rows(block, list(sizes.values())) for name, block in seen.terms.items()}
-    if _of_order_one(sizes, middles, rows):
-        return Scales()
     equations = tuple(
         tuple(rows[f"{g}.{k}"] for k in range(len(own)))
         for g, (_, own) in enumerate(problem.groups)
     )
+    if _of_order_one(sizes, middles, [own for region in equations for own in region]):
+        return Scales()
     conditions = {c.label: rows[c.label] for c in problem.constraints if c.label in rows}
     return Scales(middles, sizes, equations, conditions)
 
@@ -62,16 +62,17 @@ def scales_of(problem: Problem) -> Scales:
 def _of_order_one(
     sizes: Mapping[str, float],
     middles: Mapping[str, float],
-    rows: Mapping[str, Sequence[float]],
+    equations: Sequence[Sequence[float]],
 ) -> bool:
-    """Whether all is of order 1: a problem that was made dimensionless by who wrote it."""
+    """Whether all is of order 1: a problem that was made dimensionless by who wrote it.
+
+    Conditions are not looked at: their weights are balanced whatever their size.
+    """
     return (
         all(1 / OF_ORDER_ONE <= size <= OF_ORDER_ONE for size in sizes.values())
         and all(abs(middles[u]) <= FAR * size for u, size in sizes.items())
         and all(
-            1 / ROWS_OF_ORDER_ONE <= size <= ROWS_OF_ORDER_ONE
-            for own in rows.values()
-            for size in own
+            1 / ROWS_OF_ORDER_ONE <= size <= ROWS_OF_ORDER_ONE for own in equations for size in own
         )
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -42,9 +42,10 @@ SUSPECTS = 4
 SWITCHED = 48
 """At most so many cells in which one operation switches are halved."""
 
-HALVINGS_OF_CELLS = ((6, 1 / 8), (8, 0.0), (14, 0.0))
+HALVINGS_OF_CELLS = ((6, 1 / 8), (8, 0.0), (14, 0.0), (26, 0.0))
 """Halvings, and the share of a cell's first change that must be left after them where no operation
-switches. A smooth function has a sixty-fourth after six."""
+switches. A smooth function has a sixty-fourth after six; after all of them the ends of a cell are
+neighbours among floating-point numbers."""
 
 STRAIGHT = 1e-11
 """Bend, relative to the largest change over a cell of a line, that is rounding."""
@@ -55,6 +56,12 @@ near zero, that of a pole is large."""
 
 SMALLEST_JUMP = 1e-6
 """Jump, relative to the values at it, that is told from rounding."""
+
+BESIDE = 1e-12
+"""Distance from a cell, relative to its line, at which the values on both sides are taken."""
+
+ROUNDING_OF_FLOATS = 2.3e-16
+"""Of float64, relative."""
 
 EDGE = 1e-6
 """Distance from the ends of a line, relative to its length, within which a jump does no harm."""
@@ -285,6 +292,49 @@ def discontinuities(
         return
 
 
+@dataclass(frozen=True)
+class Break:
+    """Where an expression, or a slope of it, jumps.
+
+    Attributes:
+        expression: Which of those that are differentiated, in the order in which they are.
+        place: The first value of the coordinate beyond the jump.
+        change: How much it jumps by on each line, [lines].
+    """
+
+    expression: int
+    place: float
+    change: Tensor
+
+
+def breaks(
+    probe: Probe,
+    axis: int,
+    points: Float[Tensor, "points dims"],
+    ends: Float[Tensor, "dims 2"],
+    inside: Callable[[Tensor], Tensor],
+) -> list[Break] | None:
+    """All jumps of what is differentiated along one coordinate.
+
+    Args:
+        probe: What differentiates along that coordinate alone.
+        axis: Position of the coordinate.
+        points: On the lines that are looked at.
+        ends: The ends of the bounding box.
+        inside: Which of any points count, [points].
+
+    Returns:
+        The jumps that are at the same place on every line; None where one is not, and where
+        autograd does not see how the first expression changes.
+
+    Raises:
+        ProblemError: Where the user's function fails.
+    """
+    # Nothing here depends on an unknown.
+    lines = _along(axis, points, ends, inside, FACTORS[:1])
+    return _Search(probe, probe.coordinates[axis], lines).everywhere()
+
+
 def _base(points: Tensor, sides: Tensor) -> Tensor:
     """The first points, and some on the rare side of each operation."""
     chosen = list(range(min(LINES, len(points))))
@@ -295,7 +345,13 @@ def _base(points: Tensor, sides: Tensor) -> Tensor:
     return points[list(dict.fromkeys(chosen))]
 
 
-def _along(axis: int, base: Tensor, ends: Tensor, inside: Callable[[Tensor], Tensor]) -> Lines:
+def _along(
+    axis: int,
+    base: Tensor,
+    ends: Tensor,
+    inside: Callable[[Tensor], Tensor],
+    sizes: Sequence[float] = FACTORS,
+) -> Lines:
     """Lines through points along a coordinate, once for every size of the derivatives."""
     low, high = ends[axis].tolist()
     # No node lies on a round number, where a function may have a value of its own.
@@ -304,8 +360,8 @@ def _along(axis: int, base: Tensor, ends: Tensor, inside: Callable[[Tensor], Ten
     placed = base[:, None].repeat(1, NODES_OF_A_LINE, 1)
     placed[:, :, axis] = values
     kept = inside(placed.flatten(0, 1)).reshape(values.shape)
-    count = len(FACTORS)
-    factors = base.new_tensor(FACTORS).repeat_interleave(len(base))
+    count = len(sizes)
+    factors = base.new_tensor(sizes).repeat_interleave(len(base))
     return Lines(base.repeat(count, 1), factors, values.repeat(count, 1), kept.repeat(count, 1))
 
 
@@ -341,7 +397,7 @@ class Jumps:
 
     Attributes:
         cells: The cells.
-        at: Where, the value of the argument that moves, [cells].
+        at: Where, the value of the argument that moves, the upper end of each cell, [cells].
         before: The expressions below that value, [cells].
         after: The expressions above it, [cells].
     """
@@ -367,7 +423,7 @@ class _Search:
         nodes = lines.values.shape[1]
         self._points = lines.points.repeat_interleave(nodes, 0)
         self._factors = lines.factors.repeat_interleave(nodes)
-        self._seen = self._at(torch.arange(len(self._points)), lines.values.flatten())
+        self._seen = self._evaluated(torch.arange(len(self._points)), lines.values.flatten())
 
     def found(self) -> list[Discontinuity]:
         """The largest jump of each expression; or, where it has none, that autograd does not see
@@ -385,6 +441,28 @@ class _Search:
             if (found := jump or unseen(k, axes[k])) is not None
         ]
 
+    def everywhere(self) -> list[Break] | None:
+        """All jumps, where they are the same on every line; see `breaks`."""
+        count = len(self._lines.values)
+        jumps = self._jumps(self._cells(range(len(self._seen.axes))))
+        if self._unseen()(0, "") is not None:
+            return None
+        lines = jumps.cells.nodes // self._lines.values.shape[1]
+        change, at = jumps.after - jumps.before, jumps.at
+        same, found = EDGE * (self._lines.values[0, -1] - self._lines.values[0, 0]), []
+        for k in jumps.cells.expressions.unique().tolist():
+            left = jumps.cells.expressions == k
+            while left.any():
+                # Bisections by values and by operations may end a rounding apart.
+                place = at[left].min()
+                own = left & (at <= place + same)
+                left = left & ~own
+                if len(lines[own].unique()) < count:
+                    return None
+                sizes = change.new_zeros(count).index_copy(0, lines[own], change[own])
+                found.append(Break(k, float(place), sizes))
+        return found
+
     def _at(self, lines: Tensor, values: Tensor, slopes: bool = False) -> Seen:
         if not len(lines):
             # A user's function need not be able to take no points.
@@ -395,6 +473,15 @@ class _Search:
                 self._seen.sides[:0],
                 (),
             )
+        found = self._evaluated(lines, values, slopes)
+        if found.operations != self._seen.operations:
+            # How many operations there are depends on the points, as where others are batched.
+            return replace(
+                found, sides=found.values.new_zeros(len(lines), len(self._seen.operations))
+            )
+        return found
+
+    def _evaluated(self, lines: Tensor, values: Tensor, slopes: bool = False) -> Seen:
         return self._probe(self._points[lines], self._factors[lines], self._moving, values, slopes)
 
     def _cells(self, every: Sequence[int]) -> Cells:
@@ -425,7 +512,10 @@ class _Search:
         values = self._lines.values.flatten()
         low, high = values[cells.nodes], values[cells.nodes + 1]
         typical = self._seen.values.abs().nanmedian(0).values
-        at_first = self._change(cells, low, high)[0]
+        # Over a cell around an extremum a function does not change, over the halves of it it does.
+        middle = (low + high) / 2
+        halves = self._change(cells, low, middle)[0], self._change(cells, middle, high)[0]
+        at_first = torch.maximum(*halves)
         sizes: list[Tensor] = []
         for halvings, persistent in HALVINGS_OF_CELLS:
             low, high = self._halved(cells, low, high, halvings)
@@ -442,7 +532,7 @@ class _Search:
                 at_first[kept],
             )
             sizes = [*(old[kept] for old in sizes), size]
-        ratio, at = sizes[-1] / sizes[-2], (low + high) / 2
+        ratio, at = sizes[-1] / sizes[-2], high
         kept = (ratio > PERSISTENT[0]) & (ratio < PERSISTENT[1])
         kept &= size > SMALLEST_JUMP * torch.maximum(before.abs(), after.abs())
         if self._own:
@@ -452,9 +542,18 @@ class _Search:
         return Jumps(cells[kept], at[kept], before[kept], after[kept])
 
     def _change(self, cells: Cells, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """How much the expressions change over cells, and their values at both ends."""
-        column = cells.expressions[:, None]
-        before, after = (_column(self._at(cells.nodes, v).values, column) for v in (low, high))
+        """How much the expressions change over cells, and their values on both sides.
+
+        That is a little beyond the ends: between two neighbouring numbers, a slope may be the mean
+        of both sides at one of them.
+        """
+        column, span = (
+            cells.expressions[:, None],
+            self._lines.values[0, -1] - self._lines.values[0, 0],
+        )
+        skirt = BESIDE * (span if self._own else high.abs()) + 8 * ROUNDING_OF_FLOATS * high.abs()
+        ends = low - skirt, high + skirt
+        before, after = (_column(self._at(cells.nodes, v).values, column) for v in ends)
         return (after - before).abs().nan_to_num(0, 0, 0), before, after
 
     def _halved(self, cells: Cells, low: Tensor, high: Tensor, times: int) -> tuple[Tensor, Tensor]:

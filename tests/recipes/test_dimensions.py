@@ -164,7 +164,9 @@ def test_sizes_are_those_of_the_solution():
         assert values.min() < scales.offset(u) < values.max()
 
 
-@pytest.mark.parametrize("name", ["poisson2d", "heat1d", "kovasznay2d", "interface2d", "wave1d"])
+@pytest.mark.parametrize(
+    "name", ["poisson2d", "heat1d", "kovasznay2d", "interface2d", "cylinder_flow2d"]
+)
 def test_what_is_of_order_one_stays_as_it_is(name):
     assert scales_of(problems.load(name)[0]) == Scales()
 
