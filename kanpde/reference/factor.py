@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.reference.grid import Grid
 from kanpde.reference.work import Work
 
@@ -78,25 +78,35 @@ class Factor:
             )
         except RuntimeError as error:
             raise ReferenceUnavailable(
-                f"the linearised equations are singular ({error}): a condition is missing or"
-                " contradicts another"
+                f"the differences' matrix is singular ({error}): a condition is missing or"
+                " contradicts another, or an equation degenerates at an end of a coordinate"
             ) from error
         size, self._entries = permuted.shape[0], self._lu.nnz
         self._work.factored(self._entries, size, self._complex)
-        if not check:
-            return
+        if check and not (condition := self.condition()) < SINGULAR:
+            raise SolutionDoubtful(
+                "the linearised equations are singular to working precision (condition"
+                f" {condition:.0e}): something is not determined, or determined twice"
+            )
+
+    def condition(self) -> float:
+        """In the 1-norm, of equilibrated rows, as estimated."""
+        size = len(self._order)
         inverse = sla.LinearOperator(
             (size, size),
             matvec=self._lu.solve,
             rmatvec=lambda b: self._lu.solve(b, "T"),
-            dtype=permuted.dtype,
+            dtype=self.A.dtype,
         )
-        condition = sla.onenormest(inverse, t=1, itmax=3) * sla.norm(permuted, 1)
-        if not condition < SINGULAR:
-            raise ReferenceUnavailable(
-                "the linearised equations are singular to working precision (condition"
-                f" {condition:.0e}): a condition is missing or contradicts another"
-            )
+        largest = float((abs(self.A).T @ (1 / self._scale)).max())
+        return float(sla.onenormest(inverse, t=1, itmax=3) * largest)
+
+    def free_motion(self) -> Float[np.ndarray, " n"]:
+        """The vector that A nearly takes to zero, of largest value 1, by inverse iteration."""
+        x = np.random.default_rng(0).standard_normal(len(self._order))
+        for _ in range(3):
+            x = self.once(self._scale * x / np.abs(x).max())
+        return x / x[np.argmax(np.abs(x))]
 
     def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """A⁻¹ b, with one step of iterative refinement."""

@@ -3,15 +3,15 @@ matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful, listed
 from kanpde.problem.problem import Problem
-from kanpde.reference.factor import Factor
+from kanpde.reference.factor import SINGULAR, Factor
 from kanpde.reference.grid import Grid
 from kanpde.reference.lowered import completed, lowered
 from kanpde.reference.norms import by_unknown, deviation, rms, rounding_of
@@ -20,6 +20,12 @@ from kanpde.reference.work import OutOfWork, Work
 
 ROUNDED_STEPS = 1e-6
 """Relative length below which Newton steps that stop shrinking are taken for rounding errors."""
+
+LOST = 1e-3
+"""Of an unknown's variation, the rounding from which on a large condition matters."""
+
+MOVED = 1e-3
+"""Of what moves most, the part from which on an unknown counts as moved."""
 
 Discrete = Callable[
     [Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n"], sp.csr_matrix | None]
@@ -64,7 +70,8 @@ def solve_steady(
         start = _harmonic(system)
     if start is not None:
         first[: system.size - system.multipliers] = start.ravel()
-    solved, noise = newton(discrete, first, grid, system.width(), system.work)
+    names = problem.unknowns
+    solved, noise = newton(discrete, first, grid, system.width(), names, system.work)
     return by_unknown(solved, grid.nodes)[:asked], noise[:asked]
 
 
@@ -73,6 +80,7 @@ def newton(
     start: Float[np.ndarray, " n"],
     grid: Grid,
     width: int,
+    names: Sequence[str],
     work: Work | None = None,
     tolerance: float = 1e-10,
     most: int = 40,
@@ -90,6 +98,7 @@ def newton(
         start: Of the iteration.
         grid: Whose nodes the unknowns are on.
         width: Thickness of a separator.
+        names: Of the unknowns.
         work: What counts the operations.
         tolerance: Relative length of the last correction.
         most: Steps.
@@ -104,12 +113,15 @@ def newton(
     r, J = discrete(U, True)
     for _ in range(most):
         assert J is not None
-        factor = Factor(J, grid, width, work)
+        factor = Factor(J, grid, width, work, check=False)
         step = -factor.solve(_finite(r))
         noise = rounding_of(J, factor.once, np.abs(U) + np.abs(step), grid.nodes)
         # What is nothing but rounding is short enough.
         varies = deviation(np.stack([by_unknown(v, grid.nodes) for v in (U, U + step)], 1))
         sizes = np.maximum(varies, noise / tolerance)
+        # A matrix with a large condition may still leave digits enough.
+        if (noise > LOST * varies).any() and not factor.condition() < SINGULAR:
+            raise SolutionDoubtful(_undetermined(factor, grid, names, varies))
         damping = min(1.0, 2 * damping)
         while True:
             trial = U + damping * step
@@ -141,6 +153,27 @@ def _finite(r: np.ndarray) -> np.ndarray:
     if not np.isfinite(r).all():
         raise ReferenceUnavailable("the equations are not finite at some node")
     return r
+
+
+def _undetermined(factor: Factor, grid: Grid, names: Sequence[str], sizes: np.ndarray) -> str:
+    """Which unknowns the null vector of a singular matrix moves, and where, in words."""
+    moved = by_unknown(factor.free_motion(), grid.nodes) / np.where(sizes > 0, sizes, 1.0)[:, None]
+    most = np.abs(moved).max(1)
+    which = [u for u, part in zip(names, most, strict=True) if part > MOVED * most.max()]
+    v = int(np.argmax(most))
+    node = int(np.argmax(np.abs(moved[v])))
+    at = {x: float(values[node]) for x, values in grid.points().items()}
+    even = np.ptp(moved[v]) < MOVED * most.max()
+    where = "by the same everywhere" if even else f"most of all at {_place(at)}"
+    return (
+        f"the linearised equations are singular: {listed(which)} can move {where}, and no equation"
+        f" or condition changes by more than rounding (condition {factor.condition():.0e}); one is"
+        " missing, or there is more than one solution"
+    )
+
+
+def _place(at: dict[str, float]) -> str:
+    return ", ".join(f"{x} = {value:.4g}" for x, value in at.items())
 
 
 def _correction(factor: Factor, r: np.ndarray) -> np.ndarray:
