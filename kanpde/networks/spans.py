@@ -100,7 +100,12 @@ class HandedOver:
         unknown: Which unknown is handed over.
         velocity: Whether it is its derivative in time; else it is its value.
         order: Highest derivative in space that is asked for.
+
+    Attributes:
+        smooth: What a network represents has neither jumps nor kinks.
     """
+
+    smooth = True
 
     def __init__(self, before: NetworkSolution, unknown: str, velocity: bool, order: int):
         self.before, self.unknown, self.velocity, self.order = before, unknown, velocity, order

@@ -27,11 +27,13 @@ class Prescribed:
         derivative: 0 for the value; 1 for the derivative along the face's own coordinate, not along
             the outward normal.
         data: What is given, a function of the coordinates by name that returns [points].
+        smooth: Whether it is known to have neither jumps nor kinks, so that nobody has to look.
     """
 
     unknown: str
     derivative: int
     data: Callable[[Values], Tensor]
+    smooth: bool = False
 
 
 @dataclass(frozen=True)

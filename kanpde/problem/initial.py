@@ -72,7 +72,7 @@ class Initial(BoundaryCondition):
 
         face, arguments = domain.initial_face, (unknown, *domain.coordinates)
         recorded = recorded_on(residual, label, arguments, (unknown,), domain, face)
-        prescribed = Prescribed(unknown, order, data)
+        prescribed = Prescribed(unknown, order, data, getattr(value, "smooth", False))
         return Constraint(label, face, recorded, None, self.weight, prescribed)
 
 

@@ -49,7 +49,7 @@ def kinks(domain: Domain, constraint: Constraint) -> list[Kink] | None:
         change, so that nothing can be built on their derivatives.
     """
     face, given = domain.faces[constraint.face], constraint.prescribed
-    if given is None or not face.coordinate:
+    if given is None or given.smooth or not face.coordinate:
         return []
     names = domain.coordinates
     own, generator = names.index(face.coordinate), torch.Generator().manual_seed(0)
