@@ -68,7 +68,8 @@ def _missing_on_faces(problem: Problem) -> Iterator[str]:
         order = space_order(problem, unknown)
         here = [face for face in faces if unknown in problem.at(face)]
         counts = {face: _count(given[face], unknown) for face in here}
-        missed = [face for face in here if _too_few(problem, unknown, face, counts)]
+        whole = {face: _count([c for c in given[face] if not c.where], unknown) for face in here}
+        missed = [face for face in here if _too_few(problem, unknown, face, counts, whole)]
         for count in sorted({counts[face] for face in missed}):
             have = f"only {counted(count, 'condition')} is" if count else "no condition is"
             short = [face for face in missed if counts[face] == count]
@@ -79,15 +80,20 @@ def _missing_on_faces(problem: Problem) -> Iterator[str]:
             )
 
 
-def _too_few(problem: Problem, unknown: str, face: str, counts: Mapping[str, int]) -> bool:
-    """Whether a face has fewer conditions about an unknown than half of its order. Faces at the two
-    ends of a coordinate may share them otherwise, as the start and the end of a time do."""
+def _too_few(
+    problem: Problem, unknown: str, face: str, counts: Mapping[str, int], whole: Mapping[str, int]
+) -> bool:
+    """Whether a face has fewer conditions about an unknown than half of its order.
+
+    Faces at the two ends of a coordinate may share them otherwise, as the start and the end of a
+    time do, where they hold on whole faces.
+    """
     faces = problem.domain.faces
     x = faces[face].coordinate
     if x is None:
         return counts[face] < space_order(problem, unknown) // 2
     order = problem.order(unknown, x)
-    together = sum(count for other, count in counts.items() if faces[other].coordinate == x)
+    together = sum(count for other, count in whole.items() if faces[other].coordinate == x)
     return counts[face] < order // 2 and together < order
 
 
