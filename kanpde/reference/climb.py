@@ -41,6 +41,9 @@ TIME_SHARE = 1e-3
 TIME_RESERVE = 0.25
 """The part of the work that is kept for measuring the error in time."""
 
+NOISE_EXPLAINS = 3.0
+"""Distance of two grids, over what rounding has in the finer one, up to which it is rounding."""
+
 SEEN_OF_NOISE = 0.3
 """Of the noise of a steady solution, which supposes that all terms of a row are off by their last
 digit in the same direction, what its error is: 0.1 to 1.5, as measured."""
@@ -148,8 +151,7 @@ def climb(
         spent += work.done
         if solved:
             _compare(problem, found, solved, order)
-            # Grids that agree this well can only part by rounding, which grows from grid to grid.
-            if not asked and solved[-1].worst < found.worst and found.farthest < SETTLED:
+            if not asked and solved[-1].worst < found.worst and _is_rounding(found, solved[-1]):
                 break
         solved.append(found)
         if not asked and found.worst <= TARGET:
@@ -157,6 +159,15 @@ def climb(
     if problem.domain.time:
         _check_time(problem, order, solved, TIME_RESERVE * allowed)
     return solved[-1]
+
+
+def _is_rounding(found: GridSolution, before: GridSolution) -> bool:
+    """Whether it is rounding, which grows from grid to grid, by which a solution parts from the one
+    before: where they agree very well, and where no more is measured between them, which is more
+    than all of the error before."""
+    noise = found.noise / found.scales
+    explained = bool((found.distance <= NOISE_EXPLAINS * noise).all())
+    return found.farthest < SETTLED or (explained and before.worst < float(noise.max()))
 
 
 def _compare(problem: Problem, found: GridSolution, solved: list[GridSolution], order: int) -> None:
