@@ -70,9 +70,18 @@ LONGEST = (
     "benchmarks/test_bench_shards.py",
     "problem/test_user_problems.py",
 )
-"""Test files that take longest, in the order in which they begin. They train, differentiate and
-start processes; no lines are traced meanwhile, which would double their time. What they reach of
-the code, shorter tests reach as well."""
+"""Test files that take longest, in the order in which they begin."""
+
+TRACED = (
+    "runs/test_resume.py",
+    "sweeps/test_processes.py",
+    "fitting/test_fit.py",
+    "exports/test_function.py",
+    "interpret/test_explain.py",
+    "problem/test_user_problems.py",
+)
+"""Those of them in which lines are traced, since no shorter test reaches as many. In the others
+tracing would double the time for nothing: they train, differentiate and start processes."""
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 """Of PyTorch in a test, and of our kernels."""
@@ -119,12 +128,14 @@ def pytest_make_collect_report(collector):
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that no process is left alone with one at the end
-    (make test hands out whole files); and trace no lines in them."""
+    (make test hands out whole files); and trace no lines in most of them, nor in the Triton
+    kernels, of which no tracer sees any while each call costs it time."""
     rank = {name: k for k, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).as_posix(), len(rank)))
+    untraced = {*LONGEST} - {*TRACED}
     for item in items:
         triton = item.path.name.startswith("test_triton_")
-        if triton or item.path.relative_to(TESTS).as_posix() in rank:
+        if triton or item.path.relative_to(TESTS).as_posix() in untraced:
             item.add_marker("no_cover")
 
 
