@@ -67,8 +67,8 @@ def test_places_that_were_measured_twice_are_neighbours():
 N, BETA, GAMMA = 7.9e6, 0.5, 0.2
 
 
-def epidemic(total=N, **more):
-    """Infections of SIR in a city of N, of which the default units make nothing."""
+def epidemic(total=N, waves=False, **more):
+    """Infections of SIR in a city of N, or waves of them, which SIR does not have."""
     found = solve_ivp(
         lambda t, y: [-BETA * y[0] * y[1], BETA * y[0] * y[1] - GAMMA * y[1]],
         (0, 60),
@@ -78,6 +78,8 @@ def epidemic(total=N, **more):
         t_eval=np.linspace(0, 60, 61),
     )
     infected = total * found.y[1] * (1 + 0.02 * random.standard_normal(61))
+    if waves:
+        infected = total * (0.4 + 0.3 * np.sin(found.t))
 
     def susceptible(S, I, beta, gamma, t):  # noqa: E741 - as everybody calls it
         return d(S, t) + beta * S * I / total
@@ -98,9 +100,9 @@ def epidemic(total=N, **more):
 
 
 def test_without_a_fit_there_are_no_intervals(tmp_path, capsys):
-    """A training of one step follows nothing."""
-    poor = Recipe(KAN((2,), 3, 3), 60, "lm:1")
-    found = solve(epidemic(), recipe=poor, reference=False, out=tmp_path)
+    """No rates of an epidemic follow waves."""
+    poor = Recipe(KAN((2,), 3, 3), 60, "lm:20")
+    found = solve(epidemic(waves=True), recipe=poor, reference=False, out=tmp_path)
     assert not found.verdict.converged
     for each in (found, load(found.run_dir, found.problem)):
         assert all(math.isnan(e.standard_error) for e in each.estimates.numbers)
@@ -123,3 +125,11 @@ def test_with_a_fit_there_are():
     for e, truth in zip(found.numbers, (BETA, GAMMA), strict=True):
         assert abs(e.value - truth) < 4 * e.standard_error < 0.1 * truth
         assert e.interval[0] < e.value < e.interval[1]
+
+
+def test_an_epidemic_counted_in_people_is_found():
+    """In units of a million people the rates are what they are in shares of the city."""
+    found = solve(epidemic(), recipe=Recipe(KAN((2,), 3, 3), 60, "lm:20"), reference=False)
+    for estimate, truth in zip(found.estimates.numbers, (BETA, GAMMA), strict=True):
+        assert abs(estimate.value - truth) < 5 * estimate.standard_error
+        assert estimate.standard_error < 0.01 * truth
