@@ -86,7 +86,8 @@ def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
         latest = solution.end  # type: ignore[attr-defined]
         points = torch.cat([points[:, :-1], points[:, -1:].clamp(max=latest)], 1)
     found = spans[0](points)
-    for end, span in zip(solution.ends.tolist(), spans[1:], strict=True):  # type: ignore[attr-defined]
+    ends = solution.ends.tolist()  # type: ignore[attr-defined]
+    for end, span in zip(ends, spans[1:], strict=True):
         found = torch.where((points[:, -1] > end)[:, None], span(points), found)
     return found.unbind(1)
 

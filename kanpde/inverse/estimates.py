@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kanpde.inverse.fit import by_set, unexplained
+from kanpde.inverse.following import by_set, unexplained
 from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
 from kanpde.networks.joint import Joint
 from kanpde.networks.transform import Onto

@@ -9,7 +9,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from kanpde import KAN, Box, Data, Dirichlet, Parameter, Problem, Recipe, d, load, solve
-from kanpde.inverse.fit import unexplained
+from kanpde.inverse.following import unexplained
 
 t = np.linspace(0, 1, 201)
 random = np.random.default_rng(0)
