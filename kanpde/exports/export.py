@@ -10,6 +10,7 @@ from kanpde.errors import RunError, listed, nearest
 from kanpde.exports import table, vtk, xdmf
 from kanpde.exports.levels import levels
 from kanpde.networks.restore import restore
+from kanpde.networks.solution import Composition
 from kanpde.results.variables import variables
 from kanpde.runs.atomic import check_writable
 
@@ -80,7 +81,7 @@ def _write(result: Result, kind: str, stem: Path) -> list[Path]:
     from kanpde.exports import function
 
     problem, solution = result.solved()
-    if solution.network.theta.device.type != "cpu":
+    if isinstance(solution, Composition) and solution.network.theta.device.type != "cpu":
         solution = restore(problem, solution.state())  # on the CPU, where whoever loads it has one
     path = stem.with_name(f"{stem.name}.{'onnx' if kind == 'onnx' else 'torchscript.pt'}")
     (function.write_onnx if kind == "onnx" else function.write_torchscript)(problem, solution, path)

@@ -23,6 +23,7 @@ from torch.fx import GraphModule
 from kanpde.errors import RunError
 from kanpde.exports.recorded import recorded
 from kanpde.networks.solution import Solution
+from kanpde.networks.spans import Spans
 from kanpde.problem.problem import Problem
 from kanpde.runs.atomic import replace_file
 
@@ -79,15 +80,13 @@ def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
         One column [points] an unknown.
     """
     points = torch.stack(list(columns), 1)
-    spans = getattr(solution, "spans", None)
-    if spans is None:
+    if not isinstance(solution, Spans):
         return solution(points).unbind(1)
-    if len(spans) < solution.count:  # type: ignore[attr-defined]
-        latest = solution.end  # type: ignore[attr-defined]
-        points = torch.cat([points[:, :-1], points[:, -1:].clamp(max=latest)], 1)
+    spans = solution.spans
+    if len(spans) < solution.count:
+        points = torch.cat([points[:, :-1], points[:, -1:].clamp(max=solution.end)], 1)
     found = spans[0](points)
-    ends = solution.ends.tolist()  # type: ignore[attr-defined]
-    for end, span in zip(ends, spans[1:], strict=True):
+    for end, span in zip(solution.ends.tolist(), spans[1:], strict=True):
         found = torch.where((points[:, -1] > end)[:, None], span(points), found)
     return found.unbind(1)
 

@@ -9,7 +9,7 @@ from kanpde.errors import RunError
 from kanpde.networks.constants import Constants
 from kanpde.networks.network import Network
 from kanpde.networks.scales import Scales
-from kanpde.networks.solution import Solution
+from kanpde.networks.solution import Composition
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import network_of
@@ -18,7 +18,7 @@ from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 
 
-def restore(problem: Problem, state: dict[str, Any]) -> Solution:
+def restore(problem: Problem, state: dict[str, Any]) -> Composition:
     """What was trained on a problem.
 
     Args:

@@ -1,4 +1,5 @@
-"""What every candidate for a solution can do: a network, or a chain of them over spans of time."""
+"""What every candidate for a solution can do, and what those can besides that compose layers: a
+network, or a chain of them over spans of time."""
 
 from __future__ import annotations
 
@@ -19,11 +20,6 @@ class Solution(ABC):
     unknowns]."""
 
     domain: Domain
-
-    @property
-    @abstractmethod
-    def network(self) -> Network:
-        """The network, of a chain of spans that of the last one."""
 
     @abstractmethod
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
@@ -52,11 +48,6 @@ class Solution(ABC):
 
     @property
     @abstractmethod
-    def input_names(self) -> tuple[str, ...]:
-        """Names of the network's inputs."""
-
-    @property
-    @abstractmethod
     def parameters(self) -> int:
         """How many numbers are trained."""
 
@@ -67,3 +58,17 @@ class Solution(ABC):
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which it is rebuilt; loads with weights_only=True."""
+
+
+class Composition(Solution):
+    """A candidate that is a network of layers, or a chain of such networks over spans of time."""
+
+    @property
+    @abstractmethod
+    def network(self) -> Network:
+        """The network, of a chain of spans that of the last one."""
+
+    @property
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the network's inputs."""

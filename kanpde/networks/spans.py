@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.networks.network import Network
-from kanpde.networks.solution import Solution
+from kanpde.networks.solution import Composition
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
@@ -21,7 +21,7 @@ KEPT_PLACES = 8
 points and of testing, and those of the corners that each of them asks for."""
 
 
-class Spans(Solution):
+class Spans(Composition):
     """The candidates of consecutive spans of time as one.
 
     At a point, it is the one whose span holds its time. Calling it on points [points, dims] gives

@@ -1,11 +1,11 @@
-"""What a network is built from: one small frozen dataclass a kind, and what all kinds have in
-common."""
+"""What a chain of layers is built from: one small frozen dataclass a kind, and what all kinds of
+chains have in common."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
+from kanpde.networks.kind import NetworkKind
 from kanpde.networks.network import Edges, Layer, Network, chained, checked_width
 
 
@@ -31,8 +32,9 @@ class Suited(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Spec(ABC):
-    """A kind of network and its settings, of which checkpoints keep `vars`.
+class Spec(NetworkKind):
+    """A kind of network that is a chain of layers, and its settings, of which checkpoints keep
+    `vars`.
 
     Attributes:
         width: Hidden units by layer, a number or several.
@@ -42,12 +44,6 @@ class Spec(ABC):
     """
 
     width: tuple[int, ...] = (5,)
-
-    kind: ClassVar[str]
-    """Its name on the command line."""
-
-    title: ClassVar[str]
-    """Its name in what people read."""
 
     resolution: ClassVar[str | None] = None
     """The field that a stage Extend makes finer; None where nothing can be refined."""
@@ -159,4 +155,4 @@ class Spec(ABC):
     @classmethod
     def options(cls) -> tuple[str, ...]:
         """The names of its settings besides the width."""
-        return tuple(f.name for f in fields(cls) if f.name != "width")
+        return tuple(name for name in super().options() if name != "width")

@@ -34,7 +34,7 @@ from kanpde.networks.lenses import Lens, lenses_of
 from kanpde.networks.network import Network
 from kanpde.networks.scales import Scales
 from kanpde.networks.singular_data import regular
-from kanpde.networks.solution import Solution
+from kanpde.networks.solution import Composition
 from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
 from kanpde.networks.transform import Transform
@@ -264,7 +264,7 @@ class TrialSpace:
         return tuple(i for i, x in enumerate(names) if x in parameter.of)
 
 
-class NetworkSolution(Solution):
+class NetworkSolution(Composition):
     """A network as a candidate solution, with everything that its space builds in.
 
     Training puts other networks in the place of the first one. Calling it on points [points, dims]

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
+from kanpde.networks.solution import Composition
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.recipes.recipe import Recipe
 from kanpde.results.exactness import exact_residual
@@ -169,6 +170,8 @@ def _single_precision(result: Result, equations: float) -> Diagnosis | None:
 
 def _ill_conditioned(result: Result, recipe: Recipe, equations: float) -> Diagnosis | None:
     problem, solution = result.solved()
+    if not isinstance(solution, Composition):
+        return None
     size, last = solution.network.theta.numel(), recipe.stages[-1]
     if equations < MET or size > RANKED_PARAMETERS or not isinstance(last, LevenbergMarquardt):
         return None

@@ -15,8 +15,10 @@ from kanpde.networks.basis import HIGH, LOW, BasisLayer
 from kanpde.networks.importance import scores
 from kanpde.networks.joint import Joint
 from kanpde.networks.network import Network
+from kanpde.networks.solution import Composition
+from kanpde.networks.spans import Spans
 from kanpde.networks.surgery import masks
-from kanpde.networks.trial_space import NetworkSolution, Solution
+from kanpde.networks.trial_space import NetworkSolution
 
 Array = NDArray[np.float64]
 
@@ -56,7 +58,7 @@ class Drawing:
     formulas: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
 
 
-def portrait(solution: Solution, unknowns: Sequence[str], points: Tensor) -> Drawing:
+def portrait(solution: Composition, unknowns: Sequence[str], points: Tensor) -> Drawing:
     """The network of a solution as it is on points.
 
     Args:
@@ -75,7 +77,8 @@ def portrait(solution: Solution, unknowns: Sequence[str], points: Tensor) -> Dra
     )
     if not layers:
         return drawing
-    last: NetworkSolution = getattr(solution, "spans", [solution])[-1]
+    last = solution.spans[-1] if isinstance(solution, Spans) else solution
+    assert isinstance(last, NetworkSolution)
     frame = last.frame(points, [(u, (0,) * points.shape[1]) for u in last.unknowns])
     jets = whole.levels(frame.X[:, :1], ())
     jets = whole.parts_jets(jets)[0] if isinstance(whole, Joint) else jets

@@ -25,6 +25,7 @@ from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.networks.solution import Solution
 from kanpde.networks.spans import Spans
 from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf
@@ -99,9 +100,9 @@ def met(problem: Problem, solution: Solution) -> Met:
             _keep(equations, names[id(equation)], found.worst)
             for unknown, size in found.amplitudes.items():
                 amplitudes[unknown] = min(size, amplitudes.get(unknown, math.inf))
-    for owner in dict.fromkeys(part.solution for part in parts):
-        for label, residual, points, normal in _conditions(owner):
-            _keep(conditions, label, terms.of(residual, owner, points, normal).worst)
+    for part in {part.solution: part for part in parts}.values():
+        for label, residual, points, normal in _conditions(part):
+            _keep(conditions, label, terms.of(residual, part.solution, points, normal).worst)
     return Met(equations, conditions, amplitudes)
 
 
@@ -113,17 +114,19 @@ class _Surveyed:
         solution: Its solution.
         points: Points in it.
         equations: What holds there.
+        soft: The conditions that the solution does not meet by its form.
     """
 
-    solution: NetworkSolution
+    solution: Solution
     points: Float[Tensor, "points dims"]
     equations: Sequence[Residual]
+    soft: Sequence[Constraint]
 
     @cached_property
     def needs(self) -> list[Leaf]:
         """The derivatives that its equations and conditions ask for, and the values."""
         domain = self.solution.domain
-        residuals = [*self.equations, *(c.residual for c in self.solution.space.soft)]
+        residuals = [*self.equations, *(c.residual for c in self.soft)]
         here = {u for e in self.equations for u, _ in e.needs}
         value = (0,) * len(domain.coordinates)
         found = [(u, value) for u in sorted(here)]
@@ -138,20 +141,24 @@ class _Surveyed:
 
 
 def _parts(problem: Problem, solution: Solution) -> list[_Surveyed]:
-    spans = solution.spans if isinstance(solution, Spans) else [solution]
+    spans: Sequence[Solution] = solution.spans if isinstance(solution, Spans) else [solution]
     each = max(FEWEST, JUDGED_POINTS // (len(spans) * len(problem.groups)))
     found = []
     for span in spans:
-        assert isinstance(span, NetworkSolution)
+        # what is no network has its conditions in coefficients or rows: all of them are looked at
+        soft = span.space.soft if isinstance(span, NetworkSolution) else problem.constraints
         for region, equations in problem.groups:
             where = region if isinstance(region, Region) else span.domain
-            found.append(_Surveyed(span, inside_points(where, each, JUDGED_SEED), equations))
+            points = inside_points(where, each, JUDGED_SEED)
+            found.append(_Surveyed(span, points, equations, soft))
     return found
 
 
 def _values(
-    solution: NetworkSolution, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]
+    solution: Solution, points: Float[Tensor, "points dims"], needs: Sequence[Leaf]
 ) -> Float[Tensor, "points leaves"]:
+    if not isinstance(solution, NetworkSolution):
+        return solution.derivatives(points, needs).double().cpu()
     frame = solution.frame(points, needs)
     return frame.derivatives(solution.network.forward(frame.X, frame.counts)[-1]).double().cpu()
 
@@ -169,12 +176,10 @@ def _names(problem: Problem) -> dict[int, str]:
     return found
 
 
-def _conditions(
-    solution: NetworkSolution,
-) -> Iterator[tuple[str, Residual, Tensor, dict[str, Tensor]]]:
+def _conditions(part: _Surveyed) -> Iterator[tuple[str, Residual, Tensor, dict[str, Tensor]]]:
     """Label, residual, points and normals of every condition that is not built in."""
-    domain, dims = solution.domain, len(solution.domain.coordinates) - 1
-    for constraint in solution.space.soft:
+    domain, dims = part.solution.domain, len(part.solution.domain.coordinates) - 1
+    for constraint in part.soft:
         unit = unit_points(JUDGED_POINTS if dims else 1, dims, JUDGED_SEED)
         points = domain.boundary(constraint.face, unit)
         if constraint.where is not None:
@@ -238,7 +243,7 @@ class _Terms:
         for part in parts:
             checked: list[tuple[Residual, Tensor, Mapping[str, Tensor] | None]]
             checked = [(e, part.points, None) for e in part.equations]
-            checked += [(r, at, n) for _, r, at, n in _conditions(part.solution)]
+            checked += [(r, at, n) for _, r, at, n in _conditions(part)]
             for residual, at, normal in checked:
                 found, without = (
                     self._values(residual, part.solution, at, normal, zero)[0].nan_to_num()
@@ -251,7 +256,7 @@ class _Terms:
     def _values(
         self,
         residual: Residual,
-        solution: NetworkSolution,
+        solution: Solution,
         points: Float[Tensor, "points dims"],
         normal: Mapping[str, Tensor] | None,
         zero: Collection[str],
@@ -278,7 +283,7 @@ class _Terms:
     def of(
         self,
         residual: Residual,
-        solution: NetworkSolution,
+        solution: Solution,
         points: Float[Tensor, "points dims"],
         normal: Mapping[str, Tensor] | None,
     ) -> _Sizes:

@@ -17,6 +17,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError, RunError, listed, nearest
 from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates
+from kanpde.networks.solution import Composition
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
@@ -207,6 +208,7 @@ class Result:
     def drawing(self) -> Drawing:
         """The network as arrays."""
         problem, solution = self._solved()
+        assert isinstance(solution, Composition)
         return portrait(solution, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
 
     def summary(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kanpde.errors import RunError
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
 from kanpde.networks.restore import restore_one
-from kanpde.networks.solution import Solution
+from kanpde.networks.solution import Composition
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.problem.file import vary
@@ -196,7 +196,7 @@ class Training:
         state.under_way, state.starts, state.finished = None, None, True
         self.observer.message(f"{reason}: kept the last good state")
 
-    def result(self, state: TrainingState) -> Solution:
+    def result(self, state: TrainingState) -> Composition:
         """The solution of a state, which stands still after the time to which training came.
 
         Args:
