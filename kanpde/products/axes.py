@@ -1,0 +1,236 @@
+"""Functions of one coordinate, of which products are made: B-splines on cells of any length, and
+polynomials over one span of time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+from numpy.polynomial import legendre
+
+
+class Axis(ABC):
+    """Functions of one coordinate with local support: on every cell the same number of them.
+
+    Attributes:
+        breaks: Ends of the cells, ascending.
+        degree: Of the polynomials.
+        periodic: Whether they wrap around.
+    """
+
+    breaks: Float[np.ndarray, " ends"]
+    degree: int
+    periodic: bool = False
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return len(self.breaks) - 1
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the coordinate begins and ends."""
+        return float(self.breaks[0]), float(self.breaks[-1])
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many functions there are."""
+
+    @property
+    @abstractmethod
+    def alive(self) -> Int[np.ndarray, "cells support"]:
+        """Numbers of the functions that do not vanish on a cell."""
+
+    @abstractmethod
+    def local(
+        self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
+    ) -> Float[np.ndarray, "points support"]:
+        """Derivatives of the functions that are alive on given cells.
+
+        Args:
+            cell: The cell of every point.
+            x: The points.
+            order: Of differentiation.
+        """
+
+    def cell_of(self, x: Float[np.ndarray, " points"]) -> Int[np.ndarray, " points"]:
+        """The cell of every point, the first or the last one for points outside.
+
+        Args:
+            x: The points.
+        """
+        return np.clip(np.searchsorted(self.breaks, x, "right") - 1, 0, self.cells - 1)
+
+    def matrix(self, x: Float[np.ndarray, " points"], order: int = 0) -> sp.csr_matrix:
+        """Derivatives of all functions at points, sparse [points, size].
+
+        Args:
+            x: The points.
+            order: Of differentiation.
+        """
+        cell = self.cell_of(x)
+        values, columns = self.local(cell, x, order), self.alive[cell]
+        rows = np.repeat(np.arange(len(x)), columns.shape[1])
+        found = sp.csr_matrix(
+            (values.ravel(), (rows, columns.ravel())), shape=(len(x), self.size)
+        )
+        return found
+
+    def gauss(
+        self, count: int
+    ) -> tuple[Float[np.ndarray, "cells points"], Float[np.ndarray, "cells points"]]:
+        """Points and weights of Gauss's rule on every cell.
+
+        Args:
+            count: Points a cell.
+        """
+        z, w = legendre.leggauss(count)
+        half = np.diff(self.breaks)[:, None] / 2
+        return self.breaks[:-1, None] + half * (z + 1), half * w
+
+
+@dataclass(frozen=True, eq=False)
+class Splines(Axis):
+    """B-splines: of knots that are clamped at both ends, or that wrap around.
+
+    The values are de Boor's recursion on the functions that are alive (de Boor 1978, "A Practical
+    Guide to Splines"); derivatives are differences of those of lower degree.
+
+    Attributes:
+        breaks: Ends of the cells, ascending.
+        degree: Of the polynomials.
+        periodic: Whether they wrap around; there are then at least degree + 1 cells.
+    """
+
+    breaks: Float[np.ndarray, " ends"]
+    degree: int
+    periodic: bool = False
+
+    @cached_property
+    def knots(self) -> Float[np.ndarray, " knots"]:
+        """All knots, degree more than ends of cells on either side."""
+        p, b = self.degree, self.breaks
+        if not self.periodic:
+            return np.r_[[b[0]] * p, b, [b[-1]] * p]
+        k = np.arange(-p, self.cells + p + 1)
+        return b[k % self.cells] + (b[-1] - b[0]) * (k // self.cells)
+
+    @property
+    def size(self) -> int:
+        return self.cells if self.periodic else self.cells + self.degree
+
+    @cached_property
+    def alive(self) -> Int[np.ndarray, "cells support"]:
+        return (np.arange(self.cells)[:, None] + np.arange(self.degree + 1)) % self.size
+
+    def local(
+        self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
+    ) -> Float[np.ndarray, "points support"]:
+        t, k, p = self.knots, cell + self.degree, self.degree
+        found = np.ones((len(x), 1)) if order <= p else np.zeros((len(x), 1))
+        for d in range(1, p + 1):
+            # Function j of degree d is number i = k - d + j; it is made of j - 1 and j of d - 1.
+            i = k[:, None] - d + np.arange(d + 1)
+            falling, rising = found, found
+            low = t[i[:, 1:] + d] - t[i[:, 1:]]
+            high = t[i[:, :-1] + d + 1] - t[i[:, :-1] + 1]
+            new = np.zeros((len(x), d + 1))
+            if d <= p - order:
+                new[:, 1:] += (x[:, None] - t[i[:, 1:]]) / low * rising
+                new[:, :-1] += (t[i[:, :-1] + d + 1] - x[:, None]) / high * falling
+            else:
+                new[:, 1:] += d * rising / low
+                new[:, :-1] -= d * falling / high
+            found = new
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Modes(Axis):
+    """Polynomials of one span of time: 1, s, …, then integrals of Legendre's.
+
+    The first `order` of them carry the values and rates at the beginning, where all others vanish
+    with as many derivatives; the order-th derivatives of the others are orthonormal in s, which
+    goes from -1 to 1. They are far better conditioned than Bernstein's.
+
+    Attributes:
+        breaks: Where the span begins and ends.
+        degree: Of the polynomials.
+        order: Of the equations in time, 1 or more.
+    """
+
+    breaks: Float[np.ndarray, " ends"]
+    degree: int
+    order: int = 1
+
+    @property
+    def size(self) -> int:
+        return self.degree + 1
+
+    @property
+    def half(self) -> float:
+        """Half the length of the span."""
+        return float(self.breaks[1] - self.breaks[0]) / 2
+
+    @cached_property
+    def alive(self) -> Int[np.ndarray, "cells support"]:
+        return np.arange(self.size)[None]
+
+    @cached_property
+    def series(self) -> list[Float[np.ndarray, " terms"]]:
+        """Each function as a series of Legendre's polynomials in s."""
+        found = []
+        for j in range(self.size):
+            if j < self.order:
+                start = np.polynomial.Polynomial([1.0, 1.0]) ** j / float(np.prod(range(1, j + 1)))
+                found.append(legendre.poly2leg(start.coef))
+            else:
+                top = np.zeros(j - self.order + 1)
+                top[-1] = (2 * (j - self.order) + 1) ** 0.5
+                found.append(legendre.legint(top, self.order, lbnd=-1))
+        return found
+
+    def local(
+        self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
+    ) -> Float[np.ndarray, "points support"]:
+        s = (x - self.breaks[0]) / self.half - 1
+        rows = [legendre.legval(s, legendre.legder(c, order)) for c in self.series]
+        return np.stack(rows, 1) / self.half**order
+
+    def legendre(
+        self, C: Float[np.ndarray, "*rest modes"]
+    ) -> Float[np.ndarray, "*rest modes"]:
+        """Coefficients of Legendre's polynomials from those of the functions.
+
+        Args:
+            C: Coefficients, along the last axis.
+        """
+        table = np.zeros((self.size, self.size))
+        for j, c in enumerate(self.series):
+            table[j, : len(c)] = c
+        return C @ table
+
+
+def along(
+    matrices: list[sp.csr_matrix], C: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """A product of matrices, one an axis, applied to an array.
+
+    Args:
+        matrices: Sparse [points, functions], one for each of the last axes of C.
+        C: Coefficients; further axes before those stay.
+    """
+    first = C.ndim - len(matrices)
+    for i, matrix in enumerate(matrices):
+        moved = np.moveaxis(C, first + i, 0)
+        shape = moved.shape[1:]
+        flat = matrix @ np.ascontiguousarray(moved).reshape(len(moved), -1)
+        C = np.moveaxis(flat.reshape(-1, *shape), 0, first + i)
+    return C
+
+

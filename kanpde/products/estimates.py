@@ -1,0 +1,148 @@
+"""Errors of products of splines, estimated from their own coefficients, and cells that follow them.
+
+Along a coordinate with splines of degree p, the p-th derivative is constant on every cell; its jumps
+over the distances of the cells estimate u⁽ᵖ⁺¹⁾, and the error of the best spline on cells of length
+h is (h/π)ᵖ⁺¹ |u⁽ᵖ⁺¹⁾| (Favard 1937). Along a span of time, the last modes of Legendre's series do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from kanpde.products.axes import Modes, Splines
+from kanpde.products.tensor import Product
+
+SAMPLES = 40
+"""Points along every other coordinate at which roughness is looked at."""
+
+GROWTH = 0.12
+"""How fast the length of cells may grow with the distance: their slope."""
+
+FINE = 4001
+"""Points of one coordinate at which lengths of cells are thought of."""
+
+FEWEST = 6
+"""Cells along a coordinate, at least."""
+
+
+def amplitudes(
+    product: Product, stiffness: Float[np.ndarray, " unknowns"]
+) -> Float[np.ndarray, " unknowns"]:
+    """By how much every unknown varies: half the distance of its largest and smallest value.
+
+    An unknown that does not vary is given what weighs a millionth of the heaviest one in the
+    residual, so that its rounding is not taken for an error.
+
+    Args:
+        product: The functions.
+        stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
+    """
+    grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes]
+    index = (0,) * len(grid)
+    values = [product.on_grid(u, grid, index) for u in range(len(product.C))]
+    found = np.array([float(v.max() - v.min()) / 2 for v in values])
+    heaviest = float((found * stiffness).max())
+    floor = 1e-6 * heaviest / np.maximum(stiffness, np.finfo(float).tiny)
+    return np.maximum(np.maximum(found, floor), np.finfo(float).tiny)
+
+
+def roughness(
+    product: Product, i: int, sizes: Float[np.ndarray, " unknowns"]
+) -> Float[np.ndarray, " cells"]:
+    """The derivative u⁽ᵖ⁺¹⁾ along an axis of splines, on every cell the largest of all unknowns.
+
+    Args:
+        product: The functions.
+        i: Number of the axis.
+        sizes: Of the unknowns, by which they are divided.
+    """
+    axis = product.axes[i]
+    assert isinstance(axis, Splines)
+    middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
+    grid = [np.linspace(*one.ends, SAMPLES) for one in product.axes]
+    grid[i] = middle
+    index = tuple(axis.degree if k == i else 0 for k in range(len(grid)))
+    distance = np.diff(middle)
+    jumps = np.zeros(len(middle) - 1)
+    around = 0.0
+    for u, size in enumerate(sizes):
+        D = np.moveaxis(product.on_grid(u, grid, index), i, 0).reshape(len(middle), -1) / size
+        jumps = np.maximum(jumps, np.abs(np.diff(D, axis=0)).max(1) / distance)
+        if axis.periodic:
+            step = (axis.breaks[-1] - axis.breaks[-2] + axis.breaks[1] - axis.breaks[0]) / 2
+            around = max(around, float(np.abs(D[0] - D[-1]).max() / step))
+    first, last = (around, around) if axis.periodic else (jumps[0], jumps[-1])
+    return np.maximum(np.r_[first, jumps], np.r_[jumps, last])
+
+
+def favard(axis: Splines, rough: Float[np.ndarray, " cells"]) -> float:
+    """The error of the best spline on the cells of an axis.
+
+    Args:
+        axis: The splines.
+        rough: u⁽ᵖ⁺¹⁾ on every cell.
+    """
+    return float(((np.diff(axis.breaks) / np.pi) ** (axis.degree + 1) * rough).max())
+
+
+def last_modes(product: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
+    """The error of the polynomials over a span of time, by their last two modes.
+
+    Args:
+        product: The functions, time last.
+        sizes: Of the unknowns.
+    """
+    modes = product.axes[-1]
+    assert isinstance(modes, Modes)
+    found = np.abs(modes.legendre(product.C)).reshape(len(sizes), -1, modes.size).max(1)
+    return float((np.maximum(found[:, -1], 0.1 * found[:, -2]) / sizes).max())
+
+
+def refined(
+    axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most: int
+) -> Splines:
+    """Splines on cells of which each has the same error, whose lengths change slowly.
+
+    Args:
+        axis: Splines as they are.
+        rough: u⁽ᵖ⁺¹⁾ on every cell.
+        goal: The error.
+        most: Cells, at most.
+    """
+    low, high = axis.ends
+    middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
+    x = np.linspace(low, high, FINE)
+    length = np.pi * (goal / np.maximum(rough, 1e-300)) ** (1 / (axis.degree + 1))
+    length = np.minimum(length, (high - low) / FEWEST)
+    if axis.periodic:
+        period = high - low
+        at = np.r_[middle - period, middle, middle + period]
+        length = np.tile(length, 3)
+    else:
+        at = middle
+    h = np.exp(np.interp(x, at, np.log(length)))
+    step = GROWTH * (x[1] - x[0])
+    # The smallest of h(y) + growth · |x - y| over all y.
+    ramp = step * np.arange(FINE)
+    for _ in range(2 if axis.periodic else 1):
+        h = np.minimum.accumulate(h - ramp) + ramp
+        h = (np.minimum.accumulate(h[::-1] - ramp) + ramp)[::-1]
+        if axis.periodic:
+            h[0] = h[-1] = min(h[0], h[-1])
+    count = np.r_[0, np.cumsum((1 / h[1:] + 1 / h[:-1]) / 2 * (x[1] - x[0]))]
+    fewest = max(FEWEST, axis.degree + 1) if axis.periodic else FEWEST
+    cells = int(min(max(np.ceil(count[-1]), fewest), most))
+    breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
+    breaks[0], breaks[-1] = low, high
+    return Splines(breaks, axis.degree, axis.periodic)
+
+
+def evenly(axis: Splines, cells: int) -> Splines:
+    """Splines on equal cells.
+
+    Args:
+        axis: Has ends and degree.
+        cells: How many.
+    """
+    return Splines(np.linspace(*axis.ends, cells + 1), axis.degree, axis.periodic)

@@ -1,0 +1,206 @@
+"""Which coefficients conditions give by themselves, on the faces of a box: values, slopes, starts.
+
+At a clamped end, the first function alone has a value and the first two have slopes, so that a
+prescribed value is the first coefficient, and a slope the difference of the first two. Whatever
+cannot be had in this way stays a condition whose residual is lowered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from kanpde.problem.constraints import Constraint, Prescribed
+from kanpde.problem.problem import Problem
+from kanpde.products.axes import Axis, Modes
+
+Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, "*points"]]
+"""What holds where a span of time begins: values on a grid of points in space."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The coefficients that are given, and what is left.
+
+    Attributes:
+        C: Coefficients [unknowns, functions, …], right where they are given.
+        index: Number of the free parameter behind each coefficient, -1 where it is given; two
+            coefficients that differ by a given slope have the same one.
+        free: How many parameters are free.
+        soft: The conditions that the coefficients do not give.
+    """
+
+    C: Float[np.ndarray, "unknowns *functions"]
+    index: Int[np.ndarray, "unknowns *functions"]
+    free: int
+    soft: tuple[Constraint, ...]
+
+
+def held(
+    problem: Problem,
+    axes: Sequence[Axis],
+    starts: Mapping[tuple[str, int], Start],
+    guess: Float[np.ndarray, "unknowns *functions"] | None = None,
+) -> Held:
+    """The coefficients that the conditions of a problem give.
+
+    Args:
+        problem: What is to be solved, on a box.
+        axes: Functions of each coordinate; of time they are Modes.
+        starts: Value and rate of unknowns where the span of time begins, by unknown and order.
+        guess: Coefficients to begin with; by default zero.
+    """
+    names, unknowns = problem.coordinates, problem.unknowns
+    shape = (len(unknowns), *(axis.size for axis in axes))
+    C = np.zeros(shape) if guess is None else guess.copy()
+    index = np.arange(C.size).reshape(shape)
+    soft: list[Constraint] = []
+    given: dict[tuple[str, str], dict[int, Prescribed]] = {}
+    for c in problem.constraints:
+        x, plain = c.face[:-1], c.prescribed
+        if x == problem.domain.time and c.face.endswith("-"):
+            continue
+        if plain is None or c.where is not None or x not in names or x == problem.domain.time:
+            soft.append(c)
+            continue
+        known = given.setdefault((c.face, plain.unknown), {})
+        if plain.derivative in known:
+            soft.append(c)
+        else:
+            known[plain.derivative] = plain
+    # Slopes alone first, so that values, which are the coefficients of corners too, prevail.
+    for (face, unknown), known in sorted(given.items(), key=lambda item: 0 in item[1]):
+        _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
+    for (unknown, order), start in starts.items():
+        modes = axes[-1]
+        assert isinstance(modes, Modes)
+        k = unknowns.index(unknown)
+        C[k, ..., order] = fit(axes[:-1], start) * modes.half**order
+        index[k, ..., order] = -1
+    return _numbered(C, index, tuple(soft), axes)
+
+
+def _hold(
+    C: Float[np.ndarray, "*functions"],
+    index: Int[np.ndarray, "*functions"],
+    face: str,
+    known: Mapping[int, Prescribed],
+    names: Sequence[str],
+    axes: Sequence[Axis],
+) -> None:
+    """Give the coefficients of one unknown at one face, in place."""
+    i = names.index(face[:-1])
+    axis, lower = axes[i], face.endswith("-")
+    first, second = (0, 1) if lower else (-1, -2)
+    C, index = np.moveaxis(C, i, 0), np.moveaxis(index, i, 0)
+    place = axis.ends[0 if lower else 1]
+    rest = [a for k, a in enumerate(axes) if k != i]
+    others = [x for k, x in enumerate(names) if k != i]
+    data = {order: fit(rest, on_face(p, names[i], place, others)) for order, p in known.items()}
+    if 0 in data:
+        C[first], index[first] = data[0], -1
+    if 1 in data:
+        step = float(axis.breaks[1] - axis.breaks[0] if lower else axis.breaks[-2] - axis.breaks[-1])
+        C[second] = C[first] + data[1] * step / axis.degree
+        index[second] = np.where(index[second] < 0, -1, index[first])
+
+
+def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str]) -> Start:
+    """Prescribed data as a function of a grid of points on their face.
+
+    Args:
+        prescribed: The data.
+        x: The coordinate that is fixed there.
+        place: Its value.
+        others: Names of the other coordinates.
+    """
+
+    def values(at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, "*points"]:
+        grid = np.meshgrid(*at, indexing="ij") if at else []
+        shape = grid[0].shape if grid else ()
+        count = int(np.prod(shape))
+        columns = {
+            name: torch.from_numpy(column.ravel().copy())
+            for name, column in zip(others, grid, strict=True)
+        }
+        columns[x] = torch.full((count,), place, dtype=torch.float64)
+        return prescribed.data(columns).detach().numpy().reshape(shape)
+
+    return values
+
+
+def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, "*functions"]:
+    """Coefficients of least squares for given values, axis by axis; ends are interpolated where
+    axes are clamped.
+
+    Args:
+        axes: Functions of each coordinate.
+        values: On grids of points.
+    """
+    places, ways = [], []
+    for axis in axes:
+        x, way = _fitting(axis)
+        places.append(x)
+        ways.append(way)
+    found = np.asarray(values(places))
+    for i, way in enumerate(ways):
+        found = np.moveaxis(np.tensordot(way, found, (1, i)), 0, i)
+    return found
+
+
+def _fitting(
+    axis: Axis,
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
+    """Points of one coordinate, and the matrix from values there to coefficients."""
+    x, w = axis.gauss(axis.degree + 3 if axis.cells > 1 else 2 * axis.size + 4)
+    x, root = x.ravel(), np.sqrt(w.ravel())[:, None]
+    B = axis.matrix(x).toarray()
+    if axis.periodic:
+        return x, np.linalg.pinv(B * root) * root.T
+    if isinstance(axis, Modes):
+        # The value at the beginning is the first coefficient.
+        way = np.zeros((axis.size, len(x) + 1))
+        way[0, 0] = 1.0
+        inner = np.linalg.pinv(B[:, 1:] * root) * root.T
+        way[1:, 1:], way[1:, :1] = inner, -inner @ B[:, :1]
+        return np.r_[axis.breaks[0], x], way
+    inner = np.linalg.pinv(B[:, 1:-1] * root) * root.T
+    way = np.zeros((axis.size, len(x) + 2))
+    way[0, 0] = way[-1, -1] = 1.0
+    way[1:-1, 1:-1] = inner
+    way[1:-1, 0], way[1:-1, -1] = -inner @ B[:, 0], -inner @ B[:, -1]
+    return np.r_[axis.breaks[0], x, axis.breaks[-1]], way
+
+
+def _numbered(
+    C: Float[np.ndarray, "unknowns *functions"],
+    index: Int[np.ndarray, "unknowns *functions"],
+    soft: tuple[Constraint, ...],
+    axes: Sequence[Axis],
+) -> Held:
+    """With the free parameters numbered so that those of neighbours are close together."""
+    key = _order(C.shape, axes).ravel()
+    used = np.unique(index[index >= 0])
+    used = used[np.argsort(key[used])]
+    numbers = np.full(C.size + 1, -1)
+    numbers[used] = np.arange(len(used))
+    return Held(C, numbers[index], len(used), soft)
+
+
+def _order(
+    shape: Sequence[int], axes: Sequence[Axis]
+) -> Int[np.ndarray, "unknowns *functions"]:
+    """A place for every coefficient: by its function of the longest axis, then of the others, then
+    by its unknown. An axis that wraps is folded, so that its two ends are close together."""
+    longest = max(range(len(axes)), key=lambda i: axes[i].size / (2 if axes[i].periodic else 1))
+    order = [1 + longest, *(1 + i for i in range(len(axes)) if i != longest), 0]
+    places = np.arange(int(np.prod(shape))).reshape([shape[i] for i in order])
+    if axes[longest].periodic:
+        n = np.arange(axes[longest].size)
+        folded = np.where(n < (len(n) + 1) // 2, 2 * n, 2 * (len(n) - 1 - n) + 1)
+        places = places[folded]
+    return np.transpose(places, np.argsort(order))

@@ -1,0 +1,160 @@
+"""Newton's method of Gauss: least squares of the residual on products of splines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from kanpde.problem.problem import Problem
+from kanpde.products.axes import Axis
+from kanpde.products.held import Held
+from kanpde.products.normal import normal
+from kanpde.products.rows import Places, Rows, points_of
+
+MOST_STEPS = 12
+"""Steps after which Newton's method gives up."""
+
+SETTLED = 1e-12
+"""A step of this size, over the largest coefficient of each unknown, is the last one."""
+
+SMALL, SLOWER = 1e-7, 0.3
+"""A small step that is no less than this share of the one before is the last: rounding."""
+
+SHORTEST = 1e-3
+"""Share of a step below which none is tried."""
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Where Newton's method is.
+
+    Attributes:
+        C: The coefficients.
+        steps: Steps so far.
+        size: Of the last step, over the largest coefficient; infinite before the first.
+        loss: Sum of squares before the last step.
+        done: Whether there are no more steps.
+        stalled: Whether it ended before it converged.
+    """
+
+    C: Float[np.ndarray, "unknowns *functions"]
+    steps: int = 0
+    size: float = np.inf
+    loss: float = np.inf
+    done: bool = False
+    stalled: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares:
+    """The squares of a problem on some axes.
+
+    Attributes:
+        rows: Inside, then those of every condition that coefficients do not give.
+        index: Number of the parameter behind each coefficient, -1 where it is given.
+        free: How many parameters are free.
+    """
+
+    rows: tuple[Rows, ...]
+    index: Int[np.ndarray, "unknowns *functions"]
+    free: int
+
+    def weights(self, C: Float[np.ndarray, "unknowns *functions"]) -> tuple[float, ...]:
+        """Of the squares of each of the rows: those of conditions are as heavy as those inside, by
+        the diagonals of their normal equations over the parameters that they share.
+
+        Args:
+            C: The coefficients.
+        """
+        if len(self.rows) == 1:
+            return (1.0,)
+        inside = _diagonal(self.rows[0], C, self.index, self.free)
+        found = [1.0]
+        for some in self.rows[1:]:
+            own = _diagonal(some, C, self.index, self.free)
+            shared = own > 0
+            found.append(float(inside[shared].sum() / own.sum()) if shared.any() else 1.0)
+        return tuple(found)
+
+    def advance(self, at: Iterate) -> Iterate:
+        """One step, with as much of it as lowers the squares.
+
+        Args:
+            at: Where it begins.
+
+        Raises:
+            ProblemError: The residual is not finite, or the equations are singular.
+        """
+        weights = self.weights(at.C)
+        step = normal(self.rows, at.C, self.index, weights).step()
+        D = np.where(self.index >= 0, step.d[self.index], 0.0)
+        largest = np.maximum(np.abs(at.C + D).reshape(len(D), -1).max(1), np.finfo(float).tiny)
+        size = float((np.abs(D).reshape(len(D), -1).max(1) / largest).max())
+        share = 1.0
+        if size > 1e-6:
+            while share > SHORTEST and not self.loss(at.C + share * D, weights) < step.loss:
+                share /= 2
+        rounding = size < SMALL and size > SLOWER * at.size
+        done = size < SETTLED or rounding or at.steps + 1 >= MOST_STEPS
+        stalled = share <= SHORTEST or (done and size > SMALL)
+        return replace(
+            at,
+            C=at.C + share * D,
+            steps=at.steps + 1,
+            size=size,
+            loss=step.loss,
+            done=done or stalled,
+            stalled=stalled,
+        )
+
+    def loss(
+        self, C: Float[np.ndarray, "unknowns *functions"], weights: Sequence[float]
+    ) -> float:
+        """The sum of squares.
+
+        Args:
+            C: The coefficients.
+            weights: Of each of the rows.
+        """
+        squares = [float((some.values(C) ** 2).sum()) for some in self.rows]
+        return float(np.dot(weights, squares))
+
+
+def least_squares(
+    problem: Problem, axes: Sequence[Axis], given: Held, sizes: Sequence[float] = ()
+) -> LeastSquares:
+    """The squares of a problem on some axes.
+
+    Args:
+        problem: What is to be solved, on a box.
+        axes: Functions of each coordinate.
+        given: What the conditions give by themselves.
+        sizes: What the rows of the equations are divided by; by default 1.
+    """
+    axes, unknowns = tuple(axes), problem.unknowns
+    inside = [Places.inside(axis, points_of(axis)) for axis in axes]
+    count = sum(e.equations for e in problem.equations)
+    rows = [Rows(problem.equations, tuple(sizes) or (1.0,) * count, axes, unknowns, tuple(inside))]
+    for c in given.soft:
+        i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
+        places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
+        out = tuple(float(k == i) * (-1.0 if lower else 1.0) for k in range(len(axes)))
+        ones = (1.0,) * c.residual.equations
+        rows.append(Rows((c.residual,), ones, axes, unknowns, places, out, c))
+    return LeastSquares(tuple(rows), given.index, given.free)
+
+
+def _diagonal(
+    rows: Rows,
+    C: Float[np.ndarray, "unknowns *functions"],
+    index: Int[np.ndarray, "unknowns *functions"],
+    free: int,
+) -> Float[np.ndarray, " free"]:
+    """The diagonal of JᵀJ."""
+    found, flat = np.zeros(free + 1), index.ravel()
+    for block in rows.blocks(C):
+        np.add.at(found, flat[block.alive], np.einsum("kii->ki", block.G))
+    return found[:free]

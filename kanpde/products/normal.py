@@ -1,0 +1,142 @@
+"""Normal equations JᵀJ d = -Jᵀr in a band, divided by their diagonal, and Cholesky's factor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
+
+from kanpde.errors import ProblemError
+from kanpde.products.rows import Rows
+
+RIDGE = 1e-15
+"""What is added to the diagonal, which is 1, at least."""
+
+RAISE = 30.0
+"""By what it grows until Cholesky's factor exists."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of Gauss and Newton.
+
+    Attributes:
+        d: By how much every parameter changes.
+        loss: Sum of squares before the step.
+        ridge: What was added to the diagonal.
+        expected: By how much the squares fall if the residual is affine.
+    """
+
+    d: Float[np.ndarray, " free"]
+    loss: float
+    ridge: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal equations of all rows together.
+
+    Attributes:
+        band: JᵀJ, its lower band [band + 1, free].
+        slope: Jᵀr.
+        loss: Sum of squares.
+    """
+
+    band: Float[np.ndarray, "band free"]
+    slope: Float[np.ndarray, " free"]
+    loss: float
+
+    def step(self, least: float = 0.0) -> Step:
+        """The step that leads to the least squares of the linearised rows.
+
+        Args:
+            least: What is added to the diagonal, which is 1, at least.
+
+        Raises:
+            ProblemError: The equations are singular however much is added.
+        """
+        free = len(self.slope)
+        s = 1 / np.sqrt(np.maximum(self.band[0], np.finfo(float).tiny))
+        scaled = self.band.copy()
+        for k in range(len(scaled)):
+            scaled[k, : free - k] *= s[k:] * s[: free - k]
+        ridge = max(RIDGE, least)
+        while ridge < 1.0:
+            trial = scaled.copy()
+            trial[0] += ridge
+            try:
+                factor = cholesky_banded(trial, overwrite_ab=True, lower=True, check_finite=False)
+            except LinAlgError:
+                ridge *= RAISE
+                continue
+            d = -s * cho_solve_banded((factor, True), s * self.slope, check_finite=False)
+            return Step(d, self.loss, ridge, -float(self.slope @ d))
+        raise ProblemError(
+            "the normal equations of the products of splines are singular: a condition is missing,"
+            " or an equation does not depend on its unknowns"
+        )
+
+
+def width_of(rows: Sequence[Rows], index: Int[np.ndarray, "unknowns *functions"]) -> int:
+    """Largest distance of two parameters that share a cell.
+
+    Args:
+        rows: All rows.
+        index: Number of the parameter behind each coefficient, -1 where it is given.
+    """
+    flat, widest = index.ravel(), 0
+    for some in rows:
+        numbers = flat[some.supports(index.shape)]
+        low = np.where(numbers < 0, len(flat), numbers).min(1)
+        widest = max(widest, int((numbers.max(1) - low).max(initial=0)))
+    return widest
+
+
+def normal(
+    rows: Sequence[Rows],
+    C: Float[np.ndarray, "unknowns *functions"],
+    index: Int[np.ndarray, "unknowns *functions"],
+    weights: Sequence[float],
+) -> Normal:
+    """The normal equations of all rows at given coefficients, added up cell by cell.
+
+    Args:
+        rows: All rows.
+        C: The coefficients.
+        index: Number of the parameter behind each coefficient, -1 where it is given.
+        weights: Of the squares of each of the rows.
+    """
+    free = int(index.max(initial=-1)) + 1
+    band = np.zeros((width_of(rows, index) + 1, free))
+    slope, loss, flat = np.zeros(free), 0.0, index.ravel()
+    for some, weight in zip(rows, weights, strict=True):
+        for block in some.blocks(C):
+            _add(weight * block.G, weight * block.b, flat[block.alive], band, slope)
+            loss += weight * block.loss
+    return Normal(band, slope, loss)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _add(
+    G: Float[np.ndarray, "blocks local local"],
+    b: Float[np.ndarray, "blocks local"],
+    numbers: Int[np.ndarray, "blocks local"],
+    band: Float[np.ndarray, "band free"],
+    slope: Float[np.ndarray, " free"],
+) -> None:
+    """Add the matrices and vectors of cells, one cell after another."""
+    for k in range(G.shape[0]):
+        for i in range(G.shape[1]):
+            row = numbers[k, i]
+            if row < 0:
+                continue
+            slope[row] += b[k, i]
+            for j in range(G.shape[2]):
+                column = numbers[k, j]
+                if 0 <= column <= row:
+                    band[row - column, column] += G[k, i, j]

@@ -1,0 +1,300 @@
+"""Rows of least squares: residuals at Gauss points of cells, inside or on a face, and their
+derivatives by the coefficients, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+
+from kanpde.errors import ProblemError
+from kanpde.problem.constraints import Constraint
+from kanpde.products.axes import Axis, along
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.residual import Residual, check_finite
+
+AT_ONCE = 12_000_000
+"""Numbers of a Jacobian that are held at once."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Points along one coordinate, the same number on each of some cells.
+
+    Attributes:
+        cells: Numbers of the cells.
+        x: The points.
+        weights: Those of a rule of quadrature.
+    """
+
+    cells: Int[np.ndarray, " cells"]
+    x: Float[np.ndarray, "cells points"]
+    weights: Float[np.ndarray, "cells points"]
+
+    @classmethod
+    def inside(cls, axis: Axis, count: int) -> Places:
+        """Gauss points of all cells.
+
+        Args:
+            axis: Has the cells.
+            count: Points a cell.
+        """
+        return cls(np.arange(axis.cells), *axis.gauss(count))
+
+    @classmethod
+    def end(cls, axis: Axis, lower: bool) -> Places:
+        """One end of a coordinate.
+
+        Args:
+            axis: Has it.
+            lower: Whether it is the beginning.
+        """
+        x = np.array([[axis.ends[0 if lower else 1]]])
+        return cls(np.array([0 if lower else axis.cells - 1]), x, np.ones((1, 1)))
+
+
+@dataclass(frozen=True)
+class Block:
+    """What some cells contribute to the normal equations.
+
+    Attributes:
+        G: JᵀJ of each cell.
+        b: Jᵀr of each cell.
+        alive: Places of the coefficients in the array of all of them.
+        loss: Sum of the squares of these cells' rows.
+    """
+
+    G: Float[np.ndarray, "blocks local local"]
+    b: Float[np.ndarray, "blocks local"]
+    alive: Int[np.ndarray, "blocks local"]
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Residuals at points of cells, times the roots of the weights of quadrature.
+
+    Attributes:
+        residuals: Pointwise functions, all of the same coordinates.
+        sizes: What the rows are divided by, one a row of all residuals together.
+        axes: Functions of each coordinate.
+        unknowns: Names of the unknowns.
+        places: Points along each coordinate.
+        face: Normal of a face, a number a coordinate; () inside.
+        condition: The condition that holds on the face; None inside.
+    """
+
+    residuals: tuple[Residual, ...]
+    sizes: tuple[float, ...]
+    axes: tuple[Axis, ...]
+    unknowns: tuple[str, ...]
+    places: tuple[Places, ...]
+    normal: tuple[float, ...] = ()
+    condition: Constraint | None = None
+
+    @cached_property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """All derivatives that the residuals depend on."""
+        return tuple(dict.fromkeys(leaf for one in self.residuals for leaf in one.needs))
+
+    @cached_property
+    def coordinates(self) -> dict[str, torch.Tensor]:
+        """Of all points, [points] each."""
+        grid = np.meshgrid(*[p.x.ravel() for p in self.places], indexing="ij")
+        names = self.residuals[0].coordinates
+        return {x: torch.from_numpy(g.ravel()) for x, g in zip(names, grid, strict=True)}
+
+    @cached_property
+    def roots(self) -> Float[np.ndarray, " points"]:
+        """Roots of the weights, zero where the condition does not hold."""
+        found = np.ones(())
+        for p in self.places:
+            found = np.multiply.outer(found, np.sqrt(p.weights.ravel()))
+        found = found.ravel()
+        if self.condition is not None and self.condition.where is not None:
+            found = found * self.condition.where(self.coordinates).numpy()
+        return found
+
+    @cached_property
+    def cells(self) -> Int[np.ndarray, "dims blocks"]:
+        """Numbers of all cells, among those of each axis that have points."""
+        along_each = [np.arange(len(p.cells)) for p in self.places]
+        return np.stack([c.ravel() for c in np.meshgrid(*along_each, indexing="ij")])
+
+    def supports(self, shape: Sequence[int]) -> Int[np.ndarray, "blocks local"]:
+        """Places of the coefficients of every cell in the array of all of them.
+
+        Args:
+            shape: Of that array.
+        """
+        return self._alive(self.cells, shape)
+
+    def derivatives(
+        self, C: Float[np.ndarray, "unknowns *functions"]
+    ) -> Float[np.ndarray, "points leaves"]:
+        """The derivatives at all points.
+
+        Args:
+            C: The coefficients.
+        """
+        found = np.empty((len(self.roots), len(self.leaves)))
+        for a, (u, index) in enumerate(self.leaves):
+            matrices = [self._matrix(i, order) for i, order in enumerate(index)]
+            found[:, a] = along(matrices, C[self.unknowns.index(u)]).ravel()
+        return found
+
+    def values(
+        self, C: Float[np.ndarray, "unknowns *functions"]
+    ) -> Float[np.ndarray, "points rows"]:
+        """The rows at all points.
+
+        Args:
+            C: The coefficients.
+        """
+        return self._evaluated(C, False)[0]
+
+    def blocks(self, C: Float[np.ndarray, "unknowns *functions"]) -> Iterator[Block]:
+        """The normal equations, some cells after others.
+
+        Args:
+            C: The coefficients.
+
+        Raises:
+            ProblemError: The residual is not finite.
+        """
+        r, g = self._evaluated(C, True)
+        assert g is not None
+        r, g = self._by_cell(r), self._by_cell(g.reshape(len(g), -1))
+        g = g.reshape(*r.shape, len(self.leaves))
+        used = (g != 0).any((0, 1))
+        cells = self.cells
+        local = len(self.unknowns) * int(np.prod([axis.degree + 1 for axis in self.axes]))
+        step = max(1, AT_ONCE // (r.shape[1] * r.shape[2] * local))
+        for start in range(0, len(r), step):
+            some = slice(start, start + step)
+            J = self._jacobian(g[some], used, cells[:, some])
+            flat = r[some].reshape(len(J), -1)
+            Jt = J.transpose(0, 2, 1)
+            G, b = np.matmul(Jt, J), np.matmul(Jt, flat[..., None])[..., 0]
+            yield Block(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
+
+    def _evaluated(
+        self, C: Float[np.ndarray, "unknowns *functions"], partials: bool
+    ) -> tuple[
+        Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None
+    ]:
+        D, values, slopes = torch.from_numpy(self.derivatives(C)), [], []
+        normal = None
+        if self.normal:
+            names = self.residuals[0].coordinates
+            normal = {
+                x: torch.full_like(self.coordinates[x], n)
+                for x, n in zip(names, self.normal, strict=True)
+            }
+        for one in self.residuals:
+            columns = [self.leaves.index(leaf) for leaf in one.needs]
+            r, g = one(self.coordinates, D[:, columns], normal, partials)
+            if not bool(r.isfinite().all()):
+                check_finite(one, r, self.coordinates, D[:, columns])
+                raise ProblemError(f"{one.name}: the products of splines are not finite any more")
+            values.append(r.numpy())
+            if g is not None:
+                wide = np.zeros((len(r), one.equations, len(self.leaves)))
+                wide[:, :, columns] = g.numpy()
+                slopes.append(wide)
+        scale = self.roots[:, None] / np.array(self.sizes)
+        found = np.concatenate(values, 1) * scale
+        return found, np.concatenate(slopes, 1) * scale[..., None] if partials else None
+
+    def _matrix(self, i: int, order: int) -> sp.csr_matrix:
+        known = self._matrices
+        if (i, order) not in known:
+            places, axis = self.places[i], self.axes[i]
+            cell = np.repeat(places.cells, places.x.shape[1])
+            values, columns = axis.local(cell, places.x.ravel(), order), axis.alive[cell]
+            rows = np.repeat(np.arange(len(cell)), columns.shape[1])
+            known[i, order] = sp.csr_matrix(
+                (values.ravel(), (rows, columns.ravel())), shape=(len(cell), axis.size)
+            )
+        return known[i, order]
+
+    @cached_property
+    def _matrices(self) -> dict[tuple[int, int], sp.csr_matrix]:
+        return {}
+
+    def _local(self, i: int, order: int) -> Float[np.ndarray, "cells points support"]:
+        """Derivatives of the functions of one axis that are alive, cell by cell."""
+        places, axis = self.places[i], self.axes[i]
+        cell = np.repeat(places.cells, places.x.shape[1])
+        return axis.local(cell, places.x.ravel(), order).reshape(*places.x.shape, -1)
+
+    def _jacobian(
+        self,
+        g: Float[np.ndarray, "blocks points rows leaves"],
+        used: Float[np.ndarray, "rows leaves"],
+        cells: Int[np.ndarray, "dims blocks"],
+    ) -> Float[np.ndarray, "blocks all local"]:
+        """Derivatives of the rows of some cells by their coefficients."""
+        blocks, points, rows = g.shape[:3]
+        support = int(np.prod([axis.degree + 1 for axis in self.axes]))
+        J = np.zeros((blocks, points, rows, len(self.unknowns), support))
+        for a, (u, index) in enumerate(self.leaves):
+            if not used[:, a].any():
+                continue
+            product = np.ones((blocks, 1, 1))
+            for i, order in enumerate(index):
+                own = self._known(i, order)[cells[i]]
+                product = np.einsum("kap,kbq->kabpq", product, own).reshape(
+                    blocks, product.shape[1] * own.shape[1], -1
+                )
+            k = self.unknowns.index(u)
+            for e in np.flatnonzero(used[:, a]):
+                J[:, :, e, k] += g[:, :, e, a, None] * product
+        return J.reshape(blocks, points * rows, -1)
+
+    def _known(self, i: int, order: int) -> Float[np.ndarray, "cells points support"]:
+        if (i, order) not in self._locals:
+            self._locals[i, order] = self._local(i, order)
+        return self._locals[i, order]
+
+    @cached_property
+    def _locals(self) -> dict[tuple[int, int], Float[np.ndarray, "cells points support"]]:
+        return {}
+
+    def _by_cell(
+        self, values: Float[np.ndarray, "points columns"]
+    ) -> Float[np.ndarray, "blocks each columns"]:
+        """Values at all points, those of a cell together."""
+        shape = [n for p in self.places for n in p.x.shape]
+        dims = len(self.places)
+        split = values.reshape(*shape, -1)
+        moved = split.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2), 2 * dims)
+        blocks = int(np.prod(shape[::2]))
+        return moved.reshape(blocks, -1, values.shape[1])
+
+    def _alive(
+        self, cells: Int[np.ndarray, "dims blocks"], shape: Sequence[int]
+    ) -> Int[np.ndarray, "blocks local"]:
+        """Places of the coefficients of some cells in the array of all of them."""
+        blocks = cells.shape[1]
+        place = np.zeros((blocks, 1), dtype=np.int64)
+        for i, axis in enumerate(self.axes):
+            own = axis.alive[self.places[i].cells[cells[i]]]
+            place = (place[:, :, None] * axis.size + own[:, None, :]).reshape(blocks, -1)
+        first = np.arange(len(self.unknowns)) * int(np.prod(shape[1:]))
+        return (first[None, :, None] + place[:, None, :]).reshape(blocks, -1)
+
+
+def points_of(axis: Axis) -> int:
+    """Gauss points a cell: as many as functions for a polynomial, and four for splines, which have
+    one function a cell (degree + 1 points give the same errors, and take longer).
+
+    Args:
+        axis: Functions of the coordinate.
+    """
+    return axis.size if axis.cells == 1 else 4
