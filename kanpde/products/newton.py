@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held
-from kanpde.products.normal import normal
+from kanpde.products.normal import Normal, normal
 from kanpde.products.rows import Places, Rows, points_of
 
 MOST_STEPS = 12
@@ -26,6 +26,10 @@ SMALL, SLOWER = 1e-7, 0.3
 SHORTEST = 1e-3
 """Share of a step below which none is tried."""
 
+RIDGES = (0.0, 1e-8, 1e-5, 1e-2)
+"""Damping that is tried one after another where no share of a step lowers the squares, over the
+diagonal."""
+
 
 @dataclass(frozen=True)
 class Iterate:
@@ -36,6 +40,7 @@ class Iterate:
         steps: Steps so far.
         size: Of the last step, over the largest coefficient; infinite before the first.
         loss: Sum of squares before the last step.
+        stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
         done: Whether there are no more steps.
         stalled: Whether it ended before it converged.
     """
@@ -44,6 +49,7 @@ class Iterate:
     steps: int = 0
     size: float = np.inf
     loss: float = np.inf
+    stiffness: tuple[float, ...] = ()
     done: bool = False
     stalled: bool = False
 
@@ -89,25 +95,39 @@ class LeastSquares:
             ProblemError: The residual is not finite, or the equations are singular.
         """
         weights = self.weights(at.C)
-        step = normal(self.rows, at.C, self.index, weights).step()
-        D = np.where(self.index >= 0, step.d[self.index], 0.0)
-        largest = np.maximum(np.abs(at.C + D).reshape(len(D), -1).max(1), np.finfo(float).tiny)
-        size = float((np.abs(D).reshape(len(D), -1).max(1) / largest).max())
-        share = 1.0
-        if size > 1e-6:
-            while share > SHORTEST and not self.loss(at.C + share * D, weights) < step.loss:
-                share /= 2
+        equations = normal(self.rows, at.C, self.index, weights)
+        for least in RIDGES:
+            D = self._spread(equations.step(least))
+            size = _size(D, at.C)
+            share = 1.0
+            if size > 1e-6:
+                while share > SHORTEST and not self.loss(at.C + share * D, weights) < equations.loss:
+                    share /= 2
+            if share > SHORTEST:
+                break
+        stalled = share <= SHORTEST
         rounding = size < SMALL and size > SLOWER * at.size
         done = size < SETTLED or rounding or at.steps + 1 >= MOST_STEPS
-        stalled = share <= SHORTEST or (done and size > SMALL)
         return replace(
             at,
-            C=at.C + share * D,
+            C=at.C if stalled else at.C + share * D,
             steps=at.steps + 1,
             size=size,
-            loss=step.loss,
+            loss=equations.loss,
+            stiffness=self._stiffness(equations),
             done=done or stalled,
-            stalled=stalled,
+            stalled=stalled or (done and size > SMALL),
+        )
+
+    def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns *functions"]:
+        """A step of the parameters as one of all coefficients."""
+        return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
+
+    def _stiffness(self, equations: Normal) -> tuple[float, ...]:
+        diagonal = np.append(equations.band[0], 0.0)[self.index]
+        return tuple(
+            float(np.sqrt(own[which >= 0].mean())) if (which >= 0).any() else 0.0
+            for own, which in zip(diagonal, self.index, strict=True)
         )
 
     def loss(
@@ -145,6 +165,15 @@ def least_squares(
         ones = (1.0,) * c.residual.equations
         rows.append(Rows((c.residual,), ones, axes, unknowns, places, out, c))
     return LeastSquares(tuple(rows), given.index, given.free)
+
+
+def _size(
+    D: Float[np.ndarray, "unknowns *functions"], C: Float[np.ndarray, "unknowns *functions"]
+) -> float:
+    """Of a step, over the largest coefficient of each unknown."""
+    moved = np.abs(D).reshape(len(D), -1).max(1)
+    largest = np.abs(C + D).reshape(len(D), -1).max(1)
+    return float((moved / np.maximum(largest, 1e-12 * largest.max() + 1e-300)).max())
 
 
 def _diagonal(

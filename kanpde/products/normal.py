@@ -21,23 +21,6 @@ RAISE = 30.0
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step of Gauss and Newton.
-
-    Attributes:
-        d: By how much every parameter changes.
-        loss: Sum of squares before the step.
-        ridge: What was added to the diagonal.
-        expected: By how much the squares fall if the residual is affine.
-    """
-
-    d: Float[np.ndarray, " free"]
-    loss: float
-    ridge: float
-    expected: float
-
-
-@dataclass(frozen=True)
 class Normal:
     """Normal equations of all rows together.
 
@@ -51,7 +34,7 @@ class Normal:
     slope: Float[np.ndarray, " free"]
     loss: float
 
-    def step(self, least: float = 0.0) -> Step:
+    def step(self, least: float = 0.0) -> Float[np.ndarray, " free"]:
         """The step that leads to the least squares of the linearised rows.
 
         Args:
@@ -74,8 +57,7 @@ class Normal:
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            d = -s * cho_solve_banded((factor, True), s * self.slope, check_finite=False)
-            return Step(d, self.loss, ridge, -float(self.slope @ d))
+            return -s * cho_solve_banded((factor, True), s * self.slope, check_finite=False)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
