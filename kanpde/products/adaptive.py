@@ -28,6 +28,7 @@ from kanpde.products.estimates import (
 )
 from kanpde.products.held import Start, fit, held, on_face
 from kanpde.products.newton import Iterate, LeastSquares, least_squares
+from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
 MOST_TRIES = 8
@@ -41,9 +42,6 @@ SHORTEST_SPAN = 1e-7
 
 FIRST_CELLS = 8
 """Along every coordinate of a steady problem."""
-
-MEMORY = 4e9
-"""Bytes that the band of the normal equations may take."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,41 @@ class Progress:
         """Coefficients of all spans together, with those of the attempt that is under way."""
         going = 0 if self.at is None or self.finished else self.at.C.size
         return sum(span.C.size for span in self.spans) + going
+
+    @property
+    def loss(self) -> float:
+        """Sum of the weighted squares of the residual before the last Newton step."""
+        return math.nan if self.at is None else self.at.loss
+
+    @property
+    def title(self) -> str:
+        """What is under way, such as "span 3 from 0.21 to 0.25, 57 cells"."""
+        if not self.axes:
+            return "products of splines"
+        cells = [axis.cells for axis in self.axes if isinstance(axis, Splines)]
+        on = f"{' x '.join(str(count) for count in cells)} cells"
+        last = self.axes[-1]
+        if not isinstance(last, Modes):
+            return f"attempt {self.tries + 1}, {on}"
+        begin, end = last.ends
+        return f"span {len(self.spans) + 1} from {begin:.4g} to {end:.4g}, {on}"
+
+    @property
+    def reached(self) -> float:
+        """The time at which the spans that are done end; nan before the first, and where there is
+        no time."""
+        last = self.spans[-1].axes[-1] if self.spans else None
+        return last.ends[1] if isinstance(last, Modes) else math.nan
+
+    @property
+    def reason(self) -> str:
+        """Why it is finished: that the tolerance is met, or what misses it."""
+        if not self.finished:
+            return ""
+        if not self.missed:
+            return f"the tolerance is met: estimated error {self.estimate:.1e}"
+        more = f" and {len(self.missed) - 1} more" if len(self.missed) > 1 else ""
+        return f"the tolerance is missed: {self.missed[0]}{more}"
 
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, of which `from_plain` makes the same."""
@@ -177,6 +210,18 @@ class Adaptive:
             return self._judged(progress)
         return self._span_judged(progress)
 
+    def solution(self, progress: Progress) -> TensorSolution:
+        """What there is: all spans that are done, else the attempt that is under way.
+
+        Args:
+            progress: Where it is.
+        """
+        spans = progress.spans
+        if not spans:
+            at = progress.at or self._begun(progress)
+            spans = (Product(progress.axes, at.C),)
+        return TensorSolution(self.problem, spans)
+
     # Attempts
 
     def _begun(self, progress: Progress) -> Iterate:
@@ -187,9 +232,6 @@ class Adaptive:
             last = progress.spans[-1]
             guess = np.stack([fit(progress.axes, _on(last, u)) for u in range(len(C))])
             C = held(self.problem, progress.axes, {}, guess).C
-        elif self.problem.domain.time is not None:
-            C = _standing_still(given.C, given.index)
-        self._check_memory(progress.axes, given.index)
         return Iterate(C)
 
     def _squares(self, progress: Progress) -> LeastSquares:
@@ -236,9 +278,6 @@ class Adaptive:
         most = min(self.settings.cells, 3 * axis.cells)
         return refined(axis, rough, SHORT_OF_GOAL * self.settings.tolerance, most)
 
-    def _check_memory(self, axes: tuple[Axis, ...], index: np.ndarray) -> None:
-        """Raise ProblemError where the normal equations do not fit."""
-
     # Judging attempts
 
     def _span_judged(self, progress: Progress) -> Progress:
@@ -252,8 +291,8 @@ class Adaptive:
         space = [axis for axis in progress.axes if isinstance(axis, Splines)]
         rough = [roughness(product, i, sizes) for i in range(len(space))]
         in_space = [favard(axis, one) for axis, one in zip(space, rough, strict=True)]
-        far_in_time = in_time > IN_TIME * tolerance or at.stalled
-        far_in_space = [e > IN_SPACE * tolerance for e in in_space]
+        far_in_time = in_time > tolerance or at.stalled
+        far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
         growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
         last_try = progress.tries + 1 >= MOST_TRIES
@@ -285,7 +324,7 @@ class Adaptive:
         begin, end = product.axes[-1].ends
         last = self.problem.domain.bounds[time][1]
         missed = progress.missed
-        if error > max(IN_TIME, IN_SPACE) * self.settings.tolerance:
+        if error > self.settings.tolerance:
             missed += (f"{time} = {begin:.4g} to {end:.4g}: estimated error {error:.1e}",)
         done = replace(
             progress,
@@ -302,7 +341,9 @@ class Adaptive:
             assert isinstance(axis, Splines)
             found = self._refined(axis, rough[i])
             same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
-            new.append(axis if same and favard(axis, rough[i]) < 2 * self.settings.tolerance else found)
+            new.append(
+                axis if same and favard(axis, rough[i]) < 2 * self.settings.tolerance else found
+            )
         length = (end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
 
@@ -346,7 +387,10 @@ class Adaptive:
         else:
             error = math.inf
         known = replace(
-            progress, spans=(product,), estimate=max(errors), tries=progress.tries + 1,
+            progress,
+            spans=(product,),
+            estimate=max(errors),
+            tries=progress.tries + 1,
             sizes=tuple(float(one) for one in sizes),
         )
         if error <= settings.tolerance and not at.stalled:
@@ -365,8 +409,10 @@ class Adaptive:
         found = self._refined(axis, rough)
         if found.cells > axis.cells:
             return found
-        return axis if error < SHORT_OF_GOAL * self.settings.tolerance else refined(
-            axis, rough, 0.0, min(self.settings.cells, round(1.3 * axis.cells))
+        return (
+            axis
+            if error < SHORT_OF_GOAL * self.settings.tolerance
+            else refined(axis, rough, 0.0, min(self.settings.cells, round(1.3 * axis.cells)))
         )
 
 
@@ -375,9 +421,6 @@ FIRST_SPAN = 0.05
 
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
-
-IN_TIME, IN_SPACE = 3.0, 8.0
-"""Estimates over the tolerance up to which a span is good enough: errors are smaller."""
 
 
 def refuse(problem: Problem) -> None:
@@ -428,11 +471,6 @@ def _at_end(span: Product, unknown: int, order: int) -> Start:
 def _on(product: Product, unknown: int) -> Start:
     """An unknown as a function of grids of points."""
     return lambda at: product.on_grid(unknown, at, (0,) * len(product.axes))
-
-
-def _standing_still(C: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Coefficients of a span through which the solution stays as it begins."""
-    return C
 
 
 def _moved(before: Product, after: Product, sizes: np.ndarray) -> float:

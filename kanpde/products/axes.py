@@ -76,9 +76,7 @@ class Axis(ABC):
         cell = self.cell_of(x)
         values, columns = self.local(cell, x, order), self.alive[cell]
         rows = np.repeat(np.arange(len(x)), columns.shape[1])
-        found = sp.csr_matrix(
-            (values.ravel(), (rows, columns.ravel())), shape=(len(x), self.size)
-        )
+        found = sp.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(x), self.size))
         return found
 
     def gauss(
@@ -202,9 +200,7 @@ class Modes(Axis):
         rows = [legendre.legval(s, legendre.legder(c, order)) for c in self.series]
         return np.stack(rows, 1) / self.half**order
 
-    def legendre(
-        self, C: Float[np.ndarray, "*rest modes"]
-    ) -> Float[np.ndarray, "*rest modes"]:
+    def legendre(self, C: Float[np.ndarray, "*rest modes"]) -> Float[np.ndarray, "*rest modes"]:
         """Coefficients of Legendre's polynomials from those of the functions.
 
         Args:
@@ -216,9 +212,7 @@ class Modes(Axis):
         return C @ table
 
 
-def along(
-    matrices: list[sp.csr_matrix], C: Float[np.ndarray, "..."]
-) -> Float[np.ndarray, "..."]:
+def along(matrices: list[sp.csr_matrix], C: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     """A product of matrices, one an axis, applied to an array.
 
     Args:
@@ -232,5 +226,3 @@ def along(
         flat = matrix @ np.ascontiguousarray(moved).reshape(len(moved), -1)
         C = np.moveaxis(flat.reshape(-1, *shape), 0, first + i)
     return C
-
-

@@ -99,9 +99,7 @@ def last_modes(product: Product, sizes: Float[np.ndarray, " unknowns"]) -> float
     return float((np.maximum(found[:, -1], 0.1 * found[:, -2]) / sizes).max())
 
 
-def refined(
-    axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most: int
-) -> Splines:
+def refined(axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most: int) -> Splines:
     """Splines on cells of which each has the same error, whose lengths change slowly.
 
     Args:

@@ -34,8 +34,8 @@ class Held:
         soft: The conditions that the coefficients do not give.
     """
 
-    C: Float[np.ndarray, "unknowns *functions"]
-    index: Int[np.ndarray, "unknowns *functions"]
+    C: Float[np.ndarray, unknowns * functions]
+    index: Int[np.ndarray, unknowns * functions]
     free: int
     soft: tuple[Constraint, ...]
 
@@ -44,7 +44,7 @@ def held(
     problem: Problem,
     axes: Sequence[Axis],
     starts: Mapping[tuple[str, int], Start],
-    guess: Float[np.ndarray, "unknowns *functions"] | None = None,
+    guess: Float[np.ndarray, unknowns * functions] | None = None,
 ) -> Held:
     """The coefficients that the conditions of a problem give.
 
@@ -104,7 +104,9 @@ def _hold(
     if 0 in data:
         C[first], index[first] = data[0], -1
     if 1 in data:
-        step = float(axis.breaks[1] - axis.breaks[0] if lower else axis.breaks[-2] - axis.breaks[-1])
+        step = float(
+            axis.breaks[1] - axis.breaks[0] if lower else axis.breaks[-2] - axis.breaks[-1]
+        )
         C[second] = C[first] + data[1] * step / axis.degree
         index[second] = np.where(index[second] < 0, -1, index[first])
 
@@ -177,8 +179,8 @@ def _fitting(
 
 
 def _numbered(
-    C: Float[np.ndarray, "unknowns *functions"],
-    index: Int[np.ndarray, "unknowns *functions"],
+    C: Float[np.ndarray, unknowns * functions],
+    index: Int[np.ndarray, unknowns * functions],
     soft: tuple[Constraint, ...],
     axes: Sequence[Axis],
 ) -> Held:
@@ -191,9 +193,7 @@ def _numbered(
     return Held(C, numbers[index], len(used), soft)
 
 
-def _order(
-    shape: Sequence[int], axes: Sequence[Axis]
-) -> Int[np.ndarray, "unknowns *functions"]:
+def _order(shape: Sequence[int], axes: Sequence[Axis]) -> Int[np.ndarray, unknowns * functions]:
     """A place for every coefficient: by its function of the longest axis, then of the others, then
     by its unknown. An axis that wraps is folded, so that its two ends are close together."""
     longest = max(range(len(axes)), key=lambda i: axes[i].size / (2 if axes[i].periodic else 1))

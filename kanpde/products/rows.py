@@ -135,7 +135,7 @@ class Rows:
         return self._alive(self.cells, shape)
 
     def derivatives(
-        self, C: Float[np.ndarray, "unknowns *functions"]
+        self, C: Float[np.ndarray, unknowns * functions]
     ) -> Float[np.ndarray, "points leaves"]:
         """The derivatives at all points.
 
@@ -149,7 +149,7 @@ class Rows:
         return found
 
     def values(
-        self, C: Float[np.ndarray, "unknowns *functions"]
+        self, C: Float[np.ndarray, unknowns * functions]
     ) -> Float[np.ndarray, "points rows"]:
         """The rows at all points.
 
@@ -158,7 +158,7 @@ class Rows:
         """
         return self._evaluated(C, False)[0]
 
-    def blocks(self, C: Float[np.ndarray, "unknowns *functions"]) -> Iterator[Block]:
+    def blocks(self, C: Float[np.ndarray, unknowns * functions]) -> Iterator[Block]:
         """The normal equations, some cells after others.
 
         Args:
@@ -184,10 +184,8 @@ class Rows:
             yield Block(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
 
     def _evaluated(
-        self, C: Float[np.ndarray, "unknowns *functions"], partials: bool
-    ) -> tuple[
-        Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None
-    ]:
+        self, C: Float[np.ndarray, unknowns * functions], partials: bool
+    ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None]:
         D, values, slopes = torch.from_numpy(self.derivatives(C)), [], []
         normal = None
         if self.normal:

@@ -1,0 +1,114 @@
+"""A solution made of products of splines: one product, or one for each span of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kanpde.errors import RunError
+from kanpde.networks.solution import Solution
+from kanpde.problem.problem import Problem
+from kanpde.products.axes import Modes
+from kanpde.products.tensor import Product
+from kanpde.residual.calculus import Leaf
+
+KIND = "tensor"
+"""Its name on the command line, and in the states of checkpoints."""
+
+
+class TensorSolution(Solution):
+    """Products of splines as a solution, those of spans of time one after another.
+
+    At a time that two spans share, both agree. Beyond the last span, where the march came to its
+    end before the time does, it stands still.
+
+    Args:
+        problem: What it is a solution of.
+        spans: The products, in the order of time.
+    """
+
+    def __init__(self, problem: Problem, spans: Sequence[Product]):
+        self.domain, self.unknowns = problem.domain, problem.unknowns
+        self.spans = tuple(spans)
+        self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
+
+    def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
+        value = (0,) * len(self.domain.coordinates)
+        return self.derivatives(points, [(u, value) for u in self.unknowns])
+
+    def derivatives(
+        self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
+    ) -> Float[Tensor, "points leaves"]:
+        wanted = [(self.unknowns.index(u), index) for u, index in leaves]
+        at = points.detach().double().cpu().numpy()
+        found = self._by_span(at, lambda span, some: span.at(some, wanted))
+        if self.domain.time is not None:
+            rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
+            still = np.flatnonzero(at[:, -1] > self.spans[-1].axes[-1].ends[1])
+            found[np.ix_(still, rates)] = 0.0
+        return torch.from_numpy(found).to(points.device, points.dtype)
+
+    def _by_span(
+        self,
+        at: Float[np.ndarray, "points dims"],
+        of: Callable[[Product, Float[np.ndarray, "some dims"]], Float[np.ndarray, "some leaves"]],
+    ) -> Float[np.ndarray, "points leaves"]:
+        """Rows, each from the span that holds its time."""
+        if self.domain.time is None:
+            return of(self.spans[0], at)
+        at = at.copy()
+        at[:, -1] = np.minimum(at[:, -1], self.spans[-1].axes[-1].ends[1])
+        which = np.searchsorted(self.ends, at[:, -1])
+        parts = {k: of(self.spans[k], at[which == k]) for k in np.unique(which)}
+        columns = next(iter(parts.values())).shape[1] if parts else of(self.spans[0], at).shape[1]
+        found = np.empty((len(at), columns))
+        for k, part in parts.items():
+            found[which == k] = part
+        return found
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients of all spans together."""
+        return sum(span.C.size for span in self.spans)
+
+    def describe(self) -> str:
+        """Such as "products of splines, degree 9, 14 x 14 cells"."""
+        first = self.spans[0]
+        degree = first.axes[0].degree
+        if len(self.spans) == 1 and not isinstance(first.axes[-1], Modes):
+            cells = " x ".join(str(axis.cells) for axis in first.axes)
+            return f"products of splines, degree {degree}, {cells} cells"
+        counts = [int(np.prod([axis.cells for axis in span.axes])) for span in self.spans]
+        return (
+            f"{len(counts)} spans of products of splines, degree {degree} in space and"
+            f" {first.axes[-1].degree} in time, {min(counts)} to {max(counts)} cells each"
+        )
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": KIND, "products": [span.plain() for span in self.spans]}
+
+
+def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
+    """The solution from the state that a checkpoint holds.
+
+    Args:
+        problem: What it was a solution of.
+        state: What `TensorSolution.state` gave.
+
+    Raises:
+        RunError: The state does not fit the problem.
+    """
+    spans = [Product.from_plain(one) for one in state["products"]]
+    dims, unknowns = len(problem.coordinates), len(problem.unknowns)
+    for span in spans:
+        if len(span.axes) != dims or len(span.C) != unknowns:
+            raise RunError(
+                f"checkpoint: products of {len(span.axes)} coordinates and {len(span.C)} unknowns"
+                f" do not fit problem {problem.name!r}"
+            )
+    return TensorSolution(problem, spans)
