@@ -283,7 +283,8 @@ class Adaptive:
     def _span_judged(self, progress: Progress) -> Progress:
         """Go on with the next span, or with another attempt at this one."""
         settings, time, at = self.settings, self.problem.domain.time, progress.at
-        assert at is not None and time is not None
+        assert at is not None
+        assert time is not None
         tolerance, product = settings.tolerance, Product(progress.axes, at.C)
         own = amplitudes(product, np.array(at.stiffness))
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own

@@ -182,7 +182,7 @@ class Modes(Axis):
     @cached_property
     def series(self) -> list[Float[np.ndarray, " terms"]]:
         """Each function as a series of Legendre's polynomials in s."""
-        found = []
+        found: list[Float[np.ndarray, " terms"]] = []
         for j in range(self.size):
             if j < self.order:
                 start = np.polynomial.Polynomial([1.0, 1.0]) ** j / float(np.prod(range(1, j + 1)))
@@ -200,7 +200,7 @@ class Modes(Axis):
         rows = [legendre.legval(s, legendre.legder(c, order)) for c in self.series]
         return np.stack(rows, 1) / self.half**order
 
-    def legendre(self, C: Float[np.ndarray, "*rest modes"]) -> Float[np.ndarray, "*rest modes"]:
+    def legendre(self, C: Float[np.ndarray, "... modes"]) -> Float[np.ndarray, "... modes"]:
         """Coefficients of Legendre's polynomials from those of the functions.
 
         Args:

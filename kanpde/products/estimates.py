@@ -1,8 +1,9 @@
 """Errors of products of splines, estimated from their own coefficients, and cells that follow them.
 
-Along a coordinate with splines of degree p, the p-th derivative is constant on every cell; its jumps
-over the distances of the cells estimate u⁽ᵖ⁺¹⁾, and the error of the best spline on cells of length
-h is (h/π)ᵖ⁺¹ |u⁽ᵖ⁺¹⁾| (Favard 1937). Along a span of time, the last modes of Legendre's series do.
+Along a coordinate with splines of degree p, the p-th derivative is constant on every cell. Its
+jumps over the distances of the cells estimate u⁽ᵖ⁺¹⁾, and the error of the best spline on cells of
+length h is (h/π)ᵖ⁺¹ |u⁽ᵖ⁺¹⁾| (Favard 1937). Along a span of time, the last modes of Legendre's
+series do.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, Modes
 
-Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, "*points"]]
+Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, "..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
 
 
@@ -34,8 +34,8 @@ class Held:
         soft: The conditions that the coefficients do not give.
     """
 
-    C: Float[np.ndarray, unknowns * functions]
-    index: Int[np.ndarray, unknowns * functions]
+    C: Float[np.ndarray, "unknowns ..."]
+    index: Int[np.ndarray, "unknowns ..."]
     free: int
     soft: tuple[Constraint, ...]
 
@@ -44,7 +44,7 @@ def held(
     problem: Problem,
     axes: Sequence[Axis],
     starts: Mapping[tuple[str, int], Start],
-    guess: Float[np.ndarray, unknowns * functions] | None = None,
+    guess: Float[np.ndarray, "unknowns ..."] | None = None,
 ) -> Held:
     """The coefficients that the conditions of a problem give.
 
@@ -85,8 +85,8 @@ def held(
 
 
 def _hold(
-    C: Float[np.ndarray, "*functions"],
-    index: Int[np.ndarray, "*functions"],
+    C: Float[np.ndarray, "..."],
+    index: Int[np.ndarray, "..."],
     face: str,
     known: Mapping[int, Prescribed],
     names: Sequence[str],
@@ -121,7 +121,7 @@ def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str])
         others: Names of the other coordinates.
     """
 
-    def values(at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, "*points"]:
+    def values(at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, "..."]:
         grid = np.meshgrid(*at, indexing="ij") if at else []
         shape = grid[0].shape if grid else ()
         count = int(np.prod(shape))
@@ -135,7 +135,7 @@ def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str])
     return values
 
 
-def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, "*functions"]:
+def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, "..."]:
     """Coefficients of least squares for given values, axis by axis; ends are interpolated where
     axes are clamped.
 
@@ -179,8 +179,8 @@ def _fitting(
 
 
 def _numbered(
-    C: Float[np.ndarray, unknowns * functions],
-    index: Int[np.ndarray, unknowns * functions],
+    C: Float[np.ndarray, "unknowns ..."],
+    index: Int[np.ndarray, "unknowns ..."],
     soft: tuple[Constraint, ...],
     axes: Sequence[Axis],
 ) -> Held:
@@ -193,7 +193,7 @@ def _numbered(
     return Held(C, numbers[index], len(used), soft)
 
 
-def _order(shape: Sequence[int], axes: Sequence[Axis]) -> Int[np.ndarray, unknowns * functions]:
+def _order(shape: Sequence[int], axes: Sequence[Axis]) -> Int[np.ndarray, "unknowns ..."]:
     """A place for every coefficient: by its function of the longest axis, then of the others, then
     by its unknown. An axis that wraps is folded, so that its two ends are close together."""
     longest = max(range(len(axes)), key=lambda i: axes[i].size / (2 if axes[i].periodic else 1))

@@ -45,7 +45,7 @@ class Iterate:
         stalled: Whether it ended before it converged.
     """
 
-    C: Float[np.ndarray, unknowns * functions]
+    C: Float[np.ndarray, "unknowns ..."]
     steps: int = 0
     size: float = np.inf
     loss: float = np.inf
@@ -65,10 +65,10 @@ class LeastSquares:
     """
 
     rows: tuple[Rows, ...]
-    index: Int[np.ndarray, unknowns * functions]
+    index: Int[np.ndarray, "unknowns ..."]
     free: int
 
-    def weights(self, C: Float[np.ndarray, unknowns * functions]) -> tuple[float, ...]:
+    def weights(self, C: Float[np.ndarray, "unknowns ..."]) -> tuple[float, ...]:
         """Of the squares of each of the rows: those of conditions are as heavy as those inside, by
         the diagonals of their normal equations over the parameters that they share.
 
@@ -121,7 +121,7 @@ class LeastSquares:
             stalled=stalled or (done and size > SMALL),
         )
 
-    def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, unknowns * functions]:
+    def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """A step of the parameters as one of all coefficients."""
         return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
 
@@ -132,7 +132,7 @@ class LeastSquares:
             for own, which in zip(diagonal, self.index, strict=True)
         )
 
-    def loss(self, C: Float[np.ndarray, unknowns * functions], weights: Sequence[float]) -> float:
+    def loss(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> float:
         """The sum of squares.
 
         Args:
@@ -167,9 +167,7 @@ def least_squares(
     return LeastSquares(tuple(rows), given.index, given.free)
 
 
-def _size(
-    D: Float[np.ndarray, unknowns * functions], C: Float[np.ndarray, unknowns * functions]
-) -> float:
+def _size(D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]) -> float:
     """Of a step, over the largest coefficient of each unknown."""
     moved = np.abs(D).reshape(len(D), -1).max(1)
     largest = np.abs(C + D).reshape(len(D), -1).max(1)
@@ -178,8 +176,8 @@ def _size(
 
 def _diagonal(
     rows: Rows,
-    C: Float[np.ndarray, unknowns * functions],
-    index: Int[np.ndarray, unknowns * functions],
+    C: Float[np.ndarray, "unknowns ..."],
+    index: Int[np.ndarray, "unknowns ..."],
     free: int,
 ) -> Float[np.ndarray, " free"]:
     """The diagonal of JᵀJ."""

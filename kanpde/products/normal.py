@@ -64,7 +64,7 @@ class Normal:
         )
 
 
-def width_of(rows: Sequence[Rows], index: Int[np.ndarray, unknowns * functions]) -> int:
+def width_of(rows: Sequence[Rows], index: Int[np.ndarray, "unknowns ..."]) -> int:
     """Largest distance of two parameters that share a cell.
 
     Args:
@@ -81,8 +81,8 @@ def width_of(rows: Sequence[Rows], index: Int[np.ndarray, unknowns * functions])
 
 def normal(
     rows: Sequence[Rows],
-    C: Float[np.ndarray, unknowns * functions],
-    index: Int[np.ndarray, unknowns * functions],
+    C: Float[np.ndarray, "unknowns ..."],
+    index: Int[np.ndarray, "unknowns ..."],
     weights: Sequence[float],
 ) -> Normal:
     """The normal equations of all rows at given coefficients, added up cell by cell.

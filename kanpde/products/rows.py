@@ -112,10 +112,9 @@ class Rows:
     @cached_property
     def roots(self) -> Float[np.ndarray, " points"]:
         """Roots of the weights, zero where the condition does not hold."""
-        found = np.ones(())
+        found = np.ones(1)
         for p in self.places:
-            found = np.multiply.outer(found, np.sqrt(p.weights.ravel()))
-        found = found.ravel()
+            found = np.multiply.outer(found, np.sqrt(p.weights.ravel())).ravel()
         if self.condition is not None and self.condition.where is not None:
             found = found * self.condition.where(self.coordinates).numpy()
         return found
@@ -135,7 +134,7 @@ class Rows:
         return self._alive(self.cells, shape)
 
     def derivatives(
-        self, C: Float[np.ndarray, unknowns * functions]
+        self, C: Float[np.ndarray, "unknowns ..."]
     ) -> Float[np.ndarray, "points leaves"]:
         """The derivatives at all points.
 
@@ -148,9 +147,7 @@ class Rows:
             found[:, a] = along(matrices, C[self.unknowns.index(u)]).ravel()
         return found
 
-    def values(
-        self, C: Float[np.ndarray, unknowns * functions]
-    ) -> Float[np.ndarray, "points rows"]:
+    def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "points rows"]:
         """The rows at all points.
 
         Args:
@@ -158,7 +155,7 @@ class Rows:
         """
         return self._evaluated(C, False)[0]
 
-    def blocks(self, C: Float[np.ndarray, unknowns * functions]) -> Iterator[Block]:
+    def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[Block]:
         """The normal equations, some cells after others.
 
         Args:
@@ -184,7 +181,7 @@ class Rows:
             yield Block(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
 
     def _evaluated(
-        self, C: Float[np.ndarray, unknowns * functions], partials: bool
+        self, C: Float[np.ndarray, "unknowns ..."], partials: bool
     ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None]:
         D, values, slopes = torch.from_numpy(self.derivatives(C)), [], []
         normal = None

@@ -50,7 +50,7 @@ class TensorSolution(Solution):
         if self.domain.time is not None:
             rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
             still = np.flatnonzero(at[:, -1] > self.spans[-1].axes[-1].ends[1])
-            found[np.ix_(still, rates)] = 0.0
+            found[still[:, None], np.array(rates, dtype=int)] = 0.0
         return torch.from_numpy(found).to(points.device, points.dtype)
 
     def _by_span(

@@ -32,11 +32,11 @@ class Product:
     """
 
     axes: tuple[Axis, ...]
-    C: Float[np.ndarray, unknowns * functions]
+    C: Float[np.ndarray, "unknowns ..."]
 
     def on_grid(
         self, unknown: int, x: Sequence[Float[np.ndarray, " points"]], index: MultiIndex
-    ) -> Float[np.ndarray, "*points"]:
+    ) -> Float[np.ndarray, "..."]:
         """A derivative on a grid of points.
 
         Args:
@@ -78,7 +78,7 @@ class Product:
             shape[1 + i] = -1
             where.append(axis.alive[cell].reshape(shape))
         known: dict[tuple[int, int], Float[np.ndarray, "points support"]] = {}
-        parts: dict[int, Float[np.ndarray, points * support]] = {}
+        parts: dict[int, Float[np.ndarray, "points ..."]] = {}
         found = np.empty((len(points), len(leaves)))
         for a, (u, index) in enumerate(leaves):
             if u not in parts:
