@@ -33,6 +33,7 @@ ROOMS = (
     "recipes",
     "inverse",
     "training",
+    "products",
     "networks",
     "reference",
     "problem",

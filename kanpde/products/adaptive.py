@@ -13,11 +13,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
-from kanpde.products.axes import Axis, Modes, Splines
+from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.estimates import (
     amplitudes,
     evenly,
@@ -37,10 +38,10 @@ MOST_TRIES = 8
 SHORT_OF_GOAL = 0.3
 """Cells are made for this share of the tolerance."""
 
-SHORTEST_SPAN = 1e-7
+SHORTEST_SPAN = 1e-6
 """Of all of the time: a span that would have to be shorter ends the march."""
 
-FIRST_CELLS = 8
+CELLS_AT_FIRST = 8
 """Along every coordinate of a steady problem."""
 
 
@@ -105,7 +106,7 @@ class Progress:
         """What is under way, such as "span 3 from 0.21 to 0.25, 57 cells"."""
         if not self.axes:
             return "products of splines"
-        cells = [axis.cells for axis in self.axes if isinstance(axis, Splines)]
+        cells = [axis.cells for axis in self.axes if isinstance(axis, SplineAxis)]
         on = f"{' x '.join(str(count) for count in cells)} cells"
         last = self.axes[-1]
         if not isinstance(last, Modes):
@@ -160,7 +161,7 @@ class Progress:
         return cls(**{**plain, "spans": spans, "axes": axes, "at": at})
 
 
-class Adaptive:
+class AdaptiveProducts:
     """The way to a solution within a tolerance, attempt after attempt.
 
     Args:
@@ -179,12 +180,12 @@ class Adaptive:
     def begin(self) -> Progress:
         """Where it begins: cells that follow the initial values, or a few equal ones."""
         problem, degree = self.problem, self.settings.degree
-        axes: list[Splines] = []
+        axes: list[SplineAxis] = []
         for x in problem.domain.space or problem.coordinates:
-            cells, wraps = FIRST_CELLS, x in problem.periodic
+            cells, wraps = CELLS_AT_FIRST, x in problem.periodic
             cells = max(cells, degree + 1) if wraps else cells
             breaks = np.linspace(*problem.domain.bounds[x], cells + 1)
-            axes.append(Splines(breaks, degree, wraps))
+            axes.append(SplineAxis(breaks, degree, wraps))
         if problem.domain.time is None:
             return Progress(axes=tuple(axes))
         low, high = problem.domain.bounds[problem.domain.time]
@@ -257,10 +258,10 @@ class Adaptive:
         order = max(1, self.problem.time_order)
         return Modes(np.array([begin, end]), self.settings.modes, order)
 
-    def _for_initial_values(self, axes: list[Splines]) -> tuple[Splines, ...]:
+    def _for_initial_values(self, axes: list[SplineAxis]) -> tuple[SplineAxis, ...]:
         """Cells that suit the initial values."""
         starts = [start for (_, order), start in initial_values(self.problem).items() if not order]
-        cells = FINE_CELLS if len(axes) == 1 else FIRST_CELLS
+        cells = FINE_CELLS if len(axes) == 1 else CELLS_AT_FIRST
         space = tuple(evenly(axis, max(cells, axis.cells)) for axis in axes)
         for _ in range(4):
             C = np.stack([fit(space, start) for start in starts]) if starts else None
@@ -273,7 +274,7 @@ class Adaptive:
             )
         return space
 
-    def _refined(self, axis: Splines, rough: np.ndarray) -> Splines:
+    def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal, not more than three times as many as there are."""
         most = min(self.settings.cells, 3 * axis.cells)
         return refined(axis, rough, SHORT_OF_GOAL * self.settings.tolerance, most)
@@ -289,7 +290,7 @@ class Adaptive:
         own = amplitudes(product, np.array(at.stiffness))
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
         in_time = last_modes(product, sizes)
-        space = [axis for axis in progress.axes if isinstance(axis, Splines)]
+        space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
         rough = [roughness(product, i, sizes) for i in range(len(space))]
         in_space = [favard(axis, one) for axis, one in zip(space, rough, strict=True)]
         far_in_time = in_time > tolerance or at.stalled
@@ -314,10 +315,10 @@ class Adaptive:
         self,
         progress: Progress,
         product: Product,
-        sizes: np.ndarray,
+        sizes: Float[np.ndarray, " unknowns"],
         error: float,
         growth: float,
-        rough: list[np.ndarray],
+        rough: list[Float[np.ndarray, " cells"]],
     ) -> Progress:
         """The next span, or the end."""
         time = self.problem.domain.time
@@ -339,7 +340,7 @@ class Adaptive:
             return replace(done, finished=True)
         new = []
         for i, axis in enumerate(product.axes[:-1]):
-            assert isinstance(axis, Splines)
+            assert isinstance(axis, SplineAxis)
             found = self._refined(axis, rough[i])
             same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
             new.append(
@@ -351,7 +352,7 @@ class Adaptive:
     def _attempt(
         self,
         progress: Progress,
-        space: tuple[Splines, ...],
+        space: tuple[SplineAxis, ...],
         begin: float,
         length: float,
         tries: int,
@@ -375,7 +376,7 @@ class Adaptive:
         assert at is not None
         product = Product(progress.axes, at.C)
         sizes = amplitudes(product, np.array(at.stiffness))
-        axes = [axis for axis in product.axes if isinstance(axis, Splines)]
+        axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
         rough = [roughness(product, i, sizes) for i in range(len(axes))]
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
         moved = _moved(progress.spans[-1], product, sizes) if progress.spans else math.inf
@@ -397,7 +398,8 @@ class Adaptive:
         if error <= settings.tolerance and not at.stalled:
             return replace(known, estimate=error, finished=True)
         new = tuple(
-            self._finer(axis, one, e) for axis, one, e in zip(axes, rough, errors, strict=True)
+            self._finer(axis, one, e, not progress.spans)
+            for axis, one, e in zip(axes, rough, errors, strict=True)
         )
         same = all(np.array_equal(a.breaks, b.breaks) for a, b in zip(axes, new, strict=True))
         if same or known.tries >= MOST_TRIES + 4:
@@ -405,17 +407,23 @@ class Adaptive:
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
 
-    def _finer(self, axis: Splines, rough: np.ndarray, error: float) -> Splines:
-        """Cells for the goal, never fewer than there are."""
-        found = self._refined(axis, rough)
+    def _finer(
+        self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, check: bool
+    ) -> SplineAxis:
+        """Cells for the goal, never fewer than there are; to check a first attempt, more."""
+        found, settings = self._refined(axis, rough), self.settings
         if found.cells > axis.cells:
             return found
-        return (
-            axis
-            if error < SHORT_OF_GOAL * self.settings.tolerance
-            else refined(axis, rough, 0.0, min(self.settings.cells, round(1.3 * axis.cells)))
-        )
+        if not check and error < SHORT_OF_GOAL * settings.tolerance:
+            return axis
+        finer = max(error, np.finfo(float).tiny) / MORE_CELLS ** (axis.degree + 1)
+        most = min(settings.cells, math.ceil(MORE_CELLS * axis.cells))
+        found = refined(axis, rough, finer, most)
+        return found if found.cells > axis.cells else evenly(axis, most)
 
+
+MORE_CELLS = 1.3
+"""By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
@@ -474,7 +482,7 @@ def _on(product: Product, unknown: int) -> Start:
     return lambda at: product.on_grid(unknown, at, (0,) * len(product.axes))
 
 
-def _moved(before: Product, after: Product, sizes: np.ndarray) -> float:
+def _moved(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
     """Largest difference of two attempts on a grid, over the amplitudes."""
     grid = [np.linspace(*axis.ends, 61) for axis in after.axes]
     index = (0,) * len(grid)

@@ -93,7 +93,7 @@ class Axis(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Splines(Axis):
+class SplineAxis(Axis):
     """B-splines: of knots that are clamped at both ends, or that wrap around.
 
     The values are de Boor's recursion on the functions that are alive (de Boor 1978, "A Practical
@@ -212,7 +212,7 @@ class Modes(Axis):
         return C @ table
 
 
-def along(matrices: list[sp.csr_matrix], C: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
+def along(matrices: list[sp.csr_matrix], C: Float[np.ndarray, " ..."]) -> Float[np.ndarray, " ..."]:
     """A product of matrices, one an axis, applied to an array.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from kanpde.products.axes import Modes, Splines
+from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.tensor import Product
 
 SAMPLES = 40
@@ -23,7 +23,7 @@ GROWTH = 0.12
 FINE = 4001
 """Points of one coordinate at which lengths of cells are thought of."""
 
-FEWEST = 6
+FEWEST_CELLS = 6
 """Cells along a coordinate, at least."""
 
 
@@ -59,7 +59,7 @@ def roughness(
         sizes: Of the unknowns, by which they are divided.
     """
     axis = product.axes[i]
-    assert isinstance(axis, Splines)
+    assert isinstance(axis, SplineAxis)
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     grid = [np.linspace(*one.ends, SAMPLES) for one in product.axes]
     grid[i] = middle
@@ -77,7 +77,7 @@ def roughness(
     return np.maximum(np.r_[first, jumps], np.r_[jumps, last])
 
 
-def favard(axis: Splines, rough: Float[np.ndarray, " cells"]) -> float:
+def favard(axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> float:
     """The error of the best spline on the cells of an axis.
 
     Args:
@@ -100,11 +100,13 @@ def last_modes(product: Product, sizes: Float[np.ndarray, " unknowns"]) -> float
     return float((np.maximum(found[:, -1], 0.1 * found[:, -2]) / sizes).max())
 
 
-def refined(axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most: int) -> Splines:
+def refined(
+    axis: SplineAxis, rough: Float[np.ndarray, " cells"], goal: float, most: int
+) -> SplineAxis:
     """Splines on cells of which each has the same error, whose lengths change slowly.
 
     Args:
-        axis: Splines as they are.
+        axis: SplineAxis as they are.
         rough: u⁽ᵖ⁺¹⁾ on every cell.
         goal: The error.
         most: Cells, at most.
@@ -113,7 +115,7 @@ def refined(axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     x = np.linspace(low, high, FINE)
     length = np.pi * (goal / np.maximum(rough, 1e-300)) ** (1 / (axis.degree + 1))
-    length = np.minimum(length, (high - low) / FEWEST)
+    length = np.minimum(length, (high - low) / FEWEST_CELLS)
     if axis.periodic:
         period = high - low
         at = np.r_[middle - period, middle, middle + period]
@@ -130,18 +132,18 @@ def refined(axis: Splines, rough: Float[np.ndarray, " cells"], goal: float, most
         if axis.periodic:
             h[0] = h[-1] = min(h[0], h[-1])
     count = np.r_[0, np.cumsum((1 / h[1:] + 1 / h[:-1]) / 2 * (x[1] - x[0]))]
-    fewest = max(FEWEST, axis.degree + 1) if axis.periodic else FEWEST
+    fewest = max(FEWEST_CELLS, axis.degree + 1) if axis.periodic else FEWEST_CELLS
     cells = int(min(max(np.ceil(count[-1]), fewest), most))
     breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
     breaks[0], breaks[-1] = low, high
-    return Splines(breaks, axis.degree, axis.periodic)
+    return SplineAxis(breaks, axis.degree, axis.periodic)
 
 
-def evenly(axis: Splines, cells: int) -> Splines:
+def evenly(axis: SplineAxis, cells: int) -> SplineAxis:
     """Splines on equal cells.
 
     Args:
         axis: Has ends and degree.
         cells: How many.
     """
-    return Splines(np.linspace(*axis.ends, cells + 1), axis.degree, axis.periodic)
+    return SplineAxis(np.linspace(*axis.ends, cells + 1), axis.degree, axis.periodic)

@@ -18,7 +18,7 @@ from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, Modes
 
-Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, "..."]]
+Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
 
 
@@ -85,8 +85,8 @@ def held(
 
 
 def _hold(
-    C: Float[np.ndarray, "..."],
-    index: Int[np.ndarray, "..."],
+    C: Float[np.ndarray, " ..."],
+    index: Int[np.ndarray, " ..."],
     face: str,
     known: Mapping[int, Prescribed],
     names: Sequence[str],
@@ -121,7 +121,7 @@ def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str])
         others: Names of the other coordinates.
     """
 
-    def values(at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, "..."]:
+    def values(at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, " ..."]:
         grid = np.meshgrid(*at, indexing="ij") if at else []
         shape = grid[0].shape if grid else ()
         count = int(np.prod(shape))
@@ -135,7 +135,7 @@ def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str])
     return values
 
 
-def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, "..."]:
+def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
     """Coefficients of least squares for given values, axis by axis; ends are interpolated where
     axes are clamped.
 

@@ -12,15 +12,15 @@ from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held
 from kanpde.products.normal import Normal, normal
-from kanpde.products.rows import Places, Rows, points_of
+from kanpde.products.rows import Places, WeightedRows, points_of
 
-MOST_STEPS = 12
+MOST_NEWTON_STEPS = 12
 """Steps after which Newton's method gives up."""
 
-SETTLED = 1e-12
+LAST_STEP = 1e-12
 """A step of this size, over the largest coefficient of each unknown, is the last one."""
 
-SMALL, SLOWER = 1e-7, 0.3
+SMALL_STEP, SLOWER = 1e-7, 0.3
 """A small step that is no less than this share of the one before is the last: rounding."""
 
 SHORTEST = 1e-3
@@ -64,7 +64,7 @@ class LeastSquares:
         free: How many parameters are free.
     """
 
-    rows: tuple[Rows, ...]
+    rows: tuple[WeightedRows, ...]
     index: Int[np.ndarray, "unknowns ..."]
     free: int
 
@@ -108,8 +108,8 @@ class LeastSquares:
             if share > SHORTEST:
                 break
         stalled = share <= SHORTEST
-        rounding = size < SMALL and size > SLOWER * at.size
-        done = size < SETTLED or rounding or at.steps + 1 >= MOST_STEPS
+        rounding = size < SMALL_STEP and size > SLOWER * at.size
+        done = size < LAST_STEP or rounding or at.steps + 1 >= MOST_NEWTON_STEPS
         return replace(
             at,
             C=at.C if stalled else at.C + share * D,
@@ -118,7 +118,7 @@ class LeastSquares:
             loss=equations.loss,
             stiffness=self._stiffness(equations),
             done=done or stalled,
-            stalled=stalled or (done and size > SMALL),
+            stalled=stalled or (done and size > SMALL_STEP),
         )
 
     def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
@@ -157,13 +157,17 @@ def least_squares(
     axes, unknowns = tuple(axes), problem.unknowns
     inside = [Places.inside(axis, points_of(axis)) for axis in axes]
     count = sum(e.equations for e in problem.equations)
-    rows = [Rows(problem.equations, tuple(sizes) or (1.0,) * count, axes, unknowns, tuple(inside))]
+    rows = [
+        WeightedRows(
+            problem.equations, tuple(sizes) or (1.0,) * count, axes, unknowns, tuple(inside)
+        )
+    ]
     for c in given.soft:
         i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
         places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
         out = tuple(float(k == i) * (-1.0 if lower else 1.0) for k in range(len(axes)))
-        ones = (1.0,) * c.residual.equations
-        rows.append(Rows((c.residual,), ones, axes, unknowns, places, out, c))
+        own = (1.0,) * c.residual.equations
+        rows.append(WeightedRows((c.residual,), own, axes, unknowns, places, out, c))
     return LeastSquares(tuple(rows), given.index, given.free)
 
 
@@ -175,7 +179,7 @@ def _size(D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns .
 
 
 def _diagonal(
-    rows: Rows,
+    rows: WeightedRows,
     C: Float[np.ndarray, "unknowns ..."],
     index: Int[np.ndarray, "unknowns ..."],
     free: int,

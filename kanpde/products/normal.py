@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 
 from kanpde.errors import ProblemError
-from kanpde.products.rows import Rows
+from kanpde.kernels.band import add_to_band
+from kanpde.products.rows import WeightedRows
 
-RIDGE = 1e-15
+LEAST_RIDGE = 1e-15
 """What is added to the diagonal, which is 1, at least."""
 
 RAISE = 30.0
@@ -48,7 +48,7 @@ class Normal:
         scaled = self.band.copy()
         for k in range(len(scaled)):
             scaled[k, : free - k] *= s[k:] * s[: free - k]
-        ridge = max(RIDGE, least)
+        ridge = max(LEAST_RIDGE, least)
         while ridge < 1.0:
             trial = scaled.copy()
             trial[0] += ridge
@@ -64,7 +64,7 @@ class Normal:
         )
 
 
-def width_of(rows: Sequence[Rows], index: Int[np.ndarray, "unknowns ..."]) -> int:
+def width_of(rows: Sequence[WeightedRows], index: Int[np.ndarray, "unknowns ..."]) -> int:
     """Largest distance of two parameters that share a cell.
 
     Args:
@@ -80,7 +80,7 @@ def width_of(rows: Sequence[Rows], index: Int[np.ndarray, "unknowns ..."]) -> in
 
 
 def normal(
-    rows: Sequence[Rows],
+    rows: Sequence[WeightedRows],
     C: Float[np.ndarray, "unknowns ..."],
     index: Int[np.ndarray, "unknowns ..."],
     weights: Sequence[float],
@@ -98,27 +98,6 @@ def normal(
     slope, loss, flat = np.zeros(free), 0.0, index.ravel()
     for some, weight in zip(rows, weights, strict=True):
         for block in some.blocks(C):
-            _add(weight * block.G, weight * block.b, flat[block.alive], band, slope)
+            add_to_band(weight * block.G, weight * block.b, flat[block.alive], band, slope)
             loss += weight * block.loss
     return Normal(band, slope, loss)
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _add(
-    G: Float[np.ndarray, "blocks local local"],
-    b: Float[np.ndarray, "blocks local"],
-    numbers: Int[np.ndarray, "blocks local"],
-    band: Float[np.ndarray, "band free"],
-    slope: Float[np.ndarray, " free"],
-) -> None:
-    """Add the matrices and vectors of cells, one cell after another."""
-    for k in range(G.shape[0]):
-        for i in range(G.shape[1]):
-            row = numbers[k, i]
-            if row < 0:
-                continue
-            slope[row] += b[k, i]
-            for j in range(G.shape[2]):
-                column = numbers[k, j]
-                if 0 <= column <= row:
-                    band[row - column, column] += G[k, i, j]

@@ -1,4 +1,4 @@
-"""Rows of least squares: residuals at Gauss points of cells, inside or on a face, and their
+"""WeightedRows of least squares: residuals at Gauss points of cells, inside or on a face, and their
 derivatives by the coefficients, cell by cell."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from kanpde.errors import ProblemError
 from kanpde.problem.constraints import Constraint
@@ -18,7 +18,7 @@ from kanpde.products.axes import Axis, along
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, check_finite
 
-AT_ONCE = 12_000_000
+JACOBIAN_AT_ONCE = 12_000_000
 """Numbers of a Jacobian that are held at once."""
 
 
@@ -59,7 +59,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Block:
+class CellSums:
     """What some cells contribute to the normal equations.
 
     Attributes:
@@ -76,7 +76,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class WeightedRows:
     """Residuals at points of cells, times the roots of the weights of quadrature.
 
     Attributes:
@@ -155,7 +155,7 @@ class Rows:
         """
         return self._evaluated(C, False)[0]
 
-    def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[Block]:
+    def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[CellSums]:
         """The normal equations, some cells after others.
 
         Args:
@@ -171,14 +171,14 @@ class Rows:
         used = (g != 0).any((0, 1))
         cells = self.cells
         local = len(self.unknowns) * int(np.prod([axis.degree + 1 for axis in self.axes]))
-        step = max(1, AT_ONCE // (r.shape[1] * r.shape[2] * local))
+        step = max(1, JACOBIAN_AT_ONCE // (r.shape[1] * r.shape[2] * local))
         for start in range(0, len(r), step):
             some = slice(start, start + step)
             J = self._jacobian(g[some], used, cells[:, some])
             flat = r[some].reshape(len(J), -1)
             Jt = J.transpose(0, 2, 1)
             G, b = np.matmul(Jt, J), np.matmul(Jt, flat[..., None])[..., 0]
-            yield Block(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
+            yield CellSums(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
 
     def _evaluated(
         self, C: Float[np.ndarray, "unknowns ..."], partials: bool
@@ -231,7 +231,7 @@ class Rows:
     def _jacobian(
         self,
         g: Float[np.ndarray, "blocks points rows leaves"],
-        used: Float[np.ndarray, "rows leaves"],
+        used: Bool[np.ndarray, "rows leaves"],
         cells: Int[np.ndarray, "dims blocks"],
     ) -> Float[np.ndarray, "blocks all local"]:
         """Derivatives of the rows of some cells by their coefficients."""

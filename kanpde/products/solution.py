@@ -58,7 +58,7 @@ class TensorSolution(Solution):
         at: Float[np.ndarray, "points dims"],
         of: Callable[[Product, Float[np.ndarray, "some dims"]], Float[np.ndarray, "some leaves"]],
     ) -> Float[np.ndarray, "points leaves"]:
-        """Rows, each from the span that holds its time."""
+        """WeightedRows, each from the span that holds its time."""
         if self.domain.time is None:
             return of(self.spans[0], at)
         at = at.copy()

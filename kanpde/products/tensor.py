@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.products.axes import Axis, Modes, Splines, along
+from kanpde.products.axes import Axis, Modes, SplineAxis, along
 from kanpde.residual.calculus import MultiIndex
 
-AT_ONCE = 2_000_000
+POINTS_AT_ONCE = 2_000_000
 """Numbers that are held at once while single points are evaluated."""
 
 
@@ -36,7 +36,7 @@ class Product:
 
     def on_grid(
         self, unknown: int, x: Sequence[Float[np.ndarray, " points"]], index: MultiIndex
-    ) -> Float[np.ndarray, "..."]:
+    ) -> Float[np.ndarray, " ..."]:
         """A derivative on a grid of points.
 
         Args:
@@ -61,7 +61,7 @@ class Product:
         """
         found = np.empty((len(points), len(leaves)))
         support = int(np.prod([axis.degree + 1 for axis in self.axes]))
-        step = max(1, AT_ONCE // support)
+        step = max(1, POINTS_AT_ONCE // support)
         for start in range(0, len(points), step):
             found[start : start + step] = self._at(points[start : start + step], leaves)
         return found
@@ -120,4 +120,4 @@ class Product:
 def _axis(breaks: Tensor, degree: int, order: int, periodic: bool) -> Axis:
     if order:
         return Modes(breaks.numpy(), degree, order)
-    return Splines(breaks.numpy(), degree, periodic)
+    return SplineAxis(breaks.numpy(), degree, periodic)
