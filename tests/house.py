@@ -243,6 +243,71 @@ def walks_of_frames() -> set[str]:
     }
 
 
+def constructors_that_are_bypassed() -> set[str]:
+    """Writes past a class's constructor, by `vars(x)`, `x.__dict__` or `object.__setattr__`.
+
+    A constructor may write so to its own object, as those of frozen classes do, but one of a class
+    whose base has another only after it has called that one: else what the base checks is skipped.
+    """
+    built = {c.name for m in modules() for c in _classes(m.tree) if _constructors(c) or _data(c)}
+    found = set()
+    for module in modules():
+        own: set[ast.AST] = set()
+        for one in _classes(module.tree):
+            based = any(ast.unparse(base).rpartition(".")[2] in built for base in one.bases)
+            for method in _constructors(one):
+                calls = {ast.unparse(n.func) for n in ast.walk(method) if isinstance(n, ast.Call)}
+                if method.name == "__post_init__" or not based or "super().__init__" in calls:
+                    named = method.args.args[0].arg
+                    own |= {n for n in ast.walk(method) if _written_past(n) == named}
+        found |= {
+            f"{module.place}: {ast.unparse(node)}"
+            for node in ast.walk(module.tree)
+            if _written_past(node) and node not in own
+        }
+    return found
+
+
+def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def _constructors(one: ast.ClassDef) -> list[ast.FunctionDef]:
+    names = ("__init__", "__post_init__")
+    return [n for n in one.body if isinstance(n, ast.FunctionDef) and n.name in names]
+
+
+def _data(one: ast.ClassDef) -> bool:
+    """Whether it has the constructor of a dataclass."""
+    return any("dataclass" in ast.unparse(decorator) for decorator in one.decorator_list)
+
+
+def _written_past(node: ast.AST) -> str:
+    """The object whose attributes a node writes without a call of its own `__setattr__`, or ""."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        called, of = node.func.attr, ast.unparse(node.func.value)
+        if called in ("__setattr__", "__delattr__"):
+            # of `object`, or of a base by super(): the class's own refuses as it should
+            return ast.unparse(node.args[0]) if of == "object" and node.args else of
+        if called in ("update", "setdefault", "pop", "clear", "popitem"):
+            return _attributes_of(node.func.value)
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign | ast.Delete):
+        targets = node.targets
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    places = [t.value if isinstance(t, ast.Subscript) else t for t in targets]
+    return next((name for place in places if (name := _attributes_of(place))), "")
+
+
+def _attributes_of(place: ast.expr) -> str:
+    """x of `vars(x)` and `x.__dict__`; "" of anything else."""
+    if isinstance(place, ast.Attribute) and place.attr == "__dict__":
+        return ast.unparse(place.value)
+    called = isinstance(place, ast.Call) and ast.unparse(place.func) == "vars" and place.args
+    return ast.unparse(place.args[0]) if called else ""
+
+
 def loops_over_one_thing() -> set[str]:
     """`for x in [value]`, which only names a value."""
     return {
@@ -357,6 +422,7 @@ FAULTS: tuple[Callable[[], set[str]], ...] = (
     imports_by_name,
     modules_that_are_called,
     walks_of_frames,
+    constructors_that_are_bypassed,
     loops_over_one_thing,
     classes_of_one_name,
     constants_of_one_name,

@@ -29,6 +29,14 @@ WRONG = {
     "kanpde/runs/folder.py": "class Lan: pass\nLIMIT: int = 4\ndef long():\n" + "    pass\n" * 60,
     "kanpde/runs/called.py": "sys.modules[__name__].__class__ = Called\n",
     "kanpde/runs/caller.py": "sys._getframe(1)\n[y for y in [f(x)]]\n",
+    "kanpde/runs/past.py": "@dataclass\nclass Base: pass\n"
+    "class Sound(Base):\n"
+    "    def __init__(self, one):\n        super().__init__(1)\n        vars(self).update(a=1)\n"
+    "class Frozen:\n    def __post_init__(self):\n        object.__setattr__(self, 'a', 1)\n"
+    "class Skipped(Base):\n    def __init__(self, one):\n        vars(self).update(vars(one))\n"
+    "class Other:\n    def __init__(self, one):\n        vars(one)['a'] = 1\n"
+    "def late(x, y):\n    x.__dict__.update(a=1)\n    x.__dict__ |= y\n    x.y.__dict__['a'] = 1\n"
+    "    object.__setattr__(x, 'a', 1)\n    vars(x).setdefault('a', 1)\n    f(**vars(x))\n",
     "kernels/cpu.py": "import scipy\n",
     "tests/lost/test_lost.py": "",
 }
@@ -44,6 +52,15 @@ FOUND = {
     "imports_by_name": {"kanpde/solver.py imports by name"},
     "modules_that_are_called": {"kanpde/runs/called.py: sys.modules[__name__].__class__"},
     "walks_of_frames": {"kanpde/runs/caller.py: _getframe"},
+    "constructors_that_are_bypassed": {
+        "kanpde/runs/past.py: vars(self).update(vars(one))",
+        "kanpde/runs/past.py: vars(one)['a'] = 1",
+        "kanpde/runs/past.py: x.__dict__.update(a=1)",
+        "kanpde/runs/past.py: x.__dict__ |= y",
+        "kanpde/runs/past.py: x.y.__dict__['a'] = 1",
+        "kanpde/runs/past.py: object.__setattr__(x, 'a', 1)",
+        "kanpde/runs/past.py: vars(x).setdefault('a', 1)",
+    },
     "loops_over_one_thing": {"kanpde/runs/caller.py: for y in [f(x)]"},
     "classes_of_one_name": {
         "Lan in kanpde/networks/kinds/lan.py",

@@ -13,6 +13,7 @@ from torch import Tensor
 from kanpde.networks.network import Network
 from kanpde.networks.solution import Composition
 from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.prescribed import Smooth
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, raised
 
@@ -87,8 +88,8 @@ class Spans(Composition):
         return {"spans": [span.state() for span in self.spans], "count": self.count}
 
 
-class HandedOver:
-    """The value (or velocity) with which a span of time ends.
+class HandedOver(Smooth):
+    """The value (or velocity) with which a span of time ends; what a network represents is smooth.
 
     It is a function of the space coordinates by name, and can be differentiated by autograd as
     often as the jets of the network reach. All derivatives up to `order` are taken at once and kept
@@ -100,12 +101,7 @@ class HandedOver:
         unknown: Which unknown is handed over.
         velocity: Whether it is its derivative in time; else it is its value.
         order: Highest derivative in space that is asked for.
-
-    Attributes:
-        smooth: What a network represents has neither jumps nor kinks.
     """
-
-    smooth = True
 
     def __init__(self, before: NetworkSolution, unknown: str, velocity: bool, order: int):
         self.before, self.unknown, self.velocity, self.order = before, unknown, velocity, order

@@ -10,7 +10,7 @@ from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, SpaceTime
 from kanpde.problem.constraints import BoundaryCondition, Constraint, Prescribed, checked_weight
 from kanpde.problem.faces import recorded_on
-from kanpde.problem.prescribed import Value, listed_values, prescribed_value
+from kanpde.problem.prescribed import Smooth, Value, listed_values, prescribed_value
 from kanpde.residual.calculus import d
 
 USUAL_NAMES_OF_TIME = ("t", "tau", "time")
@@ -72,7 +72,7 @@ class Initial(BoundaryCondition):
 
         face, arguments = domain.initial_face, (unknown, *domain.coordinates)
         recorded = recorded_on(residual, label, arguments, (unknown,), domain, face)
-        prescribed = Prescribed(unknown, order, data, getattr(value, "smooth", False))
+        prescribed = Prescribed(unknown, order, data, isinstance(value, Smooth))
         return Constraint(label, face, recorded, None, self.weight, prescribed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from numbers import Real
@@ -23,6 +24,19 @@ from kanpde.residual.functions import (
 
 Value = float | Callable[..., Tensor]
 """A number, or a torch function of some of the coordinates by name."""
+
+
+class Smooth(ABC):
+    """A function to prescribe that is known to have neither jumps nor kinks: nobody looks for any,
+    which would cost a call at thousands of points."""
+
+    @abstractmethod
+    def __call__(self, **at: Tensor) -> Tensor:
+        """The values, [points].
+
+        Args:
+            **at: The coordinates of the points by name, [points] each.
+        """
 
 
 def prescribed_value(

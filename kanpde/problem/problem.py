@@ -14,9 +14,10 @@ from kanpde.errors import ProblemWarning, listed
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem import pieces, variants
 from kanpde.problem.conditions import Periodic
-from kanpde.problem.constraints import BoundaryCondition, Constraint
+from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, Measurement
 from kanpde.problem.faces import by_name
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.prescribed import Value
 from kanpde.problem.recorded import Known, recorded
@@ -24,10 +25,9 @@ from kanpde.problem.statement import Equation, Statement, checked_units, stated
 from kanpde.problem.suspicions import suspicions
 from kanpde.problem.wellposedness import check
 from kanpde.residual.calculus import Values
-from kanpde.residual.residual import Residual
 
 
-class Problem:
+class Problem(Formulation):
     """A partial differential equation, or a system of them, with its conditions.
 
     A problem is frozen: another one is made by `replace`, `during`, `settled` or `vary`. On a
@@ -68,16 +68,9 @@ class Problem:
     """
 
     stated: Statement
-    domain: Domain
-    unknowns: tuple[str, ...]
-    copies: tuple[str, ...]
-    groups: tuple[tuple[Domain, tuple[Residual, ...]], ...]
     conditions: tuple[BoundaryCondition, ...]
-    constraints: tuple[Constraint, ...]
-    periodic: tuple[str, ...]
     exact: Mapping[str, Known]
     exact_copies: Mapping[str, Known]
-    parameters: tuple[Parameter, ...]
     data: tuple[Measurement, ...]
     truth: Mapping[str, float]
     name: str
@@ -105,18 +98,27 @@ class Problem:
     ):
         given = stated(domain, equations, conditions, exact, unknowns, parameters, data)
         found = pieces.recorded(given) if isinstance(domain, Pieces) else recorded(given)
+        super().__init__(
+            domain=given.domain,
+            unknowns=found.unknowns,
+            copies=found.copies,
+            groups=found.groups,
+            constraints=found.constraints,
+            periodic=_periodic(given.conditions),
+            parameters=given.parameters,
+        )
         vars(self).update(
             stated=given,
-            domain=given.domain,
             conditions=given.conditions,
-            parameters=given.parameters,
-            periodic=_periodic(given.conditions),
+            exact=found.exact,
+            exact_copies=found.exact_copies,
+            truth=found.truth,
+            data=found.data,
             name=name,
             title=title,
             source=source,
             constants=dict(constants or {}),
             units=checked_units(units, (*found.unknowns, *given.domain.coordinates)),
-            **vars(found),
         )
         check(self)
         for line in suspicions(self) if warn else ():
@@ -172,22 +174,6 @@ class Problem:
         return f"Problem({self.name}: {listed(self.unknowns)} on {self.domain!r})"
 
     @property
-    def equations(self) -> tuple[Residual, ...]:
-        """Those of all pieces."""
-        return tuple(e for _, found in self.groups for e in found)
-
-    def at(self, face: str) -> tuple[str, ...]:
-        """Which of `copies` there are on a face: all of them; on pieces, those of the pieces there.
-
-        Args:
-            face: Its name.
-        """
-        if not isinstance(self.domain, Pieces):
-            return self.copies
-        homes = [piece.name for piece in self.domain.beside(face)]
-        return tuple(name for name in self.copies if self.domain.home(name) in homes)
-
-    @property
     def functions(self) -> tuple[str, ...]:
         """What is unknown and varies: the unknowns, then the fields among the parameters."""
         return (*self.unknowns, *(p.name for p in self.parameters if isinstance(p, Field)))
@@ -197,29 +183,6 @@ class Problem:
         """All that is unknown: the unknowns (on pieces their copies), then the parameters, fields
         first."""
         return (*self.copies, *(p.name for p in self.parameters))
-
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        """Names of the coordinates, space first."""
-        return self.domain.coordinates
-
-    @property
-    def time_order(self) -> int:
-        """Highest order of differentiation in time over all unknowns; 0 for a steady problem."""
-        return max(self.order(u, self.domain.time) for u in self.copies) if self.domain.time else 0
-
-    def order(self, unknown: str, coordinate: str) -> int:
-        """Highest order to which the equations differentiate an unknown along a coordinate.
-
-        Args:
-            unknown: One of `copies`.
-            coordinate: Its name.
-        """
-        axis = self.coordinates.index(coordinate)
-        return max(
-            (index[axis] for e in self.equations for name, index in e.needs if name == unknown),
-            default=0,
-        )
 
     def exact_values(self, points: Tensor | Values) -> dict[str, Tensor]:
         """The exact solution at points, by unknown; nothing where it is not known.

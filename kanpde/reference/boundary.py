@@ -20,7 +20,7 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import Face, Pieces, SpaceTime
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import dependence
 from kanpde.reference.characteristics import check_waves, incoming
 from kanpde.reference.embedded import Embedded
@@ -42,7 +42,7 @@ class Placed:
     beside: Mapping[str, Int[np.ndarray, " points"]] = field(default_factory=dict)
 
 
-def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
+def place(problem: Formulation, grid: Grid, leave: Sequence[Constraint] = ()) -> list[Placed]:
     """All conditions on the faces of space but those to leave. Raises ReferenceUnavailable where
     there are more than the orders allow."""
     if isinstance(problem.domain, SpaceTime) and problem.domain.is_box:
@@ -86,7 +86,7 @@ def place(problem: Problem, grid: Grid, leave: Sequence[Constraint] = ()) -> lis
     return placed + [_across(problem, grid, p, owner) for p in beyond]
 
 
-def _across(problem: Problem, grid: Grid, placed: Placed, owner: np.ndarray) -> Placed:
+def _across(problem: Formulation, grid: Grid, placed: Placed, owner: np.ndarray) -> Placed:
     """A condition of more than half of an equation's order at one end of a line, where it replaces
     rows at the other end.
 
@@ -108,7 +108,7 @@ def _across(problem: Problem, grid: Grid, placed: Placed, owner: np.ndarray) -> 
 
 
 def _lender(
-    problem: Problem,
+    problem: Formulation,
     grid: Grid,
     face: Face,
     unknown: int,
@@ -147,7 +147,7 @@ def _lender(
     return None
 
 
-def _room(problem: Problem, grid: Grid, unknown: str, face: Face) -> tuple[str, int, str]:
+def _room(problem: Formulation, grid: Grid, unknown: str, face: Face) -> tuple[str, int, str]:
     """Where the conditions on an unknown share the places that there are, how many of these, and
     why."""
     if isinstance(grid, Embedded):
@@ -168,7 +168,7 @@ def _room(problem: Problem, grid: Grid, unknown: str, face: Face) -> tuple[str, 
 
 
 def _rows(
-    problem: Problem, grid: Grid, leave: Sequence[Constraint]
+    problem: Formulation, grid: Grid, leave: Sequence[Constraint]
 ) -> list[tuple[Constraint, int, int, int]]:
     """(constraint, its row, the unknown whose equation it replaces, its order of
     differentiation)."""
@@ -228,7 +228,7 @@ def orders_of(
 
 
 def match(
-    problem: Problem, equations: Sequence[Residual], unknowns: Sequence[str], at: Values
+    problem: Formulation, equations: Sequence[Residual], unknowns: Sequence[str], at: Values
 ) -> list[tuple[Residual, int, int]]:
     """(equation, its row, the number of the unknown that it is solved for): by derivatives in time,
     then by the highest in space.
@@ -270,7 +270,7 @@ def match(
 
 
 def coordinates_on(
-    problem: Problem, grid: Grid, face: str, nodes: np.ndarray, time: float | None = None
+    problem: Formulation, grid: Grid, face: str, nodes: np.ndarray, time: float | None = None
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Coordinates and outward unit normals at nodes of a face; time: by default the start of it."""
     at = {x: v[torch.from_numpy(nodes)] for x, v in grid.points().items()}
@@ -283,7 +283,9 @@ def coordinates_on(
     return at, dict(zip(problem.coordinates, problem.domain.normals(face, points).T, strict=True))
 
 
-def chosen(constraint: Constraint, problem: Problem, grid: Grid, nodes: np.ndarray) -> np.ndarray:
+def chosen(
+    constraint: Constraint, problem: Formulation, grid: Grid, nodes: np.ndarray
+) -> np.ndarray:
     """Which nodes of a face a condition's `where` keeps, bool [nodes]; raises ReferenceUnavailable
     if that changes in time."""
     if constraint.where is None:

@@ -12,7 +12,7 @@ import torch
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import Face
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.wellposedness import counted
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.grid import Grid
@@ -25,7 +25,7 @@ INSTANTS = 3
 """At which waves are counted."""
 
 
-def check_waves(problem: Problem, grid: Grid) -> None:
+def check_waves(problem: Formulation, grid: Grid) -> None:
     """Raise ReferenceUnavailable where a face has more conditions than waves come in there.
 
     Only where the speeds do not depend on the solution.
@@ -44,7 +44,7 @@ def check_waves(problem: Problem, grid: Grid) -> None:
                 )
 
 
-def incoming(problem: Problem, grid: Grid, face: Face) -> int | None:
+def incoming(problem: Formulation, grid: Grid, face: Face) -> int | None:
     """How many waves come in through a face, at the node and the instant where they are the most;
     None where the equations are no first-order system in time of real speeds.
 
@@ -74,7 +74,7 @@ def incoming(problem: Problem, grid: Grid, face: Face) -> int | None:
 
 
 def _matrices(
-    problem: Problem, grid: Grid, face: Face, values: np.ndarray, t: float
+    problem: Formulation, grid: Grid, face: Face, values: np.ndarray, t: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A and B on a face, [nodes, equations, unknowns], for the unknowns' values [unknowns, nodes]
     and no slopes."""

@@ -12,7 +12,7 @@ import numpy as np
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
 from kanpde.machine.memory import available, gigabytes
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import grid_of, sizes
@@ -105,7 +105,7 @@ class GridSolution:
 
 
 def climb(
-    problem: Problem, order: int, cells: int | Mapping[str, int] | None, allowed: float
+    problem: Formulation, order: int, cells: int | Mapping[str, int] | None, allowed: float
 ) -> GridSolution:
     """Solve on finer and finer grids, and return the solution on the best of them with its error.
 
@@ -170,7 +170,9 @@ def _is_rounding(found: GridSolution, before: GridSolution) -> bool:
     return found.farthest < SETTLED or (explained and before.worst < float(noise.max()))
 
 
-def _compare(problem: Problem, found: GridSolution, solved: list[GridSolution], order: int) -> None:
+def _compare(
+    problem: Formulation, found: GridSolution, solved: list[GridSolution], order: int
+) -> None:
     """Give a solution its error in space, from the grids before."""
     before = solved[-1]
     cells = [s.grid.cells[0] for s in (*solved[-2:], found)]
@@ -209,7 +211,9 @@ def _tolerance(solved: list[GridSolution], along: tuple[int, ...], order: int) -
     return min(FIRST_TOLERANCE, max(TIGHTEST, TIME_SHARE * expected))
 
 
-def _check_time(problem: Problem, order: int, solved: list[GridSolution], allowed: float) -> None:
+def _check_time(
+    problem: Formulation, order: int, solved: list[GridSolution], allowed: float
+) -> None:
     """Add the error in time to the last solution's: what steps of half the length change.
 
     A coarser grid shows it for less work, as long as it resolves the solution. Where even that is
@@ -246,7 +250,7 @@ def _growth(along: tuple[int, ...], solved: list[GridSolution]) -> float:
 
 
 def _solve(
-    problem: Problem,
+    problem: Formulation,
     order: int,
     cells: tuple[int, ...],
     before: list[GridSolution],

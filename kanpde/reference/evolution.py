@@ -16,7 +16,7 @@ import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
@@ -32,7 +32,7 @@ and no further."""
 
 
 def solve_evolution(
-    problem: Problem,
+    problem: Formulation,
     grid: Grid,
     times: Float[np.ndarray, " times"],
     tolerance: float,
@@ -85,7 +85,7 @@ def solve_evolution(
     return np.moveaxis(fields, 0, -1), f"{steps} steps of Radau IIA in time", noise
 
 
-def _explicit(problem: Problem, grid: Grid, forced: bool) -> SemiDiscrete | None:
+def _explicit(problem: Formulation, grid: Grid, forced: bool) -> SemiDiscrete | None:
     """The problem as y' = f(t, y) where that is possible and explicit steps take less work than
     implicit ones, else None."""
     if isinstance(grid, Embedded | Patchwork) or (len(grid.names) == 1 and not forced):

@@ -6,45 +6,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kanpde.geometry import Box, Domain, Pieces, SpaceTime, Time
+from kanpde.geometry import Box, Pieces, SpaceTime, Time
 from kanpde.problem.constraints import Constraint
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.patchwork import in_boxes, piece_of
 
 
-class Evolving(Problem):
+def in_time(problem: Formulation) -> Formulation:
     """A problem on pieces of space and time, as one on pieces of space in time.
 
-    What it holds was checked when the other one was built: only the domain is another, and what
-    was given on the faces at the start are initial values.
+    Only the domain is another, and what was given on the faces at the start are initial values.
 
     Args:
         problem: One that `is_evolution`.
     """
-
-    def __init__(self, problem: Problem):
-        pieces = problem.domain
-        assert isinstance(pieces, Pieces)
-        *space, time = pieces.coordinates
-        regions = {
-            name: Box(**{x: region.bounds[x] for x in space})
-            for name, region in pieces.regions.items()
-        }
-        domain = SpaceTime(Pieces(**regions), Time(**{time: pieces.bounds[time]}))
-        groups: list[tuple[Domain, object]] = [
-            (domain.region.regions[piece_of(region)], equations)
-            for region, equations in problem.groups
-            if isinstance(domain.region, Pieces)
-        ]
-        vars(self).update(
-            vars(problem),
-            domain=domain,
-            groups=tuple(groups),
-            constraints=tuple(_constraints(problem, domain, time)),
-        )
+    pieces = problem.domain
+    assert isinstance(pieces, Pieces)
+    *space, time = pieces.coordinates
+    regions = {
+        name: Box(**{x: region.bounds[x] for x in space}) for name, region in pieces.regions.items()
+    }
+    of_space = Pieces(**regions)
+    domain = SpaceTime(of_space, Time(**{time: pieces.bounds[time]}))
+    return Formulation(
+        domain=domain,
+        unknowns=problem.unknowns,
+        copies=problem.copies,
+        groups=tuple((of_space.regions[piece_of(r)], found) for r, found in problem.groups),
+        constraints=tuple(_constraints(problem, domain, time)),
+        periodic=problem.periodic,
+        parameters=problem.parameters,
+    )
 
 
-def is_evolution(problem: Problem) -> bool:
+def is_evolution(problem: Formulation) -> bool:
     """Whether a problem on pieces has a last coordinate that all pieces span alike, in which
     everything is given at the start and nothing at the end.
 
@@ -71,7 +66,7 @@ def is_evolution(problem: Problem) -> bool:
     return sorted(given) == sorted(wanted)
 
 
-def _constraints(problem: Problem, domain: SpaceTime, time: str) -> Iterator[Constraint]:
+def _constraints(problem: Formulation, domain: SpaceTime, time: str) -> Iterator[Constraint]:
     """The conditions on the faces of space, and at the start."""
     for c in problem.constraints:
         at_start = problem.domain.faces[c.face].coordinate == time

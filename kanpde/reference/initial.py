@@ -10,12 +10,12 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.grid import Grid
 from kanpde.reference.patchwork import Patchwork, numbers
 
 
-def initial(problem: Problem, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes"]:
+def initial(problem: Formulation, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes"]:
     """Values and velocities at the start, zero where none is needed. Raises ReferenceUnavailable
     where one is not given."""
     domain = problem.domain
@@ -46,7 +46,7 @@ def initial(problem: Problem, grid: Grid) -> Float[np.ndarray, "2 unknowns nodes
     return found
 
 
-def check_rates(problem: Problem) -> None:
+def check_rates(problem: Formulation) -> None:
     """Raise ReferenceUnavailable where the highest derivatives in time are above order 2, or do not
     enter affinely."""
     domain = problem.domain

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.problem.constraints import Constraint
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import dependence, evaluate
 from kanpde.reference.boundary import Placed, chosen, coordinates_on, orders_of
 from kanpde.reference.patchwork import Patchwork, Rim
@@ -68,7 +68,7 @@ class Slot:
     layer: int
 
 
-def place_on_pieces(problem: Problem, grid: Patchwork) -> list[Placed]:
+def place_on_pieces(problem: Formulation, grid: Patchwork) -> list[Placed]:
     """All conditions on the faces of space.
 
     Args:
@@ -87,7 +87,7 @@ def place_on_pieces(problem: Problem, grid: Patchwork) -> list[Placed]:
 class _Placement:
     """The conditions of a problem on a grid in pieces."""
 
-    def __init__(self, problem: Problem, grid: Patchwork):
+    def __init__(self, problem: Formulation, grid: Patchwork):
         self.problem, self.grid = problem, grid
         self.homes = [grid.pieces.home(copy) for copy in problem.copies]
         self.spots = int(grid.spot.max()) + 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import Domain, Pieces
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.patchwork import boxes, embedded, homes_of, in_boxes, space_of
@@ -29,7 +29,7 @@ CROWDED_PLACES = 4
 
 
 def sizes(
-    problem: Problem, fewest: int, cells: int | Mapping[str, int] | None
+    problem: Formulation, fewest: int, cells: int | Mapping[str, int] | None
 ) -> Iterator[tuple[int, ...]]:
     """Cells along each space coordinate, grid by grid: three of them where the caller says how
     many.
@@ -78,7 +78,7 @@ def _doubling(dimensions: int) -> Iterator[tuple[int, ...]]:
         yield (along[dimensions],) * dimensions
 
 
-def _on_pieces(problem: Problem) -> Iterator[tuple[int, ...]]:
+def _on_pieces(problem: Formulation) -> Iterator[tuple[int, ...]]:
     """Grids of pieces: as on a box in every interval between planes, or as on a domain that is
     none, but fine enough for the smallest piece."""
     pieces = space_of(problem.domain)
@@ -97,7 +97,7 @@ def _on_pieces(problem: Problem) -> Iterator[tuple[int, ...]]:
             yield along
 
 
-def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
+def _proportioned(problem: Formulation) -> Iterator[tuple[int, ...]]:
     """Grids of cells that are nearly squares, each with many nodes in common with the one
     before."""
     lengths = [b - a for a, b in (problem.domain.bounds[x] for x in problem.domain.space)]
@@ -107,7 +107,7 @@ def _proportioned(problem: Problem) -> Iterator[tuple[int, ...]]:
         yield tuple(share * 2 ** (k // 2) * (2 + k % 2) for share in shares)
 
 
-def grid_of(problem: Problem, cells: tuple[int, ...], order: int) -> Grid:
+def grid_of(problem: Formulation, cells: tuple[int, ...], order: int) -> Grid:
     """The grid of a problem's space, with its boundary embedded where the domain is no box; on
     pieces, a grid for each.
 

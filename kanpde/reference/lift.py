@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import GridResidual
 from kanpde.reference.boundary import Placed, coordinates_on, place
 from kanpde.reference.grid import Grid
@@ -46,7 +46,7 @@ class BoundaryLift:
         P: Of affine conditions, dU/dy, sparse [fields * nodes, free].
     """
 
-    def __init__(self, problem: Problem, grid: Grid):
+    def __init__(self, problem: Formulation, grid: Grid):
         """Find the map.
 
         Args:
@@ -177,7 +177,7 @@ class BoundaryLift:
         return found
 
 
-def _condition(problem: Problem, grid: Grid, placed: Placed) -> GridResidual:
+def _condition(problem: Formulation, grid: Grid, placed: Placed) -> GridResidual:
     """A boundary condition at the nodes that it is placed at."""
     residual = placed.constraint.residual
     for leaf in residual.needs:

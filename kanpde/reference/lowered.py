@@ -6,6 +6,7 @@ digit of a beam on 100 nodes when m is 4; with m = 2 thousands can be had.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.grid import Grid
 from kanpde.residual.calculus import Leaf, Values, d
 from kanpde.residual.recording import record
@@ -52,47 +53,20 @@ class Renumbered(Residual):
         return self.inner(coordinates, derivatives, normal, partials)
 
 
-class Lowered(Problem):
+@dataclass(frozen=True, eq=False, repr=False)
+class Lowered(Formulation):
     """A steady problem on a line, with the second derivatives of what is of a higher order as
     further unknowns.
-
-    Args:
-        problem: The problem.
-        high: Its unknowns of a higher order.
 
     Attributes:
         curvatures: By unknown of a higher order, the name of its second derivative, in the order in
             which these follow the other unknowns.
     """
 
-    curvatures: dict[str, str]
-
-    def __init__(self, problem: Problem, high: tuple[str, ...]):
-        (x,) = problem.coordinates
-        curvatures = {u: f"{u}_{x}{x}" for u in high}
-        names = (*problem.unknowns, *curvatures.values())
-
-        def lowered(residual: Residual) -> Residual:
-            given = {f.name: getattr(residual, f.name) for f in fields(Residual)}
-            given["needs"] = tuple(_leaf(leaf, curvatures) for leaf in residual.needs)
-            given["unknowns"] = names
-            return Renumbered(**given, inner=residual)
-
-        definitions = [_definition(problem, u, curvatures[u], names) for u in high]
-        ((domain, equations),) = problem.groups
-        vars(self).update(vars(problem))
-        vars(self).update(
-            curvatures=curvatures,
-            unknowns=names,
-            copies=names,
-            groups=((domain, (*map(lowered, equations), *definitions)),),
-            constraints=tuple(
-                replace(c, residual=lowered(c.residual)) for c in problem.constraints
-            ),
-        )
+    curvatures: Mapping[str, str]
 
 
-def lowered(problem: Problem) -> Problem:
+def lowered(problem: Formulation) -> Formulation:
     """The problem with no derivative above the second, where it is one on a line; else itself.
 
     Args:
@@ -103,15 +77,41 @@ def lowered(problem: Problem) -> Problem:
         return problem
     (x,) = problem.coordinates
     high = tuple(u for u in problem.unknowns if problem.order(u, x) >= TOO_HIGH)
-    return Lowered(problem, high) if high else problem
+    return _with_curvatures(problem, high) if high else problem
 
 
-def _leaf(leaf: Leaf, curvatures: dict[str, str]) -> Leaf:
+def _with_curvatures(problem: Formulation, high: tuple[str, ...]) -> Lowered:
+    """The problem with the second derivatives of `high` as further unknowns."""
+    (x,) = problem.coordinates
+    curvatures = {u: f"{u}_{x}{x}" for u in high}
+    names = (*problem.unknowns, *curvatures.values())
+
+    def renumbered(residual: Residual) -> Residual:
+        given = {f.name: getattr(residual, f.name) for f in fields(Residual)}
+        given["needs"] = tuple(_leaf(leaf, curvatures) for leaf in residual.needs)
+        given["unknowns"] = names
+        return Renumbered(**given, inner=residual)
+
+    definitions = [_definition(problem, u, curvatures[u], names) for u in high]
+    ((domain, equations),) = problem.groups
+    return Lowered(
+        domain=problem.domain,
+        unknowns=names,
+        copies=names,
+        groups=((domain, (*map(renumbered, equations), *definitions)),),
+        constraints=tuple(replace(c, residual=renumbered(c.residual)) for c in problem.constraints),
+        periodic=problem.periodic,
+        parameters=problem.parameters,
+        curvatures=curvatures,
+    )
+
+
+def _leaf(leaf: Leaf, curvatures: Mapping[str, str]) -> Leaf:
     unknown, (order,) = leaf
     return (curvatures[unknown], (order - 2,)) if unknown in curvatures and order > 1 else leaf
 
 
-def _definition(problem: Problem, u: str, curvature: str, names: tuple[str, ...]) -> Residual:
+def _definition(problem: Formulation, u: str, curvature: str, names: tuple[str, ...]) -> Residual:
     (x,) = problem.coordinates
     low, high = problem.domain.bounds[x]
 
@@ -123,7 +123,7 @@ def _definition(problem: Problem, u: str, curvature: str, names: tuple[str, ...]
 
 
 def completed(
-    problem: Problem, grid: Grid, values: Float[np.ndarray, "unknowns nodes"]
+    problem: Formulation, grid: Grid, values: Float[np.ndarray, "unknowns nodes"]
 ) -> Float[np.ndarray, "all_unknowns nodes"]:
     """Values of all unknowns of what `lowered` gives, from those of the others.
 

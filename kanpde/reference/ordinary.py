@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import SpaceTime
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.factor import DenseFactor
 from kanpde.reference.norms import EPSILON, rms, scales
@@ -55,7 +55,7 @@ class Marched:
     scales: np.ndarray
 
 
-def start_of(problem: Problem) -> str | None:
+def start_of(problem: Formulation) -> str | None:
     """The end of the only coordinate at which all conditions are, as many as the equations have
     orders; None for what is no initial-value problem.
 
@@ -73,7 +73,7 @@ def start_of(problem: Problem) -> str | None:
     return faces.pop() if fits and not any(c.where for c in problem.constraints) else None
 
 
-def march(problem: Problem, allowed: float, intervals: int = INTERVALS) -> Marched:
+def march(problem: Formulation, allowed: float, intervals: int = INTERVALS) -> Marched:
     """Integrate from the end with the conditions to the other one, with shorter and shorter steps
     until their lengths do not matter.
 
@@ -132,7 +132,7 @@ class Ordinary:
 
     nodes = 1
 
-    def __init__(self, problem: Problem, work: Work):
+    def __init__(self, problem: Formulation, work: Work):
         """Number the states.
 
         Args:

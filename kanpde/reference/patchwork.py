@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from kanpde.geometry import Domain, Pieces, SpaceTime
 from kanpde.geometry.regions import Region
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.crossings import TOUCHING
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import EQUIDISTANT, Grid, scattered
@@ -291,7 +291,7 @@ def piece_of(domain: Domain) -> str:
     return region.name
 
 
-def numbers(problem: Problem) -> dict[str, int]:
+def numbers(problem: Formulation) -> dict[str, int]:
     """The numbers of the unknowns by their names, or by those of their copies on pieces."""
     pieces = space_of(problem.domain)
     plain = {
@@ -301,7 +301,7 @@ def numbers(problem: Problem) -> dict[str, int]:
     return {name: problem.unknowns.index(u) for name, u in plain.items()}
 
 
-def homes_of(problem: Problem) -> tuple[frozenset[str], ...]:
+def homes_of(problem: Formulation) -> tuple[frozenset[str], ...]:
     """Of each unknown, the pieces that it lives in."""
     pieces, number = space_of(problem.domain), numbers(problem)
     assert isinstance(pieces, Pieces)

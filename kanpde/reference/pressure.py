@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import dependence
 from kanpde.reference.grid import Grid
 from kanpde.reference.stencils import interpolation
@@ -35,7 +35,7 @@ def depends(equation: Residual, row: int, unknown: str, at: Values) -> bool:
     )
 
 
-def pinning(problem: Problem, v: int, pressures: Sequence[int]) -> list[Constraint] | None:
+def pinning(problem: Formulation, v: int, pressures: Sequence[int]) -> list[Constraint] | None:
     """The conditions that only fix the constant of a pressure, perhaps none; None where it has no
     free constant.
 
@@ -72,7 +72,7 @@ def pinning(problem: Problem, v: int, pressures: Sequence[int]) -> list[Constrai
 
 
 def continuation(
-    problem: Problem, grid: Grid, free: np.ndarray
+    problem: Formulation, grid: Grid, free: np.ndarray
 ) -> Iterator[tuple[np.ndarray, sp.csr_matrix]]:
     """A pressure on the faces of a box from its values inside, face by face.
 

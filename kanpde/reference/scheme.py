@@ -7,7 +7,7 @@ from itertools import product
 import torch
 
 from kanpde.geometry import Pieces
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.crossings import TOUCHING
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import FIRST_CELLS, REENTRANT_ANGLE
@@ -47,7 +47,7 @@ CONTRADICTED = 0.1
 are taken to contradict the equation there."""
 
 
-def order_for(problem: Problem) -> tuple[int, str]:
+def order_for(problem: Formulation) -> tuple[int, str]:
     """The order for a problem, and why it is lower than usual.
 
     First derivatives between ends let errors grow from node to node, by a power of the nodes that
@@ -95,14 +95,14 @@ def order_for(problem: Problem) -> tuple[int, str]:
     return ORDERS[len(space)], ""
 
 
-def odd_between_ends(problem: Problem) -> bool:
+def odd_between_ends(problem: Formulation) -> bool:
     """Whether the highest derivative along a coordinate with ends is of odd order."""
     ends = [x for x in problem.domain.space if x not in problem.periodic]
     highest = {x: max(problem.order(u, x) for u in problem.copies) for x in ends}
     return any(order % 2 for order in highest.values())
 
 
-def space_order(problem: Problem) -> int:
+def space_order(problem: Formulation) -> int:
     """The highest order of a derivative along any space coordinate."""
     return max(problem.order(u, x) for u in problem.copies for x in problem.domain.space)
 

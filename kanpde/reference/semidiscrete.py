@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import GridResidual
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import initial
@@ -61,7 +61,7 @@ class SemiDiscrete:
         size: Of the state y.
     """
 
-    def __init__(self, problem: Problem, grid: Grid):
+    def __init__(self, problem: Formulation, grid: Grid):
         """Discretise in space.
 
         Args:
@@ -308,7 +308,7 @@ class SemiDiscrete:
         return np.concatenate([found, acceleration])
 
 
-def _time_order(problem: Problem, unknown: str) -> int:
+def _time_order(problem: Formulation, unknown: str) -> int:
     assert problem.domain.time is not None
     order = problem.order(unknown, problem.domain.time)
     if order == 0:

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.efforts import EFFORTS
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
-from kanpde.reference.evolving import Evolving, is_evolution
+from kanpde.reference.evolving import in_time, is_evolution
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
@@ -104,14 +105,14 @@ def reference(
     allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
     if is_evolution(problem):
         try:
-            return _computed(Evolving(problem), order, cells, allowed, began)
+            return _computed(in_time(problem), order, cells, allowed, began)
         except ReferenceUnavailable:
             pass  # All instants at once may still have a solution.
     return _computed(problem, order, cells, allowed, began)
 
 
 def _computed(
-    problem: Problem,
+    problem: Formulation,
     order: int | None,
     cells: int | Mapping[str, int] | None,
     allowed: float,
@@ -129,7 +130,7 @@ def _computed(
 
 
 def _integrated(
-    problem: Problem, cells: int | Mapping[str, int] | None, allowed: float, began: float
+    problem: Formulation, cells: int | Mapping[str, int] | None, allowed: float, began: float
 ) -> Reference:
     """The reference of an initial-value problem of ordinary differential equations."""
     (x,) = problem.coordinates
@@ -144,7 +145,7 @@ def _integrated(
     return Reference({x: found.times}, values, ORDER, found.method, worst, seconds, errors, scales)
 
 
-def _refuse(problem: Problem, order: int | None) -> None:
+def _refuse(problem: Formulation, order: int | None) -> None:
     """Raise ReferenceUnavailable for what finite differences do not take."""
     domain, space = problem.domain, space_of(problem.domain)
     flat = in_boxes(space) if isinstance(space, Pieces) else domain.is_box
@@ -177,7 +178,7 @@ def _refuse(problem: Problem, order: int | None) -> None:
 
 
 def _packed(
-    problem: Problem, found: GridSolution, order: int, why: str, seconds: float
+    problem: Formulation, found: GridSolution, order: int, why: str, seconds: float
 ) -> Reference:
     """The best solution as it is given out: on equidistant nodes, and thinned where it is long."""
     domain, values = problem.domain, found.even

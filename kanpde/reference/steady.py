@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful, listed
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.factor import SINGULAR, Factor
 from kanpde.reference.grid import Grid
 from kanpde.reference.lowered import completed, lowered
@@ -34,7 +34,7 @@ Discrete = Callable[
 
 
 def solve_steady(
-    problem: Problem,
+    problem: Formulation,
     grid: Grid,
     start: Float[np.ndarray, "unknowns nodes"] | None = None,
     work: Work | None = None,

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.problem.constraints import Constraint
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
@@ -71,7 +71,7 @@ class System:
         size: Of U.
     """
 
-    def __init__(self, problem: Problem, grid: Grid, work: Work | None = None):
+    def __init__(self, problem: Formulation, grid: Grid, work: Work | None = None):
         """Match equations with unknowns, and place conditions.
 
         Args:
@@ -454,7 +454,7 @@ class System:
         )
 
 
-def _time_orders(problem: Problem, number: Mapping[str, int]) -> list[int]:
+def _time_orders(problem: Formulation, number: Mapping[str, int]) -> list[int]:
     """The order of each unknown in time. Raises ReferenceUnavailable where it differs from piece to
     piece."""
     found: list[set[int]] = [set() for _ in problem.unknowns]

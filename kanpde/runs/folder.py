@@ -116,7 +116,7 @@ def load(run_dir: str | Path, problem: Problem | None = None) -> Result:
     )
     if verdict is NOT_YET:
         result.verdict = result.judged(_advice(summary))
-    result.__dict__.update(fields=fields, drawing=drawing)
+    result.fields, result.drawing = fields, drawing
     return result
 
 

@@ -21,7 +21,7 @@ from kanpde import (
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference import reference
 from kanpde.reference.evolution import solve_evolution
-from kanpde.reference.evolving import Evolving
+from kanpde.reference.evolving import in_time
 from kanpde.reference.ladder import grid_of
 from kanpde.reference.patchwork import planes
 
@@ -117,7 +117,8 @@ def test_a_wall_that_cools_in_units_of_its_own_against_finite_volumes():
 
 
 def test_order_in_space_of_evolutions():
-    problem = Evolving(pieced.rods())
+    rods = pieced.rods()
+    problem = in_time(rods)
     times, errors = np.linspace(0, 0.3, 3), []
     for cells in (16, 32, 64):
         grid = grid_of(problem, (cells,), 2)
@@ -125,7 +126,7 @@ def test_order_in_space_of_evolutions():
         at = {**grid.points(), "t": torch.full((grid.nodes,), 0.3, dtype=torch.float64)}
         known = np.concatenate(
             [
-                problem.exact_copies[f"u_{piece}"]({x: v[grid.own(piece)] for x, v in at.items()})
+                rods.exact_copies[f"u_{piece}"]({x: v[grid.own(piece)] for x, v in at.items()})
                 for piece in grid.patches
             ]
         )
