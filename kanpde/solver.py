@@ -24,16 +24,25 @@ from kanpde.errors import (
     listed,
 )
 from kanpde.inverse.estimates import Estimates, bare, estimate
-from kanpde.inverse.settling import training_of
+from kanpde.networks.kind import NetworkKind
+from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.solution import Solution
 from kanpde.networks.spec import Spec
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
-from kanpde.recipes.checks import DTYPES, check_machine, check_recipe
-from kanpde.recipes.prepare import Beginning, prepare
-from kanpde.recipes.recipe import Recipe, choose, plain, suited
+from kanpde.recipes.checks import check_machine, check_recipe
+from kanpde.recipes.prepare import Layers, Products, prepare
+from kanpde.recipes.recipe import (
+    Recipe,
+    check_tolerance,
+    choose,
+    plain,
+    refined,
+    suited,
+    to_tolerance,
+)
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.diagnosis import diagnose
@@ -48,8 +57,10 @@ from kanpde.results.fields import (
     relative_l2,
 )
 from kanpde.results.gaps import Gap, gaps, matter, own_errors
+from kanpde.results.goal import goal
 from kanpde.results.residuals import met
 from kanpde.results.result import Result
+from kanpde.results.verdict import Asked
 from kanpde.runs import folder as run_folder
 from kanpde.runs import lifetime, storage
 from kanpde.runs import pictures as run_pictures
@@ -57,9 +68,10 @@ from kanpde.runs.atomic import check_writable
 from kanpde.runs.keeper import StateKeeper
 from kanpde.runs.request import magnitudes
 from kanpde.runs.signals import answered, reminded
-from kanpde.training import Stage, TrainingPlan, carry_out, parse_schedule, shards, show_schedule
+from kanpde.training import Stage, carry_out, parse_schedule, shards, show_schedule
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.keeping import handed_to
+from kanpde.training.method import Goal, Method, S
 from kanpde.training.points import Collocation
 from kanpde.training.schedule import DENSE
 
@@ -68,11 +80,12 @@ def solve(
     problem: Problem,
     *,
     recipe: Recipe | None = None,
-    network: Spec | None = None,
+    network: NetworkKind | None = None,
     schedule: Sequence[Stage] | str | None = None,
     points: int | None = None,
     restarts: int | None = None,
     slabs: int | None = None,
+    tolerance: float | None = None,
     effort: str = "default",
     seed: int = 0,
     device: str = "cpu",
@@ -99,11 +112,14 @@ def solve(
         recipe: How it is solved; by default chosen from the problem and the effort (see
             recipe.choose).
         network: The network, in place of that of the recipe; one of another kind brings its own
-            schedule.
+            schedule, if it has any.
         schedule: Stages in order, or their text, in place of those of the recipe.
         points: Number of collocation points, in place of that of the recipe.
         restarts: Number of random starts, in place of that of the recipe.
         slabs: Number of spans of time, in place of that of the recipe.
+        tolerance: Error, over an unknown's own variation, at which the solution is good enough.
+            Where nothing else is asked of the recipe, it is a tensor product of splines, if that
+            can take the problem (see recipe.to_tolerance).
         effort: "quick", "default" or "record".
         seed: Seed of the network's first coefficients and of the points.
         device: "cpu" or "cuda".
@@ -139,23 +155,26 @@ def solve(
         raise RunError("resume: got no run_dir; expected the folder of the run")
     until = _until(minutes)
     changes = {"points": points, "restarts": restarts, "slabs": slabs}
-    recipe = _chosen(problem, recipe, effort, network, schedule, changes)
     check_machine(device, dtype)
+    check_tolerance(tolerance)
+    if tolerance is not None and not any((recipe, network, schedule, *changes.values())):
+        own = choose(problem, effort=effort)
+        recipe = to_tolerance(problem, own, tolerance, device, dtype).recipe
+    recipe = _chosen(problem, recipe, effort, network, schedule, changes | {"tolerance": tolerance})
     check_recipe(problem, recipe, seed)
     exact_on(problem, dense_grid(problem.domain))
-    beginning = prepare(problem, recipe, seed, device, DTYPES[dtype])
-    plan = recipe.plan(seed, device, DTYPES[dtype])
+    beginning = prepare(problem, recipe, seed, device, dtype)
+    settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
     with lifetime.Claim() as claim:
         folder, kept = None, None
         if out is not None or run_dir is not None:
-            settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
             asked = {**settings, "reference": bool(reference), "launcher": launcher}
             request = {**_request(problem, recipe), **asked}
             folder, kept = _claimed(claim, problem, request, out, run_dir, resume)
             if shards.from_first(partial(lifetime.is_finished, folder)):
                 return _checked(_loaded(folder, problem, pictures), strict)
         watched = observer or Silent()
-        run = _Run(problem, recipe, beginning, plan, dtype, effort, watched, folder, until)
+        run = _Run(problem, recipe, beginning, settings, watched, folder, until)
         return _checked(run.solved(kept, reference, pictures), strict)
 
 
@@ -188,15 +207,17 @@ def _chosen(
     problem: Problem,
     recipe: Recipe | None,
     effort: str,
-    network: Spec | None,
+    network: NetworkKind | None,
     schedule: Sequence[Stage] | str | None,
-    changes: Mapping[str, int | None],
+    changes: Mapping[str, float | None],
 ) -> Recipe:
     """The recipe, with what was asked for in the place of its parts."""
-    recipe = recipe or choose(problem, effort=effort).recipe
-    if network is not None and not isinstance(network, Spec):
+    if network is not None and not isinstance(network, NetworkKind):
         raise RecipeError(f"network: got {network!r:.40}; expected such as kanpde.KAN(width=(5,))")
-    if network is not None and schedule is None and network.kind != recipe.network.kind:
+    if isinstance(network, Tensor) and recipe is None:
+        recipe = refined(network, effort, changes.get("tolerance")).recipe
+    recipe = recipe or choose(problem, effort=effort).recipe
+    if isinstance(network, Spec) and schedule is None and network.kind != recipe.network.kind:
         schedule = suited(problem, type(network)).schedule
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
     given: dict[str, Any] = {"network": network, "schedule": stages, **changes}
@@ -235,10 +256,8 @@ class _Run:
 
     problem: Problem
     recipe: Recipe
-    beginning: Beginning
-    plan: TrainingPlan
-    dtype: str
-    effort: str
+    beginning: Layers | Products
+    asked: Mapping[str, Any]
     observer: Observer
     folder: Path | None
     until: float
@@ -249,11 +268,13 @@ class _Run:
         """The result, from a state that was kept or from the beginning."""
         began = time.perf_counter() - (kept["seconds"] if kept else 0.0)
         first = shards.rank() == 0
+        known = reference
         keeper = StateKeeper(self.folder) if self.folder and first else None
         ending, interrupting = _answers(keeper, self.until)
         with ending:
             with self._leaving_nothing(KanpdeError), interrupting:
-                trained = self.train(keeper, kept)
+                enough, known = self._goal(known)
+                trained = self.train(keeper, kept, enough)
             history = trained.history
             if keeper is not None:
                 history.interrupted |= keeper.interrupted
@@ -264,8 +285,8 @@ class _Run:
                 against = against_exact(self.problem, trained.solution)
             estimates = self._estimated(trained)
             judged = Judged(note="not asked for")
-            if reference and first:
-                judged = self._judged(trained, reference)
+            if known and first:
+                judged = self._judged(trained, known)
             with _told(history):
                 result = self._result(trained, seconds, against, judged, estimates)
                 if self.folder is not None and first:
@@ -310,21 +331,42 @@ class _Run:
             reference_errors=matter(judged.gaps, amplitudes),
             met=found,
             doubtful=judged.doubtful,
+            asked=trained.asked,
         )
         with suppress(KanpdeError):
             result.verdict = result.judged(diagnose(result, self.recipe))
         return result
 
-    def train(self, keeper: StateKeeper | None, kept: dict[str, Any] | None) -> Trained:
-        """Train, and settle parameters where there are any."""
-        training = training_of(
-            self.problem, self.beginning.space, self.beginning.network, self.plan, self.observer
-        )
-        state = training.resumed(kept) if kept else training.begin()
-        with reminded(self.until):
-            state = carry_out(training, state, handed_to(keeper), self.until)
+    def train(
+        self, keeper: StateKeeper | None, kept: dict[str, Any] | None, enough: Goal | None
+    ) -> Trained:
+        """Train, and settle parameters where there are any; or refine."""
+        begun, tolerance = self.beginning, self.recipe.tolerance
+        if isinstance(begun, Products):
+            refinement = begun.method(self.problem, self.observer)
+            product, at = _carried_out(refinement, keeper, kept, self.until)
+            asked = Asked(begun.settings.tolerance, at.progress.estimate, at.missed)
+            return Trained(product, at.history, None, asked)
+        training = begun.method(self.problem, self.observer, enough)
+        found, state = _carried_out(training, keeper, kept, self.until)
         points = state.points if state.finished and isinstance(state.points, Collocation) else None
-        return Trained(training.result(state), state.history, points)
+        asked_for = None if tolerance is None else Asked(tolerance)
+        return Trained(found, state.history, points, asked_for)
+
+    def _goal(self, known: bool | Reference) -> tuple[Goal | None, bool | Reference]:
+        """When layers are good enough, and the reference where that had to be computed for it."""
+        tolerance, problem = self.recipe.tolerance, self.problem
+        if tolerance is None or isinstance(self.beginning, Products):
+            return None, known
+        exact = all(u in problem.exact for u in problem.unknowns)
+        if known is True and not exact and shards.size() == 1:
+            self.observer.message(
+                "computing the finite-difference reference, which judges training"
+            )
+            # where there is none, the verdict says why: it is asked for again then
+            with suppress(KanpdeError, MemoryError):
+                known = finite_differences(problem, effort=self.asked["effort"])
+        return goal(problem, tolerance, None if isinstance(known, bool) else known), known
 
     @contextmanager
     def _leaving_nothing(self, kind: type[KanpdeError]) -> Iterator[None]:
@@ -337,11 +379,12 @@ class _Run:
             raise
 
     def _settings(self) -> dict[str, Any]:
+        tolerance = self.recipe.tolerance
+        asked = {**self.asked} | ({} if tolerance is None else {"tolerance": tolerance})
+        if isinstance(self.beginning, Products):
+            return asked | {"tolerance": self.beginning.settings.tolerance}
         return {
-            "seed": self.plan.seed,
-            "device": self.plan.device,
-            "dtype": self.dtype,
-            "effort": self.effort,
+            **asked,
             "points": self.recipe.points,
             "sampler": self.recipe.sampler,
             "restarts": self.recipe.restarts,
@@ -386,7 +429,7 @@ class _Run:
                 problem = problem.settled(solution.numbers())
             if isinstance(known, bool):
                 self.observer.message("computing the finite-difference reference")
-                known = finite_differences(problem, effort=self.effort)
+                known = finite_differences(problem, effort=self.asked["effort"])
             found, values = against_reference(solution, known)
         except KeyboardInterrupt:
             history.interrupted = True
@@ -430,11 +473,24 @@ class Trained:
         solution: The solution.
         history: What was done.
         points: The points with their weights, where training came to its end; else None.
+        asked: The tolerance, and what the solution says of it; None for none.
     """
 
     solution: Solution
     history: History
     points: Collocation | None
+    asked: Asked | None = None
+
+
+def _carried_out(
+    method: Method[S], keeper: StateKeeper | None, kept: dict[str, Any] | None, until: float
+) -> tuple[Solution, S]:
+    """The solution of a method and its last state, from a state that was kept or from the
+    beginning."""
+    state = method.resumed(kept) if kept else method.begin()
+    with reminded(until):
+        state = carry_out(method, state, handed_to(keeper), until)
+    return method.result(state), state
 
 
 def _loaded(folder: Path, problem: Problem, pictures: bool) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 from rich.console import Console
@@ -23,7 +24,7 @@ class Bars:
             refresh_per_second=5,
         )
         self._task: TaskID | None = None
-        self._first = self._last = 0
+        self._first = self._last = self._steps = 0
         self._error = "-"
 
     def __enter__(self) -> Bars:
@@ -41,7 +42,7 @@ class Bars:
 
     def stage(self, index: int, count: int, title: str, steps: int) -> None:
         self._finish()
-        self._first = self._last
+        self._first, self._steps = self._last, steps
         self._task = self._progress.add_task(
             f"{index + 1}/{count} {title}", total=steps, loss="-", error=self._error, values=""
         )
@@ -51,12 +52,15 @@ class Bars:
         if record.error == record.error:  # it is measured now and then, and nan in between
             self._error = f"{record.error:.1e}"
         if self._task is not None:
+            done = self._last - self._first
+            if record.share == record.share:
+                done = round(record.share * self._steps)
             self._progress.update(
                 self._task,
-                completed=self._last - self._first,
+                completed=done,
                 loss=f"{record.loss:.1e}",
                 error=self._error,
-                values=_listed(record.values),
+                values=_listed(record.values) + _estimated(record),
             )
 
     def message(self, text: str) -> None:
@@ -71,6 +75,11 @@ class Bars:
             self._progress.update(self._task, total=steps, completed=steps)
             self._progress.stop_task(self._task)
             self._task = None
+
+
+def _estimated(record: Record) -> str:
+    """What the solution says of its own error, where it says anything."""
+    return "" if math.isnan(record.estimate) else f" estimate {record.estimate:.1e}"
 
 
 def _listed(values: dict[str, float], most: int = 4) -> str:

@@ -17,7 +17,7 @@ from kanpde.training import show_schedule
 if TYPE_CHECKING:
     from kanpde.inverse.estimates import Band, Estimate, Estimates
     from kanpde.problem.problem import Problem
-    from kanpde.recipes.recipe import Choice
+    from kanpde.recipes.recipe import Choice, Recipe
     from kanpde.reference import Reference
     from kanpde.results.gaps import Gap
     from kanpde.results.result import Result
@@ -67,6 +67,17 @@ def show_choice(console: Console, chosen: Choice) -> None:
     """The recipe, and a line for each reason."""
     recipe, table = chosen.recipe, _table()
     table.add_row("network", repr(recipe.network))
+    if recipe.tolerance is not None:
+        table.add_row("tolerance", f"{recipe.tolerance:g}")
+    if recipe.stages:
+        _add_training(table, recipe)
+    console.print(table)
+    for reason in chosen.reasons:
+        console.print(f"because   {reason}", markup=False, soft_wrap=True)
+
+
+def _add_training(table: Table, recipe: Recipe) -> None:
+    """How layers are trained."""
     table.add_row("points", f"{recipe.points:,}, {recipe.sampler}")
     table.add_row("schedule", show_schedule(recipe.stages))
     table.add_row("random starts", str(recipe.restarts))
@@ -74,9 +85,6 @@ def show_choice(console: Console, chosen: Choice) -> None:
         table.add_row("spans of time", str(recipe.slabs))
     for name, values in recipe.continuation.items():
         table.add_row(f"continued in {name}", ", ".join(f"{value:g}" for value in values))
-    console.print(table)
-    for reason in chosen.reasons:
-        console.print(f"because   {reason}", markup=False, soft_wrap=True)
 
 
 def show_reference(console: Console, found: Reference, error: float | None) -> None:

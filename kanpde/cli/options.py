@@ -131,7 +131,10 @@ Degree = Annotated[
     typer.Option(
         parser=parsers.whole_numbers("5 or 8,16,32"),
         metavar="N,…",
-        help="Of splines, 1 to 7; of chebyshev and fourier, coarse to fine, such as 8,16,32.",
+        help=(
+            "Of splines, 1 to 7, of tensor 3 to 9; of chebyshev and fourier, coarse to fine, such"
+            " as 8,16,32."
+        ),
     ),
 ]
 Settings = Annotated[
@@ -147,6 +150,17 @@ Settings = Annotated[
     ),
 ]
 Restarts = Annotated[int | None, whole("Random starts, of which the best is trained on.")]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help=(
+            "Error, over each unknown's own variation, at which the solution is good enough, such"
+            " as 1e-8; without --network and other parts of a recipe it is met by a tensor product"
+            " of splines, where that can take the problem."
+        ),
+    ),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Say which recipe was chosen, and why.")]
 Effort = Annotated[
     str, chosen(EFFORTS, f"{listed(EFFORTS[:-1])} or {EFFORTS[-1]}: how much work it is worth.")

@@ -1,18 +1,71 @@
-"""Options in place of parts of a recipe: the network and the schedule."""
+"""Options in place of parts of a recipe: the network, the schedule, and all that goes with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from kanpde.cli.options import NetworkOptions
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks.registry import spec_of
+from kanpde.networks.kind import NetworkKind
+from kanpde.networks.kinds.tensor import Tensor as TensorKind
+from kanpde.networks.registry import kind_of, spec_of
 from kanpde.networks.spec import Spec, Suited
-from kanpde.recipes.recipe import Recipe
+from kanpde.problem.problem import Problem
+from kanpde.recipes.recipe import Choice, Recipe, refined, suited
 from kanpde.training import Extend, Stage, parse_schedule
+
+
+def asked_for(
+    problem: Problem, own: Choice, asked: NetworkOptions, parts: Mapping[str, Any], effort: str
+) -> Choice:
+    """The recipe that the options of `solve` ask for, starting from the problem's own.
+
+    Args:
+        problem: What is to be solved.
+        own: The problem's own recipe.
+        asked: What the options ask of the network and its training.
+        parts: Other parts of the recipe by name, None for those that were not given.
+        effort: By which the problem's own recipe was chosen.
+
+    Returns:
+        The recipe, with the reasons for it.
+
+    Raises:
+        RecipeError: The options do not go together, or the network does not have one of them.
+    """
+    kind = type(own.recipe.network) if asked.kind is None else kind_of(asked.kind)
+    given = {name: value for name, value in parts.items() if value is not None}
+    if not issubclass(kind, TensorKind):
+        suits: Callable[[type[Spec]], Suited] = partial(suited, problem)
+        spec, stages = overrides(own.recipe, suits, asked)
+        changed = {"network": spec, "schedule": stages, **given}
+        kept = {name: value for name, value in changed.items() if value is not None}
+        return Choice(replace(own.recipe, **kept), own.reasons)
+    found = refined(_of_tensor(own.recipe, asked), effort, given.pop("tolerance", None))
+    if asked.width is not None:
+        _check(kind, "--width", "width")
+    if asked.schedule is not None:
+        given["schedule"] = asked.schedule
+    return Choice(replace(found.recipe, **given), found.reasons)
+
+
+def _of_tensor(recipe: Recipe, asked: NetworkOptions) -> TensorKind:
+    """The tensor product of splines with the settings that are asked for."""
+    network = recipe.network if isinstance(recipe.network, TensorKind) else TensorKind()
+    found = _read(TensorKind, asked.settings)
+    for name, numbers in asked.levels.items():
+        _check(TensorKind, f"--{name}", name)
+        if len(numbers) > 1:
+            raise RecipeError(
+                f"--{name} {','.join(map(str, numbers))}: expected one number; cells are refined by"
+                " themselves"
+            )
+        found[name] = numbers[0]
+    return replace(network, **found)
 
 
 def overrides(
@@ -55,10 +108,12 @@ def _changed(
     recipe: Recipe, suits: Callable[[type[Spec]], Suited], asked: NetworkOptions
 ) -> tuple[Spec, list[Stage]]:
     """The network with all that is asked of it but what training refines, and its own stages."""
-    network, own = recipe.network, list(recipe.stages)
-    if asked.kind is not None and asked.kind != network.kind:
+    own = list(recipe.stages)
+    if asked.kind is not None and asked.kind != recipe.network.kind:
         found = suits(spec_of(asked.kind))
         network, own = found.spec, parse_schedule(found.schedule)
+    else:
+        network = recipe.spec
     if asked.width is not None:
         network = replace(network, width=tuple(asked.width))
     network = replace(network, **_read(type(network), asked.settings))
@@ -80,7 +135,7 @@ def _with(network: Spec, name: str, value: int) -> Spec:
     return replace(network, **changed)
 
 
-def _check(kind: type[Spec], option: str, name: str) -> None:
+def _check(kind: type[NetworkKind], option: str, name: str) -> None:
     """Raise RecipeError where a kind has no such setting."""
     if name in kind.options():
         return
@@ -92,7 +147,7 @@ def _check(kind: type[Spec], option: str, name: str) -> None:
     )
 
 
-def _read(kind: type[Spec], settings: Mapping[str, str]) -> dict[str, Any]:
+def _read(kind: type[NetworkKind], settings: Mapping[str, str]) -> dict[str, Any]:
     """Settings from text, of the types of their defaults; raises RecipeError for what is none."""
     defaults: dict[str, Any] = {f.name: f.default for f in fields(kind)}
     found: dict[str, Any] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ from kanpde.cli.options import (
     NetworkOptions,
     Restarts,
     Settings,
+    Tolerance,
     Width,
     real,
     whole,
@@ -119,6 +121,7 @@ def solve(
     points: Points = None,
     restarts: Restarts = None,
     slabs: Slabs = None,
+    tolerance: Tolerance = None,
     effort: Effort = "default",
     explain: Explain = False,
     device: Device = "cpu",
@@ -148,7 +151,7 @@ def solve(
         )
     gallery.find(name)
     asked = NetworkOptions.given(network, width, grid, degree, settings, schedule)
-    parts = {"points": points, "restarts": restarts, "slabs": slabs}
+    parts = {"points": points, "restarts": restarts, "slabs": slabs, "tolerance": tolerance}
     request = {
         "effort": effort,
         "seed": seed,
@@ -164,7 +167,7 @@ def _begin(
     name: str,
     constants: dict[str, float],
     asked: NetworkOptions,
-    parts: dict[str, int | None],
+    parts: dict[str, float | None],
     request: dict[str, Any],
     out: Path,
     telling: Telling,
@@ -172,25 +175,35 @@ def _begin(
     """A new run, or the one that these processes' predecessors have begun."""
     from kanpde.cli import display
     from kanpde.cli.group import begun_before
-    from kanpde.cli.overrides import overrides
+    from kanpde.cli.overrides import asked_for
     from kanpde.problem import file as problems
-    from kanpde.recipes.recipe import Choice, choose, suited
+    from kanpde.recipes.recipe import choose, to_tolerance
 
     check_writable(out)
     console = display.console(telling.as_json)
     problem, recipes = problems.load(name, constants)
     chosen = choose(problem, recipes, request["effort"])
-    spec, stages = overrides(chosen.recipe, lambda kind: suited(problem, kind), asked)
+    tolerance = parts["tolerance"]
+    if tolerance is not None and not any((*vars(asked).values(), *own_parts(parts))):
+        machine = request["device"], request["dtype"]
+        chosen = to_tolerance(problem, chosen, tolerance, *machine)
+    else:
+        chosen = asked_for(problem, chosen, asked, parts, request["effort"])
     display.show_problem(console, problem)
-    changed: dict[str, Any] = {"network": spec, "schedule": stages, **parts}
-    recipe = replace(
-        chosen.recipe, **{part: value for part, value in changed.items() if value is not None}
-    )
     if telling.explain:
-        display.show_choice(console, Choice(recipe, chosen.reasons))
+        display.show_choice(console, chosen)
     before = begun_before(out, problem.name)
     where: dict[str, Any] = {"out": out} if before is None else {"run_dir": before, "resume": True}
-    return _carry_out(problem, recipe, request | where, console, telling)
+    return _carry_out(problem, chosen.recipe, request | where, console, telling)
+
+
+def own_parts(parts: Mapping[str, float | None]) -> list[float]:
+    """The parts of a recipe that were asked for besides the tolerance.
+
+    Args:
+        parts: By name, None for those that were not.
+    """
+    return [value for name, value in parts.items() if name != "tolerance" and value is not None]
 
 
 def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling) -> int:

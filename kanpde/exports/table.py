@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kanpde.results.fields import nodes_of
 from kanpde.results.variables import Variable
 from kanpde.runs.atomic import write_text
-from kanpde.training.history import COLUMNS, History
+from kanpde.training.history import History
 
 
 def write(
@@ -40,7 +40,8 @@ def write(
     rows = np.concatenate([nodes_of(grid), values], 1)[~np.isnan(values).all(1)]
     own, steps = stem.with_name(f"{stem.name}.csv"), stem.with_name("history.csv")
     write_text(own, _text([*grid, *(variable.name for variable in fields)], rows.tolist()))
-    write_text(steps, _text(COLUMNS, zip(*(history.column(name) for name in COLUMNS), strict=True)))
+    names = history.columns
+    write_text(steps, _text(names, zip(*(history.column(name) for name in names), strict=True)))
     return [own, steps]
 
 

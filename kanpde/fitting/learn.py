@@ -131,7 +131,7 @@ def learn(
     if out is not None:
         check_writable(out)
     began = time.perf_counter()
-    space = tabular_space(task.domain, task.outputs, recipe.network)
+    space = tabular_space(task.domain, task.outputs, recipe.spec)
     solution, history = regress(
         task.measurements(),
         space,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.networks.network import Network
+from kanpde.networks.solution import Composition
 from kanpde.networks.surgery import edges_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
@@ -132,6 +133,11 @@ def _prunable(result: Result) -> tuple[Problem, NetworkSolution]:
         raise RunError(
             f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
             " kanpde.load first"
+        )
+    if not isinstance(solution, Composition):
+        raise RunError(
+            f"prune: got {solution.describe()}, which has no edges; expected a network of layers,"
+            " such as --network kan"
         )
     if not isinstance(solution, NetworkSolution):
         raise RunError(

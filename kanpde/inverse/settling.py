@@ -16,6 +16,7 @@ from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
 from kanpde.training.history import Observer
 from kanpde.training.loop import Training
+from kanpde.training.method import Goal
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation
 from kanpde.training.schedule import DENSE
@@ -112,7 +113,12 @@ class Settling(Training):
 
 
 def training_of(
-    problem: Problem, space: TrialSpace, network: Network, plan: TrainingPlan, observer: Observer
+    problem: Problem,
+    space: TrialSpace,
+    network: Network,
+    plan: TrainingPlan,
+    observer: Observer,
+    goal: Goal | None = None,
 ) -> Training:
     """What trains a network on a problem: with settling where parameters are to be found from data.
 
@@ -122,6 +128,7 @@ def training_of(
         network: The first network, which is left as it is.
         plan: How training goes.
         observer: Who watches.
+        goal: When the solution is good enough; None where all stages are done.
     """
     kind = Settling if problem.parameters and problem.data else Training
-    return kind(problem, space, network, plan, observer)
+    return kind(problem, space, network, plan, observer, goal)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kanpde.plots.palette import BLUE, GREY, ORANGE, RED
+from kanpde.plots.palette import BLUE, GREEN, GREY, ORANGE, RED
 from kanpde.plots.ticks import powers
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ SHOWN = (
     ("loss", "loss: mean squared residual", BLUE, "-"),
     ("fresh", "the same on fresh points", ORANGE, "--"),
     ("error", "relative L2 error against the exact solution", RED, "-"),
+    ("estimate", "the solution's own estimate of its error", GREEN, "--"),
 )
 """Columns of a history that are drawn: what the legend calls them, colour and dashes."""
 

@@ -16,7 +16,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from kanpde.plots.layout import NetworkLayout, Place, layout_of, present
+from kanpde.plots.mesh import plot_mesh
 from kanpde.plots.palette import BLUE, GREY, RED
+from kanpde.results.meshes import MeshDrawing
 
 if TYPE_CHECKING:
     from kanpde.results.portrait import Drawing
@@ -32,15 +34,18 @@ FAINTEST = 0.1
 
 
 def plot_network(result: Result) -> Figure:
-    """The network of a result: a KAN with its edge functions, any other as a graph of its units.
+    """The network of a result: a KAN with its edge functions, a tensor product of splines as its
+    cells, any other as a graph of its units.
 
     Args:
         result: Whose network is drawn.
 
     Returns:
-        A figure of one pair of axes.
+        A figure of one pair of axes; of cells, of one for each two coordinates.
     """
     drawing = result.drawing
+    if isinstance(drawing, MeshDrawing):
+        return plot_mesh(drawing, _title(result))
     layout = layout_of(drawing)
     figure = Figure(figsize=(layout.width + 0.6, layout.height + 1.4), layout="constrained")
     axes = figure.subplots()
@@ -59,20 +64,37 @@ def plot_pruned(before: Result, after: Result) -> Figure:
     Returns:
         A figure of two pairs of axes, in which an inch is an inch of the layout.
     """
-    layouts = [layout_of(result.drawing) for result in (before, after)]
+    drawings = [drawing_of(result) for result in (before, after)]
+    layouts = [layout_of(drawing) for drawing in drawings]
     high = max(layout.height for layout in layouts)
     panels = [max(layout.width + 0.2, TITLE_WIDTH) for layout in layouts]
     width, height = sum(panels) + 0.4, high + 1.6
     figure = Figure(figsize=(width, height))
-    for word, result, layout, panel, left in zip(
-        ("before", "after"), (before, after), layouts, panels, (0.0, panels[0] + 0.4), strict=True
+    for word, result, drawing, layout, panel, left in zip(
+        ("before", "after"),
+        (before, after),
+        drawings,
+        layouts,
+        panels,
+        (0.0, panels[0] + 0.4),
+        strict=True,
     ):
         wide, tall = layout.width + 0.2, high + 0.95
         middle = left + (panel - wide) / 2
         axes = figure.add_axes((middle / width, 0.05 / height, wide / width, tall / height))
         axes.set_title(f"{word}: {_title(result)}", fontsize=10)
-        draw_network(result.drawing, axes).set_ylim(-0.5, high + 0.45)
+        draw_network(drawing, axes).set_ylim(-0.5, high + 0.45)
     return figure
+
+
+def drawing_of(result: Result) -> Drawing:
+    """The layers of a result that has some, as a network that can be pruned has.
+
+    Args:
+        result: The result.
+    """
+    assert not isinstance(result.drawing, MeshDrawing)
+    return result.drawing
 
 
 def _title(result: Result) -> str:

@@ -6,6 +6,7 @@ import torch
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
+from kanpde.networks.spec import Spec
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import shards
@@ -78,23 +79,27 @@ def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
             f"schedule: sparsify and prune work in one process, and there are {shards.size()};"
             " expected a schedule without them"
         )
-    _check_network(problem, recipe)
-
-
-def _check_network(problem: Problem, recipe: Recipe) -> None:
-    """Raise RecipeError where the network does not fit the problem or the schedule."""
-    if recipe.lenses and not holes(problem.domain):
-        raise RecipeError("lenses: got True, but the domain has no hole; leave lenses out")
-    if recipe.network.resolution is None and any(
-        isinstance(stage, Extend) for stage in recipe.stages
-    ):
+    if recipe.tolerance is not None and problem.parameters:
         raise RecipeError(
-            f"schedule: got {show_schedule(recipe.stages)}, but a network of kind"
-            f" {recipe.network.kind!r} has nothing to extend; leave extend out"
+            f"tolerance: got {recipe.tolerance:g} for a problem with unknown parameters, whose"
+            " errors its data decide; leave it out"
         )
     order = max(r.order for r in (*problem.equations, *(c.residual for c in problem.constraints)))
     if recipe.network.highest_order() < order:
-        degree = getattr(recipe.network, "degree", None)
+        degree = vars(recipe.network).get("degree")
         raise RecipeError(
             f"degree: got {degree} for derivatives of order {order}; expected at least {order + 1}"
+        )
+    if isinstance(recipe.network, Spec):
+        _check_layers(problem, recipe, recipe.network)
+
+
+def _check_layers(problem: Problem, recipe: Recipe, network: Spec) -> None:
+    """Raise RecipeError where layers do not fit the problem or the schedule."""
+    if recipe.lenses and not holes(problem.domain):
+        raise RecipeError("lenses: got True, but the domain has no hole; leave lenses out")
+    if network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):
+        raise RecipeError(
+            f"schedule: got {show_schedule(recipe.stages)}, but a network of kind"
+            f" {network.kind!r} has nothing to extend; leave extend out"
         )

@@ -155,7 +155,7 @@ def for_a_point(
     """
     frame = frame.to(torch.empty(0, dtype=dtype))
     own = sum(x.nbytes for x in (frame.points, frame.X, frame.map, frame.lift)) / len(frame.points)
-    units = sum((space.inputs, *recipe.network.width, len(space.outputs)))
+    units = sum((space.inputs, *recipe.spec.width, len(space.outputs)))
     equations = sum(r.equations for r in problem.equations)
     jets = JETS * frame.map.shape[2] * units * dtype.itemsize * (1 + equations)
     penalised = (
@@ -175,7 +175,7 @@ def specs(recipe: Recipe) -> list[Spec]:
     Returns:
         The specifications, in order.
     """
-    found = [recipe.network]
+    found = [recipe.spec]
     for stage in recipe.stages:
         last = found[-1]
         if isinstance(stage, Extend):

@@ -13,58 +13,111 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.errors import ProblemError
+from kanpde.errors import ProblemError, RecipeError
+from kanpde.inverse.settling import training_of
+from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
+from kanpde.products.adaptive import Settings
+from kanpde.recipes.checks import DTYPES
 from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.guards import check_memory, needs
-from kanpde.recipes.recipe import Recipe
+from kanpde.recipes.recipe import SMALLEST_TOLERANCE, Recipe, check_product, settings_of
 from kanpde.residual.functions import at_point
 from kanpde.residual.residual import leaf_name
+from kanpde.training import Training, TrainingPlan
 from kanpde.training.changes import Change
+from kanpde.training.history import Observer
+from kanpde.training.method import Goal
+from kanpde.training.refinement import Refinement
 from kanpde.training.sparsity import Sparsify
+
+LEAST = {"float64": SMALLEST_TOLERANCE, "float32": 1e-6}
+"""Of the tolerance, by precision."""
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """What training begins with.
+class Layers:
+    """What the training of layers begins with.
 
     Attributes:
         space: The candidates.
         network: The first one's network, random, float64 on the CPU.
+        plan: How training goes.
     """
 
     space: TrialSpace
     network: Network
+    plan: TrainingPlan
+
+    def method(self, problem: Problem, observer: Observer, goal: Goal | None = None) -> Training:
+        """The training.
+
+        Args:
+            problem: What is to be solved.
+            observer: Who watches.
+            goal: When the solution is good enough; None where all stages are done.
+        """
+        return training_of(problem, self.space, self.network, self.plan, observer, goal)
+
+
+@dataclass(frozen=True)
+class Products:
+    """What the refinement of products begins with.
+
+    Attributes:
+        settings: How, and up to which tolerance.
+    """
+
+    settings: Settings
+
+    def method(self, problem: Problem, observer: Observer) -> Refinement:
+        """The refinement.
+
+        Args:
+            problem: What is to be solved.
+            observer: Who watches.
+        """
+        return Refinement(problem, self.settings, observer)
 
 
 def prepare(
-    problem: Problem, recipe: Recipe, seed: int, device: str, dtype: torch.dtype
-) -> Beginning:
-    """Make the space and the first network of a run, and try them at some points.
+    problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str
+) -> Layers | Products:
+    """Make what a run begins with, and try it at some points.
 
     Args:
         problem: What is to be solved.
         recipe: How it is solved.
         seed: Seed of the network's first coefficients.
         device: Where training will be, "cpu" or "cuda".
-        dtype: Precision of training.
+        dtype: Precision of training, "float64" or "float32".
 
     Raises:
-        RecipeError: The network or the points do not fit into memory, or a stage does not fit the
-            network.
-        ProblemError: The data of conditions have no finite continuation into the domain.
+        RecipeError: The network or the points do not fit into memory, a stage does not fit the
+            network, or the precision does not hold the tolerance.
+        ProblemError: The data of conditions have no finite continuation into the domain, or the
+            network cannot take the problem.
     """
+    if isinstance(recipe.network, TensorKind):
+        settings = settings_of(recipe.network, recipe.tolerance)
+        check_product(problem, settings, device, dtype)
+        return Products(settings)
+    if recipe.tolerance is not None and recipe.tolerance < LEAST[dtype]:
+        raise RecipeError(
+            f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"
+            f" {LEAST[dtype]:g}; expected at least that, or --dtype float64"
+        )
     space = recipe.space(problem, scales_of(problem))
-    frame = check_memory(problem, recipe, space, device, dtype)
+    frame = check_memory(problem, recipe, space, device, DTYPES[dtype])
     network = space.initial(torch.Generator().manual_seed(seed))
     for stage in recipe.stages:
         for part in network.networks():
             if isinstance(stage, Change | Sparsify):
                 stage.check(part)
     _check_lift(problem, frame.points, frame.lift)
-    return Beginning(space, network)
+    return Layers(space, network, recipe.plan(seed, device, DTYPES[dtype]))
 
 
 def _check_lift(

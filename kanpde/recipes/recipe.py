@@ -5,26 +5,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kanpde.errors import RecipeError, listed, nearest
+from kanpde.errors import ProblemError, RecipeError, listed, nearest
 from kanpde.geometry import Domain, Pieces, holes
 from kanpde.networks.kan import KAN
-from kanpde.networks.registry import SPECS
+from kanpde.networks.kind import NetworkKind
+from kanpde.networks.kinds.tensor import Tensor
+from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.networks.scales import Scales
 from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
+from kanpde.products.adaptive import Settings, refuse
 from kanpde.recipes.pace import pace
-from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule
+from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule, shards
 from kanpde.training.pruning import Prune
-from kanpde.training.schedule import CHANGES, OPTIMISERS
+from kanpde.training.schedule import CHANGES, OPTIMISERS, show_schedule
+from kanpde.training.sparsity import Sparsify
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
+
+K = TypeVar("K", bound=NetworkKind)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Recipe:
     """How to solve a problem: which network, which points, which schedule.
 
     Attributes:
-        network: KAN(…), MLP(…) or another kind of networks/registry.py.
+        network: KAN(…), MLP(…) or another kind of networks/registry.py. One that is no chain of
+            layers, such as Tensor(), has nothing of what follows but the tolerance.
         points: Number of collocation points inside the domain.
         schedule: Stages in order, or their text, such as "lm:60,extend:12,lm:60".
         restarts: Random starts of the first stage, of which the best goes on.
@@ -52,12 +59,15 @@ class Recipe:
         lenses: Whether the network has inputs of its own about every hole of the domain, which see
             it enlarged (see networks/lenses.py).
         crowding: Share of the points that crowd about holes, 0 to 1.
+        tolerance: Error, over an unknown's own variation, at which the solution is good enough;
+            None where all stages are done.
 
     Raises:
-        RecipeError: A value is out of range, or the schedule cannot be read or holds no optimiser.
+        RecipeError: A value is out of range, the schedule cannot be read or holds no optimiser, or
+            settings contradict each other.
     """
 
-    network: Spec = field(default_factory=KAN)
+    network: NetworkKind = field(default_factory=KAN)
     points: int = 1600
     schedule: Sequence[Stage] | str = ()
     restarts: int = 1
@@ -71,6 +81,13 @@ class Recipe:
     corners: bool = True
     lenses: bool = False
     crowding: float = 0.0
+    tolerance: float | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """The network, where it is a chain of layers, as whoever asks has made sure."""
+        assert isinstance(self.network, Spec)
+        return self.network
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -118,9 +135,13 @@ class Recipe:
             problem: What is to be solved.
             scales: Of the problem; by default all is taken for of order 1.
         """
-        return trial_space(problem, self.network, self.fields, self.corners, self.lenses, scales)
+        return trial_space(problem, self.spec, self.fields, self.corners, self.lenses, scales)
 
     def __post_init__(self) -> None:
+        check_tolerance(self.tolerance)
+        if not isinstance(self.network, Spec):
+            self._check_left_alone()
+            return
         for name in ("points", "restarts", "slabs"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise RecipeError(
@@ -136,6 +157,53 @@ class Recipe:
         if len({len(values) for values in self.continuation.values()}) > 1:
             counts = [f"{len(v)} values of {name}" for name, v in self.continuation.items()]
             raise RecipeError(f"continuation: got {listed(counts)}; expected as many of each")
+        fewer = [stage for stage in self.stages if isinstance(stage, Prune | Sparsify)]
+        if fewer and self.tolerance is not None:
+            raise RecipeError(
+                f"tolerance: got {self.tolerance:g} with {show_schedule(fewer)} in the schedule,"
+                " which gives up accuracy for fewer edges; expected one of them"
+            )
+
+    def _check_left_alone(self) -> None:
+        """Raise RecipeError where something is set that a network without layers has not."""
+        for f in fields(self):
+            usual = f.default if f.default_factory is MISSING else f.default_factory()
+            value = vars(self)[f.name]
+            if f.name not in ("network", "tolerance") and value != usual:
+                raise RecipeError(
+                    f"{f.name}: got {value!r:.40}, but a {self.network.title} is refined up to its"
+                    " tolerance, without it; leave it out, or choose another --network"
+                )
+
+
+SMALLEST_TOLERANCE = 1e-14
+"""What float64 can hold of a solution, with the rounding of all that it is computed from."""
+
+TOLERANCES = {"quick": 1e-5, "default": 1e-8, "record": 1e-12}
+"""By effort, of networks that are refined up to one, where none is asked for."""
+
+
+def check_tolerance(value: object) -> None:
+    """Refuse what cannot be the tolerance of a solution.
+
+    Args:
+        value: The tolerance; None for none.
+
+    Raises:
+        RecipeError: It is no number between 0 and 1, or float64 cannot hold it.
+    """
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 < value < 1):  # type: ignore[operator]
+        raise RecipeError(
+            f"tolerance: got {value!r:.40}; expected a number between 0 and 1, such as 1e-8"
+        )
+    if value < SMALLEST_TOLERANCE:  # type: ignore[operator]
+        raise RecipeError(
+            f"tolerance: got {value:g}, but float64 holds a solution to about"
+            f" {SMALLEST_TOLERANCE:g}; expected at least that"
+        )
 
 
 @dataclass(frozen=True)
@@ -203,10 +271,77 @@ def choose(
     return found if effort == "default" else _scaled(found, effort)
 
 
+def to_tolerance(
+    problem: Problem, own: Choice, tolerance: float, device: str = "cpu", dtype: str = "float64"
+) -> Choice:
+    """The recipe that solves a problem to a tolerance, where nothing else is asked for.
+
+    It is a tensor product of splines where that can take the problem, since its cells and spans
+    follow its own error; else the problem's own recipe, whose training stops at the tolerance.
+
+    Args:
+        problem: What is to be solved.
+        own: The recipe that it has without a tolerance.
+        tolerance: The tolerance.
+        device: Where it is to be solved, "cpu" or "cuda".
+        dtype: The precision, "float64" or "float32".
+
+    Raises:
+        RecipeError: The tolerance is none, or contradicts the recipe.
+    """
+    check_tolerance(tolerance)
+    network = own.recipe.network if isinstance(own.recipe.network, Tensor) else Tensor()
+    try:
+        check_product(problem, settings_of(network, tolerance), device, dtype)
+    except (ProblemError, RecipeError) as reason:
+        if network is own.recipe.network:
+            raise
+        why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
+        return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
+    why = f"tolerance {tolerance:g}: a {network.title}, whose cells and spans follow its own error"
+    return Choice(Recipe(network, tolerance=tolerance), (why,))
+
+
+def settings_of(network: Tensor, tolerance: float | None) -> Settings:
+    """What a product of splines is refined by.
+
+    Args:
+        network: Its kind.
+        tolerance: Up to which; None for the usual one.
+    """
+    goal = TOLERANCES["default"] if tolerance is None else tolerance
+    return Settings(goal, network.degree, network.modes, network.cells)
+
+
+def check_product(problem: Problem, settings: Settings, device: str, dtype: str) -> None:
+    """Refuse what products of splines cannot do.
+
+    Args:
+        problem: What is to be solved.
+        settings: How.
+        device: Where, "cpu" or "cuda".
+        dtype: In which precision, "float64" or "float32".
+
+    Raises:
+        ProblemError: The problem is none for them.
+        RecipeError: The machine, or the memory, is none for them.
+    """
+    if device != "cpu":
+        raise RecipeError(f"device: got {device!r}, but tensor runs on the CPU; expected cpu")
+    if dtype != "float64":
+        raise RecipeError(f"dtype: got {dtype!r}, but tensor needs float64; expected that")
+    if shards.size() > 1:
+        raise RecipeError(
+            f"network: got tensor in {shards.size()} processes, but it works in one; expected"
+            " another --network, or one process"
+        )
+    refuse(problem)
+
+
 def _said(found: Choice, problem: Problem) -> Choice:
     """A choice that also says what holds exactly where the domain is no box, and what looks at its
     holes."""
-    if problem.domain.is_box:
+    if problem.domain.is_box or not isinstance(found.recipe.network, Spec):
         return found
     recipe, seen = found.recipe, listed([hole.face for hole in holes(problem.domain)])
     closer = (f"inputs of their own about {seen}, which see it enlarged",) if recipe.lenses else ()
@@ -226,6 +361,20 @@ def suited(problem: Problem, kind: type[Spec]) -> Suited:
         kind: The kind of network.
     """
     return kind.suited(bool(problem.domain.time), 2 * (len(problem.unknowns) - 1))
+
+
+def refined(network: Tensor, effort: str = "default", tolerance: float | None = None) -> Choice:
+    """The recipe of a network that is refined up to a tolerance.
+
+    Args:
+        network: The network.
+        effort: By which the tolerance is chosen where none is asked for.
+        tolerance: The one that is asked for.
+    """
+    goal = TOLERANCES[effort] if tolerance is None else tolerance
+    asked = "by the effort" if tolerance is None else "as asked for"
+    why = f"a {network.title}, refined up to the tolerance {goal:g}, {asked}"
+    return Choice(Recipe(network, tolerance=goal), (why,))
 
 
 def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
@@ -300,6 +449,9 @@ LONGER = {"quick": 1 / 3, "record": 4.0}
 def _scaled(found: Choice, effort: str) -> Choice:
     """Another effort: fewer or more steps a stage, and for a record twice the points."""
     recipe, factor = found.recipe, LONGER[effort]
+    if isinstance(recipe.network, Tensor):
+        goal = recipe.tolerance or TOLERANCES[effort]
+        return Choice(replace(recipe, tolerance=goal), found.reasons)
     stages = [
         (
             stage
@@ -329,8 +481,11 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     rest = {
         f.name: getattr(recipe, f.name)
         for f in fields(recipe)
-        if f.name not in ("network", "schedule", "fields")
+        if f.name not in ("network", "schedule", "fields", "tolerance")
     }
+    # Runs that were begun when there was none are gone on with by recipes without one.
+    if recipe.tolerance is not None:
+        rest["tolerance"] = recipe.tolerance
     of_fields = {
         name: {"kind": spec.kind, **_listed(vars(spec))} for name, spec in recipe.fields.items()
     }
@@ -348,16 +503,19 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
     """
     try:
         stages = [dict(stage) for stage in plain["schedule"]]
-        of_fields = {name: _spec(spec) for name, spec in plain.get("fields", {}).items()}
+        of_fields = {
+            name: _kind(spec, SPECS[spec["kind"]]) for name, spec in plain.get("fields", {}).items()
+        }
         kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
         known = [(kinds[stage.pop("name")], stage) for stage in stages]
         for made, stage in known:
             _check_types(stage, made, "schedule")
         schedule = [made(**stage) for made, stage in known]
+        network = plain["network"]
         return Recipe(
             **{
                 **plain,
-                "network": _spec(plain["network"]),
+                "network": _kind(network, NETWORK_KINDS[network["kind"]]),
                 "schedule": schedule,
                 "fields": of_fields,
             }
@@ -366,8 +524,9 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
         raise RecipeError(f"recipe: {error} does not describe one of this version") from error
 
 
-def _spec(plain: Mapping[str, Any]) -> Spec:
-    kind, values = SPECS[plain["kind"]], {k: v for k, v in plain.items() if k != "kind"}
+def _kind(plain: Mapping[str, Any], kind: type[K]) -> K:
+    """A network's kind from its settings; raises TypeError for what is none."""
+    values = {k: v for k, v in plain.items() if k != "kind"}
     _check_types(values, kind, "network")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 

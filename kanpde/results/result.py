@@ -20,18 +20,20 @@ from kanpde.inverse.estimates import Estimates
 from kanpde.networks.solution import Composition
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
+from kanpde.products.solution import TensorSolution
 from kanpde.provenance import provenance
 from kanpde.residual.functions import at_point
 from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relative_l2, solution_on
 from kanpde.results.fields import measure as measure
 from kanpde.results.fields import measure_reference as measure_reference
 from kanpde.results.gaps import Gap
+from kanpde.results.meshes import MeshDrawing, mesh_of
 from kanpde.results.portrait import Drawing as Drawing
 from kanpde.results.portrait import portrait
 from kanpde.results.quantities import quantities
 from kanpde.results.residuals import Met
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
-from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict, judge
+from kanpde.results.verdict import NOT_YET, Asked, Diagnosis, Verdict, judge
 from kanpde.training.history import History
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class Result:
         reference_errors: Distances to the reference by unknown, with the reference's own error.
         met: How well it meets its equations and conditions; None where that was not measured.
         doubtful: Whether there is no reference since there seems to be no solution.
+        asked: The tolerance that was asked for, and what the solution says of it; None for none.
     """
 
     problem: Problem | None
@@ -90,6 +93,7 @@ class Result:
     reference_errors: Mapping[str, Gap] = field(default_factory=dict)
     met: Met | None = None
     doubtful: bool = False
+    asked: Asked | None = None
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.solution is not None:
@@ -205,9 +209,11 @@ class Result:
         )
 
     @cached_property
-    def drawing(self) -> Drawing:
-        """The network as arrays."""
+    def drawing(self) -> Drawing | MeshDrawing:
+        """The network as arrays: its edge functions, or the cells of its splines."""
         problem, solution = self._solved()
+        if isinstance(solution, TensorSolution):
+            return mesh_of(solution)
         assert isinstance(solution, Composition)
         return portrait(solution, problem.outputs, inside_points(problem.domain, PORTRAYED, 0))
 
@@ -226,6 +232,7 @@ class Result:
             "verdict": self.verdict.plain(),
             "relative_l2": self.relative_l2,
             "max_error": self.max_error,
+            "estimate": _last(history.column("estimate")),
             "errors": {u: gap.plain() for u, gap in self.errors.items()},
             **self._measured_residuals(),
             "seconds": self.seconds,
@@ -312,6 +319,7 @@ class Result:
             interrupted=self.history.interrupted,
             seen=seen,
             effort=str(self.settings.get("effort", "")),
+            asked=self.asked,
         )
 
     def _measured_residuals(self) -> dict[str, Any]:

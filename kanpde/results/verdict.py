@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kanpde.results.gaps import Gap
@@ -28,10 +28,11 @@ STATUSES = (CONVERGED, LIMITED, NOT_CONVERGED, NOT_JUDGED)
 
 BY_EXACT: Final = "exact solution"
 BY_REFERENCE: Final = "reference"
+BY_ESTIMATE: Final = "solution's own estimate"
 BY_RESIDUAL: Final = "residual"
 NOBODY: Final = "none"
 
-JUDGES = (BY_EXACT, BY_REFERENCE, BY_RESIDUAL, NOBODY)
+JUDGES = (BY_EXACT, BY_REFERENCE, BY_ESTIMATE, BY_RESIDUAL, NOBODY)
 """Who judges, the best first."""
 
 GOOD_ENOUGH = 1e-2
@@ -59,6 +60,9 @@ USUAL_CURES = (
 SOLVABLE = ("check that there is a solution: signs, constants, how far coordinates reach",)
 """Where there seems to be no solution."""
 
+FINER = ("a larger --tolerance", "more cells at most (--with cells=2000)")
+"""For a solution that misses its tolerance by its own estimate."""
+
 BETTER_JUDGE = ("--effort record", "give exact=")
 """Where the reference is too coarse to judge."""
 
@@ -79,6 +83,78 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A tolerance that was asked for, and what the solution itself says of it.
+
+    Attributes:
+        tolerance: Error, over an unknown's own variation, that a solution may have.
+        estimate: What the solution says of its own error; nan where it says nothing.
+        missed: What missed the tolerance by that estimate, in words; empty where nothing did.
+    """
+
+    tolerance: float
+    estimate: float = math.nan
+    missed: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Whether a tolerance is met.
+
+    Attributes:
+        asked: The tolerance.
+        met: Whether it is met; None where nobody can tell.
+        by: Who says so, one of `JUDGES`.
+        error: What that judge says of the error; nan where it says nothing.
+        estimate: What the solution says of its own error; nan where it says nothing.
+    """
+
+    asked: float
+    met: bool | None
+    by: str
+    error: float
+    estimate: float = math.nan
+
+    @property
+    def words(self) -> str:
+        """Whether it is met, in words."""
+        if self.met is None:
+            return f"nobody can tell whether the tolerance {self.asked:g} is met"
+        size = "" if math.isnan(self.error) else f" ({self.error:.1e})"
+        done = "meets" if self.met else "misses"
+        return f"it {done} the tolerance {self.asked:g} by the {self.by}{size}"
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**vars(self), "error": _finite(self.error), "estimate": _finite(self.estimate)}
+
+    @classmethod
+    def from_plain(cls, found: Mapping[str, Any]) -> Kept:
+        """What `plain` gave the values of.
+
+        Args:
+            found: What `plain` gave.
+
+        Raises:
+            ValueError: A value is none that it can have.
+            KeyError: A value is missing.
+            TypeError: A value is of another kind.
+        """
+        said, by = found["met"], found["by"]
+        if said not in (True, False, None) or by not in JUDGES:
+            raise ValueError(f"a tolerance that is met: {said!r:.40}, says {by!r:.40}")
+        error, estimate = (
+            math.nan if found[name] is None else float(found[name])
+            for name in ("error", "estimate")
+        )
+        return cls(float(found["asked"]), said, by, error, estimate)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What is to be believed of a solution.
 
@@ -87,12 +163,14 @@ class Verdict:
         judge: Who says so, one of `JUDGES`.
         reason: Why, in a sentence without its full stop.
         cures: What to try, the most promising first.
+        tolerance: Whether the tolerance is met that was asked for; None where none was.
     """
 
     status: str
     judge: str
     reason: str
     cures: tuple[str, ...] = ()
+    tolerance: Kept | None = None
 
     @property
     def converged(self) -> bool:
@@ -110,6 +188,7 @@ class Verdict:
             "judge": self.judge,
             "reason": self.reason,
             "cures": list(self.cures),
+            **({} if self.tolerance is None else {"tolerance": self.tolerance.plain()}),
         }
 
     @classmethod
@@ -129,7 +208,10 @@ class Verdict:
             raise ValueError(f"a verdict {status!r:.40} by {judge!r:.40}")
         if not isinstance(reason, str) or not all(isinstance(cure, str) for cure in cures):
             raise ValueError("a verdict whose reason and cures are no words")
-        return cls(status, judge, reason, tuple(cures))
+        asked = found.get("tolerance")
+        return cls(
+            status, judge, reason, tuple(cures), None if asked is None else Kept.from_plain(asked)
+        )
 
 
 NOT_YET = Verdict(NOT_JUDGED, NOBODY, "nobody has judged it yet")
@@ -148,6 +230,7 @@ def judge(
     interrupted: bool = False,
     seen: Sequence[Diagnosis] = (),
     effort: str = "",
+    asked: Asked | None = None,
 ) -> Verdict:
     """The verdict on a solution.
 
@@ -169,6 +252,7 @@ def judge(
         interrupted: Whether training, or the reference, was interrupted.
         seen: What else was seen, the most important first.
         effort: With which the recipe was chosen; empty where that is not known.
+        asked: The tolerance that was asked for, which has to be met as well; None for none.
 
     Returns:
         The verdict, with reason and cures of what was seen.
@@ -178,7 +262,7 @@ def judge(
     if exact and (complete or not near or _farthest(exact)[1].error > GOOD_ENOUGH):
         found = _by_exact(exact)
     elif near:
-        found = _by_reference(near)
+        found = _by_reference(near, 0.0 if asked is None else asked.tolerance)
     else:
         words = f"no reference: {note}" if note else "no reference"
         found = _by_residual(Verdict(NOT_JUDGED, NOBODY, words), met, doubtful)
@@ -189,9 +273,68 @@ def judge(
     elif near and found.judge == BY_REFERENCE and found.status != NOT_CONVERGED:
         agreed = all(gap.error + gap.uncertainty <= GOOD_ENOUGH for gap in near.values())
         found = _by_residual(found, met, agreed=agreed)
+    if asked is not None:
+        kept = _kept(asked, exact if complete else None, near, met)
+        found = _to_tolerance(found, kept, asked)
+        effort = "" if math.isfinite(asked.estimate) else effort  # it changes nothing there
     reasons = [found.reason, *(each.reason for each in seen)]
     cures = dict.fromkeys(SOLVABLE if doubtful else _cures(found, seen, effort))
-    return Verdict(found.status, found.judge, "; ".join(reasons), tuple(cures))
+    return replace(found, reason="; ".join(reasons), cures=tuple(cures))
+
+
+def _kept(
+    asked: Asked,
+    exact: Mapping[str, Gap] | None,
+    near: Mapping[str, Gap] | None,
+    met: Met | None,
+) -> Kept:
+    """Whether a tolerance is met: by the best judge that can tell. What missed it by the solution's
+    own estimate has missed it, whoever else is content."""
+    goal, own = asked.tolerance, asked.estimate
+    if exact:
+        error = _farthest(exact)[1].error
+        if not error <= goal:
+            return Kept(goal, False, BY_EXACT, error, own)
+        found = Kept(goal, True, BY_EXACT, error, own)
+    else:
+        found = _kept_by_reference(asked, near or {}, met)
+    if asked.missed and found.met is not False:
+        return Kept(goal, False, BY_ESTIMATE, own, own)
+    return found
+
+
+def _kept_by_reference(asked: Asked, near: Mapping[str, Gap], met: Met | None) -> Kept:
+    """The same where no exact solution is known: by the reference, the solution's own estimate
+    where that cannot tell, and the residual where there is neither."""
+    goal, own = asked.tolerance, asked.estimate
+    if near:
+        away = _farthest(near)[1].error
+        if all(gap.error + gap.uncertainty <= goal for gap in near.values()):
+            return Kept(goal, True, BY_REFERENCE, away, own)
+        if any(gap.error - gap.uncertainty > goal for gap in near.values()):
+            return Kept(goal, False, BY_REFERENCE, away, own)
+    if math.isfinite(own):
+        return Kept(goal, not asked.missed, BY_ESTIMATE, own, own)
+    if met is not None and not near:
+        return Kept(goal, met.worst <= goal, BY_RESIDUAL, met.worst, own)
+    return Kept(goal, None, NOBODY, math.nan, own)
+
+
+def _to_tolerance(found: Verdict, kept: Kept, asked: Asked) -> Verdict:
+    """The verdict on a solution that has to meet a tolerance."""
+    found = replace(found, tolerance=kept)
+    if found.status == NOT_CONVERGED:
+        return found
+    if kept.met is False:
+        missed = f": {asked.missed}" if kept.by == BY_ESTIMATE and asked.missed else ""
+        cures = FINER if math.isfinite(asked.estimate) else ()
+        reason = f"{kept.words}{missed}; {found.reason}"
+        return replace(found, status=NOT_CONVERGED, judge=kept.by, reason=reason, cures=cures)
+    said = f"within the tolerance {kept.asked:g}" if kept.by == found.judge else kept.words
+    found = replace(found, reason=f"{found.reason}; {said}")
+    if found.judge != BY_REFERENCE or kept.by == BY_REFERENCE:
+        return found
+    return replace(found, status=LIMITED, cures=BETTER_JUDGE)
 
 
 def _cures(found: Verdict, seen: Sequence[Diagnosis], effort: str) -> list[str]:
@@ -225,12 +368,12 @@ def _by_exact(found: Mapping[str, Gap]) -> Verdict:
     return Verdict(status, BY_EXACT, _away(unknown, gap, found, BY_EXACT))
 
 
-def _by_reference(found: Mapping[str, Gap]) -> Verdict:
+def _by_reference(found: Mapping[str, Gap], enough: float) -> Verdict:
     """The verdict of a reference alone: on the unknown on which it is worst."""
     ranks = (CONVERGED, LIMITED, NOT_CONVERGED)
     worst: tuple[tuple[int, float], Verdict] | None = None
     for unknown, gap in found.items():
-        one = _of_one(gap, _away(unknown, gap, found, BY_REFERENCE))
+        one = _of_one(gap, _away(unknown, gap, found, BY_REFERENCE), enough)
         rank = ranks.index(one.status), gap.error + (gap.uncertainty if one.cures else 0.0)
         if worst is None or not rank <= worst[0]:
             worst = rank, one
@@ -238,8 +381,8 @@ def _by_reference(found: Mapping[str, Gap]) -> Verdict:
     return worst[1]
 
 
-def _of_one(gap: Gap, words: str) -> Verdict:
-    """The verdict of a reference on one unknown."""
+def _of_one(gap: Gap, words: str, enough: float) -> Verdict:
+    """The verdict of a reference on one unknown; an error that is enough need not be better."""
     distance, own = gap.error, gap.uncertainty
     away = f"{words}, whose own error is about {own:.1e}"
     if not math.isfinite(own):
@@ -248,7 +391,8 @@ def _of_one(gap: Gap, words: str) -> Verdict:
         return Verdict(NOT_CONVERGED, BY_REFERENCE, away)
     if distance + own > GOOD_ENOUGH:
         return Verdict(LIMITED, BY_REFERENCE, f"{away}: too large to tell", BETTER_JUDGE)
-    if distance <= INDISTINCT * own and own >= ACCURATE_REFERENCE:
+    certain = distance + own <= enough
+    if distance <= INDISTINCT * own and own >= ACCURATE_REFERENCE and not certain:
         return Verdict(
             LIMITED, BY_REFERENCE, f"{away}, so that the solution may be better", BETTER_JUDGE
         )

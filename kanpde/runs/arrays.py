@@ -13,16 +13,16 @@ from kanpde.errors import listed
 from kanpde.inverse.estimates import Band, Estimates, from_summary
 from kanpde.reference import Reference
 from kanpde.results.fields import Fields
+from kanpde.results.meshes import Cells, MeshDrawing
 from kanpde.results.portrait import Drawing
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
 from kanpde.runs.safe_reading import opened
 from kanpde.runs.signals import held
-from kanpde.training.history import History, Record
+from kanpde.training.history import COLUMNS, History, Record
 
 if TYPE_CHECKING:
     from kanpde.results.result import Result
 
-_COLUMNS = ("loss", "fresh", "error", "seconds", "stage", "parameters")
 _LONG_NAME = {
     "loss": "mean squared residual over the collocation points",
     "fresh": "mean squared residual on points not trained on",
@@ -30,6 +30,7 @@ _LONG_NAME = {
     "seconds": "since training began",
     "stage": "index of the training stage",
     "parameters": "number of trained parameters",
+    "estimate": "relative error by the solution's own estimate",
 }
 
 
@@ -54,7 +55,11 @@ def write(result: Result, format: str, to: IO[bytes]) -> None:
                 file.attrs[key] = value
         _write_fields(file, result.fields, result.settings)
         _write_history(file.create_group("history"), result.history)
-        _write_drawing(file.create_group("network"), result.drawing)
+        network, drawing = file.create_group("network"), result.drawing
+        if isinstance(drawing, MeshDrawing):
+            _write_mesh(network, drawing)
+        else:
+            _write_drawing(network, drawing)
         for band in result.estimates.fields if result.estimates else ():
             _write_band(file.require_group("estimates").create_group(band.name), band)
 
@@ -126,7 +131,7 @@ def read_estimates(path: Path, summary: dict[str, Any]) -> Estimates | None:
 def _write_history(group: h5py.Group, history: History) -> None:
     step = group.create_dataset("step", data=np.array(history.column("step"), dtype=np.int64))
     step.make_scale("step")
-    for name in _COLUMNS:
+    for name in history.columns[1:]:
         kind = np.int64 if name in ("stage", "parameters") else np.float64
         variable = group.create_dataset(name, data=np.array(history.column(name), dtype=kind))
         variable.attrs["long_name"] = _LONG_NAME[name]
@@ -165,12 +170,40 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
             layer.create_group("formulas").attrs.update(formulas)
 
 
+def _write_mesh(group: h5py.Group, drawing: MeshDrawing) -> None:
+    """Of every span, the ends of the cells along each coordinate, and the estimate on each."""
+    group.attrs.update(
+        title=drawing.title,
+        coordinates=list(drawing.coordinates),
+        evolving=drawing.evolving,
+    )
+    for k, span in enumerate(drawing.spans):
+        own = group.create_group(f"span{k}")
+        for x, breaks, errors in zip(drawing.coordinates, span.breaks, span.errors, strict=True):
+            along = own.create_group(x)
+            along.create_dataset("breaks", data=breaks)
+            variable = along.create_dataset("estimate", data=errors)
+            variable.attrs["long_name"] = "estimated error on each cell, over the variation"
+
+
+def _read_mesh(group: h5py.Group) -> MeshDrawing:
+    names = tuple(group.attrs["coordinates"].tolist())
+    spans = []
+    for k in range(len(group)):
+        own = [group[f"span{k}"][x] for x in names]
+        breaks, errors = (tuple(along[key][:] for along in own) for key in ("breaks", "estimate"))
+        spans.append(Cells(breaks, errors))
+    return MeshDrawing(group.attrs["title"], names, bool(group.attrs["evolving"]), tuple(spans))
+
+
 def _attach(variable: h5py.Dataset, scales: list[h5py.Dataset]) -> None:
     for axis, scale in enumerate(scales):
         variable.dims[axis].attach_scale(scale)
 
 
-def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing, Reference | None]:
+def read(
+    path: Path, summary: dict[str, Any]
+) -> tuple[History, Fields, Drawing | MeshDrawing, Reference | None]:
     """What `write` wrote.
 
     Args:
@@ -183,7 +216,9 @@ def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing,
     with opened(path) as file:
         history = _read_history(file["history"], summary)
         fields = _read_fields(file)
-        drawing = _read_drawing(file["network"])
+        network = file["network"]
+        mesh = "coordinates" in network.attrs
+        drawing = _read_mesh(network) if mesh else _read_drawing(network)
     if not fields.reference:
         return history, fields, drawing, None
     about = {k: summary["reference"][k] for k in ("kind", "order", "estimated_error", "seconds")}
@@ -195,7 +230,7 @@ def read(path: Path, summary: dict[str, Any]) -> tuple[History, Fields, Drawing,
 
 
 def _read_history(group: h5py.Group, summary: dict[str, Any]) -> History:
-    names = ("step", "stage", "seconds", "loss", "fresh", "error", "parameters")
+    names = (*COLUMNS, "estimate") if "estimate" in group else COLUMNS
     rows = zip(*(group[name][:].tolist() for name in names), strict=True)
     stages = [(stage["title"], stage["ended"]) for stage in summary["stages"]]
     return History([Record(*row) for row in rows], stages, summary["interrupted"])

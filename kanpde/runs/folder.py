@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from kanpde.errors import RunError
-from kanpde.networks.restore import restore
 from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
 from kanpde.results.gaps import Gap
 from kanpde.results.residuals import Met
+from kanpde.results.restored import restored
 from kanpde.results.result import RUN_FORMAT, Result
 from kanpde.results.verdict import NOT_YET, Diagnosis, Verdict
 from kanpde.runs import arrays, pictures, source, storage
@@ -161,7 +161,7 @@ def _restored(
             f"{folder}: the run solved {settings['unknowns']} on {settings['domain']}, but the"
             f" problem given has {unknowns} on {domain}"
         )
-    solution: Solution = guarded(folder / "checkpoint.pt", lambda path: restore(problem, state))
+    solution: Solution = guarded(folder / "checkpoint.pt", lambda path: restored(problem, state))
     middle = torch.full((2, len(problem.coordinates)), 0.5, dtype=torch.float64)
     # whatever is wrong with it shows where it is evaluated
     with reading(folder / "checkpoint.pt"):

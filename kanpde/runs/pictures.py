@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kanpde.errors import RunError
+from kanpde.results.meshes import MeshDrawing
 from kanpde.results.result import Result
 from kanpde.runs.atomic import replace_file
 from kanpde.runs.storage import writing
@@ -119,13 +120,19 @@ def draw_edge(result: Result, folder: Path, place: tuple[int, ...]) -> Path:
     from kanpde.plots.edge import plot_edge
 
     layer, source, target = (n - 1 for n in place)
-    shapes = [outputs.shape[:2] for _, outputs in result.drawing.edges]
+    drawing = result.drawing
+    if isinstance(drawing, MeshDrawing):
+        raise RunError(
+            f"edge {','.join(map(str, place))}: {drawing.title} has no edge functions; expected a"
+            " run of a network of layers, such as --network kan"
+        )
+    shapes = [outputs.shape[:2] for _, outputs in drawing.edges]
     if layer >= len(shapes) or source >= shapes[layer][0] or target >= shapes[layer][1]:
         known = [f"layer {k} has {p} inputs and {q} outputs" for k, (p, q) in enumerate(shapes, 1)]
         raise RunError(
-            f"edge {','.join(map(str, place))}: {result.drawing.title} has none there:"
+            f"edge {','.join(map(str, place))}: {drawing.title} has none there:"
             f" {'; '.join(known) or 'it has no edge functions'}"
         )
     path = folder / f"edge-{'-'.join(map(str, place))}.png"
-    replace_file(path, as_png(plot_edge(result.drawing, layer, source, target)))
+    replace_file(path, as_png(plot_edge(drawing, layer, source, target)))
     return path

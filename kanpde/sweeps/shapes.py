@@ -104,7 +104,7 @@ class Space:
     def model(self) -> tuple[int, int]:
         """Width and last resolution of the recipe's network: the shape that the others grow
         through."""
-        network, name = self.recipe.network, self.resolution
+        network, name = self.recipe.spec, self.resolution
         finest = [stage.grid for stage in self.recipe.stages if isinstance(stage, Extend)]
         return max(network.width), finest[-1] if finest else getattr(network, name or "", 1)
 
@@ -179,7 +179,7 @@ def space(
             f"degree: got {getattr(base, 'degree', '')} for derivatives of order {order}; expected"
             f" at least {order + 1}"
         )
-    depth = depth or len((recipe if alike else own).network.width)
+    depth = depth or len((recipe if alike else own).spec.width)
     return Space(
         kind,
         own,

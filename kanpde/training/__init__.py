@@ -11,7 +11,7 @@ from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from kanpde.training.loop import Training as Training
-from kanpde.training.loop import carry_out as carry_out
+from kanpde.training.method import carry_out as carry_out
 from kanpde.training.plan import TrainingPlan as TrainingPlan
 from kanpde.training.pruning import Prune as Prune
 from kanpde.training.regression import regress as regress

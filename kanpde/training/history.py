@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import nan
+from math import isnan, nan
 from typing import Any, Protocol
 
 
@@ -19,7 +19,9 @@ class Record:
         fresh: The same on points that were not trained on; nan where it was not measured.
         error: Relative L2 error against the exact solution, measured now and then; nan without one.
         parameters: Number of parameters at this step.
+        estimate: What the solution itself says of its relative error; nan where it says nothing.
         values: Values of the numbers in the equations that are to be found, by name.
+        share: How much of all that is to be done is done, 0 to 1; nan where that is not known.
     """
 
     step: int
@@ -29,11 +31,16 @@ class Record:
     fresh: float = nan
     error: float = nan
     parameters: int = 0
+    estimate: float = nan
     values: dict[str, float] = field(default_factory=dict)
+    share: float = nan
 
 
-COLUMNS = tuple(f.name for f in fields(Record) if f.name != "values")
-"""What of a record is one number."""
+SOMETIMES = ("estimate", "values", "share")
+"""What only some ways to find a solution know."""
+
+COLUMNS = tuple(f.name for f in fields(Record) if f.name not in SOMETIMES)
+"""What of every record is one number."""
 
 
 @dataclass
@@ -72,6 +79,13 @@ class History:
             ],
             [tuple(stage) for stage in plain["stages"]],
         )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What of all records is one number: those of every one, and the estimate where the
+        solution has any."""
+        known = any(not isnan(record.estimate) for record in self.records)
+        return (*COLUMNS, "estimate") if known else COLUMNS
 
     def column(self, name: str) -> list[float]:
         """One field of all records, in order.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from kanpde.training.method import MethodState
 from kanpde.training.shards import anybody
-from kanpde.training.state import TrainingState
 
 
 class Keeps(Protocol):
@@ -27,10 +27,10 @@ class Keeps(Protocol):
         """
 
 
-def handed_to(keeper: Keeps | None) -> Callable[[TrainingState], None]:
+def handed_to(keeper: Keeps | None) -> Callable[[MethodState], None]:
     """What hands states to a keeper when they are due.
 
-    States are handed over after steps of optimisers. Every process has to take part, also those
+    States are handed over where they can be kept. Every process has to take part, also those
     that have no keeper, since the points of all of them make one state.
 
     Args:
@@ -40,10 +40,10 @@ def handed_to(keeper: Keeps | None) -> Callable[[TrainingState], None]:
         A function to call with the state after every step.
     """
 
-    def hand_over(state: TrainingState) -> None:
-        if state.under_way is None or not state.under_way.taken:
+    def hand_over(state: MethodState) -> None:
+        if not state.keepable:
             return
-        if anybody(keeper is not None and keeper.due(state.under_way.last)):
+        if anybody(keeper is not None and keeper.due(state.last)):
             plain = state.plain()
             if keeper is not None:
                 keeper.keep(plain)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from kanpde.problem.problem import Problem
 from kanpde.training.balancing import Balance
 from kanpde.training.changes import Change, Extend
 from kanpde.training.history import History, Observer, Record
+from kanpde.training.method import Goal
 from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
@@ -36,7 +36,6 @@ from kanpde.training.pruning import Prune, Pruning
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
-from kanpde.training.shards import anybody
 from kanpde.training.sparsity import Sparsify
 from kanpde.training.state import TrainingState, UnderWay, network_from
 
@@ -49,9 +48,6 @@ between two of them."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
-
-TIME_IS_UP = "the time is up"
-"""Why a stage ended that was given no more time."""
 
 TESTED, TEST_SEED = 2048, 987654321
 """Points at which the error is taken where the exact solution is known, and their seed."""
@@ -90,6 +86,8 @@ class Training:
         network: The first network, which is left as it is.
         plan: How training goes.
         observer: Who watches.
+        goal: When the solution is good enough, so that what is left of a span of time is not done;
+            None where all stages are done.
 
     Raises:
         ProblemError: A problem on the way has no such constants.
@@ -102,8 +100,10 @@ class Training:
         network: Network,
         plan: TrainingPlan,
         observer: Observer,
+        goal: Goal | None = None,
     ):
         self.problem, self.space, self.plan, self.observer = problem, space, plan, observer
+        self.goal = goal
         self.first = network.to(plan.device, plan.dtype)
         self.path = [vary(problem, values) for values in plan.path]
         self.leg: Leg
@@ -385,6 +385,8 @@ class Training:
         watched = going.taken % WATCH == 0
         fresh = going.fresh if watched or going.taken == 1 else None
         record = self._watch(state, going.index, loss, fresh)
+        if watched and (met := self._good_enough(state)):
+            return self._ended(state, going, met, goes_on=False)
         if stage.name in FRESH_EACH_STEP and watched:
             self._redraw(state, going, record)
             state.balance(objective)
@@ -401,8 +403,20 @@ class Training:
                 " points redrawn"
             )
 
-    def _ended(self, state: TrainingState, going: UnderWay, reason: str) -> TrainingState:
-        """The stage is over."""
+    def _good_enough(self, state: TrainingState) -> str:
+        """Why nothing more is done for this problem or span of time; empty where there is more."""
+        problem = self.leg.problem
+        if self.goal is None or problem is None or state.leg < len(self.path):
+            return ""
+        error = self.goal.error(problem, state.solution)
+        if not error <= self.goal.tolerance:  # written so that nan is not good enough
+            return ""
+        return f"{error:.1e} by the {self.goal.judge}: the tolerance is met"
+
+    def _ended(
+        self, state: TrainingState, going: UnderWay, reason: str, goes_on: bool = True
+    ) -> TrainingState:
+        """The stage is over, and where training does not go on all others of this leg are."""
         records = state.history.records
         loss = records[-1].loss if records else math.nan
         self._watch(state, going.index, loss, going.fresh, last=True)
@@ -411,6 +425,8 @@ class Training:
         if not isinstance(going.stage, Sparsify):
             state.dense = None
         state.under_way, state.stage = None, state.stage + 1
+        if not goes_on:
+            state.stage = len(self._stages(state))
         return state
 
     def _change(self, state: TrainingState, stage: Change) -> TrainingState:
@@ -499,36 +515,6 @@ class Training:
             return math.nan
         found = solution(self.leg.domain_points)[:, : truth.shape[1]].double().cpu()
         return float((found - truth).norm() / truth.norm())
-
-
-def carry_out(
-    training: Training,
-    state: TrainingState,
-    consume: Callable[[TrainingState], None] | None = None,
-    until: float = math.inf,
-) -> TrainingState:
-    """State after state until training is finished, its time is up, or Ctrl-C ends it with what
-    there is.
-
-    Args:
-        training: What takes a state further.
-        state: The first state.
-        consume: Is given every state; may raise KeyboardInterrupt to end training.
-        until: When the time is up, on the clock of `time.perf_counter`.
-    """
-    try:
-        while not state.finished:
-            state = training.advance(state)
-            if consume is not None:
-                consume(state)
-            if not state.finished and anybody(time.perf_counter() > until):
-                training.stop(state, TIME_IS_UP)
-    except KeyboardInterrupt:
-        if time.perf_counter() > until:
-            training.stop(state, TIME_IS_UP)
-        else:
-            training.interrupt(state)
-    return state
 
 
 def _title(stage: Change) -> str:

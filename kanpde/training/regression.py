@@ -10,7 +10,8 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.training.history import History, Observer, Record
-from kanpde.training.loop import TEST_SEED, TESTED, Leg, Training, carry_out
+from kanpde.training.loop import TEST_SEED, TESTED, Leg, Training
+from kanpde.training.method import carry_out
 from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.samples import Measurements, Samples
@@ -62,7 +63,7 @@ class Regression(Training):
     ):
         self.data, self.space, self.plan, self.observer = data, space, plan, observer
         self.first = network.to(plan.device, plan.dtype)
-        self.path = []
+        self.path, self.goal = [], None
         self._held: Objective | None = None
         self._best: tuple[float, Network, torch.Tensor] | None = None
 

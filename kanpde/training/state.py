@@ -111,6 +111,16 @@ class TrainingState:
         """The network as it is now."""
         return self.solution.network
 
+    @property
+    def keepable(self) -> bool:
+        """Whether an optimiser is at work that has taken a step."""
+        return self.under_way is not None and self.under_way.taken > 0
+
+    @property
+    def last(self) -> bool:
+        """Whether no step comes after this one."""
+        return self.under_way is not None and self.under_way.last
+
     def keep(self) -> None:
         """This state is good."""
         self.good = self.network, self.network.theta

@@ -1,0 +1,120 @@
+"""Pictures of tensor products of splines: their cells and spans of time, coloured by what the
+solution says of its own error there."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kanpde.plots.palette import GREY
+
+if TYPE_CHECKING:
+    from kanpde.results.meshes import Cells, MeshDrawing
+
+WIDTH_OF_PANEL, HEIGHT_OF_MESH = 5.0, 4.6
+"""Inches."""
+
+LEAST_ERROR = 1e-17
+"""What is drawn in the place of an estimate that is smaller still."""
+
+LINES_AT_MOST = 400
+"""More lines across a panel than this are left out: they would cover the colours."""
+
+COLOURS = "viridis"
+
+
+def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
+    """The cells of every two coordinates, or of every one over time, side by side.
+
+    Args:
+        drawing: The cells as arrays.
+        title: What stands above them.
+
+    Returns:
+        A figure of one pair of axes for each two coordinates, and a bar of colours.
+    """
+    pairs = panels(drawing)
+    figure = Figure(figsize=(WIDTH_OF_PANEL * len(pairs) + 1.0, HEIGHT_OF_MESH))
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title, fontsize=10)
+    norm, every = _norm(drawing), []
+    for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        draw_mesh(drawing, pair, axes, norm)
+        every.append(axes)
+    bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=every, fraction=0.06)
+    bar.set_label("estimated error, over the variation", fontsize=9)
+    return figure
+
+
+def panels(drawing: MeshDrawing) -> list[tuple[int, int | None]]:
+    """Which two coordinates are drawn: of an evolution each one over time, else all pairs; one
+    coordinate alone as a strip.
+
+    Args:
+        drawing: The cells as arrays.
+    """
+    count = len(drawing.coordinates)
+    if count == 1:
+        return [(0, None)]
+    if drawing.evolving:
+        return [(i, count - 1) for i in range(count - 1)]
+    return list(combinations(range(count), 2))
+
+
+def draw_mesh(
+    drawing: MeshDrawing, pair: tuple[int, int | None], axes: Axes, norm: LogNorm
+) -> Axes:
+    """Draw the cells along two coordinates, each in the colour of the larger of its two estimates.
+
+    Args:
+        drawing: The cells as arrays.
+        pair: Numbers of the coordinate to the right and of that upwards; None for a strip.
+        axes: Where it is drawn.
+        norm: From estimates to colours.
+
+    Returns:
+        The axes.
+    """
+    across, up = pair
+    for span in drawing.spans:
+        x, y = span.breaks[across], _breaks(span, up)
+        own = np.zeros(1) if up is None else span.errors[up]
+        errors = np.maximum(np.maximum(span.errors[across][None], own[:, None]), LEAST_ERROR)
+        axes.pcolormesh(x, y, errors, norm=norm, cmap=COLOURS, rasterized=True)
+        axes.add_collection(_lines(x, y, len(drawing.spans)))
+    axes.set_xlabel(drawing.coordinates[across])
+    axes.set_ylabel("" if up is None else drawing.coordinates[up])
+    if up is None:
+        axes.set_yticks([])
+    axes.margins(0)
+    return axes
+
+
+def _breaks(span: Cells, up: int | None) -> NDArray[np.float64]:
+    return np.array([0.0, 1.0]) if up is None else span.breaks[up]
+
+
+def _lines(x: NDArray[np.float64], y: NDArray[np.float64], spans: int) -> LineCollection:
+    """The edges of the cells, as far as there is room for them."""
+    lines = []
+    if len(x) <= LINES_AT_MOST:
+        lines += [[(a, y[0]), (a, y[-1])] for a in x]
+    if len(y) * spans <= LINES_AT_MOST:
+        lines += [[(x[0], b), (x[-1], b)] for b in y]
+    return LineCollection(lines, colors=GREY, linewidths=0.25)
+
+
+def _norm(drawing: MeshDrawing) -> LogNorm:
+    """From the smallest estimate to the largest, at least one power of ten."""
+    every = np.concatenate([errors for span in drawing.spans for errors in span.errors])
+    every = np.maximum(every[np.isfinite(every)], LEAST_ERROR)
+    high = float(every.max(initial=LEAST_ERROR))
+    return LogNorm(min(float(every.min(initial=high)), high / 10), high)

@@ -1,0 +1,84 @@
+"""A tensor product of splines as arrays: its cells and spans of time, and what it says of its error
+on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kanpde.products.axes import SplineAxis
+from kanpde.products.estimates import last_modes, roughness
+from kanpde.products.solution import TensorSolution
+from kanpde.products.tensor import Product
+
+SAMPLED = 33
+"""Points along a coordinate at which an unknown's variation is looked at."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one product: of a span of time, or of all of a steady problem.
+
+    Attributes:
+        breaks: Along each coordinate, the ends of the cells [cells + 1].
+        errors: Along each coordinate, the estimated error of every cell [cells], over the
+            variations of the unknowns.
+    """
+
+    breaks: tuple[NDArray[np.float64], ...]
+    errors: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True)
+class MeshDrawing:
+    """What a picture of a tensor product of splines needs.
+
+    Attributes:
+        title: What it is, in words.
+        coordinates: Their names.
+        evolving: Whether the last one is time, which a span has no cells in.
+        spans: The cells, span after span.
+    """
+
+    title: str
+    coordinates: tuple[str, ...]
+    evolving: bool
+    spans: tuple[Cells, ...]
+
+
+def mesh_of(solution: TensorSolution) -> MeshDrawing:
+    """The cells of a solution.
+
+    Args:
+        solution: The solution.
+    """
+    sizes = np.max([_variations(span) for span in solution.spans], axis=0)
+    return MeshDrawing(
+        solution.describe(),
+        tuple(solution.domain.coordinates),
+        solution.domain.time is not None,
+        tuple(_cells(span, sizes) for span in solution.spans),
+    )
+
+
+def _variations(product: Product) -> NDArray[np.float64]:
+    """By how much the unknowns vary; 1 where they do not."""
+    grid = [np.linspace(*axis.ends, SAMPLED) for axis in product.axes]
+    values = [product.on_grid(u, grid, (0,) * len(grid)) for u in range(len(product.C))]
+    found = np.array([(v.max() - v.min()) / 2 for v in values])
+    return np.where(found > 0, found, 1.0)
+
+
+def _cells(product: Product, sizes: NDArray[np.float64]) -> Cells:
+    errors = []
+    for i, axis in enumerate(product.axes):
+        if isinstance(axis, SplineAxis):
+            # the error of the best spline on each cell (Favard 1937)
+            widths = np.diff(axis.breaks) / np.pi
+            errors.append(widths ** (axis.degree + 1) * roughness(product, i, sizes))
+        else:
+            errors.append(np.full(axis.cells, last_modes(product, sizes)))
+    breaks = tuple(np.asarray(axis.breaks, dtype=np.float64) for axis in product.axes)
+    return Cells(breaks, tuple(errors))
