@@ -36,6 +36,7 @@ _HOME = {
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.problem.data": ["Data"],
     "kanpde.networks.kan": ["KAN"],
+    "kanpde.networks.kinds.tensor": ["Tensor"],
     "kanpde.networks.mlp": ["MLP"],
     "kanpde.problem.parameters": ["Field", "Parameter"],
     "kanpde.problem.problem": ["Problem"],

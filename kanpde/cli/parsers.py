@@ -124,6 +124,25 @@ def whole_numbers(example: str, least: int = 1) -> Callable[[str], tuple[int, ..
     return parse
 
 
+def numbers(example: str) -> Callable[[str], tuple[float, ...]]:
+    """Make a parser of numbers by commas.
+
+    Args:
+        example: What is named as right where something else comes, such as "1e-4,1e-8".
+
+    Returns:
+        A parser that raises ValueError where a part is no number.
+    """
+
+    def parse(text: str) -> tuple[float, ...]:
+        try:
+            return tuple(float(part) for part in text.split(","))
+        except ValueError:
+            raise ValueError(f"expected numbers, such as {example}") from None
+
+    return parse
+
+
 def seeds(text: str) -> Sequence[int]:
     """How many seeds, such as 3, or which, such as 0,4,7.
 

@@ -111,6 +111,15 @@ Points = Annotated[
     ),
 ]
 
+Tolerances = Annotated[
+    Sequence[float] | None,
+    typer.Option(
+        parser=parsers.numbers("1e-4,1e-8"),
+        metavar="NUMBER,…",
+        help="Of tensor among the kinds: what it is refined up to, 1e-2 to 1e-10 where not given.",
+    ),
+]
+
 # Who does it, where.
 
 Jobs = Annotated[
@@ -176,6 +185,7 @@ def sweep(
     steps: Steps = None,
     seeds: Seeds = None,
     points: Points = None,
+    tolerance: Tolerances = None,
     effort: Effort = "default",
     jobs: Jobs = None,
     threads: Threads = None,
@@ -195,7 +205,7 @@ def sweep(
     command with --out SWEEP, or --resume SWEEP, goes on with one that was interrupted.
     """
     shaped = {"networks": networks, "parameters": parameters, "sizes": sizes, "width": width}
-    refined = {"depth": depth, "grid": grid, "degree": degree}
+    refined = {"depth": depth, "grid": grid, "degree": degree, "tolerance": tolerance}
     trained = {"schedule": schedule, "steps": steps, "seeds": seeds, "points": points}
     given = {**shaped, **refined, **trained, "device": device, "dtype": dtype}
     lists = {key: value for key, value in given.items() if value is not None}

@@ -168,7 +168,8 @@ def by_network(rows: Sequence[TrialRow], plan: Plan | None = None) -> Shown:
         own = [
             r
             for r in rows
-            if (r.kind, r.parameters, r.network) == (kind, parameters, network)
+            if (r.kind, r.network) == (kind, network)
+            and parameters in (r.parameters, 0)
             and (not several or r.schedule == schedule)
         ]
         done = [r for r in own if r.status == "done"]
@@ -177,7 +178,7 @@ def by_network(rows: Sequence[TrialRow], plan: Plan | None = None) -> Shown:
         shown = (_number(min(errors)), _number(median(errors))) if errors else ("", "")
         table.add_row(
             f"{network}{f', {schedule}' if schedule else ''}",
-            f"{parameters:,}",
+            _count(parameters or max((r.parameters for r in own), default=0)),
             f"{len(done)}/{count}",
             *shown,
             seconds,
@@ -195,7 +196,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     for network, parameters, schedule in dict.fromkeys(
         (t.network, t.parameters, t.schedule) for t in plan.trials
     ):
-        table.add_row(network, f"{parameters:,}", schedule)
+        table.add_row(network, _count(parameters), schedule)
     console.print(table)
     console.print(
         f"{len(plan.trials)} trials: seeds {_listed(plan.settings['seeds'])};"
@@ -233,6 +234,11 @@ def show_sweep(console: Console, swept: Sweep, pictures: Sequence[Path]) -> None
         soft_wrap=True,
     )
     console.print(f"files     {swept.folder}", markup=False, soft_wrap=True)
+
+
+def _count(parameters: int) -> str:
+    """How many parameters; nothing where only the run tells."""
+    return f"{parameters:,}" if parameters else ""
 
 
 def _number(value: float) -> str:

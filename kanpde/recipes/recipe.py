@@ -510,7 +510,7 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
         known = [(kinds[stage.pop("name")], stage) for stage in stages]
         for made, stage in known:
             _check_types(stage, made, "schedule")
-        schedule = [made(**stage) for made, stage in known]
+        schedule = tuple(made(**stage) for made, stage in known)
         network = plain["network"]
         return Recipe(
             **{

@@ -21,14 +21,11 @@ def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> s
     recipe = (request or {}).get("recipe", {})
     network = dict(recipe.get("network", {}))
     if network:
-        words += [
-            "--network",
-            str(network.pop("kind")),
-            "--width",
-            ",".join(map(str, network.pop("width", []))) or "5",
-        ]
+        words += ["--network", str(network.pop("kind"))]
+        if "width" in network:
+            words += ["--width", ",".join(map(str, network.pop("width"))) or "5"]
         words += [word for name, value in network.items() for word in _option(name, value)]
-    for name in ("schedule", "points", "restarts", "slabs", "seed"):
+    for name in ("schedule", "points", "restarts", "slabs", "tolerance", "seed"):
         value = settings.get(name)
         if value is not None and not (name == "slabs" and value == 1):
             words += [f"--{name}", str(value)]

@@ -172,6 +172,8 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
             result.reference.estimated_error if result.reference else None,
             "the finite differences' own error",
         ),
+        (summary.get("estimate"), "the solution's own estimate of its error"),
+        (result.settings.get("tolerance"), "tolerance asked for"),
         (summary["loss"], "mean squared residual"),
         (summary["fresh"], "the same on points not trained on"),
     ]
@@ -276,6 +278,7 @@ def _history(result: Result) -> str:
         ("loss", "loss: mean squared residual", 0, 0),
         ("fresh", "the same on fresh points", 4, 1),
         ("error", "relative L2 error against the exact solution", 1, 0),
+        ("estimate", "the solution's own estimate of its error", 2, 1),
     )
     charts = []
     for across, words in (("step", "step of training"), ("seconds", "seconds of training")):
@@ -288,6 +291,7 @@ def _history(result: Result) -> str:
                 dash=dash,
             )
             for column, name, colour, dash in names
+            if column in history.columns
         ]
         starts = {record.stage: at[k] for k, record in reversed(list(enumerate(history.records)))}
         marks = [

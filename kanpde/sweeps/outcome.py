@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import RunError, first_line
+from kanpde.networks.spec import Spec
 from kanpde.runs.safe_reading import DAMAGE, opened
 from kanpde.sweeps import store
 from kanpde.sweeps.plan import Trial
@@ -80,12 +81,13 @@ def failed(trial: Trial, reason: str) -> TrialRow:
 def _planned(trial: Trial) -> dict[str, Any]:
     """The columns that the plan knows."""
     spec = trial.finest
+    width = spec.width if isinstance(spec, Spec) else ()
     return {
         "trial": trial.name,
         "kind": trial.kind,
         "network": trial.network,
-        "width": ",".join(map(str, spec.width)),
-        "depth": len(spec.width),
+        "width": ",".join(map(str, width)),
+        "depth": len(width),
         "degree": int(getattr(spec, "degree", 0)),
         "grid": int(getattr(spec, "grid", 0)),
         "parameters": trial.parameters,
@@ -100,12 +102,12 @@ def _read(folder: Path, trial: Trial) -> TrialRow:
     path = folder / "summary.json"
     summary = store.read_json(path)
     settings, reference = summary["settings"], summary["reference"]
-    came = {
-        "seed": summary["seed"],
-        "parameters": summary["parameters"],
-        "points": settings["points"],
-        "schedule": settings["schedule"],
-    }
+    came = {"seed": summary["seed"]}
+    if trial.tolerance:
+        came["tolerance"] = settings["tolerance"]
+    else:
+        came["parameters"] = summary["parameters"]
+        came |= {"points": settings["points"], "schedule": settings["schedule"]}
     for name, value in came.items():
         if value != getattr(trial, name):
             raise RunError(
@@ -135,7 +137,8 @@ def _read(folder: Path, trial: Trial) -> TrialRow:
     numbers = {name: nan if value is None else float(value) for name, value in measured.items()}
     stages = _stages(records, summary["stages"], _first(trial))
     verdict = str(summary["verdict"]["status"]) if "verdict" in summary else ""
-    measured = {**_planned(trial), **numbers, "judged": judged, "stages": stages}
+    own = {"judged": judged, "stages": stages, "parameters": int(summary["parameters"])}
+    measured = {**_planned(trial), **numbers, **own}
     return TrialRow(**measured, verdict=verdict)
 
 

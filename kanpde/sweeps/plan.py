@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from kanpde.errors import RecipeError, RunError
-from kanpde.networks.registry import SPECS
+from kanpde.networks.kinds.tensor import Tensor
+from kanpde.networks.registry import NETWORK_KINDS, SPECS
+from kanpde.networks.spec import Spec
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Recipe
+from kanpde.recipes.recipe import Recipe, check_tolerance, default
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import extended_to, shortened, steps_of, without_grids
 from kanpde.training import Extend, parse_schedule, show_schedule
@@ -36,6 +38,9 @@ minute."""
 MOST_SEEDS = 10_000
 """Seeds of a sweep."""
 
+DEFAULT_TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
+"""Of networks that are refined, where none are asked for."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -50,7 +55,9 @@ class Trial:
         points: Collocation points.
         seed: The seed of its random start and points.
         last: The grid, or whatever else is refined, that it ends with; 0 where there is none.
-        parameters: How many parameters the network has with which it ends.
+        parameters: How many parameters the network has with which it ends; 0 where only its run
+            tells.
+        tolerance: Of a network that is refined up to one; 0 of layers, whose steps are counted.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Trial:
     seed: int
     last: int
     parameters: int
+    tolerance: float = 0.0
 
     @property
     def finest(self) -> Any:
@@ -79,7 +87,10 @@ class Trial:
 
     @property
     def cost(self) -> float:
-        """Work of its training, by Levenberg-Marquardt's count, in no particular unit."""
+        """Work of its training, by Levenberg-Marquardt's count, in no particular unit; that of a
+        refinement grows with the digits."""
+        if self.tolerance:
+            return math.log10(1 / self.tolerance) ** 3
         return (
             steps_of(parse_schedule(self.schedule)) * self.points * (100.0 + self.parameters) ** 2
         )
@@ -108,6 +119,8 @@ class Plan:
         Args:
             trial: The trial.
         """
+        if trial.tolerance:
+            return Recipe(trial.spec, tolerance=trial.tolerance)
         shared = {
             name: self.settings[name]
             for name in ("sampler", "slabs", "continuation", "balance", "causal")
@@ -159,7 +172,7 @@ def from_plain(text: Mapping[str, Any], where: Path) -> Plan:
 def _trial(plain: Mapping[str, Any]) -> Trial:
     """The trial that `Trial.plain` made; whatever it does not fit, it raises."""
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["spec"].items()}
-    return Trial(**{**plain, "spec": SPECS[plain["kind"]](**settings)})
+    return Trial(**{**plain, "spec": NETWORK_KINDS[plain["kind"]](**settings)})
 
 
 def _check_types(settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
@@ -205,6 +218,7 @@ class Lists(TypedDict, total=False):
         steps: Instead, how many optimiser steps of the recipe's schedule.
         seeds: How many, or which.
         points: Collocation points of every trial.
+        tolerance: Those that networks are refined up to which have no layers, such as tensor.
         device: cpu or cuda.
         dtype: float64 or float32.
     """
@@ -220,6 +234,7 @@ class Lists(TypedDict, total=False):
     steps: int | None
     seeds: int | Sequence[int]
     points: int | None
+    tolerance: Sequence[float] | None
     device: str
     dtype: str
 
@@ -244,12 +259,14 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
             parameters, or there are too few points.
     """
     _check(lists)
+    recipe = recipe if isinstance(recipe.network, Spec) else default(problem).recipe
     names, seeds = shapes.kinds(lists.get("networks") or ("kan", "mlp")), _seeds(lists)
     steps = lists.get("steps") or min(STEPS_AT_MOST, steps_of(recipe.stages))
     texts = lists.get("schedule") or (None,)
     shaped = [
         _shaped(among, spec, text, steps)
         for kind in names
+        if kind in SPECS
         for among, spec in _specs(problem, recipe, kind, lists)
         for text in texts
     ]
@@ -258,10 +275,11 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
     points = _points(
         lists.get("points"),
         recipe.points,
-        max(s.parameters for s in shaped),
+        max((s.parameters for s in shaped), default=1),
         len(problem.equations),
     )
     trials = [s.trial(points, seed) for s in shaped for seed in seeds]
+    trials += [trial for kind in names if kind not in SPECS for trial in _refined(kind, lists)]
     digits = len(str(len(trials)))
     settings = {
         "networks": list(names),
@@ -278,6 +296,18 @@ def plan(problem: Problem, recipe: Recipe, **lists: Unpack[Lists]) -> Plan:
         {**about(problem), "settings": settings},
         tuple(replace(t, name=f"{i:0{digits}d}-{t.name}") for i, t in enumerate(trials, 1)),
     )
+
+
+def _refined(kind: str, lists: Lists) -> Iterator[Trial]:
+    """A trial for every tolerance, and degree where these are listed; nothing in it is random."""
+    for degree, tolerance in product(
+        lists.get("degree") or (Tensor().degree,), lists.get("tolerance") or DEFAULT_TOLERANCES
+    ):
+        check_tolerance(tolerance)
+        spec = Tensor(degree=degree)
+        words = f"{spec.title}, degree {degree}, tolerance {tolerance:g}"
+        name = f"{kind}-degree{degree}-{tolerance:g}"
+        yield Trial(name, kind, words, spec, "", 0, _seeds(lists)[0], 0, 0, tolerance)
 
 
 @dataclass(frozen=True)
@@ -345,6 +375,7 @@ def _check(lists: Lists) -> None:
             "degree",
             "schedule",
             "seeds",
+            "tolerance",
         )
     }
     for name, values in lengths.items():
@@ -353,6 +384,12 @@ def _check(lists: Lists) -> None:
     if lists.get("schedule") and lists.get("steps"):
         raise RecipeError(
             "steps: got a schedule as well, which says how many; expected one of them"
+        )
+    refined = [name for name in lists.get("networks") or () if name not in SPECS]
+    if lists.get("tolerance") and not refined:
+        raise RecipeError(
+            "tolerance: got one, but no network that is refined up to it; expected tensor among"
+            " networks, or none: the trials of layers are compared by their steps"
         )
     shaped = [name for name in ("width", "grid") if lists.get(name)]
     if lists.get("parameters") and shaped:
@@ -381,7 +418,8 @@ def _seeds(lists: Lists) -> list[int]:
 def _check_levels(shaped: Sequence[_Shaped], names: Sequence[str], lists: Lists) -> None:
     """Raise RecipeError for grids and degrees that none of the networks has."""
     for name, values in (("grid", lists.get("grid")), ("degree", lists.get("degree"))):
-        if values and not any(hasattr(s.spec, name) for s in shaped):
+        specs = [type(s.spec) for s in shaped] + [Tensor for kind in names if kind not in SPECS]
+        if values and not any(name in spec.options() for spec in specs):
             raise RecipeError(
                 f"{name}: got {', '.join(map(str, values))}, but no {' or '.join(names)} has one;"
                 " leave it out"

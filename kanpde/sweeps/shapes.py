@@ -9,7 +9,7 @@ from itertools import count, product
 from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.networks.registry import SPECS
+from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import Extend
@@ -135,10 +135,9 @@ def kinds(names: Sequence[str]) -> tuple[str, ...]:
         RecipeError: One is no kind.
     """
     for name in names:
-        if name not in SPECS:
-            raise RecipeError(
-                f"networks: got {name!r}; expected some of {listed(SPECS)}{nearest(name, SPECS)}"
-            )
+        if name not in NETWORK_KINDS:
+            known = f"{listed(NETWORK_KINDS)}{nearest(name, NETWORK_KINDS)}"
+            raise RecipeError(f"networks: got {name!r}; expected some of {known}")
     return tuple(dict.fromkeys(names))
 
 
@@ -185,7 +184,7 @@ def space(
         own,
         base,
         depth,
-        recipe.space(problem).inputs,
+        own.space(problem).inputs,
         len(problem.unknowns),
     )
 

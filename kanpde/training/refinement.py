@@ -179,6 +179,7 @@ class Refinement:
             records[-1] = replace(
                 records[-1],
                 error=self._error(state),
+                parameters=now.parameters,
                 estimate=now.estimate,
                 share=self._share(now),
             )

@@ -1,0 +1,196 @@
+"""Recipes with a tolerance: what is chosen for it, what contradicts it, and what a file holds."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from kanpde import (
+    KAN,
+    MLP,
+    Box,
+    Condition,
+    Data,
+    Dirichlet,
+    Disk,
+    Parameter,
+    Problem,
+    Recipe,
+    RecipeError,
+    Tensor,
+    d,
+    laplacian,
+)
+from kanpde.cli.options import NetworkOptions
+from kanpde.cli.overrides import asked_for
+from kanpde.errors import ProblemError
+from kanpde.recipes.checks import check_recipe
+from kanpde.recipes.prepare import Products, prepare
+from kanpde.recipes.recipe import Choice, choose, from_plain, plain, refined, to_tolerance
+
+SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+OWN = Choice(Recipe(KAN((3,), 5, 3), 100, "lm:9"), ("its own",))
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "words"),
+    [
+        (0, "got 0; expected a number between 0 and 1, such as 1e-8"),
+        (-1e-3, "got -0.001; expected a number between 0 and 1"),
+        (1, "got 1; expected a number between 0 and 1"),
+        (math.nan, "got nan; expected a number between 0 and 1"),
+        ("1e-8", "got '1e-8'; expected a number between 0 and 1"),
+        (True, "got True; expected a number between 0 and 1"),
+        (1e-16, "got 1e-16, but float64 holds a solution to about 1e-14; expected at least that"),
+    ],
+)
+def test_what_is_no_tolerance_is_refused_in_one_line(tolerance, words):
+    for made in (Recipe, to_a_tolerance):
+        with pytest.raises(RecipeError, match=r"^tolerance: ") as refused:
+            made(schedule="lm:9", tolerance=tolerance)
+        assert words in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def to_a_tolerance(schedule, tolerance):
+    return to_tolerance(SQUARE, OWN, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"schedule": "lm:60"}, "schedule: got 'lm:60', but a tensor product of splines"),
+        ({"points": 100}, "points: got 100, but a tensor product of splines"),
+        ({"slabs": 2}, "slabs: got 2"),
+        ({"balance": "ntk"}, "balance: got 'ntk'"),
+    ],
+)
+def test_what_belongs_to_layers_is_refused_for_a_tensor(settings, words):
+    with pytest.raises(RecipeError, match=words):
+        Recipe(Tensor(), **settings)
+
+
+def test_a_schedule_that_gives_up_accuracy_contradicts_a_tolerance():
+    with pytest.raises(RecipeError, match="tolerance: got 1e-06 with sparsify:9,prune:1e-06 in"):
+        Recipe(schedule="lm:9,sparsify:9,prune:1e-6", tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"degree": 2}, "degree: got 2; expected a whole number, 3 to 9"),
+        ({"degree": 10}, "degree: got 10"),
+        ({"modes": 2.5}, "modes: got 2.5"),
+        ({"cells": 1}, "cells: got 1; expected a whole number, 8 to 100,000"),
+    ],
+)
+def test_what_a_tensor_cannot_be_is_refused(settings, words):
+    with pytest.raises(RecipeError, match=words):
+        Tensor(**settings)
+
+
+def test_a_tensor_is_taken_where_it_can_take_the_problem():
+    found = to_tolerance(SQUARE, OWN, 1e-7)
+    assert found.recipe == Recipe(Tensor(), tolerance=1e-7)
+    assert len(found.reasons) == 1
+    own = refined(Tensor(degree=5), tolerance=1e-3)
+    assert to_tolerance(SQUARE, own, 1e-7).recipe == Recipe(Tensor(degree=5), tolerance=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("problem", "machine", "why"),
+    [
+        (DISK, {}, "is no box"),
+        (SQUARE, {"device": "cuda"}, "runs on the CPU"),
+        (SQUARE, {"dtype": "float32"}, "needs float64"),
+    ],
+)
+def test_elsewhere_training_stops_at_the_tolerance(problem, machine, why):
+    found = to_tolerance(problem, OWN, 1e-5, **machine)
+    assert found.recipe == Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-5)
+    assert found.reasons[0] == "its own"
+    assert why in found.reasons[1]
+    with pytest.raises((RecipeError, ProblemError), match=why):
+        to_tolerance(problem, refined(Tensor()), 1e-5, **machine)
+
+
+@pytest.mark.parametrize(
+    ("effort", "tolerance"), [("quick", 1e-5), ("default", 1e-8), ("record", 1e-12)]
+)
+def test_without_a_tolerance_the_effort_says_which(effort, tolerance):
+    beside = {"default": Recipe(Tensor())}
+    asked = NetworkOptions(kind="tensor")
+    assert asked_for(SQUARE, OWN, asked, {}, effort).recipe.tolerance == tolerance
+    begun = prepare(SQUARE, choose(SQUARE, beside, effort).recipe, 0, "cpu", "float64")
+    assert isinstance(begun, Products)
+    assert begun.settings.tolerance == tolerance
+
+
+def test_options_change_a_tensor_and_its_tolerance():
+    asked = NetworkOptions("tensor", None, {"degree": (7,)}, {"modes": "9"})
+    found = asked_for(SQUARE, OWN, asked, {"tolerance": 1e-3, "points": None}, "default")
+    assert found.recipe == Recipe(Tensor(7, 9), tolerance=1e-3)
+    back = asked_for(SQUARE, found, NetworkOptions("mlp"), {"tolerance": 1e-4}, "default")
+    assert isinstance(back.recipe.network, MLP)
+    assert back.recipe.tolerance == 1e-4
+    assert back.recipe.stages
+
+
+@pytest.mark.parametrize(
+    ("options", "parts", "words"),
+    [
+        ({"width": (5,)}, {}, "--width: tensor has none; expected one of degree, modes, cells"),
+        ({"levels": {"grid": (5,)}}, {}, "--grid: tensor has none"),
+        ({"levels": {"degree": (5, 7)}}, {}, "--degree 5,7: expected one number"),
+        ({"settings": {"mode": "5"}}, {}, "--with mode=5: tensor has none.*did you mean 'modes'"),
+        ({"schedule": "lm:5"}, {}, "schedule: got 'lm:5', but a tensor product of splines"),
+        ({}, {"restarts": 3}, "restarts: got 3, but a tensor product of splines"),
+    ],
+)
+def test_options_that_a_tensor_does_not_have_are_refused(options, parts, words):
+    with pytest.raises(RecipeError, match=words):
+        asked_for(SQUARE, OWN, NetworkOptions("tensor", **options), parts, "default")
+
+
+def test_a_recipe_with_a_tolerance_survives_json_and_one_without_is_as_before():
+    for recipe in (
+        Recipe(Tensor(7, 9, 50), tolerance=1e-6),
+        Recipe(KAN((3,)), 100, "lm:9", tolerance=1e-6),
+        Recipe(KAN((3,)), 100, "lm:9"),
+    ):
+        again = json.loads(json.dumps(plain(recipe)))
+        assert ("tolerance" in again) is (recipe.tolerance is not None)
+        assert plain(from_plain(again)) == plain(recipe)
+        assert type(from_plain(again).network) is type(recipe.network)
+
+
+def test_single_precision_does_not_hold_every_tolerance():
+    recipe = Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-8)
+    with pytest.raises(RecipeError, match="float32 holds a solution to about 1e-06"):
+        prepare(SQUARE, recipe, 0, "cpu", "float32")
+
+
+def test_data_decide_how_well_parameters_are_known():
+    data = Data({"x": torch.linspace(0, 1, 5), "u": torch.zeros(5)})
+    inverse = Problem(
+        Box(x=(0, 1)),
+        lambda u, x, k: k * d(u, x, x) + 1,
+        [Dirichlet(u=0)],
+        parameters=[Parameter("k", 1.0)],
+        data=[data],
+    )
+    recipe = Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-4)
+    with pytest.raises(RecipeError, match="unknown parameters, whose errors its data decide"):
+        check_recipe(inverse, recipe, 0)
+
+
+def test_a_degree_too_low_for_the_equation_is_refused():
+    bent = Problem(
+        Box(x=(0, 1)),
+        lambda u, x: d(u, x, x, x, x) - 1,
+        [Dirichlet(u=0), Condition(lambda u, x: d(u, x))],
+    )
+    with pytest.raises(RecipeError, match="degree: got 4 for derivatives of order 4"):
+        check_recipe(bent, Recipe(Tensor(degree=4), tolerance=1e-4), 0)
