@@ -33,16 +33,10 @@ from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.recipes.checks import check_machine, check_recipe
-from kanpde.recipes.prepare import Layers, Products, prepare
-from kanpde.recipes.recipe import (
-    Recipe,
-    check_tolerance,
-    choose,
-    plain,
-    refined,
-    suited,
-    to_tolerance,
-)
+from kanpde.recipes.prepare import LayersBegun, ProductsBegun, prepare
+from kanpde.recipes.recipe import Recipe, choose, plain, suited
+from kanpde.recipes.refined import refined, to_tolerance
+from kanpde.recipes.tolerances import check_tolerance
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.diagnosis import diagnose
@@ -256,7 +250,7 @@ class _Run:
 
     problem: Problem
     recipe: Recipe
-    beginning: Layers | Products
+    beginning: LayersBegun | ProductsBegun
     asked: Mapping[str, Any]
     observer: Observer
     folder: Path | None
@@ -342,7 +336,7 @@ class _Run:
     ) -> Trained:
         """Train, and settle parameters where there are any; or refine."""
         begun, tolerance = self.beginning, self.recipe.tolerance
-        if isinstance(begun, Products):
+        if isinstance(begun, ProductsBegun):
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
             asked = Asked(begun.settings.tolerance, at.progress.estimate, at.missed)
@@ -356,7 +350,7 @@ class _Run:
     def _goal(self, known: bool | Reference) -> tuple[Goal | None, bool | Reference]:
         """When layers are good enough, and the reference where that had to be computed for it."""
         tolerance, problem = self.recipe.tolerance, self.problem
-        if tolerance is None or isinstance(self.beginning, Products):
+        if tolerance is None or isinstance(self.beginning, ProductsBegun):
             return None, known
         exact = all(u in problem.exact for u in problem.unknowns)
         if known is True and not exact and shards.size() == 1:
@@ -381,7 +375,7 @@ class _Run:
     def _settings(self) -> dict[str, Any]:
         tolerance = self.recipe.tolerance
         asked = {**self.asked} | ({} if tolerance is None else {"tolerance": tolerance})
-        if isinstance(self.beginning, Products):
+        if isinstance(self.beginning, ProductsBegun):
             return asked | {"tolerance": self.beginning.settings.tolerance}
         return {
             **asked,

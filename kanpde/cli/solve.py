@@ -177,7 +177,8 @@ def _begin(
     from kanpde.cli.group import begun_before
     from kanpde.cli.overrides import asked_for
     from kanpde.problem import file as problems
-    from kanpde.recipes.recipe import choose, to_tolerance
+    from kanpde.recipes.recipe import choose
+    from kanpde.recipes.refined import to_tolerance
 
     check_writable(out)
     console = display.console(telling.as_json)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kanpde.plots.palette import GREY
 
 if TYPE_CHECKING:
-    from kanpde.results.meshes import Cells, MeshDrawing
+    from kanpde.results.meshes import CellsDrawn, MeshDrawing
 
 WIDTH_OF_PANEL, HEIGHT_OF_MESH = 5.0, 4.6
 """Inches."""
@@ -28,7 +28,7 @@ LEAST_ERROR = 1e-17
 LINES_AT_MOST = 400
 """More lines across a panel than this are left out: they would cover the colours."""
 
-COLOURS = "viridis"
+ERROR_COLOURS = "viridis"
 
 
 def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
@@ -49,7 +49,7 @@ def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
     for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
         draw_mesh(drawing, pair, axes, norm)
         every.append(axes)
-    bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=every, fraction=0.06)
+    bar = figure.colorbar(ScalarMappable(norm, ERROR_COLOURS), ax=every, fraction=0.06)
     bar.set_label("estimated error, over the variation", fontsize=9)
     return figure
 
@@ -88,7 +88,7 @@ def draw_mesh(
         x, y = span.breaks[across], _breaks(span, up)
         own = np.zeros(1) if up is None else span.errors[up]
         errors = np.maximum(np.maximum(span.errors[across][None], own[:, None]), LEAST_ERROR)
-        axes.pcolormesh(x, y, errors, norm=norm, cmap=COLOURS, rasterized=True)
+        axes.pcolormesh(x, y, errors, norm=norm, cmap=ERROR_COLOURS, rasterized=True)
         axes.add_collection(_lines(x, y, len(drawing.spans)))
     axes.set_xlabel(drawing.coordinates[across])
     axes.set_ylabel("" if up is None else drawing.coordinates[up])
@@ -98,7 +98,7 @@ def draw_mesh(
     return axes
 
 
-def _breaks(span: Cells, up: int | None) -> NDArray[np.float64]:
+def _breaks(span: CellsDrawn, up: int | None) -> NDArray[np.float64]:
     return np.array([0.0, 1.0]) if up is None else span.breaks[up]
 
 

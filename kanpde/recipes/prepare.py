@@ -23,7 +23,9 @@ from kanpde.products.adaptive import Settings
 from kanpde.recipes.checks import DTYPES
 from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.guards import check_memory, needs
-from kanpde.recipes.recipe import SMALLEST_TOLERANCE, Recipe, check_product, settings_of
+from kanpde.recipes.recipe import Recipe
+from kanpde.recipes.refined import check_product, settings_of
+from kanpde.recipes.tolerances import BY_PRECISION
 from kanpde.residual.functions import at_point
 from kanpde.residual.residual import leaf_name
 from kanpde.training import Training, TrainingPlan
@@ -33,12 +35,9 @@ from kanpde.training.method import Goal
 from kanpde.training.refinement import Refinement
 from kanpde.training.sparsity import Sparsify
 
-LEAST = {"float64": SMALLEST_TOLERANCE, "float32": 1e-6}
-"""Of the tolerance, by precision."""
-
 
 @dataclass(frozen=True)
-class Layers:
+class LayersBegun:
     """What the training of layers begins with.
 
     Attributes:
@@ -63,7 +62,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Products:
+class ProductsBegun:
     """What the refinement of products begins with.
 
     Attributes:
@@ -84,7 +83,7 @@ class Products:
 
 def prepare(
     problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str
-) -> Layers | Products:
+) -> LayersBegun | ProductsBegun:
     """Make what a run begins with, and try it at some points.
 
     Args:
@@ -103,11 +102,11 @@ def prepare(
     if isinstance(recipe.network, TensorKind):
         settings = settings_of(recipe.network, recipe.tolerance)
         check_product(problem, settings, device, dtype)
-        return Products(settings)
-    if recipe.tolerance is not None and recipe.tolerance < LEAST[dtype]:
+        return ProductsBegun(settings)
+    if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(
             f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"
-            f" {LEAST[dtype]:g}; expected at least that, or --dtype float64"
+            f" {BY_PRECISION[dtype]:g}; expected at least that, or --dtype float64"
         )
     space = recipe.space(problem, scales_of(problem))
     frame = check_memory(problem, recipe, space, device, DTYPES[dtype])
@@ -117,7 +116,7 @@ def prepare(
             if isinstance(stage, Change | Sparsify):
                 stage.check(part)
     _check_lift(problem, frame.points, frame.lift)
-    return Layers(space, network, recipe.plan(seed, device, DTYPES[dtype]))
+    return LayersBegun(space, network, recipe.plan(seed, device, DTYPES[dtype]))
 
 
 def _check_lift(

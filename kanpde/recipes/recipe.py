@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kanpde.errors import ProblemError, RecipeError, listed, nearest
+from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import Domain, Pieces, holes
 from kanpde.networks.kan import KAN
 from kanpde.networks.kind import NetworkKind
@@ -20,9 +20,9 @@ from kanpde.networks.scales import Scales
 from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
-from kanpde.products.adaptive import Settings, refuse
 from kanpde.recipes.pace import pace
-from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule, shards
+from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
+from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import CHANGES, OPTIMISERS, show_schedule
 from kanpde.training.sparsity import Sparsify
@@ -176,36 +176,6 @@ class Recipe:
                 )
 
 
-SMALLEST_TOLERANCE = 1e-14
-"""What float64 can hold of a solution, with the rounding of all that it is computed from."""
-
-TOLERANCES = {"quick": 1e-5, "default": 1e-8, "record": 1e-12}
-"""By effort, of networks that are refined up to one, where none is asked for."""
-
-
-def check_tolerance(value: object) -> None:
-    """Refuse what cannot be the tolerance of a solution.
-
-    Args:
-        value: The tolerance; None for none.
-
-    Raises:
-        RecipeError: It is no number between 0 and 1, or float64 cannot hold it.
-    """
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and 0 < value < 1):  # type: ignore[operator]
-        raise RecipeError(
-            f"tolerance: got {value!r:.40}; expected a number between 0 and 1, such as 1e-8"
-        )
-    if value < SMALLEST_TOLERANCE:  # type: ignore[operator]
-        raise RecipeError(
-            f"tolerance: got {value:g}, but float64 holds a solution to about"
-            f" {SMALLEST_TOLERANCE:g}; expected at least that"
-        )
-
-
 @dataclass(frozen=True)
 class Choice:
     """A recipe and why it was chosen.
@@ -271,73 +241,6 @@ def choose(
     return found if effort == "default" else _scaled(found, effort)
 
 
-def to_tolerance(
-    problem: Problem, own: Choice, tolerance: float, device: str = "cpu", dtype: str = "float64"
-) -> Choice:
-    """The recipe that solves a problem to a tolerance, where nothing else is asked for.
-
-    It is a tensor product of splines where that can take the problem, since its cells and spans
-    follow its own error; else the problem's own recipe, whose training stops at the tolerance.
-
-    Args:
-        problem: What is to be solved.
-        own: The recipe that it has without a tolerance.
-        tolerance: The tolerance.
-        device: Where it is to be solved, "cpu" or "cuda".
-        dtype: The precision, "float64" or "float32".
-
-    Raises:
-        RecipeError: The tolerance is none, or contradicts the recipe.
-    """
-    check_tolerance(tolerance)
-    network = own.recipe.network if isinstance(own.recipe.network, Tensor) else Tensor()
-    try:
-        check_product(problem, settings_of(network, tolerance), device, dtype)
-    except (ProblemError, RecipeError) as reason:
-        if network is own.recipe.network:
-            raise
-        why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
-        return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
-    why = f"tolerance {tolerance:g}: a {network.title}, whose cells and spans follow its own error"
-    return Choice(Recipe(network, tolerance=tolerance), (why,))
-
-
-def settings_of(network: Tensor, tolerance: float | None) -> Settings:
-    """What a product of splines is refined by.
-
-    Args:
-        network: Its kind.
-        tolerance: Up to which; None for the usual one.
-    """
-    goal = TOLERANCES["default"] if tolerance is None else tolerance
-    return Settings(goal, network.degree, network.modes, network.cells)
-
-
-def check_product(problem: Problem, settings: Settings, device: str, dtype: str) -> None:
-    """Refuse what products of splines cannot do.
-
-    Args:
-        problem: What is to be solved.
-        settings: How.
-        device: Where, "cpu" or "cuda".
-        dtype: In which precision, "float64" or "float32".
-
-    Raises:
-        ProblemError: The problem is none for them.
-        RecipeError: The machine, or the memory, is none for them.
-    """
-    if device != "cpu":
-        raise RecipeError(f"device: got {device!r}, but tensor runs on the CPU; expected cpu")
-    if dtype != "float64":
-        raise RecipeError(f"dtype: got {dtype!r}, but tensor needs float64; expected that")
-    if shards.size() > 1:
-        raise RecipeError(
-            f"network: got tensor in {shards.size()} processes, but it works in one; expected"
-            " another --network, or one process"
-        )
-    refuse(problem)
-
-
 def _said(found: Choice, problem: Problem) -> Choice:
     """A choice that also says what holds exactly where the domain is no box, and what looks at its
     holes."""
@@ -361,20 +264,6 @@ def suited(problem: Problem, kind: type[Spec]) -> Suited:
         kind: The kind of network.
     """
     return kind.suited(bool(problem.domain.time), 2 * (len(problem.unknowns) - 1))
-
-
-def refined(network: Tensor, effort: str = "default", tolerance: float | None = None) -> Choice:
-    """The recipe of a network that is refined up to a tolerance.
-
-    Args:
-        network: The network.
-        effort: By which the tolerance is chosen where none is asked for.
-        tolerance: The one that is asked for.
-    """
-    goal = TOLERANCES[effort] if tolerance is None else tolerance
-    asked = "by the effort" if tolerance is None else "as asked for"
-    why = f"a {network.title}, refined up to the tolerance {goal:g}, {asked}"
-    return Choice(Recipe(network, tolerance=goal), (why,))
 
 
 def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:

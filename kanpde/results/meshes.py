@@ -18,7 +18,7 @@ SAMPLED = 33
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellsDrawn:
     """The cells of one product: of a span of time, or of all of a steady problem.
 
     Attributes:
@@ -45,7 +45,7 @@ class MeshDrawing:
     title: str
     coordinates: tuple[str, ...]
     evolving: bool
-    spans: tuple[Cells, ...]
+    spans: tuple[CellsDrawn, ...]
 
 
 def mesh_of(solution: TensorSolution) -> MeshDrawing:
@@ -71,7 +71,7 @@ def _variations(product: Product) -> NDArray[np.float64]:
     return np.where(found > 0, found, 1.0)
 
 
-def _cells(product: Product, sizes: NDArray[np.float64]) -> Cells:
+def _cells(product: Product, sizes: NDArray[np.float64]) -> CellsDrawn:
     errors = []
     for i, axis in enumerate(product.axes):
         if isinstance(axis, SplineAxis):
@@ -81,4 +81,4 @@ def _cells(product: Product, sizes: NDArray[np.float64]) -> Cells:
         else:
             errors.append(np.full(axis.cells, last_modes(product, sizes)))
     breaks = tuple(np.asarray(axis.breaks, dtype=np.float64) for axis in product.axes)
-    return Cells(breaks, tuple(errors))
+    return CellsDrawn(breaks, tuple(errors))

@@ -13,7 +13,7 @@ from kanpde.errors import listed
 from kanpde.inverse.estimates import Band, Estimates, from_summary
 from kanpde.reference import Reference
 from kanpde.results.fields import Fields
-from kanpde.results.meshes import Cells, MeshDrawing
+from kanpde.results.meshes import CellsDrawn, MeshDrawing
 from kanpde.results.portrait import Drawing
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
 from kanpde.runs.safe_reading import opened
@@ -192,7 +192,7 @@ def _read_mesh(group: h5py.Group) -> MeshDrawing:
     for k in range(len(group)):
         own = [group[f"span{k}"][x] for x in names]
         breaks, errors = (tuple(along[key][:] for along in own) for key in ("breaks", "estimate"))
-        spans.append(Cells(breaks, errors))
+        spans.append(CellsDrawn(breaks, errors))
     return MeshDrawing(group.attrs["title"], names, bool(group.attrs["evolving"]), tuple(spans))
 
 

@@ -26,8 +26,9 @@ from kanpde.cli.options import NetworkOptions
 from kanpde.cli.overrides import asked_for
 from kanpde.errors import ProblemError
 from kanpde.recipes.checks import check_recipe
-from kanpde.recipes.prepare import Products, prepare
-from kanpde.recipes.recipe import Choice, choose, from_plain, plain, refined, to_tolerance
+from kanpde.recipes.prepare import ProductsBegun, prepare
+from kanpde.recipes.recipe import Choice, choose, from_plain, plain
+from kanpde.recipes.refined import refined, to_tolerance
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
@@ -124,7 +125,7 @@ def test_without_a_tolerance_the_effort_says_which(effort, tolerance):
     asked = NetworkOptions(kind="tensor")
     assert asked_for(SQUARE, OWN, asked, {}, effort).recipe.tolerance == tolerance
     begun = prepare(SQUARE, choose(SQUARE, beside, effort).recipe, 0, "cpu", "float64")
-    assert isinstance(begun, Products)
+    assert isinstance(begun, ProductsBegun)
     assert begun.settings.tolerance == tolerance
 
 

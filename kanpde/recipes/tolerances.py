@@ -1,0 +1,37 @@
+"""Which tolerances a solution can be asked to meet."""
+
+from __future__ import annotations
+
+from kanpde.errors import RecipeError
+
+SMALLEST_TOLERANCE = 1e-14
+"""What float64 can hold of a solution, with the rounding of all that it is computed from."""
+
+BY_PRECISION = {"float64": SMALLEST_TOLERANCE, "float32": 1e-6}
+"""The smallest tolerance that layers of a precision can meet."""
+
+TOLERANCES = {"quick": 1e-5, "default": 1e-8, "record": 1e-12}
+"""By effort, of networks that are refined up to one, where none is asked for."""
+
+
+def check_tolerance(value: object) -> None:
+    """Refuse what cannot be the tolerance of a solution.
+
+    Args:
+        value: The tolerance; None for none.
+
+    Raises:
+        RecipeError: It is no number between 0 and 1, or float64 cannot hold it.
+    """
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 < value < 1):  # type: ignore[operator]
+        raise RecipeError(
+            f"tolerance: got {value!r:.40}; expected a number between 0 and 1, such as 1e-8"
+        )
+    if value < SMALLEST_TOLERANCE:  # type: ignore[operator]
+        raise RecipeError(
+            f"tolerance: got {value:g}, but float64 holds a solution to about"
+            f" {SMALLEST_TOLERANCE:g}; expected at least that"
+        )
