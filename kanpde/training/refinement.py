@@ -169,8 +169,8 @@ class Refinement:
         return self.adaptive.solution(state.progress)
 
     def _tell(self) -> None:
-        title = f"tensor product of splines, degree {self.settings.degree}"
-        self.observer.stage(0, 1, f"{title}, to {self.settings.tolerance:g}", SHARES)
+        title = f"tensor, degree {self.settings.degree}, to {self.settings.tolerance:g}"
+        self.observer.stage(0, 1, title, SHARES)
 
     def _judged(self, state: RefinementState, before: Progress) -> None:
         """One more stage is over: a span of time, or a mesh."""

@@ -74,7 +74,7 @@ def test_the_history_says_step_by_step_what_was_done(problem):
     history = state.history
     assert state.finished
     assert not state.missed
-    assert told.stages == [(0, 1, "tensor product of splines, degree 5, to 0.0001", 1000)]
+    assert told.stages == [(0, 1, "tensor, degree 5, to 0.0001", 1000)]
     assert [record.step for record in history.records] == list(range(1, state.progress.step + 1))
     assert len(history.stages) == history.records[-1].stage + 1
     last = history.records[-1]
