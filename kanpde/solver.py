@@ -208,7 +208,7 @@ def _chosen(
     """The recipe, with what was asked for in the place of its parts."""
     if network is not None and not isinstance(network, NetworkKind):
         raise RecipeError(f"network: got {network!r:.40}; expected such as kanpde.KAN(width=(5,))")
-    if isinstance(network, Tensor) and recipe is None:
+    if isinstance(network, Tensor):  # which has nothing of what another recipe holds
         recipe = refined(network, effort, changes.get("tolerance")).recipe
     recipe = recipe or choose(problem, effort=effort).recipe
     if isinstance(network, Spec) and schedule is None and network.kind != recipe.network.kind:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from kanpde.networks.solution import Composition
+from kanpde.networks.spec import Spec
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.recipes.recipe import Recipe
 from kanpde.results.exactness import exact_residual
@@ -73,7 +75,11 @@ def diagnose(result: Result, recipe: Recipe) -> list[Diagnosis]:
         _single_precision(result, equations),
         _ill_conditioned(result, recipe, equations),
     ]
-    return [each for each in found if each is not None]
+    seen = [each for each in found if each is not None]
+    if isinstance(recipe.network, Spec):
+        return seen
+    # what helps layers is nothing that a product of splines has: its verdict says what helps it
+    return [each if each.elsewhere else replace(each, cures=()) for each in seen]
 
 
 def _contradicted(result: Result) -> Diagnosis | None:

@@ -63,6 +63,9 @@ SOLVABLE = ("check that there is a solution: signs, constants, how far coordinat
 FINER = ("a larger --tolerance", "more cells at most (--with cells=2000)")
 """For a solution that misses its tolerance by its own estimate."""
 
+SHARPER = ("a smaller --tolerance",)
+"""For one whose own estimate is too good."""
+
 BETTER_JUDGE = ("--effort record", "give exact=")
 """Where the reference is too coarse to judge."""
 
@@ -323,11 +326,13 @@ def _kept_by_reference(asked: Asked, near: Mapping[str, Gap], met: Met | None) -
 def _to_tolerance(found: Verdict, kept: Kept, asked: Asked) -> Verdict:
     """The verdict on a solution that has to meet a tolerance."""
     found = replace(found, tolerance=kept)
+    cures: tuple[str, ...] = ()
+    if asked.missed or math.isfinite(asked.estimate):
+        cures = FINER if asked.missed else SHARPER
     if found.status == NOT_CONVERGED:
-        return found
+        return replace(found, cures=cures)
     if kept.met is False:
         missed = f": {asked.missed}" if kept.by == BY_ESTIMATE and asked.missed else ""
-        cures = FINER if math.isfinite(asked.estimate) else ()
         reason = f"{kept.words}{missed}; {found.reason}"
         return replace(found, status=NOT_CONVERGED, judge=kept.by, reason=reason, cures=cures)
     said = f"within the tolerance {kept.asked:g}" if kept.by == found.judge else kept.words

@@ -8,9 +8,11 @@ import math
 import pytest
 from bars import FAILING, FEW, TOY, UNKNOWN, Seen, swept, toy, written
 from orders import holds, observed
+from rich.console import Console
 
 import kanpde
 from kanpde import RecipeError, RunError
+from kanpde.cli.trials import by_network
 from kanpde.problem import file as problems
 from kanpde.sweeps import differences, folders, store
 from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
@@ -232,3 +234,24 @@ def test_impossible_executors_are_refused(tmp_path, options):
     with pytest.raises(RecipeError, match="expected"):
         kanpde.sweep(toy(tmp_path), out=tmp_path / "out", **FEW, **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tensor_is_a_row_for_each_tolerance(tmp_path):
+    problem, tolerances = toy(tmp_path), [1e-2, 1e-6]
+    lists = {"networks": ["tensor"], "tolerance": tolerances, "degree": [3]}
+    found = swept(problem, tmp_path, **lists)
+    assert [row.status for row in found.rows] == ["done", "done"]
+    for row, tolerance in zip(found.rows, tolerances, strict=True):
+        run = kanpde.load(found.folder / row.run, problem)
+        assert row.error == run.relative_l2 < tolerance
+        assert row.parameters == run.solution.parameters > 0
+        assert (row.kind, row.width, row.depth, row.grid) == ("tensor", "", 0, 0)
+        assert run.verdict.tolerance.asked == tolerance
+    assert found.rows[0].parameters < found.rows[1].parameters
+    again = swept(problem, found.folder, **lists)
+    assert repr(again.rows) == repr(found.rows) == repr(store.read(found.folder).rows)
+    console = Console(record=True, width=120)
+    console.print(by_network(found.rows, folders.read_plan(found.folder)))
+    shown = console.export_text()
+    assert all(f"{row.parameters:,}" in shown for row in found.rows)
+    assert shown.count("1/1") == 2

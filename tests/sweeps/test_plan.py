@@ -9,7 +9,7 @@ import pytest
 import torch
 from bars import toy
 
-from kanpde import KAN, MLP, Recipe, RecipeError
+from kanpde import KAN, MLP, Recipe, RecipeError, Tensor
 from kanpde.recipes.recipe import choose, default
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import LEAST_RATIO, extended_to, shortened, steps_of, without_grids
@@ -196,3 +196,32 @@ def test_what_does_not_fit_is_refused_in_one_line(poisson, lists, message):
     with pytest.raises(RecipeError, match=message) as refused:
         planned(poisson, **lists)
     assert "\n" not in str(refused.value)
+
+
+def test_a_tensor_is_planned_by_its_tolerances(poisson, tmp_path):
+    found = planned(poisson, networks=["kan", "tensor"], parameters=[100], seeds=2)
+    own = of_kind(found, "tensor")
+    assert [trial.tolerance for trial in own] == [1e-2, 1e-4, 1e-6, 1e-8, 1e-10]
+    assert {trial.seed for trial in own} == {0}
+    assert len({trial.name for trial in own}) == 5
+    assert all(found.recipe(t) == Recipe(Tensor(), tolerance=t.tolerance) for t in own)
+    assert [trial.cost for trial in own] == sorted(trial.cost for trial in own)
+    assert from_plain(json.loads(json.dumps(found.plain())), tmp_path).trials == found.trials
+    degrees = planned(poisson, networks=["tensor"], tolerance=[1e-3], degree=[5, 7])
+    assert [trial.spec for trial in degrees.trials] == [Tensor(5), Tensor(7)]
+    beside = planned(poisson, networks=["tensor", "mlp"], tolerance=[1e-3], parameters=[100])
+    assert {trial.kind for trial in beside.trials} == {"tensor", "mlp"}
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"tolerance": [1e-3]}, "no network that is refined up to it; expected tensor among"),
+        ({"networks": ["tensor"], "tolerance": [2.0]}, "tolerance: got 2.0"),
+        ({"networks": ["tensor"], "tolerance": []}, "tolerance: got none"),
+        ({"networks": ["tensor"], "grid": [5]}, "no tensor has one"),
+    ],
+)
+def test_tolerances_that_do_not_fit_are_refused_in_one_line(poisson, lists, message):
+    with pytest.raises(RecipeError, match=message):
+        planned(poisson, **lists)
