@@ -114,6 +114,16 @@ def strict():
     assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps global figures; use Figure"
 
 
+@pytest.fixture(scope="module")
+def plain_kernels():
+    """The kernels in plain PyTorch, here and in processes that are started: for files whose
+    networks take few steps. The compiled ones take seconds for each degree and layout of channels
+    on a machine that has not seen them, which is more than short trainings gain by them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KANPDE_KERNELS", "plain")
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Fail what is skipped for a reason that is not in SKIPS."""

@@ -28,6 +28,8 @@ from kanpde.networks.trial_space import trial_space
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.history import Silent
 
+pytestmark = pytest.mark.usefixtures("plain_kernels")
+
 
 def heat(u, x, t):
     return d(u, t) - d(u, x, x)

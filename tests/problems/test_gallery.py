@@ -184,7 +184,7 @@ GRIDS = {
     "burgers1d": (4, 1024, 2048),
     "burgers1d_smooth": (4, 512, 1024),
     "kovasznay2d": (2, 32, 64),
-    "taylor_green2d": (2, 24, 48),
+    "taylor_green2d": (2, 24, 36),
     "poisson2d_multiscale": (4, 128, 256),
     "boundary_layer1d": (2, 4096, 8192),
     "annulus2d": (2, 64, 128),
