@@ -30,7 +30,7 @@ from kanpde.kernels.paths import path
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import channels
 
-MAX_DEGREE = 7
+MAX_DEGREE = 9
 MAX_ORDER = 4
 
 

@@ -238,7 +238,7 @@ class KAN(Spec):
 
     Attributes:
         width: Hidden units by layer, a number or several.
-        degree: Of the splines, 1 to 7.
+        degree: Of the splines, 1 to 9.
         grid: Knot intervals on [-1, 1], at least 1.
 
     Raises:
@@ -251,7 +251,7 @@ class KAN(Spec):
     kind: ClassVar[str] = "kan"
     title: ClassVar[str] = "KAN"
     resolution: ClassVar[str | None] = "grid"
-    highest_degree: ClassVar[int | None] = 7
+    highest_degree: ClassVar[int | None] = 9
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:

@@ -146,7 +146,7 @@ def test_version_and_help(capsys):
             ["solve", "poisson2d", "--dtype", "float16"],
             "--dtype: got 'float16'; expected float64 or float32",
         ),
-        (["solve", "poisson2d", "--degree", "9"], "degree: got 9; expected 1 to 7"),
+        (["solve", "poisson2d", "--degree", "10"], "degree: got 10; expected 1 to 9"),
         (
             ["solve", "poisson2d", "--network", "mlp", "--degree", "3"],
             "--degree: an MLP has no splines",

@@ -21,6 +21,7 @@ CASES = {
     "wide inputs": (3, 17, 1, 2, 4, (1, 1)),
     "several blocks of points": (1023, 1, 3, 5, 6, (2, 1)),
     "degree 7, all orders": (33, 2, 2, 7, 5, (3, 2, 2, 1)),
+    "degree 9": (33, 2, 3, 9, 4, (2, 2)),
     "degree 1 has fewer derivatives than asked for": (20, 2, 2, 1, 4, (2, 2, 2, 2)),
     "degree 4, third order": (20, 1, 4, 4, 3, (2, 1, 1)),
     "a fine grid": (65, 2, 2, 6, 64, (1, 1)),

@@ -198,8 +198,8 @@ def test_ranges_belong_to_their_own_activations():
         (lambda: KAN(width=-3), r"width: got -3; expected positive"),
         (lambda: KAN(width=(2.5,)), r"width: got \(2.5,\); expected positive"),
         (lambda: MLP(width=(5, "5")), r"width: got \(5, '5'\); expected positive"),
-        (lambda: KAN(degree=0), "degree: got 0; expected 1 to 7"),
-        (lambda: KAN(degree=8), "degree: got 8; expected 1 to 7"),
+        (lambda: KAN(degree=0), "degree: got 0; expected 1 to 9"),
+        (lambda: KAN(degree=10), "degree: got 10; expected 1 to 9"),
         (lambda: KAN(grid=0), "grid: got 0; expected at least 1 interval"),
         (
             lambda: MLP(activation="tan"),
@@ -220,5 +220,5 @@ def test_settings_out_of_range_are_refused(make, message):
 def test_a_width_may_be_a_number():
     assert KAN(4) == KAN((4,)) == KAN([4])
     assert KAN((), 5, 3).count(2, 1) == 16
-    assert [KAN(degree=k).highest_order() for k in (1, 5, 7)] == [0, 4, 6]
+    assert [KAN(degree=k).highest_order() for k in (1, 5, 9)] == [0, 4, 8]
     assert MLP().highest_order() == 4

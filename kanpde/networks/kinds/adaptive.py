@@ -51,7 +51,7 @@ class Adaptive(KAN):
 
     Attributes:
         width: Hidden units by layer, a number or several.
-        degree: Of the splines, 1 to 7.
+        degree: Of the splines, 1 to 9.
         grid: Knot intervals on [-1, 1], at least 1.
         blend: The share of the activations' quantiles in the knots, 0 (equal spacing) to 0.95;
             pykan's grid_eps is 1 - blend.

@@ -116,7 +116,7 @@ class LAN(Spec):
 
     Attributes:
         width: Hidden units by layer, a number or several.
-        degree: Of the splines, 1 to 7.
+        degree: Of the splines, 1 to 9.
         grid: Knot intervals on [-1, 1], at least 1.
 
     Raises:
@@ -130,7 +130,7 @@ class LAN(Spec):
     kind: ClassVar[str] = "lan"
     title: ClassVar[str] = "LAN"
     resolution: ClassVar[str | None] = "grid"
-    highest_degree: ClassVar[int | None] = 7
+    highest_degree: ClassVar[int | None] = 9
 
     @classmethod
     def suited(cls, evolving: bool, extra: int) -> Suited:

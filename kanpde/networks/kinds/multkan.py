@@ -58,7 +58,7 @@ class MultKAN(KAN):
 
     Attributes:
         width: Hidden units by layer that are no products, a number or several.
-        degree: Of the splines, 1 to 7.
+        degree: Of the splines, 1 to 9.
         grid: Knot intervals on [-1, 1], at least 1.
         products: Nodes of every hidden layer that are the product of two subnodes each, 0 or more.
 
