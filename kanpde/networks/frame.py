@@ -267,7 +267,7 @@ def feature_derivatives(
 def input_jet(
     domain: Domain,
     unit: UnitCoordinates,
-    periodic: Sequence[str],
+    seen: Sequence[tuple[str, bool]],
     lenses: Sequence[Lens],
     points: Float[Tensor, "points dims"],
     directions: Directions,
@@ -277,7 +277,8 @@ def input_jet(
     Args:
         domain: Whose coordinates they are; on pieces every piece has inputs of its own.
         unit: The coordinates as the network sees them.
-        periodic: Coordinates in which everything is periodic.
+        seen: Coordinates in the order of the inputs, each with whether its cosine and its sine are
+            seen in its place.
         lenses: The holes that the network looks at closely.
         points: Where, [points, dims].
         directions: Along which the jet is expanded.
@@ -285,9 +286,10 @@ def input_jet(
     Returns:
         The jet, [points, channels, inputs].
     """
-    frequencies = [math.pi if x in periodic else None for x in domain.coordinates]
+    frequencies = [math.pi if turned else None for _, turned in seen]
     plain = coordinate_jet((points - unit.bounds[:, 0]) * unit.scale - 1, directions)
-    X = periodic_jet(plain, frequencies, directions.counts)
+    columns = [domain.coordinates.index(x) for x, _ in seen]
+    X = periodic_jet(plain[:, :, columns], frequencies, directions.counts)
     if isinstance(domain, Pieces):
         own = [
             unit.bounds.new_tensor(list(region.bounds.values()))

@@ -51,6 +51,16 @@ class Spec(NetworkKind):
     highest_degree: ClassVar[int | None] = None
     """Up to which the field `degree` may go; None where there is no such field, or no such end."""
 
+    wraps: ClassVar[bool] = False
+    """Whether the network sees a periodic coordinate as it is and closes the circle by itself; else
+    it sees its cosine and its sine."""
+
+    levels: ClassVar[int | None] = None
+    """How many hidden levels its networks have; None where that is open."""
+
+    whole_time: ClassVar[bool] = False
+    """Whether time is taken as one span, however much happens in it."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", checked_width(self.width))
         settings, most = vars(self), self.highest_degree
@@ -68,6 +78,14 @@ class Spec(NetworkKind):
             evolving: Whether it evolves in time.
             extra: How many units more than for one unknown.
         """
+
+    def along(self, circles: Sequence[int]) -> Spec:
+        """The same settings where some coordinates are periodic.
+
+        Args:
+            circles: Their numbers among the inputs; for kinds that `wrap` only.
+        """
+        return self
 
     @abstractmethod
     def trained(

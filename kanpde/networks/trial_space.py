@@ -7,7 +7,7 @@ as well (`tabular_space`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -105,18 +105,36 @@ class TrialSpace:
     def input_names(self) -> tuple[str, ...]:
         """Names of the network's inputs.
 
-        A periodic coordinate takes two, its cosine and its sine; every piece has inputs of its own,
-        and every lens one a coordinate of space.
+        A periodic coordinate takes two, its cosine and its sine, or none but itself where the
+        network closes the circle; every piece has inputs of its own, and every lens one a
+        coordinate of space.
         """
         own = tuple(
             name
-            for x in self.domain.coordinates
-            for name in ((f"cos {x}", f"sin {x}") if x in self.periodic else (x,))
+            for x, turned in self.seen
+            for name in ((f"cos {x}", f"sin {x}") if turned else (x,))
         )
         if isinstance(self.domain, Pieces):
             return own * len(self.domain.regions)
-        closer = (f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space)
-        return (*own, *closer)
+        return (*own, *self.lensed)
+
+    @property
+    def lensed(self) -> tuple[str, ...]:
+        """Names of the inputs that look at holes, the last ones."""
+        return tuple(f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space)
+
+    @property
+    def seen(self) -> tuple[tuple[str, bool], ...]:
+        """The coordinates in the order of the inputs, each with whether its cosine and its sine are
+        seen in its place. Where networks of both ways are joined, a periodic one comes in both."""
+        specs = [self.network, *(self._of_field(p) for p in self.parameters)]
+        wraps = {spec.wraps for spec in specs}
+        return tuple(
+            (x, turned)
+            for x in self.domain.coordinates
+            for turned in (False, True)
+            if ((not turned) in wraps if x in self.periodic else not turned)
+        )
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -135,9 +153,11 @@ class TrialSpace:
         if isinstance(self.domain, Pieces):
             return joint(self._by_piece(self.domain, generator), self.inputs)
         unknowns = len(self.outputs) - len(self.parameters)
-        network = self.network.build(self.inputs, unknowns, generator)
-        if self.parameters:
-            network = joint(self._with_parameters(network, generator), self.inputs)
+        seen = self._seen_by(self.network, self.domain.coordinates)
+        seen = (*seen, *range(self.inputs - len(self.lensed), self.inputs))
+        network = self._along(self.network, seen).build(len(seen), unknowns, generator)
+        if self.parameters or len(seen) < self.inputs:
+            network = joint(self._with_parameters(network, seen, generator), self.inputs)
         if self.features:
             network = with_constants(network, Constants((Transform(),) * len(self.features)))
         return network
@@ -191,7 +211,7 @@ class TrialSpace:
                 lift[:, a] += offset
         return Frame(
             points,
-            input_jet(self.domain, unit, self.periodic, self.lenses, points, directions),
+            input_jet(self.domain, unit, self.seen, self.lenses, points, directions),
             directions.counts,
             mapping,
             lift,
@@ -243,13 +263,16 @@ class TrialSpace:
             parts.append(Part(self.network.build(own, outputs, generator), seen))
         return parts
 
-    def _with_parameters(self, main: Network, generator: torch.Generator) -> list[Part]:
+    def _with_parameters(
+        self, main: Network, seen: tuple[int, ...], generator: torch.Generator
+    ) -> list[Part]:
         """The network of the unknowns, one for each field, and the numbers as constants."""
-        parts = [Part(main, tuple(range(self.inputs)))]
+        parts = [Part(main, seen)]
         for p in self.parameters:
             if isinstance(p, Field):
-                seen = self._seen_by(p)
-                own = self.fields.get(p.name, FIELD).build(len(seen), 1, generator)
+                spec = self._of_field(p)
+                seen = self._seen_by(spec, p.of)
+                own = self._along(spec, seen).build(len(seen), 1, generator)
                 last = own.layers[-1].size
                 own = replace(own, theta=torch.cat([own.theta[:-last], QUIET * own.theta[-last:]]))
                 parts.append(Part(onto(own, (_transform(p),)), seen, grows=False))
@@ -258,10 +281,28 @@ class TrialSpace:
             parts.append(Part(Constants(numbers).build(), (), grows=False))
         return parts
 
-    def _seen_by(self, parameter: Field) -> tuple[int, ...]:
-        """The network inputs that stand for a field's coordinates: a periodic one has two."""
-        names = [x for x in self.domain.coordinates for _ in range(2 if x in self.periodic else 1)]
-        return tuple(i for i, x in enumerate(names) if x in parameter.of)
+    def _of_field(self, parameter: Parameter) -> Spec:
+        """What represents a parameter, where it is a field; else a number, which sees nothing."""
+        if isinstance(parameter, Field):
+            return self.fields.get(parameter.name, FIELD)
+        return self.network
+
+    def _seen_by(self, spec: Spec, coordinates: Collection[str]) -> tuple[int, ...]:
+        """The network inputs that stand for coordinates: a periodic one has two, unless the network
+        wraps."""
+        names = [
+            (x, turned) for x, turned in self.seen for _ in range(2 if turned else 1)
+        ]
+        return tuple(
+            i
+            for i, (x, turned) in enumerate(names)
+            if x in coordinates and turned == (x in self.periodic and not spec.wraps)
+        )
+
+    def _along(self, spec: Spec, seen: Sequence[int]) -> Spec:
+        """The settings of a network that sees some of the inputs."""
+        names = self.input_names
+        return spec.along([k for k, i in enumerate(seen) if names[i] in self.periodic])
 
 
 class NetworkSolution(Composition):

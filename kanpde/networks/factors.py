@@ -1,0 +1,126 @@
+"""Sums of products of functions of one coordinate: y_q = Σ_j Π_i φ_ij(x_i), j over the terms of
+q."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian
+from kanpde.kernels.taylor import correlate, product
+from kanpde.networks.axes import Axis
+from kanpde.networks.network import Counts
+from kanpde.networks.rows import Rows
+
+
+class Factors:
+    """One level of nodes that multiply an edge of every coordinate, and the outputs that add them.
+
+    theta holds the coefficients of each coordinate in turn, [functions, terms], with the terms of
+    the first output first. It is the first layer of a network: nobody asks for the adjoint of its
+    inputs, which is not computed.
+
+    Args:
+        axes: The splines along each coordinate.
+        ranks: How many terms each output has.
+    """
+
+    def __init__(self, axes: Sequence[Axis], ranks: Sequence[int]):
+        self.axes, self.ranks = tuple(axes), tuple(ranks)
+        self.terms = sum(self.ranks)
+        self.blocks = tuple(axis.functions * self.terms for axis in self.axes)
+        self.size = sum(self.blocks)
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """The ends of the intervals, where some are not equally long: a checkpoint keeps them."""
+        if all(axis.breaks is None for axis in self.axes):
+            return []
+        return [axis.ends() for axis in self.axes]
+
+    @constants.setter
+    def constants(self, found: list[Tensor]) -> None:
+        self.axes = tuple(
+            Axis(axis.grid, axis.degree, axis.closed, breaks)
+            for axis, breaks in zip(self.axes, found, strict=True)
+        )
+
+    def coefficients(self, theta: Tensor) -> list[Tensor]:
+        """The coefficients of each coordinate, [functions, terms].
+
+        Args:
+            theta: The parameters of the layer.
+        """
+        parts = torch.split(theta, self.blocks)
+        return [part.view(-1, self.terms) for part in parts]
+
+    def of_output(self, q: int) -> slice:
+        """Which terms belong to an output.
+
+        Args:
+            q: Its number.
+        """
+        ends = list(accumulate(self.ranks, initial=0))
+        return slice(ends[q], ends[q + 1])
+
+    def forward(self, theta: Tensor, X: Tensor, counts: Counts) -> Tensor:
+        jets = self._edges(theta, X, counts)
+        found = jets[0]
+        for jet in jets[1:]:
+            found = product(found, jet, counts)
+        return torch.stack([part.sum(2) for part in torch.split(found, self.ranks, 2)], 2)
+
+    def adjoint(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        parts = []
+        for i, (axis, c, lift) in enumerate(self._lifts(theta, L, X, counts)):
+            z = axis.jet(X[:, :, i : i + 1]).contiguous()
+            _, g = spline_jet_adjoint(lift, z, axis.unrolled(c), axis.knots(X), counts, False)
+            parts.append(axis.rolled(g[0]).reshape(-1))
+        return X, torch.cat(parts)
+
+    def jacobian(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
+    ) -> tuple[Tensor, Rows]:
+        parts = []
+        for i, (axis, c, lift) in enumerate(self._lifts(theta, L, X, counts)):
+            z = axis.jet(X[:, :, i : i + 1]).contiguous()
+            given = lift, z, axis.unrolled(c), axis.knots(X)
+            _, cell, block = spline_jet_jacobian(*given, counts, False)
+            parts.append(axis.rows(cell[:, 0], block[:, 0]))
+        return X, Rows.beside(parts)
+
+    def _edges(self, theta: Tensor, X: Tensor, counts: Counts) -> list[Tensor]:
+        """The jets of all edge functions, coordinate by coordinate, [points, channels, terms]."""
+        return [
+            spline_jet(
+                axis.jet(X[:, :, i : i + 1]).contiguous(), axis.unrolled(c), axis.knots(X), counts
+            )
+            for i, (axis, c) in enumerate(zip(self.axes, self.coefficients(theta), strict=True))
+        ]
+
+    def _lifts(
+        self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts
+    ) -> list[tuple[Axis, Tensor, Tensor]]:
+        """The adjoint of each coordinate's edges: that of the products with all others."""
+        jets = self._edges(theta, X, counts)
+        ranks = torch.tensor(self.ranks, device=L.device)
+        L = L.repeat_interleave(ranks, 2, output_size=self.terms)
+        before: list[Tensor | None] = [None]
+        for jet in jets[:-1]:
+            last = before[-1]
+            before.append(jet if last is None else product(last, jet, counts))
+        found: list[tuple[Axis, Tensor, Tensor]] = []
+        after: Tensor | None = None
+        coefficients = self.coefficients(theta)
+        for i in range(len(jets) - 1, -1, -1):
+            others = [jet for jet in (before[i], after) if jet is not None]
+            rest = product(*others, counts) if len(others) == 2 else (others or [None])[0]
+            lift = L if rest is None else correlate(L, rest, counts)
+            found.append((self.axes[i], coefficients[i], lift.contiguous()))
+            after = jets[i] if after is None else product(jets[i], after, counts)
+        return found[::-1]
