@@ -16,10 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.networks.axes import Axis
+from kanpde.networks.basis import HIGH, LOW
 from kanpde.networks.factors import Factors
 from kanpde.networks.network import Network
 
 Coefficients = Sequence[Float[Tensor, "_functions terms"]]
+
+APART = 1024
+"""Points at which sums of products are compared."""
 
 SWEEPS = 60
 """Of alternating least squares for fewer terms, where there are more than two coordinates."""
@@ -146,6 +150,55 @@ def _alternated(a: Coefficients, rank: int) -> list[Tensor]:
             right = p @ together([a[k].T @ b[k] for k in others])
             b[i] = torch.linalg.lstsq(normal, right.T, driver="gelsd").solution.T
     return b
+
+
+def apart(
+    axes: Sequence[Axis], a: Coefficients, b: Coefficients
+) -> tuple[float, float]:
+    """How far two sums of products are apart, at points that are looked at for nothing else.
+
+    Inner products of terms would say it to half the digits only.
+
+    Args:
+        axes: The splines along each coordinate.
+        a: The coefficients of one.
+        b: Those of the other.
+
+    Returns:
+        The root mean square of their difference, and that of the first.
+    """
+    generator = torch.Generator().manual_seed(0)
+    values = [torch.ones(APART, p[0].shape[1], dtype=torch.float64) for p in (a, b)]
+    for i, axis in enumerate(axes):
+        x = LOW + (HIGH - LOW) * torch.rand(APART, generator=generator, dtype=torch.float64)
+        B = axis.at(x)
+        values = [v * (B @ p[i]) for v, p in zip(values, (a, b), strict=True)]
+    left, right = (v.sum(1) for v in values)
+    return float((left - right).square().mean().sqrt()), float(left.square().mean().sqrt())
+
+
+def without_idle(network: Network, allowed: Sequence[float]) -> Network:
+    """A network without the terms that its outputs hardly change by.
+
+    Args:
+        network: A network of sums of products.
+        allowed: By how much each output may change, root mean square.
+
+    Returns:
+        The network with the fewest terms, at least one an output; the same one where all count.
+    """
+    layer = layer_of(network)
+    assert layer is not None
+    c = [p.detach().double().cpu() for p in layer.coefficients(network.theta)]
+    kept: list[list[Tensor]] = []
+    for q, (rank, most) in enumerate(zip(layer.ranks, allowed, strict=True)):
+        own = [p[:, layer.of_output(q)] for p in c]
+        trials = (fewer(layer.axes, own, r) for r in range(1, rank))
+        kept.append(next((t for t in trials if apart(layer.axes, own, t)[0] <= most), own))
+    ranks = [parts[0].shape[1] for parts in kept]
+    if ranks == list(layer.ranks):
+        return network
+    return with_terms(network, [torch.cat(p, 1) for p in zip(*kept, strict=True)], ranks)
 
 
 def with_terms(network: Network, c: Coefficients, ranks: Sequence[int]) -> Network:

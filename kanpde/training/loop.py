@@ -33,6 +33,7 @@ from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
+from kanpde.training.refining import Growing, Refine
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
@@ -42,7 +43,7 @@ from kanpde.training.state import TrainingState, UnderWay, network_from
 WATCH = 10
 """Steps between two looks at fresh points and at the true error."""
 
-FRESH_EACH_STEP = ("lm", "gn", "adam", "soap")
+FRESH_EACH_STEP = ("lm", "gn", "als", "adam", "soap")
 """Stages that take loss and gradient anew at every step, so that points and weights may change
 between two of them."""
 
@@ -460,9 +461,17 @@ class Training:
         frame = state.solution.frame(points.drawn(), [(u, value) for u in self.leg.space.outputs])
         generator = torch.Generator().manual_seed(self.plan.seed)
         X = frame.X[:, :1]
-        other = network.changed(
-            lambda part, jets: stage.changed(part, jets, generator), network.levels(X, ())
-        )
+        jets = network.levels(X, ())
+        if isinstance(stage, Refine):
+            growing = Growing(
+                points.objective(),
+                stage,
+                generator,
+                lambda change: network.changed(lambda part, _: change(part), jets),
+            )
+            state.solution.network, done = growing.network()
+            return done
+        other = network.changed(lambda part, own: stage.changed(part, own, generator), jets)
         before, after = (n.forward(X, ())[-1] for n in (network, other))
         moved = float((after - before).norm() / before.norm().clamp_min(1e-300))
         state.solution.network = other

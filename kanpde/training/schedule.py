@@ -8,16 +8,27 @@ from typing import Any
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.training.adam import Adam
+from kanpde.training.alternating import AlternatingLeastSquares
 from kanpde.training.broyden import Broyden
 from kanpde.training.changes import Change, Deepen, Extend, Widen
 from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.pruning import Prune
+from kanpde.training.refining import Refine
 from kanpde.training.soap import Soap
 from kanpde.training.sparsity import Sparsify
 
-Optimiser = Adam | Soap | LBFGS | Broyden | LevenbergMarquardt | GaussNewton | Sparsify
+Optimiser = (
+    Adam
+    | Soap
+    | LBFGS
+    | Broyden
+    | LevenbergMarquardt
+    | GaussNewton
+    | AlternatingLeastSquares
+    | Sparsify
+)
 """What lowers an objective: see optimiser.py."""
 
 
@@ -25,11 +36,20 @@ Stage = Optimiser | Change
 
 OPTIMISERS: dict[str, type[Optimiser]] = {
     kind.name: kind
-    for kind in (Adam, Soap, LBFGS, Broyden, LevenbergMarquardt, GaussNewton, Sparsify)
+    for kind in (
+        Adam,
+        Soap,
+        LBFGS,
+        Broyden,
+        LevenbergMarquardt,
+        GaussNewton,
+        AlternatingLeastSquares,
+        Sparsify,
+    )
 }
 
-CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen]] = {
-    kind.name: kind for kind in (Extend, Widen, Deepen)
+CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen] | type[Refine]] = {
+    kind.name: kind for kind in (Extend, Widen, Deepen, Refine)
 }
 
 
@@ -85,7 +105,7 @@ def _stage(item: str) -> Stage:
 SLASHED = {LevenbergMarquardt.name: "metric", Sparsify.name: "strength"}
 """What stands after a slash."""
 
-EXAMPLES = {"extend": 12, "widen": 8, "deepen": 1}
+EXAMPLES = {"extend": 12, "widen": 8, "deepen": 1, "refine": 4000}
 
 
 def _real(item: str, text: str, example: str) -> float:
@@ -145,7 +165,7 @@ def _number(stage: Stage) -> str:
     return str(
         next(
             getattr(stage, name)
-            for name in ("grid", "width", "levels", "steps")
+            for name in ("grid", "width", "levels", "parameters", "steps")
             if hasattr(stage, name)
         )
     )
