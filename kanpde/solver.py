@@ -34,7 +34,7 @@ from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.recipes.checks import check_machine, check_recipe
 from kanpde.recipes.prepare import LayersBegun, ProductsBegun, prepare
-from kanpde.recipes.recipe import Recipe, choose, plain, suited
+from kanpde.recipes.recipe import Recipe, choose, in_place, plain, suited
 from kanpde.recipes.refined import refined, to_tolerance
 from kanpde.recipes.tolerances import check_tolerance
 from kanpde.reference import Reference
@@ -212,7 +212,7 @@ def _chosen(
         recipe = refined(network, effort, changes.get("tolerance")).recipe
     recipe = recipe or choose(problem, effort=effort).recipe
     if isinstance(network, Spec) and schedule is None and network.kind != recipe.network.kind:
-        schedule = suited(problem, type(network)).schedule
+        recipe = in_place(recipe, network, suited(problem, type(network)).schedule)
     stages = parse_schedule(schedule) if isinstance(schedule, str) else schedule
     given: dict[str, Any] = {"network": network, "schedule": stages, **changes}
     return replace(recipe, **{key: value for key, value in given.items() if value is not None})

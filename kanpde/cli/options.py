@@ -132,7 +132,7 @@ Degree = Annotated[
         parser=parsers.whole_numbers("5 or 8,16,32"),
         metavar="N,…",
         help=(
-            "Of splines, 1 to 7, of tensor 3 to 9; of chebyshev and fourier, coarse to fine, such"
+            "Of splines, 1 to 9, of tensor 3 to 9; of chebyshev and fourier, coarse to fine, such"
             " as 8,16,32."
         ),
     ),

@@ -15,7 +15,7 @@ from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.registry import kind_of, spec_of
 from kanpde.networks.spec import Spec, Suited
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Choice, Recipe, suited
+from kanpde.recipes.recipe import Choice, Recipe, in_place, suited
 from kanpde.recipes.refined import refined
 from kanpde.training import Extend, Stage, parse_schedule
 
@@ -45,7 +45,10 @@ def asked_for(
         spec, stages = overrides(own.recipe, suits, asked)
         changed = {"network": spec, "schedule": stages, **given}
         kept = {name: value for name, value in changed.items() if value is not None}
-        return Choice(replace(own.recipe, **kept), own.reasons)
+        recipe, reasons = own.recipe, own.reasons
+        if spec is not None and stages is not None and spec.kind != recipe.network.kind:
+            recipe, reasons = in_place(recipe, spec, stages), (*reasons, *suits(type(spec)).reasons)
+        return Choice(replace(recipe, **kept), reasons)
     found = refined(_of_tensor(own.recipe, asked), effort, given.pop("tolerance", None))
     if asked.width is not None:
         _check(kind, "--width", "width")

@@ -68,9 +68,7 @@ class Axis:
         X[:, 0] -= PERIOD * ((X[:, 0] - LOW) / PERIOD).floor()
         return X
 
-    def unrolled(
-        self, c: Float[Tensor, "functions units"]
-    ) -> Float[Tensor, "1 splines units"]:
+    def unrolled(self, c: Float[Tensor, "functions units"]) -> Float[Tensor, "1 splines units"]:
         """Coefficients of all grid + degree splines on the line.
 
         Args:
@@ -141,9 +139,7 @@ class Axis:
         values = torch.cat([front.flatten(1), main.flatten(1)], 1)
         return Rows(values, starts, lengths, self.functions * units)
 
-    def at(
-        self, x: Float[Tensor, " points"], order: int = 0
-    ) -> Float[Tensor, "points functions"]:
+    def at(self, x: Float[Tensor, " points"], order: int = 0) -> Float[Tensor, "points functions"]:
         """A derivative of all functions, float64 on the CPU.
 
         Args:

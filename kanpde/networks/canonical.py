@@ -133,8 +133,10 @@ def fewer(
         found = [q0 @ U[:, :rank] * root, q1 @ V[:rank].T * root]
     else:
         found = _alternated(orthonormal, rank)
-    lower = [torch.linalg.solve_triangular(root.T, p, upper=True) for root, p in
-             zip(roots, found, strict=True)]
+    lower = [
+        torch.linalg.solve_triangular(root.T, p, upper=True)
+        for root, p in zip(roots, found, strict=True)
+    ]
     return balanced(axes, lower)
 
 
@@ -152,9 +154,7 @@ def _alternated(a: Coefficients, rank: int) -> list[Tensor]:
     return b
 
 
-def apart(
-    axes: Sequence[Axis], a: Coefficients, b: Coefficients
-) -> tuple[float, float]:
+def apart(axes: Sequence[Axis], a: Coefficients, b: Coefficients) -> tuple[float, float]:
     """How far two sums of products are apart, at points that are looked at for nothing else.
 
     Inner products of terms would say it to half the digits only.

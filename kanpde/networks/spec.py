@@ -61,6 +61,9 @@ class Spec(NetworkKind):
     whole_time: ClassVar[bool] = False
     """Whether time is taken as one span, however much happens in it."""
 
+    least_points: ClassVar[int] = 0
+    """Points that its training takes at least."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", checked_width(self.width))
         settings, most = vars(self), self.highest_degree

@@ -121,7 +121,9 @@ class TrialSpace:
     @property
     def lensed(self) -> tuple[str, ...]:
         """Names of the inputs that look at holes, the last ones."""
-        return tuple(f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space)
+        return tuple(
+            f"{x} near {lens.hole.face}" for lens in self.lenses for x in self.domain.space
+        )
 
     @property
     def seen(self) -> tuple[tuple[str, bool], ...]:
@@ -290,9 +292,7 @@ class TrialSpace:
     def _seen_by(self, spec: Spec, coordinates: Collection[str]) -> tuple[int, ...]:
         """The network inputs that stand for coordinates: a periodic one has two, unless the network
         wraps."""
-        names = [
-            (x, turned) for x, turned in self.seen for _ in range(2 if turned else 1)
-        ]
+        names = [(x, turned) for x, turned in self.seen for _ in range(2 if turned else 1)]
         return tuple(
             i
             for i, (x, turned) in enumerate(names)

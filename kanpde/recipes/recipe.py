@@ -256,6 +256,23 @@ def _said(found: Choice, problem: Problem) -> Choice:
     return Choice(recipe, (*found.reasons, *recipe.space(problem).built_in(), *closer, *crowded))
 
 
+def in_place(recipe: Recipe, network: Spec, stages: Sequence[Stage] | str) -> Recipe:
+    """A recipe with a network of another kind, and the spans and points that suit that.
+
+    Args:
+        recipe: The recipe.
+        network: The network.
+        stages: What suits it.
+    """
+    return replace(
+        recipe,
+        network=network,
+        schedule=stages,
+        slabs=1 if network.whole_time else recipe.slabs,
+        points=max(recipe.points, network.least_points),
+    )
+
+
 def suited(problem: Problem, kind: type[Spec]) -> Suited:
     """The network, the schedule and their reasons that a kind takes for a problem.
 
@@ -286,7 +303,7 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     dims = len(problem.coordinates)
     network, schedule, reasons = suited(problem, kind)
     if problem.domain.time:
-        changes = None if problem.parameters else pace(problem)
+        changes = None if problem.parameters or kind.whole_time else pace(problem)
         slabs = 1 if changes is None else max(1, math.ceil(changes / (2 * math.pi)))
         if slabs > 1 and changes is not None:
             reasons += (
@@ -295,9 +312,8 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
                     f" {slabs} spans of time"
                 ),
             )
-        return Choice(
-            Recipe(network, 2000 + 1000 * (dims - 2), schedule, restarts=3, slabs=slabs), reasons
-        )
+        points = max(2000 + 1000 * (dims - 2), kind.least_points)
+        return Choice(Recipe(network, points, schedule, restarts=3, slabs=slabs), reasons)
     if not _made_of_boxes(problem.domain) and kind is KAN:
         width = 8 + 2 * (len(problem.unknowns) - 1)
         reasons = (
@@ -317,6 +333,7 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
             reasons,
         )
     points = max({1: 400, 2: 1600}.get(dims, 2500), LEAST_IN_A_PIECE * len(problem.groups))
+    points = max(points, kind.least_points)
     return Choice(Recipe(network, points, schedule, restarts=3), reasons)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Recipe, default
+from kanpde.recipes.recipe import Recipe, default, in_place
 from kanpde.training import Extend
 
 FAR_FROM_BUDGET = 1.3
@@ -178,7 +178,7 @@ def space(
             f"degree: got {getattr(base, 'degree', '')} for derivatives of order {order}; expected"
             f" at least {order + 1}"
         )
-    depth = depth or len((recipe if alike else own).spec.width)
+    depth = base.levels or depth or len((recipe if alike else own).spec.width)
     return Space(
         kind,
         own,
@@ -192,7 +192,7 @@ def space(
 def _default(problem: Problem, recipe: Recipe, kind: str) -> Recipe:
     """The recipe with another kind of network, and a schedule for it."""
     own = default(problem, SPECS[kind]).recipe
-    return replace(recipe, network=own.network, schedule=own.schedule)
+    return in_place(recipe, own.spec, own.schedule)
 
 
 def budgets(low: float, high: float, sizes: int) -> tuple[int, ...]:

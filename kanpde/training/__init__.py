@@ -1,6 +1,7 @@
 """Training: one loop over a schedule of stages."""
 
 from kanpde.training.adam import Adam as Adam
+from kanpde.training.alternating import AlternatingLeastSquares as AlternatingLeastSquares
 from kanpde.training.balancing import Balance as Balance
 from kanpde.training.broyden import Broyden as Broyden
 from kanpde.training.changes import Change as Change
@@ -14,6 +15,7 @@ from kanpde.training.loop import Training as Training
 from kanpde.training.method import carry_out as carry_out
 from kanpde.training.plan import TrainingPlan as TrainingPlan
 from kanpde.training.pruning import Prune as Prune
+from kanpde.training.refining import Refine as Refine
 from kanpde.training.regression import regress as regress
 from kanpde.training.samples import LOSSES as LOSSES
 from kanpde.training.samples import DataRows as DataRows

@@ -33,7 +33,7 @@ from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
-from kanpde.training.refining import Growing, Refine
+from kanpde.training.refining import NOTHING, Growing, Refine
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
@@ -433,7 +433,7 @@ class Training:
     def _change(self, state: TrainingState, stage: Change) -> TrainingState:
         """Another network with the same function: refitted, wider, deeper, or pruned; or the same
         one where it cannot be."""
-        title, reason = _title(stage), "interrupted"
+        title, reason, before = _title(stage), "interrupted", state.network
         try:
             done = self._changed(state, stage)
             state.keep()
@@ -444,7 +444,17 @@ class Training:
         finally:
             state.history.stages.append((title, reason))
         state.dense, state.stage = None, state.stage + 1
+        if isinstance(stage, Refine) and state.network is before:
+            self._leave_out(state)
         return state
+
+    def _leave_out(self, state: TrainingState) -> None:
+        """Leave out all up to the last refinement, where one found that nothing is needed."""
+        stages = self._stages(state)
+        last = max(k for k, stage in enumerate(stages) if isinstance(stage, Refine))
+        for stage in stages[state.stage : last + 1]:
+            state.history.stages.append((show_schedule([stage]), f"left out: {NOTHING} any more"))
+        state.stage = max(state.stage, last + 1)
 
     def _changed(self, state: TrainingState, stage: Change) -> str:
         """Put another network in the place of the present one; says how much was lost."""

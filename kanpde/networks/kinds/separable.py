@@ -27,6 +27,9 @@ START = 0.5
 RESOLVED = 8
 """Intervals of the first grid."""
 
+ROUNDS = 6
+"""Of refinement, at most: those after the first in which nothing is needed are left out."""
+
 
 @dataclass(frozen=True)
 class Separable(Spec):
@@ -56,6 +59,7 @@ class Separable(Spec):
     wraps: ClassVar[bool] = True
     levels: ClassVar[int | None] = 1
     whole_time: ClassVar[bool] = True
+    least_points: ClassVar[int] = 4000
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,11 +76,15 @@ class Separable(Spec):
             "the grid of a coordinate grows while its coefficients ask for it, terms come while the"
             " residual does, and go where nothing is lost",
         )
-        rounds = ",".join(["lm:40,refine:4000"] * 4)
-        return Suited(cls(), f"als:12,{rounds},lm:80,prune:1e-11,lm:40", reasons)
+        rounds = "lm:30,refine:4000," * ROUNDS
+        return Suited(cls(), f"als:12,{rounds}lm:60", reasons)
 
     def along(self, circles: Sequence[int]) -> Separable:
         return replace(self, circles=tuple(circles))
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        return tuple(name for name in super().options() if name != "circles")
 
     def details(self) -> str:
         grids = self.grids if len(set(self.grids)) > 1 else self.grids[:1] or (self.grid,)
