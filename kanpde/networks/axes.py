@@ -18,7 +18,7 @@ from kanpde.kernels.plain import taps
 from kanpde.networks.basis import HIGH, LOW
 from kanpde.networks.rows import Rows
 
-PERIOD = HIGH - LOW
+AROUND = HIGH - LOW
 
 
 class Axis:
@@ -65,7 +65,7 @@ class Axis:
         if not self.closed:
             return X
         X = X.clone()
-        X[:, 0] -= PERIOD * ((X[:, 0] - LOW) / PERIOD).floor()
+        X[:, 0] -= AROUND * ((X[:, 0] - LOW) / AROUND).floor()
         return X
 
     def unrolled(self, c: Float[Tensor, "functions units"]) -> Float[Tensor, "1 splines units"]:
@@ -170,8 +170,9 @@ class Axis:
     def roughness(self) -> Float[Tensor, "knots functions"]:
         """What takes coefficients to an estimate of the error of the splines at every break.
 
-        The best spline of degree p on intervals of length h is off by (h/π)^(p+1) |u^(p+1)| at most
-        (Favard 1937), and the jump of the p-th derivative at a break over h is u^(p+1) there.
+        The best spline of degree p on intervals of length h is off by √2 (h/2π)^(p+1) |u^(p+1)|
+        where h is small (in the mean square; the constant is √(|B_2m| / (2m)!) with m = p + 1 and
+        Bernoulli's numbers); the jump of the p-th derivative at a break over h is u^(p+1) there.
 
         Returns:
             The matrix [breaks, functions], of the inner breaks, on a circle of all.
@@ -185,7 +186,7 @@ class Axis:
         else:
             jumps = highest.diff(dim=0)
             length = (ends[2:] - ends[:-2]) / 2
-        return jumps * (length**p / math.pi ** (p + 1))[:, None]
+        return jumps * (math.sqrt(2) * length**p / (2 * math.pi) ** (p + 1))[:, None]
 
     def _around(self, like: Tensor) -> Tensor:
         return torch.arange(self.grid + self.degree, device=like.device) % self.grid
@@ -205,7 +206,7 @@ def extended(breaks: Float[Tensor, " breaks"], degree: int, closed: bool) -> Ten
     if closed:
         number = torch.arange(-degree, grid + degree + 1)
         turns = torch.div(number, grid, rounding_mode="floor")
-        return (breaks[number - grid * turns] + PERIOD * turns)[None].contiguous()
+        return (breaks[number - grid * turns] + AROUND * turns)[None].contiguous()
     more = torch.arange(1, degree + 1, dtype=breaks.dtype)
     before = breaks[0] - more.flip(0) * (breaks[1] - breaks[0])
     after = breaks[-1] + more * (breaks[-1] - breaks[-2])

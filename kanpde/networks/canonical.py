@@ -17,26 +17,26 @@ from torch import Tensor
 
 from kanpde.networks.axes import Axis
 from kanpde.networks.basis import HIGH, LOW
-from kanpde.networks.factors import Factors
-from kanpde.networks.network import Network
+from kanpde.networks.network import Layer, Network
+from kanpde.networks.sums_of_products import SumsOfProducts
 
 Coefficients = Sequence[Float[Tensor, "_functions terms"]]
 
-APART = 1024
+COMPARED_AT = 1024
 """Points at which sums of products are compared."""
 
-SWEEPS = 60
+SWEEPS_FOR_FEWER = 60
 """Of alternating least squares for fewer terms, where there are more than two coordinates."""
 
 
-def layer_of(network: Network) -> Factors | None:
+def layer_of(network: Network) -> SumsOfProducts | None:
     """The sums of products of a network; None where it has other layers.
 
     Args:
         network: The network.
     """
     first = network.layers[0] if network.layers else None
-    return first if isinstance(first, Factors) else None
+    return first if isinstance(first, SumsOfProducts) else None
 
 
 def mean_products(
@@ -80,7 +80,7 @@ def balanced(axes: Sequence[Axis], c: Coefficients) -> list[Float[Tensor, "_func
 
 
 def spline_errors(
-    layer: Factors, theta: Float[Tensor, " size"]
+    layer: SumsOfProducts, theta: Float[Tensor, " size"]
 ) -> tuple[Float[Tensor, "outputs axes"], Float[Tensor, " outputs"]]:
     """How far the outputs are off by the splines of each coordinate, as their coefficients say.
 
@@ -141,11 +141,10 @@ def fewer(
 
 
 def _alternated(a: Coefficients, rank: int) -> list[Tensor]:
-    """Alternating least squares in orthonormal functions, from the largest terms."""
-    sizes = together([p.square().sum(0)[None] for p in a])[0]
-    largest = sizes.argsort(descending=True, stable=True)[:rank]
-    b = [p[:, largest].clone() for p in a]
-    for _ in range(SWEEPS):
+    """Alternating least squares in orthonormal functions, from the most independent terms."""
+    chosen = _independent(together([p.T @ p for p in a]), rank)
+    b = [p[:, chosen].clone() for p in a]
+    for _ in range(SWEEPS_FOR_FEWER):
         for i, p in enumerate(a):
             others = [k for k in range(len(a)) if k != i]
             normal = together([b[k].T @ b[k] for k in others])
@@ -168,9 +167,9 @@ def apart(axes: Sequence[Axis], a: Coefficients, b: Coefficients) -> tuple[float
         The root mean square of their difference, and that of the first.
     """
     generator = torch.Generator().manual_seed(0)
-    values = [torch.ones(APART, p[0].shape[1], dtype=torch.float64) for p in (a, b)]
+    values = [torch.ones(COMPARED_AT, p[0].shape[1], dtype=torch.float64) for p in (a, b)]
     for i, axis in enumerate(axes):
-        x = LOW + (HIGH - LOW) * torch.rand(APART, generator=generator, dtype=torch.float64)
+        x = LOW + (HIGH - LOW) * torch.rand(COMPARED_AT, generator=generator, dtype=torch.float64)
         B = axis.at(x)
         values = [v * (B @ p[i]) for v, p in zip(values, (a, b), strict=True)]
     left, right = (v.sum(1) for v in values)
@@ -201,6 +200,18 @@ def without_idle(network: Network, allowed: Sequence[float]) -> Network:
     return with_terms(network, [torch.cat(p, 1) for p in zip(*kept, strict=True)], ranks)
 
 
+def _independent(gram: Float[Tensor, "terms terms"], count: int) -> list[int]:
+    """Terms of which each in turn is farthest from all before: Cholesky's pivots."""
+    left, found = gram.clone(), []
+    for _ in range(count):
+        pivot = int(left.diagonal().argmax())
+        found.append(pivot)
+        column = left[:, pivot] / left[pivot, pivot].clamp_min(torch.finfo(left.dtype).tiny).sqrt()
+        left = left - column[:, None] * column
+        left[pivot, pivot] = -1.0
+    return found
+
+
 def with_terms(network: Network, c: Coefficients, ranks: Sequence[int]) -> Network:
     """A network of the same axes with other terms.
 
@@ -215,7 +226,7 @@ def with_terms(network: Network, c: Coefficients, ranks: Sequence[int]) -> Netwo
     theta = torch.cat([p.reshape(-1) for p in c]).to(network.theta)
     widths = (network.widths[0], sum(ranks), network.widths[-1])
     return replace(
-        network, spec=spec, widths=widths, layers=[Factors(layer.axes, ranks)], theta=theta
+        network, spec=spec, widths=widths, layers=[SumsOfProducts(layer.axes, ranks)], theta=theta
     )
 
 
@@ -245,7 +256,7 @@ def refitted(network: Network, axes: Sequence[Axis]) -> Network:
         found.append(fitted.reshape(-1))
     grids = tuple(axis.grid for axis in axes)
     spec = replace(network.spec, grid=max(grids), grids=grids)
-    layers = [Factors(axes, layer.ranks)]
+    layers: list[Layer] = [SumsOfProducts(axes, layer.ranks)]
     return replace(
         network, spec=spec, layers=layers, theta=torch.cat(found).to(network.theta), refit=worst
     )

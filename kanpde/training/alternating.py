@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks.factors import Factors
 from kanpde.networks.network import Network
+from kanpde.networks.sums_of_products import SumsOfProducts
 from kanpde.training.blocks import linear
 from kanpde.training.levenberg_marquardt import damped_cholesky
 from kanpde.training.objective import Objective
@@ -27,10 +27,10 @@ from kanpde.training.shards import totals_with_lower
 DAMPING = 1e-13
 """Of a block's normal matrix, scaled to ones on its diagonal: functions that no point sees stay."""
 
-HALVINGS = 6
+HALVED_AT_MOST = 6
 """Of a step that does not lower the loss, as it may where the residual is not linear."""
 
-SETTLED = 1e-4
+LEAST_LOWERED = 1e-4
 """A sweep that lowers the loss by a smaller share is the last one."""
 
 
@@ -64,8 +64,8 @@ class AlternatingLeastSquares(Stepper):
             if not math.isfinite(loss):
                 return f"loss became {loss}: went back to the last good state"
             state.loss, first = loss, first + size
-        if state.taken and state.loss > (1 - SETTLED) * before:
-            return f"a sweep lowered the loss by less than {SETTLED:.0e} of it"
+        if state.taken and state.loss > (1 - LEAST_LOWERED) * before:
+            return f"a sweep lowered the loss by less than {LEAST_LOWERED:.0e} of it"
         state.taken += 1
         return None
 
@@ -78,7 +78,7 @@ def blocks(network: Network) -> list[int]:
     """
     found: list[int] = []
     for layer in network.layers:
-        found += layer.blocks if isinstance(layer, Factors) else (layer.size,)
+        found += layer.blocks if isinstance(layer, SumsOfProducts) else (layer.size,)
     return [size for size in found if size]
 
 
@@ -90,7 +90,7 @@ def _solved(objective: Objective, own: slice, loss: float) -> float:
     normal, _, slope = totals_with_lower(matrix, r @ r, pull)
     step = torch.zeros_like(start)
     step[own] = _step(normal[own, own], slope[own])
-    for _ in range(HALVINGS):
+    for _ in range(HALVED_AT_MOST):
         network.theta = start - step
         found = objective.loss()
         if found <= loss:

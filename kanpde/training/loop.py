@@ -33,7 +33,7 @@ from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
 from kanpde.training.pruning import Prune, Pruning
-from kanpde.training.refining import NOTHING, Growing, Refine
+from kanpde.training.refining import NOT_NEEDED, Growing, Refine
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
@@ -453,7 +453,9 @@ class Training:
         stages = self._stages(state)
         last = max(k for k, stage in enumerate(stages) if isinstance(stage, Refine))
         for stage in stages[state.stage : last + 1]:
-            state.history.stages.append((show_schedule([stage]), f"left out: {NOTHING} any more"))
+            state.history.stages.append(
+                (show_schedule([stage]), f"left out: {NOT_NEEDED} any more")
+            )
         state.stage = max(state.stage, last + 1)
 
     def _changed(self, state: TrainingState, stage: Change) -> str:

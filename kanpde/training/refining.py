@@ -24,40 +24,40 @@ from kanpde.networks.canonical import (
     with_terms,
     without_idle,
 )
-from kanpde.networks.factors import Factors
 from kanpde.networks.network import Network
+from kanpde.networks.sums_of_products import SumsOfProducts
 from kanpde.training.alternating import AlternatingLeastSquares
 from kanpde.training.changes import Change
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
 from kanpde.training.objective import Objective
 
-GOAL = 1e-12
+GOAL = 1e-14
 """Error of splines, over the size of the unknown, at which a grid is fine enough: above it rounding
 in the normal equations is felt."""
 
-FINER, LEAST_FINER = 2.0, 1.2
+FINEST_STEP, LEAST_STEP = 2.0, 1.2
 """How many times as fine a grid gets at a time, at most and at least."""
 
 SLOPE = 0.01
 """Share of the largest error after its refinement, below which a coordinate waits."""
 
-IDLE = 0.1
-"""Share of the errors of the splines below which a term is left out: it follows these."""
+IDLE = 50.0
+"""Times the errors of the splines below which a term is left out: it follows these errors."""
 
-SEEN = 1e-2
+SEEN = 1e-5
 """Errors of splines, over the sizes of the outputs, from which terms say something of the
 solution."""
 
 WORTH = 4.0
 """By which further terms have to lower the loss."""
 
-ROUNDED = 1e-22
+ROUNDED_LOSS = 1e-22
 """Loss, over that of the zero network, at which rounding is most of it."""
 
-NOTHING = "nothing was needed"
+NOT_NEEDED = "nothing was needed"
 """What is said where the network stays."""
 
-SWEEPS, STEPS = 4, 12
+SWEEPS_TRIED, STEPS_TRIED = 4, 12
 """With which further terms are tried."""
 
 
@@ -111,7 +111,7 @@ def finer(network: Network, most: int) -> Network:
     assert layer is not None
     off = _errors(layer, network).amax(0).tolist()
     order = 1 + min(axis.degree for axis in layer.axes)
-    waits = max(GOAL, SLOPE * max(off) / FINER**order)
+    waits = max(GOAL, SLOPE * max(off) / FINEST_STEP**order)
     axes = [
         _refined(axis, error, order) if error > waits else axis
         for axis, error in zip(layer.axes, off, strict=True)
@@ -122,7 +122,7 @@ def finer(network: Network, most: int) -> Network:
     return refitted(network, axes)
 
 
-def _errors(layer: Factors, network: Network) -> Tensor:
+def _errors(layer: SumsOfProducts, network: Network) -> Tensor:
     """What `spline_errors` says, over the outputs' sizes, [outputs, axes].
 
     An output is in units of its unknown's size: where it is smaller than that, as where the
@@ -132,20 +132,26 @@ def _errors(layer: Factors, network: Network) -> Tensor:
     return errors / sizes.clamp_min(1.0)[:, None]
 
 
+def _unresolved(network: Network) -> bool:
+    """Whether the splines of a network are too far off to say anything of the solution."""
+    layer = layer_of(network)
+    return layer is not None and bool((_errors(layer, network) > SEEN).any())
+
+
 def _without_idle(network: Network) -> Network:
     """Without the terms that are well below the errors of the splines."""
     layer = layer_of(network)
     assert layer is not None
     errors, sizes = spline_errors(layer, network.theta)
     off, sizes = errors.amax(1), sizes.clamp_min(1.0)
-    if bool((off > SEEN * sizes).any()):
+    if _unresolved(network):
         return network
     return without_idle(network, (IDLE * off.maximum(GOAL * sizes)).tolist())
 
 
 def _refined(axis: Axis, error: float, order: int) -> Axis:
     """The axis on a finer grid, by which the error should come to GOAL, or as near as it goes."""
-    factor = min(FINER, max(LEAST_FINER, 1.05 * (error / GOAL) ** (1 / order)))
+    factor = min(FINEST_STEP, max(LEAST_STEP, 1.05 * (error / GOAL) ** (1 / order)))
     return Axis(math.ceil(factor * axis.grid), axis.degree, axis.closed)
 
 
@@ -170,24 +176,25 @@ class Growing:
         self.replaced = replaced
 
     def network(self) -> tuple[Network, str]:
-        """The network to go on with, and what was done."""
+        """The network to go on with, and what was done; the same one where nothing is needed.
+
+        Where the splines are far from resolving anything, it may be for want of terms: then both
+        may come at once.
+        """
         before = self.objective.network
         found = self.replaced(lambda part: finer(part, self.stage.parameters))
-        if found.describe() != before.describe():
+        fine = found.describe() == before.describe()
+        if not fine and not any(map(_unresolved, before.networks())):
             return found, f"now {found.describe()}"
         loss = self.objective.loss()
-        if loss <= ROUNDED * self._loss_of_nothing():
-            return before, NOTHING
+        if fine and loss <= ROUNDED_LOSS * self._loss_of_nothing():
+            return before, NOT_NEEDED
         more = self.replaced(self._with_more_terms)
-        if more.parameters == before.parameters:
-            return before, NOTHING
-        try:
-            after = self._tried(more)
-        finally:
-            self.objective.network = before
-        if after < loss / WORTH:
-            return more, f"more terms, with which the loss fell from {loss:.1e} to {after:.1e}"
-        return before, f"{NOTHING}: more terms lowered the loss to {after / loss:.2g} of it"
+        after = self._tried(more) if more.parameters > before.parameters else loss
+        self.objective.network = before
+        if after >= loss / WORTH:
+            return (before, NOT_NEEDED) if fine else (found, f"now {found.describe()}")
+        return more, f"now {more.describe()}: the loss fell from {loss:.1e} to {after:.1e}"
 
     def _loss_of_nothing(self) -> float:
         """The loss of the network that is zero."""
@@ -199,19 +206,18 @@ class Growing:
             self.objective.network = network
 
     def _with_more_terms(self, network: Network) -> Network:
-        """The same function with half as many terms again, of which one factor is zero."""
+        """The same function with twice as many terms, the new ones with one factor that is zero."""
         layer = layer_of(network)
         if layer is None:
             return network
         c = [p.detach().double().cpu() for p in layer.coefficients(network.theta)]
-        more = [max(1, rank // 2) for rank in layer.ranks]
-        ranks = [rank + n for rank, n in zip(layer.ranks, more, strict=True)]
+        ranks = [2 * rank for rank in layer.ranks]
         if sum(ranks) * sum(axis.functions for axis in layer.axes) > self.stage.parameters:
             return network
         parts = []
         for i, p in enumerate(c):
             columns = []
-            for q, n in enumerate(more):
+            for q, n in enumerate(layer.ranks):
                 drawn = torch.randn(len(p), n, generator=self.generator, dtype=torch.float64)
                 columns += [p[:, layer.of_output(q)], drawn * (i > 0)]
             parts.append(torch.cat(columns, 1))
@@ -220,7 +226,7 @@ class Growing:
     def _tried(self, network: Network) -> float:
         """The loss after a few steps with a network, which it moves."""
         self.objective.network = network
-        for stage in (AlternatingLeastSquares(SWEEPS), LevenbergMarquardt(STEPS)):
+        for stage in (AlternatingLeastSquares(SWEEPS_TRIED), LevenbergMarquardt(STEPS_TRIED)):
             for _ in stage.minimise(self.objective):
                 pass
         return self.objective.loss()

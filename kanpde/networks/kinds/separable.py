@@ -17,17 +17,17 @@ from torch import Tensor
 from kanpde.errors import RecipeError
 from kanpde.networks.axes import Axis
 from kanpde.networks.canonical import refitted
-from kanpde.networks.factors import Factors
 from kanpde.networks.network import Layer, Network
 from kanpde.networks.spec import Spec, Suited
+from kanpde.networks.sums_of_products import SumsOfProducts
 
-START = 0.5
+FIRST_SIZE = 0.5
 """Standard deviation of the first coefficients."""
 
 RESOLVED = 8
 """Intervals of the first grid."""
 
-ROUNDS = 6
+REFINEMENTS = 6
 """Of refinement, at most: those after the first in which nothing is needed are left out."""
 
 
@@ -76,7 +76,7 @@ class Separable(Spec):
             "the grid of a coordinate grows while its coefficients ask for it, terms come while the"
             " residual does, and go where nothing is lost",
         )
-        rounds = "lm:30,refine:4000," * ROUNDS
+        rounds = "lm:30,refine:4000," * REFINEMENTS
         return Suited(cls(), f"als:12,{rounds}lm:60", reasons)
 
     def along(self, circles: Sequence[int]) -> Separable:
@@ -100,9 +100,9 @@ class Separable(Spec):
     ) -> tuple[Layer, Tensor]:
         layer = self.layer(inputs, outputs)
         drawn = torch.randn(layer.size, generator=generator, dtype=torch.float64)
-        return layer, START * drawn
+        return layer, FIRST_SIZE * drawn
 
-    def layer(self, inputs: int, outputs: int) -> Factors:
+    def layer(self, inputs: int, outputs: int) -> SumsOfProducts:
         """The one layer of the network.
 
         Args:
@@ -125,7 +125,7 @@ class Separable(Spec):
                 " each"
             )
         axes = [Axis(n, self.degree, i in self.circles) for i, n in enumerate(grids)]
-        return Factors(axes, ranks)
+        return SumsOfProducts(axes, ranks)
 
     def count(self, inputs: int, outputs: int) -> int:
         return self.layer(inputs, outputs).size
@@ -133,14 +133,14 @@ class Separable(Spec):
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
         """A network with random coefficients, float64 on the CPU."""
         layer, theta = self.trained(inputs, outputs, generator)
-        assert isinstance(layer, Factors)
+        assert isinstance(layer, SumsOfProducts)
         return Network(self, (inputs, layer.terms, outputs), [layer], theta)
 
     def extend(self, network: Network, grid: int, jets: Sequence[Tensor] | None = None) -> Network:
         """The same function on finer grids: each as many times as fine as `grid` is to the last
         one."""
         (layer,) = network.layers
-        assert isinstance(layer, Factors)
+        assert isinstance(layer, SumsOfProducts)
         axes = [
             Axis(max(1, round(axis.grid * grid / self.grid)), axis.degree, axis.closed)
             for axis in layer.axes

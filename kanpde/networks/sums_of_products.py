@@ -16,7 +16,7 @@ from kanpde.networks.network import Counts
 from kanpde.networks.rows import Rows
 
 
-class Factors:
+class SumsOfProducts:
     """One level of nodes that multiply an edge of every coordinate, and the outputs that add them.
 
     theta holds the coefficients of each coordinate in turn, [functions, terms], with the terms of
@@ -54,7 +54,7 @@ class Factors:
         Args:
             theta: The parameters of the layer.
         """
-        parts = torch.split(theta, self.blocks)
+        parts = torch.split(theta, list(self.blocks))
         return [part.view(-1, self.terms) for part in parts]
 
     def of_output(self, q: int) -> slice:
@@ -71,7 +71,7 @@ class Factors:
         found = jets[0]
         for jet in jets[1:]:
             found = product(found, jet, counts)
-        return torch.stack([part.sum(2) for part in torch.split(found, self.ranks, 2)], 2)
+        return torch.stack([part.sum(2) for part in torch.split(found, list(self.ranks), 2)], 2)
 
     def adjoint(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts, back: bool = True
@@ -110,17 +110,24 @@ class Factors:
         jets = self._edges(theta, X, counts)
         ranks = torch.tensor(self.ranks, device=L.device)
         L = L.repeat_interleave(ranks, 2, output_size=self.terms)
-        before: list[Tensor | None] = [None]
-        for jet in jets[:-1]:
-            last = before[-1]
-            before.append(jet if last is None else product(last, jet, counts))
-        found: list[tuple[Axis, Tensor, Tensor]] = []
-        after: Tensor | None = None
-        coefficients = self.coefficients(theta)
-        for i in range(len(jets) - 1, -1, -1):
-            others = [jet for jet in (before[i], after) if jet is not None]
-            rest = product(*others, counts) if len(others) == 2 else (others or [None])[0]
-            lift = L if rest is None else correlate(L, rest, counts)
-            found.append((self.axes[i], coefficients[i], lift.contiguous()))
-            after = jets[i] if after is None else product(jets[i], after, counts)
-        return found[::-1]
+        rests = _products_of_others(jets, counts)
+        return [
+            (axis, c, L if rest is None else correlate(L, rest, counts).contiguous())
+            for axis, c, rest in zip(self.axes, self.coefficients(theta), rests, strict=True)
+        ]
+
+
+def _products_of_others(jets: Sequence[Tensor], counts: Counts) -> list[Tensor | None]:
+    """Of each jet the product of all others, by products from either end; None of a single one."""
+    before: list[Tensor | None] = [None]
+    for jet in jets[:-1]:
+        before.append(_times(before[-1], jet, counts))
+    after: list[Tensor | None] = [None]
+    for jet in reversed(jets[1:]):
+        after.append(_times(after[-1], jet, counts))
+    pairs = zip(before, reversed(after), strict=True)
+    return [left if right is None else _times(left, right, counts) for left, right in pairs]
+
+
+def _times(left: Tensor | None, right: Tensor, counts: Counts) -> Tensor:
+    return right if left is None else product(left, right, counts)
