@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.networks.axes import Axis
+from kanpde.networks.axis_splines import AxisSplines
 from kanpde.networks.basis import HIGH, LOW
 from kanpde.networks.network import Layer, Network
 from kanpde.networks.sums_of_products import SumsOfProducts
@@ -40,7 +40,7 @@ def layer_of(network: Network) -> SumsOfProducts | None:
 
 
 def mean_products(
-    axes: Sequence[Axis], a: Coefficients, b: Coefficients
+    axes: Sequence[AxisSplines], a: Coefficients, b: Coefficients
 ) -> list[Float[Tensor, "_left _right"]]:
     """The mean over each coordinate of products of two factors.
 
@@ -65,7 +65,9 @@ def together(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(parts)).prod(0)
 
 
-def balanced(axes: Sequence[Axis], c: Coefficients) -> list[Float[Tensor, "_functions terms"]]:
+def balanced(
+    axes: Sequence[AxisSplines], c: Coefficients
+) -> list[Float[Tensor, "_functions terms"]]:
     """The same terms, with factors of one term that have equal norms.
 
     Args:
@@ -84,8 +86,8 @@ def spline_errors(
 ) -> tuple[Float[Tensor, "outputs axes"], Float[Tensor, " outputs"]]:
     """How far the outputs are off by the splines of each coordinate, as their coefficients say.
 
-    The factors' own errors (see `Axis.roughness`) are taken with the other factors of their terms,
-    so that what cancels between terms counts for nothing.
+    The factors' own errors (see `AxisSplines.roughness`) are taken with the other factors of their
+    terms, so that what cancels between terms counts for nothing.
 
     Args:
         layer: The layer.
@@ -110,7 +112,7 @@ def spline_errors(
 
 
 def fewer(
-    axes: Sequence[Axis], c: Coefficients, rank: int
+    axes: Sequence[AxisSplines], c: Coefficients, rank: int
 ) -> list[Float[Tensor, "_functions rank"]]:
     """The sum of products nearest to one, with fewer terms.
 
@@ -153,7 +155,7 @@ def _alternated(a: Coefficients, rank: int) -> list[Tensor]:
     return b
 
 
-def apart(axes: Sequence[Axis], a: Coefficients, b: Coefficients) -> tuple[float, float]:
+def apart(axes: Sequence[AxisSplines], a: Coefficients, b: Coefficients) -> tuple[float, float]:
     """How far two sums of products are apart, at points that are looked at for nothing else.
 
     Inner products of terms would say it to half the digits only.
@@ -230,7 +232,7 @@ def with_terms(network: Network, c: Coefficients, ranks: Sequence[int]) -> Netwo
     )
 
 
-def refitted(network: Network, axes: Sequence[Axis]) -> Network:
+def refitted(network: Network, axes: Sequence[AxisSplines]) -> Network:
     """The same function in other splines.
 
     Every factor is fitted at degree + 1 points on every piece of either grid, so that a finer grid

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian
 from kanpde.kernels.taylor import correlate, product
-from kanpde.networks.axes import Axis
+from kanpde.networks.axis_splines import AxisSplines
 from kanpde.networks.network import Counts
 from kanpde.networks.rows import Rows
 
@@ -28,7 +28,7 @@ class SumsOfProducts:
         ranks: How many terms each output has.
     """
 
-    def __init__(self, axes: Sequence[Axis], ranks: Sequence[int]):
+    def __init__(self, axes: Sequence[AxisSplines], ranks: Sequence[int]):
         self.axes, self.ranks = tuple(axes), tuple(ranks)
         self.terms = sum(self.ranks)
         self.blocks = tuple(axis.functions * self.terms for axis in self.axes)
@@ -44,7 +44,7 @@ class SumsOfProducts:
     @constants.setter
     def constants(self, found: list[Tensor]) -> None:
         self.axes = tuple(
-            Axis(axis.grid, axis.degree, axis.closed, breaks)
+            AxisSplines(axis.grid, axis.degree, axis.closed, breaks)
             for axis, breaks in zip(self.axes, found, strict=True)
         )
 
@@ -105,7 +105,7 @@ class SumsOfProducts:
 
     def _lifts(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Counts
-    ) -> list[tuple[Axis, Tensor, Tensor]]:
+    ) -> list[tuple[AxisSplines, Tensor, Tensor]]:
         """The adjoint of each coordinate's edges: that of the products with all others."""
         jets = self._edges(theta, X, counts)
         ranks = torch.tensor(self.ranks, device=L.device)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.networks.axes import Axis
+from kanpde.networks.axis_splines import AxisSplines
 from kanpde.networks.canonical import (
     layer_of,
     refitted,
@@ -149,10 +149,10 @@ def _without_idle(network: Network) -> Network:
     return without_idle(network, (IDLE * off.maximum(GOAL * sizes)).tolist())
 
 
-def _refined(axis: Axis, error: float, order: int) -> Axis:
+def _refined(axis: AxisSplines, error: float, order: int) -> AxisSplines:
     """The axis on a finer grid, by which the error should come to GOAL, or as near as it goes."""
     factor = min(FINEST_STEP, max(LEAST_STEP, 1.05 * (error / GOAL) ** (1 / order)))
-    return Axis(math.ceil(factor * axis.grid), axis.degree, axis.closed)
+    return AxisSplines(math.ceil(factor * axis.grid), axis.degree, axis.closed)
 
 
 class Growing:

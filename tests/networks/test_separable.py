@@ -10,7 +10,7 @@ from scipy.interpolate import BSpline
 
 from kanpde import Box, Dirichlet, Initial, Periodic, Problem, RecipeError, Time, d, laplacian
 from kanpde.kernels.taylor import channels
-from kanpde.networks.axes import Axis, extended, gauss
+from kanpde.networks.axis_splines import AxisSplines, extended, gauss
 from kanpde.networks.canonical import fewer, refitted, spline_errors, without_idle
 from kanpde.networks.kinds.separable import Separable
 from kanpde.networks.restore import restore
@@ -117,7 +117,7 @@ def test_rows_and_their_products_are_those_of_the_gradient_and_of_the_dense_matr
 
 
 def test_runs_that_are_far_from_dense_are_multiplied_in_the_order_of_their_columns():
-    axis = Axis(64, 3, True)
+    axis = AxisSplines(64, 3, True)
     cell = torch.arange(64)
     block = drawn(64, 4, 2)
     rows = axis.rows(cell, block)
@@ -175,7 +175,7 @@ def test_terms_that_depend_on_others_are_left_out(inputs):
 
 
 def test_fewer_terms_are_the_largest_singular_values():
-    axes = [Axis(6, 3, False), Axis(5, 4, True)]
+    axes = [AxisSplines(6, 3, False), AxisSplines(5, 4, True)]
     c = [drawn(axis.functions, 5, seed=i) for i, axis in enumerate(axes)]
     roots = [np.linalg.cholesky(axis.gram().numpy()) for axis in axes]
     whole = roots[0].T @ (c[0] @ c[1].T).numpy() @ roots[1]
@@ -189,7 +189,7 @@ def test_fewer_terms_are_the_largest_singular_values():
 
 def test_another_grid_holds_the_function_where_it_contains_the_first():
     network = built(2, 2, width=(2, 1), degree=9, grid=5, circles=(1,))
-    finer = refitted(network, [Axis(10, 9, False), Axis(15, 9, True)])
+    finer = refitted(network, [AxisSplines(10, 9, False), AxisSplines(15, 9, True)])
     x = 2 * torch.rand(200, 2, generator=seeded(), dtype=torch.float64) - 1
     torch.testing.assert_close(values(finer, x), values(network, x), rtol=0, atol=1e-11)
     assert finer.spec.grids == (10, 15)

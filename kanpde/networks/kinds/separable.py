@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
-from kanpde.networks.axes import Axis
+from kanpde.networks.axis_splines import AxisSplines
 from kanpde.networks.canonical import refitted
 from kanpde.networks.network import Layer, Network
 from kanpde.networks.spec import Spec, Suited
@@ -124,7 +124,7 @@ class Separable(Spec):
                 f"grids: got {len(grids)}, {self.grids}, for {inputs} coordinates; expected one for"
                 " each"
             )
-        axes = [Axis(n, self.degree, i in self.circles) for i, n in enumerate(grids)]
+        axes = [AxisSplines(n, self.degree, i in self.circles) for i, n in enumerate(grids)]
         return SumsOfProducts(axes, ranks)
 
     def count(self, inputs: int, outputs: int) -> int:
@@ -142,7 +142,7 @@ class Separable(Spec):
         (layer,) = network.layers
         assert isinstance(layer, SumsOfProducts)
         axes = [
-            Axis(max(1, round(axis.grid * grid / self.grid)), axis.degree, axis.closed)
+            AxisSplines(max(1, round(axis.grid * grid / self.grid)), axis.degree, axis.closed)
             for axis in layer.axes
         ]
         return refitted(network, axes)

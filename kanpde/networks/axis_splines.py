@@ -21,7 +21,7 @@ from kanpde.networks.rows import Rows
 AROUND = HIGH - LOW
 
 
-class Axis:
+class AxisSplines:
     """Splines of a degree along one coordinate.
 
     Args:
