@@ -17,7 +17,7 @@ from kanpde.networks.restore import restore
 from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.prepare import prepare
 from kanpde.recipes.recipe import Recipe, default
-from kanpde.training import AlternatingLeastSquares, Refine, Training, carry_out
+from kanpde.training import AlternatingLeastSquares, Refine, carry_out
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation
 
@@ -269,9 +269,8 @@ def test_a_sweep_solves_for_one_coordinate_after_another():
 
 
 def solved(problem, recipe, seed=0):
-    begun = prepare(problem, recipe, seed, "cpu", torch.float64)
-    plan = recipe.plan(seed, "cpu", torch.float64)
-    training = Training(problem, begun.space, begun.network, plan, Silent())
+    begun = prepare(problem, recipe, seed, "cpu", "float64")
+    training = begun.method(problem, Silent())
     state = carry_out(training, training.begin())
     solution = training.result(state)
     x = problem.domain.interior(torch.rand(3000, 2, generator=seeded(9), dtype=torch.float64))
@@ -312,7 +311,7 @@ def test_a_kind_says_what_suits_it():
         (lambda: built(3, 1, grids=(4, 5)), r"grids: got 2, \(4, 5\), for 3 coordinates"),
         (lambda: Refine(0), "refine:0: expected at least 1 parameter"),
         (
-            lambda: prepare(SQUARE, Recipe(schedule="lm:1,refine:500"), 0, "cpu", torch.float64),
+            lambda: prepare(SQUARE, Recipe(schedule="lm:1,refine:500"), 0, "cpu", "float64"),
             "refine:500: got KAN 2-5-1, .*; expected a network of sums of products",
         ),
     ],
