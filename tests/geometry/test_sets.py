@@ -152,9 +152,8 @@ def test_where_regions_touch():
     assert contact.faces == ("circle", "circle")
     assert contact.curve.length == pytest.approx(math.pi)
     (back,) = shared_curves(outer, inner)
-    assert float(
-        torch.det(torch.tensor([back.curve.direction(0.3), contact.curve.direction(0.3)]))
-    ) == pytest.approx(0)
+    directions = [back.curve.direction(0.3), contact.curve.direction(0.3)]
+    assert float(torch.det(torch.tensor(directions, dtype=torch.float64))) == pytest.approx(0)
     assert sum(
         a * b for a, b in zip(back.curve.direction(0.3), contact.curve.direction(0.3), strict=True)
     ) == pytest.approx(-1)
