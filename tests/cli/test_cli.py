@@ -422,6 +422,15 @@ def test_bars_count_steps_and_show_the_last_known_error(capsys):
     assert "[a line with brackets]" in shown
 
 
+def test_a_bar_goes_by_the_share_that_is_done_where_it_is_known():
+    with Bars(console(True)) as bars:
+        bars.stage(0, 1, "tensor", 1000)
+        bars.step(Record(7, 0, 0.1, 1e-3, estimate=3e-5, share=0.25))
+        (task,) = bars._progress.tasks
+        assert (task.completed, task.total) == (250, 1000)
+        assert task.fields["values"] == " estimate 3.0e-05"
+
+
 def test_ctrl_c_saves_what_there_is(tmp_path):
     kanpde.solve(
         load("poisson2d")[0], schedule="adam:1", restarts=1, reference=False

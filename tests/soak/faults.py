@@ -102,8 +102,23 @@ CASES: dict[str, tuple[str, ...]] = {
         *SMALL,
     ),
     "on the way by continuation": ("way.py", "--no-reference"),
+    "a product of splines": (
+        "heat1d",
+        "--network",
+        "tensor",
+        "--degree",
+        "5",
+        "--with",
+        "modes=5",
+        "--tolerance",
+        "1e-4",
+        "--no-reference",
+    ),
 }
 """Commands, by what of the state they go through."""
+
+WITHOUT_OBJECTIVE = ("a product of splines",)
+"""Those in which no objective is there that could be made not finite."""
 
 WAY = '''"""Burgers' equation by way of easier viscosities."""
 
@@ -439,7 +454,10 @@ def contents(run: Path) -> dict[str, Any]:
     """All numbers of a finished run but times, and why its stages ended."""
     summary = json.loads((run / "summary.json").read_text())
     checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)["ansatz"]
-    spans = checkpoint.get("spans", [checkpoint])
+    if "products" in checkpoint:
+        theta = [span["coefficients"].flatten() for span in checkpoint["products"]]
+    else:
+        theta = [span["theta"] for span in checkpoint.get("spans", [checkpoint])]
     arrays: dict[str, np.ndarray] = {}
     with h5py.File(run / "run.h5") as file:
         file.visititems(
@@ -450,7 +468,7 @@ def contents(run: Path) -> dict[str, Any]:
             )
         )
     return {
-        "theta": torch.cat([span["theta"] for span in spans]).numpy(),
+        "theta": torch.cat(theta).numpy(),
         "arrays": arrays,
         "ended": [stage["ended"] for stage in summary["stages"]],
         "numbers": [

@@ -239,7 +239,7 @@ def _changed(question: dict) -> None:
     from kanpde.fitting import folder
     from kanpde.runs import keeper, pictures
     from kanpde.sweeps import figures
-    from kanpde.training import loop
+    from kanpde.training import loop, refinement
 
     if question["eager"]:
         keeper.STATE_EVERY, keeper.STATE_SHARE, keeper.LAST_STATE = 0.0, math.inf, 0.0
@@ -267,7 +267,14 @@ def _changed(question: dict) -> None:
             write(f"start{number}", going.taken)
         return found
 
+    newton = refinement.Refinement._record
+
+    def refined(self, state):
+        newton(self, state)
+        write(len(state.history.stages), state.progress.step)
+
     loop.Training._watch, loop.Training._step_of_start = watched, started
+    refinement.Refinement._record = refined
     if question["nan"] is not None:
         _not_finite_once(question["nan"], now)
 

@@ -102,7 +102,7 @@ class Struck:
 
 def faults() -> dict[str, Any]:
     """Every fault in every case, each at a random moment while the run is under way."""
-    from faults import CASES, FAULTS, blow, uninterrupted
+    from faults import CASES, FAULTS, WITHOUT_OBJECTIVE, blow, uninterrupted
     from nursery import Nursery
 
     struck, nursery = Struck(), Nursery.shared()
@@ -111,6 +111,8 @@ def faults() -> dict[str, Any]:
             wholes: dict[int | None, Any] = {}
             for j, (title, fault) in enumerate(FAULTS.items()):
                 place, nan, seed = Path(name) / f"{i}-{j}", fault.nan, SEED + 100 * i + 10 * j
+                if nan is not None and case in WITHOUT_OBJECTIVE:
+                    continue
                 if nan not in wholes:
                     wholes[nan] = struck.tried(
                         case, "none", partial(uninterrupted, nursery, case, place / "whole", nan)
