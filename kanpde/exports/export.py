@@ -81,12 +81,12 @@ def _write(result: Result, kind: str, stem: Path) -> list[Path]:
     from kanpde.exports import function
 
     problem, solution = result.solved()
-    if not isinstance(solution, Composition):
+    if kind == "onnx" and not isinstance(solution, Composition):
         raise RunError(
-            f"{kind}: got {solution.describe()}, whose cells no graph holds; expected a network of"
-            " layers, such as --network kan, or the formats xdmf, vtk and csv"
+            f"onnx: got {solution.describe()}, which no model holds; expected a network of layers,"
+            " such as --network kan, or torchscript"
         )
-    if solution.network.theta.device.type != "cpu":
+    if isinstance(solution, Composition) and solution.network.theta.device.type != "cpu":
         solution = restore(problem, solution.state())  # on the CPU, where whoever loads it has one
     path = stem.with_name(f"{stem.name}.{'onnx' if kind == 'onnx' else 'torchscript.pt'}")
     (function.write_onnx if kind == "onnx" else function.write_torchscript)(problem, solution, path)

@@ -21,10 +21,12 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from kanpde.errors import RunError
+from kanpde.exports import splines
 from kanpde.exports.recorded import recorded
 from kanpde.networks.solution import Solution
 from kanpde.networks.spans import Spans
 from kanpde.problem.problem import Problem
+from kanpde.products.solution import TensorSolution
 from kanpde.runs.atomic import replace_file
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -79,6 +81,8 @@ def values(solution: Solution, columns: Columns) -> tuple[Tensor, ...]:
     Returns:
         One column [points] an unknown.
     """
+    if isinstance(solution, TensorSolution):
+        return splines.values(solution, columns).unbind(1)
     points = torch.stack(list(columns), 1)
     if not isinstance(solution, Spans):
         return solution(points).unbind(1)

@@ -78,6 +78,9 @@ def test_the_history_says_step_by_step_what_was_done(problem):
     assert [record.step for record in history.records] == list(range(1, state.progress.step + 1))
     assert len(history.stages) == history.records[-1].stage + 1
     last = history.records[-1]
+    measured = [record.error for record in history.records if not math.isnan(record.error)]
+    assert len(measured) > 1
+    assert max(measured) < 1e-2 if problem is BENT else max(measured) < 1e-4, "where it is done"
     assert last.error < 1e-4
     assert last.estimate == state.progress.estimate
     assert last.parameters == method.result(state).parameters
