@@ -80,7 +80,8 @@ def test_the_history_says_step_by_step_what_was_done(problem):
     last = history.records[-1]
     measured = [record.error for record in history.records if not math.isnan(record.error)]
     assert len(measured) > 1
-    assert max(measured) < 1e-2 if problem is BENT else max(measured) < 1e-4, "where it is done"
+    # of a march, of what is done; of meshes, of all
+    assert max(measured) < {"heat": 1e-4, "bent": 1e-2}[problem.name]
     assert last.error < 1e-4
     assert last.estimate == state.progress.estimate
     assert last.parameters == method.result(state).parameters
