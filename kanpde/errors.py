@@ -30,7 +30,19 @@ class ReferenceUnavailable(KanpdeError):
 
 class SolutionDoubtful(ReferenceUnavailable):
     """The finite differences measured what speaks against a solution: growth without bound, a null
-    vector, no balance anywhere near."""
+    vector, no balance anywhere near.
+
+    Attributes:
+        ends: The time at which a march could not go on; None where that is not the reason.
+    """
+
+    def __init__(self, message: str, ends: float | None = None):
+        super().__init__(message)
+        self.ends = ends
+
+
+class SolutionEnds(SolutionDoubtful):
+    """Marches on different grids ended at the same time: there is no solution beyond."""
 
 
 class RunError(KanpdeError):

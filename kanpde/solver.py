@@ -20,6 +20,7 @@ from kanpde.errors import (
     RecipeError,
     RunError,
     SolutionDoubtful,
+    SolutionEnds,
     first_line,
     listed,
 )
@@ -326,6 +327,7 @@ class _Run:
             met=found,
             doubtful=judged.doubtful,
             asked=trained.asked,
+            ends=judged.ends,
         )
         with suppress(KanpdeError):
             result.verdict = result.judged(diagnose(result, self.recipe))
@@ -429,7 +431,11 @@ class _Run:
             history.interrupted = True
             return Judged(note="interrupted")
         except KanpdeError as reason:
-            return Judged(note=str(reason), doubtful=isinstance(reason, SolutionDoubtful))
+            return Judged(
+                note=str(reason),
+                doubtful=isinstance(reason, SolutionDoubtful),
+                ends=isinstance(reason, SolutionEnds),
+            )
         except MemoryError:
             return Judged(note="it does not fit into memory")
         except Exception as error:  # whatever it is, the training is not lost for it
@@ -450,6 +456,7 @@ class Judged:
         distance: Relative distance to it, of all unknowns together.
         gaps: The distances by unknown.
         doubtful: Whether there is none since there seems to be no solution.
+        ends: Whether there is none since the solution ends before its time does.
     """
 
     reference: Reference | None = None
@@ -457,6 +464,7 @@ class Judged:
     distance: float | None = None
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     doubtful: bool = False
+    ends: bool = False
 
 
 @dataclass(frozen=True)

@@ -257,4 +257,5 @@ def _judged(
         ),
         met=found,
         doubtful=before.doubtful,
+        ends=before.ends,
     )

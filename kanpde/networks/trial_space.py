@@ -39,6 +39,7 @@ from kanpde.networks.spec import Spec
 from kanpde.networks.state import onto, state
 from kanpde.networks.transform import Transform
 from kanpde.problem.constraints import Constraint
+from kanpde.problem.corner_pencils import SingularCorner, singular_corners, tempering
 from kanpde.problem.initial import Initial
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.problem import Problem
@@ -78,6 +79,8 @@ class TrialSpace:
         fields: Specifications of fields, by name; FIELD for the others.
         starts: The functions that initial conditions prescribe.
         scales: Offset and size of every output, and sizes of rows.
+        singular: The corners in which the solution is singular, without corner functions for it:
+            there residuals count less.
     """
 
     domain: Domain
@@ -95,6 +98,7 @@ class TrialSpace:
     fields: Mapping[str, Spec] = field(default_factory=dict)
     starts: tuple[Callable[..., Tensor], ...] = ()
     scales: Scales = field(default_factory=Scales)
+    singular: tuple[SingularCorner, ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -220,6 +224,19 @@ class TrialSpace:
             tuple(self.outputs.index(u) for u, _ in needs),
             features,
         )
+
+    def tempered(
+        self, points: Float[Tensor, "points dims"], on_face: bool
+    ) -> Float[Tensor, " points"] | None:
+        """What residuals are multiplied by (see corner_pencils.py); None where nothing is singular.
+
+        Args:
+            points: Where they are taken.
+            on_face: Whether they are those of conditions.
+        """
+        if not self.singular:
+            return None
+        return tempering(self.singular, self.domain, points, on_face)
 
     def over(self, problem: Problem) -> TrialSpace:
         """The space with the same choices for another problem, such as a span of the time.
@@ -418,7 +435,8 @@ def trial_space(
         network: What represents the unknowns, KAN() by default.
         fields: What represents fields among the parameters, by name.
         corners: Whether the functions that a solution has in re-entrant corners, and their like,
-            are part of it, where there are any (see enrichment.py).
+            are part of it, where there are any (see enrichment.py); and whether residuals count
+            less in singular corners that have none.
         lenses: Whether the network looks closely at every hole of the domain (see lenses.py).
         scales: Of the problem; by default all is taken for of order 1.
         relaxed: Whether data that jump, bend or contradict each other are built in with layers or
@@ -453,6 +471,7 @@ def trial_space(
             if callable(value)
         ),
         scales=scales,
+        singular=singular_corners(problem) if corners and not features else (),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kanpde.errors import ReferenceUnavailable
+from kanpde.errors import ReferenceUnavailable, SolutionDoubtful, SolutionEnds
 from kanpde.geometry import SpaceTime
 from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.formulation import Formulation
@@ -31,6 +31,14 @@ OUTPUT_TIMES = 65
 
 COARSE_GRIDS = 3
 """Grids from the first on that may fail before the problem is given up."""
+
+SAME_TIME = 0.01
+"""Of the time until a march ends, by how much this may differ on another grid where it is the
+solution that ends: a scheme that is unstable ends the sooner, the finer its grid."""
+
+LAID_ON_A_LINE = 3e-5
+"""Seconds that differences on a line take a node, which is most of what it costs there; in the
+plane factors take more."""
 
 FIRST_TOLERANCE = 1e-9
 """Of the integration in time on the coarsest grids."""
@@ -120,6 +128,7 @@ def climb(
     """
     solved: list[GridSolution] = []
     asked = cells is not None
+    doubts: list[SolutionDoubtful] = []
     spent, failures, share = 0.0, 0, allowed * (1 - TIME_RESERVE if problem.domain.time else 1)
     for along in sizes(problem, order + space_order(problem), cells):
         # What the next grid will take is known from the last two; it is not begun in vain.
@@ -144,8 +153,11 @@ def climb(
                     last.doubt = f"no solution on the next finer grid of {_points(along)}: {error}"
                 break
             failures += 1
+            _check_ends(problem, error, doubts)
             # A grid too coarse for the solution can make a sound scheme fail: a few more are tried.
             if solved or asked or failures > COARSE_GRIDS or isinstance(error, OutOfWork):
+                if doubts and isinstance(error, OutOfWork):
+                    raise doubts[-1] from error  # which says more than that work has ended
                 raise
             continue
         spent += work.done
@@ -159,6 +171,23 @@ def climb(
     if problem.domain.time:
         _check_time(problem, order, solved, TIME_RESERVE * allowed)
     return solved[-1]
+
+
+def _check_ends(
+    problem: Formulation, error: ReferenceUnavailable, doubts: list[SolutionDoubtful]
+) -> None:
+    """Keep what speaks against a solution; raise SolutionEnds where a march has come no further
+    than one on the grid before, which ended."""
+    before = next((one.ends for one in doubts[-1:]), None)
+    here = error.at if isinstance(error, OutOfWork) else None
+    if isinstance(error, SolutionDoubtful):
+        doubts.append(error)
+        here = error.ends
+    if before is None or here is None or not problem.domain.time:
+        return
+    begin = problem.domain.bounds[problem.domain.time][0]
+    if abs(here - before) <= SAME_TIME * (before - begin):
+        raise SolutionEnds(f"{doubts[0]}, on two grids at the same time", before) from error
 
 
 def _is_rounding(found: GridSolution, before: GridSolution) -> bool:
@@ -263,6 +292,8 @@ def _solve(
     domain, done = problem.domain, work.done
     _check_room(len(problem.unknowns), cells, order)
     grid = grid_of(problem, cells, order)
+    if len(cells) == 1:
+        work.spend(LAID_ON_A_LINE * cells[0])
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], OUTPUT_TIMES)
         fields, method, noise = solve_evolution(

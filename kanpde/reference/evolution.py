@@ -21,7 +21,7 @@ from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
 from kanpde.reference.patchwork import Patchwork
-from kanpde.reference.radau import integrate
+from kanpde.reference.radau import WORTH_TELLING, integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
 from kanpde.reference.work import EVALUATION, VALUE, Work, factor_entries, factor_seconds
@@ -157,7 +157,8 @@ def _dop853(
         grown = float(np.abs(states[-1]).max(initial=0.0)) / size
         raise SolutionDoubtful(
             f"no step in time is short enough at {system.time} = {reached:.4g}, where it has grown"
-            f" by {grown:.0e} since the start: it blows up there, or a front or a jump forms"
+            f" by {grown:.0e} since the start: it blows up there, or a front or a jump forms",
+            reached if grown > WORTH_TELLING else None,
         )
     fields = np.stack([system.fields(t, state) for t, state in zip(times, states, strict=True)], -1)
     fields[:, :, 0] = start[0]

@@ -95,9 +95,9 @@ def march(problem: Formulation, allowed: float, intervals: int = INTERVALS) -> M
             states, steps, noise = integrate(
                 system, first, np.zeros_like(first), local.tolist(), tolerance, halved
             )
-        except OutOfWork:
+        except ReferenceUnavailable as error:
             # The march before, which a longer one has shown the error of, is good enough.
-            if len(found) < 2:
+            if len(found) < 2 or not isinstance(error.__cause__ or error, OutOfWork):
                 raise
             break
         found.append((states[:, system.values].T, steps, noise[system.values]))

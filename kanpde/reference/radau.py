@@ -18,7 +18,7 @@ from numpy.polynomial import legendre
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.reference.norms import rms, rounding_of
-from kanpde.reference.work import Work
+from kanpde.reference.work import OutOfWork, Work
 
 STAGES = 5
 ORDER = 2 * STAGES - 1
@@ -31,6 +31,10 @@ GROWN = 1e100
 
 WORTH_TELLING = 1e3
 """Growth that messages mention."""
+
+STALLED = 0.01
+"""Of the mean step so far, the length below which steps are so short that the work ends because the
+solution does: a process that is only slow goes on as it began."""
 
 INSTANT = 1e-12
 """Of the whole time, the step in which a start is moved onto the constraints."""
@@ -178,10 +182,15 @@ class Radau:
         while place < 2**self._level:
             self.system.work.now = self.system.at(self.t) + self._grown()
             h = length / 2**self._level
-            wanted = self._step(h)
+            try:
+                wanted = self._step(h)
+            except OutOfWork as error:
+                if not self.steps or h > STALLED * (self.t - self.system.span[0]) / self.steps:
+                    raise OutOfWork(str(error), self.t) from error
+                raise self._stopped(h) from error
             if wanted < 0:
                 if self._level >= MOST_HALVINGS:
-                    raise SolutionDoubtful(self._stopped(h))
+                    raise self._stopped(h)
                 finer = min(-wanted, MOST_HALVINGS - self._level)
                 self._level, place = self._level + finer, place * 2**finer
                 continue
@@ -196,16 +205,18 @@ class Radau:
         grown = self._growth > WORTH_TELLING
         return f", where it has grown by {self._growth:.0e} since the start" if grown else ""
 
-    def _stopped(self, h: float) -> str:
-        """Why there is no further step."""
+    def _stopped(self, h: float) -> SolutionDoubtful:
+        """Why there is no further step. Where the solution has not grown, that says nothing of
+        when it ends: the equations may be hard there and no more."""
         why = (
             "it blows up there"
             if self._growth > WORTH_TELLING
             else "a front or a jump forms there, or the problem is ill-posed"
         )
-        return (
+        return SolutionDoubtful(
             f"no step in time is short enough at {self.system.at(self.t)} ({h:.0e} is not)"
-            f"{self._grown()}: {why}"
+            f"{self._grown()}: {why}",
+            self.t if self._growth > WORTH_TELLING else None,
         )
 
     def _meet_constraints(self) -> None:
@@ -247,7 +258,8 @@ class Radau:
         if self._growth > GROWN:
             raise SolutionDoubtful(
                 f"the solution has grown by {GROWN:.0e} since the start at"
-                f" {self.system.at(self.t)}: the problem is ill-posed, or it blows up"
+                f" {self.system.at(self.t)}: the problem is ill-posed, or it blows up",
+                self.t,
             )
         ratio = self._length(polynomial @ LEADING, self._sizes) / self._allowed
         halvings = np.log2(max(ratio, 1e-30)) / STAGES

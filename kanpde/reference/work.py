@@ -14,7 +14,15 @@ n nodes along each; as measured."""
 
 
 class OutOfWork(ReferenceUnavailable):
-    """A computation is given up because it would take more work or memory than it may."""
+    """A computation is given up because it would take more work or memory than it may.
+
+    Attributes:
+        at: The time that a march has come to; None for anything else.
+    """
+
+    def __init__(self, message: str, at: float | None = None):
+        super().__init__(message)
+        self.at = at
 
 
 class Work:

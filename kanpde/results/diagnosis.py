@@ -14,6 +14,7 @@ from jaxtyping import Float
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
+from kanpde.errors import listed
 from kanpde.networks.solution import Composition
 from kanpde.networks.spec import Spec
 from kanpde.networks.trial_space import NetworkSolution
@@ -69,6 +70,7 @@ def diagnose(result: Result, recipe: Recipe) -> list[Diagnosis]:
         return []
     equations = max(met.equations.values())
     found = [
+        _singular(result),
         _contradicted(result) or _misled(result, met.worst),
         _boundary(result, equations, met.conditions),
         _undersampled(result, recipe, equations),
@@ -130,6 +132,18 @@ def _misled(result: Result, residual: float) -> Diagnosis | None:
             "another --seed",
             "--slabs where time goes on for long",
         ),
+    )
+
+
+def _singular(result: Result) -> Diagnosis | None:
+    """Corners that a network follows slowly; nothing but more of everything is known to help."""
+    solution = result.solution
+    corners = solution.space.singular if isinstance(solution, NetworkSolution) else ()
+    if not corners or result.judged().status == CONVERGED:
+        return None
+    return Diagnosis(
+        f"the solution is singular at {listed([str(corner) for corner in corners])}: no residual"
+        " is square integrable there, and smooth functions follow it slowly"
     )
 
 

@@ -73,6 +73,7 @@ class Result:
         met: How well it meets its equations and conditions; None where that was not measured.
         doubtful: Whether there is no reference since there seems to be no solution.
         asked: The tolerance that was asked for, and what the solution says of it; None for none.
+        ends: Whether there is none since the solution ends before its time does.
     """
 
     problem: Problem | None
@@ -94,6 +95,7 @@ class Result:
     met: Met | None = None
     doubtful: bool = False
     asked: Asked | None = None
+    ends: bool = False
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.solution is not None:
@@ -249,6 +251,7 @@ class Result:
                 "seconds": reference.seconds if reference else None,
                 "note": self.reference_note or None,
                 "doubtful": self.doubtful,
+                "ends": self.ends,
                 "errors": {u: gap.plain() for u, gap in self.reference_errors.items()},
             },
             "run_dir": str(self.run_dir) if self.run_dir else None,
@@ -316,6 +319,7 @@ class Result:
             note=self.reference_note,
             doubt=self.reference.doubt if self.reference else "",
             doubtful=self.doubtful,
+            ends=self.ends,
             interrupted=self.history.interrupted,
             seen=seen,
             effort=str(self.settings.get("effort", "")),

@@ -230,6 +230,7 @@ def judge(
     note: str = "",
     doubt: str = "",
     doubtful: bool = False,
+    ends: bool = False,
     interrupted: bool = False,
     seen: Sequence[Diagnosis] = (),
     effort: str = "",
@@ -252,6 +253,7 @@ def judge(
         note: Why there is no reference.
         doubt: Why the reference may be wrong in spite of its error; empty where nothing says so.
         doubtful: Whether that is because there seems to be no solution.
+        ends: Whether that is because marches on two grids ended at one time, before the end.
         interrupted: Whether training, or the reference, was interrupted.
         seen: What else was seen, the most important first.
         effort: With which the recipe was chosen; empty where that is not known.
@@ -266,9 +268,13 @@ def judge(
         found = _by_exact(exact)
     elif near:
         found = _by_reference(near, 0.0 if asked is None else asked.tolerance)
+    elif ends:
+        words = f"there is no solution to the end of the time: {note}"
+        found = Verdict(NOT_CONVERGED, BY_REFERENCE, words)
     else:
         words = f"no reference: {note}" if note else "no reference"
         found = _by_residual(Verdict(NOT_JUDGED, NOBODY, words), met, doubtful)
+    doubtful = doubtful or ends
     if near and doubt and found.judge == BY_REFERENCE:
         # it may be wrong in the same way as the solution, or the solution be right and it not
         found = Verdict(LIMITED, BY_REFERENCE, f"{found.reason}; {doubt}", BETTER_JUDGE)

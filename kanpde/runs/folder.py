@@ -131,7 +131,8 @@ def _measured(summary: Mapping[str, Any]) -> dict[str, Any]:
     if "equations" in summary:
         equations, conditions = (_numbers(summary[key]) for key in ("equations", "conditions"))
         found["met"] = Met(equations, conditions)
-    return {**found, "doubtful": bool(summary["reference"].get("doubtful"))}
+    doubts = {kind: bool(summary["reference"].get(kind)) for kind in ("doubtful", "ends")}
+    return {**found, **doubts}
 
 
 def _numbers(found: Mapping[str, float | None]) -> dict[str, float]:

@@ -68,7 +68,8 @@ class Term:
         count: Number of the points of all processes.
         weights: Weights of the squares of single rows [points, equations], besides `weight`; None
             for ones.
-        sizes: What the rows of the equations are divided by [equations]; None for ones.
+        sizes: What the rows of the equations are divided by, [equations] or [points, equations];
+            None for ones.
     """
 
     residuals: Sequence[Residual]
@@ -179,6 +180,9 @@ class Term:
             frame=own,
             normal=None if self.normal is None else {x: v[points] for x, v in self.normal.items()},
             weights=None if self.weights is None else self.weights[points],
+            sizes=self.sizes[points]
+            if self.sizes is not None and self.sizes.ndim > 1
+            else self.sizes,
         )
         found._known = own, found.weights, known and Affine(known.W[:, points], known.b[:, points])
         return found
@@ -200,7 +204,7 @@ class Term:
             first = rows.stop
         if self.sizes is not None:
             r /= self.sizes
-            g = None if g is None else g.div_(self.sizes[:, None])
+            g = None if g is None else g.div_(self.sizes[..., None])
         if self.weights is not None:
             roots = self.weights.sqrt()
             r *= roots
@@ -258,6 +262,12 @@ def term(
         for r in residuals
     ]
     theta = solution.network.theta
+    divided = theta.new_tensor(sizes) if any(size != 1 for size in sizes) else None
+    factor = solution.space.tempered(points, normal is not None)
+    if factor is not None:
+        rows = sum(r.equations for r in residuals)
+        divided = theta.new_ones(rows) if divided is None else divided
+        divided = divided / share(factor).to(theta)[:, None]
     normal = None if normal is None else {x: share(v).to(theta) for x, v in normal.items()}
     return Term(
         residuals,
@@ -266,7 +276,7 @@ def term(
         normal,
         weight,
         len(points),
-        sizes=theta.new_tensor(sizes) if any(size != 1 for size in sizes) else None,
+        sizes=divided,
     )
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from manufactured import KINDS, grid, one_order_short, slope
 from orders import holds, observed
+from scipy.integrate import solve_ivp
 from torch import sin
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde.errors import SolutionEnds
 from kanpde.reference import grid as grids
-from kanpde.reference import radau
+from kanpde.reference import radau, reference
 from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
@@ -224,3 +226,28 @@ def test_weak_nonlinearity_is_not_taken_for_constant_coefficients(pace):
         )
         found.append(SemiDiscrete(problem, grid(problem, 8, 2))._linear is not None)
     assert found == [False, True]
+
+
+def test_a_solution_that_blows_up_ends_at_one_time_on_two_grids():
+    """u_t = u_xx + u² from 20 sin πx: the time is that of plain differences, which SciPy marches
+    until they are ten thousand times as large."""
+    problem = Problem(
+        Box(x=(0, 1)) * Time(t=(0, 0.2)),
+        lambda u, x, t: d(u, t) - d(u, x, x) - u**2,
+        [Dirichlet(u=0, on=("x-", "x+")), Initial(u=lambda x: 20 * sin(pi * x))],
+    )
+    with pytest.raises(SolutionEnds, match="it blows up there, on two grids") as found:
+        reference(problem, effort="quick")
+    cells = 100
+    x = np.arange(1, cells) / cells
+
+    def rate(t, u):
+        padded = np.pad(u, 1)
+        return cells**2 * (padded[2:] - 2 * u + padded[:-2]) + u**2
+
+    def large(t, u):
+        return u.max() - 2e5
+
+    large.terminal = True
+    march = solve_ivp(rate, (0, 0.2), 20 * np.sin(pi * x), events=large, rtol=1e-8)
+    assert abs(found.value.ends - march.t[-1]) < 0.01 * march.t[-1]

@@ -116,6 +116,16 @@ def test_without_a_reference_unmet_equations_tell(equations, conditions, doubtfu
     assert "residual" in found.reason if who == BY_RESIDUAL else "are met to" in found.reason
 
 
+def test_a_solution_that_ends_before_its_time_is_none():
+    """However well a network meets the equations: it smooths over the end."""
+    note = "it has grown by 3e+03 at t = 0.082: it blows up there, on two grids at the same time"
+    found = judge(met=met(1e-9), note=note, ends=True)
+    assert (found.status, found.cures) == (NOT_CONVERGED, SOLVABLE)
+    assert found.reason == f"there is no solution to the end of the time: {note}"
+    known = judge({"v": gap(1e-6, 0)}, note=note, ends=True)
+    assert known.status == CONVERGED
+
+
 def test_a_reference_that_cannot_tell_leaves_it_to_the_equations():
     unsure, sure, far = ({"v": gap(*one)} for one in ((1.0, 1.1), (1e-4, 1e-6), (1.0, 1e-9)))
     assert judge(None, unsure, met=met(1e-3)).status == LIMITED
