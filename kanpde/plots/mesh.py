@@ -3,6 +3,8 @@ solution says of its own error there."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -45,7 +47,7 @@ def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
     figure = Figure(figsize=(WIDTH_OF_PANEL * len(pairs) + 1.0, HEIGHT_OF_MESH))
     figure.set_layout_engine("constrained")
     figure.suptitle(title, fontsize=10)
-    norm, every = _norm(drawing), []
+    norm, every = _norm(drawing, pairs), []
     for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
         draw_mesh(drawing, pair, axes, norm)
         every.append(axes)
@@ -112,9 +114,12 @@ def _lines(x: NDArray[np.float64], y: NDArray[np.float64], spans: int) -> LineCo
     return LineCollection(lines, colors=GREY, linewidths=0.25)
 
 
-def _norm(drawing: MeshDrawing) -> LogNorm:
-    """From the smallest estimate to the largest, at least one power of ten."""
-    every = np.concatenate([errors for span in drawing.spans for errors in span.errors])
-    every = np.maximum(every[np.isfinite(every)], LEAST_ERROR)
-    high = float(every.max(initial=LEAST_ERROR))
-    return LogNorm(min(float(every.min(initial=high)), high / 10), high)
+def _norm(drawing: MeshDrawing, pairs: Sequence[tuple[int, int | None]]) -> LogNorm:
+    """From the smallest estimate that is shown to the largest, at least one power of ten."""
+    lowest, highest = math.inf, LEAST_ERROR
+    for span in drawing.spans:
+        for across, up in pairs:
+            errors = [span.errors[i] for i in (across, up) if i is not None]
+            lowest = min(lowest, max(float(e.min()) for e in errors))
+            highest = max(highest, *(float(e.max()) for e in errors))
+    return LogNorm(min(max(lowest, LEAST_ERROR), highest / 10), highest)
