@@ -20,6 +20,7 @@ from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.estimates import (
+    FEWEST_CELLS,
     amplitudes,
     evenly,
     favard,
@@ -205,8 +206,9 @@ class AdaptiveProducts:
         if progress.at is None:
             return replace(progress, at=self._begun(progress))
         if not progress.at.done:
-            squares = self._squares(progress)
-            return replace(progress, at=squares.advance(progress.at), step=progress.step + 1)
+            squares, tolerance = self._squares(progress), self.settings.tolerance
+            at = squares.advance(progress.at, tolerance)
+            return replace(progress, at=at, step=progress.step + 1)
         if self.problem.domain.time is None:
             return self._judged(progress)
         return self._span_judged(progress)
@@ -411,15 +413,14 @@ class AdaptiveProducts:
         self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, check: bool
     ) -> SplineAxis:
         """Cells for the goal, never fewer than there are; to check a first attempt, more."""
-        found, settings = self._refined(axis, rough), self.settings
-        if found.cells > axis.cells:
-            return found
+        settings = self.settings
         if not check and error < SHORT_OF_GOAL * settings.tolerance:
             return axis
-        finer = max(error, np.finfo(float).tiny) / MORE_CELLS ** (axis.degree + 1)
-        most = min(settings.cells, math.ceil(MORE_CELLS * axis.cells))
-        found = refined(axis, rough, finer, most)
-        return found if found.cells > axis.cells else evenly(axis, most)
+        fewest = math.ceil(MORE_CELLS * axis.cells) if check else FEWEST_CELLS
+        growth = 3 if len(self.problem.coordinates) == 1 else 2
+        most = min(settings.cells, growth * axis.cells)
+        goal = SHORT_OF_GOAL * settings.tolerance
+        return refined(axis, rough, goal, most, min(fewest, most))
 
 
 MORE_CELLS = 1.3

@@ -101,15 +101,20 @@ def last_modes(product: Product, sizes: Float[np.ndarray, " unknowns"]) -> float
 
 
 def refined(
-    axis: SplineAxis, rough: Float[np.ndarray, " cells"], goal: float, most: int
+    axis: SplineAxis,
+    rough: Float[np.ndarray, " cells"],
+    goal: float,
+    most: int,
+    fewest: int = FEWEST_CELLS,
 ) -> SplineAxis:
     """Splines on cells of which each has the same error, whose lengths change slowly.
 
     Args:
-        axis: SplineAxis as they are.
+        axis: Splines as they are.
         rough: u⁽ᵖ⁺¹⁾ on every cell.
         goal: The error.
         most: Cells, at most.
+        fewest: Cells, at least.
     """
     low, high = axis.ends
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
@@ -132,7 +137,7 @@ def refined(
         if axis.periodic:
             h[0] = h[-1] = min(h[0], h[-1])
     count = np.r_[0, np.cumsum((1 / h[1:] + 1 / h[:-1]) / 2 * (x[1] - x[0]))]
-    fewest = max(FEWEST_CELLS, axis.degree + 1) if axis.periodic else FEWEST_CELLS
+    fewest = max(fewest, axis.degree + 1) if axis.periodic else fewest
     cells = int(min(max(np.ceil(count[-1]), fewest), most))
     breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
     breaks[0], breaks[-1] = low, high

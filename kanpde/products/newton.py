@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,14 +12,18 @@ from jaxtyping import Float, Int
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held
-from kanpde.products.normal import Normal, normal
+from kanpde.products.normal import Factor, Normal, normal
 from kanpde.products.rows import Places, WeightedRows, points_of
 
 MOST_NEWTON_STEPS = 12
 """Steps after which Newton's method gives up."""
 
-LAST_STEP = 1e-12
-"""A step of this size, over the largest coefficient of each unknown, is the last one."""
+LAST_STEP = 1e-3
+"""A step below this share of the tolerance is the last one, over the largest coefficient of each
+unknown; where J changes, below this share of its root, since steps fall quadratically."""
+
+SURE = 1e-6
+"""A step of this size is taken without looking whether it lowers the squares: rounding decides."""
 
 SMALL_STEP, SLOWER = 1e-7, 0.3
 """A small step that is no less than this share of the one before is the last: rounding."""
@@ -85,48 +90,87 @@ class LeastSquares:
             found.append(float(inside[shared].sum() / own.sum()) if shared.any() else 1.0)
         return tuple(found)
 
-    def advance(self, at: Iterate) -> Iterate:
+    @property
+    def affine(self) -> bool:
+        """Whether J is the same everywhere."""
+        return all(one.affine for some in self.rows for one in some.residuals)
+
+    def advance(self, at: Iterate, tolerance: float) -> Iterate:
         """One step, with as much of it as lowers the squares.
+
+        Where J is the same everywhere, its factor is kept, and the steps after the first one undo
+        what rounding did to that.
 
         Args:
             at: Where it begins.
+            tolerance: Error that is asked for, over the largest coefficients.
 
         Raises:
             ProblemError: The residual is not finite, or the equations are singular.
         """
-        weights = self.weights(at.C)
-        equations = normal(self.rows, at.C, self.index, weights)
-        for least in RIDGES:
-            D = self._spread(equations.step(least))
-            size = _size(D, at.C)
-            share = 1.0
-            if size > 1e-6:
-                while (
-                    share > SHORTEST and not self.loss(at.C + share * D, weights) < equations.loss
-                ):
-                    share /= 2
-            if share > SHORTEST:
-                break
-        stalled = share <= SHORTEST
+        if self.affine:
+            factor, weights, stiffness = self._fixed
+            slope, loss = self._pulled(at.C, weights)
+            D, share = self._spread(factor.step(slope)), 1.0
+        else:
+            weights = self.weights(at.C)
+            equations = normal(self.rows, at.C, self.index, weights)
+            loss, stiffness = equations.loss, self._stiffness(equations)
+            D, share = self._searched(at.C, equations, weights)
+        size, stalled = _size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
-        done = size < LAST_STEP or rounding or at.steps + 1 >= MOST_NEWTON_STEPS
+        enough = LAST_STEP * (tolerance if self.affine else tolerance**0.5)
+        done = size < enough or rounding or at.steps + 1 >= MOST_NEWTON_STEPS
         return replace(
             at,
             C=at.C if stalled else at.C + share * D,
             steps=at.steps + 1,
             size=size,
-            loss=equations.loss,
-            stiffness=self._stiffness(equations),
+            loss=loss,
+            stiffness=stiffness,
             done=done or stalled,
             stalled=stalled or (done and size > SMALL_STEP),
         )
+
+    def _searched(
+        self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
+    ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:
+        """A step, and the share of it that lowers the squares; with damping where none does."""
+        for least in RIDGES:
+            factor = equations.factor(least)
+            D, share = self._spread(factor.step(equations.slope)), 1.0
+            if _size(D, C) > SURE:
+                while share > SHORTEST and not self.loss(C + share * D, weights) < equations.loss:
+                    share /= 2
+            if share > SHORTEST:
+                break
+        return D, share
+
+    def _pulled(
+        self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]
+    ) -> tuple[Float[np.ndarray, " free"], float]:
+        """Jᵀr by the parameters, and the sum of squares."""
+        slope, total = np.zeros(self.free + 1), 0.0
+        for some, weight in zip(self.rows, weights, strict=True):
+            whole, loss = some.pulled(C)
+            np.add.at(slope, self.index.ravel(), weight * whole.ravel())
+            total += weight * loss
+        return slope[: self.free], total
+
+    @cached_property
+    def _fixed(self) -> tuple[Factor, tuple[float, ...], tuple[float, ...]]:
+        """Where J is the same everywhere: its factor, the weights of the rows and stiffness."""
+        zero = np.zeros(self.index.shape)
+        weights = self.weights(zero)
+        equations = normal(self.rows, zero, self.index, weights)
+        return equations.factor(), weights, self._stiffness(equations)
 
     def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """A step of the parameters as one of all coefficients."""
         return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
 
     def _stiffness(self, equations: Normal) -> tuple[float, ...]:
-        diagonal = np.append(equations.band[0], 0.0)[self.index]
+        diagonal = np.append(equations.diagonal, 0.0)[self.index]
         return tuple(
             float(np.sqrt(own[which >= 0].mean())) if (which >= 0).any() else 0.0
             for own, which in zip(diagonal, self.index, strict=True)

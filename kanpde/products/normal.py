@@ -21,6 +21,30 @@ RAISE = 30.0
 
 
 @dataclass(frozen=True)
+class Factor:
+    """Cholesky's factor of normal equations that were divided by their diagonal.
+
+    Attributes:
+        triangle: Its lower band.
+        scale: Inverse roots of the diagonal.
+        ridge: What was added to the diagonal, which was 1.
+    """
+
+    triangle: Float[np.ndarray, "band free"]
+    scale: Float[np.ndarray, " free"]
+    ridge: float
+
+    def step(self, slope: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+        """The step -(JᵀJ)⁻¹ Jᵀr.
+
+        Args:
+            slope: Jᵀr.
+        """
+        right = self.scale * slope
+        return -self.scale * cho_solve_banded((self.triangle, True), right, check_finite=False)
+
+
+@dataclass(frozen=True)
 class Normal:
     """Normal equations of all rows together.
 
@@ -34,8 +58,13 @@ class Normal:
     slope: Float[np.ndarray, " free"]
     loss: float
 
-    def step(self, least: float = 0.0) -> Float[np.ndarray, " free"]:
-        """The step that leads to the least squares of the linearised rows.
+    @property
+    def diagonal(self) -> Float[np.ndarray, " free"]:
+        """Of JᵀJ."""
+        return self.band[0]
+
+    def factor(self, least: float = 0.0) -> Factor:
+        """Cholesky's factor, with as much added to the diagonal as it needs.
 
         Args:
             least: What is added to the diagonal, which is 1, at least.
@@ -53,11 +82,11 @@ class Normal:
             trial = scaled.copy()
             trial[0] += ridge
             try:
-                factor = cholesky_banded(trial, overwrite_ab=True, lower=True, check_finite=False)
+                found = cholesky_banded(trial, overwrite_ab=True, lower=True, check_finite=False)
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            return -s * cho_solve_banded((factor, True), s * self.slope, check_finite=False)
+            return Factor(found, s, ridge)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"

@@ -155,6 +155,24 @@ class WeightedRows:
         """
         return self._evaluated(C, False)[0]
 
+    def pulled(
+        self, C: Float[np.ndarray, "unknowns ..."]
+    ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:
+        """Jᵀr by all coefficients, and the sum of the squares, without J.
+
+        Args:
+            C: The coefficients.
+        """
+        r, g = self._evaluated(C, True)
+        assert g is not None
+        found = np.zeros_like(C)
+        shape = [p.x.size for p in self.places]
+        for a, (u, index) in enumerate(self.leaves):
+            lift = (g[:, :, a] * r).sum(1).reshape(shape)
+            matrices = [self._matrix(i, order).T.tocsr() for i, order in enumerate(index)]
+            found[self.unknowns.index(u)] += along(matrices, lift)
+        return found, float((r**2).sum())
+
     def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[CellSums]:
         """The normal equations, some cells after others.
 
