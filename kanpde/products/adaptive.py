@@ -176,20 +176,21 @@ class AdaptiveProducts:
     def __init__(self, problem: Problem, settings: Settings):
         refuse(problem)
         self.problem, self.settings = problem, settings
+        self.time = marched(problem)
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
 
     def begin(self) -> Progress:
         """Where it begins: cells that follow the initial values, or a few equal ones."""
         problem, degree = self.problem, self.settings.degree
         axes: list[SplineAxis] = []
-        for x in problem.domain.space or problem.coordinates:
+        for x in [x for x in problem.coordinates if x != self.time]:
             cells, wraps = CELLS_AT_FIRST, x in problem.periodic
             cells = max(cells, degree + 1) if wraps else cells
             breaks = np.linspace(*problem.domain.bounds[x], cells + 1)
             axes.append(SplineAxis(breaks, degree, wraps))
-        if problem.domain.time is None:
+        if self.time is None:
             return Progress(axes=tuple(axes))
-        low, high = problem.domain.bounds[problem.domain.time]
+        low, high = problem.domain.bounds[self.time]
         length = (high - low) * FIRST_SPAN
         space = self._for_initial_values(axes)
         return Progress(axes=(*space, self._modes(low, low + length)), length=length)
@@ -209,7 +210,7 @@ class AdaptiveProducts:
             squares, tolerance = self._squares(progress), self.settings.tolerance
             at = squares.advance(progress.at, tolerance)
             return replace(progress, at=at, step=progress.step + 1)
-        if self.problem.domain.time is None:
+        if self.time is None:
             return self._judged(progress)
         return self._span_judged(progress)
 
@@ -231,7 +232,7 @@ class AdaptiveProducts:
         """The coefficients before the first step: those of the last attempt, else what is given."""
         given = held(self.problem, progress.axes, self._starts(progress))
         C = given.C
-        if self.problem.domain.time is None and progress.spans:
+        if self.time is None and progress.spans:
             last = progress.spans[-1]
             guess = np.stack([fit(progress.axes, _on(last, u)) for u in range(len(C))])
             C = held(self.problem, progress.axes, {}, guess).C
@@ -245,11 +246,11 @@ class AdaptiveProducts:
 
     def _starts(self, progress: Progress) -> dict[tuple[str, int], Start]:
         """Values and rates with which the span under way begins."""
-        problem, time = self.problem, self.problem.domain.time
+        problem, time = self.problem, self.time
         if time is None:
             return {}
         if not progress.spans:
-            return initial_values(problem)
+            return initial_values(problem, time)
         last, found = progress.spans[-1], {}
         for k, u in enumerate(problem.unknowns):
             for order in range(problem.order(u, time)):
@@ -257,17 +258,20 @@ class AdaptiveProducts:
         return found
 
     def _modes(self, begin: float, end: float) -> Modes:
-        order = max(1, self.problem.time_order)
+        assert self.time is not None
+        order = max(1, *(self.problem.order(u, self.time) for u in self.problem.unknowns))
         return Modes(np.array([begin, end]), self.settings.modes, order)
 
     def _for_initial_values(self, axes: list[SplineAxis]) -> tuple[SplineAxis, ...]:
         """Cells that suit the initial values."""
-        starts = [start for (_, order), start in initial_values(self.problem).items() if not order]
+        assert self.time is not None
+        known = initial_values(self.problem, self.time)
+        starts = [start for (_, order), start in known.items() if not order]
         cells = FINE_CELLS if len(axes) == 1 else CELLS_AT_FIRST
         space = tuple(evenly(axis, max(cells, axis.cells)) for axis in axes)
         for _ in range(4):
             C = np.stack([fit(space, start) for start in starts]) if starts else None
-            if C is None:
+            if C is None or not axes:
                 break
             product = Product(space, C)
             sizes = amplitudes(product, np.ones(len(C)))
@@ -275,6 +279,13 @@ class AdaptiveProducts:
                 self._refined(axis, roughness(product, i, sizes)) for i, axis in enumerate(space)
             )
         return space
+
+    @property
+    def _whole(self) -> float:
+        """How much time there is."""
+        assert self.time is not None
+        low, high = self.problem.domain.bounds[self.time]
+        return high - low
 
     def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal, not more than three times as many as there are."""
@@ -285,7 +296,7 @@ class AdaptiveProducts:
 
     def _span_judged(self, progress: Progress) -> Progress:
         """Go on with the next span, or with another attempt at this one."""
-        settings, time, at = self.settings, self.problem.domain.time, progress.at
+        settings, time, at = self.settings, self.time, progress.at
         assert at is not None
         assert time is not None
         tolerance, product = settings.tolerance, Product(progress.axes, at.C)
@@ -295,23 +306,33 @@ class AdaptiveProducts:
         space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
         rough = [roughness(product, i, sizes) for i in range(len(space))]
         in_space = [favard(axis, one) for axis, one in zip(space, rough, strict=True)]
-        far_in_time = in_time > tolerance or at.stalled
+        unmet = self._squares(progress).unmet(at, tolerance * sizes)
+        far_in_time = in_time > tolerance or at.stalled or unmet > MET
         far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
         growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
         last_try = progress.tries + 1 >= MOST_TRIES
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
-        if (far_in_time or any(worse)) and not last_try:
-            length = end - begin
-            if far_in_time and (not any(worse) or in_time > 300 * tolerance or at.stalled):
-                length *= 0.3 if at.stalled else max(0.3, min(0.85, 0.8 * growth))
+        length = end - begin
+        shortest = length <= (1 + 1e-9) * SHORTEST_SPAN * self._whole and not at.stalled
+        if (far_in_time or any(worse)) and not last_try and not shortest:
+            if far_in_time and (
+                not any(worse) or in_time > 300 * tolerance or at.stalled or unmet > MET
+            ):
+                length *= 0.3 if at.stalled or unmet > MET else max(0.3, min(0.85, 0.8 * growth))
             new = tuple(
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
             )
             return self._attempt(progress, new, begin, length, progress.tries + 1)
-        return self._accepted(progress, product, sizes, max(in_time, *in_space), growth, rough)
+        before = progress.spans[-1].axes[-1].ends if progress.missed else (0.0, math.inf)
+        stuck = shortest and before[1] - before[0] <= (1 + 1e-6) * length
+        if at.stalled or stuck:
+            said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
+            return replace(progress, at=None, missed=(*progress.missed, said), finished=True)
+        error = max([in_time, *in_space, unmet if unmet > MET else 0.0])
+        return self._accepted(progress, product, sizes, error, growth, rough)
 
     def _accepted(
         self,
@@ -323,7 +344,7 @@ class AdaptiveProducts:
         rough: list[Float[np.ndarray, " cells"]],
     ) -> Progress:
         """The next span, or the end."""
-        time = self.problem.domain.time
+        time = self.time
         assert time is not None
         begin, end = product.axes[-1].ends
         last = self.problem.domain.bounds[time][1]
@@ -346,7 +367,7 @@ class AdaptiveProducts:
             found = self._refined(axis, rough[i])
             same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
             new.append(
-                axis if same and favard(axis, rough[i]) < 2 * self.settings.tolerance else found
+                axis if same and favard(axis, rough[i]) < 0.5 * self.settings.tolerance else found
             )
         length = (end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
@@ -360,12 +381,10 @@ class AdaptiveProducts:
         tries: int,
     ) -> Progress:
         """An attempt at a span, which is stretched where little would be left after it."""
-        time = self.problem.domain.time
+        time = self.time
         assert time is not None
-        low, last = self.problem.domain.bounds[time]
-        if length < SHORTEST_SPAN * (last - low):
-            said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
-            return replace(progress, at=None, missed=(*progress.missed, said), finished=True)
+        last = self.problem.domain.bounds[time][1]
+        length = max(length, SHORTEST_SPAN * self._whole)
         end = begin + length
         if last - end < 0.2 * length:
             end = last
@@ -397,6 +416,8 @@ class AdaptiveProducts:
             tries=progress.tries + 1,
             sizes=tuple(float(one) for one in sizes),
         )
+        unmet = self._squares(progress).unmet(at, settings.tolerance * sizes)
+        error = max(error, unmet if unmet > MET else 0.0)
         if error <= settings.tolerance and not at.stalled:
             return replace(known, estimate=error, finished=True)
         new = tuple(
@@ -425,6 +446,10 @@ class AdaptiveProducts:
 
 MORE_CELLS = 1.3
 """By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
+
+MET = 1e-2
+"""Share of its own terms up to which a residual is met: more is left where Newton's method ended in
+a minimum that is no solution."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
@@ -455,14 +480,37 @@ def refuse(problem: Problem) -> None:
         raise ProblemError(f"tensor: cannot take {why}; --network kan can")
 
 
-def initial_values(problem: Problem) -> dict[tuple[str, int], Start]:
-    """Values and rates that initial conditions give, by unknown and order of the rate.
+def marched(problem: Problem) -> str | None:
+    """The coordinate along which spans follow one another: time, or that of ordinary equations all
+    of whose conditions are given at its beginning.
 
     Args:
         problem: What is to be solved.
     """
-    time, space = problem.domain.time, problem.domain.space
-    assert time is not None
+    if problem.domain.time is not None or len(problem.coordinates) > 1 or problem.periodic:
+        return problem.domain.time
+    x = problem.coordinates[0]
+    plain = all(
+        c.face == f"{x}-" and c.prescribed is not None and c.where is None
+        for c in problem.constraints
+    )
+    given = {
+        (c.prescribed.unknown, c.prescribed.derivative)
+        for c in problem.constraints
+        if c.prescribed is not None
+    }
+    wanted = {(u, k) for u in problem.unknowns for k in range(problem.order(u, x))}
+    return x if plain and given == wanted and wanted else None
+
+
+def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
+    """Values and rates that are given where the march begins, by unknown and order of the rate.
+
+    Args:
+        problem: What is to be solved.
+        time: The coordinate along which it marches.
+    """
+    space = [x for x in problem.coordinates if x != time]
     begin = problem.domain.bounds[time][0]
     return {
         (c.prescribed.unknown, c.prescribed.derivative): on_face(c.prescribed, time, begin, space)

@@ -57,14 +57,15 @@ def held(
     names, unknowns = problem.coordinates, problem.unknowns
     shape = (len(unknowns), *(axis.size for axis in axes))
     C = np.zeros(shape) if guess is None else guess.copy()
+    time = names[-1] if isinstance(axes[-1], Modes) else None
     index = np.arange(C.size).reshape(shape)
     soft: list[Constraint] = []
     given: dict[tuple[str, str], dict[int, Prescribed]] = {}
     for c in problem.constraints:
         x, plain = c.face[:-1], c.prescribed
-        if x == problem.domain.time and c.face.endswith("-"):
+        if x == time and c.face.endswith("-"):
             continue
-        if plain is None or c.where is not None or x not in names or x == problem.domain.time:
+        if plain is None or c.where is not None or x not in names or x == time:
             soft.append(c)
             continue
         known = given.setdefault((c.face, plain.unknown), {})
@@ -72,15 +73,16 @@ def held(
             soft.append(c)
         else:
             known[plain.derivative] = plain
-    # Slopes alone first, so that values, which are the coefficients of corners too, prevail.
-    for (face, unknown), known in sorted(given.items(), key=lambda item: 0 in item[1]):
-        _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
     for (unknown, order), start in starts.items():
         modes = axes[-1]
         assert isinstance(modes, Modes)
         k = unknowns.index(unknown)
         C[k, ..., order] = fit(axes[:-1], start) * modes.half**order
         index[k, ..., order] = -1
+    # Later ones prevail where faces meet: values over slopes, and faces over what a span of time
+    # begins with, which holds at that moment only.
+    for (face, unknown), known in sorted(given.items(), key=lambda item: 0 in item[1]):
+        _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
     return _numbered(C, index, tuple(soft), axes)
 
 

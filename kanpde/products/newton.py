@@ -132,6 +132,19 @@ class LeastSquares:
             stalled=stalled or (done and size > SMALL_STEP),
         )
 
+    def unmet(self, at: Iterate, error: Float[np.ndarray, " unknowns"]) -> float:
+        """How far the equations and conditions are from being met, over their own terms.
+
+        Args:
+            at: Where Newton's method ended.
+            error: Of each unknown, that is asked for: a residual that coefficients wrong by as much
+                would leave counts as none.
+        """
+        allowed = float((error * np.array(at.stiffness)).max()) * self.free**0.5
+        if at.loss**0.5 <= allowed:
+            return 0.0
+        return max(some.unmet(at.C) for some in self.rows)
+
     def _searched(
         self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
     ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:

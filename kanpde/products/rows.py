@@ -173,6 +173,20 @@ class WeightedRows:
             found[self.unknowns.index(u)] += along(matrices, lift)
         return found, float((r**2).sum())
 
+    def unmet(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        """How far the rows are from being met: the largest of their norms over those of their own
+        terms.
+
+        Args:
+            C: The coefficients.
+        """
+        r, g = self._evaluated(C, True)
+        assert g is not None
+        terms = g * self.derivatives(C)[:, None]
+        rest = r - terms.sum(2)
+        sizes = np.sqrt(((terms**2).sum(2) + rest**2).sum(0))
+        return float((np.sqrt((r**2).sum(0)) / np.maximum(sizes, np.finfo(float).tiny)).max())
+
     def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[CellSums]:
         """The normal equations, some cells after others.
 

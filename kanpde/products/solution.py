@@ -35,6 +35,7 @@ class TensorSolution(Solution):
     def __init__(self, problem: Problem, spans: Sequence[Product]):
         self.domain, self.unknowns = problem.domain, problem.unknowns
         self.spans = tuple(spans)
+        self.marched = isinstance(self.spans[0].axes[-1], Modes)
         self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
 
     def __call__(self, points: Float[Tensor, "points dims"]) -> Float[Tensor, "points unknowns"]:
@@ -47,7 +48,7 @@ class TensorSolution(Solution):
         wanted = [(self.unknowns.index(u), index) for u, index in leaves]
         at = points.detach().double().cpu().numpy()
         found = self._by_span(at, lambda span, some: span.at(some, wanted))
-        if self.domain.time is not None:
+        if self.marched:
             rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
             still = np.flatnonzero(at[:, -1] > self.spans[-1].axes[-1].ends[1])
             found[still[:, None], np.array(rates, dtype=int)] = 0.0
@@ -59,7 +60,7 @@ class TensorSolution(Solution):
         of: Callable[[Product, Float[np.ndarray, "some dims"]], Float[np.ndarray, "some leaves"]],
     ) -> Float[np.ndarray, "points leaves"]:
         """WeightedRows, each from the span that holds its time."""
-        if self.domain.time is None:
+        if not self.marched:
             return of(self.spans[0], at)
         at = at.copy()
         at[:, -1] = np.minimum(at[:, -1], self.spans[-1].axes[-1].ends[1])

@@ -3,9 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 import kanpde
-from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
+from kanpde import (
+    Box,
+    Condition,
+    Dirichlet,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    Time,
+    d,
+    laplacian,
+)
 from kanpde.errors import ProblemError
 from kanpde.products.adaptive import AdaptiveProducts, Progress, Settings
 
@@ -96,6 +109,69 @@ def test_a_periodic_wave_keeps_its_bits_when_it_goes_on():
         gone_on = again.advance(gone_on)
     for one, other in zip(progress.spans, gone_on.spans, strict=True):
         np.testing.assert_array_equal(one.C, other.C)
+
+
+def test_an_epidemic_is_marched_as_scipy_does_it():
+    people, beta, gamma = 1e6, 0.4, 0.1
+    problem = Problem(
+        Box(t=(0, 80)),
+        [
+            lambda S, J, t: d(S, t) + beta * S * J / people,
+            lambda S, J, t: d(J, t) - beta * S * J / people + gamma * J,
+        ],
+        [Dirichlet(S=people - 10, J=10.0, on="t-")],
+        unknowns=["S", "J"],
+    )
+    solution, progress = solved(problem, 1e-8)
+    assert not progress.missed
+    t = np.linspace(0, 80, 101)
+    judge = solve_ivp(
+        lambda t, y: [-beta * y[0] * y[1] / people, beta * y[0] * y[1] / people - gamma * y[1]],
+        (0, 80),
+        [people - 10, 10.0],
+        "DOP853",
+        t,
+        rtol=1e-12,
+        atol=1e-6,
+    )
+    found = solution(torch.from_numpy(t)[:, None]).numpy().T
+    assert np.abs(found - judge.y).max() < 1e-8 * np.ptp(judge.y[0]) / 2
+
+
+def test_a_start_that_contradicts_the_boundary_is_right_after_it_and_said():
+    """u = 1 at the left end of a rod that is 0 at first."""
+
+    def exact(x, t):
+        modes = (
+            2 / (k * np.pi) * torch.sin(k * np.pi * x) * torch.exp(-((k * np.pi) ** 2) * t)
+            for k in range(1, 60)
+        )
+        return 1 - x - sum(modes)
+
+    with pytest.warns(kanpde.errors.ProblemWarning, match="discontinuous"):
+        problem = Problem(
+            Box(x=(0, 1)) * Time(t=(0, 0.1)),
+            lambda u, x, t: d(u, t) - d(u, x, x),
+            [Dirichlet(u=1, on="x-"), Dirichlet(u=0, on="x+"), Initial(u=0)],
+            exact={"u": exact},
+        )
+    solution, progress = solved(problem, 1e-4)
+    assert progress.missed[0].startswith("t = 0 to ")
+    x = torch.linspace(0, 1, 101, dtype=torch.float64)
+    for t in (0.02, 0.1):
+        points = torch.stack([x, torch.full_like(x, t)], 1)
+        assert (solution(points)[:, 0] - exact(x, torch.tensor(t))).abs().max() < 1e-4
+
+
+def test_a_minimum_that_is_no_solution_misses_the_tolerance():
+    """y' = y² with y(0) = 1 has no solution beyond 1; squares have a minimum all the same."""
+    problem = Problem(
+        Box(x=(0, 2)),
+        lambda u, x: d(u, x) - u**2,
+        [Condition(lambda u, x: u - 1, on="x-")],
+    )
+    _, progress = solved(problem, 1e-2, degree=5)
+    assert progress.missed
 
 
 def test_a_solution_that_blows_up_says_so():
