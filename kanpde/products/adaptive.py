@@ -326,11 +326,15 @@ class AdaptiveProducts:
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
             )
             return self._attempt(progress, new, begin, length, progress.tries + 1)
-        before = progress.spans[-1].axes[-1].ends if progress.missed else (0.0, math.inf)
-        stuck = shortest and before[1] - before[0] <= (1 + 1e-6) * length
+        last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
+        stuck = (
+            shortest
+            and len(progress.missed) >= MOST_TRIES
+            and all(b - a <= (1 + 1e-6) * length for a, b in last_ones)
+        )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
-            return replace(progress, at=None, missed=(*progress.missed, said), finished=True)
+            return replace(progress, at=None, missed=(said, *progress.missed), finished=True)
         error = max([in_time, *in_space, unmet if unmet > MET else 0.0])
         return self._accepted(progress, product, sizes, error, growth, rough)
 

@@ -120,7 +120,8 @@ class LeastSquares:
         size, stalled = _size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
         enough = LAST_STEP * (tolerance if self.affine else tolerance**0.5)
-        done = size < enough or rounding or at.steps + 1 >= MOST_NEWTON_STEPS
+        settled = size < enough or rounding
+        done = settled or at.steps + 1 >= MOST_NEWTON_STEPS
         return replace(
             at,
             C=at.C if stalled else at.C + share * D,
@@ -129,7 +130,7 @@ class LeastSquares:
             loss=loss,
             stiffness=stiffness,
             done=done or stalled,
-            stalled=stalled or (done and size > SMALL_STEP),
+            stalled=stalled or (done and not settled),
         )
 
     def unmet(self, at: Iterate, error: Float[np.ndarray, " unknowns"]) -> float:
