@@ -307,7 +307,7 @@ class AdaptiveProducts:
         rough = [roughness(product, i, sizes) for i in range(len(space))]
         in_space = [favard(axis, one) for axis, one in zip(space, rough, strict=True)]
         unmet = self._squares(progress).unmet(at, tolerance * sizes)
-        far_in_time = in_time > tolerance or at.stalled or unmet > MET
+        far_in_time = in_time > tolerance or at.stalled or unmet > MET_EQUATION
         far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
         growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
@@ -318,9 +318,11 @@ class AdaptiveProducts:
         shortest = length <= (1 + 1e-9) * SHORTEST_SPAN * self._whole and not at.stalled
         if (far_in_time or any(worse)) and not last_try and not shortest:
             if far_in_time and (
-                not any(worse) or in_time > 300 * tolerance or at.stalled or unmet > MET
+                not any(worse) or in_time > 300 * tolerance or at.stalled or unmet > MET_EQUATION
             ):
-                length *= 0.3 if at.stalled or unmet > MET else max(0.3, min(0.85, 0.8 * growth))
+                length *= (
+                    0.3 if at.stalled or unmet > MET_EQUATION else max(0.3, min(0.85, 0.8 * growth))
+                )
             new = tuple(
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
@@ -335,7 +337,7 @@ class AdaptiveProducts:
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
             return replace(progress, at=None, missed=(said, *progress.missed), finished=True)
-        error = max([in_time, *in_space, unmet if unmet > MET else 0.0])
+        error = max([in_time, *in_space, unmet if unmet > MET_EQUATION else 0.0])
         return self._accepted(progress, product, sizes, error, growth, rough)
 
     def _accepted(
@@ -421,7 +423,7 @@ class AdaptiveProducts:
             sizes=tuple(float(one) for one in sizes),
         )
         unmet = self._squares(progress).unmet(at, settings.tolerance * sizes)
-        error = max(error, unmet if unmet > MET else 0.0)
+        error = max(error, unmet if unmet > MET_EQUATION else 0.0)
         if error <= settings.tolerance and not at.stalled:
             return replace(known, estimate=error, finished=True)
         new = tuple(
@@ -451,7 +453,7 @@ class AdaptiveProducts:
 MORE_CELLS = 1.3
 """By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
 
-MET = 1e-2
+MET_EQUATION = 1e-2
 """Share of its own terms up to which a residual is met: more is left where Newton's method ended in
 a minimum that is no solution."""
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held
-from kanpde.products.normal import Factor, Normal, normal
+from kanpde.products.normal import BandFactor, Normal, normal
 from kanpde.products.rows import Places, WeightedRows, points_of
 
 MOST_NEWTON_STEPS = 12
@@ -172,7 +172,7 @@ class LeastSquares:
         return slope[: self.free], total
 
     @cached_property
-    def _fixed(self) -> tuple[Factor, tuple[float, ...], tuple[float, ...]]:
+    def _fixed(self) -> tuple[BandFactor, tuple[float, ...], tuple[float, ...]]:
         """Where J is the same everywhere: its factor, the weights of the rows and stiffness."""
         zero = np.zeros(self.index.shape)
         weights = self.weights(zero)

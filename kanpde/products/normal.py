@@ -21,7 +21,7 @@ RAISE = 30.0
 
 
 @dataclass(frozen=True)
-class Factor:
+class BandFactor:
     """Cholesky's factor of normal equations that were divided by their diagonal.
 
     Attributes:
@@ -63,7 +63,7 @@ class Normal:
         """Of JᵀJ."""
         return self.band[0]
 
-    def factor(self, least: float = 0.0) -> Factor:
+    def factor(self, least: float = 0.0) -> BandFactor:
         """Cholesky's factor, with as much added to the diagonal as it needs.
 
         Args:
@@ -86,7 +86,7 @@ class Normal:
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            return Factor(found, s, ridge)
+            return BandFactor(found, s, ridge)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
