@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.kernels import spline_jet, spline_jet_adjoint, spline_jet_jacobian
@@ -93,6 +94,31 @@ class SumsOfProducts:
             _, cell, block = spline_jet_jacobian(*given, counts, False)
             parts.append(axis.rows(cell[:, 0], block[:, 0]))
         return X, Rows.beside(parts)
+
+    def functions(
+        self, theta: Tensor, x: Float[Tensor, "points inputs"]
+    ) -> Float[Tensor, "inputs terms points"]:
+        """The factors at points of each coordinate, float64 on the CPU.
+
+        Args:
+            theta: The parameters of the layer.
+            x: Where, [points, inputs].
+        """
+        c = self.coefficients(theta.detach().double().cpu())
+        pairs = zip(self.axes, c, x.T, strict=True)
+        return torch.stack([(axis.at(column) @ p).T for axis, p, column in pairs])
+
+    def shares(self, theta: Tensor, x: Float[Tensor, "points inputs"]) -> Float[Tensor, " terms"]:
+        """The root mean square of each term, over the sum of those of its output.
+
+        Args:
+            theta: The parameters of the layer.
+            x: The points over which the means are taken, [points, inputs].
+        """
+        sizes = self.functions(theta, x).prod(0).square().mean(1).sqrt()
+        parts = torch.split(sizes, list(self.ranks))
+        tiny = torch.finfo(sizes.dtype).tiny
+        return torch.cat([part / part.sum().clamp_min(tiny) for part in parts])
 
     def _edges(self, theta: Tensor, X: Tensor, counts: Counts) -> list[Tensor]:
         """The jets of all edge functions, coordinate by coordinate, [points, channels, terms]."""

@@ -132,6 +132,8 @@ def layout_of(drawing: Drawing) -> NetworkLayout:
         boxes = 1.22 * size * math.ceil(count / beside)
         sums = 0.3 * bool(products[layer + 1])
         heights.append(heights[-1] + 0.9 + 0.06 * width + boxes + sums)
+    if drawing.ranks:
+        heights.append(heights[-1] + 0.8 + 0.04 * width)
     return NetworkLayout(
         width, drawing.widths, tuple(heights), tuple(sizes), tuple(columns), products
     )

@@ -117,14 +117,16 @@ def draw_network(drawing: Drawing, axes: Axes) -> Axes:
     """
     layout = layout_of(drawing)
     for layer in range(len(drawing.widths) - 1):
-        if drawing.edges:
+        if layer < len(drawing.edges):
             _draw_edges(axes, layout, layer, drawing)
+        elif drawing.ranks:
+            _draw_sums(axes, layout, drawing)
         else:
             lines = [(a, b) for a in layout.nodes(layer) for b in layout.nodes(layer + 1)]
             wires = LineCollection(lines, colors=GREY, linewidths=0.5, alpha=0.5, zorder=1)
             axes.add_collection(wires)
     for level, width in enumerate(drawing.widths):
-        _draw_units(axes, layout, level, width)
+        _draw_units(axes, layout, level, width, multiply=bool(drawing.ranks) and level == 1)
     _name(axes, layout.nodes(0), drawing.inputs, -0.16, "top")
     _name(axes, layout.nodes(len(drawing.widths) - 1), drawing.outputs, 0.16, "bottom")
     if not drawing.edges:
@@ -195,11 +197,23 @@ def _unit(values: Array) -> Array:
     return (values - values.min()) * (2 / span) - 1 if span > 0 else np.zeros_like(values)
 
 
-def _draw_units(axes: Axes, layout: NetworkLayout, level: int, width: int) -> None:
-    """Inputs as dots, sums as + and products as × in circles, the latter with their two sums
-    below."""
+def _draw_sums(axes: Axes, layout: NetworkLayout, drawing: Drawing) -> None:
+    """Wires from the units that multiply to the output that adds them, fainter where they matter
+    less."""
+    outputs = [q for q, rank in enumerate(drawing.ranks) for _ in range(rank)]
+    ends = layout.nodes(2)
+    lines = [(a, ends[q]) for a, q in zip(layout.nodes(1), outputs, strict=True)]
+    shades = [(0.0, 0.0, 0.0, float(alpha)) for alpha in _opacity(drawing, 0)[0]]
+    axes.add_collection(LineCollection(lines, colors=shades, linewidths=0.8, zorder=1))
+
+
+def _draw_units(
+    axes: Axes, layout: NetworkLayout, level: int, width: int, multiply: bool = False
+) -> None:
+    """Inputs as dots, sums as + and products as × in circles, the latter with their two sums below
+    unless they `multiply` their edges themselves."""
     places, products = layout.nodes(level), layout.products[level]
-    sums = len(places) - products
+    sums = 0 if multiply else len(places) - products
     if level == 0 or not layout.sizes:
         _scatter(axes, places, 42, "black")
     else:

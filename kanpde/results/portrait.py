@@ -11,12 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kanpde.geometry import Domain
 from kanpde.networks.basis import HIGH, LOW, BasisLayer
+from kanpde.networks.canonical import balanced, layer_of
 from kanpde.networks.importance import scores
 from kanpde.networks.joint import Joint
 from kanpde.networks.network import Network
 from kanpde.networks.solution import Composition
 from kanpde.networks.spans import Spans
+from kanpde.networks.sums_of_products import SumsOfProducts
 from kanpde.networks.surgery import masks
 from kanpde.networks.trial_space import NetworkSolution
 
@@ -44,6 +47,8 @@ class Drawing:
         importance: Shares of the outputs, [inputs, outputs]; nan for edges that were pruned.
         density: How many activations lie in equal parts of [-1, 1], 1 on average, [inputs, bins].
         products: Of each level of units, how many, the last ones, are products of two sums each.
+        ranks: Where the units of the one hidden level multiply their edges, how many of them each
+            output adds; none where they add.
         formulas: The formulas of symbolic edges, by layer, input and output.
     """
 
@@ -55,6 +60,7 @@ class Drawing:
     importance: tuple[Array, ...] = ()
     density: tuple[Array, ...] = ()
     products: tuple[int, ...] = ()
+    ranks: tuple[int, ...] = ()
     formulas: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
 
 
@@ -75,6 +81,9 @@ def portrait(solution: Composition, unknowns: Sequence[str], points: Tensor) -> 
     drawing = Drawing(
         solution.describe(), tuple(network.widths), inputs, tuple(unknowns)[: network.widths[-1]]
     )
+    multiplied = layer_of(network)
+    if multiplied is not None:
+        return _of_products(drawing, multiplied, network.theta, points, solution.domain)
     if not layers:
         return drawing
     last = solution.spans[-1] if isinstance(solution, Spans) else solution
@@ -97,6 +106,27 @@ def portrait(solution: Composition, unknowns: Sequence[str], points: Tensor) -> 
         for level in range(len(network.widths))
     )
     return replace(drawing, edges=edges, importance=shares, density=density, products=products)
+
+
+def _of_products(
+    drawing: Drawing, layer: SumsOfProducts, theta: Tensor, points: Tensor, domain: Domain
+) -> Drawing:
+    """The factors of a sum of products, with the share of their term in its output."""
+    bounds = points.new_tensor(list(domain.bounds.values()))
+    seen = LOW + (HIGH - LOW) * (points - bounds[:, 0]) / (bounds[:, 1] - bounds[:, 0])
+    if seen.shape[1] != len(layer.axes):  # inputs besides the coordinates, which look at holes
+        seen = torch.rand(len(points), len(layer.axes), dtype=torch.float64) * (HIGH - LOW) + LOW
+    c = balanced(layer.axes, layer.coefficients(theta.detach().double().cpu()))
+    theta = torch.cat([p.reshape(-1) for p in c])
+    shares = layer.shares(theta, seen).expand(len(layer.axes), -1)
+    density = np.stack([_density(column) for column in seen.numpy().T])
+    return replace(
+        drawing,
+        edges=(_edges(layer, theta, seen),),
+        importance=(shares.numpy(),),
+        density=(density,),
+        ranks=layer.ranks,
+    )
 
 
 def _edges(layer: Any, theta: Tensor, values: Tensor) -> tuple[Array, Array]:

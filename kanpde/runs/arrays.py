@@ -147,6 +147,8 @@ def _write_drawing(group: h5py.Group, drawing: Drawing) -> None:
     )
     if drawing.products:
         group.attrs["products"] = list(drawing.products)
+    if drawing.ranks:
+        group.attrs["ranks"] = list(drawing.ranks)
     for i, (inputs, outputs) in enumerate(drawing.edges):
         layer = group.create_group(f"layer{i}")
         scales = [
@@ -268,6 +270,7 @@ def _read_drawing(network: h5py.Group) -> Drawing:
         network.attrs["title"],
         edges=tuple((layer["inputs"][:], layer["outputs"][:]) for layer in layers),
         products=tuple(network.attrs["products"].tolist()) if "products" in network.attrs else (),
+        ranks=tuple(network.attrs["ranks"].tolist()) if "ranks" in network.attrs else (),
         formulas=formulas,
         **known,
         **{key: tuple(network.attrs[key].tolist()) for key in ("widths", "inputs", "outputs")},

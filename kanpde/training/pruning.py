@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import RecipeError, RunError
+from kanpde.networks.canonical import layer_of
 from kanpde.networks.importance import losses
 from kanpde.networks.network import Network, has_edges
 from kanpde.networks.surgery import Edge, dropped, edges_of
@@ -63,6 +64,11 @@ class Prune(Change):
             )
 
     def check(self, network: Network) -> None:
+        if layer_of(network) is not None:
+            raise RecipeError(
+                f"prune: got {network.describe()}, of which refine:4000 leaves out the terms that"
+                " do nothing; expected a network of sums, such as kan"
+            )
         if not any(has_edges(layer) for layer in network.layers):
             raise RecipeError(
                 f"prune: got {network.describe()}; expected a network with edge functions, such"

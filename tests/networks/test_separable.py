@@ -20,6 +20,7 @@ from kanpde.recipes.recipe import Recipe, default
 from kanpde.training import AlternatingLeastSquares, Refine, carry_out
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation
+from kanpde.training.pruning import Prune
 
 UNEVEN = torch.tensor([-1.0, -0.7, -0.1, 0.0, 0.3, 0.45, 1.0], dtype=torch.float64)
 
@@ -309,6 +310,10 @@ def test_a_kind_says_what_suits_it():
         (lambda: Separable(grids=(4, 0)), r"grids: got \(4, 0\); expected at least 1 interval"),
         (lambda: built(2, 1, width=(2, 3)), r"width: got 2 ranks, \(2, 3\), for 1 unknown"),
         (lambda: built(3, 1, grids=(4, 5)), r"grids: got 2, \(4, 5\), for 3 coordinates"),
+        (
+            lambda: Prune().check(built()),
+            "prune: got Separable KAN 2-4-1, .* refine:4000 leaves out",
+        ),
         (lambda: Refine(0), "refine:0: expected at least 1 parameter"),
         (
             lambda: prepare(SQUARE, Recipe(schedule="lm:1,refine:500"), 0, "cpu", "float64"),

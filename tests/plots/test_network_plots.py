@@ -131,6 +131,16 @@ def test_products_are_nodes_with_two_sums_below():
     assert curves(drawn(plot_network(result)).axes[0]) == [2 * 4, 3]
 
 
+def test_units_that_multiply_have_an_edge_of_every_coordinate_and_one_output():
+    result = untrained(problem_in(2), SPECS["separable"]((3,), 5, 4))
+    drawing = result.drawing
+    assert drawing.ranks == (3,)
+    assert drawing.edges[0][1].shape[:2] == (2, 3)
+    assert drawing.importance[0].sum(1) == pytest.approx([1, 1])
+    axes = drawn(plot_network(result)).axes[0]
+    assert curves(axes) == [2 * 3]
+
+
 def test_an_edge_shows_where_its_activations_lie():
     drawing = untrained(problem_in(2), KAN((3,), 5, 3)).drawing
     figure = drawn(plot_edge(drawing, 1, 0, 0))

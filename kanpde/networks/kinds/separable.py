@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError
 from kanpde.networks.axis_splines import AxisSplines
+from kanpde.networks.basis import HIGH, LOW
 from kanpde.networks.canonical import refitted
-from kanpde.networks.network import Layer, Network
+from kanpde.networks.network import Edges, Layer, Network
 from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.sums_of_products import SumsOfProducts
 
@@ -146,3 +148,12 @@ class Separable(Spec):
             for axis in layer.axes
         ]
         return refitted(network, axes)
+
+    def edges(self, network: Network, samples: int) -> list[Edges]:
+        """The factors of all terms, sampled over [-1, 1]."""
+        (layer,) = network.layers
+        assert isinstance(layer, SumsOfProducts)
+        x = torch.linspace(LOW, HIGH, samples, dtype=torch.float64)
+        inputs = len(layer.axes)
+        values = layer.functions(network.theta, x[:, None].expand(-1, inputs))
+        return [Edges(np.tile(x.numpy(), (inputs, 1)), values.numpy())]
