@@ -20,8 +20,7 @@ from benchmarks import rational, tables
 from benchmarks.arguments import shown_seeds
 from benchmarks.rows import Quantity, Tell, load, markdown, provenance_lines, timing_table
 from kanpde.errors import RunError
-from kanpde.networks.names import kinds
-from kanpde.networks.registry import spec_of
+from kanpde.networks.registry import SPECS, spec_of
 from kanpde.problem import file as problems
 from kanpde.provenance import provenance
 from kanpde.recipes.recipe import Recipe, default
@@ -41,10 +40,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def networks() -> dict[str, str]:
-    """What is measured: the kind of network by the options that ask for it, every kind of the
+    """What is measured: the kind of layers by the options that ask for it, every kind of the
     registry, its variants after it."""
     found = {}
-    for kind in kinds():
+    for kind in SPECS:
         found[f"--network {kind}"] = kind
         found |= {options: kind for options in VARIANTS if options.startswith(f"--network {kind} ")}
     return found

@@ -11,8 +11,7 @@ from benchmarks.commands import main
 from benchmarks.measured import Limits
 from benchmarks.rows import Quantity
 from kanpde import KAN, RunError
-from kanpde.networks.names import kinds
-from kanpde.networks.registry import spec_of
+from kanpde.networks.registry import SPECS, spec_of
 from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend, Refine
 
@@ -21,7 +20,7 @@ TINY = Recipe(KAN((2,), 3, 3), 60, "lm:4")
 
 def test_every_kind_is_in_it_and_ends_with_about_as_many_parameters():
     found = bases.networks()
-    assert {f"--network {kind}" for kind in kinds()} <= set(found)
+    assert {f"--network {kind}" for kind in SPECS} <= set(found)
     assert set(bases.VARIANTS) <= set(found)
     for options, kind in found.items():
         recipe = bases.recipe_of(options, kind)
