@@ -157,10 +157,10 @@ def _reference_title(result: Result) -> str:
     reference = result.reference
     if reference is None:
         return "reference"
-    return (
-        f"finite differences, order {reference.order}\ntheir own error"
-        f" {reference.estimated_error:.0e}"
-    )
+    own = f"{reference.estimated_error:.0e}"
+    if not reference.order:
+        return f"collocation\nits own error {own}"
+    return f"finite differences, order {reference.order}\ntheir own error {own}"
 
 
 def _error_title(result: Result, unknown: str) -> str:

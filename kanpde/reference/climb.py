@@ -141,7 +141,9 @@ def climb(
         # Before there is any solution, no grid may use up what a coarser one could have done with.
         work = Work(share - spent if solved or asked else (share - spent) / 3)
         try:
-            found = _solve(problem, order, along, solved, _tolerance(solved, along, order), work)
+            _check_room(len(problem.unknowns), along, order)
+            grid = grid_of(problem, along, order)
+            found = solve_on(problem, grid, solved, _tolerance(solved, along, order), work)
         except ReferenceUnavailable as error:
             spent += work.done
             if len(solved) > 1 and not asked:
@@ -169,7 +171,7 @@ def climb(
         if not asked and found.worst <= TARGET:
             break
     if problem.domain.time:
-        _check_time(problem, order, solved, TIME_RESERVE * allowed)
+        add_error_in_time(problem, solved, TIME_RESERVE * allowed)
     return solved[-1]
 
 
@@ -240,13 +242,16 @@ def _tolerance(solved: list[GridSolution], along: tuple[int, ...], order: int) -
     return min(FIRST_TOLERANCE, max(TIGHTEST, TIME_SHARE * expected))
 
 
-def _check_time(
-    problem: Formulation, order: int, solved: list[GridSolution], allowed: float
-) -> None:
+def add_error_in_time(problem: Formulation, solved: list[GridSolution], allowed: float) -> None:
     """Add the error in time to the last solution's: what steps of half the length change.
 
     A coarser grid shows it for less work, as long as it resolves the solution. Where even that is
     too much work, the distance of the last two grids, whose tolerances differ, is a bound.
+
+    Args:
+        problem: What was solved.
+        solved: On ever finer grids.
+        allowed: Seconds of work.
     """
     last = solved[-1]
     coarse = next((s for s in solved[-3:] if s.worst < UNRESOLVED), last)
@@ -255,11 +260,9 @@ def _check_time(
         normal = (
             coarse
             if coarse.tolerance == last.tolerance
-            else _solve(problem, order, coarse.grid.cells, solved, last.tolerance, work)
+            else solve_on(problem, coarse.grid, solved, last.tolerance, work)
         )
-        halved = _solve(
-            problem, order, coarse.grid.cells, solved, last.tolerance, work, halved=True
-        )
+        halved = solve_on(problem, coarse.grid, solved, last.tolerance, work, halvings=1)
         moved = distance(*normal.grid.shared(halved.even, normal.grid, normal.closed))
         last.error = last.error + moved / halved.scales
     except OutOfWork:
@@ -278,26 +281,34 @@ def _growth(along: tuple[int, ...], solved: list[GridSolution]) -> float:
     )
 
 
-def _solve(
+def solve_on(
     problem: Formulation,
-    order: int,
-    cells: tuple[int, ...],
+    grid: Grid,
     before: list[GridSolution],
     tolerance: float,
     work: Work,
-    halved: bool = False,
+    halvings: int = 0,
 ) -> GridSolution:
-    """Solve on one grid; before: what coarser ones found, the last of which is where Newton's
-    method starts."""
+    """Solve on one grid, without an error.
+
+    Args:
+        problem: What is solved.
+        grid: Of its space.
+        before: What coarser grids found, the last of which is where Newton's method starts.
+        tolerance: In time.
+        work: What counts the operations.
+        halvings: How many times steps in time are half as long.
+
+    Raises:
+        ReferenceUnavailable: Where there is no solution on this grid.
+    """
     domain, done = problem.domain, work.done
-    _check_room(len(problem.unknowns), cells, order)
-    grid = grid_of(problem, cells, order)
-    if len(cells) == 1:
-        work.spend(LAID_ON_A_LINE * cells[0])
+    if len(grid.cells) == 1:
+        work.spend(LAID_ON_A_LINE * grid.cells[0])
     if isinstance(domain, SpaceTime):
         times = np.linspace(*domain.bounds[domain.time], OUTPUT_TIMES)
         fields, method, noise = solve_evolution(
-            problem, grid, times, tolerance, work, halved=halved
+            problem, grid, times, tolerance, work, halvings=halvings
         )
         closed = np.stack([grid.close(fields[..., k]) for k in range(OUTPUT_TIMES)], -1)
     else:

@@ -3,6 +3,9 @@ singular."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 import scipy  # whose parts are imported when they are first used
 import scipy.sparse as sp
@@ -10,6 +13,7 @@ import scipy.sparse.linalg as sla
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
+from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.grid import Grid
 from kanpde.reference.work import Work
 
@@ -40,6 +44,129 @@ class DenseFactor:
         """A⁻¹ b."""
         self._work.solved(self.A.size, np.iscomplexobj(self.A))
         return scipy.linalg.lu_solve(self._lu, b / self._scale)
+
+
+class Solver(Protocol):
+    """A matrix A that was decomposed."""
+
+    A: np.ndarray | sp.csr_matrix
+
+    def once(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b."""
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b, with one step of iterative refinement."""
+
+    def condition(self) -> float:
+        """In the 1-norm, of equilibrated rows, as estimated."""
+
+    def free_motion(self) -> np.ndarray:
+        """The vector that A nearly takes to zero, of largest value 1."""
+
+
+def factored(
+    A: sp.csr_matrix | np.ndarray,
+    grid: Grid,
+    width: int,
+    work: Work | None = None,
+    check: bool = True,
+) -> Solver:
+    """LU of the matrix of a system on a grid, dense where functions reach over all of it.
+
+    Args:
+        A: [size, size], sparse or full.
+        grid: Of the system.
+        width: Thickness of a separator.
+        work: What counts the operations.
+        check: Whether to refuse a matrix that is singular.
+
+    Raises:
+        ReferenceUnavailable: Where the matrix is singular.
+    """
+    if isinstance(A, np.ndarray):
+        return FullFactor(A, work or Work(), check)
+    if isinstance(grid, CollocationGrid):
+        return FullFactor(A.toarray(), work or Work(), check)
+    return Factor(A, grid, width, work, check)
+
+
+class FullFactor:
+    """LU of a matrix that is full.
+
+    Neither pivots nor rounding errors know how columns are scaled: what small coefficients of high
+    functions bring in is lost with their own last digits.
+
+    Args:
+        A: Square.
+        work: What counts the operations.
+        check: Whether to estimate the condition.
+
+    Raises:
+        ReferenceUnavailable: Where the matrix is singular, exactly or to working precision.
+    """
+
+    def __init__(self, A: np.ndarray, work: Work, check: bool = True):
+        scale = np.abs(A).max(axis=1)
+        if not np.isfinite(scale).all():
+            raise ReferenceUnavailable("the linearised equations are not finite at some node")
+        if (scale == 0).any():
+            raise ReferenceUnavailable(
+                "the linearised equations are singular: a row vanishes, so an unknown is not"
+                " determined there"
+            )
+        self.A, self._scale, self._work = A, scale, work
+        self._work.eliminated(len(A), np.iscomplexobj(A))
+        even = A / scale[:, None]
+        self._columns = np.abs(even).max(0)
+        self._lu, self._pivots, fault = _lapack("getrf", even)(even)
+        if fault or (self._columns == 0).any():
+            raise ReferenceUnavailable(
+                "the matrix of collocation is singular: a condition is missing or contradicts"
+                " another, or an equation degenerates at an end of a coordinate"
+            )
+        self._norm = float((np.abs(even) / self._columns).sum(0).max())
+        if check and not (condition := self.condition()) < SINGULAR:
+            raise SolutionDoubtful(
+                "the linearised equations are singular to working precision (condition"
+                f" {condition:.0e}): something is not determined, or determined twice"
+            )
+
+    def condition(self) -> float:
+        """In the 1-norm, of equilibrated rows and columns, as estimated."""
+        triangles = np.triu(self._lu) / self._columns + np.tril(self._lu, -1)
+        reciprocal, _ = _lapack("gecon", self._lu)(triangles, self._norm)
+        return 1.0 / reciprocal if reciprocal else np.inf
+
+    def free_motion(self) -> Float[np.ndarray, " n"]:
+        """The vector that A nearly takes to zero, of largest value 1, by inverse iteration."""
+        x = np.random.default_rng(0).standard_normal(len(self.A))
+        for _ in range(3):
+            x = self.once(self._scale * x / np.abs(x).max())
+        return x / x[np.argmax(np.abs(x))]
+
+    def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """A⁻¹ b, with one step of iterative refinement.
+
+        Args:
+            b: The right side.
+        """
+        x = self.once(b)
+        return x + self.once(b - self.A @ x)
+
+    def once(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b without it.
+
+        Args:
+            b: The right side.
+        """
+        self._work.substituted(len(self.A), np.iscomplexobj(self.A))
+        right = (b / self._scale).astype(self.A.dtype)
+        return _lapack("getrs", self._lu)(self._lu, self._pivots, right)[0]
+
+
+def _lapack(name: str, matrix: np.ndarray) -> Callable[..., tuple]:
+    """LAPACK's routine of that name for such matrices."""
+    return scipy.linalg.get_lapack_funcs(name, (matrix,))
 
 
 class Factor:

@@ -72,7 +72,7 @@ class Grid:
         """Values on the closed grid, interpolated to equidistant nodes; cells: between them, by
         default as many as the grid has."""
         for i, (x, n) in enumerate(zip(self.names, cells or self.cells, strict=True), 1):
-            values = self._moved(values, i, np.linspace(*self.bounds[x], n + 1))
+            values = self.along_axis(values, i, np.linspace(*self.bounds[x], n + 1))
         return values
 
     def shared(
@@ -93,10 +93,17 @@ class Grid:
     ) -> Float[np.ndarray, "fields ..."]:
         """Values on the closed grid from those on another one of the same box."""
         for i, x in enumerate(self.names, 1):
-            values = other._moved(values, i, self.axis(x, closed=True))
+            values = other.along_axis(values, i, self.axis(x, closed=True))
         return values
 
-    def _moved(self, values: np.ndarray, axis: int, to: np.ndarray) -> np.ndarray:
+    def along_axis(self, values: np.ndarray, axis: int, to: np.ndarray) -> np.ndarray:
+        """Values on the closed grid, interpolated along one coordinate.
+
+        Args:
+            values: [fields, nodes along each coordinate, …].
+            axis: Of the array.
+            to: Places along the coordinate.
+        """
         name = self.names[axis - 1]
         x = self.axis(name, closed=True)
         if len(x) == len(to) and (x == to).all():
@@ -141,6 +148,24 @@ class Grid:
         return np.take(
             numbers, layer if face.side < 0 else self.shape[i] - 1 - layer, axis=i
         ).ravel()
+
+    def values(self, U: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields nodes"]:
+        """Values on the nodes, from what systems of equations solve for: here they are the same.
+
+        Args:
+            U: Field by field.
+        """
+        return U
+
+    def solved_for(
+        self, values: Float[np.ndarray, "fields nodes"]
+    ) -> Float[np.ndarray, "fields nodes"]:
+        """The inverse of `values`.
+
+        Args:
+            values: On the nodes.
+        """
+        return values
 
     def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
         """An order of elimination by nested dissection with separators `width` nodes thick."""

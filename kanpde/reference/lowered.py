@@ -134,6 +134,6 @@ def completed(
     """
     if not isinstance(problem, Lowered):
         return values
-    second = grid.derivative((2,))
-    curved = [second @ values[problem.unknowns.index(u)] for u in problem.curvatures]
+    second, solved = grid.derivative((2,)), grid.solved_for(values)
+    curved = [second @ solved[problem.unknowns.index(u)] for u in problem.curvatures]
     return np.stack([*values, *curved])

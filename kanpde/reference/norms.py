@@ -73,6 +73,7 @@ def rounding_of(
     solve: Callable[[np.ndarray], np.ndarray],
     U: Float[np.ndarray, " size"],
     nodes: int,
+    values: Callable[[np.ndarray], np.ndarray] = lambda U: U,
 ) -> Float[np.ndarray, " unknowns"]:
     """The size that rounding alone has in each unknown of a solution of A U = b: what an error of
     one unit in the last place of every term of its equations makes.
@@ -82,10 +83,11 @@ def rounding_of(
         solve: Applies its inverse.
         U: The solution: the unknowns on the nodes one after another, then a few more numbers.
         nodes: How many.
+        values: Those on the nodes, where the unknowns are something else.
     """
     terms = abs(A) @ np.abs(U)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], len(U))
-    return rms(by_unknown(solve(EPSILON * terms * signs), nodes))
+    return rms(values(by_unknown(solve(EPSILON * terms * signs), nodes)))
 
 
 def by_unknown(U: Float[np.ndarray, " size"], nodes: int) -> Float[np.ndarray, "unknowns nodes"]:

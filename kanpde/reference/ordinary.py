@@ -28,7 +28,7 @@ from kanpde.residual.residual import Residual
 INTERVALS = 256
 """Between the instants that are given out."""
 
-MARCHES = ((1e-7, False), (1e-10, False), (1e-13, False), (1e-13, True))
+MARCHES = ((1e-7, 0), (1e-10, 0), (1e-13, 0), (1e-13, 1))
 """Tolerances, and whether steps are half as long as these ask for. Each march shows the error of
 the one before."""
 
@@ -90,10 +90,10 @@ def march(problem: Formulation, allowed: float, intervals: int = INTERVALS) -> M
     first = system.initial()
     local = np.linspace(*system.span, intervals + 1)
     found: list[tuple[np.ndarray, int, np.ndarray]] = []
-    for tolerance, halved in MARCHES:
+    for tolerance, halvings in MARCHES:
         try:
             states, steps, noise = integrate(
-                system, first, np.zeros_like(first), local.tolist(), tolerance, halved
+                system, first, np.zeros_like(first), local.tolist(), tolerance, halvings
             )
         except ReferenceUnavailable as error:
             # The march before, which a longer one has shown the error of, is good enough.
@@ -170,6 +170,14 @@ class Ordinary:
             t: How far it is from the start.
         """
         return f"{self.time} = {self.outer(t):.4g}"
+
+    def on_nodes(self, U: np.ndarray) -> np.ndarray:
+        """The states themselves.
+
+        Args:
+            U: By state.
+        """
+        return U
 
     def outer(self, t: float | np.ndarray) -> float | np.ndarray:
         """The coordinate.

@@ -52,7 +52,7 @@ class LineGrid(Grid):
             axes: The other lines, by coordinate.
         """
         for i, to in enumerate(axes, 1):
-            values = self._moved(values, i, to)
+            values = self.along_axis(values, i, to)
         return values
 
 

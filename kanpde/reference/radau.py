@@ -89,7 +89,7 @@ TO_THE_START = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.i
 """Extrapolation from the stages to the start of a step, for what has no value there."""
 
 
-class Solver(Protocol):
+class Decomposed(Protocol):
     """A matrix A that was decomposed."""
 
     A: Any
@@ -118,6 +118,9 @@ class Integrable(Protocol):
     def at(self, t: float) -> str:
         """An instant in words."""
 
+    def on_nodes(self, U: np.ndarray) -> np.ndarray:
+        """Values on the nodes, [unknowns, nodes], from U by unknown."""
+
     def residual(self, fields: Sequence[np.ndarray], t: np.ndarray) -> np.ndarray:
         """r at some instants at once."""
 
@@ -127,7 +130,7 @@ class Integrable(Protocol):
     def constant(self) -> np.ndarray | None:
         """Its partials where they are the same always."""
 
-    def factor(self, slopes: np.ndarray, rate: complex, check: bool) -> Solver:
+    def factor(self, slopes: np.ndarray, rate: complex, check: bool) -> Decomposed:
         """Of ∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U''; check: refuse what is singular."""
 
 
@@ -136,8 +139,8 @@ class Radau:
 
     The step is controlled by the last Legendre coefficient of its polynomial, whose square is of
     the size of the error at its end; as in Hairer and Wanner's code the tolerance is raised to the
-    power (s + 1) / 2s in between, which allows for stiffness. halved: take steps of half the length
-    that the tolerance asks for, to measure what that changes.
+    power (s + 1) / 2s in between, which allows for stiffness. halvings: how many times steps are
+    half as long as the tolerance asks for, to measure what that changes.
     """
 
     def __init__(
@@ -147,12 +150,12 @@ class Radau:
         velocity: Float[np.ndarray, " size"],
         start: float,
         tolerance: float,
-        halved: bool = False,
+        halvings: int = 0,
     ):
         self.system, self.t, self.U, self.velocity = system, start, U, velocity
         self.steps = 0
         self._allowed, self._newton = (
-            0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)) / (2**STAGES if halved else 1),
+            0.1 * tolerance ** ((STAGES + 1) / (2 * STAGES)) / 2 ** (STAGES * halvings),
             max(0.01 * tolerance, 3e-15),
         )
         self._derivatives = max(system.orders)
@@ -164,13 +167,14 @@ class Radau:
         }
         self.rounding = np.zeros(len(system.orders))
         self._noise = np.zeros(len(system.orders))
-        self._about = np.array([U[at].mean() for at in self._moving.values()])
+        here = self._values(U)
+        self._about = np.array([here[at].mean() for at in self._moving.values()])
         self._sizes, self._began, self._growth = self._varied(U), self._each(U), 1.0
         self.started = U
         self._last: tuple[float, np.ndarray] | None = None
-        self._factors: dict[float, list[Solver]] = {}
+        self._factors: dict[float, list[Decomposed]] = {}
         self._constant = system.constant()
-        self._level = self._coarsest = int(halved)
+        self._level = self._coarsest = halvings
         self._checked = self._measured = False
         if min(system.orders) == 0:
             self._meet_constraints()
@@ -235,7 +239,7 @@ class Radau:
                 "the start cannot be made to meet the equations that have no derivative in time,"
                 f" at {self.system.at(begin)}"
             )
-        self.U = found[:, -1]
+        self.U = self.U + found[:, -1]
 
     def _step(self, h: float) -> int:
         """One step. How many times the next may be doubled, or minus how many times this one must
@@ -249,10 +253,11 @@ class Radau:
             self._factors.pop(h, None)
             if fresh:
                 return -1
-        polynomial = np.concatenate([self.U[:, None], found], 1)
-        self._sizes = np.maximum(self._sizes, self._varied(found[:, -1]))
+        stages = self.U[:, None] + found
+        polynomial = np.concatenate([self.U[:, None], stages], 1)
+        self._sizes = np.maximum(self._sizes, self._varied(stages[:, -1]))
         self.rounding = self.rounding + self._noise
-        grown = self._each(found[:, -1])
+        grown = self._each(stages[:, -1])
         self._began = np.where(self._began > 0, self._began, grown)
         self._growth = max(self._growth, _ratio(grown, self._began))
         if self._growth > GROWN:
@@ -268,9 +273,9 @@ class Radau:
         if self._constant is None and rate > 0.02:
             self._factors.pop(h, None)
         if self._last is None:
-            self.started = found @ TO_THE_START
-        self.velocity = ((found - self.U[:, None]) @ INVERSE[-1]) / h
-        self._last, self.U = (h, polynomial), found[:, -1]
+            self.started = stages @ TO_THE_START
+        self.velocity = found @ INVERSE[-1] / h
+        self._last, self.U = (h, polynomial), stages[:, -1]
         return max(0, int(-halvings - 0.2))
 
     def _predicted(self, h: float) -> np.ndarray:
@@ -283,8 +288,10 @@ class Radau:
             np.vander(NODES, increasing=True).T, np.vander(at, len(NODES), increasing=True).T
         )
 
-    def _fields(self, Z: np.ndarray, h: float) -> list[np.ndarray]:
-        rates = [Z, (Z - self.U[:, None]) @ INVERSE.T / h]
+    def _fields(self, W: np.ndarray, h: float) -> list[np.ndarray]:
+        """The stages and their rates. Changes since the start of the step keep the digits that
+        differences of stages lose, which would be ε / h in a velocity."""
+        rates = [self.U[:, None] + W, W @ INVERSE.T / h]
         if self._derivatives > 1:
             rates.append((rates[1] - self.velocity[:, None]) @ INVERSE.T / h)
         return rates
@@ -301,7 +308,8 @@ class Radau:
             self._factors.clear()
             middle = STAGES // 2
             slopes = self.system.slopes(
-                [f[:, [middle]] for f in self._fields(Z, h)], self.t + C[middle] * h
+                [f[:, [middle]] for f in self._fields(Z - self.U[:, None], h)],
+                self.t + C[middle] * h,
             )
         if not np.isfinite(slopes).all():
             raise SolutionDoubtful(
@@ -319,12 +327,19 @@ class Radau:
 
     def _each(self, values: np.ndarray) -> np.ndarray:
         """The size of each unknown that is integrated."""
-        return np.array([rms(values[None, at])[0] for at in self._moving.values()])
+        here = self._values(values)
+        return np.array([rms(here[None, at])[0] for at in self._moving.values()])
+
+    def _values(self, U: np.ndarray) -> np.ndarray:
+        """Those on the nodes, one unknown after another, [size] or [size, stages]."""
+        N = self.system.nodes
+        fields = U[: len(U) - len(U) % N].T.reshape(-1, N)
+        return self.system.on_nodes(fields).reshape(*U.shape[:0:-1], -1).T
 
     def _varied(self, U: np.ndarray) -> np.ndarray:
         """The same about its mean at the start."""
-        each = zip(self._moving.values(), self._about, strict=True)
-        return np.array([rms(U[None, at] - mean)[0] for at, mean in each])
+        here, each = self._values(U), zip(self._moving.values(), self._about, strict=True)
+        return np.array([rms(here[None, at] - mean)[0] for at, mean in each])
 
     def _length(self, values: np.ndarray, sizes: np.ndarray) -> float:
         """Of a change relative to how much each unknown has varied, of which rounding is a small
@@ -337,26 +352,29 @@ class Radau:
         return float((lengths[lengths > 0] / floors[lengths > 0]).max(initial=0.0))
 
     def _solve(self, h: float, Z: np.ndarray) -> tuple[np.ndarray | None, float]:
-        """Simplified Newton iteration on all stages; None where it does not converge. And its rate
-        of convergence."""
-        times, before, rate = self.t + C * h, np.inf, 0.0
+        """Simplified Newton iteration on all stages: their changes since the start of the step, or
+        None where it does not converge. And its rate of convergence."""
+        times, before, rate, W = self.t + C * h, np.inf, 0.0, Z - self.U[:, None]
         for k in range(ITERATIONS):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                r = self.system.residual(self._fields(Z, h), times)
+                r = self.system.residual(self._fields(W, h), times)
             if not np.isfinite(r).all():
                 return None, 1.0
-            change = np.zeros_like(Z)
+            change = np.zeros_like(W)
             for (value, column, row), factor in zip(MODES, self._factors[h], strict=True):
                 if isinstance(value, float):
                     change -= np.outer(factor.once(r @ row.real), column.real)
                 else:
                     change -= 2 * np.outer(factor.once(r @ row), column).real
-            Z = Z + change
+            W = W + change
+            end = self.U + W[:, -1]
             if not self._measured:
                 factor, self._measured = self._factors[h][REAL], True
-                terms = np.abs(self.U) + np.abs(Z[:, -1])
-                self._noise = rounding_of(factor.A, factor.once, terms, self.system.nodes)
-            sizes = np.maximum(self._sizes, self._varied(Z[:, -1]))
+                terms = np.abs(self.U) + np.abs(end)
+                self._noise = rounding_of(
+                    factor.A, factor.once, terms, self.system.nodes, self.system.on_nodes
+                )
+            sizes = np.maximum(self._sizes, self._varied(end))
             length = self._length(change, sizes)
             if not np.isfinite(length):
                 return None, 1.0
@@ -364,7 +382,7 @@ class Radau:
             if length * min(1.0, rate if k else 1.0) <= self._newton or (
                 length > 0.5 * before and before < ROUNDED_STAGES
             ):
-                return Z, rate
+                return W, rate
             if k and length > 0.9 * before:
                 return None, 1.0
             before = length
@@ -383,11 +401,11 @@ def integrate(
     velocity: np.ndarray,
     times: Sequence[float],
     tolerance: float,
-    halved: bool = False,
+    halvings: int = 0,
 ) -> tuple[Float[np.ndarray, "times size"], int, Float[np.ndarray, " unknowns"]]:
     """U at the given times, the first of which is the start, the number of steps, and the size that
     rounding has in each unknown. Constraints give their unknowns at the start."""
-    radau = Radau(system, U, velocity, float(times[0]), tolerance, halved)
+    radau = Radau(system, U, velocity, float(times[0]), tolerance, halvings)
     found = [U]
     for t in times[1:]:
         radau.advance(float(t))

@@ -1,4 +1,5 @@
-"""The finite-difference reference of a problem: what it is, and which problems have one."""
+"""The reference of a problem, by collocation or by finite differences: what it is, and which
+problems have one."""
 
 from __future__ import annotations
 
@@ -15,14 +16,19 @@ from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
+from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolving import in_time, is_evolution
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
 from kanpde.reference.scheme import ORDERS, order_for, space_order
+from kanpde.reference.spectral import collocated, suits
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
 """Seconds of work, as `work` counts it, that a reference may take."""
+
+GLANCE = 0.25
+"""Of the work, what a solution by differences may take that shows where fronts are."""
 
 WORK_ASKED_FOR = 600.0
 """Seconds of work for grids that the caller asks for."""
@@ -33,18 +39,19 @@ KEPT_NODES = 513
 
 @dataclass(frozen=True)
 class Reference:
-    """A solution by finite differences, and what its error is.
+    """A solution by collocation or by finite differences, and what its error is.
 
     Attributes:
         coordinates: 1-D grid by coordinate, time last.
         values: By unknown, with one axis a coordinate; NaN outside of the domain.
-        order: Of accuracy in space.
+        order: Of accuracy in space; 0 for collocation, whose errors fall faster than any power.
         kind: The method in words.
         estimated_error: The worst of `estimated_errors`.
         seconds: That it took.
         estimated_errors: Root mean square over the nodes by unknown, relative to its scale, by
-            Richardson extrapolation in space, plus what halving the steps in time changes; None
-            where a file of an older version does not tell.
+            Richardson extrapolation in space, plus what halving the steps in time changes; for
+            collocation the distance of two solutions, the same in time, and what rounding makes.
+            None where a file of an older version does not tell.
         scales: Of each unknown, in its units: how much it varies about its mean, or its size where
             it is constant; None likewise.
         doubt: Why it may be wrong in spite of its error, in one line; "" where nothing says so.
@@ -73,11 +80,13 @@ def reference(
     cells: int | Mapping[str, int] | None = None,
     effort: str = "default",
 ) -> Reference:
-    """Solve a problem by finite differences, from its own residuals.
+    """Solve a problem by another method than a network, from its own residuals.
 
-    On a box the grid ends where the domain does; on other domains the boundary is embedded in a
-    grid over the bounding box. Work is counted, not timed: the same problem gives the same
-    reference.
+    Where coefficients of a solution on a box fall to rounding, it is one by collocation (Fourier's
+    functions along what wraps round, else Chebyshev's); elsewhere, or where an order or cells are
+    asked for, by finite differences. On a box their grid ends where the domain does; on other
+    domains the boundary is embedded in a grid over the bounding box. Work is counted, not timed:
+    the same problem gives the same reference.
 
     Args:
         problem: With as many equations as unknowns, and all of its parameters known.
@@ -125,8 +134,25 @@ def _computed(
         # Two grids are compared: the order is one that the coarser of them has the nodes for.
         coarse = min(cells.values() if isinstance(cells, Mapping) else [cells]) // 2 + 1
         kept = max(2, min(kept, (coarse - space_order(problem)) // 2 * 2))
+    if order is None and cells is None and suits(problem):
+        smooth = _smooth(problem, kept, allowed)
+        if smooth is not None:
+            return _packed(problem, smooth, 0, "", time.perf_counter() - began)
     solved = climb(problem, kept, cells, allowed)
     return _packed(problem, solved, kept, why, time.perf_counter() - began)
+
+
+def _smooth(problem: Formulation, order: int, allowed: float) -> GridSolution | None:
+    """A solution by collocation, on a line after a glance by differences at where it has fronts;
+    None where there is none."""
+    found = collocated(problem, allowed)
+    if found is not None or len(problem.domain.space) > 1:
+        return found
+    try:
+        glance = climb(problem, order, None, GLANCE * allowed)
+    except ReferenceUnavailable:
+        return None
+    return collocated(problem, allowed, glance)
 
 
 def _integrated(
@@ -200,6 +226,8 @@ def _packed(
         flat, count = in_boxes(found.grid.pieces), len(found.grid.patches)
         method = f"finite differences in {count} pieces,{'' if flat else ' embedded boundaries,'}"
     kind = f"{method} order {order}{why}, {shown} points, {found.method}"
+    if isinstance(found.grid, CollocationGrid):
+        kind = f"{found.grid.described}, {found.method}"
     fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
     errors, scales = (
         dict(zip(problem.unknowns, part.tolist(), strict=True))

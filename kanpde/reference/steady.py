@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful, listed
 from kanpde.problem.formulation import Formulation
-from kanpde.reference.factor import SINGULAR, Factor
+from kanpde.reference.factor import SINGULAR, Solver, factored
 from kanpde.reference.grid import Grid
 from kanpde.reference.lowered import completed, lowered
 from kanpde.reference.norms import by_unknown, deviation, rms, rounding_of
@@ -67,12 +67,12 @@ def solve_steady(
 
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
-        start = _harmonic(system)
+        first[: system.size - system.multipliers] = _harmonic(system).ravel()
     if start is not None:
-        first[: system.size - system.multipliers] = start.ravel()
+        first[: system.size - system.multipliers] = grid.solved_for(start).ravel()
     names = problem.unknowns
     solved, noise = newton(discrete, first, grid, system.width(), names, system.work)
-    return by_unknown(solved, grid.nodes)[:asked], noise[:asked]
+    return grid.values(by_unknown(solved, grid.nodes))[:asked], noise[:asked]
 
 
 def newton(
@@ -113,11 +113,13 @@ def newton(
     r, J = discrete(U, True)
     for _ in range(most):
         assert J is not None
-        factor = Factor(J, grid, width, work, check=False)
+        factor = factored(J, grid, width, work, check=False)
         step = -factor.solve(_finite(r))
-        noise = rounding_of(J, factor.once, np.abs(U) + np.abs(step), grid.nodes)
+        noise = rounding_of(J, factor.once, np.abs(U) + np.abs(step), grid.nodes, grid.values)
         # What is nothing but rounding is short enough.
-        varies = deviation(np.stack([by_unknown(v, grid.nodes) for v in (U, U + step)], 1))
+        varies = deviation(
+            np.stack([grid.values(by_unknown(v, grid.nodes)) for v in (U, U + step)], 1)
+        )
         sizes = np.maximum(varies, noise / tolerance)
         # A matrix with a large condition may still leave digits enough.
         if (noise > LOST * varies).any() and not factor.condition() < SINGULAR:
@@ -155,9 +157,10 @@ def _finite(r: np.ndarray) -> np.ndarray:
     return r
 
 
-def _undetermined(factor: Factor, grid: Grid, names: Sequence[str], sizes: np.ndarray) -> str:
+def _undetermined(factor: Solver, grid: Grid, names: Sequence[str], sizes: np.ndarray) -> str:
     """Which unknowns the null vector of a singular matrix moves, and where, in words."""
-    moved = by_unknown(factor.free_motion(), grid.nodes) / np.where(sizes > 0, sizes, 1.0)[:, None]
+    motion = grid.values(by_unknown(factor.free_motion(), grid.nodes))
+    moved = motion / np.where(sizes > 0, sizes, 1.0)[:, None]
     most = np.abs(moved).max(1)
     which = [u for u, part in zip(names, most, strict=True) if part > MOVED * most.max()]
     v = int(np.argmax(most))
@@ -176,13 +179,13 @@ def _place(at: dict[str, float]) -> str:
     return ", ".join(f"{x} = {value:.4g}" for x, value in at.items())
 
 
-def _correction(factor: Factor, r: np.ndarray) -> np.ndarray:
+def _correction(factor: Solver, r: np.ndarray) -> np.ndarray:
     """Newton's step, infinite where the equations are not finite."""
     return -factor.solve(r) if np.isfinite(r).all() else np.full_like(r, np.inf)
 
 
 def _sizes(U: np.ndarray, grid: Grid) -> np.ndarray:
-    return rms(by_unknown(U, grid.nodes))
+    return rms(grid.values(by_unknown(U, grid.nodes)))
 
 
 def _length(step: np.ndarray, sizes: np.ndarray, grid: Grid) -> float:
@@ -217,7 +220,7 @@ def _harmonic(system: System) -> np.ndarray:
             keep @ system.matrix(np.nan_to_num(system.slopes([zero[:, None]])))
             + (sp.identity(system.size) - keep) @ plain
         )
-        found = -Factor(J.tocsr(), grid, system.width(), system.work).solve(r)
+        found = -factored(J.tocsr(), grid, system.width(), system.work).solve(r)
     except OutOfWork:
         raise
     except ReferenceUnavailable:

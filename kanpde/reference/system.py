@@ -4,7 +4,6 @@ conditions, and what a pressure needs (`pressure`)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,42 +16,16 @@ from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
 from kanpde.reference.embedded import Embedded
-from kanpde.reference.factor import Factor
+from kanpde.reference.factor import Solver, factored
 from kanpde.reference.grid import Grid
 from kanpde.reference.interfaces import place_on_pieces
+from kanpde.reference.matrices import BlockOfRows, EntryPlaces, dense_if_full, filled
 from kanpde.reference.patchwork import Patchwork, numbers, piece_of
 from kanpde.reference.pressure import continuation, depends, pinning, unseen_modes
 from kanpde.reference.stencils import half_width
 from kanpde.reference.work import Work
 from kanpde.residual.calculus import Values
 from kanpde.residual.residual import Residual
-
-
-@dataclass
-class _BlockOfRows:
-    """A residual at some nodes, and the rows of the system that it fills.
-
-    Attributes:
-        residual: An equation's or a condition's.
-        at: Coordinates of the nodes by name.
-        normal: Outward normal there, for conditions.
-        rows: By equation of the residual: its number, the points that it is taken at, and the rows
-            of the system that it fills there.
-        stacks: By unknown and order in time: columns of the residual's `needs`, and the matrices of
-            their derivatives in space, stacked.
-        points: How many.
-        mean: Whether the points fill one row together, each with its share.
-        share: Of each point in that row.
-    """
-
-    residual: Residual
-    at: dict[str, torch.Tensor]
-    normal: Values | None
-    rows: list[tuple[int, np.ndarray, np.ndarray]]
-    stacks: dict[tuple[int, int], tuple[list[int], sp.csr_matrix]]
-    points: int
-    mean: bool = False
-    share: float = 1.0
 
 
 class System:
@@ -110,7 +83,7 @@ class System:
             self._parts.append(self._build(residual, p.at, normal, rows, p.beside or None))
         self._fixed = self._constant_rows(continued)
         self.size = V * N + self.multipliers
-        self._pattern()
+        self._places: EntryPlaces | None = None
 
     def _equations(self) -> list[tuple[Residual, int, int, Int[np.ndarray, " nodes"]]]:
         """(equation, its row, the unknown that it is solved for, the nodes where it holds)."""
@@ -183,9 +156,12 @@ class System:
 
     def matrix(self, slopes: Float[np.ndarray, " entries"], rate: complex = 0.0) -> sp.csc_matrix:
         """∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U''."""
-        scaled = slopes * np.array([1.0, rate, rate**2])[self._rates]
-        data = np.add.reduceat(scaled[self._slope] * self._weight, self._starts)
-        return sp.csc_matrix((data, self._indices, self._indptr), shape=(self.size, self.size))
+        if self._places is None:
+            self._places = EntryPlaces(self._parts, self._fixed, self.grid.nodes)
+        made = self._places
+        scaled = slopes * np.array([1.0, rate, rate**2])[made.rates]
+        data = np.add.reduceat(scaled[made.slope] * made.weight, made.starts)
+        return sp.csc_matrix((data, made.indices, made.indptr), shape=(self.size, self.size))
 
     @property
     def nodes(self) -> int:
@@ -201,10 +177,24 @@ class System:
         """An instant in words."""
         return f"{self.time} = {t:.4g}"
 
-    def factor(self, slopes: Float[np.ndarray, " entries"], rate: complex, check: bool) -> Factor:
+    def on_nodes(
+        self, U: Float[np.ndarray, "unknowns nodes"]
+    ) -> Float[np.ndarray, "unknowns nodes"]:
+        """Values on the nodes, from what the system solves for.
+
+        Args:
+            U: By unknown.
+        """
+        return self.grid.values(U)
+
+    def factor(self, slopes: Float[np.ndarray, " entries"], rate: complex, check: bool) -> Solver:
         """Of `matrix`; check: whether to refuse one that is singular."""
-        A = self.matrix(slopes, rate).tocsr()
-        return Factor(A, self.grid, self.width(), self.work, check)
+        A: sp.csr_matrix | np.ndarray
+        if all(part.full for part in self._parts):
+            A = filled(self._parts, self._fixed, self.grid.nodes, slopes, rate)
+        else:
+            A = self.matrix(slopes, rate).tocsr()
+        return factored(A, self.grid, self.width(), self.work, check)
 
     def defect(self, U: Float[np.ndarray, " size"], nodes: np.ndarray) -> float:
         """The largest residual of the pressures' equations at some nodes, relative to the largest
@@ -253,7 +243,7 @@ class System:
 
     # Construction
 
-    def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> _BlockOfRows:
+    def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> BlockOfRows:
         N = self.grid.nodes
         nodes = np.unique(np.concatenate([at for _, at, _ in rows]))
         return self._build(
@@ -270,7 +260,7 @@ class System:
         normal: Values | None,
         rows: list[tuple[int, np.ndarray, np.ndarray]],
         beside: Mapping[str, np.ndarray] | None = None,
-    ) -> _BlockOfRows:
+    ) -> BlockOfRows:
         """A residual at nodes. beside: on pieces, the nodes at the same places by piece."""
         space = len(self.grid.names)
         groups: dict[tuple[int, int], list[int]] = {}
@@ -295,23 +285,24 @@ class System:
             )
             for key, columns in groups.items()
         }
-        return _BlockOfRows(
+        return BlockOfRows(
             residual,
             {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()},
             normal,
             rows,
             stacks,
             len(nodes),
+            {key: dense_if_full(stack) for key, (_, stack) in stacks.items()},
         )
 
     def _evaluate(
-        self, part: _BlockOfRows, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
+        self, part: BlockOfRows, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
     ):
         stages, N = fields[0].shape[1], self.grid.nodes
         leaves = np.empty((part.points, stages, len(part.residual.needs)))
-        for (v, order), (columns, stack) in part.stacks.items():
+        for (v, order), (columns, _) in part.stacks.items():
             leaves[:, :, columns] = np.moveaxis(
-                (stack @ fields[order][v * N : (v + 1) * N]).reshape(
+                (part.applied[v, order] @ fields[order][v * N : (v + 1) * N]).reshape(
                     len(columns), part.points, stages
                 ),
                 0,
@@ -382,18 +373,23 @@ class System:
         size = V * N + len(modes)
         found = sp.lil_matrix((size, size))
         for v, nodes, rows in continued:
-            found[v * N + nodes, v * N : (v + 1) * N] = rows
+            found[v * N + nodes, v * N : (v + 1) * N] = rows @ self._on_nodes
         for k, (v, mode) in enumerate(modes, V * N):
             pins = self._pins[v]
             if (mode == 1).all() and pins:
                 self._parts += [self._mean(pin, k, len(pins)) for pin in pins]
             else:
-                found[k, v * N : (v + 1) * N] = mode / N
+                found[k, v * N : (v + 1) * N] = self._on_nodes.T @ mode / N
             inside = np.flatnonzero(self.free[v])
             found[v * N + inside, k] = mode[inside]
         return found.tocsr()
 
-    def _mean(self, pin: Constraint, row: int, many: int) -> _BlockOfRows:
+    @property
+    def _on_nodes(self) -> sp.csr_matrix:
+        """Takes what the system solves for to values on the nodes."""
+        return self.grid.derivative((0,) * len(self.grid.names))
+
+    def _mean(self, pin: Constraint, row: int, many: int) -> BlockOfRows:
         """A condition that pins the constant of a pressure, in the mean over its nodes."""
         nodes = self.grid.face(self.problem.domain.faces[pin.face])
         if pin.where is not None:
@@ -412,46 +408,6 @@ class System:
         )
         part.mean, part.share = True, 1.0 / (many * len(nodes))
         return part
-
-    def _pattern(self) -> None:
-        """Where each entry of the matrix comes from: a slope times a weight, summed over those of
-        one place."""
-        N, rows, columns, weight, slope, rates, first = self.grid.nodes, [], [], [], [], [], 0
-        for part in self._parts:
-            needs = len(part.residual.needs)
-            entries = [
-                (a, k, v, order, stack)
-                for (v, order), (cols, stack) in part.stacks.items()
-                for k, a in enumerate(cols)
-            ]
-            for _, points, owners in part.rows:
-                order_of = np.zeros(needs, dtype=int)
-                for a, k, v, order, stack in entries:
-                    D = stack[k * part.points : (k + 1) * part.points][points].tocoo()
-                    rows.append(owners[D.row])
-                    columns.append(v * N + D.col)
-                    weight.append(part.share * D.data)
-                    slope.append(first + a * len(points) + D.row)
-                    order_of[a] = order
-                rates.append(np.repeat(order_of, len(points)))
-                first += needs * len(points)
-        fixed = self._fixed.tocoo()
-        rows.append(fixed.row)
-        columns.append(fixed.col)
-        weight.append(fixed.data)
-        slope.append(np.full(fixed.nnz, first))
-        self._rates = np.concatenate([*rates, [0]])
-        key = np.concatenate(columns).astype(np.int64) * self.size + np.concatenate(rows)
-        by_place = np.argsort(key, kind="stable")
-        self._weight, self._slope = (
-            np.concatenate(weight)[by_place],
-            np.concatenate(slope)[by_place],
-        )
-        places, self._starts = np.unique(key[by_place], return_index=True)
-        self._indices = (places % self.size).astype(np.int32)
-        self._indptr = np.searchsorted(places // self.size, np.arange(self.size + 1)).astype(
-            np.int32
-        )
 
 
 def _time_orders(problem: Formulation, number: Mapping[str, int]) -> list[int]:

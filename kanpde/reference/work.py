@@ -58,6 +58,14 @@ class Work:
         they would not fit."""
         self.spend((2 if complex_ else 1) * factor_seconds(entries, size))
 
+    def eliminated(self, size: int, complex_: bool) -> None:
+        """An LU decomposition of a full matrix with that many rows."""
+        self.spend((3 if complex_ else 1) * eliminated_seconds(size))
+
+    def substituted(self, size: int, complex_: bool) -> None:
+        """One forward and backward substitution with it."""
+        self.spend((2 if complex_ else 1) * (2e-5 + FULL_SUBSTITUTION * size**2))
+
     def solved(self, entries: int, complex_: bool) -> None:
         """One forward and backward substitution."""
         self.spend((2 if complex_ else 1) * SUBSTITUTION * entries)
@@ -69,6 +77,16 @@ LAID = 5e-5
 EVALUATION, VALUE, SUBSTITUTION = 3e-4, 8e-9, 2e-9
 """Seconds of a residual, of each value that it takes, and of each entry of the factors in a
 substitution."""
+
+
+ELIMINATION, FULL_ENTRY, FULL_SUBSTITUTION = 3.2e-11, 3.5e-8, 2.5e-9
+"""Seconds of an LU decomposition of a full matrix over the cube of its size, of what else is done
+to its entries over the square, and of a substitution over the square."""
+
+
+def eliminated_seconds(size: int) -> float:
+    """Of a real LU decomposition of a full matrix."""
+    return 1e-4 + FULL_ENTRY * size**2 + ELIMINATION * size**3
 
 
 def factor_entries(grid: Grid, fields: int, width: int) -> float:

@@ -273,7 +273,7 @@ def test_solve_prints_the_problem_the_errors_and_the_files(capsys):
         "Dirichlet(u=0)",
         "the exact solution",
         "the reference (its own error",
-        "finite differences of order 12",
+        "Chebyshev collocation",
         "KAN 2-2-1",
         "parameters",
         "results/poisson2d/",
