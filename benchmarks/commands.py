@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from benchmarks import arguments
-from benchmarks.arguments import Names, Numbers
+from benchmarks.arguments import Names, Numbers, Shares
 from benchmarks.shown import show_measured
 from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning, RecipeError
@@ -221,6 +221,34 @@ def judged(
     plan = campaign.Plan(only or (), effort, jobs, minutes)
     found = campaign.run(out, _tell(console), plan)
     _show(console, out, "judged", found, found if as_json else None)
+
+
+@app.command()
+def tolerances(
+    problems: Annotated[
+        Names | None,
+        typer.Option(
+            parser=arguments.names, metavar="NAME,…", help="Of the gallery; by default sixteen."
+        ),
+    ] = None,
+    asked: Annotated[
+        Shares | None,
+        typer.Option(
+            "--tolerances",
+            parser=arguments.tolerances,
+            metavar="E,…",
+            help="By default 1e-4,1e-6,1e-8,1e-10.",
+        ),
+    ] = None,
+    out: Out = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Products of splines, asked for tolerances: true errors over these, parameters, seconds."""
+    from benchmarks import tolerances as measurement
+
+    console = _console(as_json)
+    found = measurement.run(out, _tell(console), problems or (), asked or ())
+    _show(console, out, "tolerances", found, found if as_json else None)
 
 
 @app.command()
