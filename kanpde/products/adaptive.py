@@ -8,15 +8,13 @@ whether it is good enough, and if not, which cells and which length of the span 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from kanpde.errors import ProblemError
-from kanpde.geometry import Pieces
+from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.estimates import (
@@ -24,12 +22,16 @@ from kanpde.products.estimates import (
     amplitudes,
     evenly,
     favard,
+    halved,
     last_modes,
     refined,
     roughness,
 )
-from kanpde.products.held import Start, fit, held, on_face
+from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares
+from kanpde.products.normal import bytes_for
+from kanpde.products.posed import at_end, initial_values, marched, on_grids, refuse
+from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
@@ -45,121 +47,27 @@ SHORTEST_SPAN = 1e-6
 CELLS_AT_FIRST = 8
 """Along every coordinate of a steady problem."""
 
+MOST_ATTEMPTS = 16
+"""At one steady problem, whose first ones are cheap."""
 
-@dataclass(frozen=True)
-class Settings:
-    """How products of splines are fitted.
+SHARE_OF_MEMORY = 0.7
+"""Of what is free, that the normal equations may take."""
 
-    Attributes:
-        tolerance: Error that is asked for, over the amplitude of each unknown.
-        degree: Of splines.
-        modes: Degree of polynomials over one span of time.
-        cells: Along a coordinate, at most.
-    """
+MORE_CELLS = 1.3
+"""By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
 
-    tolerance: float = 1e-8
-    degree: int = 9
-    modes: int = 11
-    cells: int = 600
+NEARLY = 100.0
+"""Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
 
+MET_EQUATION = 1e-2
+"""Share of its own terms up to which a residual is met: more is left where Newton's method ended in
+a minimum that is no solution."""
 
-@dataclass(frozen=True)
-class Progress:
-    """Where the solution of a problem is.
+FIRST_SPAN = 0.05
+"""Of all of the time."""
 
-    Attributes:
-        spans: Spans that are done; of a steady problem the last attempt.
-        axes: Those of the attempt that is under way.
-        at: Where Newton's method is on them; None before it begins.
-        tries: Attempts at this span, this one not counted.
-        length: Of the span under way; nan of a steady problem.
-        sizes: Amplitudes of the unknowns so far.
-        estimate: Largest error of the spans that are done, over the amplitudes.
-        missed: What missed the tolerance, a line each.
-        step: Newton steps so far.
-        finished: Whether nothing is left to do.
-    """
-
-    spans: tuple[Product, ...] = ()
-    axes: tuple[Axis, ...] = ()
-    at: Iterate | None = None
-    tries: int = 0
-    length: float = math.nan
-    sizes: tuple[float, ...] = ()
-    estimate: float = math.nan
-    missed: tuple[str, ...] = ()
-    step: int = 0
-    finished: bool = False
-
-    @property
-    def parameters(self) -> int:
-        """Coefficients of all spans together, with those of the attempt that is under way."""
-        going = 0 if self.at is None or self.finished else self.at.C.size
-        return sum(span.C.size for span in self.spans) + going
-
-    @property
-    def loss(self) -> float:
-        """Sum of the weighted squares of the residual before the last Newton step."""
-        return math.nan if self.at is None else self.at.loss
-
-    @property
-    def title(self) -> str:
-        """What is under way, such as "span 3 from 0.21 to 0.25, 57 cells"."""
-        if not self.axes:
-            return "products of splines"
-        cells = [axis.cells for axis in self.axes if isinstance(axis, SplineAxis)]
-        on = f"{' x '.join(str(count) for count in cells)} cells"
-        last = self.axes[-1]
-        if not isinstance(last, Modes):
-            return f"attempt {self.tries + 1}, {on}"
-        begin, end = last.ends
-        return f"span {len(self.spans) + 1} from {begin:.4g} to {end:.4g}, {on}"
-
-    @property
-    def reached(self) -> float:
-        """The time at which the spans that are done end; nan before the first, and where there is
-        no time."""
-        last = self.spans[-1].axes[-1] if self.spans else None
-        return last.ends[1] if isinstance(last, Modes) else math.nan
-
-    @property
-    def reason(self) -> str:
-        """Why it is finished: that the tolerance is met, or what misses it."""
-        if not self.finished:
-            return ""
-        if not self.missed:
-            return f"the tolerance is met: estimated error {self.estimate:.1e}"
-        more = f" and {len(self.missed) - 1} more" if len(self.missed) > 1 else ""
-        return f"the tolerance is missed: {self.missed[0]}{more}"
-
-    def plain(self) -> dict[str, Any]:
-        """Tensors and plain values, of which `from_plain` makes the same."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        going = None
-        if self.at is not None:
-            rest = {k: v for k, v in vars(self.at).items() if k != "C"}
-            going = {"product": Product(self.axes, self.at.C).plain(), **rest}
-        bare = Product(self.axes, np.zeros((0, *(axis.size for axis in self.axes))))
-        return found | {
-            "spans": [span.plain() for span in self.spans],
-            "axes": bare.plain(),
-            "at": going,
-        }
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Progress:
-        """The progress that `plain` was made of.
-
-        Args:
-            plain: What `plain` gave.
-        """
-        going, at = plain["at"], None
-        if going is not None:
-            rest = {k: v for k, v in going.items() if k != "product"}
-            at = Iterate(Product.from_plain(going["product"]).C, **rest)
-        spans = tuple(Product.from_plain(one) for one in plain["spans"])
-        axes = Product.from_plain(plain["axes"]).axes
-        return cls(**{**plain, "spans": spans, "axes": axes, "at": at})
+FINE_CELLS = 60
+"""Along one coordinate, before cells follow the initial values."""
 
 
 class AdaptiveProducts:
@@ -177,6 +85,7 @@ class AdaptiveProducts:
         refuse(problem)
         self.problem, self.settings = problem, settings
         self.time = marched(problem)
+        self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
 
     def begin(self) -> Progress:
@@ -234,7 +143,7 @@ class AdaptiveProducts:
         C = given.C
         if self.time is None and progress.spans:
             last = progress.spans[-1]
-            guess = np.stack([fit(progress.axes, _on(last, u)) for u in range(len(C))])
+            guess = np.stack([fit(progress.axes, on_grids(last, u)) for u in range(len(C))])
             C = held(self.problem, progress.axes, {}, guess).C
         return Iterate(C)
 
@@ -254,7 +163,7 @@ class AdaptiveProducts:
         last, found = progress.spans[-1], {}
         for k, u in enumerate(problem.unknowns):
             for order in range(problem.order(u, time)):
-                found[u, order] = _at_end(last, k, order)
+                found[u, order] = at_end(last, k, order)
         return found
 
     def _modes(self, begin: float, end: float) -> Modes:
@@ -327,7 +236,8 @@ class AdaptiveProducts:
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
             )
-            return self._attempt(progress, new, begin, length, progress.tries + 1)
+            if bytes_for((*new, progress.axes[-1]), len(product.C)) <= self._memory:
+                return self._attempt(progress, new, begin, length, progress.tries + 1)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
             shortest
@@ -422,119 +332,67 @@ class AdaptiveProducts:
             tries=progress.tries + 1,
             sizes=tuple(float(one) for one in sizes),
         )
-        unmet = self._squares(progress).unmet(at, settings.tolerance * sizes)
+        wanted = settings.tolerance * sizes
+        unmet = self._squares(progress).unmet(at, wanted)
         error = max(error, unmet if unmet > MET_EQUATION else 0.0)
+        new: tuple[SplineAxis, ...] | None = None
         if error <= settings.tolerance and not at.stalled:
-            return replace(known, estimate=error, finished=True)
-        new = tuple(
-            self._finer(axis, one, e, not progress.spans)
-            for axis, one, e in zip(axes, rough, errors, strict=True)
-        )
-        same = all(np.array_equal(a.breaks, b.breaks) for a, b in zip(axes, new, strict=True))
-        if same or known.tries >= MOST_TRIES + 4:
-            said = f"estimated error {error:.1e} on {' x '.join(str(a.cells) for a in axes)} cells"
+            between, where = self._squares(progress).elsewhere(at, wanted)
+            if between <= MET_EQUATION:
+                return replace(known, estimate=error, finished=True)
+            error = between
+            new = tuple(halved(axis, cells) for axis, cells in zip(axes, where, strict=True))
+        if new is None:
+            # A first attempt is checked by more cells; so is one that new places have not helped.
+            more = not progress.spans or max(errors) > 0.5 * progress.estimate
+            new = self._placed(axes, rough, errors, more)
+            if _same(axes, new):
+                new = self._placed(axes, rough, errors, True)
+        same = _same(axes, new)
+        full = bytes_for(new, len(product.C)) > self._memory
+        if same or full or known.tries >= MOST_ATTEMPTS:
+            on = " x ".join(str(axis.cells) for axis in axes)
+            said = f"estimated error {error:.1e} on {on} cells"
+            if full:
+                more = " x ".join(str(axis.cells) for axis in new)
+                took = gigabytes(bytes_for(new, len(product.C)))
+                said += (
+                    f", and {more} would take {took} of memory; --network separable takes little"
+                )
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
 
+    def _placed(
+        self,
+        axes: list[SplineAxis],
+        rough: list[Float[np.ndarray, " cells"]],
+        errors: list[float],
+        more: bool,
+    ) -> tuple[SplineAxis, ...]:
+        """The cells of all axes placed anew."""
+        ways = zip(axes, rough, errors, strict=True)
+        return tuple(self._finer(axis, one, e, more) for axis, one, e in ways)
+
     def _finer(
-        self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, check: bool
+        self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, more: bool
     ) -> SplineAxis:
-        """Cells for the goal, never fewer than there are; to check a first attempt, more."""
+        """Cells for the goal; more of them than there are where that is wanted."""
         settings = self.settings
-        if not check and error < SHORT_OF_GOAL * settings.tolerance:
+        if not more and error < SHORT_OF_GOAL * settings.tolerance:
             return axis
-        fewest = math.ceil(MORE_CELLS * axis.cells) if check else FEWEST_CELLS
+        far = error > NEARLY * settings.tolerance
+        fewest = axis.cells if far else FEWEST_CELLS
+        fewest = math.ceil(MORE_CELLS * axis.cells) if more else fewest
         growth = 3 if len(self.problem.coordinates) == 1 else 2
         most = min(settings.cells, growth * axis.cells)
         goal = SHORT_OF_GOAL * settings.tolerance
         return refined(axis, rough, goal, most, min(fewest, most))
 
 
-MORE_CELLS = 1.3
-"""By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
-
-MET_EQUATION = 1e-2
-"""Share of its own terms up to which a residual is met: more is left where Newton's method ended in
-a minimum that is no solution."""
-
-FIRST_SPAN = 0.05
-"""Of all of the time."""
-
-FINE_CELLS = 60
-"""Along one coordinate, before cells follow the initial values."""
-
-
-def refuse(problem: Problem) -> None:
-    """Refuse what products of splines cannot take.
-
-    Args:
-        problem: What is to be solved.
-
-    Raises:
-        ProblemError: The message says why, and which kind of network can take it.
-    """
-    why = None
-    if isinstance(problem.domain, Pieces):
-        why = "a domain in pieces"
-    elif not problem.domain.is_box:
-        why = f"the domain {problem.domain!r}, which is no box"
-    elif len(problem.coordinates) > 3:
-        why = f"{len(problem.coordinates)} coordinates, more than 3"
-    elif problem.parameters or problem.data:
-        why = "unknown parameters and data"
-    if why is not None:
-        raise ProblemError(f"tensor: cannot take {why}; --network kan can")
-
-
-def marched(problem: Problem) -> str | None:
-    """The coordinate along which spans follow one another: time, or that of ordinary equations all
-    of whose conditions are given at its beginning.
-
-    Args:
-        problem: What is to be solved.
-    """
-    if problem.domain.time is not None or len(problem.coordinates) > 1 or problem.periodic:
-        return problem.domain.time
-    x = problem.coordinates[0]
-    plain = all(
-        c.face == f"{x}-" and c.prescribed is not None and c.where is None
-        for c in problem.constraints
-    )
-    given = {
-        (c.prescribed.unknown, c.prescribed.derivative)
-        for c in problem.constraints
-        if c.prescribed is not None
-    }
-    wanted = {(u, k) for u in problem.unknowns for k in range(problem.order(u, x))}
-    return x if plain and given == wanted and wanted else None
-
-
-def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
-    """Values and rates that are given where the march begins, by unknown and order of the rate.
-
-    Args:
-        problem: What is to be solved.
-        time: The coordinate along which it marches.
-    """
-    space = [x for x in problem.coordinates if x != time]
-    begin = problem.domain.bounds[time][0]
-    return {
-        (c.prescribed.unknown, c.prescribed.derivative): on_face(c.prescribed, time, begin, space)
-        for c in problem.constraints
-        if c.face == f"{time}-" and c.prescribed is not None
-    }
-
-
-def _at_end(span: Product, unknown: int, order: int) -> Start:
-    """The value or rate of an unknown where a span of time ends."""
-    end = np.array([span.axes[-1].ends[1]])
-    index = (*(0 for _ in span.axes[:-1]), order)
-    return lambda at: span.on_grid(unknown, [*at, end], index)[..., 0]
-
-
-def _on(product: Product, unknown: int) -> Start:
-    """An unknown as a function of grids of points."""
-    return lambda at: product.on_grid(unknown, at, (0,) * len(product.axes))
+def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:
+    """Whether all axes have the same cells."""
+    ways = zip(before, after, strict=True)
+    return all(np.array_equal(a.breaks, b.breaks) for a, b in ways)
 
 
 def _moved(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:

@@ -9,7 +9,7 @@ series do.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.tensor import Product
@@ -142,6 +142,17 @@ def refined(
     breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
     breaks[0], breaks[-1] = low, high
     return SplineAxis(breaks, axis.degree, axis.periodic)
+
+
+def halved(axis: SplineAxis, cells: Bool[np.ndarray, " cells"]) -> SplineAxis:
+    """Splines on the same cells, some of them in halves.
+
+    Args:
+        axis: Splines as they are.
+        cells: Which cells are halved.
+    """
+    middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
+    return SplineAxis(np.sort(np.r_[axis.breaks, middle[cells]]), axis.degree, axis.periodic)
 
 
 def evenly(axis: SplineAxis, cells: int) -> SplineAxis:

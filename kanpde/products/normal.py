@@ -11,6 +11,7 @@ from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 
 from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_to_band
+from kanpde.products.axes import Axis
 from kanpde.products.rows import WeightedRows
 
 LEAST_RIDGE = 1e-15
@@ -91,6 +92,21 @@ class Normal:
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
         )
+
+
+def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:
+    """What the band, its scaled copy and its factor take.
+
+    Args:
+        axes: Functions of each coordinate.
+        unknowns: How many unknowns there are.
+    """
+    sizes = [axis.size for axis in axes]
+    longest = max(sizes)
+    axis = axes[sizes.index(longest)]
+    apart = min(longest, (axis.degree + 1) * (2 if axis.periodic else 1))
+    rest = unknowns * int(np.prod(sizes)) // longest
+    return 3.0 * 8 * (longest * rest) * (apart * rest)
 
 
 def width_of(rows: Sequence[WeightedRows], index: Int[np.ndarray, "unknowns ..."]) -> int:

@@ -19,7 +19,7 @@ from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
-from kanpde.products.adaptive import Settings
+from kanpde.products.progress import Settings
 from kanpde.recipes.checks import DTYPES
 from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.guards import check_memory, needs

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
-from kanpde.products.adaptive import Settings, refuse
+from kanpde.products.posed import refuse
+from kanpde.products.progress import Settings
 from kanpde.recipes.recipe import Choice, Recipe
 from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
 from kanpde.training import shards

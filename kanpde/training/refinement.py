@@ -18,7 +18,8 @@ from torch import Tensor
 
 from kanpde.geometry.sampling import inside_points
 from kanpde.problem.problem import Problem
-from kanpde.products.adaptive import AdaptiveProducts, Progress, Settings
+from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.training.history import History, Observer, Record
 from kanpde.training.loop import TEST_SEED, TESTED

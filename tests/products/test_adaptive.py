@@ -20,7 +20,8 @@ from kanpde import (
     laplacian,
 )
 from kanpde.errors import ProblemError
-from kanpde.products.adaptive import AdaptiveProducts, Progress, Settings
+from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.progress import Progress, Settings
 
 
 def solved(problem, tolerance, **settings):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d
-from kanpde.products.adaptive import Settings
+from kanpde.products.progress import Settings
 from kanpde.training import carry_out
 from kanpde.training.history import Silent
 from kanpde.training.refinement import Refinement

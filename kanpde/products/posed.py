@@ -1,0 +1,85 @@
+"""What a problem is to products of splines: whether they can take it, along which coordinate they
+march, and what they begin with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kanpde.errors import ProblemError
+from kanpde.geometry import Pieces
+from kanpde.problem.problem import Problem
+from kanpde.products.held import Start, on_face
+from kanpde.products.tensor import Product
+
+
+def refuse(problem: Problem) -> None:
+    """Refuse what products of splines cannot take.
+
+    Args:
+        problem: What is to be solved.
+
+    Raises:
+        ProblemError: The message says why, and which kind of network can take it.
+    """
+    why = None
+    if isinstance(problem.domain, Pieces):
+        why = "a domain in pieces"
+    elif not problem.domain.is_box:
+        why = f"the domain {problem.domain!r}, which is no box"
+    elif len(problem.coordinates) > 3:
+        why = f"{len(problem.coordinates)} coordinates, more than 3"
+    elif problem.parameters or problem.data:
+        why = "unknown parameters and data"
+    if why is not None:
+        raise ProblemError(f"tensor: cannot take {why}; --network kan can")
+
+
+def marched(problem: Problem) -> str | None:
+    """The coordinate along which spans follow one another: time, or that of ordinary equations all
+    of whose conditions are given at its beginning.
+
+    Args:
+        problem: What is to be solved.
+    """
+    if problem.domain.time is not None or len(problem.coordinates) > 1 or problem.periodic:
+        return problem.domain.time
+    x = problem.coordinates[0]
+    plain = all(
+        c.face == f"{x}-" and c.prescribed is not None and c.where is None
+        for c in problem.constraints
+    )
+    given = {
+        (c.prescribed.unknown, c.prescribed.derivative)
+        for c in problem.constraints
+        if c.prescribed is not None
+    }
+    wanted = {(u, k) for u in problem.unknowns for k in range(problem.order(u, x))}
+    return x if plain and given == wanted and wanted else None
+
+
+def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
+    """Values and rates that are given where the march begins, by unknown and order of the rate.
+
+    Args:
+        problem: What is to be solved.
+        time: The coordinate along which it marches.
+    """
+    space = [x for x in problem.coordinates if x != time]
+    begin = problem.domain.bounds[time][0]
+    return {
+        (c.prescribed.unknown, c.prescribed.derivative): on_face(c.prescribed, time, begin, space)
+        for c in problem.constraints
+        if c.face == f"{time}-" and c.prescribed is not None
+    }
+
+
+def at_end(span: Product, unknown: int, order: int) -> Start:
+    """The value or rate of an unknown where a span of time ends."""
+    end = np.array([span.axes[-1].ends[1]])
+    index = (*(0 for _ in span.axes[:-1]), order)
+    return lambda at: span.on_grid(unknown, [*at, end], index)[..., 0]
+
+
+def on_grids(product: Product, unknown: int) -> Start:
+    """An unknown as a function of grids of points."""
+    return lambda at: product.on_grid(unknown, at, (0,) * len(product.axes))

@@ -1,0 +1,130 @@
+"""How products of splines are fitted to a tolerance, and where that has come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from kanpde.products.axes import Axis, Modes, SplineAxis
+from kanpde.products.newton import Iterate
+from kanpde.products.tensor import Product
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How products of splines are fitted.
+
+    Attributes:
+        tolerance: Error that is asked for, over the amplitude of each unknown.
+        degree: Of splines.
+        modes: Degree of polynomials over one span of time.
+        cells: Along a coordinate, at most.
+    """
+
+    tolerance: float = 1e-8
+    degree: int = 9
+    modes: int = 11
+    cells: int = 600
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the solution of a problem is.
+
+    Attributes:
+        spans: Spans that are done; of a steady problem the last attempt.
+        axes: Those of the attempt that is under way.
+        at: Where Newton's method is on them; None before it begins.
+        tries: Attempts at this span, this one not counted.
+        length: Of the span under way; nan of a steady problem.
+        sizes: Amplitudes of the unknowns so far.
+        estimate: Largest error of the spans that are done, over the amplitudes.
+        missed: What missed the tolerance, a line each.
+        step: Newton steps so far.
+        finished: Whether nothing is left to do.
+    """
+
+    spans: tuple[Product, ...] = ()
+    axes: tuple[Axis, ...] = ()
+    at: Iterate | None = None
+    tries: int = 0
+    length: float = math.nan
+    sizes: tuple[float, ...] = ()
+    estimate: float = math.nan
+    missed: tuple[str, ...] = ()
+    step: int = 0
+    finished: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients of all spans together, with those of the attempt that is under way."""
+        going = 0 if self.at is None or self.finished else self.at.C.size
+        return sum(span.C.size for span in self.spans) + going
+
+    @property
+    def loss(self) -> float:
+        """Sum of the weighted squares of the residual before the last Newton step."""
+        return math.nan if self.at is None else self.at.loss
+
+    @property
+    def title(self) -> str:
+        """What is under way, such as "span 3 from 0.21 to 0.25, 57 cells"."""
+        if not self.axes:
+            return "products of splines"
+        cells = [axis.cells for axis in self.axes if isinstance(axis, SplineAxis)]
+        on = f"{' x '.join(str(count) for count in cells)} cells"
+        last = self.axes[-1]
+        if not isinstance(last, Modes):
+            return f"attempt {self.tries + 1}, {on}"
+        begin, end = last.ends
+        return f"span {len(self.spans) + 1} from {begin:.4g} to {end:.4g}, {on}"
+
+    @property
+    def reached(self) -> float:
+        """The time at which the spans that are done end; nan before the first, and where there is
+        no time."""
+        last = self.spans[-1].axes[-1] if self.spans else None
+        return last.ends[1] if isinstance(last, Modes) else math.nan
+
+    @property
+    def reason(self) -> str:
+        """Why it is finished: that the tolerance is met, or what misses it."""
+        if not self.finished:
+            return ""
+        if not self.missed:
+            return f"the tolerance is met: estimated error {self.estimate:.1e}"
+        more = f" and {len(self.missed) - 1} more" if len(self.missed) > 1 else ""
+        return f"the tolerance is missed: {self.missed[0]}{more}"
+
+    def plain(self) -> dict[str, Any]:
+        """Tensors and plain values, of which `from_plain` makes the same."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        going = None
+        if self.at is not None:
+            rest = {k: v for k, v in vars(self.at).items() if k != "C"}
+            going = {"product": Product(self.axes, self.at.C).plain(), **rest}
+        bare = Product(self.axes, np.zeros((0, *(axis.size for axis in self.axes))))
+        return found | {
+            "spans": [span.plain() for span in self.spans],
+            "axes": bare.plain(),
+            "at": going,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Progress:
+        """The progress that `plain` was made of.
+
+        Args:
+            plain: What `plain` gave.
+        """
+        going, at = plain["at"], None
+        if going is not None:
+            rest = {k: v for k, v in going.items() if k != "product"}
+            at = Iterate(Product.from_plain(going["product"]).C, **rest)
+        spans = tuple(Product.from_plain(one) for one in plain["spans"])
+        axes = Product.from_plain(plain["axes"]).axes
+        return cls(**{**plain, "spans": spans, "axes": axes, "at": at})
