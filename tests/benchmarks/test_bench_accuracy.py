@@ -194,7 +194,7 @@ def test_steady_systems_are_judged_by_the_unknowns_that_are_asked_for():
 def test_a_reference_judges_where_there_is_no_exact_solution():
     problem, _ = load("reaction_diffusion1d")
     truth = truth_of(problem)
-    assert truth.kind.startswith("finite differences")
+    assert truth.kind.startswith("Fourier collocation")
     assert 0 < truth.error < 1e-7
     assert truth.values["u"].shape == tuple(map(len, truth.grid.values()))
 

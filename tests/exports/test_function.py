@@ -24,7 +24,6 @@ from kanpde import (
     d,
 )
 from kanpde.exports import export, function
-from kanpde.networks.names import kinds
 from kanpde.networks.registry import SPECS
 from kanpde.networks.spans import Spans, span
 from kanpde.networks.trial_space import trial_space
@@ -98,7 +97,7 @@ def compare(problem, solution, found, points):
         )
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", SPECS)
 def test_torchscript_of_every_kind_of_network(kind, tmp_path):
     solution = candidate(STEADY, SPECS[kind]())
     (path,) = export(result_of(STEADY, solution), ["torchscript"], tmp_path)

@@ -8,7 +8,7 @@ import kanpde
 from kanpde import KAN, Box, Condition, Dirichlet, Problem, Recipe, d
 from kanpde.errors import RecipeError
 from kanpde.machine.memory import available
-from kanpde.networks.names import kinds
+from kanpde.networks.registry import SPECS
 from kanpde.networks.rows import Rows
 from kanpde.networks.trial_space import trial_space
 from kanpde.recipes.guards import check_memory, parameters
@@ -135,9 +135,7 @@ def test_a_reference_that_does_not_fit_is_refused():
         reference(kanpde.problem.file.load("poisson2d")[0], order=2, cells=4_000_000)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", SPECS)
 def test_parameters_are_counted(kind):
-    from kanpde.networks.registry import SPECS
-
     spec = SPECS[kind]((6, 5)[: SPECS[kind].levels])
     assert parameters(spec, 2, 1) == spec.build(2, 1, torch.Generator().manual_seed(0)).parameters

@@ -171,8 +171,8 @@ def test_the_stages_of_a_schedule():
         (
             "",
             (
-                r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, sparsify, extend,"
-                r" widen, deepen, prune with a number"
+                r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, als, sparsify,"
+                r" extend, widen, deepen, refine, prune with a number"
             ),
         ),
         ("lm:60,,lm:60", r"'' is no stage"),
