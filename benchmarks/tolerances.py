@@ -19,6 +19,7 @@ from kanpde import Tensor, solve
 from kanpde.errors import ProblemError
 from kanpde.problem.file import load as load_problem
 from kanpde.problem.problem import Problem
+from kanpde.products.solution import TensorSolution
 from kanpde.provenance import provenance
 from kanpde.reference import Reference, reference
 from kanpde.results.result import Result
@@ -132,15 +133,16 @@ def _asked(problem: Problem, tolerance: float, judge: Reference | None) -> Asked
     result = alone if judge is None else _judged(problem, tolerance, judge)
     gaps = result.errors if judge is None else result.reference_errors
     worst = max(gaps.values(), key=lambda gap: gap.error)
-    said = result.verdict.tolerance
+    said, found = result.verdict.tolerance, result.solution
+    assert isinstance(found, TensorSolution)
     return replace(
         asked,
         error=worst.error,
         own=worst.own / worst.variation if worst.variation else 0.0,
         estimate=None if said is None else said.estimate,
         met=not any("missed" in reason for _, reason in result.history.stages),
-        parameters=result.solution.parameters,
-        spans=len(result.drawing.spans) or 1,
+        parameters=found.parameters,
+        spans=len(found.spans),
         seconds=seconds,
     )
 

@@ -354,7 +354,7 @@ class AdaptiveProducts:
             on = " x ".join(str(axis.cells) for axis in axes)
             said = f"estimated error {error:.1e} on {on} cells"
             if full:
-                more = " x ".join(str(axis.cells) for axis in new)
+                those = " x ".join(str(axis.cells) for axis in new)
                 took = gigabytes(bytes_for(new, len(product.C)))
                 said += (
                     f", and {more} would take {took} of memory; --network separable takes little"
