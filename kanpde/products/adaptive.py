@@ -356,9 +356,7 @@ class AdaptiveProducts:
             if full:
                 those = " x ".join(str(axis.cells) for axis in new)
                 took = gigabytes(bytes_for(new, len(product.C)))
-                said += (
-                    f", and {more} would take {took} of memory; --network separable takes little"
-                )
+                said += f"; {those} would take {took} of memory, --network separable little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
 

@@ -175,6 +175,36 @@ def test_a_minimum_that_is_no_solution_misses_the_tolerance():
     assert progress.missed
 
 
+def test_cells_that_do_not_fit_into_memory_are_not_tried(monkeypatch):
+    problem = kanpde.problem.file.load("helmholtz2d")[0]
+    monkeypatch.setattr("kanpde.products.adaptive.available", lambda: 2e7)
+    _, progress = solved(problem, 1e-8)
+    assert "GB of memory, --network separable little" in progress.reason
+    assert "on 21 x 32 cells; 21 x 56 would take" in progress.reason
+
+
+def test_a_source_between_the_points_is_found():
+    """A peak of a width of 1/400, which the points of the first cells do not see."""
+    width, place = 1 / 400, 0.4321
+
+    def exact(x):
+        return torch.exp(-(((x - place) / width) ** 2) / 2) + torch.sin(np.pi * x)
+
+    def source(x):
+        z = (x - place) / width
+        return torch.exp(-(z**2) / 2) * (z**2 - 1) / width**2 - np.pi**2 * torch.sin(np.pi * x)
+
+    problem = Problem(
+        Box(x=(0, 1)),
+        lambda u, x: d(u, x, x) - source(x),
+        [Dirichlet(u=exact)],
+        exact={"u": exact},
+    )
+    solution, progress = solved(problem, 1e-3)
+    assert not progress.missed
+    assert error(problem, solution) < 1e-3
+
+
 def test_a_solution_that_blows_up_says_so():
     problem = Problem(
         Box(x=(0, 1)) * Time(t=(0, 0.2)),
