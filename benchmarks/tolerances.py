@@ -209,7 +209,11 @@ def page(rows: Sequence[Asked], about: Mapping[str, Any]) -> str:
         "much it varies; where the judge is a reference, its own error stands beside it. Settings",
         "are the default ones for every problem; nothing is random.",
         "",
-        *[f"- {one['what']}: {one['value']:.2g} {one['unit']}" for one in sums if one["value"]],
+        *[
+            f"- {one['what']}: {one['value']:.2g} {one['unit']}"
+            for one in sums
+            if one["value"] is not None
+        ],
         "",
         *markdown(table, left=(0, 3, 5)),
         "",
