@@ -22,35 +22,6 @@ class Names(tuple[str, ...]):
     __slots__ = ()
 
 
-class Shares(tuple[float, ...]):
-    """Numbers between 0 and 1 of one option."""
-
-    __slots__ = ()
-
-
-def tolerances(text: str | Shares) -> Shares:
-    """Tolerances such as 1e-4,1e-8.
-
-    Args:
-        text: Numbers between 0 and 1 between commas.
-
-    Returns:
-        The numbers, in the order given.
-
-    Raises:
-        BadParameter: Something else was given.
-    """
-    if isinstance(text, Shares):
-        return text
-    try:
-        found = Shares(float(part) for part in text.split(","))
-    except ValueError:
-        found = Shares()
-    if not found or not all(0 < one < 1 for one in found):
-        raise BadParameter(f"got {text!r:.40}; expected numbers between 0 and 1, such as 1e-4,1e-8")
-    return found
-
-
 def counts(text: str | Numbers) -> Numbers:
     """How many points, such as 1e3,10000.
 

@@ -15,8 +15,9 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from benchmarks import arguments
-from benchmarks.arguments import Names, Numbers, Shares
+from benchmarks.arguments import Names, Numbers
 from benchmarks.shown import show_measured
+from kanpde.cli import parsers
 from kanpde.cli.complaints import INTERRUPTED, complain, show_warning, usage
 from kanpde.errors import KanpdeError, ProblemWarning, RecipeError
 from kanpde.networks.names import kinds
@@ -232,10 +233,10 @@ def tolerances(
         ),
     ] = None,
     asked: Annotated[
-        Shares | None,
+        Sequence[float] | None,
         typer.Option(
             "--tolerances",
-            parser=arguments.tolerances,
+            parser=parsers.numbers("1e-4,1e-8"),
             metavar="E,…",
             help="By default 1e-4,1e-6,1e-8,1e-10.",
         ),

@@ -66,14 +66,20 @@ class Axis(ABC):
         """
         return np.clip(np.searchsorted(self.breaks, x, "right") - 1, 0, self.cells - 1)
 
-    def matrix(self, x: Float[np.ndarray, " points"], order: int = 0) -> sp.csr_matrix:
+    def matrix(
+        self,
+        x: Float[np.ndarray, " points"],
+        order: int = 0,
+        cell: Int[np.ndarray, " points"] | None = None,
+    ) -> sp.csr_matrix:
         """Derivatives of all functions at points, sparse [points, size].
 
         Args:
             x: The points.
             order: Of differentiation.
+            cell: Of every point; by default found.
         """
-        cell = self.cell_of(x)
+        cell = self.cell_of(x) if cell is None else cell
         values, columns = self.local(cell, x, order), self.alive[cell]
         rows = np.repeat(np.arange(len(x)), columns.shape[1])
         found = sp.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(x), self.size))

@@ -243,11 +243,7 @@ class WeightedRows:
         if (i, order) not in known:
             places, axis = self.places[i], self.axes[i]
             cell = np.repeat(places.cells, places.x.shape[1])
-            values, columns = axis.local(cell, places.x.ravel(), order), axis.alive[cell]
-            rows = np.repeat(np.arange(len(cell)), columns.shape[1])
-            known[i, order] = sp.csr_matrix(
-                (values.ravel(), (rows, columns.ravel())), shape=(len(cell), axis.size)
-            )
+            known[i, order] = axis.matrix(places.x.ravel(), order, cell)
         return known[i, order]
 
     @cached_property
