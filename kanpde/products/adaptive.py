@@ -26,6 +26,7 @@ from kanpde.products.estimates import (
     last_modes,
     refined,
     roughness,
+    unseen,
 )
 from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares
@@ -65,6 +66,9 @@ a minimum that is no solution."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
+
+MOST_HALVINGS = 12
+"""Of cells in which initial values have what the points of a fit did not see."""
 
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
@@ -178,15 +182,19 @@ class AdaptiveProducts:
         starts = [start for (_, order), start in known.items() if not order]
         cells = FINE_CELLS if len(axes) == 1 else CELLS_AT_FIRST
         space = tuple(evenly(axis, max(cells, axis.cells)) for axis in axes)
-        for _ in range(4):
-            C = np.stack([fit(space, start) for start in starts]) if starts else None
-            if C is None or not axes:
+        if not starts or not axes:
+            return space
+        for attempt in range(4 + MOST_HALVINGS):
+            product = Product(space, np.stack([fit(space, start) for start in starts]))
+            sizes = amplitudes(product, np.ones(len(starts)))
+            if attempt < 4:
+                rough = [roughness(product, i, sizes) for i in range(len(space))]
+                space = tuple(map(self._refined, space, rough))
+                continue
+            missed = unseen(product, starts, self.settings.tolerance * sizes)
+            if not any(cells.any() for cells in missed):
                 break
-            product = Product(space, C)
-            sizes = amplitudes(product, np.ones(len(C)))
-            space = tuple(
-                self._refined(axis, roughness(product, i, sizes)) for i, axis in enumerate(space)
-            )
+            space = tuple(map(halved, space, missed))
         return space
 
     @property

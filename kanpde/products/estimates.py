@@ -8,10 +8,13 @@ series do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 
 from kanpde.products.axes import Modes, SplineAxis
+from kanpde.products.held import Start
 from kanpde.products.tensor import Product
 
 SAMPLES = 40
@@ -22,6 +25,10 @@ GROWTH = 0.12
 
 FINE = 4001
 """Points of one coordinate at which lengths of cells are thought of."""
+
+POINTS_OF_STARTS = {1: 20_001, 2: 401}
+"""Points along each coordinate at which initial values are looked at, by the number of coordinates
+of space."""
 
 FEWEST_CELLS = 6
 """Cells along a coordinate, at least."""
@@ -142,6 +149,32 @@ def refined(
     breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
     breaks[0], breaks[-1] = low, high
     return SplineAxis(breaks, axis.degree, axis.periodic)
+
+
+def unseen(
+    product: Product, values: Sequence[Start], errors: Float[np.ndarray, " unknowns"]
+) -> tuple[Bool[np.ndarray, " cells"], ...]:
+    """The cells of each axis in which functions differ from what they were fitted to, on a grid
+    much finer than the points of the fit.
+
+    Args:
+        product: The functions, of space alone.
+        values: What they were fitted to, one an unknown.
+        errors: Differences that are allowed, one an unknown.
+    """
+    axes = product.axes
+    grid = [np.linspace(*axis.ends, POINTS_OF_STARTS[len(axes)]) for axis in axes]
+    worst = np.zeros([len(x) for x in grid])
+    for u, (start, error) in enumerate(zip(values, errors, strict=True)):
+        apart = np.abs(start(grid) - product.on_grid(u, grid, (0,) * len(axes)))
+        worst = np.maximum(worst, apart / error)
+    found = []
+    for i, (axis, x) in enumerate(zip(axes, grid, strict=True)):
+        along_axis = worst.max(tuple(k for k in range(len(axes)) if k != i))
+        cells = np.zeros(axis.cells)
+        np.maximum.at(cells, axis.cell_of(x), along_axis)
+        found.append(cells > 1)
+    return tuple(found)
 
 
 def halved(axis: SplineAxis, cells: Bool[np.ndarray, " cells"]) -> SplineAxis:

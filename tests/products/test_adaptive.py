@@ -175,6 +175,24 @@ def test_a_minimum_that_is_no_solution_misses_the_tolerance():
     assert progress.missed
 
 
+def test_a_start_between_the_points_is_found():
+    """A peak of a width of 1/20000, which the points of the first cells do not see."""
+    width, place = 1 / 20000, 0.43217
+    problem = Problem(
+        Box(x=(0, 1)) * Time(t=(0, 1e-9)),
+        lambda u, x, t: d(u, t) - d(u, x, x),
+        [
+            Dirichlet(u=0),
+            Initial(
+                u=lambda x: torch.sin(np.pi * x) + torch.exp(-(((x - place) / width) ** 2) / 2)
+            ),
+        ],
+    )
+    space = AdaptiveProducts(problem, Settings(1e-4)).begin().axes[0]
+    shortest = np.diff(space.breaks)[space.cell_of(np.array([place]))[0]]
+    assert shortest < 20 * width
+
+
 def test_cells_that_do_not_fit_into_memory_are_not_tried(monkeypatch):
     problem = kanpde.problem.file.load("helmholtz2d")[0]
     monkeypatch.setattr("kanpde.products.adaptive.available", lambda: 2e7)
