@@ -67,7 +67,7 @@ a minimum that is no solution."""
 FIRST_SPAN = 0.05
 """Of all of the time."""
 
-MOST_HALVINGS = 12
+MOST_CLOSER_LOOKS = 12
 """Of cells in which initial values have what the points of a fit did not see."""
 
 FINE_CELLS = 60
@@ -184,7 +184,7 @@ class AdaptiveProducts:
         space = tuple(evenly(axis, max(cells, axis.cells)) for axis in axes)
         if not starts or not axes:
             return space
-        for attempt in range(4 + MOST_HALVINGS):
+        for attempt in range(4 + MOST_CLOSER_LOOKS):
             product = Product(space, np.stack([fit(space, start) for start in starts]))
             sizes = amplitudes(product, np.ones(len(starts)))
             if attempt < 4:

@@ -26,7 +26,7 @@ GROWTH = 0.12
 FINE = 4001
 """Points of one coordinate at which lengths of cells are thought of."""
 
-POINTS_OF_STARTS = {1: 20_001, 2: 401}
+POINTS_ALONG_STARTS = {1: 20_001, 2: 401}
 """Points along each coordinate at which initial values are looked at, by the number of coordinates
 of space."""
 
@@ -163,7 +163,7 @@ def unseen(
         errors: Differences that are allowed, one an unknown.
     """
     axes = product.axes
-    grid = [np.linspace(*axis.ends, POINTS_OF_STARTS[len(axes)]) for axis in axes]
+    grid = [np.linspace(*axis.ends, POINTS_ALONG_STARTS[len(axes)]) for axis in axes]
     worst = np.zeros([len(x) for x in grid])
     for u, (start, error) in enumerate(zip(values, errors, strict=True)):
         apart = np.abs(start(grid) - product.on_grid(u, grid, (0,) * len(axes)))
