@@ -36,7 +36,7 @@ from kanpde.problem.problem import Problem
 from kanpde.recipes.checks import check_machine, check_recipe
 from kanpde.recipes.prepare import LayersBegun, ProductsBegun, prepare
 from kanpde.recipes.recipe import Recipe, choose, in_place, plain, suited
-from kanpde.recipes.refined import refined, to_tolerance
+from kanpde.recipes.refined import refined, usual
 from kanpde.recipes.tolerances import check_tolerance
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
@@ -104,8 +104,9 @@ def solve(
 
     Args:
         problem: What is to be solved.
-        recipe: How it is solved; by default chosen from the problem and the effort (see
-            recipe.choose).
+        recipe: How it is solved. Where neither this nor anything else is asked of network and
+            training, it is a tensor product of splines, if that can take the problem (see
+            refined.usual); else one chosen from the problem and the effort (see recipe.choose).
         network: The network, in place of that of the recipe; one of another kind brings its own
             schedule, if it has any.
         schedule: Stages in order, or their text, in place of those of the recipe.
@@ -113,8 +114,6 @@ def solve(
         restarts: Number of random starts, in place of that of the recipe.
         slabs: Number of spans of time, in place of that of the recipe.
         tolerance: Error, over an unknown's own variation, at which the solution is good enough.
-            Where nothing else is asked of the recipe, it is a tensor product of splines, if that
-            can take the problem (see recipe.to_tolerance).
         effort: "quick", "default" or "record".
         seed: Seed of the network's first coefficients and of the points.
         device: "cpu" or "cuda".
@@ -152,13 +151,13 @@ def solve(
     changes = {"points": points, "restarts": restarts, "slabs": slabs}
     check_machine(device, dtype)
     check_tolerance(tolerance)
-    if tolerance is not None and not any((recipe, network, schedule, *changes.values())):
+    if not any((recipe, network, schedule, *changes.values())):
         own = choose(problem, effort=effort)
-        recipe = to_tolerance(problem, own, tolerance, device, dtype).recipe
+        recipe = usual(problem, own, tolerance, effort, device, dtype).recipe
     recipe = _chosen(problem, recipe, effort, network, schedule, changes | {"tolerance": tolerance})
     check_recipe(problem, recipe, seed)
     exact_on(problem, dense_grid(problem.domain))
-    beginning = prepare(problem, recipe, seed, device, dtype)
+    beginning = prepare(problem, recipe, seed, device, dtype, effort)
     settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
     with lifetime.Claim() as claim:
         folder, kept = None, None
@@ -341,7 +340,9 @@ class _Run:
         if isinstance(begun, ProductsBegun):
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
-            asked = Asked(begun.settings.tolerance, at.progress.estimate, at.missed)
+            asked = Asked(
+                begun.settings.tolerance, at.progress.estimate, at.missed, usual=tolerance is None
+            )
             return Trained(product, at.history, None, asked)
         training = begun.method(self.problem, self.observer, enough)
         found, state = _carried_out(training, keeper, kept, self.until)

@@ -31,9 +31,7 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(
-    KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150"
-)
-record = Recipe(
+kan = Recipe(KAN(width=(6, 6), degree=5, grid=5), points=3000, schedule="lm:100,extend:10,lm:150")
+kan_record = Recipe(
     KAN(width=(6, 6), degree=5, grid=5), points=2000, schedule="lm:80,extend:10,lm:80", slabs=5
 )

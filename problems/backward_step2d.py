@@ -45,4 +45,4 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(10, 10), degree=7, grid=4), points=3000, schedule="lm:100")
+kan = Recipe(KAN(width=(10, 10), degree=7, grid=4), points=3000, schedule="lm:100")

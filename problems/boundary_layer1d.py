@@ -26,7 +26,7 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(4,), degree=7, grid=8),
     points=800,
     schedule="lm:40,extend:24,lm:60,extend:48,lm:60",

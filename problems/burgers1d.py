@@ -40,10 +40,8 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
-    KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200"
-)
-record = Recipe(
+kan = Recipe(KAN(width=(6, 6, 6), degree=5, grid=5), points=3000, schedule="lm:160,extend:8,lm:200")
+kan_record = Recipe(
     KAN(width=(6, 6, 6), degree=5, grid=5),
     points=5000,
     schedule="lm:200,extend:8,lm:200,extend:11,lm:500",

@@ -46,7 +46,7 @@ problem = Problem(
     exact={"u": exact, "λ1": 1.0, "λ2": nu},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(6, 6, 6), degree=5, grid=5),
     points=3000,
     schedule="lm:160,extend:8,lm:200,extend:11,lm:200",

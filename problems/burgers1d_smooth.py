@@ -43,9 +43,7 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
-    KAN(width=(6, 6), degree=7, grid=5), points=2500, schedule="lm:100,extend:10,lm:100"
-)
-record = Recipe(
+kan = Recipe(KAN(width=(6, 6), degree=7, grid=5), points=2500, schedule="lm:100,extend:10,lm:100")
+kan_record = Recipe(
     KAN(width=(8, 8), degree=7, grid=5), points=3500, schedule="lm:100,extend:12,lm:300"
 )

@@ -33,10 +33,10 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(6, 6), degree=7, grid=4), points=1500, schedule="lm:60,extend:8,lm:30", slabs=5
 )
-record = Recipe(
+kan_record = Recipe(
     KAN(width=(6, 6), degree=7, grid=4),
     points=2000,
     schedule="lm:60,extend:8,lm:60,extend:12,lm:100",

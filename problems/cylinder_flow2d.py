@@ -43,6 +43,6 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(8, 8), degree=5, grid=5), points=3000, schedule="lm:120", lenses=True, crowding=0.5
 )

@@ -65,4 +65,4 @@ problem = Problem(
     exact={"u": exact_u, "v": exact_v},
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=1500, schedule="lm:120")
+kan = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=1500, schedule="lm:120")

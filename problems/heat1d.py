@@ -29,7 +29,7 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(5,), degree=7, grid=3),
     points=1600,
     schedule="lm:60,extend:8,lm:80,extend:16,lm:80",

@@ -50,7 +50,7 @@ problem = Problem(
     exact={"u": exact, "q": source, "κ": kappa},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(5,), degree=7, grid=4),
     points=1000,
     schedule="lm:60,extend:8,lm:40",

@@ -30,6 +30,6 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(6,), degree=7, grid=3), points=2500, schedule="lm:60,extend:6,lm:80,extend:12,lm:80"
 )

@@ -25,13 +25,13 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(8,), degree=7, grid=6),
     points=2400,
     schedule="lm:60,extend:12,lm:60,extend:30,lm:100",
     restarts=3,
 )
-record = Recipe(
+kan_record = Recipe(
     KAN(width=(10,), degree=7, grid=4),
     points=4000,
     schedule="lm:80,extend:12,lm:100,extend:24,lm:150,extend:44,lm:300",

@@ -32,4 +32,4 @@ problem = Problem(
     conditions=[Dirichlet(u=outside), Interface(u=0, flux={"disc": k_disc, "plate": k_plate})],
     exact={"u": {"disc": inside, "plate": outside}},
 )
-recipe = Recipe(KAN((5,), 7, 3), 1600, "lm:60,extend:6,lm:60", restarts=3)
+kan = Recipe(KAN((5,), 7, 3), 1600, "lm:60,extend:6,lm:60", restarts=3)

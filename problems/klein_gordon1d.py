@@ -35,10 +35,10 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(6,), degree=7, grid=6), points=1600, schedule="lm:80,extend:12,lm:80,extend:24,lm:80"
 )
-record = Recipe(
+kan_record = Recipe(
     KAN(width=(6,), degree=7, grid=6),
     points=2000,
     schedule="lm:80,extend:12,lm:80,extend:24,lm:200",

@@ -41,4 +41,4 @@ problem = Problem(
     exact={"u": exact_u, "v": exact_v, "p": exact_p},
 )
 
-recipe = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:10,lm:60")
+kan = Recipe(KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:10,lm:60")

@@ -63,6 +63,6 @@ problem = Problem(
     data=measured(),
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(8,), degree=7, grid=4), points=3000, schedule="lm:80,extend:8,lm:80", data=10
 )

@@ -47,7 +47,7 @@ problem = Problem(
     exact={"u": exact, "a": conductivity},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(4,), degree=7, grid=4),
     points=800,
     schedule="lm:40",

@@ -26,4 +26,4 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=3), points=2000, schedule="lm:60,extend:6,lm:60")
+kan = Recipe(KAN(width=(8, 8), degree=7, grid=3), points=2000, schedule="lm:60,extend:6,lm:60")

@@ -37,4 +37,4 @@ problem = Problem(
     ],
 )
 
-recipe = Recipe(KAN(width=(10, 10), degree=7, grid=5), points=5000, schedule="lm:80,extend:8,lm:80")
+kan = Recipe(KAN(width=(10, 10), degree=7, grid=5), points=5000, schedule="lm:80,extend:8,lm:80")

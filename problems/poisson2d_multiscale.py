@@ -34,8 +34,8 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
-record = Recipe(
+kan = Recipe(KAN(width=(16,), degree=7, grid=30), points=6000, schedule="lm:100")
+kan_record = Recipe(
     KAN(width=(16,), degree=7, grid=30),
     points=10000,
     schedule="lm:150,extend:45,lm:60,extend:70,lm:80",

@@ -26,5 +26,5 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(KAN(width=(5,), degree=7, grid=4), points=1000, schedule="lm:40")
-record = Recipe(KAN(width=(5,), degree=7, grid=4), points=2000, schedule="lm:80")
+kan = Recipe(KAN(width=(5,), degree=7, grid=4), points=1000, schedule="lm:40")
+kan_record = Recipe(KAN(width=(5,), degree=7, grid=4), points=2000, schedule="lm:80")

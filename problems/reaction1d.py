@@ -31,9 +31,7 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
-    KAN(width=(6, 6), degree=7, grid=4), points=1600, schedule="lm:150,extend:12,lm:150"
-)
-record = Recipe(
+kan = Recipe(KAN(width=(6, 6), degree=7, grid=4), points=1600, schedule="lm:150,extend:12,lm:150")
+kan_record = Recipe(
     KAN(width=(6, 6), degree=7, grid=4), points=2500, schedule="lm:150,extend:12,lm:250"
 )

@@ -30,6 +30,6 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(6, 6), degree=7, grid=3), points=2000, schedule="lm:100,extend:6,lm:120", restarts=3
 )

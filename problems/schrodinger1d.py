@@ -38,5 +38,7 @@ problem = Problem(
     exact={"u": real, "v": imaginary},
 )
 
-recipe = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:80,extend:8,lm:60")
-record = Recipe(KAN(width=(8, 8), degree=7, grid=5), points=3000, schedule="lm:80,extend:10,lm:150")
+kan = Recipe(KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:80,extend:8,lm:60")
+kan_record = Recipe(
+    KAN(width=(8, 8), degree=7, grid=5), points=3000, schedule="lm:80,extend:10,lm:150"
+)

@@ -33,10 +33,10 @@ problem = Problem(
     exact={"u": exact},
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(8,), degree=7, grid=4), points=2000, schedule="lm:60,extend:12,lm:60", slabs=4
 )
-record = Recipe(
+kan_record = Recipe(
     KAN(width=(8,), degree=7, grid=4),
     points=2000,
     schedule="lm:80,extend:12,lm:60,extend:24,lm:120",

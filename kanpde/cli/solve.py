@@ -178,18 +178,17 @@ def _begin(
     from kanpde.cli.overrides import asked_for
     from kanpde.problem import file as problems
     from kanpde.recipes.recipe import choose
-    from kanpde.recipes.refined import to_tolerance
+    from kanpde.recipes.refined import usual
 
     check_writable(out)
     console = display.console(telling.as_json)
     problem, recipes = problems.load(name, constants)
     chosen = choose(problem, recipes, request["effort"])
-    tolerance = parts["tolerance"]
-    if tolerance is not None and not any((*vars(asked).values(), *own_parts(parts))):
-        machine = request["device"], request["dtype"]
-        chosen = to_tolerance(problem, chosen, tolerance, *machine)
-    else:
+    if any((*vars(asked).values(), *own_parts(parts))):
         chosen = asked_for(problem, chosen, asked, parts, request["effort"])
+    else:
+        how = (request[name] for name in ("effort", "device", "dtype"))
+        chosen = usual(problem, chosen, parts["tolerance"], *how)
     display.show_problem(console, problem)
     if telling.explain:
         display.show_choice(console, chosen)

@@ -12,8 +12,12 @@ from kanpde.problem.execution import execute
 from kanpde.problem.gallery import find, title_in
 from kanpde.problem.problem import Problem
 
-RECIPES_BY_EFFORT = {"quick": "quick", "default": "recipe", "record": "record"}
-"""The names of recipes in a problem's file, by effort."""
+EFFORTS_OF_RECIPES = {"quick": "quick", "recipe": "default", "record": "record"}
+"""The efforts of the recipes in a problem's file, by name."""
+
+LAYERED = ("kan", "kan_quick", "kan_record")
+"""The names of its recipes for layers, where those are asked for or nothing else can take the
+problem."""
 
 
 def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Problem, dict[str, Any]]:
@@ -28,8 +32,8 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
             / pi.
 
     Returns:
-        The problem, and its recipes by effort (`quick`, `recipe` and `record` in the file), as far
-        as there are any.
+        The problem, and its recipes, as far as there are any: `quick`, `recipe` and `record` of the
+        file by effort, `kan`, `kan_quick` and `kan_record` by name.
 
     Raises:
         ProblemError: Where the file fails, defines no `problem`, or has no such constant.
@@ -47,8 +51,10 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
         source=path,
         constants=values,
     )
-    named = RECIPES_BY_EFFORT.items()
-    return loaded, {effort: getattr(module, key) for effort, key in named if hasattr(module, key)}
+    keys = EFFORTS_OF_RECIPES | {name: name for name in LAYERED}
+    return loaded, {
+        key: getattr(module, name) for name, key in keys.items() if hasattr(module, name)
+    }
 
 
 def _file_of(name: str) -> Path:

@@ -82,7 +82,12 @@ class ProductsBegun:
 
 
 def prepare(
-    problem: Problem, recipe: Recipe, seed: int, device: str, dtype: str
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: str = "cpu",
+    dtype: str = "float64",
+    effort: str = "default",
 ) -> LayersBegun | ProductsBegun:
     """Make what a run begins with, and try it at some points.
 
@@ -92,6 +97,7 @@ def prepare(
         seed: Seed of the network's first coefficients.
         device: Where training will be, "cpu" or "cuda".
         dtype: Precision of training, "float64" or "float32".
+        effort: With which the recipe was chosen.
 
     Raises:
         RecipeError: The network or the points do not fit into memory, a stage does not fit the
@@ -100,9 +106,8 @@ def prepare(
             network cannot take the problem.
     """
     if isinstance(recipe.network, TensorKind):
-        settings = settings_of(recipe.network, recipe.tolerance)
-        check_product(problem, settings, device, dtype)
-        return ProductsBegun(settings)
+        check_product(problem, device, dtype)
+        return ProductsBegun(settings_of(recipe, effort))
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(
             f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"

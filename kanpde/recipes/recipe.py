@@ -21,7 +21,7 @@ from kanpde.networks.spec import Spec, Suited
 from kanpde.networks.trial_space import TrialSpace, trial_space
 from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
-from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
+from kanpde.recipes.tolerances import check_tolerance
 from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule
 from kanpde.training.pruning import Prune
 from kanpde.training.schedule import CHANGES, OPTIMISERS, show_schedule
@@ -183,23 +183,25 @@ class Choice:
     Attributes:
         recipe: The recipe.
         reasons: What was chosen and why, a line each.
+        stated: Whether the problem's file states it, for whichever network.
     """
 
     recipe: Recipe
     reasons: tuple[str, ...]
+    stated: bool = False
 
 
 def choose(
     problem: Problem, given: Mapping[str, Recipe] | None = None, effort: str = "default"
 ) -> Choice:
-    """The recipe of a problem for an effort.
+    """The recipe of a problem for an effort, where layers are to solve it.
 
-    It is the one that the problem's file gives for that effort, else one made of its `recipe`, else
-    a default one.
+    It is the one that the problem's file states for that effort, else one made of its `recipe`,
+    else its recipe for layers, `kan_record` and the like, or made of `kan`, else a default one.
 
     Args:
         problem: What is to be solved.
-        given: The recipes that stand beside the problem, by effort.
+        given: The recipes that stand beside the problem (see problem.file.load).
         effort: "quick", "default" or "record".
 
     Returns:
@@ -219,26 +221,14 @@ def choose(
                 f"{'recipe' if name == 'default' else name}: got {type(recipe).__name__}; expected"
                 " Recipe(…), or another name for it"
             )
-    if effort in given:
-        return _said(
-            Choice(
-                given[effort],
-                (
-                    (
-                        f"the {'recipe' if effort == 'default' else f'recipe {effort!r}'} that"
-                        " stands beside the problem"
-                    ),
-                ),
-            ),
-            problem,
-        )
-    found = (
-        Choice(given["default"], ("the recipe that stands beside the problem",))
-        if "default" in given
-        else default(problem)
-    )
-    found = _said(found, problem)
-    return found if effort == "default" else _scaled(found, effort)
+    own = f"kan_{effort}"
+    for name in (effort, "default", own, "kan"):
+        if name in given:
+            called = "the recipe" if name == "default" else f"the recipe {name!r}"
+            why = f"{called} that stands beside the problem"
+            found = _said(Choice(given[name], (why,), stated=name not in (own, "kan")), problem)
+            return found if name in (effort, own) else _scaled(found, effort)
+    return _scaled(_said(default(problem), problem), effort)
 
 
 def _said(found: Choice, problem: Problem) -> Choice:
@@ -253,7 +243,8 @@ def _said(found: Choice, problem: Problem) -> Choice:
         if recipe.crowding and seen
         else ()
     )
-    return Choice(recipe, (*found.reasons, *recipe.space(problem).built_in(), *closer, *crowded))
+    more = (*recipe.space(problem).built_in(), *closer, *crowded)
+    return replace(found, reasons=(*found.reasons, *more))
 
 
 def in_place(recipe: Recipe, network: Spec, stages: Sequence[Stage] | str) -> Recipe:
@@ -354,10 +345,10 @@ LONGER = {"quick": 1 / 3, "record": 4.0}
 
 def _scaled(found: Choice, effort: str) -> Choice:
     """Another effort: fewer or more steps a stage, and for a record twice the points."""
-    recipe, factor = found.recipe, LONGER[effort]
-    if isinstance(recipe.network, Tensor):
-        goal = recipe.tolerance or TOLERANCES[effort]
-        return Choice(replace(recipe, tolerance=goal), found.reasons)
+    recipe = found.recipe
+    if effort == "default" or isinstance(recipe.network, Tensor):
+        return found
+    factor = LONGER[effort]
     stages = [
         (
             stage
@@ -370,10 +361,8 @@ def _scaled(found: Choice, effort: str) -> Choice:
     scaled = replace(
         recipe, schedule=stages, points=points, restarts=1 if effort == "quick" else recipe.restarts
     )
-    return Choice(
-        scaled,
-        (*found.reasons, f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"),
-    )
+    why = f"effort {effort!r}: {factor:.2g} times the steps, {points:,} points"
+    return replace(found, recipe=scaled, reasons=(*found.reasons, why))
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:

@@ -27,59 +27,76 @@ def refined(network: Tensor, effort: str = "default", tolerance: float | None = 
         tolerance: The one that is asked for.
     """
     goal = TOLERANCES[effort] if tolerance is None else tolerance
-    asked = "by the effort" if tolerance is None else "as asked for"
-    why = f"a {network.title}, refined up to the tolerance {goal:g}, {asked}"
-    return Choice(Recipe(network, tolerance=goal), (why,))
+    asked = f"that of the effort {effort!r}" if tolerance is None else "as asked for"
+    why = (
+        f"a {network.title}, whose cells and spans follow its own error up to the tolerance"
+        f" {goal:g}, {asked}"
+    )
+    return Choice(Recipe(network, tolerance=tolerance), (why,))
 
 
-def to_tolerance(
-    problem: Problem, own: Choice, tolerance: float, device: str = "cpu", dtype: str = "float64"
+def usual(
+    problem: Problem,
+    own: Choice,
+    tolerance: float | None = None,
+    effort: str = "default",
+    device: str = "cpu",
+    dtype: str = "float64",
 ) -> Choice:
-    """The recipe that solves a problem to a tolerance, where nothing else is asked for.
+    """The recipe of a problem where nothing is asked of the network and its training.
 
     It is a tensor product of splines where that can take the problem, since its cells and spans
-    follow its own error; else the problem's own recipe, whose training stops at the tolerance.
+    follow its own error; else the recipe that the problem has for layers, whose training stops at
+    the tolerance, if there is one. What a problem's file states as its recipe is changed by a
+    tolerance alone.
 
     Args:
         problem: What is to be solved.
-        own: The recipe that it has without a tolerance.
-        tolerance: The tolerance.
+        own: The recipe that it has for layers, or the one that its file states.
+        tolerance: Up to which it is to be solved; None where that was not said.
+        effort: By which the tolerance is chosen where none was asked for.
         device: Where it is to be solved, "cpu" or "cuda".
         dtype: The precision, "float64" or "float32".
 
     Raises:
         RecipeError: The tolerance is none, or contradicts the recipe.
+        ProblemError: The file states a tensor product of splines, which cannot take the problem.
     """
     check_tolerance(tolerance)
-    network = own.recipe.network if isinstance(own.recipe.network, Tensor) else Tensor()
+    if own.stated and tolerance is None:
+        return own
+    stated = own.recipe.network if isinstance(own.recipe.network, Tensor) else None
+    found = refined(stated or Tensor(), effort, tolerance)
     try:
-        check_product(problem, settings_of(network, tolerance), device, dtype)
+        check_product(problem, device, dtype)
     except (ProblemError, RecipeError) as reason:
-        if network is own.recipe.network:
+        if stated:
             raise
+        if tolerance is None:
+            return Choice(own.recipe, (*own.reasons, str(reason)))
         why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
         return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
-    why = f"tolerance {tolerance:g}: a {network.title}, whose cells and spans follow its own error"
-    return Choice(Recipe(network, tolerance=tolerance), (why,))
+    return found
 
 
-def settings_of(network: Tensor, tolerance: float | None) -> Settings:
-    """What a product of splines is refined by.
+def settings_of(recipe: Recipe, effort: str) -> Settings:
+    """What the products of splines of a recipe are refined by.
 
     Args:
-        network: Its kind.
-        tolerance: Up to which; None for the usual one.
+        recipe: Whose network is a tensor product of splines.
+        effort: By which the tolerance is chosen where the recipe has none.
     """
-    goal = TOLERANCES["default"] if tolerance is None else tolerance
+    network = recipe.network
+    assert isinstance(network, Tensor)
+    goal = TOLERANCES[effort] if recipe.tolerance is None else recipe.tolerance
     return Settings(goal, network.degree, network.modes, network.cells)
 
 
-def check_product(problem: Problem, settings: Settings, device: str, dtype: str) -> None:
+def check_product(problem: Problem, device: str, dtype: str) -> None:
     """Refuse what products of splines cannot do.
 
     Args:
         problem: What is to be solved.
-        settings: How.
         device: Where, "cpu" or "cuda".
         dtype: In which precision, "float64" or "float32".
 

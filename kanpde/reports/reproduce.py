@@ -25,7 +25,8 @@ def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> s
         if "width" in network:
             words += ["--width", ",".join(map(str, network.pop("width"))) or "5"]
         words += [word for name, value in network.items() for word in _option(name, value)]
-    for name in ("schedule", "points", "restarts", "slabs", "tolerance", "seed"):
+    asked = ("tolerance",) if "tolerance" in recipe or not recipe else ()
+    for name in ("schedule", "points", "restarts", "slabs", *asked, "seed"):
         value = settings.get(name)
         if value is not None and not (name == "slabs" and value == 1):
             words += [f"--{name}", str(value)]

@@ -93,11 +93,14 @@ class Asked:
         tolerance: Error, over an unknown's own variation, that a solution may have.
         estimate: What the solution says of its own error; nan where it says nothing.
         missed: What missed the tolerance by that estimate, in words; empty where nothing did.
+        usual: Whether nobody asked for it: it is the usual one, up to which products are refined.
+            A solution that misses it may still have converged.
     """
 
     tolerance: float
     estimate: float = math.nan
     missed: str = ""
+    usual: bool = False
 
 
 @dataclass(frozen=True)
@@ -337,8 +340,12 @@ def _to_tolerance(found: Verdict, kept: Kept, asked: Asked) -> Verdict:
         cures = FINER if asked.missed else SHARPER
     if found.status == NOT_CONVERGED:
         return replace(found, cures=cures)
+    missed = f": {asked.missed}" if kept.by == BY_ESTIMATE and asked.missed else ""
+    if asked.usual and kept.met:
+        return found
+    if asked.usual and kept.error <= GOOD_ENOUGH:
+        return replace(found, reason=f"{found.reason}; {kept.words}{missed}")
     if kept.met is False:
-        missed = f": {asked.missed}" if kept.by == BY_ESTIMATE and asked.missed else ""
         reason = f"{kept.words}{missed}; {found.reason}"
         return replace(found, status=NOT_CONVERGED, judge=kept.by, reason=reason, cures=cures)
     said = f"within the tolerance {kept.asked:g}" if kept.by == found.judge else kept.words

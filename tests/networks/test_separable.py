@@ -270,7 +270,7 @@ def test_a_sweep_solves_for_one_coordinate_after_another():
 
 
 def solved(problem, recipe, seed=0):
-    begun = prepare(problem, recipe, seed, "cpu", "float64")
+    begun = prepare(problem, recipe, seed)
     training = begun.method(problem, Silent())
     state = carry_out(training, training.begin())
     solution = training.result(state)
@@ -316,7 +316,7 @@ def test_a_kind_says_what_suits_it():
         ),
         (lambda: Refine(0), "refine:0: expected at least 1 parameter"),
         (
-            lambda: prepare(SQUARE, Recipe(schedule="lm:1,refine:500"), 0, "cpu", "float64"),
+            lambda: prepare(SQUARE, Recipe(schedule="lm:1,refine:500"), 0),
             "refine:500: got KAN 2-5-1, .*; expected a network of sums of products",
         ),
     ],

@@ -242,6 +242,6 @@ def test_a_beginning_costs_little():
     """The glance is the only thing that is computed twice."""
     problem = problems.load("poisson2d")[0]
     scales_of.cache_clear()
-    prepare(problem, SMALL, 0, "cpu", "float64")
-    prepare(problem, SMALL, 0, "cpu", "float64")
+    prepare(problem, SMALL, 0)
+    prepare(problem, SMALL, 0)
     assert scales_of.cache_info().misses == 1

@@ -90,6 +90,16 @@ def test_effort():
         choose(problem, {}, "best")
 
 
+def test_a_recipe_for_layers_is_not_stated_for_every_network():
+    problem, layers = load("heat1d")[0], Recipe(KAN(), schedule="lm:30")
+    found = choose(problem, {"kan": layers})
+    assert (found.recipe, found.stated) == (layers, False)
+    assert [s.steps for s in choose(problem, {"kan": layers}, "quick").recipe.stages] == [10]
+    other = Recipe(KAN(), schedule="lm:9")
+    for given in ({"default": other}, {"default": other, "kan": layers}):
+        assert (choose(problem, given).recipe, choose(problem, given).stated) == (other, True)
+
+
 def test_what_is_called_recipe_is_one():
     from kanpde.problem import file as problems
 

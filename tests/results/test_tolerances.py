@@ -179,3 +179,27 @@ def test_a_reference_judges_with_its_own_error():
     spread = float(wave(exact).std(correction=0))
     wanted = (1e-4 + 4e-4 * float(wave(exact).std())) / spread
     assert judged.error(problem(), Right()) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("exact", "distance", "estimate", "missed", "status", "said"),
+    [
+        (1e-7, None, 1e-9, "", CONVERGED, ""),
+        (2e-6, None, 1e-9, "", CONVERGED, "it misses the tolerance 1e-06 by the exact solution"),
+        (1e-9, None, 3e-6, ALL_OF_IT, CONVERGED, ALL_OF_IT),
+        (2e-2, None, 1e-9, "", NOT_CONVERGED, ""),
+        (1e-9, None, 2e-2, ALL_OF_IT, NOT_CONVERGED, ALL_OF_IT),
+        (1e-9, None, math.inf, ALL_OF_IT, NOT_CONVERGED, ALL_OF_IT),
+        (None, 2e-6, 3e-6, ALL_OF_IT, CONVERGED, "it misses the tolerance 1e-06 by the reference"),
+        (None, 5e-7, 1e-9, "", CONVERGED, ""),
+        (None, None, 3e-6, ALL_OF_IT, NOT_JUDGED, ALL_OF_IT),
+        (None, None, 2e-2, ALL_OF_IT, NOT_CONVERGED, ALL_OF_IT),
+    ],
+)
+def test_the_usual_tolerance_is_no_promise(exact, distance, estimate, missed, status, said):
+    asked = Asked(1e-6, estimate, missed, usual=True)
+    found = judge(given(exact), given(distance, 1e-8), asked=asked)
+    assert found.status == status
+    assert said in found.reason
+    if not said and status == CONVERGED:
+        assert found.reason == judge(given(exact), given(distance, 1e-8)).reason

@@ -1,7 +1,9 @@
-"""Recipes with a tolerance: what is chosen for it, what contradicts it, and what a file holds."""
+"""Recipes without layers, and with a tolerance: what is chosen, what contradicts it, and what a
+file holds."""
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ from kanpde.errors import ProblemError
 from kanpde.recipes.checks import check_recipe
 from kanpde.recipes.prepare import ProductsBegun, prepare
 from kanpde.recipes.recipe import Choice, choose, from_plain, plain
-from kanpde.recipes.refined import refined, to_tolerance
+from kanpde.recipes.refined import refined, usual
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
@@ -56,7 +58,7 @@ def test_what_is_no_tolerance_is_refused_in_one_line(tolerance, words):
 
 
 def to_a_tolerance(schedule, tolerance):
-    return to_tolerance(SQUARE, OWN, tolerance)
+    return usual(SQUARE, OWN, tolerance)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,11 @@ def test_what_a_tensor_cannot_be_is_refused(settings, words):
 
 
 def test_a_tensor_is_taken_where_it_can_take_the_problem():
-    found = to_tolerance(SQUARE, OWN, 1e-7)
+    found = usual(SQUARE, OWN, 1e-7)
     assert found.recipe == Recipe(Tensor(), tolerance=1e-7)
     assert len(found.reasons) == 1
     own = refined(Tensor(degree=5), tolerance=1e-3)
-    assert to_tolerance(SQUARE, own, 1e-7).recipe == Recipe(Tensor(degree=5), tolerance=1e-7)
+    assert usual(SQUARE, own, 1e-7).recipe == Recipe(Tensor(degree=5), tolerance=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,24 @@ def test_a_tensor_is_taken_where_it_can_take_the_problem():
     ],
 )
 def test_elsewhere_training_stops_at_the_tolerance(problem, machine, why):
-    found = to_tolerance(problem, OWN, 1e-5, **machine)
+    found = usual(problem, OWN, 1e-5, **machine)
     assert found.recipe == Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-5)
     assert found.reasons[0] == "its own"
     assert why in found.reasons[1]
+    without = usual(problem, OWN, **machine)
+    assert (without.recipe, without.reasons) == (
+        OWN.recipe,
+        (*found.reasons[:1], *without.reasons[1:]),
+    )
+    assert why in without.reasons[1]
     with pytest.raises((RecipeError, ProblemError), match=why):
-        to_tolerance(problem, refined(Tensor()), 1e-5, **machine)
+        usual(problem, replace(refined(Tensor()), stated=True), 1e-5, **machine)
+
+
+def test_what_a_file_states_is_changed_by_a_tolerance_alone():
+    stated = replace(OWN, stated=True)
+    assert usual(SQUARE, stated) is stated
+    assert usual(SQUARE, stated, 1e-7).recipe == Recipe(Tensor(), tolerance=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +136,12 @@ def test_elsewhere_training_stops_at_the_tolerance(problem, machine, why):
 )
 def test_without_a_tolerance_the_effort_says_which(effort, tolerance):
     beside = {"default": Recipe(Tensor())}
-    asked = NetworkOptions(kind="tensor")
-    assert asked_for(SQUARE, OWN, asked, {}, effort).recipe.tolerance == tolerance
-    begun = prepare(SQUARE, choose(SQUARE, beside, effort).recipe, 0, "cpu", "float64")
-    assert isinstance(begun, ProductsBegun)
-    assert begun.settings.tolerance == tolerance
+    asked = asked_for(SQUARE, OWN, NetworkOptions(kind="tensor"), {}, effort).recipe
+    for recipe in (choose(SQUARE, beside, effort).recipe, asked, usual(SQUARE, OWN).recipe):
+        assert recipe == Recipe(Tensor())
+        begun = prepare(SQUARE, recipe, 0, effort=effort)
+        assert isinstance(begun, ProductsBegun)
+        assert begun.settings.tolerance == tolerance
 
 
 def test_options_change_a_tensor_and_its_tolerance():
@@ -170,7 +185,7 @@ def test_a_recipe_with_a_tolerance_survives_json_and_one_without_is_as_before():
 def test_single_precision_does_not_hold_every_tolerance():
     recipe = Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-8)
     with pytest.raises(RecipeError, match="float32 holds a solution to about 1e-06"):
-        prepare(SQUARE, recipe, 0, "cpu", "float32")
+        prepare(SQUARE, recipe, 0, dtype="float32")
 
 
 def test_data_decide_how_well_parameters_are_known():
