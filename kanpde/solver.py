@@ -55,7 +55,7 @@ from kanpde.results.gaps import Gap, gaps, matter, own_errors
 from kanpde.results.goal import goal
 from kanpde.results.residuals import met
 from kanpde.results.result import Result
-from kanpde.results.verdict import Asked
+from kanpde.results.verdict import GOOD_ENOUGH, Asked
 from kanpde.runs import folder as run_folder
 from kanpde.runs import lifetime, storage
 from kanpde.runs import pictures as run_pictures
@@ -169,7 +169,24 @@ def solve(
                 return _checked(_loaded(folder, problem, pictures), strict)
         watched = observer or Silent()
         run = _Run(problem, recipe, beginning, settings, watched, folder, until)
-        return _checked(run.solved(kept, reference, pictures), strict)
+        try:
+            result = run.solved(kept, reference, pictures)
+        except _Hopeless as why:
+            watched.message(f"{why}: layers are trained in their place")
+            result = run.by_layers().solved(why.kept, reference, pictures)
+        return _checked(result, strict)
+
+
+class _Hopeless(Exception):
+    """Products of splines that nobody asked for came to nothing.
+
+    Attributes:
+        kept: The state of the layers that were trained in their place before; None for none.
+    """
+
+    def __init__(self, why: str, kept: dict[str, Any] | None = None):
+        super().__init__(why)
+        self.kept = kept
 
 
 def _checked(result: Result, strict: bool) -> Result:
@@ -256,6 +273,12 @@ class _Run:
     folder: Path | None
     until: float
 
+    def by_layers(self) -> _Run:
+        """The same run of layers, by their usual recipe."""
+        recipe = choose(self.problem, effort=self.asked["effort"]).recipe
+        how = (self.asked[name] for name in ("seed", "device", "dtype", "effort"))
+        return replace(self, recipe=recipe, beginning=prepare(self.problem, recipe, *how))
+
     def solved(
         self, kept: dict[str, Any] | None, reference: bool | Reference, pictures: bool
     ) -> Result:
@@ -338,8 +361,13 @@ class _Run:
         """Train, and settle parameters where there are any; or refine."""
         begun, tolerance = self.beginning, self.recipe.tolerance
         if isinstance(begun, ProductsBegun):
+            if tolerance is None and kept and "progress" not in kept:
+                raise _Hopeless("products of splines came to nothing", kept)
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
+            stopped = at.history.interrupted or time.perf_counter() > self.until
+            if tolerance is None and not stopped and at.progress.estimate > GOOD_ENOUGH:
+                raise _Hopeless(at.progress.reason)
             asked = Asked(
                 begun.settings.tolerance, at.progress.estimate, at.missed, usual=tolerance is None
             )

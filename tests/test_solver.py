@@ -33,6 +33,9 @@ from kanpde import (
     solver,
 )
 from kanpde.errors import SolutionDoubtful
+from kanpde.networks.trial_space import NetworkSolution
+from kanpde.recipes import recipe as recipes
+from kanpde.recipes.recipe import Choice
 from kanpde.runs import signals
 from kanpde.training.history import Silent
 
@@ -492,3 +495,22 @@ def test_where_there_seems_to_be_no_solution_the_residual_is_looked_at_closely(
         assert found.doubtful
         assert found.verdict.status == status, found.met
         assert "it grows without bounds" in found.verdict.reason
+
+
+RUNAWAY = Problem(
+    Box(x=(0, 1)), lambda u, x: d(u, x, x) + 4.5 * torch.exp(u), [Dirichlet(u=0)], name="runaway"
+)
+
+
+def test_layers_are_trained_where_products_come_to_nothing(tmp_path, monkeypatch):
+    watching = Watching()
+    short = Choice(Recipe(KAN((2,), 5, 3), 100, "lm:2"), ())
+    monkeypatch.setattr(recipes, "default", lambda problem: short)
+    folder = tmp_path / "run"
+    asked = {"run_dir": folder, "pictures": False, "reference": False}
+    found = solve(RUNAWAY, observer=watching, **asked)
+    assert isinstance(found.solution, NetworkSolution)
+    assert "layers are trained in their place" in " ".join(watching.messages)
+    assert found.settings["schedule"] == "lm:2"
+    again = solve(RUNAWAY, resume=True, **asked)
+    assert np.array_equal(again(x=[0.3]), found(x=[0.3]))

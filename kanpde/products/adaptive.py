@@ -30,7 +30,7 @@ from kanpde.products.estimates import (
 )
 from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares
-from kanpde.products.normal import bytes_for
+from kanpde.products.normal import bytes_for, operations_for
 from kanpde.products.posed import at_end, initial_values, marched, on_grids, refuse
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
@@ -50,6 +50,15 @@ CELLS_AT_FIRST = 8
 
 MOST_ATTEMPTS = 16
 """At one steady problem, whose first ones are cheap."""
+
+MOST_STALLED = 4
+"""Attempts at a steady problem after which there is no hope for Newton's method."""
+
+FEW_STEPS = 3
+"""Of Newton's method on new cells, which the work that is left has to allow."""
+
+USED_UP = "the work of this effort is used up; --effort record or a --tolerance allows more"
+"""Why there is no other attempt."""
 
 SHARE_OF_MEMORY = 0.7
 """Of what is free, that the normal equations may take."""
@@ -122,7 +131,8 @@ class AdaptiveProducts:
         if not progress.at.done:
             squares, tolerance = self._squares(progress), self.settings.tolerance
             at = squares.advance(progress.at, tolerance)
-            return replace(progress, at=at, step=progress.step + 1)
+            work = progress.work + operations_for(progress.axes, len(self.problem.unknowns))
+            return replace(progress, at=at, step=progress.step + 1, work=work)
         if self.time is None:
             return self._judged(progress)
         return self._span_judged(progress)
@@ -228,7 +238,7 @@ class AdaptiveProducts:
         far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
         growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
-        last_try = progress.tries + 1 >= MOST_TRIES
+        last_try = progress.tries + 1 >= MOST_TRIES or self._used_up(progress)
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
         length = end - begin
@@ -254,7 +264,7 @@ class AdaptiveProducts:
         )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
-            return replace(progress, at=None, missed=(said, *progress.missed), finished=True)
+            return self._ended(progress, said)
         error = max([in_time, *in_space, unmet if unmet > MET_EQUATION else 0.0])
         return self._accepted(progress, product, sizes, error, growth, rough)
 
@@ -285,6 +295,8 @@ class AdaptiveProducts:
         )
         if end >= last:
             return replace(done, finished=True)
+        if self._used_up(done):
+            return self._ended(done, f"{time} = {end:.4g}: {USED_UP}")
         new = []
         for i, axis in enumerate(product.axes[:-1]):
             assert isinstance(axis, SplineAxis)
@@ -295,6 +307,16 @@ class AdaptiveProducts:
             )
         length = (end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
+
+    def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
+        """Whether the work is used up that may be spent, a few steps on further axes included."""
+        more = FEW_STEPS * operations_for(then, len(self.problem.unknowns)) if then else 0.0
+        return progress.work + more >= self.settings.work
+
+    def _ended(self, progress: Progress, said: str) -> Progress:
+        """The end of a march before its time: what comes after it is not known at all."""
+        missed = (said, *progress.missed)
+        return replace(progress, at=None, missed=missed, estimate=math.inf, finished=True)
 
     def _attempt(
         self,
@@ -358,10 +380,17 @@ class AdaptiveProducts:
                 new = self._placed(axes, rough, errors, True)
         same = _same(axes, new)
         full = bytes_for(new, len(product.C)) > self._memory
-        if same or full or known.tries >= MOST_ATTEMPTS:
+        lost = at.stalled and known.tries >= MOST_STALLED
+        used_up = self._used_up(known, new)
+        if same or full or lost or used_up or known.tries >= MOST_ATTEMPTS:
+            error = math.inf if lost else error
             on = " x ".join(str(axis.cells) for axis in axes)
             said = f"estimated error {error:.1e} on {on} cells"
-            if full:
+            if lost:
+                said = f"Newton's method does not converge on {on} cells"
+            elif used_up:
+                said += f"; {USED_UP}"
+            elif full:
                 those = " x ".join(str(axis.cells) for axis in new)
                 took = gigabytes(bytes_for(new, len(product.C)))
                 said += f"; {those} would take {took} of memory, --network separable little"

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from kanpde.errors import ProblemError
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held
@@ -190,11 +191,20 @@ class LeastSquares:
             factor = equations.factor(least)
             D, share = self._spread(factor.step(equations.slope)), 1.0
             if _size(D, C) > SURE:
-                while share > SHORTEST and not self.loss(C + share * D, weights) < equations.loss:
+                while share > SHORTEST and not self._there(C + share * D, weights) < equations.loss:
                     share /= 2
             if share > SHORTEST:
                 break
         return D, share
+
+    def _there(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> float:
+        """The sum of squares where a step might lead; infinite where that is too far for the
+        equations to be finite."""
+        try:
+            with np.errstate(over="ignore"):
+                return self.loss(C, weights)
+        except ProblemError:
+            return math.inf
 
     def _pulled(
         self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_to_band
 from kanpde.products.axes import Axis
-from kanpde.products.rows import WeightedRows
+from kanpde.products.rows import WeightedRows, points_of
 
 LEAST_RIDGE = 1e-15
 """What is added to the diagonal, which is 1, at least."""
@@ -107,6 +108,20 @@ def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:
     apart = min(longest, (axis.degree + 1) * (2 if axis.periodic else 1))
     rest = unknowns * int(np.prod(sizes)) // longest
     return 3.0 * 8 * (longest * rest) * (apart * rest)
+
+
+def operations_for(axes: Sequence[Axis], unknowns: int) -> float:
+    """What a step of Newton's method takes: to add up JᵀJ, and to factor it.
+
+    Args:
+        axes: Functions of each coordinate.
+        unknowns: How many unknowns there are.
+    """
+    alive = unknowns * math.prod(axis.degree + 1 for axis in axes)
+    points = math.prod(axis.cells * points_of(axis) for axis in axes)
+    size = unknowns * math.prod(axis.size for axis in axes)
+    width = bytes_for(axes, unknowns) / (3.0 * 8 * size)
+    return points * float(alive) ** 2 + size * width**2
 
 
 def width_of(rows: Sequence[WeightedRows], index: Int[np.ndarray, "unknowns ..."]) -> int:

@@ -23,12 +23,14 @@ class Settings:
         degree: Of splines.
         modes: Degree of polynomials over one span of time.
         cells: Along a coordinate, at most.
+        work: Operations after which no other attempt begins (see normal.operations_for).
     """
 
     tolerance: float = 1e-8
     degree: int = 9
     modes: int = 11
     cells: int = 600
+    work: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Progress:
         estimate: Largest error of the spans that are done, over the amplitudes.
         missed: What missed the tolerance, a line each.
         step: Newton steps so far.
+        work: Operations that they took.
         finished: Whether nothing is left to do.
     """
 
@@ -57,6 +60,7 @@ class Progress:
     estimate: float = math.nan
     missed: tuple[str, ...] = ()
     step: int = 0
+    work: float = 0.0
     finished: bool = False
 
     @property

@@ -11,11 +11,14 @@ from kanpde.networks.kinds.tensor import Tensor
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.recipe import Choice, Recipe
-from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
+from kanpde.recipes.tolerances import TOLERANCES, WORK, check_tolerance
 from kanpde.training import shards
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
+
+USUAL_COORDINATES = 2
+"""Up to which number of coordinates products of splines are the usual network."""
 
 
 def refined(network: Tensor, effort: str = "default", tolerance: float | None = None) -> Choice:
@@ -69,6 +72,11 @@ def usual(
     found = refined(stated or Tensor(), effort, tolerance)
     try:
         check_product(problem, device, dtype)
+        if tolerance is None and not stated and len(problem.coordinates) > USUAL_COORDINATES:
+            raise RecipeError(
+                f"tensor: takes long in {len(problem.coordinates)} coordinates; --tolerance asks"
+                " for it"
+            )
     except (ProblemError, RecipeError) as reason:
         if stated:
             raise
@@ -88,8 +96,10 @@ def settings_of(recipe: Recipe, effort: str) -> Settings:
     """
     network = recipe.network
     assert isinstance(network, Tensor)
-    goal = TOLERANCES[effort] if recipe.tolerance is None else recipe.tolerance
-    return Settings(goal, network.degree, network.modes, network.cells)
+    if recipe.tolerance is not None:
+        return Settings(recipe.tolerance, network.degree, network.modes, network.cells)
+    goal, work = TOLERANCES[effort], WORK[effort]
+    return Settings(goal, network.degree, network.modes, network.cells, work)
 
 
 def check_product(problem: Problem, device: str, dtype: str) -> None:

@@ -13,6 +13,10 @@ BY_PRECISION = {"float64": SMALLEST_TOLERANCE, "float32": 1e-6}
 TOLERANCES = {"quick": 1e-5, "default": 1e-8, "record": 1e-12}
 """By effort, of networks that are refined up to one, where none is asked for."""
 
+WORK = {"quick": 1e11, "default": 1e12, "record": 3e13}
+"""By effort, operations of networks that are refined up to its tolerance (see
+products.normal.operations_for); with a tolerance that was asked for there is no limit."""
+
 
 def check_tolerance(value: object) -> None:
     """Refuse what cannot be the tolerance of a solution.

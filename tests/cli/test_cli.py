@@ -395,7 +395,7 @@ def test_explain_says_what_was_chosen_and_why(capsys):
         )
         == 0
     )
-    assert "because   the recipe that stands beside the problem" in capsys.readouterr().out
+    assert "because   the recipe 'kan' that stands beside the problem" in capsys.readouterr().out
 
 
 def test_reference_states_its_own_error(capsys):

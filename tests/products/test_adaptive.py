@@ -234,6 +234,33 @@ def test_a_solution_that_blows_up_says_so():
     assert "blow up" in progress.reason
 
 
+def test_equations_without_a_solution_are_given_up():
+    boundary = [Dirichlet(u=0)]
+    runaway = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) + 4.5 * torch.exp(u), boundary)
+    with np.errstate(over="raise"):
+        _, progress = solved(runaway, 1e-5)
+    assert progress.estimate == np.inf
+    assert progress.missed[0].startswith("Newton's method does not converge")
+
+
+def test_work_that_is_used_up_ends_a_march_and_a_refinement():
+    _, whole = solved(rod(), 1e-6)
+    _, progress = solved(rod(), 1e-6, work=whole.work / 3)
+    assert progress.work < whole.work
+    assert progress.estimate == np.inf, "nothing is known of the time that is left"
+    assert "the work of this effort is used up" in progress.missed[0]
+    peak = Problem(
+        Box(x=(0, 1), y=(0, 1)),
+        lambda u, x, y: laplacian(u) + torch.exp(-((x - 0.5) ** 2 + (y - 0.4) ** 2) * 400),
+        [Dirichlet(u=0)],
+    )
+    _, whole = solved(peak, 1e-6)
+    _, progress = solved(peak, 1e-6, work=whole.work / 3)
+    assert progress.work < whole.work / 3
+    assert 1e-6 < progress.estimate < 1, "the last attempt is kept, with its error"
+    assert "the work of this effort is used up" in progress.missed[0]
+
+
 def test_what_products_cannot_take_is_refused():
     problem = kanpde.problem.file.load("poisson2d_lshape")[0]
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):

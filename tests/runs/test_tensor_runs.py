@@ -197,7 +197,7 @@ def test_the_command_explains_and_prints_the_tolerance(tmp_path, monkeypatch, ca
     assert main([*quick, "--explain"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "tolerance 0.001" in shown
-    assert "because tolerance 0.001: a tensor product of splines" in shown
+    assert "because a tensor product of splines, whose cells" in shown
     assert "within the tolerance 0.001" in shown
     assert "schedule" not in shown
     (folder,) = (tmp_path / "results" / "rod").iterdir()
