@@ -47,7 +47,7 @@ def of_solve(problem: str, seed: int, folder: Path) -> dict[str, Any]:
     """Error, parameters and steps of one quick solve."""
     out = folder / f"{problem}-{seed}"
     kanpde(
-        *("solve", problem, "--effort", "quick", "--seed", str(seed)),
+        *("solve", problem, "--network", "kan", "--effort", "quick", "--seed", str(seed)),
         *("--out", str(out), "--no-reference"),
         folder=folder,
     )

@@ -1,5 +1,5 @@
-"""Closed forms from default runs: `kanpde solve NAME`, then `kanpde explain RUN`, for five problems
-that have one.
+"""Closed forms from default runs of layers: `kanpde solve NAME --network kan`, then `kanpde explain
+RUN`, for five problems that have one.
 
 Poisson's equation, Laplace's with a harmonic polynomial, a mode of heat that decays, a travelling
 wave, and Kovasznay flow with its exponent. Of each formula: its residual and boundary error in 40
@@ -47,7 +47,7 @@ def experiment(name: str, seconds: int = 300, *options: str) -> dict[str, Any]:
     """Solve with default settings (but for options), explain, and keep what was found. seconds: of
     searching, five times the default, since the machine may be busy."""
     with tempfile.TemporaryDirectory() as folder:
-        solved = command("solve", name, "--out", folder, *options)
+        solved = command("solve", name, "--network", "kan", "--out", folder, *options)
         (run,) = Path(folder, name).iterdir()
         explained = command("explain", str(run), "--seconds", str(seconds))
     return {

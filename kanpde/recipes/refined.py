@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
+from kanpde.problem.corner_pencils import singular_corners
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.recipe import Choice, Recipe
@@ -72,11 +73,8 @@ def usual(
     found = refined(stated or Tensor(), effort, tolerance)
     try:
         check_product(problem, device, dtype)
-        if tolerance is None and not stated and len(problem.coordinates) > USUAL_COORDINATES:
-            raise RecipeError(
-                f"tensor: takes long in {len(problem.coordinates)} coordinates; --tolerance asks"
-                " for it"
-            )
+        if not stated:
+            _check_suited(problem, tolerance)
     except (ProblemError, RecipeError) as reason:
         if stated:
             raise
@@ -85,6 +83,24 @@ def usual(
         why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
         return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
     return found
+
+
+def _check_suited(problem: Problem, tolerance: float | None) -> None:
+    """Raise RecipeError where products can take a problem, but are not what suits it."""
+    count = len(problem.coordinates)
+    if tolerance is None and count > USUAL_COORDINATES:
+        raise RecipeError(
+            f"tensor: takes long in {count} coordinates; a --tolerance asks for it nevertheless"
+        )
+    if corners := singular_corners(problem):
+        raise RecipeError(
+            f"tensor: the least squares of its residual have a wrong limit beside {corners[0]}"
+        )
+    if parts := [c for c in problem.constraints if c.where]:
+        raise RecipeError(
+            f"tensor: {parts[0].residual.name} holds on a part of a face, at whose ends solutions"
+            " are singular"
+        )
 
 
 def settings_of(recipe: Recipe, effort: str) -> Settings:

@@ -3,6 +3,7 @@ file holds."""
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from kanpde import (
     Data,
     Dirichlet,
     Disk,
+    Neumann,
     Parameter,
     Problem,
     Recipe,
@@ -123,6 +125,45 @@ def test_elsewhere_training_stops_at_the_tolerance(problem, machine, why):
     assert why in without.reasons[1]
     with pytest.raises((RecipeError, ProblemError), match=why):
         usual(problem, replace(refined(Tensor()), stated=True), 1e-5, **machine)
+
+
+def balance(u, v, x, y):
+    """A square of plane stress, of Poisson's ratio 0.3."""
+    xx, yy = (d(u, x) + 0.3 * d(v, y)) / 0.91, (d(v, y) + 0.3 * d(u, x)) / 0.91
+    xy = (d(u, y) + d(v, x)) / 2.6
+    return d(xx, x) + d(xy, y), d(xy, x) + d(yy, y) - 1
+
+
+def free(u, v, x, y):
+    return (d(u, y) + d(v, x)) / 2.6, (d(v, y) + 0.3 * d(u, x)) / 0.91
+
+
+CLAMPED = Problem(
+    SQUARE.domain,
+    [balance],
+    [Dirichlet(u=0, v=0, on=("x-", "x+")), Condition(free, on=("y-", "y+"))],
+)
+HALF = Problem(
+    SQUARE.domain,
+    lambda u: laplacian(u) + 1,
+    [Dirichlet(u=0, where=lambda x, y: x < 0.5), Neumann(u=0, where=lambda x, y: x >= 0.5)],
+)
+CUBE = Problem(Box(x=(0, 1), y=(0, 1), z=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+
+
+@pytest.mark.parametrize(
+    ("problem", "why", "asked"),
+    [
+        (CLAMPED, r"a wrong limit beside \(0, 0\), where x- meets y-", False),
+        (HALF, "holds on a part of a face", False),
+        (CUBE, "takes long in 3 coordinates", True),
+    ],
+)
+def test_products_are_not_taken_where_they_do_not_suit(problem, why, asked):
+    found = usual(problem, OWN)
+    assert found.recipe == OWN.recipe
+    assert re.search(why, found.reasons[1])
+    assert isinstance(usual(problem, OWN, 1e-4).recipe.network, Tensor) is asked
 
 
 def test_what_a_file_states_is_changed_by_a_tolerance_alone():
