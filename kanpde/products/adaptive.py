@@ -29,12 +29,18 @@ from kanpde.products.estimates import (
     unseen,
 )
 from kanpde.products.held import Start, fit, held
-from kanpde.products.newton import Iterate, LeastSquares, least_squares
-from kanpde.products.normal import bytes_for, operations_for
+from kanpde.products.newton import (
+    Iterate,
+    LeastSquares,
+    bytes_needed,
+    least_squares,
+    operations_needed,
+)
 from kanpde.products.posed import at_end, initial_values, marched, on_grids, refuse
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
+from kanpde.products.uncoupled import Uncoupled, uncouples
 
 MOST_TRIES = 8
 """Attempts at one span or one steady problem, after which the best there is is kept."""
@@ -79,6 +85,12 @@ FIRST_SPAN = 0.05
 MOST_CLOSER_LOOKS = 12
 """Of cells in which initial values have what the points of a fit did not see."""
 
+TIRED = 8
+"""Iterations of conjugate gradients from which the normal equations are nearly inverted anew."""
+
+FAR_IN_LENGTH = 1.5
+"""Ratio of the lengths of two spans from which they are as well."""
+
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
 
@@ -100,6 +112,7 @@ class AdaptiveProducts:
         self.time = marched(problem)
         self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
+        self._inverted: tuple[Product, Uncoupled] | None = None
 
     def begin(self) -> Progress:
         """Where it begins: cells that follow the initial values, or a few equal ones."""
@@ -129,10 +142,8 @@ class AdaptiveProducts:
         if progress.at is None:
             return replace(progress, at=self._begun(progress))
         if not progress.at.done:
-            squares, tolerance = self._squares(progress), self.settings.tolerance
-            at = squares.advance(progress.at, tolerance)
-            work = progress.work + operations_for(progress.axes, len(self.problem.unknowns))
-            return replace(progress, at=at, step=progress.step + 1, work=work)
+            work = operations_needed(progress.axes, len(self.problem.unknowns))
+            return replace(self._stepped(progress), work=progress.work + work)
         if self.time is None:
             return self._judged(progress)
         return self._span_judged(progress)
@@ -150,6 +161,43 @@ class AdaptiveProducts:
         return TensorSolution(self.problem, spans)
 
     # Attempts
+
+    def _stepped(self, progress: Progress) -> Progress:
+        """After a Newton step."""
+        squares, tolerance, at = self._squares(progress), self.settings.tolerance, progress.at
+        assert at is not None
+        if not uncouples(progress.axes):
+            found = squares.advance(at, tolerance)
+            return replace(progress, at=found, step=progress.step + 1)
+        base, fresh = progress.base, progress.fresh
+        tired = at.iterations > max(TIRED, 2 * fresh)
+        if base is None or tired or not self._fits(base, progress):
+            base, fresh = Product(progress.axes, at.C), 0
+        found = squares.advance(at, tolerance, self._nearly(base, progress))
+        return replace(
+            progress,
+            at=found,
+            base=base,
+            fresh=fresh or found.iterations,
+            step=progress.step + 1,
+        )
+
+    def _fits(self, base: Product, progress: Progress) -> bool:
+        """Whether what was nearly inverted is near enough to the span under way."""
+        *space, modes = zip(base.axes, progress.axes, strict=True)
+        cells = all(np.array_equal(a.breaks, b.breaks) for a, b in space)
+        lengths = [float(np.diff(axis.breaks)[0]) for axis in modes]
+        if not cells or max(lengths) > FAR_IN_LENGTH * min(lengths):
+            return False
+        return self._nearly(base, progress).layout.same(self._squares(progress).layout)
+
+    def _nearly(self, base: Product, progress: Progress) -> Uncoupled:
+        """The normal equations of a span, nearly inverted; they follow from the base alone."""
+        if self._inverted is None or self._inverted[0] is not base:
+            given = held(self.problem, base.axes, self._starts(progress))
+            squares = least_squares(self.problem, base.axes, replace(given, C=base.C))
+            self._inverted = base, squares.uncoupled(base.C)
+        return self._inverted[1]
 
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: those of the last attempt, else what is given."""
@@ -254,7 +302,7 @@ class AdaptiveProducts:
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
             )
-            if bytes_for((*new, progress.axes[-1]), len(product.C)) <= self._memory:
+            if bytes_needed((*new, progress.axes[-1]), len(product.C)) <= self._memory:
                 return self._attempt(progress, new, begin, length, progress.tries + 1)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
@@ -310,7 +358,7 @@ class AdaptiveProducts:
 
     def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
         """Whether the work is used up that may be spent, a few steps on further axes included."""
-        more = FEW_STEPS * operations_for(then, len(self.problem.unknowns)) if then else 0.0
+        more = FEW_STEPS * operations_needed(then, len(self.problem.unknowns)) if then else 0.0
         return progress.work + more >= self.settings.work
 
     def _ended(self, progress: Progress, said: str) -> Progress:
@@ -379,7 +427,7 @@ class AdaptiveProducts:
             if _same(axes, new):
                 new = self._placed(axes, rough, errors, True)
         same = _same(axes, new)
-        full = bytes_for(new, len(product.C)) > self._memory
+        full = bytes_needed(new, len(product.C)) > self._memory
         lost = at.stalled and known.tries >= MOST_STALLED
         used_up = self._used_up(known, new)
         if same or full or lost or used_up or known.tries >= MOST_ATTEMPTS:
@@ -392,7 +440,7 @@ class AdaptiveProducts:
                 said += f"; {USED_UP}"
             elif full:
                 those = " x ".join(str(axis.cells) for axis in new)
-                took = gigabytes(bytes_for(new, len(product.C)))
+                took = gigabytes(bytes_needed(new, len(product.C)))
                 said += f"; {those} would take {took} of memory, --network separable little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)

@@ -4,8 +4,10 @@ polynomials over one span of time."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -218,17 +220,31 @@ class Modes(Axis):
         return C @ table
 
 
-def along(matrices: list[sp.csr_matrix], C: Float[np.ndarray, " ..."]) -> Float[np.ndarray, " ..."]:
-    """A product of matrices, one an axis, applied to an array.
+Matrix: TypeAlias = np.ndarray | sp.spmatrix
+"""Values of functions at points: dense where there are few, which is quicker."""
+
+
+def along(matrices: Sequence[Matrix], C: Float[np.ndarray, " ..."]) -> Float[np.ndarray, " ..."]:
+    """A product of matrices, one an axis, applied to an array: those first that make it smallest.
 
     Args:
-        matrices: Sparse [points, functions], one for each of the last axes of C.
+        matrices: [points, functions], one for each of the last axes of C.
         C: Coefficients; further axes before those stay.
     """
     first = C.ndim - len(matrices)
-    for i, matrix in enumerate(matrices):
-        moved = np.moveaxis(C, first + i, 0)
-        shape = moved.shape[1:]
-        flat = matrix @ np.ascontiguousarray(moved).reshape(len(moved), -1)
-        C = np.moveaxis(flat.reshape(-1, *shape), 0, first + i)
+    growth = [matrix.shape[0] / matrix.shape[1] for matrix in matrices]
+    for i in np.argsort(growth, kind="stable"):
+        C = _along(matrices[i], C, first + int(i))
     return C
+
+
+def _along(matrix: Matrix, C: Float[np.ndarray, " ..."], i: int) -> Float[np.ndarray, " ..."]:
+    before, after = C.shape[:i], C.shape[i + 1 :]
+    count, rest = matrix.shape[0], int(np.prod(after))
+    if rest == 1:
+        return (matrix @ C.reshape(-1, C.shape[i]).T).T.reshape(*before, count, *after)
+    if isinstance(matrix, np.ndarray):
+        return np.matmul(matrix, C.reshape(-1, C.shape[i], rest)).reshape(*before, count, *after)
+    moved = np.moveaxis(C, i, 0)
+    flat = matrix @ np.ascontiguousarray(moved).reshape(len(moved), -1)
+    return np.moveaxis(flat.reshape(-1, *before, *after), 0, i)

@@ -13,9 +13,19 @@ from jaxtyping import Bool, Float, Int
 from kanpde.errors import ProblemError
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
+from kanpde.products.balance import row_sizes
+from kanpde.products.gradients import conjugate_gradients
 from kanpde.products.held import Held
-from kanpde.products.normal import BandFactor, Normal, normal
+from kanpde.products.normal import BandFactor, Normal, bytes_for, normal, operations_for
 from kanpde.products.rows import Places, WeightedRows, points_of
+from kanpde.products.uncoupled import (
+    SpanLayout,
+    Uncoupled,
+    bytes_uncoupled,
+    operations_uncoupled,
+    uncoupled,
+    uncouples,
+)
 
 MOST_NEWTON_STEPS = 12
 """Steps after which Newton's method gives up."""
@@ -40,6 +50,9 @@ SHARE_OF_LARGEST = 0.01
 SHORTEST = 1e-3
 """Share of a step below which none is tried."""
 
+MOST_ITERATIONS = 100
+"""Of conjugate gradients in one step."""
+
 RIDGES = (0.0, 1e-8, 1e-5, 1e-2)
 """Damping that is tried one after another where no share of a step lowers the squares, over the
 diagonal."""
@@ -55,6 +68,7 @@ class Iterate:
         size: Of the last step, over the largest coefficient; infinite before the first.
         loss: Sum of squares before the last step.
         stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
+        iterations: Of conjugate gradients in the last step.
         done: Whether there are no more steps.
         stalled: Whether it ended before it converged.
     """
@@ -64,6 +78,7 @@ class Iterate:
     size: float = np.inf
     loss: float = np.inf
     stiffness: tuple[float, ...] = ()
+    iterations: int = 0
     done: bool = False
     stalled: bool = False
 
@@ -91,10 +106,9 @@ class LeastSquares:
         """
         if len(self.rows) == 1:
             return (1.0,)
-        inside = _diagonal(self.rows[0], C, self.index, self.free)
-        found = [1.0]
+        inside, found = self._gathered(self.rows[0].diagonal(C)), [1.0]
         for some in self.rows[1:]:
-            own = _diagonal(some, C, self.index, self.free)
+            own = self._gathered(some.diagonal(C))
             shared = own > 0
             found.append(float(inside[shared].sum() / own.sum()) if shared.any() else 1.0)
         return tuple(found)
@@ -104,7 +118,7 @@ class LeastSquares:
         """Whether J is the same everywhere."""
         return all(one.affine for some in self.rows for one in some.residuals)
 
-    def advance(self, at: Iterate, tolerance: float) -> Iterate:
+    def advance(self, at: Iterate, tolerance: float, nearly: Uncoupled | None = None) -> Iterate:
         """One step, with as much of it as lowers the squares.
 
         Where J is the same everywhere, its factor is kept, and the steps after the first one undo
@@ -113,18 +127,23 @@ class LeastSquares:
         Args:
             at: Where it begins.
             tolerance: Error that is asked for, over the largest coefficients.
+            nearly: Nearly the inverse of the normal equations; without it, they are factored.
 
         Raises:
             ProblemError: The residual is not finite, or the equations are singular.
         """
-        if self.affine:
+        iterations = 0
+        if nearly is not None:
+            D, share, loss, iterations = self._iterated(at.C, tolerance, nearly)
+            stiffness = at.stiffness or self._stiffness(self._diagonal(at.C))
+        elif self.affine:
             factor, weights, stiffness = self._fixed
             slope, loss = self._pulled(at.C, weights)
             D, share = self._spread(factor.step(slope)), 1.0
         else:
             weights = self.weights(at.C)
             equations = normal(self.rows, at.C, self.index, weights)
-            loss, stiffness = equations.loss, self._stiffness(equations)
+            loss, stiffness = equations.loss, self._stiffness(equations.diagonal)
             D, share = self._searched(at.C, equations, weights)
         size, stalled = _size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
@@ -138,6 +157,7 @@ class LeastSquares:
             size=size,
             loss=loss,
             stiffness=stiffness,
+            iterations=iterations,
             done=done or stalled,
             stalled=stalled or (done and not settled),
         )
@@ -189,10 +209,8 @@ class LeastSquares:
         """A step, and the share of it that lowers the squares; with damping where none does."""
         for least in RIDGES:
             factor = equations.factor(least)
-            D, share = self._spread(factor.step(equations.slope)), 1.0
-            if _size(D, C) > SURE:
-                while share > SHORTEST and not self._there(C + share * D, weights) < equations.loss:
-                    share /= 2
+            D = self._spread(factor.step(equations.slope))
+            share = self._share(C, D, weights, equations.loss)
             if share > SHORTEST:
                 break
         return D, share
@@ -206,16 +224,71 @@ class LeastSquares:
         except ProblemError:
             return math.inf
 
+    def uncoupled(self, C: Float[np.ndarray, "unknowns ..."]) -> Uncoupled:
+        """Nearly the inverse of the normal equations of a span.
+
+        Args:
+            C: The coefficients.
+        """
+        slopes = [some.linear(C)[1] for some in self.rows]
+        return uncoupled(self.rows, slopes, self.weights(C), self.layout)
+
+    @cached_property
+    def layout(self) -> SpanLayout:
+        """Which parameter of a span belongs to which function of space and which mode."""
+        return SpanLayout.of(self.index)
+
+    def _iterated(
+        self, C: Float[np.ndarray, "unknowns ..."], tolerance: float, nearly: Uncoupled
+    ) -> tuple[Float[np.ndarray, "unknowns ..."], float, float, int]:
+        """A step by conjugate gradients, the share of it that lowers the squares, their sum before
+        it, and the iterations."""
+        weights = self.weights(C)
+        linear = [(w, some, *some.linear(C)) for w, some in zip(weights, self.rows, strict=True)]
+        slope = self._gathered(*(w * some.lifted(g, r) for w, some, r, g in linear))
+        loss = sum(w * float((r**2).sum()) for w, _, r, _ in linear)
+        enough, inexact = LAST_STEP * tolerance, 0.0 if self.affine else tolerance**0.5
+
+        def product(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+            D = self._spread(v)
+            ways = [w * some.lifted(g, some.pushed(g, D)) for w, some, _, g in linear]
+            return self._gathered(*ways)
+
+        def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
+            X = self._spread(x)
+            return _size(self._spread(z), C + X) < max(enough, inexact * _size(X, C))
+
+        found, count = conjugate_gradients(product, nearly, -slope, settled, MOST_ITERATIONS)
+        D = self._spread(found)
+        return D, self._share(C, D, weights, loss), loss, count
+
+    def _share(
+        self,
+        C: Float[np.ndarray, "unknowns ..."],
+        D: Float[np.ndarray, "unknowns ..."],
+        weights: Sequence[float],
+        before: float,
+    ) -> float:
+        """The share of a step that lowers the squares."""
+        share = 1.0
+        if _size(D, C) > SURE and not self.affine:
+            while share > SHORTEST and not self._there(C + share * D, weights) < before:
+                share /= 2
+        return share
+
+    def _gathered(self, *parts: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
+        """Sums by the parameters, of all parts together."""
+        numbers, whole = self.index.ravel() + 1, np.sum(parts, axis=0)
+        return np.bincount(numbers, whole.ravel(), self.free + 1)[1:]
+
     def _pulled(
         self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]
     ) -> tuple[Float[np.ndarray, " free"], float]:
         """Jᵀr by the parameters, and the sum of squares."""
-        slope, total = np.zeros(self.free + 1), 0.0
-        for some, weight in zip(self.rows, weights, strict=True):
-            whole, loss = some.pulled(C)
-            np.add.at(slope, self.index.ravel(), weight * whole.ravel())
-            total += weight * loss
-        return slope[: self.free], total
+        ways = zip(self.rows, weights, strict=True)
+        found = [(weight, *some.pulled(C)) for some, weight in ways]
+        slope = self._gathered(*(weight * whole for weight, whole, _ in found))
+        return slope, sum(weight * loss for weight, _, loss in found)
 
     @cached_property
     def _fixed(self) -> tuple[BandFactor, tuple[float, ...], tuple[float, ...]]:
@@ -223,14 +296,19 @@ class LeastSquares:
         zero = np.zeros(self.index.shape)
         weights = self.weights(zero)
         equations = normal(self.rows, zero, self.index, weights)
-        return equations.factor(), weights, self._stiffness(equations)
+        return equations.factor(), weights, self._stiffness(equations.diagonal)
 
     def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """A step of the parameters as one of all coefficients."""
         return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
 
-    def _stiffness(self, equations: Normal) -> tuple[float, ...]:
-        diagonal = np.append(equations.diagonal, 0.0)[self.index]
+    def _diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
+        """Of JᵀJ, all rows together."""
+        ways = zip(self.rows, self.weights(C), strict=True)
+        return self._gathered(*(weight * some.diagonal(C) for some, weight in ways))
+
+    def _stiffness(self, diagonal: Float[np.ndarray, " free"]) -> tuple[float, ...]:
+        diagonal = np.append(diagonal, 0.0)[self.index]
         return tuple(
             float(np.sqrt(own[which >= 0].mean())) if (which >= 0).any() else 0.0
             for own, which in zip(diagonal, self.index, strict=True)
@@ -247,25 +325,19 @@ class LeastSquares:
         return float(np.dot(weights, squares))
 
 
-def least_squares(
-    problem: Problem, axes: Sequence[Axis], given: Held, sizes: Sequence[float] = ()
-) -> LeastSquares:
+def least_squares(problem: Problem, axes: Sequence[Axis], given: Held) -> LeastSquares:
     """The squares of a problem on some axes.
 
     Args:
         problem: What is to be solved, on a box.
         axes: Functions of each coordinate.
         given: What the conditions give by themselves.
-        sizes: What the rows of the equations are divided by; by default 1.
     """
     axes, unknowns = tuple(axes), problem.unknowns
     inside = [Places.inside(axis, points_of(axis)) for axis in axes]
     count = sum(e.equations for e in problem.equations)
-    rows = [
-        WeightedRows(
-            problem.equations, tuple(sizes) or (1.0,) * count, axes, unknowns, tuple(inside)
-        )
-    ]
+    plain = WeightedRows(problem.equations, (1.0,) * count, axes, unknowns, tuple(inside))
+    rows = [replace(plain, sizes=row_sizes(plain, given.C))]
     for c in given.soft:
         i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
         places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
@@ -275,21 +347,28 @@ def least_squares(
     return LeastSquares(tuple(rows), given.index, given.free)
 
 
+def bytes_needed(axes: Sequence[Axis], unknowns: int) -> float:
+    """What the normal equations take.
+
+    Args:
+        axes: Functions of each coordinate.
+        unknowns: How many unknowns there are.
+    """
+    return (bytes_uncoupled if uncouples(axes) else bytes_for)(axes, unknowns)
+
+
+def operations_needed(axes: Sequence[Axis], unknowns: int) -> float:
+    """What a step of Newton's method takes.
+
+    Args:
+        axes: Functions of each coordinate.
+        unknowns: How many unknowns there are.
+    """
+    return (operations_uncoupled if uncouples(axes) else operations_for)(axes, unknowns)
+
+
 def _size(D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]) -> float:
     """Of a step, over the largest coefficient of each unknown."""
     moved = np.abs(D).reshape(len(D), -1).max(1)
     largest = np.abs(C + D).reshape(len(D), -1).max(1)
     return float((moved / np.maximum(largest, 1e-12 * largest.max() + 1e-300)).max())
-
-
-def _diagonal(
-    rows: WeightedRows,
-    C: Float[np.ndarray, "unknowns ..."],
-    index: Int[np.ndarray, "unknowns ..."],
-    free: int,
-) -> Float[np.ndarray, " free"]:
-    """The diagonal of JᵀJ."""
-    found, flat = np.zeros(free + 1), index.ravel()
-    for block in rows.blocks(C):
-        np.add.at(found, flat[block.alive], np.einsum("kii->ki", block.G))
-    return found[:free]

@@ -46,6 +46,9 @@ class Progress:
         sizes: Amplitudes of the unknowns so far.
         estimate: Largest error of the spans that are done, over the amplitudes.
         missed: What missed the tolerance, a line each.
+        base: What the normal equations of spans were nearly inverted for; None where they are
+            factored.
+        fresh: Iterations that a step took when they had just been.
         step: Newton steps so far.
         work: Operations that they took.
         finished: Whether nothing is left to do.
@@ -59,6 +62,8 @@ class Progress:
     sizes: tuple[float, ...] = ()
     estimate: float = math.nan
     missed: tuple[str, ...] = ()
+    base: Product | None = None
+    fresh: int = 0
     step: int = 0
     work: float = 0.0
     finished: bool = False
@@ -116,6 +121,7 @@ class Progress:
             "spans": [span.plain() for span in self.spans],
             "axes": bare.plain(),
             "at": going,
+            "base": None if self.base is None else self.base.plain(),
         }
 
     @classmethod
@@ -131,4 +137,5 @@ class Progress:
             at = Iterate(Product.from_plain(going["product"]).C, **rest)
         spans = tuple(Product.from_plain(one) for one in plain["spans"])
         axes = Product.from_plain(plain["axes"]).axes
-        return cls(**{**plain, "spans": spans, "axes": axes, "at": at})
+        base = None if plain["base"] is None else Product.from_plain(plain["base"])
+        return cls(**{**plain, "spans": spans, "axes": axes, "at": at, "base": base})

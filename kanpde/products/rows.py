@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from jaxtyping import Bool, Float, Int
 
 from kanpde.errors import ProblemError
 from kanpde.problem.constraints import Constraint
-from kanpde.products.axes import Axis, along
+from kanpde.products.axes import Axis, Matrix, along
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, check_finite
+
+MOST_DENSE = 100
+"""Functions of a coordinate up to which a matrix of all is quicker than a sparse one."""
 
 JACOBIAN_AT_ONCE = 12_000_000
 """Numbers of a Jacobian that are held at once."""
@@ -163,15 +165,8 @@ class WeightedRows:
         Args:
             C: The coefficients.
         """
-        r, g = self._evaluated(C, True)
-        assert g is not None
-        found = np.zeros_like(C)
-        shape = [p.x.size for p in self.places]
-        for a, (u, index) in enumerate(self.leaves):
-            lift = (g[:, :, a] * r).sum(1).reshape(shape)
-            matrices = [self._matrix(i, order).T.tocsr() for i, order in enumerate(index)]
-            found[self.unknowns.index(u)] += along(matrices, lift)
-        return found, float((r**2).sum())
+        r, g = self.linear(C)
+        return self.lifted(g, r), float((r**2).sum())
 
     def unmet(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
         """How far the rows are from being met: the largest of their norms over those of their own
@@ -180,8 +175,7 @@ class WeightedRows:
         Args:
             C: The coefficients.
         """
-        r, g = self._evaluated(C, True)
-        assert g is not None
+        r, g = self.linear(C)
         terms = g * self.derivatives(C)[:, None]
         rest = r - terms.sum(2)
         sizes = np.sqrt(((terms**2).sum(2) + rest**2).sum(0))
@@ -196,8 +190,7 @@ class WeightedRows:
         Raises:
             ProblemError: The residual is not finite.
         """
-        r, g = self._evaluated(C, True)
-        assert g is not None
+        r, g = self.linear(C)
         r, g = self._by_cell(r), self._by_cell(g.reshape(len(g), -1))
         g = g.reshape(*r.shape, len(self.leaves))
         used = (g != 0).any((0, 1))
@@ -211,6 +204,84 @@ class WeightedRows:
             Jt = J.transpose(0, 2, 1)
             G, b = np.matmul(Jt, J), np.matmul(Jt, flat[..., None])[..., 0]
             yield CellSums(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
+
+    def jacobian(
+        self, g: Float[np.ndarray, "points rows leaves"]
+    ) -> Float[np.ndarray, "blocks all local"]:
+        """Derivatives of the rows of all cells by their coefficients.
+
+        Args:
+            g: Partials at all points. Of derivatives by coordinates that have no axis here, as of
+                time where rows are those of space alone, they say how much.
+        """
+        by_cell = self._by_cell(g.reshape(len(g), -1))
+        by_cell = by_cell.reshape(*by_cell.shape[:2], *g.shape[1:])
+        return self._jacobian(by_cell, (g != 0).any(0), self.cells)
+
+    def linear(
+        self, C: Float[np.ndarray, "unknowns ..."]
+    ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"]]:
+        """The rows at all points, and their partials by the derivatives.
+
+        Args:
+            C: The coefficients.
+        """
+        r, g = self._evaluated(C, True)
+        assert g is not None
+        return r, g
+
+    def pushed(
+        self,
+        g: Float[np.ndarray, "points rows leaves"],
+        D: Float[np.ndarray, "unknowns ..."],
+    ) -> Float[np.ndarray, "points rows"]:
+        """J times a change of the coefficients.
+
+        Args:
+            g: Partials at all points.
+            D: The change.
+        """
+        return np.einsum("pra,pa->pr", g, self.derivatives(D))
+
+    def lifted(
+        self,
+        g: Float[np.ndarray, "points rows leaves"],
+        r: Float[np.ndarray, "points rows"],
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """Jᵀ times rows, by all coefficients.
+
+        Args:
+            g: Partials at all points.
+            r: The rows.
+        """
+        shape = [p.x.size for p in self.places]
+        found = np.zeros((len(self.unknowns), *(axis.size for axis in self.axes)))
+        lift = np.einsum("pra,pr->ap", g, r)
+        for (u, index), own in zip(self.leaves, lift, strict=True):
+            matrices = [self._matrix(i, order).T for i, order in enumerate(index)]
+            found[self.unknowns.index(u)] += along(matrices, own.reshape(shape))
+        return found
+
+    def diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
+        """Of JᵀJ, by all coefficients.
+
+        Args:
+            C: The coefficients.
+        """
+        _, g = self.linear(C)
+        shape, found = [p.x.size for p in self.places], np.zeros_like(C)
+        for a, (u, first) in enumerate(self.leaves):
+            for b, (v, second) in enumerate(self.leaves[: a + 1]):
+                lift = np.einsum("pr,pr->p", g[:, :, a], g[:, :, b]) * (1.0 if a == b else 2.0)
+                if u != v or not lift.any():
+                    continue
+                ways = zip(first, second, strict=True)
+                both = [
+                    _times(self._matrix(i, p), self._matrix(i, q)).T
+                    for i, (p, q) in enumerate(ways)
+                ]
+                found[self.unknowns.index(u)] += along(both, lift.reshape(shape))
+        return found
 
     def _evaluated(
         self, C: Float[np.ndarray, "unknowns ..."], partials: bool
@@ -238,16 +309,17 @@ class WeightedRows:
         found = np.concatenate(values, 1) * scale
         return found, np.concatenate(slopes, 1) * scale[..., None] if partials else None
 
-    def _matrix(self, i: int, order: int) -> sp.csr_matrix:
+    def _matrix(self, i: int, order: int) -> Matrix:
         known = self._matrices
         if (i, order) not in known:
             places, axis = self.places[i], self.axes[i]
             cell = np.repeat(places.cells, places.x.shape[1])
-            known[i, order] = axis.matrix(places.x.ravel(), order, cell)
+            found = axis.matrix(places.x.ravel(), order, cell)
+            known[i, order] = found.toarray() if axis.size <= MOST_DENSE else found
         return known[i, order]
 
     @cached_property
-    def _matrices(self) -> dict[tuple[int, int], sp.csr_matrix]:
+    def _matrices(self) -> dict[tuple[int, int], Matrix]:
         return {}
 
     def _local(self, i: int, order: int) -> Float[np.ndarray, "cells points support"]:
@@ -270,7 +342,7 @@ class WeightedRows:
             if not used[:, a].any():
                 continue
             product = np.ones((blocks, 1, 1))
-            for i, order in enumerate(index):
+            for i, order in enumerate(index[: len(self.axes)]):
                 own = self._known(i, order)[cells[i]]
                 product = np.einsum("kap,kbq->kabpq", product, own).reshape(
                     blocks, product.shape[1] * own.shape[1], -1
@@ -321,3 +393,8 @@ def points_of(axis: Axis) -> int:
         axis: Functions of the coordinate.
     """
     return axis.size if axis.cells == 1 else 4
+
+
+def _times(A: Matrix, B: Matrix) -> Matrix:
+    """The products of the entries of two matrices."""
+    return A * B if isinstance(A, np.ndarray) else A.multiply(B).tocsr()
