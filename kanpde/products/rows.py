@@ -17,7 +17,7 @@ from kanpde.products.axes import Axis, Matrix, along
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, check_finite
 
-MOST_DENSE = 100
+DENSE_UP_TO = 100
 """Functions of a coordinate up to which a matrix of all is quicker than a sparse one."""
 
 JACOBIAN_AT_ONCE = 12_000_000
@@ -315,7 +315,7 @@ class WeightedRows:
             places, axis = self.places[i], self.axes[i]
             cell = np.repeat(places.cells, places.x.shape[1])
             found = axis.matrix(places.x.ravel(), order, cell)
-            known[i, order] = found.toarray() if axis.size <= MOST_DENSE else found
+            known[i, order] = found.toarray() if axis.size <= DENSE_UP_TO else found
         return known[i, order]
 
     @cached_property
