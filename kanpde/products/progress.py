@@ -23,7 +23,7 @@ class Settings:
         degree: Of splines.
         modes: Degree of polynomials over one span of time.
         cells: Along a coordinate, at most.
-        work: Operations after which no other attempt begins (see normal.operations_for).
+        work: Operations after which no other attempt begins (see newton.operations_needed).
     """
 
     tolerance: float = 1e-8

@@ -15,7 +15,7 @@ TOLERANCES = {"quick": 1e-5, "default": 1e-8, "record": 1e-12}
 
 WORK = {"quick": 1e11, "default": 1e12, "record": 3e13}
 """By effort, operations of networks that are refined up to its tolerance (see
-products.normal.operations_for); with a tolerance that was asked for there is no limit."""
+products.newton.operations_needed); with a tolerance that was asked for there is no limit."""
 
 
 def check_tolerance(value: object) -> None:
