@@ -151,7 +151,9 @@ def _places(net, width):
             net.sizes[i, 1],
             net.sizes[i, 2] + len(width) - 1,
         )
-        found[i] = run, column, outputs, functions, shift
+        # number by number: Numba takes seconds to compile an array from a tuple
+        found[i, 0], found[i, 1], found[i, 2] = run, column, outputs
+        found[i, 3], found[i, 4] = functions, shift
         run += inputs
         column += inputs * functions * outputs
         shift += inputs * len(width) * outputs

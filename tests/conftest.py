@@ -12,6 +12,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The kernels in plain PyTorch, here and in processes that are started, unless others are asked for.
+# The compiled ones take seconds for each degree and layout of channels on a machine that has not
+# seen them, which is more than short trainings gain by them; see `kernels` below.
+os.environ.setdefault("KANPDE_KERNELS", "plain")
+
 import torch
 
 # Triton decides between its compiler and its interpreter when it is first imported, which any test
@@ -114,13 +119,13 @@ def strict():
     assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps global figures; use Figure"
 
 
-@pytest.fixture(scope="module")
-def plain_kernels():
-    """The kernels in plain PyTorch, here and in processes that are started: for files whose
-    networks take few steps. The compiled ones take seconds for each degree and layout of channels
-    on a machine that has not seen them, which is more than short trainings gain by them."""
+@pytest.fixture(scope="module", autouse=True)
+def kernels(request):
+    """The kernels that users have, where a file is about them, or is marked `compiled`."""
+    compiled = request.path.parent.name == "kernels" or request.node.get_closest_marker("compiled")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KANPDE_KERNELS", "plain")
+        if compiled and os.environ["KANPDE_KERNELS"] == "plain":
+            patch.delenv("KANPDE_KERNELS")
         yield
 
 

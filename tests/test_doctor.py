@@ -21,9 +21,16 @@ def test_a_good_machine_passes_and_solves():
     found = checks()
     assert {check.state for check in found.values()} <= {"ok", "warning"}
     assert found["torch"].found == torch.__version__
-    assert found["kernels"].found.startswith(("cpu", "reference"))
+    assert found["kernels"].found.startswith("plain"), "as conftest.py has asked for"
     assert found["self-test"].state == "ok"
     assert "poisson2d to" in found["self-test"].found
+
+
+def test_the_kernels_are_compiled_where_no_others_are_asked_for(monkeypatch):
+    monkeypatch.delenv("KANPDE_KERNELS")
+    found = checks(test=False)["kernels"]
+    assert found.state == "ok"
+    assert found.found.startswith("cpu")
 
 
 def test_the_command_says_it_as_json(capsys):

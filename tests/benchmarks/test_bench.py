@@ -14,8 +14,6 @@ from benchmarks.rows import Quantity
 from benchmarks.solve import Target
 from kanpde import KAN, Box, Dirichlet, Problem, RecipeError, RunError, d, laplacian
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):

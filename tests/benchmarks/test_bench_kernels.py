@@ -28,6 +28,8 @@ from benchmarks.measured import CLOSURE, NO_GPU, OVER, Limits, Machine
 from benchmarks.rows import BenchmarkError
 from kanpde import RunError
 
+pytestmark = pytest.mark.compiled
+
 TINY = Case((2, 3, 1))
 CEILING = roofline.Ceiling(1e10, 1e10)
 ONCE = Limits(seconds=5, rounds=1, timing=1, compile=False)

@@ -18,8 +18,6 @@ from kanpde.cli.display import console
 from kanpde.problem.file import load
 from kanpde.training.history import Record
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 QUICK = [
     "--width",
     "2",

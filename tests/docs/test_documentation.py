@@ -21,8 +21,6 @@ from kanpde.reference import solution
 from kanpde.runs import folder as run_folder
 from kanpde.training import Change
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 ROOT = Path(__file__).parents[2]
 PAGES = {
     path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8")

@@ -30,8 +30,6 @@ from kanpde.inverse.estimates import vague
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 TRUTH = {"k": 2.0, "c": 0.5}
 RECIPE = Recipe(KAN(width=(2,), degree=5, grid=4), points=120, schedule="lm:40", data=1e-3)
 

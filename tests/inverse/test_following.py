@@ -11,8 +11,6 @@ from scipy.integrate import solve_ivp
 from kanpde import KAN, Box, Data, Dirichlet, Parameter, Problem, Recipe, d, load, solve
 from kanpde.inverse.following import unexplained
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 t = np.linspace(0, 1, 201)
 random = np.random.default_rng(0)
 

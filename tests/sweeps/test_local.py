@@ -17,8 +17,6 @@ from kanpde.problem import file as problems
 from kanpde.sweeps import differences, folders, store
 from kanpde.sweeps.rows import Differences, StageRow, SweepTable, TrialRow
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

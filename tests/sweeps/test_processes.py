@@ -20,8 +20,6 @@ from kanpde.cli import main
 from kanpde.problem import file as problems
 from kanpde.sweeps import store
 
-pytestmark = pytest.mark.usefixtures("plain_kernels")
-
 COMMAND = [sys.executable, "-m", "kanpde"]
 LISTS = [
     "--parameters",

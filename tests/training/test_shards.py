@@ -94,8 +94,9 @@ def alone(tmp_path_factory):
     return torch.load(folder / "whole.pt")
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_find_what_one_does(alone, tmp_path, processes):
+def test_several_processes_find_what_one_does(alone, tmp_path):
+    """Of three, neither 61 nor 301 points are shared out evenly."""
+    processes = 3
     (tmp_path / "work.py").write_text(WORK)
     process = torchrun("work.py", processes=processes, cwd=tmp_path)
     _, told = process.communicate(timeout=200)
