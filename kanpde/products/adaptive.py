@@ -24,6 +24,7 @@ from kanpde.products.estimates import (
     favard,
     halved,
     last_modes,
+    overrated,
     refined,
     roughness,
     unseen,
@@ -244,7 +245,7 @@ class AdaptiveProducts:
             return space
         for attempt in range(4 + MOST_CLOSER_LOOKS):
             product = Product(space, np.stack([fit(space, start) for start in starts]))
-            sizes = amplitudes(product, np.ones(len(starts)))
+            sizes = amplitudes(product, np.ones(len(starts)), self.settings.tolerance)
             if attempt < 4:
                 rough = [roughness(product, i, sizes) for i in range(len(space))]
                 space = tuple(map(self._refined, space, rough))
@@ -275,7 +276,7 @@ class AdaptiveProducts:
         assert at is not None
         assert time is not None
         tolerance, product = settings.tolerance, Product(progress.axes, at.C)
-        own = amplitudes(product, np.array(at.stiffness))
+        own = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
         in_time = last_modes(product, sizes)
         space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
@@ -342,7 +343,7 @@ class AdaptiveProducts:
             missed=missed,
         )
         if end >= last:
-            return replace(done, finished=True)
+            return self._arrived(done)
         if self._used_up(done):
             return self._ended(done, f"{time} = {end:.4g}: {USED_UP}")
         new = []
@@ -355,6 +356,16 @@ class AdaptiveProducts:
             )
         length = (end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
+
+    def _arrived(self, progress: Progress) -> Progress:
+        """The end of the time: what varies by less than was taken for it has larger errors."""
+        more = float(overrated(progress.spans, np.array(progress.sizes)).max())
+        estimate, missed = more * progress.estimate, progress.missed
+        if estimate > self.settings.tolerance and not missed:
+            missed = (
+                f"an unknown hardly varies beside its values: estimated error {estimate:.1e}",
+            )
+        return replace(progress, estimate=estimate, missed=missed, finished=True)
 
     def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
         """Whether the work is used up that may be spent, a few steps on further axes included."""
@@ -390,7 +401,7 @@ class AdaptiveProducts:
         settings, at = self.settings, progress.at
         assert at is not None
         product = Product(progress.axes, at.C)
-        sizes = amplitudes(product, np.array(at.stiffness))
+        sizes = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
         axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
         rough = [roughness(product, i, sizes) for i in range(len(axes))]
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]

@@ -34,25 +34,61 @@ FEWEST_CELLS = 6
 """Cells along a coordinate, at least."""
 
 
+ROUNDING = 2e-11
+"""Share of values that the rounding of equations and their solution may come to."""
+
+
 def amplitudes(
-    product: Product, stiffness: Float[np.ndarray, " unknowns"]
+    product: Product, stiffness: Float[np.ndarray, " unknowns"], tolerance: float
 ) -> Float[np.ndarray, " unknowns"]:
     """By how much every unknown varies: half the distance of its largest and smallest value.
 
     An unknown that does not vary is given what weighs a millionth of the heaviest one in the
-    residual, so that its rounding is not taken for an error.
+    residual; and one that varies no more than by rounding, by what an error of the tolerance is as
+    large as that. So rounding is not taken for an error.
 
     Args:
         product: The functions.
         stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
+        tolerance: Error that is asked for, over these amplitudes.
+    """
+    lowest, highest = ranges(product)
+    found = (highest - lowest) / 2
+    heaviest = float((found * stiffness).max())
+    floor = 1e-6 * heaviest / np.maximum(stiffness, np.finfo(float).tiny)
+    rounding = ROUNDING * np.maximum(abs(lowest), abs(highest))
+    floor = np.where(found > rounding, floor, np.maximum(floor, rounding / tolerance))
+    return np.maximum(np.maximum(found, floor), np.finfo(float).tiny)
+
+
+def ranges(
+    product: Product,
+) -> tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]]:
+    """The smallest and the largest value of every unknown, on a grid.
+
+    Args:
+        product: The functions.
     """
     grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes]
     index = (0,) * len(grid)
     values = [product.on_grid(u, grid, index) for u in range(len(product.C))]
-    found = np.array([float(v.max() - v.min()) / 2 for v in values])
-    heaviest = float((found * stiffness).max())
-    floor = 1e-6 * heaviest / np.maximum(stiffness, np.finfo(float).tiny)
-    return np.maximum(np.maximum(found, floor), np.finfo(float).tiny)
+    return np.array([v.min() for v in values]), np.array([v.max() for v in values])
+
+
+def overrated(
+    spans: Sequence[Product], sizes: Float[np.ndarray, " unknowns"]
+) -> Float[np.ndarray, " unknowns"]:
+    """How many times larger sizes are than what unknowns vary by in all spans together; 1 for what
+    varies as much, or no more than by rounding.
+
+    Args:
+        spans: One after another.
+        sizes: What errors were measured over.
+    """
+    lowest, highest = (np.array(each) for each in zip(*map(ranges, spans), strict=True))
+    low, high = lowest.min(0), highest.max(0)
+    varies = (high - low) / 2 > ROUNDING * np.maximum(abs(low), abs(high))
+    return np.where(varies, np.maximum(1.0, 2 * sizes / np.where(varies, high - low, 1.0)), 1.0)
 
 
 def roughness(

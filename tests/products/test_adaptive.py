@@ -261,6 +261,21 @@ def test_work_that_is_used_up_ends_a_march_and_a_refinement():
     assert "the work of this effort is used up" in progress.missed[0]
 
 
+def test_rounding_of_a_constant_start_is_no_error():
+    def heated(rate):
+        return Problem(
+            Box(x=(0, 0.2)) * Time(t=(0, 50.0)),
+            lambda u, x, t: d(u, t) - 1e-4 * d(u, x, x) - rate * torch.sin(torch.pi * x / 0.2) * t,
+            [Dirichlet(u=293.15), Initial(u=293.15)],
+        )
+
+    for rate, met in ((1e-2, True), (1e-8, False)):
+        _, progress = solved(heated(rate), 1e-8)
+        assert max(axis.cells for span in progress.spans for axis in span.axes) < 100
+        assert progress.step < 300
+        assert (not progress.missed) is met, "what varies little beside 293 K is not known so well"
+
+
 def test_what_products_cannot_take_is_refused():
     problem = kanpde.problem.file.load("poisson2d_lshape")[0]
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):
