@@ -56,6 +56,20 @@ class AxisSplines:
             return torch.linspace(LOW, HIGH, self.grid + 1, dtype=torch.float64)
         return self.breaks.detach().double().cpu()
 
+    def finer(self, grid: int) -> AxisSplines:
+        """Splines on another number of intervals, which lie as these do.
+
+        Args:
+            grid: How many.
+        """
+        if self.breaks is None:
+            return AxisSplines(grid, self.degree, self.closed)
+        place = torch.linspace(0, self.grid, grid + 1, dtype=torch.float64)
+        cell = place.floor().long().clamp(max=self.grid - 1)
+        ends = self.ends()
+        breaks = ends[cell] + (place - cell) * ends.diff()[cell]
+        return AxisSplines(grid, self.degree, self.closed, breaks)
+
     def jet(self, X: Float[Tensor, "points channels 1"]) -> Float[Tensor, "points channels 1"]:
         """The jet of the coordinate within [-1, 1], where it is a circle.
 

@@ -44,6 +44,9 @@ class SumsOfProducts:
 
     @constants.setter
     def constants(self, found: list[Tensor]) -> None:
+        for axis, breaks in zip(self.axes, found, strict=True):
+            if breaks.shape != (axis.grid + 1,) or not (breaks.diff() > 0).all():
+                raise ValueError(f"breaks: got {breaks}; expected {axis.grid + 1} that rise")
         self.axes = tuple(
             AxisSplines(axis.grid, axis.degree, axis.closed, breaks)
             for axis, breaks in zip(self.axes, found, strict=True)

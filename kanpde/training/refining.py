@@ -152,7 +152,7 @@ def _without_idle(network: Network) -> Network:
 def _refined(axis: AxisSplines, error: float, order: int) -> AxisSplines:
     """The axis on a finer grid, by which the error should come to GOAL, or as near as it goes."""
     factor = min(FINEST_STEP, max(LEAST_STEP, 1.05 * (error / GOAL) ** (1 / order)))
-    return AxisSplines(math.ceil(factor * axis.grid), axis.degree, axis.closed)
+    return axis.finer(math.ceil(factor * axis.grid))
 
 
 class Growing:

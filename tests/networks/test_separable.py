@@ -72,6 +72,22 @@ def test_values_and_derivatives_are_those_of_products_of_scipys_splines(circles,
     np.testing.assert_allclose(Y.T, wanted, rtol=1e-11, atol=1e-10)
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_finer_intervals_lie_as_those_before_do(closed):
+    axis = AxisSplines(6, 5, closed, UNEVEN)
+    network = built(1, 1, degree=5, grid=6, circles=(0,) * closed)
+    network.layers[0].constants = [UNEVEN]
+    twice = axis.finer(12)
+    torch.testing.assert_close(twice.ends()[::2], UNEVEN)
+    found = network.spec.extend(network, 12)
+    x = drawn(30, 1).clamp(-1, 1)
+    torch.testing.assert_close(values(found, x), values(network, x), rtol=1e-9, atol=1e-9)
+    assert len(found.layers[0].constants) == 1
+    for wrong in (UNEVEN[:-1], UNEVEN.flip(0)):
+        with pytest.raises(ValueError, match="expected 7 that rise"):
+            network.layers[0].constants = [wrong]
+
+
 @pytest.mark.parametrize("grid", [1, 3, 40])
 def test_a_circle_closes_smoothly_and_goes_around(grid):
     network = built(2, 1, degree=9, grid=grid, circles=(0,))

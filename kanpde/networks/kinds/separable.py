@@ -143,10 +143,7 @@ class Separable(Spec):
         one."""
         (layer,) = network.layers
         assert isinstance(layer, SumsOfProducts)
-        axes = [
-            AxisSplines(max(1, round(axis.grid * grid / self.grid)), axis.degree, axis.closed)
-            for axis in layer.axes
-        ]
+        axes = [axis.finer(max(1, round(axis.grid * grid / self.grid))) for axis in layer.axes]
         return refitted(network, axes)
 
     def edges(self, network: Network, samples: int) -> list[Edges]:
