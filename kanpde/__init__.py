@@ -32,6 +32,7 @@ _HOME = {
     "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
     "kanpde.problem.initial": ["Initial"],
     "kanpde.problem.interface": ["Interface"],
+    "kanpde.interpret.compress": ["compress"],
     "kanpde.interpret.prune": ["prune"],
     "kanpde.interpret": ["Explanation", "explain", "explain_function"],
     "kanpde.problem.data": ["Data"],

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import kanpde
+from kanpde.cli.compress import compress
 from kanpde.cli.doctor import doctor
 from kanpde.cli.explain import explain
 from kanpde.cli.export import export
@@ -48,6 +49,7 @@ app.command()(reference)
 app.command("list")(list_problems)
 app.command()(plot)
 app.command()(doctor)
+app.command()(compress)
 app.command()(explain)
 app.command()(export)
 app.command()(fit)

@@ -242,8 +242,39 @@ def show_pruned(console: Console, before: Result, after: Result) -> None:
     """Two networks of one problem: edges, parameters and errors before and after, and where the
     files are."""
     done = after.settings["pruned"]
+    _compared(console, before, after, ("edges", *map(str, done["edges"])))
+    about = _table()
+    about.add_row("network", after.settings["network"])
+    about.add_row("the solution changed by", f"{done['change']:.1e} (relative L2)")
+    about.add_row("pruning", f"{after.seconds:.1f} s")
+    console.print(about)
+    _placed(console, after)
+
+
+def show_compressed(console: Console, before: Result, after: Result) -> None:
+    """Products of splines and the network in their place: parameters and errors before and after,
+    what was lost between them, and where the files are."""
+    done = after.settings["compressed"]
+    _compared(console, before, after)
+    about = _table()
+    about.add_row("network", after.settings["network"])
+    ranks = done["ranks"]
+    terms = ranks.values() if len(ranks) == 1 else (f"{n} of {u}" for u, n in ranks.items())
+    about.add_row("terms", listed([str(n) for n in terms]))
+    for u, lost in done["lost"].items():
+        of = f"{u} changed by" if len(ranks) > 1 else "the solution changed by"
+        about.add_row(of, f"{lost:.1e} of its variation (asked: {done['asked']:g})")
+    about.add_row("compression", f"{after.seconds:.1f} s")
+    console.print(about)
+    _placed(console, after)
+
+
+def _compared(console: Console, before: Result, after: Result, *rows: tuple[str, ...]) -> None:
+    """Parameters and errors of two results of one problem, after other rows; and the verdict on the
+    second."""
     table = _table("", "before", "after")
-    table.add_row("edges", *map(str, done["edges"]))
+    for row in rows:
+        table.add_row(*row)
     table.add_row("parameters", *(f"{r.settings['parameters']:,}" for r in (before, after)))
     for title, values in (
         ("exact solution", [r.relative_l2 for r in (before, after)]),
@@ -254,13 +285,12 @@ def show_pruned(console: Console, before: Result, after: Result) -> None:
     console.print()
     console.print(table)
     show_verdict(console, after.verdict)
-    about = _table()
-    about.add_row("network", after.settings["network"])
-    about.add_row("the solution changed by", f"{done['change']:.1e} (relative L2)")
-    about.add_row("pruning", f"{after.seconds:.1f} s")
-    console.print(about)
-    if after.run_dir is not None:
-        console.print(f"files     {after.run_dir}", markup=False, soft_wrap=True)
+
+
+def _placed(console: Console, result: Result) -> None:
+    """Where the files of a result are."""
+    if result.run_dir is not None:
+        console.print(f"files     {result.run_dir}", markup=False, soft_wrap=True)
 
 
 def _table(*header: str) -> Table:

@@ -12,21 +12,13 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RunError
+from kanpde.interpret.smaller import at_hand, result_of
 from kanpde.networks.network import Network
 from kanpde.networks.solution import Composition
 from kanpde.networks.surgery import edges_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.problem import Problem
-from kanpde.results.fields import (
-    Values,
-    against_exact,
-    against_reference,
-    dense_grid,
-    errors_between,
-    nodes_of,
-)
-from kanpde.results.gaps import gaps, matter, own_errors
-from kanpde.results.residuals import met
+from kanpde.results.fields import dense_grid, nodes_of
 from kanpde.results.result import Result
 from kanpde.runs import pictures
 from kanpde.runs.atomic import check_writable
@@ -38,9 +30,6 @@ from kanpde.training.pruning import Pruned, Pruning
 
 NODES_COMPARED = 4096
 """Nodes, at most, at which two solutions are compared, of the grid on which errors are measured."""
-
-SETTINGS_KEPT = ("seed", "device", "dtype", "points", "sampler")
-"""Settings of the first run that hold for the pruned one."""
 
 
 def prune(
@@ -87,7 +76,8 @@ def prune(
             " larger loss"
         )
     schedule = show_schedule([stage] if sparse is None else [sparse, stage])
-    found = _judged(result, solution, journal, pruned, schedule)
+    settings = _settings(result, pruned, schedule)
+    found = result_of(result, solution, journal.history, settings, journal.seconds)
     if out is not None:
         folder = save(found, out)
         pictures.draw_pruned(result, found, folder)
@@ -128,16 +118,11 @@ class _Journal:
 
 def _prunable(result: Result) -> tuple[Problem, NetworkSolution]:
     """The problem and the one network of a result. Raises RunError."""
-    problem, solution = result.problem, result.solution
-    if problem is None or solution is None:
-        raise RunError(
-            f"{result.run_dir}: the problem {result.name!r} was not found again; pass it to"
-            " kanpde.load first"
-        )
+    problem, solution = at_hand(result)
     if not isinstance(solution, Composition):
         raise RunError(
             f"prune: got {solution.describe()}, which has no edges; expected a network of layers,"
-            " such as --network kan"
+            " such as --network kan, or kanpde compress"
         )
     if not isinstance(solution, NetworkSolution):
         raise RunError(
@@ -215,25 +200,9 @@ def _sparsified(
     return sparser
 
 
-def _judged(
-    before: Result,
-    solution: NetworkSolution,
-    journal: _Journal,
-    pruned: Pruned,
-    schedule: str,
-) -> Result:
-    """The new result: errors against the exact solution and against the reference of the first."""
-    assert before.problem is not None
-    seconds = journal.seconds
-    reference, found = before.reference, met(before.problem, solution)
-    against = against_exact(before.problem, solution)
-    near: tuple[Values, Values] = ({}, {})
-    if reference is not None:
-        near = against_reference(solution, reference)
-    settings: dict[str, Any] = {
-        key: before.settings[key] for key in SETTINGS_KEPT if key in before.settings
-    }
-    settings |= {
+def _settings(before: Result, pruned: Pruned, schedule: str) -> dict[str, Any]:
+    """What is known of how the network came about."""
+    return {
         "schedule": schedule,
         "pruned": {
             "from": None if before.run_dir is None else str(before.run_dir),
@@ -241,21 +210,3 @@ def _judged(
             "change": pruned.change,
         },
     }
-    return Result(
-        before.problem,
-        solution,
-        journal.history,
-        settings,
-        seconds,
-        *errors_between(*against),
-        reference,
-        before.reference_note,
-        errors_between(*near)[0],
-        errors=matter(gaps(*against), found.amplitudes),
-        reference_errors=matter(
-            gaps(*near, own_errors(reference) if reference else None), found.amplitudes
-        ),
-        met=found,
-        doubtful=before.doubtful,
-        ends=before.ends,
-    )

@@ -163,7 +163,7 @@ def refined(
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     x = np.linspace(low, high, FINE)
     length = np.pi * (goal / np.maximum(rough, 1e-300)) ** (1 / (axis.degree + 1))
-    length = np.minimum(length, (high - low) / FEWEST_CELLS)
+    length = np.minimum(length, (high - low) / min(fewest, FEWEST_CELLS))
     if axis.periodic:
         period = high - low
         at = np.r_[middle - period, middle, middle + period]

@@ -54,6 +54,33 @@ class TensorSolution(Solution):
             found[still[:, None], np.array(rates, dtype=int)] = 0.0
         return torch.from_numpy(found).to(points.device, points.dtype)
 
+    def on_grid(
+        self, unknown: int, x: Sequence[Float[np.ndarray, " points"]]
+    ) -> Float[np.ndarray, " ..."]:
+        """Values on a grid of points, which rise along time.
+
+        Args:
+            unknown: Number of the unknown.
+            x: The points along every coordinate.
+        """
+        index = (0,) * len(x)
+        if not self.marched:
+            return self.spans[0].on_grid(unknown, x, index)
+        cuts = np.searchsorted(x[-1], self.ends, "right")
+        last = self.spans[-1].axes[-1].ends[1]
+        times = np.split(np.minimum(x[-1], last), cuts)
+        parts = [
+            span.on_grid(unknown, [*x[:-1], t], index)
+            for span, t in zip(self.spans, times, strict=True)
+        ]
+        return np.concatenate(parts, -1)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to the end of time, if there is any."""
+        last = self.domain.bounds[self.domain.coordinates[-1]][1]
+        return not self.marched or bool(np.isclose(self.spans[-1].axes[-1].ends[1], last))
+
     def _by_span(
         self,
         at: Float[np.ndarray, "points dims"],
