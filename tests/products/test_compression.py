@@ -5,6 +5,7 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Time, d, laplacian
@@ -144,6 +145,24 @@ def test_three_coordinates_and_one():
     found = compressed(line, TensorSolution(line, [product]), 1e-6)
     assert found.parameters < 25
     assert apart(line, found, lambda x: np.sin(x) * np.exp(-x / 9)) < 1e-6
+
+
+@pytest.mark.parametrize("loss", [1e-3, 1e-7])
+def test_terms_are_as_many_as_the_loss_asks_for(loss):
+    """A moving bump has no exact sum of products."""
+    square = Problem(Box(x=(0, 1), y=(0, 1)), lambda u, x, y: d(u, x) + u, [])
+
+    def bump(x, y):
+        return np.exp(-10 * (x - 0.2 - 0.6 * y) ** 2)
+
+    product = fitted([splines(0, 1, 16)] * 2, bump)
+    found = compressed(square, TensorSolution(square, [product]), loss)
+    assert 0.05 * loss < apart(square, found, bump) < loss
+    values = bump(*np.meshgrid(*2 * [(np.arange(400) + 0.5) / 400], indexing="ij"))
+    squares = np.linalg.svd(values, compute_uv=False) ** 2 / values.size
+    left = np.sqrt(np.cumsum(squares[::-1])[::-1]) / values.std()
+    least, most = (int((left > share * loss).sum()) for share in (1, 0.4))
+    assert least <= found.network.spec.width[0] <= most
 
 
 def test_there_is_none_where_none_is_smaller():
