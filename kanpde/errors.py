@@ -25,7 +25,7 @@ class DataError(KanpdeError):
 
 
 class ReferenceUnavailable(KanpdeError):
-    """The finite-difference reference cannot be computed for this problem."""
+    """The reference cannot be computed for this problem."""
 
 
 class SolutionDoubtful(ReferenceUnavailable):

@@ -385,9 +385,7 @@ class _Run:
             return None, known
         exact = all(u in problem.exact for u in problem.unknowns)
         if known is True and not exact and shards.size() == 1:
-            self.observer.message(
-                "computing the finite-difference reference, which judges training"
-            )
+            self.observer.message("computing the reference, which judges training")
             # where there is none, the verdict says why: it is asked for again then
             with suppress(KanpdeError, MemoryError):
                 known = finite_differences(problem, effort=self.asked["effort"])
@@ -442,7 +440,7 @@ class _Run:
             return bare(problem, solution)
 
     def _judged(self, trained: Trained, known: bool | Reference) -> Judged:
-        """The finite-difference reference, or why there is none, and the distance to it. Whatever
+        """The reference, or why there is none, and the distance to it. Whatever
         it meets, the run goes on."""
         problem, solution, history = self.problem, trained.solution, trained.history
         if history.interrupted:
@@ -453,7 +451,7 @@ class _Run:
             if problem.parameters and isinstance(solution, NetworkSolution):
                 problem = problem.settled(solution.numbers())
             if isinstance(known, bool):
-                self.observer.message("computing the finite-difference reference")
+                self.observer.message("computing the reference")
                 known = finite_differences(problem, effort=self.asked["effort"])
             found, values = against_reference(solution, known)
         except KeyboardInterrupt:

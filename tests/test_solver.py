@@ -200,7 +200,7 @@ def test_a_recipe_and_parts_of_it(poisson):
 def test_the_reference_is_announced(poisson):
     watching = Watching()
     kanpde.solve(poisson, **QUICK, observer=watching)
-    assert watching.messages[-1] == "computing the finite-difference reference"
+    assert watching.messages[-1] == "computing the reference"
 
 
 # Interruption: wherever it comes, what there is is kept, and saved where that was asked for.

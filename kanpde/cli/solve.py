@@ -61,9 +61,7 @@ Out = Annotated[
     Path,
     typer.Option(metavar="FOLDER", help="Where run folders go: FOLDER/<problem>/<run>/."),
 ]
-NoReference = Annotated[
-    bool, typer.Option("--no-reference", help="Skip the finite-difference reference.")
-]
+NoReference = Annotated[bool, typer.Option("--no-reference", help="Skip the reference.")]
 Strict = Annotated[
     bool,
     typer.Option("--strict", help=f"End with exit code {NOT_BELIEVED} unless it has converged."),

@@ -3,8 +3,8 @@ singular."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import scipy  # whose parts are imported when they are first used
@@ -46,22 +46,62 @@ class DenseFactor:
         return scipy.linalg.lu_solve(self._lu, b / self._scale)
 
 
-class Solver(Protocol):
-    """A matrix A that was decomposed."""
+class Solver(ABC):
+    """LU of a matrix A whose rows are divided by their largest entries."""
 
     A: np.ndarray | sp.csr_matrix
+    _scale: np.ndarray
 
+    @abstractmethod
     def once(self, b: np.ndarray) -> np.ndarray:
-        """A⁻¹ b."""
+        """A⁻¹ b, without refinement.
 
-    def solve(self, b: np.ndarray) -> np.ndarray:
-        """A⁻¹ b, with one step of iterative refinement."""
+        Args:
+            b: The right side.
+        """
 
+    @abstractmethod
     def condition(self) -> float:
         """In the 1-norm, of equilibrated rows, as estimated."""
 
-    def free_motion(self) -> np.ndarray:
-        """The vector that A nearly takes to zero, of largest value 1."""
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """A⁻¹ b, with one step of iterative refinement.
+
+        Args:
+            b: The right side.
+        """
+        x = self.once(b)
+        return x + self.once(b - self.A @ x)
+
+    def free_motion(self) -> Float[np.ndarray, " n"]:
+        """The vector that A nearly takes to zero, of largest value 1, by inverse iteration."""
+        x = np.random.default_rng(0).standard_normal(len(self._scale))
+        for _ in range(3):
+            x = self.once(self._scale * x / np.abs(x).max())
+        return x / x[np.argmax(np.abs(x))]
+
+    def _check_condition(self) -> None:
+        """Raise SolutionDoubtful where no digit of a solution could be trusted."""
+        if not (condition := self.condition()) < SINGULAR:
+            raise SolutionDoubtful(
+                "the linearised equations are singular to working precision (condition"
+                f" {condition:.0e}): something is not determined, or determined twice"
+            )
+
+
+def _scale_of_rows(A: np.ndarray | sp.csr_matrix) -> Float[np.ndarray, " n"]:
+    """The largest entry of every row. Raises ReferenceUnavailable where one is zero or is not
+    finite."""
+    largest = abs(A).max(axis=1)
+    scale = largest if isinstance(largest, np.ndarray) else largest.toarray().ravel()
+    if not np.isfinite(scale).all():
+        raise ReferenceUnavailable("the linearised equations are not finite at some node")
+    if (scale == 0).any():
+        raise ReferenceUnavailable(
+            "the linearised equations are singular: a row vanishes, so an unknown is not determined"
+            " there"
+        )
+    return scale
 
 
 def factored(
@@ -90,7 +130,7 @@ def factored(
     return Factor(A, grid, width, work, check)
 
 
-class FullFactor:
+class FullFactor(Solver):
     """LU of a matrix that is full.
 
     Neither pivots nor rounding errors know how columns are scaled: what small coefficients of high
@@ -106,14 +146,7 @@ class FullFactor:
     """
 
     def __init__(self, A: np.ndarray, work: Work, check: bool = True):
-        scale = np.abs(A).max(axis=1)
-        if not np.isfinite(scale).all():
-            raise ReferenceUnavailable("the linearised equations are not finite at some node")
-        if (scale == 0).any():
-            raise ReferenceUnavailable(
-                "the linearised equations are singular: a row vanishes, so an unknown is not"
-                " determined there"
-            )
+        scale = _scale_of_rows(A)
         self.A, self._scale, self._work = A, scale, work
         self._work.eliminated(len(A), np.iscomplexobj(A))
         even = A / scale[:, None]
@@ -125,11 +158,8 @@ class FullFactor:
                 " another, or an equation degenerates at an end of a coordinate"
             )
         self._norm = float((np.abs(even) / self._columns).sum(0).max())
-        if check and not (condition := self.condition()) < SINGULAR:
-            raise SolutionDoubtful(
-                "the linearised equations are singular to working precision (condition"
-                f" {condition:.0e}): something is not determined, or determined twice"
-            )
+        if check:
+            self._check_condition()
 
     def condition(self) -> float:
         """In the 1-norm, of equilibrated rows and columns, as estimated."""
@@ -137,28 +167,7 @@ class FullFactor:
         reciprocal, _ = _lapack("gecon", self._lu)(triangles, self._norm)
         return 1.0 / reciprocal if reciprocal else np.inf
 
-    def free_motion(self) -> Float[np.ndarray, " n"]:
-        """The vector that A nearly takes to zero, of largest value 1, by inverse iteration."""
-        x = np.random.default_rng(0).standard_normal(len(self.A))
-        for _ in range(3):
-            x = self.once(self._scale * x / np.abs(x).max())
-        return x / x[np.argmax(np.abs(x))]
-
-    def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """A⁻¹ b, with one step of iterative refinement.
-
-        Args:
-            b: The right side.
-        """
-        x = self.once(b)
-        return x + self.once(b - self.A @ x)
-
     def once(self, b: np.ndarray) -> np.ndarray:
-        """A⁻¹ b without it.
-
-        Args:
-            b: The right side.
-        """
         self._work.substituted(len(self.A), np.iscomplexobj(self.A))
         right = (b / self._scale).astype(self.A.dtype)
         return _lapack("getrs", self._lu)(self._lu, self._pivots, right)[0]
@@ -169,7 +178,7 @@ def _lapack(name: str, matrix: np.ndarray) -> Callable[..., tuple]:
     return scipy.linalg.get_lapack_funcs(name, (matrix,))
 
 
-class Factor:
+class Factor(Solver):
     """LU of a square matrix whose unknowns are `fields` values at every node of a grid, one field
     after another, then a few more.
 
@@ -182,14 +191,7 @@ class Factor:
     ):
         fields, more = divmod(A.shape[0], grid.nodes)
         self._work, self._complex = work or Work(), np.iscomplexobj(A.data)
-        scale = abs(A).max(axis=1).toarray().ravel()
-        if not np.isfinite(scale).all():
-            raise ReferenceUnavailable("the linearised equations are not finite at some node")
-        if (scale == 0).any():
-            raise ReferenceUnavailable(
-                "the linearised equations are singular: a row vanishes, so an unknown is not"
-                " determined there"
-            )
+        scale = _scale_of_rows(A)
         self.A, self._scale = A, scale
         order = (grid.elimination(width)[:, None] + grid.nodes * np.arange(fields)).ravel()
         self._order = np.concatenate([order, fields * grid.nodes + np.arange(more)])
@@ -210,14 +212,10 @@ class Factor:
             ) from error
         size, self._entries = permuted.shape[0], self._lu.nnz
         self._work.factored(self._entries, size, self._complex)
-        if check and not (condition := self.condition()) < SINGULAR:
-            raise SolutionDoubtful(
-                "the linearised equations are singular to working precision (condition"
-                f" {condition:.0e}): something is not determined, or determined twice"
-            )
+        if check:
+            self._check_condition()
 
     def condition(self) -> float:
-        """In the 1-norm, of equilibrated rows, as estimated."""
         size = len(self._order)
         inverse = sla.LinearOperator(
             (size, size),
@@ -228,20 +226,7 @@ class Factor:
         largest = float((abs(self.A).T @ (1 / self._scale)).max())
         return float(sla.onenormest(inverse, t=1, itmax=3) * largest)
 
-    def free_motion(self) -> Float[np.ndarray, " n"]:
-        """The vector that A nearly takes to zero, of largest value 1, by inverse iteration."""
-        x = np.random.default_rng(0).standard_normal(len(self._order))
-        for _ in range(3):
-            x = self.once(self._scale * x / np.abs(x).max())
-        return x / x[np.argmax(np.abs(x))]
-
-    def solve(self, b: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """A⁻¹ b, with one step of iterative refinement."""
-        x = self.once(b)
-        return x + self.once(b - self.A @ x)
-
     def once(self, b: np.ndarray) -> np.ndarray:
-        """A⁻¹ b without it."""
         self._work.solved(self._entries, self._complex)
         x = np.empty_like(b)
         x[self._order] = self._lu.solve((b / self._scale)[self._order])
