@@ -17,6 +17,7 @@ from jaxtyping import Float
 from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, Modes, SplineAxis
+from kanpde.products.between import between
 from kanpde.products.estimates import (
     FEWEST_CELLS,
     amplitudes,
@@ -315,6 +316,12 @@ class AdaptiveProducts:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
             return self._ended(progress, said)
         error = max([in_time, *in_space, unmet if unmet > MET_EQUATION else 0.0])
+        if error <= tolerance and not progress.missed:
+            seen = between(self._squares(progress), at, tolerance * sizes)
+            if seen.times:
+                error = max(error, tolerance * seen.times)
+                said = f"{time} = {begin:.4g} to {end:.4g}: {seen.said}"
+                progress = replace(progress, missed=(said,))
         return self._accepted(progress, product, sizes, error, growth, rough)
 
     def _accepted(
@@ -426,11 +433,10 @@ class AdaptiveProducts:
         error = max(error, unmet if unmet > MET_EQUATION else 0.0)
         new: tuple[SplineAxis, ...] | None = None
         if error <= settings.tolerance and not at.stalled:
-            between, where = self._squares(progress).elsewhere(at, wanted)
-            if between <= MET_EQUATION:
+            seen = between(self._squares(progress), at, wanted)
+            if seen.unmet <= MET_EQUATION:
                 return replace(known, estimate=error, finished=True)
-            error = between
-            new = tuple(halved(axis, cells) for axis, cells in zip(axes, where, strict=True))
+            error, new = seen.unmet, seen.axes
         if new is None:
             # A first attempt is checked by more cells; so is one that new places have not helped.
             more = not progress.spans or max(errors) > 0.5 * progress.estimate

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from kanpde.errors import ProblemError
 from kanpde.problem.problem import Problem
@@ -39,13 +38,6 @@ SURE = 1e-6
 
 SMALL_STEP, SLOWER = 1e-7, 0.3
 """A small step that is no less than this share of the one before is the last: rounding."""
-
-POINTS_BETWEEN = {1: 4000, 2: 300, 3: 40}
-"""Points along each coordinate, at least, at which residuals are looked at between those of least
-squares, by the number of coordinates."""
-
-SHARE_OF_LARGEST = 0.01
-"""Of the largest square of a residual, from which on a cell is among those where it is large."""
 
 SHORTEST = 1e-3
 """Share of a step below which none is tried."""
@@ -174,34 +166,6 @@ class LeastSquares:
         if at.loss**0.5 <= allowed:
             return 0.0
         return max(some.unmet(at.C) for some in self.rows)
-
-    def elsewhere(
-        self, at: Iterate, error: Float[np.ndarray, " unknowns"]
-    ) -> tuple[float, tuple[Bool[np.ndarray, " cells"], ...]]:
-        """How far the equations are from being met between the points at which they were, and in
-        which cells of each axis.
-
-        Args:
-            at: Where Newton's method ended.
-            error: Of each unknown, that is asked for, as in `unmet`.
-        """
-        inside = self.rows[0]
-        count = POINTS_BETWEEN[len(inside.axes)]
-        each = [max(points_of(axis) + 1, math.ceil(count / axis.cells)) for axis in inside.axes]
-        places = tuple(Places.inside(a, n) for a, n in zip(inside.axes, each, strict=True))
-        finer = replace(inside, places=places)
-        r = finer.values(at.C)
-        allowed = float((error * np.array(at.stiffness)).max()) * self.free**0.5
-        everywhere = tuple(np.ones(axis.cells, bool) for axis in inside.axes)
-        if float((r**2).sum()) ** 0.5 <= allowed:
-            return 0.0, everywhere
-        squares = (r**2).sum(1).reshape([n for p in places for n in p.x.shape])
-        large = []
-        for i in range(len(places)):
-            rest = tuple(k for k in range(squares.ndim) if k != 2 * i)
-            by_cell = squares.max(rest)
-            large.append(by_cell > SHARE_OF_LARGEST * by_cell.max())
-        return finer.unmet(at.C), tuple(large)
 
     def _searched(
         self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
