@@ -40,7 +40,7 @@ FILLED = 0.5
 """Share of a cell that the places with large residuals take at least, where cells are placed for
 them."""
 
-MOST_HALVINGS = 16
+TIMES_HALVED = 16
 """Of one cell at a time."""
 
 
@@ -150,7 +150,7 @@ def closer(
         found: Which of them the cells are halved for.
     """
     wide = np.bincount(axis.cell_of(x[found]), minlength=axis.cells) > 0
-    for _ in range(MOST_HALVINGS):
+    for _ in range(TIMES_HALVED):
         axis = halved(axis, wide)
         held = np.bincount(axis.cell_of(x[found]), minlength=axis.cells)
         every = np.bincount(axis.cell_of(x), minlength=axis.cells)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # whose parts are imported when they are first used
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.reference.collocation import CollocationGrid
@@ -89,19 +89,35 @@ class Solver(ABC):
             )
 
 
-def _scale_of_rows(A: np.ndarray | sp.csr_matrix) -> Float[np.ndarray, " n"]:
+def _scale_of_rows(A: np.ndarray | sp.csr_matrix, grid: Grid) -> Float[np.ndarray, " n"]:
     """The largest entry of every row. Raises ReferenceUnavailable where one is zero or is not
     finite."""
     largest = abs(A).max(axis=1)
     scale = largest if isinstance(largest, np.ndarray) else largest.toarray().ravel()
     if not np.isfinite(scale).all():
-        raise ReferenceUnavailable("the linearised equations are not finite at some node")
+        raise ReferenceUnavailable(_not_finite(np.flatnonzero(~np.isfinite(scale)), grid))
     if (scale == 0).any():
         raise ReferenceUnavailable(
             "the linearised equations are singular: a row vanishes, so an unknown is not determined"
             " there"
         )
     return scale
+
+
+def _not_finite(rows: Int[np.ndarray, " some"], grid: Grid) -> str:
+    """Where equations have no finite slopes, and what helps if that is only at ends of
+    coordinates."""
+    nodes = rows % grid.nodes
+    place = {x: values.numpy()[nodes] for x, values in grid.points().items()}
+    at = ", ".join(f"{x} = {values[0]:.4g}" for x, values in place.items())
+    said = f"the linearised equations are not finite at {at}"
+    ends = [np.isin(values, grid.bounds[x]) for x, values in place.items()]
+    if not np.any(ends, 0).all():
+        return said
+    return (
+        f"{said}: an equation that divides by zero there, as at the axis of polar coordinates or at"
+        " a pole of a sphere, has a reference once it is multiplied by the divisor"
+    )
 
 
 def factored(
@@ -124,9 +140,9 @@ def factored(
         ReferenceUnavailable: Where the matrix is singular.
     """
     if isinstance(A, np.ndarray):
-        return FullFactor(A, work or Work(), check)
+        return FullFactor(A, grid, work, check)
     if isinstance(grid, CollocationGrid):
-        return FullFactor(A.toarray(), work or Work(), check)
+        return FullFactor(A.toarray(), grid, work, check)
     return Factor(A, grid, width, work, check)
 
 
@@ -138,6 +154,7 @@ class FullFactor(Solver):
 
     Args:
         A: Square.
+        grid: Of the system.
         work: What counts the operations.
         check: Whether to estimate the condition.
 
@@ -145,9 +162,9 @@ class FullFactor(Solver):
         ReferenceUnavailable: Where the matrix is singular, exactly or to working precision.
     """
 
-    def __init__(self, A: np.ndarray, work: Work, check: bool = True):
-        scale = _scale_of_rows(A)
-        self.A, self._scale, self._work = A, scale, work
+    def __init__(self, A: np.ndarray, grid: Grid, work: Work | None = None, check: bool = True):
+        scale = _scale_of_rows(A, grid)
+        self.A, self._scale, self._work = A, scale, work or Work()
         self._work.eliminated(len(A), np.iscomplexobj(A))
         even = A / scale[:, None]
         self._columns = np.abs(even).max(0)
@@ -191,7 +208,7 @@ class Factor(Solver):
     ):
         fields, more = divmod(A.shape[0], grid.nodes)
         self._work, self._complex = work or Work(), np.iscomplexobj(A.data)
-        scale = _scale_of_rows(A)
+        scale = _scale_of_rows(A, grid)
         self.A, self._scale = A, scale
         order = (grid.elimination(width)[:, None] + grid.nodes * np.arange(fields)).ravel()
         self._order = np.concatenate([order, fields * grid.nodes + np.arange(more)])

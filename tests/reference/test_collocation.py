@@ -13,6 +13,7 @@ from manufactured import true_error
 from torch import cos, exp, sin, tanh
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
+from kanpde.errors import ProblemWarning, ReferenceUnavailable
 from kanpde.reference import reference
 from kanpde.reference.bases import ChebyshevSeries, FourierSeries, differences
 from kanpde.reference.collocation import CollocationGrid
@@ -284,3 +285,27 @@ def jumping_start():
 @pytest.mark.parametrize("build", [kink, corners, kinked_start, jumping_start])
 def test_what_is_not_smooth_is_left_to_finite_differences(build):
     assert collocated(build(), WORK) is None
+
+
+def on_a_sphere(divided):
+    """Δu - u on a sphere, the same all round its axis, from pole to pole; u is P₂(cos θ)."""
+
+    def exact(theta):
+        return (3 * cos(theta) ** 2 - 1) / 2
+
+    def balance(u, theta):
+        s = sin(theta)
+        times_s = d(s * d(u, theta), theta) - s * (u - 7 * exact(theta))
+        return times_s / s if divided else times_s
+
+    at_poles = [] if divided else [Neumann(u=0)]
+    return Problem(Box(theta=(0, pi)), balance, at_poles, exact={"u": exact})
+
+
+def test_the_poles_of_a_sphere():
+    problem = on_a_sphere(divided=False)
+    assert true_error(problem, reference(problem)) < 1e-13
+    with pytest.warns(ProblemWarning, match="no condition is given"):
+        unmultiplied = on_a_sphere(divided=True)
+    with pytest.raises(ReferenceUnavailable, match=r"not finite at theta = 0: .* multiplied by"):
+        reference(unmultiplied)
