@@ -159,8 +159,9 @@ class System:
         if self._places is None:
             self._places = EntryPlaces(self._parts, self._fixed, self.grid.nodes)
         made = self._places
-        scaled = slopes * np.array([1.0, rate, rate**2])[made.rates]
-        data = np.add.reduceat(scaled[made.slope] * made.weight, made.starts)
+        with np.errstate(over="ignore", invalid="ignore"):  # the factor says what is not finite
+            scaled = slopes * np.array([1.0, rate, rate**2])[made.rates]
+            data = np.add.reduceat(scaled[made.slope] * made.weight, made.starts)
         return sp.csc_matrix((data, made.indices, made.indptr), shape=(self.size, self.size))
 
     @property
