@@ -285,7 +285,7 @@ def test_a_step_that_goes_on_for_long_is_left_when_the_time_is_up(poisson, monke
 
 def test_interrupted_in_the_reference(poisson, tmp_path):
     result = kanpde.solve(
-        poisson, **QUICK, out=tmp_path, observer=Watching(message="finite-difference")
+        poisson, **QUICK, out=tmp_path, observer=Watching(message="computing the reference")
     )
     assert result.history.interrupted
     assert result.reference_note == "interrupted"
