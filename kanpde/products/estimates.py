@@ -34,7 +34,7 @@ FEWEST_CELLS = 6
 """Cells along a coordinate, at least."""
 
 
-ROUNDED = 2e-11
+ROUNDING_OF_VALUES = 2e-11
 """Share of values that the rounding of equations and their solution may come to."""
 
 
@@ -56,7 +56,7 @@ def amplitudes(
     found = (highest - lowest) / 2
     heaviest = float((found * stiffness).max())
     floor = 1e-6 * heaviest / np.maximum(stiffness, np.finfo(float).tiny)
-    rounding = ROUNDED * np.maximum(abs(lowest), abs(highest))
+    rounding = ROUNDING_OF_VALUES * np.maximum(abs(lowest), abs(highest))
     floor = np.where(found > rounding, floor, np.maximum(floor, rounding / tolerance))
     return np.maximum(np.maximum(found, floor), np.finfo(float).tiny)
 
@@ -87,7 +87,7 @@ def overrated(
     """
     lowest, highest = (np.array(each) for each in zip(*map(ranges, spans), strict=True))
     low, high = lowest.min(0), highest.max(0)
-    varies = (high - low) / 2 > ROUNDED * np.maximum(abs(low), abs(high))
+    varies = (high - low) / 2 > ROUNDING_OF_VALUES * np.maximum(abs(low), abs(high))
     return np.where(varies, np.maximum(1.0, 2 * sizes / np.where(varies, high - low, 1.0)), 1.0)
 
 
