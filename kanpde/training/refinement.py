@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kanpde.geometry.sampling import inside_points
 from kanpde.problem.problem import Problem
-from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.adaptive import adaptive
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.training.history import History, Observer, Record
@@ -90,7 +90,7 @@ class Refinement:
 
     def __init__(self, problem: Problem, settings: Settings, observer: Observer):
         self.problem, self.settings, self.observer = problem, settings, observer
-        self.adaptive = AdaptiveProducts(problem, settings)
+        self.adaptive = adaptive(problem, settings)
         self._first = math.nan
         known = all(u in problem.exact for u in problem.unknowns)
         self._points = inside_points(problem.domain, TESTED, TEST_SEED)

@@ -20,13 +20,13 @@ from kanpde import (
     laplacian,
 )
 from kanpde.errors import ProblemError
-from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.adaptive import adaptive
 from kanpde.products.progress import Progress, Settings
 
 
 def solved(problem, tolerance, **settings):
     """The solution, and where it came to."""
-    way = AdaptiveProducts(problem, Settings(tolerance, **settings))
+    way = adaptive(problem, Settings(tolerance, **settings))
     progress = way.begin()
     while not progress.finished:
         progress = way.advance(progress)
@@ -98,13 +98,13 @@ def test_a_periodic_wave_keeps_its_bits_when_it_goes_on():
         [Periodic("x"), Initial(u=lambda x: torch.sin(x), u_t=0)],
         exact={"u": lambda x, t: torch.sin(x) * torch.cos(2 * t)},
     )
-    way = AdaptiveProducts(problem, Settings(1e-6))
+    way = adaptive(problem, Settings(1e-6))
     progress, states = way.begin(), []
     while not progress.finished:
         progress = way.advance(progress)
         states.append(progress.plain())
     assert error(problem, way.solution(progress)) < 1e-6
-    again = AdaptiveProducts(problem, Settings(1e-6))
+    again = adaptive(problem, Settings(1e-6))
     gone_on = Progress.from_plain(states[len(states) // 2])
     while not gone_on.finished:
         gone_on = again.advance(gone_on)
@@ -188,14 +188,14 @@ def test_a_start_between_the_points_is_found():
             ),
         ],
     )
-    space = AdaptiveProducts(problem, Settings(1e-4)).begin().axes[0]
+    space = adaptive(problem, Settings(1e-4)).begin().axes[0]
     shortest = np.diff(space.breaks)[space.cell_of(np.array([place]))[0]]
     assert shortest < 20 * width
 
 
 def test_cells_that_do_not_fit_into_memory_are_not_tried(monkeypatch):
     problem = kanpde.problem.file.load("helmholtz2d")[0]
-    monkeypatch.setattr("kanpde.products.adaptive.available", lambda: 2e7)
+    monkeypatch.setattr("kanpde.products.attempts.available", lambda: 2e7)
     _, progress = solved(problem, 1e-8)
     assert "GB of memory, --network separable little" in progress.reason
     assert "on 21 x 32 cells; 21 x 56 would take" in progress.reason
@@ -279,4 +279,4 @@ def test_rounding_of_a_constant_start_is_no_error():
 def test_what_products_cannot_take_is_refused():
     problem = kanpde.problem.file.load("poisson2d_lshape")[0]
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):
-        AdaptiveProducts(problem, Settings())
+        adaptive(problem, Settings())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d
-from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.adaptive import adaptive
 from kanpde.products.axes import SplineAxis
 from kanpde.products.between import closer
 from kanpde.products.progress import Settings
@@ -32,7 +32,7 @@ def kicked(source):
 
 
 def said(problem, tolerance=1e-4):
-    way = AdaptiveProducts(problem, Settings(tolerance))
+    way = adaptive(problem, Settings(tolerance))
     progress = way.begin()
     while not progress.finished:
         progress = way.advance(progress)

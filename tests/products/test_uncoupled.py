@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
-from kanpde.products.adaptive import AdaptiveProducts
+from kanpde.products.adaptive import adaptive
 from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.balance import row_sizes
 from kanpde.products.held import held
@@ -154,14 +154,14 @@ def worst(problem, solution):
 @pytest.mark.parametrize("posed", [plate, travelling])
 def test_the_tolerance_is_met_and_a_run_goes_on_with_the_same_bits(posed):
     problem, settings = posed(), Settings(1e-5, degree=6, modes=7)
-    way = AdaptiveProducts(problem, settings)
+    way = adaptive(problem, settings)
     progress, progresses = way.begin(), []
     while not progress.finished:
         progress = way.advance(progress)
         progresses.append(progress)
     assert not progress.missed
     assert worst(problem, way.solution(progress)) < 1e-5
-    again = AdaptiveProducts(problem, settings)
+    again = adaptive(problem, settings)
     # From a step before which nothing was inverted anew: what had been must follow from the state.
     same = [one for one, later in pairwise(progresses) if later.base is one.base is not None]
     kept = [one for one in same if one.at is not None and not one.at.done]

@@ -1,0 +1,125 @@
+"""Attempts at a problem by products of splines: Newton steps on some cells, and what is judged
+after the last one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kanpde.machine.memory import available
+from kanpde.problem.problem import Problem
+from kanpde.products.axes import Axis, SplineAxis
+from kanpde.products.held import Start, held
+from kanpde.products.newton import Iterate, LeastSquares, least_squares, operations_needed
+from kanpde.products.progress import Progress, Settings
+from kanpde.products.solution import TensorSolution
+from kanpde.products.tensor import Product
+
+SHORT_OF_GOAL = 0.3
+"""Cells are made for this share of the tolerance."""
+
+CELLS_AT_FIRST = 8
+"""Along every coordinate of a steady problem."""
+
+FEW_STEPS = 3
+"""Of Newton's method on new cells, which the work that is left has to allow."""
+
+USED_UP = "the work of this effort is used up; --effort record or a --tolerance allows more"
+"""Why there is no other attempt."""
+
+SHARE_OF_MEMORY = 0.7
+"""Of what is free, that the normal equations may take."""
+
+MET_EQUATION = 1e-2
+"""Share of its own terms up to which a residual is met: more is left where Newton's method ended in
+a minimum that is no solution."""
+
+
+class AdaptiveProducts(ABC):
+    """The way to a solution within a tolerance, attempt after attempt.
+
+    Args:
+        problem: What is to be solved.
+        settings: How.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings):
+        self.problem, self.settings = problem, settings
+        self._memory = SHARE_OF_MEMORY * available()
+        self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
+
+    @abstractmethod
+    def begin(self) -> Progress:
+        """Where it begins."""
+
+    def advance(self, progress: Progress) -> Progress:
+        """One Newton step, or what comes before the first and after the last one.
+
+        Args:
+            progress: Where it is; it stays as it is.
+
+        Raises:
+            ProblemError: The equations are singular, or not finite.
+        """
+        if progress.at is None:
+            return replace(progress, at=self._begun(progress))
+        if not progress.at.done:
+            work = operations_needed(progress.axes, len(self.problem.unknowns))
+            return replace(self._stepped(progress), work=progress.work + work)
+        return self._judged(progress)
+
+    def solution(self, progress: Progress) -> TensorSolution:
+        """What there is: all spans that are done, else the attempt that is under way.
+
+        Args:
+            progress: Where it is.
+        """
+        spans = progress.spans
+        if not spans:
+            at = progress.at or self._begun(progress)
+            spans = (Product(progress.axes, at.C),)
+        return TensorSolution(self.problem, spans)
+
+    def _equal_cells(self, coordinates: Sequence[str]) -> list[SplineAxis]:
+        """A few equal cells along some coordinates."""
+        problem, degree = self.problem, self.settings.degree
+        axes: list[SplineAxis] = []
+        for x in coordinates:
+            cells, wraps = CELLS_AT_FIRST, x in problem.periodic
+            cells = max(cells, degree + 1) if wraps else cells
+            breaks = np.linspace(*problem.domain.bounds[x], cells + 1)
+            axes.append(SplineAxis(breaks, degree, wraps))
+        return axes
+
+    def _begun(self, progress: Progress) -> Iterate:
+        """The coefficients before the first step: what is given."""
+        return Iterate(held(self.problem, progress.axes, self._starts(progress)).C)
+
+    def _stepped(self, progress: Progress) -> Progress:
+        """After a Newton step."""
+        at = progress.at
+        assert at is not None
+        found = self._squares(progress).advance(at, self.settings.tolerance)
+        return replace(progress, at=found, step=progress.step + 1)
+
+    @abstractmethod
+    def _judged(self, progress: Progress) -> Progress:
+        """After the last step of an attempt: the next one, or the end."""
+
+    def _starts(self, progress: Progress) -> dict[tuple[str, int], Start]:
+        """Values and rates with which the attempt under way begins."""
+        return {}
+
+    def _squares(self, progress: Progress) -> LeastSquares:
+        if self._known is None or self._known[0] is not progress.axes:
+            given = held(self.problem, progress.axes, self._starts(progress))
+            self._known = progress.axes, least_squares(self.problem, progress.axes, given)
+        return self._known[1]
+
+    def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
+        """Whether the work is used up that may be spent, a few steps on further axes included."""
+        more = FEW_STEPS * operations_needed(then, len(self.problem.unknowns)) if then else 0.0
+        return progress.work + more >= self.settings.work

@@ -1,0 +1,153 @@
+"""A steady problem solved on cells that are refined until the solution's own estimate of its error
+is good enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from kanpde.machine.memory import gigabytes
+from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
+from kanpde.products.axes import SplineAxis
+from kanpde.products.between import between
+from kanpde.products.estimates import FEWEST_CELLS, amplitudes, favard, refined, roughness
+from kanpde.products.held import fit, held
+from kanpde.products.newton import Iterate, bytes_needed
+from kanpde.products.posed import on_grids
+from kanpde.products.progress import Progress
+from kanpde.products.tensor import Product
+
+MOST_ATTEMPTS = 16
+"""At one steady problem, whose first ones are cheap."""
+
+MOST_STALLED = 4
+"""Attempts at a steady problem after which there is no hope for Newton's method."""
+
+MORE_CELLS = 1.3
+"""By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
+
+NEARLY = 100.0
+"""Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
+
+
+class RefinedProducts(AdaptiveProducts):
+    """The way through finer and finer cells."""
+
+    def begin(self) -> Progress:
+        """A few equal cells."""
+        return Progress(axes=tuple(self._equal_cells(self.problem.coordinates)))
+
+    def _begun(self, progress: Progress) -> Iterate:
+        """The coefficients before the first step: those of the last attempt, if there was one."""
+        if not progress.spans:
+            return super()._begun(progress)
+        last, axes = progress.spans[-1], progress.axes
+        guess = np.stack([fit(axes, on_grids(last, u)) for u in range(len(last.C))])
+        return Iterate(held(self.problem, axes, {}, guess).C)
+
+    def _judged(self, progress: Progress) -> Progress:
+        """Finish, or go on with finer cells."""
+        settings, at = self.settings, progress.at
+        assert at is not None
+        product = Product(progress.axes, at.C)
+        sizes = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
+        axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
+        rough = [roughness(product, i, sizes) for i in range(len(axes))]
+        errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
+        moved = _moved(progress.spans[-1], product, sizes) if progress.spans else math.inf
+        error = max(errors)
+        # What the last refinement changed is the error of the attempt before; this one's is less
+        # by as much as its estimate is.
+        if progress.spans:
+            gained = min(1.0, error / max(progress.estimate, 1e-300))
+            error = max(error, moved * gained)
+        else:
+            error = math.inf
+        known = replace(
+            progress,
+            spans=(product,),
+            estimate=max(errors),
+            tries=progress.tries + 1,
+            sizes=tuple(float(one) for one in sizes),
+        )
+        wanted = settings.tolerance * sizes
+        unmet = self._squares(progress).unmet(at, wanted)
+        error = max(error, unmet if unmet > MET_EQUATION else 0.0)
+        new: tuple[SplineAxis, ...] | None = None
+        if error <= settings.tolerance and not at.stalled:
+            seen = between(self._squares(progress), at, wanted)
+            if seen.unmet <= MET_EQUATION:
+                return replace(known, estimate=error, finished=True)
+            error, new = seen.unmet, seen.axes
+        if new is None:
+            # A first attempt is checked by more cells; so is one that new places have not helped.
+            more = not progress.spans or max(errors) > 0.5 * progress.estimate
+            new = self._placed(axes, rough, errors, more)
+            if _same(axes, new):
+                new = self._placed(axes, rough, errors, True)
+        same = _same(axes, new)
+        full = bytes_needed(new, len(product.C)) > self._memory
+        lost = at.stalled and known.tries >= MOST_STALLED
+        used_up = self._used_up(known, new)
+        if same or full or lost or used_up or known.tries >= MOST_ATTEMPTS:
+            error = math.inf if lost else error
+            on = " x ".join(str(axis.cells) for axis in axes)
+            said = f"estimated error {error:.1e} on {on} cells"
+            if lost:
+                said = f"Newton's method does not converge on {on} cells"
+            elif used_up:
+                said += f"; {USED_UP}"
+            elif full:
+                those = " x ".join(str(axis.cells) for axis in new)
+                took = gigabytes(bytes_needed(new, len(product.C)))
+                said += f"; {those} would take {took} of memory, --network separable little"
+            return replace(known, estimate=error, missed=(said,), finished=True)
+        return replace(known, axes=new, at=None)
+
+    def _placed(
+        self,
+        axes: list[SplineAxis],
+        rough: list[Float[np.ndarray, " cells"]],
+        errors: list[float],
+        more: bool,
+    ) -> tuple[SplineAxis, ...]:
+        """The cells of all axes placed anew."""
+        ways = zip(axes, rough, errors, strict=True)
+        return tuple(self._finer(axis, one, e, more) for axis, one, e in ways)
+
+    def _finer(
+        self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, more: bool
+    ) -> SplineAxis:
+        """Cells for the goal; more of them than there are where that is wanted."""
+        settings = self.settings
+        if not more and error < SHORT_OF_GOAL * settings.tolerance:
+            return axis
+        far = error > NEARLY * settings.tolerance
+        fewest = axis.cells if far else FEWEST_CELLS
+        fewest = math.ceil(MORE_CELLS * axis.cells) if more else fewest
+        growth = 3 if len(self.problem.coordinates) == 1 else 2
+        most = min(settings.cells, growth * axis.cells)
+        goal = SHORT_OF_GOAL * settings.tolerance
+        return refined(axis, rough, goal, most, min(fewest, most))
+
+
+def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:
+    """Whether all axes have the same cells."""
+    ways = zip(before, after, strict=True)
+    return all(np.array_equal(a.breaks, b.breaks) for a, b in ways)
+
+
+def _moved(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
+    """Largest difference of two attempts on a grid, over the amplitudes."""
+    grid = [np.linspace(*axis.ends, 61) for axis in after.axes]
+    index = (0,) * len(grid)
+    return float(
+        max(
+            np.abs(after.on_grid(u, grid, index) - before.on_grid(u, grid, index)).max() / size
+            for u, size in enumerate(sizes)
+        )
+    )
