@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.problem.problem import Problem
+from kanpde.problem.switches import switches
 from kanpde.products.attempts import (
     CELLS_AT_FIRST,
     MET_EQUATION,
@@ -74,6 +75,7 @@ class MarchingProducts(AdaptiveProducts):
     def __init__(self, problem: Problem, settings: Settings, time: str):
         super().__init__(problem, settings)
         self.time = time
+        self._switches = switches(problem, time)
         self._inverted: tuple[Product, Uncoupled] | None = None
 
     def begin(self) -> Progress:
@@ -81,8 +83,7 @@ class MarchingProducts(AdaptiveProducts):
         space = [x for x in self.problem.coordinates if x != self.time]
         axes = self._for_initial_values(self._equal_cells(space))
         low, high = self.problem.domain.bounds[self.time]
-        length = (high - low) * FIRST_SPAN
-        return Progress(axes=(*axes, self._modes(low, low + length)), length=length)
+        return self._attempt(Progress(), tuple(axes), low, (high - low) * FIRST_SPAN, 0)
 
     # Newton steps
 
@@ -287,9 +288,11 @@ class MarchingProducts(AdaptiveProducts):
         length: float,
         tries: int,
     ) -> Progress:
-        """An attempt at a span, which is stretched where little would be left after it."""
+        """An attempt at a span, which does not go beyond a switch, and is stretched where little
+        would be left before that or the end."""
         time = self.time
-        last = self.problem.domain.bounds[time][1]
+        stops = (*self._switches, self.problem.domain.bounds[time][1])
+        last = next(stop for stop in stops if stop > begin)
         length = max(length, SHORTEST_SPAN * self._whole)
         end = begin + length
         if last - end < 0.2 * length:

@@ -261,6 +261,40 @@ def test_work_that_is_used_up_ends_a_march_and_a_refinement():
     assert "the work of this effort is used up" in progress.missed[0]
 
 
+def test_spans_end_where_a_source_or_the_data_of_a_face_switch():
+    def warmed(x, t):
+        return 293.15 + 0.5 * torch.clamp(t - 100.0, min=0)
+
+    heated = Problem(
+        Box(x=(0, 0.2)) * Time(t=(0, 400.0)),
+        lambda u, x, t: d(u, t) - 1e-4 * d(u, x, x) - torch.where(t > 100.0, 0.5, 0.0),
+        [Neumann(u=0), Initial(u=293.15)],
+        exact={"u": warmed},
+    )
+    held_up = Problem(
+        Box(x=(0, 1)) * Time(t=(0, 1)),
+        lambda u, x, t: d(u, t) - d(u, x, x) - torch.where(t > 0.3, 1.0, 0.0),
+        [Dirichlet(u=lambda t: torch.clamp(t - 0.3, min=0)), Initial(u=0)],
+        exact={"u": lambda x, t: torch.clamp(t - 0.3, min=0)},
+    )
+    turned = Problem(
+        Box(t=(0, 2)),
+        lambda y, t: d(y, t) + y - torch.where(t < 0.7, 1.0, 3.0),
+        [Dirichlet(y=0, on="t-")],
+        exact={
+            "y": lambda t: torch.where(
+                t < 0.7, 1 - torch.exp(-t), 3 - (2 + np.exp(-0.7)) * torch.exp(0.7 - t)
+            )
+        },
+    )
+    for problem, place in ((heated, 100.0), (held_up, 0.3), (turned, 0.7)):
+        solution, progress = solved(problem, 1e-8)
+        ends = [span.axes[-1].ends[1] for span in progress.spans]
+        assert min(abs(end - place) for end in ends) < 1e-12 * place
+        assert not progress.missed
+        assert error(problem, solution, problem.unknowns[0]) < 1e-8
+
+
 def test_rounding_of_a_constant_start_is_no_error():
     def heated(rate):
         return Problem(
