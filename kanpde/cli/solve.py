@@ -172,7 +172,7 @@ def _begin(
 ) -> int:
     """A new run, or the one that these processes' predecessors have begun."""
     from kanpde.cli import display
-    from kanpde.cli.group import begun_before
+    from kanpde.cli.group import begun_before, processes
     from kanpde.cli.overrides import asked_for
     from kanpde.problem import file as problems
     from kanpde.recipes.recipe import choose
@@ -182,7 +182,7 @@ def _begin(
     console = display.console(telling.as_json)
     problem, recipes = problems.load(name, constants)
     chosen = choose(problem, recipes, request["effort"])
-    if any((*vars(asked).values(), *own_parts(parts))):
+    if processes() > 1 or any((*vars(asked).values(), *own_parts(parts))):
         chosen = asked_for(problem, chosen, asked, parts, request["effort"])
     else:
         how = (request[name] for name in ("effort", "device", "dtype"))
