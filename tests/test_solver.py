@@ -36,6 +36,7 @@ from kanpde.errors import SolutionDoubtful
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.recipes import recipe as recipes
 from kanpde.recipes.recipe import Choice
+from kanpde.reports.reproduce import command
 from kanpde.runs import signals
 from kanpde.training.history import Silent
 
@@ -514,3 +515,5 @@ def test_layers_are_trained_where_products_come_to_nothing(tmp_path, monkeypatch
     assert found.settings["schedule"] == "lm:2"
     again = solve(RUNAWAY, resume=True, **asked)
     assert np.array_equal(again(x=[0.3]), found(x=[0.3]))
+    request = json.loads((folder / "request.json").read_text())
+    assert command(again.settings, request) == "kanpde solve runaway --seed 0"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kanpde.networks.kinds.tensor import Tensor
+
 PACKAGES = ("torch", "numpy", "scipy")
 
 
@@ -20,13 +22,17 @@ def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> s
     words = ["kanpde", "solve", _name(settings), *_constants(settings)]
     recipe = (request or {}).get("recipe", {})
     network = dict(recipe.get("network", {}))
+    asked: tuple[str, ...] = ("schedule", "points", "restarts", "slabs")
+    if network.get("kind") == Tensor.kind and "schedule" in settings:
+        network, asked = {}, ()  # layers took the place of products: nothing was asked for
     if network:
         words += ["--network", str(network.pop("kind"))]
         if "width" in network:
             words += ["--width", ",".join(map(str, network.pop("width"))) or "5"]
         words += [word for name, value in network.items() for word in _option(name, value)]
-    asked = ("tolerance",) if "tolerance" in recipe or not recipe else ()
-    for name in ("schedule", "points", "restarts", "slabs", *asked, "seed"):
+    if "tolerance" in recipe or not recipe:
+        asked += ("tolerance",)
+    for name in (*asked, "seed"):
         value = settings.get(name)
         if value is not None and not (name == "slabs" and value == 1):
             words += [f"--{name}", str(value)]
