@@ -361,12 +361,13 @@ class _Run:
         """Train, and settle parameters where there are any; or refine."""
         begun, tolerance = self.beginning, self.recipe.tolerance
         if isinstance(begun, ProductsBegun):
-            if tolerance is None and kept and "progress" not in kept:
+            or_layers = self.recipe.or_layers
+            if or_layers and kept and "progress" not in kept:
                 raise _Hopeless("products of splines came to nothing", kept)
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
             stopped = at.history.interrupted or time.perf_counter() > self.until
-            if tolerance is None and not stopped and at.progress.estimate > GOOD_ENOUGH:
+            if or_layers and not stopped and at.progress.estimate > GOOD_ENOUGH:
                 raise _Hopeless(at.progress.reason)
             asked = Asked(
                 begun.settings.tolerance, at.progress.estimate, at.missed, usual=tolerance is None

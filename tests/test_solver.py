@@ -27,6 +27,7 @@ from kanpde import (
     Recipe,
     RecipeError,
     RunError,
+    Tensor,
     d,
     laplacian,
     solve,
@@ -34,9 +35,11 @@ from kanpde import (
 )
 from kanpde.errors import SolutionDoubtful
 from kanpde.networks.trial_space import NetworkSolution
+from kanpde.products.solution import TensorSolution
 from kanpde.recipes import recipe as recipes
 from kanpde.recipes.recipe import Choice
 from kanpde.reports.reproduce import command
+from kanpde.results.verdict import NOT_CONVERGED
 from kanpde.runs import signals
 from kanpde.training.history import Silent
 
@@ -517,3 +520,6 @@ def test_layers_are_trained_where_products_come_to_nothing(tmp_path, monkeypatch
     assert np.array_equal(again(x=[0.3]), found(x=[0.3]))
     request = json.loads((folder / "request.json").read_text())
     assert command(again.settings, request) == "kanpde solve runaway --seed 0"
+    asked_for = solve(RUNAWAY, network=Tensor(), pictures=False, reference=False)
+    assert isinstance(asked_for.solution, TensorSolution), "who asked for products gets them"
+    assert asked_for.verdict.status == NOT_CONVERGED

@@ -61,6 +61,8 @@ class Recipe:
         crowding: Share of the points that crowd about holes, 0 to 1.
         tolerance: Error, over an unknown's own variation, at which the solution is good enough;
             None where all stages are done.
+        or_layers: Whether layers are trained in the place of products of splines that come to
+            nothing, since nobody asked for those.
 
     Raises:
         RecipeError: A value is out of range, the schedule cannot be read or holds no optimiser, or
@@ -82,6 +84,7 @@ class Recipe:
     lenses: bool = False
     crowding: float = 0.0
     tolerance: float | None = None
+    or_layers: bool = False
 
     @property
     def spec(self) -> Spec:
@@ -169,7 +172,7 @@ class Recipe:
         for f in fields(self):
             usual = f.default if f.default_factory is MISSING else f.default_factory()
             value = vars(self)[f.name]
-            if f.name not in ("network", "tolerance") and value != usual:
+            if f.name not in ("network", "tolerance", "or_layers") and value != usual:
                 raise RecipeError(
                     f"{f.name}: got {value!r:.40}, but a {self.network.title} is refined up to its"
                     " tolerance, without it; leave it out, or choose another --network"
@@ -376,11 +379,13 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     rest = {
         f.name: getattr(recipe, f.name)
         for f in fields(recipe)
-        if f.name not in ("network", "schedule", "fields", "tolerance")
+        if f.name not in ("network", "schedule", "fields", "tolerance", "or_layers")
     }
-    # Runs that were begun when there was none are gone on with by recipes without one.
+    # Runs that were begun when there were none are gone on with by recipes without them.
     if recipe.tolerance is not None:
         rest["tolerance"] = recipe.tolerance
+    if recipe.or_layers:
+        rest["or_layers"] = True
     of_fields = {
         name: {"kind": spec.kind, **_listed(vars(spec))} for name, spec in recipe.fields.items()
     }

@@ -82,7 +82,7 @@ def usual(
             return Choice(own.recipe, (*own.reasons, str(reason)))
         why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
         return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
-    return found
+    return replace(found, recipe=replace(found.recipe, or_layers=tolerance is None))
 
 
 def _check_suited(problem: Problem, tolerance: float | None) -> None:

@@ -178,8 +178,11 @@ def test_what_a_file_states_is_changed_by_a_tolerance_alone():
 def test_without_a_tolerance_the_effort_says_which(effort, tolerance):
     beside = {"default": Recipe(Tensor())}
     asked = asked_for(SQUARE, OWN, NetworkOptions(kind="tensor"), {}, effort).recipe
-    for recipe in (choose(SQUARE, beside, effort).recipe, asked, usual(SQUARE, OWN).recipe):
-        assert recipe == Recipe(Tensor())
+    stated, own = choose(SQUARE, beside, effort).recipe, usual(SQUARE, OWN).recipe
+    assert asked == stated == Recipe(Tensor()), "who asked for products gets no layers"
+    assert own == Recipe(Tensor(), or_layers=True)
+    assert from_plain(json.loads(json.dumps(plain(own)))) == own
+    for recipe in (asked, stated, own):
         begun = prepare(SQUARE, recipe, 0, effort=effort)
         assert isinstance(begun, ProductsBegun)
         assert begun.settings.tolerance == tolerance
