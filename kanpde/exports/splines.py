@@ -68,7 +68,7 @@ def _splines(
     axis: SplineAxis, cell: Int[Tensor, " points"], x: Float[Tensor, " points"]
 ) -> Float[Tensor, "points support"]:
     """De Boor's recursion, as `SplineAxis.local` has it."""
-    t, k = torch.from_numpy(axis.knots), cell + axis.degree
+    t, k = torch.from_numpy(axis.knots), torch.from_numpy(axis.first)[cell] + axis.degree
     found = torch.ones_like(x)[:, None]
     for d in range(1, axis.degree + 1):
         i = k[:, None] + torch.arange(-d, 1)

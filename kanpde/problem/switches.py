@@ -1,9 +1,9 @@
-"""Places of one coordinate at which equations or data switch, wherever the others are: a heater
-that is turned on, a load that is taken away."""
+"""Places of one coordinate at which equations or data switch: a heater that is turned on, a load
+that is taken away, the edge of a heated part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from kanpde.residual.residual import Residual
 
 LINES_OF_SWITCHES = 3
 """Lines along the coordinate that are looked at."""
+
+LINES_ACROSS_CREASES = 24
+"""Lines along the coordinate: parts of the domain where none of them passes are not seen."""
 
 SAME_SWITCH = 1e-9
 """Distance of two places that are one, over the length of the domain."""
@@ -34,24 +37,49 @@ def switches(problem: Problem, x: str) -> tuple[float, ...]:
         The places inside the domain, increasing; what is not at the same place on every line is no
         such place.
     """
+    places = _of_equations(problem, x, LINES_OF_SWITCHES, None)
+    for constraint in problem.constraints:
+        bent = kinks(problem.domain, constraint) or ()
+        places += [kink.place for kink in bent if kink.coordinate == x]
+    return _inside(problem, x, places)
+
+
+def creases(problem: Problem, x: str) -> tuple[float, ...]:
+    """Where equations jump along a coordinate for a range of the other ones: there the highest
+    derivatives of solutions jump.
+
+    Args:
+        problem: On a box.
+        x: The coordinate.
+
+    Returns:
+        The places inside the domain, increasing. Edges that are curved or oblique have none.
+    """
+    return _inside(problem, x, _of_equations(problem, x, LINES_ACROSS_CREASES, 2))
+
+
+def _of_equations(problem: Problem, x: str, lines: int, least: int | None) -> list[float]:
+    """Where equations jump along a coordinate on at least some lines, or on all."""
     domain, names = problem.domain, problem.coordinates
-    axis, (low, high) = names.index(x), domain.bounds[x]
-    generator = torch.Generator().manual_seed(0)
-    unit = torch.rand(LINES_OF_SWITCHES, len(names), generator=generator, dtype=torch.float64)
+    axis, generator = names.index(x), torch.Generator().manual_seed(0)
+    unit = torch.rand(lines, len(names), generator=generator, dtype=torch.float64)
     points, ends = domain.interior(unit), torch.tensor(list(domain.bounds.values())).double()
-    places = []
+    places = list[float]()
     for equation in problem.equations:
         arguments = tuple(dict.fromkeys((*equation.arguments, x)))
         slope, name = _slope_of(equation, x), equation.name
         probe = Probe(slope, name, arguments, equation.unknowns, names, domain.space)
         try:
-            found = breaks(probe, axis, points, ends, domain.inside)
+            found = breaks(probe, axis, points, ends, domain.inside, least)
         except ProblemError:
             continue  # not finite for values that no solution has: nothing is known of it
         places += [one.place for one in found or ()]
-    for constraint in problem.constraints:
-        bent = kinks(domain, constraint) or ()
-        places += [kink.place for kink in bent if kink.coordinate == x]
+    return places
+
+
+def _inside(problem: Problem, x: str, places: Sequence[float]) -> tuple[float, ...]:
+    """Places in order, each once, and none at the ends of the domain."""
+    low, high = problem.domain.bounds[x]
     apart, inside = SAME_SWITCH * (high - low), list[float]()
     for place in sorted(places):
         if low + apart < place < high - apart and (not inside or place - inside[-1] > apart):

@@ -11,7 +11,9 @@ import numpy as np
 
 from kanpde.machine.memory import available
 from kanpde.problem.problem import Problem
+from kanpde.problem.switches import creases
 from kanpde.products.axes import Axis, SplineAxis
+from kanpde.products.estimates import evenly
 from kanpde.products.held import Start, held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares, operations_needed
 from kanpde.products.progress import Progress, Settings
@@ -90,9 +92,18 @@ class AdaptiveProducts(ABC):
         for x in coordinates:
             cells, wraps = CELLS_AT_FIRST, x in problem.periodic
             cells = max(cells, degree + 1) if wraps else cells
-            breaks = np.linspace(*problem.domain.bounds[x], cells + 1)
-            axes.append(SplineAxis(breaks, degree, wraps))
+            whole = np.array(problem.domain.bounds[x])
+            axes.append(evenly(SplineAxis(whole, degree, wraps, *self._smoothness(x)), cells))
         return axes
+
+    def _smoothness(self, x: str) -> tuple[tuple[float, ...], int]:
+        """The creases of solutions along a coordinate, and how many derivatives are continuous
+        there: one less than are differentiated. Where that is not the same for all unknowns, the
+        splines, which all of them share, have none."""
+        orders = {self.problem.order(u, x) for u in self.problem.unknowns}
+        if len(orders) > 1 or 0 in orders:
+            return (), 0
+        return creases(self.problem, x), orders.pop() - 1
 
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: what is given."""

@@ -3,15 +3,17 @@ polynomials over one span of time."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
 
@@ -100,9 +102,17 @@ class Axis(ABC):
         return self.breaks[:-1, None] + half * (z + 1), half * w
 
 
+CELLS_OF_A_PIECE = 4
+"""Between two creases, or a crease and an end, at least: they have degree more functions than
+cells, and four Gauss points a cell have to tell them apart."""
+
+
 @dataclass(frozen=True, eq=False)
 class SplineAxis(Axis):
     """B-splines: of knots that are clamped at both ends, or that wrap around.
+
+    Where the right side of an equation jumps, so do derivatives of its solution: there knots are
+    repeated, so that the splines have just as many continuous derivatives as the solution has.
 
     The values are de Boor's recursion on the functions that are alive (de Boor 1978, "A Practical
     Guide to Splines"); derivatives are differences of those of lower degree.
@@ -111,33 +121,74 @@ class SplineAxis(Axis):
         breaks: Ends of the cells, ascending.
         degree: Of the polynomials.
         periodic: Whether they wrap around; there are then at least degree + 1 cells.
+        creases: Those of the inner ends of cells at which fewer derivatives are continuous.
+        smooth: How many are at creases, of which the 0-th is the function.
     """
 
     breaks: Float[np.ndarray, " ends"]
     degree: int
     periodic: bool = False
+    creases: tuple[float, ...] = ()
+    smooth: int = 0
+
+    @cached_property
+    def first(self) -> Int[np.ndarray, " cells"]:
+        """Number of the first function that is alive on each cell: how many knots, degree left out,
+        are before it."""
+        return np.r_[0, np.cumsum(self._repeats[1:-1])]
 
     @cached_property
     def knots(self) -> Float[np.ndarray, " knots"]:
         """All knots, degree more than ends of cells on either side."""
         p, b = self.degree, self.breaks
         if not self.periodic:
-            return np.r_[[b[0]] * p, b, [b[-1]] * p]
-        k = np.arange(-p, self.cells + p + 1)
-        return b[k % self.cells] + (b[-1] - b[0]) * (k // self.cells)
+            return np.r_[[b[0]] * p, np.repeat(b, self._repeats), [b[-1]] * p]
+        circle = np.repeat(b[:-1], self._repeats[:-1])
+        k = np.arange(-p, self.size + p + 1)
+        return circle[k % self.size] + (b[-1] - b[0]) * (k // self.size)
 
     @property
     def size(self) -> int:
-        return self.cells if self.periodic else self.cells + self.degree
+        return int(self.first[-1]) + 1 + (0 if self.periodic else self.degree)
 
     @cached_property
     def alive(self) -> Int[np.ndarray, "cells support"]:
-        return (np.arange(self.cells)[:, None] + np.arange(self.degree + 1)) % self.size
+        return (self.first[:, None] + np.arange(self.degree + 1)) % self.size
+
+    @cached_property
+    def _repeats(self) -> Int[np.ndarray, " ends"]:
+        """How many knots lie at each end of a cell, those beside the ends of the axis left out."""
+        return np.where(self.at_creases, self.degree - self.smooth, 1)
+
+    @cached_property
+    def at_creases(self) -> Bool[np.ndarray, " ends"]:
+        """Which ends of cells are creases."""
+        return np.isin(self.breaks, self.creases)
+
+    def spread(
+        self, x: Float[np.ndarray, " fine"], count: Float[np.ndarray, " fine"]
+    ) -> SplineAxis:
+        """The same splines on other cells, which have creases at their ends.
+
+        Args:
+            x: Increasing, from end to end.
+            count: How many cells lie before each of them, increasing from 0.
+        """
+        ends = np.array([x[0], *self.creases, x[-1]])
+        before = np.interp(ends, x, count)
+        fewest = CELLS_OF_A_PIECE if self.creases else 1
+        parts = []
+        for low, high in pairwise(before):
+            cells = max(math.ceil(high - low - 1e-9), fewest)
+            parts.append(np.interp(np.linspace(low, high, cells + 1), count, x)[:-1])
+        for part, end in zip(parts, ends[:-1], strict=True):
+            part[0] = end
+        return replace(self, breaks=np.r_[np.concatenate(parts), ends[-1]])
 
     def local(
         self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
     ) -> Float[np.ndarray, "points support"]:
-        t, k, p = self.knots, cell + self.degree, self.degree
+        t, k, p = self.knots, self.first[cell] + self.degree, self.degree
         found = np.ones((len(x), 1)) if order <= p else np.zeros((len(x), 1))
         for d in range(1, p + 1):
             # Function j of degree d is number i = k - d + j; it is made of j - 1 and j of d - 1.

@@ -9,6 +9,7 @@ series do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -112,7 +113,9 @@ def roughness(
     around = 0.0
     for u, size in enumerate(sizes):
         D = np.moveaxis(product.on_grid(u, grid, index), i, 0).reshape(len(middle), -1) / size
-        jumps = np.maximum(jumps, np.abs(np.diff(D, axis=0)).max(1) / distance)
+        own = np.abs(np.diff(D, axis=0)).max(1) / distance
+        # At a crease the derivative jumps by itself.
+        jumps = np.maximum(jumps, np.where(axis.at_creases[1:-1], 0.0, own))
         if axis.periodic:
             step = (axis.breaks[-1] - axis.breaks[-2] + axis.breaks[1] - axis.breaks[0]) / 2
             around = max(around, float(np.abs(D[0] - D[-1]).max() / step))
@@ -182,9 +185,7 @@ def refined(
     count = np.r_[0, np.cumsum((1 / h[1:] + 1 / h[:-1]) / 2 * (x[1] - x[0]))]
     fewest = max(fewest, axis.degree + 1) if axis.periodic else fewest
     cells = int(min(max(np.ceil(count[-1]), fewest), most))
-    breaks = np.interp(np.linspace(0, count[-1], cells + 1), count, x)
-    breaks[0], breaks[-1] = low, high
-    return SplineAxis(breaks, axis.degree, axis.periodic)
+    return axis.spread(x, count * (cells / count[-1]))
 
 
 def unseen(
@@ -221,14 +222,14 @@ def halved(axis: SplineAxis, cells: Bool[np.ndarray, " cells"]) -> SplineAxis:
         cells: Which cells are halved.
     """
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
-    return SplineAxis(np.sort(np.r_[axis.breaks, middle[cells]]), axis.degree, axis.periodic)
+    return replace(axis, breaks=np.sort(np.r_[axis.breaks, middle[cells]]))
 
 
 def evenly(axis: SplineAxis, cells: int) -> SplineAxis:
-    """Splines on equal cells.
+    """Splines on equal cells, between creases on nearly equal ones.
 
     Args:
-        axis: Has ends and degree.
+        axis: Has ends, degree and creases.
         cells: How many.
     """
-    return SplineAxis(np.linspace(*axis.ends, cells + 1), axis.degree, axis.periodic)
+    return axis.spread(np.array(axis.ends), np.array([0.0, cells]))

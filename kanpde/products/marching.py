@@ -37,7 +37,7 @@ from kanpde.products.estimates import (
 from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import bytes_needed, least_squares
 from kanpde.products.posed import at_end, initial_values
-from kanpde.products.progress import Progress, Settings
+from kanpde.products.progress import Beyond, Progress, Settings
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import Uncoupled, uncouples
 
@@ -46,6 +46,9 @@ MOST_TRIES = 8
 
 SHORTEST_SPAN = 1e-6
 """Of all of the time: a span that would have to be shorter ends the march."""
+
+SHORTEST_START = 1e-9
+"""The same at the beginning and after a switch, where solutions may have layers that grow."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
@@ -58,6 +61,16 @@ TIRED = 8
 
 FAR_IN_LENGTH = 1.5
 """Ratio of the lengths of two spans from which they are as well."""
+
+THOUGHT = 0.3
+"""Share of the amplitudes that are thought of, over which errors are measured from the beginning:
+the first of all spans may be so short that little happens in it."""
+
+MUCH_GAINED = 0.8
+"""Share of the error of the attempt before, below which one gained much."""
+
+LOWEST_ORDER = 3.0
+"""Observed order in the length of a span, below which a solution is not smooth in time."""
 
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
@@ -83,7 +96,9 @@ class MarchingProducts(AdaptiveProducts):
         space = [x for x in self.problem.coordinates if x != self.time]
         axes = self._for_initial_values(self._equal_cells(space))
         low, high = self.problem.domain.bounds[self.time]
-        return self._attempt(Progress(), tuple(axes), low, (high - low) * FIRST_SPAN, 0)
+        sizes = tuple(THOUGHT * size for size in self.settings.sizes)
+        progress = Progress(sizes=sizes)
+        return self._attempt(progress, tuple(axes), low, (high - low) * FIRST_SPAN, 0)
 
     # Newton steps
 
@@ -167,6 +182,11 @@ class MarchingProducts(AdaptiveProducts):
         low, high = self.problem.domain.bounds[self.time]
         return high - low
 
+    def _shortest(self, begin: float) -> float:
+        """The shortest span that may begin somewhere."""
+        starts = (self.problem.domain.bounds[self.time][0], *self._switches)
+        return self._whole * (SHORTEST_START if begin in starts else SHORTEST_SPAN)
+
     def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal, not more than three times as many as there are."""
         most = min(self.settings.cells, 3 * axis.cells)
@@ -194,37 +214,50 @@ class MarchingProducts(AdaptiveProducts):
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
         length = end - begin
-        shortest = length <= (1 + 1e-9) * SHORTEST_SPAN * self._whole and not at.stalled
+        shortest = length <= (1 + 1e-9) * self._shortest(begin) and not at.stalled
         if (far_in_time or any(worse)) and not last_try and not shortest:
-            if far_in_time and (
-                not any(worse) or in_time > 300 * tolerance or at.stalled or unmet > MET_EQUATION
-            ):
-                length *= (
-                    0.3 if at.stalled or unmet > MET_EQUATION else max(0.3, min(0.85, 0.8 * growth))
-                )
+            failed = at.stalled or unmet > MET_EQUATION
+            reached = (length, in_time, math.inf if failed else max([in_time, *in_space]))
+            tried = _compared(progress, reached)
+            if far_in_time and (not any(worse) or in_time > 300 * tolerance or failed):
+                length *= 0.3 if failed else self._shortened(tried.order, in_time)
             new = tuple(
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, rough, far_in_space, strict=True)
             )
             if bytes_needed((*new, progress.axes[-1]), len(product.C)) <= self._memory:
-                return self._attempt(progress, new, begin, length, progress.tries + 1)
+                return self._attempt(tried, new, begin, length, tried.tries)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
             shortest
-            and len(progress.missed) >= MOST_TRIES
+            and len(progress.beyond) >= MOST_TRIES
             and all(b - a <= (1 + 1e-6) * length for a, b in last_ones)
         )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
             return self._ended(progress, said)
         error = max([in_time, *in_space, unmet if unmet > MET_EQUATION else 0.0])
-        if error <= tolerance and not progress.missed:
+        if error <= tolerance and not progress.missed and not progress.beyond:
             seen = between(self._squares(progress), at, tolerance * sizes)
             if seen.times:
                 error = max(error, tolerance * seen.times)
                 said = f"{time} = {begin:.4g} to {end:.4g}: {seen.said}"
                 progress = replace(progress, missed=(said,))
         return self._accepted(progress, product, sizes, error, growth, rough)
+
+    def _shortened(self, order: float, error: float) -> float:
+        """By what a span is shortened whose error in time is too large: as if that fell with the
+        power of the length that it has for smooth solutions, or with the one that was observed. It
+        falls slowly where solutions begin with layers.
+
+        Args:
+            order: The observed one.
+            error: The error in time.
+        """
+        goal = SHORT_OF_GOAL * self.settings.tolerance / error
+        least = 0.3 if order > LOWEST_ORDER else 1e-3
+        order = min(float(self.settings.modes), max(1.0, order))
+        return max(least, min(0.85, goal ** (1 / order)))
 
     def _accepted(
         self,
@@ -239,16 +272,17 @@ class MarchingProducts(AdaptiveProducts):
         time = self.time
         begin, end = product.axes[-1].ends
         last = self.problem.domain.bounds[time][1]
-        missed = progress.missed
-        if error > self.settings.tolerance:
-            missed += (f"{time} = {begin:.4g} to {end:.4g}: estimated error {error:.1e}",)
+        over, met = tuple(float(one) for one in sizes), error <= self.settings.tolerance
+        beyond = progress.beyond if met else (*progress.beyond, Beyond(begin, end, error, over))
         done = replace(
             progress,
             spans=(*progress.spans, product),
             at=None,
-            sizes=tuple(float(one) for one in sizes),
-            estimate=float(np.fmax(progress.estimate, error)),
-            missed=missed,
+            before=None,
+            order=math.inf,
+            sizes=over,
+            estimate=float(np.fmax(progress.estimate, error)) if met else progress.estimate,
+            beyond=beyond,
         )
         if end >= last:
             return self._arrived(done)
@@ -266,18 +300,30 @@ class MarchingProducts(AdaptiveProducts):
         return self._attempt(done, tuple(new), end, length, 0)
 
     def _arrived(self, progress: Progress) -> Progress:
-        """The end of the time: what varies by less than was taken for it has larger errors."""
-        more = float(overrated(progress.spans, np.array(progress.sizes)).max())
-        estimate, missed = more * progress.estimate, progress.missed
-        if estimate > self.settings.tolerance and not missed:
+        """The end of the time: what varies by less than was taken for it has larger errors, and
+        what began to vary after a span has smaller ones in it."""
+        tolerance, missed = self.settings.tolerance, progress.missed
+        more = overrated(progress.spans, np.array(progress.sizes))
+        sizes = [size / by for size, by in zip(progress.sizes, more, strict=True)]
+        estimate = float(np.fmax(float(more.max()) * progress.estimate, 0.0))
+        if estimate > tolerance and not missed:
             missed = (
                 f"an unknown hardly varies beside its values: estimated error {estimate:.1e}",
             )
+        for one in progress.beyond:
+            if (error := one.over(sizes)) > tolerance:
+                missed += (self._said(one, error),)
+            estimate = max(estimate, error)
         return replace(progress, estimate=estimate, missed=missed, finished=True)
+
+    def _said(self, one: Beyond, error: float) -> str:
+        """What is said of a span that misses the tolerance."""
+        return f"{self.time} = {one.begin:.4g} to {one.end:.4g}: estimated error {error:.1e}"
 
     def _ended(self, progress: Progress, said: str) -> Progress:
         """The end of a march before its time: what comes after it is not known at all."""
-        missed = (said, *progress.missed)
+        late = [self._said(one, one.over(progress.sizes)) for one in progress.beyond]
+        missed = (said, *progress.missed, *late)
         return replace(progress, at=None, missed=missed, estimate=math.inf, finished=True)
 
     def _attempt(
@@ -293,9 +339,28 @@ class MarchingProducts(AdaptiveProducts):
         time = self.time
         stops = (*self._switches, self.problem.domain.bounds[time][1])
         last = next(stop for stop in stops if stop > begin)
-        length = max(length, SHORTEST_SPAN * self._whole)
+        length = max(length, self._shortest(begin))
         end = begin + length
         if last - end < 0.2 * length:
             end = last
         axes = (*space, self._modes(begin, end))
         return replace(progress, axes=axes, at=None, length=end - begin, tries=tries)
+
+
+def _compared(progress: Progress, reached: tuple[float, float, float]) -> Progress:
+    """What an attempt tells that misses the tolerance, beside the one before it: whether there was
+    much to gain, and the order of errors in time.
+
+    Args:
+        progress: Where it is.
+        reached: Length, error in time and largest error of the attempt.
+    """
+    length, in_time, error = reached
+    tries, order = progress.tries + 1, progress.order
+    if progress.before is not None:
+        longer, later, worse = progress.before
+        if error < MUCH_GAINED * worse:
+            tries = progress.tries
+        if length < longer and 0 < in_time < later < math.inf:
+            order = math.log(later / in_time) / math.log(longer / length)
+    return replace(progress, tries=tries, before=reached, order=order)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Settings:
         modes: Degree of polynomials over one span of time.
         cells: Along a coordinate, at most.
         work: Operations after which no other attempt begins (see newton.operations_needed).
+        sizes: Amplitudes that the unknowns are thought to come to; () where nothing is known.
     """
 
     tolerance: float = 1e-8
@@ -31,6 +32,32 @@ class Settings:
     modes: int = 11
     cells: int = 600
     work: float = math.inf
+    sizes: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """A span of time whose error was beyond the tolerance when it was done.
+
+    Attributes:
+        begin: Where it begins.
+        end: Where it ends.
+        error: Over the amplitudes that were known.
+        sizes: These, an unknown each.
+    """
+
+    begin: float
+    end: float
+    error: float
+    sizes: tuple[float, ...]
+
+    def over(self, sizes: Sequence[float]) -> float:
+        """The error over other amplitudes.
+
+        Args:
+            sizes: An unknown each.
+        """
+        return self.error * max(a / b for a, b in zip(self.sizes, sizes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -41,11 +68,15 @@ class Progress:
         spans: Spans that are done; of a steady problem the last attempt.
         axes: Those of the attempt that is under way.
         at: Where Newton's method is on them; None before it begins.
-        tries: Attempts at this span, this one not counted.
+        tries: Attempts at this span, this one not counted; of an evolution those that gained much
+            are not.
         length: Of the span under way; nan of a steady problem.
+        before: Length, error in time and largest error of the attempt at this span before.
+        order: Of errors in time in the length of this span, as observed; infinite before that.
         sizes: Amplitudes of the unknowns so far.
         estimate: Largest error of the spans that are done, over the amplitudes.
         missed: What missed the tolerance, a line each.
+        beyond: Spans with larger errors than the tolerance over the amplitudes until then.
         base: What the normal equations of spans were nearly inverted for; None where they are
             factored.
         fresh: Iterations that a step took when they had just been.
@@ -59,9 +90,12 @@ class Progress:
     at: Iterate | None = None
     tries: int = 0
     length: float = math.nan
+    before: tuple[float, float, float] | None = None
+    order: float = math.inf
     sizes: tuple[float, ...] = ()
     estimate: float = math.nan
     missed: tuple[str, ...] = ()
+    beyond: tuple[Beyond, ...] = ()
     base: Product | None = None
     fresh: int = 0
     step: int = 0
@@ -122,6 +156,7 @@ class Progress:
             "axes": bare.plain(),
             "at": going,
             "base": None if self.base is None else self.base.plain(),
+            "beyond": [asdict(one) for one in self.beyond],
         }
 
     @classmethod
@@ -138,4 +173,6 @@ class Progress:
         spans = tuple(Product.from_plain(one) for one in plain["spans"])
         axes = Product.from_plain(plain["axes"]).axes
         base = None if plain["base"] is None else Product.from_plain(plain["base"])
-        return cls(**{**plain, "spans": spans, "axes": axes, "at": at, "base": base})
+        beyond = tuple(Beyond(**one) for one in plain["beyond"])
+        made = {"spans": spans, "axes": axes, "at": at, "base": base, "beyond": beyond}
+        return cls(**{**plain, **made})

@@ -100,6 +100,8 @@ class Product:
                     "degree": axis.degree,
                     "order": axis.order if isinstance(axis, Modes) else 0,
                     "periodic": axis.periodic,
+                    "creases": list(axis.creases) if isinstance(axis, SplineAxis) else [],
+                    "smooth": axis.smooth if isinstance(axis, SplineAxis) else 0,
                 }
                 for axis in self.axes
             ],
@@ -117,7 +119,14 @@ class Product:
         return cls(axes, plain["coefficients"].numpy())
 
 
-def _axis(breaks: Tensor, degree: int, order: int, periodic: bool) -> Axis:
+def _axis(
+    breaks: Tensor,
+    degree: int,
+    order: int,
+    periodic: bool,
+    creases: Sequence[float] = (),
+    smooth: int = 0,
+) -> Axis:
     if order:
         return Modes(breaks.numpy(), degree, order)
-    return SplineAxis(breaks.numpy(), degree, periodic)
+    return SplineAxis(breaks.numpy(), degree, periodic, tuple(creases), smooth)

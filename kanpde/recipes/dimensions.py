@@ -59,6 +59,17 @@ def scales_of(problem: Problem) -> Scales:
     return Scales(middles, sizes, equations, conditions)
 
 
+def sizes_of(problem: Problem) -> tuple[float, ...]:
+    """By how much the unknowns of a problem vary, as far as a glance at it says; () where it says
+    nothing.
+
+    Args:
+        problem: What is to be solved.
+    """
+    seen = glance(problem)
+    return () if seen is None else tuple(_sizes(seen)[u] for u in problem.unknowns)
+
+
 def _of_order_one(
     sizes: Mapping[str, float],
     middles: Mapping[str, float],

@@ -7,7 +7,7 @@ not finite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -19,9 +19,10 @@ from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
+from kanpde.products.posed import marched
 from kanpde.products.progress import Settings
 from kanpde.recipes.checks import DTYPES
-from kanpde.recipes.dimensions import scales_of
+from kanpde.recipes.dimensions import scales_of, sizes_of
 from kanpde.recipes.guards import check_memory, needs
 from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.refined import check_product, settings_of
@@ -107,7 +108,8 @@ def prepare(
     """
     if isinstance(recipe.network, TensorKind):
         check_product(problem, device, dtype)
-        return ProductsBegun(settings_of(recipe, effort))
+        sizes = () if marched(problem) is None else sizes_of(problem)
+        return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes))
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(
             f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"

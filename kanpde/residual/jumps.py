@@ -313,6 +313,7 @@ def breaks(
     points: Float[Tensor, "points dims"],
     ends: Float[Tensor, "dims 2"],
     inside: Callable[[Tensor], Tensor],
+    least: int | None = None,
 ) -> list[Break] | None:
     """All jumps of what is differentiated along one coordinate.
 
@@ -322,17 +323,18 @@ def breaks(
         points: On the lines that are looked at.
         ends: The ends of the bounding box.
         inside: Which of any points count, [points].
+        least: Lines that have a jump at the same place, so that it counts; others do not.
 
     Returns:
-        The jumps that are at the same place on every line; None where one is not, and where
-        autograd does not see how the first expression changes.
+        The jumps; None where one is not at the same place on every line, if no least number is
+        given, and where autograd does not see how the first expression changes.
 
     Raises:
         ProblemError: Where the user's function fails.
     """
     # Nothing here depends on an unknown.
     lines = _along(axis, points, ends, inside, FACTORS[:1])
-    return _Search(probe, probe.coordinates[axis], lines).everywhere()
+    return _Search(probe, probe.coordinates[axis], lines).shared(least)
 
 
 def _base(points: Tensor, sides: Tensor) -> Tensor:
@@ -441,9 +443,11 @@ class _Search:
             if (found := jump or unseen(k, axes[k])) is not None
         ]
 
-    def everywhere(self) -> list[Break] | None:
-        """All jumps, where they are the same on every line; see `breaks`."""
+    def shared(self, least: int | None) -> list[Break] | None:
+        """All jumps, where they are the same on every line, or on some; see `breaks`."""
         count = len(self._lines.values)
+        if not self._seen.axes:
+            return []
         jumps = self._jumps(self._cells(range(len(self._seen.axes))))
         if self._unseen()(0, "") is not None:
             return None
@@ -457,8 +461,11 @@ class _Search:
                 place = at[left].min()
                 own = left & (at <= place + same)
                 left = left & ~own
-                if len(lines[own].unique()) < count:
+                seen = len(lines[own].unique())
+                if least is None and seen < count:
                     return None
+                if least is not None and seen < least:
+                    continue
                 sizes = change.new_zeros(count).index_copy(0, lines[own], change[own])
                 found.append(Break(k, float(place), sizes))
         return found

@@ -323,7 +323,8 @@ def _kept_by_reference(asked: Asked, near: Mapping[str, Gap], met: Met | None) -
         away = _farthest(near)[1].error
         if all(gap.error + gap.uncertainty <= goal for gap in near.values()):
             return Kept(goal, True, BY_REFERENCE, away, own)
-        if any(gap.error - gap.uncertainty > goal for gap in near.values()):
+        # what a reference says of its own error is right to a factor, not to the digit
+        if any(gap.error - INDISTINCT * gap.uncertainty > goal for gap in near.values()):
             return Kept(goal, False, BY_REFERENCE, away, own)
     if math.isfinite(own):
         return Kept(goal, not asked.missed, BY_ESTIMATE, own, own)

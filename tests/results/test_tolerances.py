@@ -48,6 +48,8 @@ RULE = [
     # too coarse to tell about the tolerance, though it tells about 1e-2
     (None, 2e-6, 5e-6, 1e-9, "", LIMITED, BY_REFERENCE, True, BY_ESTIMATE),
     (None, 2e-4, 1e-3, NAN, "", LIMITED, BY_REFERENCE, None, NOBODY),
+    # farther than its own error, but not by so much that it could not be that
+    (None, 9e-6, 5e-6, 1e-9, "", LIMITED, BY_REFERENCE, True, BY_ESTIMATE),
     (None, 5e-7, 1e-8, 3e-6, ALL_OF_IT, NOT_CONVERGED, BY_ESTIMATE, False, BY_ESTIMATE),
     (None, 5e-6, 1e-5, 3e-6, ALL_OF_IT, NOT_CONVERGED, BY_ESTIMATE, False, BY_ESTIMATE),
     (None, None, None, 1e-9, "", NOT_JUDGED, NOBODY, True, BY_ESTIMATE),
