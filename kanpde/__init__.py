@@ -50,6 +50,7 @@ _HOME = {
         "LBFGS",
         "Adam",
         "Broyden",
+        "Compress",
         "Deepen",
         "Extend",
         "GaussNewton",

@@ -33,11 +33,14 @@ from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
+from kanpde.products.compression import SampledGrid, apart, compressed
+from kanpde.products.solution import TensorSolution
 from kanpde.recipes.checks import check_machine, check_recipe
+from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.prepare import LayersBegun, ProductsBegun, prepare
 from kanpde.recipes.recipe import Recipe, choose, in_place, plain, suited
 from kanpde.recipes.refined import refined, usual
-from kanpde.recipes.tolerances import check_tolerance
+from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.diagnosis import diagnose
@@ -369,15 +372,35 @@ class _Run:
             stopped = at.history.interrupted or time.perf_counter() > self.until
             if or_layers and not stopped and at.progress.estimate > GOOD_ENOUGH:
                 raise _Hopeless(at.progress.reason)
-            asked = Asked(
-                begun.settings.tolerance, at.progress.estimate, at.missed, usual=tolerance is None
-            )
-            return Trained(product, at.history, None, asked)
+            own = at.progress.estimate
+            asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None)
+            refined_to = Trained(product, at.history, None, asked)
+            return refined_to if stopped else self._compressed(refined_to)
         training = begun.method(self.problem, self.observer, enough)
         found, state = _carried_out(training, keeper, kept, self.until)
         points = state.points if state.finished and isinstance(state.points, Collocation) else None
         asked_for = None if tolerance is None else Asked(tolerance)
         return Trained(found, state.history, points, asked_for)
+
+    def _compressed(self, trained: Trained) -> Trained:
+        """The same with one network of few parameters, where the recipe asks for that and there is
+        one."""
+        loss, product, asked = self.recipe.compressed_to, trained.solution, trained.asked
+        if not (loss and asked and isinstance(product, TensorSolution) and product.whole):
+            return trained
+        found = compressed(self.problem, product, loss, scales_of(self.problem))
+        if found is None:
+            words = f"no network of fewer parameters is within {loss:g}"
+        else:
+            words = f"now {found.describe()}"
+            lost = max(apart(found, product, SampledGrid.of(self.problem, product)).values())
+            error = asked.estimate + lost
+            late = f"compress:{loss:g}: estimated error {error:.1e}"
+            missed = asked.missed or (late if error > asked.tolerance else "")
+            asked = replace(asked, estimate=error, missed=missed)
+        trained.history.stages.append((f"compress:{loss:g}", words))
+        self.observer.message(words)
+        return replace(trained, solution=found or product, asked=asked)
 
     def _goal(self, known: bool | Reference) -> tuple[Goal | None, bool | Reference]:
         """When layers are good enough, and the reference where that had to be computed for it."""
@@ -402,11 +425,18 @@ class _Run:
                 lifetime.abandon(self.folder)
             raise
 
+    def _wanted(self) -> float:
+        """The tolerance of products of splines: what was asked for, or what the effort says."""
+        tolerance = self.recipe.tolerance
+        return TOLERANCES[self.asked["effort"]] if tolerance is None else tolerance
+
     def _settings(self) -> dict[str, Any]:
         tolerance = self.recipe.tolerance
         asked = {**self.asked} | ({} if tolerance is None else {"tolerance": tolerance})
         if isinstance(self.beginning, ProductsBegun):
-            return asked | {"tolerance": self.beginning.settings.tolerance}
+            stages = self.recipe.stages
+            schedule = {"schedule": show_schedule(stages)} if stages else {}
+            return asked | {"tolerance": self._wanted()} | schedule
         return {
             **asked,
             "points": self.recipe.points,

@@ -48,7 +48,7 @@ Schedule = Annotated[
         metavar="STAGES",
         help=(
             "Training stages, such as lm:100,extend:12,lm:100,sparsify:60,prune:1e-6 or"
-            " adam:2000,lbfgs:500."
+            " adam:2000,lbfgs:500; of --network tensor compress:1e-9 alone."
         ),
     ),
 ]

@@ -23,8 +23,9 @@ from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes.pace import pace
 from kanpde.recipes.tolerances import check_tolerance
 from kanpde.training import Balance, Change, Stage, TrainingPlan, parse_schedule
+from kanpde.training.compressing import Compress
 from kanpde.training.pruning import Prune
-from kanpde.training.schedule import CHANGES, OPTIMISERS, show_schedule
+from kanpde.training.schedule import CHANGES, LOSSY, OPTIMISERS, show_schedule
 from kanpde.training.sparsity import Sparsify
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class Recipe:
         )
 
     @property
+    def compressed_to(self) -> float:
+        """What is lost where products of splines become one network; 0 where they do not."""
+        return sum(stage.loss for stage in self.stages if isinstance(stage, Compress))
+
+    @property
     def path(self) -> tuple[dict[str, float], ...]:
         """The constants of the easier problems on the way, one after another."""
         count = max((len(values) for values in self.continuation.values()), default=0)
@@ -153,6 +159,11 @@ class Recipe:
         Balance(self.balance, self.causal, "t")
         if not 0 <= self.crowding <= 1:
             raise RecipeError(f"crowding: got {self.crowding:g}; expected a share, 0 to 1")
+        if self.compressed_to:
+            raise RecipeError(
+                f"schedule: got {show_schedule(self.stages)} with a {self.network.title}, but"
+                " compress takes products of splines; expected --network tensor with it, or prune"
+            )
         if not any(not isinstance(stage, Change) for stage in self.stages):
             raise RecipeError(
                 "schedule: holds no optimiser; expected such as lm:60,extend:12,lm:60"
@@ -173,10 +184,20 @@ class Recipe:
             usual = f.default if f.default_factory is MISSING else f.default_factory()
             value = vars(self)[f.name]
             if f.name not in ("network", "tolerance", "or_layers") and value != usual:
+                only = [isinstance(stage, Compress) for stage in self.stages]
+                if f.name == "schedule" and only == [True]:
+                    continue
+                shown = show_schedule(self.stages) if f.name == "schedule" else f"{value!r:.40}"
+                but = ", or compress:1e-8 alone" if f.name == "schedule" else ""
                 raise RecipeError(
-                    f"{f.name}: got {value!r:.40}, but a {self.network.title} is refined up to its"
-                    " tolerance, without it; leave it out, or choose another --network"
+                    f"{f.name}: got {shown}, but a {self.network.title} is refined up to its"
+                    f" tolerance, without it; leave it out{but}, or choose another --network"
                 )
+        if self.tolerance is not None and self.compressed_to > self.tolerance:
+            raise RecipeError(
+                f"tolerance: got {self.tolerance:g} with {show_schedule(self.stages)} in the"
+                " schedule, which may lose more than that; expected a smaller loss"
+            )
 
 
 @dataclass(frozen=True)
@@ -406,7 +427,7 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
         of_fields = {
             name: _kind(spec, SPECS[spec["kind"]]) for name, spec in plain.get("fields", {}).items()
         }
-        kinds = {**CHANGES, Prune.name: Prune, **OPTIMISERS}
+        kinds = {**CHANGES, **LOSSY, **OPTIMISERS}
         known = [(kinds[stage.pop("name")], stage) for stage in stages]
         for made, stage in known:
             _check_types(stage, made, "schedule")

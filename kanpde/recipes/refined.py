@@ -3,6 +3,7 @@ problem's own."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -112,9 +113,11 @@ def settings_of(recipe: Recipe, effort: str) -> Settings:
     """
     network = recipe.network
     assert isinstance(network, Tensor)
-    if recipe.tolerance is not None:
-        return Settings(recipe.tolerance, network.degree, network.modes, network.cells)
-    goal, work = TOLERANCES[effort], WORK[effort]
+    goal, work = recipe.tolerance, math.inf
+    if goal is None:
+        goal, work = TOLERANCES[effort], WORK[effort]
+    # Compression has its part of the tolerance.
+    goal = max(goal - recipe.compressed_to, goal / 2)
     return Settings(goal, network.degree, network.modes, network.cells, work)
 
 

@@ -8,6 +8,7 @@ from kanpde.training.changes import Change as Change
 from kanpde.training.changes import Deepen as Deepen
 from kanpde.training.changes import Extend as Extend
 from kanpde.training.changes import Widen as Widen
+from kanpde.training.compressing import Compress as Compress
 from kanpde.training.gauss_newton import GaussNewton as GaussNewton
 from kanpde.training.lbfgs import LBFGS as LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt

@@ -11,6 +11,7 @@ from kanpde.training.adam import Adam
 from kanpde.training.alternating import AlternatingLeastSquares
 from kanpde.training.broyden import Broyden
 from kanpde.training.changes import Change, Deepen, Extend, Widen
+from kanpde.training.compressing import Compress
 from kanpde.training.gauss_newton import GaussNewton
 from kanpde.training.lbfgs import LBFGS
 from kanpde.training.levenberg_marquardt import LevenbergMarquardt
@@ -52,13 +53,17 @@ CHANGES: dict[str, type[Extend] | type[Widen] | type[Deepen] | type[Refine]] = {
     kind.name: kind for kind in (Extend, Widen, Deepen, Refine)
 }
 
+LOSSY: dict[str, type[Prune] | type[Compress]] = {kind.name: kind for kind in (Prune, Compress)}
+"""Stages whose number is a loss."""
+
 
 def parse_schedule(text: str) -> list[Stage]:
     """Stages from text.
 
     Args:
         text: Names of stages, separated by commas, with a number of steps (adam:500, lbfgs:200,
-            lm:100), a grid (extend:12), units (widen:8), levels (deepen:1) or a loss (prune:1e-6).
+            lm:100), a grid (extend:12), units (widen:8), levels (deepen:1) or a loss (prune:1e-6,
+            and compress:1e-8, the one stage of products of splines).
             After a slash stand the metric of lm (lm/layer:100) and the strength of sparsify
             (sparsify/1e-4:60).
 
@@ -74,14 +79,14 @@ def parse_schedule(text: str) -> list[Stage]:
 def _stage(item: str) -> Stage:
     name, _, number = item.partition(":")
     name, slash, option = name.partition("/")
-    known = [*OPTIMISERS, *CHANGES, Prune.name]
+    known = [*OPTIMISERS, *CHANGES, *LOSSY]
     if name not in known or (slash and name not in SLASHED):
         raise RecipeError(
             f"schedule: {item!r} is no stage; expected {listed(known)} with a number, such as"
             f" lm:60,extend:12,lm:60{nearest(name, known)}"
         )
-    if name == Prune.name:
-        return Prune(_real(item, number, "prune:1e-6"))
+    if name in LOSSY:
+        return LOSSY[name](_real(item, number, f"{name}:{LOSSY[name].loss:g}"))
     if not (number.isdecimal() and int(number) > 0):
         raise RecipeError(
             f"schedule: {item!r} has no number; expected such as {name}:{EXAMPLES.get(name, 100)}"
@@ -160,7 +165,7 @@ def _option(stage: Stage) -> str:
 
 
 def _number(stage: Stage) -> str:
-    if isinstance(stage, Prune):
+    if isinstance(stage, Prune | Compress):
         return f"{stage.loss:g}"
     return str(
         next(

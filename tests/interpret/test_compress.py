@@ -44,6 +44,21 @@ def test_a_run_is_compressed_beside_the_first(folder, capsys):
     assert str(explain(after, seconds=60).formulas["u"]) == "sin(pi*x)*sin(pi*y)"
 
 
+def test_a_stage_compresses_at_the_end_of_a_run(tmp_path):
+    problem, _ = problems.load("poisson2d", {})
+    asked = {"network": Tensor(), "schedule": "compress:3e-7", "tolerance": 1e-6}
+    result = solve(problem, **asked, out=tmp_path, reference=False, pictures=False)
+    assert isinstance(result.solution.network.spec, Separable)
+    assert result.solution.parameters < 30
+    assert 1e-9 < result.relative_l2 < 3e-7, "what was lost is nearly the true error"
+    assert result.verdict.tolerance.met
+    assert result.history.stages[-1][0] == "compress:3e-07"
+    again = kanpde.load(result.run_dir)
+    assert again.relative_l2 == result.relative_l2
+    assert again.settings["schedule"] == "compress:3e-07"
+    assert again.settings["tolerance"] == 1e-6
+
+
 def test_the_table_shows_both_errors(folder, capsys):
     assert main(["compress", str(folder), "--loss", "1e-4"]) == 0
     printed = capsys.readouterr().out

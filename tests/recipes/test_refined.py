@@ -32,7 +32,7 @@ from kanpde.errors import ProblemError
 from kanpde.recipes.checks import check_recipe
 from kanpde.recipes.prepare import ProductsBegun, prepare
 from kanpde.recipes.recipe import Choice, choose, from_plain, plain
-from kanpde.recipes.refined import refined, usual
+from kanpde.recipes.refined import refined, settings_of, usual
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
@@ -66,7 +66,10 @@ def to_a_tolerance(schedule, tolerance):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"schedule": "lm:60"}, "schedule: got 'lm:60', but a tensor product of splines"),
+        ({"schedule": "lm:60"}, "schedule: got lm:60, but a tensor product of splines"),
+        ({"schedule": "compress:1e-9,lm:60"}, "schedule: got compress:1e-09,lm:60, but"),
+        ({"schedule": "compress:2"}, "compress: got a loss of 2; expected a share"),
+        ({"schedule": "compress:x"}, "got 'x' for a number; expected such as compress:1e-08"),
         ({"points": 100}, "points: got 100, but a tensor product of splines"),
         ({"slabs": 2}, "slabs: got 2"),
         ({"balance": "ntk"}, "balance: got 'ntk'"),
@@ -80,6 +83,15 @@ def test_what_belongs_to_layers_is_refused_for_a_tensor(settings, words):
 def test_a_schedule_that_gives_up_accuracy_contradicts_a_tolerance():
     with pytest.raises(RecipeError, match="tolerance: got 1e-06 with sparsify:9,prune:1e-06 in"):
         Recipe(schedule="lm:9,sparsify:9,prune:1e-6", tolerance=1e-6)
+
+
+def test_compression_has_its_part_of_a_tolerance():
+    settings = settings_of(Recipe(Tensor(), schedule="compress:3e-9", tolerance=1e-8), "default")
+    assert settings.tolerance == pytest.approx(7e-9)
+    with pytest.raises(RecipeError, match="tolerance: got 1e-08 with compress:1e-06 in the"):
+        Recipe(Tensor(), schedule="compress:1e-6", tolerance=1e-8)
+    with pytest.raises(RecipeError, match="compress takes products of splines"):
+        Recipe(schedule="compress:1e-6")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +217,7 @@ def test_options_change_a_tensor_and_its_tolerance():
         ({"levels": {"grid": (5,)}}, {}, "--grid: tensor has none"),
         ({"levels": {"degree": (5, 7)}}, {}, "--degree 5,7: expected one number"),
         ({"settings": {"mode": "5"}}, {}, "--with mode=5: tensor has none.*did you mean 'modes'"),
-        ({"schedule": "lm:5"}, {}, "schedule: got 'lm:5', but a tensor product of splines"),
+        ({"schedule": "lm:5"}, {}, "schedule: got lm:5, but a tensor product of splines"),
         ({}, {"restarts": 3}, "restarts: got 3, but a tensor product of splines"),
     ],
 )
