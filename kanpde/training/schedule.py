@@ -86,7 +86,7 @@ def _stage(item: str) -> Stage:
             f" lm:60,extend:12,lm:60{nearest(name, known)}"
         )
     if name in LOSSY:
-        return LOSSY[name](_real(item, number, f"{name}:{LOSSY[name].loss:g}"))
+        return LOSSY[name](_real(item, number, f"{name}:{EXAMPLES[name]}"))
     if not (number.isdecimal() and int(number) > 0):
         raise RecipeError(
             f"schedule: {item!r} has no number; expected such as {name}:{EXAMPLES.get(name, 100)}"
@@ -110,7 +110,14 @@ def _stage(item: str) -> Stage:
 SLASHED = {LevenbergMarquardt.name: "metric", Sparsify.name: "strength"}
 """What stands after a slash."""
 
-EXAMPLES = {"extend": 12, "widen": 8, "deepen": 1, "refine": 4000}
+EXAMPLES: dict[str, int | str] = {
+    "extend": 12,
+    "widen": 8,
+    "deepen": 1,
+    "refine": 4000,
+    "prune": "1e-6",
+    "compress": "1e-8",
+}
 
 
 def _real(item: str, text: str, example: str) -> float:

@@ -69,7 +69,7 @@ def to_a_tolerance(schedule, tolerance):
         ({"schedule": "lm:60"}, "schedule: got lm:60, but a tensor product of splines"),
         ({"schedule": "compress:1e-9,lm:60"}, "schedule: got compress:1e-09,lm:60, but"),
         ({"schedule": "compress:2"}, "compress: got a loss of 2; expected a share"),
-        ({"schedule": "compress:x"}, "got 'x' for a number; expected such as compress:1e-08"),
+        ({"schedule": "compress:x"}, "got 'x' for a number; expected such as compress:1e-8"),
         ({"points": 100}, "points: got 100, but a tensor product of splines"),
         ({"slabs": 2}, "slabs: got 2"),
         ({"balance": "ntk"}, "balance: got 'ntk'"),
