@@ -253,6 +253,22 @@ def tolerances(
 
 
 @app.command()
+def alternatives(
+    problems: Annotated[
+        Names | None,
+        typer.Option(parser=arguments.names, metavar="NAME,…", help="These of the gallery."),
+    ] = None,
+    out: Out = RESULTS,
+) -> None:
+    """Products of splines beside solve_ivp on lines, random features and the reference."""
+    for name in problems or ():
+        gallery.find(name)
+    from benchmarks import alternatives as measurement
+
+    measurement.run(out, _tell(_console(False)), problems or ())
+
+
+@app.command()
 def start(
     repeats: Annotated[
         int, typer.Option(min=1, help="Of each, of which the median counts.", metavar="N")

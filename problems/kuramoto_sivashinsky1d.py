@@ -30,9 +30,9 @@ problem = Problem(
     conditions=[Periodic("x"), Initial(u=start)],
 )
 
-recipe = Recipe(
+kan = Recipe(
     KAN(width=(8, 8), degree=7, grid=4), points=2000, schedule="lm:60,extend:8,lm:40", slabs=8
 )
-record = Recipe(
+kan_record = Recipe(
     KAN(width=(8, 8), degree=7, grid=4), points=2500, schedule="lm:60,extend:8,lm:80", slabs=12
 )

@@ -3,11 +3,13 @@ after the last one."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from kanpde.machine.memory import available
 from kanpde.problem.problem import Problem
@@ -19,6 +21,7 @@ from kanpde.products.newton import Iterate, LeastSquares, least_squares, operati
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
+from kanpde.products.uncoupled import uncouples
 
 SHORT_OF_GOAL = 0.3
 """Cells are made for this share of the tolerance."""
@@ -129,6 +132,12 @@ class AdaptiveProducts(ABC):
             given = held(self.problem, progress.axes, self._starts(progress))
             self._known = progress.axes, least_squares(self.problem, progress.axes, given)
         return self._known[1]
+
+    def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        """That of the last normal equations; nan where they are not factored as a whole."""
+        if uncouples(progress.axes):
+            return math.nan
+        return self._squares(progress).condition(C)
 
     def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
         """Whether the work is used up that may be spent, a few steps on further axes included."""

@@ -285,7 +285,8 @@ class MarchingProducts(AdaptiveProducts):
             beyond=beyond,
         )
         if end >= last:
-            return self._arrived(done)
+            condition = self._condition(progress, product.C)
+            return self._arrived(replace(done, condition=condition))
         if self._used_up(done):
             return self._ended(done, f"{time} = {end:.4g}: {USED_UP}")
         new = []

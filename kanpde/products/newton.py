@@ -168,6 +168,16 @@ class LeastSquares:
             return 0.0
         return max(some.unmet(at.C) for some in self.rows)
 
+    def condition(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        """An estimate of the condition of the normal equations, divided by their diagonal.
+
+        Args:
+            C: The coefficients.
+        """
+        if self.affine:
+            return self._fixed[0].condition()
+        return normal(self.rows, C, self.index, self.weights(C)).factor().condition()
+
     def _searched(
         self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
     ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:

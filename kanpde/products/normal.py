@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
+from scipy.sparse.linalg import LinearOperator, onenormest
 
 from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_to_band
 from kanpde.products.axes import Axis
 from kanpde.products.rows import WeightedRows, points_of
+
+FEW_COLUMNS = 8
+"""Of a matrix whose inverse is looked at as a whole."""
 
 LEAST_RIDGE = 1e-15
 """What is added to the diagonal, which is 1, at least."""
@@ -30,11 +34,28 @@ class BandFactor:
         triangle: Its lower band.
         scale: Inverse roots of the diagonal.
         ridge: What was added to the diagonal, which was 1.
+        norm: Largest sum of a column's absolute values, before that.
     """
 
     triangle: Float[np.ndarray, "band free"]
     scale: Float[np.ndarray, " free"]
     ridge: float
+    norm: float
+
+    def condition(self) -> float:
+        """An estimate of the condition of the divided equations in the 1-norm: that of JᵀJ, which
+        is the square of that of J (Higham and Tisseur 2000)."""
+        free = self.triangle.shape[1]
+
+        def inverse(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+            return cho_solve_banded((self.triangle, True), v.ravel(), check_finite=False)
+
+        if free < FEW_COLUMNS:
+            found = np.stack([inverse(e) for e in np.eye(free)], 1)
+            return self.norm * float(np.abs(found).sum(0).max(initial=0.0))
+        shape = (free, free)
+        whole = LinearOperator(shape, matvec=inverse, rmatvec=inverse, dtype=np.float64)
+        return self.norm * float(onenormest(whole, t=1))
 
     def step(self, slope: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
         """The step -(JᵀJ)⁻¹ Jᵀr.
@@ -88,11 +109,20 @@ class Normal:
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            return BandFactor(found, s, ridge)
+            return BandFactor(found, s, ridge, _norm(scaled))
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
         )
+
+
+def _norm(band: Float[np.ndarray, "band free"]) -> float:
+    """Largest sum of the absolute values of a column of a symmetric matrix, from its lower band."""
+    size = np.abs(band)
+    sums, free = size.sum(0), band.shape[1]
+    for k in range(1, len(band)):
+        sums[k:] += size[k, : free - k]
+    return float(sums.max(initial=0.0))
 
 
 def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:

@@ -83,6 +83,7 @@ class Progress:
         step: Newton steps so far.
         work: Operations that they took.
         finished: Whether nothing is left to do.
+        condition: Estimated, of the last normal equations; nan where it is not known.
     """
 
     spans: tuple[Product, ...] = ()
@@ -101,6 +102,7 @@ class Progress:
     step: int = 0
     work: float = 0.0
     finished: bool = False
+    condition: float = math.nan
 
     @property
     def parameters(self) -> int:
@@ -139,7 +141,9 @@ class Progress:
         if not self.finished:
             return ""
         if not self.missed:
-            return f"the tolerance is met: estimated error {self.estimate:.1e}"
+            known = math.isfinite(self.condition)
+            rest = f", normal equations of condition {self.condition:.0e}" if known else ""
+            return f"the tolerance is met: estimated error {self.estimate:.1e}{rest}"
         more = f" and {len(self.missed) - 1} more" if len(self.missed) > 1 else ""
         return f"the tolerance is missed: {self.missed[0]}{more}"
 

@@ -81,7 +81,8 @@ class RefinedProducts(AdaptiveProducts):
         if error <= settings.tolerance and not at.stalled:
             seen = between(self._squares(progress), at, wanted)
             if seen.unmet <= MET_EQUATION:
-                return replace(known, estimate=error, finished=True)
+                condition = self._condition(progress, at.C)
+                return replace(known, estimate=error, finished=True, condition=condition)
             error, new = seen.unmet, seen.axes
         if new is None:
             # A first attempt is checked by more cells; so is one that new places have not helped.

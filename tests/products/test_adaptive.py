@@ -21,6 +21,9 @@ from kanpde import (
 )
 from kanpde.errors import ProblemError
 from kanpde.products.adaptive import adaptive
+from kanpde.products.held import held
+from kanpde.products.newton import least_squares
+from kanpde.products.normal import normal
 from kanpde.products.progress import Progress, Settings
 
 
@@ -314,3 +317,24 @@ def test_what_products_cannot_take_is_refused():
     problem = kanpde.problem.file.load("poisson2d_lshape")[0]
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):
         adaptive(problem, Settings())
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_the_condition_of_the_normal_equations_is_said(linear):
+    def equation(u, x, y):
+        return laplacian(u) + 1 - (0.0 if linear else u**3)
+
+    problem = Problem(Box(x=(0, 1), y=(0, 2)), equation, [Dirichlet(u=0)])
+    _, progress = solved(problem, 1e-3, degree=4)
+    given = held(problem, progress.axes, {})
+    squares = least_squares(problem, progress.axes, given)
+    C = progress.spans[-1].C
+    equations = normal(squares.rows, C, squares.index, squares.weights(C))
+    A = np.diag(equations.band[0])
+    for k, below in enumerate(equations.band[1:], 1):
+        own = below[: len(A) - k]
+        A += np.diag(own, -k) + np.diag(own, k)
+    root = np.sqrt(np.diag(A))
+    expected = np.linalg.cond(A / np.outer(root, root), 1)
+    assert 0.1 * expected < progress.condition < 1.01 * expected
+    assert f"condition {progress.condition:.0e}" in progress.reason
