@@ -47,7 +47,7 @@ class BandFactor:
         is the square of that of J (Higham and Tisseur 2000)."""
         free = self.triangle.shape[1]
 
-        def inverse(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+        def inverse(v: Float[np.ndarray, "..."]) -> Float[np.ndarray, " free"]:
             return cho_solve_banded((self.triangle, True), v.ravel(), check_finite=False)
 
         if free < FEW_COLUMNS:
