@@ -33,7 +33,10 @@ solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
 test: lint
-	$(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --cov --durations=30
+	$(RUN) -m coverage erase
+	REACHED_LINES=1 $(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --durations=30
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir site

@@ -5,7 +5,19 @@ from __future__ import annotations
 
 import numba
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+compiled = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, no_cfunc_wrapper=True
+)
+
+called = numba.njit(
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath={"contract"},
+    no_cfunc_wrapper=True,
+    no_cpython_wrapper=True,
+)
+"""For what only compiled functions call: without its entrance from Python it is compiled faster."""
 
 inlined = numba.njit(inline="always", error_model="numpy", fastmath={"contract"})
 """For what is called at every point: a call that stays a call costs up to half of its time."""

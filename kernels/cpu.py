@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.weak import WeakIdKeyDictionary
 
-from kanpde.kernels.compiled import compiled, inlined
+from kanpde.kernels.compiled import called, compiled, inlined
 from kanpde.kernels.pieces import degree_of, pieces
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
@@ -78,7 +78,7 @@ def arrays_of(knots: Tensor, degree: int) -> KnotArrays:
     return _known[knots][1]
 
 
-@compiled
+@called
 def _interval(x, low, scale, cells, p):
     """The interval that holds x; nan is in the first one."""
     grid = cells.shape[1]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kanpde.kernels.compiled import compiled
+from kanpde.kernels.compiled import called, compiled
 from kanpde.kernels.cpu import (
     KnotArrays,
     Place,
@@ -53,7 +53,7 @@ class Net(NamedTuple):
     factor: np.ndarray
 
 
-@compiled
+@called
 def _knots(net, i, width):
     """Those of level i."""
     inputs, grid, unit = net.sizes[i, 0], net.sizes[i, 2], net.sizes[i, 3]
@@ -68,7 +68,7 @@ def _knots(net, i, width):
     )
 
 
-@compiled
+@called
 def _by_outputs(net, i, A, width):
     """The coefficients of level i in an array as long as net.A, with vectors over the outputs."""
     inputs, outputs, grid, at = net.sizes[i, 0], net.sizes[i, 1], net.sizes[i, 2], net.sizes[i, 5]
@@ -76,7 +76,7 @@ def _by_outputs(net, i, A, width):
     return own.reshape((inputs, grid, len(width), outputs))
 
 
-@compiled
+@called
 def _by_inputs(net, i, A, width):
     """As _by_outputs, with vectors over the inputs."""
     inputs, outputs, grid, at = net.sizes[i, 0], net.sizes[i, 1], net.sizes[i, 2], net.sizes[i, 5]
@@ -85,7 +85,7 @@ def _by_inputs(net, i, A, width):
     return own.reshape((inputs, grid, outputs, filled))
 
 
-@compiled
+@called
 def _forward(net, i, x, width, counts, y):
     """Level i: the jets y from the jets x of a chunk."""
     knots = _knots(net, i, width)
@@ -97,7 +97,7 @@ def _forward(net, i, x, width, counts, y):
         forward_by_inputs(x, knots, A, net.masks, width, counts, 0, len(x), y)
 
 
-@compiled
+@called
 def _pull(net, i, lift, x, width, counts, back, local, inward, gradient, starts, values, place):
     """Level i: the adjoint of its input, where the tuple `back` is not empty, and its part of the
     gradient (as long as A) or of rows."""
@@ -116,7 +116,7 @@ def _pull(net, i, lift, x, width, counts, back, local, inward, gradient, starts,
         )  # fmt: skip
 
 
-@compiled
+@called
 def _level(net, i, jets, points, channels):
     """The jets of a chunk at the inputs of level i, i > 0, among those of all hidden levels."""
     begin = points * channels * (net.sizes[i, 3] - net.sizes[0, 0])
@@ -125,7 +125,7 @@ def _level(net, i, jets, points, channels):
     )
 
 
-@compiled
+@called
 def _hidden(net, x, width, counts, before, after):
     """The jets of a chunk before and after every activation; those at the input of the last
     level."""
@@ -140,7 +140,7 @@ def _hidden(net, x, width, counts, before, after):
     return x
 
 
-@compiled
+@called
 def _places(net, width):
     """Where each level's part of a row goes, [levels, 5]: as the entries of Place."""
     found = np.empty((len(net.sizes), 5), np.int64)
@@ -160,7 +160,7 @@ def _places(net, width):
     return found
 
 
-@compiled
+@called
 def _back(net, lift, x, width, counts, local, jets, gradient, starts, values):
     """From the adjoint of the output of a chunk to the gradient or the rows, level after level.
 
@@ -239,7 +239,7 @@ def rows_range(net, lift, x, width, counts, begin, end, chunk, starts, values):
         _back(net, lift[first:last], at, width, counts, (0,), jets, net.A, to, row)
 
 
-@compiled
+@called
 def _rows(W, b, Y, first, r):
     """Rows r = b + Σ W·Y of the points that begin at `first`, and in place of their jets Y the
     adjoint 2 Σ r W."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels import rational, rational_network
-from kanpde.kernels.compiled import compiled, inlined
+from kanpde.kernels.compiled import called, compiled, inlined
 from kanpde.kernels.rational import COEFFICIENTS, NUMERATOR
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.threads import array, deal
@@ -30,7 +30,7 @@ CHUNK = 1024
 """Points whose gradients are one partial sum, and that are worth a thread of their own."""
 
 
-@compiled
+@called
 def _forth(x, begin, end, channels, widths, coefficients, weights, biases, counts, X, Z):
     """Fill X (jets at the input of every level, and the output) and Z (those after the
     rational functions) from the points begin … end."""
@@ -90,7 +90,7 @@ def _rational_back(coefficients, unit, inputs, rows, X, at, lift, L, to_coeffici
             )  # fmt: skip
 
 
-@compiled
+@called
 def _back(
     channels, widths, coefficients, weights, counts, X, Z, L, lift,
     to_coefficients, to_weights, to_biases,
@@ -120,7 +120,7 @@ def _back(
             )
 
 
-@compiled
+@called
 def _rows(W, b, begin, end, X, at, r, L):
     """Rows r = b + Σ W·Y of the points begin … end, whose output jets are those at X[at:], and the
     adjoint L = 2 Σ r W."""

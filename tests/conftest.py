@@ -34,9 +34,11 @@ from pathlib import Path
 import evaluated_shapes  # noqa: F401  # its hook checks the shapes of what is imported after it
 import numpy as np
 import pytest
+import reached_lines
 
 from kanpde.networks.kan import KAN
 from kanpde.networks.trial_space import trial_space
+from kanpde.problem import execution
 from kanpde.problem import file as problems
 from kanpde.reference import Reference
 from kanpde.results.fields import exact_on
@@ -45,6 +47,9 @@ from kanpde.runs.folder import save
 from kanpde.training.history import History, Record
 
 TESTS = Path(__file__).parent
+
+if reached_lines.ASKED:
+    vars(execution)["compile"] = reached_lines.compile_problem
 
 LONGEST = (
     "docs/test_documentation.py",
@@ -76,17 +81,6 @@ LONGEST = (
     "problem/test_user_problems.py",
 )
 """Test files that take longest, in the order in which they begin."""
-
-TRACED = (
-    "runs/test_resume.py",
-    "sweeps/test_processes.py",
-    "fitting/test_fit.py",
-    "exports/test_function.py",
-    "interpret/test_explain.py",
-    "problem/test_user_problems.py",
-)
-"""Those of them in which lines are traced, since no shorter test reaches as many. In the others
-tracing would double the time for nothing: they train, differentiate and start processes."""
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 """Of PyTorch in a test, and of our kernels."""
@@ -129,6 +123,12 @@ def kernels(request):
         yield
 
 
+def pytest_sessionfinish():
+    """Write down which lines were reached, where that was asked for."""
+    if reached_lines.ASKED:
+        reached_lines.write()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Fail what is skipped for a reason that is not in SKIPS."""
@@ -142,16 +142,10 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest, so that no process is left alone with one at the end
-    (make test hands out whole files); and trace no lines in most of them, nor in the Triton
-    kernels, of which no tracer sees any while each call costs it time."""
+    """Begin with the files that take longest, so that no process is left alone with one at the end:
+    make test hands out whole files."""
     rank = {name: k for k, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).as_posix(), len(rank)))
-    untraced = {*LONGEST} - {*TRACED}
-    for item in items:
-        triton = item.path.name.startswith("test_triton_")
-        if triton or item.path.relative_to(TESTS).as_posix() in untraced:
-            item.add_marker("no_cover")
 
 
 def awake(report):

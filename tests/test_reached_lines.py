@@ -1,0 +1,104 @@
+"""The lines that statements note are those that coverage's tracer sees."""
+
+import ast
+
+import pytest
+from coverage import Coverage
+from reached_lines import marks, observed
+
+SAMPLE = '''"""A text that is no code."""
+
+from __future__ import annotations
+
+import functools
+
+LONG = [
+    1,
+    2,
+]
+"""What is said of it."""
+
+
+class Pair:
+    """Two numbers."""
+
+    one: int
+    two: int = 2
+
+    @property
+    @functools.cache
+    def both(self):
+        return self.one, self.two
+
+    def never(self):
+        return None
+
+
+def kinds(x):
+    """Of several kinds."""
+    try:
+        y = 1 / x
+    except ZeroDivisionError:
+        y = 0
+    except TypeError:
+        y = 1
+    else:
+        y += 1
+    finally:
+        x = x + 1
+    if x > 5:
+        return 1
+    elif x > 2:
+        y = 2
+    else:
+        y = 3
+    while y > 0:
+        y -= 1
+        if y == 7:
+            break
+    else:
+        y = 4
+    match y:
+        case 4:
+            z = 1
+        case _:
+            z = 2
+    with open(__file__) as file:
+        [line for line in file if
+         line]
+    for _ in ():
+        z = 3
+    return lambda: z + (
+        1
+    )
+
+
+kinds(0)
+kinds(1)
+'''
+
+
+def test_they_are_those_of_the_tracer(tmp_path):
+    file = tmp_path / "sample.py"
+    file.write_text(SAMPLE)
+    exec(compile(observed(ast.parse(SAMPLE), str(file)), str(file), "exec"), {"__file__": file})
+    reached = {n for n, found in enumerate(marks.pop(str(file))) if found}
+    traced = Coverage(data_file=None, config_file=False, include=str(file))
+    with traced.collect():
+        exec(compile(SAMPLE, str(file), "exec"), {"__file__": file})
+    _, statements, _, missing, _ = traced.analysis2(str(file))
+    assert len(missing) > 5
+    assert [n for n in statements if n not in reached] == missing
+
+
+def test_text_lines_and_errors_stay():
+    tree = observed(
+        ast.parse('"""Said."""\n\ndef f(x):\n    """Done."""\n    return 1 / x\n'), "f.py"
+    )
+    names = {}
+    exec(compile(tree, "f.py", "exec"), names)
+    assert (names["__doc__"], names["f"].__doc__) == ("Said.", "Done.")
+    marks.pop("f.py")
+    with pytest.raises(ZeroDivisionError) as raised:
+        names["f"](0)
+    assert raised.traceback[-1].lineno == 4  # from 0
