@@ -1,15 +1,16 @@
 """How the CPU kernels are compiled: by Numba, once a machine, kept on disk; a product and a sum may
-become one instruction."""
+become one instruction. Numba's type hints do not know `no_cfunc_wrapper` and
+`no_cpython_wrapper`."""
 
 from __future__ import annotations
 
 import numba
 
-compiled = numba.njit(
+compiled = numba.njit(  # type: ignore[call-overload]
     cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, no_cfunc_wrapper=True
 )
 
-called = numba.njit(
+called = numba.njit(  # type: ignore[call-overload]
     cache=True,
     nogil=True,
     error_model="numpy",
