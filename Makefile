@@ -5,7 +5,7 @@
 # make test-minimum    some of the tests with the oldest versions that pyproject.toml allows (torch is the pinned one)
 # make wheel           build the wheel into dist/, and solve from it where the clone is not in sight
 # make bench           measure speed and accuracy, and write the table under results/
-# make bench-kernels   measure the kernels against other KANs, and write the table under results/; likewise bench-accuracy, bench-bases, bench-judged, bench-shards, bench-tolerances, bench-alternatives
+# make bench-kernels   measure the kernels against other KANs, and write the table under results/; likewise bench-accuracy, bench-bases, bench-judged, bench-shards, bench-tolerances, bench-alternatives, bench-growth
 # make mutants         change one token of the code at a time, see whether a test fails, and write results/mutants.md
 # make soak            kill runs sixty times, try 2,000 generated inputs, and write results/soak.md
 # make test-gpu        the tests of the kernels, compiled for the GPU that is here
@@ -26,7 +26,7 @@ MINIMUM_TESTS ?= tests/problem/test_problem.py tests/results/test_results.py tes
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-judged bench-shards bench-tolerances bench-alternatives test-gpu gpu-report gpu lint clean
+.PHONY: solve test mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-judged bench-shards bench-tolerances bench-alternatives bench-growth test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 solve: $(VENV)/.installed
@@ -56,7 +56,7 @@ bench: $(VENV)/.installed
 bench-kernels: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks kernels
 
-bench-accuracy bench-bases bench-shards bench-tolerances bench-alternatives: $(VENV)/.installed
+bench-accuracy bench-bases bench-shards bench-tolerances bench-alternatives bench-growth: $(VENV)/.installed
 	$(RUN) -m benchmarks $(@:bench-%=%)
 
 # scikit-fem, which is one of its judges, is a development extra.

@@ -269,6 +269,14 @@ def alternatives(
 
 
 @app.command()
+def growth(out: Out = RESULTS) -> None:
+    """What a Newton step of products of splines costs on more and more cells."""
+    from benchmarks import growth as measurement
+
+    measurement.run(out, _tell(_console(False)))
+
+
+@app.command()
 def start(
     repeats: Annotated[
         int, typer.Option(min=1, help="Of each, of which the median counts.", metavar="N")

@@ -12,8 +12,9 @@ from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 from scipy.sparse.linalg import LinearOperator, onenormest
 
 from kanpde.errors import ProblemError
-from kanpde.kernels.band import add_to_band
+from kanpde.kernels.band import add_column_sums, divide_band
 from kanpde.products.axes import Axis
+from kanpde.products.cells import add_cells
 from kanpde.products.rows import WeightedRows, points_of
 
 FEW_COLUMNS = 8
@@ -34,28 +35,31 @@ class BandFactor:
         triangle: Its lower band.
         scale: Inverse roots of the diagonal.
         ridge: What was added to the diagonal, which was 1.
-        norm: Largest sum of a column's absolute values, before that.
+        divided: The equations before that, their lower band column after column.
     """
 
     triangle: Float[np.ndarray, "band free"]
     scale: Float[np.ndarray, " free"]
     ridge: float
-    norm: float
+    divided: Float[np.ndarray, "free band"]
 
     def condition(self) -> float:
         """An estimate of the condition of the divided equations in the 1-norm: that of JᵀJ, which
         is the square of that of J (Higham and Tisseur 2000)."""
         free = self.triangle.shape[1]
 
-        def inverse(v: Float[np.ndarray, "..."]) -> Float[np.ndarray, " free"]:
+        def inverse(v: Float[np.ndarray, " ..."]) -> Float[np.ndarray, " free"]:
             return cho_solve_banded((self.triangle, True), v.ravel(), check_finite=False)
 
+        sums = np.zeros(free)
+        add_column_sums(self.divided, sums)
+        norm = float(sums.max(initial=0.0))
         if free < FEW_COLUMNS:
             found = np.stack([inverse(e) for e in np.eye(free)], 1)
-            return self.norm * float(np.abs(found).sum(0).max(initial=0.0))
+            return norm * float(np.abs(found).sum(0).max(initial=0.0))
         shape = (free, free)
         whole = LinearOperator(shape, matvec=inverse, rmatvec=inverse, dtype=np.float64)
-        return self.norm * float(onenormest(whole, t=1))
+        return norm * float(onenormest(whole, t=1))
 
     def step(self, slope: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
         """The step -(JᵀJ)⁻¹ Jᵀr.
@@ -72,19 +76,19 @@ class Normal:
     """Normal equations of all rows together.
 
     Attributes:
-        band: JᵀJ, its lower band [band + 1, free].
+        columns: JᵀJ, its lower band, column after column.
         slope: Jᵀr.
         loss: Sum of squares.
     """
 
-    band: Float[np.ndarray, "band free"]
+    columns: Float[np.ndarray, "free band"]
     slope: Float[np.ndarray, " free"]
     loss: float
 
     @property
     def diagonal(self) -> Float[np.ndarray, " free"]:
         """Of JᵀJ."""
-        return self.band[0]
+        return self.columns[:, 0]
 
     def factor(self, least: float = 0.0) -> BandFactor:
         """Cholesky's factor, with as much added to the diagonal as it needs.
@@ -95,34 +99,23 @@ class Normal:
         Raises:
             ProblemError: The equations are singular however much is added.
         """
-        free = len(self.slope)
-        s = 1 / np.sqrt(np.maximum(self.band[0], np.finfo(float).tiny))
-        scaled = self.band.copy()
-        for k in range(len(scaled)):
-            scaled[k, : free - k] *= s[k:] * s[: free - k]
+        s = 1 / np.sqrt(np.maximum(self.diagonal, np.finfo(float).tiny))
+        divided = self.columns.copy()
+        divide_band(divided, s)
         ridge = max(LEAST_RIDGE, least)
         while ridge < 1.0:
-            trial = scaled.copy()
-            trial[0] += ridge
+            trial = divided.copy()
+            trial[:, 0] += ridge
             try:
-                found = cholesky_banded(trial, overwrite_ab=True, lower=True, check_finite=False)
+                found = cholesky_banded(trial.T, overwrite_ab=True, lower=True, check_finite=False)
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            return BandFactor(found, s, ridge, _norm(scaled))
+            return BandFactor(found, s, ridge, divided)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
         )
-
-
-def _norm(band: Float[np.ndarray, "band free"]) -> float:
-    """Largest sum of the absolute values of a column of a symmetric matrix, from its lower band."""
-    size = np.abs(band)
-    sums, free = size.sum(0), band.shape[1]
-    for k in range(1, len(band)):
-        sums[k:] += size[k, : free - k]
-    return float(sums.max(initial=0.0))
 
 
 def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:
@@ -184,10 +177,8 @@ def normal(
         weights: Of the squares of each of the rows.
     """
     free = int(index.max(initial=-1)) + 1
-    band = np.zeros((width_of(rows, index) + 1, free))
-    slope, loss, flat = np.zeros(free), 0.0, index.ravel()
+    columns = np.zeros((free, width_of(rows, index) + 1))
+    slope, loss = np.zeros(free), 0.0
     for some, weight in zip(rows, weights, strict=True):
-        for block in some.blocks(C):
-            add_to_band(weight * block.G, weight * block.b, flat[block.alive], band, slope)
-            loss += weight * block.loss
-    return Normal(band, slope, loss)
+        loss += weight * add_cells(some, C, index, weight, columns, slope)
+    return Normal(columns, slope, loss)

@@ -3,7 +3,7 @@ derivatives by the coefficients, cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,9 +19,6 @@ from kanpde.residual.residual import Residual, check_finite
 
 DENSE_UP_TO = 100
 """Functions of a coordinate up to which a matrix of all is quicker than a sparse one."""
-
-JACOBIAN_AT_ONCE = 12_000_000
-"""Numbers of a Jacobian that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +55,6 @@ class Places:
         """
         x = np.array([[axis.ends[0 if lower else 1]]])
         return cls(np.array([0 if lower else axis.cells - 1]), x, np.ones((1, 1)))
-
-
-@dataclass(frozen=True)
-class CellSums:
-    """What some cells contribute to the normal equations.
-
-    Attributes:
-        G: JᵀJ of each cell.
-        b: Jᵀr of each cell.
-        alive: Places of the coefficients in the array of all of them.
-        loss: Sum of the squares of these cells' rows.
-    """
-
-    G: Float[np.ndarray, "blocks local local"]
-    b: Float[np.ndarray, "blocks local"]
-    alive: Int[np.ndarray, "blocks local"]
-    loss: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,30 +161,6 @@ class WeightedRows:
         sizes = np.sqrt(((terms**2).sum(2) + rest**2).sum(0))
         return float((np.sqrt((r**2).sum(0)) / np.maximum(sizes, np.finfo(float).tiny)).max())
 
-    def blocks(self, C: Float[np.ndarray, "unknowns ..."]) -> Iterator[CellSums]:
-        """The normal equations, some cells after others.
-
-        Args:
-            C: The coefficients.
-
-        Raises:
-            ProblemError: The residual is not finite.
-        """
-        r, g = self.linear(C)
-        r, g = self._by_cell(r), self._by_cell(g.reshape(len(g), -1))
-        g = g.reshape(*r.shape, len(self.leaves))
-        used = (g != 0).any((0, 1))
-        cells = self.cells
-        local = len(self.unknowns) * int(np.prod([axis.degree + 1 for axis in self.axes]))
-        step = max(1, JACOBIAN_AT_ONCE // (r.shape[1] * r.shape[2] * local))
-        for start in range(0, len(r), step):
-            some = slice(start, start + step)
-            J = self._jacobian(g[some], used, cells[:, some])
-            flat = r[some].reshape(len(J), -1)
-            Jt = J.transpose(0, 2, 1)
-            G, b = np.matmul(Jt, J), np.matmul(Jt, flat[..., None])[..., 0]
-            yield CellSums(G, b, self._alive(cells[:, some], C.shape), float((flat**2).sum()))
-
     def jacobian(
         self, g: Float[np.ndarray, "points rows leaves"]
     ) -> Float[np.ndarray, "blocks all local"]:
@@ -214,7 +170,7 @@ class WeightedRows:
             g: Partials at all points. Of derivatives by coordinates that have no axis here, as of
                 time where rows are those of space alone, they say how much.
         """
-        by_cell = self._by_cell(g.reshape(len(g), -1))
+        by_cell = self.by_cell(g.reshape(len(g), -1))
         by_cell = by_cell.reshape(*by_cell.shape[:2], *g.shape[1:])
         return self._jacobian(by_cell, (g != 0).any(0), self.cells)
 
@@ -343,7 +299,7 @@ class WeightedRows:
                 continue
             product = np.ones((blocks, 1, 1))
             for i, order in enumerate(index[: len(self.axes)]):
-                own = self._known(i, order)[cells[i]]
+                own = self.alive_on_cells(i, order)[cells[i]]
                 product = np.einsum("kap,kbq->kabpq", product, own).reshape(
                     blocks, product.shape[1] * own.shape[1], -1
                 )
@@ -352,7 +308,13 @@ class WeightedRows:
                 J[:, :, e, k] += g[:, :, e, a, None] * product
         return J.reshape(blocks, points * rows, -1)
 
-    def _known(self, i: int, order: int) -> Float[np.ndarray, "cells points support"]:
+    def alive_on_cells(self, i: int, order: int) -> Float[np.ndarray, "cells points support"]:
+        """Derivatives of the functions of one axis that are alive on its cells, at their points.
+
+        Args:
+            i: Number of the axis.
+            order: Of differentiation.
+        """
         if (i, order) not in self._locals:
             self._locals[i, order] = self._local(i, order)
         return self._locals[i, order]
@@ -361,10 +323,14 @@ class WeightedRows:
     def _locals(self) -> dict[tuple[int, int], Float[np.ndarray, "cells points support"]]:
         return {}
 
-    def _by_cell(
+    def by_cell(
         self, values: Float[np.ndarray, "points columns"]
     ) -> Float[np.ndarray, "blocks each columns"]:
-        """Values at all points, those of a cell together."""
+        """Values at all points, those of a cell together.
+
+        Args:
+            values: Point after point.
+        """
         shape = [n for p in self.places for n in p.x.shape]
         dims = len(self.places)
         split = values.reshape(*shape, -1)

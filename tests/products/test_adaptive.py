@@ -330,8 +330,8 @@ def test_the_condition_of_the_normal_equations_is_said(linear):
     squares = least_squares(problem, progress.axes, given)
     C = progress.spans[-1].C
     equations = normal(squares.rows, C, squares.index, squares.weights(C))
-    A = np.diag(equations.band[0])
-    for k, below in enumerate(equations.band[1:], 1):
+    A = np.diag(equations.diagonal)
+    for k, below in enumerate(equations.columns.T[1:], 1):
         own = below[: len(A) - k]
         A += np.diag(own, -k) + np.diag(own, k)
     root = np.sqrt(np.diag(A))
