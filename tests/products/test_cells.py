@@ -23,7 +23,7 @@ SQUARE = Problem(
 WRAPPED = Problem(
     Box(x=(0, 1), y=(0, 2)),
     lambda u, x, y: laplacian(u) + torch.sin(2 * torch.pi * x) * u * d(u, y),
-    [Periodic("x"), Dirichlet(u=0)],
+    [Periodic("x"), Dirichlet(u=0, on=("y-", "y+"))],
 )
 CUBE = Problem(Box(x=(0, 1), y=(0, 2), z=(0, 1)), lambda u: laplacian(u) + u**2, [Dirichlet(u=0)])
 
