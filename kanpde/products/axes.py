@@ -16,6 +16,8 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
+from kanpde.kernels.de_boor import fill_splines
+
 
 class Axis(ABC):
     """Functions of one coordinate with local support: on every cell the same number of them.
@@ -114,9 +116,6 @@ class SplineAxis(Axis):
     Where the right side of an equation jumps, so do derivatives of its solution: there knots are
     repeated, so that the splines have just as many continuous derivatives as the solution has.
 
-    The values are de Boor's recursion on the functions that are alive (de Boor 1978, "A Practical
-    Guide to Splines"); derivatives are differences of those of lower degree.
-
     Attributes:
         breaks: Ends of the cells, ascending.
         degree: Of the polynomials.
@@ -188,22 +187,8 @@ class SplineAxis(Axis):
     def local(
         self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
     ) -> Float[np.ndarray, "points support"]:
-        t, k, p = self.knots, self.first[cell] + self.degree, self.degree
-        found = np.ones((len(x), 1)) if order <= p else np.zeros((len(x), 1))
-        for d in range(1, p + 1):
-            # Function j of degree d is number i = k - d + j; it is made of j - 1 and j of d - 1.
-            i = k[:, None] - d + np.arange(d + 1)
-            falling, rising = found, found
-            low = t[i[:, 1:] + d] - t[i[:, 1:]]
-            high = t[i[:, :-1] + d + 1] - t[i[:, :-1] + 1]
-            new = np.zeros((len(x), d + 1))
-            if d <= p - order:
-                new[:, 1:] += (x[:, None] - t[i[:, 1:]]) / low * rising
-                new[:, :-1] += (t[i[:, :-1] + d + 1] - x[:, None]) / high * falling
-            else:
-                new[:, 1:] += d * rising / low
-                new[:, :-1] -= d * falling / high
-            found = new
+        found = np.empty((len(x), self.degree + 1))
+        fill_splines(self.knots, self.first[cell], order, np.ascontiguousarray(x), found)
         return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -156,6 +157,7 @@ def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
     return found
 
 
+@lru_cache(maxsize=4)
 def _fitting(
     axis: Axis,
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
