@@ -238,7 +238,7 @@ def tolerances(
             "--tolerances",
             parser=parsers.numbers("1e-4,1e-8"),
             metavar="E,…",
-            help="By default 1e-4,1e-6,1e-8,1e-10.",
+            help="By default 1e-4,1e-6,1e-8,1e-10,1e-12.",
         ),
     ] = None,
     out: Out = RESULTS,

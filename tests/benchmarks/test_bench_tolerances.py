@@ -16,3 +16,13 @@ def test_true_errors_stand_over_what_was_asked_for(tmp_path):
     page = (tmp_path / "benchmarks/tolerances.md").read_text("utf-8")
     assert "| heat1d | 0.0001 |" in page
     assert "tolerances called met and missed: 0" in page
+
+
+def test_what_float64_holds_stands_beside_what_is_published(tmp_path):
+    found = tolerances.run(tmp_path, lambda line: None, ["klein_gordon1d"], [1e-4, 1e-12])
+    page = (tmp_path / "benchmarks/tolerances.md").read_text("utf-8")
+    (line,) = (one for one in page.splitlines() if "4.8e-06" in one)
+    assert float(line.split("|")[2]) < 1e-12
+    assert "| klein_gordon1d | 1e-12 |" not in page
+    shares = found["tolerances"]["rows"][1]["value"]
+    assert shares > 1e-4, "of what was asked for 1e-12 no share is asked"
