@@ -46,6 +46,18 @@ class Solution(ABC):
             The derivatives, [points, leaves]; nan where a piece has no such unknown.
         """
 
+    def tempered(
+        self, points: Float[Tensor, "points dims"], on_face: bool
+    ) -> Float[Tensor, " points"] | None:
+        """What residuals are multiplied by where they are measured (see corner_pencils.py); None
+        where nothing is singular.
+
+        Args:
+            points: Where they are taken.
+            on_face: Whether they are those of conditions.
+        """
+        return None
+
     @property
     @abstractmethod
     def parameters(self) -> int:

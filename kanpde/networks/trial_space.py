@@ -350,6 +350,11 @@ class NetworkSolution(Composition):
         """Names of all that is unknown, an output each."""
         return self.space.outputs
 
+    def tempered(
+        self, points: Float[Tensor, "points dims"], on_face: bool
+    ) -> Float[Tensor, " points"] | None:
+        return self.space.tempered(points, on_face)
+
     @property
     def parameters(self) -> int:
         return self.network.parameters

@@ -98,22 +98,24 @@ def tempering(
     domain: Domain,
     points: Float[Tensor, "points dims"],
     on_face: bool,
+    power: float = POWER,
 ) -> Float[Tensor, " points"]:
     """What residuals are multiplied by: the distance to the nearest of singular corners, over the
-    largest one in the domain, to POWER; on faces to half a power less, by which traces are rougher
-    than what they are of.
+    largest one in the domain, to a power; on faces to half a power less, by which traces are
+    rougher than what they are of.
 
     Args:
         corners: The singular ones, at least one.
         domain: What they are corners of.
         points: Where the residuals are taken.
         on_face: Whether they are those of conditions.
+        power: Of the distance.
     """
     low, high = np.array(list(domain.bounds.values())).T
     at = torch.tensor([one.corner.at for one in corners], dtype=points.dtype)
     largest = max(np.hypot(*np.maximum(at_one - low, high - at_one)) for at_one in at.numpy())
     near = (points[:, None] - at.to(points)).norm(dim=2).amin(1)
-    return (near / float(largest)) ** (POWER - 0.5 * on_face)
+    return (near / float(largest)) ** (power - 0.5 * on_face)
 
 
 def _needs(problem: Formulation) -> list[tuple[str, tuple[int, ...]]]:

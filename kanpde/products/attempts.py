@@ -19,6 +19,7 @@ from kanpde.products.estimates import evenly
 from kanpde.products.held import Start, held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares, operations_needed
 from kanpde.products.progress import Progress, Settings
+from kanpde.products.rows import Tempered
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import uncouples
@@ -130,7 +131,8 @@ class AdaptiveProducts(ABC):
     def _squares(self, progress: Progress) -> LeastSquares:
         if self._known is None or self._known[0] is not progress.axes:
             given = held(self.problem, progress.axes, self._starts(progress))
-            self._known = progress.axes, least_squares(self.problem, progress.axes, given)
+            found = least_squares(self.problem, progress.axes, given, self._tempered())
+            self._known = progress.axes, found
         return self._known[1]
 
     def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
@@ -138,6 +140,10 @@ class AdaptiveProducts(ABC):
         if uncouples(progress.axes):
             return math.nan
         return self._squares(progress).condition(C)
+
+    def _tempered(self) -> Tempered | None:
+        """What residuals are multiplied by; None for ones."""
+        return None
 
     def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
         """Whether the work is used up that may be spent, a few steps on further axes included."""

@@ -8,15 +8,19 @@ series do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 
 from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.held import Start
 from kanpde.products.tensor import Product
+
+Near = Callable[[torch.Tensor], torch.Tensor]
+"""A factor at points [points, dims]."""
 
 SAMPLES = 40
 """Points along every other coordinate at which roughness is looked at."""
@@ -93,7 +97,7 @@ def overrated(
 
 
 def roughness(
-    product: Product, i: int, sizes: Float[np.ndarray, " unknowns"]
+    product: Product, i: int, sizes: Float[np.ndarray, " unknowns"], near: Near | None = None
 ) -> Float[np.ndarray, " cells"]:
     """The derivative u⁽ᵖ⁺¹⁾ along an axis of splines, on every cell the largest of all unknowns.
 
@@ -101,19 +105,23 @@ def roughness(
         product: The functions.
         i: Number of the axis.
         sizes: Of the unknowns, by which they are divided.
+        near: Share of it that counts at points, for which it is looked for in all cells of the
+            other axes, however short these are; by default all of it, at equal distances.
     """
     axis = product.axes[i]
     assert isinstance(axis, SplineAxis)
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     grid = [np.linspace(*one.ends, SAMPLES) for one in product.axes]
+    if near is not None:
+        grid = [(one.breaks[1:] + one.breaks[:-1]) / 2 for one in product.axes]
     grid[i] = middle
     index = tuple(axis.degree if k == i else 0 for k in range(len(grid)))
     distance = np.diff(middle)
     jumps = np.zeros(len(middle) - 1)
-    around = 0.0
+    around, counts = 0.0, _counting(grid, i, near)
     for u, size in enumerate(sizes):
         D = np.moveaxis(product.on_grid(u, grid, index), i, 0).reshape(len(middle), -1) / size
-        own = np.abs(np.diff(D, axis=0)).max(1) / distance
+        own = (counts * np.abs(np.diff(D, axis=0))).max(1) / distance
         # At a crease the derivative jumps by itself.
         jumps = np.maximum(jumps, np.where(axis.at_creases[1:-1], 0.0, own))
         if axis.periodic:
@@ -121,6 +129,19 @@ def roughness(
             around = max(around, float(np.abs(D[0] - D[-1]).max() / step))
     first, last = (around, around) if axis.periodic else (jumps[0], jumps[-1])
     return np.maximum(np.r_[first, jumps], np.r_[jumps, last])
+
+
+def _counting(
+    grid: Sequence[Float[np.ndarray, " points"]], i: int, near: Near | None
+) -> Float[np.ndarray, "jumps rest"]:
+    """What jumps between the points of one axis count, at those of the others."""
+    if near is None:
+        return np.ones((1, 1))
+    where = np.meshgrid(*grid, indexing="ij")
+    points = torch.from_numpy(np.stack([x.ravel() for x in where], 1))
+    found = np.moveaxis(near(points).numpy().reshape(where[0].shape), i, 0)
+    found = found.reshape(len(grid[i]), -1)
+    return np.maximum(found[1:], found[:-1])
 
 
 def favard(axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> float:
@@ -152,6 +173,7 @@ def refined(
     goal: float,
     most: int,
     fewest: int = FEWEST_CELLS,
+    growth: float = GROWTH,
 ) -> SplineAxis:
     """Splines on cells of which each has the same error, whose lengths change slowly.
 
@@ -161,6 +183,7 @@ def refined(
         goal: The error.
         most: Cells, at most.
         fewest: Cells, at least.
+        growth: How fast lengths of cells may grow with the distance.
     """
     low, high = axis.ends
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
@@ -174,7 +197,7 @@ def refined(
     else:
         at = middle
     h = np.exp(np.interp(x, at, np.log(length)))
-    step = GROWTH * (x[1] - x[0])
+    step = growth * (x[1] - x[0])
     # The smallest of h(y) + growth · |x - y| over all y.
     ramp = step * np.arange(FINE)
     for _ in range(2 if axis.periodic else 1):

@@ -14,10 +14,10 @@ from kanpde.errors import ProblemError
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
-from kanpde.products.gradients import conjugate_gradients
+from kanpde.products.gradients import conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
 from kanpde.products.normal import BandFactor, Normal, bytes_for, normal, operations_for
-from kanpde.products.rows import Places, WeightedRows, points_of
+from kanpde.products.rows import Places, Tempered, WeightedRows, points_of
 from kanpde.products.uncoupled import (
     SpanLayout,
     Uncoupled,
@@ -130,9 +130,8 @@ class LeastSquares:
             D, share, loss, iterations = self._iterated(at.C, tolerance, nearly)
             stiffness = at.stiffness or self._stiffness(self._diagonal(at.C))
         elif self.affine:
-            factor, weights, stiffness = self._fixed
-            slope, loss = self._pulled(at.C, weights)
-            D, share = self._spread(factor.step(slope)), 1.0
+            stiffness = self._fixed[2]
+            D, share, loss, iterations = self._corrected(at.C, tolerance)
         else:
             weights = self.weights(at.C)
             equations = normal(self.rows, at.C, self.index, weights)
@@ -237,6 +236,35 @@ class LeastSquares:
         D = self._spread(found)
         return D, self._share(C, D, weights, loss), loss, count
 
+    def _corrected(
+        self, C: Float[np.ndarray, "unknowns ..."], tolerance: float
+    ) -> tuple[Float[np.ndarray, "unknowns ..."], float, float, int]:
+        """The same where J is the same everywhere, by its factor: conjugate gradients undo what
+        rounding, and the ridge, did to that."""
+        factor, weights, _ = self._fixed
+        ways = zip(weights, self.rows, strict=True)
+        linear = [(weight**0.5, some, *some.linear(C)) for weight, some in ways]
+        ends = np.cumsum([r.size for _, _, r, _ in linear])[:-1]
+
+        def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
+            D = self._spread(v)
+            return np.concatenate([w * some.pushed(g, D).ravel() for w, some, _, g in linear])
+
+        def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
+            parts = zip(np.split(y, ends), linear, strict=True)
+            ways = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, r, g) in parts]
+            return self._gathered(*ways)
+
+        def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+            return -factor.step(v)
+
+        def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
+            return _size(self._spread(z), C + self._spread(x)) < LAST_STEP * tolerance
+
+        right = -np.concatenate([w * r.ravel() for w, _, r, _ in linear])
+        found, count = of_least_squares(pushed, lifted, nearly, right, settled, MOST_ITERATIONS)
+        return self._spread(found), 1.0, float(right @ right), count
+
     def _share(
         self,
         C: Float[np.ndarray, "unknowns ..."],
@@ -300,25 +328,29 @@ class LeastSquares:
         return float(np.dot(weights, squares))
 
 
-def least_squares(problem: Problem, axes: Sequence[Axis], given: Held) -> LeastSquares:
+def least_squares(
+    problem: Problem, axes: Sequence[Axis], given: Held, tempered: Tempered | None = None
+) -> LeastSquares:
     """The squares of a problem on some axes.
 
     Args:
         problem: What is to be solved, on a box.
         axes: Functions of each coordinate.
         given: What the conditions give by themselves.
+        tempered: What residuals at points are multiplied by; None for ones.
     """
     axes, unknowns = tuple(axes), problem.unknowns
     inside = [Places.inside(axis, points_of(axis)) for axis in axes]
     count = sum(e.equations for e in problem.equations)
-    plain = WeightedRows(problem.equations, (1.0,) * count, axes, unknowns, tuple(inside))
+    ones = (1.0,) * count
+    plain = WeightedRows(problem.equations, ones, axes, unknowns, tuple(inside), tempered=tempered)
     rows = [replace(plain, sizes=row_sizes(plain, given.C))]
     for c in given.soft:
         i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
         places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
         out = tuple(float(k == i) * (-1.0 if lower else 1.0) for k in range(len(axes)))
         own = (1.0,) * c.residual.equations
-        rows.append(WeightedRows((c.residual,), own, axes, unknowns, places, out, c))
+        rows.append(WeightedRows((c.residual,), own, axes, unknowns, places, out, c, tempered))
     return LeastSquares(tuple(rows), given.index, given.free)
 
 

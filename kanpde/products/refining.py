@@ -6,19 +6,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
 from kanpde.machine.memory import gigabytes
+from kanpde.problem.corner_pencils import singular_corners, tempering
+from kanpde.problem.problem import Problem
 from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
 from kanpde.products.axes import SplineAxis
 from kanpde.products.between import between
-from kanpde.products.estimates import FEWEST_CELLS, amplitudes, favard, refined, roughness
+from kanpde.products.estimates import (
+    FEWEST_CELLS,
+    GROWTH,
+    Near,
+    amplitudes,
+    favard,
+    refined,
+    roughness,
+)
 from kanpde.products.held import fit, held
 from kanpde.products.newton import Iterate, bytes_needed
 from kanpde.products.posed import on_grids
-from kanpde.products.progress import Progress
+from kanpde.products.progress import Progress, Settings
+from kanpde.products.rows import Tempered
 from kanpde.products.tensor import Product
 
 MOST_ATTEMPTS = 16
@@ -30,12 +42,25 @@ MOST_STALLED = 4
 MORE_CELLS = 1.3
 """By what the cells of a steady problem grow at least, where its estimate does not ask for more."""
 
+SHARE_OF_EXPONENT = 0.5
+"""Of the least exponent λ in singular corners, by which the power of the distance to them that
+residuals are multiplied by is more than 1. Above 1 - λ the squares are those of the solution; below
+1 + λ they are not square integrable for r^-λ, which all else allows for as well."""
+
+GROWTH_AT_CORNERS = 0.5
+"""How fast lengths of cells may grow with the distance where they follow singular corners, about
+which a solution is smooth on the scale of the distance."""
+
 NEARLY = 100.0
 """Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
 
 
 class RefinedProducts(AdaptiveProducts):
     """The way through finer and finer cells."""
+
+    def __init__(self, problem: Problem, settings: Settings):
+        super().__init__(problem, settings)
+        self.corners = singular_corners(problem)
 
     def begin(self) -> Progress:
         """A few equal cells."""
@@ -56,7 +81,7 @@ class RefinedProducts(AdaptiveProducts):
         product = Product(progress.axes, at.C)
         sizes = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
         axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
-        rough = [roughness(product, i, sizes) for i in range(len(axes))]
+        rough = [roughness(product, i, sizes, self._near()) for i in range(len(axes))]
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
         moved = _moved(progress.spans[-1], product, sizes) if progress.spans else math.inf
         error = max(errors)
@@ -64,9 +89,12 @@ class RefinedProducts(AdaptiveProducts):
         # by as much as its estimate is.
         if progress.spans:
             gained = min(1.0, error / max(progress.estimate, 1e-300))
-            error = max(error, moved * gained)
+            # Beside corners all of it: what is wrong there is felt far away, which no estimate on
+            # the spot tells.
+            error = max(error, moved * (1.0 if self.corners else gained))
         else:
             error = math.inf
+        felt = max(errors) / error if self.corners and progress.spans else 1.0
         known = replace(
             progress,
             spans=(product,),
@@ -87,9 +115,9 @@ class RefinedProducts(AdaptiveProducts):
         if new is None:
             # A first attempt is checked by more cells; so is one that new places have not helped.
             more = not progress.spans or max(errors) > 0.5 * progress.estimate
-            new = self._placed(axes, rough, errors, more)
+            new = self._placed(axes, rough, errors, more, felt)
             if _same(axes, new):
-                new = self._placed(axes, rough, errors, True)
+                new = self._placed(axes, rough, errors, True, felt)
         same = _same(axes, new)
         full = bytes_needed(new, len(product.C)) > self._memory
         lost = at.stalled and known.tries >= MOST_STALLED
@@ -109,31 +137,51 @@ class RefinedProducts(AdaptiveProducts):
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
 
+    def _tempered(self) -> Tempered | None:
+        """By the distance to singular corners, where there are any."""
+        if not self.corners:
+            return None
+        power = 1 + SHARE_OF_EXPONENT * min(one.exponent for one in self.corners)
+        return partial(tempering, self.corners, self.problem.domain, power=power)
+
+    def _near(self) -> Near | None:
+        """Errors about singular corners count by the distance, which is the root of the area where
+        they are as large: so their mean square is what is refined."""
+        if not self.corners:
+            return None
+        return partial(tempering, self.corners, self.problem.domain, on_face=False, power=1.0)
+
     def _placed(
         self,
         axes: list[SplineAxis],
         rough: list[Float[np.ndarray, " cells"]],
         errors: list[float],
         more: bool,
+        felt: float,
     ) -> tuple[SplineAxis, ...]:
-        """The cells of all axes placed anew."""
+        """The cells of all axes placed anew, for a share of the goal."""
         ways = zip(axes, rough, errors, strict=True)
-        return tuple(self._finer(axis, one, e, more) for axis, one, e in ways)
+        return tuple(self._finer(axis, one, e, more, felt) for axis, one, e in ways)
 
     def _finer(
-        self, axis: SplineAxis, rough: Float[np.ndarray, " cells"], error: float, more: bool
+        self,
+        axis: SplineAxis,
+        rough: Float[np.ndarray, " cells"],
+        error: float,
+        more: bool,
+        felt: float,
     ) -> SplineAxis:
-        """Cells for the goal; more of them than there are where that is wanted."""
-        settings = self.settings
-        if not more and error < SHORT_OF_GOAL * settings.tolerance:
+        """Cells for a share of the goal; more of them than there are where that is wanted."""
+        settings, goal = self.settings, SHORT_OF_GOAL * self.settings.tolerance * felt
+        if not more and error < goal:
             return axis
-        far = error > NEARLY * settings.tolerance
+        far = error > NEARLY * settings.tolerance * felt
         fewest = axis.cells if far else FEWEST_CELLS
         fewest = math.ceil(MORE_CELLS * axis.cells) if more else fewest
-        growth = 3 if len(self.problem.coordinates) == 1 else 2
-        most = min(settings.cells, growth * axis.cells)
-        goal = SHORT_OF_GOAL * settings.tolerance
-        return refined(axis, rough, goal, most, min(fewest, most))
+        times = 3 if len(self.problem.coordinates) == 1 else 2
+        most = min(settings.cells, times * axis.cells)
+        growth = GROWTH_AT_CORNERS if self.corners else GROWTH
+        return refined(axis, rough, goal, most, min(fewest, most), growth)
 
 
 def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:

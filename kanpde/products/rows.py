@@ -3,7 +3,7 @@ derivatives by the coefficients, cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,8 @@ from kanpde.residual.residual import Residual, check_finite
 DENSE_UP_TO = 100
 """Functions of a coordinate up to which a matrix of all is quicker than a sparse one."""
 
+Tempered = Callable[[torch.Tensor, bool], torch.Tensor]
+"""A factor at points [points, dims], inside or on a face."""
 
 @dataclass(frozen=True)
 class Places:
@@ -69,6 +71,7 @@ class WeightedRows:
         places: Points along each coordinate.
         face: Normal of a face, a number a coordinate; () inside.
         condition: The condition that holds on the face; None inside.
+        tempered: What residuals at points are multiplied by, inside or on a face; None for ones.
     """
 
     residuals: tuple[Residual, ...]
@@ -78,6 +81,7 @@ class WeightedRows:
     places: tuple[Places, ...]
     normal: tuple[float, ...] = ()
     condition: Constraint | None = None
+    tempered: Tempered | None = None
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -93,12 +97,15 @@ class WeightedRows:
 
     @cached_property
     def roots(self) -> Float[np.ndarray, " points"]:
-        """Roots of the weights, zero where the condition does not hold."""
+        """Roots of the weights, tempered; zero where the condition does not hold."""
         found = np.ones(1)
         for p in self.places:
             found = np.multiply.outer(found, np.sqrt(p.weights.ravel())).ravel()
         if self.condition is not None and self.condition.where is not None:
             found = found * self.condition.where(self.coordinates).numpy()
+        if self.tempered is not None:
+            points = torch.stack(list(self.coordinates.values()), 1)
+            found = found * self.tempered(points, bool(self.normal)).numpy()
         return found
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.networks.solution import Solution
+from kanpde.problem.corner_pencils import SingularCorner, singular_corners, tempering
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Modes
 from kanpde.products.tensor import Product
@@ -33,7 +35,7 @@ class TensorSolution(Solution):
     """
 
     def __init__(self, problem: Problem, spans: Sequence[Product]):
-        self.domain, self.unknowns = problem.domain, problem.unknowns
+        self.domain, self.unknowns, self._problem = problem.domain, problem.unknowns, problem
         self.spans = tuple(spans)
         self.marched = isinstance(self.spans[0].axes[-1], Modes)
         self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
@@ -53,6 +55,17 @@ class TensorSolution(Solution):
             still = np.flatnonzero(at[:, -1] > self.spans[-1].axes[-1].ends[1])
             found[still[:, None], np.array(rates, dtype=int)] = 0.0
         return torch.from_numpy(found).to(points.device, points.dtype)
+
+    def tempered(
+        self, points: Float[Tensor, "points dims"], on_face: bool
+    ) -> Float[Tensor, " points"] | None:
+        if not self._corners:
+            return None
+        return tempering(self._corners, self.domain, points, on_face)
+
+    @cached_property
+    def _corners(self) -> tuple[SingularCorner, ...]:
+        return singular_corners(self._problem)
 
     def on_grid(
         self, unknown: int, x: Sequence[Float[np.ndarray, " points"]]

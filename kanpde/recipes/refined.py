@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
-from kanpde.problem.corner_pencils import singular_corners
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.recipe import Choice, Recipe
@@ -92,10 +91,6 @@ def _check_suited(problem: Problem, tolerance: float | None) -> None:
     if tolerance is None and count > USUAL_COORDINATES:
         raise RecipeError(
             f"tensor: takes long in {count} coordinates; a --tolerance asks for it nevertheless"
-        )
-    if corners := singular_corners(problem):
-        raise RecipeError(
-            f"tensor: the least squares of its residual have a wrong limit beside {corners[0]}"
         )
     if parts := [c for c in problem.constraints if c.where]:
         raise RecipeError(

@@ -305,9 +305,7 @@ class _Terms:
         if not bool(there.any()):
             return _Sizes(0.0, {})
         r, base, g, u = r[there], base[there], g[there], u[there]
-        factor = None
-        if isinstance(solution, NetworkSolution):
-            factor = solution.space.tempered(points[there], normal is not None)
+        factor = solution.tempered(points[there], normal is not None)
         if factor is not None:
             # in a singular corner no residual is square integrable as it is
             r, base, g = r * factor[:, None], base * factor[:, None], g * factor[:, None, None]

@@ -139,22 +139,6 @@ def test_elsewhere_training_stops_at_the_tolerance(problem, machine, why):
         usual(problem, replace(refined(Tensor()), stated=True), 1e-5, **machine)
 
 
-def balance(u, v, x, y):
-    """A square of plane stress, of Poisson's ratio 0.3."""
-    xx, yy = (d(u, x) + 0.3 * d(v, y)) / 0.91, (d(v, y) + 0.3 * d(u, x)) / 0.91
-    xy = (d(u, y) + d(v, x)) / 2.6
-    return d(xx, x) + d(xy, y), d(xy, x) + d(yy, y) - 1
-
-
-def free(u, v, x, y):
-    return (d(u, y) + d(v, x)) / 2.6, (d(v, y) + 0.3 * d(u, x)) / 0.91
-
-
-CLAMPED = Problem(
-    SQUARE.domain,
-    [balance],
-    [Dirichlet(u=0, v=0, on=("x-", "x+")), Condition(free, on=("y-", "y+"))],
-)
 HALF = Problem(
     SQUARE.domain,
     lambda u: laplacian(u) + 1,
@@ -166,7 +150,6 @@ CUBE = Problem(Box(x=(0, 1), y=(0, 1), z=(0, 1)), lambda u: laplacian(u) + 1, [D
 @pytest.mark.parametrize(
     ("problem", "why", "asked"),
     [
-        (CLAMPED, r"a wrong limit beside \(0, 0\), where x- meets y-", False),
         (HALF, "holds on a part of a face", False),
         (CUBE, "takes long in 3 coordinates", True),
     ],
