@@ -83,17 +83,7 @@ class RefinedProducts(AdaptiveProducts):
         axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
         rough = [roughness(product, i, sizes, self._near()) for i in range(len(axes))]
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
-        moved = _moved(progress.spans[-1], product, sizes) if progress.spans else math.inf
-        error = max(errors)
-        # What the last refinement changed is the error of the attempt before; this one's is less
-        # by as much as its estimate is.
-        if progress.spans:
-            gained = min(1.0, error / max(progress.estimate, 1e-300))
-            # Beside corners all of it: what is wrong there is felt far away, which no estimate on
-            # the spot tells.
-            error = max(error, moved * (1.0 if self.corners else gained))
-        else:
-            error = math.inf
+        error = self._error(progress, product, sizes, max(errors))
         felt = max(errors) / error if self.corners and progress.spans else 1.0
         known = replace(
             progress,
@@ -136,6 +126,23 @@ class RefinedProducts(AdaptiveProducts):
                 said += f"; {those} would take {took} of memory, --network separable little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
+
+    def _error(
+        self,
+        progress: Progress,
+        product: Product,
+        sizes: Float[np.ndarray, " unknowns"],
+        estimate: float,
+    ) -> float:
+        """Of an attempt, by its estimate and by what it changed."""
+        if not progress.spans:
+            return math.inf
+        # What the last refinement changed is the error of the attempt before; this one's is less
+        # by as much as its estimate is. Beside corners it counts as it is: what is wrong there is
+        # felt far away, which no estimate on the spot tells.
+        gained = min(1.0, estimate / max(progress.estimate, 1e-300))
+        moved = _moved(progress.spans[-1], product, sizes)
+        return max(estimate, moved * (1.0 if self.corners else gained))
 
     def _tempered(self) -> Tempered | None:
         """By the distance to singular corners, where there are any."""

@@ -23,6 +23,7 @@ DENSE_UP_TO = 100
 Tempered = Callable[[torch.Tensor, bool], torch.Tensor]
 """A factor at points [points, dims], inside or on a face."""
 
+
 @dataclass(frozen=True)
 class Places:
     """Points along one coordinate, the same number on each of some cells.
