@@ -7,8 +7,9 @@ Rows come in parts, so that what was measured is kept whatever happens later.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -122,16 +123,52 @@ def on_cpu(machine: Machine, points: Sequence[int]) -> Iterator[list[Timing]]:
 
 def on_cuda(machine: Machine, points: Sequence[int]) -> Iterator[list[Timing]]:
     """The plan, with the other two targets before it."""
-    yield graph(machine)
-    yield iterations(machine, FIVE_HUNDRED, 1_000_000, contenders("cuda", ("mlp",)))
+    ways = contenders("cuda", ("mlp",))
+    yield _or_why(machine, lambda: graph(machine), SMALL, GRAPH, torch.float64, 10_000, ways[:1])
+    yield _or_why(
+        machine,
+        lambda: iterations(machine, FIVE_HUNDRED, 1_000_000, ways),
+        FIVE_HUNDRED,
+        ITERATION,
+        torch.float64,
+        1_000_000,
+        ways,
+    )
     for case, dtype, n, peers in plan(points):
         ways = contenders("cuda", peers)
         late = machine.late()
         yield (
             [row_of(case, CLOSURE, "cuda", dtype, n, way, reason=OVER) for way in ways]
             if late
-            else on_gpu(machine, case, dtype, n, ways)
+            else _or_why(
+                machine,
+                partial(on_gpu, machine, case, dtype, n, ways),
+                case,
+                CLOSURE,
+                dtype,
+                n,
+                ways,
+            )
         )
+
+
+def _or_why(
+    machine: Machine,
+    work: Callable[[], list[Timing]],
+    case: Case,
+    quantity: str,
+    dtype: torch.dtype,
+    n: int,
+    ways: Sequence[Way],
+) -> list[Timing]:
+    """The rows that some work gives; where it fails, rows that say why, so that the rest goes
+    on."""
+    try:
+        return work()
+    except Exception as error:
+        why = f"failed: {first_line(error)}"
+        machine.tell(f"  {case.name}, {n:,} points, {quantity}: {why}")
+        return [row_of(case, quantity, "cuda", dtype, n, way, reason=why) for way in ways]
 
 
 def unmeasured(points: Sequence[int]) -> list[Timing]:

@@ -72,6 +72,21 @@ def adjoint(
     """The gradient of Σ L·Y by all parameters, flat, from the adjoint L [points, channels, outputs]
     of the output."""
     inputs, before = inner(X, C, knots, centers, scales, counts, jet, act)
+    return back(L, inputs, before, C, knots, scales, counts, jet, act)
+
+
+def back(
+    L: Tensor,
+    inputs: Tensors,
+    before: Tensors,
+    C: Tensors,
+    knots: Tensors,
+    scales: Tensors,
+    counts: Counts,
+    jet: ModuleType = plain,
+    act: ModuleType = activation,
+) -> Tensor:
+    """The same from the jets that `inner` gives."""
     found: list[Tensor] = []
     for i in reversed(range(len(C))):
         L, gradient = jet.adjoint(L, inputs[i], C[i], knots[i], counts, i > 0)

@@ -86,11 +86,11 @@ def reaches(counts, order):
 
 
 @triton.jit
-def locate(x, breaks, grid, steps: tl.constexpr):
+def locate(x, breaks, grid, steps):
     """The interval of x: how many of the inner breaks are at most x. breaks: where those of x's
     input begin; 2**steps >= grid. nan is in the last."""
     cell = tl.zeros_like(x).to(tl.int32)
-    for i in tl.static_range(steps):
+    for i in range(steps):
         further = cell + (1 << (steps - 1 - i))
         inside = further < grid
         left = x < tl.load(breaks + further, mask=inside, other=0.0)

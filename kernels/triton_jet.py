@@ -25,15 +25,13 @@ not finite makes all of the layer's gradient so.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
-from kanpde.kernels.pieces import degree_of, pieces
+from kanpde.kernels import triton_few, triton_taps
+from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
 from kanpde.kernels.triton_algebra import (
     add,
@@ -42,113 +40,29 @@ from kanpde.kernels.triton_algebra import (
     correlate,
     dot,
     load_all,
-    locate,
     moments,
     on_its_device,
     order_of,
-    powers,
-    scaled,
     size_of,
     taylor,
 )
-
-PROGRAMS = 1024
-"""Programs that a sum over points is dealt to, about."""
-
-PARTIAL_BYTES = 2**28
-"""Memory for partial sums, at most."""
-
-
-UNSTAGED = {"num_stages": 1}
-"""For kernels with matrix products of what they gather: Triton would keep every gathered number of
-several turns of the loop in shared memory."""
-
-
-class KnotTensors(NamedTuple):
-    """Knots as the kernels for GPUs need them.
-
-    Attributes:
-        breaks: Ends of the intervals, [inputs, grid + 1].
-        middle: Of each interval, [inputs, grid].
-        inverse: One over the length of each interval, [inputs, grid].
-        table: As in pieces.py.
-    """
-
-    breaks: Tensor
-    middle: Tensor
-    inverse: Tensor
-    table: Tensor
-
-    @property
-    def cells(self) -> int:
-        """Intervals of an input."""
-        return self.middle.shape[1]
-
-    @property
-    def steps(self) -> int:
-        """Halvings that find an interval."""
-        return (self.cells - 1).bit_length()
+from kanpde.kernels.triton_pieces import (
+    UNSPECIALISED,
+    UNSTAGED,
+    KnotTensors,
+    chunks_of,
+    edges_of,
+    ordered_sum,
+    place,
+    tensors_of,
+    weights,
+)
 
 
-_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
-
-
-def tensors_of(knots: Tensor, degree: int) -> KnotTensors:
-    """The same KnotTensors for the same PolynomialPieces. Raises ValueError for knots that do not
-    increase."""
-    found = pieces(knots, degree)
-    if _known.get(knots, (None, None))[0] is not found:
-        left, right = found.breaks[:, :-1], found.breaks[:, 1:]
-        middle, inverse = ((left + right) / 2).contiguous(), (1 / (right - left)).contiguous()
-        table = found.table.contiguous()
-        _known[knots] = (found, KnotTensors(found.breaks, middle, inverse, table))
-    return _known[knots][1]
-
-
-@triton.jit
-def _edges(C, table, A, total, grid, functions, outputs, width: tl.constexpr, block: tl.constexpr):
-    """A[p,g,s,q] = Σ_j table[p,g,j,s] C[p,g+j,q], entry by entry."""
-    entry = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
-    inside = entry < total
-    q, s, cell = entry % outputs, entry // outputs % width, entry // outputs // width
-    first = cell // grid * functions + cell % grid
-    found = tl.zeros([block], A.dtype.element_ty)
-    for j in tl.static_range(width):
-        weight = tl.load(table + (cell * width + j) * width + s, mask=inside, other=0.0)
-        found += weight * tl.load(C + (first + j) * outputs + q, mask=inside, other=0.0)
-    tl.store(A + entry, found, mask=inside)
-
-
-@triton.jit
-def _ordered_sum(partial, found, total, count, block: tl.constexpr):
-    """found[i] = Σ_k partial[k, i], k in order."""
-    entry = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
-    inside = entry < total
-    s = tl.zeros([block], found.dtype.element_ty)
-    at = partial + entry
-    for _ in range(count):
-        s += tl.load(at, mask=inside, other=0.0)
-        at += total
-    tl.store(found + entry, s, mask=inside)
-
-
-@triton.jit
-def place(
-    X, breaks, middle, inverse, p, inputs, grid, alive, counts: tl.constexpr, steps: tl.constexpr
-):
-    """The jets of input p at X (where channel 0 of each point's inputs begins), in units of their
-    intervals: cell, τ, 1 / length, powers."""
-    x = load_all(X + p, inputs, alive, size_of(counts))
-    cell = locate(x[0], breaks + p * (grid + 1), grid, steps)
-    factor = tl.load(inverse + p * grid + cell)
-    tau = (x[0] - tl.load(middle + p * grid + cell)) * factor
-    return cell, tau, factor, powers(scaled(x, factor), counts)
-
-
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _forward(
     X, breaks, middle, inverse, A, Y, points, inputs, outputs, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps,
     rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
 ):  # fmt: skip
     size: tl.constexpr = size_of(counts)
@@ -180,10 +94,10 @@ def _forward(
             )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _pullback(
     L, X, breaks, middle, inverse, table, A, inward, cells, block, points, inputs, outputs, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps,
     rows: tl.constexpr, lanes: tl.constexpr, repeats: tl.constexpr,
     back: tl.constexpr, local: tl.constexpr,
 ):  # fmt: skip
@@ -243,35 +157,10 @@ def _pullback(
                 tl.store(target, tl.sum(total[c], axis=1) * factor, mask=alive)
 
 
-@triton.jit
-def weights(
-    X, breaks, middle, inverse, table, n, row, points, inputs, functions, grid,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
-):  # fmt: skip
-    """W by channel, [points, rows]: what each coefficient row = p · functions + j does to the
-    output jet. n is a column, row a line."""
-    p = tl.minimum(row // functions, inputs - 1)
-    j = row - p * functions  # past the last row it is past the last function, and nowhere inside
-    alive = (n < points) & (row < inputs * functions)
-    at = X + n * (size_of(counts) * inputs)
-    cell, tau, _factor, delta = place(
-        at, breaks, middle, inverse, p, inputs, grid, alive, counts, steps
-    )
-    inside = alive & (j >= cell) & (j < cell + width)
-    a = load_all(
-        table + ((p * grid + cell).to(tl.int64) * width + (j - cell)) * width, 1, inside, width
-    )
-    w = compose(taylor(a, tau, order_of(counts)), delta, counts)
-    found = ()
-    for c in tl.static_range(size_of(counts)):
-        found = found + (tl.where(inside, w[c], 0.0),)  # not by a product: 0 · nan
-    return found
-
-
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _gradient(
     L, X, breaks, middle, inverse, table, partial, points, inputs, outputs, functions, grid, chunk,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps,
     rows: tl.constexpr, lanes: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """partial [chunks, inputs · functions, outputs]: Σ_c Wᵀ L over `chunk` points, a multiple of
@@ -301,6 +190,10 @@ def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     grid, X, c = tensors_of(knots, degree_of(c, knots)), X.contiguous(), c.contiguous()
     points, size, inputs = X.shape
     outputs = c.shape[2]
+    if triton_taps.wide(outputs):
+        return triton_taps.forward(X, c, grid, counts)
+    if triton_few.few(inputs, outputs):
+        return triton_few.forward(X, edges_of(c, grid), grid, outputs, counts)
     Y = X.new_empty(points, size, outputs)
     if not Y.numel():
         return Y
@@ -333,6 +226,8 @@ def adjoint(
     """As plain.adjoint."""
     L, X, c = L.contiguous(), X.contiguous(), c.contiguous()
     grid = tensors_of(knots, degree_of(c, knots))
+    if triton_taps.wide(c.shape[2]):
+        return triton_taps.adjoint(L, X, c, grid, counts, back)
     inward = _pulled_back(L, X, c, grid, counts, True, False)[0] if back else X.new_empty(0)
     return inward, gradient(L, X, grid, counts)
 
@@ -343,7 +238,10 @@ def gradient(L: Tensor, X: Tensor, grid: KnotTensors, counts: Counts) -> Tensor:
     functions = grid.cells + grid.table.shape[3] - 1
     if not points:
         return X.new_zeros(inputs, functions, outputs)
-    rows, lanes = _power_of_two(inputs * functions, 16, 64), _power_of_two(outputs, 16, 64)
+    if triton_few.few(inputs, outputs):
+        return triton_few.gradient(L, X, grid, counts)
+    rows = _power_of_two(inputs * functions, 16, 64)
+    lanes = _power_of_two(outputs, 16, 64)
     depth = 16
     blocks = triton.cdiv(inputs * functions, rows) * triton.cdiv(outputs, lanes)
     chunk, chunks = chunks_of(
@@ -366,43 +264,14 @@ def gradient(L: Tensor, X: Tensor, grid: KnotTensors, counts: Counts) -> Tensor:
     return ordered_sum(partial)
 
 
-def edges_of(c: Tensor, grid: KnotTensors) -> Tensor:
-    """Every edge function as a piecewise polynomial, [inputs, grid, degree + 1, outputs], from
-    contiguous coefficients."""
-    A = c.new_empty(*grid.middle.shape, grid.table.shape[3], c.shape[2])
-    if A.numel():
-        shape, block = c.shape[1:], 1024
-        _edges[(triton.cdiv(A.numel(), block),)](
-            c, grid.table, A, A.numel(), grid.cells, *shape, width=A.shape[2], block=block
-        )
-    return A
-
-
-def ordered_sum(partial: Tensor) -> Tensor:
-    """The sum over the first dimension of a contiguous tensor, in its order."""
-    found = partial.new_empty(partial.shape[1:])
-    if found.numel() and len(partial) > 1:
-        _ordered_sum[(triton.cdiv(found.numel(), 256),)](
-            partial, found, found.numel(), len(partial), block=256
-        )
-    return found if len(partial) > 1 else partial[0]
-
-
-def chunks_of(points: int, blocks: int, size: int, depth: int) -> tuple[int, int]:
-    """Points of a partial sum (a multiple of `depth`) and the number of them, for sums of so many
-    bytes by so many programs each."""
-    most = max(
-        1, min(PROGRAMS // blocks, PARTIAL_BYTES // max(size, 1), triton.cdiv(points, 4 * depth))
-    )
-    chunk = triton.cdiv(points, most * depth) * depth
-    return chunk, triton.cdiv(points, chunk)
-
-
 def _pulled_back(
     L: Tensor, X: Tensor, c: Tensor, grid: KnotTensors, counts: Counts, back: bool, local: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     points, size, inputs = X.shape
     outputs, width = c.shape[2], grid.table.shape[3]
+    if triton_few.few(inputs, outputs):
+        A = edges_of(c, grid) if back else c
+        return triton_few.pullback(L, X, A, grid, counts, back, local)
     tile = _tile(outputs, X.dtype)
     shape = (
         triton.cdiv(points, tile["rows"]),

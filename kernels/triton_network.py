@@ -26,7 +26,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from kanpde.kernels import network, triton_activation, triton_jet
+from kanpde.kernels import network, triton_activation, triton_jet, triton_taps
 from kanpde.kernels.network import KIND, Tensors
 from kanpde.kernels.pieces import degree_of
 from kanpde.kernels.taylor import Counts
@@ -44,28 +44,36 @@ from kanpde.kernels.triton_algebra import (
     size_of,
     taylor,
 )
-from kanpde.kernels.triton_jet import (
+from kanpde.kernels.triton_pieces import (
+    PARTIAL_BYTES,
     PROGRAMS,
+    UNSPECIALISED,
     UNSTAGED,
     KnotTensors,
-    chunks_of,
     ordered_sum,
     place,
     tensors_of,
     weights,
 )
 
-WIDEST = 32
-"""Units of a level, at most, for one launch."""
+WIDEST, EDGES = 32, 256
+"""Units of a level and edges of a layer, at most, for one launch."""
 
-FEW = 2**15
-"""Points, at most, for one launch. Unmeasured."""
+NARROW, FEW = 16, 2**15
+"""With at most so many units one launch takes any number of points, with more of them FEW at most.
+On an H200 2-10-1 at 1,000,000 points took half the time in one launch, 2-21-1 as much as by
+layers."""
 
 SLAB = 2**17
 """Points that go layer by layer at a time."""
 
 ROWS = 16
 """Points of a tile."""
+
+RESIDENT = {"num_warps": 2, "maxnreg": 168}
+"""For programs of one tile each: six of them fit on a multiprocessor at once, so that 10,000 points
+need one wave of them on a GPU with more than 104. Measured on an H200: 58 µs for a closure of
+2-10-1; 72 µs with four warps and all the registers that the compiler asks for."""
 
 
 @triton.constexpr_function
@@ -108,6 +116,13 @@ def of_layer(
     return breaks + inputs * (grid + 1), middle + at, inverse + at, table + at * (width * width)
 
 
+@triton.constexpr_function
+def together(inputs, lanes):
+    """Inputs of a layer that are taken at a time, with so many lanes for its outputs: enough
+    numbers at once that the way to each of them is not waited for."""
+    return min(1 << (inputs - 1).bit_length(), max(1, 32 // lanes))
+
+
 @triton.jit
 def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, order: tl.constexpr):
     """Taylor coefficients φ_0 … φ_order of the edges. c: where the first coefficient of each edge
@@ -118,7 +133,7 @@ def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, orde
         mine = tl.load(c + j * outputs, mask=inside, other=0.0)
         part = ()
         for nu in tl.static_range(order + 1):
-            part = part + (b[nu][:, None] * mine,)
+            part = part + (tl.expand_dims(b[nu], -1) * mine,)
         found = part if j == 0 else add(found, part)
     return found
 
@@ -127,34 +142,46 @@ def edge_taylor(c, table, tau, alive, inside, outputs, width: tl.constexpr, orde
 def layer_jet(
     theta, source, knots, left, grid, functions,
     inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, steps, rows: tl.constexpr,
 ):  # fmt: skip
     """The output jet [rows, lanes] of one layer; its coefficients, inputs and knots begin at the
     pointers, `left` points are alive."""
     breaks, middle, inverse, table = knots
-    n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
+    several: tl.constexpr = together(inputs, lanes)
+    n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, None, :]
     y = ()
     for _ in tl.static_range(size_of(counts)):
         y = y + (tl.zeros([rows, lanes], theta.dtype.element_ty),)
-    for p in range(inputs):
+    for first in range(0, inputs, several):
+        p = first + tl.arange(0, several)[None, :]
+        alive = (n < left) & (p < inputs)
+        p = tl.minimum(p, inputs - 1)
         x = source + n * (size_of(counts) * inputs)
         cell, tau, _factor, delta = place(
-            x, breaks, middle, inverse, p, inputs, grid, n < left, counts, steps
+            x, breaks, middle, inverse, p, inputs, grid, alive, counts, steps
         )
-        c = theta + ((p * functions + cell) * outputs)[:, None] + q
+        c = theta + tl.expand_dims((p * functions + cell) * outputs, -1) + q
         splines = table + (p * grid + cell) * (width * width)
-        f = edge_taylor(
-            c, splines, tau, n < left, q < outputs, outputs, width, order_of(counts)
-        )  # fmt: skip
-        y = add(y, compose(f, columns(delta), counts))
+        inside = tl.expand_dims(alive, -1) & (q < outputs)
+        f = edge_taylor(c, splines, tau, alive, inside, outputs, width, order_of(counts))
+        y = add(y, summed(compose(f, columns(delta), counts), 1))
     return y
+
+
+@triton.jit
+def summed(a, axis: tl.constexpr):
+    """Sums of each tensor along an axis."""
+    found = ()
+    for c in tl.static_range(len(a)):
+        found = found + (tl.sum(a[c], axis=axis),)
+    return found
 
 
 @triton.jit
 def hidden(
     theta, x, breaks, middle, inverse, table, center, scale, room, left, grid, functions,
     widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
-    steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+    steps, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
     """Fill the room with the jets of the hidden levels, before and after their activations, from
     the inputs x of a tile; returns where the last layer's inputs are."""
@@ -193,12 +220,12 @@ def hidden(
     return source
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _forward(
     theta, X, breaks, middle, inverse, table, center, scale, Y, work,
     points, grid, functions, chunk, space,
     widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
-    steps: tl.constexpr, kind: tl.constexpr, rows: tl.constexpr,
+    steps, kind: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
     """work [programs, space]: room for a tile's jets."""
     size: tl.constexpr = size_of(counts)
@@ -231,53 +258,97 @@ def _forward(
 
 @triton.jit
 def layer_gradient(
-    source, knots, lift, partial, first, left, grid, functions, inputs, outputs,
-    lanes: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
-    rows: tl.constexpr, tile: tl.constexpr,
+    above, source, knots, partial, begun, left, grid, functions, steps,
+    inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr, tile: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial; or
-    set it, for the first tile."""
+    """Add a tile's part to the gradient of one layer, [inputs · functions, outputs] at partial,
+    from the adjoint of its output at `above`; or set it, for the first tile."""
     breaks, middle, inverse, table = knots
+    size: tl.constexpr = size_of(counts)
+    n = tl.arange(0, rows)[:, None]
     q = tl.arange(0, lanes)[None, :]
+    at = above + n * (size * outputs) + q
+    lift = load_all(at, outputs, (n < left) & (q < outputs), size)
     for r in range(0, inputs * functions, tile):
-        n = tl.arange(0, rows)[:, None]
         w = weights(
             source, breaks, middle, inverse, table, n, r + tl.arange(0, tile)[None, :], left,
             inputs, functions, grid, counts, width, steps,
         )  # fmt: skip
         row = r + tl.arange(0, tile)[:, None]
         inside = (row < inputs * functions) & (q < outputs)
-        total = tl.load(partial + row * outputs + q, mask=inside & (first == 0), other=0.0)
-        for c in tl.static_range(size_of(counts)):
+        total = tl.load(partial + row * outputs + q, mask=inside & begun, other=0.0)
+        for c in tl.static_range(size):
             total = dot(tl.trans(w[c]), lift[c], total)
         tl.store(partial + row * outputs + q, total, mask=inside)
 
 
 @triton.jit
 def layer_back(
-    theta, source, knots, lift, target, left, grid, functions,
+    theta, above, source, knots, target, values, starts, partial, begun, left, grid, functions,
+    steps, first, entries, runs,
     inputs: tl.constexpr, outputs: tl.constexpr, lanes: tl.constexpr,
-    counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr,
+    counts: tl.constexpr, width: tl.constexpr, rows: tl.constexpr,
+    back: tl.constexpr, local: tl.constexpr, single: tl.constexpr,
 ):  # fmt: skip
-    """Write the adjoint of one layer's input, [rows, channels, inputs], from that of its output,
-    `lift`."""
+    """From the adjoint of one layer's output, at `above`: with `back` the adjoint of its input,
+    [rows, channels, inputs] at target; with `single` the gradient of a layer with one output, as
+    layer_gradient; with `local` its part of each point's row of the Jacobian,
+    [rows, inputs · width, outputs] at values, and where its runs start, of coefficients of which
+    those of the layer begin with number `first`."""
     breaks, middle, inverse, table = knots
     size: tl.constexpr = size_of(counts)
-    n, q = tl.arange(0, rows), tl.arange(0, lanes)[None, :]
-    for p in range(inputs):
+    several: tl.constexpr = together(inputs, lanes)
+    n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, None, :]
+    row = tl.expand_dims(n, -1)
+    at = above + row * (size * outputs) + q
+    lift = load_all(at, outputs, (row < left) & (q < outputs), size)
+    for begin in range(0, inputs, several):
+        p = begin + tl.arange(0, several)[None, :]
+        alive = (n < left) & (p < inputs)
+        p = tl.minimum(p, inputs - 1)
         x = source + n * (size * inputs)
         cell, tau, factor, delta = place(
-            x, breaks, middle, inverse, p, inputs, grid, n < left, counts, steps
+            x, breaks, middle, inverse, p, inputs, grid, alive, counts, steps
         )
-        c = theta + ((p * functions + cell) * outputs)[:, None] + q
-        splines = table + (p * grid + cell) * (width * width)
-        f = edge_taylor(
-            c, splines, tau, n < left, q < outputs, outputs, width, order_of(counts) + 1
-        )  # fmt: skip
         across = columns(delta)
-        found = correlate(f, lift, moments(lift, across, counts), across, counts)
-        for k in tl.static_range(size):
-            tl.store(target + (n * size + k) * inputs + p, tl.sum(found[k], axis=1) * factor)
+        H = moments(lift, across, counts)
+        splines = table + (p * grid + cell) * (width * width)
+        inside = tl.expand_dims(alive, -1) & (q < outputs)
+        if back:
+            c = theta + tl.expand_dims((p * functions + cell) * outputs, -1) + q
+            f = edge_taylor(c, splines, tau, alive, inside, outputs, width, order_of(counts) + 1)
+            found = summed(correlate(f, lift, H, across, counts), 2)
+            for k in tl.static_range(size):
+                tl.store(target + (n * size + k) * inputs + p, found[k] * factor, mask=alive)
+        if local:
+            tl.store(
+                starts + n * runs + p, first + (p * functions + cell).to(tl.int64) * outputs,
+                mask=alive,
+            )  # fmt: skip
+            for j in tl.static_range(width):
+                b = taylor(load_all(splines + j * width, 1, alive, width), tau, order_of(counts))
+                entry = tl.expand_dims(b[0], -1) * H[0]
+                for nu in tl.static_range(1, order_of(counts) + 1):
+                    entry += tl.expand_dims(b[nu], -1) * H[nu]
+                here = row * entries + tl.expand_dims((p * width + j) * outputs, -1) + q
+                tl.store(values + here, entry, mask=inside)
+        if single:
+            line = begin + tl.arange(0, several)
+            parts = ()
+            for j in tl.static_range(width):
+                b = taylor(load_all(splines + j * width, 1, alive, width), tau, order_of(counts))
+                entry = tl.expand_dims(b[0], -1) * H[0]
+                for nu in tl.static_range(1, order_of(counts) + 1):
+                    entry += tl.expand_dims(b[nu], -1) * H[nu]
+                parts = parts + (tl.sum(entry, axis=2),)
+            for f in range(functions):
+                mine = tl.zeros([rows, several], theta.dtype.element_ty)
+                for j in tl.static_range(width):
+                    mine += tl.where(alive & (cell + j == f), parts[j], 0.0)
+                here = partial + line * functions + f
+                total = tl.load(here, mask=(line < inputs) & begun, other=0.0)
+                tl.store(here, total + tl.sum(mine, axis=0), mask=line < inputs)
 
 
 @triton.jit
@@ -302,16 +373,70 @@ def activation_back(
 
 
 @triton.jit
-def _adjoint(
-    L, theta, X, breaks, middle, inverse, table, center, scale, partial, work,
-    points, grid, functions, chunk, space, parameters,
-    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr, steps: tl.constexpr,
-    kind: tl.constexpr, rows: tl.constexpr, tile: tl.constexpr,
-    layers: tl.constexpr, widest: tl.constexpr,
+def rows_of(
+    W, b, r, y, target, begin, points, equations, left,
+    outputs: tl.constexpr, lanes: tl.constexpr, counts: tl.constexpr, rows: tl.constexpr,
 ):  # fmt: skip
-    """partial [programs, parameters]. work [programs, space]: room for a tile's jets, and for two
-    of their adjoints. Of a layer only its number may be known in a loop that is unrolled, so what
-    depends on it is written out in full."""
+    """Write the rows r = b + Σ W·Y of a tile from its output jet y, and to target the adjoint of
+    the sum of their squares."""
+    size: tl.constexpr = size_of(counts)
+    n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
+    alive = (n < left) & (q < outputs)
+    lift = ()
+    for _ in tl.static_range(size):
+        lift = lift + (tl.zeros([rows, lanes], b.dtype.element_ty),)
+    for e in range(equations):
+        here = begin + e * points
+        factors = load_all(W + (here + n) * (size * outputs) + q, outputs, alive, size)
+        found = factors[0] * y[0]
+        for c in tl.static_range(1, size):
+            found += factors[c] * y[c]
+        line = here + tl.arange(0, rows)
+        mine = tl.arange(0, rows) < left
+        total = tl.load(b + line, mask=mine, other=0.0) + tl.sum(found, axis=1)
+        tl.store(r + line, total, mask=mine)
+        part = ()
+        for c in tl.static_range(size):
+            part = part + (2 * total[:, None] * factors[c],)
+        lift = add(lift, part)
+    for c in tl.static_range(size):
+        tl.store(target + n * (size * outputs) + c * outputs + q, lift[c], mask=q < outputs)
+
+
+@triton.jit
+def squares_adjoint(
+    W, b, r, theta, source, breaks, middle, inverse, table, target, begin, points,
+    equations, left, grid, functions, widths: tl.constexpr, counts: tl.constexpr,
+    width: tl.constexpr, steps, rows: tl.constexpr, layers: tl.constexpr,
+):  # fmt: skip
+    """The same from the jets before the last layer."""
+    lanes: tl.constexpr = lanes_of(widths, layers)
+    base: tl.constexpr = inputs_before(widths, layers - 1)
+    y = layer_jet(
+        theta + functions * edges_before(widths, layers - 1), source,
+        of_layer(breaks, middle, inverse, table, grid, base, width),
+        left, grid, functions, widths[layers - 1], widths[layers], lanes,
+        counts, width, steps, rows,
+    )  # fmt: skip
+    rows_of(W, b, r, y, target, begin, points, equations, left, widths[layers], lanes, counts, rows)
+
+
+@triton.jit(do_not_specialize=UNSPECIALISED)
+def _adjoint(
+    L, W, b, r, theta, X, breaks, middle, inverse, table, center, scale,
+    partial, values, starts, work,
+    points, equations, grid, functions, chunk, space, parameters, entries, runs, steps,
+    widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
+    kind: tl.constexpr, rows: tl.constexpr, tiles: tl.constexpr,
+    layers: tl.constexpr, widest: tl.constexpr, affine: tl.constexpr, local: tl.constexpr,
+):  # fmt: skip
+    """Back through all layers. The adjoint of the output is L; with `affine` it is that of Σ r²,
+    with r = b + Σ W·Y. What is found is the gradient, partial [programs, parameters], or with
+    `local` the rows of the Jacobian, values [points, entries] and starts [points, runs].
+
+    work [programs, space]: room for a tile's jets, and for three of their adjoints. Of a layer only
+    its number may be known in a loop that is unrolled, so what depends on it is written out in
+    full."""
     size: tl.constexpr = size_of(counts)
     room = work + tl.program_id(0).to(tl.int64) * space
     behind = room + rows * size * before(widths, layers)
@@ -321,11 +446,18 @@ def _adjoint(
         left = points - begin
         x = X + begin * (size * widths[0])
         tl.debug_barrier()  # the room is still read for the tile before
-        hidden(
+        source = hidden(
             theta, x, breaks, middle, inverse, table, center, scale,
             room, left, grid, functions, widths, counts, width, steps, kind, rows,
         )  # fmt: skip
         above = L + begin * (size * widths[layers])
+        if affine:
+            above = behind + 2 * rows * size * widest
+            squares_adjoint(
+                W, b, r, theta, source, breaks, middle, inverse, table, above, begin, points,
+                equations, left, grid, functions, widths, counts, width, steps, rows, layers,
+            )  # fmt: skip
+            tl.debug_barrier()
         for layer in tl.static_range(layers - 1, -1, -1):
             source = (
                 x if layer == 0 else room + rows * size * (before(widths, layer) + widths[layer])
@@ -333,22 +465,24 @@ def _adjoint(
             knots = of_layer(
                 breaks, middle, inverse, table, grid, inputs_before(widths, layer), width
             )  # fmt: skip
-            n = tl.arange(0, rows)[:, None]
-            q = tl.arange(0, lanes_of(widths, layer + 1, 16))[None, :]
-            alive = (n < left) & (q < widths[layer + 1])
-            at = above + n * (size * widths[layer + 1]) + q
-            lift = load_all(at, widths[layer + 1], alive, size)
-            layer_gradient(
-                source, knots, lift, own + functions * edges_before(widths, layer), start == 0,
-                left, grid, functions, widths[layer], widths[layer + 1],
-                lanes_of(widths, layer + 1, 16), counts, width, steps, rows, tile,
-            )  # fmt: skip
-            if layer > 0:
-                layer_back(
-                    theta + functions * edges_before(widths, layer), source, knots, lift, behind,
-                    left, grid, functions, widths[layer], widths[layer + 1],
-                    lanes_of(widths, layer + 1, 16), counts, width, steps, rows,
+            if not local and widths[layer + 1] > 1:
+                layer_gradient(
+                    above, source, knots, own + functions * edges_before(widths, layer), start > 0,
+                    left, grid, functions, steps, widths[layer], widths[layer + 1],
+                    lanes_of(widths, layer + 1, 16), tiles[layer], counts, width, rows,
                 )  # fmt: skip
+            if local or layer > 0 or widths[layer + 1] == 1:
+                layer_back(
+                    theta + functions * edges_before(widths, layer), above, source, knots, behind,
+                    values + begin * entries + width * edges_before(widths, layer),
+                    starts + begin * runs + inputs_before(widths, layer),
+                    own + functions * edges_before(widths, layer), start > 0,
+                    left, grid, functions, steps, functions * edges_before(widths, layer),
+                    entries, runs, widths[layer], widths[layer + 1], lanes_of(widths, layer + 1),
+                    counts, width, rows, layer > 0, local,
+                    (widths[layer + 1] == 1) & (not local),
+                )  # fmt: skip
+            if layer > 0:
                 tl.debug_barrier()
                 above = behind + rows * size * widest
                 activation_back(room, behind, above, scale, layer, widths, counts, kind, rows)
@@ -396,7 +530,7 @@ def forward(
         work = X.new_empty(max(1, programs * space))
         given = at.theta, X, *at.grid, at.center, at.scale, Y, work
         sizes = points, at.grid.cells, at.functions, chunk, space
-        _forward[(programs,)](*given, *sizes, **at.fixed, **UNSTAGED)
+        _forward[(programs,)](*given, *sizes, **at.fixed, **UNSTAGED, **RESIDENT)
     return Y
 
 
@@ -412,28 +546,19 @@ def adjoint(
 ) -> Tensor:
     """As network.adjoint."""
     if not in_one_launch(len(X), C, knots):
-        slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
-        found = [
-            network.adjoint(
-                lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation
+        found = []
+        for part in _slabs(X, C):
+            jet = SlabJets()
+            inputs, before = network.inner(
+                X[part], C, knots, centers, scales, counts, jet, triton_activation
             )
-            for lift, x in slabs
-        ]
+            found.append(
+                network.back(
+                    L[part], inputs, before, C, knots, scales, counts, jet, triton_activation
+                )
+            )
         return ordered_sum(torch.stack(found))
-    L, X, points, size = L.contiguous(), X.contiguous(), *X.shape[:2]
-    parameters = sum(c.numel() for c in C)
-    if not points:
-        return X.new_zeros(parameters)
-    at = _operands(C, knots, centers, scales, counts)
-    widest = max(at.fixed["widths"])
-    chunk, programs = chunks_of(points, 1, parameters * X.element_size(), ROWS)
-    space = ROWS * size * (before(at.fixed["widths"], len(C)) + 2 * widest)
-    partial, work = X.new_empty(programs, parameters), X.new_empty(programs * space)
-    given = L, at.theta, X, *at.grid, at.center, at.scale, partial, work
-    sizes = points, at.grid.cells, at.functions, chunk, space, parameters
-    fixed = {**at.fixed, "tile": 64, "layers": len(C), "widest": widest, **UNSTAGED}
-    _adjoint[(programs,)](*given, *sizes, **fixed)
-    return ordered_sum(partial)
+    return _gradient(X, C, knots, centers, scales, counts, L=L)
 
 
 @on_its_device
@@ -447,16 +572,20 @@ def pullback(
     counts: Counts,
 ) -> tuple[Tensor, Tensor]:
     """As network.pullback."""
-    slabs = zip(L.split(SLAB), X.split(SLAB), strict=True)
+    if in_one_launch(len(X), C, knots):
+        return _rows(L, X, C, knots, centers, scales, counts)
     found = [
-        network.pullback(lift, x, C, knots, centers, scales, counts, triton_jet, triton_activation)
-        for lift, x in slabs
+        network.pullback(
+            L[part], X[part], C, knots, centers, scales, counts, triton_jet, triton_activation
+        )
+        for part in _slabs(X, C)
     ]
     if len(found) == 1:
         return found[0]
     return torch.cat([values for values, _ in found]), torch.cat([starts for _, starts in found])
 
 
+@on_its_device
 def squares(
     X: Tensor,
     C: Tensors,
@@ -467,17 +596,152 @@ def squares(
     b: Tensor,
     counts: Counts,
 ) -> tuple[Tensor, Tensor]:
-    """As network.squares."""
-    return network.squares(X, C, knots, centers, scales, W, b, counts, forward, adjoint)
+    """As network.squares: forth and back in one pass, no level is computed twice."""
+    r = torch.empty_like(b, memory_format=torch.contiguous_format)
+    if in_one_launch(len(X), C, knots):
+        return r, _gradient(X, C, knots, centers, scales, counts, affine=(W, b, r))
+    found = []
+    for part in _slabs(X, C):
+        jet = SlabJets()
+        inputs, before = network.inner(
+            X[part], C, knots, centers, scales, counts, jet, triton_activation
+        )
+        Y, factors = jet.forward(inputs[-1], C[-1], knots[-1], counts), W[:, part]
+        r[:, part] = b[:, part] + (factors * Y).sum((2, 3))
+        L = (2 * r[:, part, None, None] * factors).sum(0)
+        found.append(
+            network.back(L, inputs, before, C, knots, scales, counts, jet, triton_activation)
+        )
+    return r, ordered_sum(torch.stack(found))
+
+
+def _slabs(X: Tensor, C: Tensors) -> list[slice]:
+    """Points that go through the layers together: SLAB of them, or as many as their taps allow."""
+    taps = sum(triton_taps.taps_bytes(X, c) for c in C if triton_taps.wide(c.shape[2]))
+    each = min(SLAB, max(128, triton_taps.TAPS_BYTES // taps // 128 * 128)) if taps else SLAB
+    return [slice(first, first + each) for first in range(0, max(len(X), 1), each)]
+
+
+class SlabJets:
+    """The layers of triton_jet for the points of one slab: forth and back they need the same taps,
+    which are made once."""
+
+    def __init__(self) -> None:
+        self.taps: dict[int, Tensor] = {}
+
+    def forward(self, X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
+        """As plain.forward."""
+        if not triton_taps.wide(c.shape[2]):
+            return triton_jet.forward(X, c, knots, counts)
+        W = triton_taps.taps(X.contiguous(), tensors_of(knots, degree_of(c, knots)), counts)
+        Y = X.new_empty(*X.shape[:2], c.shape[2])
+        triton_taps.times(W, c.contiguous(), Y)
+        self.taps[c.data_ptr()] = W
+        return Y
+
+    def adjoint(
+        self, L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """As plain.adjoint."""
+        W = self.taps.pop(c.data_ptr(), None)
+        if W is None:
+            return triton_jet.adjoint(L, X, c, knots, counts, back)
+        L, X, c = L.contiguous(), X.contiguous(), c.contiguous()
+        grid = tensors_of(knots, degree_of(c, knots))
+        return triton_taps.with_taps(W, L, X, c, grid, counts, back)
+
+
+def _gradient(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    counts: Counts,
+    L: Tensor | None = None,
+    affine: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The gradient in one launch and a sum, from the adjoint L of the output, or of Σ r² from W, b
+    and the r that are to be filled."""
+    parameters = sum(c.numel() for c in C)
+    if not len(X):
+        return X.new_zeros(parameters)
+    most = max(1, min(PROGRAMS, PARTIAL_BYTES // (parameters * X.element_size())))
+    chunk = triton.cdiv(len(X), most * ROWS) * ROWS
+    programs = triton.cdiv(len(X), chunk)
+    partial = X.new_empty(programs, parameters)
+    given = (X, X, X) if affine is None else (affine[0].contiguous(), *affine[1:])
+    _launch(
+        (X if L is None else L.contiguous(), given[0], given[1].contiguous(), given[2]),
+        X,
+        _operands(C, knots, centers, scales, counts),
+        (partial, X, X),
+        chunk,
+        affine=affine is not None,
+        local=False,
+    )
+    return ordered_sum(partial)
+
+
+def _rows(
+    L: Tensor,
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    counts: Counts,
+) -> tuple[Tensor, Tensor]:
+    """The rows of the Jacobian in one launch."""
+    values = X.new_empty(len(X), sum(network.lengths(C, knots)))
+    starts = torch.empty(len(X), sum(len(c) for c in C), dtype=torch.int64, device=X.device)
+    if len(X):
+        _launch(
+            (L.contiguous(), X, X, X),
+            X,
+            _operands(C, knots, centers, scales, counts),
+            (X, values, starts),
+            triton.cdiv(len(X), PROGRAMS * ROWS) * ROWS,
+            affine=False,
+            local=True,
+        )
+    return values, starts
+
+
+def _launch(
+    given: tuple[Tensor, Tensor, Tensor, Tensor],
+    X: Tensor,
+    at: Operands,
+    found: tuple[Tensor, Tensor, Tensor],
+    chunk: int,
+    affine: bool,
+    local: bool,
+) -> None:
+    """Launch _adjoint: given are L, W, b and r, found are partial, values and starts."""
+    widths, size = at.fixed["widths"], X.shape[1]
+    programs, widest, layers = triton.cdiv(len(X), chunk), max(widths), len(widths) - 1
+    space = ROWS * size * (before(widths, layers) + 3 * widest)
+    partial, values, starts = found
+    work = X.new_empty(programs * space)
+    operands = at.theta, X.contiguous(), *at.grid, at.center, at.scale
+    equations = len(given[2]) if affine else 0
+    sizes = len(X), equations, at.grid.cells, at.functions, chunk, space, partial.shape[-1]
+    of_rows = values.shape[-1], starts.shape[-1]
+    tiles = tuple(min(64, max(16, triton.next_power_of_2(p * at.functions))) for p in widths[:-1])
+    fixed = {**at.fixed, "tiles": tiles, "layers": layers, "widest": widest, **UNSTAGED, **RESIDENT}
+    _adjoint[(programs,)](
+        *given, *operands, *found, work, *sizes, *of_rows, affine=affine, local=local, **fixed
+    )
 
 
 def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
-    """Whether a network is narrow, the points few, and all layers of one grid and degree."""
+    """Whether a network is narrow enough for so many points, and all layers of one grid and
+    degree."""
     widths = [C[0].shape[0], *(c.shape[2] for c in C)]
     return (
-        points <= FEW
-        and min(widths) > 0
-        and max(widths) <= WIDEST
+        min(widths) > 0
+        and max(widths) <= (WIDEST if points <= FEW else NARROW)
+        and max(c.shape[0] * c.shape[2] for c in C) <= EDGES
         and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
     )
 
@@ -505,7 +769,10 @@ def _operands(
 ) -> Operands:
     degree = degree_of(C[0], knots[0])
     grid = _grid(knots, degree)
-    center, scale = (torch.cat([C[0].new_empty(0), *parts]) for parts in (centers, scales))
+    center, scale = (
+        parts[0].contiguous() if len(parts) == 1 else torch.cat([C[0].new_empty(0), *parts])
+        for parts in (centers, scales)
+    )
     widths = (C[0].shape[0], *(c.shape[2] for c in C))
     fixed = {
         "widths": widths,

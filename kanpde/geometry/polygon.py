@@ -8,7 +8,6 @@ from math import hypot
 from numbers import Real
 
 import numpy as np
-import shapely
 import torch
 from torch import Tensor
 
@@ -138,6 +137,8 @@ def _checked_names(names: Sequence[str] | None, edges: int) -> list[str] | None:
 
 
 def _checked_holes(holes: object, outer: Polygon) -> tuple[Polygon, ...]:
+    import shapely  # only polygons need it
+
     found = tuple(holes) if isinstance(holes, list | tuple) else (holes,)
     shell = shapely.Polygon(outer._corners)
     for k, hole in enumerate(found):
@@ -169,6 +170,8 @@ def _checked_holes(holes: object, outer: Polygon) -> tuple[Polygon, ...]:
 
 def _check_simple(corners: Sequence[tuple[float, float]]) -> None:
     """Raise ProblemError where two edges have a point in common that is no corner between them."""
+    import shapely  # only polygons need it
+
     n = len(corners)
     edges = [shapely.LineString([corners[k], corners[(k + 1) % n]]) for k in range(n)]
     for k, edge in enumerate(edges):

@@ -26,6 +26,7 @@ class Activation:
 
     def __init__(self, name: str, center: Tensor | None = None, scale: Tensor | None = None):
         self.name, self.center, self.scale = name, center, scale
+        self._placed: tuple[Tensor | None, Tensor | None, Tensor, Tensor] | None = None
 
     def rescaled(self, center: Tensor, scale: Tensor) -> Activation:
         """The activation whose output z is that of this one through y = center + scale · z.
@@ -45,9 +46,19 @@ class Activation:
             X: A tensor on the device and in the precision that are wanted.
             units: How many units there are.
         """
-        if self.center is None or self.scale is None:
-            return X.new_zeros(units), X.new_ones(units)
-        return self.center.to(X), self.scale.to(X)
+        known = self._placed
+        if (
+            known is None
+            or known[0] is not self.center
+            or known[1] is not self.scale
+            or not _like(known[2], X, units)
+        ):
+            if self.center is None or self.scale is None:
+                known = self.center, self.scale, X.new_zeros(units), X.new_ones(units)
+            else:
+                known = self.center, self.scale, self.center.to(X), self.scale.to(X)
+            self._placed = known
+        return known[2], known[3]
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
         return activation_jet(self.name, X, *self.affine(X, X.shape[2]), counts)
@@ -62,3 +73,8 @@ class Activation:
     ) -> tuple[Tensor, Rows]:
         inward, _ = self.adjoint(theta, L, X, counts)
         return inward, Rows.full(X.new_empty(len(X), 0))
+
+
+def _like(there: Tensor, X: Tensor, units: int) -> bool:
+    """Whether numbers of so many units lie where X does, in its type."""
+    return there.dtype == X.dtype and there.device == X.device and len(there) == units

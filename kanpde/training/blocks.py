@@ -22,6 +22,9 @@ ROOM = 256 * 2**20
 """Bytes that the rows of a Jacobian may take at a time. It is no matter of the machine: sums over
 other blocks end in other last bits."""
 
+ROOM_ON_GPU = 4 * 2**30
+"""The same on a GPU, which makes rows faster than it makes them twice."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -111,18 +114,20 @@ def linear(objective: Objective) -> tuple[Float[Tensor, " rows"], Rows | Blocks]
         objective: The objective.
 
     Returns:
-        The rows [rows], and their derivatives, by blocks where they take more than ROOM.
+        The rows [rows], and their derivatives, by blocks where they take more than ROOM,
+        on a GPU more than ROOM_ON_GPU.
     """
     theta = objective.network.theta
-    if objective.whole or objective.rows * theta.numel() * theta.element_size() <= ROOM:
+    room = ROOM_ON_GPU if theta.is_cuda else ROOM
+    if objective.whole or objective.rows * theta.numel() * theta.element_size() <= room:
         return objective.jacobian()
     sizes = [bytes_a_point(t, objective) for t in objective.terms]
     if (
         sum(size * len(t.frame.points) for size, t in zip(sizes, objective.terms, strict=True))
-        <= ROOM
+        <= room
     ):
         return objective.jacobian()
-    return objective.residuals(), Blocks(objective, [max(1, ROOM // size) for size in sizes])
+    return objective.residuals(), Blocks(objective, [max(1, room // size) for size in sizes])
 
 
 def bytes_a_point(t: Term, objective: Objective) -> int:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.training.blocks import linear
+from kanpde.networks.rows import Rows
+from kanpde.training.blocks import Blocks, linear
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
 from kanpde.training.shards import total, totals_with_lower
@@ -103,35 +105,77 @@ class LevenbergMarquardt(Stepper):
         r, J = linear(objective)
         matrix, pull = J.normal(r)
         normal, squares, slope = totals_with_lower(matrix, r @ r, pull)
-        loss = float(squares)
-        if not math.isfinite(loss):
-            return f"loss became {loss}: went back to the last good state"
         W = (
             scaling(normal.diagonal())
             if self.metric == "root"
             else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
         )
         normal.mul_(W[:, None]).mul_(W)
-        gradient = W * slope
-        given, ceiling = mu, 1e6 * max(float(normal.diagonal().max()), 1.0)
+        # Reading a number waits for the device: both at once.
+        loss, top = torch.stack([squares, normal.diagonal().max()]).tolist()
+        if not math.isfinite(loss):
+            return f"loss became {loss}: went back to the last good state"
+        local = Local(start, r, J, W, normal, W * slope)
+        given, ceiling = mu, 1e6 * max(top, 1.0)
         while mu < ceiling:
-            factor = damped_cholesky(normal, mu)
-            if factor is not None:
-                velocity = -_solve(
-                    factor, gradient
-                )  # as the correction, in parameters divided by W
-                network.theta = start + PROBE * W * velocity
-                bent = J.pulled(W * velocity, (objective.residuals() - r) / PROBE, 2 / PROBE)
-                correction = -0.5 * _solve(factor, W * total(bent))
-                if 2 * float(correction.norm()) <= self.accept * float(velocity.norm()):
-                    network.theta = start + W * (velocity + correction)
-                    new = objective.loss()
-                    if new < loss:
-                        eased = mu / EASE_DAMPING if mu == given else mu
-                        return loss, new, max(eased, torch.finfo(r.dtype).eps ** 2)
+            new = self._trial(objective, local, mu)
+            if new < loss:
+                eased = mu / EASE_DAMPING if mu == given else mu
+                return loss, new, max(eased, torch.finfo(r.dtype).eps ** 2)
             mu *= RAISE_DAMPING
         network.theta = start
         return STUCK
+
+    def _trial(self, objective: Objective, at: Local, mu: float) -> float:
+        """Go where this damping leads; the loss there, infinite where there is no such step.
+
+        On a CPU it ends as soon as there is none. On a GPU, where reading a number waits for all
+        that was launched before, all of it is launched and one number is read.
+        """
+        network, waits = objective.network, reading_waits(at.r)
+        factor, sound = damped_factor(at.normal, mu)
+        if not waits and not sound:
+            return math.inf
+        # As the correction, in parameters divided by W.
+        velocity = -_solve(factor, at.gradient)
+        network.theta = at.theta + PROBE * at.W * velocity
+        bent = at.J.pulled(at.W * velocity, (objective.residuals() - at.r) / PROBE, 2 / PROBE)
+        correction = -0.5 * _solve(factor, at.W * total(bent))
+        small = 2 * correction.norm() <= self.accept * velocity.norm()
+        if not waits and not small:
+            return math.inf
+        network.theta = at.theta + at.W * (velocity + correction)
+        new = objective.squares()
+        return float(torch.where(sound & small, new, math.inf))
+
+
+def reading_waits(x: Tensor) -> bool:
+    """Whether reading a number waits for all that was launched before.
+
+    Args:
+        x: The number, or what lies where it does.
+    """
+    return x.is_cuda
+
+
+class Local(NamedTuple):
+    """The objective at the parameters that a step starts from.
+
+    Attributes:
+        theta: The parameters.
+        r: The residuals.
+        J: Their derivatives.
+        W: By what parameters are divided.
+        normal: JᵀJ of the divided parameters.
+        gradient: Jᵀr of the divided parameters.
+    """
+
+    theta: Tensor
+    r: Tensor
+    J: Rows | Blocks
+    W: Tensor
+    normal: Tensor
+    gradient: Tensor
 
 
 def slow(losses: Sequence[float], patience: int) -> bool:
@@ -169,7 +213,7 @@ def scaling(squares: Tensor) -> Tensor:
     Returns:
         W [parameters], by which parameters are divided.
     """
-    mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
+    mean = squares.mean().clamp_min(torch.finfo(squares.dtype).tiny)
     return (squares / mean).clamp_min(1e-8) ** -0.25
 
 
@@ -187,7 +231,7 @@ def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
     means = torch.cat(
         [part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)]
     )
-    mean = max(float(squares.mean()), torch.finfo(squares.dtype).tiny)
+    mean = squares.mean().clamp_min(torch.finfo(squares.dtype).tiny)
     return (means / mean).clamp_min(1e-8) ** -0.5
 
 
@@ -201,10 +245,24 @@ def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
     Returns:
         The lower factor; None where rounding leaves the matrix indefinite or not finite.
     """
+    factor, sound = damped_factor(normal, mu)
+    return factor if sound else None
+
+
+def damped_factor(normal: Tensor, mu: float) -> tuple[Tensor, Tensor]:
+    """The same on the device, without looking at it.
+
+    Args:
+        normal: JᵀJ [parameters, parameters], of which the lower triangle is read.
+        mu: Damping μ, which is added to the diagonal.
+
+    Returns:
+        The lower factor, and whether it is one.
+    """
     damped = normal.clone()
     damped.diagonal().add_(mu)
     factor, failed = torch.linalg.cholesky_ex(damped)
-    return None if int(failed) or not math.isfinite(float(factor.diagonal().sum())) else factor
+    return factor, (failed == 0) & factor.diagonal().sum().isfinite()
 
 
 def _solve(factor: Tensor, right: Tensor) -> Tensor:

@@ -47,6 +47,8 @@ class Affine(NamedTuple):
         Args:
             Y: The output jet [points, channels, outputs].
         """
+        if Y.is_cuda:
+            return torch.add(self.b, (self.W * Y).sum((2, 3)))
         r = self.b.clone()
         for c, q in product(
             *map(range, Y.shape[1:])
@@ -308,16 +310,21 @@ class Objective:
 
     def loss(self) -> float:
         """Weighted sum of mean squared residuals."""
-        return float(total(self.residuals().square().sum()))
+        return float(self.squares())
+
+    def squares(self) -> Float[Tensor, ""]:
+        """The same on the device: nothing waits for it."""
+        return total(self.residuals().square().sum())
 
     def gradient(self) -> tuple[float, Float[Tensor, " parameters"]]:
         """Loss and its gradient, by one adjoint sweep a term."""
-        loss, slope = 0.0, torch.zeros_like(self.network.theta)
+        slope = torch.zeros_like(self.network.theta)
+        loss = slope.new_zeros((), dtype=torch.float64)
         for t in self.terms:
             r, gradient = t.gradient(self.network)
-            loss += float(r.square().sum())
+            loss += r.square().sum()
             slope += gradient
-        everybody, slope = totals(slope.new_tensor([loss]), slope)
+        everybody, slope = totals(loss.to(slope)[None], slope)
         return float(everybody), slope
 
     def jacobian(self) -> tuple[Float[Tensor, " rows"], Rows]:

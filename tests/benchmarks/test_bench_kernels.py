@@ -332,6 +332,19 @@ def test_what_runs_on_a_gpu(small, monkeypatch, tmp_path):
     assert {row.dtype for row in rows if row.milliseconds} == {"float64", "float32"}
 
 
+def test_a_kernel_that_fails_on_a_gpu_is_a_row_with_its_reason(monkeypatch):
+    def broken(*given):
+        raise RuntimeError("an illegal memory access\nsecond line")
+
+    for name in ("graph", "iterations", "on_gpu"):
+        monkeypatch.setattr(contest, name, broken)
+    monkeypatch.setattr(contest, "default_path", lambda device: "triton")
+    there = Machine("cuda", {}, ONCE, lambda line: None)
+    rows = [row for some in contest.on_cuda(there, [5]) for row in some]
+    assert {row.quantity for row in rows} == {CLOSURE, measured.ITERATION, measured.GRAPH}
+    assert {row.reason for row in rows} == {"failed: RuntimeError: an illegal memory access"}
+
+
 def test_rows_of_a_gpu_stay_in_the_files_where_there_is_none(small, tmp_path):
     kernels.run(tmp_path, lambda line: None, [5], quick=True, device="cpu")
     path = tmp_path / "benchmarks" / "kernels.json"

@@ -1,6 +1,8 @@
 """Regions of the plane and of space: areas and lengths, points spread evenly, normals, corners, and
 that all of it is right after set operations."""
 
+import subprocess
+import sys
 from math import atan2, cos, pi, sin, sqrt
 
 import pytest
@@ -12,6 +14,23 @@ from kanpde import Box, Disk, Ellipse, Polygon, Time
 from kanpde.geometry.sampling import inside_points, unit_points
 
 ALL = {**PLANAR, **SOLID}
+
+WITHOUT_SHAPELY = """
+import sys
+
+sys.modules["shapely"] = None
+import kanpde.solver
+from kanpde import Disk
+
+assert Disk(x=0, y=0, radius=1).volume > 3
+"""
+
+
+def test_only_polygons_need_shapely():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SHAPELY], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def grid(domain, n):

@@ -2,9 +2,9 @@
 types, shared memory and registers.
 
 Run as a script, each launch of the functions below compiles its kernel for compute capability 9.0
-in place of running it, and prints one line of JSON: its name, the bytes of shared memory, the float
-types of its arithmetic. A test runs it in a process of its own, since this one has Triton's
-interpreter.
+in place of running it, and prints one line of JSON: its name, the bytes of shared memory, registers
+and bytes of stack of a thread, the float types of its arithmetic. A test runs it in a process of
+its own, since this one has Triton's interpreter.
 """
 
 import json
@@ -12,9 +12,22 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 MOST_SHARED = 227 * 1024
 """Bytes of shared memory that a program can have there."""
+
+STACK = {
+    "triton_network._forward": 1024,
+    "triton_network._adjoint": 1024,
+    "triton_activation._forward": 48,
+    "triton_activation._adjoint": 48,
+    "triton_jet._gradient": 16,
+}
+"""Bytes of stack that a thread may have, where it may have any. Whole networks are given fewer
+registers than they ask for, since more of them at once is faster (triton_network.RESIDENT); the
+sine of CUDA's library has a table of its own there."""
 
 EVERYTHING = {
     "_edges",
@@ -22,7 +35,9 @@ EVERYTHING = {
     "_pullback",
     "_gradient",
     "_ordered_sum",
-    "_gram",
+    "_spread",
+    "_taps",
+    "_inward",
     "_times",
     "_transposed_times",
     "_adjoint",
@@ -53,10 +68,19 @@ def test_float64_compiles_without_single_precision():
             " float32"
         )
         assert not kernel["atomics"], kernel
+    check_registers(found)
+
+
+def check_registers(found):
+    for kernel in found:
+        assert kernel["registers"] > 0, kernel
+        assert kernel["stack"] <= STACK.get(kernel["where"], 0), f"{kernel}: spills registers"
 
 
 def test_float32_compiles_without_double_precision():
-    for kernel in run("float32"):
+    found = run("float32")
+    check_registers(found)
+    for kernel in found:
         assert kernel["shared"] <= MOST_SHARED, kernel
         assert "f64" not in kernel["types"], kernel
         assert not kernel["atomics"], kernel
@@ -69,7 +93,7 @@ def compile_only(self, *args, grid, warmup, **given):
     from triton.backends.compiler import GPUTarget
 
     names = {torch.float64: "*fp64", torch.float32: "*fp32", torch.int64: "*i64"}
-    options = {k: given.pop(k) for k in ("num_warps", "num_stages") if k in given}
+    options = {k: given.pop(k) for k in ("num_warps", "num_stages", "maxnreg") if k in given}
     bound, signature, constants, aligned = (
         dict(zip(self.arg_names, args, strict=False)) | given,
         {},
@@ -92,14 +116,32 @@ def compile_only(self, *args, grid, warmup, **given):
     types = sorted(
         set(re.findall(r"\b(?:add|mul|fma|sub|div|mma)\.\S*?\b(t?f(?:16|32|64))\b", ptx))
     )
+    registers, stack = resources(made.asm["cubin"])
     report = {
         "name": self.__name__,
+        "where": f"{self.fn.__module__.rsplit('.', 1)[-1]}.{self.__name__}",
+        "registers": registers,
+        "stack": stack,
         "shared": made.metadata.shared,
         "types": types,
         "kind": constants.get("kind"),
         "atomics": bool(re.search(r"\b(atom|red)\.", ptx)),
     }
     sys.stdout.write(json.dumps(report) + "\n")
+
+
+def resources(machine_code):
+    """Registers and bytes of stack of a thread, as Triton's own tool reads them."""
+    import triton
+
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(machine_code)
+        file.flush()
+        done = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True)
+    found = re.search(r"REG:(\d+) STACK:(\d+)", done.stdout + done.stderr)
+    assert found, done.stdout + done.stderr
+    return int(found[1]), int(found[2])
 
 
 COUNTS, DEGREE, GRID, POINTS = (2, 2), 3, 5, 1000
@@ -145,7 +187,6 @@ def launch_activations_and_networks(dtype):
 
     from kanpde.kernels import (
         triton_activation,
-        triton_gauss_newton,
         triton_network,
         uniform_knots,
     )
@@ -157,8 +198,6 @@ def launch_activations_and_networks(dtype):
         return zeros(POINTS, 5, units)
 
     knots = [uniform_knots(n, -1.0, 1.0, GRID, DEGREE, dtype) for n in (2, 10)]
-    layer = triton_gauss_newton.LayerColumns(jet(10), jet(2), knots[0], DEGREE)
-    triton_gauss_newton.gram([layer], COUNTS)
     for kind in ("tanh", "sin"):
         triton_activation.forward(kind, jet(128), zeros(128), zeros(128), COUNTS)
         triton_activation.adjoint(kind, jet(128), jet(128), zeros(128), COUNTS)
@@ -166,6 +205,8 @@ def launch_activations_and_networks(dtype):
     given = (jet(2), C, knots, [zeros(10)], [zeros(10)], COUNTS)
     triton_network.forward(*given)
     triton_network.adjoint(jet(1), *given)
+    triton_network.pullback(jet(1), *given)
+    triton_network.squares(*given[:-1], zeros(1, POINTS, 5, 1), zeros(1, POINTS), COUNTS)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ CASES = {
     "a fine grid": (65, 2, 2, 6, 64, (1, 1)),
     "one interval": (9, 2, 3, 3, 1, (2, 2)),
     "more outputs than a program takes": (20, 2, 140, 2, 2, (1,)),
+    "wide": (21, 33, 35, 3, 2, (3, 2)),
+    "wide, third order": (5, 32, 32, 2, 3, (2, 1, 1)),
 }
 """Points, inputs, outputs, degree, grid, counts."""
 

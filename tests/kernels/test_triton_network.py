@@ -7,7 +7,7 @@ import pytest
 import torch
 from compiled_or_interpreted import DEVICE
 
-from kanpde.kernels import network, triton_network, uniform_knots
+from kanpde.kernels import network, triton_network, triton_taps, uniform_knots
 from kanpde.kernels.taylor import channels
 
 CASES = {
@@ -78,21 +78,41 @@ def test_the_gradient_is_that_of_autograd():
     )
 
 
-def test_squares_of_affine_rows_are_those_of_the_plain_path():
-    L, (X, *given, counts) = operands(23, (2, 3, 2), 2, 3, (1,))
-    W, b = torch.stack([L, L.flip(0)]), L[:, 0].T.contiguous()
+def compare_squares(L, given, relative):
+    X, *given, counts = given
+    W, b = torch.stack([L, L.flip(0)]), torch.stack([L[:, 0, 0], L[:, -1, -1]])
     compare(
         triton_network.squares(X, *given, W, b, counts),
         network.squares(X, *given, W, b, counts),
-        1e-12,
+        relative,
     )
 
 
+def test_squares_of_affine_rows_are_those_of_the_plain_path():
+    compare_squares(*operands(23, (2, 3, 2), 2, 3, (1,)), 1e-12)
+
+
 def test_layer_by_layer_in_slabs(monkeypatch):
-    monkeypatch.setattr(triton_network, "FEW", 0)
+    monkeypatch.setattr(triton_network, "WIDEST", 0)
+    monkeypatch.setattr(triton_network, "NARROW", 0)
     monkeypatch.setattr(triton_network, "SLAB", 10)
     L, given = operands(23, (2, 3, 2), 2, 3, (1,))
     compare(everything(triton_network, L, given), everything(network, L, given), 1e-12)
+    compare_squares(L, given, 1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "relative"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_wide_layers_make_their_taps_once(monkeypatch, dtype, relative):
+    made = []
+    taps = triton_taps.taps
+    monkeypatch.setattr(triton_taps, "taps", lambda *given: made.append(given) or taps(*given))
+    monkeypatch.setattr(triton_taps, "WIDE", 5)
+    monkeypatch.setattr(triton_network, "WIDEST", 2)
+    monkeypatch.setattr(triton_network, "NARROW", 2)
+    L, given = operands(40, (2, 5, 6, 9, 1), 2, 3, (2, 1), dtype)
+    compare_squares(L, given, relative)
+    assert len(made) == 3, "one for each layer with many outputs"
+    compare(everything(triton_network, L, given), everything(network, L, given), relative)
 
 
 def test_wide_levels_and_other_grids_are_not_taken_in_one_launch():

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from toys import bad, cubic, objective_of, run
 
 from kanpde import RecipeError
@@ -18,6 +19,7 @@ from kanpde.training import (
     GaussNewton,
     LevenbergMarquardt,
     Soap,
+    levenberg_marquardt,
     parse_schedule,
     show_schedule,
 )
@@ -48,6 +50,53 @@ def test_levenberg_marquardt_never_goes_up_and_reports_the_loss_where_it_is():
         assert loss == objective.loss()
         last = loss
     assert last < 1e-6 * before
+
+
+class Reads(TorchFunctionMode):
+    """Counts what waits for a GPU: numbers that are read, and shapes that depend on numbers."""
+
+    WAITING = (
+        "item",
+        "tolist",
+        "nonzero",
+        "__float__",
+        "__bool__",
+        "__int__",
+        "__index__",
+        "equal",
+    )
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in self.WAITING:
+            self.found.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_on_a_gpu_a_step_of_levenberg_marquardt_waits_twice(monkeypatch):
+    monkeypatch.setattr(levenberg_marquardt, "reading_waits", lambda x: True)
+    objective = objective_of(cubic)
+    optimiser = LevenbergMarquardt(30)
+    state = optimiser.begin(objective)
+    optimiser.advance(objective, state)
+    mu = state.mu
+    with Reads() as reads:
+        assert optimiser.advance(objective, state) is None
+    assert state.mu == mu / 2, "the first damping was taken"
+    assert reads.found == ["tolist", "__float__"]
+
+
+def test_waiting_less_often_changes_no_bit(monkeypatch):
+    found = []
+    for waits in (False, True):
+        monkeypatch.setattr(levenberg_marquardt, "reading_waits", lambda x, waits=waits: waits)
+        objective = objective_of(cubic)
+        found.append((run(LevenbergMarquardt(8), objective)[0], objective.network.theta))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
 
 
 def test_levenberg_marquardt_ends_at_a_minimum_without_moving():
