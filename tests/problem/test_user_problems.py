@@ -42,8 +42,8 @@ def test_the_plate_with_a_hole_agrees_with_its_reference(tmp_path):
     path.write_text(BLOCKS["hole"], encoding="utf-8")
     result = kanpde.solve(
         load(str(path))[0],
-        schedule="lm:40",
-        points=1000,
+        schedule="lm:25",
+        points=600,
         restarts=1,
         reference=reference(load(str(path))[0], cells=32),
     )
@@ -55,7 +55,7 @@ def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
     path = tmp_path / "rod.py"
     path.write_text(BLOCKS["rod"], encoding="utf-8")
     result = kanpde.solve(
-        load(str(path))[0], schedule="lm:60", points=600, restarts=1, reference=False
+        load(str(path))[0], schedule="lm:30", points=300, restarts=1, reference=False
     )
     (k,) = result.summary()["estimates"]
     assert k["name"] == "k"

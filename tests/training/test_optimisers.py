@@ -129,7 +129,7 @@ def test_a_matrix_that_is_not_finite_has_no_factor():
     [
         (LevenbergMarquardt(25), 1e-4),
         (LevenbergMarquardt(25, metric="layer"), 1e-4),
-        (GaussNewton(25, sketch=20), 1e-4),
+        (GaussNewton(10, sketch=20), 1e-4),
         (LBFGS(60), 1e-2),
         (Broyden(60), 1e-3),
         (Adam(80, rate=1e-2), 0.5),
