@@ -18,9 +18,6 @@ from kanpde.training import shards
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
 
-USUAL_COORDINATES = 2
-"""Up to which number of coordinates products of splines are the usual network."""
-
 
 def refined(network: Tensor, effort: str = "default", tolerance: float | None = None) -> Choice:
     """The recipe of a network that is refined up to a tolerance.
@@ -74,7 +71,7 @@ def usual(
     try:
         check_product(problem, device, dtype)
         if not stated:
-            _check_suited(problem, tolerance)
+            _check_suited(problem)
     except (ProblemError, RecipeError) as reason:
         if stated:
             raise
@@ -85,13 +82,8 @@ def usual(
     return replace(found, recipe=replace(found.recipe, or_layers=tolerance is None))
 
 
-def _check_suited(problem: Problem, tolerance: float | None) -> None:
+def _check_suited(problem: Problem) -> None:
     """Raise RecipeError where products can take a problem, but are not what suits it."""
-    count = len(problem.coordinates)
-    if tolerance is None and count > USUAL_COORDINATES:
-        raise RecipeError(
-            f"tensor: takes long in {count} coordinates; a --tolerance asks for it nevertheless"
-        )
     if parts := [c for c in problem.constraints if c.where]:
         raise RecipeError(
             f"tensor: {parts[0].residual.name} holds on a part of a face, at whose ends solutions"
