@@ -29,6 +29,9 @@ REPORT := results/benchmarks
 .PHONY: solve test mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-judged bench-shards bench-tolerances bench-alternatives bench-growth test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
+# Processes that tests start find modules compiled, as those of users do.
+unexport PYTHONDONTWRITEBYTECODE
+
 solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
