@@ -77,12 +77,12 @@ soak: $(VENV)/.installed-dev
 test-gpu: gpu
 	env -u TRITON_INTERPRET -u KANPDE_KERNELS $(GPU_RUN) -m pytest -rs tests/kernels
 
-# 160 s at most for the tests, most of which go to compiling, so by seven processes where pytest-xdist is there; 290 s for the
-# measurements. Both keep what they have when they are stopped.
+# 160 s at most for the tests of the Triton kernels, most of which go to compiling, so by seven processes where pytest-xdist is there;
+# 290 s for the measurements. Both keep what they have when they are stopped.
 gpu-report: gpu
 	@mkdir -p $(REPORT)
 	@$(GPU_RUN) -c 'from kanpde.provenance import provenance; [print(f"{key}: {value}") for key, value in provenance("cuda").items()]' > $(REPORT)/gpu-tests.txt
-	@status=0; env -u TRITON_INTERPRET -u KANPDE_KERNELS timeout -k 10 -s INT 160 $(GPU_RUN) -m pytest $$($(GPU_RUN) -c 'import xdist; print("-n 7")' 2> /dev/null) -rs tests/kernels >> $(REPORT)/gpu-tests.txt 2>&1 || status=$$?; \
+	@status=0; env -u TRITON_INTERPRET -u KANPDE_KERNELS timeout -k 10 -s INT 160 $(GPU_RUN) -m pytest $$($(GPU_RUN) -c 'import xdist; print("-n 7 --dist worksteal")' 2> /dev/null) -rs tests/kernels/test_triton_*.py >> $(REPORT)/gpu-tests.txt 2>&1 || status=$$?; \
 	echo "pytest ended with $$status" >> $(REPORT)/gpu-tests.txt; tail -n 3 $(REPORT)/gpu-tests.txt; \
 	env -u KANPDE_KERNELS timeout -k 10 -s INT 290 $(GPU_RUN) -m benchmarks kernels --device cuda --minutes 4 || status=$$?; \
 	echo "written: $(REPORT)/gpu-tests.txt, kernels.md, kernels.json, kernels_cuda.png"; exit $$status

@@ -63,8 +63,8 @@ def verdicts(rows: Rows) -> list[Quantity]:
             "GPU: Levenberg-Marquardt iteration, 1,000,000 points, 504 parameters, float64",
             row["milliseconds"] if row else None,
             "ms",
-            150,
-            60,
+            100,
+            50,
             more=_because(row),
         )
     )

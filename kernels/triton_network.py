@@ -727,11 +727,17 @@ def _launch(
     equations = len(given[2]) if affine else 0
     sizes = len(X), equations, at.grid.cells, at.functions, chunk, space, partial.shape[-1]
     of_rows = values.shape[-1], starts.shape[-1]
-    tiles = tuple(min(64, max(16, triton.next_power_of_2(p * at.functions))) for p in widths[:-1])
+    # Rows have no tiles, and shall not be compiled again where the tiles of a finer grid differ.
+    tiles = () if local else tuple(_tile(p * at.functions) for p in widths[:-1])
     fixed = {**at.fixed, "tiles": tiles, "layers": layers, "widest": widest, **UNSTAGED, **RESIDENT}
     _adjoint[(programs,)](
         *given, *operands, *found, work, *sizes, *of_rows, affine=affine, local=local, **fixed
     )
+
+
+def _tile(rows: int) -> int:
+    """Rows of a layer's gradient that are taken at a time."""
+    return min(64, max(16, triton.next_power_of_2(rows)))
 
 
 def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:

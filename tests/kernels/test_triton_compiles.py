@@ -24,10 +24,12 @@ STACK = {
     "triton_activation._forward": 48,
     "triton_activation._adjoint": 48,
     "triton_jet._gradient": 16,
+    "triton_jet._pullback": 8,
 }
 """Bytes of stack that a thread may have, where it may have any. Whole networks are given fewer
 registers than they ask for, since more of them at once is faster (triton_network.RESIDENT); the
-sine of CUDA's library has a table of its own there."""
+sine of CUDA's library has a table of its own there; the assembler of Triton 3.6 puts two registers
+of _pullback there in float32, that of 3.7 none."""
 
 EVERYTHING = {
     "_edges",

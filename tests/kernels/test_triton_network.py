@@ -16,6 +16,7 @@ CASES = {
     "one layer": (3, (3, 2), 3, 4, (1,)),
     "one point, order 4": (1, (1, 2, 1), 3, 2, (1, 1, 1, 1)),
     "values only": (20, (2, 17, 1), 1, 2, ()),
+    "degree 7, a fine grid": (5, (2, 3, 1), 7, 24, (2, 2)),
     "no points": (0, (2, 3, 1), 3, 4, (2, 2)),
 }
 """Points, widths, degree, grid, counts."""
