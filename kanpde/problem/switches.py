@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.kinks import kinks
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import d
@@ -44,7 +45,7 @@ def switches(problem: Problem, x: str) -> tuple[float, ...]:
     return _inside(problem, x, places)
 
 
-def creases(problem: Problem, x: str) -> tuple[float, ...]:
+def creases(problem: Formulation, x: str) -> tuple[float, ...]:
     """Where equations jump along a coordinate for a range of the other ones: there the highest
     derivatives of solutions jump.
 
@@ -58,7 +59,7 @@ def creases(problem: Problem, x: str) -> tuple[float, ...]:
     return _inside(problem, x, _of_equations(problem, x, LINES_ACROSS_CREASES, 2))
 
 
-def _of_equations(problem: Problem, x: str, lines: int, least: int | None) -> list[float]:
+def _of_equations(problem: Formulation, x: str, lines: int, least: int | None) -> list[float]:
     """Where equations jump along a coordinate on at least some lines, or on all."""
     domain, names = problem.domain, problem.coordinates
     axis, generator = names.index(x), torch.Generator().manual_seed(0)
@@ -77,7 +78,7 @@ def _of_equations(problem: Problem, x: str, lines: int, least: int | None) -> li
     return places
 
 
-def _inside(problem: Problem, x: str, places: Sequence[float]) -> tuple[float, ...]:
+def _inside(problem: Formulation, x: str, places: Sequence[float]) -> tuple[float, ...]:
     """Places in order, each once, and none at the ends of the domain."""
     low, high = problem.domain.bounds[x]
     apart, inside = SAME_SWITCH * (high - low), list[float]()

@@ -257,7 +257,7 @@ def differences(basis: Functions, order: int) -> Float[np.ndarray, "nodes nodes"
     n = len(basis.nodes)
     if order == 0:
         return np.eye(n)
-    if isinstance(basis, FourierSeries):
+    if not isinstance(basis, ChebyshevSeries):
         return basis.derivatives(order) @ basis.analysis
     a, b = basis.bounds
     i, diagonal = np.arange(n), np.eye(n, dtype=bool)

@@ -22,6 +22,7 @@ from kanpde.reference.bases import (
     differences,
     last_coefficients,
 )
+from kanpde.reference.broken import BrokenSeries
 from kanpde.reference.grid import Grid
 from kanpde.reference.stretching import Stretching
 from kanpde.residual.calculus import MultiIndex
@@ -41,15 +42,20 @@ class CollocationGrid(Grid):
         periodic: The coordinates that wrap round.
         stretched: By coordinate, in what the functions are waves or polynomials, where that is not
             the coordinate itself.
+        creases: By coordinate, where equations jump.
     """
 
     stretched: Mapping[str, Stretching] = field(kw_only=True, default_factory=dict)
+    creases: Mapping[str, tuple[float, ...]] = field(kw_only=True, default_factory=dict)
 
     @cached_property
     def along(self) -> tuple[Functions, ...]:
         """The functions along each coordinate."""
-        found = []
+        found: list[Functions] = []
         for (x, bounds), n in zip(self.bounds.items(), self.cells, strict=True):
+            if places := self.creases.get(x):
+                found.append(BrokenSeries(bounds, n, places))
+                continue
             kind = FourierSeries if x in self.periodic else ChebyshevSeries
             found.append(kind(bounds, n, self.stretched.get(x)))
         return tuple(found)
@@ -59,13 +65,14 @@ class CollocationGrid(Grid):
         """The method in words."""
         names = dict.fromkeys(basis.named for basis in self.along)
         where = " in a stretched coordinate" if self.stretched else ""
+        where = " between jumps" if self.creases else where
         count = " x ".join(str(n) for n in self.shape)
         return f"{' and '.join(names)} collocation{where}, {count} functions"
 
     @property
     def modal(self) -> bool:
         """Whether the unknowns are coefficients."""
-        return len(self.names) == 1
+        return len(self.names) == 1 and not self.creases
 
     def axis(self, name: str, closed: bool = False) -> Float[np.ndarray, " nodes"]:
         found = self.along[self.names.index(name)].nodes

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.switches import creases
 from kanpde.reference.climb import GridSolution, solve_on
 from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolution import TIGHTEST
@@ -108,7 +109,10 @@ def collocated(
     work, failures, steps = Work(SEARCH * allowed), 0, None
     cells: tuple[int, ...] | None = (FIRST[len(space)],) * len(space)
     stretched: dict[str, Stretching] = {}
+    jumps = jumps_of(problem)
     if by_differences:
+        if jumps:
+            return None
         known = -np.log10(max(by_differences.worst, EPSILON))
         best = stretching_for(by_differences, known, WANTED)
         if best is None or len(problem.unknowns) * best[1] > MOST[1]:
@@ -123,7 +127,12 @@ def collocated(
             tolerance = TIGHTEST if steps else LOOSE
             halvings = steps.halvings if steps else 0
             found = solve_on(
-                problem, grid_of(problem, cells, stretched), solved, tolerance, work, halvings
+                problem,
+                grid_of(problem, cells, stretched, jumps),
+                solved,
+                tolerance,
+                work,
+                halvings,
             )
         except OutOfWork:
             break
@@ -138,7 +147,7 @@ def collocated(
             _compare(found, solved)
         solved.append(found)
         cells = _next(problem, solved)
-        if len(space) == 1 and not stretched and cells:
+        if len(space) == 1 and not stretched and not jumps and cells:
             # Where many functions are needed yet, fewer may do in another coordinate.
             best = _better(solved[-1])
             if best:
@@ -187,8 +196,30 @@ def _steps(problem: Formulation, solved: list[GridSolution], work: Work) -> _Ste
     return found
 
 
+def jumps_of(problem: Formulation) -> dict[str, tuple[float, ...]]:
+    """Where equations of second order jump along the coordinates of space that do not wrap round,
+    by coordinate.
+
+    Args:
+        problem: One that `suits`.
+    """
+    found = {}
+    for i, x in enumerate(problem.domain.space):
+        highest = dict.fromkeys(problem.unknowns, 0)
+        for equation in problem.equations:
+            for u, index in equation.needs:
+                highest[u] = max(highest[u], index[i])
+        second = x not in problem.periodic and set(highest.values()) == {2}
+        if second and (places := creases(problem, x)):
+            found[x] = places
+    return found
+
+
 def grid_of(
-    problem: Formulation, cells: Sequence[int], stretched: Mapping[str, Stretching]
+    problem: Formulation,
+    cells: Sequence[int],
+    stretched: Mapping[str, Stretching],
+    jumps: Mapping[str, tuple[float, ...]] | None = None,
 ) -> CollocationGrid:
     """The grid of a problem's space.
 
@@ -196,11 +227,13 @@ def grid_of(
         problem: One that `suits`.
         cells: Along each space coordinate; those of one that wraps round are made odd.
         stretched: Coordinates that thin layers are wide in.
+        jumps: Where equations jump, by coordinate.
     """
     domain = problem.domain
     odd = tuple(n | (x in problem.periodic) for x, n in zip(domain.space, cells, strict=True))
     bounds = {x: domain.bounds[x] for x in domain.space}
-    return CollocationGrid(bounds, odd, max(odd), frozenset(problem.periodic), stretched=stretched)
+    wraps = frozenset(problem.periodic)
+    return CollocationGrid(bounds, odd, max(odd), wraps, stretched=stretched, creases=jumps or {})
 
 
 def digits(solution: GridSolution) -> Float[np.ndarray, " dims"]:

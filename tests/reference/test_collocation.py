@@ -244,14 +244,12 @@ def test_what_is_declared_bounds_the_error(build):
     assert true_error(problem, found) < found.estimated_error
 
 
-def kink():
-    """A solution whose second derivative jumps, as the load does."""
-
-    def u_(x):
-        return (x - 0.4).abs() * (x - 0.4)
-
+def disk():
+    """A load on a disk: the second derivatives jump along its edge."""
     return Problem(
-        Box(x=(0, 1)), [lambda u, x: d(u, x, x) - 2 * (x - 0.4).sign()], [Dirichlet(u=u_)]
+        Box(x=(0, 1), y=(0, 1)),
+        [lambda u, x, y: laplacian(u) + 1.0 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.1)],
+        [Dirichlet(u=0)],
     )
 
 
@@ -282,7 +280,7 @@ def jumping_start():
 
 
 @pytest.mark.filterwarnings("ignore::kanpde.errors.ProblemWarning")
-@pytest.mark.parametrize("build", [kink, corners, kinked_start, jumping_start])
+@pytest.mark.parametrize("build", [disk, corners, kinked_start, jumping_start])
 def test_what_is_not_smooth_is_left_to_finite_differences(build):
     assert collocated(build(), WORK) is None
 
