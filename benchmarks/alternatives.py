@@ -35,7 +35,7 @@ GOAL = 1e-8
 
 FEATURES = (500, 1500)
 
-SECONDS_OF_A_METHOD = 30.0
+SECONDS_OF_A_METHOD = 15.0
 """Of the processor, that each method of `solve_ivp` may take."""
 
 PLACES = 65
@@ -237,7 +237,7 @@ def page(rows: Sequence[Beside], about: Mapping[str, Any]) -> str:
         "`python -m benchmarks alternatives`. The error is the largest over half of an unknown's",
         "range, on 65 places along every coordinate. `solve_ivp` marches on Chebyshev's or",
         "Fourier's nodes, twice as many until nothing changes by more than 1e-8, with the first of",
-        "DOP853, Radau and LSODA that comes to an end within 30 s, of which the time is given.",
+        "DOP853, Radau and LSODA that comes to an end within 15 s, of which the time is given.",
         "Random features are one least squares; of five widths of their waves the one with the",
         "smallest residual is taken, and its time. A reference that is its own judge has no error.",
         "",
