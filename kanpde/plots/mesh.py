@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,9 @@ LEAST_ERROR = 1e-17
 LINES_AT_MOST = 400
 """More lines across a panel than this are left out: they would cover the colours."""
 
+LETTERS = 13
+"""Of a title, in an inch of the figure's width."""
+
 ERROR_COLOURS = "viridis"
 
 
@@ -44,9 +48,11 @@ def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
         A figure of one pair of axes for each two coordinates, and a bar of colours.
     """
     pairs = panels(drawing)
-    figure = Figure(figsize=(WIDTH_OF_PANEL * len(pairs) + 1.0, HEIGHT_OF_MESH))
+    width = WIDTH_OF_PANEL * len(pairs) + 1.0
+    figure = Figure(figsize=(width, HEIGHT_OF_MESH))
     figure.set_layout_engine("constrained")
-    figure.suptitle(title, fontsize=10)
+    lines = [part for line in title.split("\n") for part in wrap(line, int(LETTERS * width))]
+    figure.suptitle("\n".join(lines), fontsize=10)
     norm, every = _norm(drawing, pairs), []
     for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
         draw_mesh(drawing, pair, axes, norm)

@@ -125,9 +125,11 @@ class TensorSolution(Solution):
             cells = " x ".join(str(axis.cells) for axis in first.axes)
             return f"products of splines, degree {degree}, {cells} cells"
         counts = [int(np.prod([axis.cells for axis in span.axes])) for span in self.spans]
+        low, high = min(counts), max(counts)
+        cells = f"{low} to {high} cells" if low < high else f"{low} cells"
         return (
             f"{len(counts)} spans of products of splines, degree {degree} in space and"
-            f" {first.axes[-1].degree} in time, {min(counts)} to {max(counts)} cells each"
+            f" {first.axes[-1].degree} in time, {cells} each"
         )
 
     def state(self) -> dict[str, Any]:
