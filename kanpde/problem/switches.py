@@ -12,7 +12,6 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.kinks import kinks
-from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import d
 from kanpde.residual.jumps import Probe, breaks
 from kanpde.residual.residual import Residual
@@ -27,7 +26,7 @@ SAME_SWITCH = 1e-9
 """Distance of two places that are one, over the length of the domain."""
 
 
-def switches(problem: Problem, x: str) -> tuple[float, ...]:
+def switches(problem: Formulation, x: str) -> tuple[float, ...]:
     """Where equations jump along a coordinate, or the data of conditions jump or bend.
 
     Args:

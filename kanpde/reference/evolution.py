@@ -8,7 +8,7 @@ explicit steps win for problems that are nonlinear and not very stiff.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy  # whose parts are imported when they are first used
@@ -17,13 +17,14 @@ from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.switches import switches
 from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
 from kanpde.reference.norms import by_unknown
 from kanpde.reference.patchwork import Patchwork
-from kanpde.reference.radau import WORTH_TELLING, integrate
+from kanpde.reference.radau import ULPS_BESIDE, WORTH_TELLING, integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
 from kanpde.reference.work import (
@@ -74,6 +75,7 @@ def solve_evolution(
     explicit = (
         None if method == "Radau IIA" else _explicit(problem, grid, forced=method == "DOP853")
     )
+    stops = switches(problem, str(problem.domain.time))
     if explicit is not None:
         return (
             _dop853(
@@ -82,6 +84,7 @@ def solve_evolution(
                 times,
                 max(tolerance / 2 ** (9 * halvings), TIGHTEST / 10),
                 work,
+                stops,
             ),
             "DOP853",
             np.zeros(len(problem.unknowns)),
@@ -90,7 +93,7 @@ def solve_evolution(
     first = np.zeros((2, system.size))
     first[:, : start[0].size] = [grid.solved_for(given).ravel() for given in start]
     states, steps, noise = integrate(
-        system, first[0], first[1], times.tolist(), tolerance, halvings
+        system, first[0], first[1], times.tolist(), tolerance, halvings, stops
     )
     fields = np.stack([grid.values(by_unknown(state, grid.nodes)) for state in states])
     return np.moveaxis(fields, 0, -1), f"{steps} steps of Radau IIA in time", noise
@@ -143,7 +146,12 @@ def _implicit_work(system: System) -> float:
 
 
 def _dop853(
-    system: SemiDiscrete, start: np.ndarray, times: np.ndarray, tolerance: float, work: Work
+    system: SemiDiscrete,
+    start: np.ndarray,
+    times: np.ndarray,
+    tolerance: float,
+    work: Work,
+    stops: Sequence[float],
 ) -> np.ndarray:
     y, cost, reached = system.initial(), rate_seconds(system), times[0]
 
@@ -162,12 +170,12 @@ def _dop853(
         return found
 
     size = float(np.abs(y).max(initial=0.0)) or 1.0
-    states = _stepped(
-        scipy.integrate.DOP853(
-            f, times[0], y, times[1], rtol=tolerance, atol=tolerance * min(1.0, size)
-        ),
-        times,
-    )
+
+    def begun(t: float, y: np.ndarray) -> scipy.integrate.DOP853:
+        error = {"rtol": tolerance, "atol": tolerance * min(1.0, size)}
+        return scipy.integrate.DOP853(f, t, y, times[-1], **error)
+
+    states = _stepped(begun, y, times, stops)
     if len(states) < len(times):
         grown = float(np.abs(states[-1]).max(initial=0.0)) / size
         raise SolutionDoubtful(
@@ -180,18 +188,33 @@ def _dop853(
     return fields
 
 
-def _stepped(solver: scipy.integrate.DOP853, times: np.ndarray) -> Sequence[np.ndarray]:
+def _stepped(
+    begun: Callable[[float, np.ndarray], scipy.integrate.DOP853],
+    y: np.ndarray,
+    times: np.ndarray,
+    stops: Sequence[float],
+) -> Sequence[np.ndarray]:
     """States at the output times, by steps that end on them: a Runge-Kutta method is less accurate
-    between its steps."""
-    states = [solver.y.copy()]
+    between its steps. Where equations switch it begins anew, so that no step sees both sides."""
+    states, solver = [y.copy()], begun(times[0], y)
+    beside = ULPS_BESIDE * np.spacing(np.abs(times).max())
     for t in times[1:]:
-        solver.t_bound, solver.status = t, "running"
-        while solver.status == "running":
-            solver.step()
-        if solver.status == "failed":
+        for stop in stops:
+            if solver.t < stop <= t and _reached(solver, stop - beside):
+                solver = begun(stop + beside, solver.y)
+        if solver.status == "failed" or not _reached(solver, t):
             break
         states.append(solver.y.copy())
     return states
+
+
+def _reached(solver: scipy.integrate.DOP853, t: float) -> bool:
+    """Step on to a time, if it is later; whether that went well."""
+    if solver.t < t:
+        solver.t_bound, solver.status = t, "running"
+    while solver.status == "running" and solver.t < t:
+        solver.step()
+    return bool(solver.status != "failed")
 
 
 def _largest(J) -> float:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import SpaceTime
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.switches import switches
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.factor import DenseFactor
 from kanpde.reference.norms import EPSILON, rms, scales
@@ -89,11 +90,12 @@ def march(problem: Formulation, allowed: float, intervals: int = INTERVALS) -> M
     system = Ordinary(problem, work)
     first = system.initial()
     local = np.linspace(*system.span, intervals + 1)
+    stops = sorted(float(system.local(t)) for t in switches(problem, system.time))
     found: list[tuple[np.ndarray, int, np.ndarray]] = []
     for tolerance, halvings in MARCHES:
         try:
             states, steps, noise = integrate(
-                system, first, np.zeros_like(first), local.tolist(), tolerance, halvings
+                system, first, np.zeros_like(first), local.tolist(), tolerance, halvings, stops
             )
         except ReferenceUnavailable as error:
             # The march before, which a longer one has shown the error of, is good enough.
@@ -186,6 +188,14 @@ class Ordinary:
             t: How far it is from the start.
         """
         return self._from + self._sign * t
+
+    def local(self, place: float) -> float:
+        """How far a place is from the start.
+
+        Args:
+            place: A value of the coordinate.
+        """
+        return self._sign * (place - self._from)
 
     def initial(self) -> Float[np.ndarray, " states"]:
         """The states at the start, by Newton's method from zero.

@@ -39,6 +39,9 @@ solution does: a process that is only slow goes on as it began."""
 INSTANT = 1e-12
 """Of the whole time, the step in which a start is moved onto the constraints."""
 
+ULPS_BESIDE = 8
+"""Units in the last place of the latest time, from a switch to the steps on either side of it."""
+
 ITERATIONS = 15
 """Of Newton's method in one step."""
 
@@ -204,6 +207,19 @@ class Radau:
             while wanted > 0 and self._level > self._coarsest and place % 2 == 0:
                 self._level, place, wanted = self._level - 1, place // 2, wanted - 1
 
+    def pass_by(self, stop: float) -> None:
+        """Go on to a time at which the equations switch, and begin anew after it: no step has a
+        stage on either side.
+
+        Args:
+            stop: The time.
+        """
+        beside = ULPS_BESIDE * np.spacing(max(map(abs, self.system.span)))
+        if stop - beside > self.t:
+            self.advance(stop - beside)
+        self.t, self._last = stop + beside, None
+        self._factors.clear()
+
     def _grown(self) -> str:
         """How much the solution has grown, in words, where that is worth telling."""
         grown = self._growth > WORTH_TELLING
@@ -272,7 +288,7 @@ class Radau:
             return -max(1, min(6, int(np.ceil(halvings))))
         if self._constant is None and rate > 0.02:
             self._factors.pop(h, None)
-        if self._last is None:
+        if not self.steps:
             self.started = stages @ TO_THE_START
         self.velocity = found @ INVERSE[-1] / h
         self._last, self.U = (h, polynomial), stages[:, -1]
@@ -355,7 +371,8 @@ class Radau:
         """Simplified Newton iteration on all stages: their changes since the start of the step, or
         None where it does not converge. And its rate of convergence."""
         times, before, rate, W = self.t + C * h, np.inf, 0.0, Z - self.U[:, None]
-        for k in range(ITERATIONS):
+        moved = np.zeros(len(self._moving), dtype=bool)
+        for _ in range(ITERATIONS):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 r = self.system.residual(self._fields(W, h), times)
             if not np.isfinite(r).all():
@@ -375,15 +392,20 @@ class Radau:
                     factor.A, factor.once, terms, self.system.nodes, self.system.on_nodes
                 )
             sizes = np.maximum(self._sizes, self._varied(end))
-            length = self._length(change, sizes)
+            length, moves = self._length(change, sizes), self._each(change) > 0
             if not np.isfinite(length):
                 return None, 1.0
-            rate = max(rate, length / before) if k and before > 1e3 * self._newton else rate
-            if length * min(1.0, rate if k else 1.0) <= self._newton or (
+            if (moves & ~moved).any():
+                # What only moves now, since another had to move before, says nothing of how fast
+                # changes shrink.
+                before, moved = np.inf, moved | moves
+            known = before < np.inf
+            rate = max(rate, length / before) if known and before > 1e3 * self._newton else rate
+            if length * min(1.0, rate if known else 1.0) <= self._newton or (
                 length > 0.5 * before and before < ROUNDED_STAGES
             ):
                 return W, rate
-            if k and length > 0.9 * before:
+            if known and length > 0.9 * before:
                 return None, 1.0
             before = length
         return None, 1.0
@@ -402,13 +424,19 @@ def integrate(
     times: Sequence[float],
     tolerance: float,
     halvings: int = 0,
+    stops: Sequence[float] = (),
 ) -> tuple[Float[np.ndarray, "times size"], int, Float[np.ndarray, " unknowns"]]:
     """U at the given times, the first of which is the start, the number of steps, and the size that
-    rounding has in each unknown. Constraints give their unknowns at the start."""
+    rounding has in each unknown. Constraints give their unknowns at the start. stops: times
+    at which the equations switch, increasing."""
     radau = Radau(system, U, velocity, float(times[0]), tolerance, halvings)
     found = [U]
     for t in times[1:]:
-        radau.advance(float(t))
+        for stop in stops:
+            if radau.t < stop <= t:
+                radau.pass_by(stop)
+        if radau.t < t:
+            radau.advance(float(t))
         found.append(radau.U)
     N = system.nodes
     found[0] = U.copy()
