@@ -10,9 +10,9 @@ from kanpde.kernels.runs import dense
 from kanpde.kernels.triton_jet import chunks_of
 
 CASES = {
-    "two layers": ((40, 40, 8, 8, 8), 300, 33),
+    "two layers": ((20, 20, 4, 4, 4), 130, 33),
     "odd lengths": ((5, 1, 7, 3), 64, 127),
-    "one row": ((6, 6, 6), 200, 1),
+    "one row": ((6, 6, 6), 70, 1),
     "a dense row": ((33,), 33, 20),
     "nearly dense": ((9, 8), 20, 3),
     "no columns that matter": ((), 4, 5),
