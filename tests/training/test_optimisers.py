@@ -221,7 +221,7 @@ def test_the_stages_of_a_schedule():
             "",
             (
                 r"'' is no stage; expected adam, soap, lbfgs, ssbroyden, lm, gn, als, sparsify,"
-                r" extend, widen, deepen, refine, prune with a number"
+                r" extend, widen, deepen, refine, prune, compress with a number"
             ),
         ),
         ("lm:60,,lm:60", r"'' is no stage"),
