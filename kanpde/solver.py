@@ -176,7 +176,7 @@ def solve(
             result = run.solved(kept, reference, pictures)
         except _Hopeless as why:
             watched.message(f"{why}: layers are trained in their place")
-            result = run.by_layers().solved(why.kept, reference, pictures)
+            result = run.by_layers(why.kept).solved(why.kept, reference, pictures)
         return _checked(result, strict)
 
 
@@ -276,11 +276,17 @@ class _Run:
     folder: Path | None
     until: float
 
-    def by_layers(self) -> _Run:
-        """The same run of layers, by their usual recipe."""
-        recipe = choose(self.problem, effort=self.asked["effort"]).recipe
+    def by_layers(self, kept: dict[str, Any] | None) -> _Run:
+        """The same run of layers, by their usual recipe. Where they are refused before any were
+        trained, nothing is left of the products that came to nothing."""
         how = (self.asked[name] for name in ("seed", "device", "dtype", "effort"))
-        return replace(self, recipe=recipe, beginning=prepare(self.problem, recipe, *how))
+        try:
+            recipe = choose(self.problem, effort=self.asked["effort"]).recipe
+            return replace(self, recipe=recipe, beginning=prepare(self.problem, recipe, *how))
+        except KanpdeError:
+            if self.folder is not None and kept is None and shards.rank() == 0:
+                lifetime.abandon(self.folder, state=True)
+            raise
 
     def solved(
         self, kept: dict[str, Any] | None, reference: bool | Reference, pictures: bool

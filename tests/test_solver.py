@@ -506,6 +506,21 @@ RUNAWAY = Problem(
 )
 
 
+def test_nothing_is_left_where_layers_are_refused_in_the_place_of_products(tmp_path, monkeypatch):
+    begun = iter([solver.prepare])
+
+    def prepared(*given):
+        how = next(begun, None)
+        if how is None:
+            raise RecipeError("layers: too many for this memory")
+        return how(*given)
+
+    monkeypatch.setattr(solver, "prepare", prepared)
+    with pytest.raises(RecipeError, match="too many for this memory"):
+        solve(RUNAWAY, run_dir=tmp_path / "run", pictures=False, reference=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_layers_are_trained_where_products_come_to_nothing(tmp_path, monkeypatch):
     watching = Watching()
     short = Choice(Recipe(KAN((2,), 5, 3), 100, "lm:2"), ())

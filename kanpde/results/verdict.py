@@ -63,6 +63,9 @@ SOLVABLE = ("check that there is a solution: signs, constants, how far coordinat
 FINER = ("a larger --tolerance", "more cells at most (--with cells=2000)")
 """For a solution that misses its tolerance by its own estimate."""
 
+OTHERWISE_MET = ("--network kan", "more cells at most (--network tensor --with cells=2000)")
+"""For one that misses the tolerance of its effort, where nobody gave one."""
+
 SHARPER = ("a smaller --tolerance",)
 """For one whose own estimate is too good."""
 
@@ -338,7 +341,8 @@ def _to_tolerance(found: Verdict, kept: Kept, asked: Asked) -> Verdict:
     found = replace(found, tolerance=kept)
     cures: tuple[str, ...] = ()
     if asked.missed or math.isfinite(asked.estimate):
-        cures = FINER if asked.missed else SHARPER
+        finer = OTHERWISE_MET if asked.usual else FINER
+        cures = finer if asked.missed else SHARPER
     if found.status == NOT_CONVERGED:
         return replace(found, cures=cures)
     missed = f": {asked.missed}" if kept.by == BY_ESTIMATE and asked.missed else ""

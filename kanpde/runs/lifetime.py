@@ -123,12 +123,15 @@ def finish(folder: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def abandon(folder: Path) -> None:
+def abandon(folder: Path, state: bool = False) -> None:
     """Leave nothing of a run of which nothing was kept.
 
     Args:
         folder: The run folder.
+        state: Whether the state that was kept is of no use, and goes too.
     """
+    if state:
+        (folder / STATE_FILE).unlink(missing_ok=True)
     if any((folder / name).exists() for name in (STATE_FILE, storage.SUMMARY)):
         return
     for name in (request.REQUEST_FILE, RUN_LOCK):

@@ -203,5 +203,7 @@ def test_the_usual_tolerance_is_no_promise(exact, distance, estimate, missed, st
     found = judge(given(exact), given(distance, 1e-8), asked=asked)
     assert found.status == status
     assert said in found.reason
+    if missed:
+        assert "a larger --tolerance" not in found.cures, "nobody gave one"
     if not said and status == CONVERGED:
         assert found.reason == judge(given(exact), given(distance, 1e-8)).reason
