@@ -64,6 +64,10 @@ NARROW, FEW = 16, 2**15
 On an H200 2-10-1 at 1,000,000 points took half the time in one launch, 2-21-1 as much as by
 layers."""
 
+HIGHEST = 4
+"""Degree, at most, for one launch: the adjoint of degree 3 was compiled in 5 seconds of a core, and
+that of degree 7 was not ready after 110 seconds on two shared cores."""
+
 SLAB = 2**17
 """Points that go layer by layer at a time."""
 
@@ -748,6 +752,7 @@ def in_one_launch(points: int, C: Tensors, knots: Tensors) -> bool:
         min(widths) > 0
         and max(widths) <= (WIDEST if points <= FEW else NARROW)
         and max(c.shape[0] * c.shape[2] for c in C) <= EDGES
+        and degree_of(C[0], knots[0]) <= HIGHEST
         and len({(c.shape[1], k.shape[1]) for c, k in zip(C, knots, strict=True)}) == 1
     )
 

@@ -16,7 +16,7 @@ CASES = {
     "one layer": (3, (3, 2), 3, 4, (1,)),
     "one point, order 4": (1, (1, 2, 1), 3, 2, (1, 1, 1, 1)),
     "values only": (20, (2, 17, 1), 1, 2, ()),
-    "degree 7, a fine grid": (5, (2, 3, 1), 7, 24, (2, 2)),
+    "degree 4, a fine grid": (5, (2, 3, 1), 4, 24, (2, 2)),
     "no points": (0, (2, 3, 1), 3, 4, (2, 2)),
 }
 """Points, widths, degree, grid, counts."""
@@ -123,6 +123,8 @@ def test_wide_levels_and_other_grids_are_not_taken_in_one_launch():
     _, (_, finer, knots_of_finer, *_) = operands(1, (2, 3, 1), 2, 4, ())
     assert triton_network.in_one_launch(1, C, knots)
     assert not triton_network.in_one_launch(1, [C[0], finer[1]], [knots[0], knots_of_finer[1]])
+    _, (_, C, knots, *_) = operands(1, (2, 3, 1), 7, 3, ())
+    assert not triton_network.in_one_launch(1, C, knots), "it would be compiled for long"
 
 
 def test_float32_stays_float32_and_every_time_the_same():
