@@ -238,7 +238,7 @@ def page(rows: Sequence[Beside], about: Mapping[str, Any]) -> str:
         "range, on 65 places along every coordinate. `solve_ivp` marches on Chebyshev's or",
         "Fourier's nodes, twice as many until nothing changes by more than 1e-8, with the first of",
         "DOP853, Radau and LSODA that comes to an end within 15 s, of which the time is given.",
-        "Its rates come from the problem's own residual, in PyTorch: written out by hand they take a",
+        "Its rates come from the problem's own residual, in PyTorch: by hand they take a",
         "fraction of that.",
         "Random features are one least squares; of five widths of their waves the one with the",
         "smallest residual is taken, and its time. A reference that is its own judge has no error.",
