@@ -31,7 +31,7 @@ LEAST_ERROR = 1e-17
 LINES_AT_MOST = 400
 """More lines across a panel than this are left out: they would cover the colours."""
 
-LETTERS = 13
+LETTERS_AN_INCH = 13
 """Of a title, in an inch of the figure's width."""
 
 ERROR_COLOURS = "viridis"
@@ -51,7 +51,9 @@ def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
     width = WIDTH_OF_PANEL * len(pairs) + 1.0
     figure = Figure(figsize=(width, HEIGHT_OF_MESH))
     figure.set_layout_engine("constrained")
-    lines = [part for line in title.split("\n") for part in wrap(line, int(LETTERS * width))]
+    lines = [
+        part for line in title.split("\n") for part in wrap(line, int(LETTERS_AN_INCH * width))
+    ]
     figure.suptitle("\n".join(lines), fontsize=10)
     norm, every = _norm(drawing, pairs), []
     for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
