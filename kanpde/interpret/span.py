@@ -52,6 +52,8 @@ def members(t: Array, basis: Array, symbol: Symbol, tolerance: float) -> list[Fo
 
 
 def _angle(values: Array, basis: Array) -> float:
+    # Squares of exponentials overflow.
+    values = values / (np.abs(values).max(initial=0.0) or 1.0)
     return float(
         np.linalg.norm(values - basis @ (basis.T @ values)) / (np.linalg.norm(values) or 1.0)
     )

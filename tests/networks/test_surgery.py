@@ -155,7 +155,8 @@ def test_a_dropped_constant_costs_nothing_and_is_carried_on():
         0.7  # partition of unity: this edge is 0.7 everywhere
     )
     smaller = dropped(network, [Edge(0, 0, 1)], levels(network))
-    torch.testing.assert_close(values(smaller), values(network), rtol=0, atol=1e-13)
+    # Rounding of the constant, 0.7, through slopes of splines that are 10 to 100.
+    torch.testing.assert_close(values(smaller), values(network), rtol=0, atol=1e-12)
     assert smaller.parameters == network.parameters - layer.shape[1]
     assert smaller.describe().endswith("22 of 23 edges")
     assert Edge(0, 0, 1) not in edges_of(smaller)

@@ -91,14 +91,14 @@ def test_a_step_has_the_second_order_correction(name, case):
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_damping_grows_where_the_loss_does_not_fall_and_then_stays(name, monkeypatch):
     optimiser, objective = OPTIMISERS[name], objective_of(cubic)
-    mu, trials, loss = objective.loss(), [], objective.loss
+    mu, trials, squares = objective.loss(), [], objective.squares
 
     def risen_twice():
         trials.append(objective.network.theta.clone())
-        return math.inf if len(trials) < 3 else loss()
+        return torch.tensor(math.inf) if len(trials) < 3 else squares()
 
     state = begun(optimiser, objective, mu)
-    monkeypatch.setattr(objective, "loss", risen_twice)
+    monkeypatch.setattr(objective, "squares", risen_twice)
     assert optimiser.advance(objective, state) is None
     assert len(trials) == 3
     assert state.mu == pytest.approx(mu * TIGHTENED[name] ** 2, rel=1e-15)
