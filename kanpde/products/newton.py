@@ -284,15 +284,6 @@ class LeastSquares:
         numbers, whole = self.index.ravel() + 1, np.sum(parts, axis=0)
         return np.bincount(numbers, whole.ravel(), self.free + 1)[1:]
 
-    def _pulled(
-        self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]
-    ) -> tuple[Float[np.ndarray, " free"], float]:
-        """Jᵀr by the parameters, and the sum of squares."""
-        ways = zip(self.rows, weights, strict=True)
-        found = [(weight, *some.pulled(C)) for some, weight in ways]
-        slope = self._gathered(*(weight * whole for weight, whole, _ in found))
-        return slope, sum(weight * loss for weight, _, loss in found)
-
     @cached_property
     def _fixed(self) -> tuple[BandFactor, tuple[float, ...], tuple[float, ...]]:
         """Where J is the same everywhere: its factor, the weights of the rows and stiffness."""

@@ -145,17 +145,6 @@ class WeightedRows:
         """
         return self._evaluated(C, False)[0]
 
-    def pulled(
-        self, C: Float[np.ndarray, "unknowns ..."]
-    ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:
-        """Jᵀr by all coefficients, and the sum of the squares, without J.
-
-        Args:
-            C: The coefficients.
-        """
-        r, g = self.linear(C)
-        return self.lifted(g, r), float((r**2).sum())
-
     def unmet(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
         """How far the rows are from being met: the largest of their norms over those of their own
         terms.

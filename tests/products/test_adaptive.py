@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from refined import solved
 from scipy.integrate import solve_ivp
 
 import kanpde
@@ -25,15 +26,6 @@ from kanpde.products.held import held
 from kanpde.products.newton import least_squares
 from kanpde.products.normal import normal
 from kanpde.products.progress import Progress, Settings
-
-
-def solved(problem, tolerance, **settings):
-    """The solution, and where it came to."""
-    way = adaptive(problem, Settings(tolerance, **settings))
-    progress = way.begin()
-    while not progress.finished:
-        progress = way.advance(progress)
-    return way.solution(progress), progress
 
 
 def error(problem, solution, unknown="u"):

@@ -4,16 +4,15 @@ and splines have just as many continuous derivatives."""
 import numpy as np
 import pytest
 import torch
+from refined import solved
 from scipy.interpolate import BSpline
 
 import kanpde
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.exports import splines
 from kanpde.problem.switches import creases
-from kanpde.products.adaptive import adaptive
 from kanpde.products.axes import SplineAxis
 from kanpde.products.estimates import evenly, halved, refined
-from kanpde.products.progress import Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
@@ -23,15 +22,6 @@ CREASED = (0.4, 1.7)
 def creased(degree=5, smooth=1, wraps=False, cells=14):
     """Splines on (0, 3) with two creases."""
     return evenly(SplineAxis(np.array([0.0, 3.0]), degree, wraps, CREASED, smooth), cells)
-
-
-def solved(problem, tolerance, **settings):
-    """The solution, and where it came to."""
-    way = adaptive(problem, Settings(tolerance, **settings))
-    progress = way.begin()
-    while not progress.finished:
-        progress = way.advance(progress)
-    return way.solution(progress), progress
 
 
 def values(solution, *columns):
