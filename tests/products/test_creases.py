@@ -12,7 +12,8 @@ from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.exports import splines
 from kanpde.problem.switches import creases
 from kanpde.products.axes import SplineAxis
-from kanpde.products.estimates import evenly, halved, refined
+from kanpde.products.estimates import evenly, halved, refined, roughness
+from kanpde.products.progress import Beyond
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
@@ -67,6 +68,18 @@ def test_cells_that_are_placed_anew_keep_the_creases():
         assert other.at_creases.sum() == 2
         assert (np.diff(other.breaks) > 0).all()
         assert other.cells > axis.cells
+
+
+def test_a_derivative_that_jumps_at_a_crease_is_no_roughness():
+    axis, x = creased(5), np.linspace(0, 3, 400)
+    bent = np.clip(x - CREASED[0], 0, None) ** 5
+    c = np.linalg.lstsq(axis.matrix(x).toarray(), bent, rcond=None)[0]
+    found = roughness(Product((axis,), c[None]), 0, np.array([1.0]))
+    assert found.max() < 1, "the fifth derivative jumps from 0 to 120 over a quarter"
+
+
+def test_errors_are_over_what_unknowns_come_to_in_the_end():
+    assert Beyond(0.0, 1.0, 1e-6, (1.0, 2.0)).over((10.0, 4.0)) == pytest.approx(5e-7)
 
 
 def test_a_product_with_creases_is_read_from_plain_values_and_exported():
