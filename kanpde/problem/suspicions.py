@@ -10,6 +10,7 @@ from kanpde.errors import listed
 from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.corners import contradictions
+from kanpde.problem.degenerate import degenerates
 from kanpde.problem.wellposedness import (
     along,
     boundary_faces,
@@ -104,9 +105,12 @@ def _missing_at_ends(
     x, orders = coordinate, {u: problem.order(u, coordinate) for u in problem.copies}
     if sum(c.residual.equations for c in given) >= sum(orders.values()):
         return
+    held = {constraint.face for constraint in given}
+    bare = [side for side, sign in enumerate("-+") if f"{x}{sign}" not in held]
+    needless = sum(degenerates(problem, x, side) for side in bare)
     for unknown, order in orders.items():
         count = _count(given, unknown)
-        if order >= 2 and count < order:
+        if order >= 2 and count + needless * (order // 2) < order:
             yield (
                 f"unknown {unknown!r} is of order {order} along {x!r}, but {_have(count)} given on"
                 f" {x}- or {x}+; add Dirichlet, Neumann, Robin or Periodic({x!r})"

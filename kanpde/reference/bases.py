@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.geometry.domain import Interval
-from kanpde.reference.stencils import graded
 from kanpde.reference.stretching import Stretching, chain
 
 TAIL = 0.1
@@ -125,17 +124,23 @@ class FourierSeries:
 
 @dataclass(frozen=True)
 class ChebyshevSeries:
-    """T_0, T_1, … on nodes (1 - cos πi/n) / 2, ends among them.
+    """T_0, T_1, … on nodes (1 - cos θ) / 2, where θ are equidistant.
+
+    Ends are nodes, as Lobatto's are, or are open, as with Radau's and Gauss's: there an equation
+    that degenerates is not asked for what it does not determine. Source: Boyd, Chebyshev and
+    Fourier Spectral Methods (2001), chapters 4 and 18.
 
     Attributes:
         bounds: The ends.
         cells: One less than there are nodes, and functions: the highest degree.
         stretching: In whose s the functions are polynomials; None where that is x itself.
+        open_ends: Whether the lower end is no node, and the upper.
     """
 
     bounds: Interval
     cells: int
     stretching: Stretching | None = None
+    open_ends: tuple[bool, bool] = (False, False)
 
     @property
     def named(self) -> str:
@@ -143,8 +148,9 @@ class ChebyshevSeries:
 
     @cached_property
     def nodes(self) -> Float[np.ndarray, " nodes"]:
-        found = _places(self.bounds, graded(self.cells), self.stretching)
-        found[-1] = self.bounds[1]
+        found = _places(self.bounds, self._squared_sines, self.stretching)
+        if not self.open_ends[1]:
+            found[-1] = self.bounds[1]
         return found
 
     def at(self, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, "points functions"]:
@@ -160,7 +166,7 @@ class ChebyshevSeries:
         """T_k^(m) = 2^(m-1) (m-1)! k C_{k-m}^(m), Gegenbauer's polynomials, on (0, 1)."""
         if order == 0:
             return (-1.0) ** np.arange(self.cells + 1) * self._cosines
-        s, k = 2 * graded(self.cells) - 1, np.arange(self.cells + 1)
+        s, k = 2 * self._squared_sines - 1, np.arange(self.cells + 1)
         found = np.zeros((len(s), len(k)))
         found[:, order:] = gegenbauer(s, order, len(k) - order)
         return found * (2.0 ** (2 * order - 1) * factorial(order - 1) * k)
@@ -172,17 +178,39 @@ class ChebyshevSeries:
     @cached_property
     def analysis(self) -> Float[np.ndarray, "functions nodes"]:
         k, n = np.arange(self.cells + 1), self.cells
-        ends = np.where((k == 0) | (k == n), 0.5, 1.0)
-        return (2.0 / n) * np.outer(ends * (-1.0) ** k, ends) * self._cosines
+        norms = np.where((k == 0) | ((k == n) & (not any(self.open_ends))), 0.5, 1.0)
+        share = self.shares / self.shares.sum()
+        return 2 * np.outer(norms * (-1.0) ** k, share) * self._cosines.T
+
+    @cached_property
+    def shares(self) -> Float[np.ndarray, " nodes"]:
+        """Of each node in sums over θ: 1, and half at ends."""
+        found = np.ones(self.cells + 1)
+        for end, open_there in zip((0, -1), self.open_ends, strict=True):
+            found[end] = 1.0 if open_there else 0.5
+        return found
+
+    @property
+    def parts(self) -> tuple[np.ndarray, int]:
+        """p and q, the nodes' θ = π p / q."""
+        left, right = self.open_ends
+        p = (2 if left or right else 1) * np.arange(self.cells + 1) + left
+        return p, (2 * self.cells + left + right if left or right else self.cells)
 
     def degrees(self) -> Float[np.ndarray, " functions"]:
         return np.arange(self.cells + 1) / self.cells
 
+    @property
+    def _squared_sines(self) -> np.ndarray:
+        """The nodes on (0, 1)."""
+        p, q = self.parts
+        return np.sin(pi * p / (2 * q)) ** 2
+
     @cached_property
     def _cosines(self) -> np.ndarray:
-        """cos πjk/n, whose whole turns are taken off as integers."""
-        k, n = np.arange(self.cells + 1), self.cells
-        return np.cos(pi * (np.outer(k, k) % (2 * n)) / n)
+        """cos kθ by node, whose whole turns are taken off as integers."""
+        p, q = self.parts
+        return np.cos(pi * (np.outer(p, np.arange(self.cells + 1)) % (2 * q)) / q)
 
 
 def _places(bounds: Interval, s: np.ndarray, stretching: Stretching | None) -> np.ndarray:
@@ -260,12 +288,15 @@ def differences(basis: Functions, order: int) -> Float[np.ndarray, "nodes nodes"
     if not isinstance(basis, ChebyshevSeries):
         return basis.derivatives(order) @ basis.analysis
     a, b = basis.bounds
-    i, diagonal = np.arange(n), np.eye(n, dtype=bool)
+    diagonal, (p, q) = np.eye(n, dtype=bool), basis.parts
     # x_i - x_j by a product of sines, which does not cancel.
-    angle = pi / (2 * (n - 1))
-    gap = np.sin(angle * (i[:, None] + i)) * np.sin(angle * (i[:, None] - i))
+    angle = pi * p / (2 * q)
+    gap = np.sin(angle[:, None] + angle) * np.sin(angle[:, None] - angle)
     gap[diagonal] = 1.0
-    sign = np.where((i == 0) | (i == n - 1), 2.0, 1.0) * (-1.0) ** i
+    # Weights of the barycentric formula, one over each.
+    left, right = basis.open_ends
+    size = (np.sin(angle) if left else 1.0) * (np.cos(angle) if right else 1.0) * basis.shares
+    sign = (-1.0) ** np.arange(n) / size
     ratio = sign[:, None] / sign
     found = np.eye(n)
     for m in range(1, order + 1):

@@ -43,10 +43,12 @@ class CollocationGrid(Grid):
         stretched: By coordinate, in what the functions are waves or polynomials, where that is not
             the coordinate itself.
         creases: By coordinate, where equations jump.
+        open_ends: By coordinate, whether its lower end is no node, and its upper.
     """
 
     stretched: Mapping[str, Stretching] = field(kw_only=True, default_factory=dict)
     creases: Mapping[str, tuple[float, ...]] = field(kw_only=True, default_factory=dict)
+    open_ends: Mapping[str, tuple[bool, bool]] = field(kw_only=True, default_factory=dict)
 
     @cached_property
     def along(self) -> tuple[Functions, ...]:
@@ -56,8 +58,11 @@ class CollocationGrid(Grid):
             if places := self.creases.get(x):
                 found.append(BrokenSeries(bounds, n, places))
                 continue
-            kind = FourierSeries if x in self.periodic else ChebyshevSeries
-            found.append(kind(bounds, n, self.stretched.get(x)))
+            if x in self.periodic:
+                found.append(FourierSeries(bounds, n, self.stretched.get(x)))
+                continue
+            ends = self.open_ends.get(x, (False, False))
+            found.append(ChebyshevSeries(bounds, n, self.stretched.get(x), ends))
         return tuple(found)
 
     @property

@@ -109,7 +109,7 @@ def collocated(
     work, failures, steps = Work(SEARCH * allowed), 0, None
     cells: tuple[int, ...] | None = (FIRST[len(space)],) * len(space)
     stretched: dict[str, Stretching] = {}
-    jumps = jumps_of(problem)
+    jumps, ends = jumps_of(problem), open_ends(problem)
     if by_differences:
         if jumps:
             return None
@@ -128,7 +128,7 @@ def collocated(
             halvings = steps.halvings if steps else 0
             found = solve_on(
                 problem,
-                grid_of(problem, cells, stretched, jumps),
+                grid_of(problem, cells, stretched, jumps, ends),
                 solved,
                 tolerance,
                 work,
@@ -215,11 +215,32 @@ def jumps_of(problem: Formulation) -> dict[str, tuple[float, ...]]:
     return found
 
 
+def open_ends(problem: Formulation) -> dict[str, tuple[bool, bool]]:
+    """Ends that no condition is given on, by coordinate along which equations are of even order.
+
+    Such equations degenerate there, as at the poles of a sphere, and hold what is smooth without a
+    condition; or a condition is missing, which leaves no solution on any nodes.
+
+    Args:
+        problem: One that `suits`.
+    """
+    held = {constraint.face for constraint in problem.constraints}
+    found = {}
+    for x in problem.domain.space:
+        if x in problem.periodic or max(problem.order(u, x) for u in problem.copies) % 2:
+            continue
+        low, high = (f"{x}{side}" not in held for side in "-+")
+        if low or high:
+            found[x] = (low, high)
+    return found
+
+
 def grid_of(
     problem: Formulation,
     cells: Sequence[int],
     stretched: Mapping[str, Stretching],
     jumps: Mapping[str, tuple[float, ...]] | None = None,
+    ends: Mapping[str, tuple[bool, bool]] | None = None,
 ) -> CollocationGrid:
     """The grid of a problem's space.
 
@@ -228,12 +249,21 @@ def grid_of(
         cells: Along each space coordinate; those of one that wraps round are made odd.
         stretched: Coordinates that thin layers are wide in.
         jumps: Where equations jump, by coordinate.
+        ends: Which are no nodes, by coordinate.
     """
     domain = problem.domain
     odd = tuple(n | (x in problem.periodic) for x, n in zip(domain.space, cells, strict=True))
     bounds = {x: domain.bounds[x] for x in domain.space}
     wraps = frozenset(problem.periodic)
-    return CollocationGrid(bounds, odd, max(odd), wraps, stretched=stretched, creases=jumps or {})
+    return CollocationGrid(
+        bounds,
+        odd,
+        max(odd),
+        wraps,
+        stretched=stretched,
+        creases=jumps or {},
+        open_ends=ends or {},
+    )
 
 
 def digits(solution: GridSolution) -> Float[np.ndarray, " dims"]:
