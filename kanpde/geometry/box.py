@@ -34,11 +34,12 @@ class Box(Domain):
                 " Box(x=(0, 1), y=(0, 2))"
             )
         self._bounds = {
-            name: checked_interval("Box", name, interval) for name, interval in intervals.items()
+            name: checked_interval(type(self).__name__, name, interval) for name, interval in intervals.items()
         }
 
     def __repr__(self) -> str:
-        return f"Box({', '.join(f'{x}=({a:g}, {b:g})' for x, (a, b) in self._bounds.items())})"
+        kind = type(self).__name__
+        return f"{kind}({', '.join(f'{x}=({a:g}, {b:g})' for x, (a, b) in self._bounds.items())})"
 
     @property
     def bounds(self) -> Mapping[str, Interval]:

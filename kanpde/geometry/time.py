@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry.domain import Corner, Domain, Face, Interval, Rejecting, checked_interval
+from kanpde.geometry.box import Box
+from kanpde.geometry.domain import Corner, Domain, Face, Interval, Rejecting
 from kanpde.geometry.implicit import Implicit, Level
 
 
-class Time:
-    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`.
+class Time(Box):
+    """A span of time: `Box(x=(0, 1)) * Time(t=(0, 2))`; alone, `Time(t=(0, 10))`, it is the domain
+    of ordinary differential equations, a box of one coordinate with the faces "t-" and "t+".
 
     Args:
         **interval: (begin, end) of the one coordinate, by its name.
@@ -29,13 +31,15 @@ class Time:
                 f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as"
                 " Time(t=(0, 1))"
             )
-        ((self.name, span),) = interval.items()
-        self.span = checked_interval("Time", self.name, span)
+        super().__init__(**interval)
+        ((self.name, self.span),) = self.bounds.items()
 
     def __repr__(self) -> str:
         return f"Time({self.name}=({self.span[0]:g}, {self.span[1]:g}))"
 
     def __mul__(self, space: object) -> SpaceTime:
+        if isinstance(space, Time):
+            raise ProblemError(f"{self!r} * {space!r}: has a time already, {self.name!r}")
         raise ProblemError(f"{self!r} * …: time comes last; write {space!r} * {self!r}")
 
 

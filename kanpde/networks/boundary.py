@@ -97,7 +97,7 @@ def split(
             (layers or {}).get(u, ()),
         )
         left += touched
-    left += [c for c in constraints if c.prescribed is None]
+    left += [c for c in constraints if c.prescribed is None or c.prescribed.derivative > 1]
     return found, left
 
 

@@ -20,12 +20,12 @@ from kanpde.residual.residual import Residual
 
 @dataclass(frozen=True)
 class Prescribed:
-    """The plain form of many conditions: an unknown, or its first derivative, is given on a face.
+    """The plain form of many conditions: an unknown, or a derivative of it, is given on a face.
 
     Attributes:
         unknown: Its name.
         derivative: 0 for the value; 1 for the derivative along the face's own coordinate, not along
-            the outward normal.
+            the outward normal; more only where ordinary differential equations begin.
         data: What is given, a function of the coordinates by name that returns [points].
         smooth: Whether it is known to have neither jumps nor kinks, so that nobody has to look.
     """
@@ -46,7 +46,7 @@ class Constraint:
         residual: What vanishes there.
         where: Which of the face's points it holds at; None for all.
         weight: Of its square in the loss; None for a balanced one.
-        prescribed: Set where it only gives a value or a first derivative.
+        prescribed: Set where it only gives a value or a derivative.
     """
 
     label: str

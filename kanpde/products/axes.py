@@ -101,7 +101,7 @@ class Axis(ABC):
         """
         z, w = legendre.leggauss(count)
         half = np.diff(self.breaks)[:, None] / 2
-        return self.breaks[:-1, None] + half * (z + 1), half * w
+        return self.breaks[:-1, None] + half * (z + 1), np.abs(half) * w
 
 
 CELLS_OF_A_PIECE = 4
@@ -201,7 +201,7 @@ class Modes(Axis):
     goes from -1 to 1. They are far better conditioned than Bernstein's.
 
     Attributes:
-        breaks: Where the span begins and ends.
+        breaks: Where the span begins and ends, which is earlier where a march goes back in time.
         degree: Of the polynomials.
         order: Of the equations in time, 1 or more.
     """
@@ -216,7 +216,7 @@ class Modes(Axis):
 
     @property
     def half(self) -> float:
-        """Half the length of the span."""
+        """Half the length of the span; negative where a march goes back in time."""
         return float(self.breaks[1] - self.breaks[0]) / 2
 
     @cached_property
@@ -254,6 +254,13 @@ class Modes(Axis):
         for j, c in enumerate(self.series):
             table[j, : len(c)] = c
         return C @ table
+
+    def turned(self) -> tuple[Modes, Float[np.ndarray, "modes modes"]]:
+        """The functions that begin at the other end, and the matrix from coefficients of these here
+        to coefficients of those there."""
+        there = replace(self, breaks=self.breaks[::-1].copy())
+        mirrored = self.legendre(np.eye(self.size)) * (-1.0) ** np.arange(self.size)
+        return there, np.linalg.solve(there.legendre(np.eye(self.size)).T, mirrored.T).T
 
 
 Matrix: TypeAlias = np.ndarray | sp.spmatrix

@@ -118,7 +118,7 @@ def _even(axis: Axis, count: int) -> Places:
     """The middles of equal parts of all cells."""
     part = np.diff(axis.breaks)[:, None] / count
     x = axis.breaks[:-1, None] + part * (np.arange(count) + 0.5)
-    return Places(np.arange(axis.cells), x, np.repeat(part, count, 1))
+    return Places(np.arange(axis.cells), x, np.repeat(np.abs(part), count, 1))
 
 
 def _norm(r: Float[np.ndarray, "points rows"]) -> float:

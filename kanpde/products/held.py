@@ -58,19 +58,21 @@ def held(
     names, unknowns = problem.coordinates, problem.unknowns
     shape = (len(unknowns), *(axis.size for axis in axes))
     C = np.zeros(shape) if guess is None else guess.copy()
-    time = names[-1] if isinstance(axes[-1], Modes) else None
+    last = axes[-1]
+    time = names[-1] if isinstance(last, Modes) else None
+    start = "-" if not isinstance(last, Modes) or last.half > 0 else "+"
     index = np.arange(C.size).reshape(shape)
     soft: list[Constraint] = []
     given: dict[tuple[str, str], dict[int, Prescribed]] = {}
     for c in problem.constraints:
         x, plain = c.face[:-1], c.prescribed
-        if x == time and c.face.endswith("-"):
+        if x == time and c.face.endswith(start):
             continue
         if plain is None or c.where is not None or x not in names or x == time:
             soft.append(c)
             continue
         known = given.setdefault((c.face, plain.unknown), {})
-        if plain.derivative in known:
+        if plain.derivative > 1 or plain.derivative in known:
             soft.append(c)
         else:
             known[plain.derivative] = plain

@@ -36,7 +36,7 @@ from kanpde.products.estimates import (
 )
 from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import bytes_needed, least_squares
-from kanpde.products.posed import at_end, initial_values
+from kanpde.products.posed import at_end, initial_values, start_of_march
 from kanpde.products.progress import Beyond, Progress, Settings
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import Uncoupled, uncouples
@@ -44,11 +44,16 @@ from kanpde.products.uncoupled import Uncoupled, uncouples
 MOST_TRIES = 8
 """Attempts at one span or one steady problem, after which the best there is is kept."""
 
+MOST_TRIES_ALONE = 40
+"""The same where there is no space: attempts cost little, and fast parts may ask for spans that are
+many orders of magnitude shorter than the one before."""
+
 SHORTEST_SPAN = 1e-6
 """Of all of the time: a span that would have to be shorter ends the march."""
 
 SHORTEST_START = 1e-9
-"""The same at the beginning and after a switch, where solutions may have layers that grow."""
+"""The same at the beginning and after a switch, where solutions may have layers that grow, and of
+ordinary differential equations, whose fast parts may come at any time and cost little."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
@@ -88,17 +93,22 @@ class MarchingProducts(AdaptiveProducts):
     def __init__(self, problem: Problem, settings: Settings, time: str):
         super().__init__(problem, settings)
         self.time = time
-        self._switches = switches(problem, time)
+        low, high = problem.domain.bounds[time]
+        stops = switches(problem, time)
+        back = start_of_march(problem, time).endswith("+")
+        # Lengths of spans are positive; back in time they are taken off.
+        self._way = -1.0 if back else 1.0
+        self._first, self._last = (high, low) if back else (low, high)
+        self._switches = stops[::-1] if back else stops
         self._inverted: tuple[Product, Uncoupled] | None = None
 
     def begin(self) -> Progress:
         """Cells that follow the initial values, and a first short span."""
         space = [x for x in self.problem.coordinates if x != self.time]
         axes = self._for_initial_values(self._equal_cells(space))
-        low, high = self.problem.domain.bounds[self.time]
         sizes = tuple(THOUGHT * size for size in self.settings.sizes)
         progress = Progress(sizes=sizes)
-        return self._attempt(progress, tuple(axes), low, (high - low) * FIRST_SPAN, 0)
+        return self._attempt(progress, tuple(axes), self._first, self._whole * FIRST_SPAN, 0)
 
     # Newton steps
 
@@ -179,13 +189,22 @@ class MarchingProducts(AdaptiveProducts):
     @property
     def _whole(self) -> float:
         """How much time there is."""
-        low, high = self.problem.domain.bounds[self.time]
-        return high - low
+        return abs(self._last - self._first)
 
     def _shortest(self, begin: float) -> float:
         """The shortest span that may begin somewhere."""
-        starts = (self.problem.domain.bounds[self.time][0], *self._switches)
-        return self._whole * (SHORTEST_START if begin in starts else SHORTEST_SPAN)
+        starts = (self._first, *self._switches)
+        short = self._ordinary or begin in starts
+        return self._whole * (SHORTEST_START if short else SHORTEST_SPAN)
+
+    @property
+    def _ordinary(self) -> bool:
+        """Whether time is the only coordinate."""
+        return len(self.problem.coordinates) == 1
+
+    @property
+    def _most_tries(self) -> int:
+        return MOST_TRIES_ALONE if self._ordinary else MOST_TRIES
 
     def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal, not more than three times as many as there are."""
@@ -210,10 +229,10 @@ class MarchingProducts(AdaptiveProducts):
         far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
         growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
-        last_try = progress.tries + 1 >= MOST_TRIES or self._used_up(progress)
+        last_try = progress.tries + 1 >= self._most_tries or self._used_up(progress)
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
-        length = end - begin
+        length = abs(end - begin)
         shortest = length <= (1 + 1e-9) * self._shortest(begin) and not at.stalled
         if (far_in_time or any(worse)) and not last_try and not shortest:
             failed = at.stalled or unmet > MET_EQUATION
@@ -231,7 +250,7 @@ class MarchingProducts(AdaptiveProducts):
         stuck = (
             shortest
             and len(progress.beyond) >= MOST_TRIES
-            and all(b - a <= (1 + 1e-6) * length for a, b in last_ones)
+            and all(abs(b - a) <= (1 + 1e-6) * length for a, b in last_ones)
         )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
@@ -271,7 +290,6 @@ class MarchingProducts(AdaptiveProducts):
         """The next span, or the end."""
         time = self.time
         begin, end = product.axes[-1].ends
-        last = self.problem.domain.bounds[time][1]
         over, met = tuple(float(one) for one in sizes), error <= self.settings.tolerance
         beyond = progress.beyond if met else (*progress.beyond, Beyond(begin, end, error, over))
         done = replace(
@@ -284,7 +302,7 @@ class MarchingProducts(AdaptiveProducts):
             estimate=float(np.fmax(progress.estimate, error)) if met else progress.estimate,
             beyond=beyond,
         )
-        if end >= last:
+        if end == self._last:
             condition = self._condition(progress, product.C)
             return self._arrived(replace(done, condition=condition))
         if self._used_up(done):
@@ -297,7 +315,7 @@ class MarchingProducts(AdaptiveProducts):
             new.append(
                 axis if same and favard(axis, rough[i]) < 0.5 * self.settings.tolerance else found
             )
-        length = (end - begin) * min(2.0, max(0.5, 0.85 * growth))
+        length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
 
     def _arrived(self, progress: Progress) -> Progress:
@@ -337,15 +355,14 @@ class MarchingProducts(AdaptiveProducts):
     ) -> Progress:
         """An attempt at a span, which does not go beyond a switch, and is stretched where little
         would be left before that or the end."""
-        time = self.time
-        stops = (*self._switches, self.problem.domain.bounds[time][1])
-        last = next(stop for stop in stops if stop > begin)
+        stops = (*self._switches, self._last)
+        last = next(stop for stop in stops if (stop - begin) * self._way > 0)
         length = max(length, self._shortest(begin))
-        end = begin + length
-        if last - end < 0.2 * length:
+        end = begin + self._way * length
+        if (last - end) * self._way < 0.2 * length:
             end = last
         axes = (*space, self._modes(begin, end))
-        return replace(progress, axes=axes, at=None, length=end - begin, tries=tries)
+        return replace(progress, axes=axes, at=None, length=abs(end - begin), tries=tries)
 
 
 def _compared(progress: Progress, reached: tuple[float, float, float]) -> Progress:

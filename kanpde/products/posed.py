@@ -36,17 +36,16 @@ def refuse(problem: Problem) -> None:
 
 def marched(problem: Problem) -> str | None:
     """The coordinate along which spans follow one another: time, or that of ordinary equations all
-    of whose conditions are given at its beginning.
+    of whose conditions are given at its beginning, or all at its end.
 
     Args:
         problem: What is to be solved.
     """
     if problem.domain.time is not None or len(problem.coordinates) > 1 or problem.periodic:
         return problem.domain.time
-    x = problem.coordinates[0]
+    x, face = problem.coordinates[0], start_of_march(problem, problem.coordinates[0])
     plain = all(
-        c.face == f"{x}-" and c.prescribed is not None and c.where is None
-        for c in problem.constraints
+        c.face == face and c.prescribed is not None and c.where is None for c in problem.constraints
     )
     given = {
         (c.prescribed.unknown, c.prescribed.derivative)
@@ -57,6 +56,18 @@ def marched(problem: Problem) -> str | None:
     return x if plain and given == wanted and wanted else None
 
 
+def start_of_march(problem: Problem, time: str) -> str:
+    """The face where a march begins: that at the start of time, or at the end where all conditions
+    of ordinary equations are given there.
+
+    Args:
+        problem: What is to be solved.
+        time: The coordinate along which it marches.
+    """
+    faces = {c.face for c in problem.constraints}
+    return f"{time}+" if faces == {f"{time}+"} else f"{time}-"
+
+
 def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
     """Values and rates that are given where the march begins, by unknown and order of the rate.
 
@@ -65,11 +76,12 @@ def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
         time: The coordinate along which it marches.
     """
     space = [x for x in problem.coordinates if x != time]
-    begin = problem.domain.bounds[time][0]
+    face = start_of_march(problem, time)
+    begin = problem.domain.bounds[time][0 if face.endswith("-") else 1]
     return {
         (c.prescribed.unknown, c.prescribed.derivative): on_face(c.prescribed, time, begin, space)
         for c in problem.constraints
-        if c.face == f"{time}-" and c.prescribed is not None
+        if c.face == face and c.prescribed is not None
     }
 
 

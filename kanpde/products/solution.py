@@ -27,16 +27,17 @@ class TensorSolution(Solution):
     """Products of splines as a solution, those of spans of time one after another.
 
     At a time that two spans share, both agree. Beyond the last span, where the march came to its
-    end before the time does, it stands still.
+    end before the time does, it stands still; so it does before the first one of a march that went
+    back in time.
 
     Args:
         problem: What it is a solution of.
-        spans: The products, in the order of time.
+        spans: The products, in the order of time or against it.
     """
 
     def __init__(self, problem: Problem, spans: Sequence[Product]):
         self.domain, self.unknowns, self._problem = problem.domain, problem.unknowns, problem
-        self.spans = tuple(spans)
+        self.spans = _in_order(spans)
         self.marched = isinstance(self.spans[0].axes[-1], Modes)
         self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
 
@@ -52,7 +53,8 @@ class TensorSolution(Solution):
         found = self._by_span(at, lambda span, some: span.at(some, wanted))
         if self.marched:
             rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
-            still = np.flatnonzero(at[:, -1] > self.spans[-1].axes[-1].ends[1])
+            low, high = self._reached
+            still = np.flatnonzero((at[:, -1] < low) | (at[:, -1] > high))
             found[still[:, None], np.array(rates, dtype=int)] = 0.0
         return torch.from_numpy(found).to(points.device, points.dtype)
 
@@ -80,8 +82,7 @@ class TensorSolution(Solution):
         if not self.marched:
             return self.spans[0].on_grid(unknown, x, index)
         cuts = np.searchsorted(x[-1], self.ends, "right")
-        last = self.spans[-1].axes[-1].ends[1]
-        times = np.split(np.minimum(x[-1], last), cuts)
+        times = np.split(np.clip(x[-1], *self._reached), cuts)
         parts = [
             span.on_grid(unknown, [*x[:-1], t], index)
             for span, t in zip(self.spans, times, strict=True)
@@ -91,8 +92,13 @@ class TensorSolution(Solution):
     @property
     def whole(self) -> bool:
         """Whether it came to the end of time, if there is any."""
-        last = self.domain.bounds[self.domain.coordinates[-1]][1]
-        return not self.marched or bool(np.isclose(self.spans[-1].axes[-1].ends[1], last))
+        all_of_it = self.domain.bounds[self.domain.coordinates[-1]]
+        return not self.marched or bool(np.isclose(self._reached, all_of_it).all())
+
+    @property
+    def _reached(self) -> tuple[float, float]:
+        """Between which times spans are."""
+        return self.spans[0].axes[-1].ends[0], self.spans[-1].axes[-1].ends[1]
 
     def _by_span(
         self,
@@ -103,7 +109,7 @@ class TensorSolution(Solution):
         if not self.marched:
             return of(self.spans[0], at)
         at = at.copy()
-        at[:, -1] = np.minimum(at[:, -1], self.spans[-1].axes[-1].ends[1])
+        at[:, -1] = np.clip(at[:, -1], *self._reached)
         which = np.searchsorted(self.ends, at[:, -1])
         parts = {k: of(self.spans[k], at[which == k]) for k in np.unique(which)}
         columns = next(iter(parts.values())).shape[1] if parts else of(self.spans[0], at).shape[1]
@@ -155,3 +161,17 @@ def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
                 f" do not fit problem {problem.name!r}"
             )
     return TensorSolution(problem, spans)
+
+
+def _in_order(spans: Sequence[Product]) -> tuple[Product, ...]:
+    """Spans in the order of time; those of a march that went back in time are turned."""
+    last = spans[0].axes[-1]
+    if not isinstance(last, Modes) or last.half > 0:
+        return tuple(spans)
+    found = []
+    for span in reversed(spans):
+        modes = span.axes[-1]
+        assert isinstance(modes, Modes)
+        there, way = modes.turned()
+        found.append(Product((*span.axes[:-1], there), span.C @ way))
+    return tuple(found)
