@@ -34,7 +34,8 @@ class Box(Domain):
                 " Box(x=(0, 1), y=(0, 2))"
             )
         self._bounds = {
-            name: checked_interval(type(self).__name__, name, interval) for name, interval in intervals.items()
+            name: checked_interval(type(self).__name__, name, interval)
+            for name, interval in intervals.items()
         }
 
     def __repr__(self) -> str:

@@ -255,12 +255,12 @@ class Modes(Axis):
             table[j, : len(c)] = c
         return C @ table
 
-    def turned(self) -> tuple[Modes, Float[np.ndarray, "modes modes"]]:
-        """The functions that begin at the other end, and the matrix from coefficients of these here
-        to coefficients of those there."""
-        there = replace(self, breaks=self.breaks[::-1].copy())
-        mirrored = self.legendre(np.eye(self.size)) * (-1.0) ** np.arange(self.size)
-        return there, np.linalg.solve(there.legendre(np.eye(self.size)).T, mirrored.T).T
+    def turning(self) -> Float[np.ndarray, "modes modes"]:
+        """The matrix from coefficients to those of the same function on the functions that begin at
+        the other end."""
+        series = self.legendre(np.eye(self.size))
+        mirrored = series * (-1.0) ** np.arange(self.size)
+        return np.linalg.solve(series.T, mirrored.T).T
 
 
 Matrix: TypeAlias = np.ndarray | sp.spmatrix

@@ -60,13 +60,13 @@ def held(
     C = np.zeros(shape) if guess is None else guess.copy()
     last = axes[-1]
     time = names[-1] if isinstance(last, Modes) else None
-    start = "-" if not isinstance(last, Modes) or last.half > 0 else "+"
+    begins = "-" if not isinstance(last, Modes) or last.half > 0 else "+"
     index = np.arange(C.size).reshape(shape)
     soft: list[Constraint] = []
     given: dict[tuple[str, str], dict[int, Prescribed]] = {}
     for c in problem.constraints:
         x, plain = c.face[:-1], c.prescribed
-        if x == time and c.face.endswith(start):
+        if x == time and c.face.endswith(begins):
             continue
         if plain is None or c.where is not None or x not in names or x == time:
             soft.append(c)

@@ -121,12 +121,12 @@ class Progress:
         if not self.axes:
             return "products of splines"
         cells = [axis.cells for axis in self.axes if isinstance(axis, SplineAxis)]
-        on = f"{' x '.join(str(count) for count in cells)} cells"
+        on = f", {' x '.join(str(count) for count in cells)} cells" if cells else ""
         last = self.axes[-1]
         if not isinstance(last, Modes):
-            return f"attempt {self.tries + 1}, {on}"
+            return f"attempt {self.tries + 1}{on}"
         begin, end = last.ends
-        return f"span {len(self.spans) + 1} from {begin:.4g} to {end:.4g}, {on}"
+        return f"span {len(self.spans) + 1} from {begin:.4g} to {end:.4g}{on}"
 
     @property
     def reached(self) -> float:

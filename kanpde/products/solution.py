@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -130,6 +131,8 @@ class TensorSolution(Solution):
         if len(self.spans) == 1 and not isinstance(first.axes[-1], Modes):
             cells = " x ".join(str(axis.cells) for axis in first.axes)
             return f"products of splines, degree {degree}, {cells} cells"
+        if len(first.axes) == 1:
+            return f"{len(self.spans)} spans of polynomials of degree {degree}"
         counts = [int(np.prod([axis.cells for axis in span.axes])) for span in self.spans]
         low, high = min(counts), max(counts)
         cells = f"{low} to {high} cells" if low < high else f"{low} cells"
@@ -172,6 +175,6 @@ def _in_order(spans: Sequence[Product]) -> tuple[Product, ...]:
     for span in reversed(spans):
         modes = span.axes[-1]
         assert isinstance(modes, Modes)
-        there, way = modes.turned()
-        found.append(Product((*span.axes[:-1], there), span.C @ way))
+        there = replace(modes, breaks=modes.breaks[::-1].copy())
+        found.append(Product((*span.axes[:-1], there), span.C @ modes.turning()))
     return tuple(found)

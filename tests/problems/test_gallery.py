@@ -9,6 +9,7 @@ import pytest
 import torch
 from collocated import holes, lshape, screened
 from fourier import RINGS, integrate
+from integrated import integrated
 from nested import derivative, leaves, random_points
 from orders import holds, observed
 from stopped import stopped
@@ -60,7 +61,9 @@ def test_only_these_have_no_exact_solution():
         "gray_scott2d",
         "kdv1d",
         "kuramoto_sivashinsky1d",
+        "lorenz",
         "reaction_diffusion1d",
+        "van_der_pol",
     }
     expected |= {
         "backward_step2d",
@@ -222,6 +225,9 @@ SCATTERED = {"elasticity2d_plate": (2, 96)}
 1.6e-4, 6.5e-5 with 32, 48, 64, 96, 128 cells): order and cells. Plane elasticity has its order
 measured in reference/test_embedded.py."""
 
+MARCHED = {"lorenz": {}, "van_der_pol": {"mu": 10, "end": 20}}
+"""Ordinary differential equations, with constants that SciPy's integrator is quick for."""
+
 REFUSED = {
     "backward_step2d": "a pressure",
     "cylinder_flow2d": "a pressure",
@@ -256,7 +262,12 @@ def test_finite_differences_are_exact_for_cubic_solutions(name):
 
 def test_every_reference_is_judged():
     assert (
-        sorted([*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED, *REFUSED, *INVERSE])
+        sorted(
+            [
+                *(*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED),
+                *(*MARCHED, *REFUSED, *INVERSE),
+            ]
+        )
         == NAMES
     )
 
@@ -335,6 +346,15 @@ def test_the_estimate_covers_an_uneven_error(name):
     inside = np.isfinite(values)
     error = np.linalg.norm((values - truth)[inside]) / np.linalg.norm(truth[inside])
     assert error < found.estimated_error < 20 * error
+
+
+@pytest.mark.parametrize("name", MARCHED)
+def test_references_of_ordinary_equations_are_those_of_scipy(name):
+    found = reference(load(name, MARCHED[name])[0], effort="quick")
+    times = found.coordinates["t"]
+    truth = integrated(name, times, MARCHED[name])
+    for values, wanted in zip(found.values.values(), truth, strict=False):
+        np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", REFUSED)

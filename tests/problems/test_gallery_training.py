@@ -9,6 +9,7 @@ import pytest
 import torch
 from collocated import holes, lshape, screened
 from fourier import RINGS, integrate
+from integrated import integrated
 from stopped import stopped
 from trained import train
 
@@ -98,6 +99,10 @@ FLOWS = {
     "cylinder_flow2d": Short(KAN((4, 4), 5, 3), 600, "lm:12", 0.42, lenses=True),
 }
 """Those that nothing else solves here: what is bounded is the residual on fresh points."""
+
+ORDINARY = {"lorenz": {}, "van_der_pol": {"mu": 10, "end": 20}}
+"""Ordinary differential equations, which spans of polynomials solve by default, with constants that
+take little time."""
 
 COLLOCATED = {
     "poisson2d_holes": holes,
@@ -205,5 +210,16 @@ def test_parameters_are_found_on_a_short_schedule(name):
     assert inverse_error(name, 0) < INVERSE[name].bound
 
 
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_equations_are_solved_by_default(name):
+    problem, _ = problems.load(name, ORDINARY[name])
+    result = solve(problem, reference=False)
+    times = np.linspace(*problem.domain.bounds["t"], 500)
+    truth = integrated(name, times, ORDINARY[name])
+    for unknown, wanted in zip(problem.unknowns, truth, strict=False):
+        values = result(t=times) if len(problem.unknowns) == 1 else result(t=times)[unknown]
+        assert np.linalg.norm(values - wanted) < 1e-7 * np.linalg.norm(wanted)
+
+
 def test_no_problem_is_forgotten():
-    assert {*SHORT, *FLOWS, *INVERSE} == set(gallery())
+    assert {*SHORT, *FLOWS, *ORDINARY, *INVERSE} == set(gallery())
