@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+from kanpde.geometry import Face
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.kinks import kinks
 from kanpde.residual.calculus import d
@@ -37,10 +38,15 @@ def switches(problem: Formulation, x: str) -> tuple[float, ...]:
         The places inside the domain, increasing; what is not at the same place on every line is no
         such place.
     """
-    places = _of_equations(problem, x, LINES_OF_SWITCHES, None)
+    domain = problem.domain
+    places = _jumps(problem, problem.equations, x, LINES_OF_SWITCHES)
     for constraint in problem.constraints:
-        bent = kinks(problem.domain, constraint) or ()
-        places += [kink.place for kink in bent if kink.coordinate == x]
+        face = domain.faces[constraint.face]
+        if constraint.prescribed:
+            bent = kinks(domain, constraint) or ()
+            places += [kink.place for kink in bent if kink.coordinate == x]
+        elif face.coordinate and face.coordinate != x:
+            places += _jumps(problem, [constraint.residual], x, LINES_OF_SWITCHES, None, face)
     return _inside(problem, x, places)
 
 
@@ -55,20 +61,32 @@ def creases(problem: Formulation, x: str) -> tuple[float, ...]:
     Returns:
         The places inside the domain, increasing. Edges that are curved or oblique have none.
     """
-    return _inside(problem, x, _of_equations(problem, x, LINES_ACROSS_CREASES, 2))
+    return _inside(problem, x, _jumps(problem, problem.equations, x, LINES_ACROSS_CREASES, 2))
 
 
-def _of_equations(problem: Formulation, x: str, lines: int, least: int | None) -> list[float]:
-    """Where equations jump along a coordinate on at least some lines, or on all."""
+def _jumps(
+    problem: Formulation,
+    residuals: Sequence[Residual],
+    x: str,
+    lines: int,
+    least: int | None = None,
+    face: Face | None = None,
+) -> list[float]:
+    """Where residuals jump along a coordinate on at least some lines, or on all; face: a flat one
+    that these lines are on."""
     domain, names = problem.domain, problem.coordinates
     axis, generator = names.index(x), torch.Generator().manual_seed(0)
     unit = torch.rand(lines, len(names), generator=generator, dtype=torch.float64)
     points, ends = domain.interior(unit), torch.tensor(list(domain.bounds.values())).double()
+    normal = None
+    if face is not None and face.coordinate:
+        points[:, names.index(face.coordinate)] = domain.bounds[face.coordinate][face.side > 0]
+        normal = {name: float(face.side * (name == face.coordinate)) for name in domain.space}
     places = list[float]()
-    for equation in problem.equations:
+    for equation in residuals:
         arguments = tuple(dict.fromkeys((*equation.arguments, x)))
         slope, name = _slope_of(equation, x), equation.name
-        probe = Probe(slope, name, arguments, equation.unknowns, names, domain.space)
+        probe = Probe(slope, name, arguments, equation.unknowns, names, domain.space, normal)
         try:
             found = breaks(probe, axis, points, ends, domain.inside, least)
         except ProblemError:

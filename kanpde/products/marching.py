@@ -7,7 +7,7 @@ not, which cells and which length would be.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -48,12 +48,25 @@ MOST_TRIES_ALONE = 40
 """The same where there is no space: attempts cost little, and fast parts may ask for spans that are
 many orders of magnitude shorter than the one before."""
 
+TRIES_AT_START, TRIES_NEAR_START = 16, 2
+"""The same where a layer in time begins, and near to that, where its remains are smoothed by the
+time."""
+
 SHORTEST_SPAN = 1e-6
 """Of all of the time: a span that would have to be shorter ends the march."""
 
 SHORTEST_START = 1e-9
 """The same at the beginning and after a switch, where solutions may have layers that grow, and of
 ordinary differential equations, whose fast parts may come at any time and cost little."""
+
+NEAR_START = 1e-4
+"""Of all of the time, up to where a layer in time has not forgotten how it began."""
+
+FOLLOWS_LAYER = 0.03
+"""Of the time since a layer began, the shortest span in it."""
+
+DIGITS_OF_TIME = 1e4
+"""Roundings of the time, below which there is no span."""
 
 FIRST_SPAN = 0.05
 """Of all of the time."""
@@ -74,11 +87,38 @@ the first of all spans may be so short that little happens in it."""
 MUCH_GAINED = 0.8
 """Share of the error of the attempt before, below which one gained much."""
 
-LOWEST_ORDER = 3.0
-"""Observed order in the length of a span, below which a solution is not smooth in time."""
+LOWEST_ORDER, LAYER_ORDER = 3.0, 0.25
+"""Observed order in the length of a span, below which a solution is not smooth in time, and above
+which the layer with which it begins is the better met, the shorter the span: where a flux is turned
+on, it is 1/2."""
 
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an attempt at a span shows of its errors, all over the amplitudes of the unknowns.
+
+    Attributes:
+        sizes: These amplitudes.
+        in_time: The error in time.
+        rough: How rough the solution is along each coordinate of space, a number a cell.
+        in_space: The error along each of them.
+        unmet: How far equations and conditions are from being met.
+        order: Of errors in time in the length of the span, as observed.
+        layer: Where the layer began that the span is in; nan where there is none.
+        tries: Attempts that such a span is given.
+    """
+
+    sizes: Float[np.ndarray, " unknowns"]
+    in_time: float
+    rough: list[Float[np.ndarray, " cells"]]
+    in_space: list[float]
+    unmet: float
+    order: float
+    layer: float
+    tries: int
 
 
 class MarchingProducts(AdaptiveProducts):
@@ -191,11 +231,14 @@ class MarchingProducts(AdaptiveProducts):
         """How much time there is."""
         return abs(self._last - self._first)
 
-    def _shortest(self, begin: float) -> float:
+    def _shortest(self, progress: Progress, begin: float) -> float:
         """The shortest span that may begin somewhere."""
-        starts = (self._first, *self._switches)
-        short = self._ordinary or begin in starts
-        return self._whole * (SHORTEST_START if short else SHORTEST_SPAN)
+        least = self._whole * SHORTEST_SPAN
+        if self._ordinary or begin in self._beginnings:
+            least = self._whole * SHORTEST_START
+        elif not math.isnan(progress.layer):
+            least = min(least, FOLLOWS_LAYER * abs(begin - progress.layer))
+        return max(least, DIGITS_OF_TIME * math.ulp(begin))
 
     @property
     def _ordinary(self) -> bool:
@@ -203,8 +246,21 @@ class MarchingProducts(AdaptiveProducts):
         return len(self.problem.coordinates) == 1
 
     @property
-    def _most_tries(self) -> int:
-        return MOST_TRIES_ALONE if self._ordinary else MOST_TRIES
+    def _beginnings(self) -> tuple[float, ...]:
+        """Where solutions may have layers in time."""
+        return (self._first, *self._switches)
+
+    def _layer(self, progress: Progress, order: float) -> float:
+        """Where the layer began that the span under way is in; nan where there is none.
+
+        Args:
+            progress: Where it is.
+            order: Of errors in time in the length of the span, as observed.
+        """
+        begin = progress.axes[-1].ends[0]
+        if begin in self._beginnings:
+            return begin if LAYER_ORDER < order < LOWEST_ORDER else math.nan
+        return progress.layer
 
     def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal, not more than three times as many as there are."""
@@ -218,31 +274,25 @@ class MarchingProducts(AdaptiveProducts):
         settings, time, at = self.settings, self.time, progress.at
         assert at is not None
         tolerance, product = settings.tolerance, Product(progress.axes, at.C)
-        own = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
-        sizes = np.maximum(own, progress.sizes) if progress.sizes else own
-        in_time = last_modes(product, sizes)
+        seen = self._shown(progress, product)
+        far_in_time = seen.in_time > tolerance or at.stalled or seen.unmet > MET_EQUATION
+        far_in_space = [e > tolerance for e in seen.in_space]
         space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
-        rough = [roughness(product, i, sizes) for i in range(len(space))]
-        in_space = [favard(axis, one) for axis, one in zip(space, rough, strict=True)]
-        unmet = self._squares(progress).unmet(at, tolerance * sizes)
-        far_in_time = in_time > tolerance or at.stalled or unmet > MET_EQUATION
-        far_in_space = [e > tolerance for e in in_space]
         begin, end = progress.axes[-1].ends
-        growth = (tolerance / max(in_time, 1e-17)) ** (1 / settings.modes)
-        last_try = progress.tries + 1 >= self._most_tries or self._used_up(progress)
+        length = abs(end - begin)
+        last_try = progress.tries + 1 >= seen.tries or self._used_up(progress)
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
-        length = abs(end - begin)
-        shortest = length <= (1 + 1e-9) * self._shortest(begin) and not at.stalled
+        shortest = length <= (1 + 1e-9) * self._shortest(progress, begin) and not at.stalled
         if (far_in_time or any(worse)) and not last_try and not shortest:
-            failed = at.stalled or unmet > MET_EQUATION
-            reached = (length, in_time, math.inf if failed else max([in_time, *in_space]))
-            tried = _compared(progress, reached)
-            if far_in_time and (not any(worse) or in_time > 300 * tolerance or failed):
-                length *= 0.3 if failed else self._shortened(tried.order, in_time)
+            failed = at.stalled or (seen.unmet > MET_EQUATION and math.isnan(seen.layer))
+            largest = math.inf if failed else max([seen.in_time, *seen.in_space])
+            tried = _compared(progress, (length, seen.in_time, largest), seen.order)
+            if far_in_time and (not any(worse) or seen.in_time > 300 * tolerance or failed):
+                length *= 0.3 if failed else self._shortened(seen.order, seen.in_time)
             new = tuple(
                 self._refined(axis, one) if far else axis
-                for axis, one, far in zip(space, rough, far_in_space, strict=True)
+                for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
             )
             if bytes_needed((*new, progress.axes[-1]), len(product.C)) <= self._memory:
                 return self._attempt(tried, new, begin, length, tried.tries)
@@ -255,14 +305,50 @@ class MarchingProducts(AdaptiveProducts):
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
             return self._ended(progress, said)
-        error = max([in_time, *in_space, unmet if unmet > MET_EQUATION else 0.0])
+        unmet = seen.unmet if seen.unmet > MET_EQUATION else 0.0
+        error = max([seen.in_time, *seen.in_space, unmet])
         if error <= tolerance and not progress.missed and not progress.beyond:
-            seen = between(self._squares(progress), at, tolerance * sizes)
-            if seen.times:
-                error = max(error, tolerance * seen.times)
-                said = f"{time} = {begin:.4g} to {end:.4g}: {seen.said}"
+            more = between(self._squares(progress), at, tolerance * seen.sizes)
+            if more.times:
+                error = max(error, tolerance * more.times)
+                said = f"{time} = {begin:.4g} to {end:.4g}: {more.said}"
                 progress = replace(progress, missed=(said,))
-        return self._accepted(progress, product, sizes, error, growth, rough)
+        return self._accepted(replace(progress, layer=seen.layer), product, seen, error)
+
+    def _shown(self, progress: Progress, product: Product) -> Shown:
+        """What an attempt at a span shows of its errors.
+
+        Args:
+            progress: Where it is.
+            product: The attempt.
+        """
+        at, settings = progress.at, self.settings
+        assert at is not None
+        own = amplitudes(product, np.array(at.stiffness), settings.tolerance)
+        sizes = np.maximum(own, progress.sizes) if progress.sizes else own
+        in_time = last_modes(product, sizes)
+        begin, end = progress.axes[-1].ends
+        order = _observed(progress, abs(end - begin), in_time)
+        layer = self._layer(progress, order)
+        near = abs(end - layer) <= NEAR_START * self._whole
+        if begin == layer:
+            # Coefficients fall as the power 1 + 2p of their numbers: this is twice their sum.
+            in_time *= settings.modes / order
+        tries = MOST_TRIES if math.isnan(layer) else TRIES_AT_START
+        tries = MOST_TRIES_ALONE if self._ordinary else tries
+        space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
+        rough = [roughness(product, i, sizes) for i in range(len(space))]
+        return Shown(
+            sizes,
+            in_time,
+            rough,
+            [favard(axis, one) for axis, one in zip(space, rough, strict=True)],
+            # So near to the beginning of a layer rows cannot be met.
+            0.0 if near else self._squares(progress).unmet(at, settings.tolerance * sizes),
+            order,
+            layer,
+            TRIES_NEAR_START if near and begin != layer and space else tries,
+        )
 
     def _shortened(self, order: float, error: float) -> float:
         """By what a span is shortened whose error in time is too large: as if that fell with the
@@ -274,7 +360,7 @@ class MarchingProducts(AdaptiveProducts):
             error: The error in time.
         """
         goal = SHORT_OF_GOAL * self.settings.tolerance / error
-        least = 0.3 if order > LOWEST_ORDER else 1e-3
+        least = 0.3 if order > LOWEST_ORDER else 0.03
         order = min(float(self.settings.modes), max(1.0, order))
         return max(least, min(0.85, goal ** (1 / order)))
 
@@ -282,15 +368,13 @@ class MarchingProducts(AdaptiveProducts):
         self,
         progress: Progress,
         product: Product,
-        sizes: Float[np.ndarray, " unknowns"],
+        seen: Shown,
         error: float,
-        growth: float,
-        rough: list[Float[np.ndarray, " cells"]],
     ) -> Progress:
         """The next span, or the end."""
-        time = self.time
+        time, rough, settings = self.time, seen.rough, self.settings
         begin, end = product.axes[-1].ends
-        over, met = tuple(float(one) for one in sizes), error <= self.settings.tolerance
+        over, met = tuple(float(one) for one in seen.sizes), error <= self.settings.tolerance
         beyond = progress.beyond if met else (*progress.beyond, Beyond(begin, end, error, over))
         done = replace(
             progress,
@@ -315,6 +399,7 @@ class MarchingProducts(AdaptiveProducts):
             new.append(
                 axis if same and favard(axis, rough[i]) < 0.5 * self.settings.tolerance else found
             )
+        growth = (settings.tolerance / max(seen.in_time, 1e-17)) ** (1 / settings.modes)
         length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
 
@@ -337,7 +422,10 @@ class MarchingProducts(AdaptiveProducts):
 
     def _said(self, one: Beyond, error: float) -> str:
         """What is said of a span that misses the tolerance."""
-        return f"{self.time} = {one.begin:.4g} to {one.end:.4g}: estimated error {error:.1e}"
+        there = f"{one.begin:.4g} to {one.end:.4g}"
+        if f"{one.begin:.4g}" == f"{one.end:.4g}":
+            there = f"{one.begin:.4g} and {one.end - one.begin:.1g} after it"
+        return f"{self.time} = {there}: estimated error {error:.1e}"
 
     def _ended(self, progress: Progress, said: str) -> Progress:
         """The end of a march before its time: what comes after it is not known at all."""
@@ -357,7 +445,7 @@ class MarchingProducts(AdaptiveProducts):
         would be left before that or the end."""
         stops = (*self._switches, self._last)
         last = next(stop for stop in stops if (stop - begin) * self._way > 0)
-        length = max(length, self._shortest(begin))
+        length = max(length, self._shortest(progress, begin))
         end = begin + self._way * length
         if (last - end) * self._way < 0.2 * length:
             end = last
@@ -365,20 +453,38 @@ class MarchingProducts(AdaptiveProducts):
         return replace(progress, axes=axes, at=None, length=abs(end - begin), tries=tries)
 
 
-def _compared(progress: Progress, reached: tuple[float, float, float]) -> Progress:
+def _compared(progress: Progress, reached: tuple[float, float, float], order: float) -> Progress:
     """What an attempt tells that misses the tolerance, beside the one before it: whether there was
     much to gain, and the order of errors in time.
 
     Args:
         progress: Where it is.
         reached: Length, error in time and largest error of the attempt.
+        order: The observed one.
     """
     length, in_time, error = reached
-    tries, order = progress.tries + 1, progress.order
+    tries = progress.tries + 1
     if progress.before is not None:
-        longer, later, worse = progress.before
-        if error < MUCH_GAINED * worse:
+        longer, _, best = progress.before
+        if error < MUCH_GAINED * best:
             tries = progress.tries
-        if length < longer and 0 < in_time < later < math.inf:
-            order = math.log(later / in_time) / math.log(longer / length)
-    return replace(progress, tries=tries, before=reached, order=order)
+        if length == longer:
+            error = min(error, best)
+    return replace(progress, tries=tries, before=(length, in_time, error), order=order)
+
+
+def _observed(progress: Progress, length: float, in_time: float) -> float:
+    """The order of errors in time in the length of a span, from the attempt before; infinite before
+    there are two.
+
+    Args:
+        progress: Where it is.
+        length: Of this attempt.
+        in_time: Its error.
+    """
+    if progress.before is None:
+        return progress.order
+    longer, later, _ = progress.before
+    if not (length < longer and 0 < in_time < later < math.inf):
+        return progress.order
+    return math.log(later / in_time) / math.log(longer / length)

@@ -71,8 +71,10 @@ class Progress:
         tries: Attempts at this span, this one not counted; of an evolution those that gained much
             are not.
         length: Of the span under way; nan of a steady problem.
-        before: Length, error in time and largest error of the attempt at this span before.
+        before: Length and error in time of the attempt at this span before, and the least of the
+            largest errors of attempts of this length.
         order: Of errors in time in the length of this span, as observed; infinite before that.
+        layer: Where a layer in time began that the spans so far are in; nan where there is none.
         sizes: Amplitudes of the unknowns so far.
         estimate: Largest error of the spans that are done, over the amplitudes.
         missed: What missed the tolerance, a line each.
@@ -93,6 +95,7 @@ class Progress:
     length: float = math.nan
     before: tuple[float, float, float] | None = None
     order: float = math.inf
+    layer: float = math.nan
     sizes: tuple[float, ...] = ()
     estimate: float = math.nan
     missed: tuple[str, ...] = ()

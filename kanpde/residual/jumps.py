@@ -12,7 +12,7 @@ whose branches meet, has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -160,6 +160,7 @@ class Probe:
         unknowns: Which names are unknowns.
         coordinates: Names of all coordinates, in the domain's order.
         space: Those that are not time.
+        normal: On a face, its outward unit normal, a number by coordinate of space.
 
     Attributes:
         coordinates: These names.
@@ -174,8 +175,10 @@ class Probe:
         unknowns: Sequence[str],
         coordinates: Sequence[str],
         space: Sequence[str],
+        normal: Mapping[str, float] | None = None,
     ):
         self._function, self.name, self._arguments = function, name, arguments
+        self._normal = normal
         self._unknowns, self.coordinates, self._space = unknowns, tuple(coordinates), space
         self.leaves: dict[Leaf, float] = {}
         self._generator = torch.Generator().manual_seed(1)
@@ -213,7 +216,10 @@ class Probe:
             return self.leaves[leaf] * factors
 
         coordinates = {x: v.detach().clone().requires_grad_() for x, v in at.items()}
-        leaves = _Observed(coordinates, self._space, supply)
+        normal: dict[str, Tensor] | None = None
+        if self._normal is not None:
+            normal = {x: factors.new_tensor(part) for x, part in self._normal.items()}
+        leaves = _Observed(coordinates, self._space, supply, normal)
         leaves.seen = []
         with Switching(len(points)) as switches:
             rows_of(self._function, self.name, self._arguments, self._unknowns, leaves)
