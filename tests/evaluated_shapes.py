@@ -130,3 +130,7 @@ class Finder(MetaPathFinder):
 
 # Bound when this module is imported, which `conftest.py` does before it imports any of `PACKAGES`.
 sys.meta_path.insert(0, Finder())
+
+# But pytest has: it looks for the warnings that pyproject.toml names. They are imported anew.
+for early in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+    del sys.modules[early]

@@ -33,8 +33,9 @@ marks: dict[str, list[int]] = {}
 
 
 def marks_of(file: str, lines: int) -> list[int]:
-    """The list of a file: one for all modules that are made of it."""
-    return marks.setdefault(file, [0] * (lines + 1))
+    """The list of a file: one for all modules that are made of it, by whatever path they found it
+    (problems are also found below the current folder)."""
+    return marks.setdefault(str(Path(file).resolve()), [0] * (lines + 1))
 
 
 def observed(tree: ast.Module, file: str) -> ast.Module:

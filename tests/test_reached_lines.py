@@ -1,6 +1,7 @@
 """The lines that statements note are those that coverage's tracer sees."""
 
 import ast
+import sys
 
 import pytest
 from coverage import Coverage
@@ -91,14 +92,26 @@ def test_they_are_those_of_the_tracer(tmp_path):
     assert [n for n in statements if n not in reached] == missing
 
 
-def test_text_lines_and_errors_stay():
-    tree = observed(
-        ast.parse('"""Said."""\n\ndef f(x):\n    """Done."""\n    return 1 / x\n'), "f.py"
-    )
+def test_text_lines_and_errors_stay(tmp_path):
+    text = '"""Said."""\n\ndef f(x):\n    """Done."""\n    return 1 / x\n'
+    file = str(tmp_path.resolve() / "f.py")
     names = {}
-    exec(compile(tree, "f.py", "exec"), names)
+    exec(compile(observed(ast.parse(text), file), file, "exec"), names)
     assert (names["__doc__"], names["f"].__doc__) == ("Said.", "Done.")
-    marks.pop("f.py")
+    marks.pop(file)
     with pytest.raises(ZeroDivisionError) as raised:
         names["f"](0)
     assert raised.traceback[-1].lineno == 4  # from 0
+
+
+def test_a_file_found_below_the_current_folder_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("same.py", str(tmp_path / "same.py")):
+        exec(compile(observed(ast.parse("one = 1"), path), path, "exec"), {})
+    assert marks.pop(str(tmp_path.resolve() / "same.py")) == [0, 1]
+    assert "same.py" not in marks
+
+
+def test_what_pytest_itself_imports_is_observed_as_well():
+    own = [sys.modules[name] for name in ("kanpde", "kanpde.errors")]
+    assert [type(module.__spec__.loader).__name__ for module in own] == ["Loader", "Loader"]
