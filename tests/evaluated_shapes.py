@@ -20,7 +20,7 @@ from typing import Any
 
 from beartype import beartype
 from jaxtyping import jaxtyped
-from reached_lines import is_counted, observed
+from reached_lines import is_counted, observed, parts
 
 PACKAGES = ("kanpde",)
 ARRAYS = {"Bool", "Complex", "Float", "Inexact", "Int", "Integer", "Num", "Real", "Shaped"}
@@ -71,32 +71,28 @@ def names_a_shape(annotation: ast.expr | None) -> bool:
     )
 
 
-class Decorate(ast.NodeTransformer):
-    """Puts jaxtyping's check on functions and dataclasses that have an annotation with a shape."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        self.generic_visit(node)
+def decorate(node: ast.AST) -> None:
+    """Put jaxtyping's check on functions and dataclasses that have an annotation with a shape."""
+    for part in parts(node):
+        decorate(part)
+    if isinstance(node, ast.FunctionDef):
         a = node.args
         named = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
         if names_a_shape(node.returns) or any(names_a_shape(one.annotation) for one in named):
             # next to the function, as other decorators may hide its annotations
-            node.decorator_list.append(self.check(node))
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        self.generic_visit(node)
+            node.decorator_list.append(check(node))
+    if isinstance(node, ast.ClassDef):
         fields = [line for line in node.body if isinstance(line, ast.AnnAssign)]
         if any(names_a_shape(field.annotation) for field in fields):
             # after `dataclass`, which makes the constructor that is checked
-            node.decorator_list.insert(0, self.check(node))
-        return node
+            node.decorator_list.insert(0, check(node))
 
-    @staticmethod
-    def check(node: ast.stmt) -> ast.expr:
-        expression = ast.parse(f"__import__({__name__!r}).checked", mode="eval").body
-        for part in ast.walk(expression):
-            ast.copy_location(part, node)
-        return expression
+
+def check(node: ast.stmt) -> ast.expr:
+    expression = ast.parse(f"__import__({__name__!r}).checked", mode="eval").body
+    for part in ast.walk(expression):
+        ast.copy_location(part, node)
+    return expression
 
 
 class Loader(SourceFileLoader):
@@ -109,7 +105,8 @@ class Loader(SourceFileLoader):
         counted = is_counted(path)
         if b"jaxtyping" not in source and not counted:
             return super().get_code(fullname)
-        tree = ast.fix_missing_locations(Decorate().visit(ast.parse(source, path)))
+        tree = ast.parse(source, path)
+        decorate(tree)
         return compile(observed(tree, path) if counted else tree, path, "exec", dont_inherit=True)
 
 

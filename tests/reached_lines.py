@@ -25,6 +25,9 @@ COMPILED = {"called", "compiled", "inlined", "intrinsic"}
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of statements that hold statements."""
+
 MARKS = "__reached__"
 """The list of a module's lines, in the module itself: 1 for those that were reached."""
 
@@ -46,10 +49,10 @@ def observed(tree: ast.Module, file: str) -> ast.Module:
         f"{MARKS} = __import__({__name__!r}).marks_of({file!r}, {last})\n"
         + "".join(f"{MARKS}[{line.lineno}] = 1\n" for line in future)
     ).body
-    Observe().visit(tree)
+    observe(tree)
     head = len(future) + int(bool(tree.body) and is_text(tree.body[0]))
     tree.body[head:head] = begin
-    return ast.fix_missing_locations(tree)
+    return tree
 
 
 def compile_problem(tree: ast.Module, file: str, mode: str) -> CodeType:
@@ -76,29 +79,34 @@ def is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-class Observe(ast.NodeTransformer):
-    """Puts notes before all statements, and at the head of what catches or matches."""
+def parts(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly within one, and its handlers and cases: no expression holds any."""
+    for name in BLOCKS:
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield from block
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if any(
-            isinstance(part, ast.Name) and part.id in COMPILED
-            for decorator in getattr(node, "decorator_list", ())
-            for part in ast.walk(decorator)
-        ):
-            return node
-        super().generic_visit(node)
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list):
-                # A docstring stays first.
-                begin = int(bool(block) and isinstance(node, DOCUMENTED) and is_text(block[0]))
-                after = [part for line in block[begin:] for part in noted(line)]
-                setattr(node, name, block[:begin] + after)
-        if isinstance(node, ast.ExceptHandler):
-            node.body[:0] = [note(node.lineno, node)]
-        if isinstance(node, ast.match_case):
-            node.body[:0] = [note(node.pattern.lineno, node.body[0])]
-        return node
+
+def observe(node: ast.AST) -> None:
+    """Put notes before all statements, and at the head of what catches or matches."""
+    if any(
+        isinstance(part, ast.Name) and part.id in COMPILED
+        for decorator in getattr(node, "decorator_list", ())
+        for part in ast.walk(decorator)
+    ):
+        return
+    for part in parts(node):
+        observe(part)
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            # A docstring stays first.
+            begin = int(bool(block) and isinstance(node, DOCUMENTED) and is_text(block[0]))
+            block[begin:] = [part for line in block[begin:] for part in noted(line)]
+    if isinstance(node, ast.ExceptHandler):
+        node.body.insert(0, note(node.lineno, node))
+    if isinstance(node, ast.match_case):
+        node.body.insert(0, note(node.pattern.lineno, node.body[0]))
 
 
 def noted(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -110,11 +118,18 @@ def noted(statement: ast.stmt) -> Iterator[ast.stmt]:
     yield statement
 
 
-def note(line: int, at: ast.AST) -> ast.stmt:
-    made = ast.parse(f"{MARKS}[{line}] = 1").body[0]
-    for part in ast.walk(made):
-        ast.copy_location(part, at)
-    return made
+def note(line: int, at: ast.stmt | ast.ExceptHandler) -> ast.stmt:
+    """`MARKS[line] = 1`. Made by hand, as there are tens of thousands."""
+    place = {
+        "lineno": at.lineno,
+        "col_offset": at.col_offset,
+        "end_lineno": at.end_lineno,
+        "end_col_offset": at.end_col_offset,
+    }
+    made = ast.Subscript(
+        ast.Name(MARKS, ast.Load(), **place), ast.Constant(line, **place), ast.Store(), **place
+    )
+    return ast.Assign([made], ast.Constant(1, **place), **place)
 
 
 def write() -> None:
