@@ -1,6 +1,7 @@
 """Strict tests: float64, floating-point errors raise, generators seeded, fresh memory poisoned,
 nothing global left behind, and no test skipped but for a reason that is listed here."""
 
+import gc
 import os
 
 # Before CUDA starts: its matrix products are deterministic only then.
@@ -146,6 +147,18 @@ def pytest_collection_modifyitems(items):
     make test hands out whole files."""
     rank = {name: k for k, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).as_posix(), len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Modules and tests live as long as the process: they are set aside, where the garbage
+    collector does not look through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def awake(report):

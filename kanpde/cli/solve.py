@@ -11,6 +11,7 @@ import typer
 
 from kanpde.cli import completion
 from kanpde.cli.complaints import NOT_BELIEVED, TERMINATED, Interrupted
+from kanpde.cli.loading import loading
 from kanpde.cli.options import (
     Constants,
     Degree,
@@ -171,12 +172,14 @@ def _begin(
     telling: Telling,
 ) -> int:
     """A new run, or the one that these processes' predecessors have begun."""
-    from kanpde.cli import display
-    from kanpde.cli.group import begun_before, processes
-    from kanpde.cli.overrides import asked_for
-    from kanpde.problem import file as problems
-    from kanpde.recipes.recipe import choose
-    from kanpde.recipes.refined import usual
+    with loading():
+        from kanpde import solver  # noqa: F401  # for _solved
+        from kanpde.cli import display
+        from kanpde.cli.group import begun_before, processes
+        from kanpde.cli.overrides import asked_for
+        from kanpde.problem import file as problems
+        from kanpde.recipes.recipe import choose
+        from kanpde.recipes.refined import usual
 
     check_writable(out)
     console = display.console(telling.as_json)
@@ -211,10 +214,12 @@ def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling
             f"--resume: got the problem {name!r} as well; expected the run's folder alone, which"
             " says what was asked for"
         )
-    from kanpde.cli import display
-    from kanpde.recipes import recipe as recipes
-    from kanpde.runs.request import problem_of, read
-    from kanpde.runs.safe_reading import reading
+    with loading():
+        from kanpde import solver  # noqa: F401  # for _solved
+        from kanpde.cli import display
+        from kanpde.recipes import recipe as recipes
+        from kanpde.runs.request import problem_of, read
+        from kanpde.runs.safe_reading import reading
 
     asked = read(run)
     problem = problem_of(run, asked)

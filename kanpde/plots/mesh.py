@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kanpde.plots.palette import GREY
+from kanpde.plots.ticks import few, powers
 
 if TYPE_CHECKING:
     from kanpde.results.meshes import CellsDrawn, MeshDrawing
@@ -50,17 +51,29 @@ def plot_mesh(drawing: MeshDrawing, title: str) -> Figure:
     pairs = panels(drawing)
     width = WIDTH_OF_PANEL * len(pairs) + 1.0
     figure = Figure(figsize=(width, HEIGHT_OF_MESH))
-    figure.set_layout_engine("constrained")
     lines = [
         part for line in title.split("\n") for part in wrap(line, int(LETTERS_AN_INCH * width))
     ]
-    figure.suptitle("\n".join(lines), fontsize=10)
-    norm, every = _norm(drawing, pairs), []
-    for axes, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+    figure.suptitle("\n".join(lines), fontsize=10, y=1 - 0.08 / HEIGHT_OF_MESH)
+    norm, every = _norm(drawing, pairs), figure.subplots(1, len(pairs), squeeze=False)[0]
+    # A layout that is found by drawing takes as long as the picture itself.
+    left, right, bottom = 0.75, 1.35, 0.55
+    top = HEIGHT_OF_MESH - 0.24 - 0.17 * len(lines)
+    across = (width - right) / len(pairs) - left
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / HEIGHT_OF_MESH,
+        top=top / HEIGHT_OF_MESH,
+        wspace=left / across,
+    )
+    for axes, pair in zip(every, pairs, strict=True):
         draw_mesh(drawing, pair, axes, norm)
-        every.append(axes)
-    bar = figure.colorbar(ScalarMappable(norm, ERROR_COLOURS), ax=every, fraction=0.06)
+    place = ((width - right + 0.2) / width, bottom / HEIGHT_OF_MESH)
+    size = (0.18 / width, (top - bottom) / HEIGHT_OF_MESH)
+    bar = figure.colorbar(ScalarMappable(norm, ERROR_COLOURS), cax=figure.add_axes((*place, *size)))
     bar.set_label("estimated error, over the variation", fontsize=9)
+    powers(bar.ax.yaxis)
     return figure
 
 
@@ -102,8 +115,11 @@ def draw_mesh(
         axes.add_collection(_lines(x, y, len(drawing.spans)))
     axes.set_xlabel(drawing.coordinates[across])
     axes.set_ylabel("" if up is None else drawing.coordinates[up])
+    few(axes.xaxis)
     if up is None:
         axes.set_yticks([])
+    else:
+        few(axes.yaxis)
     axes.margins(0)
     return axes
 
