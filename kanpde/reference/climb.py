@@ -158,7 +158,7 @@ def climb(
             _check_ends(problem, error, doubts)
             # A grid too coarse for the solution can make a sound scheme fail: a few more are tried.
             if solved or asked or failures > COARSE_GRIDS or isinstance(error, OutOfWork):
-                if doubts and isinstance(error, OutOfWork):
+                if doubts and isinstance(error, OutOfWork) and not _later(error, doubts[-1]):
                     raise doubts[-1] from error  # which says more than that work has ended
                 raise
             continue
@@ -173,6 +173,12 @@ def climb(
     if problem.domain.time:
         add_error_in_time(problem, solved, TIME_RESERVE * allowed)
     return solved[-1]
+
+
+def _later(error: OutOfWork, doubt: SolutionDoubtful) -> bool:
+    """Whether a march whose work ended had come beyond the time at which one on a coarser grid
+    ended, which then was too coarse and no more."""
+    return error.at is not None and doubt.ends is not None and error.at > doubt.ends
 
 
 def _check_ends(

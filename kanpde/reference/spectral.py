@@ -62,9 +62,10 @@ DIGITS_GROW = 0.5
 """Power of the number of functions by which digits must grow: 1 for a function that is analytic,
 and about 0.2 for one with a kink."""
 
-SEARCH, FINISH = 0.5, 1.5
-"""Of the work, what the search for a grid that resolves the solution may take, and all together
-where there is one, because the rest is known then."""
+SEARCH, FINISH, CONFIRM = 0.5, 1.5, 3.0
+"""Of the work, what the search for a grid that resolves the solution may take; all together where
+there is one, because the rest is known then; and where coefficients have fallen, so that one other
+grid confirms them."""
 
 WORTH_STRETCHING = 0.75
 """Of the functions, what another coordinate may take for it to be taken."""
@@ -121,7 +122,8 @@ def collocated(
     while cells is not None:
         try:
             if solved and digits(solved[-1]).min() >= RESOLVING:
-                work.allowed = FINISH * allowed
+                fallen = digits(solved[-1]).min() >= FALLEN
+                work.allowed = (CONFIRM if fallen else FINISH) * allowed
             if problem.domain.time and solved and not steps:
                 steps = _steps(problem, solved, work)
             tolerance = TIGHTEST if steps else LOOSE

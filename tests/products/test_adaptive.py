@@ -1,5 +1,7 @@
 """Products of splines solved to a tolerance, against closed forms and integrators of others."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from kanpde import (
 from kanpde.errors import ProblemError
 from kanpde.products.adaptive import adaptive
 from kanpde.products.held import held
-from kanpde.products.newton import least_squares
+from kanpde.products.newton import Iterate, LeastSquares, least_squares
 from kanpde.products.normal import normal
 from kanpde.products.progress import Progress, Settings
 
@@ -330,3 +332,17 @@ def test_the_condition_of_the_normal_equations_is_said(linear):
     expected = np.linalg.cond(A / np.outer(root, root), 1)
     assert 0.5 * expected < progress.condition < 1.01 * expected
     assert f"condition {progress.condition:.0e}" in progress.reason
+
+
+def test_a_step_of_which_no_part_lowers_the_squares_ends_newtons_method(monkeypatch):
+    """And leaves the coefficients as they are."""
+    problem = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) - u**2 - 1, [Dirichlet(u=0)])
+    progress = adaptive(problem, Settings(1e-8)).begin()
+    given = held(problem, progress.axes, {})
+    squares, at = least_squares(problem, progress.axes, given), Iterate(given.C)
+    assert not squares.advance(at, 1e-8).stalled
+    monkeypatch.setattr(LeastSquares, "_there", lambda *_: math.inf)
+    ended = squares.advance(at, 1e-8)
+    assert ended.stalled
+    assert ended.done
+    np.testing.assert_array_equal(ended.C, at.C)

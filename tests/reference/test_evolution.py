@@ -13,11 +13,13 @@ from torch import sin
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d
 from kanpde.errors import SolutionEnds
+from kanpde.problem.file import load
 from kanpde.reference import grid as grids
 from kanpde.reference import radau, reference
 from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
+from kanpde.reference.work import OutOfWork
 
 ORDERS = (2, 4)
 HIGH = (6, 8)
@@ -251,3 +253,11 @@ def test_a_solution_that_blows_up_ends_at_one_time_on_two_grids():
     large.terminal = True
     march = solve_ivp(rate, (0, 0.2), 20 * np.sin(pi * x), events=large, rtol=1e-8)
     assert abs(found.value.ends - march.t[-1]) < 0.01 * march.t[-1]
+
+
+def test_a_grid_that_is_too_coarse_does_not_say_that_a_solution_blows_up():
+    """Chaos that begins: coarse grids grow without bound before t = 1/2, the next one goes on."""
+    problem = load("kuramoto_sivashinsky1d")[0]
+    with pytest.raises(OutOfWork, match="the work that it may take is used up") as found:
+        reference(problem, effort="quick")
+    assert "blows up" not in str(found.value)
