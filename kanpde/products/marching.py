@@ -34,8 +34,9 @@ from kanpde.products.estimates import (
     roughness,
     unseen,
 )
+from kanpde.products.growth import Carried, at_the_end, carried, grown, left, smooth_change
 from kanpde.products.held import Start, fit, held
-from kanpde.products.newton import bytes_needed, least_squares
+from kanpde.products.newton import LeastSquares, bytes_needed, least_squares
 from kanpde.products.posed import at_end, initial_values, start_of_march
 from kanpde.products.progress import Beyond, Progress, Settings
 from kanpde.products.tensor import Product
@@ -386,6 +387,9 @@ class MarchingProducts(AdaptiveProducts):
             estimate=float(np.fmax(progress.estimate, error)) if met else progress.estimate,
             beyond=beyond,
         )
+        if not uncouples(product.axes):
+            error = left(seen.in_time, seen.in_space)
+            done = self._carried(done, self._squares(progress), error)
         if end == self._last:
             condition = self._condition(progress, product.C)
             return self._arrived(replace(done, condition=condition))
@@ -403,6 +407,28 @@ class MarchingProducts(AdaptiveProducts):
         length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
 
+    def _carried(self, done: Progress, squares: LeastSquares, error: float) -> Progress:
+        """With the change that is carried along at the end of the last span.
+
+        Args:
+            done: Where it is; its change is that of the span before.
+            squares: Of the last span.
+            error: With which that ends.
+        """
+        problem, (*_, span) = self.problem, done.spans
+        starts = {
+            (u, order): at_end(done.change, k, order)
+            for k, u in enumerate(problem.unknowns)
+            for order in range(problem.order(u, self.time))
+            if done.change is not None
+        } or smooth_change(problem, self.time, span.axes[:-1], done.sizes)
+        change = carried(problem, squares, span, starts)
+        length = abs(float(np.ptp(span.axes[-1].ends)))
+        orders = [problem.order(u, self.time) for u in problem.unknowns]
+        moved = [at_the_end(change, m, [order > m for order in orders]) for m in (0, 1)]
+        here = Carried(length, error, done.sizes, *moved)
+        return replace(done, change=change, carried=(*done.carried, here))
+
     def _arrived(self, progress: Progress) -> Progress:
         """The end of the time: what varies by less than was taken for it has larger errors, and
         what began to vary after a span has smaller ones in it."""
@@ -418,7 +444,23 @@ class MarchingProducts(AdaptiveProducts):
             if (error := one.over(sizes)) > tolerance:
                 missed += (self._said(one, error),)
             estimate = max(estimate, error)
-        return replace(progress, estimate=estimate, missed=missed, finished=True)
+        if progress.carried:
+            errors, times = grown(progress.carried, sizes)
+            worst = int(errors.argmax())
+            if errors[worst] > max(estimate, tolerance):
+                missed += (
+                    self._said_of_growth(progress.spans[worst], times[worst], errors[worst]),
+                )
+            estimate = max(estimate, float(errors[worst]))
+        return replace(progress, change=None, estimate=estimate, missed=missed, finished=True)
+
+    def _said_of_growth(self, span: Product, times: float, error: float) -> str:
+        """What is said where errors are small when they are made, and grow after that."""
+        begin, end = span.axes[-1].ends
+        return (
+            f"errors made in {self.time} = {begin:.4g} to {end:.4g} grow {times:.0f} times after"
+            f" it: estimated error {error:.1e}; a smaller --tolerance makes them smaller"
+        )
 
     def _said(self, one: Beyond, error: float) -> str:
         """What is said of a span that misses the tolerance."""

@@ -177,6 +177,24 @@ class LeastSquares:
             return self._fixed[0].condition()
         return normal(self.rows, C, self.index, self.weights(C)).factor().condition()
 
+    def response(
+        self, C: Float[np.ndarray, "unknowns ..."], change: Float[np.ndarray, "unknowns ..."]
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """How all coefficients change with those that are given, as far as that is linear.
+
+        Args:
+            C: The coefficients.
+            change: Of those that are given; zero for the others.
+        """
+        if self.affine:
+            factor, weights, _ = self._fixed
+        else:
+            weights = self.weights(C)
+            factor = normal(self.rows, C, self.index, weights).factor()
+        ways = [(w, some, some.linear(C)[1]) for w, some in zip(weights, self.rows, strict=True)]
+        slope = self._gathered(*(w * some.lifted(g, some.pushed(g, change)) for w, some, g in ways))
+        return change + self._spread(factor.step(slope))
+
     def _searched(
         self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
     ) -> tuple[Float[np.ndarray, "unknowns ..."], float]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kanpde.products.axes import Axis, Modes, SplineAxis
+from kanpde.products.growth import Carried
 from kanpde.products.newton import Iterate
 from kanpde.products.tensor import Product
 
@@ -78,6 +79,8 @@ class Progress:
         sizes: Amplitudes of the unknowns so far.
         estimate: Largest error of the spans that are done, over the amplitudes.
         missed: What missed the tolerance, a line each.
+        change: A small change that was made where time begins, in the last span that is done.
+        carried: How large it was where each span ended, and the errors made in the spans.
         beyond: Spans with larger errors than the tolerance over the amplitudes until then.
         base: What the normal equations of spans were nearly inverted for; None where they are
             factored.
@@ -99,6 +102,8 @@ class Progress:
     sizes: tuple[float, ...] = ()
     estimate: float = math.nan
     missed: tuple[str, ...] = ()
+    change: Product | None = None
+    carried: tuple[Carried, ...] = ()
     beyond: tuple[Beyond, ...] = ()
     base: Product | None = None
     fresh: int = 0
@@ -163,6 +168,8 @@ class Progress:
             "axes": bare.plain(),
             "at": going,
             "base": None if self.base is None else self.base.plain(),
+            "change": None if self.change is None else self.change.plain(),
+            "carried": [asdict(one) for one in self.carried],
             "beyond": [asdict(one) for one in self.beyond],
         }
 
@@ -181,5 +188,17 @@ class Progress:
         axes = Product.from_plain(plain["axes"]).axes
         base = None if plain["base"] is None else Product.from_plain(plain["base"])
         beyond = tuple(Beyond(**one) for one in plain["beyond"])
-        made = {"spans": spans, "axes": axes, "at": at, "base": base, "beyond": beyond}
-        return cls(**{**plain, **made})
+        change = None if plain["change"] is None else Product.from_plain(plain["change"])
+        carried = tuple(Carried(**one) for one in plain["carried"])
+        return cls(
+            **{
+                **plain,
+                "spans": spans,
+                "axes": axes,
+                "at": at,
+                "base": base,
+                "change": change,
+                "carried": carried,
+                "beyond": beyond,
+            }
+        )
