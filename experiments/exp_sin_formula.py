@@ -18,7 +18,7 @@ from kanpde import KAN, Fit
 from kanpde.fitting import learn, prepare
 from kanpde.interpret import explain_fit
 from kanpde.plots.network import draw_network
-from kanpde.problem.tables import Table
+from kanpde.problem.tables import Records
 from kanpde.recipes.recipe import Recipe
 
 
@@ -33,7 +33,7 @@ def experiment(
     """Train, and explain; formula is None where no closed form agrees with the network."""
     x, y = np.random.default_rng(seed).uniform(-1, 1, (2, rows))
     task = prepare(
-        Table("exp_sin", {"x": x, "y": y, "f": exact(x, y)}),
+        Records("exp_sin", {"x": x, "y": y, "f": exact(x, y)}),
         ["f"],
         test=0.2,
         held=0,

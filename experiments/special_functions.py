@@ -18,7 +18,7 @@ from scipy import special
 
 from kanpde import KAN, MLP
 from kanpde.fitting import learn, prepare
-from kanpde.problem.tables import Table
+from kanpde.problem.tables import Records
 from kanpde.recipes.recipe import Recipe
 
 
@@ -57,7 +57,7 @@ def measure(name: str, rows: int = 1000, steps: int = 40, seed: int = 0) -> dict
     x, y = rng.uniform(0, 1, (2, 2 * rows))
     f = FUNCTIONS[name](x, y)
     train, test = (
-        Table(name, {"x": x[part], "y": y[part], "f": f[part]})
+        Records(name, {"x": x[part], "y": y[part], "f": f[part]})
         for part in (slice(0, rows), slice(rows, None))
     )
     task = prepare(

@@ -28,7 +28,7 @@ from scipy.special import j0
 from kanpde import KAN, MLP
 from kanpde.fitting import Task, learn, prepare
 from kanpde.fitting.task import HELD, TEST
-from kanpde.problem.tables import Table
+from kanpde.problem.tables import Records
 from kanpde.recipes.recipe import Recipe
 
 Array = np.ndarray
@@ -92,9 +92,9 @@ def rows_of(toy: Toy, count: int, seed: int) -> tuple[Array, Array]:
 def task_of(toy: Toy, rows: int, seed: int) -> Task:
     """Random rows to train on, and as many (2,000) that only watch."""
 
-    def draw(count: int, seed: int) -> Table:
+    def draw(count: int, seed: int) -> Records:
         X, f = rows_of(toy, count, seed)
-        return Table("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": f[:, 0]})
+        return Records("toy", {**{f"x{i}": X[:, i] for i in range(toy.inputs)}, "f": f[:, 0]})
 
     found = prepare(
         draw(rows, seed),

@@ -40,6 +40,7 @@ _HOME = {
     "kanpde.networks.kinds.tensor": ["Tensor"],
     "kanpde.networks.mlp": ["MLP"],
     "kanpde.problem.parameters": ["Field", "Parameter"],
+    "kanpde.problem.interpolated": ["Table"],
     "kanpde.problem.problem": ["Problem"],
     "kanpde.recipes.recipe": ["Recipe"],
     "kanpde.results.result": ["Result"],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kanpde.errors import DataError
 from kanpde.geometry import Ranges
-from kanpde.problem.tables import Table
+from kanpde.problem.tables import Records
 from kanpde.training import DataRows, Measurements
 
 Array = NDArray[np.float64]
@@ -103,11 +103,11 @@ class Task:
 
 
 def prepare(
-    table: Table,
+    table: Records,
     targets: Sequence[str],
     inputs: Sequence[str] | None = None,
     classify: bool | None = None,
-    test: float | Table = 0.2,
+    test: float | Records = 0.2,
     held: float = 0.1,
     seed: int = 0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -139,7 +139,7 @@ def prepare(
         raise DataError(f"target: got {len(targets)} columns of classes; expected one")
     classes, truth = _truth(table, targets, classify)
     points = table.numbers(inputs)
-    if isinstance(test, Table):
+    if isinstance(test, Records):
         columns = _same_classes(test, targets[0], classes)[:, None] if classify else None
         points = np.concatenate([points, test.numbers(inputs)])
         truth = np.concatenate([truth, test.numbers(targets) if columns is None else columns])
@@ -150,13 +150,13 @@ def prepare(
 
 
 def _parts(
-    rows: int, labels: np.ndarray | None, test: float | Table, held: float, seed: int
+    rows: int, labels: np.ndarray | None, test: float | Records, held: float, seed: int
 ) -> np.ndarray:
     """What each row is for, [rows]: TRAINING, HELD or TEST. labels: the classes of the rows, of
     those of a table of test rows too, which come last."""
     rng = np.random.default_rng(seed)
     part = np.zeros(rows, dtype=np.int64)
-    if isinstance(test, Table):
+    if isinstance(test, Records):
         part = np.concatenate([part, np.full(test.rows, TEST)])
     else:
         _draw(part, TEST, test, labels, rng, "test")
@@ -189,7 +189,7 @@ def _scaling(
     return trained.mean(0), trained.std(0)
 
 
-def _check_names(table: Table, inputs: Sequence[str], targets: Sequence[str]) -> None:
+def _check_names(table: Records, inputs: Sequence[str], targets: Sequence[str]) -> None:
     if not targets:
         raise DataError(f"{table.name}: no target; expected the name of the column to learn")
     if not inputs:
@@ -201,7 +201,7 @@ def _check_names(table: Table, inputs: Sequence[str], targets: Sequence[str]) ->
             raise DataError(f"input {name!r}: is named twice")
 
 
-def _truth(table: Table, targets: Sequence[str], classify: bool) -> tuple[tuple[str, ...], Array]:
+def _truth(table: Records, targets: Sequence[str], classify: bool) -> tuple[tuple[str, ...], Array]:
     if not classify:
         return (), table.numbers(targets)
     classes, numbers = table.labels(targets[0])
@@ -213,7 +213,7 @@ def _truth(table: Table, targets: Sequence[str], classify: bool) -> tuple[tuple[
     return classes, numbers[:, None].astype(np.float64)
 
 
-def _same_classes(test: Table, target: str, classes: Sequence[str]) -> Array:
+def _same_classes(test: Records, target: str, classes: Sequence[str]) -> Array:
     known, numbers = test.labels(target)
     for label in known:
         if label not in classes:

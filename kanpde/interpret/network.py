@@ -16,7 +16,7 @@ from kanpde.interpret.edges import suggest
 from kanpde.interpret.form import Form, compiled, constant
 from kanpde.interpret.structure import Found, Sampled, fitted, without_constant
 from kanpde.networks.kan import KAN
-from kanpde.problem.tables import Table
+from kanpde.problem.tables import Records
 from kanpde.recipes.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -43,7 +43,7 @@ def read_edges(sampled: Sampled) -> list[Found]:
         return []
     target = "value" if "value" not in names else "value_"
     task = prepare(
-        Table("values", {**dict(zip(names, points.T, strict=True)), target: values}),
+        Records("values", {**dict(zip(names, points.T, strict=True)), target: values}),
         [target],
         test=0.0,
         held=0,

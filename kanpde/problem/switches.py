@@ -4,6 +4,7 @@ that is taken away, the edge of a heated part."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry import Face
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.interpolated import tables_asked
 from kanpde.problem.kinks import kinks
 from kanpde.residual.calculus import d
 from kanpde.residual.jumps import Probe, breaks
@@ -36,7 +38,7 @@ def switches(problem: Formulation, x: str) -> tuple[float, ...]:
 
     Returns:
         The places inside the domain, increasing; what is not at the same place on every line is no
-        such place.
+        such place. The nodes of tables that depend on the coordinate linearly are among them.
     """
     domain = problem.domain
     places = _jumps(problem, problem.equations, x, LINES_OF_SWITCHES)
@@ -47,7 +49,7 @@ def switches(problem: Formulation, x: str) -> tuple[float, ...]:
             places += [kink.place for kink in bent if kink.coordinate == x]
         elif face.coordinate and face.coordinate != x:
             places += _jumps(problem, [constraint.residual], x, LINES_OF_SWITCHES, None, face)
-    return _inside(problem, x, places)
+    return _inside(problem, x, [*places, *_of_tables(problem, x)])
 
 
 def creases(problem: Formulation, x: str) -> tuple[float, ...]:
@@ -92,6 +94,32 @@ def _jumps(
         except ProblemError:
             continue  # not finite for values that no solution has: nothing is known of it
         places += [one.place for one in found or ()]
+    return places
+
+
+def _of_tables(problem: Formulation, x: str) -> list[float]:
+    """The nodes of tables that equations and data ask for what is linear in a coordinate."""
+    domain = problem.domain
+    low, high = domain.bounds[x]
+    at = {y: torch.full((3,), sum(ends) / 2).double() for y, ends in domain.bounds.items()}
+    at[x] = torch.tensor([low, (low + high) / 2, high], dtype=torch.float64)
+    residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
+    with tables_asked() as asked:
+        for residual in residuals:
+            leaves = torch.full((3, len(residual.needs)), 0.5, dtype=torch.float64)
+            with suppress(ProblemError):  # not finite there: nothing is known of it
+                residual(at, leaves, {y: torch.ones(3).double() for y in domain.space}, False)
+        for constraint in problem.constraints:
+            if constraint.prescribed:
+                constraint.prescribed.data(at)
+    places = list[float]()
+    for table, points in asked:
+        for i, values in enumerate(points.unbind(1)):
+            begin, middle, end = values.tolist()
+            rate = (end - begin) / (high - low)
+            if rate and abs(middle - (begin + end) / 2) <= SAME_SWITCH * abs(end - begin):
+                nodes = table.nodes_between(i, *sorted((begin, end)))
+                places += (low + (nodes - begin) / rate).tolist()
     return places
 
 

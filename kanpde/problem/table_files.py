@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from kanpde.errors import DataError, first_line, listed, nearest
-from kanpde.problem.tables import Table, first_names, number_of
+from kanpde.problem.tables import Records, first_names, number_of
 
 Columns = dict[str, np.ndarray]
 
 SEPARATORS = ",;\t"
 """What values of a line are separated by, the most frequent of them; spaces where there is none."""
+
+COMMENT_MARKS = "#%"
+"""What a line begins with that is a comment."""
 
 UNREADABLE_ARCHIVE = (
     OSError,
@@ -37,25 +41,27 @@ UNREADABLE_HDF5 = (OSError, RuntimeError, ValueError, TypeError, KeyError, Memor
 """What h5py raises for files that are no HDF5, or a damaged one."""
 
 
-def read(source: Any, name: str | None = None) -> Table:
+def read(source: Any, name: str | None = None, decimal: str | None = None) -> Records:
     """A table from a file, a mapping of arrays, or a data frame.
 
     An array or data set of two dimensions [rows, k] gives k columns, X0, X1, … for X.
 
     Args:
         source: A path (.csv, .tsv, .txt, .npz, .h5, .hdf5), a mapping of arrays by name, or
-            anything with `columns`; a Table stays as it is.
+            anything with `columns`; a Records stays as it is.
         name: What messages call the table, in place of the file's own name.
+        decimal: "." or ",", the mark of decimal numbers in a file of text; by default what its
+            numbers show.
 
     Raises:
         DataError: In one line, for files that are not there or cannot be read, columns of unequal
             lengths, and no rows.
     """
-    if isinstance(source, Table):
+    if isinstance(source, Records):
         return source
     if isinstance(source, str | Path):
         path = Path(source)
-        return _checked(name or path.name, _from_file(path))
+        return _checked(name or path.name, _from_file(path, decimal))
     called = name or "data"
     if isinstance(source, Mapping):
         return _checked(called, dict(_columns(source.items(), called)))
@@ -68,12 +74,16 @@ def read(source: Any, name: str | None = None) -> Table:
     )
 
 
-def _from_file(path: Path) -> Columns:
+def _from_file(path: Path, decimal: str | None) -> Columns:
     """The columns of a file, read by its ending. Raises DataError."""
+
+    def text(path: Path) -> Columns:
+        return _csv(path, decimal)
+
     kinds: dict[str, Callable[[Path], Columns]] = {
-        ".csv": _csv,
-        ".tsv": _csv,
-        ".txt": _csv,
+        ".csv": text,
+        ".tsv": text,
+        ".txt": text,
         ".npz": _npz,
         ".h5": _hdf5,
         ".hdf5": _hdf5,
@@ -87,7 +97,7 @@ def _from_file(path: Path) -> Columns:
     return kinds[path.suffix.lower()](path)
 
 
-def _checked(name: str, columns: Columns) -> Table:
+def _checked(name: str, columns: Columns) -> Records:
     """The columns as a table. Raises DataError unless they are of one length, and not empty."""
     if not columns:
         raise DataError(f"{name}: has no columns")
@@ -101,7 +111,7 @@ def _checked(name: str, columns: Columns) -> Table:
             )
     if not rows:
         raise DataError(f"{name}: has no rows")
-    return Table(name, columns)
+    return Records(name, columns)
 
 
 def _columns(items: Iterable[tuple[str, Any]], name: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -135,19 +145,20 @@ def _text(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _csv(path: Path) -> Columns:
+def _csv(path: Path, decimal: str | None) -> Columns:
     """A file of separated values with names in its first line. Raises DataError.
 
-    A first column without a name, as data frames write for their row numbers, is left out.
+    Lines that begin with # or % are comments, and are left out; so is a second line of units, and a
+    first column without a name, as data frames write for their row numbers.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            lines = csv.reader(file, delimiter=_separator(first), skipinitialspace=True)
-            names = [name.strip() for name in next(lines, [])]
-            rows = [line for line in lines if any(field.strip() for field in line)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = [line for line in _decoded(path).splitlines() if line.strip()]
+        text = [line for line in text if not line.lstrip().startswith(tuple(COMMENT_MARKS))]
+        mark = _separator(text[0] if text else "")
+        lines = csv.reader(text, delimiter=mark, skipinitialspace=True)
+        names = [name.strip() for name in next(lines, [])]
+        rows = [line for line in lines if any(field.strip() for field in line)]
+    except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
     _check_names(path, names)
     for row, line in enumerate(rows):
@@ -156,7 +167,59 @@ def _csv(path: Path) -> Columns:
                 f"{path}: row {row + 1} has {len(line)} values; expected {len(names)}, one for each"
                 f" of {first_names(names)}"
             )
+    decimal = decimal or _decimal_mark(path, (field for line in rows for field in line))
+    rows = [[_with_point(field, decimal) for field in line] for line in rows]
+    if len(rows) > 1 and _are_units(rows[0], rows[1]):
+        rows = rows[1:]
     return {name: _parsed([line[i] for line in rows]) for i, name in enumerate(names) if name}
+
+
+def _decoded(path: Path) -> str:
+    """The text of a file, in UTF-8, or else in what spreadsheets in western Europe write."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _decimal_mark(path: Path, fields: Iterable[str]) -> str:
+    """What separates decimals, as far as numbers with commas show. Raises DataError where they may
+    be thousands as well."""
+    found, unclear = set[str](), ""
+    for field in map(str.strip, fields):
+        if "," not in field or number_of(field.replace(",", "").replace(".", "")) is None:
+            continue
+        grouped = re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", field)
+        if grouped and field.count(",") == 1:
+            unclear = unclear or field
+        else:
+            found.add("." if grouped or field.rfind(".") > field.rfind(",") else ",")
+    if len(found) == 1:
+        return found.pop()
+    if found or unclear:
+        shown = unclear or "its numbers"
+        raise DataError(
+            f"{path}: {shown!r} may be a decimal number or have thousands apart; say which by"
+            " decimal=',' or decimal='.'"
+        )
+    return "."
+
+
+def _with_point(field: str, decimal: str) -> str:
+    """A number as Python writes it; anything else as it is."""
+    thousands = "." if decimal == "," else ","
+    grouped = re.fullmatch(rf"[-+]?\d{{1,3}}(\{thousands}\d{{3}})+", field.strip())
+    if not grouped and "," not in field:
+        return field
+    turned = field.strip().replace(thousands, "").replace(decimal, ".")
+    return field if number_of(turned) is None else turned
+
+
+def _are_units(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a row has no number although the one after it has nothing else."""
+    numbers = [number_of(field) is not None for field in second]
+    return all(numbers) and not any(number_of(field) is not None for field in first)
 
 
 def _separator(line: str) -> str:

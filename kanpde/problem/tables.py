@@ -24,7 +24,7 @@ NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Table:
+class Records:
     """Columns of equal length by name.
 
     Attributes:
@@ -49,13 +49,13 @@ class Table:
             )
         return self.columns[name]
 
-    def only(self, kept: NDArray[np.bool_]) -> Table:
+    def only(self, kept: NDArray[np.bool_]) -> Records:
         """The table of some of the rows.
 
         Args:
             kept: True for those that stay, [rows].
         """
-        return Table(self.name, {name: column[kept] for name, column in self.columns.items()})
+        return Records(self.name, {name: column[kept] for name, column in self.columns.items()})
 
     def is_text(self, name: str) -> bool:
         """Whether a column holds anything but numbers and missing values: labels, most likely."""

@@ -36,6 +36,9 @@ from kanpde.reference.work import (
     factor_seconds,
 )
 
+LEAST_RTOL = 100 * np.finfo(float).eps
+"""Below which SciPy warns, and takes this."""
+
 TIGHTEST = 1e-13
 """The smallest tolerance in time that rounding leaves a meaning; DOP853 takes it down to a tenth,
 and no further."""
@@ -172,7 +175,7 @@ def _dop853(
     size = float(np.abs(y).max(initial=0.0)) or 1.0
 
     def begun(t: float, y: np.ndarray) -> scipy.integrate.DOP853:
-        error = {"rtol": tolerance, "atol": tolerance * min(1.0, size)}
+        error = {"rtol": max(tolerance, LEAST_RTOL), "atol": tolerance * min(1.0, size)}
         return scipy.integrate.DOP853(f, t, y, times[-1], **error)
 
     states = _stepped(begun, y, times, stops)

@@ -218,7 +218,8 @@ class Radau:
         if stop - beside > self.t:
             self.advance(stop - beside)
         self.t, self._last = stop + beside, None
-        self._factors.clear()
+        if self._constant is None:
+            self._factors.clear()
 
     def _grown(self) -> str:
         """How much the solution has grown, in words, where that is worth telling."""

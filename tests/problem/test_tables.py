@@ -161,3 +161,42 @@ def test_other_wrong_data(tmp_path):
 def test_columns_without_rows_are_one_line(shape):
     with pytest.raises(DataError, match="has no rows"):
         read({"z": np.zeros(shape)})
+
+
+AS_PEOPLE_HAVE_IT = {
+    "decimal commas": ("h;T\n0;1,5\n1;2,25\n", [1.5, 2.25]),
+    "comments and units": ("# weather\nh;T\nhours;°C\n0;1,5\n1;2,25\n", [1.5, 2.25]),
+    "thousands in points": ("h;T\n0;1.234,5\n1;1.234.567,0\n", [1234.5, 1234567.0]),
+    "thousands in commas": ('h,T\n0,"1,234.5"\n1,"2,345"\n', [1234.5, 2345.0]),
+    "a name with a comma": ('h,"T, outdoor"\n0,1.5\n1,2.5\n', [1.5, 2.5]),
+    "spaces": ("h T\n0 1.5\n1 2.5\n", [1.5, 2.5]),
+}
+
+
+@pytest.mark.parametrize("case", AS_PEOPLE_HAVE_IT)
+def test_numbers_as_people_write_them(case, tmp_path):
+    text, values = AS_PEOPLE_HAVE_IT[case]
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    table = read(tmp_path / "table.csv")
+    _, column = table.columns
+    assert table.numbers([column])[:, 0].tolist() == values
+
+
+def test_what_may_be_decimal_or_thousands_is_asked(tmp_path):
+    (tmp_path / "table.csv").write_text("h;T\n0;1,234\n1;2,345\n")
+    said = r"table.csv: '1,234' may be a decimal number or have thousands apart; say which by"
+    with pytest.raises(DataError, match=said):
+        read(tmp_path / "table.csv")
+    for decimal, values in ((",", [1.234, 2.345]), (".", [1234.0, 2345.0])):
+        found = read(tmp_path / "table.csv", decimal=decimal)
+        assert found.numbers(["T"])[:, 0].tolist() == values
+
+
+def test_dates_are_no_thousands(tmp_path):
+    (tmp_path / "table.csv").write_text("day;T\n1.2.2020;1,5\n2.2.2020;2,5\n")
+    assert read(tmp_path / "table.csv")["day"].tolist() == ["1.2.2020", "2.2.2020"]
+
+
+def test_what_is_no_unicode_is_read_as_spreadsheets_write_it(tmp_path):
+    (tmp_path / "table.csv").write_bytes("Stunde;Wärme\n0;1,5\n1;2,5\n".encode("cp1252"))
+    assert list(read(tmp_path / "table.csv").columns) == ["Stunde", "Wärme"]
