@@ -9,10 +9,12 @@ a shape, and nowhere else.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SourceFileLoader
 from types import FunctionType
@@ -21,12 +23,16 @@ from typing import Any
 from beartype import beartype
 from jaxtyping import jaxtyped
 from reached_lines import is_counted, observed, parts
+from remembered_shapes import Remembered
 
 PACKAGES = ("kanpde",)
 ARRAYS = {"Bool", "Complex", "Float", "Inexact", "Int", "Integer", "Num", "Real", "Shaped"}
 
 
 SHAPE = re.compile(rf"\b({'|'.join(ARRAYS)})\[")
+
+FIRST = "__returned__"
+"""The first argument of what stands for a function that has returned it."""
 
 # Sizes are bound to their names anew in every call.
 fresh_names = jaxtyped("context")
@@ -41,23 +47,67 @@ def checked(target: Any) -> Any:
         if is_dataclass(target):
             target.__init__ = checked(target.__init__)  # type: ignore[misc]
         return target
-    names = target.__globals__
-    code, defaults, closure = target.__code__, target.__defaults__, target.__closure__
-    strict = FunctionType(code, names, target.__name__, defaults, closure)
-    strict.__kwdefaults__, strict.__qualname__ = target.__kwdefaults__, target.__qualname__
-    # A name that is missing is an error here, when the module is imported: otherwise nothing would
-    # be checked.
-    strict.__annotations__ = {
-        name: eval(hint, names)
+    hints = {
+        name: hint
         for name, hint in target.__annotations__.items()
         if isinstance(hint, str) and SHAPE.search(hint)
     }
-    strict = beartype(strict)
+    # A name that is missing is an error here, when the module is imported: otherwise nothing would
+    # be checked.
+    found = {name: eval(hint, target.__globals__) for name, hint in hints.items()}
+    # beartype writes code for every function: for those that are called.
+    strict = cache(lambda: fresh(beartype(annotated(target, found))))
+    again = cache(lambda: fresh(beartype(returning(target, found))))
+    remembered = Remembered(target, hints)
 
     @wraps(target)
     def call(*arguments, **by_name):
+        return remembered.call(target, strict, again, arguments, by_name)
+
+    return call
+
+
+def annotated(function: FunctionType, hints: dict[str, Any]) -> FunctionType:
+    """A copy of the function with these annotations."""
+    made = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__, made.__qualname__ = function.__kwdefaults__, function.__qualname__
+    made.__annotations__ = hints
+    return made
+
+
+def returning(function: FunctionType, hints: dict[str, Any]) -> FunctionType:
+    """What returns its first argument; the others are those of the function. It has these
+    annotations."""
+    words, names = [FIRST], inspect.signature(function).parameters.values()
+    for k, p in enumerate(names):
+        if p.kind is p.KEYWORD_ONLY and not any(word.startswith("*") for word in words):
+            words.append("*")
+        stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        words.append(stars + p.name)
+        after = [other.kind for other in names][k + 1 :]
+        if p.kind is p.POSITIONAL_ONLY and p.POSITIONAL_ONLY not in after:
+            words.append("/")
+    made: dict[str, Any] = {}
+    exec(f"def {function.__name__}({', '.join(words)}):\n    return {FIRST}", made)
+    found = made[function.__name__]
+    found.__defaults__, found.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    found.__qualname__, found.__module__ = function.__qualname__, function.__module__
+    found.__annotations__ = hints
+    return found
+
+
+def fresh(function: Callable) -> Callable:
+    """The function with sizes that are bound to their names anew in every call."""
+
+    def call(*arguments, **by_name):
         with fresh_names:
-            return strict(*arguments, **by_name)
+            return function(*arguments, **by_name)
 
     return call
 
