@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Face
@@ -29,6 +30,11 @@ SAME_SWITCH = 1e-9
 """Distance of two places that are one, over the length of the domain."""
 
 
+_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+"""What was found for problems that are still there, by coordinate: every grid of a reference asks
+again."""
+
+
 def switches(problem: Formulation, x: str) -> tuple[float, ...]:
     """Where equations jump along a coordinate, or the data of conditions jump or bend.
 
@@ -40,6 +46,13 @@ def switches(problem: Formulation, x: str) -> tuple[float, ...]:
         The places inside the domain, increasing; what is not at the same place on every line is no
         such place. The nodes of tables that depend on the coordinate linearly are among them.
     """
+    found = _known.setdefault(problem, {})
+    if x not in found:
+        found[x] = _switches(problem, x)
+    return found[x]
+
+
+def _switches(problem: Formulation, x: str) -> tuple[float, ...]:
     domain = problem.domain
     places = _jumps(problem, problem.equations, x, LINES_OF_SWITCHES)
     for constraint in problem.constraints:

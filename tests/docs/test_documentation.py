@@ -19,7 +19,8 @@ from kanpde.recipes import tolerances
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import solution
 from kanpde.runs import folder as run_folder
-from kanpde.training import Change
+from kanpde.sweeps import figures
+from kanpde.training import Change, pruning
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -48,6 +49,9 @@ def short(monkeypatch):
     monkeypatch.setattr(
         run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
     )
+    monkeypatch.setattr(figures, "draw", lambda table, folder: [])
+    monkeypatch.setattr(pruning, "HALVED", 2)
+    monkeypatch.setattr(pruning, "TRIED_IN_VAIN", 1)
     for effort in solution.WORK_BY_EFFORT:
         monkeypatch.setitem(solution.WORK_BY_EFFORT, effort, 0.2)
         monkeypatch.setitem(tolerances.WORK, effort, 1e9)

@@ -72,7 +72,7 @@ def test_the_other_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         kanpde,
         "solve",
-        lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1),
+        lambda problem: solve(problem, schedule="lm:1", points=50, restarts=1, effort="quick"),
         raising=False,
     )
     names = {}

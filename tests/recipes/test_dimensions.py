@@ -144,7 +144,7 @@ def test_two_systems_of_units_train_alike():
 @pytest.mark.parametrize("k", [(1.38, 400.0), (1.0, 4.0)])
 def test_slabs_at_room_temperature(k):
     problem, truth = slabs(k)
-    recipe = Recipe(KAN((5,), 7, 3), 800, "lm/layer:40,extend:8,lm/layer:60")
+    recipe = Recipe(KAN((5,), 7, 3), 300, "lm/layer:40,extend:8,lm/layer:60")
     assert errors(problem, truth, recipe)["T"] < 1e-5  # 1e-9 by default
 
 

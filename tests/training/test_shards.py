@@ -172,7 +172,7 @@ SOLVE = (
     "--grid",
     "4",
     "--schedule",
-    "lm:30,extend:8,lm:200",
+    "lm:30,extend:8,lm:80",
     "--points",
     "400",
     "--restarts",
