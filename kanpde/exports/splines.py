@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kanpde.products.axes import Axis, Modes, SplineAxis
-from kanpde.products.solution import TensorSolution
+from kanpde.products.solution import PiecesOfProducts, TensorSolution
 from kanpde.products.tensor import Product
 
 
@@ -26,9 +26,28 @@ def values(
         solution: The solution.
         columns: The points, one column a coordinate.
     """
+    if isinstance(solution, PiecesOfProducts):
+        return _by_piece(solution, columns)
     found = _product(solution.spans[0], columns)
     for end, span in zip(solution.ends.tolist(), solution.spans[1:], strict=True):
         found = torch.where((columns[-1] > end)[:, None], _product(span, columns), found)
+    return found
+
+
+def _by_piece(
+    solution: PiecesOfProducts, columns: Sequence[Float[Tensor, " points"]]
+) -> Float[Tensor, "points unknowns"]:
+    """Every piece is evaluated everywhere, at the point in it that is nearest, and the one that
+    holds the point is taken."""
+    which = solution.pieces.region(torch.stack(list(columns), 1))[:, None]
+    found = torch.full((1, len(solution.unknowns)), torch.nan, dtype=torch.float64)
+    for k, (product, own) in enumerate(zip(solution.spans, solution.numbers, strict=True)):
+        values = _product(product, columns)
+        here = [
+            values[:, own.index(u)] if u in own else values[:, 0] * torch.nan
+            for u in range(len(solution.unknowns))
+        ]
+        found = torch.where(which == k, torch.stack(here, 1), found)
     return found
 
 

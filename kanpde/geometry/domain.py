@@ -46,14 +46,15 @@ class Corner:
     Attributes:
         at: Where.
         opening: The angle inside, in radians; more than π where the corner is re-entrant.
-        faces: The one that ends here and the one that begins, the inside to their left.
+        faces: The one that ends here and the one that begins, the inside to their left; the pieces
+            about it where several meet.
         direction: Of the one that begins: the angle to the first coordinate from which the opening
             is counted, counter-clockwise.
     """
 
     at: tuple[float, float]
     opening: float
-    faces: tuple[str, str]
+    faces: tuple[str, ...]
     direction: float
 
 

@@ -12,7 +12,7 @@ from kanpde.errors import RecipeError, RunError
 from kanpde.interpret.smaller import at_hand, result_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.products.compression import SampledGrid, apart, compressed
-from kanpde.products.solution import TensorSolution
+from kanpde.products.solution import PiecesOfProducts, TensorSolution
 from kanpde.recipes.dimensions import scales_of
 from kanpde.results.result import Result
 from kanpde.runs.atomic import check_writable
@@ -88,6 +88,10 @@ def _products(solution: Any) -> TensorSolution:
         raise RunError(
             f"compress: got {solution.describe()}; expected products of splines, that is a run with"
             " --network tensor, or kanpde prune for a network of layers"
+        )
+    if isinstance(solution, PiecesOfProducts):
+        raise RunError(
+            f"compress: got {solution.describe()}; expected those of a domain in one piece"
         )
     if not solution.whole:
         last = solution.spans[-1].axes[-1].ends[1]

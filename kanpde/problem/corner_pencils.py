@@ -127,7 +127,7 @@ def _exponents(problem: Formulation, corner: Corner) -> Float[np.ndarray, " foun
     as many as its unknowns, or coefficients are not finite there."""
     domain, place = problem.domain, torch.tensor([corner.at], dtype=torch.float64)
     at = by_name(place, problem.coordinates)
-    angles = _Angles(corner)
+    angles = Angles(corner)
     rows = [angles.rows(e, problem.copies, at, None, slice(1, -1)) for e in problem.equations]
     # The last angle is that of the face that ends here, the first that of the one that begins.
     for face, nodes in zip(corner.faces, (slice(-1, None), slice(0, 1)), strict=True):
@@ -138,6 +138,16 @@ def _exponents(problem: Formulation, corner: Corner) -> Float[np.ndarray, " foun
         normal = by_name(domain.normals(face, place), problem.coordinates)
         rows += [angles.rows(c.residual, problem.copies, at, normal, nodes) for c in given]
     M = [np.concatenate([part[k] for part in rows]) for k in range(3)]
+    return exponents_of(M)
+
+
+def exponents_of(M: Pencil) -> Float[np.ndarray, " found"]:
+    """Real parts of the λ between 0 and 1 at which a square pencil of second degree is singular;
+    none where it is not finite.
+
+    Args:
+        M: Its matrices, that of λ⁰ first.
+    """
     if not all(np.isfinite(part).all() for part in M):
         return np.empty(0)
     n, one = len(M[0]), np.eye(len(M[0]))
@@ -149,7 +159,7 @@ def _exponents(problem: Formulation, corner: Corner) -> Float[np.ndarray, " foun
     return real[(real > REGULAR) & (real < 1 - REGULAR)]
 
 
-class _Angles:
+class Angles:
     """Functions r^λ φ(θ) in a corner, φ by its values at Chebyshev points of its opening.
 
     Args:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.marching import MarchingProducts
 from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
 from kanpde.products.refining import RefinedProducts
+from kanpde.products.refining_pieces import RefinedPieces
 
 
 def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
@@ -22,6 +24,8 @@ def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
         ProblemError: Products of splines cannot take the problem.
     """
     refuse(problem)
+    if isinstance(problem.domain, Pieces):
+        return RefinedPieces(problem, settings)
     time = marched(problem)
     if time is None:
         return RefinedProducts(problem, settings)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.machine.memory import available
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import creases
 from kanpde.products.axes import Axis, SplineAxis
@@ -73,8 +74,8 @@ class AdaptiveProducts(ABC):
         if progress.at is None:
             return replace(progress, at=self._begun(progress))
         if not progress.at.done:
-            work = operations_needed(progress.axes, len(self.problem.unknowns))
-            return replace(self._stepped(progress), work=progress.work + work)
+            work = progress.work + self._operations(progress.axes)
+            return replace(self._stepped(progress), work=work)
         return self._judged(progress)
 
     def solution(self, progress: Progress) -> TensorSolution:
@@ -89,25 +90,16 @@ class AdaptiveProducts(ABC):
             spans = (Product(progress.axes, at.C),)
         return TensorSolution(self.problem, spans)
 
-    def _equal_cells(self, coordinates: Sequence[str]) -> list[SplineAxis]:
-        """A few equal cells along some coordinates."""
-        problem, degree = self.problem, self.settings.degree
+    def _equal_cells(self, problem: Formulation, coordinates: Sequence[str]) -> list[SplineAxis]:
+        """A few equal cells along some coordinates of the problem, or of a piece of it."""
+        degree = self.settings.degree
         axes: list[SplineAxis] = []
         for x in coordinates:
             cells, wraps = CELLS_AT_FIRST, x in problem.periodic
             cells = max(cells, degree + 1) if wraps else cells
             whole = np.array(problem.domain.bounds[x])
-            axes.append(evenly(SplineAxis(whole, degree, wraps, *self._smoothness(x)), cells))
+            axes.append(evenly(SplineAxis(whole, degree, wraps, *_smoothness(problem, x)), cells))
         return axes
-
-    def _smoothness(self, x: str) -> tuple[tuple[float, ...], int]:
-        """The creases of solutions along a coordinate, and how many derivatives are continuous
-        there: one less than are differentiated. Where that is not the same for all unknowns, the
-        splines, which all of them share, have none."""
-        orders = {self.problem.order(u, x) for u in self.problem.unknowns}
-        if len(orders) > 1 or 0 in orders:
-            return (), 0
-        return creases(self.problem, x), orders.pop() - 1
 
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: what is given."""
@@ -141,11 +133,25 @@ class AdaptiveProducts(ABC):
             return math.nan
         return self._squares(progress).condition(C)
 
+    def _operations(self, axes: Sequence[Axis]) -> float:
+        """What a step of Newton's method takes."""
+        return operations_needed(axes, len(self.problem.unknowns))
+
     def _tempered(self) -> Tempered | None:
         """What residuals are multiplied by; None for ones."""
         return None
 
     def _used_up(self, progress: Progress, then: Sequence[Axis] = ()) -> bool:
         """Whether the work is used up that may be spent, a few steps on further axes included."""
-        more = FEW_STEPS * operations_needed(then, len(self.problem.unknowns)) if then else 0.0
+        more = FEW_STEPS * self._operations(then) if then else 0.0
         return progress.work + more >= self.settings.work
+
+
+def _smoothness(problem: Formulation, x: str) -> tuple[tuple[float, ...], int]:
+    """The creases of solutions along a coordinate, and how many derivatives are continuous there:
+    one less than are differentiated. Where that is not the same for all unknowns, the splines,
+    which all of them share, have none."""
+    orders = {problem.order(u, x) for u in problem.unknowns}
+    if len(orders) > 1 or 0 in orders:
+        return (), 0
+    return creases(problem, x), orders.pop() - 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -52,7 +53,7 @@ class Between:
         times: Error that would leave residuals as large as there, over the one that is asked for;
             0 where nothing was missed.
         unmet: How far the equations are from being met there, over their own terms.
-        axes: Splines on cells that see it, one axis of them after another.
+        axes: Splines on cells that see it, one axis of them after another; those of all pieces.
         said: Where it is, in words.
     """
 
@@ -74,19 +75,22 @@ def between(squares: LeastSquares, at: Iterate, error: Float[np.ndarray, " unkno
         error: Of each unknown, that is asked for: residuals that coefficients wrong by as much
             would leave count as none.
     """
-    inside = squares.rows[0]
     allowed = float((error * np.array(at.stiffness)).max()) * squares.free**0.5
-    least = max(allowed, LARGER * _norm(inside.values(at.C)))
+    interiors = squares.interiors(at.C)
+    space = [[a for a in rows.axes if isinstance(a, SplineAxis)] for rows, _ in interiors]
     worst = Between()
-    for counts in _looks(inside.axes):
-        places = tuple(_even(axis, n) for axis, n in zip(inside.axes, counts, strict=True))
-        finer = replace(inside, places=places)
-        r = finer.values(at.C)
-        size = _norm(r)
-        if size > least and size > allowed * worst.times:
-            times = size / max(allowed, np.finfo(float).tiny)
-            axes = _seeing(inside.axes, places, r)
-            worst = Between(times, finer.unmet(at.C), axes, _said(finer, r))
+    for k, (inside, C) in enumerate(interiors):
+        least = max(allowed, LARGER * _norm(inside.values(C)))
+        for counts in _looks(inside.axes):
+            places = tuple(_even(axis, n) for axis, n in zip(inside.axes, counts, strict=True))
+            finer = replace(inside, places=places)
+            r = finer.values(C)
+            size = _norm(r)
+            if size > least and size > allowed * worst.times:
+                times = size / max(allowed, np.finfo(float).tiny)
+                seeing = _seeing(inside.axes, places, r)
+                every = chain(*space[:k], seeing, *space[k + 1 :])
+                worst = Between(times, finer.unmet(C), tuple(every), _said(finer, r))
     return worst
 
 

@@ -44,7 +44,9 @@ ROUNDING_OF_VALUES = 2e-11
 
 
 def amplitudes(
-    product: Product, stiffness: Float[np.ndarray, " unknowns"], tolerance: float
+    extremes: tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]],
+    stiffness: Float[np.ndarray, " unknowns"],
+    tolerance: float,
 ) -> Float[np.ndarray, " unknowns"]:
     """By how much every unknown varies: half the distance of its largest and smallest value.
 
@@ -53,11 +55,11 @@ def amplitudes(
     large as that. So rounding is not taken for an error.
 
     Args:
-        product: The functions.
+        extremes: The smallest and the largest value of every unknown.
         stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
         tolerance: Error that is asked for, over these amplitudes.
     """
-    lowest, highest = ranges(product)
+    lowest, highest = extremes
     found = (highest - lowest) / 2
     heaviest = float((found * stiffness).max())
     floor = 1e-6 * heaviest / np.maximum(stiffness, np.finfo(float).tiny)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 
 from kanpde.problem.constraints import Constraint, Prescribed
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis, Modes
 
 Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
@@ -42,7 +42,7 @@ class Held:
 
 
 def held(
-    problem: Problem,
+    problem: Formulation,
     axes: Sequence[Axis],
     starts: Mapping[tuple[str, int], Start],
     guess: Float[np.ndarray, "unknowns ..."] | None = None,

@@ -30,6 +30,7 @@ from kanpde.products.estimates import (
     halved,
     last_modes,
     overrated,
+    ranges,
     refined,
     roughness,
     unseen,
@@ -146,7 +147,7 @@ class MarchingProducts(AdaptiveProducts):
     def begin(self) -> Progress:
         """Cells that follow the initial values, and a first short span."""
         space = [x for x in self.problem.coordinates if x != self.time]
-        axes = self._for_initial_values(self._equal_cells(space))
+        axes = self._for_initial_values(self._equal_cells(self.problem, space))
         sizes = tuple(THOUGHT * size for size in self.settings.sizes)
         progress = Progress(sizes=sizes)
         return self._attempt(progress, tuple(axes), self._first, self._whole * FIRST_SPAN, 0)
@@ -216,7 +217,7 @@ class MarchingProducts(AdaptiveProducts):
             return space
         for attempt in range(4 + MOST_CLOSER_LOOKS):
             product = Product(space, np.stack([fit(space, start) for start in starts]))
-            sizes = amplitudes(product, np.ones(len(starts)), self.settings.tolerance)
+            sizes = amplitudes(ranges(product), np.ones(len(starts)), self.settings.tolerance)
             if attempt < 4:
                 rough = [roughness(product, i, sizes) for i in range(len(space))]
                 space = tuple(map(self._refined, space, rough))
@@ -325,7 +326,7 @@ class MarchingProducts(AdaptiveProducts):
         """
         at, settings = progress.at, self.settings
         assert at is not None
-        own = amplitudes(product, np.array(at.stiffness), settings.tolerance)
+        own = amplitudes(ranges(product), np.array(at.stiffness), settings.tolerance)
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
         in_time = last_modes(product, sizes)
         begin, end = progress.axes[-1].ends

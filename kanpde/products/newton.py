@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from kanpde.errors import ProblemError
-from kanpde.problem.problem import Problem
+from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
 from kanpde.products.gradients import conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
+from kanpde.products.joined import Rows
 from kanpde.products.normal import BandFactor, Normal, bytes_for, normal, operations_for
 from kanpde.products.rows import Places, Tempered, WeightedRows, points_of
 from kanpde.products.uncoupled import (
@@ -86,7 +87,7 @@ class LeastSquares:
         free: How many parameters are free.
     """
 
-    rows: tuple[WeightedRows, ...]
+    rows: tuple[Rows, ...]
     index: Int[np.ndarray, "unknowns ..."]
     free: int
 
@@ -97,14 +98,30 @@ class LeastSquares:
         Args:
             C: The coefficients.
         """
-        if len(self.rows) == 1:
-            return (1.0,)
-        inside, found = self._gathered(self.rows[0].diagonal(C)), [1.0]
-        for some in self.rows[1:]:
+        if not any(some.normal for some in self.rows):
+            return (1.0,) * len(self.rows)
+        found = []
+        inside = self._gathered(*(some.diagonal(C) for some in self.rows if not some.normal))
+        for some in self.rows:
+            if not some.normal:
+                found.append(1.0)
+                continue
             own = self._gathered(some.diagonal(C))
             shared = own > 0
             found.append(float(inside[shared].sum() / own.sum()) if shared.any() else 1.0)
         return tuple(found)
+
+    def interiors(
+        self, C: Float[np.ndarray, "unknowns ..."]
+    ) -> list[tuple[WeightedRows, Float[np.ndarray, "unknowns ..."]]]:
+        """The rows inside, of every piece, with the coefficients that they take.
+
+        Args:
+            C: All coefficients.
+        """
+        inside = self.rows[0]
+        assert isinstance(inside, WeightedRows)
+        return [(inside, C)]
 
     @property
     def affine(self) -> bool:
@@ -137,7 +154,7 @@ class LeastSquares:
             equations = normal(self.rows, at.C, self.index, weights)
             loss, stiffness = equations.loss, self._stiffness(equations.diagonal)
             D, share = self._searched(at.C, equations, weights)
-        size, stalled = _size(D, at.C), share <= SHORTEST
+        size, stalled = self._size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
         enough = LAST_STEP * (tolerance if self.affine else tolerance**0.5)
         settled = size < enough or rounding
@@ -222,8 +239,9 @@ class LeastSquares:
         Args:
             C: The coefficients.
         """
-        slopes = [some.linear(C)[1] for some in self.rows]
-        return uncoupled(self.rows, slopes, self.weights(C), self.layout)
+        rows = [some for some in self.rows if isinstance(some, WeightedRows)]
+        slopes = [some.linear(C)[1] for some in rows]
+        return uncoupled(rows, slopes, self.weights(C), self.layout)
 
     @cached_property
     def layout(self) -> SpanLayout:
@@ -248,7 +266,8 @@ class LeastSquares:
 
         def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
             X = self._spread(x)
-            return _size(self._spread(z), C + X) < max(enough, inexact * _size(X, C))
+            size = self._size(self._spread(z), C + X)
+            return size < max(enough, inexact * self._size(X, C))
 
         found, count = conjugate_gradients(product, nearly, -slope, settled, MOST_ITERATIONS)
         D = self._spread(found)
@@ -277,7 +296,7 @@ class LeastSquares:
             return -factor.step(v)
 
         def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
-            return _size(self._spread(z), C + self._spread(x)) < LAST_STEP * tolerance
+            return self._size(self._spread(z), C + self._spread(x)) < LAST_STEP * tolerance
 
         right = -np.concatenate([w * r.ravel() for w, _, r, _ in linear])
         found, count = of_least_squares(pushed, lifted, nearly, right, settled, MOST_ITERATIONS)
@@ -292,7 +311,7 @@ class LeastSquares:
     ) -> float:
         """The share of a step that lowers the squares."""
         share = 1.0
-        if _size(D, C) > SURE and not self.affine:
+        if self._size(D, C) > SURE and not self.affine:
             while share > SHORTEST and not self._there(C + share * D, weights) < before:
                 share /= 2
         return share
@@ -321,10 +340,23 @@ class LeastSquares:
 
     def _stiffness(self, diagonal: Float[np.ndarray, " free"]) -> tuple[float, ...]:
         diagonal = np.append(diagonal, 0.0)[self.index]
+        ways = zip(self._by_unknown(diagonal), self._by_unknown(self.index), strict=True)
         return tuple(
             float(np.sqrt(own[which >= 0].mean())) if (which >= 0).any() else 0.0
-            for own, which in zip(diagonal, self.index, strict=True)
+            for own, which in ways
         )
+
+    def _size(
+        self, D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]
+    ) -> float:
+        """Of a step, over the largest coefficient of each unknown."""
+        moved = np.array([np.abs(own).max() for own in self._by_unknown(D)])
+        largest = np.array([np.abs(own).max() for own in self._by_unknown(C + D)])
+        return float((moved / np.maximum(largest, 1e-12 * largest.max() + 1e-300)).max())
+
+    def _by_unknown(self, values: np.ndarray) -> list[np.ndarray]:
+        """One value a coefficient, unknown after unknown."""
+        return list(values)
 
     def loss(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> float:
         """The sum of squares.
@@ -338,7 +370,7 @@ class LeastSquares:
 
 
 def least_squares(
-    problem: Problem, axes: Sequence[Axis], given: Held, tempered: Tempered | None = None
+    problem: Formulation, axes: Sequence[Axis], given: Held, tempered: Tempered | None = None
 ) -> LeastSquares:
     """The squares of a problem on some axes.
 
@@ -381,10 +413,3 @@ def operations_needed(axes: Sequence[Axis], unknowns: int) -> float:
         unknowns: How many unknowns there are.
     """
     return (operations_uncoupled if uncouples(axes) else operations_for)(axes, unknowns)
-
-
-def _size(D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]) -> float:
-    """Of a step, over the largest coefficient of each unknown."""
-    moved = np.abs(D).reshape(len(D), -1).max(1)
-    largest = np.abs(C + D).reshape(len(D), -1).max(1)
-    return float((moved / np.maximum(largest, 1e-12 * largest.max() + 1e-300)).max())

@@ -15,7 +15,8 @@ from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_column_sums, divide_band
 from kanpde.products.axes import Axis
 from kanpde.products.cells import add_cells
-from kanpde.products.rows import WeightedRows, points_of
+from kanpde.products.joined import JoinedRows, Rows
+from kanpde.products.rows import points_of
 
 FEW_COLUMNS = 8
 """Of a matrix whose inverse is looked at as a whole."""
@@ -147,7 +148,7 @@ def operations_for(axes: Sequence[Axis], unknowns: int) -> float:
     return points * float(alive) ** 2 + size * width**2
 
 
-def width_of(rows: Sequence[WeightedRows], index: Int[np.ndarray, "unknowns ..."]) -> int:
+def width_of(rows: Sequence[Rows], index: Int[np.ndarray, "unknowns ..."]) -> int:
     """Largest distance of two parameters that share a cell.
 
     Args:
@@ -163,7 +164,7 @@ def width_of(rows: Sequence[WeightedRows], index: Int[np.ndarray, "unknowns ..."
 
 
 def normal(
-    rows: Sequence[WeightedRows],
+    rows: Sequence[Rows],
     C: Float[np.ndarray, "unknowns ..."],
     index: Int[np.ndarray, "unknowns ..."],
     weights: Sequence[float],
@@ -180,5 +181,8 @@ def normal(
     columns = np.zeros((free, width_of(rows, index) + 1))
     slope, loss = np.zeros(free), 0.0
     for some, weight in zip(rows, weights, strict=True):
-        loss += weight * add_cells(some, C, index, weight, columns, slope)
+        if isinstance(some, JoinedRows):
+            loss += weight * some.add_to(C, index, weight, columns, slope)
+        else:
+            loss += weight * add_cells(some, C, index, weight, columns, slope)
     return Normal(columns, slope, loss)

@@ -9,6 +9,7 @@ from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
+from kanpde.products.pieces import unfit
 from kanpde.products.tensor import Product
 
 
@@ -23,12 +24,12 @@ def refuse(problem: Problem) -> None:
     """
     why = None
     if isinstance(problem.domain, Pieces):
-        why = "a domain in pieces"
+        why = unfit(problem.domain) or None
     elif not problem.domain.is_box:
         why = f"the domain {problem.domain!r}, which is no box"
-    elif len(problem.coordinates) > 3:
+    if why is None and len(problem.coordinates) > 3:
         why = f"{len(problem.coordinates)} coordinates, more than 3"
-    elif problem.parameters or problem.data:
+    elif why is None and (problem.parameters or problem.data):
         why = "unknown parameters and data"
     if why is not None:
         raise ProblemError(f"tensor: cannot take {why}; --network kan can")
@@ -41,7 +42,8 @@ def marched(problem: Problem) -> str | None:
     Args:
         problem: What is to be solved.
     """
-    if problem.domain.time is not None or len(problem.coordinates) > 1 or problem.periodic:
+    along_line = len(problem.coordinates) == 1 and not isinstance(problem.domain, Pieces)
+    if problem.domain.time is not None or not along_line or problem.periodic:
         return problem.domain.time
     x, face = problem.coordinates[0], start_of_march(problem, problem.coordinates[0])
     plain = all(

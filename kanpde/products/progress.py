@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
+import torch
 
 from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.growth import Carried
 from kanpde.products.newton import Iterate
-from kanpde.products.tensor import Product
+from kanpde.products.tensor import Product, axes_from, plain_axes
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Progress:
     """Where the solution of a problem is.
 
     Attributes:
-        spans: Spans that are done; of a steady problem the last attempt.
-        axes: Those of the attempt that is under way.
+        spans: Spans that are done; of a steady problem the last attempt, piece after piece.
+        axes: Those of the attempt that is under way, piece after piece.
         at: Where Newton's method is on them; None before it begins.
         tries: Attempts at this span, this one not counted; of an evolution those that gained much
             are not.
@@ -89,6 +89,7 @@ class Progress:
         work: Operations that they took.
         finished: Whether nothing is left to do.
         condition: Estimated, of the last normal equations; nan where it is not known.
+        pieces: Of the domain.
     """
 
     spans: tuple[Product, ...] = ()
@@ -111,6 +112,7 @@ class Progress:
     work: float = 0.0
     finished: bool = False
     condition: float = math.nan
+    pieces: int = 1
 
     @property
     def parameters(self) -> int:
@@ -128,8 +130,8 @@ class Progress:
         """What is under way, such as "span 3 from 0.21 to 0.25, 57 cells"."""
         if not self.axes:
             return "products of splines"
-        cells = [axis.cells for axis in self.axes if isinstance(axis, SplineAxis)]
-        on = f", {' x '.join(str(count) for count in cells)} cells" if cells else ""
+        cells = [axis for axis in self.axes if isinstance(axis, SplineAxis)]
+        on = f", {on_cells(cells, self.pieces)}" if cells else ""
         last = self.axes[-1]
         if not isinstance(last, Modes):
             return f"attempt {self.tries + 1}{on}"
@@ -161,11 +163,10 @@ class Progress:
         going = None
         if self.at is not None:
             rest = {k: v for k, v in vars(self.at).items() if k != "C"}
-            going = {"product": Product(self.axes, self.at.C).plain(), **rest}
-        bare = Product(self.axes, np.zeros((0, *(axis.size for axis in self.axes))))
+            going = {"coefficients": torch.from_numpy(self.at.C.copy()), **rest}
         return found | {
             "spans": [span.plain() for span in self.spans],
-            "axes": bare.plain(),
+            "axes": plain_axes(self.axes),
             "at": going,
             "base": None if self.base is None else self.base.plain(),
             "change": None if self.change is None else self.change.plain(),
@@ -182,10 +183,10 @@ class Progress:
         """
         going, at = plain["at"], None
         if going is not None:
-            rest = {k: v for k, v in going.items() if k != "product"}
-            at = Iterate(Product.from_plain(going["product"]).C, **rest)
+            rest = {k: v for k, v in going.items() if k != "coefficients"}
+            at = Iterate(going["coefficients"].numpy(), **rest)
         spans = tuple(Product.from_plain(one) for one in plain["spans"])
-        axes = Product.from_plain(plain["axes"]).axes
+        axes = axes_from(plain["axes"])
         base = None if plain["base"] is None else Product.from_plain(plain["base"])
         beyond = tuple(Beyond(**one) for one in plain["beyond"])
         change = None if plain["change"] is None else Product.from_plain(plain["change"])
@@ -202,3 +203,18 @@ class Progress:
                 "beyond": beyond,
             }
         )
+
+
+def on_cells(axes: Sequence[Axis], pieces: int = 1) -> str:
+    """On how many cells, such as "8 x 11 cells", or "412 cells of 4 pieces".
+
+    Args:
+        axes: Functions of each coordinate of space, piece after piece.
+        pieces: How many there are.
+    """
+    counts = [axis.cells for axis in axes]
+    if pieces == 1:
+        return f"{' x '.join(map(str, counts))} cells"
+    dims = len(axes) // pieces
+    each = (math.prod(counts[k : k + dims]) for k in range(0, len(axes), dims))
+    return f"{sum(each)} cells of {pieces} pieces"

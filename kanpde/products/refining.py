@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.machine.memory import gigabytes
-from kanpde.problem.corner_pencils import singular_corners, tempering
+from kanpde.problem.corner_pencils import tempering
+from kanpde.problem.cross_points import singular_points
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
-from kanpde.products.axes import SplineAxis
+from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.between import between
 from kanpde.products.estimates import (
     FEWEST_CELLS,
@@ -23,13 +24,15 @@ from kanpde.products.estimates import (
     Near,
     amplitudes,
     favard,
+    ranges,
     refined,
     roughness,
 )
 from kanpde.products.held import fit, held
 from kanpde.products.newton import Iterate, bytes_needed
+from kanpde.products.pieces import numbers_of
 from kanpde.products.posed import on_grids
-from kanpde.products.progress import Progress, Settings
+from kanpde.products.progress import Progress, Settings, on_cells
 from kanpde.products.rows import Tempered
 from kanpde.products.tensor import Product
 
@@ -60,11 +63,13 @@ class RefinedProducts(AdaptiveProducts):
 
     def __init__(self, problem: Problem, settings: Settings):
         super().__init__(problem, settings)
-        self.corners = singular_corners(problem)
+        self.corners = singular_points(problem)
+        self.numbers = numbers_of(problem)
 
     def begin(self) -> Progress:
         """A few equal cells."""
-        return Progress(axes=tuple(self._equal_cells(self.problem.coordinates)))
+        axes = self._equal_cells(self.problem, self.problem.coordinates)
+        return Progress(axes=tuple(axes))
 
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: those of the last attempt, if there was one."""
@@ -78,16 +83,17 @@ class RefinedProducts(AdaptiveProducts):
         """Finish, or go on with finer cells."""
         settings, at = self.settings, progress.at
         assert at is not None
-        product = Product(progress.axes, at.C)
-        sizes = amplitudes(product, np.array(at.stiffness), self.settings.tolerance)
-        axes = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
-        rough = [roughness(product, i, sizes, self._near()) for i in range(len(axes))]
+        products = self._products(progress.axes, at.C)
+        extremes = self._extremes(products)
+        sizes = amplitudes(extremes, np.array(at.stiffness), self.settings.tolerance)
+        axes = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
+        rough = self._rough(products, sizes)
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
-        error = self._error(progress, product, sizes, max(errors))
+        error = self._error(progress, products, sizes, max(errors))
         felt = max(errors) / error if self.corners and progress.spans else 1.0
         known = replace(
             progress,
-            spans=(product,),
+            spans=products,
             estimate=max(errors),
             tries=progress.tries + 1,
             sizes=tuple(float(one) for one in sizes),
@@ -109,28 +115,29 @@ class RefinedProducts(AdaptiveProducts):
             if _same(axes, new):
                 new = self._placed(axes, rough, errors, True, felt)
         same = _same(axes, new)
-        full = bytes_needed(new, len(product.C)) > self._memory
+        full = self._bytes(new) > self._memory
         lost = at.stalled and known.tries >= MOST_STALLED
         used_up = self._used_up(known, new)
         if same or full or lost or used_up or known.tries >= MOST_ATTEMPTS:
             error = math.inf if lost else error
-            on = " x ".join(str(axis.cells) for axis in axes)
-            said = f"estimated error {error:.1e} on {on} cells"
+            on = on_cells(axes, progress.pieces)
+            said = f"estimated error {error:.1e} on {on}"
             if lost:
-                said = f"Newton's method does not converge on {on} cells"
+                said = f"Newton's method does not converge on {on}"
             elif used_up:
                 said += f"; {USED_UP}"
             elif full:
-                those = " x ".join(str(axis.cells) for axis in new)
-                took = gigabytes(bytes_needed(new, len(product.C)))
-                said += f"; {those} would take {took} of memory, --network separable little"
+                those = on_cells(new, progress.pieces).removesuffix(" cells")
+                took = gigabytes(self._bytes(new))
+                little = "separable" if progress.pieces == 1 else "kan"
+                said += f"; {those} would take {took} of memory, --network {little} little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
 
     def _error(
         self,
         progress: Progress,
-        product: Product,
+        products: Sequence[Product],
         sizes: Float[np.ndarray, " unknowns"],
         estimate: float,
     ) -> float:
@@ -141,8 +148,49 @@ class RefinedProducts(AdaptiveProducts):
         # by as much as its estimate is. Beside corners it counts as it is: what is wrong there is
         # felt far away, which no estimate on the spot tells.
         gained = min(1.0, estimate / max(progress.estimate, 1e-300))
-        moved = _moved(progress.spans[-1], product, sizes)
+        moved = self._moved(progress.spans, products, sizes)
         return max(estimate, moved * (1.0 if self.corners else gained))
+
+    def _products(self, axes: Sequence[Axis], C: Float[np.ndarray, " ..."]) -> tuple[Product, ...]:
+        """The functions of an attempt, piece after piece."""
+        return (Product(tuple(axes), C),)
+
+    def _bytes(self, axes: Sequence[Axis]) -> float:
+        """What the normal equations take."""
+        return bytes_needed(axes, len(self.problem.unknowns))
+
+    def _extremes(
+        self, products: Sequence[Product]
+    ) -> tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]]:
+        """The smallest and the largest value of every unknown."""
+        lowest = np.full(len(self.problem.unknowns), np.inf)
+        highest = -lowest
+        for product, own in zip(products, self.numbers, strict=True):
+            low, high = ranges(product)
+            np.minimum.at(lowest, list(own), low)
+            np.maximum.at(highest, list(own), high)
+        return lowest, highest
+
+    def _rough(
+        self, products: Sequence[Product], sizes: Float[np.ndarray, " unknowns"]
+    ) -> list[Float[np.ndarray, " cells"]]:
+        """How rough the unknowns are along each axis, piece after piece."""
+        near = self._near()
+        return [
+            roughness(product, i, sizes[list(own)], near)
+            for product, own in zip(products, self.numbers, strict=True)
+            for i in range(len(product.axes))
+        ]
+
+    def _moved(
+        self,
+        before: Sequence[Product],
+        after: Sequence[Product],
+        sizes: Float[np.ndarray, " unknowns"],
+    ) -> float:
+        """Largest difference of two attempts on a grid, over the amplitudes."""
+        ways = zip(before, after, self.numbers, strict=True)
+        return max(_apart(one, other, sizes[list(own)]) for one, other, own in ways)
 
     def _tempered(self) -> Tempered | None:
         """By the distance to singular corners, where there are any."""
@@ -197,8 +245,8 @@ def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:
     return all(np.array_equal(a.breaks, b.breaks) for a, b in ways)
 
 
-def _moved(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
-    """Largest difference of two attempts on a grid, over the amplitudes."""
+def _apart(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
+    """Largest difference of two attempts at a piece on a grid, over the amplitudes."""
     grid = [np.linspace(*axis.ends, 61) for axis in after.axes]
     index = (0,) * len(grid)
     return float(

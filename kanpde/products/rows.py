@@ -86,8 +86,9 @@ class WeightedRows:
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
-        """All derivatives that the residuals depend on."""
-        return tuple(dict.fromkeys(leaf for one in self.residuals for leaf in one.needs))
+        """All derivatives that the residuals depend on, of those unknowns that there are here."""
+        needs = (leaf for one in self.residuals for leaf in one.needs)
+        return tuple(dict.fromkeys(leaf for leaf in needs if leaf[0] in self.unknowns))
 
     @cached_property
     def coordinates(self) -> dict[str, torch.Tensor]:
@@ -153,10 +154,7 @@ class WeightedRows:
             C: The coefficients.
         """
         r, g = self.linear(C)
-        terms = g * self.derivatives(C)[:, None]
-        rest = r - terms.sum(2)
-        sizes = np.sqrt(((terms**2).sum(2) + rest**2).sum(0))
-        return float((np.sqrt((r**2).sum(0)) / np.maximum(sizes, np.finfo(float).tiny)).max())
+        return unmet(r, g, self.derivatives(C))
 
     def jacobian(
         self, g: Float[np.ndarray, "points rows leaves"]
@@ -221,8 +219,18 @@ class WeightedRows:
         Args:
             C: The coefficients.
         """
-        _, g = self.linear(C)
-        shape, found = [p.x.size for p in self.places], np.zeros_like(C)
+        return self.diagonal_of(self.linear(C)[1])
+
+    def diagonal_of(
+        self, g: Float[np.ndarray, "points rows leaves"]
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """Of JᵀJ, by all coefficients.
+
+        Args:
+            g: Partials at all points.
+        """
+        shape = [p.x.size for p in self.places]
+        found = np.zeros((len(self.unknowns), *(axis.size for axis in self.axes)))
         for a, (u, first) in enumerate(self.leaves):
             for b, (v, second) in enumerate(self.leaves[: a + 1]):
                 lift = np.einsum("pr,pr->p", g[:, :, a], g[:, :, b]) * (1.0 if a == b else 2.0)
@@ -239,7 +247,25 @@ class WeightedRows:
     def _evaluated(
         self, C: Float[np.ndarray, "unknowns ..."], partials: bool
     ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None]:
-        D, values, slopes = torch.from_numpy(self.derivatives(C)), [], []
+        return self.evaluated(self.derivatives(C), self.leaves, partials)
+
+    def evaluated(
+        self,
+        derivatives: Float[np.ndarray, "points leaves"],
+        leaves: Sequence[Leaf],
+        partials: bool,
+    ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows leaves"] | None]:
+        """The rows at all points, and where wanted their partials.
+
+        Args:
+            derivatives: At the points.
+            leaves: Which they are.
+            partials: Whether the partials are wanted.
+
+        Raises:
+            ProblemError: The residual is not finite.
+        """
+        D, values, slopes = torch.from_numpy(derivatives), [], []
         normal = None
         if self.normal:
             names = self.residuals[0].coordinates
@@ -248,14 +274,14 @@ class WeightedRows:
                 for x, n in zip(names, self.normal, strict=True)
             }
         for one in self.residuals:
-            columns = [self.leaves.index(leaf) for leaf in one.needs]
+            columns = [leaves.index(leaf) for leaf in one.needs]
             r, g = one(self.coordinates, D[:, columns], normal, partials)
             if not bool(r.isfinite().all()):
                 check_finite(one, r, self.coordinates, D[:, columns])
                 raise ProblemError(f"{one.name}: the products of splines are not finite any more")
             values.append(r.numpy())
             if g is not None:
-                wide = np.zeros((len(r), one.equations, len(self.leaves)))
+                wide = np.zeros((len(r), one.equations, len(leaves)))
                 wide[:, :, columns] = g.numpy()
                 slopes.append(wide)
         scale = self.roots[:, None] / np.array(self.sizes)
@@ -346,6 +372,24 @@ class WeightedRows:
             place = (place[:, :, None] * axis.size + own[:, None, :]).reshape(blocks, -1)
         first = np.arange(len(self.unknowns)) * int(np.prod(shape[1:]))
         return (first[None, :, None] + place[:, None, :]).reshape(blocks, -1)
+
+
+def unmet(
+    r: Float[np.ndarray, "points rows"],
+    g: Float[np.ndarray, "points rows leaves"],
+    derivatives: Float[np.ndarray, "points leaves"],
+) -> float:
+    """How far rows are from being met: the largest of their norms over those of their own terms.
+
+    Args:
+        r: The rows.
+        g: Their partials.
+        derivatives: By which these are.
+    """
+    terms = g * derivatives[:, None]
+    rest = r - terms.sum(2)
+    sizes = np.sqrt(((terms**2).sum(2) + rest**2).sum(0))
+    return float((np.sqrt((r**2).sum(0)) / np.maximum(sizes, np.finfo(float).tiny)).max())
 
 
 def points_of(axis: Axis) -> int:

@@ -13,10 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import RunError
+from kanpde.geometry import Pieces
 from kanpde.networks.solution import Solution
-from kanpde.problem.corner_pencils import SingularCorner, singular_corners, tempering
+from kanpde.problem.corner_pencils import SingularCorner, tempering
+from kanpde.problem.cross_points import singular_points
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Modes
+from kanpde.products.pieces import numbers_of
 from kanpde.products.tensor import Product
 from kanpde.residual.calculus import Leaf
 
@@ -34,11 +37,15 @@ class TensorSolution(Solution):
     Args:
         problem: What it is a solution of.
         spans: The products, in the order of time or against it.
+
+    Attributes:
+        numbers: Of every product, which of the unknowns it has.
     """
 
     def __init__(self, problem: Problem, spans: Sequence[Product]):
         self.domain, self.unknowns, self._problem = problem.domain, problem.unknowns, problem
         self.spans = _in_order(spans)
+        self.numbers = (tuple(range(len(self.unknowns))),) * len(self.spans)
         self.marched = isinstance(self.spans[0].axes[-1], Modes)
         self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
 
@@ -68,7 +75,7 @@ class TensorSolution(Solution):
 
     @cached_property
     def _corners(self) -> tuple[SingularCorner, ...]:
-        return singular_corners(self._problem)
+        return singular_points(self._problem)
 
     def on_grid(
         self, unknown: int, x: Sequence[Float[np.ndarray, " points"]]
@@ -145,6 +152,48 @@ class TensorSolution(Solution):
         return {"kind": KIND, "products": [span.plain() for span in self.spans]}
 
 
+class PiecesOfProducts(TensorSolution):
+    """Products of splines as a solution on pieces, one product a piece.
+
+    Where two pieces meet, plain names of unknowns are those of the first of the two, as everywhere;
+    copies, such as u_air, are asked for on either side.
+
+    Args:
+        problem: What it is a solution of.
+        products: Those of the pieces, in their order.
+    """
+
+    def __init__(self, problem: Problem, products: Sequence[Product]):
+        super().__init__(problem, products)
+        assert isinstance(problem.domain, Pieces)
+        self.pieces, self.numbers = problem.domain, numbers_of(problem)
+
+    def derivatives(
+        self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
+    ) -> Float[Tensor, "points leaves"]:
+        at = points.detach().double().cpu()
+        which = self.pieces.region(at).numpy()
+        found = np.full((len(at), len(leaves)), np.nan)
+        for k, (piece, product) in enumerate(zip(self.pieces.regions, self.spans, strict=True)):
+            copies = [u for u in self._problem.copies if self.pieces.home(u) == piece]
+            plain = [
+                (a, f"{u}_{piece}", i) for a, (u, i) in enumerate(leaves) if u in self.unknowns
+            ]
+            named = [(a, u, i) for a, (u, i) in enumerate(leaves) if u not in self.unknowns]
+            for some, here in ((plain, np.flatnonzero(which == k)), (named, np.arange(len(at)))):
+                own = [(a, copies.index(u), i) for a, u, i in some if u in copies]
+                if own and len(here):
+                    values = product.at(at[here].numpy(), [(u, i) for _, u, i in own])
+                    found[here[:, None], [a for a, _, _ in own]] = values
+        return torch.from_numpy(found).to(points.device, points.dtype)
+
+    def describe(self) -> str:
+        """Such as "products of splines on 4 pieces, degree 9, 412 cells"."""
+        cells = sum(int(np.prod([axis.cells for axis in one.axes])) for one in self.spans)
+        degree = self.spans[0].axes[0].degree
+        return f"products of splines on {len(self.spans)} pieces, degree {degree}, {cells} cells"
+
+
 def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
     """The solution from the state that a checkpoint holds.
 
@@ -156,14 +205,20 @@ def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
         RunError: The state does not fit the problem.
     """
     spans = [Product.from_plain(one) for one in state["products"]]
-    dims, unknowns = len(problem.coordinates), len(problem.unknowns)
-    for span in spans:
+    dims, pieced = len(problem.coordinates), isinstance(problem.domain, Pieces)
+    counts = [len(own) for own in numbers_of(problem)]
+    counts = counts if pieced else counts * len(spans)
+    if len(counts) != len(spans):
+        raise RunError(
+            f"checkpoint: {len(spans)} products of splines do not fit problem {problem.name!r}"
+        )
+    for span, unknowns in zip(spans, counts, strict=True):
         if len(span.axes) != dims or len(span.C) != unknowns:
             raise RunError(
                 f"checkpoint: products of {len(span.axes)} coordinates and {len(span.C)} unknowns"
                 f" do not fit problem {problem.name!r}"
             )
-    return TensorSolution(problem, spans)
+    return PiecesOfProducts(problem, spans) if pieced else TensorSolution(problem, spans)
 
 
 def _in_order(spans: Sequence[Product]) -> tuple[Product, ...]:

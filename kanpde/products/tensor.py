@@ -94,17 +94,7 @@ class Product:
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, of which `from_plain` makes the same."""
         return {
-            "axes": [
-                {
-                    "breaks": torch.from_numpy(axis.breaks.copy()),
-                    "degree": axis.degree,
-                    "order": axis.order if isinstance(axis, Modes) else 0,
-                    "periodic": axis.periodic,
-                    "creases": list(axis.creases) if isinstance(axis, SplineAxis) else [],
-                    "smooth": axis.smooth if isinstance(axis, SplineAxis) else 0,
-                }
-                for axis in self.axes
-            ],
+            "axes": plain_axes(self.axes),
             "coefficients": torch.from_numpy(self.C.copy()),
         }
 
@@ -115,8 +105,35 @@ class Product:
         Args:
             plain: What `plain` gave.
         """
-        axes = tuple(_axis(**one) for one in plain["axes"])
-        return cls(axes, plain["coefficients"].numpy())
+        return cls(axes_from(plain["axes"]), plain["coefficients"].numpy())
+
+
+def plain_axes(axes: Sequence[Axis]) -> list[dict[str, Any]]:
+    """Tensors and plain values, of which `axes_from` makes the same.
+
+    Args:
+        axes: Functions of one coordinate each.
+    """
+    return [
+        {
+            "breaks": torch.from_numpy(axis.breaks.copy()),
+            "degree": axis.degree,
+            "order": axis.order if isinstance(axis, Modes) else 0,
+            "periodic": axis.periodic,
+            "creases": list(axis.creases) if isinstance(axis, SplineAxis) else [],
+            "smooth": axis.smooth if isinstance(axis, SplineAxis) else 0,
+        }
+        for axis in axes
+    ]
+
+
+def axes_from(plain: Sequence[dict[str, Any]]) -> tuple[Axis, ...]:
+    """The axes that `plain_axes` was given.
+
+    Args:
+        plain: What it made of them.
+    """
+    return tuple(_axis(**one) for one in plain)
 
 
 def _axis(

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import ProblemError, RecipeError
+from kanpde.geometry import Pieces
 from kanpde.inverse.settling import training_of
 from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.network import Network
@@ -108,6 +109,11 @@ def prepare(
     """
     if isinstance(recipe.network, TensorKind):
         check_product(problem, device, dtype)
+        if recipe.compressed_to and isinstance(problem.domain, Pieces):
+            raise RecipeError(
+                f"schedule: got compress:{recipe.compressed_to:g} on pieces; expected a domain in"
+                " one piece, or no compression"
+            )
         sizes = () if marched(problem) is None else sizes_of(problem)
         return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes))
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:

@@ -19,18 +19,25 @@ if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
 
 
-def refined(network: Tensor, effort: str = "default", tolerance: float | None = None) -> Choice:
+def refined(
+    network: Tensor,
+    effort: str = "default",
+    tolerance: float | None = None,
+    pieces: int = 1,
+) -> Choice:
     """The recipe of a network that is refined up to a tolerance.
 
     Args:
         network: The network.
         effort: By which the tolerance is chosen where none is asked for.
         tolerance: The one that is asked for.
+        pieces: Of the domain.
     """
     goal = TOLERANCES[effort] if tolerance is None else tolerance
     asked = f"that of the effort {effort!r}" if tolerance is None else "as asked for"
+    on = f" on each of {pieces} pieces" if pieces > 1 else ""
     why = (
-        f"a {network.title}, whose cells and spans follow its own error up to the tolerance"
+        f"a {network.title}{on}, whose cells and spans follow its own error up to the tolerance"
         f" {goal:g}, {asked}"
     )
     return Choice(Recipe(network, tolerance=tolerance), (why,))
@@ -67,7 +74,7 @@ def usual(
     if own.stated and tolerance is None:
         return own
     stated = own.recipe.network if isinstance(own.recipe.network, Tensor) else None
-    found = refined(stated or Tensor(), effort, tolerance)
+    found = refined(stated or Tensor(), effort, tolerance, len(problem.groups))
     try:
         check_product(problem, device, dtype)
         if not stated:

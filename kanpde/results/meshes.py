@@ -19,7 +19,7 @@ SAMPLED = 33
 
 @dataclass(frozen=True)
 class CellsDrawn:
-    """The cells of one product: of a span of time, or of all of a steady problem.
+    """The cells of one product: of a span of time, of a piece, or of all of a steady problem.
 
     Attributes:
         breaks: Along each coordinate, the ends of the cells [cells + 1].
@@ -39,7 +39,7 @@ class MeshDrawing:
         title: What it is, in words.
         coordinates: Their names.
         evolving: Whether the last one is time, which a span has no cells in.
-        spans: The cells, span after span.
+        spans: The cells, span after span, or piece after piece.
     """
 
     title: str
@@ -54,12 +54,15 @@ def mesh_of(solution: TensorSolution) -> MeshDrawing:
     Args:
         solution: The solution.
     """
-    sizes = np.max([_variations(span) for span in solution.spans], axis=0)
+    own = [list(some) for some in solution.numbers]
+    sizes = np.zeros(len(solution.unknowns))
+    for span, some in zip(solution.spans, own, strict=True):
+        np.maximum.at(sizes, some, _variations(span))
     return MeshDrawing(
         solution.describe(),
         tuple(solution.domain.coordinates),
         solution.domain.time is not None,
-        tuple(_cells(span, sizes) for span in solution.spans),
+        tuple(_cells(span, sizes[some]) for span, some in zip(solution.spans, own, strict=True)),
     )
 
 
