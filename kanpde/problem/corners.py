@@ -23,6 +23,9 @@ Given = Callable[[Values], Tensor]
 ROUNDING_OF_A_JUMP = 1e-8
 """Jump, relative to the largest of the values in question, up to which it is taken for rounding."""
 
+LAST_DIGITS = 1e-14
+"""The same, relative to the largest value at any time."""
+
 NODES_OF_A_GRID = {0: 1, 1: 33, 2: 33, 3: 9, 4: 5}
 """Points along each free coordinate, its ends among them, by the number of free coordinates."""
 
@@ -112,6 +115,9 @@ def _jumps(
             continue
         at = _on_face(domain, c.face, begins)
         jump = _jump(start, given.data, at, at, everywhere, c.where)
+        # Values that are there later tell what a rounded zero at the beginning is.
+        if jump and jump.size <= LAST_DIGITS * _largest(given.data, _always(domain, c.face)):
+            continue
         if jump:
             yield jump, c.label, "on the face"
     for x in problem.periodic:
@@ -129,6 +135,23 @@ def _jumps(
         )
         if jump:
             yield jump, f"Periodic({x!r})", f"at {x}={domain.bounds[x][1]:.4g}"
+
+
+def _largest(given: Given, at: Values) -> float:
+    """The largest value at some points, 0 where it is not finite."""
+    try:
+        with torch.no_grad():
+            return float(given(at).abs().max())
+    except ProblemError:
+        return 0.0
+
+
+def _always(domain: SpaceTime, face: str) -> dict[str, Tensor]:
+    """Points of a face of space at all times, by name."""
+    if domain.is_box:
+        x, side = domain.faces[face].coordinate, domain.faces[face].side
+        return _grid(domain, {str(x): domain.bounds[str(x)][side > 0]})
+    return _scattered(domain, face)
 
 
 def _on_face(domain: SpaceTime, face: str, begins: Mapping[str, float]) -> dict[str, Tensor]:

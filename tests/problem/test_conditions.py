@@ -1,6 +1,7 @@
 """Conditions: the residuals they put on faces, and what they refuse."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from kanpde import (
     Initial,
     Neumann,
     Periodic,
+    Problem,
     ProblemError,
     Robin,
     Time,
     d,
     normal_derivative,
 )
+from kanpde.errors import ProblemWarning
 from kanpde.problem.faces import points_on, space_faces
 from kanpde.problem.prescribed import prescribed_value
 from kanpde.residual.residual import leaf_name
@@ -343,3 +346,19 @@ def test_what_distinguishes_conditions_is_shown():
 
     assert repr(Robin(u=0, a=2, b=0.5, on="x+")) == "Robin(u=0, a=2, b=0.5, on='x+')"
     assert repr(Dirichlet(u=1, on="y-", where=below)) == "Dirichlet(u=1, on='y-', where=below)"
+
+
+def test_a_rounded_zero_contradicts_no_start():
+    """sin 2π is -2.4e-16, and a sine of size 1 begins there all the same."""
+    box, begins = Box(x=(0, 1)), 2 * math.pi
+
+    def posed(data):
+        conditions = [Dirichlet(u=data, on="x-"), Dirichlet(u=0, on="x+"), Initial(u=0)]
+        whole = box * Time(t=(begins, begins + 1))
+        return Problem(whole, lambda u, x, t: d(u, t) - d(u, x, x), conditions)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProblemWarning)
+        posed(lambda t: torch.sin(t))
+    with pytest.warns(ProblemWarning, match="discontinuous"):
+        posed(lambda t: torch.sin(t) * 1e-9 + 1e-12)
