@@ -13,6 +13,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Numba makes errors in every search for a function that fits; painted ones take longer.
+os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
+
 # The kernels in plain PyTorch, here and in processes that are started, unless others are asked for.
 # The compiled ones take seconds for each degree and layout of channels on a machine that has not
 # seen them, which is more than short trainings gain by them; see `kernels` below.

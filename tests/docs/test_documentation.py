@@ -8,19 +8,21 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 import kanpde
+import kanpde.interpret.prune
 from kanpde.cli import main
 from kanpde.recipes import tolerances
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import solution
 from kanpde.runs import folder as run_folder
 from kanpde.sweeps import figures
-from kanpde.training import Change, pruning
+from kanpde.training import Change, Prune, Sparsify, pruning
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -50,8 +52,12 @@ def short(monkeypatch):
         run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
     )
     monkeypatch.setattr(figures, "draw", lambda table, folder: [])
-    monkeypatch.setattr(pruning, "HALVED", 2)
     monkeypatch.setattr(pruning, "TRIED_IN_VAIN", 1)
+    monkeypatch.setattr(pruning, "fade", lambda objective, edges: None)
+    for stage in (Prune, Sparsify):
+        monkeypatch.setattr(
+            sys.modules["kanpde.interpret.prune"], stage.__name__, partial(stage, steps=STEPS)
+        )
     for effort in solution.WORK_BY_EFFORT:
         monkeypatch.setitem(solution.WORK_BY_EFFORT, effort, 0.2)
         monkeypatch.setitem(tolerances.WORK, effort, 1e9)

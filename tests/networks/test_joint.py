@@ -234,7 +234,7 @@ def objective(network):
 
 @pytest.mark.parametrize(
     "optimiser",
-    [LevenbergMarquardt(80), GaussNewton(30, iterations=25, sketch=40)],
+    [LevenbergMarquardt(80), GaussNewton(24, iterations=25, sketch=40)],
     ids=["lm", "gn"],
 )
 def test_a_constant_is_found_with_the_network(optimiser):

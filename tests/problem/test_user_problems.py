@@ -55,7 +55,7 @@ def test_the_rod_has_its_conductivity_within_the_interval(tmp_path):
     path = tmp_path / "rod.py"
     path.write_text(BLOCKS["rod"], encoding="utf-8")
     result = kanpde.solve(
-        load(str(path))[0], schedule="lm:30", points=300, restarts=1, reference=False
+        load(str(path))[0], schedule="lm:15", points=300, restarts=1, reference=False
     )
     (k,) = result.summary()["estimates"]
     assert k["name"] == "k"
