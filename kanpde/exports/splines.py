@@ -40,14 +40,16 @@ def _by_piece(
     """Every piece is evaluated everywhere, at the point in it that is nearest, and the one that
     holds the point is taken."""
     which = solution.pieces.region(torch.stack(list(columns), 1))[:, None]
-    found = torch.full((1, len(solution.unknowns)), torch.nan, dtype=torch.float64)
+    found: Tensor | None = None
     for k, (product, own) in enumerate(zip(solution.spans, solution.numbers, strict=True)):
         values = _product(product, columns)
-        here = [
-            values[:, own.index(u)] if u in own else values[:, 0] * torch.nan
-            for u in range(len(solution.unknowns))
-        ]
-        found = torch.where(which == k, torch.stack(here, 1), found)
+        # nan, which no script has a word for
+        nothing = values[:, 0] - values[:, 0]
+        everything = range(len(solution.unknowns))
+        parts = [values[:, own.index(u)] if u in own else nothing / nothing for u in everything]
+        here = torch.stack(parts, 1)
+        found = here if found is None else torch.where(which == k, here, found)
+    assert found is not None
     return found
 
 

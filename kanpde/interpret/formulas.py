@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kanpde.errors import KanpdeError, ProblemError, RunError, first_line, listed
 from kanpde.fitting import Fit
 from kanpde.fitting.task import TEST, TRAINING
+from kanpde.geometry import Pieces
 from kanpde.interpret.exact import by_residual, without_equations
 from kanpde.interpret.explained import Explanation
 from kanpde.interpret.search import Note, Search
@@ -41,7 +42,7 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
         The formulas, and the residuals of all equations and conditions.
 
     Raises:
-        RunError: The run was interrupted before its end.
+        RunError: The run was interrupted before its end, or its domain is in pieces.
         ProblemError: The problem of the run was not found again.
     """
     if result.history.interrupted:
@@ -50,6 +51,11 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
             " it (kanpde solve --resume), then explain it"
         )
     problem, solution = result._solved()
+    if isinstance(problem.domain, Pieces):
+        raise RunError(
+            f"explain: {problem.name} is on {len(problem.groups)} pieces, each with a formula of"
+            " its own; expected a domain in one piece"
+        )
 
     def values(i: int, points: Array) -> Array:
         found = evaluate(solution, torch.from_numpy(np.ascontiguousarray(points)))[:, i]

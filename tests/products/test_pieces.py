@@ -11,8 +11,9 @@ from refined import solved
 import kanpde
 from kanpde import Box, Dirichlet, Disk, Interface, Pieces, Problem, laplacian
 from kanpde.errors import ProblemError, RecipeError, RunError
-from kanpde.exports import splines
+from kanpde.exports.function import write_torchscript
 from kanpde.interpret.compress import compress
+from kanpde.interpret.formulas import explain
 from kanpde.networks.kinds.tensor import Tensor as Products
 from kanpde.problem.cross_points import singular_points
 from kanpde.products.adaptive import adaptive
@@ -138,6 +139,15 @@ def test_an_unknown_of_one_piece_is_nowhere_else():
     assert float(found[1, 1]) == pytest.approx(math.sin(1.5), abs=1e-9)
 
 
+def test_an_unknown_of_one_piece_is_scripted(tmp_path):
+    problem = pieced.apart()
+    solution, _ = solved(problem, 1e-8)
+    write_torchscript(problem, solution, tmp_path / "solution.pt")
+    u, v = torch.jit.load(tmp_path / "solution.pt")(torch.tensor([0.5, 1.5]).double())
+    assert not u.isnan().any()
+    assert v.isnan().tolist() == [True, False]
+
+
 def test_each_side_of_a_seam_has_slopes_of_its_own():
     solution, _ = solved(pieced.plane(), 1e-8)
     point = torch.tensor([[1.0, 0.3]], dtype=torch.float64)
@@ -155,8 +165,12 @@ def test_by_default_pieces_that_are_boxes_are_solved_so_and_kept(tmp_path):
     state = result.solution.state()
     np.testing.assert_array_equal(restored(problem, state)(points), result.solution(points))
     assert len(result.drawing.spans) == 4
-    columns = list(points.T)
-    np.testing.assert_allclose(splines.values(result.solution, columns), result.solution(points))
+    scripted = tmp_path / "solution.pt"
+    write_torchscript(problem, result.solution, scripted)
+    columns = torch.jit.load(scripted)(*points.T)
+    np.testing.assert_allclose(columns[0], result.solution(points)[:, 0], atol=1e-14)
+    with pytest.raises(RunError, match="is on 4 pieces, each with a formula of its own"):
+        explain(result)
     with pytest.raises(RunError, match=r"on 4 pieces, degree 9, .* a domain in one piece"):
         compress(result, 1e-6)
 
