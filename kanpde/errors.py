@@ -13,7 +13,23 @@ class KanpdeError(Exception):
 
 
 class ProblemError(KanpdeError):
-    """The problem definition is wrong: a name, a shape, a condition."""
+    """The problem definition is wrong: a name, a shape, a condition.
+
+    Attributes:
+        line: That of the file of the problem in which the mistake is; None where nobody knows.
+        argument: The argument of Problem(…) in which it is; empty where nobody knows.
+        element: Which one of a list that was given as the argument; None for all of it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        line: int | None = None,
+        argument: str = "",
+        element: int | None = None,
+    ):
+        super().__init__(message)
+        self.line, self.argument, self.element = line, argument, element
 
 
 class RecipeError(KanpdeError):

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.curves import Segment
-from kanpde.geometry.domain import Corner, Domain, Face, Interval, checked_interval
+from kanpde.geometry.domain import (
+    Corner,
+    Domain,
+    Face,
+    Interval,
+    checked_interval,
+    refuse_nameless,
+)
 from kanpde.geometry.implicit import Implicit, Level
 from kanpde.geometry.planar import BoundaryCurve, Planar
 
@@ -20,6 +27,7 @@ class Box(Domain):
     """The product of named intervals: `Box(x=(-1, 1), y=(0, 2))`; faces "x-", "x+", "y-", "y+".
 
     Args:
+        *nameless: Nothing, since coordinates have names.
         **intervals: (low, high) by coordinate, in the order of the coordinates; one to five.
 
     Raises:
@@ -27,7 +35,8 @@ class Box(Domain):
             of them.
     """
 
-    def __init__(self, **intervals: tuple[float, float]):
+    def __init__(self, *nameless: object, **intervals: tuple[float, float]):
+        refuse_nameless("Box", nameless, ("x", "y", "z", "v", "w"))
         if not 1 <= len(intervals) <= 5:
             raise ProblemError(
                 f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 5, such as"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -208,6 +208,13 @@ class Domain(ABC):
 
         return SpaceTime(self, time)
 
+    def __add__(self, other: object) -> Domain:
+        """Refused, with what to write. Raises ProblemError."""
+        raise ProblemError(
+            f"{self!r} + {other!r}: space and time are multiplied, Box(x=(0, 1)) * Time(t=(0, 1));"
+            " regions are joined by |"
+        )
+
     def __sub__(self, other: object) -> Domain:
         """What lies in this and not in the other. Raises ProblemError where nothing does."""
         from kanpde.geometry.sets import combined
@@ -243,6 +250,28 @@ class Rejecting(Domain):
     ) -> Float[Tensor, "kept across+1"]:
         points, kept = self.boundary_kept(face, unit)
         return points[kept]
+
+
+def refuse_nameless(what: str, given: Sequence[object], names: Sequence[str]) -> None:
+    """Refuse intervals without the names of their coordinates.
+
+    Args:
+        what: How messages call what they were given to.
+        given: What was given without a name.
+        names: That coordinates may have.
+
+    Raises:
+        ProblemError: Where there is any.
+    """
+    if not given:
+        return
+    shown = ", ".join(f"{one!r:.40}" for one in given)
+    pairs = [(one[0], one[1]) for one in given if isinstance(one, tuple | list) and len(one) == 2]
+    if not pairs and len(given) == 2:
+        pairs = [(given[0], given[1])]
+    pairs = pairs or [(0, 1)]
+    meant = ", ".join(f"{x}=({low}, {high})" for x, (low, high) in zip(names, pairs, strict=False))
+    raise ProblemError(f"{what}({shown}): intervals have names; write {what}({meant})")
 
 
 def checked_interval(what: str, name: str, interval: object) -> Interval:

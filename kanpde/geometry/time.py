@@ -10,7 +10,14 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.box import Box
-from kanpde.geometry.domain import Corner, Domain, Face, Interval, Rejecting
+from kanpde.geometry.domain import (
+    Corner,
+    Domain,
+    Face,
+    Interval,
+    Rejecting,
+    refuse_nameless,
+)
 from kanpde.geometry.implicit import Implicit, Level
 
 
@@ -19,13 +26,15 @@ class Time(Box):
     of ordinary differential equations, a box of one coordinate with the faces "t-" and "t+".
 
     Args:
+        *nameless: Nothing, since the coordinate has a name.
         **interval: (begin, end) of the one coordinate, by its name.
 
     Raises:
         ProblemError: Unless it is one increasing interval.
     """
 
-    def __init__(self, **interval: tuple[float, float]):
+    def __init__(self, *nameless: object, **interval: tuple[float, float]):
+        refuse_nameless("Time", nameless, ("t",))
         if len(interval) != 1:
             raise ProblemError(
                 f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as"

@@ -21,6 +21,7 @@ from kanpde.problem.faces import (
     Where,
     recorded_on,
 )
+from kanpde.problem.mistaken import check_named
 from kanpde.problem.prescribed import Value, is_number, listed_values, prescribed_value, written
 from kanpde.residual.calculus import Values, normal_derivative
 from kanpde.residual.functions import argument_names, check_arguments
@@ -32,14 +33,14 @@ class _Linear(FaceCondition):
 
     def __init__(
         self,
+        nameless: tuple[object, ...],
         on: On,
         where: Callable[..., Tensor] | None,
         weight: float | None,
         values: Mapping[str, Value],
     ):
         kind = type(self).__name__
-        if not values:
-            raise ProblemError(f"{kind}(…): names no unknown; expected such as {kind}(u=0)")
+        check_named(kind, nameless, values, 'on="x-"')
         super().__init__(kind, on, where, weight)
         self.values = dict(values)
 
@@ -104,6 +105,7 @@ class Dirichlet(_Linear):
     """The unknowns have given values: `Dirichlet(u=0)`, `Dirichlet(u=1, v=lambda y: y, on="x-")`.
 
     Args:
+        *nameless: Nothing, since unknowns are given by name.
         on: The face or faces; without it, all faces of space.
         where: Keeps only the points of the faces at which this function of the coordinates, by
             name, is true.
@@ -119,13 +121,13 @@ class Dirichlet(_Linear):
 
     def __init__(
         self,
-        *,
+        *nameless: object,
         on: On = None,
         where: Callable[..., Tensor] | None = None,
         weight: float | None = None,
         **values: Value,
     ):
-        super().__init__(on, where, weight, values)
+        super().__init__(nameless, on, where, weight, values)
 
     def _left(self, u: Tensor) -> Tensor:
         return u
@@ -140,6 +142,7 @@ class Neumann(_Linear):
     """The outward normal derivatives of the unknowns are given: `Neumann(u=0, on="x+")`.
 
     Args:
+        *nameless: Nothing, since unknowns are given by name.
         on: The face or faces; without it, all faces of space.
         where: Keeps only the points of the faces at which this function of the coordinates, by
             name, is true.
@@ -153,13 +156,13 @@ class Neumann(_Linear):
 
     def __init__(
         self,
-        *,
+        *nameless: object,
         on: On = None,
         where: Callable[..., Tensor] | None = None,
         weight: float | None = None,
         **values: Value,
     ):
-        super().__init__(on, where, weight, values)
+        super().__init__(nameless, on, where, weight, values)
 
     def _left(self, u: Tensor) -> Tensor:
         return normal_derivative(u)
@@ -175,6 +178,7 @@ class Robin(_Linear):
     """a·u + b·∂u/∂n is given: `Robin(u=0, a=1, b=0.5, on="x+")`.
 
     Args:
+        *nameless: Nothing, since unknowns are given by name.
         a: Factor of the value, a number.
         b: Factor of the outward normal derivative, a number.
         on: The face or faces; without it, all faces of space.
@@ -190,7 +194,7 @@ class Robin(_Linear):
 
     def __init__(
         self,
-        *,
+        *nameless: object,
         a: float = 1.0,
         b: float = 1.0,
         on: On = None,
@@ -198,7 +202,7 @@ class Robin(_Linear):
         weight: float | None = None,
         **values: Value,
     ):
-        super().__init__(on, where, weight, values)
+        super().__init__(nameless, on, where, weight, values)
         for name, factor, plain in (("a", a, "Neumann"), ("b", b, "Dirichlet")):
             if not is_number(factor):
                 raise ProblemError(
@@ -223,13 +227,17 @@ class Periodic(BoundaryCondition):
 
     Args:
         *coordinates: Their names.
+        **named: Nothing, since names of coordinates are texts.
 
     Raises:
         ProblemError: Where it names none; and, when a Problem is built, for names of no space
             coordinate.
     """
 
-    def __init__(self, *coordinates: str):
+    def __init__(self, *coordinates: str, **named: object):
+        if named:
+            given = ", ".join(f"{name}={value!r}" for name, value in named.items())
+            raise ProblemError(f'Periodic({given}): expected names alone, such as Periodic("x")')
         if not coordinates:
             raise ProblemError('Periodic(…): names no coordinate; expected such as Periodic("x")')
         self.coordinates = coordinates

@@ -47,6 +47,7 @@ class Constraint:
         where: Which of the face's points it holds at; None for all.
         weight: Of its square in the loss; None for a balanced one.
         prescribed: Set where it only gives a value or a derivative.
+        number: Of the condition among those of the problem that it comes from, where it is known.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Constraint:
     where: Where | None = None
     weight: float | None = None
     prescribed: Prescribed | None = None
+    number: int | None = None
 
 
 class BoundaryCondition(ABC):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed
 from kanpde.geometry import Domain, SpaceTime
+from kanpde.problem.mistaken import face_meant
 from kanpde.residual.calculus import Values
 from kanpde.residual.functions import argument_names, call, check_arguments, forgotten
 from kanpde.residual.recording import record
@@ -151,6 +152,11 @@ def named_faces(on: On, domain: Domain, kind: str) -> tuple[str, ...]:
         ProblemError: For a face that the domain does not have, and for no face.
     """
     given = (on,) if isinstance(on, str) else on
+    if given is not None and not isinstance(given, tuple | list):
+        raise ProblemError(
+            f"{kind}(on={on!r:.40}): expected the name of a face, or several, such as"
+            f" {next(iter(domain.faces))!r}"
+        )
     names = space_faces(domain) if given is None else tuple(given)
     if not names:
         raise ProblemError(
@@ -165,7 +171,7 @@ def named_faces(on: On, domain: Domain, kind: str) -> tuple[str, ...]:
         if name not in domain.faces:
             raise ProblemError(
                 f"{kind}(on={name!r}): this domain has no face {name!r}; its faces are"
-                f" {listed(domain.faces)}"
+                f" {listed(domain.faces)}{face_meant(name, domain)}"
             )
     return names
 

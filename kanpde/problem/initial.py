@@ -10,6 +10,7 @@ from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, SpaceTime, Time
 from kanpde.problem.constraints import BoundaryCondition, Constraint, Prescribed, checked_weight
 from kanpde.problem.faces import recorded_on
+from kanpde.problem.mistaken import check_named
 from kanpde.problem.prescribed import Smooth, Value, listed_values, prescribed_value
 from kanpde.residual.calculus import d
 
@@ -25,6 +26,7 @@ class Initial(BoundaryCondition):
     `Initial(u=…, u_t=0)`. Ordinary differential equations of higher order take `y_tt` as well.
 
     Args:
+        *nameless: Nothing, since unknowns are given by name.
         weight: Multiplies the squared residual where the condition enters the loss; by default it
             is balanced.
         **values: By unknown, or as u_t by the derivative of unknown u in time t: a number, or a
@@ -35,9 +37,8 @@ class Initial(BoundaryCondition):
             is built, where the domain has no time, and for unknowns that do not exist.
     """
 
-    def __init__(self, *, weight: float | None = None, **values: Value):
-        if not values:
-            raise ProblemError("Initial(…): names no unknown; expected such as Initial(u=0)")
+    def __init__(self, *nameless: object, weight: float | None = None, **values: Value):
+        check_named("Initial", nameless, values, "no face, which is the start of time")
         self.weight, self.values = checked_weight(weight, "Initial"), dict(values)
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, Measurement
 from kanpde.problem.faces import by_name
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.mistaken import check_arguments_of_problem
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.prescribed import Value
 from kanpde.problem.recorded import Known, recorded
@@ -25,6 +26,18 @@ from kanpde.problem.statement import Equation, Statement, checked_units, stated
 from kanpde.problem.suspicions import suspicions
 from kanpde.problem.wellposedness import check
 from kanpde.residual.calculus import Values
+
+ARGUMENTS = (
+    "domain",
+    "equations",
+    "conditions",
+    "exact",
+    "unknowns",
+    "parameters",
+    "data",
+    "units",
+)
+"""Of a Problem, as people write them."""
 
 
 class Problem(Formulation):
@@ -50,6 +63,7 @@ class Problem(Formulation):
         source: The file that the problem was loaded from; `load` gives it.
         constants: Other values of numbers that the file names; `load` gives them.
         warn: Whether to warn of what is legal but suspicious.
+        **others: Nothing; what is misspelt is named.
 
     Attributes:
         copies: The unknowns by piece, u_copper and u_air for u; elsewhere the unknowns themselves.
@@ -81,8 +95,8 @@ class Problem(Formulation):
 
     def __init__(
         self,
-        domain: Domain,
-        equations: Equation | Sequence[Equation] | Mapping[str, Any],
+        domain: Domain | None = None,
+        equations: Equation | Sequence[Equation] | Mapping[str, Any] = (),
         conditions: BoundaryCondition | Sequence[BoundaryCondition] = (),
         exact: Mapping[str, Value] | None = None,
         unknowns: Sequence[str] | None = None,
@@ -95,7 +109,9 @@ class Problem(Formulation):
         source: Path | None = None,
         constants: Mapping[str, float] | None = None,
         warn: bool = True,
+        **others: object,
     ):
+        check_arguments_of_problem(others, ARGUMENTS)
         given = stated(domain, equations, conditions, exact, unknowns, parameters, data)
         found = pieces.recorded(given) if isinstance(domain, Pieces) else recorded(given)
         super().__init__(

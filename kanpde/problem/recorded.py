@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from kanpde.problem.conditions import Condition
 from kanpde.problem.constraints import BoundaryCondition, Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.discontinuities import refuse
+from kanpde.problem.execution import blamed, line_of_function
 from kanpde.problem.faces import by_name, two_points
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.prescribed import Value, prescribed_value
@@ -68,8 +69,8 @@ def recorded(stated: Statement) -> Recorded:
     equations = tuple(equation(f, outputs, domain, numbers) for f in stated.equations)
     constraints = tuple(
         c
-        for condition in stated.conditions
-        for c in condition.constraints(domain, _nameable(condition, unknowns, outputs))
+        for number, condition in enumerate(stated.conditions)
+        for c in _constraints(condition, number, domain, _nameable(condition, unknowns, outputs))
     )
     truth = {
         p.name: _true_value(stated.exact[p.name], p)
@@ -87,6 +88,14 @@ def recorded(stated: Statement) -> Recorded:
         truth=truth,
         data=tuple(each.bound(domain, functions) for each in stated.data),
     )
+
+
+def _constraints(
+    condition: BoundaryCondition, number: int, domain: Domain, unknowns: Sequence[str]
+) -> list[Constraint]:
+    """The residuals of a condition, which know its number, as errors do that it raises."""
+    with blamed(argument="conditions", element=number):
+        return [replace(c, number=number) for c in condition.constraints(domain, unknowns)]
 
 
 def _nameable(
@@ -114,6 +123,13 @@ def equation(
         ProblemError: For arguments that are neither, for what differentiates a jump, and as
             `record` does.
     """
+    with blamed(line_of_function(function)):
+        return _recorded_equation(function, unknowns, domain, numbers)
+
+
+def _recorded_equation(
+    function: Equation, unknowns: tuple[str, ...], domain: Domain, numbers: Sequence[str]
+) -> Residual:
     name = function_name(function)
     arguments = argument_names(function, name)
     every = dict.fromkeys([*unknowns, *(a for a in arguments if a not in domain.coordinates)])

@@ -69,7 +69,8 @@ def stated(
     if not isinstance(domain, Domain):
         raise ProblemError(
             f"Problem(domain=…): got {type(domain).__name__}; expected a domain such as"
-            " Box(x=(0, 1))"
+            " Box(x=(0, 1))",
+            argument="domain",
         )
     if isinstance(domain, Pieces) and (parameters or data):
         raise ProblemError(
@@ -101,7 +102,8 @@ def checked_equations(equations: object) -> tuple[Equation, ...]:
         if not callable(function):
             raise ProblemError(
                 f"Problem(equations=…): got {type(function).__name__}; expected functions that"
-                " vanish, such as [poisson]"
+                " vanish, such as [poisson]",
+                argument="equations",
             )
     return functions  # type: ignore[return-value]
 
@@ -115,7 +117,8 @@ def _checked_conditions(conditions: object) -> tuple[BoundaryCondition, ...]:
                 came = f"the class {condition.__name__}"
             raise ProblemError(
                 f"Problem(conditions=…): got {came}; expected Dirichlet(…), Neumann(…), Robin(…),"
-                " Periodic(…), Initial(…) or Condition(…)"
+                " Periodic(…), Initial(…) or Condition(…)",
+                argument="conditions",
             )
     return found
 
@@ -124,7 +127,8 @@ def _checked_exact(exact: object) -> Mapping[str, Value]:
     if exact is not None and not isinstance(exact, Mapping):
         raise ProblemError(
             f"Problem(exact=…): got {type(exact).__name__}; expected functions by unknown, such as"
-            " exact={'u': exact}"
+            " exact={'u': exact}",
+            argument="exact",
         )
     return exact or {}
 
@@ -133,7 +137,8 @@ def _checked_unknowns(unknowns: object) -> tuple[str, ...] | None:
     if isinstance(unknowns, str):
         raise ProblemError(
             f"Problem(unknowns={unknowns!r}): got a string; expected a list of names, such as"
-            f" [{unknowns!r}]"
+            f" [{unknowns!r}]",
+            argument="unknowns",
         )
     return None if unknowns is None else tuple(unknowns)  # type: ignore[arg-type]
 
@@ -155,12 +160,14 @@ def checked_units(units: object, known: Sequence[str]) -> Mapping[str, str]:
     ):
         raise ProblemError(
             f"Problem(units=…): got {units!r}; expected texts by unknown and coordinate, such as"
-            " {'x': 'm'}"
+            " {'x': 'm'}",
+            argument="units",
         )
     for name in units:
         if name not in known:
             raise ProblemError(
                 f"Problem(units={{{name!r}: …}}): no such unknown or coordinate; they are"
-                f" {listed(known)}{nearest(str(name), known)}"
+                f" {listed(known)}{nearest(str(name), known)}",
+                argument="units",
             )
     return dict(units)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import listed
 from kanpde.geometry import Pieces, SpaceTime
+from kanpde.problem.backwards import backwards
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.corners import contradictions
 from kanpde.problem.degenerate import degenerates
+from kanpde.problem.initial import is_line_of_time
 from kanpde.problem.wellposedness import (
     along,
     boundary_faces,
@@ -33,6 +35,7 @@ def suspicions(problem: Problem) -> Iterator[str]:
     if not problem.data:
         yield from _missing(problem)
     yield from contradictions(problem)
+    yield from backwards(problem)
 
 
 def _missing(problem: Problem) -> Iterator[str]:
@@ -49,6 +52,8 @@ def _missing(problem: Problem) -> Iterator[str]:
             continue
         if isinstance(problem.domain, SpaceTime) and x == problem.domain.time:
             yield from _missing_initial(problem, along(problem, x))
+        elif is_line_of_time(problem.domain):
+            yield from _missing_in_time(problem, x, along(problem, x))
         else:
             yield from _missing_at_ends(problem, x, along(problem, x))
 
@@ -114,6 +119,20 @@ def _missing_at_ends(
             yield (
                 f"unknown {unknown!r} is of order {order} along {x!r}, but {_have(count)} given on"
                 f" {x}- or {x}+; add Dirichlet, Neumann, Robin or Periodic({x!r})"
+            )
+
+
+def _missing_in_time(problem: Problem, time: str, given: Sequence[Constraint]) -> Iterator[str]:
+    """The unknowns of ordinary equations that have too few conditions, at either end of time."""
+    orders = {u: problem.order(u, time) for u in problem.copies}
+    if sum(c.residual.equations for c in given) >= sum(orders.values()):
+        return
+    for unknown, order in orders.items():
+        if (count := _count(given, unknown)) < order:
+            name = f"{unknown}_{time * count}" if count else unknown
+            yield (
+                f"unknown {unknown!r} is of order {order} in time, but {_have(count)} given; add"
+                f" Initial({name}=…), or a condition on {time}+"
             )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain
 from kanpde.problem.conditions import Condition
+from kanpde.problem.execution import blamed
 from kanpde.problem.statement import Equation, Statement
 from kanpde.residual.functions import argument_names, function_name
 
@@ -26,6 +27,9 @@ def unknowns_of(stated: Statement, equations: Sequence[Equation]) -> tuple[str, 
             mentions, and where there is no unknown.
     """
     domain, free = stated.domain, [p.name for p in stated.parameters]
+    for number, condition in enumerate(stated.conditions):
+        with blamed(argument="conditions", element=number):
+            condition.names(domain, arguments_of(equations))
     used = arguments_of(equations)
     _check_mentioned(stated, free, used)
     candidates = [a for a in used if a not in domain.coordinates and a not in free]

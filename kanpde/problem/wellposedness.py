@@ -10,14 +10,19 @@ import torch
 from kanpde.errors import ProblemError, listed
 from kanpde.geometry import SpaceTime
 from kanpde.problem.constraints import Constraint
-from kanpde.problem.faces import space_faces
-from kanpde.residual.calculus import Leaf
+from kanpde.problem.execution import line_of_function
+from kanpde.problem.faces import points_on, space_faces
+from kanpde.problem.initial import is_line_of_time
+from kanpde.residual.calculus import Leaf, raised
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
 
 MAX_ORDER = 4
 """Highest order of differentiation that networks and grids supply."""
+
+VANISHING_FACTOR = 1e-9
+"""Of the largest factor of a highest derivative, up to which one vanishes."""
 
 POINTS_OF_AN_END = 256
 """Points at which the two ends of a periodic coordinate are compared."""
@@ -35,6 +40,7 @@ def check(problem: Problem) -> None:
     _check_repeated(problem)
     _check_determined(problem)
     _check_overdetermined(problem)
+    _check_pairs(problem)
 
 
 def _check_orders(problem: Problem) -> None:
@@ -42,7 +48,8 @@ def _check_orders(problem: Problem) -> None:
         if residual.order > MAX_ORDER:
             raise ProblemError(
                 f"{residual.name}: asks for a derivative of order {residual.order}; expected at"
-                f" most {MAX_ORDER} (introduce an unknown for an inner derivative)"
+                f" most {MAX_ORDER} (introduce an unknown for an inner derivative)",
+                line_of_function(residual.function),
             )
 
 
@@ -54,7 +61,7 @@ def _check_counts(problem: Problem) -> None:
                 " argument"
             )
     if equations_of(problem) < len(problem.copies):
-        raise ProblemError(counts_differ(problem))
+        raise ProblemError(counts_differ(problem), argument="equations")
 
 
 def equations_of(problem: Problem) -> int:
@@ -95,7 +102,9 @@ def _check_periodic(problem: Problem) -> None:
             hint = f"put the condition on={tuple(free)!r}" if free else "leave one of them out"
             raise ProblemError(
                 f"Periodic({x!r}) contradicts {c.label}: a periodic coordinate has no boundary;"
-                f" {hint}"
+                f" {hint}",
+                argument="conditions",
+                element=c.number,
             )
 
 
@@ -131,7 +140,9 @@ def _check_repeated(problem: Problem) -> None:
                 what = "repeats" if first.label == c.label else "contradicts"
                 raise ProblemError(
                     f"{c.label} {what} {first.label}; keep one, and put each on the faces where it"
-                    " holds (on=…)"
+                    " holds (on=…)",
+                    argument="conditions",
+                    element=c.number,
                 )
 
 
@@ -147,14 +158,15 @@ def _check_determined(problem: Problem) -> None:
         if not measured and not any(_value_of(problem, unknown) in r.needs for r in residuals):
             raise ProblemError(
                 f"unknown {unknown!r}: enters only through its derivatives, so it is determined up"
-                f" to a constant; {_how_to_pin(problem, unknown)}"
+                f" to a constant; {_how_to_pin(problem, unknown)}",
+                argument="conditions",
             )
 
 
 def _how_to_pin(problem: Problem, unknown: str) -> str:
     """What to add, so that an unknown is determined."""
     domain, free = problem.domain, boundary_faces(problem)
-    if domain.time and problem.order(unknown, domain.time):
+    if is_line_of_time(domain) or (domain.time and problem.order(unknown, domain.time)):
         return f"add Initial({unknown}=…)"
     if free:
         piece = "" if len(domain.coordinates) == 1 else ", where=…"
@@ -188,9 +200,13 @@ def _check_overdetermined(problem: Problem) -> None:
         count = sum(c.residual.equations for c in whole)
         if count > order + pins:
             given = listed(c.label for c in whole)
+            start = f"; at the start alone it is Initial({problem.copies[0]}=…)"
             raise ProblemError(
                 f"Problem(…): {counted(count, 'condition')} along {x!r} ({given}), but the"
                 f" equations are only of order {order} along it; leave some out"
+                f"{start if is_line_of_time(problem.domain) else ''}",
+                argument="conditions",
+                element=whole[-1].number,
             )
 
 
@@ -216,5 +232,63 @@ def _check_overdetermined_faces(problem: Problem) -> None:
         raise ProblemError(
             f"Problem(…): {counted(counts[face], 'condition')} on {face!r} ({given}), but the"
             f" equations are only of order {order} in space, which takes {order / 2:g} on every"
-            " face; leave some out"
+            " face; leave some out",
+            argument="conditions",
+            element=whole[face][-1].number,
         )
+
+
+def _check_pairs(problem: Problem) -> None:
+    """Refuse an unknown of even order along a coordinate of a box of which nothing is given at
+    either end, where the equation is of that order there too: then it is not determined.
+
+    Where the factor of the highest derivative vanishes at an end, as at a pole of a sphere, it may
+    be; and data say what conditions would.
+    """
+    if not problem.domain.is_box or problem.data or problem.parameters:
+        return
+    if len(problem.copies) > 1 and not is_line_of_time(problem.domain):
+        return
+    for x in problem.coordinates:
+        order = problem.order(problem.copies[0], x)
+        even = order > 0 if is_line_of_time(problem.domain) else order > 0 and order % 2 == 0
+        if not even or x in problem.periodic or x == problem.domain.time or along(problem, x):
+            continue
+        if any(_degenerates(problem, x, side) for side in "-+"):
+            continue
+        u = problem.copies[0]
+        if is_line_of_time(problem.domain):
+            rates = "".join(f", {u}_{x * k}=…" for k in range(1, order))
+            cure = f"add Initial({u}=…{rates}), or Periodic({x!r})"
+        else:
+            cure = f"add Dirichlet, Neumann or Robin there, or Periodic({x!r})"
+        raise ProblemError(
+            f"unknown {u!r}: is of order {order} along {x!r}, but no condition is given on {x}- or"
+            f" {x}+, so that it is not determined; {cure}",
+            argument="conditions",
+        )
+
+
+def _degenerates(problem: Problem, x: str, side: str) -> bool:
+    """Whether factors of the highest derivatives of the unknowns along a coordinate vanish
+    somewhere at an end of it, or are not known there."""
+    generator = torch.Generator().manual_seed(0)
+    dims = len(problem.coordinates)
+    unit = torch.rand(POINTS_OF_AN_END, dims - 1, generator=generator, dtype=torch.float64)
+    at, _ = points_on(problem.domain, x + side, unit)
+    axis = problem.coordinates.index(x)
+    factors = torch.zeros(POINTS_OF_AN_END, dtype=torch.float64)
+    for equation in problem.equations:
+        drawn = torch.rand(
+            POINTS_OF_AN_END, len(equation.needs), generator=generator, dtype=torch.float64
+        )
+        try:
+            _, slopes = equation(at, drawn + 0.25)
+        except ProblemError:
+            return True
+        assert slopes is not None
+        for a, (unknown, index) in enumerate(equation.needs):
+            order = problem.order(unknown, x)
+            if order and index == raised((0,) * dims, [axis] * order):
+                factors += slopes[:, :, a].abs().sum(1)
+    return not bool((factors > VANISHING_FACTOR * factors.max()).all())

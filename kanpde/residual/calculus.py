@@ -98,6 +98,9 @@ class Leaves:
             else type(coordinate).__name__
         )
         hint = nearest(coordinate, self.coordinates) if isinstance(coordinate, str) else ""
+        if not isinstance(coordinate, str):
+            x = next(iter(self.coordinates))
+            hint = f"; a second derivative is d(u, {x}, {x})"
         raise ProblemError(
             f"d(…): differentiates with respect to {came}; expected a coordinate"
             f" ({listed(self.coordinates)}){hint}"
@@ -231,7 +234,8 @@ def div(vector: Sequence[Tensor | float]) -> Tensor:
             f"{len(vector)} components" if isinstance(vector, Sequence) else type(vector).__name__
         )
         raise ProblemError(
-            f"div(…): got {came}; expected one component for each of {listed(space)}"
+            f"div(…): got {came}; expected one component for each of {listed(space)}, such as"
+            " div(grad(u))"
         )
     return _sum(d(component, x) for component, x in zip(vector, space, strict=True))
 

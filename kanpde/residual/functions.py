@@ -11,15 +11,22 @@ from torch import Tensor
 
 from kanpde.errors import KanpdeError, ProblemError, first_line, listed, nearest
 from kanpde.residual.calculus import Leaves, Values
+from kanpde.residual.cures import cure, derivative_in
 
 
-def call(function: Callable[..., object], arguments: Values, name: str) -> Any:
+def call(
+    function: Callable[..., object],
+    arguments: Values,
+    name: str,
+    coordinates: Sequence[str] = (),
+) -> Any:
     """Call a user's function by the names of its arguments.
 
     Args:
         function: What the user wrote.
         arguments: Its arguments by name, [points] each.
         name: What messages call the function.
+        coordinates: Names of the coordinates that there are, its arguments or not.
 
     Raises:
         ProblemError: For whatever the function raises; the message names the function.
@@ -30,16 +37,8 @@ def call(function: Callable[..., object], arguments: Values, name: str) -> Any:
         raise
     # The user's own code: anything can come out of it. It is named, never swallowed.
     except Exception as error:
-        raise ProblemError(f"{name}: {first_line(error)}{_cure(str(error))}") from error
-
-
-def _cure(message: str) -> str:
-    """What to write instead, where torch's own words do not say it."""
-    if "Boolean value" in message:
-        return "; choose between values with torch.where, not with if"
-    if any(clue in message for clue in ("Python scalar", "numpy()", "must be Tensor, not")):
-        return "; use torch's functions on tensors (torch.sin, not math.sin or numpy.sin)"
-    return ""
+        instead = cure(error, tuple(arguments), coordinates)
+        raise ProblemError(f"{name}: {first_line(error)}{instead}") from error
 
 
 def argument_names(function: Callable[..., object], what: str) -> tuple[str, ...]:
@@ -96,10 +95,8 @@ def check_arguments(
                 for kind, group in known.items()
             )
             either = "neither " if len(known) > 1 else "not "
-            raise ProblemError(
-                f"{what}: argument {argument!r} is"
-                f" {either}{kinds}{nearest(argument, names) or hint}"
-            )
+            meant = derivative_in(argument, known) or nearest(argument, names) or hint
+            raise ProblemError(f"{what}: argument {argument!r} is {either}{kinds}{meant}")
 
 
 def rows_of(
@@ -127,7 +124,7 @@ def rows_of(
     like = next(iter(leaves.coordinates.values()))
     values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}
     with leaves.active():
-        returned = call(function, values, name)
+        returned = call(function, values, name, tuple(leaves.coordinates))
     rows = list(returned) if isinstance(returned, tuple | list) else [returned]
     if not rows:
         raise ProblemError(f"{name}: returned nothing; expected a tensor of one value a point")

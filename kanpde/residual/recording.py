@@ -138,7 +138,8 @@ class _DryRun:
                 if not torch.allclose(row[part], alone, rtol=1e-9, equal_nan=True):
                     raise ProblemError(
                         f"{self.name}: the value at one point depends on another point; a residual"
-                        " must be pointwise (no mean, sum or norm over points)"
+                        " must be pointwise (no mean, sum, norm or loop over points: it takes all"
+                        " points at once)"
                     )
 
     def matters(self, leaf: Leaf, leaves: Leaves, rows: Sequence[Tensor]) -> bool:

@@ -234,7 +234,7 @@ def test_conditions_print_as_they_are_written(condition, shown):
         ),
         (
             lambda: Dirichlet(u="0").constraints(square, ["u"]),
-            r"Dirichlet\(u='0'\) on x-: got '0'; expected a finite number or a function of x, y",
+            r"Dirichlet\(u='0'\): got text; expected a number, or a function such as lambda x",
         ),
         (
             lambda: Dirichlet(u=math.nan).constraints(square, ["u"]),
