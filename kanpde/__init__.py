@@ -30,6 +30,7 @@ _HOME = {
     ],
     "kanpde.fitting": ["Fit", "fit", "load_fit"],
     "kanpde.geometry": ["Ball", "Box", "Disk", "Ellipse", "Pieces", "Polygon", "Solid", "Time"],
+    "kanpde.problem.complex_unknowns": ["Complex"],
     "kanpde.problem.initial": ["Initial"],
     "kanpde.problem.interface": ["Interface"],
     "kanpde.interpret.compress": ["compress"],

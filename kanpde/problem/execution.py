@@ -123,7 +123,7 @@ def blamed(
 
 def line_of_function(function: object) -> int | None:
     """Where a function of the file that is being executed begins; None for others."""
-    code = getattr(function, "__code__", None)
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     return code.co_firstlineno if code and code.co_filename == str(_executed.get()) else None
 
 

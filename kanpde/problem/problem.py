@@ -13,6 +13,7 @@ from torch import Tensor
 from kanpde.errors import ProblemWarning, listed
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem import pieces, variants
+from kanpde.problem.complex_unknowns import Complex
 from kanpde.problem.conditions import Periodic
 from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, Measurement
@@ -52,7 +53,8 @@ class Problem(Formulation):
         conditions: Dirichlet, Neumann, Robin, Periodic, Initial, Condition; Interface on pieces.
         exact: The solution by unknown, if it is known; also true values of parameters, numbers or
             functions.
-        unknowns: Names; needed only for those that no condition and no exact solution names.
+        unknowns: Names; needed only for those that no condition and no exact solution names, and
+            for complex ones, Complex("psi").
         name: What run folders and messages call the problem; a file gives its own name.
         title: One line for people; a file gives the first line of its docstring.
         parameters: Parameter and Field: what else is unknown in the equations, which take them as
@@ -99,7 +101,7 @@ class Problem(Formulation):
         equations: Equation | Sequence[Equation] | Mapping[str, Any] = (),
         conditions: BoundaryCondition | Sequence[BoundaryCondition] = (),
         exact: Mapping[str, Value] | None = None,
-        unknowns: Sequence[str] | None = None,
+        unknowns: Sequence[str | Complex] | Complex | None = None,
         name: str = "problem",
         title: str = "",
         parameters: Parameter | Sequence[Parameter] = (),

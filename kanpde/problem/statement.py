@@ -10,6 +10,13 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, Pieces
+from kanpde.problem.complex_unknowns import (
+    Complex,
+    condition_in_real,
+    function_in_real,
+    names_in_real,
+    values_in_real,
+)
 from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, check_data
 from kanpde.problem.parameters import Parameter, check_parameters
@@ -78,12 +85,24 @@ def stated(
             " one piece"
         )
     by_piece = isinstance(domain, Pieces) and isinstance(equations, Mapping)
+    functions = equations if by_piece else checked_equations(equations)
+    named = _checked_unknowns(unknowns)
+    if names := [one.name for one in named or () if isinstance(one, Complex)]:
+        if isinstance(domain, Pieces):
+            raise ProblemError(
+                f"Complex({names[0]!r}): a domain in pieces takes none; write its two real parts as"
+                " unknowns",
+                argument="unknowns",
+            )
+        functions = tuple(function_in_real(f, names) for f in checked_equations(equations))
+        found = tuple(condition_in_real(c, names) for c in found)
+        solution = values_in_real(solution, names)
     return Statement(
         domain=domain,
-        equations=equations if by_piece else checked_equations(equations),  # type: ignore[arg-type]
+        equations=functions,  # type: ignore[arg-type]
         conditions=found,
         exact=solution,
-        unknowns=_checked_unknowns(unknowns),
+        unknowns=None if named is None else names_in_real(named),
         parameters=check_parameters(parameters, domain.coordinates),
         data=check_data(data),
     )
@@ -133,7 +152,9 @@ def _checked_exact(exact: object) -> Mapping[str, Value]:
     return exact or {}
 
 
-def _checked_unknowns(unknowns: object) -> tuple[str, ...] | None:
+def _checked_unknowns(unknowns: object) -> tuple[str | Complex, ...] | None:
+    if isinstance(unknowns, Complex):
+        return (unknowns,)
     if isinstance(unknowns, str):
         raise ProblemError(
             f"Problem(unknowns={unknowns!r}): got a string; expected a list of names, such as"

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
+from kanpde.residual.complex_values import ComplexValue, parts_of
 
 MultiIndex = tuple[int, ...]
 """How often one differentiates along each coordinate, in the domain's order of coordinates: u_xxy
@@ -201,7 +202,11 @@ def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
         raise ProblemError(
             f"d(…): names no coordinate; expected such as d(u, {next(iter(leaves.coordinates))})"
         )
-    return leaves.differentiate(expression, [leaves.axis(x) for x in coordinates])
+    axes = [leaves.axis(x) for x in coordinates]
+    if isinstance(expression, ComplexValue):
+        re, im = (leaves.differentiate(part, axes) for part in parts_of(expression))
+        return ComplexValue(re, im)  # type: ignore[return-value]
+    return leaves.differentiate(expression, axes)
 
 
 def grad(expression: Tensor | float) -> tuple[Tensor, ...]:
