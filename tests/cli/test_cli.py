@@ -209,7 +209,7 @@ def test_cuda_without_a_gpu_gets_one_line(capsys):
         (
             "def poisson(u, x, y)\n    return laplacian(u)",
             "[Dirichlet(u=0)]",
-            "mine.py, line 5: SyntaxError",
+            "mine.py, line 5: this is not Python: expected ':'",
         ),
     ],
 )
@@ -251,7 +251,7 @@ def test_a_missing_condition_is_a_warning_that_names_the_direction(capsys):
         main(
             [
                 "solve",
-                written(conditions="[Dirichlet(u=0, on=('x-', 'x+'))]"),
+                written(conditions="[Dirichlet(u=0, on=('x-', 'x+', 'y-'))]"),
                 *QUICK,
                 "--no-reference",
             ]
