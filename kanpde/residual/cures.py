@@ -114,8 +114,8 @@ def _of_values(said: str, line: str) -> str:
     name = CALLED_OTHERWISE.get(used[1], used[1])
     if name == "interp":
         return (
-            "interpolate in a function of your own with torch, such as torch.where over the"
-            " intervals of the table"
+            "values of a table are a function of kanpde: table = Table({'x': …, 'y': …}, x='x',"
+            " y='y', kind='linear'), then table(x)"
         )
     if not callable(getattr(torch, name, None)):
         return plain

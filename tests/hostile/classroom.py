@@ -135,7 +135,7 @@ FUNCTIONS = (
     plate("math.exp of the unknown", "torch.exp", returns="laplacian(u) - math.exp(u)  # here"),
     plate(
         "np.interp",
-        "function of your own",
+        "Table(",
         returns="laplacian(u) + np.interp(x, [0, 1], [1, 2])  # here",
     ),
     plate("np.where", "torch.where", returns="laplacian(u) + np.where(x < 0.5, 1, 0)  # here"),
