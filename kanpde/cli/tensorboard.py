@@ -102,7 +102,7 @@ def _write_result(writer: Any, result: Result) -> None:
         )
     numbers = {
         "relative L2": result.relative_l2,
-        "relative L2 against finite differences": result.reference_relative_l2,
+        "relative L2 against the reference": result.reference_relative_l2,
         "seconds": result.seconds,
     }
     rows = {

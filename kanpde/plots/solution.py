@@ -158,9 +158,12 @@ def _reference_title(result: Result) -> str:
     if reference is None:
         return "reference"
     own = f"{reference.estimated_error:.0e}"
+    method = f"finite differences, order {reference.order}"
     if not reference.order:
-        return f"collocation\nits own error {own}"
-    return f"finite differences, order {reference.order}\ntheir own error {own}"
+        method = "collocation"
+    elif not reference.kind.startswith("finite"):
+        method = f"a march of order {reference.order}"
+    return f"reference: {method}\nits own error {own}"
 
 
 def _error_title(result: Result, unknown: str) -> str:
@@ -173,4 +176,4 @@ def _error_title(result: Result, unknown: str) -> str:
         error, peak = gap.relative, gap.peak
     size = "" if error is None else f"\nrelative L2 {error:.1e}"
     size += "" if peak is None else f", max {peak:.1e}"
-    return f"error against {'the exact solution' if exact else 'finite differences'}{size}"
+    return f"error against {'the exact solution' if exact else 'the reference'}{size}"

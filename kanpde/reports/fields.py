@@ -72,7 +72,7 @@ def _compared(
     if unknown in fields.reference:
         shown.append(
             (
-                f"{unknown}, finite differences{at}",
+                f"{unknown}, reference{at}",
                 plots.cut(view, fields.grid, fields.reference[unknown]),
             )
         )
@@ -92,7 +92,7 @@ def _error(
     error = result.fields.error(unknown)
     if error is None:
         return None
-    against = "exact" if unknown in result.fields.exact else "finite differences"
+    against = "exact" if unknown in result.fields.exact else "reference"
     shown, norm, _ = plots.error_scale(
         np.nan_to_num(cut := plots.cut(view, result.fields.grid, error))
     )
@@ -174,7 +174,7 @@ def _lines(result: Result, unknown: str) -> str:
     nodes = fields.grid[x].tolist()
     series = [Series("network", list(zip(nodes, fields.solution[unknown].tolist(), strict=True)))]
     for name, kind, values in (
-        ("finite differences", 1, fields.reference),
+        ("reference", 1, fields.reference),
         ("exact", 2, fields.exact),
     ):
         if unknown in values and (name != "exact" or unknown not in fields.reference):
@@ -189,7 +189,7 @@ def _lines(result: Result, unknown: str) -> str:
     charts = [Chart(_named(x, units), _named(unknown, units), series, (False, False))]
     error = fields.error(unknown)
     if error is not None:
-        against = "the exact solution" if unknown in fields.exact else "finite differences"
+        against = "the exact solution" if unknown in fields.exact else "the reference"
         charts.append(
             Chart(
                 _named(x, units),

@@ -49,11 +49,14 @@ def result(found: Result) -> str:
     numbers = [
         ("relative L2 against the exact solution", found.relative_l2),
         ("largest error", found.max_error),
-        ("relative L2 against finite differences", found.reference_relative_l2),
-        ("the finite differences' own error", reference.estimated_error if reference else None),
+        ("relative L2 against the reference", found.reference_relative_l2),
+        ("the reference's own error", reference.estimated_error if reference else None),
     ]
     several = len(found.unknowns) > 1
-    for judge, gaps in (("exact", found.errors), ("finite differences", found.reference_errors)):
+    for judge, gaps in (
+        ("the exact solution", found.errors),
+        ("the reference", found.reference_errors),
+    ):
         for unknown, gap in gaps.items():
             if several or gap.hidden:
                 numbers.append((f"{unknown} against {judge}, of its variation", gap.error))

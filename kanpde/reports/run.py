@@ -167,10 +167,10 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
     pairs = [
         (result.relative_l2, "relative L2 against the exact solution"),
         (result.max_error, "largest error"),
-        (result.reference_relative_l2, "relative L2 against finite differences"),
+        (result.reference_relative_l2, "relative L2 against the reference"),
         (
             result.reference.estimated_error if result.reference else None,
-            "the finite differences' own error",
+            "the reference's own error",
         ),
         (summary.get("estimate"), "the solution's own estimate of its error"),
         (result.settings.get("tolerance"), "tolerance asked for"),
@@ -188,7 +188,7 @@ def _numbers(result: Result, summary: Mapping[str, Any]) -> list[tuple[str, str]
 def _by_unknown(result: Result) -> str:
     """Errors and their largest values by unknown, where there are several or an offset hides how
     much one varies."""
-    judges = {"the exact solution": result.errors, "finite differences": result.reference_errors}
+    judges = {"the exact solution": result.errors, "the reference": result.reference_errors}
     rows = [
         (
             unknown,

@@ -20,7 +20,7 @@ CONVENTIONS = "CF-1.11"
 _AXES = ("X", "Y", "Z")
 _TITLES = {
     "solution": "solution of the network",
-    "reference": "finite differences",
+    "reference": "reference solution",
     "exact": "exact solution",
 }
 

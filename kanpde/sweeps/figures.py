@@ -280,7 +280,7 @@ def _figure(table: SweepTable, across: str) -> tuple[Figure, Axes]:
     axes.set_xlabel(across)
     judged = {row.judged for row in table.rows if row.judged}
     axes.set_ylabel(
-        f"relative $L^2$ error{' against finite differences' if judged == {'reference'} else ''}"
+        f"relative $L^2$ error{' against the reference' if judged == {'reference'} else ''}"
     )
     axes.grid(alpha=0.25, which="major")
     return figure, axes

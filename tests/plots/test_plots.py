@@ -97,7 +97,7 @@ def test_a_line_has_the_solution_the_reference_and_the_error():
 def test_titles_state_the_error(result):
     titles = " ".join(a.get_title() for a in plot_solution(result).axes)
     assert f"relative L2 {result.relative_l2:.1e}, max {result.max_error:.1e}" in titles
-    assert "their own error 1e-06" in titles
+    assert "its own error 1e-06" in titles
 
 
 def test_an_error_under_a_front_is_logarithmic(result):
