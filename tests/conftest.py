@@ -114,12 +114,13 @@ def strict():
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(THREADS)
-    # New memory is then filled with nan (torch.utils.deterministic).
-    torch.use_deterministic_algorithms(True)
+    # New memory is then filled with nan (torch.utils.deterministic). `use_deterministic_algorithms`
+    # does the same, and imports a compiler for seconds.
+    torch.set_deterministic_debug_mode("error")
     assert torch.get_default_dtype() == torch.float32, "an earlier test changed the default dtype"
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     torch.set_default_dtype(torch.float32)
     assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps global figures; use Figure"
 
