@@ -37,8 +37,11 @@ class Spent(NamedTuple):
 def solve() -> None:
     """`kanpde solve poisson2d` in this process; the last line that it prints is what training
     took."""
-    from kanpde import solver
     from kanpde.cli import main
+    from kanpde.cli.loading import loading
+
+    with loading():  # as the command does
+        from kanpde import solver
 
     spent, train = [], solver._Run.train
 
