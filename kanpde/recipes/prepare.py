@@ -114,7 +114,9 @@ def prepare(
                 f"schedule: got compress:{recipe.compressed_to:g} on pieces; expected a domain in"
                 " one piece, or no compression"
             )
-        sizes = () if marched(problem) is None else sizes_of(problem)
+        # Ordinary equations begin with spans that cost little, whatever unknowns come to.
+        thought = marched(problem) is not None and len(problem.coordinates) > 1
+        sizes = sizes_of(problem) if thought else ()
         return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes))
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(

@@ -262,6 +262,14 @@ def test_an_ordinary_equation_is_solved_by_default(tmp_path, monkeypatch):
     assert float(result(t=2.5)) == pytest.approx(truth(2.5)[0], abs=1e-8)
 
 
+def test_what_is_fast_at_first_is_right_by_default(tmp_path, monkeypatch):
+    """One of Robertson's unknowns is a 10,000th of the others, and moves within 1e-3 of 1e4."""
+    monkeypatch.chdir(tmp_path)
+    problem, truth = robertson()
+    solution = kanpde.solve(problem, reference=False).solution
+    assert worst(solution, truth, np.geomspace(1e-5, 1, 300)) < 1e-8
+
+
 def test_conditions_that_are_no_values_are_not_marched_from():
     problem = Problem(
         Time(t=(0, 1)),
