@@ -363,10 +363,11 @@ def test_differences_say_what_helps_at_a_pole():
         reference(on_a_sphere(divided=True), order=4)
 
 
-@pytest.mark.parametrize("sides", ["", "x-", "x+"])
-def test_where_equations_do_not_degenerate_a_condition_is_missed(sides):
-    conditions = [Dirichlet(u=0, on=sides)] if sides else []
+@pytest.mark.parametrize("side", ["x-", "x+"])
+def test_where_equations_do_not_degenerate_a_condition_is_missed(side):
     with pytest.warns(ProblemWarning, match="of order 2 along 'x'"):
-        problem = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) - u + sin(3 * x), conditions)
+        problem = Problem(
+            Box(x=(0, 1)), lambda u, x: d(u, x, x) - u + sin(3 * x), [Dirichlet(u=0, on=side)]
+        )
     with pytest.raises(ReferenceUnavailable, match="singular: u can move"):
         reference(problem)
