@@ -8,7 +8,6 @@ on [-1, 1]^n, without conditions, so that every way of computing it sees the bar
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.rows import BenchmarkError
-from kanpde.errors import ProblemWarning
 from kanpde.geometry import Box
 from kanpde.geometry.sampling import unit_points
 from kanpde.kernels.graphs import Captured
@@ -27,6 +25,7 @@ from kanpde.kernels.paths import path
 from kanpde.networks.kan import KAN
 from kanpde.networks.mlp import MLP
 from kanpde.networks.trial_space import trial_space
+from kanpde.problem.conditions import Condition
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import d, laplacian
 from kanpde.training.objective import Objective, term
@@ -118,9 +117,12 @@ def problem(dims: int) -> Problem:
     def space(u: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         return residual(u, [d(u, x), d(u, y), d(u, z)], laplacian(u), [x, y, z], torch.sin)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ProblemWarning)  # no conditions
-        return Problem(Box(**dict.fromkeys("xyz"[:dims], (-1, 1))), [plane if dims == 2 else space])
+    names = "xyz"[:dims]
+    faces = tuple(x + side for x in names for side in "-+")
+    # Any condition that is neither built into the network nor a part of what is timed.
+    conditions = [Condition(lambda u: u, on=faces)]
+    box = Box(**dict.fromkeys(names, (-1, 1)))
+    return Problem(box, [plane if dims == 2 else space], conditions)
 
 
 def objective(

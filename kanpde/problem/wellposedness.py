@@ -10,19 +10,17 @@ import torch
 from kanpde.errors import ProblemError, listed
 from kanpde.geometry import SpaceTime
 from kanpde.problem.constraints import Constraint
+from kanpde.problem.degenerate import degenerates
 from kanpde.problem.execution import line_of_function
-from kanpde.problem.faces import points_on, space_faces
+from kanpde.problem.faces import space_faces
 from kanpde.problem.initial import is_line_of_time
-from kanpde.residual.calculus import Leaf, raised
+from kanpde.residual.calculus import Leaf
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
 
 MAX_ORDER = 4
 """Highest order of differentiation that networks and grids supply."""
-
-VANISHING_FACTOR = 1e-9
-"""Of the largest factor of a highest derivative, up to which one vanishes."""
 
 POINTS_OF_AN_END = 256
 """Points at which the two ends of a periodic coordinate are compared."""
@@ -254,7 +252,7 @@ def _check_pairs(problem: Problem) -> None:
         even = order > 0 if is_line_of_time(problem.domain) else order > 0 and order % 2 == 0
         if not even or x in problem.periodic or x == problem.domain.time or along(problem, x):
             continue
-        if any(_degenerates(problem, x, side) for side in "-+"):
+        if any(degenerates(problem, x, side) for side in (0, 1)):
             continue
         u = problem.copies[0]
         if is_line_of_time(problem.domain):
@@ -267,28 +265,3 @@ def _check_pairs(problem: Problem) -> None:
             f" {x}+, so that it is not determined; {cure}",
             argument="conditions",
         )
-
-
-def _degenerates(problem: Problem, x: str, side: str) -> bool:
-    """Whether factors of the highest derivatives of the unknowns along a coordinate vanish
-    somewhere at an end of it, or are not known there."""
-    generator = torch.Generator().manual_seed(0)
-    dims = len(problem.coordinates)
-    unit = torch.rand(POINTS_OF_AN_END, dims - 1, generator=generator, dtype=torch.float64)
-    at, _ = points_on(problem.domain, x + side, unit)
-    axis = problem.coordinates.index(x)
-    factors = torch.zeros(POINTS_OF_AN_END, dtype=torch.float64)
-    for equation in problem.equations:
-        drawn = torch.rand(
-            POINTS_OF_AN_END, len(equation.needs), generator=generator, dtype=torch.float64
-        )
-        try:
-            _, slopes = equation(at, drawn + 0.25)
-        except ProblemError:
-            return True
-        assert slopes is not None
-        for a, (unknown, index) in enumerate(equation.needs):
-            order = problem.order(unknown, x)
-            if order and index == raised((0,) * dims, [axis] * order):
-                factors += slopes[:, :, a].abs().sum(1)
-    return not bool((factors > VANISHING_FACTOR * factors.max()).all())
