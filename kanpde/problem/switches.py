@@ -124,7 +124,8 @@ def _of_tables(problem: Formulation, x: str) -> list[float]:
                 residual(at, leaves, {y: torch.ones(3).double() for y in domain.space}, False)
         for constraint in problem.constraints:
             if constraint.prescribed:
-                constraint.prescribed.data(at)
+                with suppress(ProblemError):
+                    constraint.prescribed.data(at)
     places = list[float]()
     for table, points in asked:
         for i, values in enumerate(points.unbind(1)):

@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
 
-from kanpde import Box, Dirichlet, Initial, Neumann, Problem, Robin, Table, Time, d
+from kanpde import Box, Dirichlet, Initial, Neumann, Problem, Robin, Table, Time, d, laplacian
 from kanpde.errors import DataError
 from kanpde.problem.switches import switches
 from kanpde.reference import reference
@@ -138,6 +138,15 @@ def test_nodes_in_another_unit_and_of_a_period_are_places_where_solutions_are_le
     ):
         assert switches(cooled(condition), "t") == pytest.approx(places)
         assert switches(cooled(condition), "x") == ()
+
+
+def test_data_that_are_not_finite_where_tables_are_looked_for_stop_nobody():
+    """1 / (y - 1/2), of which the middle of a face is no point that anybody asks for."""
+    box = Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1))
+    held = Dirichlet(u=lambda y: 1 / (y - 0.5), on="x-", where=lambda y: y > 0.7)
+    conditions = [held, Dirichlet(u=0, on="x+"), Neumann(u=0, on=("y-", "y+")), Initial(u=0)]
+    problem = Problem(box, lambda u, x, y, t: d(u, t) - laplacian(u), conditions, warn=False)
+    assert switches(problem, "t") == ()
 
 
 WRONG = {

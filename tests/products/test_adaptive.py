@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from refined import solved
+from refined import gone_on_halfway, solved
 from scipy.integrate import solve_ivp
 
 import kanpde
@@ -27,7 +27,7 @@ from kanpde.products.adaptive import adaptive
 from kanpde.products.held import held
 from kanpde.products.newton import Iterate, LeastSquares, least_squares
 from kanpde.products.normal import normal
-from kanpde.products.progress import Progress, Settings
+from kanpde.products.progress import Settings
 
 
 def error(problem, solution, unknown="u"):
@@ -95,16 +95,8 @@ def test_a_periodic_wave_keeps_its_bits_when_it_goes_on():
         [Periodic("x"), Initial(u=lambda x: torch.sin(x), u_t=0)],
         exact={"u": lambda x, t: torch.sin(x) * torch.cos(2 * t)},
     )
-    way = adaptive(problem, Settings(1e-6))
-    progress, states = way.begin(), []
-    while not progress.finished:
-        progress = way.advance(progress)
-        states.append(progress.plain())
-    assert error(problem, way.solution(progress)) < 1e-6
-    again = adaptive(problem, Settings(1e-6))
-    gone_on = Progress.from_plain(states[len(states) // 2])
-    while not gone_on.finished:
-        gone_on = again.advance(gone_on)
+    solution, progress, gone_on = gone_on_halfway(problem, 1e-6)
+    assert error(problem, solution) < 1e-6
     for one, other in zip(progress.spans, gone_on.spans, strict=True):
         np.testing.assert_array_equal(one.C, other.C)
 

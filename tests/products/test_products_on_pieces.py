@@ -6,7 +6,7 @@ import numpy as np
 import pieced
 import pytest
 import torch
-from refined import solved
+from refined import gone_on_halfway, solved
 
 import kanpde
 from kanpde import Box, Dirichlet, Disk, Interface, Pieces, Problem, laplacian
@@ -17,7 +17,7 @@ from kanpde.interpret.formulas import explain
 from kanpde.networks.kinds.tensor import Tensor as Products
 from kanpde.problem.cross_points import singular_points
 from kanpde.products.adaptive import adaptive
-from kanpde.products.progress import Progress, Settings
+from kanpde.products.progress import Settings
 from kanpde.products.solution import PiecesOfProducts
 from kanpde.results.restored import restored
 
@@ -118,15 +118,7 @@ def test_what_is_too_singular_for_the_work_is_reported_and_not_worse_than_said()
 
 def test_pieces_keep_their_bits_when_they_go_on():
     problem = pieced.joint()
-    way = adaptive(problem, Settings(1e-6))
-    progress, states = way.begin(), []
-    while not progress.finished:
-        progress = way.advance(progress)
-        states.append(progress.plain())
-    again = adaptive(problem, Settings(1e-6))
-    gone_on = Progress.from_plain(states[len(states) // 2])
-    while not gone_on.finished:
-        gone_on = again.advance(gone_on)
+    _, progress, gone_on = gone_on_halfway(problem, 1e-6)
     for one, other in zip(progress.spans, gone_on.spans, strict=True):
         np.testing.assert_array_equal(one.C, other.C)
 
