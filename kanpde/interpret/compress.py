@@ -10,6 +10,7 @@ from typing import Any
 
 from kanpde.errors import RecipeError, RunError
 from kanpde.interpret.smaller import at_hand, result_of
+from kanpde.networks.spec import spec_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.products.compression import SampledGrid, apart, compressed
 from kanpde.products.solution import PiecesOfProducts, TensorSolution
@@ -104,4 +105,4 @@ def _products(solution: Any) -> TensorSolution:
 
 def _ranks(found: NetworkSolution) -> dict[str, int]:
     """How many terms every unknown has."""
-    return dict(zip(found.unknowns, found.network.spec.width, strict=True))
+    return dict(zip(found.unknowns, spec_of(found.network).width, strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from torch import Tensor
 from kanpde.networks.axis_splines import AxisSplines
 from kanpde.networks.basis import HIGH, LOW
 from kanpde.networks.network import Layer, Network
+from kanpde.networks.spec import spec_of
 from kanpde.networks.sums_of_products import SumsOfProducts
 
 Coefficients = Sequence[Float[Tensor, "_functions terms"]]
@@ -224,7 +226,7 @@ def with_terms(network: Network, c: Coefficients, ranks: Sequence[int]) -> Netwo
     """
     layer = layer_of(network)
     assert layer is not None
-    spec = replace(network.spec, width=tuple(ranks))
+    spec = replace(spec_of(network), width=tuple(ranks))
     theta = torch.cat([p.reshape(-1) for p in c]).to(network.theta)
     widths = (network.widths[0], sum(ranks), network.widths[-1])
     return replace(
@@ -257,7 +259,8 @@ def refitted(network: Network, axes: Sequence[AxisSplines]) -> Network:
         worst = max(worst, float((B @ fitted - values).abs().max() / size))
         found.append(fitted.reshape(-1))
     grids = tuple(axis.grid for axis in axes)
-    spec = replace(network.spec, grid=max(grids), grids=grids)
+    finer: dict[str, Any] = {"grid": max(grids), "grids": grids}
+    spec = replace(spec_of(network), **finer)
     layers: list[Layer] = [SumsOfProducts(axes, layer.ranks)]
     return replace(
         network, spec=spec, layers=layers, theta=torch.cat(found).to(network.theta), refit=worst

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +72,7 @@ class Constants:
             torch.zeros(count, dtype=torch.float64),
         )
 
-    def edges(self, network: Any, samples: int) -> list[Edges]:
+    def edges(self, network: Network, samples: int) -> list[Edges]:
         """None: constants have no edge functions.
 
         Args:

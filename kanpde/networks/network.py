@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -77,6 +77,24 @@ class Layer(Protocol):
         """
 
 
+class EdgeLayer(Layer, Protocol):
+    """A layer with a function on every edge.
+
+    Attributes:
+        shape: Of its coefficients, [inputs, functions, outputs].
+    """
+
+    shape: tuple[int, int, int]
+
+    def edges(self, theta: Tensor, samples: int) -> Edges:
+        """The edge functions, sampled.
+
+        Args:
+            theta: The parameters of the layer, [size].
+            samples: How many points an edge.
+        """
+
+
 @dataclass(frozen=True)
 class Edges:
     """The edge functions of one KAN layer, sampled.
@@ -88,6 +106,29 @@ class Edges:
 
     inputs: np.ndarray
     outputs: np.ndarray
+
+
+class BuiltFrom(Protocol):
+    """What a network says that it was built from."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in files."""
+
+    def describe(self, widths: Sequence[int]) -> str:
+        """The network in a few words.
+
+        Args:
+            widths: The units at each level.
+        """
+
+    def edges(self, network: Network, samples: int) -> list[Edges]:
+        """Edge functions layer by layer; none where it has none.
+
+        Args:
+            network: A network that was built from this.
+            samples: How many points an edge.
+        """
 
 
 @dataclass
@@ -106,7 +147,7 @@ class Network:
             zero, and have no gradient, so that no optimiser moves them.
     """
 
-    spec: Any
+    spec: BuiltFrom
     widths: tuple[int, ...]
     layers: list[Layer]
     theta: Float[Tensor, " parameters"]
@@ -292,7 +333,7 @@ class Network:
         """1 for coefficients of edges that are there and for all other parameters, 0 for the rest,
         [parameters]."""
         masks = iter(self.mask)
-        shapes = [getattr(layer, "shape", ()) if has_edges(layer) else () for layer in self.layers]
+        shapes = [layer.shape if has_edges(layer) else () for layer in self.layers]
         found = [
             (
                 next(masks)[:, None].expand(s).reshape(-1)
@@ -304,7 +345,7 @@ class Network:
         return torch.cat(found).to(self.theta.dtype)
 
 
-def has_edges(layer: Any) -> bool:
+def has_edges(layer: Layer) -> TypeGuard[EdgeLayer]:
     """Whether a layer has a function on every edge.
 
     Its coefficients are then [inputs, functions, outputs].
@@ -316,7 +357,7 @@ def has_edges(layer: Any) -> bool:
 
 
 def chained(
-    spec: Any,
+    spec: BuiltFrom,
     widths: tuple[int, ...],
     trained: Callable[[int, int], tuple[Layer, Tensor]],
     activation: str,

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from kanpde.errors import RunError
 from kanpde.networks.activation import Activation
-from kanpde.networks.network import Layer, Network
+from kanpde.networks.network import BuiltFrom, Layer, Network
 
 Finer = Callable[[Layer, Float[Tensor, "points units"] | None], Any]
 """The finer basis of a layer, from its inputs where they are known, brought onto [-1, 1]."""
 
 
-def refined(network: Network, spec: Any, finer: Finer, jets: Sequence[Tensor] | None) -> Network:
+def refined(
+    network: Network, spec: BuiltFrom, finer: Finer, jets: Sequence[Tensor] | None
+) -> Network:
     """The network with the bases of its layers replaced, and the coefficients refitted.
 
     Args:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kanpde.errors import RunError
-from kanpde.networks.constants import Constants
 from kanpde.networks.network import Network
 from kanpde.networks.scales import Scales
 from kanpde.networks.solution import Composition
@@ -92,5 +91,5 @@ def _by_widths(
 def _fields(problem: Problem, network: Network) -> dict[str, Spec]:
     """What the fields of a saved network were built from, by name."""
     names = [p.name for p in problem.parameters if isinstance(p, Field)]
-    specs = [part.spec for part in network.networks()[1:] if not isinstance(part.spec, Constants)]
+    specs = [part.spec for part in network.networks()[1:] if isinstance(part.spec, Spec)]
     return dict(zip(names, specs, strict=False))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from kanpde.networks.network import Network
 from kanpde.networks.solution import Composition
@@ -161,18 +162,27 @@ class HandedOver(Smooth):
         known |= dict(zip(indices, values.double().cpu().T, strict=True))
 
 
+class _Context(FunctionCtx):
+    """What a _Derivative hands from its value to its own derivatives."""
+
+    source: HandedOver
+    index: MultiIndex
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
 class _Derivative(torch.autograd.Function):
     """A derivative of a HandedOver as an operation of autograd, whose own derivatives are such
     again."""
 
     @staticmethod
-    def forward(ctx: Any, source: HandedOver, index: MultiIndex, *columns: Tensor) -> Tensor:
+    def forward(ctx: _Context, source: HandedOver, index: MultiIndex, *columns: Tensor) -> Tensor:
         ctx.source, ctx.index = source, index
         ctx.save_for_backward(*columns)
         return source.derivative(index, columns).to(columns[0]).clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Any, ...]:
         columns = ctx.saved_tensors
         slopes = [
             (

@@ -177,3 +177,13 @@ class Spec(NetworkKind):
     def options(cls) -> tuple[str, ...]:
         """The names of its settings besides the width."""
         return tuple(name for name in super().options() if name != "width")
+
+
+def spec_of(network: Network) -> Spec:
+    """What a chain of layers was built from: only constants are built from something else.
+
+    Args:
+        network: A network that is no network of constants.
+    """
+    assert isinstance(network.spec, Spec)
+    return network.spec

@@ -149,7 +149,7 @@ def _with_fixed(network: Network, saved: dict[str, Any], ranges: list[Any]) -> N
         if constants:
             layer.constants = constants  # type: ignore[attr-defined]
     network.mask = tuple(saved.get("mask", []))
-    edges: list[Any] = [layer for layer in network.layers if has_edges(layer)]
+    edges = [layer for layer in network.layers if has_edges(layer)]
     masked = [tuple(m.shape) for m in network.mask]
     if network.mask and masked != [layer.shape[::2] for layer in edges]:
         raise RunError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,6 +22,7 @@ from kanpde.networks.basis import HIGH, LOW, Basis, BasisLayer
 from kanpde.networks.kan import Splines
 from kanpde.networks.network import Layer, Network
 from kanpde.networks.refine import covering
+from kanpde.networks.spec import spec_of
 
 EXACT_IDENTITY = 1e-13
 """Error up to which a new level counts as the identity; a narrower range is not tried then."""
@@ -125,6 +126,7 @@ def widened(
         RecipeError: No level is narrower, or the network has more than edge functions and sums.
     """
     layers, C = chain(network, f"widen:{width}"), coefficients(network)
+    spec = spec_of(network)
     hidden = [max(w, width) for w in network.widths[1:-1]]
     if hidden == list(network.widths[1:-1]):
         raise RecipeError(
@@ -136,7 +138,7 @@ def widened(
     theta, X = [], jets[0].detach().double().cpu()
     for level, (layer, c, there) in enumerate(zip(layers, C, mask, strict=True)):
         p, q = widths[level], widths[level + 1]
-        drawn = network.spec.trained(p, q, generator)[1].view(p, layer.shape[1], q)
+        drawn = spec.trained(p, q, generator)[1].view(p, layer.shape[1], q)
         old_p, _, old_q = layer.shape
         drawn[:old_p, :, :old_q] = c
         drawn[old_p:, :, :old_q] = 0  # whatever a new unit does, those after it do not see it yet
@@ -302,13 +304,13 @@ def _without_idle_units(
     return _rebuilt(network, tuple(map(len, units)), found, torch.cat(theta), mask)
 
 
-def _taken(layer: Any, inputs: int | Tensor) -> Any:
+def _taken(layer: BasisLayer, inputs: int | Tensor) -> Basis:
     """The basis of a layer for other inputs: knots of their own are taken along, and new inputs
     have equally spaced ones."""
-    own = getattr(layer.basis, "own", None)
-    if own is None:
-        return layer.basis
-    grid, degree = layer.basis.grid, layer.basis.degree
+    basis = layer.basis
+    if not isinstance(basis, Splines) or basis.own is None:
+        return basis
+    own, grid, degree = basis.own, basis.grid, basis.degree
     if isinstance(inputs, Tensor):
         return Splines(grid, degree, own[inputs])
     more = inputs - len(own)
@@ -359,11 +361,9 @@ def _rebuilt(
     """The network with other layers, its mask left out where no edge is missing."""
     device = network.theta.device
     kept = () if all(bool(m.all()) for m in mask) else tuple(m.to(device) for m in mask)
-    spec = (
-        replace(network.spec, width=tuple(widths[1:-1]))
-        if widths != network.widths
-        else network.spec
-    )
+    spec = spec_of(network)
+    if widths != network.widths:
+        spec = replace(spec, width=tuple(widths[1:-1]))
     return replace(
         network,
         spec=spec,

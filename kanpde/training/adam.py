@@ -28,7 +28,7 @@ class Moments(State):
 
 
 @dataclass(frozen=True)
-class Adam(Stepper):
+class Adam(Stepper[Moments]):
     """Adam (Kingma and Ba 2015), full batch, with a cosine decay of the learning rate.
 
     A step's loss is that before it.

@@ -35,7 +35,7 @@ LEAST_LOWERED = 1e-4
 
 
 @dataclass(frozen=True)
-class AlternatingLeastSquares(Stepper):
+class AlternatingLeastSquares(Stepper[State]):
     """Alternating least squares, a sweep over all blocks a step.
 
     The blocks of a separable network are the functions of a coordinate; of any other, its layers.

@@ -31,7 +31,7 @@ class InverseHessian(Downhill):
 
 
 @dataclass(frozen=True)
-class Broyden(QuasiNewton):
+class Broyden(QuasiNewton[InverseHessian]):
     """Self-scaled Broyden: a dense quasi-Newton method for up to some thousand parameters.
 
     Urbán, Stefanou and Pons 2024, "Unveiling the optimization process of physics informed neural
@@ -47,6 +47,9 @@ class Broyden(QuasiNewton):
     tolerance: float = 1e-12
     name = "ssbroyden"
     carries = InverseHessian
+
+    def knowing_nothing(self, loss: float, gradient: Tensor) -> InverseHessian:
+        return InverseHessian(loss, 0, gradient)
 
     def knows(self, state: InverseHessian) -> bool:
         return state.H is not None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kanpde.errors import RecipeError, RunError
 from kanpde.networks.network import Network, has_edges
+from kanpde.networks.spec import spec_of
 from kanpde.networks.surgery import chain, deepened, widened
 
 
@@ -70,7 +71,7 @@ class Extend(Change):
         self, network: Network, jets: Sequence[Tensor], generator: torch.Generator
     ) -> Network:
         refuse_one_place(network, jets, f"extend:{self.grid}")
-        return network.spec.extend(network, self.grid, jets)
+        return spec_of(network).extend(network, self.grid, jets)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Inexact(State):
 
 
 @dataclass(frozen=True)
-class GaussNewton(Stepper):
+class GaussNewton(Stepper[Inexact]):
     """Gauss-Newton without matrices, for networks too large for dense Levenberg-Marquardt.
 
     The damped normal equations are solved inexactly by conjugate gradients. It stops earlier when

@@ -25,7 +25,7 @@ class Pairs(Downhill):
 
 
 @dataclass(frozen=True)
-class LBFGS(QuasiNewton):
+class LBFGS(QuasiNewton[Pairs]):
     """L-BFGS (Liu and Nocedal 1989), with a line search for the strong Wolfe conditions.
 
     Attributes:
@@ -39,6 +39,9 @@ class LBFGS(QuasiNewton):
     tolerance: float = 1e-12
     name = "lbfgs"
     carries = Pairs
+
+    def knowing_nothing(self, loss: float, gradient: Tensor) -> Pairs:
+        return Pairs(loss, 0, gradient)
 
     def knows(self, state: Pairs) -> bool:
         return bool(state.pairs)

@@ -38,7 +38,7 @@ class Damping(State):
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt(Stepper):
+class LevenbergMarquardt(Stepper[Damping]):
     """Levenberg-Marquardt with the exact Jacobian, delayed gratification and geodesic acceleration.
 
     The correction of a step is that of Transtrum and Sethna 2012, "Improvements to the

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from kanpde.training.objective import Objective
 
@@ -41,13 +41,17 @@ class State:
         return cls(**plain)
 
 
-class Stepper(ABC):
+Carried = TypeVar("Carried", bound=State)
+"""The type of an optimiser's state."""
+
+
+class Stepper(ABC, Generic[Carried]):
     """An optimiser: frozen settings, the type of its state, and two methods."""
 
     carries: ClassVar[type[State]]
 
     @abstractmethod
-    def begin(self, objective: Objective) -> Any:
+    def begin(self, objective: Objective) -> Carried:
         """The state before the first step.
 
         Args:
@@ -55,7 +59,7 @@ class Stepper(ABC):
         """
 
     @abstractmethod
-    def advance(self, objective: Objective, state: Any) -> str | None:
+    def advance(self, objective: Objective, state: Carried) -> str | None:
         """Move the network by a step. It leaves no state that is not finite.
 
         Args:
@@ -66,7 +70,9 @@ class Stepper(ABC):
             None after a step; or why there is none.
         """
 
-    def minimise(self, objective: Objective, state: Any = None) -> Generator[float, None, str]:
+    def minimise(
+        self, objective: Objective, state: Carried | None = None
+    ) -> Generator[float, None, str]:
         """Take steps until there are no more.
 
         Args:

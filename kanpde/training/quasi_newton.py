@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -29,7 +29,11 @@ class Downhill(State):
     gradient: Tensor
 
 
-class QuasiNewton(Stepper):
+Learned = TypeVar("Learned", bound=Downhill)
+"""The state of a quasi-Newton method."""
+
+
+class QuasiNewton(Stepper[Learned]):
     """A quasi-Newton method: a frozen dataclass of settings, whose estimate is in the state.
 
     Attributes:
@@ -40,12 +44,20 @@ class QuasiNewton(Stepper):
     steps: int
     tolerance: float
 
-    def begin(self, objective: Objective) -> Any:
-        loss, gradient = objective.gradient()
-        return self.carries(loss, 0, gradient)  # type: ignore[call-arg]
+    def begin(self, objective: Objective) -> Learned:
+        return self.knowing_nothing(*objective.gradient())
 
     @abstractmethod
-    def knows(self, state: Any) -> bool:
+    def knowing_nothing(self, loss: float, gradient: Tensor) -> Learned:
+        """The state before the first step, without an estimate.
+
+        Args:
+            loss: The loss where the network is.
+            gradient: The gradient there [parameters].
+        """
+
+    @abstractmethod
+    def knows(self, state: Learned) -> bool:
         """Whether there is an estimate, or else the identity in its place.
 
         Args:
@@ -53,7 +65,7 @@ class QuasiNewton(Stepper):
         """
 
     @abstractmethod
-    def forget(self, state: Any) -> None:
+    def forget(self, state: Learned) -> None:
         """Begin with the identity again.
 
         Args:
@@ -61,7 +73,7 @@ class QuasiNewton(Stepper):
         """
 
     @abstractmethod
-    def times(self, state: Any, gradient: Tensor) -> Tensor:
+    def times(self, state: Learned, gradient: Tensor) -> Tensor:
         """The estimate times the gradient.
 
         Args:
@@ -70,7 +82,7 @@ class QuasiNewton(Stepper):
         """
 
     @abstractmethod
-    def learn(self, state: Any, s: Tensor, y: Tensor, pulled: float) -> None:
+    def learn(self, state: Learned, s: Tensor, y: Tensor, pulled: float) -> None:
         """Take in a step.
 
         Args:
@@ -80,7 +92,7 @@ class QuasiNewton(Stepper):
             pulled: sᵀ H⁻¹ s, with the present estimate H.
         """
 
-    def advance(self, objective: Objective, state: Any) -> str | None:
+    def advance(self, objective: Objective, state: Learned) -> str | None:
         network = objective.network
         while state.taken < self.steps:
             state.taken += 1

@@ -9,10 +9,12 @@ there.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from kanpde.errors import RecipeError
 from kanpde.networks.kan import SplineLayer
@@ -36,7 +38,7 @@ class Preconditioned(State):
     theta: Tensor
     gradient: Tensor | None = None
     memory: dict[str, Any] | None = None
-    soap: Any = field(default=None, repr=False)
+    soap: Optimizer | None = field(default=None, repr=False)
 
     def plain(self) -> dict[str, Any]:
         return {
@@ -48,7 +50,7 @@ class Preconditioned(State):
 
 
 @dataclass(frozen=True)
-class Soap(Stepper):
+class Soap(Stepper[Preconditioned]):
     """SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv
     2409.11321).
 
@@ -144,7 +146,7 @@ def shaped(network: Network, vector: Tensor) -> list[Tensor]:
     return views
 
 
-def _library() -> Any:
+def _library() -> Callable[..., Optimizer]:
     try:
         from pytorch_optimizer import SOAP
     except ImportError:

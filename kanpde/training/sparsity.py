@@ -228,7 +228,7 @@ class Sparsified(State):
     first: list[float] = field(default_factory=list)
     roots: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
-    penalised: Any = field(default=None, repr=False)
+    penalised: Penalised | None = field(default=None, repr=False)
 
     def plain(self) -> dict[str, Any]:
         if self.penalised is None or self.damping is None:
@@ -249,7 +249,7 @@ class Sparsified(State):
 
 
 @dataclass(frozen=True)
-class Sparsify(Stepper):
+class Sparsify(Stepper[Sparsified]):
     """A stage that trains with a penalty on the edges that are in use, by Levenberg-Marquardt.
 
     The penalty is the L1 norm and the entropy of the edges' activations (Liu et al. 2024, eqs. 2.17
