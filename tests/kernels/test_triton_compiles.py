@@ -19,8 +19,8 @@ MOST_SHARED = 227 * 1024
 """Bytes of shared memory that a program can have there."""
 
 STACK = {
-    "triton_network._forward": 1024,
-    "triton_network._adjoint": 1024,
+    "triton_levels.forward_tiles": 1024,
+    "triton_levels.adjoint_tiles": 1024,
     "triton_activation._forward": 48,
     "triton_activation._adjoint": 48,
     "triton_jet._gradient": 16,
@@ -34,6 +34,7 @@ of _pullback there in float32, that of 3.7 none."""
 EVERYTHING = {
     "_edges",
     "_forward",
+    "forward_tiles",
     "_pullback",
     "_gradient",
     "_ordered_sum",
@@ -43,6 +44,7 @@ EVERYTHING = {
     "_times",
     "_transposed_times",
     "_adjoint",
+    "adjoint_tiles",
 }
 
 

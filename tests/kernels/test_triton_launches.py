@@ -42,7 +42,7 @@ def test_a_closure_of_a_narrow_network_is_one_launch_and_a_sum(launched):
     *given, counts = network((2, 10, 1))
     W, b = torch.zeros(1, POINTS, 5, 1, dtype=torch.float64), torch.zeros(1, POINTS)
     triton_network.squares(*given, W, b.double(), counts)
-    assert [name for name, _ in launched] == ["_adjoint", "_ordered_sum"]
+    assert [name for name, _ in launched] == ["adjoint_tiles", "_ordered_sum"]
     assert launched[0][1] >= 4 * MULTIPROCESSORS
     assert launched[1][1] >= 16, "the sum of many parts is not left to one program"
 
@@ -51,7 +51,7 @@ def test_the_rows_of_its_jacobian_are_one_launch_and_their_products_few(launched
     given = network((2, 10, 1))
     L = torch.zeros(POINTS, 5, 1, dtype=torch.float64)
     values, starts = triton_network.pullback(L, *given)
-    assert [name for name, _ in launched] == ["_adjoint"]
+    assert [name for name, _ in launched] == ["adjoint_tiles"]
     launched.clear()
     lengths = (40, 40, *([4] * 10))
     triton_runs.gram(values, torch.zeros_like(starts), lengths, 240)
