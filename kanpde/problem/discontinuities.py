@@ -10,7 +10,8 @@ import torch
 
 from kanpde.errors import ProblemError, ProblemWarning, listed
 from kanpde.geometry import Domain
-from kanpde.residual.jumps import Discontinuity, Probe, discontinuities
+from kanpde.residual.jumps import Discontinuity, discontinuities
+from kanpde.residual.probe import Probe
 
 POINTS_TO_PROBE = 2048
 """Points of the domain by which is seen where an operation switches."""

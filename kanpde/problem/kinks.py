@@ -12,7 +12,8 @@ from kanpde.errors import ProblemError
 from kanpde.geometry import Domain
 from kanpde.problem.constraints import Constraint
 from kanpde.residual.calculus import Values, d
-from kanpde.residual.jumps import Probe, breaks
+from kanpde.residual.jumps import breaks
+from kanpde.residual.probe import Probe
 
 LINES_ON_A_FACE = 3
 """Lines along each coordinate of a face that has more than one."""

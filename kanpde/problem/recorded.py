@@ -21,7 +21,7 @@ from kanpde.problem.statement import Equation, Statement
 from kanpde.problem.unknowns import unknowns_of
 from kanpde.residual.calculus import Values
 from kanpde.residual.functions import argument_names, check_arguments, function_name
-from kanpde.residual.jumps import Probe
+from kanpde.residual.probe import Probe
 from kanpde.residual.recording import record
 from kanpde.residual.residual import Residual
 

@@ -17,7 +17,8 @@ from kanpde.problem.formulation import Formulation
 from kanpde.problem.interpolated import tables_asked
 from kanpde.problem.kinks import kinks
 from kanpde.residual.calculus import d
-from kanpde.residual.jumps import Probe, breaks
+from kanpde.residual.jumps import breaks
+from kanpde.residual.probe import Probe
 from kanpde.residual.residual import Residual
 
 LINES_OF_SWITCHES = 3

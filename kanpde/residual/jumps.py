@@ -12,29 +12,17 @@ whose branches meet, has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from kanpde.errors import ProblemError
-from kanpde.residual.calculus import Leaf, Leaves
-from kanpde.residual.functions import rows_of
+from kanpde.residual.lines import FACTORS, Lines, along, base_of, sweep
+from kanpde.residual.probe import Argument, Probe, Seen
 from kanpde.residual.residual import leaf_name
-from kanpde.residual.switches import Switching
-
-NODES_OF_A_LINE = 129
-"""Nodes of a line along a coordinate."""
-
-LINES = 6
-"""Lines along a coordinate, besides those through points where an operation is on its rare side."""
-
-RARE = 2
-"""Points of the rare side of each operation through which there are lines."""
 
 SUSPECTS = 4
 """Cells of each line, those where its values bend most, that are halved without any switch."""
@@ -66,18 +54,9 @@ ROUNDING_OF_FLOATS = 2.3e-16
 EDGE = 1e-6
 """Distance from the ends of a line, relative to its length, within which a jump does no harm."""
 
-FACTORS = (1.0, 400.0)
-"""The derivatives of unknowns are drawn of these sizes: one of them is an unknown's own, or
-temperatures of processes that depend on them exponentially."""
-
-SWEEP = torch.cat([-torch.logspace(6.03, -6, 61), torch.logspace(-5.98, 6.05, 61)]).double()
-"""Values of a derivative while it moves."""
 
 UNSEEN = 0.1
 """Relative difference of a slope by differences and by autograd that is no error of differences."""
-
-Argument = str | Leaf
-"""What moves along a line: a coordinate, or a derivative of an unknown."""
 
 
 @dataclass(frozen=True)
@@ -114,158 +93,6 @@ class Discontinuity:
         return abs(self.after - self.before) / max(abs(self.before), abs(self.after))
 
 
-class _Observed(Leaves):
-    """Leaves that keep whatever is differentiated by the chain rule, with its axis."""
-
-    seen: list[tuple[int, Tensor]]
-
-    def _chain_rule(self, expression: Tensor, axis: int) -> Tensor:
-        self.seen.append((axis, expression))
-        try:
-            # What autograd does has no switches of its own.
-            with _disable_current_modes():
-                return super()._chain_rule(expression, axis)
-        except RuntimeError:
-            # An operation without a slope, such as heaviside, is looked at all the same.
-            return torch.zeros_like(expression)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Everything that a residual differentiates, at some points.
-
-    Attributes:
-        axes: Along which coordinate each expression is differentiated.
-        values: The expressions, [points, expressions].
-        slopes: Their partials by what moves, as autograd has them, [points, expressions], if they
-            are wanted.
-        sides: Of the operations that switch, [points, operations].
-        operations: Their names.
-    """
-
-    axes: tuple[int, ...]
-    values: Tensor
-    slopes: Tensor
-    sides: Tensor
-    operations: tuple[str, ...]
-
-
-class Probe:
-    """An equation, evaluated where all of its arguments are given.
-
-    Args:
-        function: Takes unknowns and coordinates by name.
-        name: What messages call it.
-        arguments: The names of its arguments.
-        unknowns: Which names are unknowns.
-        coordinates: Names of all coordinates, in the domain's order.
-        space: Those that are not time.
-        normal: On a face, its outward unit normal, a number by coordinate of space.
-
-    Attributes:
-        coordinates: These names.
-        leaves: What is drawn for every derivative that the equation has asked for.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., object],
-        name: str,
-        arguments: Sequence[str],
-        unknowns: Sequence[str],
-        coordinates: Sequence[str],
-        space: Sequence[str],
-        normal: Mapping[str, float] | None = None,
-    ):
-        self._function, self.name, self._arguments = function, name, arguments
-        self._normal = normal
-        self._unknowns, self.coordinates, self._space = unknowns, tuple(coordinates), space
-        self.leaves: dict[Leaf, float] = {}
-        self._generator = torch.Generator().manual_seed(1)
-
-    def __call__(
-        self,
-        points: Float[Tensor, "points dims"],
-        factors: Float[Tensor, " points"],
-        moving: Argument,
-        values: Float[Tensor, " points"] | None = None,
-        slopes: bool = False,
-    ) -> Seen:
-        """What is differentiated at points.
-
-        Args:
-            points: The coordinates.
-            factors: The sizes of the derivatives of unknowns.
-            moving: Which argument takes other values.
-            values: These, if any.
-            slopes: Whether the partials are wanted.
-
-        Raises:
-            ProblemError: Where the user's function fails.
-        """
-        at = dict(zip(self.coordinates, points.unbind(1), strict=True))
-        if isinstance(moving, str) and values is not None:
-            at[moving] = values
-
-        def supply(leaf: Leaf) -> Tensor:
-            if leaf not in self.leaves:
-                drawn = torch.rand(1, generator=self._generator, dtype=torch.float64)
-                self.leaves[leaf] = 0.25 + 0.5 * float(drawn)
-            if leaf == moving and values is not None:
-                return values
-            return self.leaves[leaf] * factors
-
-        coordinates = {x: v.detach().clone().requires_grad_() for x, v in at.items()}
-        normal: dict[str, Tensor] | None = None
-        if self._normal is not None:
-            normal = {x: factors.new_tensor(part) for x, part in self._normal.items()}
-        leaves = _Observed(coordinates, self._space, supply, normal)
-        leaves.seen = []
-        with Switching(len(points)) as switches:
-            rows_of(self._function, self.name, self._arguments, self._unknowns, leaves)
-        by = coordinates.get(moving) if isinstance(moving, str) else leaves.tensors.get(moving)
-        expressions = [e.expand(len(points)) for _, e in leaves.seen]
-        partials = [_slope(e, by) for e in expressions] if slopes else []
-        sides = [side.values for side in switches.sides]
-        empty = points.new_zeros(len(points), 0)
-        return Seen(
-            tuple(axis for axis, _ in leaves.seen),
-            torch.stack(expressions, 1).detach() if expressions else empty,
-            torch.stack(partials, 1) if partials else empty,
-            torch.stack(sides, 1) if sides else empty,
-            tuple(side.operation for side in switches.sides),
-        )
-
-
-def _slope(expression: Tensor, by: Tensor | None) -> Tensor:
-    """The partial as autograd has it, zero where it has none."""
-    found = None
-    if by is not None and expression.requires_grad:
-        # An operation without a slope raises; it has none.
-        with suppress(RuntimeError):
-            (found,) = torch.autograd.grad(
-                expression.sum(), by, allow_unused=True, retain_graph=True
-            )
-    return expression.new_zeros(len(expression)) if found is None else found.detach()
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines on which one argument moves.
-
-    Attributes:
-        points: Where the other arguments are, [lines, dims].
-        factors: The sizes of the derivatives of unknowns, [lines].
-        values: Of the argument that moves, increasing, [lines, nodes].
-        kept: Which of these lie in the domain, [lines, nodes].
-    """
-
-    points: Tensor
-    factors: Tensor
-    values: Tensor
-    kept: Tensor
-
-
 def discontinuities(
     probe: Probe,
     points: Float[Tensor, "points dims"],
@@ -288,11 +115,11 @@ def discontinuities(
     try:
         seen = probe(points, points.new_ones(len(points)), probe.coordinates[0])
         for axis in sorted(set(seen.axes)):
-            lines = _along(axis, _base(points, seen.sides), ends, inside)
+            lines = along(axis, base_of(points, seen.sides), ends, inside)
             yield from _Search(probe, probe.coordinates[axis], lines).found()
         for leaf in list(probe.leaves) if seen.axes else ():
             if leaf[0] not in constants:
-                yield from _Search(probe, leaf, _sweep(points)).found()
+                yield from _Search(probe, leaf, sweep(points)).found()
     except ProblemError:
         # It ran in the dry run, but not at all of these values: what was seen so far stands.
         return
@@ -339,46 +166,8 @@ def breaks(
         ProblemError: Where the user's function fails.
     """
     # Nothing here depends on an unknown.
-    lines = _along(axis, points, ends, inside, FACTORS[:1])
+    lines = along(axis, points, ends, inside, FACTORS[:1])
     return _Search(probe, probe.coordinates[axis], lines).shared(least)
-
-
-def _base(points: Tensor, sides: Tensor) -> Tensor:
-    """The first points, and some on the rare side of each operation."""
-    chosen = list(range(min(LINES, len(points))))
-    for side in sides.unbind(1):
-        values, which, counts = side.unique(return_inverse=True, return_counts=True)
-        if len(values) > 1:
-            chosen += (which == counts.argmin()).nonzero()[:RARE, 0].tolist()
-    return points[list(dict.fromkeys(chosen))]
-
-
-def _along(
-    axis: int,
-    base: Tensor,
-    ends: Tensor,
-    inside: Callable[[Tensor], Tensor],
-    sizes: Sequence[float] = FACTORS,
-) -> Lines:
-    """Lines through points along a coordinate, once for every size of the derivatives."""
-    low, high = ends[axis].tolist()
-    # No node lies on a round number, where a function may have a value of its own.
-    nodes = low + (high - low) * torch.linspace(3.7e-5, 1 - 2.3e-5, NODES_OF_A_LINE - 1).to(base)
-    values = torch.cat([nodes.expand(len(base), -1), base[:, axis : axis + 1]], 1).sort(1).values
-    placed = base[:, None].repeat(1, NODES_OF_A_LINE, 1)
-    placed[:, :, axis] = values
-    kept = inside(placed.flatten(0, 1)).reshape(values.shape)
-    count = len(sizes)
-    factors = base.new_tensor(sizes).repeat_interleave(len(base))
-    return Lines(base.repeat(count, 1), factors, values.repeat(count, 1), kept.repeat(count, 1))
-
-
-def _sweep(points: Tensor) -> Lines:
-    """Lines at points on which a derivative takes values of all sizes."""
-    base = points[:2].repeat(len(FACTORS), 1)
-    factors = base.new_tensor(FACTORS).repeat_interleave(len(base) // len(FACTORS))
-    values = SWEEP.to(base).expand(len(base), -1)
-    return Lines(base, factors, values, torch.ones_like(values, dtype=torch.bool))
 
 
 @dataclass(frozen=True)
