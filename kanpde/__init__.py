@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "kanpde.residual.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
+    "kanpde.residual.integrals": ["flux", "integral", "mean"],
     "kanpde.problem.conditions": [
         "Condition",
         "Dirichlet",

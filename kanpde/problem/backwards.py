@@ -66,7 +66,7 @@ def _is_backwards(problem: Problem, equation: Residual, unknown: str, time: str,
     )
     at = dict(zip(problem.coordinates, points.unbind(1), strict=True))
     try:
-        _, slopes = equation(at, drawn - 1)
+        _, slopes = equation.near(at, drawn - 1)
     except ProblemError:
         return False
     assert slopes is not None

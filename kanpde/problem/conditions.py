@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -260,7 +261,8 @@ class Condition(FaceCondition):
 
     Args:
         function: Takes unknowns and coordinates by name, as an equation does; it may use
-            normal_derivative.
+            normal_derivative. What asks for nothing at the points of a face, such as `lambda u:
+            integral(u) - 1`, holds once for the whole, and needs no faces.
         on: The face or faces; without it, all faces of space.
         where: Keeps only the points of the faces at which this function of the coordinates, by
             name, is true.
@@ -304,6 +306,15 @@ class Condition(FaceCondition):
         label = f"{self.label} on {face}"
         recorded = recorded_on(self.function, label, self.arguments, unknowns, domain, face)
         return [Constraint(label, face, recorded, where, self.weight)]
+
+    def constraints(self, domain: Domain, unknowns: Sequence[str]) -> list[Constraint]:
+        found = super().constraints(domain, unknowns)
+        first = found[0]
+        if self.on is None and not first.residual.needs and first.residual.afar:
+            # It says the same on every face.
+            residual = replace(first.residual, name=self.label)
+            return [replace(first, label=self.label, residual=residual)]
+        return found
 
 
 def _listed_faces(on: On) -> str:

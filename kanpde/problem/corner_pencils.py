@@ -207,7 +207,7 @@ class Angles:
             nodes: Which angles.
         """
         zero = torch.zeros(1, len(residual.needs), dtype=torch.float64)
-        _, partials = residual(at, zero, normal)
+        _, partials = residual.near(at, zero, normal)
         assert partials is not None
         size, slopes = DEGREE + 1, partials[0].numpy()
         slopes = slopes if np.isfinite(slopes).all() else np.full_like(slopes, np.nan)

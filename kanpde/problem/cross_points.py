@@ -222,7 +222,7 @@ def _elliptic(sector: Sector, point: Mapping[str, Tensor]) -> bool:
     symbol, first = np.zeros((64, count, count)), 0
     for equation in sector.equations:
         zero = torch.zeros(1, len(equation.needs), dtype=torch.float64)
-        _, partials = equation(point, zero, None)
+        _, partials = equation.near(point, zero, None)
         assert partials is not None
         for row in partials[0].numpy():
             for (u, index), slope in zip(equation.needs, row, strict=True):

@@ -42,7 +42,7 @@ def _share(problem: Formulation, coordinate: str, place: float) -> float:
     at[coordinate] = torch.full((END_POINTS,), place, dtype=torch.float64)
     i, shares = problem.coordinates.index(coordinate), [0.0]
     for equation in problem.equations:
-        _, slopes = equation(at, between(0.25, 0.75, END_POINTS, len(equation.needs)), None, True)
+        _, slopes = equation.near(at, between(0.25, 0.75, END_POINTS, len(equation.needs)))
         assert slopes is not None
         if not torch.isfinite(slopes).all():
             return 0.0

@@ -112,7 +112,8 @@ def recorded_on(
     if face in space_faces(domain):
         normals = by_name(_slanted(domain, face, points), domain.coordinates)
     at = by_name(points, domain.coordinates)
-    return record(function, name, arguments, unknowns, at, domain.space, normals)
+    extent = domain.bounds if domain.is_box else None
+    return record(function, name, arguments, unknowns, at, domain.space, normals, extent)
 
 
 def _slanted(domain: Domain, face: str, points: Tensor) -> Tensor:

@@ -137,9 +137,11 @@ def _recorded_equation(
     known = {"unknown": unknowns, "coordinate": domain.coordinates}
     check_arguments(arguments, known, name, hint)
     at = by_name(two_points(domain), domain.coordinates)
-    probe = Probe(function, name, arguments, unknowns, domain.coordinates, domain.space)
+    extent = domain.bounds if domain.is_box else None
+    names, space = domain.coordinates, domain.space
+    probe = Probe(function, name, arguments, unknowns, names, space, extent=extent)
     refuse(probe, domain, numbers)
-    return record(function, name, arguments, unknowns, at, domain.space)
+    return record(function, name, arguments, unknowns, at, domain.space, extent=extent)
 
 
 def _true_value(value: object, parameter: Parameter) -> float:

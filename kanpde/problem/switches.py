@@ -102,7 +102,8 @@ def _jumps(
     for equation in residuals:
         arguments = tuple(dict.fromkeys((*equation.arguments, x)))
         slope, name = _slope_of(equation, x), equation.name
-        probe = Probe(slope, name, arguments, equation.unknowns, names, domain.space, normal)
+        unknowns, extent = equation.unknowns, equation.extent
+        probe = Probe(slope, name, arguments, unknowns, names, domain.space, normal, extent)
         try:
             found = breaks(probe, axis, points, ends, domain.inside, least)
         except ProblemError:
@@ -122,7 +123,7 @@ def _of_tables(problem: Formulation, x: str) -> list[float]:
         for residual in residuals:
             leaves = torch.full((3, len(residual.needs)), 0.5, dtype=torch.float64)
             with suppress(ProblemError):  # not finite there: nothing is known of it
-                residual(at, leaves, {y: torch.ones(3).double() for y in domain.space}, False)
+                residual.near(at, leaves, {y: torch.ones(3).double() for y in domain.space}, False)
         for constraint in problem.constraints:
             if constraint.prescribed:
                 with suppress(ProblemError):

@@ -53,7 +53,7 @@ def _check_orders(problem: Problem) -> None:
 
 def _check_counts(problem: Problem) -> None:
     for unknown in problem.copies:
-        if not any(name == unknown for e in problem.equations for name, _ in e.needs):
+        if not any(name == unknown for e in problem.equations for name, _ in e.everywhere):
             raise ProblemError(
                 f"unknown {unknown!r}: no equation depends on it, although one takes it as an"
                 " argument"
@@ -153,7 +153,7 @@ def _check_determined(problem: Problem) -> None:
     residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
     for unknown in problem.copies:
         measured = any(unknown in m.unknowns for m in problem.data)
-        if not measured and not any(_value_of(problem, unknown) in r.needs for r in residuals):
+        if not measured and not any(_value_of(problem, unknown) in r.everywhere for r in residuals):
             raise ProblemError(
                 f"unknown {unknown!r}: enters only through its derivatives, so it is determined up"
                 f" to a constant; {_how_to_pin(problem, unknown)}",
@@ -188,8 +188,8 @@ def _check_overdetermined(problem: Problem) -> None:
     pins = 0
     for unknown in problem.copies:
         value = _value_of(problem, unknown)
-        if not any(value in e.needs for e in problem.equations):
-            pins += sum(value in c.residual.needs for c in problem.constraints) == 1
+        if not any(value in e.everywhere for e in problem.equations):
+            pins += sum(value in c.residual.everywhere for c in problem.constraints) == 1
     if not problem.domain.is_box:
         _check_overdetermined_faces(problem)
     for x in directions(problem):

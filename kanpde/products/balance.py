@@ -22,7 +22,7 @@ def row_sizes(rows: WeightedRows, C: Float[np.ndarray, "unknowns ..."]) -> tuple
         C: The coefficients.
     """
     modes = rows.axes[-1]
-    _, g = rows.linear(C)
+    g = rows.linear(C)[1][:, :, : len(rows.leaves)]
     rates = np.array([index[-1] > 0 for _, index in rows.leaves])
     used = (g != 0).any(0)
     evolves = used[:, rates].any(1)

@@ -14,6 +14,7 @@ from kanpde.errors import ProblemError
 from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
+from kanpde.products.far import rows_for, with_rule
 from kanpde.products.gradients import conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
 from kanpde.products.joined import Rows
@@ -384,14 +385,18 @@ def least_squares(
     inside = [Places.inside(axis, points_of(axis)) for axis in axes]
     count = sum(e.equations for e in problem.equations)
     ones = (1.0,) * count
-    plain = WeightedRows(problem.equations, ones, axes, unknowns, tuple(inside), tempered=tempered)
+    equations = with_rule(problem.equations, axes)
+    kind = rows_for(equations)
+    plain = kind(equations, ones, axes, unknowns, tuple(inside), tempered=tempered)
     rows = [replace(plain, sizes=row_sizes(plain, given.C))]
     for c in given.soft:
         i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
         places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
         out = tuple(float(k == i) * (-1.0 if lower else 1.0) for k in range(len(axes)))
         own = (1.0,) * c.residual.equations
-        rows.append(WeightedRows((c.residual,), own, axes, unknowns, places, out, c, tempered))
+        residual = with_rule((c.residual,), axes)
+        kind = rows_for(residual)
+        rows.append(kind(residual, own, axes, unknowns, places, out, c, tempered))
     return LeastSquares(tuple(rows), given.index, given.free)
 
 

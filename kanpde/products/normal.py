@@ -15,6 +15,7 @@ from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_column_sums, divide_band
 from kanpde.products.axes import Axis
 from kanpde.products.cells import add_cells
+from kanpde.products.far import FarRows
 from kanpde.products.joined import JoinedRows, Rows
 from kanpde.products.rows import points_of
 
@@ -181,7 +182,7 @@ def normal(
     columns = np.zeros((free, width_of(rows, index) + 1))
     slope, loss = np.zeros(free), 0.0
     for some, weight in zip(rows, weights, strict=True):
-        if isinstance(some, JoinedRows):
+        if isinstance(some, JoinedRows | FarRows):
             loss += weight * some.add_to(C, index, weight, columns, slope)
         else:
             loss += weight * add_cells(some, C, index, weight, columns, slope)

@@ -31,8 +31,22 @@ def refuse(problem: Problem) -> None:
         why = f"{len(problem.coordinates)} coordinates, more than 3"
     elif why is None and (problem.parameters or problem.data):
         why = "unknown parameters and data"
+    elif why is None:
+        why = _unfit_elsewhere(problem)
     if why is not None:
         raise ProblemError(f"tensor: cannot take {why}; --network kan can")
+
+
+def _unfit_elsewhere(problem: Problem) -> str | None:
+    """Why products cannot take the integrals and values at other places of a problem; None where
+    they can."""
+    residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
+    afar = [one for residual in residuals for one in residual.afar]
+    if any(problem.domain.time in one.moved for one in afar):
+        return "values at other times, which spans of time do not know"
+    if afar and len(problem.coordinates) > 2:
+        return "integrals and values at other places in more than two coordinates"
+    return None
 
 
 def marched(problem: Problem) -> str | None:
@@ -55,7 +69,8 @@ def marched(problem: Problem) -> str | None:
         if c.prescribed is not None
     }
     wanted = {(u, k) for u in problem.unknowns for k in range(problem.order(u, x))}
-    return x if plain and given == wanted and wanted else None
+    remembers = any(x in one.moved for e in problem.equations for one in e.afar)
+    return x if plain and given == wanted and wanted and not remembers else None
 
 
 def start_of_march(problem: Problem, time: str) -> str:

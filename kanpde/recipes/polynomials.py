@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -25,6 +25,7 @@ from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, Values
+from kanpde.residual.elsewhere import Rule
 from kanpde.residual.residual import Residual
 
 TOTAL_DEGREE = {1: 12, 2: 8, 3: 6, 4: 8}
@@ -60,6 +61,9 @@ CONDITIONS_FIRST = 3.0
 
 SMOOTH_DEGREE = 4
 """Degree of the functions by which the size of rows is told."""
+
+COARSE = Rule(2, 6)
+"""Of quadrature, for integrals of which the size alone is wanted."""
 
 
 @dataclass(frozen=True)
@@ -284,8 +288,13 @@ class PolynomialFit:
     def _row(
         self, name: str, residual: Residual, points: Tensor, normal: Values | None = None
     ) -> ResidualRows:
-        leaves = tuple(self._leaf(leaf, points) for leaf in residual.needs)
-        return ResidualRows(name, residual, by_name(points, residual.coordinates), normal, leaves)
+        leaves = [self._leaf(leaf, points) for leaf in residual.needs]
+        at = by_name(points, residual.coordinates)
+        residual = replace(residual, rule=COARSE) if residual.afar else residual
+        for one, place in zip(residual.afar, residual.places(at, normal), strict=True):
+            there = torch.stack([place.at[x] for x in residual.coordinates], 2)
+            leaves += [self._leaf(leaf, some) for leaf in one.leaves for some in there]
+        return ResidualRows(name, residual, at, normal, tuple(leaves))
 
     def _leaf(self, leaf: Leaf, points: Tensor) -> tuple[Tensor, slice] | float:
         unknown, alpha = leaf

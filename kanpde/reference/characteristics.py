@@ -14,7 +14,6 @@ from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.geometry import Face
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.wellposedness import counted
-from kanpde.reference.assembly import evaluate
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import initial
 
@@ -89,8 +88,9 @@ def _matrices(
         for a, (u, index) in enumerate(e.needs):
             if not any(index):
                 leaves[:, a] = values[problem.unknowns.index(u)]
-        partials = evaluate(e, at, leaves)[1]
-        assert partials is not None
+        given = e.near(at, torch.from_numpy(leaves))[1]
+        assert given is not None
+        partials = given.numpy()
         for a, (u, index) in enumerate(e.needs):
             for found, where in ((rates, -1), (slopes, axis)):
                 if index[where]:

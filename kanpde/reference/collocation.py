@@ -95,6 +95,10 @@ class CollocationGrid(Grid):
             self._matrices[index] = found
         return self._matrices[index]
 
+    def reading(self, name: str, to: Float[np.ndarray, " points"]) -> sp.csr_matrix:
+        basis = self.along[self.names.index(name)]
+        return sp.csr_matrix(basis.at(to) @ basis.analysis)
+
     def values(self, U: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields nodes"]:
         return U @ self.along[0].synthesis.T if self.modal else U
 

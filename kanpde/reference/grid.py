@@ -117,6 +117,24 @@ class Grid:
         moved = interpolation(x, to, self.order + 3) @ flat.reshape(len(x), -1)
         return np.moveaxis(moved.reshape(len(to), *flat.shape[1:]), 0, axis)
 
+    def reading(self, name: str, to: Float[np.ndarray, " points"]) -> sp.csr_matrix:
+        """The matrix [points, nodes] from values on the nodes along a coordinate to those at
+        places.
+
+        Args:
+            name: Of the coordinate.
+            to: The places.
+        """
+        x = self.axis(name, closed=True)
+        if name not in self.periodic:
+            return interpolation(x, to, self.order + 3)
+        around, n = min(self.order // 2 + 2, len(x) - 1), len(x) - 1
+        a, b = self.bounds[name]
+        x = np.concatenate([x[-1 - around : -1] - (b - a), x, x[1 : 1 + around] + (b - a)])
+        found = interpolation(x, to, self.order + 3).tocoo()
+        columns = (found.col - around) % n
+        return sp.csr_matrix((found.data, (found.row, columns)), shape=(len(to), n))
+
     def points(self) -> dict[str, torch.Tensor]:
         """Coordinates of all nodes, [nodes] each."""
         mesh = np.meshgrid(*(self.axis(x) for x in self.names), indexing="ij")

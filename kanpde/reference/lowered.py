@@ -35,22 +35,14 @@ class Renumbered(Residual):
 
     inner: Residual = field(kw_only=True)
 
-    def __call__(
+    def _evaluated(
         self,
         coordinates: Values,
-        derivatives: Float[Tensor, "points leaves"],
-        normal: Values | None = None,
-        partials: bool = True,
-    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations leaves"] | None]:
-        """As the inner residual gives them.
-
-        Args:
-            coordinates: Of the points, by name.
-            derivatives: By the columns of `needs`.
-            normal: Outward unit normals, on a boundary.
-            partials: Whether the partials are wanted.
-        """
-        return self.inner(coordinates, derivatives, normal, partials)
+        derivatives: Float[Tensor, "points columns"],
+        normal: Values | None,
+        partials: bool,
+    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations columns"] | None]:
+        return self.inner._evaluated(coordinates, derivatives, normal, partials)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,6 +81,10 @@ def _with_curvatures(problem: Formulation, high: tuple[str, ...]) -> Lowered:
     def renumbered(residual: Residual) -> Residual:
         given = {f.name: getattr(residual, f.name) for f in fields(Residual)}
         given["needs"] = tuple(_leaf(leaf, curvatures) for leaf in residual.needs)
+        given["afar"] = tuple(
+            replace(one, leaves=tuple(_leaf(leaf, curvatures) for leaf in one.leaves))
+            for one in residual.afar
+        )
         given["unknowns"] = names
         return Renumbered(**given, inner=residual)
 

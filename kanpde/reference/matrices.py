@@ -27,8 +27,8 @@ class BlockOfRows:
         normal: Outward normal there, for conditions.
         rows: By equation of the residual: its number, the points that it is taken at, and the rows
             of the system that it fills there.
-        stacks: By unknown and order in time: columns of the residual's `needs`, and the matrices of
-            their derivatives in space, stacked.
+        stacks: By unknown and order in time: columns of what the residual takes, and the matrices
+            of their derivatives in space, stacked.
         applied: The same matrices as they are applied: dense where few of their entries vanish.
         points: How many.
         mean: Whether the points fill one row together, each with its share.
@@ -44,6 +44,11 @@ class BlockOfRows:
     applied: dict[tuple[int, int], sp.csr_matrix | np.ndarray]
     mean: bool = False
     share: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """How many leaves the residual takes."""
+        return sum(len(columns) for columns, _ in self.stacks.values())
 
     @property
     def full(self) -> bool:
@@ -73,7 +78,7 @@ class EntryPlaces:
         """
         rows, columns, weight, slope, rates, first = [], [], [], [], [], 0
         for part in parts:
-            needs = len(part.residual.needs)
+            needs = part.width
             entries = [
                 (a, k, v, order, stack)
                 for (v, order), (cols, stack) in part.stacks.items()
@@ -136,7 +141,7 @@ def filled(
                         found[owners[0], v * nodes : (v + 1) * nodes] += terms.sum(0)
                     else:
                         found[owners, v * nodes : (v + 1) * nodes] += terms
-            first += len(part.residual.needs) * len(points)
+            first += part.width * len(points)
     return found
 
 

@@ -69,6 +69,9 @@ def start_of(problem: Formulation) -> str | None:
     faces = {c.face for c in problem.constraints}
     orders = {u: problem.order(u, domain.coordinates[0]) for u in problem.unknowns}
     total = sum(c.residual.equations for c in problem.constraints)
+    residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
+    if any(one.afar for one in residuals):
+        return None
     known = all(index[0] < orders[u] for c in problem.constraints for u, index in c.residual.needs)
     fits = len(faces) == 1 and total == sum(orders.values()) and known and not problem.periodic
     return faces.pop() if fits and not any(c.where for c in problem.constraints) else None

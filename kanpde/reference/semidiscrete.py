@@ -75,6 +75,9 @@ class SemiDiscrete:
         """
         domain = problem.domain
         assert isinstance(domain, SpaceTime)
+        residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
+        if any(one.afar for one in residuals):
+            raise ReferenceUnavailable("integrals and values at other places take implicit steps")
         self.problem, self.grid = problem, grid
         self.time, self.span = domain.time, domain.bounds[domain.time]
         self.orders = [_time_order(problem, u) for u in problem.unknowns]

@@ -20,6 +20,7 @@ from kanpde.problem.formulation import Formulation
 from kanpde.problem.switches import creases
 from kanpde.reference.climb import GridSolution, solve_on
 from kanpde.reference.collocation import CollocationGrid
+from kanpde.reference.elsewhere import totals
 from kanpde.reference.evolution import TIGHTEST
 from kanpde.reference.fronts import stretching_for
 from kanpde.reference.norms import EPSILON
@@ -227,7 +228,9 @@ def open_ends(problem: Formulation) -> dict[str, tuple[bool, bool]]:
         problem: One that `suits`.
     """
     held = {constraint.face for constraint in problem.constraints}
-    found = {}
+    found: dict[str, tuple[bool, bool]] = {}
+    if totals(problem):
+        return found  # which fill the rows of such ends
     for x in problem.domain.space:
         if x in problem.periodic or max(problem.order(u, x) for u in problem.copies) % 2:
             continue

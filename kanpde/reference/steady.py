@@ -28,9 +28,10 @@ MOVED = 1e-3
 """Of what moves most, the part from which on an unknown counts as moved."""
 
 Discrete = Callable[
-    [Float[np.ndarray, " n"], bool], tuple[Float[np.ndarray, " n"], sp.csr_matrix | None]
+    [Float[np.ndarray, " n"], bool],
+    tuple[Float[np.ndarray, " n"], sp.csr_matrix | np.ndarray | None],
 ]
-"""Residual vector of a discretised problem and, where asked for, its sparse Jacobian."""
+"""Residual vector of a discretised problem and, where asked for, its Jacobian, sparse or full."""
 
 
 def solve_steady(
@@ -65,13 +66,19 @@ def solve_steady(
             system.matrix(system.slopes(fields)).tocsr() if jacobian else None
         )
 
+    def whole(U: np.ndarray, jacobian: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        r, J = discrete(U, jacobian)
+        return r, None if J is None else J.toarray()
+
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
         first[: system.size - system.multipliers] = _harmonic(system).ravel()
     if start is not None:
         first[: system.size - system.multipliers] = grid.solved_for(start).ravel()
     names = problem.unknowns
-    solved, noise = newton(discrete, first, grid, system.width(), names, system.work)
+    equations = whole if system.far else discrete
+    solved, noise = newton(equations, first, grid, system.width(), names, system.work)
+    system.check_whole(solved)
     return grid.values(by_unknown(solved, grid.nodes))[:asked], noise[:asked]
 
 

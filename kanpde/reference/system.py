@@ -12,9 +12,11 @@ from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.problem.constraints import Constraint
+from kanpde.problem.faces import space_faces
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
+from kanpde.reference.elsewhere import far_columns, missing_ends, totals, with_rule_of
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.factor import Solver, factored
 from kanpde.reference.grid import Grid
@@ -26,6 +28,10 @@ from kanpde.reference.stencils import half_width
 from kanpde.reference.work import Work
 from kanpde.residual.calculus import Values
 from kanpde.residual.residual import Residual
+
+CONTRADICTION = 1e-6
+"""What is added to an equation for the sake of a condition on the whole, relative to the equation
+at zero, from which on the two contradict each other."""
 
 
 class System:
@@ -59,6 +65,7 @@ class System:
         self.time = problem.domain.time
         V, N = len(problem.unknowns), grid.nodes
         self._number = numbers(problem)
+        self._totals = totals(problem)
         self.orders = _time_orders(problem, self._number)
         equations = self._equations()
         placed = self._placed()
@@ -70,6 +77,9 @@ class System:
         continued = self._absent() + self._continued() + self._close_by()
         for p in placed:
             self.free[p.unknown, p.owners] = False
+        replaced, self._bordered = self._whole()
+        for _, v, node in replaced:
+            self.free[v, node] = False
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
         self._parts = [
@@ -81,6 +91,8 @@ class System:
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
             rows = [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)]
             self._parts.append(self._build(residual, p.at, normal, rows, p.beside or None))
+        for c, v, node in replaced:
+            self._parts.append(self._of_total(c, v * N + node))
         self._fixed = self._constant_rows(continued)
         self.size = V * N + self.multipliers
         self._places: EntryPlaces | None = None
@@ -120,7 +132,44 @@ class System:
             return place_on_pieces(self.problem, self.grid)
         self._pins = {v: pinning(self.problem, v, self.pressures) for v in self.pressures}
         left = [c for pins in self._pins.values() for c in pins or []]
-        return place(self.problem, self.grid, leave=left)
+        return place(self.problem, self.grid, leave=[*left, *self._totals])
+
+    def _whole(self) -> tuple[list[tuple[Constraint, int, int]], list[tuple[Constraint, int]]]:
+        """The conditions that hold for the whole, each with its unknown: those that take the place
+        of a condition at an end, with the node whose row they fill, and those for which a constant
+        is added to the unknown's equation, since no condition is missing."""
+        replaced: list[tuple[Constraint, int, int]] = []
+        bordered: list[tuple[Constraint, int]] = []
+        for c in self._totals:
+            name = next(u for one in c.residual.afar for u, _ in one.leaves)
+            v = self._number[name]
+            taken = sum(w == v for _, w, _ in replaced)
+            if missing_ends(self.problem, name, self._totals) <= taken:
+                bordered.append((c, v))
+                continue
+            if len(self.grid.names) > 1:
+                raise ReferenceUnavailable(
+                    f"{c.label}: takes the place of conditions on a face, of which there are many"
+                )
+            ends = [self.grid.face(self.problem.domain.faces[f]) for f in self._ends()]
+            free = [int(nodes[0]) for nodes in ends if self.free[v, nodes[0]]]
+            if not free:
+                raise ReferenceUnavailable(f"{c.label}: no row is left for it")
+            self.free[v, free[0]] = False
+            replaced.append((c, v, free[0]))
+        return replaced, bordered
+
+    def _ends(self) -> list[str]:
+        """The faces of space, those first on which no condition is given."""
+        held = {c.face for c in self.problem.constraints if c not in self._totals}
+        return sorted(space_faces(self.problem.domain), key=lambda face: face in held)
+
+    def _of_total(self, constraint: Constraint, row: int) -> BlockOfRows:
+        """The row of a condition that holds for the whole, at any node of its face."""
+        nodes = self.grid.face(self.problem.domain.faces[constraint.face])[:1]
+        normal = coordinates_on(self.problem, self.grid, constraint.face, nodes)[1]
+        rows = [(0, np.arange(1), np.array([row]))]
+        return self._build(constraint.residual, nodes, normal, rows)
 
     # Evaluation
 
@@ -174,6 +223,11 @@ class System:
         """The time of an evolution."""
         return self.problem.domain.bounds[str(self.time)]
 
+    @property
+    def far(self) -> bool:
+        """Whether rows reach over all of the grid."""
+        return any(part.residual.afar for part in self._parts)
+
     def at(self, t: float) -> str:
         """An instant in words."""
         return f"{self.time} = {t:.4g}"
@@ -195,6 +249,7 @@ class System:
             A = filled(self._parts, self._fixed, self.grid.nodes, slopes, rate)
         else:
             A = self.matrix(slopes, rate).tocsr()
+            A = A.toarray() if self.far else A
         return factored(A, self.grid, self.width(), self.work, check)
 
     def defect(self, U: Float[np.ndarray, " size"], nodes: np.ndarray) -> float:
@@ -205,7 +260,7 @@ class System:
             part = self._build(equation, np.arange(self.grid.nodes), None, [])
             values, slopes = self._evaluate(part, [U[:, None]], None, True)
             assert slopes is not None
-            leaves = np.zeros((part.points, len(equation.needs)))
+            leaves = np.zeros((part.points, part.width))
             for (v, _), (columns, stack) in part.stacks.items():
                 leaves[:, columns] = (
                     (stack @ U[v * self.grid.nodes : (v + 1) * self.grid.nodes])
@@ -265,6 +320,8 @@ class System:
         """A residual at nodes. beside: on pieces, the nodes at the same places by piece."""
         space = len(self.grid.names)
         groups: dict[tuple[int, int], list[int]] = {}
+        residual = with_rule_of(self.grid, residual)
+        at = {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()}
         for a, (u, index) in enumerate(residual.needs):
             groups.setdefault((self._number[u], sum(index[space:])), []).append(a)
 
@@ -286,9 +343,16 @@ class System:
             )
             for key, columns in groups.items()
         }
+        width = len(residual.needs)
+        for u, rate, rows_there in far_columns(self.problem, self.grid, residual, at, normal):
+            columns = [*range(width, width + rows_there.shape[0] // len(nodes))]
+            width += len(columns)
+            known, stack = stacks.get((self._number[u], rate), ([], None))
+            both = rows_there if stack is None else sp.vstack([stack, rows_there], format="csr")
+            stacks[self._number[u], rate] = [*known, *columns], both
         return BlockOfRows(
             residual,
-            {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()},
+            at,
             normal,
             rows,
             stacks,
@@ -300,7 +364,7 @@ class System:
         self, part: BlockOfRows, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
     ):
         stages, N = fields[0].shape[1], self.grid.nodes
-        leaves = np.empty((part.points, stages, len(part.residual.needs)))
+        leaves = np.empty((part.points, stages, part.width))
         for (v, order), (columns, _) in part.stacks.items():
             leaves[:, :, columns] = np.moveaxis(
                 (part.applied[v, order] @ fields[order][v * N : (v + 1) * N]).reshape(
@@ -370,8 +434,10 @@ class System:
             if self._pins[v] is not None
             for mode in unseen_modes(self.grid)
         ]
-        self.multipliers = len(modes)
-        size = V * N + len(modes)
+        self.multipliers = len(modes) + len(self._bordered)
+        size = V * N + self.multipliers
+        for k, (c, _) in enumerate(self._bordered, V * N + len(modes)):
+            self._parts.append(self._of_total(c, k))
         found = sp.lil_matrix((size, size))
         for v, nodes, rows in continued:
             found[v * N + nodes, v * N : (v + 1) * N] = rows @ self._on_nodes
@@ -383,7 +449,29 @@ class System:
                 found[k, v * N : (v + 1) * N] = self._on_nodes.T @ mode / N
             inside = np.flatnonzero(self.free[v])
             found[v * N + inside, k] = mode[inside]
+        for k, (_, v) in enumerate(self._bordered, V * N + len(modes)):
+            inside = np.flatnonzero(self.free[v])
+            found[v * N + inside, k] = 1.0
         return found.tocsr()
+
+    def check_whole(self, U: Float[np.ndarray, " size"]) -> None:
+        """Check that no constant had to be added to an equation for a condition on the whole.
+
+        Args:
+            U: The solution, then the multipliers.
+
+        Raises:
+            ReferenceUnavailable: One had to be: equations and conditions contradict each other.
+        """
+        if not self._bordered:
+            return
+        rest = np.abs(self.residual([np.zeros((self.size, 1))])).max()
+        for (c, _), added in zip(self._bordered, U[-len(self._bordered) :], strict=True):
+            if abs(added) > CONTRADICTION * max(rest, np.finfo(float).tiny):
+                raise ReferenceUnavailable(
+                    f"{c.label}: there is a solution only if {added:.3g} is added to the equation:"
+                    " equations and conditions contradict each other"
+                )
 
     @property
     def _on_nodes(self) -> sp.csr_matrix:

@@ -25,7 +25,13 @@ LINEAR_OPERATIONS = {
     aten.rsub.Scalar,
     aten.neg.default,
     aten.sum.default,
+    aten.sum.dim_IntList,
     aten.expand.default,
+    aten.view.default,
+    aten.alias.default,
+    aten.select.int,
+    aten.clone.default,
+    aten._unsafe_view.default,
 }
 """Linear in all of their tensors together."""
 
@@ -93,6 +99,7 @@ class Watched(Leaves):
     def __init__(self, operations: Operations, *given: Any):
         super().__init__(*given)
         self._operations = operations
+        self.elsewhere.observe = operations.watch
 
     def __getitem__(self, leaf: Leaf) -> Tensor:
         found = super().__getitem__(leaf)

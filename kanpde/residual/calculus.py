@@ -23,6 +23,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.residual.complex_values import ComplexValue, parts_of
+from kanpde.residual.elsewhere import Elsewhere, Extent, Rule, Supply, depends
 
 MultiIndex = tuple[int, ...]
 """How often one differentiates along each coordinate, in the domain's order of coordinates: u_xxy
@@ -37,6 +38,28 @@ Values = Mapping[str, Tensor]
 _active: ContextVar[Leaves] = ContextVar("kanpde_leaves")
 
 
+class Unknown(Tensor):
+    """An unknown at the points: its values, of which those at other places are had by a call,
+    `u(x=0.5)`. What is computed from it is a plain tensor."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    def __call__(self, *places: Tensor | float, **named: Tensor | float) -> Tensor:
+        """The unknown where coordinates have other values.
+
+        Args:
+            *places: Of the coordinate of space, where there is one alone.
+            **named: By coordinate; those that are not named stay.
+
+        Raises:
+            ProblemError: No or unknown coordinates, or places outside of the domain.
+        """
+        return leaves_of("u").moved(self, places, named)
+
+
+Unknown.__name__ = "Tensor"  # as messages call it
+
+
 class Leaves:
     """The derivatives of the unknowns at some points, as independent variables of a residual.
 
@@ -45,8 +68,13 @@ class Leaves:
         space: The names of those that are not time.
         supply: Called with a leaf, returns its values [points].
         normal: The outward unit normal by coordinate, on boundaries.
+        extent: Of the domain, where it is a box.
+        rule: Of quadrature.
+        far: Supplies values at other places; without it, they are those at the points.
 
     Attributes:
+        elsewhere: The other places that were asked for.
+        again: Calls the residual with other leaves.
         composite: Whether an expression was differentiated by the chain rule.
         tensors: What has been asked for, by leaf.
     """
@@ -57,6 +85,9 @@ class Leaves:
         space: Sequence[str],
         supply: Callable[[Leaf], Tensor],
         normal: Mapping[str, Tensor] | None = None,
+        extent: Extent | None = None,
+        rule: Rule | None = None,
+        far: Supply | None = None,
     ):
         self.coordinates = dict(coordinates)
         self.space = tuple(space)
@@ -65,6 +96,8 @@ class Leaves:
         self._supply = supply
         self.tensors: dict[Leaf, Tensor] = {}
         self._leaf_of: dict[int, Leaf] = {}
+        self.elsewhere = Elsewhere(self.coordinates, extent, rule or Rule(), far or self._as_here)
+        self.again: Callable[[Leaves], object] | None = None
 
     @contextmanager
     def active(self) -> Iterator[Leaves]:
@@ -77,19 +110,83 @@ class Leaves:
 
     def __getitem__(self, leaf: Leaf) -> Tensor:
         if leaf not in self.tensors:
-            values = self._supply(leaf).detach().requires_grad_()
-            self.tensors[leaf] = values
-            self._leaf_of[id(values)] = leaf
+            self._keep(leaf, self._supply(leaf).detach())
         return self.tensors[leaf]
+
+    def _keep(self, leaf: Leaf, values: Tensor) -> None:
+        """Remember the tensor of a leaf, which can be called where it is an unknown itself."""
+        if not any(leaf[1]):
+            values = values.as_subclass(Unknown)
+        self.tensors[leaf] = values if values.requires_grad else values.requires_grad_()
+        self._leaf_of[id(values)] = leaf
+
+    def _as_here(self, place: int, leaf: Leaf, shape: tuple[int, int]) -> Tensor:
+        """Values at the points in place of those at other places, where only the form counts."""
+        return self._supply(leaf).expand(shape)
+
+    def moved(
+        self, unknown: Tensor, places: Sequence[Tensor | float], named: Mapping[str, Tensor | float]
+    ) -> Tensor:
+        """An unknown at other places: see `Unknown`."""
+        leaf = self._leaf_of.get(id(unknown))
+        name = leaf[0] if leaf else "u"
+        x = self.space[0] if self.space else next(iter(self.coordinates))
+        if leaf is None or len(places) + len(named) == 0:
+            raise ProblemError(f"{name}(…): names no place; expected such as {name}({x}=0.5)")
+        if places and (len(self.space) > 1 or len(places) > 1 or named):
+            raise ProblemError(
+                f"{name}(…): names no coordinate; expected such as {name}({x}=0.5), of"
+                f" {listed(self.coordinates)}"
+            )
+        wanted = {x: places[0]} if places else dict(named)
+        for y in wanted:
+            if y not in self.coordinates:
+                raise ProblemError(
+                    f"{name}({y}=…): no coordinate {y!r}; they are"
+                    f" {listed(self.coordinates)}{nearest(y, self.coordinates)}"
+                )
+        for y, value in wanted.items():
+            self.check_fixed(value, f"{name}({y}=…)")
+        place = self.elsewhere.place(wanted)
+        for y, value in wanted.items():
+            if isinstance(value, Tensor) and self.elsewhere.coordinate_of(value) == "":
+                self.elsewhere.name(value, y)
+        found = self.elsewhere.value(place, leaf)
+        if any(isinstance(v, Tensor) and v.ndim == 2 for v in wanted.values()):
+            return found
+        found = found[0]
+        self.elsewhere.mark(found, place, leaf)
+        return found
 
     def value(self, unknown: str) -> Tensor:
         """The unknown itself, [points]."""
         return self[unknown, (0,) * len(self.coordinates)]
 
+    def check_fixed(self, place: object, what: str) -> None:
+        """Check that a place does not depend on an unknown.
+
+        Args:
+            place: A value of a coordinate.
+            what: What messages call it.
+
+        Raises:
+            ProblemError: It does.
+        """
+        if self.tensors and isinstance(place, Tensor) and depends(place, [*self.tensors.values()]):
+            raise ProblemError(
+                f"{what}: a place that depends on an unknown; places and limits are numbers or"
+                " expressions of the coordinates"
+            )
+
     def axis(self, coordinate: Tensor | str) -> int:
         """Position of a coordinate, given as the tensor that the residual received or by name."""
+        stands_for = self.elsewhere.coordinate_of(coordinate)
         for i, (name, values) in enumerate(self.coordinates.items()):
-            if coordinate is values or (isinstance(coordinate, str) and coordinate == name):
+            if (
+                coordinate is values
+                or name == stands_for
+                or (isinstance(coordinate, str) and coordinate == name)
+            ):
                 return i
         came = (
             repr(coordinate)
@@ -145,6 +242,11 @@ class Leaves:
         total = torch.zeros_like(x)
         if not expression.requires_grad:
             return total
+        if self.elsewhere.reaches(expression):
+            raise ProblemError(
+                "d(…): differentiates an integral or a value at another place; write the derivative"
+                " inside of it, such as integral(d(u, x), x)"
+            )
         leaves = list(self.tensors.items())
         inputs = [x, *(values for _, values in leaves)]
         partials = torch.autograd.grad(
@@ -173,7 +275,8 @@ def below(index: MultiIndex) -> list[MultiIndex]:
     return list(product(*(range(n + 1) for n in index)))
 
 
-def _leaves(operator: str) -> Leaves:
+def leaves_of(operator: str) -> Leaves:
+    """The active leaves. Raises ProblemError where none are."""
     leaves = _active.get(None)
     if leaves is None:
         raise ProblemError(
@@ -197,16 +300,44 @@ def d(expression: Tensor | float, *coordinates: Tensor | str) -> Tensor:
     Raises:
         ProblemError: For anything that is not a coordinate.
     """
-    leaves = _leaves("d")
+    leaves = leaves_of("d")
     if not coordinates:
         raise ProblemError(
             f"d(…): names no coordinate; expected such as d(u, {next(iter(leaves.coordinates))})"
         )
     axes = [leaves.axis(x) for x in coordinates]
+    if far := leaves.elsewhere.leaf_of(expression):
+        return _at_a_place(leaves, far, axes, coordinates)
     if isinstance(expression, ComplexValue):
         re, im = (leaves.differentiate(part, axes) for part in parts_of(expression))
         return ComplexValue(re, im)  # type: ignore[return-value]
     return leaves.differentiate(expression, axes)
+
+
+def _at_a_place(
+    leaves: Leaves,
+    far: tuple[int, Leaf],
+    axes: Sequence[int],
+    coordinates: Sequence[Tensor | str],
+) -> Tensor:
+    """The derivative of an unknown at another place: by coordinates that are the same there, or by
+    the variable of integration."""
+    place, (unknown, index) = far
+    moved, names = leaves.elsewhere.places[place].moved, list(leaves.coordinates)
+    for axis, given in zip(axes, coordinates, strict=True):
+        if names[axis] in moved and not leaves.elsewhere.coordinate_of(given):
+            raise ProblemError(
+                f"d({unknown}({names[axis]}=…), {names[axis]}): the place has its own"
+                f" {names[axis]}; under an integral differentiate by its variable, d(u(s), s)"
+            )
+    leaf = (unknown, raised(index, axes))
+    found = leaves.elsewhere.value(place, leaf)
+    if any(leaves.elsewhere.coordinate_of(given) for given in coordinates):
+        return found
+    if len(found) > 1:
+        return found
+    leaves.elsewhere.mark(found[0], place, leaf)
+    return found[0]
 
 
 def grad(expression: Tensor | float) -> tuple[Tensor, ...]:
@@ -218,7 +349,7 @@ def grad(expression: Tensor | float) -> tuple[Tensor, ...]:
     Returns:
         One tensor [points] a coordinate, in the domain's order.
     """
-    return tuple(d(expression, x) for x in _leaves("grad").space)
+    return tuple(d(expression, x) for x in leaves_of("grad").space)
 
 
 def div(vector: Sequence[Tensor | float]) -> Tensor:
@@ -233,7 +364,7 @@ def div(vector: Sequence[Tensor | float]) -> Tensor:
     Raises:
         ProblemError: For another number of components.
     """
-    space = _leaves("div").space
+    space = leaves_of("div").space
     if not isinstance(vector, Sequence) or len(vector) != len(space):
         came = (
             f"{len(vector)} components" if isinstance(vector, Sequence) else type(vector).__name__
@@ -254,7 +385,7 @@ def laplacian(expression: Tensor | float) -> Tensor:
     Returns:
         The Laplacian, [points].
     """
-    return _sum(d(expression, x, x) for x in _leaves("laplacian").space)
+    return _sum(d(expression, x, x) for x in leaves_of("laplacian").space)
 
 
 def normal_derivative(expression: Tensor | float) -> Tensor:
@@ -269,7 +400,7 @@ def normal_derivative(expression: Tensor | float) -> Tensor:
     Raises:
         ProblemError: Where there is no normal.
     """
-    leaves = _leaves("normal_derivative")
+    leaves = leaves_of("normal_derivative")
     normal = leaves.normal
     if normal is None:
         raise ProblemError(

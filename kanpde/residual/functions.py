@@ -122,10 +122,16 @@ def rows_of(
         ProblemError: Where the function fails, or returns anything else.
     """
     like = next(iter(leaves.coordinates.values()))
-    values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}
-    with leaves.active():
-        returned = call(function, values, name, tuple(leaves.coordinates))
-    rows = list(returned) if isinstance(returned, tuple | list) else [returned]
+
+    def called(leaves: Leaves) -> object:
+        values = {a: leaves.value(a) if a in unknowns else leaves.coordinates[a] for a in arguments}
+        with leaves.active():
+            return call(function, values, name, tuple(leaves.coordinates))
+
+    # Integrals of expressions call it once more, with leaves at their nodes.
+    leaves.again = called
+    returned = called(leaves)
+    rows: list[Tensor] = list(returned) if isinstance(returned, tuple | list) else [returned]  # type: ignore[list-item]
     if not rows:
         raise ProblemError(f"{name}: returned nothing; expected a tensor of one value a point")
     for row in rows:

@@ -13,8 +13,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from kanpde.residual.calculus import Leaf, Leaves
+from kanpde.residual.elsewhere import Extent, Rule
 from kanpde.residual.functions import rows_of
 from kanpde.residual.switches import Switching
+
+FEW_NODES = 2, 3
+"""Parts and points of a rule for integrals, whose values do not count here."""
 
 Argument = str | Leaf
 """What moves along a line: a coordinate, or a derivative of an unknown."""
@@ -67,6 +71,7 @@ class Probe:
         coordinates: Names of all coordinates, in the domain's order.
         space: Those that are not time.
         normal: On a face, its outward unit normal, a number by coordinate of space.
+        extent: Of the domain, where it is a box.
 
     Attributes:
         coordinates: These names.
@@ -82,7 +87,9 @@ class Probe:
         coordinates: Sequence[str],
         space: Sequence[str],
         normal: Mapping[str, float] | None = None,
+        extent: Extent | None = None,
     ):
+        self._extent = extent
         self._function, self.name, self._arguments = function, name, arguments
         self._normal = normal
         self._unknowns, self.coordinates, self._space = unknowns, tuple(coordinates), space
@@ -125,7 +132,9 @@ class Probe:
         normal: dict[str, Tensor] | None = None
         if self._normal is not None:
             normal = {x: factors.new_tensor(part) for x, part in self._normal.items()}
-        leaves = _Observed(coordinates, self._space, supply, normal)
+        rule = Rule(*FEW_NODES)
+        leaves = _Observed(coordinates, self._space, supply, normal, self._extent, rule)
+        leaves.elsewhere.followed = False
         leaves.seen = []
         with Switching(len(points)) as switches:
             rows_of(self._function, self.name, self._arguments, self._unknowns, leaves)

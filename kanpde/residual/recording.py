@@ -14,6 +14,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError, listed
 from kanpde.residual.affine import Operations, Watched
 from kanpde.residual.calculus import Leaf, Leaves, Values
+from kanpde.residual.elsewhere import Afar, Extent
 from kanpde.residual.functions import rows_of
 from kanpde.residual.residual import Residual
 
@@ -30,6 +31,7 @@ def record(
     points: Values,
     space: Sequence[str],
     normal: Values | None = None,
+    extent: Extent | None = None,
 ) -> Residual:
     """A user's function as a residual, by a dry run on two points with drawn derivatives.
 
@@ -42,17 +44,19 @@ def record(
         points: Two points of the place where the residual holds, by coordinate.
         space: Names of the coordinates that are not time.
         normal: Outward unit normals at the points, on a boundary.
+        extent: Of the domain, where it is a box.
 
     Raises:
         ProblemError: Where the function fails, returns the wrong shape, depends on no unknown, or
             mixes points with each other.
     """
-    dry = _DryRun(function, name, arguments, unknowns, points, space, normal)
+    dry = _DryRun(function, name, arguments, unknowns, points, space, normal, extent)
     leaves, rows = dry.run()
     dry.check_pointwise(rows)
     asked = _in_order(leaves, unknowns)
     needs = tuple(leaf for leaf in asked if dry.matters(leaf, leaves, rows))
-    if not needs:
+    afar = _asked_elsewhere(leaves, rows)
+    if not needs and not afar:
         raise ProblemError(
             f"{name}: depends on no unknown; expected an expression in {listed(unknowns)} that"
             " vanishes at the solution"
@@ -69,7 +73,23 @@ def record(
         equations=len(rows),
         composite=leaves.composite,
         affine=dry.affine(),
+        afar=afar,
+        extent=extent,
     )
+
+
+def _asked_elsewhere(leaves: Leaves, rows: Sequence[Tensor]) -> tuple[Afar, ...]:
+    """What the rows depend on at other places; nothing where there are none."""
+    found = tuple(
+        Afar(
+            place.moved,
+            tuple(
+                leaf for leaf, v in place.tensors.items() if any(_connected(row, v) for row in rows)
+            ),
+        )
+        for place in leaves.elsewhere.places
+    )
+    return found if any(one.leaves for one in found) else ()
 
 
 class _DryRun:
@@ -84,6 +104,7 @@ class _DryRun:
         points: Values,
         space: Sequence[str],
         normal: Values | None,
+        extent: Extent | None,
     ):
         self.function, self.name, self.arguments, self.unknowns = (
             function,
@@ -91,7 +112,7 @@ class _DryRun:
             arguments,
             unknowns,
         )
-        self.points, self.space, self.normal = points, space, normal
+        self.points, self.space, self.normal, self.extent = points, space, normal, extent
         self._generator = torch.Generator().manual_seed(0)
         self._drawn: dict[Leaf, Tensor] = {}
 
@@ -112,11 +133,17 @@ class _DryRun:
 
         def supply(leaf: Leaf) -> Tensor:
             values = self._values(leaf)
-            return (torch.full_like(values, given[leaf]) if leaf in given else values)[part]
+            values = torch.full_like(values, given[leaf]) if leaf in given else values
+            # A copy: leaves are told apart by where their values are stored.
+            return values[part].clone()
+
+        def far(place: int, leaf: Leaf, shape: tuple[int, int]) -> Tensor:
+            # Other values than at the points, whatever these are: they are no leaf of the points.
+            return (self._values(leaf) + 0.125)[part].clone().expand(shape)
 
         coordinates = {x: v[part].detach().clone().requires_grad_() for x, v in self.points.items()}
         normal = None if self.normal is None else {x: v[part] for x, v in self.normal.items()}
-        leaves = kind(coordinates, self.space, supply, normal)
+        leaves = kind(coordinates, self.space, supply, normal, self.extent, None, far)
         with warnings.catch_warnings():
             # torch warns of math.sin(x) before it fails; the error says it better.
             warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")
@@ -139,7 +166,8 @@ class _DryRun:
                     raise ProblemError(
                         f"{self.name}: the value at one point depends on another point; a residual"
                         " must be pointwise (no mean, sum, norm or loop over points: it takes all"
-                        " points at once)"
+                        " points at once); over the domain there are integral(u, x), mean(u), and"
+                        " u(x=0.5) at a place"
                     )
 
     def matters(self, leaf: Leaf, leaves: Leaves, rows: Sequence[Tensor]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import ProblemError
@@ -34,17 +36,25 @@ def exact_residual(problem: Problem) -> float | None:
     if not known or problem.parameters or isinstance(problem.domain, Pieces):
         return None
     points = inside_points(problem.domain, POINTS_OF_EXACT, JUDGED_SEED)
-    columns = [column.clone().requires_grad_() for column in points.T]
-    at = dict(zip(problem.coordinates, columns, strict=True))
+    at = dict(zip(problem.coordinates, points.T, strict=True))
     worst = 0.0
     try:
-        values = {u: problem.exact[u](at) for u in problem.unknowns}
         for equation in problem.equations:
-            u = torch.stack([_derivative(values, leaf, columns) for leaf in equation.needs], 1)
-            worst = max(worst, _relative(equation(at, u), u, equation.needs))
+            u, leaves = equation.supplied(at, partial(_derivatives, problem))
+            worst = max(worst, _relative(equation(at, u), u, leaves))
     except (ProblemError, RuntimeError):  # a function that leaves PyTorch on its way
         return None
     return worst
+
+
+def _derivatives(
+    problem: Problem, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
+) -> Float[Tensor, "points leaves"]:
+    """Derivatives of the exact solution."""
+    columns = [column.clone().requires_grad_() for column in points.T]
+    at = dict(zip(problem.coordinates, columns, strict=True))
+    values = {u: problem.exact[u](at) for u in dict.fromkeys(u for u, _ in leaves)}
+    return torch.stack([_derivative(values, leaf, columns) for leaf in leaves], 1)
 
 
 def _derivative(values: Mapping[str, Tensor], leaf: Leaf, columns: list[Tensor]) -> Tensor:
@@ -61,7 +71,7 @@ def _derivative(values: Mapping[str, Tensor], leaf: Leaf, columns: list[Tensor])
     return found.detach().expand_as(columns[0])
 
 
-def _relative(found: tuple[Tensor, Tensor | None], u: Tensor, needs: tuple[Leaf, ...]) -> float:
+def _relative(found: tuple[Tensor, Tensor | None], u: Tensor, needs: Sequence[Leaf]) -> float:
     r, g = found
     assert g is not None
     values = u.new_tensor([float(not any(index)) for _, index in needs])

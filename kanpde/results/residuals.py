@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -127,11 +127,11 @@ class _Surveyed:
         """The derivatives that its equations and conditions ask for, and the values."""
         domain = self.solution.domain
         residuals = [*self.equations, *(c.residual for c in self.soft)]
-        here = {u for e in self.equations for u, _ in e.needs}
+        here = {u for e in self.equations for u, _ in e.everywhere}
         value = (0,) * len(domain.coordinates)
         found = [(u, value) for u in sorted(here)]
         return list(
-            dict.fromkeys([*found, *(a for r in residuals for a in r.needs if a[0] in here)])
+            dict.fromkeys([*found, *(a for r in residuals for a in r.everywhere if a[0] in here)])
         )
 
     @cached_property
@@ -260,15 +260,16 @@ class _Terms:
         points: Float[Tensor, "points dims"],
         normal: Mapping[str, Tensor] | None,
         zero: Collection[str],
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, list[Leaf]]:
         """A residual, its partials and the derivatives that they belong to, with some unknowns
-        zero."""
-        u = _values(solution, points, residual.needs)
-        kept = [float(self.plain[name] not in zero) for name, _ in residual.needs]
+        zero; and which these derivatives are."""
+        at = by_name(points, solution.domain.coordinates)
+        u, leaves = residual.supplied(at, partial(_values, solution), normal)
+        kept = [float(self.plain[name] not in zero) for name, _ in leaves]
         u = u * u.new_tensor(kept)
-        r, g = residual(by_name(points, solution.domain.coordinates), u, normal)
+        r, g = residual(at, u, normal)
         assert g is not None
-        return r, g, u
+        return r, g, u, leaves
 
     def _variation(self, copies: Sequence[Tensor]) -> float:
         """Of an unknown over all pieces, at least a small part of its size."""
@@ -299,8 +300,8 @@ class _Terms:
             Its size over that of its terms; 0 where it is finite nowhere.
         """
         given = residual, solution, points, normal
-        r, _, _ = self._values(*given, ())
-        base, g, u = self._values(*given, self.zero)
+        r = self._values(*given, ())[0]
+        base, g, u, leaves = self._values(*given, self.zero)
         there = r.isfinite().all(1) & base.isfinite().all(1) & g.isfinite().all(2).all(1)
         if not bool(there.any()):
             return _Sizes(0.0, {})
@@ -309,43 +310,40 @@ class _Terms:
         if factor is not None:
             # in a singular corner no residual is square integrable as it is
             r, base, g = r * factor[:, None], base * factor[:, None], g * factor[:, None, None]
-        counts = [self.plain[v] not in self.zero for v, _ in residual.needs]
+        counts = [self.plain[v] not in self.zero for v, _ in leaves]
         means = u.new_tensor(
             [
                 0.0 if any(i) or not one else self.means[v]
-                for (v, i), one in zip(residual.needs, counts, strict=True)
+                for (v, i), one in zip(leaves, counts, strict=True)
             ]
         )
         sizes = u.new_tensor(
-            [
-                self.sizes[leaf] if one else 0.0
-                for leaf, one in zip(residual.needs, counts, strict=True)
-            ]
+            [self.sizes[leaf] if one else 0.0 for leaf, one in zip(leaves, counts, strict=True)]
         )
         rest = base - torch.einsum("nea,na->ne", g, u - means)
         slopes = g.square().mean(0).sqrt()
         size = torch.maximum(
-            rest.square().mean(0).sqrt() + slopes @ sizes, self._least(residual, slopes)
+            rest.square().mean(0).sqrt() + slopes @ sizes, self._least(leaves, slopes)
         )
         worst = r.square().mean(0).sqrt() / size.clamp_min(torch.finfo(torch.float64).tiny)
         return _Sizes(
-            float(worst.nan_to_num().max()) if residual.needs else 0.0,
-            self._amplitudes(residual, slopes, size),
+            float(worst.nan_to_num().max()) if leaves else 0.0,
+            self._amplitudes(leaves, slopes, size),
         )
 
-    def _by_unknown(self, residual: Residual, slopes: Tensor) -> dict[str, list[Tensor]]:
+    def _by_unknown(self, leaves: Sequence[Leaf], slopes: Tensor) -> dict[str, list[Tensor]]:
         """What each unknown's derivatives bring to the equations [equations] for a variation of 1,
         those left out that do not count."""
         found: dict[str, list[Tensor]] = {}
-        for a, leaf in enumerate(residual.needs):
+        for a, leaf in enumerate(leaves):
             found.setdefault(self.plain[leaf[0]], []).append(slopes[:, a] * self.natural(leaf))
         return found
 
-    def _least(self, residual: Residual, slopes: Tensor) -> Float[Tensor, " equations"]:
+    def _least(self, leaves: Sequence[Leaf], slopes: Tensor) -> Float[Tensor, " equations"]:
         """The size of each equation at least: of the unknown that brings most, the derivative that
         brings least."""
         least, own = slopes.new_zeros(len(slopes)), slopes.new_zeros(len(slopes))
-        for unknown, brought in self._by_unknown(residual, slopes).items():
+        for unknown, brought in self._by_unknown(leaves, slopes).items():
             counts = torch.stack(brought)
             smallest = torch.where(counts > 0, counts, math.inf).amin(0)
             smallest = torch.where(smallest.isfinite(), smallest, 0.0)
@@ -355,9 +353,9 @@ class _Terms:
                 least = torch.maximum(least, smallest * self.variations[unknown])
         return torch.where(least > 0, least, own)
 
-    def _amplitudes(self, residual: Residual, slopes: Tensor, size: Tensor) -> dict[str, float]:
+    def _amplitudes(self, leaves: Sequence[Leaf], slopes: Tensor, size: Tensor) -> dict[str, float]:
         found = {}
-        for unknown, brought in self._by_unknown(residual, slopes).items():
+        for unknown, brought in self._by_unknown(leaves, slopes).items():
             weight = torch.stack(brought).sum(0)
             moved = size[weight > 0] / weight[weight > 0]
             if len(moved):

@@ -175,7 +175,7 @@ def _magnitude(
     points = domain.interior(unit) if face is None else domain.boundary(face, unit)
     normals = None if face is None else by_name(domain.normals(face, points), domain.coordinates)
     at = by_name(points, domain.coordinates)
-    values, _ = residual(at, drawn(len(points), len(residual.needs)), normals, False)
+    values, _ = residual.near(at, drawn(len(points), len(residual.needs)), normals, False)
     return float(values.nan_to_num().square().mean().sqrt())
 
 

@@ -1,0 +1,298 @@
+"""Rows of least squares with integrals or values at other places, by which every row may depend on
+all coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+
+from kanpde.errors import ProblemError
+from kanpde.products.axes import Axis
+from kanpde.products.rows import WeightedRows
+from kanpde.residual.calculus import Leaf
+from kanpde.residual.elsewhere import Rule, gathered
+from kanpde.residual.residual import Residual, check_finite
+
+POINTS_OF_A_PART = {1: 8, 2: 5}
+"""Nodes of quadrature on a cell, by how many coordinates may be integrated over: exact for
+polynomials of twice the degree of the splines on a line."""
+
+VALUES_AT_ONCE = 4_000_000
+"""Values at other places that are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Elsewhere:
+    """Functions of one unknown at the places that a residual asks for.
+
+    Attributes:
+        unknown: Its number.
+        matrix: Derivatives of all functions at the different points, sparse [some, functions].
+        which: The point of every place, [points, each].
+    """
+
+    unknown: int
+    matrix: sp.csr_matrix
+    which: Int[np.ndarray, "points each"]
+
+    @property
+    def each(self) -> int:
+        """How many places there are for a point."""
+        return self.which.shape[1]
+
+    def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "points each"]:
+        """The derivative at the places.
+
+        Args:
+            C: The coefficients.
+        """
+        return (self.matrix @ C[self.unknown].ravel())[self.which]
+
+    def gathered(self, g: Float[np.ndarray, "points each"]) -> sp.csr_matrix:
+        """Slopes by the different points, sparse [points, some].
+
+        Args:
+            g: Slopes by the places.
+        """
+        points, each = self.which.shape
+        rows = np.repeat(np.arange(points), each)
+        shape = (points, self.matrix.shape[0])
+        return sp.csr_matrix((g.ravel(), (rows, self.which.ravel())), shape=shape)
+
+
+@dataclass(frozen=True, eq=False)
+class FarRows(WeightedRows):
+    """Rows of residuals of which some ask for values at other places."""
+
+    @cached_property
+    def elsewhere(self) -> tuple[tuple[_Elsewhere, ...], ...]:
+        """What each of the residuals asks for at other places."""
+        normal = self._normals()
+        found = []
+        for one in self.residuals:
+            own, places = [], one.places(self.coordinates, normal)
+            ways = zip(one.afar, gathered(places, one.coordinates), strict=True)
+            for afar, (points, which) in ways:
+                for u, index in afar.leaves:
+                    matrix = _functions(self.axes, points, index)
+                    own.append(_Elsewhere(self.unknowns.index(u), matrix, which.T))
+            found.append(tuple(own))
+        return tuple(found)
+
+    @cached_property
+    def _widths(self) -> list[slice]:
+        """Columns of the values at other places, residual by residual."""
+        first = len(self.leaves)
+        ends = [first]
+        for own in self.elsewhere:
+            ends.append(ends[-1] + sum(one.each for one in own))
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+    def derivatives(
+        self, C: Float[np.ndarray, "unknowns ..."]
+    ) -> Float[np.ndarray, "points columns"]:
+        here = super().derivatives(C)
+        return np.concatenate([here, *(one.values(C) for own in self.elsewhere for one in own)], 1)
+
+    def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "points rows"]:
+        """The rows at all points, in parts where there are many."""
+        step = max(1, VALUES_AT_ONCE // max(1, self._width))
+        count = int(np.prod([p.x.size for p in self.places]))
+        if count <= step:
+            return super().values(C)
+        first, parts = self.places[0], []
+        cells = max(1, step * len(first.cells) // count)
+        for k in range(0, len(first.cells), cells):
+            some = slice(k, k + cells)
+            own = replace(first, cells=first.cells[some], x=first.x[some])
+            own = replace(own, weights=first.weights[some])
+            parts.append(replace(self, places=(own, *self.places[1:])).values(C))
+        return np.concatenate(parts)
+
+    @property
+    def _width(self) -> int:
+        """About how many values at other places there are for a point."""
+        cells = int(np.prod([len(one.breaks) for one in self.axes[:1]]))
+        return 2 * POINTS_OF_A_PART[1] * cells
+
+    def evaluated(
+        self,
+        derivatives: Float[np.ndarray, "points columns"],
+        leaves: Sequence[Leaf],
+        partials: bool,
+    ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows columns"] | None]:
+        D, values, slopes = torch.from_numpy(derivatives), [], []
+        normal = self._normals()
+        for one, far in zip(self.residuals, self._widths, strict=True):
+            columns = [*(leaves.index(leaf) for leaf in one.needs), *range(far.start, far.stop)]
+            r, g = one(self.coordinates, D[:, columns], normal, partials)
+            if not bool(r.isfinite().all()):
+                check_finite(one, r, self.coordinates, D[:, columns])
+                raise ProblemError(f"{one.name}: the products of splines are not finite any more")
+            values.append(r.numpy())
+            if g is not None:
+                wide = np.zeros((len(r), one.equations, derivatives.shape[1]))
+                wide[:, :, columns] = g.numpy()
+                slopes.append(wide)
+        scale = self.roots[:, None] / np.array(self.sizes)
+        found = np.concatenate(values, 1) * scale
+        return found, np.concatenate(slopes, 1) * scale[..., None] if partials else None
+
+    def lifted(
+        self,
+        g: Float[np.ndarray, "points rows columns"],
+        r: Float[np.ndarray, "points rows"],
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        found = super().lifted(g[:, :, : len(self.leaves)], r)
+        lift = np.einsum("pra,pr->pa", g[:, :, len(self.leaves) :], r)
+        first = 0
+        for one in (one for own in self.elsewhere for one in own):
+            mine = lift[:, first : first + one.each]
+            sums = np.bincount(one.which.ravel(), mine.ravel(), one.matrix.shape[0])
+            found[one.unknown] += (one.matrix.T @ sums).reshape(found.shape[1:])
+            first += one.each
+        return found
+
+    def diagonal_of(
+        self, g: Float[np.ndarray, "points rows columns"]
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        shape = (len(self.unknowns), *(axis.size for axis in self.axes))
+        found = np.zeros(int(np.prod(shape)))
+        for e in range(g.shape[1]):
+            found += (self._whole(g[:, e]) ** 2).sum(0)
+        return found.reshape(shape)
+
+    def supports(self, shape: Sequence[int]) -> Int[np.ndarray, "blocks local"]:
+        """All coefficients: any of them may share a row with any other."""
+        return np.arange(int(np.prod(shape)))[None]
+
+    def add_to(
+        self,
+        C: Float[np.ndarray, "unknowns ..."],
+        index: Int[np.ndarray, "unknowns ..."],
+        weight: float,
+        columns: Float[np.ndarray, "free band"],
+        slope: Float[np.ndarray, " free"],
+    ) -> float:
+        """Add the normal equations of these rows to those of all.
+
+        Args:
+            C: The coefficients.
+            index: Number of the parameter behind each coefficient, -1 where it is given.
+            weight: Of the squares.
+            columns: The lower band of JᵀJ, column after column, which is added to: all of it.
+            slope: Jᵀr, which is added to.
+
+        Returns:
+            The sum of the squares, without the weight.
+        """
+        r, g = self.linear(C)
+        numbers, free = index.ravel(), len(slope)
+        some = np.flatnonzero(numbers >= 0)
+        pick = sp.csr_matrix(
+            (np.ones(len(some)), (some, numbers[some])), shape=(len(numbers), free)
+        )
+        J = np.concatenate([(pick.T @ self._whole(g[:, e]).T).T for e in range(g.shape[1])])
+        slope += weight * (J.T @ r.T.ravel())
+        products = weight * (J.T @ J)
+        for k in range(free):
+            columns[k, : free - k] += products[k, k:]
+        return float((r**2).sum())
+
+    def _whole(self, g: Float[np.ndarray, "points columns"]) -> Float[np.ndarray, "points all"]:
+        """Derivatives of one row at all points by all coefficients."""
+        size = int(np.prod([axis.size for axis in self.axes]))
+        found = np.zeros((len(g), len(self.unknowns), size))
+        for a, (u, index) in enumerate(self.leaves):
+            if g[:, a].any():
+                part = sp.diags(g[:, a]) @ self._here(index)
+                found[:, self.unknowns.index(u)] += part.toarray()
+        first = len(self.leaves)
+        for one in (one for own in self.elsewhere for one in own):
+            mine = g[:, first : first + one.each]
+            if mine.any():
+                found[:, one.unknown] += (one.gathered(mine) @ one.matrix).toarray()
+            first += one.each
+        return found.reshape(len(g), -1)
+
+    def _here(self, index: tuple[int, ...]) -> sp.csr_matrix:
+        """A derivative of all functions at all points, [points, functions]."""
+        if index not in self._wholes:
+            found = sp.identity(1, format="csr")
+            for i, order in enumerate(index):
+                found = sp.kron(found, sp.csr_matrix(self._matrix(i, order)), format="csr")
+            self._wholes[index] = found
+        return self._wholes[index]
+
+    @cached_property
+    def _wholes(self) -> dict[tuple[int, ...], sp.csr_matrix]:
+        return {}
+
+    def _normals(self) -> dict[str, torch.Tensor] | None:
+        """Outward normals at all points; None inside."""
+        if not self.normal:
+            return None
+        names = self.residuals[0].coordinates
+        return {
+            x: torch.full_like(self.coordinates[x], n)
+            for x, n in zip(names, self.normal, strict=True)
+        }
+
+
+def _functions(
+    axes: Sequence[Axis], points: Float[np.ndarray, "some dims"], index: Sequence[int]
+) -> sp.csr_matrix:
+    """A derivative of all products of functions at points, sparse [some, functions]."""
+    found = axes[0].matrix(points[:, 0], index[0])
+    for axis, x, order in zip(axes[1:], points.T[1:], index[1:], strict=True):
+        own = axis.matrix(np.ascontiguousarray(x), order)
+        found = _by_rows(found, own)
+    return found
+
+
+def _by_rows(A: sp.csr_matrix, B: sp.csr_matrix) -> sp.csr_matrix:
+    """Products of every entry of a row with every entry of the same row of another matrix; both
+    have the same number of entries in all rows."""
+    count = A.shape[0]
+    a, b = A.indptr[1] if count else 0, B.indptr[1] if count else 0
+    columns = A.indices.reshape(count, a, 1) * B.shape[1] + B.indices.reshape(count, 1, b)
+    data = A.data.reshape(count, a, 1) * B.data.reshape(count, 1, b)
+    starts = np.arange(count + 1) * (a * b)
+    return sp.csr_matrix(
+        (data.ravel(), columns.ravel(), starts), shape=(count, A.shape[1] * B.shape[1])
+    )
+
+
+def with_rule(residuals: Sequence[Residual], axes: Sequence[Axis]) -> tuple[Residual, ...]:
+    """Residuals whose integrals have their nodes on the cells of axes.
+
+    Args:
+        residuals: Any.
+        axes: Functions of each coordinate.
+    """
+    found = []
+    for one in residuals:
+        if one.afar:
+            ways = zip(one.coordinates, axes, strict=True)
+            breaks = {x: tuple(axis.breaks.tolist()) for x, axis in ways}
+            most = max(len(afar.moved) for afar in one.afar)
+            points = POINTS_OF_A_PART.get(most, POINTS_OF_A_PART[2])
+            one = replace(one, rule=Rule(points=points, breaks=breaks))
+        found.append(one)
+    return tuple(found)
+
+
+def rows_for(residuals: Sequence[Residual]) -> type[WeightedRows]:
+    """The class of rows that residuals take.
+
+    Args:
+        residuals: Any.
+    """
+    return FarRows if any(one.afar for one in residuals) else WeightedRows
