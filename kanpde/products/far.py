@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from kanpde.errors import ProblemError
 from kanpde.products.axes import Axis
-from kanpde.products.rows import WeightedRows
+from kanpde.products.rows import Places, WeightedRows
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.elsewhere import Rule, gathered
 from kanpde.residual.residual import Residual, check_finite
@@ -111,8 +111,7 @@ class FarRows(WeightedRows):
         cells = max(1, step * len(first.cells) // count)
         for k in range(0, len(first.cells), cells):
             some = slice(k, k + cells)
-            own = replace(first, cells=first.cells[some], x=first.x[some])
-            own = replace(own, weights=first.weights[some])
+            own = Places(first.cells[some], first.x[some], first.weights[some])
             parts.append(replace(self, places=(own, *self.places[1:])).values(C))
         return np.concatenate(parts)
 

@@ -38,10 +38,10 @@ class Renumbered(Residual):
     def _evaluated(
         self,
         coordinates: Values,
-        derivatives: Float[Tensor, "points columns"],
+        derivatives: Float[Tensor, "points _given"],
         normal: Values | None,
         partials: bool,
-    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations columns"] | None]:
+    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None]:
         return self.inner._evaluated(coordinates, derivatives, normal, partials)
 
 

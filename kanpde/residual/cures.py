@@ -124,6 +124,9 @@ def _of_values(said: str, line: str) -> str:
 
 def _of_name(name: str, line: str, arguments: Sequence[str], coordinates: Sequence[str]) -> str:
     """For a name that is not there."""
+    if re.search(rf"\bintegral\(.*\b{name}\s*=", line):
+        called = f"integral(lambda {name}: …, {name}=(0, 1))"
+        return f"the integrand is a function of its variable: {called}"
     if name in coordinates:
         return f"add {name} to the arguments of the function, ({', '.join([*arguments, name])})"
     stem, _, letters = name.rpartition("_")

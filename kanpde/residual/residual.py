@@ -219,10 +219,10 @@ class Residual:
     def _evaluated(
         self,
         coordinates: Values,
-        derivatives: Float[Tensor, "points columns"],
+        derivatives: Float[Tensor, "points _given"],
         normal: Values | None,
         partials: bool,
-    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations columns"] | None]:
+    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None]:
         column = {leaf: a for a, leaf in enumerate(self.needs)}
         nothing = derivatives.new_full((len(derivatives),), torch.nan)
 
