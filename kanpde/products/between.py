@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import halved
+from kanpde.products.far import FarRows
 from kanpde.products.newton import Iterate, LeastSquares
 from kanpde.products.rows import Places, WeightedRows, points_of
 
@@ -81,7 +82,7 @@ def between(squares: LeastSquares, at: Iterate, error: Float[np.ndarray, " unkno
     worst = Between()
     for k, (inside, C) in enumerate(interiors):
         least = max(allowed, LARGER * _norm(inside.values(C)))
-        for counts in _looks(inside.axes):
+        for counts in _looks(inside.axes, isinstance(inside, FarRows)):
             places = tuple(_even(axis, n) for axis, n in zip(inside.axes, counts, strict=True))
             finer = replace(inside, places=places)
             r = finer.values(C)
@@ -101,10 +102,13 @@ def _said(rows: WeightedRows, r: Float[np.ndarray, "points rows"]) -> str:
     return f"something narrow lies between the points, at {where}"
 
 
-def _looks(axes: Sequence[Axis]) -> list[list[int]]:
-    """How many points a cell along each axis, look after look."""
+def _looks(axes: Sequence[Axis], far: bool) -> list[list[int]]:
+    """How many points a cell along each axis, look after look; far: whether every point takes
+    values at many others."""
     space = [axis for axis in axes if isinstance(axis, SplineAxis)]
     if len(space) == len(axes):
+        if far and len(axes) > 1:
+            return [[points_of(axis) + 1 for axis in axes]]
         return [[_at_least(POINTS_BETWEEN[len(axes)], axis) for axis in space]]
     along_time = [AT_PLACES] * len(space) + [TIMES_BETWEEN[len(space)]]
     if not space:

@@ -20,9 +20,9 @@ from kanpde.residual.calculus import Leaf
 from kanpde.residual.elsewhere import Rule, gathered
 from kanpde.residual.residual import Residual, check_finite
 
-POINTS_OF_A_PART = {1: 8, 2: 5}
+POINTS_OF_A_PART = {1: 8, 2: 4}
 """Nodes of quadrature on a cell, by how many coordinates may be integrated over: exact for
-polynomials of twice the degree of the splines on a line."""
+polynomials of nearly twice the degree of the splines on a line."""
 
 VALUES_AT_ONCE = 4_000_000
 """Values at other places that are held at once."""
@@ -118,8 +118,11 @@ class FarRows(WeightedRows):
     @property
     def _width(self) -> int:
         """About how many values at other places there are for a point."""
-        cells = int(np.prod([len(one.breaks) for one in self.axes[:1]]))
-        return 2 * POINTS_OF_A_PART[1] * cells
+        every = [afar for one in self.residuals for afar in one.afar]
+        most = max(len(afar.moved) for afar in every)
+        each = POINTS_OF_A_PART.get(most, POINTS_OF_A_PART[2])
+        nodes = int(np.prod([each * axis.cells for axis in self.axes[:most]]))
+        return 2 * nodes * sum(len(afar.leaves) for afar in every)
 
     def evaluated(
         self,

@@ -41,7 +41,9 @@ class Renumbered(Residual):
         derivatives: Float[Tensor, "points _given"],
         normal: Values | None,
         partials: bool,
-    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None]:
+    ) -> tuple[
+        Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None
+    ]:
         return self.inner._evaluated(coordinates, derivatives, normal, partials)
 
 

@@ -222,7 +222,9 @@ class Residual:
         derivatives: Float[Tensor, "points _given"],
         normal: Values | None,
         partials: bool,
-    ) -> tuple[Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None]:
+    ) -> tuple[
+        Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None
+    ]:
         column = {leaf: a for a, leaf in enumerate(self.needs)}
         nothing = derivatives.new_full((len(derivatives),), torch.nan)
 

@@ -34,7 +34,7 @@ def solved(problem, judged=True):
 
 def far_off(found, points, truth):
     """Largest error over the variation of the truth."""
-    values = found(torch.from_numpy(points)).numpy()[:, 0]
+    values = found.solution(torch.from_numpy(points)).numpy()[:, 0]
     return np.abs(values - truth).max() / np.std(truth)
 
 
