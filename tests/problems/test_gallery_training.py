@@ -17,6 +17,7 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.networks.kan import KAN
 from kanpde.problem import file as problems
 from kanpde.problem.gallery import gallery
+from kanpde.products.solution import TensorSolution
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import reference
 from kanpde.solver import solve
@@ -103,6 +104,9 @@ FLOWS = {
 ORDINARY = {"lorenz": {}, "van_der_pol": {"mu": 10, "end": 20}}
 """Ordinary differential equations, which spans of polynomials solve by default, with constants that
 take little time."""
+
+WITH_INTEGRALS = ("fredholm1d", "heat1d_mean")
+"""Those with integrals, which products of splines solve by default."""
 
 COLLOCATED = {
     "poisson2d_holes": holes,
@@ -221,5 +225,12 @@ def test_ordinary_equations_are_solved_by_default(name):
         assert np.linalg.norm(values - wanted) < 1e-7 * np.linalg.norm(wanted)
 
 
+@pytest.mark.parametrize("name", WITH_INTEGRALS)
+def test_integrals_are_solved_by_default(name):
+    result = solve(problems.load(name)[0], reference=False, pictures=False)
+    assert isinstance(result.solution, TensorSolution)
+    assert result.relative_l2 < 1e-9
+
+
 def test_no_problem_is_forgotten():
-    assert {*SHORT, *FLOWS, *ORDINARY, *INVERSE} == set(gallery())
+    assert {*SHORT, *FLOWS, *ORDINARY, *WITH_INTEGRALS, *INVERSE} == set(gallery())
