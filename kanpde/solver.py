@@ -50,12 +50,12 @@ from kanpde.results.fields import (
     against_reference,
     check_solution,
     dense_grid,
-    errors_between,
     exact_on,
     relative_l2,
 )
 from kanpde.results.gaps import Gap, gaps, matter, own_errors
 from kanpde.results.goal import goal
+from kanpde.results.members import against_members, exact_errors, exact_gaps
 from kanpde.results.residuals import met
 from kanpde.results.result import Result
 from kanpde.results.verdict import GOOD_ENOUGH, Asked
@@ -331,6 +331,7 @@ class _Run:
     ) -> Result:
         """The result with its verdict."""
         problem, solution = self.problem, trained.solution
+        grid = dense_grid(problem.domain)
         # It evaluates the user's functions at other points, and nothing that they do there is
         # worth losing the run for. What was interrupted is not judged, and has to end at once.
         found = None
@@ -348,12 +349,12 @@ class _Run:
             trained.history,
             self._settings(),
             seconds,
-            *errors_between(*against),
+            *exact_errors(problem.domain, grid, *against),
             judged.reference,
             judged.note,
             judged.distance,
             estimates=estimates,
-            errors=matter(gaps(*against), amplitudes),
+            errors=matter(exact_gaps(problem.domain, grid, *against), amplitudes),
             reference_errors=matter(judged.gaps, amplitudes),
             met=found,
             doubtful=judged.doubtful,
@@ -490,7 +491,12 @@ class _Run:
             if isinstance(known, bool):
                 self.observer.message("computing the reference")
                 known = finite_differences(problem, effort=self.asked["effort"])
-            found, values = against_reference(solution, known)
+            if known.members:
+                distance, near = against_members(solution, known)
+            else:
+                found, values = against_reference(solution, known)
+                distance = relative_l2(found, values)
+                near = gaps(found, values, own_errors(known))
         except KeyboardInterrupt:
             history.interrupted = True
             return Judged(note="interrupted")
@@ -504,10 +510,9 @@ class _Run:
             return Judged(note="it does not fit into memory")
         except Exception as error:  # whatever it is, the training is not lost for it
             return Judged(note=f"it failed: {first_line(error)}")
-        distance = relative_l2(found, values)
         if not math.isfinite(distance):
             return Judged(note="its values are not finite")
-        return Judged(known, "", distance, gaps(found, values, own_errors(known)))
+        return Judged(known, "", distance, near)
 
 
 @dataclass(frozen=True)

@@ -131,16 +131,17 @@ def _errors(result: Result) -> Table:
     """Errors against both judges: of all unknowns together, and of each where there are several or
     an offset hides how much they vary."""
     each = [*result.errors.values(), *result.reference_errors.values()]
-    split = len(result.unknowns) > 1 or any(gap.hidden for gap in each)
+    several = max(len(result.errors), len(result.reference_errors)) > 1
+    split = several or any(gap.hidden for gap in each)
     more = ("of the variation",) if split else ()
     table = _table("against", "relative L2", *more, "maximum error")
 
     def rows(judge: str, relative: float | None, largest: float | None, gaps: Gaps) -> None:
-        whole = gaps if len(result.unknowns) == 1 else {}
+        whole = {} if several else gaps
         peak = next((gap.peak for gap in whole.values()), largest)
         part = [_shown(gap.error) for gap in whole.values()] or [""]
         table.add_row(judge, _shown(relative), *(part if split else ()), _shown(peak, ""))
-        for unknown, gap in gaps.items() if len(result.unknowns) > 1 else ():
+        for unknown, gap in gaps.items() if several else ():
             own = f" (its own {gap.own / (gap.size or 1.0):.1e})" if gap.own else ""
             table.add_row(f"  {unknown}{own}", *map(_shown, (gap.relative, gap.error, gap.peak)))
 

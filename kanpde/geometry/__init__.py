@@ -7,6 +7,7 @@ from kanpde.geometry.disk import Ellipse as Ellipse
 from kanpde.geometry.domain import Corner as Corner
 from kanpde.geometry.domain import Domain as Domain
 from kanpde.geometry.domain import Face as Face
+from kanpde.geometry.family import FamilyBox as FamilyBox
 from kanpde.geometry.holes import Hole as Hole
 from kanpde.geometry.holes import holes as holes
 from kanpde.geometry.implicit import Implicit as Implicit

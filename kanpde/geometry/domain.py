@@ -191,9 +191,19 @@ class Domain(ABC):
         return tuple(self.bounds)
 
     @property
+    def family(self) -> Mapping[str, Interval]:
+        """Ranges of the parameters of a family, which come first among the coordinates."""
+        return {}
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of the coordinates that are no parameters of a family."""
+        return self.coordinates[len(self.family) :]
+
+    @property
     def space(self) -> tuple[str, ...]:
         """Names of the space coordinates."""
-        return tuple(c for c in self.coordinates if c != self.time)
+        return tuple(c for c in self.own if c != self.time)
 
     @property
     def is_box(self) -> bool:

@@ -103,6 +103,15 @@ class SpaceTime(Rejecting):
         return self._time.name
 
     @property
+    def span_of_time(self) -> Time:
+        """The time."""
+        return self._time
+
+    @property
+    def family(self) -> Mapping[str, Interval]:
+        return self.region.family
+
+    @property
     def initial_face(self) -> str:
         """Name of the face at the start of time."""
         return f"{self._time.name}-"

@@ -112,7 +112,7 @@ def _along_a_line(problem: Problem, start: Constraint) -> bool:
     domain = problem.domain
     return (
         isinstance(domain, SpaceTime)
-        and len(domain.space) == 1
+        and len(domain.region.coordinates) == 1
         and not problem.periodic
         and start.face == domain.initial_face
     )

@@ -109,7 +109,7 @@ class HandedOver(Smooth):
         self.end = list(before.domain.bounds.values())[-1][1]
         self.__name__ = f"{unknown} at {before.domain.time} = {self.end:g}"
         self.__signature__ = Signature(
-            [Parameter(x, Parameter.KEYWORD_ONLY) for x in before.domain.space]
+            [Parameter(x, Parameter.KEYWORD_ONLY) for x in before.domain.coordinates[:-1]]
         )
         self._known: list[tuple[list[Tensor], dict[MultiIndex, Tensor]]] = []
         starts = [one for one in before.space.starts if isinstance(one, HandedOver)]
@@ -118,7 +118,7 @@ class HandedOver(Smooth):
         )
 
     def __call__(self, **space: Tensor) -> Tensor:
-        columns = [space[x] for x in self.before.domain.space]
+        columns = [space[x] for x in self.before.domain.coordinates[:-1]]
         return _Derivative.apply(self, (0,) * len(columns), *columns)
 
     def derivative(self, index: MultiIndex, columns: Sequence[Tensor]) -> Tensor:

@@ -20,6 +20,8 @@ from kanpde.plots.maps import draw_line, draw_map
 from kanpde.plots.outline import outline
 from kanpde.plots.palette import BLUE, RED
 from kanpde.plots.views import View, cut, error_scale, views
+from kanpde.problem.families import said
+from kanpde.results.members import shown_members
 
 if TYPE_CHECKING:
     from kanpde.results.fields import Grid
@@ -43,8 +45,12 @@ def plot_solution(result: Result) -> Figure:
 
     Returns:
         A figure with a row an unknown; in space of three dimensions three rows each, of its
-        mid-planes.
+        mid-planes. Of a family it is a member in the middle.
     """
+    if members := shown_members(result):
+        at, one = members[len(members) // 2]
+        one.settings["title"] = f"{result.settings.get('title') or result.name} [{said(at)}]"
+        return plot_solution(one)
     fields, time = result.fields, result.settings.get("time")
     shown = [
         (unknown, view)

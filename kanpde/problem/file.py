@@ -97,6 +97,8 @@ def identity(problem: Problem) -> dict[str, Any]:
         "domain": repr(problem.domain),
         "time": problem.domain.time,
     }
+    if problem.family:
+        found["family"] = {name: list(ends) for name, ends in problem.family.items()}
     if problem.units:
         found["units"] = dict(problem.units)
     if problem.source is not None and problem.source.is_file():

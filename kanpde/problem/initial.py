@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
-from kanpde.geometry import Domain, SpaceTime, Time
+from kanpde.geometry import Domain, FamilyBox, SpaceTime, Time
 from kanpde.problem.constraints import BoundaryCondition, Constraint, Prescribed, checked_weight
 from kanpde.problem.faces import recorded_on
 from kanpde.problem.mistaken import check_named
@@ -61,7 +61,7 @@ class Initial(BoundaryCondition):
         if domain.time is not None:
             return domain.time
         if is_line_of_time(domain):
-            return domain.coordinates[0]
+            return domain.own[0]
         hint = "write domain=Box(…) * Time(t=(0, 1))"
         if times := [x for x in domain.coordinates if x in USUAL_NAMES_OF_TIME]:
             hint = f"take {times[0]} out of the box and write Box(…) * Time({times[0]}=…)"
@@ -93,9 +93,10 @@ class Initial(BoundaryCondition):
 
 def is_line_of_time(domain: Domain) -> bool:
     """Whether a domain is time alone: Time(…), or a box of one coordinate that is called so."""
-    if isinstance(domain, SpaceTime) or not domain.is_box or len(domain.coordinates) > 1:
+    if isinstance(domain, SpaceTime) or not domain.is_box or len(domain.own) > 1:
         return False
-    return isinstance(domain, Time) or domain.coordinates[0] in USUAL_NAMES_OF_TIME
+    plain = domain.plain if isinstance(domain, FamilyBox) else domain
+    return isinstance(plain, Time) or domain.own[0] in USUAL_NAMES_OF_TIME
 
 
 def _highest(domain: Domain) -> int:

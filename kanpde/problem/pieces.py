@@ -57,7 +57,7 @@ def recorded(stated: Statement) -> Recorded:
     Raises:
         ProblemError: For functions, faces and names that do not fit the pieces or each other.
     """
-    domain = stated.domain
+    domain = stated.whole
     assert isinstance(domain, Pieces)
     given = by_piece(domain, stated.equations)
     pieces = [_piece(domain.regions[name], given[name], stated.unknowns) for name in given]

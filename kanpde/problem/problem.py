@@ -12,12 +12,13 @@ from torch import Tensor
 
 from kanpde.errors import ProblemWarning, listed
 from kanpde.geometry import Domain, Pieces
-from kanpde.problem import pieces, variants
+from kanpde.problem import families, pieces, variants
 from kanpde.problem.complex_unknowns import Complex
 from kanpde.problem.conditions import Periodic
 from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, Measurement
 from kanpde.problem.faces import by_name
+from kanpde.problem.families import check_constants, check_pointwise
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.mistaken import check_arguments_of_problem
 from kanpde.problem.parameters import Field, Parameter
@@ -37,6 +38,7 @@ ARGUMENTS = (
     "parameters",
     "data",
     "units",
+    "family",
 )
 """Of a Problem, as people write them."""
 
@@ -62,6 +64,8 @@ class Problem(Formulation):
         data: Data, from which the parameters are found.
         units: By unknown and coordinate, such as {"x": "m", "u": "K"}. Files and pictures carry
             them; nothing computes with them.
+        family: Ranges of parameters by name, {"k": (0.1, 1)}: equations and conditions take them
+            as arguments, and the solution is one of all of their values.
         source: The file that the problem was loaded from; `load` gives it.
         constants: Other values of numbers that the file names; `load` gives them.
         warn: Whether to warn of what is legal but suspicious.
@@ -107,6 +111,7 @@ class Problem(Formulation):
         parameters: Parameter | Sequence[Parameter] = (),
         data: Data | Sequence[Data] = (),
         units: Mapping[str, str] | None = None,
+        family: Mapping[str, tuple[float, float]] | None = None,
         *,
         source: Path | None = None,
         constants: Mapping[str, float] | None = None,
@@ -114,10 +119,10 @@ class Problem(Formulation):
         **others: object,
     ):
         check_arguments_of_problem(others, ARGUMENTS)
-        given = stated(domain, equations, conditions, exact, unknowns, parameters, data)
+        given = stated(domain, equations, conditions, exact, unknowns, parameters, data, family)
         found = pieces.recorded(given) if isinstance(domain, Pieces) else recorded(given)
         super().__init__(
-            domain=given.domain,
+            domain=given.whole,
             unknowns=found.unknowns,
             copies=found.copies,
             groups=found.groups,
@@ -136,8 +141,10 @@ class Problem(Formulation):
             title=title,
             source=source,
             constants=dict(constants or {}),
-            units=checked_units(units, (*found.unknowns, *given.domain.coordinates)),
+            units=checked_units(units, (*found.unknowns, *given.whole.coordinates)),
         )
+        check_constants(self.constants, given.family)
+        check_pointwise(self)
         check(self)
         for line in suspicions(self) if warn else ():
             warnings.warn(line, ProblemWarning, stacklevel=2)
@@ -184,6 +191,23 @@ class Problem(Formulation):
             values: A number for each of the parameters.
         """
         return variants.settled(self, values)
+
+    @property
+    def family(self) -> Mapping[str, tuple[float, float]]:
+        """Ranges of the parameters of a family, by name."""
+        return self.domain.family
+
+    def member(self, **values: float) -> Problem:
+        """The problem of a family at one value of each of its parameters, which are constants in
+        it.
+
+        Args:
+            **values: By name; numbers within their ranges.
+
+        Raises:
+            ProblemError: For other names, missing ones, and values outside of their ranges.
+        """
+        return families.member(self, values)
 
     def __setattr__(self, key: str, value: object) -> None:
         raise AttributeError(f"Problem is frozen; make a new one instead of setting {key!r}")

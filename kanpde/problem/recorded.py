@@ -60,7 +60,7 @@ def recorded(stated: Statement) -> Recorded:
     Raises:
         ProblemError: For functions, faces and names that do not fit the domain or each other.
     """
-    domain, parameters = stated.domain, stated.parameters
+    domain, parameters = stated.whole, stated.parameters
     assert isinstance(stated.equations, tuple)
     unknowns = unknowns_of(stated, stated.equations)
     functions = (*unknowns, *(p.name for p in parameters if isinstance(p, Field)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain, Pieces
+from kanpde.geometry.domain import Interval
+from kanpde.geometry.family import checked_family, with_family
 from kanpde.problem.complex_unknowns import (
     Complex,
     condition_in_real,
@@ -38,6 +40,7 @@ class Statement:
         unknowns: Their names, where the user gave them.
         parameters: What else is unknown, fields first.
         data: From which parameters are found.
+        family: Ranges of the parameters that are coordinates as well.
     """
 
     domain: Domain
@@ -47,6 +50,12 @@ class Statement:
     unknowns: tuple[str, ...] | None
     parameters: tuple[Parameter, ...]
     data: tuple[Data, ...]
+    family: Mapping[str, Interval] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Domain:
+        """The domain with the parameters of a family among its coordinates."""
+        return with_family(self.domain, self.family)
 
 
 def stated(
@@ -57,6 +66,7 @@ def stated(
     unknowns: object,
     parameters: object,
     data: object,
+    family: object = None,
 ) -> Statement:
     """The arguments of a Problem as a Statement.
 
@@ -68,6 +78,7 @@ def stated(
         unknowns: See there.
         parameters: See there.
         data: See there.
+        family: See there.
 
     Raises:
         ProblemError: For an argument of another kind than expected.
@@ -83,6 +94,13 @@ def stated(
         raise ProblemError(
             "Problem(parameters=…, data=…): a domain in pieces takes neither; expected a domain in"
             " one piece"
+        )
+    ranges = checked_family(family, domain.coordinates)
+    if ranges and (parameters or data):
+        raise ProblemError(
+            "Problem(family=…): takes neither parameters=… nor data=…; find values from data with"
+            " the result of the family, without training it again",
+            argument="family",
         )
     by_piece = isinstance(domain, Pieces) and isinstance(equations, Mapping)
     functions = equations if by_piece else checked_equations(equations)
@@ -105,6 +123,7 @@ def stated(
         unknowns=None if named is None else names_in_real(named),
         parameters=check_parameters(parameters, domain.coordinates),
         data=check_data(data),
+        family=ranges,
     )
 
 

@@ -151,7 +151,7 @@ def _count(given: Sequence[Constraint], unknown: str) -> int:
 
 def _missing_initial(problem: Problem, given: Sequence[Constraint]) -> Iterator[str]:
     """The first initial value or velocity of each unknown that is missing."""
-    time, space = problem.coordinates[-1], (0,) * len(problem.domain.space)
+    time, space = problem.coordinates[-1], (0,) * (len(problem.coordinates) - 1)
     known = {leaf for c in given for leaf in c.residual.needs}
     for unknown in problem.copies:
         order = problem.order(unknown, time)

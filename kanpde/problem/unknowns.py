@@ -8,6 +8,7 @@ from kanpde.errors import ProblemError, listed, nearest
 from kanpde.geometry import Domain
 from kanpde.problem.conditions import Condition
 from kanpde.problem.execution import blamed
+from kanpde.problem.families import check_family
 from kanpde.problem.statement import Equation, Statement
 from kanpde.residual.functions import argument_names, function_name
 
@@ -26,7 +27,8 @@ def unknowns_of(stated: Statement, equations: Sequence[Equation]) -> tuple[str, 
         ProblemError: For names that are no unknown of the equations, parameters that nothing
             mentions, and where there is no unknown.
     """
-    domain, free = stated.domain, [p.name for p in stated.parameters]
+    domain, free = stated.whole, [p.name for p in stated.parameters]
+    check_family(stated, equations)
     for number, condition in enumerate(stated.conditions):
         with blamed(argument="conditions", element=number):
             condition.names(domain, arguments_of(equations))
@@ -59,7 +61,7 @@ def _named(
     stated: Statement, free: Sequence[str], used: Sequence[str], candidates: Sequence[str]
 ) -> tuple[str, ...]:
     """What exact solution, conditions and data name besides parameters."""
-    named = [*stated.exact, *(n for c in stated.conditions for n in c.names(stated.domain, used))]
+    named = [*stated.exact, *(n for c in stated.conditions for n in c.names(stated.whole, used))]
     named += [name for d in stated.data for name in d.names() if name in candidates]
     return tuple(name for name in dict.fromkeys(named) if name not in free)
 

@@ -29,13 +29,17 @@ def during(problem: Problem, low: float, high: float, start: Mapping[str, Value]
     """See `Problem.during`."""
     domain = problem.domain
     assert isinstance(domain, SpaceTime)
-    span = SpaceTime(domain.region, Time(**{domain.time: (low, high)}))
+    time = Time(**{domain.time: (low, high)})
+    plain = problem.stated.domain
+    assert isinstance(plain, SpaceTime)
+    span = SpaceTime(domain.region, time)
     conditions: Sequence[BoundaryCondition] = problem.conditions
     if start:
         initial = Initial(**dict(start))  # type: ignore[arg-type]
         conditions = (*_without(conditions, domain), initial)
     data = [part for each in problem.stated.data if (part := each.within(domain.time, low, high))]
-    return problem.replace(domain=span, conditions=tuple(_holding(conditions, span)), data=data)
+    found = tuple(_holding(conditions, span))
+    return problem.replace(domain=SpaceTime(plain.region, time), conditions=found, data=data)
 
 
 def _without(
@@ -65,7 +69,7 @@ def settled(problem: Problem, values: Mapping[str, float]) -> Problem:
     """See `Problem.settled`."""
     assert isinstance(problem.stated.equations, tuple)
     return problem.replace(
-        equations=[_with_numbers(f, values) for f in problem.stated.equations],
+        equations=[with_numbers(f, values) for f in problem.stated.equations],
         conditions=[_condition_with_numbers(c, values) for c in problem.conditions],
         exact={u: f for u, f in problem.stated.exact.items() if u in problem.unknowns},
         unknowns=problem.unknowns,
@@ -80,17 +84,22 @@ def _condition_with_numbers(
     if not isinstance(condition, Condition) or not any(a in values for a in condition.arguments):
         return condition
     return Condition(
-        _with_numbers(condition.function, values),
+        with_numbers(condition.function, values),
         on=condition.on,
         where=condition.where,
         weight=condition.weight,
     )
 
 
-def _with_numbers(
+def with_numbers(
     function: Callable[..., Tensor | Sequence[Tensor]], values: Mapping[str, float]
 ) -> Callable[..., Tensor | Sequence[Tensor]]:
-    """A user's function with numbers in place of some of its arguments."""
+    """A user's function with numbers in place of some of its arguments.
+
+    Args:
+        function: Takes tensors by name, at least one of which stays.
+        values: Numbers by the name of the argument.
+    """
     name = function_name(function)
     arguments = argument_names(function, name)
     fixed = {a: values[a] for a in arguments if a in values}
@@ -103,6 +112,10 @@ def _with_numbers(
         return function(**given, **numbers)
 
     known.__name__ = name.removesuffix("()")
+    known.__doc__ = function.__doc__
+    if hasattr(function, "__code__"):
+        # Messages name the line of the user's own function.
+        known.__wrapped__ = function  # type: ignore[attr-defined]
     known.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(a, inspect.Parameter.KEYWORD_ONLY) for a in arguments if a not in fixed]
     )

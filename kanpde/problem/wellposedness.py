@@ -167,7 +167,7 @@ def _how_to_pin(problem: Problem, unknown: str) -> str:
     if is_line_of_time(domain) or (domain.time and problem.order(unknown, domain.time)):
         return f"add Initial({unknown}=…)"
     if free:
-        piece = "" if len(domain.coordinates) == 1 else ", where=…"
+        piece = "" if len(domain.own) == 1 else ", where=…"
         return f"pin its value, such as Dirichlet({unknown}=0, on={free[0]!r}{piece})"
     return f"add a term in {unknown} itself"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanpde.geometry import Pieces
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
+from kanpde.products.families import MarchingMembers, RefinedMembers
 from kanpde.products.marching import MarchingProducts
 from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
@@ -27,6 +28,12 @@ def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
     if isinstance(problem.domain, Pieces):
         return RefinedPieces(problem, settings)
     time = marched(problem)
+    if problem.family:
+        return (
+            RefinedMembers(problem, settings)
+            if time is None
+            else MarchingMembers(problem, settings, time)
+        )
     if time is None:
         return RefinedProducts(problem, settings)
     return MarchingProducts(problem, settings, time)

@@ -15,10 +15,17 @@ from kanpde.machine.memory import available
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import creases
-from kanpde.products.axes import Axis, SplineAxis
+from kanpde.products.axes import FEWEST_CELLS, Axis, SplineAxis
+from kanpde.products.between import Between, between
 from kanpde.products.estimates import evenly
 from kanpde.products.held import Start, held
-from kanpde.products.newton import Iterate, LeastSquares, least_squares, operations_needed
+from kanpde.products.newton import (
+    Iterate,
+    LeastSquares,
+    bytes_needed,
+    least_squares,
+    operations_needed,
+)
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.rows import Tempered
 from kanpde.products.solution import TensorSolution
@@ -30,6 +37,9 @@ SHORT_OF_GOAL = 0.3
 
 CELLS_AT_FIRST = 8
 """Along every coordinate of a steady problem."""
+
+CELLS_OF_PARAMETER, FEWEST_OF_PARAMETER = 3, 2
+"""Along a parameter of a family at first, and at least: every one is another member to solve."""
 
 FEW_STEPS = 3
 """Of Newton's method on new cells, which the work that is left has to allow."""
@@ -95,10 +105,13 @@ class AdaptiveProducts(ABC):
         degree = self.settings.degree
         axes: list[SplineAxis] = []
         for x in coordinates:
-            cells, wraps = CELLS_AT_FIRST, x in problem.periodic
+            cells, wraps, fewest = CELLS_AT_FIRST, x in problem.periodic, FEWEST_CELLS
+            if x in problem.domain.family:
+                cells, fewest = CELLS_OF_PARAMETER, FEWEST_OF_PARAMETER
             cells = max(cells, degree + 1) if wraps else cells
             whole = np.array(problem.domain.bounds[x])
-            axes.append(evenly(SplineAxis(whole, degree, wraps, *_smoothness(problem, x)), cells))
+            creased = _smoothness(problem, x)
+            axes.append(evenly(SplineAxis(whole, degree, wraps, *creased, fewest), cells))
         return axes
 
     def _begun(self, progress: Progress) -> Iterate:
@@ -132,6 +145,20 @@ class AdaptiveProducts(ABC):
         if uncouples(progress.axes):
             return math.nan
         return self._squares(progress).condition(C)
+
+    def _unmet(self, progress: Progress, error: Float[np.ndarray, " unknowns"]) -> float:
+        """How far equations and conditions are from being met, after the last step."""
+        assert progress.at is not None
+        return self._squares(progress).unmet(progress.at, error)
+
+    def _between(self, progress: Progress, error: Float[np.ndarray, " unknowns"]) -> Between:
+        """Whether something was missed between the points, after the last step of an attempt."""
+        assert progress.at is not None
+        return between(self._squares(progress), progress.at, error)
+
+    def _bytes(self, axes: Sequence[Axis]) -> float:
+        """What the normal equations take."""
+        return bytes_needed(axes, len(self.problem.unknowns))
 
     def _operations(self, axes: Sequence[Axis]) -> float:
         """What a step of Newton's method takes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -31,6 +31,11 @@ class Axis(ABC):
     breaks: Float[np.ndarray, " ends"]
     degree: int
     periodic: bool = False
+
+    @cached_property
+    def kept(self) -> dict[Hashable, Matrix]:
+        """Matrices of its functions that are asked for again and again."""
+        return {}
 
     @property
     def cells(self) -> int:
@@ -104,6 +109,9 @@ class Axis(ABC):
         return self.breaks[:-1, None] + half * (z + 1), np.abs(half) * w
 
 
+FEWEST_CELLS = 6
+"""Cells along a coordinate, at least."""
+
 CELLS_OF_A_PIECE = 4
 """Between two creases, or a crease and an end, at least: they have degree more functions than
 cells, and four Gauss points a cell have to tell them apart."""
@@ -122,6 +130,7 @@ class SplineAxis(Axis):
         periodic: Whether they wrap around; there are then at least degree + 1 cells.
         creases: Those of the inner ends of cells at which fewer derivatives are continuous.
         smooth: How many are at creases, of which the 0-th is the function.
+        fewest: Cells that there are at least, where cells follow errors.
     """
 
     breaks: Float[np.ndarray, " ends"]
@@ -129,6 +138,7 @@ class SplineAxis(Axis):
     periodic: bool = False
     creases: tuple[float, ...] = ()
     smooth: int = 0
+    fewest: int = FEWEST_CELLS
 
     @cached_property
     def first(self) -> Int[np.ndarray, " cells"]:

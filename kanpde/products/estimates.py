@@ -35,10 +35,6 @@ POINTS_ALONG_STARTS = {1: 20_001, 2: 401}
 """Points along each coordinate at which initial values are looked at, by the number of coordinates
 of space."""
 
-FEWEST_CELLS = 6
-"""Cells along a coordinate, at least."""
-
-
 ROUNDING_OF_VALUES = 2e-11
 """Share of values that the rounding of equations and their solution may come to."""
 
@@ -174,7 +170,7 @@ def refined(
     rough: Float[np.ndarray, " cells"],
     goal: float,
     most: int,
-    fewest: int = FEWEST_CELLS,
+    fewest: int | None = None,
     growth: float = GROWTH,
 ) -> SplineAxis:
     """Splines on cells of which each has the same error, whose lengths change slowly.
@@ -184,14 +180,15 @@ def refined(
         rough: u⁽ᵖ⁺¹⁾ on every cell.
         goal: The error.
         most: Cells, at most.
-        fewest: Cells, at least.
+        fewest: Cells, at least; by default those of the axis.
         growth: How fast lengths of cells may grow with the distance.
     """
+    fewest = axis.fewest if fewest is None else fewest
     low, high = axis.ends
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     x = np.linspace(low, high, FINE)
     length = np.pi * (goal / np.maximum(rough, 1e-300)) ** (1 / (axis.degree + 1))
-    length = np.minimum(length, (high - low) / min(fewest, FEWEST_CELLS))
+    length = np.minimum(length, (high - low) / min(fewest, axis.fewest))
     if axis.periodic:
         period = high - low
         at = np.r_[middle - period, middle, middle + period]

@@ -22,7 +22,6 @@ from kanpde.products.attempts import (
     AdaptiveProducts,
 )
 from kanpde.products.axes import Modes, SplineAxis
-from kanpde.products.between import between
 from kanpde.products.estimates import (
     amplitudes,
     evenly,
@@ -37,7 +36,7 @@ from kanpde.products.estimates import (
 )
 from kanpde.products.growth import Carried, at_the_end, carried, grown, left, smooth_change
 from kanpde.products.held import Start, fit, held
-from kanpde.products.newton import LeastSquares, bytes_needed, least_squares
+from kanpde.products.newton import least_squares
 from kanpde.products.posed import at_end, initial_values, start_of_march
 from kanpde.products.progress import Beyond, Progress, Settings
 from kanpde.products.tensor import Product
@@ -245,7 +244,7 @@ class MarchingProducts(AdaptiveProducts):
     @property
     def _ordinary(self) -> bool:
         """Whether time is the only coordinate."""
-        return len(self.problem.coordinates) == 1
+        return len(self.problem.domain.own) == 1
 
     @property
     def _beginnings(self) -> tuple[float, ...]:
@@ -296,7 +295,7 @@ class MarchingProducts(AdaptiveProducts):
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
             )
-            if bytes_needed((*new, progress.axes[-1]), len(product.C)) <= self._memory:
+            if self._bytes((*new, progress.axes[-1])) <= self._memory:
                 return self._attempt(tried, new, begin, length, tried.tries)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
@@ -310,7 +309,7 @@ class MarchingProducts(AdaptiveProducts):
         unmet = seen.unmet if seen.unmet > MET_EQUATION else 0.0
         error = max([seen.in_time, *seen.in_space, unmet])
         if error <= tolerance and not progress.missed and not progress.beyond:
-            more = between(self._squares(progress), at, tolerance * seen.sizes)
+            more = self._between(progress, tolerance * seen.sizes)
             if more.times:
                 error = max(error, tolerance * more.times)
                 said = f"{time} = {begin:.4g} to {end:.4g}: {more.said}"
@@ -346,7 +345,7 @@ class MarchingProducts(AdaptiveProducts):
             rough,
             [favard(axis, one) for axis, one in zip(space, rough, strict=True)],
             # So near to the beginning of a layer rows cannot be met.
-            0.0 if near else self._squares(progress).unmet(at, settings.tolerance * sizes),
+            0.0 if near else self._unmet(progress, settings.tolerance * sizes),
             order,
             layer,
             TRIES_NEAR_START if near and begin != layer and space else tries,
@@ -388,9 +387,7 @@ class MarchingProducts(AdaptiveProducts):
             estimate=float(np.fmax(progress.estimate, error)) if met else progress.estimate,
             beyond=beyond,
         )
-        if not uncouples(product.axes):
-            error = left(seen.in_time, seen.in_space)
-            done = self._carried(done, self._squares(progress), error)
+        done = self._carried(done, progress, left(seen.in_time, seen.in_space))
         if end == self._last:
             condition = self._condition(progress, product.C)
             return self._arrived(replace(done, condition=condition))
@@ -399,31 +396,36 @@ class MarchingProducts(AdaptiveProducts):
         new = []
         for i, axis in enumerate(product.axes[:-1]):
             assert isinstance(axis, SplineAxis)
-            found = self._refined(axis, rough[i])
-            same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
-            new.append(
-                axis if same and favard(axis, rough[i]) < 0.5 * self.settings.tolerance else found
-            )
+            new.append(self._next(i, axis, rough[i]))
         growth = (settings.tolerance / max(seen.in_time, 1e-17)) ** (1 / settings.modes)
         length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
 
-    def _carried(self, done: Progress, squares: LeastSquares, error: float) -> Progress:
+    def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+        """The cells along a coordinate for the next span: the same ones where they are as good."""
+        found = self._refined(axis, rough)
+        same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
+        good = favard(axis, rough) < 0.5 * self.settings.tolerance
+        return axis if same and good else found
+
+    def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
         """With the change that is carried along at the end of the last span.
 
         Args:
             done: Where it is; its change is that of the span before.
-            squares: Of the last span.
+            progress: Where it was.
             error: With which that ends.
         """
         problem, (*_, span) = self.problem, done.spans
+        if uncouples(span.axes):
+            return done
         starts = {
             (u, order): at_end(done.change, k, order)
             for k, u in enumerate(problem.unknowns)
             for order in range(problem.order(u, self.time))
             if done.change is not None
         } or smooth_change(problem, self.time, span.axes[:-1], done.sizes)
-        change = carried(problem, squares, span, starts)
+        change = carried(problem, self._squares(progress), span, starts)
         length = abs(float(np.ptp(span.axes[-1].ends)))
         orders = [problem.order(u, self.time) for u in problem.unknowns]
         moved = [at_the_end(change, m, [order > m for order in orders]) for m in (0, 1)]

@@ -225,9 +225,14 @@ class LeastSquares:
                 break
         return D, share
 
-    def _there(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> float:
+    def there(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> float:
         """The sum of squares where a step might lead; infinite where that is too far for the
-        equations to be finite."""
+        equations to be finite.
+
+        Args:
+            C: The coefficients there.
+            weights: Of each of the rows.
+        """
         try:
             with np.errstate(over="ignore"):
                 return self.loss(C, weights)
@@ -313,7 +318,7 @@ class LeastSquares:
         """The share of a step that lowers the squares."""
         share = 1.0
         if self._size(D, C) > SURE and not self.affine:
-            while share > SHORTEST and not self._there(C + share * D, weights) < before:
+            while share > SHORTEST and not self.there(C + share * D, weights) < before:
                 share /= 2
         return share
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
+from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
 from kanpde.products.pieces import unfit
@@ -56,10 +57,11 @@ def marched(problem: Problem) -> str | None:
     Args:
         problem: What is to be solved.
     """
-    along_line = len(problem.coordinates) == 1 and not isinstance(problem.domain, Pieces)
+    along_line = len(problem.domain.own) == 1 and not isinstance(problem.domain, Pieces)
     if problem.domain.time is not None or not along_line or problem.periodic:
         return problem.domain.time
-    x, face = problem.coordinates[0], start_of_march(problem, problem.coordinates[0])
+    (x,) = problem.domain.own
+    face = start_of_march(problem, x)
     plain = all(
         c.face == face and c.prescribed is not None and c.where is None for c in problem.constraints
     )
@@ -73,7 +75,7 @@ def marched(problem: Problem) -> str | None:
     return x if plain and given == wanted and wanted and not remembers else None
 
 
-def start_of_march(problem: Problem, time: str) -> str:
+def start_of_march(problem: Formulation, time: str) -> str:
     """The face where a march begins: that at the start of time, or at the end where all conditions
     of ordinary equations are given there.
 
@@ -85,7 +87,7 @@ def start_of_march(problem: Problem, time: str) -> str:
     return f"{time}+" if faces == {f"{time}+"} else f"{time}-"
 
 
-def initial_values(problem: Problem, time: str) -> dict[tuple[str, int], Start]:
+def initial_values(problem: Formulation, time: str) -> dict[tuple[str, int], Start]:
     """Values and rates that are given where the march begins, by unknown and order of the rate.
 
     Args:

@@ -17,9 +17,7 @@ from kanpde.problem.cross_points import singular_points
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
 from kanpde.products.axes import Axis, SplineAxis
-from kanpde.products.between import between
 from kanpde.products.estimates import (
-    FEWEST_CELLS,
     GROWTH,
     Near,
     amplitudes,
@@ -29,7 +27,7 @@ from kanpde.products.estimates import (
     roughness,
 )
 from kanpde.products.held import fit, held
-from kanpde.products.newton import Iterate, bytes_needed
+from kanpde.products.newton import Iterate
 from kanpde.products.pieces import numbers_of
 from kanpde.products.posed import on_grids
 from kanpde.products.progress import Progress, Settings, on_cells
@@ -99,11 +97,11 @@ class RefinedProducts(AdaptiveProducts):
             sizes=tuple(float(one) for one in sizes),
         )
         wanted = settings.tolerance * sizes
-        unmet = self._squares(progress).unmet(at, wanted)
+        unmet = self._unmet(progress, wanted)
         error = max(error, unmet if unmet > MET_EQUATION else 0.0)
         new: tuple[SplineAxis, ...] | None = None
         if error <= settings.tolerance and not at.stalled:
-            seen = between(self._squares(progress), at, wanted)
+            seen = self._between(progress, wanted)
             if seen.unmet <= MET_EQUATION:
                 condition = self._condition(progress, at.C)
                 return replace(known, estimate=error, finished=True, condition=condition)
@@ -154,10 +152,6 @@ class RefinedProducts(AdaptiveProducts):
     def _products(self, axes: Sequence[Axis], C: Float[np.ndarray, " ..."]) -> tuple[Product, ...]:
         """The functions of an attempt, piece after piece."""
         return (Product(tuple(axes), C),)
-
-    def _bytes(self, axes: Sequence[Axis]) -> float:
-        """What the normal equations take."""
-        return bytes_needed(axes, len(self.problem.unknowns))
 
     def _extremes(
         self, products: Sequence[Product]
@@ -231,7 +225,7 @@ class RefinedProducts(AdaptiveProducts):
         if not more and error < goal:
             return axis
         far = error > NEARLY * settings.tolerance * felt
-        fewest = axis.cells if far else FEWEST_CELLS
+        fewest = axis.cells if far else axis.fewest
         fewest = math.ceil(MORE_CELLS * axis.cells) if more else fewest
         times = 3 if len(self.problem.coordinates) == 1 else 2
         most = min(settings.cells, times * axis.cells)

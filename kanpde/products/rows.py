@@ -17,6 +17,9 @@ from kanpde.products.axes import Axis, Matrix, along
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, check_finite
 
+KEPT_UP_TO = 1000
+"""Points of an axis whose matrices it keeps."""
+
 DENSE_UP_TO = 100
 """Functions of a coordinate up to which a matrix of all is quicker than a sparse one."""
 
@@ -291,10 +294,7 @@ class WeightedRows:
     def _matrix(self, i: int, order: int) -> Matrix:
         known = self._matrices
         if (i, order) not in known:
-            places, axis = self.places[i], self.axes[i]
-            cell = np.repeat(places.cells, places.x.shape[1])
-            found = axis.matrix(places.x.ravel(), order, cell)
-            known[i, order] = found.toarray() if axis.size <= DENSE_UP_TO else found
+            known[i, order] = _matrix_of(self.axes[i], self.places[i], order)
         return known[i, order]
 
     @cached_property
@@ -400,6 +400,21 @@ def points_of(axis: Axis) -> int:
         axis: Functions of the coordinate.
     """
     return axis.size if axis.cells == 1 else 4
+
+
+def _matrix_of(axis: Axis, places: Places, order: int) -> Matrix:
+    """Derivatives of all functions of an axis at places. Those at few places the axis keeps: other
+    rows ask for them again, as those of all members of a family do."""
+    few = places.x.size <= KEPT_UP_TO
+    key = (order, places.x.tobytes()) if few else None
+    if key in axis.kept:
+        return axis.kept[key]
+    cell = np.repeat(places.cells, places.x.shape[1])
+    matrix = axis.matrix(places.x.ravel(), order, cell)
+    found = matrix.toarray() if axis.size <= DENSE_UP_TO else matrix
+    if key is not None:
+        axis.kept[key] = found
+    return found
 
 
 def _times(A: Matrix, B: Matrix) -> Matrix:

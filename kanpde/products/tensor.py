@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kanpde.products.axes import Axis, Modes, SplineAxis, along
+from kanpde.products.axes import FEWEST_CELLS, Axis, Modes, SplineAxis, along
 from kanpde.residual.calculus import MultiIndex
 
 POINTS_AT_ONCE = 2_000_000
@@ -122,6 +122,7 @@ def plain_axes(axes: Sequence[Axis]) -> list[dict[str, Any]]:
             "periodic": axis.periodic,
             "creases": list(axis.creases) if isinstance(axis, SplineAxis) else [],
             "smooth": axis.smooth if isinstance(axis, SplineAxis) else 0,
+            "fewest": axis.fewest if isinstance(axis, SplineAxis) else 0,
         }
         for axis in axes
     ]
@@ -143,7 +144,8 @@ def _axis(
     periodic: bool,
     creases: Sequence[float] = (),
     smooth: int = 0,
+    fewest: int = FEWEST_CELLS,
 ) -> Axis:
     if order:
         return Modes(breaks.numpy(), degree, order)
-    return SplineAxis(breaks.numpy(), degree, periodic, tuple(creases), smooth)
+    return SplineAxis(breaks.numpy(), degree, periodic, tuple(creases), smooth, fewest)

@@ -115,7 +115,7 @@ def prepare(
                 " one piece, or no compression"
             )
         # Ordinary equations begin with spans that cost little, whatever unknowns come to.
-        thought = marched(problem) is not None and len(problem.coordinates) > 1
+        thought = marched(problem) is not None and len(problem.domain.own) > 1
         sizes = sizes_of(problem) if thought else ()
         return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes))
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:

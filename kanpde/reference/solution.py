@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Pieces, SpaceTime
@@ -18,6 +17,8 @@ from kanpde.problem.problem import Problem
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
 from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolving import in_time, is_evolution
+from kanpde.reference.families import of_family
+from kanpde.reference.found import Reference as Reference
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
@@ -37,42 +38,6 @@ KEPT_NODES = 513
 """Along one coordinate, past which the output of an evolution is thinned."""
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A solution by collocation or by finite differences, and what its error is.
-
-    Attributes:
-        coordinates: 1-D grid by coordinate, time last.
-        values: By unknown, with one axis a coordinate; NaN outside of the domain.
-        order: Of accuracy in space; 0 for collocation, whose errors fall faster than any power.
-        kind: The method in words.
-        estimated_error: The worst of `estimated_errors`.
-        seconds: That it took.
-        estimated_errors: Root mean square over the nodes by unknown, relative to its scale, by
-            Richardson extrapolation in space, plus what halving the steps in time changes; for
-            collocation the distance of two solutions, the same in time, and what rounding makes.
-            None where a file of an older version does not tell.
-        scales: Of each unknown, in its units: how much it varies about its mean, or its size where
-            it is constant; None likewise.
-        doubt: Why it may be wrong in spite of its error, in one line; "" where nothing says so.
-    """
-
-    coordinates: dict[str, np.ndarray]
-    values: dict[str, np.ndarray]
-    order: int
-    kind: str
-    estimated_error: float
-    seconds: float
-    estimated_errors: dict[str, float] | None = None
-    scales: dict[str, float] | None = None
-    doubt: str = ""
-
-    def points(self) -> Float[np.ndarray, "nodes dims"]:
-        """All grid nodes, in the C order of `values`."""
-        mesh = np.meshgrid(*self.coordinates.values(), indexing="ij")
-        return np.stack([m.ravel() for m in mesh], 1)
-
-
 def reference(
     problem: Problem,
     *,
@@ -86,7 +51,8 @@ def reference(
     functions along what wraps round, else Chebyshev's); elsewhere, or where an order or cells are
     asked for, by finite differences. On a box their grid ends where the domain does; on other
     domains the boundary is embedded in a grid over the bounding box. Work is counted, not timed:
-    the same problem gives the same reference.
+    the same problem gives the same reference. Of a family it is one of a few members, at values
+    that reach from end to end of their ranges.
 
     Args:
         problem: With as many equations as unknowns, and all of its parameters known.
@@ -108,6 +74,9 @@ def reference(
         raise ReferenceUnavailable(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
+    if problem.family:
+        how = {"order": order, "cells": cells, "effort": effort}
+        return of_family(problem, partial(reference, **how))  # type: ignore[arg-type]
     if order is None and start_of(problem):
         _refuse(problem, order)
         return _integrated(problem, cells, WORK_BY_EFFORT[effort], began)

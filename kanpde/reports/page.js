@@ -59,3 +59,13 @@ for (const figure of document.querySelectorAll("figure.chart, figure.map")) {
   svg.addEventListener("pointerdown", over);
   svg.addEventListener("pointerleave", hide);
 }
+// Sliders over the parameters of a family: the member at their values is shown, the others are not.
+for (const family of document.querySelectorAll(".family")) {
+  const sliders = [...family.querySelectorAll(".sliders input")];
+  const show = () => {
+    const place = sliders.map((slider) => slider.value).join(",");
+    for (const member of family.querySelectorAll(".member")) member.hidden = member.dataset.place !== place;
+  };
+  for (const slider of sliders) slider.addEventListener("input", show);
+  show();
+}

@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 
 from kanpde.plots import network as network_plots
-from kanpde.reports import fields, reproduce
+from kanpde.reports import fields, members, reproduce
 from kanpde.reports.chart import Chart, Series, shown
 from kanpde.reports.mathml import Notation, notation
 from kanpde.reports.page import cards, folded, listing, page, section, table
@@ -76,7 +76,7 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
         )
     yield _estimates(summary, fields.bands(result))
     hint = '<p class="hint">Point at a picture to read its values.</p>'
-    yield section("Solution", hint, fields.pictures(result))
+    yield section("Solution", hint, members.pictures(result))
     yield _closed_form(result.run_dir)
     yield section("Training", _history(result), _stages(result))
     yield section("Network", _network(result))
@@ -200,12 +200,13 @@ def _by_unknown(result: Result) -> str:
         )
         for judge, gaps in judges.items()
         for unknown, gap in gaps.items()
-        if len(result.unknowns) > 1 or gap.hidden
+        if len(gaps) > 1 or gap.hidden
     ]
     if not rows:
         return ""
     header = ("", "against", "relative L2", "of the variation", "largest error", "its own error")
-    return section("Errors by unknown", table(header, rows, (2, 3, 4, 5)))
+    title = "Errors by value" if result.settings.get("family") else "Errors by unknown"
+    return section(title, table(header, rows, (2, 3, 4, 5)))
 
 
 def _advice(result: Result, summary: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.geometry.family import values_of
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
@@ -81,10 +82,11 @@ def dense_grid(domain: Domain) -> Grid:
         domain: Where the problem is posed.
 
     Returns:
-        The grid: 1001, 201², 41³, 17⁴ or 9⁵ nodes.
+        The grid: 1001, 201², 41³, 17⁴ or 9⁵ nodes, times a few values of parameters of a family.
     """
-    nodes = _NODES[len(domain.coordinates)]
-    return {x: np.linspace(low, high, nodes) for x, (low, high) in domain.bounds.items()}
+    nodes = _NODES[len(domain.own)]
+    own = {x: np.linspace(*domain.bounds[x], nodes) for x in domain.own}
+    return {**values_of(domain), **own}
 
 
 def nodes_of(grid: Grid) -> NDArray[np.float64]:

@@ -181,4 +181,7 @@ def matter(found: Mapping[str, Gap], amplitudes: Mapping[str, float]) -> dict[st
         found: The gaps by unknown.
         amplitudes: These sizes by unknown.
     """
-    return {u: replace(gap, amplitude=amplitudes.get(u, 0.0)) for u, gap in found.items()}
+    return {
+        u: replace(gap, amplitude=amplitudes.get(u.partition(" ")[0], 0.0))
+        for u, gap in found.items()
+    }

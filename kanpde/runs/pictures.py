@@ -20,6 +20,7 @@ DPI = 150
 
 PICTURES = ("solution.png", "history.png", "network.png")
 ESTIMATES = "estimates.png"
+MEMBERS = "family.png"
 
 
 def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
@@ -37,12 +38,14 @@ def as_png(figure: Figure) -> Callable[[IO[bytes]], object]:
 
 
 def pictures_of(result: Result) -> tuple[str, ...]:
-    """Names of the pictures that a run has: one more where parameters were found.
+    """Names of the pictures that a run has: one more where parameters were found, and of a family.
 
     Args:
         result: The result.
     """
-    return (*PICTURES, ESTIMATES) if result.estimates else PICTURES
+    more = [ESTIMATES] if result.estimates else []
+    more += [MEMBERS] if result.settings.get("family") else []
+    return (*PICTURES, *more)
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
@@ -57,6 +60,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
     """
     from kanpde.plots.estimates import plot_estimates
     from kanpde.plots.history import plot_history
+    from kanpde.plots.members import plot_members
     from kanpde.plots.network import plot_network
     from kanpde.plots.solution import plot_solution
 
@@ -65,10 +69,12 @@ def draw(result: Result, folder: Path) -> list[Path]:
         plot_history,
         plot_network,
         plot_estimates,
+        plot_members,
     )
+    by_name = dict(zip((*PICTURES, ESTIMATES, MEMBERS), plotters, strict=True))
     drawn = pictures_of(result)
-    for name, plot in zip(drawn, plotters, strict=False):
-        replace_file(folder / name, as_png(plot(result)))
+    for name in drawn:
+        replace_file(folder / name, as_png(by_name[name](result)))
     return [folder / name for name in drawn]
 
 

@@ -195,6 +195,7 @@ GRIDS = {
     "wave1d": (4, 64, 128),
     "wave1d_multiscale": (4, 64, 128),
     "burgers1d": (4, 1024, 2048),
+    "burgers1d_family": (4, 512, 1024),
     "burgers1d_smooth": (4, 512, 1024),
     "kovasznay2d": (2, 32, 64),
     "taylor_green2d": (2, 24, 36),

@@ -62,6 +62,7 @@ SHORT = {
         continuation=LAYERS,
     ),
     "burgers1d": Short(KAN((5, 5), 5, 6), 700, "lm:40", 8.4e-2, end=0.4),
+    "burgers1d_family": Short(KAN((5, 5), 5, 4), 900, "lm:40", 0.43),
     "burgers1d_smooth": Short(KAN((5, 5), 5, 6), 1200, "lm:60", 3e-3),
     "cavity2d": Short(KAN((6,), 5, 5), 500, "lm:25", 6e-2, unknowns=2),
     "convection1d": Short(KAN((4, 4), 7, 4), 600, "lm:50", 8.5e-6, end=0.1),

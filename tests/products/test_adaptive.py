@@ -333,7 +333,7 @@ def test_a_step_of_which_no_part_lowers_the_squares_ends_newtons_method(monkeypa
     given = held(problem, progress.axes, {})
     squares, at = least_squares(problem, progress.axes, given), Iterate(given.C)
     assert not squares.advance(at, 1e-8).stalled
-    monkeypatch.setattr(LeastSquares, "_there", lambda *_: math.inf)
+    monkeypatch.setattr(LeastSquares, "there", lambda *_: math.inf)
     ended = squares.advance(at, 1e-8)
     assert ended.stalled
     assert ended.done
