@@ -113,7 +113,7 @@ def _looks(axes: Sequence[Axis], far: bool) -> list[list[int]]:
     along_time = [AT_PLACES] * len(space) + [TIMES_BETWEEN[len(space)]]
     if not space:
         return [along_time]
-    many = POINTS_OF_SPACE[len(space)]
+    many = POINTS_BETWEEN[len(space)] if far else POINTS_OF_SPACE[len(space)]
     return [[*(_at_least(many, axis) for axis in space), AT_TIMES], along_time]
 
 

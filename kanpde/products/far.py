@@ -17,7 +17,7 @@ from kanpde.errors import ProblemError
 from kanpde.products.axes import Axis
 from kanpde.products.rows import Places, WeightedRows
 from kanpde.residual.calculus import Leaf
-from kanpde.residual.elsewhere import Rule, gathered
+from kanpde.residual.elsewhere import OtherPlaces, Rule, gathered
 from kanpde.residual.residual import Residual, check_finite
 
 POINTS_OF_A_PART = {1: 8, 2: 4}
@@ -30,22 +30,36 @@ VALUES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class _Elsewhere:
-    """Functions of one unknown at the places that a residual asks for.
+    """Functions of one unknown at the places that a residual asks for: along some coordinates these
+    are moved, along the others they are those of the points.
 
     Attributes:
         unknown: Its number.
-        matrix: Derivatives of all functions at the different points, sparse [some, functions].
-        which: The point of every place, [points, each].
+        moved: Numbers of the axes along which places are moved; the others stay.
+        matrix: Functions of the moved axes at the different places, sparse [some, functions].
+        which: The place of every node, [points, each].
+        still: Functions of the other axes at the different points along these, [few, functions].
+        point: Which of these every point is, [points].
+        sizes: How many functions every axis has.
     """
 
     unknown: int
+    moved: tuple[int, ...]
     matrix: sp.csr_matrix
     which: Int[np.ndarray, "points each"]
+    still: Float[np.ndarray, "few functions"]
+    point: Int[np.ndarray, " points"]
+    sizes: tuple[int, ...]
 
     @property
     def each(self) -> int:
         """How many places there are for a point."""
         return self.which.shape[1]
+
+    @property
+    def _order(self) -> tuple[int, ...]:
+        """The axes, moved ones first."""
+        return (*self.moved, *(i for i in range(len(self.sizes)) if i not in self.moved))
 
     def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "points each"]:
         """The derivative at the places.
@@ -53,18 +67,45 @@ class _Elsewhere:
         Args:
             C: The coefficients.
         """
-        return (self.matrix @ C[self.unknown].ravel())[self.which]
+        own = C[self.unknown].transpose(self._order).reshape(self.matrix.shape[1], -1)
+        known = (self.matrix @ own) @ self.still.T
+        return known[self.which, self.point[:, None]]
 
-    def gathered(self, g: Float[np.ndarray, "points each"]) -> sp.csr_matrix:
-        """Slopes by the different points, sparse [points, some].
+    def lifted(self, g: Float[np.ndarray, "points each"]) -> Float[np.ndarray, " ..."]:
+        """By all coefficients of the unknown, the sum of slopes times functions.
+
+        Args:
+            g: Slopes by the places.
+        """
+        some, few = self.matrix.shape[0], len(self.still)
+        code = self.which * few + self.point[:, None]
+        sums = np.bincount(code.ravel(), g.ravel(), some * few).reshape(some, few)
+        return self._in_order((self.matrix.T @ sums @ self.still)[None])[0]
+
+    def rows(self, g: Float[np.ndarray, "points each"]) -> Float[np.ndarray, "points ..."]:
+        """By all coefficients of the unknown, the derivatives of every point's sum of slopes times
+        values.
 
         Args:
             g: Slopes by the places.
         """
         points, each = self.which.shape
-        rows = np.repeat(np.arange(points), each)
-        shape = (points, self.matrix.shape[0])
-        return sp.csr_matrix((g.ravel(), (rows, self.which.ravel())), shape=shape)
+        if (self.which == self.which[:1]).all():
+            along_moved = g @ self.matrix[self.which[0]].toarray()
+        else:
+            where = np.repeat(np.arange(points), each)
+            shape = (points, self.matrix.shape[0])
+            along_moved = sp.csr_matrix((g.ravel(), (where, self.which.ravel())), shape=shape)
+            along_moved = (along_moved @ self.matrix).toarray()
+        return self._in_order(along_moved[:, :, None] * self.still[self.point][:, None])
+
+    def _in_order(
+        self, values: Float[np.ndarray, "points moved still"]
+    ) -> Float[np.ndarray, "points ..."]:
+        """Values by functions of the moved axes and of the others, with the axes in order."""
+        order = self._order
+        whole = values.reshape(len(values), *(self.sizes[i] for i in order))
+        return whole.transpose(0, *(1 + order.index(i) for i in range(len(order))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +119,30 @@ class FarRows(WeightedRows):
         found = []
         for one in self.residuals:
             own, places = [], one.places(self.coordinates, normal)
-            ways = zip(one.afar, gathered(places, one.coordinates), strict=True)
-            for afar, (points, which) in ways:
-                for u, index in afar.leaves:
-                    matrix = _functions(self.axes, points, index)
-                    own.append(_Elsewhere(self.unknowns.index(u), matrix, which.T))
+            for afar, place in zip(one.afar, places, strict=True):
+                moved = tuple(i for i, x in enumerate(one.coordinates) if x in afar.moved)
+                own += [self._asked(place, moved, leaf) for leaf in afar.leaves]
             found.append(tuple(own))
         return tuple(found)
+
+    def _asked(self, place: OtherPlaces, moved: tuple[int, ...], leaf: Leaf) -> _Elsewhere:
+        """What gives one leaf at its places."""
+        names, (u, index) = self.residuals[0].coordinates, leaf
+        ((different, which),) = gathered([place], [names[i] for i in moved])
+        others = [i for i in range(len(names)) if i not in moved]
+        here = np.zeros((len(which.T), 0))
+        if others:
+            here = np.stack([self.coordinates[names[i]].numpy() for i in others], 1)
+        few, point = np.unique(here, axis=0, return_inverse=True)
+        matrix = _functions([self.axes[i] for i in moved], different, [index[i] for i in moved])
+        still = np.ones((len(few), 1))
+        if others:
+            axes = [self.axes[i] for i in others]
+            still = _functions(axes, few, [index[i] for i in others]).toarray()
+        sizes = tuple(axis.size for axis in self.axes)
+        return _Elsewhere(
+            self.unknowns.index(u), moved, matrix, which.T, still, point.ravel(), sizes
+        )
 
     @cached_property
     def _widths(self) -> list[slice]:
@@ -156,9 +214,7 @@ class FarRows(WeightedRows):
         lift = np.einsum("pra,pr->pa", g[:, :, len(self.leaves) :], r)
         first = 0
         for one in (one for own in self.elsewhere for one in own):
-            mine = lift[:, first : first + one.each]
-            sums = np.bincount(one.which.ravel(), mine.ravel(), one.matrix.shape[0])
-            found[one.unknown] += (one.matrix.T @ sums).reshape(found.shape[1:])
+            found[one.unknown] += one.lifted(lift[:, first : first + one.each])
             first += one.each
         return found
 
@@ -220,7 +276,7 @@ class FarRows(WeightedRows):
         for one in (one for own in self.elsewhere for one in own):
             mine = g[:, first : first + one.each]
             if mine.any():
-                found[:, one.unknown] += (one.gathered(mine) @ one.matrix).toarray()
+                found[:, one.unknown] += one.rows(mine).reshape(len(g), -1)
             first += one.each
         return found.reshape(len(g), -1)
 
