@@ -4,12 +4,12 @@ there follow from the values on all nodes."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.constraints import Constraint
@@ -30,7 +30,10 @@ POINTS_OF_DIFFERENCES, POINTS_OF_FUNCTIONS = 10, 16
 """Points of Gauss's rule on a part, for differences and for global functions."""
 
 MOST_COLUMNS = 1500
-"""Values at other places for one node."""
+"""Values at other places for one node, where they cannot be summed up before."""
+
+INSTANTS_SEEN = 3
+"""At which is seen whether places and kernels stay the same."""
 
 
 def rule_for(grid: Grid) -> Rule:
@@ -45,16 +48,65 @@ def rule_for(grid: Grid) -> Rule:
     return Rule(min(MOST_PARTS, max(fewest, cells // CELLS_OF_A_PART)), POINTS_OF_DIFFERENCES)
 
 
+@dataclass(frozen=True)
+class Condensed(Residual):
+    """A residual that is affine in what it asks for at other places, which is summed up before: it
+    takes one more column for every equation, unknown and order in time.
+
+    Attributes:
+        inner: What is evaluated.
+        sums: How many columns every equation has for what is elsewhere.
+    """
+
+    inner: Residual = field(kw_only=True)
+    sums: int = field(kw_only=True)
+
+    def _evaluated(
+        self,
+        coordinates: Values,
+        derivatives: Float[torch.Tensor, "points _given"],
+        normal: Values | None,
+        partials: bool,
+    ) -> tuple[
+        Float[torch.Tensor, "points equations"],
+        Float[torch.Tensor, "points equations _columns"] | None,
+    ]:
+        here = len(self.needs)
+        values, slopes = self.inner.near(coordinates, derivatives[:, :here], normal, partials)
+        there = derivatives[:, here:].reshape(len(values), self.equations, self.sums)
+        values = values + there.sum(2)
+        if slopes is None:
+            return values, None
+        ones = torch.eye(self.equations).to(values).repeat_interleave(self.sums, 1)
+        return values, torch.cat([slopes, ones.expand(len(values), -1, -1)], 2)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What gives a leaf at its places.
+
+    Attributes:
+        unknown: Of the leaf.
+        rate: Its order in time.
+        matrix: From what a system solves for to the leaf at the different places, [some, nodes].
+        which: The place of every node of the rule, [each, points].
+    """
+
+    unknown: str
+    rate: int
+    matrix: sp.csr_matrix
+    which: Int[np.ndarray, "each points"]
+
+
 def far_columns(
     problem: Formulation,
     grid: Grid,
     residual: Residual,
     at: Values,
     normal: Values | None,
-) -> list[tuple[str, int, sp.csr_matrix]]:
-    """What a residual asks for at other places: of each leaf the unknown, its order in time, and
-    the matrix [places, nodes] that gives it from what a system solves for, node by node of each
-    place.
+) -> tuple[Residual, list[tuple[str, int, sp.csr_matrix]]]:
+    """What a residual asks for at other places, column by column of what it takes after its
+    `needs`.
 
     Args:
         problem: What is discretised.
@@ -63,46 +115,112 @@ def far_columns(
         at: Coordinates of the nodes, space alone.
         normal: Outward normals there, on a face.
 
+    Returns:
+        The residual that takes these columns, which is another one where sums can be made
+        beforehand; and of some columns the unknown, its order in time, and the matrix [columns *
+        points, nodes] that gives them from what a system solves for.
+
     Raises:
         ReferenceUnavailable: Places are at other times, or move.
     """
     if not residual.afar:
-        return []
+        return residual, []
+    reads = _reads(problem, grid, residual, at, normal)
+    summed = _condensed(problem, residual, reads, at, normal)
+    if summed is not None:
+        return summed
+    if sum(len(one.which) for one in reads) > MOST_COLUMNS:
+        raise ReferenceUnavailable(
+            f"{residual.name}: its integrals have {sum(len(one.which) for one in reads)} nodes for"
+            f" every node of the grid; at most {MOST_COLUMNS} are taken"
+        )
+    return residual, [(o.unknown, o.rate, o.matrix[o.which.ravel()]) for o in reads]
+
+
+def _moments(problem: Formulation, at: Values) -> list[Values]:
+    """Coordinates of nodes, at some instants of an evolution."""
+    time = problem.domain.time
+    if not time:
+        return [at]
+    like = next(iter(at.values()))
+    return [
+        {**at, time: torch.full_like(like, float(t))}
+        for t in np.linspace(*problem.domain.bounds[time], INSTANTS_SEEN)
+    ]
+
+
+def _reads(
+    problem: Formulation, grid: Grid, residual: Residual, at: Values, normal: Values | None
+) -> list[_Read]:
+    """What gives each leaf of a residual at its places."""
     if isinstance(grid, Embedded | Patchwork):
         raise ReferenceUnavailable(
             f"{residual.name}: integrals and values at other places are discretised on boxes"
         )
-    time = problem.domain.time
-    if any(time in one.moved for one in residual.afar):
+    if any(problem.domain.time in one.moved for one in residual.afar):
         raise ReferenceUnavailable(
             f"{residual.name}: holds values at other times; an evolution is marched, and knows none"
         )
-    points = len(next(iter(at.values())))
-    moments = list(np.linspace(*problem.domain.bounds[time], 3)) if time else [None]
-    known = []
-    for moment in moments:
-        now = dict(at)
-        if time and moment is not None:
-            now[time] = torch.full((points,), moment, dtype=torch.float64)
-        known.append(residual.places(now, normal))
-    found = []
-    for k, (one, place) in enumerate(zip(residual.afar, known[0], strict=True)):
-        if any(not torch.equal(place.at[x], other[k].at[x]) for other in known for x in grid.names):
+    first, *others = (residual.places(now, normal) for now in _moments(problem, at))
+    found, space = [], len(grid.names)
+    for k, (one, place) in enumerate(zip(residual.afar, first, strict=True)):
+        if any(not torch.equal(place.at[x], o[k].at[x]) for o in others for x in grid.names):
             raise ReferenceUnavailable(
                 f"{residual.name}: the places of an integral or a value move in time"
-            )
-        if place.shape[0] > MOST_COLUMNS:
-            raise ReferenceUnavailable(
-                f"{residual.name}: an integral has {place.shape[0]} nodes for every node of the"
-                f" grid; at most {MOST_COLUMNS} are taken"
             )
         ((different, which),) = gathered([place], grid.names)
         read = _reading(grid, different)
         for u, index in one.leaves:
-            space = len(grid.names)
             rows = (read @ grid.derivative(index[:space])).tocsr()
-            found.append((u, sum(index[space:]), rows[which.ravel()]))
+            found.append(_Read(u, sum(index[space:]), rows, which))
     return found
+
+
+def _condensed(
+    problem: Formulation,
+    residual: Residual,
+    reads: Sequence[_Read],
+    at: Values,
+    normal: Values | None,
+) -> tuple[Residual, list[tuple[str, int, sp.csr_matrix]]] | None:
+    """The residual with what it asks for elsewhere summed up, and these sums; None where its
+    partials are not the same for every solution and always."""
+    if not residual.affine:
+        return None
+    width = len(residual.needs) + sum(len(one.which) for one in reads)
+    points = len(next(iter(at.values())))
+    zeros = torch.zeros(points, width, dtype=torch.float64)
+    known = []
+    for now in _moments(problem, at):
+        slopes = residual(now, zeros, normal)[1]
+        assert slopes is not None
+        known.append(slopes[:, :, len(residual.needs) :])
+    if any(not torch.equal(known[0], other) for other in known):
+        return None
+    keys = list(dict.fromkeys((one.unknown, one.rate) for one in reads))
+    sums = []
+    for e in range(residual.equations):
+        for key in keys:
+            total, first = None, 0
+            for one in reads:
+                each = len(one.which)
+                mine = known[0][:, e, first : first + each].numpy()
+                first += each
+                if (one.unknown, one.rate) == key:
+                    part = _summed(mine, one)
+                    total = part if total is None else total + part
+            sums.append((*key, sp.csr_matrix(total)))
+    given = {f.name: getattr(residual, f.name) for f in fields(Residual)}
+    given["afar"] = ()
+    return Condensed(**given, inner=residual, sums=len(keys)), sums
+
+
+def _summed(slopes: Float[np.ndarray, "points each"], read: _Read) -> sp.csr_matrix:
+    """Σ slopes · values at places, as a matrix [points, nodes]."""
+    points, each = slopes.shape
+    where = np.repeat(np.arange(points), each)
+    shape = (points, read.matrix.shape[0])
+    return sp.csr_matrix((slopes.ravel(), (where, read.which.T.ravel())), shape=shape) @ read.matrix
 
 
 def _reading(grid: Grid, points: Float[np.ndarray, "some dims"]) -> sp.csr_matrix:

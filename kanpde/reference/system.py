@@ -16,7 +16,7 @@ from kanpde.problem.faces import space_faces
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import evaluate
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
-from kanpde.reference.elsewhere import far_columns, missing_ends, totals, with_rule_of
+from kanpde.reference.elsewhere import Condensed, far_columns, missing_ends, totals, with_rule_of
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.factor import Solver, factored
 from kanpde.reference.grid import Grid
@@ -226,7 +226,9 @@ class System:
     @property
     def far(self) -> bool:
         """Whether rows reach over all of the grid."""
-        return any(part.residual.afar for part in self._parts)
+        return any(
+            part.residual.afar or isinstance(part.residual, Condensed) for part in self._parts
+        )
 
     def at(self, t: float) -> str:
         """An instant in words."""
@@ -344,7 +346,8 @@ class System:
             for key, columns in groups.items()
         }
         width = len(residual.needs)
-        for u, rate, rows_there in far_columns(self.problem, self.grid, residual, at, normal):
+        residual, far = far_columns(self.problem, self.grid, residual, at, normal)
+        for u, rate, rows_there in far:
             columns = [*range(width, width + rows_there.shape[0] // len(nodes))]
             width += len(columns)
             known, stack = stacks.get((self._number[u], rate), ([], None))
