@@ -41,6 +41,7 @@ _HOME = {
     "kanpde.networks.kan": ["KAN"],
     "kanpde.networks.kinds.tensor": ["Tensor"],
     "kanpde.networks.mlp": ["MLP"],
+    "kanpde.problem.eigenvalues": ["Eigenvalue"],
     "kanpde.problem.parameters": ["Field", "Parameter"],
     "kanpde.problem.interpolated": ["Table"],
     "kanpde.problem.problem": ["Problem"],

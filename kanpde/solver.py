@@ -30,6 +30,7 @@ from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.solution import Solution
 from kanpde.networks.spec import Spec
 from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.determined import found_without_data
 from kanpde.problem.file import identity
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
@@ -51,9 +52,10 @@ from kanpde.results.fields import (
     check_solution,
     dense_grid,
     exact_on,
+    like,
     relative_l2,
 )
-from kanpde.results.gaps import Gap, gaps, matter, own_errors
+from kanpde.results.gaps import Gap, gaps, gaps_of_numbers, matter, own_errors
 from kanpde.results.goal import goal
 from kanpde.results.members import against_members, exact_errors, exact_gaps
 from kanpde.results.residuals import met
@@ -337,12 +339,17 @@ class _Run:
         found = None
         with suppress(KanpdeError):
             found = None if trained.history.interrupted else met(problem, solution)
-        amplitudes = found.amplitudes if found else {}
+        amplitudes = dict(found.amplitudes) if found else {}
+        if problem.pencil is not None:
+            numbers = solution.numbers()
+            amplitudes |= dict.fromkeys(numbers, max(problem.pencil.scale, *numbers.values()))
         if estimates and found and (said := found.unmet()):
             estimates = estimates.disowned(
                 f"{said}: what the data say of {listed(p.name for p in problem.parameters)} is not"
                 " known"
             )
+        numbers = solution.numbers() if found_without_data(problem) else {}
+        of_parameters = gaps_of_numbers(numbers, problem.truth)
         result = Result(
             problem,
             solution,
@@ -354,12 +361,13 @@ class _Run:
             judged.note,
             judged.distance,
             estimates=estimates,
-            errors=matter(exact_gaps(problem.domain, grid, *against), amplitudes),
+            errors=matter(exact_gaps(problem.domain, grid, *against) | of_parameters, amplitudes),
             reference_errors=matter(judged.gaps, amplitudes),
             met=found,
             doubtful=judged.doubtful,
             asked=trained.asked,
             ends=judged.ends,
+            numbers=numbers,
         )
         with suppress(KanpdeError):
             result.verdict = result.judged(diagnose(result, self.recipe))
@@ -456,6 +464,8 @@ class _Run:
     def _estimated(self, trained: Trained) -> Estimates | None:
         """The estimates of the parameters, with their errors where the matrices fit."""
         problem, solution, points = self.problem, trained.solution, trained.points
+        if found_without_data(problem):
+            return None
         if not problem.parameters or not isinstance(solution, NetworkSolution) or points is None:
             return None
         if shards.size() > 1:
@@ -486,7 +496,8 @@ class _Run:
         if any(isinstance(p, Field) for p in problem.parameters):
             return Judged(note="its coefficients are unknown fields")
         try:
-            if problem.parameters and isinstance(solution, NetworkSolution):
+            found_from_data = problem.parameters and not found_without_data(problem)
+            if found_from_data and isinstance(solution, NetworkSolution):
                 problem = problem.settled(solution.numbers())
             if isinstance(known, bool):
                 self.observer.message("computing the reference")
@@ -494,9 +505,11 @@ class _Run:
             if known.members:
                 distance, near = against_members(solution, known)
             else:
+                known = like(solution, known, problem)
                 found, values = against_reference(solution, known)
-                distance = relative_l2(found, values)
-                near = gaps(found, values, own_errors(known))
+                distance, own = relative_l2(found, values), own_errors(known)
+                near = gaps(found, values, own)
+                near |= gaps_of_numbers(solution.numbers(), known.numbers, own)
         except KeyboardInterrupt:
             history.interrupted = True
             return Judged(note="interrupted")

@@ -95,6 +95,8 @@ def show_reference(console: Console, found: Reference, error: float | None) -> N
     table.add_row(
         "nodes", " × ".join(f"{x} {len(nodes)}" for x, nodes in found.coordinates.items())
     )
+    for name, value in found.numbers.items():
+        table.add_row(name, f"{value:.12g}")
     for u, own in (found.estimated_errors or {}).items():
         what = "estimated error" if len(found.values) == 1 else f"estimated error of {u}"
         table.add_row(what, f"{own:.1e} (L2 relative to its variation)")
@@ -112,6 +114,8 @@ def show_result(console: Console, result: Result) -> None:
     """Errors against the exact solution and the reference, the verdict, and where the files are."""
     console.print()
     console.print(_errors(result))
+    if result.numbers:
+        console.print(_numbers(result))
     if result.estimates is not None:
         show_estimates(console, result.estimates)
     show_verdict(console, result.verdict)
@@ -130,8 +134,12 @@ def show_result(console: Console, result: Result) -> None:
 def _errors(result: Result) -> Table:
     """Errors against both judges: of all unknowns together, and of each where there are several or
     an offset hides how much they vary."""
-    each = [*result.errors.values(), *result.reference_errors.values()]
-    several = max(len(result.errors), len(result.reference_errors)) > 1
+    errors, near = (
+        {u: gap for u, gap in gaps.items() if u not in result.numbers}
+        for gaps in (result.errors, result.reference_errors)
+    )
+    each = [*errors.values(), *near.values()]
+    several = max(len(errors), len(near)) > 1
     split = several or any(gap.hidden for gap in each)
     more = ("of the variation",) if split else ()
     table = _table("against", "relative L2", *more, "maximum error")
@@ -146,13 +154,23 @@ def _errors(result: Result) -> Table:
             table.add_row(f"  {unknown}{own}", *map(_shown, (gap.relative, gap.error, gap.peak)))
 
     if result.relative_l2 is not None:
-        rows("the exact solution", result.relative_l2, result.max_error, result.errors)
+        rows("the exact solution", result.relative_l2, result.max_error, errors)
     if result.reference is not None:
         own = f"its own error {result.reference.estimated_error:.1e}"
-        near = result.reference_relative_l2
-        rows(f"the reference ({own})", near, None, result.reference_errors)
+        rows(f"the reference ({own})", result.reference_relative_l2, None, near)
     else:
         table.add_row(f"no reference: {result.reference_note}", "", *("" for _ in more), "")
+    return table
+
+
+def _numbers(result: Result) -> Table:
+    """Parameters that conditions determine, and how far they are from those of the judges."""
+    judges = {"the exact one": result.errors, "the reference's": result.reference_errors}
+    known = {judge: gaps for judge, gaps in judges.items() if set(gaps) & set(result.numbers)}
+    table = _table("parameter", "found", *(f"off {judge} by" for judge in known))
+    for name, value in result.numbers.items():
+        off = (_shown(g[name].relative) if name in g else "" for g in known.values())
+        table.add_row(name, f"{value:.12g}", *off)
     return table
 
 

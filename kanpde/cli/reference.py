@@ -42,6 +42,7 @@ def reference(
             "estimated_error": found.estimated_error,
             "estimated_errors": found.estimated_errors,
             "scales": found.scales,
+            **({"numbers": found.numbers} if found.numbers else {}),
             "doubt": found.doubt or None,
             "relative_l2": error,
             "seconds": found.seconds,

@@ -41,7 +41,7 @@ def _by_piece(
     holds the point is taken."""
     which = solution.pieces.region(torch.stack(list(columns), 1))[:, None]
     found: Tensor | None = None
-    for k, (product, own) in enumerate(zip(solution.spans, solution.numbers, strict=True)):
+    for k, (product, own) in enumerate(zip(solution.spans, solution.holds, strict=True)):
         values = _product(product, columns)
         # nan, which no script has a word for
         nothing = values[:, 0] - values[:, 0]

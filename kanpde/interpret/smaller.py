@@ -77,4 +77,5 @@ def result_of(
         met=found,
         doubtful=before.doubtful,
         ends=before.ends,
+        numbers=solution.numbers() if before.numbers else {},
     )

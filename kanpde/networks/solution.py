@@ -58,6 +58,10 @@ class Solution(ABC):
         """
         return None
 
+    def numbers(self) -> dict[str, float]:
+        """Values of the problem's parameters that are numbers, by name."""
+        return {}
+
     @property
     @abstractmethod
     def parameters(self) -> int:

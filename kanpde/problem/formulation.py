@@ -6,7 +6,8 @@ comes to, with further unknowns or with a time of its own, that nobody wrote.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem.constraints import Constraint
@@ -28,6 +29,9 @@ class Formulation:
         constraints: The conditions, each on one face.
         periodic: Names of the coordinates that are periodic.
         parameters: What else is unknown in the equations, fields first.
+        easier: The same with numbers for some of the unknowns, whose solution is where the search
+            for that of this one begins; None where it begins with nothing.
+        numbers: These numbers.
     """
 
     domain: Domain
@@ -37,6 +41,8 @@ class Formulation:
     constraints: tuple[Constraint, ...]
     periodic: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+    easier: Formulation | None = field(default=None, kw_only=True)
+    numbers: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
     @property
     def equations(self) -> tuple[Residual, ...]:

@@ -17,11 +17,13 @@ from kanpde.problem.complex_unknowns import Complex
 from kanpde.problem.conditions import Periodic
 from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, Measurement
+from kanpde.problem.eigenvalues import by_mode, modes_of
 from kanpde.problem.faces import by_name
 from kanpde.problem.families import check_constants, check_pointwise
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.mistaken import check_arguments_of_problem
 from kanpde.problem.parameters import Field, Parameter
+from kanpde.problem.pencil import Pencil, pencil
 from kanpde.problem.prescribed import Value
 from kanpde.problem.recorded import Known, recorded
 from kanpde.problem.statement import Equation, Statement, checked_units, stated
@@ -68,6 +70,8 @@ class Problem(Formulation):
             as arguments, and the solution is one of all of their values.
         source: The file that the problem was loaded from; `load` gives it.
         constants: Other values of numbers that the file names; `load` gives them.
+        easier: See Formulation.
+        numbers: See there.
         warn: Whether to warn of what is legal but suspicious.
         **others: Nothing; what is misspelt is named.
 
@@ -81,6 +85,7 @@ class Problem(Formulation):
         truth: True values of parameters that are numbers, as far as they are known.
         data: What was measured, on this domain.
         stated: What the user gave.
+        pencil: That of an eigenvalue problem; else None.
 
     Raises:
         ProblemError: For anything that does not fit together.
@@ -98,6 +103,7 @@ class Problem(Formulation):
     source: Path | None
     constants: Mapping[str, float]
     units: Mapping[str, str]
+    pencil: Pencil | None
 
     def __init__(
         self,
@@ -115,11 +121,15 @@ class Problem(Formulation):
         *,
         source: Path | None = None,
         constants: Mapping[str, float] | None = None,
+        easier: Formulation | None = None,
+        numbers: Mapping[str, float] | None = None,
         warn: bool = True,
         **others: object,
     ):
         check_arguments_of_problem(others, ARGUMENTS)
-        given = stated(domain, equations, conditions, exact, unknowns, parameters, data, family)
+        given = by_mode(
+            stated(domain, equations, conditions, exact, unknowns, parameters, data, family)
+        )
         found = pieces.recorded(given) if isinstance(domain, Pieces) else recorded(given)
         super().__init__(
             domain=given.whole,
@@ -129,6 +139,8 @@ class Problem(Formulation):
             constraints=found.constraints,
             periodic=_periodic(given.conditions),
             parameters=given.parameters,
+            easier=easier,
+            numbers=dict(numbers or {}),
         )
         vars(self).update(
             stated=given,
@@ -146,6 +158,7 @@ class Problem(Formulation):
         check_constants(self.constants, given.family)
         check_pointwise(self)
         check(self)
+        vars(self)["pencil"] = pencil(self) if modes_of(given.parameters) else None
         for line in suspicions(self) if warn else ():
             warnings.warn(line, ProblemWarning, stacklevel=2)
 

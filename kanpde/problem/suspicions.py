@@ -12,6 +12,7 @@ from kanpde.problem.backwards import backwards
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.corners import contradictions
 from kanpde.problem.degenerate import degenerates
+from kanpde.problem.determined import found_without_data
 from kanpde.problem.initial import is_line_of_time
 from kanpde.problem.wellposedness import (
     along,
@@ -40,7 +41,7 @@ def suspicions(problem: Problem) -> Iterator[str]:
 
 def _missing(problem: Problem) -> Iterator[str]:
     """Where an equation is of an order for which too few conditions are given."""
-    if problem.parameters:
+    if problem.parameters and not found_without_data(problem):
         yield (
             f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it"
             " from; add data=[Data(…)]"

@@ -22,6 +22,7 @@ from kanpde.problem.prescribed import Value
 from kanpde.residual.functions import argument_names, function_name
 
 if TYPE_CHECKING:
+    from kanpde.problem.eigenvalues import Mode
     from kanpde.problem.problem import Problem
 
 
@@ -65,16 +66,54 @@ def _holding(
             yield condition
 
 
-def settled(problem: Problem, values: Mapping[str, float]) -> Problem:
-    """See `Problem.settled`."""
+def settled(
+    problem: Problem,
+    values: Mapping[str, float],
+    conditions: Sequence[BoundaryCondition] | None = None,
+) -> Problem:
+    """See `Problem.settled`; with other conditions, where they are given."""
     assert isinstance(problem.stated.equations, tuple)
     return problem.replace(
         equations=[with_numbers(f, values) for f in problem.stated.equations],
-        conditions=[_condition_with_numbers(c, values) for c in problem.conditions],
+        conditions=[
+            _condition_with_numbers(c, values)
+            for c in (problem.conditions if conditions is None else conditions)
+        ],
         exact={u: f for u, f in problem.stated.exact.items() if u in problem.unknowns},
         unknowns=problem.unknowns,
         parameters=(),
         data=(),
+    )
+
+
+def of_mode(problem: Problem, mode: Mode, value: float) -> Problem:
+    """One solution of an eigenvalue problem, with a number for its eigenvalue: a linear problem
+    without sources.
+
+    Args:
+        problem: The eigenvalue problem.
+        mode: Which of its solutions.
+        value: For the eigenvalue.
+    """
+    own, numbers = (*mode.unknowns, mode.eigenvalue), {mode.eigenvalue: value}
+    assert isinstance(problem.stated.equations, tuple)
+    functions = [
+        function
+        for function, residual in zip(problem.stated.equations, problem.equations, strict=True)
+        if all(u in own for u, _ in residual.needs)
+    ]
+    numbered = {c.number for c in problem.constraints if all(u in own for u, _ in c.residual.needs)}
+    conditions = [
+        c
+        for k, c in enumerate(problem.conditions)
+        if k in numbered or not isinstance(c, FaceCondition)
+    ]
+    return problem.replace(
+        equations=[with_numbers(f, numbers) for f in functions],
+        conditions=[_condition_with_numbers(c, numbers) for c in conditions],
+        exact=None,
+        unknowns=mode.unknowns,
+        parameters=(),
     )
 
 

@@ -11,6 +11,7 @@ from kanpde.errors import ProblemError, listed
 from kanpde.geometry import SpaceTime
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.degenerate import degenerates
+from kanpde.problem.determined import determined_by_conditions
 from kanpde.problem.execution import line_of_function
 from kanpde.problem.faces import space_faces
 from kanpde.problem.initial import is_line_of_time
@@ -39,6 +40,7 @@ def check(problem: Problem) -> None:
     _check_determined(problem)
     _check_overdetermined(problem)
     _check_pairs(problem)
+    _check_parameters(problem)
 
 
 def _check_orders(problem: Problem) -> None:
@@ -196,7 +198,8 @@ def _check_overdetermined(problem: Problem) -> None:
         whole = [c for c in along(problem, x) if c.where is None]
         order = sum(problem.order(u, x) for u in problem.copies)
         count = sum(c.residual.equations for c in whole)
-        if count > order + pins:
+        found = len(problem.parameters) if determined_by_conditions(problem) else 0
+        if count > order + pins + found:
             given = listed(c.label for c in whole)
             start = f"; at the start alone it is Initial({problem.copies[0]}=…)"
             raise ProblemError(
@@ -263,5 +266,24 @@ def _check_pairs(problem: Problem) -> None:
         raise ProblemError(
             f"unknown {u!r}: is of order {order} along {x!r}, but no condition is given on {x}- or"
             f" {x}+, so that it is not determined; {cure}",
+            argument="conditions",
+        )
+
+
+def _check_parameters(problem: Problem) -> None:
+    """Refuse parameters on a line that neither data nor conditions determine: each takes one
+    condition more than the equations do."""
+    if not determined_by_conditions(problem):
+        return
+    (x,) = problem.coordinates
+    order = sum(problem.order(u, x) for u in problem.copies)
+    count = sum(c.residual.equations for c in problem.constraints)
+    missing = order + len(problem.parameters) - count
+    if missing > 0 and x not in problem.periodic:
+        name = problem.parameters[-1].name
+        raise ProblemError(
+            f"parameter {name!r}: nothing determines it: {counted(count, 'condition')} for"
+            f" equations of order {order} and {counted(len(problem.parameters), 'parameter')}; add"
+            f" {counted(missing, 'condition')}, or data=[Data(…)]",
             argument="conditions",
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from kanpde.geometry import Pieces
+from kanpde.problem.determined import determined
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.families import MarchingMembers, RefinedMembers
 from kanpde.products.marching import MarchingProducts
+from kanpde.products.modes import RefinedModes
 from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
 from kanpde.products.refining import RefinedProducts
@@ -27,7 +29,9 @@ def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
     refuse(problem)
     if isinstance(problem.domain, Pieces):
         return RefinedPieces(problem, settings)
-    time = marched(problem)
+    if problem.pencil is not None:
+        return RefinedModes(problem, settings)
+    time = marched(determined(problem))
     if problem.family:
         return (
             RefinedMembers(problem, settings)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.machine.memory import available
+from kanpde.problem.determined import determined
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import creases
@@ -61,10 +62,14 @@ class AdaptiveProducts(ABC):
     Args:
         problem: What is to be solved.
         settings: How.
+
+    Attributes:
+        problem: What is solved: with functions in the place of parameters, where it has any.
     """
 
     def __init__(self, problem: Problem, settings: Settings):
-        self.problem, self.settings = problem, settings
+        self.stated, self.settings = problem, settings
+        self.problem: Formulation = problem.pencil or determined(problem)
         self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
 
@@ -98,7 +103,14 @@ class AdaptiveProducts(ABC):
         if not spans:
             at = progress.at or self._begun(progress)
             spans = (Product(progress.axes, at.C),)
-        return TensorSolution(self.problem, spans)
+        count, names = len(self.stated.unknowns), self.problem.unknowns
+        if count == len(names):
+            return TensorSolution(self.stated, spans)
+        # Parameters are functions that are the same everywhere.
+        found = spans[-1].C[count:].reshape(len(names) - count, -1).mean(1).tolist()
+        numbers = dict(zip(names[count:], found, strict=True))
+        spans = tuple(Product(span.axes, span.C[:count]) for span in spans)
+        return TensorSolution(self.stated, spans, numbers)
 
     def _equal_cells(self, problem: Formulation, coordinates: Sequence[str]) -> list[SplineAxis]:
         """A few equal cells along some coordinates of the problem, or of a piece of it."""
@@ -178,7 +190,7 @@ def _smoothness(problem: Formulation, x: str) -> tuple[tuple[float, ...], int]:
     """The creases of solutions along a coordinate, and how many derivatives are continuous there:
     one less than are differentiated. Where that is not the same for all unknowns, the splines,
     which all of them share, have none."""
-    orders = {problem.order(u, x) for u in problem.unknowns}
+    orders = {problem.order(u, x) for u in problem.unknowns if u not in problem.numbers}
     if len(orders) > 1 or 0 in orders:
         return (), 0
     return creases(problem, x), orders.pop() - 1

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.axes import Axis, SplineAxis, along
 from kanpde.products.between import Between
@@ -27,6 +28,7 @@ from kanpde.products.tensor import Product
 class _FamilyProducts(AdaptiveProducts):
     """What steady families and those that evolve have in common: the squares of members."""
 
+    problem: Problem
     _current: tuple[tuple[Axis, ...], FamilySquares] | None = None
 
     def _family(self, progress: Progress) -> FamilySquares:

@@ -53,11 +53,13 @@ def held(
         problem: What is to be solved, on a box.
         axes: Functions of each coordinate; of time they are Modes.
         starts: Value and rate of unknowns where the span of time begins, by unknown and order.
-        guess: Coefficients to begin with; by default zero.
+        guess: Coefficients to begin with; by default zero, and the numbers of the problem.
     """
     names, unknowns = problem.coordinates, problem.unknowns
     shape = (len(unknowns), *(axis.size for axis in axes))
     C = np.zeros(shape) if guess is None else guess.copy()
+    for name, value in problem.numbers.items() if guess is None else ():
+        C[unknowns.index(name)] = value
     last = axes[-1]
     time = names[-1] if isinstance(last, Modes) else None
     begins = "-" if not isinstance(last, Modes) or last.half > 0 else "+"
@@ -87,6 +89,21 @@ def held(
     for (face, unknown), known in sorted(given.items(), key=lambda item: 0 in item[1]):
         _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
     return _numbered(C, index, tuple(soft), axes)
+
+
+def with_constants(problem: Formulation, axes: Sequence[Axis], given: Held) -> Held:
+    """The same with the numbers of the problem, which are the search's beginning, kept.
+
+    Args:
+        problem: What is to be solved.
+        axes: Functions of each coordinate, each of which add up to one.
+        given: What its conditions give.
+    """
+    C, index = given.C.copy(), given.index.copy()
+    for name, value in problem.numbers.items():
+        k = problem.unknowns.index(name)
+        C[k], index[k] = value, -1
+    return _numbered(C, index, given.soft, axes)
 
 
 def _hold(

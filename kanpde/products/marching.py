@@ -131,6 +131,8 @@ class MarchingProducts(AdaptiveProducts):
         time: The coordinate along which spans follow one another.
     """
 
+    problem: Problem
+
     def __init__(self, problem: Problem, settings: Settings, time: str):
         super().__init__(problem, settings)
         self.time = time

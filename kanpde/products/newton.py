@@ -102,12 +102,12 @@ class LeastSquares:
         if not any(some.normal for some in self.rows):
             return (1.0,) * len(self.rows)
         found = []
-        inside = self._gathered(*(some.diagonal(C) for some in self.rows if not some.normal))
+        inside = self.gathered(*(some.diagonal(C) for some in self.rows if not some.normal))
         for some in self.rows:
             if not some.normal:
                 found.append(1.0)
                 continue
-            own = self._gathered(some.diagonal(C))
+            own = self.gathered(some.diagonal(C))
             shared = own > 0
             found.append(float(inside[shared].sum() / own.sum()) if shared.any() else 1.0)
         return tuple(found)
@@ -146,14 +146,14 @@ class LeastSquares:
         iterations = 0
         if nearly is not None:
             D, share, loss, iterations = self._iterated(at.C, tolerance, nearly)
-            stiffness = at.stiffness or self._stiffness(self._diagonal(at.C))
+            stiffness = at.stiffness or self.stiffness_of(self._diagonal(at.C))
         elif self.affine:
             stiffness = self._fixed[2]
             D, share, loss, iterations = self._corrected(at.C, tolerance)
         else:
             weights = self.weights(at.C)
             equations = normal(self.rows, at.C, self.index, weights)
-            loss, stiffness = equations.loss, self._stiffness(equations.diagonal)
+            loss, stiffness = equations.loss, self.stiffness_of(equations.diagonal)
             D, share = self._searched(at.C, equations, weights)
         size, stalled = self._size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
@@ -210,8 +210,8 @@ class LeastSquares:
             weights = self.weights(C)
             factor = normal(self.rows, C, self.index, weights).factor()
         ways = [(w, some, some.linear(C)[1]) for w, some in zip(weights, self.rows, strict=True)]
-        slope = self._gathered(*(w * some.lifted(g, some.pushed(g, change)) for w, some, g in ways))
-        return change + self._spread(factor.step(slope))
+        slope = self.gathered(*(w * some.lifted(g, some.pushed(g, change)) for w, some, g in ways))
+        return change + self.spread(factor.step(slope))
 
     def _searched(
         self, C: Float[np.ndarray, "unknowns ..."], equations: Normal, weights: Sequence[float]
@@ -219,7 +219,7 @@ class LeastSquares:
         """A step, and the share of it that lowers the squares; with damping where none does."""
         for least in RIDGES:
             factor = equations.factor(least)
-            D = self._spread(factor.step(equations.slope))
+            D = self.spread(factor.step(equations.slope))
             share = self._share(C, D, weights, equations.loss)
             if share > SHORTEST:
                 break
@@ -261,22 +261,22 @@ class LeastSquares:
         it, and the iterations."""
         weights = self.weights(C)
         linear = [(w, some, *some.linear(C)) for w, some in zip(weights, self.rows, strict=True)]
-        slope = self._gathered(*(w * some.lifted(g, r) for w, some, r, g in linear))
+        slope = self.gathered(*(w * some.lifted(g, r) for w, some, r, g in linear))
         loss = sum(w * float((r**2).sum()) for w, _, r, _ in linear)
         enough, inexact = LAST_STEP * tolerance, 0.0 if self.affine else tolerance**0.5
 
         def product(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
-            D = self._spread(v)
+            D = self.spread(v)
             ways = [w * some.lifted(g, some.pushed(g, D)) for w, some, _, g in linear]
-            return self._gathered(*ways)
+            return self.gathered(*ways)
 
         def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
-            X = self._spread(x)
-            size = self._size(self._spread(z), C + X)
+            X = self.spread(x)
+            size = self._size(self.spread(z), C + X)
             return size < max(enough, inexact * self._size(X, C))
 
         found, count = conjugate_gradients(product, nearly, -slope, settled, MOST_ITERATIONS)
-        D = self._spread(found)
+        D = self.spread(found)
         return D, self._share(C, D, weights, loss), loss, count
 
     def _corrected(
@@ -290,23 +290,23 @@ class LeastSquares:
         ends = np.cumsum([r.size for _, _, r, _ in linear])[:-1]
 
         def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
-            D = self._spread(v)
+            D = self.spread(v)
             return np.concatenate([w * some.pushed(g, D).ravel() for w, some, _, g in linear])
 
         def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
             parts = zip(np.split(y, ends), linear, strict=True)
             ways = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, r, g) in parts]
-            return self._gathered(*ways)
+            return self.gathered(*ways)
 
         def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
             return -factor.step(v)
 
         def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
-            return self._size(self._spread(z), C + self._spread(x)) < LAST_STEP * tolerance
+            return self._size(self.spread(z), C + self.spread(x)) < LAST_STEP * tolerance
 
         right = -np.concatenate([w * r.ravel() for w, _, r, _ in linear])
         found, count = of_least_squares(pushed, lifted, nearly, right, settled, MOST_ITERATIONS)
-        return self._spread(found), 1.0, float(right @ right), count
+        return self.spread(found), 1.0, float(right @ right), count
 
     def _share(
         self,
@@ -322,7 +322,7 @@ class LeastSquares:
                 share /= 2
         return share
 
-    def _gathered(self, *parts: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
+    def gathered(self, *parts: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
         """Sums by the parameters, of all parts together."""
         numbers, whole = self.index.ravel() + 1, np.sum(parts, axis=0)
         return np.bincount(numbers, whole.ravel(), self.free + 1)[1:]
@@ -333,18 +333,18 @@ class LeastSquares:
         zero = np.zeros(self.index.shape)
         weights = self.weights(zero)
         equations = normal(self.rows, zero, self.index, weights)
-        return equations.factor(), weights, self._stiffness(equations.diagonal)
+        return equations.factor(), weights, self.stiffness_of(equations.diagonal)
 
-    def _spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
+    def spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """A step of the parameters as one of all coefficients."""
         return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
 
     def _diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
         """Of JᵀJ, all rows together."""
         ways = zip(self.rows, self.weights(C), strict=True)
-        return self._gathered(*(weight * some.diagonal(C) for some, weight in ways))
+        return self.gathered(*(weight * some.diagonal(C) for some, weight in ways))
 
-    def _stiffness(self, diagonal: Float[np.ndarray, " free"]) -> tuple[float, ...]:
+    def stiffness_of(self, diagonal: Float[np.ndarray, " free"]) -> tuple[float, ...]:
         diagonal = np.append(diagonal, 0.0)[self.index]
         ways = zip(self._by_unknown(diagonal), self._by_unknown(self.index), strict=True)
         return tuple(

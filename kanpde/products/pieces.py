@@ -63,7 +63,7 @@ def _on(problem: Problem, region: Region, equations: tuple[Residual, ...]) -> Fo
     )
 
 
-def numbers_of(problem: Problem) -> tuple[tuple[int, ...], ...]:
+def numbers_of(problem: Formulation) -> tuple[tuple[int, ...], ...]:
     """Of every piece, which of the unknowns its copies are.
 
     Args:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
+from kanpde.problem.determined import found_without_data
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
@@ -30,7 +31,8 @@ def refuse(problem: Problem) -> None:
         why = f"the domain {problem.domain!r}, which is no box"
     if why is None and len(problem.coordinates) > 3:
         why = f"{len(problem.coordinates)} coordinates, more than 3"
-    elif why is None and (problem.parameters or problem.data):
+    unfound = problem.parameters and not found_without_data(problem)
+    if why is None and (unfound or problem.data):
         why = "unknown parameters and data"
     elif why is None:
         why = _unfit_elsewhere(problem)

@@ -90,6 +90,7 @@ class Progress:
         finished: Whether nothing is left to do.
         condition: Estimated, of the last normal equations; nan where it is not known.
         pieces: Of the domain.
+        eigenvalues: Those that are asked for, then others that were found beside them.
     """
 
     spans: tuple[Product, ...] = ()
@@ -113,6 +114,7 @@ class Progress:
     finished: bool = False
     condition: float = math.nan
     pieces: int = 1
+    eigenvalues: tuple[float, ...] = ()
 
     @property
     def parameters(self) -> int:

@@ -26,8 +26,8 @@ from kanpde.products.estimates import (
     refined,
     roughness,
 )
-from kanpde.products.held import fit, held
-from kanpde.products.newton import Iterate
+from kanpde.products.held import fit, held, with_constants
+from kanpde.products.newton import Iterate, least_squares
 from kanpde.products.pieces import numbers_of
 from kanpde.products.posed import on_grids
 from kanpde.products.progress import Progress, Settings, on_cells
@@ -61,8 +61,8 @@ class RefinedProducts(AdaptiveProducts):
 
     def __init__(self, problem: Problem, settings: Settings):
         super().__init__(problem, settings)
-        self.corners = singular_points(problem)
-        self.numbers = numbers_of(problem)
+        self.corners = singular_points(self.problem)
+        self.numbers = numbers_of(self.problem)
 
     def begin(self) -> Progress:
         """A few equal cells."""
@@ -72,10 +72,19 @@ class RefinedProducts(AdaptiveProducts):
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: those of the last attempt, if there was one."""
         if not progress.spans:
-            return super()._begun(progress)
+            return super()._begun(progress) if not self.problem.numbers else self._easier(progress)
         last, axes = progress.spans[-1], progress.axes
         guess = np.stack([fit(axes, on_grids(last, u)) for u in range(len(last.C))])
         return Iterate(held(self.problem, axes, {}, guess).C)
+
+    def _easier(self, progress: Progress) -> Iterate:
+        """The coefficients that solve the easier problem, in which some unknowns are given."""
+        problem, axes = self.problem, progress.axes
+        given = with_constants(problem, axes, held(problem, axes, {}))
+        squares, at = least_squares(problem, axes, given, self._tempered()), Iterate(given.C)
+        while not at.done:
+            at = squares.advance(at, self.settings.tolerance)
+        return Iterate(at.C)
 
     def _judged(self, progress: Progress) -> Progress:
         """Finish, or go on with finer cells."""

@@ -32,6 +32,8 @@ from kanpde.products.tensor import Product
 class RefinedPieces(RefinedProducts):
     """The way through finer and finer cells of all pieces."""
 
+    problem: Problem
+
     def __init__(self, problem: Problem, settings: Settings):
         super().__init__(problem, settings)
         self.pieces, self.seams = by_piece(problem), seams(problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -37,15 +37,21 @@ class TensorSolution(Solution):
     Args:
         problem: What it is a solution of.
         spans: The products, in the order of time or against it.
+        numbers: Values of the problem's parameters, by name.
 
     Attributes:
-        numbers: Of every product, which of the unknowns it has.
+        holds: Of every product, which of the unknowns it has.
     """
 
-    def __init__(self, problem: Problem, spans: Sequence[Product]):
+    def __init__(
+        self,
+        problem: Problem,
+        spans: Sequence[Product],
+        numbers: Mapping[str, float] | None = None,
+    ):
         self.domain, self.unknowns, self._problem = problem.domain, problem.unknowns, problem
-        self.spans = _in_order(spans)
-        self.numbers = (tuple(range(len(self.unknowns))),) * len(self.spans)
+        self.spans, self._numbers = _in_order(spans), dict(numbers or {})
+        self.holds = (tuple(range(len(self.unknowns))),) * len(self.spans)
         self.marched = isinstance(self.spans[0].axes[-1], Modes)
         self.ends = np.array([span.axes[-1].ends[1] for span in self.spans[:-1]])
 
@@ -56,9 +62,14 @@ class TensorSolution(Solution):
     def derivatives(
         self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
     ) -> Float[Tensor, "points leaves"]:
-        wanted = [(self.unknowns.index(u), index) for u, index in leaves]
         at = points.detach().double().cpu().numpy()
-        found = self._by_span(at, lambda span, some: span.at(some, wanted))
+        varying = [a for a, (u, _) in enumerate(leaves) if u not in self._numbers]
+        wanted = [(self.unknowns.index(u), index) for u, index in (leaves[a] for a in varying)]
+        found = np.zeros((len(at), len(leaves)))
+        found[:, varying] = self._by_span(at, lambda span, some: span.at(some, wanted))
+        for a, (u, index) in enumerate(leaves):
+            if u in self._numbers and not any(index):
+                found[:, a] = self._numbers[u]
         if self.marched:
             rates = [column for column, (_, index) in enumerate(leaves) if index[-1]]
             low, high = self._reached
@@ -131,6 +142,9 @@ class TensorSolution(Solution):
         """Coefficients of all spans together."""
         return sum(span.C.size for span in self.spans)
 
+    def numbers(self) -> dict[str, float]:
+        return dict(self._numbers)
+
     def describe(self) -> str:
         """Such as "products of splines, degree 9, 14 x 14 cells"."""
         first = self.spans[0]
@@ -149,7 +163,8 @@ class TensorSolution(Solution):
         )
 
     def state(self) -> dict[str, Any]:
-        return {"kind": KIND, "products": [span.plain() for span in self.spans]}
+        products = [span.plain() for span in self.spans]
+        return {"kind": KIND, "products": products, "numbers": self.numbers()}
 
 
 class PiecesOfProducts(TensorSolution):
@@ -166,7 +181,7 @@ class PiecesOfProducts(TensorSolution):
     def __init__(self, problem: Problem, products: Sequence[Product]):
         super().__init__(problem, products)
         assert isinstance(problem.domain, Pieces)
-        self.pieces, self.numbers = problem.domain, numbers_of(problem)
+        self.pieces, self.holds = problem.domain, numbers_of(problem)
 
     def derivatives(
         self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
@@ -207,7 +222,8 @@ def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
     spans = [Product.from_plain(one) for one in state["products"]]
     dims, pieced = len(problem.coordinates), isinstance(problem.domain, Pieces)
     counts = [len(own) for own in numbers_of(problem)]
-    counts = counts if pieced else counts * len(spans)
+    if not pieced:
+        counts = counts * len(spans)
     if len(counts) != len(spans):
         raise RunError(
             f"checkpoint: {len(spans)} products of splines do not fit problem {problem.name!r}"
@@ -218,7 +234,9 @@ def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
                 f"checkpoint: products of {len(span.axes)} coordinates and {len(span.C)} unknowns"
                 f" do not fit problem {problem.name!r}"
             )
-    return PiecesOfProducts(problem, spans) if pieced else TensorSolution(problem, spans)
+    if pieced:
+        return PiecesOfProducts(problem, spans)
+    return TensorSolution(problem, spans, state.get("numbers"))
 
 
 def _in_order(spans: Sequence[Product]) -> tuple[Product, ...]:

@@ -6,6 +6,7 @@ import torch
 
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import holes
+from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.spec import Spec
 from kanpde.problem.problem import Problem
 from kanpde.recipes.recipe import Recipe
@@ -63,6 +64,11 @@ def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
     if recipe.slabs > 1 and not problem.domain.time:
         raise RecipeError(
             f"slabs: got {recipe.slabs}, but {problem.name!r} has no time; expected 1"
+        )
+    if problem.pencil is not None and not isinstance(recipe.network, Tensor):
+        raise RecipeError(
+            f"Eigenvalue({problem.pencil.modes[0].eigenvalue!r}): layers do not find eigenvalues;"
+            " expected --network tensor, on a box; kanpde reference finds them elsewhere as well"
         )
     if problem.parameters and recipe.slabs > 1:
         raise RecipeError(

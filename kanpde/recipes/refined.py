@@ -86,7 +86,8 @@ def usual(
             return Choice(own.recipe, (*own.reasons, str(reason)))
         why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
         return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
-    return replace(found, recipe=replace(found.recipe, or_layers=tolerance is None))
+    layers_may = tolerance is None and problem.pencil is None
+    return replace(found, recipe=replace(found.recipe, or_layers=layers_may))
 
 
 def _check_suited(problem: Problem) -> None:

@@ -13,10 +13,12 @@ from kanpde.errors import ReferenceUnavailable, SolutionDoubtful, SolutionEnds
 from kanpde.geometry import SpaceTime
 from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.pencil import Pencil
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import grid_of, sizes
 from kanpde.reference.lowered import lowered
+from kanpde.reference.modes import like_before, solve_modes
 from kanpde.reference.norms import rms, scales
 from kanpde.reference.richardson import distance, estimate, observed, rounding
 from kanpde.reference.scheme import odd_between_ends, space_order
@@ -319,8 +321,15 @@ def solve_on(
         closed = np.stack([grid.close(fields[..., k]) for k in range(OUTPUT_TIMES)], -1)
     else:
         start = grid.moved(before[-1].grid, before[-1].closed) if before else None
-        values, noise = solve_steady(problem, grid, start, work)
-        closed, method = grid.close(values), "Newton"
+        if isinstance(problem, Pencil):
+            values, noise = solve_modes(problem, grid, start, work)
+            method = "Arnoldi"
+        else:
+            values, noise = solve_steady(problem, grid, start, work)
+            method = "Newton"
+        closed = grid.close(values)
+        if isinstance(problem, Pencil) and before:
+            closed = like_before(problem, grid, closed, before[-1].grid, before[-1].closed)
     spent, unknown = work.done - done, np.full(len(problem.unknowns), np.inf)
     return GridSolution(
         grid, closed, grid.even(closed), method, tolerance, spent, noise, unknown, unknown

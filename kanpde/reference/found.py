@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -29,6 +29,8 @@ class Reference:
         doubt: Why it may be wrong in spite of its error, in one line; "" where nothing says so.
         members: Of a family, values of its parameters and the reference of the problem there, each
             on nodes of its own; `values` has them on the same ones.
+        numbers: Values of parameters that conditions determine, and of eigenvalues, by name; errors
+            and scales have them as well.
     """
 
     coordinates: dict[str, np.ndarray]
@@ -41,6 +43,7 @@ class Reference:
     scales: dict[str, float] | None = None
     doubt: str = ""
     members: tuple[tuple[Mapping[str, float], Reference], ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
 
     def points(self) -> Float[np.ndarray, "nodes dims"]:
         """All grid nodes, in the C order of `values`."""

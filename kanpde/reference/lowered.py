@@ -100,6 +100,8 @@ def _with_curvatures(problem: Formulation, high: tuple[str, ...]) -> Lowered:
         constraints=tuple(replace(c, residual=renumbered(c.residual)) for c in problem.constraints),
         periodic=problem.periodic,
         parameters=problem.parameters,
+        easier=problem.easier,
+        numbers=problem.numbers,
         curvatures=curvatures,
     )
 

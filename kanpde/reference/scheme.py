@@ -8,6 +8,7 @@ import torch
 
 from kanpde.geometry import Pieces
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.pencil import Pencil
 from kanpde.reference.crossings import TOUCHING
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import FIRST_CELLS, REENTRANT_ANGLE
@@ -61,6 +62,8 @@ def order_for(problem: Formulation) -> tuple[int, str]:
         The order of accuracy, and words that follow it in the method's description, "" where the
         order is the usual one.
     """
+    if isinstance(problem, Pencil):
+        problem = problem.settled(0.0)
     space, whole = problem.domain.space, space_of(problem.domain)
     if isinstance(whole, Pieces):
         if not in_boxes(whole):

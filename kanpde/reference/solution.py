@@ -4,13 +4,15 @@ problems have one."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Pieces, SpaceTime
+from kanpde.problem.determined import determined, determined_by_conditions
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
@@ -69,6 +71,9 @@ def reference(
     Raises:
         ReferenceUnavailable: With the reason, where the problem is outside the method.
     """
+    if determined_by_conditions(problem):
+        found = reference(determined(problem), order=order, cells=cells, effort=effort)
+        return _with_numbers(found, [p.name for p in problem.parameters])
     began = time.perf_counter()
     if effort not in EFFORTS:
         raise ReferenceUnavailable(
@@ -81,12 +86,22 @@ def reference(
         _refuse(problem, order)
         return _integrated(problem, cells, WORK_BY_EFFORT[effort], began)
     allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
+    if problem.pencil is not None:
+        found = _computed(problem.pencil, order, cells, allowed, began)
+        return _with_numbers(found, [m.eigenvalue for m in problem.pencil.modes])
     if is_evolution(problem):
         try:
             return _computed(in_time(problem), order, cells, allowed, began)
         except ReferenceUnavailable:
             pass  # All instants at once may still have a solution.
     return _computed(problem, order, cells, allowed, began)
+
+
+def _with_numbers(found: Reference, names: Sequence[str]) -> Reference:
+    """The same with numbers for functions that are the same everywhere."""
+    numbers = {name: float(np.nanmean(found.values[name])) for name in names}
+    values = {u: v for u, v in found.values.items() if u not in numbers}
+    return replace(found, values=values, numbers=numbers)
 
 
 def _computed(

@@ -212,7 +212,8 @@ def jumps_of(problem: Formulation) -> dict[str, tuple[float, ...]]:
         for equation in problem.equations:
             for u, index in equation.needs:
                 highest[u] = max(highest[u], index[i])
-        second = x not in problem.periodic and set(highest.values()) == {2}
+        varying = {order for u, order in highest.items() if u not in problem.numbers}
+        second = x not in problem.periodic and varying == {2}
         if second and (places := creases(problem, x)):
             found[x] = places
     return found

@@ -73,6 +73,8 @@ def solve_steady(
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
         first[: system.size - system.multipliers] = _harmonic(system).ravel()
+    if start is None and problem.easier is not None:
+        start = _easier(problem, grid, system.work)
     if start is not None:
         first[: system.size - system.multipliers] = grid.solved_for(start).ravel()
     names = problem.unknowns
@@ -80,6 +82,22 @@ def solve_steady(
     solved, noise = newton(equations, first, grid, system.width(), names, system.work)
     system.check_whole(solved)
     return grid.values(by_unknown(solved, grid.nodes))[:asked], noise[:asked]
+
+
+def _easier(
+    problem: Formulation, grid: Grid, work: Work
+) -> Float[np.ndarray, "unknowns nodes"] | None:
+    """The solution of the easier problem where the search begins, with the numbers that are given
+    in it; None where there is none."""
+    assert problem.easier is not None
+    try:
+        found = solve_steady(problem.easier, grid, work=work)[0]
+    except OutOfWork:
+        raise
+    except ReferenceUnavailable:
+        return None
+    given = np.repeat([[value] for value in problem.numbers.values()], grid.nodes, 1)
+    return completed(problem, grid, np.concatenate([found, given]))
 
 
 def newton(

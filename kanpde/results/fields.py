@@ -8,7 +8,7 @@ these nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces, SpaceTime
 from kanpde.geometry.family import values_of
+from kanpde.problem.pencil import groups_of, turned
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
@@ -290,6 +291,36 @@ def against_reference(solution: Solution, reference: Reference) -> tuple[Values,
     """
     values = reference.values
     return solution_on(solution, tuple(values), reference.coordinates), values
+
+
+def like(solution: Solution, reference: Reference, problem: Problem) -> Reference:
+    """The reference of an eigenvalue problem, whose functions have no size of their own: those of
+    each eigenvalue are mixed to be as near to the solution as they can be.
+
+    Args:
+        solution: What it will be compared with.
+        reference: The reference; of any other problem it stays as it is.
+        problem: The problem.
+    """
+    if problem.pencil is None:
+        return reference
+    modes = problem.pencil.modes
+    numbers = np.array([reference.numbers[m.eigenvalue] for m in modes])
+    found = solution_on(solution, problem.unknowns, reference.coordinates)
+    values, scales = dict(reference.values), dict(reference.scales or {})
+    within = ~np.isnan(next(iter(values.values())))
+    for group in groups_of(numbers, max(float(np.abs(numbers).max()), problem.pencil.scale)):
+        own = [modes[k].unknowns for k in group]
+        flat = np.stack([np.concatenate([values[u][within] for u in us]) for us in own])
+        target = np.stack([np.concatenate([found[u][within] for u in us]) for us in own])
+        mixture = turned(target, flat)
+        for each in zip(*own, strict=True):
+            mixed = np.tensordot(mixture, np.stack([reference.values[u] for u in each]), 1)
+            for u, new in zip(each, mixed, strict=True):
+                before, values[u] = reference.values[u], new
+                if u in scales:
+                    scales[u] *= float(np.nanstd(new) / (np.nanstd(before) or 1.0))
+    return replace(reference, values=values, scales=scales)
 
 
 def measure(problem: Problem, solution: Solution) -> tuple[float | None, float | None]:

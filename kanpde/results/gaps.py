@@ -135,6 +135,25 @@ def gaps(
     }
 
 
+def gaps_of_numbers(
+    found: Mapping[str, float],
+    truth: Mapping[str, float],
+    own: Mapping[str, float] | None = None,
+) -> dict[str, Gap]:
+    """The gaps of parameters that conditions determine.
+
+    Args:
+        found: What is measured, by name.
+        truth: The judge's numbers, by name.
+        own: The judge's own errors, over the sizes of these; None for true values.
+    """
+    return {
+        name: _gap(np.array([found[name]]), np.array([value]), 0.0 if own is None else own[name])
+        for name, value in truth.items()
+        if name in found
+    }
+
+
 def own_errors(reference: Reference) -> dict[str, float]:
     """What a reference says of its own error, by unknown, over the size of each.
 
@@ -145,6 +164,7 @@ def own_errors(reference: Reference) -> dict[str, float]:
         reference: The reference.
     """
     sizes = {u: _rms(v[~np.isnan(v)]) for u, v in reference.values.items()}
+    sizes |= {name: abs(value) for name, value in reference.numbers.items()}
     errors, scales = reference.estimated_errors, reference.scales
     if errors is None or scales is None:
         together = math.hypot(*sizes.values())

@@ -54,7 +54,7 @@ def mesh_of(solution: TensorSolution) -> MeshDrawing:
     Args:
         solution: The solution.
     """
-    own = [list(some) for some in solution.numbers]
+    own = [list(some) for some in solution.holds]
     sizes = np.zeros(len(solution.unknowns))
     for span, some in zip(solution.spans, own, strict=True):
         np.maximum.at(sizes, some, _variations(span))

@@ -74,6 +74,7 @@ class Result:
         doubtful: Whether there is no reference since there seems to be no solution.
         asked: The tolerance that was asked for, and what the solution says of it; None for none.
         ends: Whether there is none since the solution ends before its time does.
+        numbers: Parameters that conditions determine, by name.
     """
 
     problem: Problem | None
@@ -96,6 +97,7 @@ class Result:
     doubtful: bool = False
     asked: Asked | None = None
     ends: bool = False
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.problem is not None and self.solution is not None:
@@ -237,6 +239,7 @@ class Result:
             "estimate": _last(history.column("estimate")),
             "errors": {u: gap.plain() for u, gap in self.errors.items()},
             **self._measured_residuals(),
+            **({"numbers": dict(self.numbers)} if self.numbers else {}),
             "seconds": self.seconds,
             **(self.estimates.summary() if self.estimates else {}),
             "reference": {
@@ -246,6 +249,7 @@ class Result:
                 "estimated_error": reference.estimated_error if reference else None,
                 "estimated_errors": reference.estimated_errors if reference else None,
                 "scales": reference.scales if reference else None,
+                **({"numbers": reference.numbers} if reference and reference.numbers else {}),
                 "doubt": reference.doubt or None if reference else None,
                 "exact_error": self._reference_error(),
                 "seconds": reference.seconds if reference else None,

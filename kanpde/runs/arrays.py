@@ -226,6 +226,7 @@ def read(
     about = {k: summary["reference"][k] for k in ("kind", "order", "estimated_error", "seconds")}
     # Runs of older versions do not have these.
     about |= {k: summary["reference"].get(k) for k in ("estimated_errors", "scales")}
+    about["numbers"] = summary["reference"].get("numbers") or {}
     about["doubt"] = summary["reference"].get("doubt") or ""
     reference = Reference(coordinates=dict(fields.grid), values=dict(fields.reference), **about)
     return history, fields, drawing, reference

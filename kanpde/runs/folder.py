@@ -132,7 +132,7 @@ def _measured(summary: Mapping[str, Any]) -> dict[str, Any]:
         equations, conditions = (_numbers(summary[key]) for key in ("equations", "conditions"))
         found["met"] = Met(equations, conditions)
     doubts = {kind: bool(summary["reference"].get(kind)) for kind in ("doubtful", "ends")}
-    return {**found, **doubts}
+    return {**found, **doubts, "numbers": dict(summary.get("numbers") or {})}
 
 
 def _numbers(found: Mapping[str, float | None]) -> dict[str, float]:

@@ -185,7 +185,7 @@ def test_a_jump_too_small_to_matter_is_said():
 
 def test_a_parameter_that_is_a_number_does_not_change_from_place_to_place():
     built(
-        lambda u, k, x: d(where(k > 0.7, 1.0, 2.0) * d(u, x), x) + 1,
-        rod,
+        lambda u, k, x, y: d(where(k > 0.7, 1.0, 2.0) * d(u, x), x) + d(u, y, y) + 1,
+        plate,
         parameters=Parameter("k", initial=1.0),
     )

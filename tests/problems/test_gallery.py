@@ -25,7 +25,8 @@ PAGE = 70
 """Lines of 100 columns that a problem has at most: one page, printed."""
 
 PROBLEMS = {name: load(name)[0] for name in NAMES}
-INVERSE = [name for name, problem in PROBLEMS.items() if problem.parameters]
+INVERSE = [name for name, problem in PROBLEMS.items() if problem.data]
+TONES = [name for name, problem in PROBLEMS.items() if problem.pencil]
 EXACT = [name for name, problem in PROBLEMS.items() if problem.exact]
 
 
@@ -274,7 +275,7 @@ def test_every_reference_is_judged():
         sorted(
             [
                 *(*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED),
-                *(*MARCHED, *REFUSED, *INVERSE),
+                *(*MARCHED, *REFUSED, *INVERSE, *TONES),
             ]
         )
         == NAMES
@@ -294,6 +295,16 @@ def test_data_are_the_exact_solution_with_noise(name):
         )
     with pytest.raises(ReferenceUnavailable, match="are unknown; finite differences take numbers"):
         reference(problem)
+
+
+@pytest.mark.parametrize("name", TONES)
+def test_finite_differences_find_the_eigenvalues(name):
+    problem, _ = load(name)
+    found = reference(problem, order=4, cells=64)
+    for name, value in problem.truth.items():
+        error, own = abs(found.numbers[name] / value - 1), found.estimated_errors[name]
+        assert own / 10 < error < 2 * own
+        assert error < 1e-4
 
 
 @pytest.mark.parametrize("name", MODES)

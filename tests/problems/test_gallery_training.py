@@ -106,6 +106,9 @@ ORDINARY = {"lorenz": {}, "van_der_pol": {"mu": 10, "end": 20}}
 """Ordinary differential equations, which spans of polynomials solve by default, with constants that
 take little time."""
 
+TONES = ("drum2d",)
+"""Eigenvalue problems, which products of splines solve (products/test_eigenvalues.py)."""
+
 WITH_INTEGRALS = ("fredholm1d", "heat1d_mean")
 """Those with integrals, which products of splines solve by default."""
 
@@ -234,4 +237,4 @@ def test_integrals_are_solved_by_default(name):
 
 
 def test_no_problem_is_forgotten():
-    assert {*SHORT, *FLOWS, *ORDINARY, *WITH_INTEGRALS, *INVERSE} == set(gallery())
+    assert {*SHORT, *FLOWS, *ORDINARY, *WITH_INTEGRALS, *INVERSE, *TONES} == set(gallery())

@@ -1,0 +1,414 @@
+"""Eigenvalue problems by products of splines: on each mesh, iteration with the inverse of J(σ) in
+the sense of least squares, for σ near the eigenvalues.
+
+Where J(λ) x = J(σ) x + (λ - σ) J' x = 0, the map x ↦ argmin |J(σ) w + J' x| takes x to x / (λ - σ):
+its largest eigenvalues, which Arnoldi's method finds (ARPACK: Lehoucq, Sorensen and Yang 1998), are
+those of the λ nearest to σ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import scipy  # whose parts are imported when they are first used
+import torch
+from jaxtyping import Complex, Float
+
+from kanpde.errors import ProblemError
+from kanpde.problem.pencil import (
+    EQUAL,
+    FOUND_BESIDE,
+    NEAR_ZERO,
+    NEARLY_REAL,
+    Pencil,
+    asked_for,
+    groups_of,
+    matched,
+    real_ones,
+    real_vector,
+    shift_for,
+    turned,
+    unshifted,
+)
+from kanpde.problem.problem import Problem
+from kanpde.products.axes import Axis, SplineAxis
+from kanpde.products.estimates import evenly
+from kanpde.products.gradients import of_least_squares
+from kanpde.products.held import held, with_constants
+from kanpde.products.newton import (
+    LAST_STEP,
+    MOST_ITERATIONS,
+    Iterate,
+    LeastSquares,
+    bytes_needed,
+    least_squares,
+    operations_needed,
+)
+from kanpde.products.normal import normal
+from kanpde.products.progress import Progress, Settings
+from kanpde.products.refining import RefinedProducts
+from kanpde.products.tensor import Product
+
+WHOLE_SPECTRUM = 800
+"""Coefficients of one solution up to which all eigenvalues of a mesh are found."""
+
+COARSE_CELLS = 3
+"""Along each coordinate, of the first mesh where those there are have more."""
+
+LIGHT = 1e-200
+"""Stiffness of eigenvalues, which take no part in what amplitudes weigh."""
+
+
+class RefinedModes(RefinedProducts):
+    """The way of an eigenvalue problem through finer and finer cells.
+
+    Args:
+        problem: What is to be solved; it has a pencil.
+        settings: How.
+    """
+
+    problem: Pencil
+
+    def __init__(self, problem: Problem, settings: Settings):
+        super().__init__(problem, settings)
+        self._exact = all(u in problem.exact for m in self.problem.modes for u in m.unknowns)
+
+    def _begun(self, progress: Progress) -> Iterate:
+        """Nothing, but the numbers where the search begins."""
+        return Iterate(held(self.problem, progress.axes, {}).C)
+
+    def _stepped(self, progress: Progress) -> Progress:
+        """The eigenvalues and functions on the mesh."""
+        axes, modes = progress.axes, self.problem.modes
+        asked = np.array(progress.eigenvalues[: len(modes)])
+        known = np.array(progress.eigenvalues)
+        if (every := self._look(axes, not progress.eigenvalues)) is not None:
+            asked = asked_for(modes, every)
+            known = np.append(real_ones(every), asked)
+        shift, count = shift_for(asked, known)
+        shifted = ShiftedSquares(self.problem, axes, shift, self.settings.tolerance)
+        values, vectors = shifted.nearest(count + FOUND_BESIDE)
+        real = np.abs(values.imag) <= NEARLY_REAL * np.maximum(
+            np.abs(values), np.abs(values - shift)
+        )
+        chosen = matched(asked, values.real)
+        if not real[chosen].all():
+            worst = values[chosen][~real[chosen]][0]
+            raise ProblemError(
+                f"Eigenvalue({modes[0].eigenvalue!r}): {worst:.6g} is complex; real ones are found,"
+                " and those of real equations for the parts of a Complex(…) unknown"
+            )
+        C = self._mixed(progress, shifted, values, vectors, chosen)
+        found = [float(values[k].real) for k in chosen]
+        others = [float(v.real) for k, v in enumerate(values) if k not in chosen and real[k]]
+        at = Iterate(
+            C,
+            steps=1,
+            size=0.0,
+            loss=shifted.loss(C),
+            stiffness=(*(shifted.stiffness * len(modes)), *((LIGHT,) * len(modes))),
+            done=True,
+        )
+        numbers = (*found, *others)
+        return replace(progress, at=at, step=progress.step + 1, eigenvalues=numbers)
+
+    def _look(self, axes: Sequence[Axis], first: bool) -> Complex[np.ndarray, " some"] | None:
+        """All eigenvalues on a mesh, which say which is the how manyth; None where they are many.
+        The first time there are few, if need be on a coarser mesh."""
+        size = math.prod(axis.size for axis in axes) * len(self.problem.modes[0].unknowns)
+        if size > WHOLE_SPECTRUM:
+            if not first:
+                return None
+            splines = (axis for axis in axes if isinstance(axis, SplineAxis))
+            axes = [evenly(one, COARSE_CELLS + one.degree * one.periodic) for one in splines]
+        tolerance = self.settings.tolerance
+        shift = -NEAR_ZERO * ShiftedSquares(self.problem, axes, 0.0, tolerance).largest
+        return ShiftedSquares(self.problem, axes, shift, tolerance).every()
+
+    def _mixed(
+        self,
+        progress: Progress,
+        shifted: ShiftedSquares,
+        values: Complex[np.ndarray, " some"],
+        vectors: Complex[np.ndarray, "free some"],
+        chosen: Sequence[int],
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """The coefficients of all unknowns: functions of one eigenvalue are mixed as the exact ones
+        are, else as those on the mesh before; and all are normalised."""
+        modes, unknowns = self.problem.modes, list(self.problem.unknowns)
+        real = [real_vector(vectors[:, k], values[k]) for k in chosen]
+        functions = np.stack([shifted.coefficients(vector) for vector in real])
+        numbers = np.array([float(values[k].real) for k in chosen])
+        scale = max(np.abs(numbers).max(), self.problem.scale)
+        weighted = shifted.weighted
+        for group in groups_of(numbers, scale):
+            own = np.stack([weighted(one) for one in functions[group]])
+            if self._exact:
+                target = self._targets(shifted, [modes[k].unknowns for k in group])
+                mixture = turned(target, own)
+            elif progress.spans:
+                last = [self._before(progress, shifted, modes[k].unknowns) for k in group]
+                mixture = turned(np.stack(last), own)
+            else:
+                mixture = np.eye(len(group))
+            mixture = mixture if self._exact else _orthonormal(mixture, own)
+            functions[group] = np.tensordot(mixture, functions[group], 1)
+        C = held(self.problem, progress.axes, {}).C
+        for k, mode in enumerate(modes):
+            C[[unknowns.index(u) for u in mode.unknowns]] = functions[k]
+            C[unknowns.index(mode.eigenvalue)] = numbers[k]
+        return C
+
+    def _targets(
+        self, shifted: ShiftedSquares, names: Sequence[tuple[str, ...]]
+    ) -> Float[np.ndarray, "functions values"]:
+        """The exact functions, as the others are weighted."""
+        assert isinstance(self.stated, Problem)
+        exact = self.stated.exact_values(shifted.points)
+        return np.stack(
+            [np.concatenate([exact[u].numpy() * shifted.roots for u in own]) for own in names]
+        )
+
+    def _before(
+        self, progress: Progress, shifted: ShiftedSquares, names: tuple[str, ...]
+    ) -> Float[np.ndarray, " values"]:
+        """A function on the mesh before, as the others are weighted."""
+        (last,) = progress.spans
+        index, unknowns = (0,) * len(last.axes), self.problem.unknowns
+        grids = (last.on_grid(unknowns.index(u), shifted.grid, index).ravel() for u in names)
+        return np.concatenate([values * shifted.roots for values in grids])
+
+    def _operations(self, axes: Sequence[Axis]) -> float:
+        """What the factor of one solution takes, and Arnoldi's method about as much again."""
+        return 2 * operations_needed(axes, len(self.problem.modes[0].unknowns))
+
+    def _bytes(self, axes: Sequence[Axis]) -> float:
+        return bytes_needed(axes, len(self.problem.modes[0].unknowns))
+
+    def _squares(self, progress: Progress) -> LeastSquares:
+        """Those of all equations, with eigenvalues that are given."""
+        if self._known is None or self._known[0] is not progress.axes:
+            given = with_constants(
+                self.problem, progress.axes, held(self.problem, progress.axes, {})
+            )
+            found = least_squares(self.problem, progress.axes, given)
+            self._known = progress.axes, found
+        return self._known[1]
+
+    def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        return math.nan
+
+    def _moved(
+        self,
+        before: Sequence[Product],
+        after: Sequence[Product],
+        sizes: Float[np.ndarray, " unknowns"],
+    ) -> float:
+        """Of functions, and of eigenvalues over their size or the distance to others."""
+        first = len(self.problem.unknowns) - len(self.problem.modes)
+        old, new = (
+            np.array([one[0].C[k].mean() for k in range(first, len(one[0].C))])
+            for one in (before, after)
+        )
+        moved = np.abs(new - old) / max(np.abs(new).max(), self.problem.scale)
+        return max(super()._moved(before, after, sizes), float(moved.max()))
+
+    def _judged(self, progress: Progress) -> Progress:
+        """As elsewhere; functions of an eigenvalue of which not all are asked for are none."""
+        found = super()._judged(progress)
+        count = len(self.problem.modes)
+        asked, others = (
+            np.array(progress.eigenvalues[:count]),
+            np.array(progress.eigenvalues[count:]),
+        )
+        # Their functions are different ones on every mesh, however well that resolves them.
+        resolved = found.finished or found.estimate <= self.settings.tolerance
+        if not resolved or not len(others):
+            return found
+        scale = max(np.abs(asked).max(), self.problem.scale)
+        k, other = min(
+            ((k, v) for k in range(count) for v in others), key=lambda p: abs(asked[p[0]] - p[1])
+        )
+        if abs(asked[k] - other) > EQUAL * scale:
+            return found
+        mode = self.problem.modes[k]
+        words = (
+            f"{mode.eigenvalue} = {asked[k]:.10g} is a multiple eigenvalue: any mixture of its"
+            " functions is one; ask for all of them, such as which=(2, 3)"
+        )
+        return replace(
+            found,
+            axes=progress.axes,
+            at=progress.at,
+            missed=(words, *found.missed),
+            estimate=math.inf,
+            finished=True,
+        )
+
+
+class ShiftedSquares:
+    """The squares of J(σ) for one of the solutions on some axes, and iteration with its inverse.
+
+    Args:
+        problem: The pencil.
+        axes: Functions of each coordinate.
+        shift: σ.
+        tolerance: Error that is asked for.
+
+    Attributes:
+        free: How many parameters are free.
+        grid: Gauss points along each coordinate.
+        roots: Roots of the weights of all of them.
+        points: All of them.
+        stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
+        largest: Root of the largest eigenvalue of the two sums of squares, roughly.
+    """
+
+    def __init__(self, problem: Pencil, axes: Sequence[Axis], shift: float, tolerance: float):
+        self.shift, self._tolerance = shift, tolerance
+        self._name = problem.modes[0].eigenvalue
+        first = replace(problem.first, numbers={self._name: shift})
+        given = with_constants(first, axes, held(first, axes, {}))
+        self._squares = least_squares(first, axes, given)
+        self._start, self.free = given.C, given.free
+        self._weights = self._squares.weights(given.C)
+        equations = normal(self._squares.rows, given.C, given.index, self._weights)
+        self._factor = equations.factor()
+        self.stiffness = self._squares.stiffness_of(equations.diagonal)[:-1]
+        self._slopes = [some.linear(given.C)[1] for some in self._squares.rows]
+        places, weights = zip(*(axis.gauss(axis.degree + 1) for axis in axes), strict=True)
+        self.grid = [x.ravel() for x in places]
+        roots = np.ones(1)
+        for w in weights:
+            roots = np.multiply.outer(roots, np.sqrt(w.ravel())).ravel()
+        self.roots = roots
+        mesh = np.meshgrid(*self.grid, indexing="ij")
+        self.points = torch.from_numpy(np.stack([x.ravel() for x in mesh], 1))
+        self._axes = tuple(axes)
+        self.largest = self._largest()
+
+    def coefficients(self, vector: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
+        """Those of the unknowns.
+
+        Args:
+            vector: The free parameters.
+        """
+        return self._squares.spread(vector)[:-1]
+
+    def weighted(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " values"]:
+        """Values at all Gauss points, times the roots of their weights.
+
+        Args:
+            C: Coefficients of the unknowns.
+        """
+        product, index = Product(self._axes, C), (0,) * len(self._axes)
+        values = (product.on_grid(u, self.grid, index).ravel() for u in range(len(C)))
+        return np.concatenate([each * self.roots for each in values])
+
+    def loss(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        """The sum of squares of the first solution.
+
+        Args:
+            C: Coefficients of all solutions and eigenvalues.
+        """
+        count = len(self._start) - 1
+        own = np.concatenate([C[:count], C[len(C) * count // (count + 1) :][:1]])
+        return self._squares.loss(own, self._weights)
+
+    def every(self) -> Complex[np.ndarray, " free"]:
+        """All eigenvalues on these axes, the larger ones with large errors."""
+        step, squares = self._factor.step, self._squares
+        columns = []
+        for k in range(self.free):
+            unit = np.zeros(self.free)
+            unit[k] = 1.0
+            ways = zip(
+                self._weights, squares.rows, self._slopes, self._by_number(unit), strict=True
+            )
+            slope = squares.gathered(*(w * some.lifted(g, r) for w, some, g, r in ways))
+            columns.append(step(slope))
+        return unshifted(self.shift, np.linalg.eigvals(np.stack(columns, 1)))
+
+    def nearest(
+        self, count: int
+    ) -> tuple[Complex[np.ndarray, " some"], Complex[np.ndarray, "free some"]]:
+        """The eigenvalues nearest to the shift, and their vectors.
+
+        Args:
+            count: How many.
+        """
+        count = min(count, self.free - 2)
+        way = scipy.sparse.linalg.LinearOperator(
+            (self.free, self.free), matvec=self._applied, dtype=np.float64
+        )
+        begin = np.random.default_rng(0).standard_normal(self.free)
+        try:
+            found, vectors = scipy.sparse.linalg.eigs(way, k=count, which="LM", v0=begin)
+        except scipy.sparse.linalg.ArpackNoConvergence as error:
+            raise ProblemError(
+                f"Eigenvalue({self._name!r}): Arnoldi's method finds {len(error.eigenvalues)} of"
+                f" {count} eigenvalues near {self.shift:.6g}"
+            ) from None
+        return unshifted(self.shift, found), vectors
+
+    def _by_number(self, x: Float[np.ndarray, " free"]) -> list[Float[np.ndarray, "points rows"]]:
+        """The derivative of the rows by the eigenvalue, at some function."""
+        C = self._start + self._squares.spread(x)
+        found = []
+        for some in self._squares.rows:
+            (r, g), leaf = some.linear(C), (self._name, (0,) * len(self._axes))
+            held_here = leaf in some.leaves
+            found.append(g[:, :, some.leaves.index(leaf)] if held_here else np.zeros_like(r))
+        return found
+
+    def _applied(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+        """argmin |J(σ) w + J' x|."""
+        squares = self._squares
+        linear = [
+            (weight**0.5, some, g)
+            for weight, some, g in zip(self._weights, squares.rows, self._slopes, strict=True)
+        ]
+        right = [-w * r for (w, _, _), r in zip(linear, self._by_number(x.ravel()), strict=True)]
+        ends = np.cumsum([r.size for r in right])[:-1]
+
+        def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
+            D = squares.spread(v)
+            return np.concatenate([w * some.pushed(g, D).ravel() for w, some, g in linear])
+
+        def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
+            parts = zip(np.split(y, ends), linear, right, strict=True)
+            ways = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, g), r in parts]
+            return squares.gathered(*ways)
+
+        def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+            return -self._factor.step(v)
+
+        def settled(z: Float[np.ndarray, " free"], w: Float[np.ndarray, " free"]) -> bool:
+            return float(np.abs(z).max()) < LAST_STEP * self._tolerance * float(np.abs(w).max())
+
+        whole = np.concatenate([r.ravel() for r in right])
+        return of_least_squares(pushed, lifted, nearly, whole, settled, MOST_ITERATIONS)[0]
+
+    def _largest(self) -> float:
+        """Root of the ratio of the two sums of squares, for one function of all frequencies."""
+        x = np.random.default_rng(0).standard_normal(self.free)
+        D = self._squares.spread(x)
+        ways = list(zip(self._weights, self._squares.rows, self._slopes, strict=True))
+        up = sum(w * float((some.pushed(g, D) ** 2).sum()) for w, some, g in ways)
+        down = sum(
+            w * float((r**2).sum()) for w, r in zip(self._weights, self._by_number(x), strict=True)
+        )
+        return (up / down) ** 0.5 if down else 1.0
+
+
+def _orthonormal(
+    mixture: Float[np.ndarray, "functions functions"],
+    functions: Float[np.ndarray, "functions values"],
+) -> Float[np.ndarray, "functions functions"]:
+    """The nearest mixture whose functions are orthonormal (Löwdin 1950)."""
+    mixed = mixture @ functions
+    values, vectors = np.linalg.eigh(mixed @ mixed.T)
+    return (vectors / np.sqrt(values)) @ vectors.T @ mixture
