@@ -334,4 +334,6 @@ class Objective:
             r, found = t.jacobian(self.network)
             values.append(r.reshape(-1))
             rows += found
+        if len({one.lengths for one in rows}) > 1:
+            rows = [Rows.full(one.dense()) for one in rows]
         return torch.cat(values), Rows.below(rows)

@@ -20,7 +20,8 @@ from kanpde.problem.constraints import Constraint
 from kanpde.problem.data import Measurement
 from kanpde.problem.problem import Problem
 from kanpde.residual.residual import check_finite
-from kanpde.training.objective import Objective, Term, term
+from kanpde.training.far_terms import any_term
+from kanpde.training.objective import Objective, Term
 from kanpde.training.samples import DataRows, Samples, measured
 from kanpde.training.shards import gathered, total
 
@@ -180,7 +181,7 @@ class Collocation:
         """The equations at points, region by region."""
         sizes, regions = self.solution.space.scales.of_equations, self._regions(points)
         return [
-            term(self.solution, equations, points[here], None, 1.0, sizes(k))
+            any_term(self.solution, equations, points[here], None, 1.0, sizes(k))
             for k, ((_, equations), here) in enumerate(
                 zip(self.problem.groups, regions, strict=True)
             )
@@ -226,7 +227,7 @@ class Collocation:
             else self.weights.get(constraint.label, 1.0)
         )
         sizes = self.solution.space.scales.conditions.get(constraint.label, ())
-        return term(self.solution, [constraint.residual], points, normals, weight, sizes)
+        return any_term(self.solution, [constraint.residual], points, normals, weight, sizes)
 
 
 def noise_units(sets: Sequence[Measurement]) -> list[Tensor]:

@@ -16,8 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.errors import RecipeError
 from kanpde.networks.network import Counts, Layer, Network
 from kanpde.networks.rows import Rows
+from kanpde.training.far_terms import FarTerm
 from kanpde.training.objective import Objective
 from kanpde.training.shards import total
 
@@ -47,6 +49,12 @@ class Tangent:
         self.network, self.theta = objective.network, objective.network.theta
         values, self.parts = [], []
         for t in objective.terms:
+            if isinstance(t, FarTerm):
+                raise RecipeError(
+                    f"{t.residuals[0].name}: this optimiser works row by row, where a row with an"
+                    " integral or a value at another place is of many points; lm, ssbroyden, lbfgs"
+                    " and adam take it"
+                )
             _, r, g = t.evaluate(self.network, True)
             assert g is not None
             values.append(r.T.reshape(-1))
