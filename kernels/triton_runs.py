@@ -190,7 +190,8 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
         return runs.gram(values, starts, lengths, columns)
     rows = max(1, DENSE_BYTES // (columns * values.element_size()))
     tiles = triton.cdiv(columns, 128) ** 2
-    parts = max(1, min(512 // tiles, PARTIAL_BYTES // (columns**2 * values.element_size())))
+    most = min(512 // tiles, PARTIAL_BYTES // (columns**2 * values.element_size()))
+    parts = max(1, min(most, triton.cdiv(len(values), DEPTH)))
     each = triton.cdiv(min(rows, len(values)), parts)
     J = values.new_empty(parts * each, columns)
     partial = values.new_zeros(parts, columns, columns)
