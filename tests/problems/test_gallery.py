@@ -18,7 +18,7 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.faces import points_on, space_faces
 from kanpde.problem.file import load
 from kanpde.problem.gallery import gallery
-from kanpde.reference import reference
+from kanpde.reference import climb, reference
 
 NAMES = sorted(gallery())
 PAGE = 70
@@ -195,26 +195,26 @@ GRIDS = {
     "schrodinger1d": (4, 96, 192),
     "wave1d": (4, 64, 128),
     "wave1d_multiscale": (4, 64, 128),
-    "burgers1d": (4, 1024, 2048),
+    "burgers1d": (4, 1024, 1536),
     "burgers1d_family": (4, 512, 1024),
-    "burgers1d_smooth": (4, 512, 1024),
-    "kovasznay2d": (2, 32, 64),
+    "burgers1d_smooth": (4, 256, 512),
+    "kovasznay2d": (2, 24, 32),
     "taylor_green2d": (2, 24, 36),
-    "poisson2d_multiscale": (4, 128, 256),
+    "poisson2d_multiscale": (4, 96, 128),
     "boundary_layer1d": (2, 4096, 8192),
     "annulus2d": (2, 64, 128),
-    "heat2d_disk": (2, 16, 32),
+    "heat2d_disk": (2, 12, 16),
     "interface2d": (2, 80, 160),
 }
 
 COLLOCATED = {
-    "poisson2d_holes": (2, 80, 160),
-    "poisson2d_holes_source": (2, 80, 160),
+    "poisson2d_holes": (2, 56, 112),
+    "poisson2d_holes_source": (2, 56, 112),
     "poisson2d_lshape": (2, 32, 64),
 }
 """Those that functions fitted on the boundary solve: order and grids as in GRIDS."""
 
-CUBIC = {"klein_gordon1d": (32, 64), "reaction1d": (16, 32), "fredholm1d": (32, 64)}
+CUBIC = {"klein_gordon1d": (16, 32), "reaction1d": (16, 32), "fredholm1d": (32, 64)}
 """Solutions of degree 3 in space, or equations without derivatives there: differences are exact,
 and what is left is the error in time, or of quadrature, which is far smaller."""
 
@@ -264,6 +264,14 @@ def reference_error(problem, order, cells, exact=None):
     ) / np.linalg.norm(truth)
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """References on the grid that is asked for alone, without the others that tell their error."""
+    every = climb.sizes
+    monkeypatch.setattr(climb, "sizes", lambda *given: list(every(*given))[-1:])
+    monkeypatch.setattr(climb, "add_error_in_time", lambda *given: None)
+
+
 @pytest.mark.parametrize("name", CUBIC)
 def test_finite_differences_are_exact_for_cubic_solutions(name):
     for cells in CUBIC[name]:
@@ -308,7 +316,7 @@ def test_finite_differences_find_the_eigenvalues(name):
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_finite_differences_converge_to_fourier_modes(name):
+def test_finite_differences_converge_to_fourier_modes(name, alone):
     order, coarse, fine, end = MODES[name]
     problem = stopped(load(name)[0], end)
     truth = integrate(RINGS[name], np.linspace(0, end, 65))
@@ -344,7 +352,7 @@ def test_a_finer_grid_stays_within_the_estimated_error(name):
 
 
 @pytest.mark.parametrize("name", COLLOCATED)
-def test_finite_differences_converge_to_collocation(name):
+def test_finite_differences_converge_to_collocation(name, alone):
     order, coarse, fine = COLLOCATED[name]
     exact = {
         "poisson2d_holes": holes,
@@ -384,7 +392,7 @@ def test_what_finite_differences_refuse(name):
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_finite_differences_converge_to_the_exact_solution(name):
+def test_finite_differences_converge_to_the_exact_solution(name, alone):
     problem, _ = load(name)
     order, coarse, fine = GRIDS[name]
     errors = [reference_error(problem, order, cells) for cells in (coarse, fine)]

@@ -93,7 +93,7 @@ SHORT = {
     "heat2d_disk": Short(KAN((4,), 7, 3), 700, "lm:20", 5e-4),
     "poisson2d_holes": Short(KAN((6, 6), 7, 3), 900, "lm:25", 4.3e-3),
     "poisson2d_holes_source": Short(KAN((8, 8), 7, 4), 1200, "lm:30", 7e-2),
-    "poisson2d_lshape": Short(KAN((4, 4), 7, 3), 500, "lm:25", 7.8e-3),
+    "poisson2d_lshape": Short(KAN((4, 4), 5, 3), 400, "lm:15", 7.8e-3),
 }
 
 FLOWS = {
