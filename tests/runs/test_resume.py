@@ -275,9 +275,9 @@ def test_a_pickle_in_place_of_a_state_is_not_executed(poisson, tmp_path):
         solved(poisson, tmp_path, resume=True)
 
 
-def run(*arguments, cwd, wait=True):
+def begun(*arguments, cwd):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", EAGER, *map(str, arguments)],
         cwd=cwd,
         env=environment,
@@ -285,7 +285,6 @@ def run(*arguments, cwd, wait=True):
         stderr=subprocess.PIPE,
         text=True,
     )
-    return (process.communicate(timeout=120), process.returncode) if wait else process
 
 
 def only(folder):
@@ -302,9 +301,10 @@ def wait_for(condition, seconds=60):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
+    """What the command finds in this process."""
     folder = tmp_path_factory.mktemp("whole")
-    _, code = run("solve", "poisson2d", *options(), cwd=folder)
-    assert code == 0
+    torch.set_num_threads(1)
+    assert main(["solve", "poisson2d", *options(), "--out", str(folder / "results")]) == 0
     return theta(kanpde.load(only(folder)))
 
 
@@ -329,8 +329,10 @@ def options():
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)]
 )
-def test_a_killed_command_goes_on_with_the_same_bits(tmp_path, uninterrupted, number, code):
-    process = run("solve", "poisson2d", *options(), cwd=tmp_path, wait=False)
+def test_a_killed_command_goes_on_with_the_same_bits(
+    tmp_path, uninterrupted, number, code, capsys, monkeypatch
+):
+    process = begun("solve", "poisson2d", *options(), cwd=tmp_path)
     wait_for(lambda: list(tmp_path.glob("results/poisson2d/*/training.pt")))
     time.sleep(random.Random(number).uniform(0, 0.4))
     process.send_signal(number)
@@ -340,9 +342,10 @@ def test_a_killed_command_goes_on_with_the_same_bits(tmp_path, uninterrupted, nu
     if number == signal.SIGTERM:
         assert f"kanpde solve --resume {folder.relative_to(tmp_path)} goes on" in told
     assert not (folder / "summary.json").exists()
-    (out, err), code = run("solve", "--resume", folder, "--json", cwd=tmp_path)
-    assert code == 0, err
-    assert json.loads(out)["run_dir"] == str(folder)
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    assert main(["solve", "--resume", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run_dir"] == str(folder)
     assert torch.equal(theta(kanpde.load(folder)), uninterrupted)
     assert not list(folder.glob(".*partial"))
 
@@ -427,7 +430,9 @@ def test_sigterm_ends_a_run_when_training_is_done(poisson, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("room", "kept"), [(2_000, []), (30_000, ["checkpoint.pt", "request.json", "training.pt"])]
 )
-def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path, room, kept):
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
+    tmp_path, room, kept, monkeypatch
+):
     """The largest file that may be written stands in for the room on a disk: without it for the
     state of training, or for run.h5."""
     environment = {
@@ -471,17 +476,9 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
     assert "Traceback" not in full.stderr
     left = list(tmp_path.glob("results/poisson2d/*"))
     assert [sorted(files(folder)) for folder in left] == ([kept] if kept else [])
+    monkeypatch.chdir(tmp_path)
     for folder in left:
-        again = subprocess.run(
-            [*command, "--resume", str(folder)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert again.returncode == 0, again.stderr
+        assert main(["solve", "--resume", str(folder)]) == 0
         assert (folder / "summary.json").exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import kanpde
-from kanpde.training import shards
+from kanpde.training import loop, shards
 
 WORK = """
 import sys, torch, torch.distributed as dist
@@ -86,12 +86,12 @@ def torchrun(*arguments, processes=2, cwd=".", **options):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone")
-    (folder / "work.py").write_text(WORK)
-    subprocess.run(
-        [sys.executable, "work.py"], cwd=folder, env=ENVIRONMENT, check=True, timeout=120
-    )
-    return torch.load(folder / "whole.pt")
+    """What this process finds by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("alone"))
+        patch.setattr(loop, "PARTED", loop.PARTED)
+        exec(compile(WORK, "work.py", "exec"), {"__name__": "alone"})
+        return torch.load("whole.pt")
 
 
 def test_several_processes_find_what_one_does(alone, tmp_path):
