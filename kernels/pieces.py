@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.weak import WeakIdKeyDictionary
 
 
@@ -125,17 +126,20 @@ def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Te
     powers = [torch.ones_like(tau)]
     for _ in range(degree):
         powers.append(powers[-1] * tau)
-    rows = [
-        torch.stack(
-            [
-                math.comb(s, nu) * powers[s - nu] if s >= nu else torch.zeros_like(tau)
-                for s in range(degree + 1)
-            ],
-            -1,
-        )
-        for nu in range(order + 1)
-    ]
-    return torch.stack([row / length[..., None] ** nu for nu, row in enumerate(rows)], -2)
+    ascending = torch.stack(powers, -1)
+    # Of order ν, τ^0 stands in column ν; where the degree is lower, all columns are zero.
+    rows = [pad(ascending[..., : max(0, degree + 1 - nu)], (nu, 0)) for nu in range(order + 1)]
+    found = torch.stack([row[..., : degree + 1] for row in rows], -2)
+    found *= _binomials(degree, order).to(tau)
+    found /= torch.stack([length**nu for nu in range(order + 1)], -1)[..., None]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _binomials(degree: int, order: int) -> Tensor:
+    """binomial(s, ν), [order + 1, degree + 1]."""
+    rows = [[math.comb(s, nu) for s in range(degree + 1)] for nu in range(order + 1)]
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 def degree_of(C: Tensor, knots: Tensor) -> int:

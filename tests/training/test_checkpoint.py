@@ -17,21 +17,22 @@ class Stop(Exception):
 
 
 class At:
-    """Keeps the state before one step, through a file, and ends training there."""
+    """Keeps the states before some steps, through a file, and ends training at the last."""
 
-    def __init__(self, step):
-        self.step, self.seen, self.state = step, 0, None
+    def __init__(self, *steps):
+        self.steps, self.seen, self.states = steps, 0, []
 
     def due(self, last=False):
         self.seen += 1
-        return self.seen == self.step
+        return self.seen in self.steps
 
     def keep(self, state):
         file = io.BytesIO()
         torch.save(state, file)
         file.seek(0)
-        self.state = torch.load(file, weights_only=True)
-        raise Stop
+        self.states.append(torch.load(file, weights_only=True))
+        if self.seen == max(self.steps):
+            raise Stop
 
 
 def exact(x):
@@ -90,11 +91,11 @@ def parts(solution):
 
 def check(problem, recipe, steps):
     whole, history = trained(problem, recipe)
-    for step in steps:
-        keeper = At(step)
-        with pytest.raises(Stop):
-            trained(problem, recipe, keeper)
-        again, later = trained(problem, recipe, kept=keeper.state)
+    keeper = At(*steps)
+    with pytest.raises(Stop):
+        trained(problem, recipe, keeper)
+    for step, kept in zip(steps, keeper.states, strict=True):
+        again, later = trained(problem, recipe, kept=kept)
         for a, b in zip(parts(whole), parts(again), strict=True):
             assert torch.equal(a, b), f"other bits after going on from step {step}"
         assert [r.loss for r in later.records] == [r.loss for r in history.records]
@@ -142,7 +143,7 @@ def test_an_mlp_in_single_precision():
     keeper = At(4)
     with pytest.raises(Stop):
         train(STEADY, recipe, 0, "cpu", torch.float32, Silent(), keeper)
-    again, _ = train(STEADY, recipe, 0, "cpu", torch.float32, Silent(), None, keeper.state)
+    again, _ = train(STEADY, recipe, 0, "cpu", torch.float32, Silent(), None, *keeper.states)
     assert torch.equal(whole.network.theta, again.network.theta)
 
 
