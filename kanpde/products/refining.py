@@ -69,6 +69,19 @@ class RefinedProducts(AdaptiveProducts):
         axes = self._equal_cells(self.problem, self.problem.coordinates)
         return Progress(axes=tuple(axes))
 
+    def advance(self, progress: Progress) -> Progress:
+        found = super().advance(progress)
+        return self._bounded(found) if found.finished and not found.missed else found
+
+    def _bounded(self, progress: Progress) -> Progress:
+        """As it is, where parameters that were found are within their bounds."""
+        numbers = self.solution(progress).numbers()
+        for p in self.stated.parameters:
+            if p.name in numbers and not p.low < numbers[p.name] < p.high:
+                said = f"{p.name} = {numbers[p.name]:.6g}, where {p!r} was asked for"
+                return replace(progress, missed=(said,), estimate=math.inf)
+        return progress
+
     def _begun(self, progress: Progress) -> Iterate:
         """The coefficients before the first step: those of the last attempt, if there was one."""
         if not progress.spans:

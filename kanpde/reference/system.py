@@ -142,15 +142,16 @@ class System:
         bordered: list[tuple[Constraint, int]] = []
         for c in self._totals:
             name = next(u for one in c.residual.afar for u, _ in one.leaves)
-            v = self._number[name]
-            taken = sum(w == v for _, w, _ in replaced)
-            if missing_ends(self.problem, name, self._totals) <= taken:
-                bordered.append((c, v))
+            # Numbers that are found with the unknowns have rows for what determines them.
+            rows = [u for u in (name, *self.problem.numbers) if self._lacks(u, replaced)]
+            if not rows:
+                bordered.append((c, self._number[name]))
                 continue
             if len(self.grid.names) > 1:
                 raise ReferenceUnavailable(
                     f"{c.label}: takes the place of conditions on a face, of which there are many"
                 )
+            v = self._number[rows[0]]
             ends = [self.grid.face(self.problem.domain.faces[f]) for f in self._ends()]
             free = [int(nodes[0]) for nodes in ends if self.free[v, nodes[0]]]
             if not free:
@@ -158,6 +159,12 @@ class System:
             self.free[v, free[0]] = False
             replaced.append((c, v, free[0]))
         return replaced, bordered
+
+    def _lacks(self, unknown: str, replaced: Sequence[tuple[Constraint, int, int]]) -> bool:
+        """Whether an unknown has less conditions at ends than its order asks for, those that took
+        the place of some not counted."""
+        taken = sum(w == self._number[unknown] for _, w, _ in replaced)
+        return missing_ends(self.problem, unknown, self._totals) > taken
 
     def _ends(self) -> list[str]:
         """The faces of space, those first on which no condition is given."""

@@ -26,6 +26,7 @@ from kanpde import (
     Time,
     d,
     laplacian,
+    mean,
 )
 from kanpde.problem.file import load
 from kanpde.reference import reference
@@ -260,6 +261,43 @@ def test_two_numbers_from_two_further_conditions():
 
     r, K = fsolve(missed, [1, 8], xtol=1e-13)
     check(problem, {"r": r, "K": K}, 1e-9)
+
+
+def test_numbers_outside_of_their_bounds_are_no_solution():
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[lambda u, x, q: d(u, x, x) + q],
+        conditions=[Dirichlet(u=0), Neumann(u=2.0, on="x-")],
+        parameters=[Parameter("q", positive=True)],
+    )
+    _, progress = solved(problem, 1e-6)
+    assert "q = -4, where q from 1, positive was asked for" in progress.reason
+    assert progress.estimate == math.inf
+
+
+def test_a_source_from_a_mean():
+    problem = Problem(
+        domain=Box(x=(0, 0.1)),
+        equations=[lambda T, x, q: 50 * d(T, x, x) + q],
+        conditions=[Dirichlet(T=293.0), Condition(lambda T: mean(T) - 300)],
+        parameters=[Parameter("q", initial=1e3)],
+    )
+    check(problem, {"q": 7 * 12 * 50 / 0.01}, 1e-11)
+
+
+def test_a_mean_on_a_circle():
+    def poisson(u, x):
+        return d(u, x, x) + torch.sin(2 * math.pi * x)
+
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[poisson],
+        conditions=[Periodic("x"), Condition(lambda u: mean(u) - 3)],
+        exact={"u": lambda x: 3 + torch.sin(2 * math.pi * x) / (2 * math.pi) ** 2},
+    )
+    result = solve(problem)
+    assert result.verdict.converged
+    assert result.errors["u"].error < 1e-9
 
 
 def test_a_run_keeps_its_numbers(tmp_path):
