@@ -20,16 +20,10 @@ from kanpde.networks.spec import Spec
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.recipes.recipe import Recipe
 from kanpde.results.exactness import exact_residual
+from kanpde.results.judging import ACCURATE_REFERENCE
 from kanpde.results.residuals import JUDGED_SEED
 from kanpde.results.result import Result
-from kanpde.results.verdict import (
-    ACCURATE_REFERENCE,
-    BY_EXACT,
-    CONVERGED,
-    GOOD_ENOUGH,
-    NOT_CONVERGED,
-    Diagnosis,
-)
+from kanpde.results.verdict import BY_EXACT, CONVERGED, GOOD_ENOUGH, NOT_CONVERGED, Diagnosis
 from kanpde.training import LevenbergMarquardt
 from kanpde.training.loop import PARTED
 from kanpde.training.points import Collocation

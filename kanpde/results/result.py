@@ -27,13 +27,14 @@ from kanpde.results.fields import Fields, dense_grid, evaluate, exact_on, relati
 from kanpde.results.fields import measure as measure
 from kanpde.results.fields import measure_reference as measure_reference
 from kanpde.results.gaps import Gap
+from kanpde.results.judging import judge
 from kanpde.results.meshes import MeshDrawing, mesh_of
 from kanpde.results.portrait import Drawing as Drawing
 from kanpde.results.portrait import portrait
 from kanpde.results.quantities import quantities
 from kanpde.results.residuals import Met
 from kanpde.results.variables import coordinate_attributes, global_attributes, variables
-from kanpde.results.verdict import NOT_YET, Asked, Diagnosis, Verdict, judge
+from kanpde.results.verdict import NOT_YET, Asked, Diagnosis, Verdict
 from kanpde.training.history import History
 
 if TYPE_CHECKING:

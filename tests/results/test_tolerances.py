@@ -11,6 +11,7 @@ from kanpde.networks.trial_space import trial_space
 from kanpde.reference import Reference
 from kanpde.results.gaps import Gap
 from kanpde.results.goal import ByExact, ByReference, ByResidual, goal
+from kanpde.results.judging import FINER, SHARPER, judge
 from kanpde.results.residuals import Met
 from kanpde.results.verdict import (
     BY_ESTIMATE,
@@ -18,16 +19,13 @@ from kanpde.results.verdict import (
     BY_REFERENCE,
     BY_RESIDUAL,
     CONVERGED,
-    FINER,
     LIMITED,
     NOBODY,
     NOT_CONVERGED,
     NOT_JUDGED,
-    SHARPER,
     Asked,
     Kept,
     Verdict,
-    judge,
 )
 
 ALL_OF_IT = "span 3: estimated error 3e-06"

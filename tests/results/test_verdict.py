@@ -5,6 +5,7 @@ import math
 import pytest
 
 from kanpde.results.gaps import Gap
+from kanpde.results.judging import SOLVABLE, USUAL_CURES, judge
 from kanpde.results.residuals import Met
 from kanpde.results.verdict import (
     BY_EXACT,
@@ -15,11 +16,8 @@ from kanpde.results.verdict import (
     NOBODY,
     NOT_CONVERGED,
     NOT_JUDGED,
-    SOLVABLE,
-    USUAL_CURES,
     Diagnosis,
     Verdict,
-    judge,
 )
 
 KNOWN = [
