@@ -30,7 +30,7 @@ from kanpde.networks.solution import Solution
 from kanpde.problem import file as problems
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
-from kanpde.recipes.recipe import choose
+from kanpde.recipes.choosing import choose
 from kanpde.reference import reference
 from kanpde.results.fields import Grid, dense_grid, exact_on, nodes_of, relative_l2, solution_on
 from kanpde.results.result import Result

@@ -23,7 +23,8 @@ from kanpde.errors import RunError
 from kanpde.networks.registry import SPECS, spec_of
 from kanpde.problem import file as problems
 from kanpde.provenance import provenance
-from kanpde.recipes.recipe import Recipe, default
+from kanpde.recipes.choosing import default
+from kanpde.recipes.recipe import Recipe
 from kanpde.runs.atomic import check_writable
 from kanpde.solver import solve
 

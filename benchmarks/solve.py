@@ -48,7 +48,7 @@ from kanpde.problem import file as problems
 from kanpde.problem.conditions import Condition
 from kanpde.problem.problem import Problem
 from kanpde.provenance import provenance
-from kanpde.recipes.recipe import choose
+from kanpde.recipes.choosing import choose
 from kanpde.residual.calculus import d, laplacian
 from kanpde.results.result import Result
 from kanpde.runs.atomic import check_writable

@@ -21,7 +21,7 @@ from record import record
 from kanpde import Result, d, solve
 from kanpde.problem.file import load
 from kanpde.problem.gallery import find
-from kanpde.recipes.recipe import choose
+from kanpde.recipes.choosing import choose
 
 NAME = "cylinder_flow2d"
 RUNS = Path(__file__).parents[1] / "results" / NAME

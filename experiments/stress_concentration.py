@@ -17,7 +17,7 @@ from record import record
 from kanpde import Result, solve
 from kanpde.problem.file import load
 from kanpde.problem.gallery import find
-from kanpde.recipes.recipe import choose
+from kanpde.recipes.choosing import choose
 
 NAME = "elasticity2d_plate"
 STRESS = runpy.run_path(str(find(NAME)))["stress"]

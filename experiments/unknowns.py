@@ -20,7 +20,7 @@ from record import record
 from kanpde import solve
 from kanpde.inverse.estimates import Band, Estimate
 from kanpde.problem.file import load
-from kanpde.recipes.recipe import choose
+from kanpde.recipes.choosing import choose
 
 NU = 0.01 / np.pi
 NODES, WEIGHTS = np.polynomial.hermite.hermgauss(200)

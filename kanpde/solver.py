@@ -37,11 +37,13 @@ from kanpde.problem.problem import Problem
 from kanpde.products.compression import SampledGrid, apart, compressed
 from kanpde.products.solution import TensorSolution
 from kanpde.recipes.checks import check_machine, check_recipe
+from kanpde.recipes.choosing import choose, in_place, suited
 from kanpde.recipes.dimensions import scales_of
 from kanpde.recipes.prepare import LayersBegun, ProductsBegun, prepare
-from kanpde.recipes.recipe import Recipe, choose, in_place, plain, suited
+from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.refined import refined, usual
 from kanpde.recipes.tolerances import TOLERANCES, check_tolerance
+from kanpde.recipes.written import plain
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.diagnosis import diagnose
@@ -111,7 +113,7 @@ def solve(
         problem: What is to be solved.
         recipe: How it is solved. Where neither this nor anything else is asked of network and
             training, it is a tensor product of splines, if that can take the problem (see
-            refined.usual); else one chosen from the problem and the effort (see recipe.choose).
+            refined.usual); else one chosen from the problem and the effort (see choosing.choose).
         network: The network, in place of that of the recipe; one of another kind brings its own
             schedule, if it has any.
         schedule: Stages in order, or their text, in place of those of the recipe.

@@ -36,8 +36,8 @@ from kanpde import (
 from kanpde.errors import SolutionDoubtful
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.products.solution import TensorSolution
-from kanpde.recipes import recipe as recipes
-from kanpde.recipes.recipe import Choice
+from kanpde.recipes import choosing
+from kanpde.recipes.choosing import Choice
 from kanpde.reports.reproduce import command
 from kanpde.results.verdict import NOT_CONVERGED
 from kanpde.runs import signals
@@ -524,7 +524,7 @@ def test_nothing_is_left_where_layers_are_refused_in_the_place_of_products(tmp_p
 def test_layers_are_trained_where_products_come_to_nothing(tmp_path, monkeypatch):
     watching = Watching()
     short = Choice(Recipe(KAN((2,), 5, 3), 100, "lm:2"), ())
-    monkeypatch.setattr(recipes, "default", lambda problem: short)
+    monkeypatch.setattr(choosing, "default", lambda problem: short)
     folder = tmp_path / "run"
     asked = {"run_dir": folder, "pictures": False, "reference": False}
     found = solve(RUNAWAY, observer=watching, **asked)

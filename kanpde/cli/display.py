@@ -17,7 +17,8 @@ from kanpde.training import show_schedule
 if TYPE_CHECKING:
     from kanpde.inverse.estimates import Band, Estimate, Estimates
     from kanpde.problem.problem import Problem
-    from kanpde.recipes.recipe import Choice, Recipe
+    from kanpde.recipes.choosing import Choice
+    from kanpde.recipes.recipe import Recipe
     from kanpde.reference import Reference
     from kanpde.results.gaps import Gap
     from kanpde.results.result import Result

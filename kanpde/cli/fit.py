@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kanpde.fitting import Fit, Task
-    from kanpde.recipes.recipe import Choice
+    from kanpde.recipes.choosing import Choice
 
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="A file with named columns: .csv, .npz, .h5.")
@@ -183,7 +183,7 @@ def _chosen(task: Task, asked: NetworkOptions, restarts: int | None) -> Choice:
     from kanpde.cli.overrides import overrides
     from kanpde.fitting import default
     from kanpde.fitting.task import TRAINING
-    from kanpde.recipes.recipe import Choice
+    from kanpde.recipes.choosing import Choice
 
     chosen = default(task.count(TRAINING), len(task.inputs), len(task.outputs), bool(task.classes))
     spec, stages = overrides(

@@ -15,7 +15,8 @@ from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.registry import kind_of, spec_of
 from kanpde.networks.spec import Spec, Suited
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Choice, Recipe, in_place, suited
+from kanpde.recipes.choosing import Choice, in_place, suited
+from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.refined import refined
 from kanpde.training import Extend, Stage, parse_schedule
 

@@ -178,7 +178,7 @@ def _begin(
         from kanpde.cli.group import begun_before, processes
         from kanpde.cli.overrides import asked_for
         from kanpde.problem import file as problems
-        from kanpde.recipes.recipe import choose
+        from kanpde.recipes.choosing import choose
         from kanpde.recipes.refined import usual
 
     check_writable(out)
@@ -217,7 +217,7 @@ def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling
     with loading():
         from kanpde import solver  # noqa: F401  # for _solved
         from kanpde.cli import display
-        from kanpde.recipes import recipe as recipes
+        from kanpde.recipes import written
         from kanpde.runs.request import problem_of, read
         from kanpde.runs.safe_reading import reading
 
@@ -227,7 +227,7 @@ def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling
     display.show_problem(console, problem)
     request = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
     with reading(run / "request.json"):
-        recipe = recipes.from_plain(asked["recipe"])
+        recipe = written.from_plain(asked["recipe"])
     request |= {"run_dir": run, "resume": True, "minutes": minutes}
     return _carry_out(problem, recipe, request, console, telling)
 

@@ -230,7 +230,7 @@ def _posed(name: str | None, constants: dict[str, float], effort: str) -> tuple[
         )
     gallery.find(name)
     from kanpde.problem import file as problems
-    from kanpde.recipes.recipe import choose
+    from kanpde.recipes.choosing import choose
 
     problem, recipes = problems.load(name, constants)
     return problem, choose(problem, recipes, effort).recipe

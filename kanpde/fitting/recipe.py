@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from kanpde.networks.kan import KAN
-from kanpde.recipes.recipe import Choice, Recipe
+from kanpde.recipes.choosing import Choice
+from kanpde.recipes.recipe import Recipe
 
 LARGEST_FIT_GRID = 48
 """Largest grid that is tried."""

@@ -11,7 +11,8 @@ from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
-from kanpde.recipes.recipe import Choice, Recipe
+from kanpde.recipes.choosing import Choice
+from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.tolerances import TOLERANCES, WORK, check_tolerance
 from kanpde.training import shards
 

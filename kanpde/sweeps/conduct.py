@@ -8,7 +8,8 @@ from typing import Unpack
 
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Recipe, choose
+from kanpde.recipes.choosing import choose
+from kanpde.recipes.recipe import Recipe
 from kanpde.runs.signals import held
 from kanpde.sweeps import executors, folders, judge, outcome, store
 from kanpde.sweeps.executors import Executor

@@ -16,7 +16,8 @@ from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.networks.spec import Spec
 from kanpde.problem.file import identity
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Recipe, default
+from kanpde.recipes.choosing import default
+from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.tolerances import check_tolerance
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import extended_to, shortened, steps_of, without_grids

@@ -11,7 +11,8 @@ from typing import Any
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.problem.problem import Problem
-from kanpde.recipes.recipe import Recipe, default, in_place
+from kanpde.recipes.choosing import default, in_place
+from kanpde.recipes.recipe import Recipe
 from kanpde.training import Extend
 
 FAR_FROM_BUDGET = 1.3

@@ -36,7 +36,8 @@ from kanpde.networks.registry import NETWORK_KINDS, SPECS
 from kanpde.networks.restore import restore
 from kanpde.networks.rows import Rows
 from kanpde.networks.trial_space import trial_space
-from kanpde.recipes.recipe import Recipe, default, suited
+from kanpde.recipes.choosing import default, suited
+from kanpde.recipes.recipe import Recipe
 
 BASES = [
     Splines(6, 7),

@@ -15,8 +15,9 @@ from kanpde.networks.canonical import fewer, refitted, spline_errors, without_id
 from kanpde.networks.kinds.separable import Separable
 from kanpde.networks.restore import restore
 from kanpde.networks.trial_space import trial_space
+from kanpde.recipes.choosing import default
 from kanpde.recipes.prepare import prepare
-from kanpde.recipes.recipe import Recipe, default
+from kanpde.recipes.recipe import Recipe
 from kanpde.training import AlternatingLeastSquares, Refine, carry_out
 from kanpde.training.history import Silent
 from kanpde.training.points import Collocation

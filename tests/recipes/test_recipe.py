@@ -20,8 +20,9 @@ from kanpde import (
     d,
 )
 from kanpde.problem.file import load
+from kanpde.recipes.choosing import choose
 from kanpde.recipes.pace import pace
-from kanpde.recipes.recipe import choose, from_plain, plain
+from kanpde.recipes.written import from_plain, plain
 
 RING = Box(x=(0, 2)) * Time(t=(0, 3))
 

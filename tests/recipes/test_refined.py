@@ -30,9 +30,10 @@ from kanpde.cli.options import NetworkOptions
 from kanpde.cli.overrides import asked_for
 from kanpde.errors import ProblemError
 from kanpde.recipes.checks import check_recipe
+from kanpde.recipes.choosing import Choice, choose
 from kanpde.recipes.prepare import ProductsBegun, prepare
-from kanpde.recipes.recipe import Choice, choose, from_plain, plain
 from kanpde.recipes.refined import refined, settings_of, usual
+from kanpde.recipes.written import from_plain, plain
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])

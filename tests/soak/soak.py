@@ -153,7 +153,7 @@ COST = """
 import json, sys, time
 import importlib
 import kanpde.problem.file
-import kanpde.recipes.recipe
+import kanpde.recipes.choosing
 from kanpde.runs.keeper import StateKeeper
 spent, count, sizes = [0.0], [0], [0]
 from kanpde.training.state import TrainingState
@@ -170,7 +170,7 @@ def counted(self, state):
     sizes[0] = (self.folder / "training.pt").stat().st_size
 TrainingState.plain, StateKeeper.keep = lambda self: timed(plain, self), counted
 problem, recipes = kanpde.problem.file.load(sys.argv[1])
-recipe = kanpde.recipes.recipe.choose(problem, recipes).recipe
+recipe = kanpde.recipes.choosing.choose(problem, recipes).recipe
 found = kanpde.solve(problem, recipe=recipe, reference=False, out=sys.argv[2], pictures=False)
 said = {"problem": sys.argv[1], "seconds": found.seconds, "writing": spent[0]}
 print(json.dumps({**said, "states": count[0], "bytes": sizes[0]}))

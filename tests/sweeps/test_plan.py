@@ -10,7 +10,7 @@ import torch
 from bars import toy
 
 from kanpde import KAN, MLP, Recipe, RecipeError, Tensor
-from kanpde.recipes.recipe import choose, default
+from kanpde.recipes.choosing import choose, default
 from kanpde.sweeps import shapes
 from kanpde.sweeps.extension import LEAST_RATIO, extended_to, shortened, steps_of, without_grids
 from kanpde.sweeps.plan import RESIDUALS_A_PARAMETER, STEPS_AT_MOST, from_plain, plan
