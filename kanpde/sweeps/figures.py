@@ -50,6 +50,9 @@ def draw(table: SweepTable, folder: Path) -> list[Path]:
     for name, plot in pictures.items():
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kanpde", "pdf.fonttype": 42}):
             figure = plot(table)
+            # It is laid out once, not before each drawing.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
             for kind in PICTURE_FORMATS:
                 path = folder / f"{name}.{kind}"
                 replace_file(path, partial(figure.savefig, format=kind, dpi=200))
