@@ -196,7 +196,7 @@ GRIDS = {
     "wave1d": (4, 64, 128),
     "wave1d_multiscale": (4, 64, 128),
     "burgers1d": (4, 1024, 1536),
-    "burgers1d_family": (4, 512, 1024),
+    "burgers1d_family": (4, 512, 768),
     "burgers1d_smooth": (4, 256, 512),
     "kovasznay2d": (2, 24, 32),
     "taylor_green2d": (2, 24, 36),
