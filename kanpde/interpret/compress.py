@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kanpde.errors import RecipeError, RunError
+from kanpde.errors import RecipeError, RunError, listed
 from kanpde.interpret.smaller import at_hand, result_of
 from kanpde.networks.spec import spec_of
 from kanpde.networks.trial_space import NetworkSolution
@@ -51,6 +51,11 @@ def compress(result: Result, loss: float = LOSS, out: str | Path | None = None) 
     products = _products(before)
     if out is not None:
         check_writable(out)
+    if products.numbers():
+        raise RunError(
+            f"compress: {result.name} has numbers that were found with its functions"
+            f" ({listed(products.numbers())}); expected functions alone"
+        )
     began = time.perf_counter()
     found = compressed(problem, products, loss, scales_of(problem))
     if found is None:

@@ -21,6 +21,7 @@ from kanpde.interpret.exact import by_residual, without_equations
 from kanpde.interpret.explained import Explanation
 from kanpde.interpret.search import Note, Search
 from kanpde.interpret.structure import sample
+from kanpde.problem.determined import found_without_data
 from kanpde.problem.problem import Problem
 from kanpde.results.fields import evaluate
 from kanpde.results.result import Result
@@ -61,8 +62,19 @@ def explain(result: Result, *, seconds: float = 60.0, note: Note | None = None) 
         found = evaluate(solution, torch.from_numpy(np.ascontiguousarray(points)))[:, i]
         return found.cpu().double().numpy()
 
-    functions = {u: partial(values, i) for i, u in enumerate(problem.unknowns)}
-    return explain_values(problem.name, functions, problem.domain.bounds, problem, seconds, note)
+    functions: dict[str, Callable[[Array], Array]] = {
+        u: partial(values, i) for i, u in enumerate(problem.unknowns)
+    }
+    if found_without_data(problem):
+        functions |= {p: partial(_constant, value) for p, value in solution.numbers().items()}
+    # Eigenvalue problems are met by nothing at all as well: values alone say how large it is.
+    judge = None if problem.pencil is not None else problem
+    return explain_values(problem.name, functions, problem.domain.bounds, judge, seconds, note)
+
+
+def _constant(value: float, points: Array) -> Array:
+    """A number that belongs to the solution, at points."""
+    return np.full(len(points), value)
 
 
 def explain_function(

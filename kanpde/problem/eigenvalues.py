@@ -42,7 +42,7 @@ class Eigenvalue(Parameter):
     Attributes:
         which: Which are asked for; () where the nearest to a number is.
         near: That number; None where there is none.
-        of: The unknowns that belong to it; () before a Problem is built.
+        belonging: The unknowns that belong to it; () before a Problem is built.
 
     Raises:
         ProblemError: For a name that no argument can have, and counts below 1.
@@ -50,7 +50,7 @@ class Eigenvalue(Parameter):
 
     which: tuple[int, ...]
     near: float | None
-    of: tuple[str, ...]
+    belonging: tuple[str, ...]
 
     def __init__(
         self, name: str, which: int | Sequence[int] | None = None, near: float | None = None
@@ -71,7 +71,7 @@ class Eigenvalue(Parameter):
             )
         self.which = () if near is not None else tuple(sorted(several))
         self.near = None if near is None else float(near)
-        self.of = ()
+        self.belonging = ()
 
     def __repr__(self) -> str:
         if self.near is not None:
@@ -103,7 +103,7 @@ def modes_of(parameters: Sequence[Parameter]) -> tuple[Mode, ...]:
         parameters: Of a statement that `by_mode` has gone over.
     """
     return tuple(
-        Mode(p.name, p.of, p.which[0] if p.which else None, p.near)
+        Mode(p.name, p.belonging, p.which[0] if p.which else None, p.near)
         for p in parameters
         if isinstance(p, Eigenvalue)
     )
@@ -119,7 +119,7 @@ def by_mode(stated: Statement) -> Statement:
         ProblemError: For what an eigenvalue problem cannot have.
     """
     found = [p for p in stated.parameters if isinstance(p, Eigenvalue)]
-    if not found or any(p.of for p in found):
+    if not found or any(p.belonging for p in found):
         return stated
     _check(stated, found)
     (asked,) = found
@@ -175,7 +175,7 @@ def _one(
 ) -> Eigenvalue:
     """The eigenvalue of one of the solutions."""
     one = copy.copy(asked)
-    one.name, one.which, one.of = name, which, unknowns
+    one.name, one.which, one.belonging = name, which, unknowns
     one.what = f"Eigenvalue({name!r})"
     return one
 

@@ -64,6 +64,7 @@ def result(found: Result) -> str:
     rows = [("verdict", escape(f"{found.verdict.status}: {found.verdict.reason}"))]
     rows += [("try", escape(cure)) for cure in found.verdict.cures]
     rows += [(escape(name), shown(value)) for name, value in numbers if value is not None]
+    rows += [(escape(name), f"{value:.12g}") for name, value in found.numbers.items()]
     rows += [("network", f"{escape(str(network))}, {parameters:,} parameters")]
     rows += [("training", f"{found.seconds:.1f} s")]
     rows += [("files", f"<code>{escape(str(found.run_dir))}</code>")] if found.run_dir else []

@@ -74,6 +74,7 @@ def _sections(result: Result, summary: Mapping[str, Any]) -> Iterator[str]:
             ),
             "<p>The problem's file was not found again.</p>",
         )
+    yield _found_numbers(summary)
     yield _estimates(summary, fields.bands(result))
     hint = '<p class="hint">Point at a picture to read its values.</p>'
     yield section("Solution", hint, members.pictures(result))
@@ -216,6 +217,19 @@ def _advice(result: Result, summary: Mapping[str, Any]) -> str:
     if not lines:
         return ""
     return section("Advice", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
+
+
+def _found_numbers(summary: Mapping[str, Any]) -> str:
+    """Parameters that conditions determine, and eigenvalues."""
+    found = summary.get("numbers") or {}
+    if not found:
+        return ""
+    near = summary["reference"].get("numbers") or {}
+    rows = [
+        (name, f"{value:.12g}", f"{near[name]:.12g}" if name in near else "")
+        for name, value in found.items()
+    ]
+    return section("Numbers", table(("", "found", "the reference's"), rows, (1, 2)))
 
 
 def _estimates(summary: Mapping[str, Any], pictures: str) -> str:

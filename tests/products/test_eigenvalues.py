@@ -23,12 +23,14 @@ from kanpde import (
     Parameter,
     Periodic,
     Problem,
+    RunError,
     Time,
     d,
     laplacian,
     mean,
 )
 from kanpde.problem.file import load
+from kanpde.reports.run import report
 from kanpde.reference import reference
 from kanpde.solver import solve
 
@@ -317,3 +319,21 @@ def test_a_run_keeps_its_numbers(tmp_path):
     assert again.numbers == result.numbers
     assert again.reference.numbers == result.reference.numbers
     assert again.solution.numbers() == result.numbers
+
+
+def test_what_is_made_of_a_run_knows_its_numbers(tmp_path):
+    problem = Problem(
+        domain=Box(x=(0, 1)),
+        equations=[lambda u, x, lam: d(u, x, x) + lam * u],
+        conditions=[Dirichlet(u=0)],
+        parameters=[Eigenvalue("lam")],
+    )
+    result = solve(problem, run_dir=tmp_path / "run", pictures=False)
+    page = report(result)
+    assert "9.86960440" in page
+    assert "9.86960440" in result._repr_html_()
+    with pytest.raises(RunError, match=r"found with its functions \(lam\)"):
+        kanpde.compress(result)
+    found = kanpde.explain(result, seconds=20)
+    assert found.found
+    assert float(found.formulas["lam"]) == pytest.approx(math.pi**2, rel=1e-12)
