@@ -70,5 +70,14 @@ def _at(
         x: v.detach().clone().requires_grad_()
         for x, v in by_name(points.double().cpu(), problem.coordinates).items()
     }
-    leaves = Leaves(coordinates, problem.domain.space, supply)
+
+    def far(place: int, leaf: Leaf, shape: tuple[int, int]) -> Tensor:
+        at = leaves.elsewhere.places[place].at
+        flat = torch.stack([at[x].reshape(-1) for x in problem.coordinates], 1).to(points)
+        with torch.no_grad():
+            return solution.derivatives(flat, [leaf])[:, 0].double().cpu().reshape(shape)
+
+    domain = problem.domain
+    extent = domain.bounds if domain.is_box else None
+    leaves = Leaves(coordinates, domain.space, supply, extent=extent, far=far)
     return [row.detach() for row in rows_of(function, name, arguments, unknowns, leaves)]

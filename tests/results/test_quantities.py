@@ -22,6 +22,7 @@ from kanpde import (
     Time,
     d,
     grad,
+    integral,
     laplacian,
     load,
     normal_derivative,
@@ -158,3 +159,12 @@ def test_points_outside_are_refused():
     found = solve(problem, recipe=Recipe(KAN((2,), 3, 3), 50, "lm:2"), reference=False)
     with pytest.raises(ProblemError, match="outside of"):
         found.evaluate(lambda u: u, x=0, y=0)
+
+
+def test_integrals_and_values_elsewhere_are_those_of_the_solution():
+    problem = Problem(Box(x=(0, 1)), lambda u, x: d(u, x, x) - u, [Dirichlet(u=1)])
+    result = solve(problem, reference=False, pictures=False)
+    total = result.evaluate(lambda u: integral(u), x=0.3)
+    assert total == pytest.approx(2 * np.tanh(0.5), rel=1e-9)
+    middle = result.evaluate(lambda u, x: u(x=0.5) + 0 * x, x=np.array([0.1, 0.9]))
+    assert middle == pytest.approx([1 / np.cosh(0.5)] * 2, rel=1e-9)
