@@ -30,8 +30,9 @@ from kanpde import (
     mean,
 )
 from kanpde.problem.file import load
-from kanpde.reports.run import report
 from kanpde.reference import reference
+from kanpde.reports import notebook
+from kanpde.reports.run import report
 from kanpde.solver import solve
 
 
@@ -331,7 +332,7 @@ def test_what_is_made_of_a_run_knows_its_numbers(tmp_path):
     result = solve(problem, run_dir=tmp_path / "run", pictures=False)
     page = report(result)
     assert "9.86960440" in page
-    assert "9.86960440" in result._repr_html_()
+    assert "9.86960440" in notebook.result(result)
     with pytest.raises(RunError, match=r"found with its functions \(lam\)"):
         kanpde.compress(result)
     found = kanpde.explain(result, seconds=20)
