@@ -70,6 +70,7 @@ from kanpde.runs.atomic import check_writable
 from kanpde.runs.keeper import StateKeeper
 from kanpde.runs.request import magnitudes
 from kanpde.runs.signals import answered, reminded
+from kanpde.runs.started import kept_of, started
 from kanpde.training import Stage, carry_out, parse_schedule, shards, show_schedule
 from kanpde.training.history import History, Observer, Silent
 from kanpde.training.keeping import handed_to
@@ -101,6 +102,7 @@ def solve(
     strict: bool = False,
     observer: Observer | None = None,
     launcher: Any = None,
+    start: str | Path | Result | None = None,
 ) -> Result:
     """Solve a problem and judge the solution.
 
@@ -136,6 +138,8 @@ def solve(
         strict: Whether to raise NotConverged unless the verdict is that it has converged.
         observer: Who watches; None for nobody.
         launcher: Plain values that say who began the run, kept with what was asked for.
+        start: The folder of another run, or its result, to begin from: of other constants, another
+            geometry or recipe, with the same coordinates and unknowns.
 
     Returns:
         The solution with everything that is known of it.
@@ -164,24 +168,21 @@ def solve(
     recipe = _chosen(problem, recipe, effort, network, schedule, changes | {"tolerance": tolerance})
     check_recipe(problem, recipe, seed)
     exact_on(problem, dense_grid(problem.domain))
-    beginning = prepare(problem, recipe, seed, device, dtype, effort)
+    before = None if start is None else started(start, problem)
+    begun = None if before is None else before.solution
+    beginning = prepare(problem, recipe, seed, device, dtype, effort, begun)
     settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
     with lifetime.Claim() as claim:
         folder, kept = None, None
         if out is not None or run_dir is not None:
             asked = {**settings, "reference": bool(reference), "launcher": launcher}
-            request = {**_request(problem, recipe), **asked}
+            request = {**_request(problem, recipe), **asked, **kept_of(before)}
             folder, kept = _claimed(claim, problem, request, out, run_dir, resume)
             if shards.from_first(partial(lifetime.is_finished, folder)):
                 return _checked(_loaded(folder, problem, pictures), strict)
         watched = observer or Silent()
-        run = _Run(problem, recipe, beginning, settings, watched, folder, until)
-        try:
-            result = run.solved(kept, reference, pictures)
-        except _Hopeless as why:
-            watched.message(f"{why}: layers are trained in their place")
-            result = run.by_layers(why.kept).solved(why.kept, reference, pictures)
-        return _checked(result, strict)
+        run = _Run(problem, recipe, beginning, settings, watched, folder, until, begun)
+        return _checked(run.solved_somehow(kept, reference, pictures), strict)
 
 
 class _Hopeless(Exception):
@@ -279,14 +280,27 @@ class _Run:
     observer: Observer
     folder: Path | None
     until: float
+    start: Solution | None = None
+
+    def solved_somehow(
+        self, kept: dict[str, Any] | None, reference: bool | Reference, pictures: bool
+    ) -> Result:
+        """The result, by layers where products of splines that nobody asked for came to nothing."""
+        try:
+            return self.solved(kept, reference, pictures)
+        except _Hopeless as why:
+            self.observer.message(f"{why}: layers are trained in their place")
+            return self.by_layers(why.kept).solved(why.kept, reference, pictures)
 
     def by_layers(self, kept: dict[str, Any] | None) -> _Run:
         """The same run of layers, by their usual recipe. Where they are refused before any were
         trained, nothing is left of the products that came to nothing."""
-        how = (self.asked[name] for name in ("seed", "device", "dtype", "effort"))
+        names = ("seed", "device", "dtype", "effort")
+        seed, device, dtype, effort = (self.asked[name] for name in names)
         try:
-            recipe = choose(self.problem, effort=self.asked["effort"]).recipe
-            return replace(self, recipe=recipe, beginning=prepare(self.problem, recipe, *how))
+            recipe = choose(self.problem, effort=effort).recipe
+            begun = prepare(self.problem, recipe, seed, device, dtype, effort, self.start)
+            return replace(self, recipe=recipe, beginning=begun)
         except KanpdeError:
             if self.folder is not None and kept is None and shards.rank() == 0:
                 lifetime.abandon(self.folder, state=True)

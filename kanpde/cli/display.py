@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from kanpde.cli.group import is_first
 from kanpde.errors import listed
+from kanpde.problem.families import said
 from kanpde.results.verdict import NOBODY, Verdict
 from kanpde.training import show_schedule
 
@@ -173,6 +175,23 @@ def _numbers(result: Result) -> Table:
         off = (_shown(g[name].relative) if name in g else "" for g in known.values())
         table.add_row(name, f"{value:.12g}", *off)
     return table
+
+
+def show_continuation(
+    console: Console,
+    values: Sequence[Mapping[str, float]],
+    results: Sequence[Result],
+    folder: Path,
+) -> None:
+    """A line for each of several runs that began one from the other, and where their figure is."""
+    table = _table("constants", "relative L2", "seconds", "steps", "verdict")
+    for at, one in zip(values, results, strict=True):
+        steps = str(len(one.history.records))
+        seconds = f"{one.seconds:.1f}"
+        table.add_row(said(at), _shown(one.known_error), seconds, steps, one.verdict.status)
+    console.print()
+    console.print(table)
+    console.print(f"figure    {folder / 'continuation.png'}", markup=False, soft_wrap=True)
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

@@ -31,6 +31,13 @@ class KindSetting(NamedTuple):
     value: str
 
 
+class ConstantInTurn(NamedTuple):
+    """A constant of a problem's file with values that it has one after another."""
+
+    name: str
+    values: tuple[float, ...]
+
+
 class Constant(NamedTuple):
     """A constant of a problem's file and the value that it is to have."""
 
@@ -267,6 +274,23 @@ def constant(text: str) -> Constant:
     if not name.isidentifier() or not math.isfinite(value):
         raise ValueError("expected a constant of the problem and a number, such as nu=0.01")
     return Constant(name, value)
+
+
+def constants_in_turn(text: str) -> ConstantInTurn:
+    """Values of a constant, one after another, such as nu=0.1,0.01; or one of them.
+
+    Args:
+        text: What was given.
+
+    Returns:
+        Its name and its values.
+
+    Raises:
+        ValueError: It is no name, equals sign and finite numbers.
+    """
+    name, mark, numbers = text.partition("=")
+    found = [constant(f"{name}{mark}{number}") for number in numbers.split(",")]
+    return ConstantInTurn(found[0].name, tuple(one.value for one in found))
 
 
 def share(text: str | float) -> float:

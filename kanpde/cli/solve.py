@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanpde.cli import completion
+from kanpde.cli import completion, parsers
 from kanpde.cli.complaints import NOT_BELIEVED, TERMINATED, Interrupted
 from kanpde.cli.loading import loading
 from kanpde.cli.options import (
-    Constants,
     Degree,
     Device,
     Dtype,
@@ -32,7 +31,7 @@ from kanpde.cli.options import (
     whole,
 )
 from kanpde.cli.output import print_json
-from kanpde.errors import RecipeError
+from kanpde.errors import RecipeError, listed
 from kanpde.problem import gallery
 from kanpde.runs.atomic import check_writable
 
@@ -81,6 +80,25 @@ Resume = Annotated[
 Minutes = Annotated[
     float | None, real("When training ends with what there is; what comes after it is not counted.")
 ]
+ConstantsInTurn = Annotated[
+    list[parsers.ConstantInTurn] | None,
+    typer.Argument(
+        parser=parsers.constants_in_turn,
+        metavar="NAME=NUMBER…",
+        help=(
+            "Other values for constants of the problem's file, such as nu=0.01; several,"
+            " nu=0.1,0.03,0.01, are solved one after another, each from the one before."
+        ),
+    ),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Begin from another run: of other constants, another geometry or recipe.",
+        autocompletion=completion.runs,
+    ),
+]
 Tensorboard = Annotated[
     Path | None,
     typer.Option(
@@ -99,17 +117,21 @@ class Telling:
         tensorboard: The folder of logs, or None for none.
         explain: Whether the recipe is shown, with its reasons.
         strict: Whether the exit code says that the solution has not converged.
+        part: Whether it is one of several, of which one JSON object tells at the end.
+        done: Results so far.
     """
 
     as_json: bool
     tensorboard: Path | None
     explain: bool = False
     strict: bool = False
+    part: bool = False
+    done: list[Any] = field(default_factory=list)
 
 
 def solve(
     name: NameOrNone = None,
-    constants: Constants = None,
+    constants: ConstantsInTurn = None,
     network: Network = None,
     width: Width = None,
     grid: Grid = None,
@@ -129,6 +151,7 @@ def solve(
     no_reference: NoReference = False,
     strict: Strict = False,
     resume: Resume = None,
+    start: Start = None,
     minutes: Minutes = None,
     tensorboard: Tensorboard = None,
     as_json: Json = False,
@@ -158,8 +181,60 @@ def solve(
         "dtype": dtype,
         "reference": not no_reference,
         "minutes": minutes,
+        "start": start,
     }
-    return _begin(name, dict(constants or ()), asked, parts, request, out, telling)
+    path = in_turn(constants or [])
+    if len(path) == 1:
+        return _begin(name, path[0], asked, parts, request, out, telling)
+
+    def begin(values: dict[str, float], more: dict[str, Any], how: Telling) -> int:
+        return _begin(name, values, asked, parts, request | more, out, how)
+
+    return _continued(path, begin, out, telling)
+
+
+def in_turn(constants: Sequence[parsers.ConstantInTurn]) -> list[dict[str, float]]:
+    """The values of all constants, problem after problem; those with one value keep it.
+
+    Args:
+        constants: With their values.
+
+    Raises:
+        RecipeError: Some have two or more values, but not as many as others.
+    """
+    several = {one.name: len(one.values) for one in constants if len(one.values) > 1}
+    if len(set(several.values())) > 1:
+        counts = listed(f"{count} of {name}" for name, count in several.items())
+        raise RecipeError(f"constants: got {counts}; expected as many values of each")
+    count = max(several.values(), default=1)
+    return [
+        {one.name: one.values[i if len(one.values) > 1 else 0] for one in constants}
+        for i in range(count)
+    ]
+
+
+def _continued(
+    path: Sequence[dict[str, float]],
+    begin: Callable[[dict[str, float], dict[str, Any], Telling], int],
+    out: Path,
+    telling: Telling,
+) -> int:
+    """Problems one after another, each from the run of the one before; then their figure."""
+    found, code = replace(telling, part=True), 0
+    for constants in path:
+        more = {"start": found.done[-1].run_dir} if found.done else {}
+        code = max(code, begin(constants, more, found))
+    with loading():
+        from kanpde.cli import display
+        from kanpde.runs.continuation import write_continuation
+
+    folder = write_continuation(out, path, found.done)
+    if telling.as_json:
+        runs = [one.summary() for one in found.done]
+        print_json({"continuation": str(folder), "runs": runs})
+    else:
+        display.show_continuation(display.console(False), path, found.done, folder)
+    return code
 
 
 def _begin(
@@ -229,6 +304,8 @@ def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling
     with reading(run / "request.json"):
         recipe = written.from_plain(asked["recipe"])
     request |= {"run_dir": run, "resume": True, "minutes": minutes}
+    if before := asked.get("start"):
+        request["start"] = before["run"]
     return _carry_out(problem, recipe, request, console, telling)
 
 
@@ -254,9 +331,10 @@ def _carry_out(
         raise Interrupted(": ".join(["interrupted", *getattr(stop, "__notes__", [])])) from None
     if not is_first():
         return 0
-    if telling.as_json:
+    telling.done.append(result)
+    if telling.as_json and not telling.part:
         print_json(result.summary())
-    else:
+    elif not telling.as_json:
         display.show_result(console, result)
     if result.history.interrupted:
         raise Interrupted(f"interrupted: kanpde solve --resume {result.run_dir} goes on with it")

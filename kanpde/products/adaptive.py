@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from kanpde.geometry import Pieces
+from kanpde.networks.solution import Solution
 from kanpde.problem.determined import determined
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.families import MarchingMembers, RefinedMembers
+from kanpde.products.guide import Guide
 from kanpde.products.marching import MarchingProducts
 from kanpde.products.modes import RefinedModes
 from kanpde.products.posed import marched, refuse
@@ -15,18 +17,22 @@ from kanpde.products.refining import RefinedProducts
 from kanpde.products.refining_pieces import RefinedPieces
 
 
-def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
+def adaptive(
+    problem: Problem, settings: Settings, start: Solution | None = None
+) -> AdaptiveProducts:
     """The way to the solution of a problem within a tolerance: through spans of time, or through
     finer and finer cells.
 
     Args:
         problem: What is to be solved.
         settings: How.
+        start: The solution of a problem near to this one, to begin from; None for none.
 
     Raises:
         ProblemError: Products of splines cannot take the problem.
     """
     refuse(problem)
+    guide = None if start is None else Guide(start, problem)
     if isinstance(problem.domain, Pieces):
         return RefinedPieces(problem, settings)
     if problem.pencil is not None:
@@ -34,10 +40,10 @@ def adaptive(problem: Problem, settings: Settings) -> AdaptiveProducts:
     time = marched(determined(problem))
     if problem.family:
         return (
-            RefinedMembers(problem, settings)
+            RefinedMembers(problem, settings, guide)
             if time is None
-            else MarchingMembers(problem, settings, time)
+            else MarchingMembers(problem, settings, time, guide)
         )
     if time is None:
-        return RefinedProducts(problem, settings)
-    return MarchingProducts(problem, settings, time)
+        return RefinedProducts(problem, settings, guide)
+    return MarchingProducts(problem, settings, time, guide)

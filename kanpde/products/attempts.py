@@ -19,6 +19,7 @@ from kanpde.problem.switches import creases
 from kanpde.products.axes import FEWEST_CELLS, Axis, SplineAxis
 from kanpde.products.between import Between, between
 from kanpde.products.estimates import evenly
+from kanpde.products.guide import Guide
 from kanpde.products.held import Start, held
 from kanpde.products.newton import (
     Iterate,
@@ -62,13 +63,14 @@ class AdaptiveProducts(ABC):
     Args:
         problem: What is to be solved.
         settings: How.
+        guide: The solution of a problem near to this one; None for none.
 
     Attributes:
         problem: What is solved: with functions in the place of parameters, where it has any.
     """
 
-    def __init__(self, problem: Problem, settings: Settings):
-        self.stated, self.settings = problem, settings
+    def __init__(self, problem: Problem, settings: Settings, guide: Guide | None = None):
+        self.stated, self.settings, self.guide = problem, settings, guide
         self.problem: Formulation = problem.pencil or determined(problem)
         self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
@@ -127,7 +129,9 @@ class AdaptiveProducts(ABC):
         return axes
 
     def _begun(self, progress: Progress) -> Iterate:
-        """The coefficients before the first step: what is given."""
+        """The coefficients before the first step: what is given, and the guide."""
+        if self.guide is not None:
+            return Iterate(self.guide.coefficients(progress.axes, self._starts(progress)))
         return Iterate(held(self.problem, progress.axes, self._starts(progress)).C)
 
     def _stepped(self, progress: Progress) -> Progress:

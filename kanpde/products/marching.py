@@ -35,6 +35,7 @@ from kanpde.products.estimates import (
     unseen,
 )
 from kanpde.products.growth import Carried, at_the_end, carried, grown, left, smooth_change
+from kanpde.products.guide import Guide
 from kanpde.products.held import Start, fit, held
 from kanpde.products.newton import least_squares
 from kanpde.products.posed import at_end, initial_values, start_of_march
@@ -129,12 +130,13 @@ class MarchingProducts(AdaptiveProducts):
         problem: What is to be solved.
         settings: How.
         time: The coordinate along which spans follow one another.
+        guide: The solution of a problem near to this one; None for none.
     """
 
     problem: Problem
 
-    def __init__(self, problem: Problem, settings: Settings, time: str):
-        super().__init__(problem, settings)
+    def __init__(self, problem: Problem, settings: Settings, time: str, guide: Guide | None = None):
+        super().__init__(problem, settings, guide)
         self.time = time
         low, high = problem.domain.bounds[time]
         stops = switches(problem, time)
@@ -148,6 +150,9 @@ class MarchingProducts(AdaptiveProducts):
     def begin(self) -> Progress:
         """Cells that follow the initial values, and a first short span."""
         space = [x for x in self.problem.coordinates if x != self.time]
+        if (found := self._guided(self._first, None)) is not None:
+            sizes = tuple(THOUGHT * size for size in self.settings.sizes)
+            return self._attempt(Progress(sizes=sizes), found[0], self._first, found[1], 0)
         axes = self._for_initial_values(self._equal_cells(self.problem, space))
         sizes = tuple(THOUGHT * size for size in self.settings.sizes)
         progress = Progress(sizes=sizes)
@@ -395,6 +400,9 @@ class MarchingProducts(AdaptiveProducts):
             return self._arrived(replace(done, condition=condition))
         if self._used_up(done):
             return self._ended(done, f"{time} = {end:.4g}: {USED_UP}")
+        found = self._guided(end, product)
+        if found is not None:
+            return self._attempt(done, found[0], end, found[1], 0)
         new = []
         for i, axis in enumerate(product.axes[:-1]):
             assert isinstance(axis, SplineAxis)
@@ -402,6 +410,29 @@ class MarchingProducts(AdaptiveProducts):
         growth = (settings.tolerance / max(seen.in_time, 1e-17)) ** (1 / settings.modes)
         length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
         return self._attempt(done, tuple(new), end, length, 0)
+
+    def _guided(
+        self, begin: float, before: Product | None
+    ) -> tuple[tuple[SplineAxis, ...], float] | None:
+        """The cells and the length of the next span where a guide knows them. None where there is
+        no guide, and where the span before has needed more cells than the guide's, or less time.
+
+        Args:
+            begin: Where the span begins.
+            before: The span before; None where there is none.
+        """
+        guide = self.guide
+        known = None if guide is None or self._way < 0 else guide.product_at(begin)
+        if guide is None or known is None:
+            return None
+        if before is not None and not guide.followed(before):
+            return None
+        space = [x for x in self.problem.coordinates if x != self.time]
+        ways = zip(self._equal_cells(self.problem, space), space, known.axes, strict=False)
+        axes = tuple(guide.cells(axis, x, cells) for axis, x, cells in ways)
+        if any(axis.cells > self.settings.cells for axis in axes):
+            return None
+        return axes, guide.left_of(known, begin)
 
     def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """The cells along a coordinate for the next span: the same ones where they are as good."""

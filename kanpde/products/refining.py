@@ -26,6 +26,7 @@ from kanpde.products.estimates import (
     refined,
     roughness,
 )
+from kanpde.products.guide import Guide
 from kanpde.products.held import fit, held, with_constants
 from kanpde.products.newton import Iterate, least_squares
 from kanpde.products.pieces import numbers_of
@@ -59,14 +60,18 @@ NEARLY = 100.0
 class RefinedProducts(AdaptiveProducts):
     """The way through finer and finer cells."""
 
-    def __init__(self, problem: Problem, settings: Settings):
-        super().__init__(problem, settings)
+    def __init__(self, problem: Problem, settings: Settings, guide: Guide | None = None):
+        super().__init__(problem, settings, guide)
         self.corners = singular_points(self.problem)
         self.numbers = numbers_of(self.problem)
 
     def begin(self) -> Progress:
         """A few equal cells."""
         axes = self._equal_cells(self.problem, self.problem.coordinates)
+        known = None if self.guide is None else self.guide.steady_product()
+        if self.guide is not None and known is not None:
+            ways = zip(axes, self.problem.coordinates, known.axes, strict=True)
+            axes = [self.guide.cells(axis, x, cells) for axis, x, cells in ways]
         return Progress(axes=tuple(axes))
 
     def advance(self, progress: Progress) -> Progress:

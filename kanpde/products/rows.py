@@ -411,7 +411,7 @@ def _matrix_of(axis: Axis, places: Places, order: int) -> Matrix:
         return axis.kept[key]
     cell = np.repeat(places.cells, places.x.shape[1])
     matrix = axis.matrix(places.x.ravel(), order, cell)
-    found = matrix.toarray() if axis.size <= DENSE_UP_TO else matrix
+    found = matrix.toarray() if few and axis.size <= DENSE_UP_TO else matrix
     if key is not None:
         axis.kept[key] = found
     return found

@@ -105,6 +105,7 @@ class TensorSolution(Solution):
         parts = [
             span.on_grid(unknown, [*x[:-1], t], index)
             for span, t in zip(self.spans, times, strict=True)
+            if len(t)
         ]
         return np.concatenate(parts, -1)
 

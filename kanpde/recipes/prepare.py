@@ -18,6 +18,7 @@ from kanpde.geometry import Pieces
 from kanpde.inverse.settling import training_of
 from kanpde.networks.kinds.tensor import Tensor as TensorKind
 from kanpde.networks.network import Network
+from kanpde.networks.solution import Solution
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
 from kanpde.products.posed import marched
@@ -28,6 +29,7 @@ from kanpde.recipes.guards import check_memory, needs
 from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.refined import check_product, settings_of
 from kanpde.recipes.tolerances import BY_PRECISION
+from kanpde.recipes.warm import from_solution
 from kanpde.residual.functions import at_point
 from kanpde.residual.residual import leaf_name
 from kanpde.training import Training, TrainingPlan
@@ -69,9 +71,11 @@ class ProductsBegun:
 
     Attributes:
         settings: How, and up to which tolerance.
+        start: The solution of a problem near to this one, to begin from; None for none.
     """
 
     settings: Settings
+    start: Solution | None = None
 
     def method(self, problem: Problem, observer: Observer) -> Refinement:
         """The refinement.
@@ -80,7 +84,7 @@ class ProductsBegun:
             problem: What is to be solved.
             observer: Who watches.
         """
-        return Refinement(problem, self.settings, observer)
+        return Refinement(problem, self.settings, observer, self.start)
 
 
 def prepare(
@@ -90,6 +94,7 @@ def prepare(
     device: str = "cpu",
     dtype: str = "float64",
     effort: str = "default",
+    start: Solution | None = None,
 ) -> LayersBegun | ProductsBegun:
     """Make what a run begins with, and try it at some points.
 
@@ -100,6 +105,7 @@ def prepare(
         device: Where training will be, "cpu" or "cuda".
         dtype: Precision of training, "float64" or "float32".
         effort: With which the recipe was chosen.
+        start: The solution of a problem near to this one, to begin from; None for none.
 
     Raises:
         RecipeError: The network or the points do not fit into memory, a stage does not fit the
@@ -114,10 +120,14 @@ def prepare(
                 f"schedule: got compress:{recipe.compressed_to:g} on pieces; expected a domain in"
                 " one piece, or no compression"
             )
+        if start is not None and isinstance(problem.domain, Pieces):
+            raise RecipeError("start: got a problem on pieces; expected one in one piece")
+        if start is not None and (problem.parameters or problem.pencil is not None):
+            raise RecipeError("start: got a problem with unknown parameters; expected one without")
         # Ordinary equations begin with spans that cost little, whatever unknowns come to.
         thought = marched(problem) is not None and len(problem.domain.own) > 1
         sizes = sizes_of(problem) if thought else ()
-        return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes))
+        return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes), start)
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(
             f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"
@@ -131,7 +141,10 @@ def prepare(
             if isinstance(stage, Change | Sparsify):
                 stage.check(part)
     _check_lift(problem, frame.points, frame.lift)
-    return LayersBegun(space, network, recipe.plan(seed, device, DTYPES[dtype]))
+    plan = recipe.plan(seed, device, DTYPES[dtype])
+    if start is not None:
+        network, plan = from_solution(problem, space, network, plan, start)
+    return LayersBegun(space, network, plan)
 
 
 def _check_lift(

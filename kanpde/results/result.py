@@ -200,6 +200,14 @@ class Result:
         """Names of the unknowns."""
         return tuple(self.settings["unknowns"])
 
+    @property
+    def known_error(self) -> float | None:
+        """The relative error by the best judge that there is: the exact solution, the reference,
+        the solution's own estimate; None where there is none."""
+        estimate = _last(self.history.column("estimate"))
+        every = (self.relative_l2, self.reference_relative_l2, estimate)
+        return next((error for error in every if error is not None), None)
+
     @cached_property
     def fields(self) -> Fields:
         """Solution, reference and exact values on the reference's grid, or on an even one where

@@ -50,6 +50,7 @@ THE_SAME = (
     "recipe",
     "seed",
     "dtype",
+    "start",
 )
 """What has to be the same for a run to go on."""
 

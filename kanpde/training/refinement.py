@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.geometry.sampling import inside_points
+from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
 from kanpde.products.adaptive import adaptive
 from kanpde.products.progress import Progress, Settings
@@ -86,11 +87,18 @@ class Refinement:
         problem: What is to be solved.
         settings: How, and to which tolerance.
         observer: Who watches.
+        start: The solution of a problem near to this one, to begin from; None for none.
     """
 
-    def __init__(self, problem: Problem, settings: Settings, observer: Observer):
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        observer: Observer,
+        start: Solution | None = None,
+    ):
         self.problem, self.settings, self.observer = problem, settings, observer
-        self.adaptive = adaptive(problem, settings)
+        self.adaptive = adaptive(problem, settings, start)
         self._first = math.nan
         known = all(u in problem.exact for u in problem.unknowns)
         self._points = inside_points(problem.domain, TESTED, TEST_SEED)
