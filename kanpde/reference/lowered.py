@@ -44,7 +44,8 @@ class Renumbered(Residual):
     ) -> tuple[
         Float[Tensor, "points equations"], Float[Tensor, "points equations _columns"] | None
     ]:
-        return self.inner._evaluated(coordinates, derivatives, normal, partials)
+        inner = replace(self.inner, rule=self.rule)
+        return inner._evaluated(coordinates, derivatives, normal, partials)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -226,6 +226,16 @@ def test_in_the_plane():
     assert far_off(found, np.stack([x, y], 1), truth) < MUST
 
 
+def test_a_beam_that_its_mean_holds():
+    def beam(u, x):
+        return d(u, x, x, x, x) + mean(u) - pi**4 * sin(pi * x) - 2 / pi
+
+    conditions = [Dirichlet(u=0), Condition(lambda u, x: d(u, x, x))]
+    x = np.linspace(0, 1, 51)
+    found = solved(Problem(Box(x=(0, 1)), beam, conditions))
+    assert far_off(found, x[:, None], np.sin(np.pi * x)) < MUST
+
+
 def test_values_at_other_times_are_refused_by_what_marches():
     def late(u, x, t):
         return d(u, t) - d(u, x, x) + u(t=t / 2)
