@@ -18,7 +18,15 @@ from kanpde import (
 )
 from kanpde.networks.kan import KAN
 from kanpde.problem.eigenvalues import Mode
-from kanpde.problem.pencil import asked_for, counted, groups_of, matched, shift_for, turned
+from kanpde.problem.pencil import (
+    asked_for,
+    counted,
+    groups_of,
+    matched,
+    real_vector,
+    shift_for,
+    turned,
+)
 from kanpde.solver import solve
 
 
@@ -133,6 +141,12 @@ def test_mixtures_are_the_nearest():
     rng = np.random.default_rng(0)
     functions, mixture = rng.standard_normal((2, 50)), np.array([[0.3, 2.0], [-1.0, 0.1]])
     assert turned(mixture @ functions, functions) == pytest.approx(mixture)
+
+
+def test_two_equal_ones_that_rounding_makes_conjugates_have_two_functions():
+    value, vector = 5 + 1e-12j, np.array([1.0 + 2.0j, 3.0 - 1.0j])
+    assert real_vector(vector, value).tolist() == [1, 3]
+    assert np.abs(real_vector(vector.conj(), value.conjugate())).tolist() == [2, 1]
 
 
 def one_more(u, x, k):
