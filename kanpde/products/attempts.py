@@ -20,7 +20,7 @@ from kanpde.products.axes import FEWEST_CELLS, Axis, SplineAxis
 from kanpde.products.between import Between, between
 from kanpde.products.estimates import evenly
 from kanpde.products.guide import Guide
-from kanpde.products.held import Start, held
+from kanpde.products.held import Held, Start, held
 from kanpde.products.newton import (
     Iterate,
     LeastSquares,
@@ -74,6 +74,7 @@ class AdaptiveProducts(ABC):
         self.problem: Formulation = problem.pencil or determined(problem)
         self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
+        self._held: tuple[tuple[Axis, ...], Held] | None = None
 
     @abstractmethod
     def begin(self) -> Progress:
@@ -132,7 +133,14 @@ class AdaptiveProducts(ABC):
         """The coefficients before the first step: what is given, and the guide."""
         if self.guide is not None:
             return Iterate(self.guide.coefficients(progress.axes, self._starts(progress)))
-        return Iterate(held(self.problem, progress.axes, self._starts(progress)).C)
+        return Iterate(self._conditioned(progress).C)
+
+    def _conditioned(self, progress: Progress) -> Held:
+        """What the conditions give of the attempt under way."""
+        if self._held is None or self._held[0] is not progress.axes:
+            given = held(self.problem, progress.axes, self._starts(progress))
+            self._held = progress.axes, given
+        return self._held[1]
 
     def _stepped(self, progress: Progress) -> Progress:
         """After a Newton step."""
@@ -151,7 +159,7 @@ class AdaptiveProducts(ABC):
 
     def _squares(self, progress: Progress) -> LeastSquares:
         if self._known is None or self._known[0] is not progress.axes:
-            given = held(self.problem, progress.axes, self._starts(progress))
+            given = self._conditioned(progress)
             found = least_squares(self.problem, progress.axes, given, self._tempered())
             self._known = progress.axes, found
         return self._known[1]

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -92,9 +92,8 @@ class Axis(ABC):
         """
         cell = self.cell_of(x) if cell is None else cell
         values, columns = self.local(cell, x, order), self.alive[cell]
-        rows = np.repeat(np.arange(len(x)), columns.shape[1])
-        found = sp.csr_matrix((values.ravel(), (rows, columns.ravel())), shape=(len(x), self.size))
-        return found
+        begins = columns.shape[1] * np.arange(len(x) + 1)
+        return sp.csr_matrix((values.ravel(), columns.ravel(), begins), shape=(len(x), self.size))
 
     def gauss(
         self, count: int
@@ -233,26 +232,17 @@ class Modes(Axis):
     def alive(self) -> Int[np.ndarray, "cells support"]:
         return np.arange(self.size)[None]
 
-    @cached_property
-    def series(self) -> list[Float[np.ndarray, " terms"]]:
+    @property
+    def series(self) -> Float[np.ndarray, "functions terms"]:
         """Each function as a series of Legendre's polynomials in s."""
-        found: list[Float[np.ndarray, " terms"]] = []
-        for j in range(self.size):
-            if j < self.order:
-                start = np.polynomial.Polynomial([1.0, 1.0]) ** j / float(np.prod(range(1, j + 1)))
-                found.append(legendre.poly2leg(start.coef))
-            else:
-                top = np.zeros(j - self.order + 1)
-                top[-1] = (2 * (j - self.order) + 1) ** 0.5
-                found.append(legendre.legint(top, self.order, lbnd=-1))
-        return found
+        return _series(self.degree, self.order, 0)
 
     def local(
         self, cell: Int[np.ndarray, " points"], x: Float[np.ndarray, " points"], order: int
     ) -> Float[np.ndarray, "points support"]:
         s = (x - self.breaks[0]) / self.half - 1
-        rows = [legendre.legval(s, legendre.legder(c, order)) for c in self.series]
-        return np.stack(rows, 1) / self.half**order
+        series = _series(self.degree, self.order, order)
+        return legendre.legvander(s, self.degree) @ series.T / self.half**order
 
     def legendre(self, C: Float[np.ndarray, "... modes"]) -> Float[np.ndarray, "... modes"]:
         """Coefficients of Legendre's polynomials from those of the functions.
@@ -260,10 +250,7 @@ class Modes(Axis):
         Args:
             C: Coefficients, along the last axis.
         """
-        table = np.zeros((self.size, self.size))
-        for j, c in enumerate(self.series):
-            table[j, : len(c)] = c
-        return C @ table
+        return C @ self.series
 
     def turning(self) -> Float[np.ndarray, "modes modes"]:
         """The matrix from coefficients to those of the same function on the functions that begin at
@@ -271,6 +258,30 @@ class Modes(Axis):
         series = self.legendre(np.eye(self.size))
         mirrored = series * (-1.0) ** np.arange(self.size)
         return np.linalg.solve(series.T, mirrored.T).T
+
+
+@lru_cache(maxsize=64)
+def _series(degree: int, order: int, derivative: int) -> Float[np.ndarray, "functions terms"]:
+    """A derivative of each function of a span as a series of Legendre's polynomials in s.
+
+    Args:
+        degree: Of the polynomials.
+        order: Of the equations in time.
+        derivative: How often by s.
+    """
+    table = np.zeros((degree + 1, degree + 1))
+    for j in range(degree + 1):
+        found: Float[np.ndarray, " terms"]
+        if j < order:
+            start = np.polynomial.Polynomial([1.0, 1.0]) ** j / float(np.prod(range(1, j + 1)))
+            found = legendre.poly2leg(start.coef)
+        else:
+            top = np.zeros(j - order + 1)
+            top[-1] = (2 * (j - order) + 1) ** 0.5
+            found = legendre.legint(top, order, lbnd=-1)
+        own = legendre.legder(found, derivative)
+        table[j, : len(own)] = own
+    return table
 
 
 Matrix: TypeAlias = np.ndarray | sp.spmatrix

@@ -176,11 +176,28 @@ def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
     return found
 
 
-@lru_cache(maxsize=4)
 def _fitting(
     axis: Axis,
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
-    """Points of one coordinate, and the matrix from values there to coefficients."""
+    """Points of one coordinate, and the matrix from values there to coefficients, which is the same
+    for all spans of time."""
+    if not isinstance(axis, Modes):
+        return _fitting_on(axis)
+    at, way = _fitting_in_time(axis.degree, axis.order)
+    return axis.breaks[0] + (at + 1) * axis.half, way
+
+
+@lru_cache(maxsize=16)
+def _fitting_in_time(
+    degree: int, order: int
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
+    return _fitting_on(Modes(np.array([-1.0, 1.0]), degree, order))
+
+
+@lru_cache(maxsize=4)
+def _fitting_on(
+    axis: Axis,
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
     x, w = axis.gauss(axis.degree + 3 if axis.cells > 1 else 2 * axis.size + 4)
     x, root = x.ravel(), np.sqrt(w.ravel())[:, None]
     B = axis.matrix(x).toarray()
