@@ -135,7 +135,8 @@ class Leaves:
             raise ProblemError(f"{name}(…): names no place; expected such as {name}({x}=0.5)")
         if places and (len(self.space) > 1 or len(places) > 1 or named):
             raise ProblemError(
-                f"{name}(…): names no coordinate; expected such as {name}({x}=0.5), of"
+                f"{name}(…): {name} is its value here already, and d({name}, {x}) a derivative"
+                f" of it; at another place it names coordinates, such as {name}({x}=0.5), of"
                 f" {listed(self.coordinates)}"
             )
         wanted = {x: places[0]} if places else dict(named)
