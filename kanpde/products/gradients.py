@@ -13,12 +13,15 @@ BEYOND_ROUNDING = 1e4
 
 Linear = Callable[[Float[np.ndarray, " free"]], Float[np.ndarray, " free"]]
 
+Settled = Callable[[Float[np.ndarray, " free"], Float[np.ndarray, " free"]], bool]
+"""Whether what is missing is little beside the solution so far."""
+
 
 def conjugate_gradients(
     product: Linear,
     nearly: Linear,
     right: Float[np.ndarray, " free"],
-    settled: Callable[[Float[np.ndarray, " free"], Float[np.ndarray, " free"]], bool],
+    settled: Settled,
     most: int,
 ) -> tuple[Float[np.ndarray, " free"], int]:
     """The solution of equations whose matrix is symmetric and positive definite.
@@ -56,7 +59,7 @@ def of_least_squares(
     lifted: Linear,
     nearly: Linear,
     right: Float[np.ndarray, " rows"],
-    settled: Callable[[Float[np.ndarray, " free"], Float[np.ndarray, " free"]], bool],
+    settled: Settled,
     most: int,
 ) -> tuple[Float[np.ndarray, " free"], int]:
     """What minimises |J x - right|², by products with J alone.

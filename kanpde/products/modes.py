@@ -36,11 +36,9 @@ from kanpde.problem.pencil import (
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import evenly
-from kanpde.products.gradients import of_least_squares
 from kanpde.products.held import held, with_constants
 from kanpde.products.newton import (
     LAST_STEP,
-    MOST_ITERATIONS,
     Iterate,
     LeastSquares,
     bytes_needed,
@@ -366,31 +364,13 @@ class ShiftedSquares:
 
     def _applied(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
         """argmin |J(σ) w + J' x|."""
-        squares = self._squares
-        linear = [
-            (weight**0.5, some, g)
-            for weight, some, g in zip(self._weights, squares.rows, self._slopes, strict=True)
-        ]
-        right = [-w * r for (w, _, _), r in zip(linear, self._by_number(x.ravel()), strict=True)]
-        ends = np.cumsum([r.size for r in right])[:-1]
-
-        def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
-            D = squares.spread(v)
-            return np.concatenate([w * some.pushed(g, D).ravel() for w, some, g in linear])
-
-        def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
-            parts = zip(np.split(y, ends), linear, right, strict=True)
-            ways = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, g), r in parts]
-            return squares.gathered(*ways)
-
-        def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
-            return -self._factor.step(v)
 
         def settled(z: Float[np.ndarray, " free"], w: Float[np.ndarray, " free"]) -> bool:
             return float(np.abs(z).max()) < LAST_STEP * self._tolerance * float(np.abs(w).max())
 
-        whole = np.concatenate([r.ravel() for r in right])
-        return of_least_squares(pushed, lifted, nearly, whole, settled, MOST_ITERATIONS)[0]
+        right = [-r for r in self._by_number(x.ravel())]
+        weights, slopes = self._weights, self._slopes
+        return self._squares.nearest(self._factor, weights, slopes, right, settled)[0]
 
     def _largest(self) -> float:
         """Root of the ratio of the two sums of squares, for one function of all frequencies."""

@@ -15,7 +15,7 @@ from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
 from kanpde.products.far import rows_for, with_rule
-from kanpde.products.gradients import conjugate_gradients, of_least_squares
+from kanpde.products.gradients import Settled, conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
 from kanpde.products.joined import Rows
 from kanpde.products.normal import BandFactor, Normal, bytes_for, normal, operations_for
@@ -285,28 +285,52 @@ class LeastSquares:
         """The same where J is the same everywhere, by its factor: conjugate gradients undo what
         rounding, and the ridge, did to that."""
         factor, weights, _ = self._fixed
-        ways = zip(weights, self.rows, strict=True)
-        linear = [(weight**0.5, some, *some.linear(C)) for weight, some in ways]
-        ends = np.cumsum([r.size for _, _, r, _ in linear])[:-1]
-
-        def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
-            D = self.spread(v)
-            return np.concatenate([w * some.pushed(g, D).ravel() for w, some, _, g in linear])
-
-        def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
-            parts = zip(np.split(y, ends), linear, strict=True)
-            ways = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, r, g) in parts]
-            return self.gathered(*ways)
-
-        def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
-            return -factor.step(v)
+        linear = [some.linear(C) for some in self.rows]
 
         def settled(z: Float[np.ndarray, " free"], x: Float[np.ndarray, " free"]) -> bool:
             return self._size(self.spread(z), C + self.spread(x)) < LAST_STEP * tolerance
 
-        right = -np.concatenate([w * r.ravel() for w, _, r, _ in linear])
-        found, count = of_least_squares(pushed, lifted, nearly, right, settled, MOST_ITERATIONS)
-        return self.spread(found), 1.0, float(right @ right), count
+        slopes = [g for _, g in linear]
+        found, count = self.nearest(factor, weights, slopes, [-r for r, _ in linear], settled)
+        squares = sum(w * float((r**2).sum()) for w, (r, _) in zip(weights, linear, strict=True))
+        return self.spread(found), 1.0, squares, count
+
+    def nearest(
+        self,
+        factor: BandFactor,
+        weights: Sequence[float],
+        slopes: Sequence[Float[np.ndarray, "_ _ _"]],
+        right: Sequence[Float[np.ndarray, "_ _"]],
+        settled: Settled,
+    ) -> tuple[Float[np.ndarray, " free"], int]:
+        """What minimises the weighted squares of J d - right, by conjugate gradients, which undo
+        what rounding, and the ridge, did to a factor; and the iterations.
+
+        Args:
+            factor: Of the normal equations.
+            weights: Of each of the rows.
+            slopes: Partials of each of the rows [points, rows, leaves].
+            right: What each of the rows comes near to [points, rows].
+            settled: See `of_least_squares`.
+        """
+        ways = zip(weights, self.rows, slopes, right, strict=True)
+        linear = [(weight**0.5, some, g, r) for weight, some, g, r in ways]
+        ends = np.cumsum([r.size for r in right])[:-1]
+
+        def pushed(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " rows"]:
+            D = self.spread(v)
+            return np.concatenate([w * some.pushed(g, D).ravel() for w, some, g, _ in linear])
+
+        def lifted(y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " free"]:
+            parts = zip(np.split(y, ends), linear, strict=True)
+            each = [w * some.lifted(g, own.reshape(r.shape)) for own, (w, some, g, r) in parts]
+            return self.gathered(*each)
+
+        def nearly(v: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+            return -factor.step(v)
+
+        whole = np.concatenate([w * r.ravel() for w, _, _, r in linear])
+        return of_least_squares(pushed, lifted, nearly, whole, settled, MOST_ITERATIONS)
 
     def _share(
         self,
