@@ -1,6 +1,6 @@
-"""Parameters that conditions determine: on a line, unknown functions whose derivative vanishes.
+"""Parameters that conditions determine; on a line, unknown functions whose derivative vanishes.
 
-So a two-point problem with an unknown number is one without it, of one order more (the device of
+There a two-point problem with an unknown number is one without it, of one order more (the device of
 COLSYS: Ascher, Christiansen and Russell 1981), and whatever solves those solves it.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry import Pieces
+from kanpde.geometry import Domain, Pieces
 from kanpde.problem import variants
-from kanpde.problem.constraints import BoundaryCondition, FaceCondition
+from kanpde.problem.constraints import BoundaryCondition, Constraint, FaceCondition
 from kanpde.problem.eigenvalues import Eigenvalue
 from kanpde.problem.parameters import Field
 from kanpde.residual.calculus import d
@@ -26,14 +26,23 @@ if TYPE_CHECKING:
 
 
 def determined_by_conditions(problem: Problem) -> bool:
-    """Whether parameters are numbers, on a line, that conditions determine: there are no data.
+    """Whether parameters are numbers that conditions determine: there are no data.
+
+    Args:
+        problem: Any.
+    """
+    numbers = not any(isinstance(p, Field | Eigenvalue) for p in problem.parameters)
+    return numbers and bool(problem.parameters) and not problem.data
+
+
+def determined_on_a_line(problem: Problem) -> bool:
+    """The same, where there is one coordinate alone.
 
     Args:
         problem: Any.
     """
     line = len(problem.coordinates) == 1 and not isinstance(problem.domain, Pieces)
-    numbers = not any(isinstance(p, Field | Eigenvalue) for p in problem.parameters)
-    return line and numbers and bool(problem.parameters) and not problem.data
+    return line and determined_by_conditions(problem)
 
 
 def found_without_data(problem: Problem) -> bool:
@@ -46,13 +55,13 @@ def found_without_data(problem: Problem) -> bool:
 
 
 def determined(problem: Problem) -> Problem:
-    """The same problem with functions whose derivative vanishes for such parameters; others as they
-    are.
+    """The same problem on a line with functions whose derivative vanishes for such parameters;
+    others as they are.
 
     Args:
         problem: Any.
     """
-    if not determined_by_conditions(problem):
+    if not determined_on_a_line(problem):
         return problem
     names = [p.name for p in problem.parameters]
     (x,) = problem.coordinates
@@ -65,27 +74,73 @@ def determined(problem: Problem) -> Problem:
         unknowns=(*problem.unknowns, *names),
         exact={**exact, **truth} if exact else None,
         parameters=(),
-        easier=_easier(problem, numbers),
+        easier=forward(problem, numbers)[0],
         numbers=numbers,
     )
 
 
-def _easier(problem: Problem, numbers: Mapping[str, float]) -> Problem | None:
-    """The problem with numbers for its parameters, less as many of its last conditions; None where
-    that is none."""
+def holds_once(constraint: Constraint, domain: Domain) -> bool:
+    """Whether a condition says one thing and no more: it asks for nothing at the points of its
+    face, and for what is elsewhere along all of it.
+
+    Args:
+        constraint: The condition.
+        domain: Has the face.
+    """
+    across, residual = domain.faces[constraint.face].coordinate, constraint.residual
+    along = {x for x in domain.coordinates if x != across}
+    named = {leaf[0] for leaf in residual.needs}
+    moved = all(along <= set(one.moved) for one in residual.afar)
+    return bool(residual.afar) and moved and not named & set(residual.unknowns)
+
+
+def surplus(problem: Problem) -> list[Constraint]:
+    """The conditions that may determine parameters: those that hold once, after those along
+    coordinates that have more than the equations take; on a line all.
+
+    Args:
+        problem: Any, on a box or a box and time.
+    """
+    domain = problem.domain
+    if len(problem.coordinates) == 1:
+        return list(problem.constraints)
+    once = [c for c in problem.constraints if holds_once(c, domain)]
+    others, found = [c for c in problem.constraints if c not in once], []
+    for x in problem.coordinates:
+        here = [c for c in others if domain.faces[c.face].coordinate == x]
+        order = sum(problem.order(u, x) for u in problem.copies)
+        if sum(c.residual.equations for c in here) > order:
+            found += here
+    return found + once
+
+
+def forward(
+    problem: Problem, numbers: Mapping[str, float]
+) -> tuple[Problem | None, list[Constraint]]:
+    """The problem with numbers for its parameters, less as many of its last conditions that may
+    determine them; None in its place where that is none; and these conditions.
+
+    Args:
+        problem: Any whose parameters conditions determine.
+        numbers: For all of them.
+    """
     kept: list[BoundaryCondition | None] = list(problem.conditions)
-    given = [(c.number, c.face) for c in problem.constraints if c.number is not None]
-    given = [(k, face) for k, face in given if isinstance(kept[k], FaceCondition)]
-    for k, face in given[-len(numbers) :]:
-        condition = kept[k]
+    given = [c for c in surplus(problem) if c.number is not None]
+    given = [c for c in given if isinstance(kept[c.number or 0], FaceCondition)]
+    left_out = given[-len(numbers) :]
+    for c in left_out:
+        assert c.number is not None
+        condition = kept[c.number]
         if not isinstance(condition, FaceCondition):  # it went with the face before
             continue
-        left = [other for other in condition.faces(problem.domain) if other != face]
-        kept[k] = condition.only_on(left) if left else None
+        left = [other for other in condition.faces(problem.domain) if other != c.face]
+        whole = condition.on is None and holds_once(c, problem.domain)
+        kept[c.number] = condition.only_on(left) if left and not whole else None
     try:
-        return variants.settled(problem, numbers, [c for c in kept if c is not None])
+        found = variants.settled(problem, numbers, [c for c in kept if c is not None])
     except ProblemError:
-        return None
+        return None, left_out
+    return found, left_out
 
 
 def _constant(name: str, x: str) -> Equation:

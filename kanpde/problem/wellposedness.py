@@ -11,7 +11,7 @@ from kanpde.errors import ProblemError, listed
 from kanpde.geometry import SpaceTime
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.degenerate import degenerates
-from kanpde.problem.determined import determined_by_conditions
+from kanpde.problem.determined import determined_by_conditions, determined_on_a_line, surplus
 from kanpde.problem.execution import line_of_function
 from kanpde.problem.faces import space_faces
 from kanpde.problem.initial import is_line_of_time
@@ -272,19 +272,28 @@ def _check_pairs(problem: Problem) -> None:
 
 
 def _check_parameters(problem: Problem) -> None:
-    """Refuse parameters on a line that neither data nor conditions determine: each takes one
-    condition more than the equations do."""
-    if not determined_by_conditions(problem):
+    """Refuse parameters that neither data nor conditions determine: each takes one condition more
+    than the equations do; in several coordinates one that holds once will do."""
+    if not determined_by_conditions(problem) or not problem.domain.is_box:
         return
-    (x,) = problem.coordinates
-    order = sum(problem.order(u, x) for u in problem.copies)
-    count = sum(c.residual.equations for c in problem.constraints)
-    missing = order + len(problem.parameters) - count
-    if missing > 0 and x not in problem.periodic:
+    count, wanted = len(surplus(problem)), len(problem.parameters)
+    given, for_what = counted(count, "condition"), counted(wanted, "parameter")
+    if determined_on_a_line(problem):
+        (x,) = problem.coordinates
+        order = sum(problem.order(u, x) for u in problem.copies)
+        count, wanted = sum(c.residual.equations for c in problem.constraints), order + wanted
+        given = counted(count, "condition")
+        for_what = f"equations of order {order} and {for_what}"
+        if x in problem.periodic:
+            return
+    elif equations_of(problem) > len(problem.copies) or any(c.where for c in problem.constraints):
+        return
+    else:
+        given += " more than the equations take"
+    if count < wanted:
         name = problem.parameters[-1].name
         raise ProblemError(
-            f"parameter {name!r}: nothing determines it: {counted(count, 'condition')} for"
-            f" equations of order {order} and {counted(len(problem.parameters), 'parameter')}; add"
-            f" {counted(missing, 'condition')}, or data=[Data(…)]",
+            f"parameter {name!r}: nothing determines it: {given} for {for_what}; add"
+            f" {counted(wanted - count, 'condition')}, or data=[Data(…)]",
             argument="conditions",
         )

@@ -14,6 +14,7 @@ from kanpde.products.modes import RefinedModes
 from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
 from kanpde.products.refining import RefinedProducts
+from kanpde.products.refining_beside import RefinedBeside
 from kanpde.products.refining_pieces import RefinedPieces
 
 
@@ -37,6 +38,8 @@ def adaptive(
         return RefinedPieces(problem, settings)
     if problem.pencil is not None:
         return RefinedModes(problem, settings)
+    if determined(problem).parameters:
+        return RefinedBeside(problem, settings, guide)
     time = marched(determined(problem))
     if problem.family:
         return (

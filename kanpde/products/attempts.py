@@ -18,6 +18,7 @@ from kanpde.problem.problem import Problem
 from kanpde.problem.switches import creases
 from kanpde.products.axes import FEWEST_CELLS, Axis, SplineAxis
 from kanpde.products.between import Between, between
+from kanpde.products.border import beside
 from kanpde.products.estimates import evenly
 from kanpde.products.guide import Guide
 from kanpde.products.held import Held, Start, held
@@ -71,7 +72,7 @@ class AdaptiveProducts(ABC):
 
     def __init__(self, problem: Problem, settings: Settings, guide: Guide | None = None):
         self.stated, self.settings, self.guide = problem, settings, guide
-        self.problem: Formulation = problem.pencil or determined(problem)
+        self.problem: Formulation = problem.pencil or beside(determined(problem))
         self._memory = SHARE_OF_MEMORY * available()
         self._known: tuple[tuple[Axis, ...], LeastSquares] | None = None
         self._held: tuple[tuple[Axis, ...], Held] | None = None
@@ -106,7 +107,7 @@ class AdaptiveProducts(ABC):
         if not spans:
             at = progress.at or self._begun(progress)
             spans = (Product(progress.axes, at.C),)
-        count, names = len(self.stated.unknowns), self.problem.unknowns
+        count, names = len(self.stated.functions), self.problem.unknowns
         if count == len(names):
             return TensorSolution(self.stated, spans)
         # Parameters are functions that are the same everywhere.
@@ -182,11 +183,16 @@ class AdaptiveProducts(ABC):
 
     def _bytes(self, axes: Sequence[Axis]) -> float:
         """What the normal equations take."""
-        return bytes_needed(axes, len(self.problem.unknowns))
+        return bytes_needed(axes, self._varying)
 
     def _operations(self, axes: Sequence[Axis]) -> float:
         """What a step of Newton's method takes."""
-        return operations_needed(axes, len(self.problem.unknowns))
+        return operations_needed(axes, self._varying)
+
+    @property
+    def _varying(self) -> int:
+        """How many unknowns are products: those that are not beside."""
+        return len(self.problem.unknowns) - len(self.problem.parameters)
 
     def _tempered(self) -> Tempered | None:
         """What residuals are multiplied by; None for ones."""

@@ -354,3 +354,21 @@ def rows_for(residuals: Sequence[Residual]) -> type[WeightedRows]:
         residuals: Any.
     """
     return FarRows if any(one.afar for one in residuals) else WeightedRows
+
+
+def once(residual: Residual, axis: int) -> bool:
+    """Whether a condition asks for the same at all points of a face, so that one of them will do.
+
+    Args:
+        residual: Of the condition.
+        axis: Number of the coordinate that is constant on the face.
+    """
+    names = residual.coordinates
+    others = [x for k, x in enumerate(names) if k != axis]
+    if residual.needs or not residual.afar or not residual.extent:
+        return False
+    ends = [residual.extent[x] for x in names]
+    at = {x: torch.tensor(pair, dtype=torch.float64) for x, pair in zip(names, ends, strict=True)}
+    at[names[axis]] = at[names[axis]][:1].expand(2)
+    places = residual.places(at, {x: torch.zeros_like(v) for x, v in at.items()})
+    return all(bool((one.at[x][:, 0] == one.at[x][:, 1]).all()) for one in places for x in others)

@@ -8,7 +8,7 @@ cannot be had in this way stays a condition whose residual is lowered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis, Modes
+from kanpde.products.border import Border, border_of
 
 Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
@@ -33,12 +34,14 @@ class Held:
             coefficients that differ by a given slope have the same one.
         free: How many parameters are free.
         soft: The conditions that the coefficients do not give.
+        border: What is unknown beside; None where there is nothing.
     """
 
     C: Float[np.ndarray, "unknowns ..."]
     index: Int[np.ndarray, "unknowns ..."]
     free: int
     soft: tuple[Constraint, ...]
+    border: Border | None = None
 
 
 def held(
@@ -88,7 +91,10 @@ def held(
     # begins with, which holds at that moment only.
     for (face, unknown), known in sorted(given.items(), key=lambda item: 0 in item[1]):
         _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
-    return _numbered(C, index, tuple(soft), axes)
+    for p in problem.parameters:
+        index[unknowns.index(p.name)] = -1
+    found = _numbered(C, index, tuple(soft), axes)
+    return replace(found, border=border_of(problem, axes))
 
 
 def with_constants(problem: Formulation, axes: Sequence[Axis], given: Held) -> Held:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,11 +14,19 @@ from kanpde.errors import ProblemError
 from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
-from kanpde.products.far import rows_for, with_rule
+from kanpde.products.border import Border
+from kanpde.products.far import once, rows_for, with_rule
 from kanpde.products.gradients import Settled, conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
 from kanpde.products.joined import Rows
-from kanpde.products.normal import BandFactor, Normal, bytes_for, normal, operations_for
+from kanpde.products.normal import (
+    BandFactor,
+    BorderedFactor,
+    Normal,
+    bytes_for,
+    normal,
+    operations_for,
+)
 from kanpde.products.rows import Places, Tempered, WeightedRows, points_of
 from kanpde.products.uncoupled import (
     SpanLayout,
@@ -86,11 +94,13 @@ class LeastSquares:
         rows: Inside, then those of every condition that coefficients do not give.
         index: Number of the parameter behind each coefficient, -1 where it is given.
         free: How many parameters are free.
+        border: What is unknown beside; None where there is nothing.
     """
 
     rows: tuple[Rows, ...]
     index: Int[np.ndarray, "unknowns ..."]
     free: int
+    border: Border | None = field(default=None, kw_only=True)
 
     def weights(self, C: Float[np.ndarray, "unknowns ..."]) -> tuple[float, ...]:
         """Of the squares of each of the rows: those of conditions are as heavy as those inside, by
@@ -152,7 +162,7 @@ class LeastSquares:
             D, share, loss, iterations = self._corrected(at.C, tolerance)
         else:
             weights = self.weights(at.C)
-            equations = normal(self.rows, at.C, self.index, weights)
+            equations = self._normal(at.C, weights)
             loss, stiffness = equations.loss, self.stiffness_of(equations.diagonal)
             D, share = self._searched(at.C, equations, weights)
         size, stalled = self._size(D, at.C), share <= SHORTEST
@@ -193,7 +203,7 @@ class LeastSquares:
         """
         if self.affine:
             return self._fixed[0].condition()
-        return normal(self.rows, C, self.index, self.weights(C)).factor().condition()
+        return self._normal(C, self.weights(C)).factor().condition()
 
     def response(
         self, C: Float[np.ndarray, "unknowns ..."], change: Float[np.ndarray, "unknowns ..."]
@@ -208,7 +218,7 @@ class LeastSquares:
             factor, weights, _ = self._fixed
         else:
             weights = self.weights(C)
-            factor = normal(self.rows, C, self.index, weights).factor()
+            factor = self._normal(C, weights).factor()
         ways = [(w, some, some.linear(C)[1]) for w, some in zip(weights, self.rows, strict=True)]
         slope = self.gathered(*(w * some.lifted(g, some.pushed(g, change)) for w, some, g in ways))
         return change + self.spread(factor.step(slope))
@@ -297,7 +307,7 @@ class LeastSquares:
 
     def nearest(
         self,
-        factor: BandFactor,
+        factor: BandFactor | BorderedFactor,
         weights: Sequence[float],
         slopes: Sequence[Float[np.ndarray, "_ _ _"]],
         right: Sequence[Float[np.ndarray, "_ _"]],
@@ -349,19 +359,23 @@ class LeastSquares:
     def gathered(self, *parts: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
         """Sums by the parameters, of all parts together."""
         numbers, whole = self.index.ravel() + 1, np.sum(parts, axis=0)
-        return np.bincount(numbers, whole.ravel(), self.free + 1)[1:]
+        found = np.bincount(numbers, whole.ravel(), self.free + 1)[1:]
+        return found if self.border is None else np.r_[found, self.border.gathered(whole)]
 
     @cached_property
-    def _fixed(self) -> tuple[BandFactor, tuple[float, ...], tuple[float, ...]]:
+    def _fixed(self) -> tuple[BandFactor | BorderedFactor, tuple[float, ...], tuple[float, ...]]:
         """Where J is the same everywhere: its factor, the weights of the rows and stiffness."""
         zero = np.zeros(self.index.shape)
         weights = self.weights(zero)
-        equations = normal(self.rows, zero, self.index, weights)
+        equations = self._normal(zero, weights)
         return equations.factor(), weights, self.stiffness_of(equations.diagonal)
 
     def spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """A step of the parameters as one of all coefficients."""
-        return np.where(self.index >= 0, np.append(d, 0.0)[self.index], 0.0)
+        found = np.where(self.index >= 0, np.append(d[: self.free], 0.0)[self.index], 0.0)
+        if self.border is None:
+            return found
+        return found + self.border.spread(d[self.free :], found.shape)
 
     def _diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " free"]:
         """Of JᵀJ, all rows together."""
@@ -369,12 +383,34 @@ class LeastSquares:
         return self.gathered(*(weight * some.diagonal(C) for some, weight in ways))
 
     def stiffness_of(self, diagonal: Float[np.ndarray, " free"]) -> tuple[float, ...]:
-        diagonal = np.append(diagonal, 0.0)[self.index]
-        ways = zip(self._by_unknown(diagonal), self._by_unknown(self.index), strict=True)
-        return tuple(
+        each = np.append(diagonal[: self.free], 0.0)[self.index]
+        ways = zip(self._by_unknown(each), self._by_unknown(self.index), strict=True)
+        found = [
             float(np.sqrt(own[which >= 0].mean())) if (which >= 0).any() else 0.0
             for own, which in ways
-        )
+        ]
+        if self.border is not None:
+            # Such a column is felt in all rows, those of other parameters in few.
+            for k in self.border.unknowns:
+                own = diagonal[self.free :][self.border.owners == k]
+                found[k] = float(np.sqrt(own.mean() / max(self.free, 1)))
+        return tuple(found)
+
+    def weakest(self, C: Float[np.ndarray, "unknowns ..."]) -> tuple[float, tuple[int, ...]]:
+        """What rows say of the combination of unknowns beside that they say least of, over what
+        they would where all else is given; and which unknowns are in it.
+
+        Args:
+            C: The coefficients.
+        """
+        if self.border is None:
+            return 1.0, ()
+        factor = self._fixed[0] if self.affine else self._normal(C, self.weights(C)).factor()
+        assert isinstance(factor, BorderedFactor)
+        return factor.remainder.weakest(self.border.owners)
+
+    def _normal(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> Normal:
+        return normal(self.rows, C, self.index, weights, self.border)
 
     def _size(
         self, D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]
@@ -420,13 +456,14 @@ def least_squares(
     rows = [replace(plain, sizes=row_sizes(plain, given.C))]
     for c in given.soft:
         i, lower = problem.coordinates.index(c.face[:-1]), c.face.endswith("-")
-        places = (*inside[:i], Places.end(axes[i], lower), *inside[i + 1 :])
+        others = [Places.middle(a) for a in axes] if once(c.residual, i) else inside
+        places = (*others[:i], Places.end(axes[i], lower), *others[i + 1 :])
         out = tuple(float(k == i) * (-1.0 if lower else 1.0) for k in range(len(axes)))
         own = (1.0,) * c.residual.equations
         residual = with_rule((c.residual,), axes)
         kind = rows_for(residual)
         rows.append(kind(residual, own, axes, unknowns, places, out, c, tempered))
-    return LeastSquares(tuple(rows), given.index, given.free)
+    return LeastSquares(tuple(rows), given.index, given.free, border=given.border)
 
 
 def bytes_needed(axes: Sequence[Axis], unknowns: int) -> float:

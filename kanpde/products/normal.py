@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, onenormest
 from kanpde.errors import ProblemError
 from kanpde.kernels.band import add_column_sums, divide_band
 from kanpde.products.axes import Axis
+from kanpde.products.border import Border, Bordered, Eliminated
 from kanpde.products.cells import add_cells
 from kanpde.products.far import FarRows
 from kanpde.products.joined import JoinedRows, Rows
@@ -63,14 +65,48 @@ class BandFactor:
         whole = LinearOperator(shape, matvec=inverse, rmatvec=inverse, dtype=np.float64)
         return norm * float(onenormest(whole, t=1))
 
+    def step(self, slope: Float[np.ndarray, "free ..."]) -> Float[np.ndarray, "free ..."]:
+        """The step -(JᵀJ)⁻¹ Jᵀr.
+
+        Args:
+            slope: Jᵀr, or several of these side by side.
+        """
+        scale = self.scale.reshape(-1, *(1,) * (slope.ndim - 1))
+        right = scale * slope
+        return -scale * cho_solve_banded((self.triangle, True), right, check_finite=False)
+
+
+@dataclass(frozen=True)
+class BorderedFactor:
+    """The factor of normal equations with a border.
+
+    Attributes:
+        band: That of the band.
+        border: The border.
+    """
+
+    band: BandFactor
+    border: Bordered
+
+    @cached_property
+    def remainder(self) -> Eliminated:
+        """What is left of the border once the band is eliminated."""
+        return self.border.remainder(-self.band.step(self.border.across))
+
+    def condition(self) -> float:
+        """An estimate of the condition of the divided equations of the band."""
+        return self.band.condition()
+
     def step(self, slope: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
         """The step -(JᵀJ)⁻¹ Jᵀr.
 
         Args:
-            slope: Jᵀr.
+            slope: Jᵀr, that of the border last.
         """
-        right = self.scale * slope
-        return -self.scale * cho_solve_banded((self.triangle, True), right, check_finite=False)
+        count = len(self.border.across)
+        first = self.band.step(slope[:count])
+        beside = -self.remainder.step(slope[count:] + self.border.across.T @ first)
+        return np.r_[first - self.remainder.solved @ beside, beside]
 
 
 @dataclass(frozen=True)
@@ -79,20 +115,24 @@ class Normal:
 
     Attributes:
         columns: JᵀJ, its lower band, column after column.
-        slope: Jᵀr.
+        slope: Jᵀr, that of the border last.
         loss: Sum of squares.
+        border: JᵀJ of what is unknown beside; None where there is nothing.
     """
 
     columns: Float[np.ndarray, "free band"]
-    slope: Float[np.ndarray, " free"]
+    slope: Float[np.ndarray, " all"]
     loss: float
+    border: Bordered | None = None
 
     @property
-    def diagonal(self) -> Float[np.ndarray, " free"]:
+    def diagonal(self) -> Float[np.ndarray, " all"]:
         """Of JᵀJ."""
-        return self.columns[:, 0]
+        if self.border is None:
+            return self.columns[:, 0]
+        return np.r_[self.columns[:, 0], self.border.corner.diagonal()]
 
-    def factor(self, least: float = 0.0) -> BandFactor:
+    def factor(self, least: float = 0.0) -> BandFactor | BorderedFactor:
         """Cholesky's factor, with as much added to the diagonal as it needs.
 
         Args:
@@ -101,7 +141,7 @@ class Normal:
         Raises:
             ProblemError: The equations are singular however much is added.
         """
-        s = 1 / np.sqrt(np.maximum(self.diagonal, np.finfo(float).tiny))
+        s = 1 / np.sqrt(np.maximum(self.columns[:, 0], np.finfo(float).tiny))
         divided = self.columns.copy()
         divide_band(divided, s)
         ridge = max(LEAST_RIDGE, least)
@@ -113,7 +153,8 @@ class Normal:
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            return BandFactor(found, s, ridge, divided)
+            band = BandFactor(found, s, ridge, divided)
+            return band if self.border is None else BorderedFactor(band, self.border)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
             " or an equation does not depend on its unknowns"
@@ -169,6 +210,7 @@ def normal(
     C: Float[np.ndarray, "unknowns ..."],
     index: Int[np.ndarray, "unknowns ..."],
     weights: Sequence[float],
+    border: Border | None = None,
 ) -> Normal:
     """The normal equations of all rows at given coefficients, added up cell by cell.
 
@@ -177,6 +219,7 @@ def normal(
         C: The coefficients.
         index: Number of the parameter behind each coefficient, -1 where it is given.
         weights: Of the squares of each of the rows.
+        border: What is unknown beside; None where there is nothing.
     """
     free = int(index.max(initial=-1)) + 1
     columns = np.zeros((free, width_of(rows, index) + 1))
@@ -186,4 +229,15 @@ def normal(
             loss += weight * some.add_to(C, index, weight, columns, slope)
         else:
             loss += weight * add_cells(some, C, index, weight, columns, slope)
-    return Normal(columns, slope, loss)
+    if border is None:
+        return Normal(columns, slope, loss)
+    ways = [(w, some, *some.linear(C)) for w, some in zip(weights, rows, strict=True)]
+    parts = [[w**0.5 * some.pushed(g, D) for w, some, _, g in ways] for D in border.each(C.shape)]
+    J = np.stack([np.concatenate([y.ravel() for y in each]) for each in parts], 1)
+    across = np.zeros((free, border.count))
+    for k, each in enumerate(parts):
+        lifts = (w**0.5 * some.lifted(g, y) for (w, some, _, g), y in zip(ways, each, strict=True))
+        whole = sum(lifts, np.zeros(C.shape))
+        across[:, k] = np.bincount(index.ravel() + 1, whole.ravel(), free + 1)[1:]
+    r = np.concatenate([w**0.5 * r.ravel() for w, _, r, _ in ways])
+    return Normal(columns, np.r_[slope, J.T @ r], loss, Bordered(across, J.T @ J))

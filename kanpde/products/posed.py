@@ -45,7 +45,7 @@ def _unfit_elsewhere(problem: Problem) -> str | None:
     they can."""
     residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
     afar = [one for residual in residuals for one in residual.afar]
-    if any(problem.domain.time in one.moved for one in afar):
+    if not problem.parameters and any(problem.domain.time in one.moved for one in afar):
         return "values at other times, which spans of time do not know"
     if afar and len(problem.coordinates) > 2:
         return "integrals and values at other places in more than two coordinates"
@@ -59,6 +59,9 @@ def marched(problem: Problem) -> str | None:
     Args:
         problem: What is to be solved.
     """
+    if problem.parameters:
+        # What is the same at all times is found for all of them at once.
+        return None
     along_line = len(problem.domain.own) == 1 and not isinstance(problem.domain, Pieces)
     if problem.domain.time is not None or not along_line or problem.periodic:
         return problem.domain.time

@@ -91,6 +91,8 @@ class Progress:
         condition: Estimated, of the last normal equations; nan where it is not known.
         pieces: Of the domain.
         eigenvalues: Those that are asked for, then others that were found beside them.
+        weakest: What the last attempt said of the combination of unknowns beside that it said least
+            of; nan where there are none.
     """
 
     spans: tuple[Product, ...] = ()
@@ -115,6 +117,7 @@ class Progress:
     condition: float = math.nan
     pieces: int = 1
     eigenvalues: tuple[float, ...] = ()
+    weakest: float = math.nan
 
     @property
     def parameters(self) -> int:

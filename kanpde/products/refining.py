@@ -110,7 +110,7 @@ class RefinedProducts(AdaptiveProducts):
         assert at is not None
         products = self._products(progress.axes, at.C)
         extremes = self._extremes(products)
-        sizes = amplitudes(extremes, np.array(at.stiffness), self.settings.tolerance)
+        sizes = self._sizes(extremes, np.array(at.stiffness))
         axes = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
         rough = self._rough(products, sizes)
         errors = [favard(axis, one) for axis, one in zip(axes, rough, strict=True)]
@@ -158,6 +158,14 @@ class RefinedProducts(AdaptiveProducts):
                 said += f"; {those} would take {took} of memory, --network {little} little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
+
+    def _sizes(
+        self,
+        extremes: tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]],
+        stiffness: Float[np.ndarray, " unknowns"],
+    ) -> Float[np.ndarray, " unknowns"]:
+        """Over what errors are measured: by how much every unknown varies."""
+        return amplitudes(extremes, stiffness, self.settings.tolerance)
 
     def _error(
         self,

@@ -52,6 +52,17 @@ class Places:
         return cls(np.arange(axis.cells), *axis.gauss(count))
 
     @classmethod
+    def middle(cls, axis: Axis) -> Places:
+        """One point, for what is the same everywhere along a coordinate.
+
+        Args:
+            axis: Has the cells.
+        """
+        k = axis.cells // 2
+        x = axis.breaks[k : k + 2].mean().reshape(1, 1)
+        return cls(np.array([k]), x, np.ones((1, 1)))
+
+    @classmethod
     def end(cls, axis: Axis, lower: bool) -> Places:
         """One end of a coordinate.
 

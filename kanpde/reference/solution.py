@@ -12,7 +12,11 @@ import numpy as np
 
 from kanpde.errors import ReferenceUnavailable, listed, nearest
 from kanpde.geometry import Pieces, SpaceTime
-from kanpde.problem.determined import determined, determined_by_conditions
+from kanpde.problem.determined import (
+    determined,
+    determined_by_conditions,
+    determined_on_a_line,
+)
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
@@ -21,6 +25,7 @@ from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolving import in_time, is_evolution
 from kanpde.reference.families import of_family
 from kanpde.reference.found import Reference as Reference
+from kanpde.reference.numbers import Solve, with_numbers
 from kanpde.reference.ordinary import INTERVALS, march, start_of
 from kanpde.reference.patchwork import Patchwork, in_boxes, space_of
 from kanpde.reference.radau import ORDER
@@ -71,9 +76,11 @@ def reference(
     Raises:
         ReferenceUnavailable: With the reason, where the problem is outside the method.
     """
-    if determined_by_conditions(problem):
+    if determined_on_a_line(problem):
         found = reference(determined(problem), order=order, cells=cells, effort=effort)
         return _with_numbers(found, [p.name for p in problem.parameters])
+    if determined_by_conditions(problem):
+        return with_numbers(problem, _forwards(order, cells), effort)
     began = time.perf_counter()
     if effort not in EFFORTS:
         raise ReferenceUnavailable(
@@ -95,6 +102,11 @@ def reference(
         except ReferenceUnavailable:
             pass  # All instants at once may still have a solution.
     return _computed(problem, order, cells, allowed, began)
+
+
+def _forwards(order: int | None, cells: int | Mapping[str, int] | None) -> Solve:
+    """Gives references of problems without unknown numbers."""
+    return lambda problem, effort: reference(problem, order=order, cells=cells, effort=effort)
 
 
 def _with_numbers(found: Reference, names: Sequence[str]) -> Reference:

@@ -127,7 +127,9 @@ class _Surveyed:
         """The derivatives that its equations and conditions ask for, and the values."""
         domain = self.solution.domain
         residuals = [*self.equations, *(c.residual for c in self.soft)]
-        here = {u for e in self.equations for u, _ in e.everywhere}
+        # on pieces a condition is also of copies that are not here
+        whole = self.equations if isinstance(domain, Pieces) else residuals
+        here = {u for e in whole for u, _ in e.everywhere}
         value = (0,) * len(domain.coordinates)
         found = [(u, value) for u in sorted(here)]
         return list(

@@ -20,7 +20,6 @@ from kanpde import (
     Parameter,
     Problem,
     ProblemError,
-    ProblemWarning,
     ReferenceUnavailable,
     Time,
     d,
@@ -206,8 +205,8 @@ def test_points_beyond_an_end_by_rounding_are_moved_onto_it():
     assert found.points[:, 0].tolist() == [0, 1, 0]
 
 
-def test_parameters_without_data_are_warned_of():
-    with pytest.warns(ProblemWarning, match="parameter 'k' is unknown, but there are no data"):
+def test_parameters_that_nothing_determines_are_refused():
+    with pytest.raises(ProblemError, match=r"parameter 'k': nothing determines it.*add 1 cond"):
         problem(data=[], conditions=[Dirichlet(u=0), Initial(u=lambda x: 4 * x * (1 - x))])
 
 

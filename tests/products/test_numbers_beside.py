@@ -1,0 +1,141 @@
+"""Numbers that conditions determine beside products of splines, in several coordinates."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import pi, sin
+
+from kanpde import (
+    Box,
+    Condition,
+    Dirichlet,
+    Initial,
+    Neumann,
+    Parameter,
+    Problem,
+    ProblemError,
+    Time,
+    d,
+    laplacian,
+    mean,
+)
+from kanpde.products.adaptive import adaptive
+from kanpde.products.normal import normal
+from kanpde.products.progress import Settings
+from kanpde.reference.solution import reference
+
+
+def solved(problem, tolerance=1e-9):
+    refined = adaptive(problem, Settings(tolerance))
+    progress = refined.begin()
+    while not progress.finished:
+        progress = refined.advance(progress)
+    assert not progress.missed, progress.missed
+    return refined.solution(progress)
+
+
+CONDUCTIVITY, LENGTH = 40.0, 0.1
+
+
+def plate():
+    """A steel plate, in SI units: the flux that brings its mean from 300 K to 350 K."""
+    return Problem(
+        Box(x=(0, LENGTH), y=(0, 0.05)),
+        [lambda T, x, y: laplacian(T)],
+        [
+            Dirichlet(T=300, on="x-"),
+            Neumann(T=0, on=("y-", "y+")),
+            Condition(lambda T, q, x: CONDUCTIVITY * d(T, x) - q, on="x+"),
+            Condition(lambda T: mean(T) - 350),
+        ],
+        parameters=[Parameter("q", initial=1e3)],
+    )
+
+
+def cooling():
+    """The diffusivity by which the middle has cooled to a fifth at the end, not linear."""
+    return Problem(
+        Box(x=(0, 1)) * Time(t=(0, 1)),
+        [lambda u, k, x, t: d(u, t) - k * d(u, x, x)],
+        [
+            Dirichlet(u=0),
+            Initial(u=lambda x: sin(pi * x)),
+            Condition(lambda u: u(x=0.5, t=1) - 0.2),
+        ],
+        parameters=[Parameter("k", initial=0.05, positive=True)],
+    )
+
+
+def screened():
+    """The screening by which the slope at a side is what it is for 7.3: a condition more there."""
+    root = math.sqrt(7.3)
+    return Problem(
+        Box(x=(0, 1), y=(0, 1)),
+        [lambda u, c, x, y: laplacian(u) - c * u],
+        [
+            Dirichlet(u=1, on="x+"),
+            Neumann(u=0, on=("x-", "y-", "y+")),
+            Condition(lambda u, x: d(u, x) - root * math.tanh(root), on="x+"),
+        ],
+        parameters=[Parameter("c")],
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "name", "truth"),
+    [
+        (plate, "q", CONDUCTIVITY * 2 * 50 / LENGTH),
+        (cooling, "k", math.log(5) / math.pi**2),
+        (screened, "c", 7.3),
+    ],
+    ids=["plate", "cooling", "screened"],
+)
+def test_numbers_are_found(problem, name, truth):
+    assert solved(problem()).numbers()[name] == pytest.approx(truth, rel=1e-9)
+
+
+def test_references_find_them_for_themselves():
+    found = reference(plate(), effort="quick")
+    truth = CONDUCTIVITY * 2 * 50 / LENGTH
+    assert found.numbers["q"] == pytest.approx(truth, rel=1e-9)
+    assert abs(found.numbers["q"] / truth - 1) <= found.estimated_errors["q"]
+
+
+def twice(u, a, b, x, y):
+    """Two numbers of which only the sum is felt."""
+    return laplacian(u) + (a + b) * sin(pi * x) * sin(pi * y)
+
+
+def test_numbers_that_conditions_leave_open_are_an_error():
+    values = [Condition(lambda u: u(x=0.5, y=0.5) - 1), Condition(lambda u: u(x=0.2, y=0.3) - 1)]
+    both = [Parameter("a"), Parameter("b")]
+    square = Box(x=(0, 1), y=(0, 1))
+    with pytest.raises(ProblemError, match="parameter 'b': nothing determines it: 1 condition"):
+        Problem(square, [twice], [Dirichlet(u=0), values[0]], parameters=both)
+    problem = Problem(square, [twice], [Dirichlet(u=0), *values], parameters=both)
+    with pytest.raises(ProblemError, match="parameters a, b: conditions do not determine them"):
+        solved(problem)
+
+
+def test_a_border_is_what_full_equations_have():
+    refined = adaptive(plate(), Settings(1e-6))
+    progress = refined.advance(refined.begin())
+    squares = refined._squares(progress)
+    C = np.random.default_rng(0).standard_normal(progress.at.C.shape)
+    weights = squares.weights(C)
+    found = normal(squares.rows, C, squares.index, weights, squares.border)
+    size = squares.free + squares.border.count
+    J = []
+    for one in np.eye(size):
+        D, parts = squares.spread(one), zip(weights, squares.rows, strict=True)
+        J.append([w**0.5 * rows.pushed(rows.linear(C)[1], D).ravel() for w, rows in parts])
+    J = np.stack([np.concatenate(each) for each in J], 1)
+    parts = zip(weights, squares.rows, strict=True)
+    r = np.concatenate([w**0.5 * rows.linear(C)[0].ravel() for w, rows in parts])
+    scale = np.linalg.norm(J, axis=0)
+    wanted = -np.linalg.lstsq(J / scale, r, rcond=None)[0] / scale
+    step = found.factor().step(found.slope)
+    assert np.linalg.norm(J @ (step - wanted)) < 1e-6 * np.linalg.norm(J @ wanted)
+    assert torch.allclose(torch.from_numpy(found.slope), torch.from_numpy(J.T @ r), rtol=1e-9)
