@@ -13,6 +13,7 @@ from kanpde.interpret.smaller import at_hand, result_of
 from kanpde.networks.spec import spec_of
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.products.compression import SampledGrid, apart, compressed
+from kanpde.products.inside import curved
 from kanpde.products.solution import PiecesOfProducts, TensorSolution
 from kanpde.recipes.dimensions import scales_of
 from kanpde.results.result import Result
@@ -99,6 +100,8 @@ def _products(solution: Any) -> TensorSolution:
         raise RunError(
             f"compress: got {solution.describe()}; expected those of a domain in one piece"
         )
+    if curved(solution.domain):
+        raise RunError(f"compress: got products on {solution.domain!r}; expected those of a box")
     if not solution.whole:
         last = solution.spans[-1].axes[-1].ends[1]
         raise RunError(

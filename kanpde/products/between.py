@@ -89,7 +89,7 @@ def between(squares: LeastSquares, at: Iterate, error: Float[np.ndarray, " unkno
             size = _norm(r)
             if size > least and size > allowed * worst.times:
                 times = size / max(allowed, np.finfo(float).tiny)
-                seeing = _seeing(inside.axes, places, r)
+                seeing = _seeing(inside.axes, places, finer.filled(r))
                 every = chain(*space[:k], seeing, *space[k + 1 :])
                 worst = Between(times, finer.unmet(C), tuple(every), _said(finer, r))
     return worst

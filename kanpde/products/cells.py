@@ -116,10 +116,10 @@ def add_cells(
 
 def _strips(rows: WeightedRows) -> list[int]:
     """Where strips of cells begin, and the last one ends."""
-    axis, cells = rows.axes[0], len(rows.places[0].cells)
-    rest = rows.cells.shape[1] // cells
-    count = max(1, cells // (axis.degree + 1))
+    axis, numbers = rows.axes[0], rows.places[0].cells[rows.cells[0]]
+    low = int(numbers[0]) if len(numbers) else 0
+    count = max(1, (int(numbers[-1]) + 1 - low) // (axis.degree + 1)) if len(numbers) else 1
     if axis.periodic and count > 1:
         count -= count % 2  # the last strip has functions in common with the first one
-    begins = [(axis.degree + 1) * k for k in range(count)]
-    return [rest * k for k in (*begins, cells)]
+    begins = low + (axis.degree + 1) * np.arange(count)
+    return [*np.searchsorted(numbers, begins).tolist(), len(numbers)]

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from kanpde.geometry.domain import Domain
 from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.held import Start
+from kanpde.products.inside import inside
 from kanpde.products.tensor import Product
 
 Near = Callable[[torch.Tensor], torch.Tensor]
@@ -34,6 +36,9 @@ FINE = 4001
 POINTS_ALONG_STARTS = {1: 20_001, 2: 401}
 """Points along each coordinate at which initial values are looked at, by the number of coordinates
 of space."""
+
+CELLS_OF_RADIUS = 2
+"""Of a hole, at first."""
 
 ROUNDING_OF_VALUES = 2e-11
 """Share of values that the rounding of equations and their solution may come to."""
@@ -65,17 +70,31 @@ def amplitudes(
 
 
 def ranges(
-    product: Product,
+    product: Product, domain: Domain | None = None
 ) -> tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]]:
     """The smallest and the largest value of every unknown, on a grid.
 
     Args:
         product: The functions.
+        domain: Where they are looked at; None for everywhere.
     """
     grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes]
-    index = (0,) * len(grid)
-    values = [product.on_grid(u, grid, index) for u in range(len(product.C))]
+    index, some = (0,) * len(grid), seen(domain, grid)
+    values = [product.on_grid(u, grid, index).ravel()[some] for u in range(len(product.C))]
     return np.array([v.min() for v in values]), np.array([v.max() for v in values])
+
+
+def seen(
+    domain: Domain | None, grid: Sequence[Float[np.ndarray, " points"]]
+) -> Bool[np.ndarray, " all"] | slice:
+    """Which points of a grid over the bounding box lie in a domain; all of them where
+    there is none.
+
+    Args:
+        domain: The domain.
+        grid: The points along every coordinate.
+    """
+    return slice(None) if domain is None else inside(domain, grid)
 
 
 def overrated(
@@ -95,7 +114,11 @@ def overrated(
 
 
 def roughness(
-    product: Product, i: int, sizes: Float[np.ndarray, " unknowns"], near: Near | None = None
+    product: Product,
+    i: int,
+    sizes: Float[np.ndarray, " unknowns"],
+    near: Near | None = None,
+    domain: Domain | None = None,
 ) -> Float[np.ndarray, " cells"]:
     """The derivative u⁽ᵖ⁺¹⁾ along an axis of splines, on every cell the largest of all unknowns.
 
@@ -105,18 +128,20 @@ def roughness(
         sizes: Of the unknowns, by which they are divided.
         near: Share of it that counts at points, for which it is looked for in all cells of the
             other axes, however short these are; by default all of it, at equal distances.
+        domain: What lies on both sides of a jump, or it counts nothing; None for everywhere. It is
+            looked for in all cells as well.
     """
     axis = product.axes[i]
     assert isinstance(axis, SplineAxis)
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
     grid = [np.linspace(*one.ends, SAMPLES) for one in product.axes]
-    if near is not None:
+    if near is not None or domain is not None:
         grid = [(one.breaks[1:] + one.breaks[:-1]) / 2 for one in product.axes]
     grid[i] = middle
     index = tuple(axis.degree if k == i else 0 for k in range(len(grid)))
     distance = np.diff(middle)
     jumps = np.zeros(len(middle) - 1)
-    around, counts = 0.0, _counting(grid, i, near)
+    around, counts = 0.0, _counting(grid, i, near, domain)
     for u, size in enumerate(sizes):
         D = np.moveaxis(product.on_grid(u, grid, index), i, 0).reshape(len(middle), -1) / size
         own = (counts * np.abs(np.diff(D, axis=0))).max(1) / distance
@@ -130,16 +155,26 @@ def roughness(
 
 
 def _counting(
-    grid: Sequence[Float[np.ndarray, " points"]], i: int, near: Near | None
+    grid: Sequence[Float[np.ndarray, " points"]],
+    i: int,
+    near: Near | None,
+    domain: Domain | None,
 ) -> Float[np.ndarray, "jumps rest"]:
     """What jumps between the points of one axis count, at those of the others."""
-    if near is None:
-        return np.ones((1, 1))
-    where = np.meshgrid(*grid, indexing="ij")
-    points = torch.from_numpy(np.stack([x.ravel() for x in where], 1))
-    found = np.moveaxis(near(points).numpy().reshape(where[0].shape), i, 0)
-    found = found.reshape(len(grid[i]), -1)
-    return np.maximum(found[1:], found[:-1])
+    found, shape = np.ones((1, 1)), [len(x) for x in grid]
+
+    def by_jump(values: Float[np.ndarray, " all"]) -> Float[np.ndarray, "points rest"]:
+        return np.moveaxis(values.reshape(shape), i, 0).reshape(len(grid[i]), -1)
+
+    if near is not None:
+        where = np.meshgrid(*grid, indexing="ij")
+        points = torch.from_numpy(np.stack([x.ravel() for x in where], 1))
+        counts = by_jump(near(points).numpy())
+        found = found * np.maximum(counts[1:], counts[:-1])
+    if domain is not None:
+        held = by_jump(inside(domain, grid).astype(float))
+        found = found * np.minimum(held[1:], held[:-1])
+    return found
 
 
 def favard(axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> float:
@@ -196,9 +231,30 @@ def refined(
     else:
         at = middle
     h = np.exp(np.interp(x, at, np.log(length)))
+    return with_lengths(axis, x, h, fewest, most, growth)
+
+
+def with_lengths(
+    axis: SplineAxis,
+    x: Float[np.ndarray, " fine"],
+    h: Float[np.ndarray, " fine"],
+    fewest: int,
+    most: int,
+    growth: float = GROWTH,
+) -> SplineAxis:
+    """Splines on cells of given lengths, or shorter ones next to those that are shorter still.
+
+    Args:
+        axis: Splines as they are.
+        x: Even, from end to end.
+        h: The lengths there.
+        fewest: Cells, at least.
+        most: Cells, at most.
+        growth: How fast lengths of cells may grow with the distance.
+    """
     step = growth * (x[1] - x[0])
     # The smallest of h(y) + growth · |x - y| over all y.
-    ramp = step * np.arange(FINE)
+    ramp = step * np.arange(len(x))
     for _ in range(2 if axis.periodic else 1):
         h = np.minimum.accumulate(h - ramp) + ramp
         h = (np.minimum.accumulate(h[::-1] - ramp) + ramp)[::-1]
@@ -208,6 +264,22 @@ def refined(
     fewest = max(fewest, axis.degree + 1) if axis.periodic else fewest
     cells = int(min(max(np.ceil(count[-1]), fewest), most))
     return axis.spread(x, count * (cells / count[-1]))
+
+
+def about(axis: SplineAxis, holes: Sequence[tuple[float, float]], most: int) -> SplineAxis:
+    """Splines on the same cells, with shorter ones about holes.
+
+    Args:
+        axis: Splines as they are, on equal cells.
+        holes: The middle of each along the coordinate, and its radius.
+        most: Cells, at most.
+    """
+    x = np.linspace(*axis.ends, FINE)
+    h = np.full(FINE, (x[-1] - x[0]) / axis.cells)
+    for middle, radius in holes:
+        beside = np.abs(x - middle) <= max(radius, x[1] - x[0])
+        h = np.where(beside, np.minimum(h, radius / CELLS_OF_RADIUS), h)
+    return with_lengths(axis, x, h, axis.cells, most)
 
 
 def unseen(

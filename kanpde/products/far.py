@@ -115,7 +115,7 @@ class FarRows(WeightedRows):
     @cached_property
     def elsewhere(self) -> tuple[tuple[_Elsewhere, ...], ...]:
         """What each of the residuals asks for at other places."""
-        normal = self._normals()
+        normal = self.normals()
         found = []
         for one in self.residuals:
             own, places = [], one.places(self.coordinates, normal)
@@ -134,11 +134,11 @@ class FarRows(WeightedRows):
         if others:
             here = np.stack([self.coordinates[names[i]].numpy() for i in others], 1)
         few, point = np.unique(here, axis=0, return_inverse=True)
-        matrix = _functions([self.axes[i] for i in moved], different, [index[i] for i in moved])
+        matrix = functions_at([self.axes[i] for i in moved], different, [index[i] for i in moved])
         still = np.ones((len(few), 1))
         if others:
             axes = [self.axes[i] for i in others]
-            still = _functions(axes, few, [index[i] for i in others]).toarray()
+            still = functions_at(axes, few, [index[i] for i in others]).toarray()
         sizes = tuple(axis.size for axis in self.axes)
         return _Elsewhere(
             self.unknowns.index(u), moved, matrix, which.T, still, point.ravel(), sizes
@@ -189,7 +189,7 @@ class FarRows(WeightedRows):
         partials: bool,
     ) -> tuple[Float[np.ndarray, "points rows"], Float[np.ndarray, "points rows columns"] | None]:
         D, values, slopes = torch.from_numpy(derivatives), [], []
-        normal = self._normals()
+        normal = self.normals()
         for one, far in zip(self.residuals, self._widths, strict=True):
             columns = [*(leaves.index(leaf) for leaf in one.needs), *range(far.start, far.stop)]
             r, g = one(self.coordinates, D[:, columns], normal, partials)
@@ -293,18 +293,8 @@ class FarRows(WeightedRows):
     def _wholes(self) -> dict[tuple[int, ...], sp.csr_matrix]:
         return {}
 
-    def _normals(self) -> dict[str, torch.Tensor] | None:
-        """Outward normals at all points; None inside."""
-        if not self.normal:
-            return None
-        names = self.residuals[0].coordinates
-        return {
-            x: torch.full_like(self.coordinates[x], n)
-            for x, n in zip(names, self.normal, strict=True)
-        }
 
-
-def _functions(
+def functions_at(
     axes: Sequence[Axis], points: Float[np.ndarray, "some dims"], index: Sequence[int]
 ) -> sp.csr_matrix:
     """A derivative of all products of functions at points, sparse [some, functions]."""

@@ -19,6 +19,7 @@ from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis, Modes
 from kanpde.products.border import Border, border_of
+from kanpde.products.inside import flat_side, inside_of
 
 Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
@@ -53,7 +54,8 @@ def held(
     """The coefficients that the conditions of a problem give.
 
     Args:
-        problem: What is to be solved, on a box.
+        problem: What is to be solved; on a domain that is no box, coefficients that are not felt
+            there are given.
         axes: Functions of each coordinate; of time they are Modes.
         starts: Value and rate of unknowns where the span of time begins, by unknown and order.
         guess: Coefficients to begin with; by default zero, and the numbers of the problem.
@@ -70,13 +72,14 @@ def held(
     soft: list[Constraint] = []
     given: dict[tuple[str, str], dict[int, Prescribed]] = {}
     for c in problem.constraints:
-        x, plain = c.face[:-1], c.prescribed
-        if x == time and c.face.endswith(begins):
+        side, plain = flat_side(problem.domain, c.face), c.prescribed
+        x = side[:-1]
+        if x == time and side.endswith(begins):
             continue
         if plain is None or c.where is not None or x not in names or x == time:
             soft.append(c)
             continue
-        known = given.setdefault((c.face, plain.unknown), {})
+        known = given.setdefault((side, plain.unknown), {})
         if plain.derivative > 1 or plain.derivative in known:
             soft.append(c)
         else:
@@ -93,6 +96,9 @@ def held(
         _hold(C[unknowns.index(unknown)], index[unknowns.index(unknown)], face, known, names, axes)
     for p in problem.parameters:
         index[unknowns.index(p.name)] = -1
+    if not problem.domain.is_box:
+        away = ~inside_of(problem.domain, axes).felt
+        C[:, away], index[:, away] = 0.0, -1
     found = _numbered(C, index, tuple(soft), axes)
     return replace(found, border=border_of(problem, axes))
 

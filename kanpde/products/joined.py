@@ -9,9 +9,11 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from kanpde.products.cells import add_cells
+from kanpde.products.ghosts import GhostRows
 from kanpde.products.rows import WeightedRows, unmet
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual
@@ -66,7 +68,7 @@ class JoinedRows:
         return self.sides[0].rows.residuals
 
     @property
-    def normal(self) -> tuple[float, ...]:
+    def normal(self) -> tuple[float | torch.Tensor, ...]:
         """Normal of a face, a number a coordinate; () inside."""
         return self.sides[0].rows.normal
 
@@ -224,5 +226,5 @@ class JoinedRows:
         return float((r**2).sum())
 
 
-Rows = WeightedRows | JoinedRows
+Rows = WeightedRows | JoinedRows | GhostRows
 """Of a problem on a box, or of one on pieces."""

@@ -18,6 +18,7 @@ from kanpde.products.border import Border
 from kanpde.products.far import once, rows_for, with_rule
 from kanpde.products.gradients import Settled, conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
+from kanpde.products.immersed import immersed
 from kanpde.products.joined import Rows
 from kanpde.products.normal import (
     BandFactor,
@@ -132,7 +133,7 @@ class LeastSquares:
         """
         inside = self.rows[0]
         assert isinstance(inside, WeightedRows)
-        return [(inside, C)]
+        return [(inside.everywhere(), C)]
 
     @property
     def affine(self) -> bool:
@@ -441,12 +442,15 @@ def least_squares(
     """The squares of a problem on some axes.
 
     Args:
-        problem: What is to be solved, on a box.
+        problem: What is to be solved.
         axes: Functions of each coordinate.
         given: What the conditions give by themselves.
         tempered: What residuals at points are multiplied by; None for ones.
     """
     axes, unknowns = tuple(axes), problem.unknowns
+    if not problem.domain.is_box:
+        found = immersed(problem, axes, given, tempered)
+        return LeastSquares(found, given.index, given.free, border=given.border)
     inside = [Places.inside(axis, points_of(axis)) for axis in axes]
     count = sum(e.equations for e in problem.equations)
     ones = (1.0,) * count

@@ -18,6 +18,7 @@ from kanpde.products.axes import Axis
 from kanpde.products.border import Border, Bordered, Eliminated
 from kanpde.products.cells import add_cells
 from kanpde.products.far import FarRows
+from kanpde.products.ghosts import GhostRows
 from kanpde.products.joined import JoinedRows, Rows
 from kanpde.products.rows import points_of
 
@@ -225,7 +226,7 @@ def normal(
     columns = np.zeros((free, width_of(rows, index) + 1))
     slope, loss = np.zeros(free), 0.0
     for some, weight in zip(rows, weights, strict=True):
-        if isinstance(some, JoinedRows | FarRows):
+        if isinstance(some, JoinedRows | FarRows | GhostRows):
             loss += weight * some.add_to(C, index, weight, columns, slope)
         else:
             loss += weight * add_cells(some, C, index, weight, columns, slope)

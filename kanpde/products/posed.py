@@ -13,6 +13,7 @@ from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
 from kanpde.products.pieces import unfit
 from kanpde.products.tensor import Product
+from kanpde.residual.residual import Residual
 
 
 def refuse(problem: Problem) -> None:
@@ -28,7 +29,7 @@ def refuse(problem: Problem) -> None:
     if isinstance(problem.domain, Pieces):
         why = unfit(problem.domain) or None
     elif not problem.domain.is_box:
-        why = f"the domain {problem.domain!r}, which is no box"
+        why = unfit_beside_boxes(problem)
     if why is None and len(problem.coordinates) > 3:
         why = f"{len(problem.coordinates)} coordinates, more than 3"
     unfound = problem.parameters and not found_without_data(problem)
@@ -40,11 +41,29 @@ def refuse(problem: Problem) -> None:
         raise ProblemError(f"tensor: cannot take {why}; --network kan can")
 
 
+def unfit_beside_boxes(problem: Problem) -> str | None:
+    """Why products cannot take a domain that is no box; None where they can.
+
+    Args:
+        problem: What is to be solved.
+    """
+    domain = problem.domain
+    if len(domain.space) != 2 or domain.time is not None:
+        return f"the domain {domain!r}, which is no box"
+    if any(residual.afar for residual in _residuals(problem)):
+        return f"integrals and values at other places in {domain!r}, which is no box"
+    return None
+
+
+def _residuals(problem: Problem) -> list[Residual]:
+    """Those of all equations and conditions."""
+    return [*problem.equations, *(c.residual for c in problem.constraints)]
+
+
 def _unfit_elsewhere(problem: Problem) -> str | None:
     """Why products cannot take the integrals and values at other places of a problem; None where
     they can."""
-    residuals = [*problem.equations, *(c.residual for c in problem.constraints)]
-    afar = [one for residual in residuals for one in residual.afar]
+    afar = [one for residual in _residuals(problem) for one in residual.afar]
     if not problem.parameters and any(problem.domain.time in one.moved for one in afar):
         return "values at other times, which spans of time do not know"
     if afar and len(problem.coordinates) > 2:

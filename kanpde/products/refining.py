@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
+from kanpde.geometry import Domain, holes
 from kanpde.machine.memory import gigabytes
 from kanpde.problem.corner_pencils import tempering
 from kanpde.problem.cross_points import singular_points
@@ -20,14 +21,17 @@ from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import (
     GROWTH,
     Near,
+    about,
     amplitudes,
     favard,
     ranges,
     refined,
     roughness,
+    seen,
 )
 from kanpde.products.guide import Guide
 from kanpde.products.held import fit, held, with_constants
+from kanpde.products.inside import curved
 from kanpde.products.newton import Iterate, least_squares
 from kanpde.products.pieces import numbers_of
 from kanpde.products.posed import on_grids
@@ -64,10 +68,15 @@ class RefinedProducts(AdaptiveProducts):
         super().__init__(problem, settings, guide)
         self.corners = singular_points(self.problem)
         self.numbers = numbers_of(self.problem)
+        self.curved = curved(self.problem.domain)
 
     def begin(self) -> Progress:
-        """A few equal cells."""
+        """A few equal cells, and shorter ones about holes."""
         axes = self._equal_cells(self.problem, self.problem.coordinates)
+        found = holes(self.problem.domain)
+        for i, axis in enumerate(axes if found else ()):
+            middles = [(one.center[i], one.radius) for one in found]
+            axes[i] = about(axis, middles, self.settings.cells)
         known = None if self.guide is None else self.guide.steady_product()
         if self.guide is not None and known is not None:
             ways = zip(axes, self.problem.coordinates, known.axes, strict=True)
@@ -195,7 +204,7 @@ class RefinedProducts(AdaptiveProducts):
         lowest = np.full(len(self.problem.unknowns), np.inf)
         highest = -lowest
         for product, own in zip(products, self.numbers, strict=True):
-            low, high = ranges(product)
+            low, high = ranges(product, self.curved)
             np.minimum.at(lowest, list(own), low)
             np.maximum.at(highest, list(own), high)
         return lowest, highest
@@ -206,7 +215,7 @@ class RefinedProducts(AdaptiveProducts):
         """How rough the unknowns are along each axis, piece after piece."""
         near = self._near()
         return [
-            roughness(product, i, sizes[list(own)], near)
+            roughness(product, i, sizes[list(own)], near, self.curved)
             for product, own in zip(products, self.numbers, strict=True)
             for i in range(len(product.axes))
         ]
@@ -219,7 +228,7 @@ class RefinedProducts(AdaptiveProducts):
     ) -> float:
         """Largest difference of two attempts on a grid, over the amplitudes."""
         ways = zip(before, after, self.numbers, strict=True)
-        return max(_apart(one, other, sizes[list(own)]) for one, other, own in ways)
+        return max(_apart(one, other, sizes[list(own)], self.curved) for one, other, own in ways)
 
     def _tempered(self) -> Tempered | None:
         """By the distance to singular corners, where there are any."""
@@ -274,13 +283,18 @@ def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:
     return all(np.array_equal(a.breaks, b.breaks) for a, b in ways)
 
 
-def _apart(before: Product, after: Product, sizes: Float[np.ndarray, " unknowns"]) -> float:
-    """Largest difference of two attempts at a piece on a grid, over the amplitudes."""
+def _apart(
+    before: Product,
+    after: Product,
+    sizes: Float[np.ndarray, " unknowns"],
+    domain: Domain | None,
+) -> float:
+    """Largest difference of two attempts at a piece on a grid, over the amplitudes; in a domain
+    that is no box alone."""
     grid = [np.linspace(*axis.ends, 61) for axis in after.axes]
-    index = (0,) * len(grid)
-    return float(
-        max(
-            np.abs(after.on_grid(u, grid, index) - before.on_grid(u, grid, index)).max() / size
-            for u, size in enumerate(sizes)
-        )
+    index, some = (0,) * len(grid), seen(domain, grid)
+    apart = (
+        after.on_grid(u, grid, index) - before.on_grid(u, grid, index) for u in range(len(sizes))
     )
+    ways = zip(apart, sizes, strict=True)
+    return float(max(np.abs(one.ravel()[some]).max() / size for one, size in ways))

@@ -84,7 +84,7 @@ class WeightedRows:
         axes: Functions of each coordinate.
         unknowns: Names of the unknowns.
         places: Points along each coordinate.
-        face: Normal of a face, a number a coordinate; () inside.
+        normal: Of a face, a number a coordinate, or one a point; () inside.
         condition: The condition that holds on the face; None inside.
         tempered: What residuals at points are multiplied by, inside or on a face; None for ones.
     """
@@ -94,9 +94,13 @@ class WeightedRows:
     axes: tuple[Axis, ...]
     unknowns: tuple[str, ...]
     places: tuple[Places, ...]
-    normal: tuple[float, ...] = ()
+    normal: tuple[float | torch.Tensor, ...] = ()
     condition: Constraint | None = None
     tempered: Tempered | None = None
+
+    def everywhere(self) -> WeightedRows:
+        """The same on all cells, where they are those of some cells alone."""
+        return self
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -114,15 +118,37 @@ class WeightedRows:
     @cached_property
     def roots(self) -> Float[np.ndarray, " points"]:
         """Roots of the weights, tempered; zero where the condition does not hold."""
-        found = np.ones(1)
-        for p in self.places:
-            found = np.multiply.outer(found, np.sqrt(p.weights.ravel())).ravel()
+        found = self.picked(self._weights)
         if self.condition is not None and self.condition.where is not None:
             found = found * self.condition.where(self.coordinates).numpy()
         if self.tempered is not None:
             points = torch.stack(list(self.coordinates.values()), 1)
             found = found * self.tempered(points, bool(self.normal)).numpy()
         return found
+
+    @property
+    def _weights(self) -> Float[np.ndarray, " all"]:
+        """Roots of the weights of all products of places."""
+        found = np.ones(1)
+        for p in self.places:
+            found = np.multiply.outer(found, np.sqrt(p.weights.ravel())).ravel()
+        return found
+
+    def picked(self, values: Float[np.ndarray, " all"]) -> Float[np.ndarray, " points"]:
+        """Of values at all products of places, those at the points: here all of them.
+
+        Args:
+            values: One a product.
+        """
+        return values
+
+    def filled(self, values: Float[np.ndarray, "points ..."]) -> Float[np.ndarray, "all ..."]:
+        """Values at all products of places, nothing where there is no point.
+
+        Args:
+            values: At the points.
+        """
+        return values
 
     @cached_property
     def cells(self) -> Int[np.ndarray, "dims blocks"]:
@@ -149,7 +175,7 @@ class WeightedRows:
         found = np.empty((len(self.roots), len(self.leaves)))
         for a, (u, index) in enumerate(self.leaves):
             matrices = [self._matrix(i, order) for i, order in enumerate(index)]
-            found[:, a] = along(matrices, C[self.unknowns.index(u)]).ravel()
+            found[:, a] = self.picked(along(matrices, C[self.unknowns.index(u)]).ravel())
         return found
 
     def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "points rows"]:
@@ -224,7 +250,7 @@ class WeightedRows:
         lift = np.einsum("pra,pr->ap", g, r)
         for (u, index), own in zip(self.leaves, lift, strict=True):
             matrices = [self._matrix(i, order).T for i, order in enumerate(index)]
-            found[self.unknowns.index(u)] += along(matrices, own.reshape(shape))
+            found[self.unknowns.index(u)] += along(matrices, self.filled(own).reshape(shape))
         return found
 
     def diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
@@ -255,7 +281,7 @@ class WeightedRows:
                     _times(self._matrix(i, p), self._matrix(i, q)).T
                     for i, (p, q) in enumerate(ways)
                 ]
-                found[self.unknowns.index(u)] += along(both, lift.reshape(shape))
+                found[self.unknowns.index(u)] += along(both, self.filled(lift).reshape(shape))
         return found
 
     def _evaluated(
@@ -280,13 +306,7 @@ class WeightedRows:
             ProblemError: The residual is not finite.
         """
         D, values, slopes = torch.from_numpy(derivatives), [], []
-        normal = None
-        if self.normal:
-            names = self.residuals[0].coordinates
-            normal = {
-                x: torch.full_like(self.coordinates[x], n)
-                for x, n in zip(names, self.normal, strict=True)
-            }
+        normal = self.normals()
         for one in self.residuals:
             columns = [leaves.index(leaf) for leaf in one.needs]
             r, g = one(self.coordinates, D[:, columns], normal, partials)
@@ -301,6 +321,13 @@ class WeightedRows:
         scale = self.roots[:, None] / np.array(self.sizes)
         found = np.concatenate(values, 1) * scale
         return found, np.concatenate(slopes, 1) * scale[..., None] if partials else None
+
+    def normals(self) -> dict[str, torch.Tensor] | None:
+        """Outward normals at all points; None inside."""
+        if not self.normal:
+            return None
+        ways = zip(self.coordinates.items(), self.normal, strict=True)
+        return {x: torch.zeros_like(column) + n for (x, column), n in ways}
 
     def _matrix(self, i: int, order: int) -> Matrix:
         known = self._matrices
@@ -367,7 +394,7 @@ class WeightedRows:
         """
         shape = [n for p in self.places for n in p.x.shape]
         dims = len(self.places)
-        split = values.reshape(*shape, -1)
+        split = self.filled(values).reshape(*shape, -1)
         moved = split.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2), 2 * dims)
         blocks = int(np.prod(shape[::2]))
         return moved.reshape(blocks, -1, values.shape[1])

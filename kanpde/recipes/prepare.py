@@ -21,6 +21,7 @@ from kanpde.networks.network import Network
 from kanpde.networks.solution import Solution
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
+from kanpde.products.inside import curved
 from kanpde.products.posed import marched
 from kanpde.products.progress import Settings
 from kanpde.recipes.checks import DTYPES
@@ -119,6 +120,11 @@ def prepare(
             raise RecipeError(
                 f"schedule: got compress:{recipe.compressed_to:g} on pieces; expected a domain in"
                 " one piece, or no compression"
+            )
+        if recipe.compressed_to and curved(problem.domain):
+            raise RecipeError(
+                f"schedule: got compress:{recipe.compressed_to:g} on {problem.domain!r}; expected a"
+                " box, or no compression"
             )
         if start is not None and isinstance(problem.domain, Pieces):
             raise RecipeError("start: got a problem on pieces; expected one in one piece")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
+from kanpde.products.inside import curved
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.choosing import Choice
@@ -18,6 +19,9 @@ from kanpde.training import shards
 
 if TYPE_CHECKING:
     from kanpde.problem.problem import Problem
+
+REENTRANT = math.pi + 1e-6
+"""Angle inside a corner from which on solutions have no second derivatives there."""
 
 
 def refined(
@@ -98,6 +102,15 @@ def _check_suited(problem: Problem) -> None:
             f"tensor: {parts[0].residual.name} holds on a part of a face, at whose ends solutions"
             " are singular"
         )
+    if not curved(problem.domain) or problem.pencil is not None:
+        return
+    for corner in problem.domain.corners:
+        if corner.opening > REENTRANT:
+            x, y = corner.at
+            raise RecipeError(
+                f"tensor: the corner at ({x:g}, {y:g}), where {' meets '.join(corner.faces)}, is"
+                " re-entrant: splines on the bounding box follow r^λ of such a corner poorly"
+            )
 
 
 def settings_of(recipe: Recipe, effort: str) -> Settings:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kanpde.geometry import Domain
 from kanpde.products.axes import SplineAxis
-from kanpde.products.estimates import last_modes, roughness
+from kanpde.products.estimates import last_modes, roughness, seen
+from kanpde.products.inside import curved
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
@@ -54,33 +56,37 @@ def mesh_of(solution: TensorSolution) -> MeshDrawing:
     Args:
         solution: The solution.
     """
-    own = [list(some) for some in solution.holds]
+    own, within = [list(some) for some in solution.holds], curved(solution.domain)
     sizes = np.zeros(len(solution.unknowns))
     for span, some in zip(solution.spans, own, strict=True):
-        np.maximum.at(sizes, some, _variations(span))
+        np.maximum.at(sizes, some, _variations(span, within))
     return MeshDrawing(
         solution.describe(),
         tuple(solution.domain.coordinates),
         solution.domain.time is not None,
-        tuple(_cells(span, sizes[some]) for span, some in zip(solution.spans, own, strict=True)),
+        tuple(
+            _cells(span, sizes[some], within)
+            for span, some in zip(solution.spans, own, strict=True)
+        ),
     )
 
 
-def _variations(product: Product) -> NDArray[np.float64]:
+def _variations(product: Product, within: Domain | None) -> NDArray[np.float64]:
     """By how much the unknowns vary; 1 where they do not."""
     grid = [np.linspace(*axis.ends, SAMPLED) for axis in product.axes]
-    values = [product.on_grid(u, grid, (0,) * len(grid)) for u in range(len(product.C))]
+    index, some = (0,) * len(grid), seen(within, grid)
+    values = [product.on_grid(u, grid, index).ravel()[some] for u in range(len(product.C))]
     found = np.array([(v.max() - v.min()) / 2 for v in values])
     return np.where(found > 0, found, 1.0)
 
 
-def _cells(product: Product, sizes: NDArray[np.float64]) -> CellsDrawn:
+def _cells(product: Product, sizes: NDArray[np.float64], within: Domain | None) -> CellsDrawn:
     errors = []
     for i, axis in enumerate(product.axes):
         if isinstance(axis, SplineAxis):
             # the error of the best spline on each cell (Favard 1937)
             widths = np.diff(axis.breaks) / np.pi
-            errors.append(widths ** (axis.degree + 1) * roughness(product, i, sizes))
+            errors.append(widths ** (axis.degree + 1) * roughness(product, i, sizes, domain=within))
         else:
             errors.append(np.full(axis.cells, last_modes(product, sizes)))
     breaks = tuple(np.asarray(axis.breaks, dtype=np.float64) for axis in product.axes)

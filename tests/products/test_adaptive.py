@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 import kanpde
 from kanpde import (
+    Ball,
     Box,
     Condition,
     Dirichlet,
@@ -300,9 +301,9 @@ def test_rounding_of_a_constant_start_is_no_error():
 
 
 def test_what_products_cannot_take_is_refused():
-    problem = kanpde.problem.file.load("poisson2d_lshape")[0]
+    ball = Problem(Ball(x=0, y=0, z=0, radius=1), lambda u, x, y, z: laplacian(u), [Dirichlet(u=0)])
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):
-        adaptive(problem, Settings())
+        adaptive(ball, Settings())
 
 
 @pytest.mark.parametrize("linear", [True, False])

@@ -12,11 +12,11 @@ import torch
 from kanpde import (
     KAN,
     MLP,
+    Ball,
     Box,
     Condition,
     Data,
     Dirichlet,
-    Disk,
     Neumann,
     Parameter,
     Problem,
@@ -36,7 +36,7 @@ from kanpde.recipes.refined import refined, settings_of, usual
 from kanpde.recipes.written import from_plain, plain
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
-DISK = Problem(Disk(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+BALL = Problem(Ball(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 OWN = Choice(Recipe(KAN((3,), 5, 3), 100, "lm:9"), ("its own",))
 
 
@@ -120,7 +120,7 @@ def test_a_tensor_is_taken_where_it_can_take_the_problem():
 @pytest.mark.parametrize(
     ("problem", "machine", "why"),
     [
-        (DISK, {}, "is no box"),
+        (BALL, {}, "is no box"),
         (SQUARE, {"device": "cuda"}, "runs on the CPU"),
         (SQUARE, {"dtype": "float32"}, "needs float64"),
     ],

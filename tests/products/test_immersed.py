@@ -1,0 +1,130 @@
+"""Products of splines on domains that are no boxes, against closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from refined import solved
+
+import kanpde
+from kanpde import Box, Dirichlet, Disk, Ellipse, Neumann, Problem, Robin, d, laplacian
+from kanpde.errors import RunError
+from kanpde.products.axes import SplineAxis
+from kanpde.products.held import held
+from kanpde.products.newton import least_squares
+from kanpde.products.normal import normal
+from kanpde.recipes.choosing import choose
+from kanpde.recipes.refined import usual
+
+
+def worst(problem, solution):
+    """Largest error of each unknown at points inside, over its amplitude."""
+    unit = torch.rand(3000, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    points = problem.domain.interior(unit)
+    exact, found = problem.exact_values(points), solution(points)
+    return max(
+        float((found[:, k] - exact[u]).abs().max() / (exact[u].max() - exact[u].min()) * 2)
+        for k, u in enumerate(problem.unknowns)
+    )
+
+
+def smooth(x, y):
+    return torch.exp(x) * torch.sin(2 * y) + x * y
+
+
+def source(u, x, y):
+    return laplacian(u) + 3 * torch.exp(x) * torch.sin(2 * y)
+
+
+def test_a_disc_is_solved_to_the_tolerance():
+    problem = Problem(
+        Disk(x=0.3, y=-1, radius=1), source, [Dirichlet(u=smooth)], exact={"u": smooth}
+    )
+    solution, progress = solved(problem, 1e-8)
+    assert not progress.missed
+    assert worst(problem, solution) < 1e-9
+
+
+def test_a_warm_plate_with_a_hole_in_si_units():
+    """Copper at 300 K, cooled at its hole: sides and hole with conditions of three kinds."""
+    conductivity, film, inner = 400.0, 5e3, 0.012
+
+    def exact(x, y):
+        return 300 + 4 * torch.log((x**2 + y**2) / inner**2) + 1e3 * (x**2 - y**2)
+
+    def flux(x, y):
+        return 8 * x / (x**2 + y**2) + 2e3 * x
+
+    def cooled(x, y):
+        outward = -8 / inner - 2e3 * (x**2 - y**2) / inner
+        return conductivity * outward + film * exact(x, y)
+
+    problem = Problem(
+        Box(x=(-0.05, 0.05), y=(-0.04, 0.04)) - Disk(x=0, y=0, radius=inner, name="hole"),
+        lambda u, x, y: conductivity * laplacian(u),
+        [
+            Dirichlet(u=exact, on=("x-", "y-", "y+")),
+            Neumann(u=flux, on="x+"),
+            Robin(u=cooled, a=film, b=conductivity, on="hole"),
+        ],
+        exact={"u": exact},
+    )
+    solution, progress = solved(problem, 1e-7)
+    assert not progress.missed
+    assert worst(problem, solution) < 1e-7
+
+
+def test_normal_equations_are_those_of_the_rows():
+    def equation(u, v, x, y):
+        return laplacian(u) + d(v, x) - 1, laplacian(v) + u * v
+
+    ellipse = Ellipse(x=0, y=0, radii=(1, 0.6), angle=0.4)
+    problem = Problem(ellipse, equation, [Dirichlet(u=0, v=1)])
+    ends = problem.domain.bounds.values()
+    axes = [SplineAxis(np.linspace(*end, 6), 3) for end in ends]
+    given = held(problem, axes, {})
+    squares = least_squares(problem, axes, given)
+    C = given.C + squares.spread(np.random.default_rng(0).standard_normal(given.free))
+    weights = squares.weights(C)
+    equations = normal(squares.rows, C, given.index, weights)
+    v = np.random.default_rng(1).standard_normal(given.free)
+    D, found = squares.spread(v), np.zeros(given.free)
+    for some, weight in zip(squares.rows, weights, strict=True):
+        _, g = some.linear(C)
+        found += weight * squares.gathered(some.lifted(g, some.pushed(g, D)))
+        assert np.allclose(squares.gathered(some.diagonal(C)), _diagonal(some, g, squares))
+    assert np.allclose(_times(equations.columns, v), found)
+    assert (given.index < 0).any(), "corners of the bounding box are not felt"
+
+
+def _diagonal(rows, g, squares):
+    unit = np.eye(squares.free)
+    return np.array([(rows.pushed(g, squares.spread(e)) ** 2).sum() for e in unit])
+
+
+def _times(columns, v):
+    """A symmetric matrix, given by its lower band, times a vector."""
+    found = columns[:, 0] * v
+    for k in range(1, columns.shape[1]):
+        below = columns[: len(v) - k, k]
+        found[k:] += below * v[:-k]
+        found[:-k] += below * v[k:]
+    return found
+
+
+def test_re_entrant_corners_are_left_to_layers():
+    problem, recipes = kanpde.problem.file.load("poisson2d_lshape")
+    choice = usual(problem, choose(problem, recipes))
+    assert choice.recipe.network.kind != "tensor"
+    assert "re-entrant" in choice.reasons[-1]
+    problem, recipes = kanpde.problem.file.load("annulus2d")
+    assert usual(problem, choose(problem, recipes)).recipe.network.kind == "tensor"
+
+
+def test_a_run_is_written_read_and_told_apart(tmp_path):
+    problem, _ = kanpde.problem.file.load("annulus2d")
+    result = kanpde.solve(problem, effort="quick", out=tmp_path, reference=False, pictures=False)
+    (folder,) = tmp_path.glob("**/summary.json")
+    again = kanpde.load(folder.parent)
+    assert float(again(x=0.5, y=1.2)) == float(result(x=0.5, y=1.2))
+    with pytest.raises(RunError, match=r"compress: got products on .*; expected those of a box"):
+        kanpde.compress(again, 1e-3)
