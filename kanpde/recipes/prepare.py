@@ -21,6 +21,7 @@ from kanpde.networks.network import Network
 from kanpde.networks.solution import Solution
 from kanpde.networks.trial_space import TrialSpace
 from kanpde.problem.problem import Problem
+from kanpde.problem.switches import switches
 from kanpde.products.inside import curved
 from kanpde.products.posed import marched
 from kanpde.products.progress import Settings
@@ -131,9 +132,12 @@ def prepare(
         if start is not None and (problem.parameters or problem.pencil is not None):
             raise RecipeError("start: got a problem with unknown parameters; expected one without")
         # Ordinary equations begin with spans that cost little, whatever unknowns come to.
-        thought = marched(problem) is not None and len(problem.domain.own) > 1
+        along = marched(problem)
+        thought = along is not None and len(problem.domain.own) > 1
         sizes = sizes_of(problem) if thought else ()
-        return ProductsBegun(replace(settings_of(recipe, effort), sizes=sizes), start)
+        whole = along is None or isinstance(problem.domain, Pieces)
+        places = 0 if whole else len(switches(problem, str(along)))
+        return ProductsBegun(replace(settings_of(recipe, effort, places), sizes=sizes), start)
     if recipe.tolerance is not None and recipe.tolerance < BY_PRECISION[dtype]:
         raise RecipeError(
             f"tolerance: got {recipe.tolerance:g}, but {dtype} holds a solution to about"

@@ -14,7 +14,7 @@ from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.choosing import Choice
 from kanpde.recipes.recipe import Recipe
-from kanpde.recipes.tolerances import TOLERANCES, WORK, check_tolerance
+from kanpde.recipes.tolerances import TOLERANCES, WORK, WORK_A_SWITCH, check_tolerance
 from kanpde.training import shards
 
 if TYPE_CHECKING:
@@ -113,18 +113,19 @@ def _check_suited(problem: Problem) -> None:
             )
 
 
-def settings_of(recipe: Recipe, effort: str) -> Settings:
+def settings_of(recipe: Recipe, effort: str, switches: int = 0) -> Settings:
     """What the products of splines of a recipe are refined by.
 
     Args:
         recipe: Whose network is a tensor product of splines.
         effort: By which the tolerance is chosen where the recipe has none.
+        switches: Places at which a march begins a new span.
     """
     network = recipe.network
     assert isinstance(network, Tensor)
     goal, work = recipe.tolerance, math.inf
     if goal is None:
-        goal, work = TOLERANCES[effort], WORK[effort]
+        goal, work = TOLERANCES[effort], WORK[effort] * (1 + WORK_A_SWITCH * switches)
     # Compression has its part of the tolerance.
     goal = max(goal - recipe.compressed_to, goal / 2)
     return Settings(goal, network.degree, network.modes, network.cells, work)

@@ -17,6 +17,9 @@ WORK = {"quick": 1e11, "default": 1e12, "record": 3e13}
 """By effort, operations of networks that are refined up to its tolerance (see
 products.newton.operations_needed); with a tolerance that was asked for there is no limit."""
 
+WORK_A_SWITCH = 5e-4
+"""Of that, how much more there may be for each place at which a march begins a new span."""
+
 
 def check_tolerance(value: object) -> None:
     """Refuse what cannot be the tolerance of a solution.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -43,14 +44,14 @@ class Grid:
         """Names of the coordinates."""
         return tuple(self.bounds)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Nodes along each coordinate."""
         return tuple(
             n if x in self.periodic else n + 1 for x, n in zip(self.bounds, self.cells, strict=True)
         )
 
-    @property
+    @cached_property
     def nodes(self) -> int:
         """Number of nodes."""
         return int(np.prod(self.shape))

@@ -112,35 +112,31 @@ class EntryPlaces:
 
 
 def filled(
-    parts: Sequence[BlockOfRows],
-    fixed: sp.csr_matrix,
-    nodes: int,
-    slopes: np.ndarray,
-    rate: complex,
-) -> np.ndarray:
-    """The matrix ∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U'' where those of derivatives are full.
+    parts: Sequence[BlockOfRows], fixed: sp.csr_matrix, nodes: int, slopes: np.ndarray
+) -> list[np.ndarray]:
+    """The matrices ∂r/∂U, ∂r/∂U' and ∂r/∂U'' where those of derivatives are full.
 
     Args:
         parts: All blocks of rows, which are `full`.
         fixed: The rows that no residual fills, [size, size].
         nodes: Of each unknown.
         slopes: Partials of all residuals, block by block.
-        rate: What a derivative in time multiplies by.
     """
     first = 0
-    found = fixed.toarray().astype(type(rate))
+    found = [fixed.toarray(), np.zeros(fixed.shape), np.zeros(fixed.shape)]
     for part in parts:
         for _, points, owners in part.rows:
             for (v, order), (columns, _) in part.stacks.items():
+                at = slice(v * nodes, (v + 1) * nodes)
                 for k, a in enumerate(columns):
                     begin = first + a * len(points)
                     mine = slopes[begin : begin + len(points), None]
                     D = part.applied[v, order][k * part.points + points]
-                    terms = part.share * rate**order * mine * D
+                    terms = part.share * mine * D
                     if part.mean:
-                        found[owners[0], v * nodes : (v + 1) * nodes] += terms.sum(0)
+                        found[order][owners[0], at] += terms.sum(0)
                     else:
-                        found[owners, v * nodes : (v + 1) * nodes] += terms
+                        found[order][owners, at] += terms
             first += part.width * len(points)
     return found
 

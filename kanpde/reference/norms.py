@@ -18,6 +18,10 @@ EPSILON = float(np.finfo(float).eps)
 EVEN = 1e-8
 """Of its size, by which an unknown must vary for its errors to be relative to its variation."""
 
+LEAST_SQUARED, MOST_SQUARED = 1e-120, 1e120
+"""Sizes between which squares neither vanish nor overflow, nor do those of much smaller values
+that matter."""
+
 VANISHING = 1e3
 """Times its rounding, up to which an unknown counts as zero."""
 
@@ -30,6 +34,8 @@ def rms(values: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " unknow
     """
     flat = values.reshape(len(values), -1)
     largest = np.abs(flat).max(1, initial=0.0)
+    if flat.size and (largest > LEAST_SQUARED).all() and (largest < MOST_SQUARED).all():
+        return np.sqrt(np.einsum("ij,ij->i", flat, flat) / flat.shape[1])
     finite = np.isfinite(largest)
     unit = np.where(finite & (largest > 0), largest, 1.0)[:, None]
     parts = np.where(np.isfinite(flat), flat, 0.0) / unit

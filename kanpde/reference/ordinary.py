@@ -269,6 +269,14 @@ class Ordinary:
             found = slopes
         return found
 
+    def matrices(self, slopes: Float[np.ndarray, "2 size size"]) -> list[np.ndarray]:
+        """∂r/∂Y and ∂r/∂Y'.
+
+        Args:
+            slopes: Both.
+        """
+        return [*slopes][: 1 + max(self.orders)]
+
     def factor(
         self, slopes: Float[np.ndarray, "2 size size"], rate: complex, check: bool
     ) -> DenseFactor:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy.polynomial import legendre
 
 from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
+from kanpde.reference.affine import AffineSystem
 from kanpde.reference.norms import rms, rounding_of
 from kanpde.reference.work import OutOfWork, Work
 
@@ -86,6 +87,9 @@ NODES = np.concatenate([[0.0], C])
 LEADING = np.linalg.inv(legendre.legvander(2 * NODES - 1, STAGES))[-1]
 """The last Legendre coefficient of a step's polynomial from its values at NODES."""
 
+TO_POWERS = np.linalg.inv(np.vander(NODES, increasing=True))
+"""The coefficients of a step's polynomial from its values at NODES."""
+
 TO_THE_START = legendre.legvander(np.array([-1.0]), STAGES - 1)[0] @ np.linalg.inv(
     legendre.legvander(2 * C - 1, STAGES - 1)
 )
@@ -133,6 +137,9 @@ class Integrable(Protocol):
     def constant(self) -> np.ndarray | None:
         """Its partials where they are the same always."""
 
+    def matrices(self, slopes: np.ndarray) -> list[Any]:
+        """∂r/∂U, ∂r/∂U' and so on, from its partials."""
+
     def factor(self, slopes: np.ndarray, rate: complex, check: bool) -> Decomposed:
         """Of ∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U''; check: refuse what is singular."""
 
@@ -177,7 +184,9 @@ class Radau:
         self._last: tuple[float, np.ndarray] | None = None
         self._factors: dict[float, list[Decomposed]] = {}
         self._constant = system.constant()
+        self._affine = None if self._constant is None else AffineSystem(system, self._constant, C)
         self._level = self._coarsest = halvings
+        self._left = 1
         self._checked = self._measured = False
         if min(system.orders) == 0:
             self._meet_constraints()
@@ -188,7 +197,7 @@ class Radau:
         begin, length, place = self.t, end - self.t, 0
         while place < 2**self._level:
             self.system.work.now = self.system.at(self.t) + self._grown()
-            h = length / 2**self._level
+            h, self._left = length / 2**self._level, 2**self._level - place
             try:
                 wanted = self._step(h)
             except OutOfWork as error:
@@ -267,7 +276,7 @@ class Radau:
             found, rate = self._solve(h, Z)
             if found is not None:
                 break
-            self._factors.pop(h, None)
+            self._factors.pop(_about(h), None)
             if fresh:
                 return -1
         stages = self.U[:, None] + found
@@ -283,12 +292,12 @@ class Radau:
                 f" {self.system.at(self.t)}: the problem is ill-posed, or it blows up",
                 self.t,
             )
-        ratio = self._length(polynomial @ LEADING, self._sizes) / self._allowed
+        ratio = self._length(self._each(polynomial @ LEADING), self._sizes) / self._allowed
         halvings = np.log2(max(ratio, 1e-30)) / STAGES
         if ratio > 1:
             return -max(1, min(6, int(np.ceil(halvings))))
         if self._constant is None and rate > 0.02:
-            self._factors.pop(h, None)
+            self._factors.pop(_about(h), None)
         if not self.steps:
             self.started = stages @ TO_THE_START
         self.velocity = found @ INVERSE[-1] / h
@@ -301,9 +310,7 @@ class Radau:
             return self.U[:, None] + np.outer(self.velocity, C * h)
         before, values = self._last
         at = 1 + C * min(h / before, 1.0) if h > 2 * before else 1 + C * h / before
-        return values @ np.linalg.solve(
-            np.vander(NODES, increasing=True).T, np.vander(at, len(NODES), increasing=True).T
-        )
+        return values @ (TO_POWERS.T @ np.vander(at, len(NODES), increasing=True).T)
 
     def _fields(self, W: np.ndarray, h: float) -> list[np.ndarray]:
         """The stages and their rates. Changes since the start of the step keep the digits that
@@ -313,9 +320,16 @@ class Radau:
             rates.append((rates[1] - self.velocity[:, None]) @ INVERSE.T / h)
         return rates
 
+    def _residual(self, W: np.ndarray, h: float) -> np.ndarray:
+        """At the stages, whose changes since the start of the step are W."""
+        fields = self._fields(W, h)
+        if self._affine is None:
+            return self.system.residual(fields, self.t + C * h)
+        return self._affine(fields, self.t, h, self._left)
+
     def _prepare(self, h: float, Z: np.ndarray) -> bool:
         """Factors for steps of this length; whether they are new."""
-        if h in self._factors:
+        if _about(h) in self._factors:
             return False
         if self._constant is not None:
             slopes = self._constant
@@ -333,7 +347,7 @@ class Radau:
                 f"the equations are not finite at {self.system.at(self.t)}{self._grown()}: there is"
                 " no solution beyond"
             )
-        self._factors[h] = [
+        self._factors[_about(h)] = [
             self.system.factor(
                 slopes, mode[0] / h, check=not (self._checked or isinstance(mode[0], complex))
             )
@@ -358,28 +372,26 @@ class Radau:
         here, each = self._values(U), zip(self._moving.values(), self._about, strict=True)
         return np.array([rms(here[None, at] - mean)[0] for at, mean in each])
 
-    def _length(self, values: np.ndarray, sizes: np.ndarray) -> float:
-        """Of a change relative to how much each unknown has varied, of which rounding is a small
-        part: of all unknowns the worst."""
+    def _length(self, lengths: np.ndarray, sizes: np.ndarray) -> float:
+        """Of a change of each unknown relative to how much it has varied, of which rounding is a
+        small part: of all unknowns the worst."""
         noise = self._noise[list(self._moving)]
-        lengths, floors = (
-            self._each(values),
-            np.maximum(sizes, noise / (ROUNDING_SHARE * self._newton)),
-        )
+        floors = np.maximum(sizes, noise / (ROUNDING_SHARE * self._newton))
         return float((lengths[lengths > 0] / floors[lengths > 0]).max(initial=0.0))
 
     def _solve(self, h: float, Z: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Simplified Newton iteration on all stages: their changes since the start of the step, or
         None where it does not converge. And its rate of convergence."""
-        times, before, rate, W = self.t + C * h, np.inf, 0.0, Z - self.U[:, None]
+        before, rate, W = np.inf, 0.0, Z - self.U[:, None]
+        factors = self._factors[_about(h)]
         moved = np.zeros(len(self._moving), dtype=bool)
         for _ in range(ITERATIONS):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                r = self.system.residual(self._fields(W, h), times)
+                r = self._residual(W, h)
             if not np.isfinite(r).all():
                 return None, 1.0
             change = np.zeros_like(W)
-            for (value, column, row), factor in zip(MODES, self._factors[h], strict=True):
+            for (value, column, row), factor in zip(MODES, factors, strict=True):
                 if isinstance(value, float):
                     change -= np.outer(factor.once(r @ row.real), column.real)
                 else:
@@ -387,13 +399,13 @@ class Radau:
             W = W + change
             end = self.U + W[:, -1]
             if not self._measured:
-                factor, self._measured = self._factors[h][REAL], True
+                factor, self._measured = factors[REAL], True
                 terms = np.abs(self.U) + np.abs(end)
                 self._noise = rounding_of(
                     factor.A, factor.once, terms, self.system.nodes, self.system.on_nodes
                 )
-            sizes = np.maximum(self._sizes, self._varied(end))
-            length, moves = self._length(change, sizes), self._each(change) > 0
+            sizes, changes = np.maximum(self._sizes, self._varied(end)), self._each(change)
+            length, moves = self._length(changes, sizes), changes > 0
             if not np.isfinite(length):
                 return None, 1.0
             if (moves & ~moved).any():
@@ -410,6 +422,12 @@ class Radau:
                 return None, 1.0
             before = length
         return None, 1.0
+
+
+def _about(h: float) -> float:
+    """The length of steps that take the same factors, as those of hours do that differ in
+    rounding: Newton's method corrects that."""
+    return float(f"{h:.9e}")
 
 
 def _ratio(sizes: np.ndarray, before: np.ndarray) -> float:

@@ -20,6 +20,7 @@ from kanpde.problem.determined import (
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
+from kanpde.problem.switches import switches
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
 from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolving import in_time, is_evolution
@@ -34,6 +35,9 @@ from kanpde.reference.spectral import collocated, suits
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
 """Seconds of work, as `work` counts it, that a reference may take."""
+
+SECONDS_A_SWITCH = 0.007
+"""More of them for each place on the way of a march at which it has to begin anew."""
 
 GLANCE = 0.25
 """Of the work, what a solution by differences may take that shows where fronts are."""
@@ -91,8 +95,8 @@ def reference(
         return of_family(problem, partial(reference, **how))  # type: ignore[arg-type]
     if order is None and start_of(problem):
         _refuse(problem, order)
-        return _integrated(problem, cells, WORK_BY_EFFORT[effort], began)
-    allowed = WORK_BY_EFFORT[effort] if cells is None else WORK_ASKED_FOR
+        return _integrated(problem, cells, _work(problem, effort), began)
+    allowed = _work(problem, effort) if cells is None else WORK_ASKED_FOR
     if problem.pencil is not None:
         found = _computed(problem.pencil, order, cells, allowed, began)
         return _with_numbers(found, [m.eigenvalue for m in problem.pencil.modes])
@@ -107,6 +111,12 @@ def reference(
 def _forwards(order: int | None, cells: int | Mapping[str, int] | None) -> Solve:
     """Gives references of problems without unknown numbers."""
     return lambda problem, effort: reference(problem, order=order, cells=cells, effort=effort)
+
+
+def _work(problem: Formulation, effort: str) -> float:
+    """The seconds of work that a reference may take."""
+    along = [x for x in problem.coordinates if x == problem.domain.time or start_of(problem)]
+    return WORK_BY_EFFORT[effort] + SECONDS_A_SWITCH * sum(len(switches(problem, x)) for x in along)
 
 
 def _with_numbers(found: Reference, names: Sequence[str]) -> Reference:

@@ -78,6 +78,9 @@ SHORT, GAINED = 6e-13, 32.0
 """Error in time, relative to how much an unknown varies, that is small enough, and what it falls by
 at least when steps are halved: stiff equations leave Radau's method the order of its stages."""
 
+HALF_AS_LONG = 1.75
+"""Times the work of a march, what one with steps of half the length takes."""
+
 MOST_HALVED = 3
 """Times that steps are halved."""
 
@@ -182,8 +185,16 @@ def _steps(problem: Formulation, solved: list[GridSolution], work: Work) -> _Ste
     if digits(solved[-1]).min() < RESOLVING:
         return None
     grid, before = solved[-1].grid, np.inf
-    long = solve_on(problem, grid, solved, TIGHTEST, work)
+    long, found = solve_on(problem, grid, solved, TIGHTEST, work), None
     for halvings in range(1, MOST_HALVED + 1):
+        if work.done + HALF_AS_LONG * long.work > work.allowed:
+            if found is None:
+                # Steps of a larger tolerance are longer: what they change is a bound.
+                loose = solved[-1]
+                moved = distance(*grid.shared(long.even, grid, loose.closed)) / long.scales
+                found = _Steps(halvings - 1, moved)
+                solved[-1] = long
+            break
         short = solve_on(problem, grid, solved, TIGHTEST, work, halvings)
         moved = distance(*grid.shared(short.even, grid, long.closed)) / short.scales
         # Where it falls by less, it is not the length of the steps that is seen.

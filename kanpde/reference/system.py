@@ -48,6 +48,7 @@ class System:
         free: Which nodes have an equation for an unknown, [unknowns, nodes].
         multipliers: How many constants are added to equations of pressures.
         size: Of U.
+        nodes: Of the grid.
     """
 
     def __init__(self, problem: Formulation, grid: Grid, work: Work | None = None):
@@ -94,7 +95,7 @@ class System:
         for c, v, node in replaced:
             self._parts.append(self._of_total(c, v * N + node))
         self._fixed = self._constant_rows(continued)
-        self.size = V * N + self.multipliers
+        self.size, self.nodes = V * N + self.multipliers, N
         self._places: EntryPlaces | None = None
 
     def _equations(self) -> list[tuple[Residual, int, int, Int[np.ndarray, " nodes"]]]:
@@ -212,18 +213,23 @@ class System:
 
     def matrix(self, slopes: Float[np.ndarray, " entries"], rate: complex = 0.0) -> sp.csc_matrix:
         """∂r/∂U + rate ∂r/∂U' + rate² ∂r/∂U''."""
-        if self._places is None:
-            self._places = EntryPlaces(self._parts, self._fixed, self.grid.nodes)
-        made = self._places
+        made = self._entry_places()
         with np.errstate(over="ignore", invalid="ignore"):  # the factor says what is not finite
             scaled = slopes * np.array([1.0, rate, rate**2])[made.rates]
             data = np.add.reduceat(scaled[made.slope] * made.weight, made.starts)
         return sp.csc_matrix((data, made.indices, made.indptr), shape=(self.size, self.size))
 
-    @property
-    def nodes(self) -> int:
-        """Of the grid."""
-        return self.grid.nodes
+    def matrices(self, slopes: Float[np.ndarray, " entries"]) -> list[np.ndarray | sp.csr_matrix]:
+        """∂r/∂U, ∂r/∂U' and so on.
+
+        Args:
+            slopes: Partials of r, as `slopes` gives them.
+        """
+        orders = range(1 + max(self.orders))
+        if self._full:
+            return filled(self._parts, self._fixed, self.grid.nodes, slopes)[: len(orders)]
+        rates = self._entry_places().rates
+        return [self.matrix(np.where(rates == k, slopes, 0.0), 1.0).tocsr() for k in orders]
 
     @property
     def span(self) -> tuple[float, float]:
@@ -254,8 +260,9 @@ class System:
     def factor(self, slopes: Float[np.ndarray, " entries"], rate: complex, check: bool) -> Solver:
         """Of `matrix`; check: whether to refuse one that is singular."""
         A: sp.csr_matrix | np.ndarray
-        if all(part.full for part in self._parts):
-            A = filled(self._parts, self._fixed, self.grid.nodes, slopes, rate)
+        if self._full:
+            each = filled(self._parts, self._fixed, self.grid.nodes, slopes)
+            A = sum((rate**k * part for k, part in enumerate(each[1:], 1)), each[0])
         else:
             A = self.matrix(slopes, rate).tocsr()
             A = A.toarray() if self.far else A
@@ -305,6 +312,17 @@ class System:
             for _, index in e.needs
             for m in index[:space]
         )
+
+    @property
+    def _full(self) -> bool:
+        """Whether all matrices are."""
+        return all(part.full for part in self._parts)
+
+    def _entry_places(self) -> EntryPlaces:
+        """Found when they are first asked for."""
+        if self._places is None:
+            self._places = EntryPlaces(self._parts, self._fixed, self.grid.nodes)
+        return self._places
 
     # Construction
 

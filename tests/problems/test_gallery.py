@@ -13,6 +13,7 @@ from integrated import integrated
 from nested import derivative, leaves, random_points
 from orders import holds, observed
 from stopped import stopped
+from wall import wall_temperatures
 
 from kanpde.errors import ReferenceUnavailable
 from kanpde.problem.faces import points_on, space_faces
@@ -72,6 +73,7 @@ def test_only_these_have_no_exact_solution():
         "lorenz",
         "reaction_diffusion1d",
         "van_der_pol",
+        "wall1d",
     }
     expected |= {
         "backward_step2d",
@@ -194,6 +196,7 @@ GRIDS = {
     "convection1d": (4, 48, 96),
     "schrodinger1d": (4, 96, 192),
     "wave1d": (4, 64, 128),
+    "wave_packet1d": (4, 128, 256),
     "wave1d_multiscale": (4, 64, 128),
     "burgers1d": (4, 1024, 1536),
     "burgers1d_family": (4, 512, 768),
@@ -283,7 +286,7 @@ def test_every_reference_is_judged():
         sorted(
             [
                 *(*GRIDS, *CUBIC, *MODES, *COVERED, *COLLOCATED, *SCATTERED),
-                *(*MARCHED, *REFUSED, *INVERSE, *TONES),
+                *(*MARCHED, *REFUSED, *INVERSE, *TONES, "wall1d"),
             ]
         )
         == NAMES
@@ -383,6 +386,13 @@ def test_references_of_ordinary_equations_are_those_of_scipy(name):
     truth = integrated(name, times, MARCHED[name])
     for values, wanted in zip(found.values.values(), truth, strict=False):
         np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
+
+
+def test_the_reference_of_a_wall_in_the_weather_is_that_of_scipy():
+    found = reference(load("wall1d")[0], effort="quick")
+    x, t = found.coordinates["x"][::64], found.coordinates["t"][::4]
+    truth = wall_temperatures(x, t)
+    assert np.abs(found.values["T"][::64, ::4] - truth).max() < 1e-6
 
 
 @pytest.mark.parametrize("name", REFUSED)

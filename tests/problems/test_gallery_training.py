@@ -12,6 +12,7 @@ from fourier import RINGS, integrate
 from integrated import integrated
 from stopped import stopped
 from trained import train
+from wall import wall_temperatures
 
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.kan import KAN
@@ -88,6 +89,7 @@ SHORT = {
     "taylor_green2d": Short(KAN((4,), 7, 3), 500, "lm:20", 2.9e-2),
     "wave1d": Short(KAN((5,), 7, 4), 600, "lm:50", 4.5e-5),
     "wave1d_multiscale": Short(KAN((5, 5), 7, 5), 600, "lm:40", 8e-6, end=0.2),
+    "wave_packet1d": Short(KAN((5,), 7, 6), 600, "lm:30", 2e-3, end=0.5),
     "annulus2d": Short(KAN((5, 5), 7, 3), 600, "lm:40", 3.3e-2),
     "elasticity2d_plate": Short(KAN((7,), 7, 5), 800, "lm:40", 5.3e-2),
     "heat2d_disk": Short(KAN((4,), 7, 3), 700, "lm:20", 5e-4),
@@ -236,5 +238,15 @@ def test_integrals_are_solved_by_default(name):
     assert result.relative_l2 < 1e-9
 
 
+def test_a_wall_in_the_weather_is_solved_by_default():
+    result = solve(problems.load("wall1d")[0], tolerance=1e-5, reference=False, pictures=False)
+    x, t = np.linspace(0, 0.3, 13), np.linspace(0, 24 * 3600, 97)
+    truth = wall_temperatures(x, t)
+    X, T = np.meshgrid(x, t, indexing="ij")
+    found = result(x=X.ravel(), t=T.ravel()).reshape(truth.shape)
+    assert np.abs(found - truth).max() < 1e-5 * np.ptp(truth)
+
+
 def test_no_problem_is_forgotten():
-    assert {*SHORT, *FLOWS, *ORDINARY, *WITH_INTEGRALS, *INVERSE, *TONES} == set(gallery())
+    products = {*ORDINARY, *WITH_INTEGRALS, *TONES, "wall1d"}
+    assert {*SHORT, *FLOWS, *INVERSE} | products == set(gallery())

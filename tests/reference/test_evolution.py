@@ -16,7 +16,9 @@ from kanpde.errors import SolutionEnds
 from kanpde.problem.file import load
 from kanpde.reference import grid as grids
 from kanpde.reference import radau, reference
+from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.initial import initial
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork
@@ -162,6 +164,30 @@ def slope_in_time(order, counts, short=0.0):
 def test_order_in_time(order, counts):
     holds(slope_in_time(order, counts), radau.ORDER)
     assert slope_in_time(order, counts, short=0.1) < radau.ORDER - 0.5
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+@pytest.mark.parametrize("name", ["heat", "wave"])
+def test_affine_equations_are_evaluated_ahead(name, spectral, monkeypatch):
+    """The same states as from the residual itself, with stops and shorter steps among them, for
+    fewer evaluations."""
+    problem, found = getattr(manufactured, name)("Robin"), []
+    space = CollocationGrid({"x": problem.domain.bounds["x"]}, (16,), 16)
+    evaluate, calls = System.residual, []
+    monkeypatch.setattr(System, "residual", lambda *given: calls.append(1) or evaluate(*given))
+    for constant in (System.constant, lambda self: None):
+        monkeypatch.setattr(System, "constant", constant)
+        system = System(problem, space if spectral else grid(problem, 24, 4))
+        start = [v.ravel() for v in initial(problem, system.grid)]
+        calls.clear()
+        states, steps, _ = radau.integrate(
+            system, start[0], start[1], [0.0, 0.3, 1.0], 1e-9, 0, (0.1, 0.6)
+        )
+        found.append((states, steps, len(calls)))
+    (ahead, steps, few), (known, same, many) = found
+    np.testing.assert_allclose(ahead, known, rtol=0, atol=1e-11 * np.abs(known).max())
+    assert steps == same
+    assert few < many / 2
 
 
 def test_integrators_agree():
