@@ -10,6 +10,7 @@ from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.families import MarchingMembers, RefinedMembers
 from kanpde.products.guide import Guide
 from kanpde.products.marching import MarchingProducts
+from kanpde.products.marching_points import MarchingPoints, points_of_march
 from kanpde.products.modes import RefinedModes
 from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
@@ -49,4 +50,7 @@ def adaptive(
         )
     if time is None:
         return RefinedProducts(problem, settings, guide)
+    ends, _ = points_of_march(problem, settings)
+    if ends is not None:
+        return MarchingPoints(problem, settings, time, ends, guide)
     return MarchingProducts(problem, settings, time, guide)

@@ -25,7 +25,7 @@ Near = Callable[[torch.Tensor], torch.Tensor]
 """A factor at points [points, dims]."""
 
 SAMPLES = 40
-"""Points along every other coordinate at which roughness is looked at."""
+"""Points along every other coordinate, at least, at which roughness is looked at."""
 
 GROWTH = 0.12
 """How fast the length of cells may grow with the distance: their slope."""
@@ -134,7 +134,7 @@ def roughness(
     axis = product.axes[i]
     assert isinstance(axis, SplineAxis)
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
-    grid = [np.linspace(*one.ends, SAMPLES) for one in product.axes]
+    grid = [np.linspace(*one.ends, max(SAMPLES, one.cells)) for one in product.axes]
     if near is not None or domain is not None:
         grid = [(one.breaks[1:] + one.breaks[:-1]) / 2 for one in product.axes]
     grid[i] = middle

@@ -60,6 +60,28 @@ def held(
         starts: Value and rate of unknowns where the span of time begins, by unknown and order.
         guess: Coefficients to begin with; by default zero, and the numbers of the problem.
     """
+    C, index, soft = coefficients(problem, axes, starts, guess)
+    return replace(_numbered(C, index, soft, axes), border=border_of(problem, axes))
+
+
+def coefficients(
+    problem: Formulation,
+    axes: Sequence[Axis],
+    starts: Mapping[tuple[str, int], Start],
+    guess: Float[np.ndarray, "unknowns ..."] | None = None,
+) -> tuple[
+    Float[np.ndarray, "unknowns ..."], Int[np.ndarray, "unknowns ..."], tuple[Constraint, ...]
+]:
+    """The coefficients that the conditions of a problem give, the place of the one that each of
+    them follows, -1 where it is given, and the conditions that are left.
+
+    Args:
+        problem: What is to be solved; on a domain that is no box, coefficients that are not felt
+            there are given.
+        axes: Functions of each coordinate; of time they are Modes.
+        starts: Value and rate of unknowns where the span of time begins, by unknown and order.
+        guess: Coefficients to begin with; by default zero, and the numbers of the problem.
+    """
     names, unknowns = problem.coordinates, problem.unknowns
     shape = (len(unknowns), *(axis.size for axis in axes))
     C = np.zeros(shape) if guess is None else guess.copy()
@@ -99,8 +121,7 @@ def held(
     if not problem.domain.is_box:
         away = ~inside_of(problem.domain, axes).felt
         C[:, away], index[:, away] = 0.0, -1
-    found = _numbered(C, index, tuple(soft), axes)
-    return replace(found, border=border_of(problem, axes))
+    return C, index, tuple(soft)
 
 
 def with_constants(problem: Formulation, axes: Sequence[Axis], given: Held) -> Held:

@@ -94,6 +94,10 @@ LOWEST_ORDER, LAYER_ORDER = 3.0, 0.25
 which the layer with which it begins is the better met, the shorter the span: where a flux is turned
 on, it is 1/2."""
 
+FAR_BEYOND = 300.0
+"""Times the tolerance, an error in time from which a span is shortened although its cells are not
+good enough."""
+
 FINE_CELLS = 60
 """Along one coordinate, before cells follow the initial values."""
 
@@ -134,6 +138,7 @@ class MarchingProducts(AdaptiveProducts):
     """
 
     problem: Problem
+    far_beyond = FAR_BEYOND
 
     def __init__(self, problem: Problem, settings: Settings, time: str, guide: Guide | None = None):
         super().__init__(problem, settings, guide)
@@ -149,14 +154,18 @@ class MarchingProducts(AdaptiveProducts):
 
     def begin(self) -> Progress:
         """Cells that follow the initial values, and a first short span."""
-        space = [x for x in self.problem.coordinates if x != self.time]
         if (found := self._guided(self._first, None)) is not None:
             sizes = tuple(THOUGHT * size for size in self.settings.sizes)
             return self._attempt(Progress(sizes=sizes), found[0], self._first, found[1], 0)
-        axes = self._for_initial_values(self._equal_cells(self.problem, space))
+        axes = self.first_cells()
         sizes = tuple(THOUGHT * size for size in self.settings.sizes)
         progress = Progress(sizes=sizes)
-        return self._attempt(progress, tuple(axes), self._first, self._whole * FIRST_SPAN, 0)
+        return self._attempt(progress, axes, self._first, self._whole * FIRST_SPAN, 0)
+
+    def first_cells(self) -> tuple[SplineAxis, ...]:
+        """Cells of space that suit the initial values."""
+        space = [x for x in self.problem.coordinates if x != self.time]
+        return self._for_initial_values(self._equal_cells(self.problem, space))
 
     # Newton steps
 
@@ -209,7 +218,13 @@ class MarchingProducts(AdaptiveProducts):
 
     # Cells and spans
 
-    def _modes(self, begin: float, end: float) -> Modes:
+    def span_from(self, begin: float, end: float) -> Modes:
+        """The polynomials of a span.
+
+        Args:
+            begin: Where it begins.
+            end: Where it ends.
+        """
         order = max(1, *(self.problem.order(u, self.time) for u in self.problem.unknowns))
         return Modes(np.array([begin, end]), self.settings.modes, order)
 
@@ -296,7 +311,8 @@ class MarchingProducts(AdaptiveProducts):
             failed = at.stalled or (seen.unmet > MET_EQUATION and math.isnan(seen.layer))
             largest = math.inf if failed else max([seen.in_time, *seen.in_space])
             tried = _compared(progress, (length, seen.in_time, largest), seen.order)
-            if far_in_time and (not any(worse) or seen.in_time > 300 * tolerance or failed):
+            beyond = seen.in_time > self.far_beyond * tolerance
+            if far_in_time and (not any(worse) or beyond or failed):
                 length *= 0.3 if failed else self._shortened(seen.order, seen.in_time)
             new = tuple(
                 self._refined(axis, one) if far else axis
@@ -334,7 +350,7 @@ class MarchingProducts(AdaptiveProducts):
         assert at is not None
         own = amplitudes(ranges(product), np.array(at.stiffness), settings.tolerance)
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
-        in_time = last_modes(product, sizes)
+        in_time = last_modes(self._felt(progress, product), sizes)
         begin, end = progress.axes[-1].ends
         order = _observed(progress, abs(end - begin), in_time)
         layer = self._layer(progress, order)
@@ -357,6 +373,10 @@ class MarchingProducts(AdaptiveProducts):
             layer,
             TRIES_NEAR_START if near and begin != layer and space else tries,
         )
+
+    def _felt(self, progress: Progress, product: Product) -> Product:
+        """An attempt as its errors in time are felt."""
+        return product
 
     def _shortened(self, order: float, error: float) -> float:
         """By what a span is shortened whose error in time is too large: as if that fell with the
@@ -527,7 +547,7 @@ class MarchingProducts(AdaptiveProducts):
         end = begin + self._way * length
         if (last - end) * self._way < 0.2 * length:
             end = last
-        axes = (*space, self._modes(begin, end))
+        axes = (*space, self.span_from(begin, end))
         return replace(progress, axes=axes, at=None, length=abs(end - begin), tries=tries)
 
 

@@ -85,6 +85,7 @@ class Progress:
         base: What the normal equations of spans were nearly inverted for; None where they are
             factored.
         fresh: Iterations that a step took when they had just been.
+        guess: What Newton's method begins from; None where it begins with what is given.
         step: Newton steps so far.
         work: Operations that they took.
         finished: Whether nothing is left to do.
@@ -111,6 +112,7 @@ class Progress:
     beyond: tuple[Beyond, ...] = ()
     base: Product | None = None
     fresh: int = 0
+    guess: Product | None = None
     step: int = 0
     work: float = 0.0
     finished: bool = False
@@ -174,6 +176,7 @@ class Progress:
             "axes": plain_axes(self.axes),
             "at": going,
             "base": None if self.base is None else self.base.plain(),
+            "guess": None if self.guess is None else self.guess.plain(),
             "change": None if self.change is None else self.change.plain(),
             "carried": [asdict(one) for one in self.carried],
             "beyond": [asdict(one) for one in self.beyond],
@@ -194,6 +197,7 @@ class Progress:
         axes = axes_from(plain["axes"])
         base = None if plain["base"] is None else Product.from_plain(plain["base"])
         beyond = tuple(Beyond(**one) for one in plain["beyond"])
+        guess = None if plain["guess"] is None else Product.from_plain(plain["guess"])
         change = None if plain["change"] is None else Product.from_plain(plain["change"])
         carried = tuple(Carried(**one) for one in plain["carried"])
         return cls(
@@ -203,6 +207,7 @@ class Progress:
                 "axes": axes,
                 "at": at,
                 "base": base,
+                "guess": guess,
                 "change": change,
                 "carried": carried,
                 "beyond": beyond,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.products.inside import curved
+from kanpde.products.marching_points import points_of_march
 from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.choosing import Choice
@@ -91,6 +92,9 @@ def usual(
             return Choice(own.recipe, (*own.reasons, str(reason)))
         why = f"{reason}: training stops where the tolerance {tolerance:g} is met"
         return Choice(replace(own.recipe, tolerance=tolerance), (*own.reasons, why))
+    if len(problem.coordinates) == 3 and problem.domain.time and problem.domain.is_box:
+        _, why = points_of_march(problem, settings_of(found.recipe, effort))
+        found = replace(found, reasons=(*found.reasons, why))
     layers_may = tolerance is None and problem.pencil is None
     return replace(found, recipe=replace(found.recipe, or_layers=layers_may))
 

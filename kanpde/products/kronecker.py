@@ -1,0 +1,111 @@
+"""The linear equations of collocation in space and time, nearly inverted: with coefficients that do
+not vary they are sums of Kronecker products, which modes along every coordinate and of the stages
+in time diagonalise (Lynch, Rice and Thomas 1964, Numer. Math. 6; Butcher 1976, BIT 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from kanpde.products.lines import Line, times
+from kanpde.products.stages import Stages
+from kanpde.residual.calculus import MultiIndex
+
+SMALLEST_PIVOT = 1e-8
+"""Of symbols, over the largest of their terms: below it they are taken for this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kronecker:
+    """The inverse of equations with coefficients that do not vary.
+
+    Attributes:
+        lines: Of every unknown, along each coordinate of space.
+        stages: In time.
+        mass: From the equations to those of which each has the highest rate of one unknown.
+        inverse: Of the symbols: what each unknown takes of each of these equations, in each mode.
+    """
+
+    lines: tuple[tuple[Line, ...], ...]
+    stages: Stages
+    mass: Float[np.ndarray, "unknowns unknowns"]
+    inverse: Complex[np.ndarray, "unknowns unknowns half x y"]
+
+    @classmethod
+    def of(
+        cls,
+        lines: tuple[tuple[Line, ...], ...],
+        stages: Stages,
+        leaves: Sequence[tuple[int, MultiIndex]],
+        slopes: Float[np.ndarray, "equations leaves"],
+    ) -> Kronecker:
+        """The inverse of equations.
+
+        Args:
+            lines: Of every unknown, along each coordinate of space.
+            stages: In time.
+            leaves: The derivatives, each the number of an unknown and how often by every
+                coordinate.
+            slopes: What they are multiplied by in each equation.
+        """
+        order, values = stages.modes.order, stages.uncoupled[0]
+        mass = np.zeros((len(lines), len(lines)))
+        for (k, index), column in zip(leaves, slopes.T, strict=True):
+            if index[-1] == order:
+                mass[:, k] += column
+        inverse = np.linalg.inv(mass)
+        shape = (len(values), *(len(line.at) for line in lines[0]))
+        symbols = np.zeros((len(lines), len(lines), *shape), dtype=complex)
+        largest = np.zeros((len(lines), *shape))
+        for (k, index), column in zip(leaves, (inverse @ slopes).T, strict=True):
+            own = [line.symbols[n] for line, n in zip(lines[k], index, strict=False)]
+            product = np.einsum("t,x,y->txy", values ** (order - index[-1]), *own)
+            for e, slope in enumerate(column):
+                if slope and all(a is b for a, b in zip(lines[e], lines[k], strict=True)):
+                    symbols[e, k] += slope * product
+                    if e == k:
+                        np.maximum(largest[k], np.abs(slope * product), out=largest[k])
+        for k in range(len(lines)):
+            small = np.abs(symbols[k, k]) < SMALLEST_PIVOT * largest[k]
+            symbols[k, k][small] = SMALLEST_PIVOT * largest[k][small]
+        return cls(lines, stages, inverse, _inverted(symbols))
+
+    def __call__(
+        self, rows: Float[np.ndarray, "unknowns stages x y"]
+    ) -> Float[np.ndarray, "unknowns modes x y"]:
+        """The free modes in time of values at the points, from the equations at all of them.
+
+        Args:
+            rows: What the equations are to be, at the points.
+        """
+        _, forth, back = self.stages.uncoupled
+        rows = np.tensordot(self.mass, rows, 1)
+        found = times(forth, rows, 1)
+        there = np.empty_like(found)
+        for k, (along_x, along_y) in enumerate(self.lines):
+            there[k] = along_y.to_modes(along_x.to_modes(found[k], 1), 2)
+        if len(there) == 1:
+            found = self.inverse[0] * there
+        else:
+            found = np.einsum("ektxy,ktxy->etxy", self.inverse, there)
+        for k, (along_x, along_y) in enumerate(self.lines):
+            there[k] = along_y.to_values(along_x.to_values(found[k], 1), 2)
+        back = self.stages.modes_of @ back
+        return times(back.real, there.real, 1) - times(back.imag, there.imag, 1)
+
+
+def _inverted(
+    symbols: Complex[np.ndarray, "unknowns unknowns half x y"],
+) -> Complex[np.ndarray, "unknowns unknowns half x y"]:
+    """The inverses of small matrices, one a mode."""
+    if len(symbols) == 1:
+        return 1 / symbols
+    if len(symbols) == 2:
+        (a, b), (c, d) = symbols
+        return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    moved = np.moveaxis(symbols, (0, 1), (-2, -1))
+    return np.ascontiguousarray(np.moveaxis(np.linalg.inv(moved), (-2, -1), (0, 1)))

@@ -1,0 +1,223 @@
+"""The way through the spans of time where equations hold at points: in two coordinates and time,
+where exact normal equations would be too many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import scipy.fft as fft
+from jaxtyping import Float
+
+from kanpde.problem.problem import Problem
+from kanpde.products.attempts import SHORT_OF_GOAL
+from kanpde.products.axes import Axis, Modes, SplineAxis, along
+from kanpde.products.between import Between
+from kanpde.products.collocated import KRYLOV, Collocated, typical
+from kanpde.products.estimates import evenly, favard, refined
+from kanpde.products.guide import Guide
+from kanpde.products.kronecker import Kronecker
+from kanpde.products.lines import Line
+from kanpde.products.marching import MarchingProducts
+from kanpde.products.newton import Iterate, operations_needed
+from kanpde.products.progress import Progress, Settings
+from kanpde.products.sides import Ends, ends_of, given, lines_of
+from kanpde.products.stages import Stages
+from kanpde.products.tensor import Product
+
+MORE_IF_EQUAL = 1.5
+"""How many times more equal cells may be than those that follow the solution."""
+
+QUICK = 2e9
+"""Operations of a step up to which least squares are quick."""
+
+STILL_GOOD, FAR_FEWER, SPARE_CELLS = 0.6, 0.6, 1.2
+"""Cells stay where their error is below this share of the tolerance and others would not be fewer
+than that share of them; others are as many times more than are needed now."""
+
+FEWEST_MODES, MORE_MODES = 4, 1
+"""Degree of polynomials in time: at least, and more than there are digits in the tolerance; with
+long spans GMRES takes longer."""
+
+TIRED_INVERSE = 10
+"""Iterations of GMRES from which its inverse is made anew."""
+
+
+class MarchingPoints(MarchingProducts):
+    """The way through the spans of time.
+
+    Args:
+        problem: What is to be solved.
+        settings: How.
+        time: The coordinate along which spans follow one another.
+        ends: The conditions on the faces of space.
+        guide: The solution of a problem near to this one; None for none.
+    """
+
+    far_beyond = 3.0
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        time: str,
+        ends: Ends,
+        guide: Guide | None = None,
+    ):
+        super().__init__(problem, settings, time, guide)
+        self._ends = ends
+        self._lines: tuple[tuple[Axis, ...], tuple[tuple[Line, ...], ...]] | None = None
+        self._points: tuple[tuple[Axis, ...], Collocated] | None = None
+        self._inverse: tuple[Product, Kronecker] | None = None
+
+    def _stepped(self, progress: Progress) -> Progress:
+        at, base = progress.at, progress.base
+        assert at is not None
+        tired = at.iterations > max(TIRED_INVERSE, 2 * progress.fresh)
+        if base is None or tired or not _same(base, progress):
+            base = Product(progress.axes, at.C)
+        nearly = self._nearly_inverse(base, progress)
+        found = self._collocated(progress).advance(at, self.settings.tolerance, nearly)
+        fresh = progress.fresh if base is progress.base else found.iterations
+        return replace(progress, at=found, base=base, fresh=fresh, step=progress.step + 1)
+
+    def _nearly_inverse(self, base: Product, progress: Progress) -> Kronecker:
+        """The inverse of equations whose coefficients do not vary, which follows from the base."""
+        if self._inverse is None or self._inverse[0] is not base:
+            equations = self._collocated(progress)
+            _, slopes = equations.linear(base.C)
+            count = equations.equations, len(equations.leaves)
+            found = Kronecker.of(
+                equations.lines, equations.stages, equations.leaves, typical(slopes, *count)
+            )
+            self._inverse = base, found
+        return self._inverse[1]
+
+    def _collocated(self, progress: Progress) -> Collocated:
+        if self._points is None or self._points[0] is not progress.axes:
+            *space, _ = progress.axes
+            known = self._lines
+            if known is None or not all(a is b for a, b in zip(space, known[0], strict=True)):
+                splines = [axis for axis in space if isinstance(axis, SplineAxis)]
+                known = self._lines = tuple(space), lines_of(self.problem, self._ends, splines)
+            modes = progress.axes[-1]
+            assert isinstance(modes, Modes)
+            equations, unknowns = self.problem.equations, self.problem.unknowns
+            found = Collocated(equations, unknowns, known[1], Stages.of(modes))
+            self._points = progress.axes, found
+        return self._points[1]
+
+    def _begun(self, progress: Progress) -> Iterate:
+        known = given(self.problem, self._ends, progress.axes, self._starts(progress))
+        if progress.guess is None:
+            return Iterate(known)
+        return Iterate(self._collocated(progress).begun(known, progress.guess))
+
+    def _attempt(
+        self,
+        progress: Progress,
+        space: tuple[SplineAxis, ...],
+        begin: float,
+        length: float,
+        tries: int,
+    ) -> Progress:
+        at, guess = progress.at, None
+        if at is not None and not at.stalled:
+            guess = Product(progress.axes, at.C)
+        elif progress.spans:
+            guess = progress.spans[-1]
+        return super()._attempt(replace(progress, guess=guess), space, begin, length, tries)
+
+    def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+        """Cells for the goal: the same ones where they are nearly as good, since what other ones
+        cannot hold begins the next span with a layer; else some more than are needed now. They are
+        equal where splines wrap around and these are not many more, since Fourier's modes then
+        invert most of the equations."""
+        goal = SHORT_OF_GOAL * self.settings.tolerance
+        found = super()._refined(axis, rough)
+        enough = favard(axis, rough) < STILL_GOOD * self.settings.tolerance
+        if enough and found.cells > FAR_FEWER * axis.cells:
+            return axis
+        most = min(self.settings.cells, 3 * axis.cells)
+        wanted = min(math.ceil(SPARE_CELLS * found.cells), most)
+        if axis.periodic:
+            low, high = axis.ends
+            shortest = math.pi * (goal / max(rough.max(), 1e-300)) ** (1 / (axis.degree + 1))
+            equal = max(SPARE_CELLS * (high - low) / shortest, axis.fewest, axis.degree + 1)
+            if equal <= MORE_IF_EQUAL * wanted:
+                return evenly(axis, min(fft.next_fast_len(math.ceil(equal), real=True), most))
+        return refined(axis, rough, goal, most, wanted)
+
+    def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+        return self._refined(axis, rough)
+
+    def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
+        return done
+
+    def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
+        return math.nan
+
+    def _unmet(self, progress: Progress, error: Float[np.ndarray, " unknowns"]) -> float:
+        return 0.0
+
+    def _between(self, progress: Progress, error: Float[np.ndarray, " unknowns"]) -> Between:
+        return Between()
+
+    def _felt(self, progress: Progress, product: Product) -> Product:
+        """By values at the points: what other cells left of waves as short as cells have far larger
+        coefficients than values."""
+        matrices = [line.matrix(0) for line in self._collocated(progress).lines[0]]
+        modes = [np.eye(product.axes[-1].size)]
+        return replace(product, C=np.stack([along([*matrices, *modes], one) for one in product.C]))
+
+    def span_from(self, begin: float, end: float) -> Modes:
+        few = max(FEWEST_MODES, MORE_MODES + math.ceil(-math.log10(self.settings.tolerance)))
+        return replace(super().span_from(begin, end), degree=min(self.settings.modes, few))
+
+    def _bytes(self, axes: Sequence[Axis]) -> float:
+        size = len(self.problem.unknowns) * math.prod(axis.size for axis in axes)
+        leaves = sum(len(e.needs) for e in self.problem.equations)
+        return 8.0 * size * (KRYLOV + 6 * leaves)
+
+    def _operations(self, axes: Sequence[Axis]) -> float:
+        size = len(self.problem.unknowns) * math.prod(axis.size for axis in axes)
+        along = sum(axis.size for axis in axes)
+        return 2.0 * KRYLOV / 2 * 3 * size * along
+
+
+def points_of_march(problem: Problem, settings: Settings) -> tuple[Ends | None, str]:
+    """The conditions on the faces of space where equations hold at points, else None; and why.
+
+    Linear problems stay with least squares where these are quick, which come nearer.
+
+    Args:
+        problem: What is to be solved.
+        settings: How.
+    """
+    ends, why = ends_of(problem)
+    time = problem.domain.time
+    if ends is None or time is None:
+        return None, f"least squares: {why}"
+    count = len(problem.unknowns)
+    if not all(e.affine for e in problem.equations):
+        return ends, "its equations hold at points, solved by GMRES, since they are not linear"
+    squares = MarchingProducts(problem, settings, time)
+    axes = (*squares.first_cells(), squares.span_from(0.0, 1.0))
+    steps = operations_needed(axes, count)
+    size = count * math.prod(axis.size for axis in axes)
+    if steps <= QUICK:
+        return None, f"least squares: a span has {size:,} unknowns, which is few"
+    why = f"least squares of {size:,} unknowns a span would take long"
+    return ends, f"its equations hold at points, solved by GMRES, since {why}"
+
+
+def _same(base: Product, progress: Progress) -> bool:
+    """Whether a span has the cells and the length of that of a base."""
+    ways = zip(base.axes, progress.axes, strict=True)
+    return all(
+        len(a.breaks) == len(b.breaks)
+        and (a is b or np.allclose(np.diff(a.breaks), np.diff(b.breaks), rtol=1e-12, atol=0))
+        for a, b in ways
+    )

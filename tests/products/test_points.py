@@ -1,0 +1,176 @@
+"""Equations of evolution in two coordinates that hold at points: whole paths on small problems."""
+
+from math import pi
+
+import numpy as np
+import pytest
+import torch
+from torch import cos, exp, sin
+
+from kanpde import (
+    Box,
+    Dirichlet,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    Time,
+    d,
+    laplacian,
+)
+from kanpde.geometry.sampling import inside_points
+from kanpde.products.axes import Modes, SplineAxis
+from kanpde.products.lines import End, Line
+from kanpde.products.marching_points import MarchingPoints, points_of_march
+from kanpde.products.progress import Settings
+from kanpde.products.sides import ends_of
+from kanpde.products.stages import Stages
+
+
+def solved(problem, tolerance):
+    ends, why = ends_of(problem)
+    assert ends is not None, why
+    march = MarchingPoints(problem, Settings(tolerance), "t", ends)
+    progress = march.begin()
+    while not progress.finished:
+        progress = march.advance(progress)
+    return progress, march.solution(progress)
+
+
+def errors(problem, solution):
+    points = inside_points(problem.domain, 1000, 3)
+    exact, found = problem.exact_values(points), solution(points)
+    return [
+        float((found[:, k] - exact[u]).abs().max() / exact[u].abs().max())
+        for k, u in enumerate(problem.unknowns)
+    ]
+
+
+def reacting():
+    """Two unknowns, one with values and slopes given, one with Robin's conditions; nonlinear, with
+    a conductivity that varies."""
+    a = 0.3
+
+    def exact_u(x, y, t):
+        return sin(pi * x) * cos(pi * y) * exp(-t)
+
+    def exact_v(x, y, t):
+        return exp(a * x) * (1 + y * (1 - y) / 2) * cos(2 * t)
+
+    def conductivity(x):
+        return 0.02 * (1 + x**2)
+
+    def equations(u, v, x, y, t):
+        U, V = exact_u(x, y, t), exact_v(x, y, t)
+        source_u = -U - conductivity(x) * (-2 * pi**2 * U) + U * V
+        v_t = -2 * exp(a * x) * (1 + y * (1 - y) / 2) * sin(2 * t)
+        v_lap = a**2 * V - exp(a * x) * cos(2 * t)
+        return (
+            d(u, t) - conductivity(x) * laplacian(u) + u * v - source_u,
+            d(v, t) - 0.1 * laplacian(v) + v**2 - (v_t - 0.1 * v_lap + V**2),
+        )
+
+    def at_y(x, t):
+        return exp(a * x) * cos(2 * t) * 1.5 - exp(a * x) * cos(2 * t)
+
+    return Problem(
+        domain=Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 0.5)),
+        equations=[equations],
+        conditions=[
+            Dirichlet(u=0, on=("x-", "x+")),
+            Neumann(u=0, on=("y-", "y+")),
+            Robin(v=0, a=a, b=1, on="x-"),
+            Robin(v=0, a=-a, b=1, on="x+"),
+            Robin(v=at_y, a=1, b=1, on=("y-", "y+")),
+            Initial(u=lambda x, y: exact_u(x, y, 0 * x), v=lambda x, y: exact_v(x, y, 0 * x)),
+        ],
+        exact={"u": exact_u, "v": exact_v},
+    )
+
+
+def test_two_unknowns_with_all_conditions_meet_the_tolerance():
+    problem = reacting()
+    progress, solution = solved(problem, 1e-6)
+    assert not progress.missed
+    assert max(errors(problem, solution)) < 1e-6
+
+
+def test_a_wave_in_a_box_with_free_and_held_sides_returns():
+    def exact(x, y, t):
+        return cos(pi * x) * sin(pi * y) * cos(2**0.5 * pi * t)
+
+    def wave(u, x, y, t):
+        return d(u, t, t) - laplacian(u)
+
+    problem = Problem(
+        domain=Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 3)),
+        equations=[wave],
+        conditions=[
+            Neumann(u=0, on=("x-", "x+")),
+            Dirichlet(u=0, on=("y-", "y+")),
+            Initial(u=lambda x, y: exact(x, y, 0 * x), u_t=0),
+        ],
+        exact={"u": exact},
+    )
+    progress, solution = solved(problem, 1e-6)
+    assert not progress.missed
+    assert max(errors(problem, solution)) < 1e-6
+
+
+@pytest.mark.parametrize("degree", [7, 9])
+@pytest.mark.parametrize("sloped", [(0, 0), (1, 0), (1, 1)])
+def test_second_derivatives_at_points_have_negative_eigenvalues(degree, sloped):
+    graded = np.cumsum(0.02 + np.abs(np.linspace(-1, 1, 40)))
+    for breaks in (np.linspace(0, 1, 30), graded):
+        ends = [End(0.0, 1.0) if one else End(1.0, 0.0) for one in sloped]
+        line = Line(SplineAxis(breaks, degree), *ends, tuple(not one for one in sloped))
+        found = np.linalg.eigvals(line.derivatives[2])
+        assert np.abs(found.imag).max() < 1e-9 * np.abs(found).max()
+        assert found.real.max() < 1e-9 * np.abs(found).max()
+
+
+def test_stages_of_waves_keep_the_energy_whatever_the_length_of_a_span():
+    modes = Modes(np.array([0.0, 1.0]), 5, 2)
+    stages = Stages.of(modes)
+    value, _, top = stages.rates
+    end = [modes.matrix(np.array([1.0]), k).toarray()[0] for k in (0, 1)]
+    for frequency in (1.0, 30.0, 1000.0):
+        C = np.zeros(6)
+        C[:2] = 1.0, 0.7 * modes.half
+        system = top + frequency**2 * value
+        C[2:] = np.linalg.solve(system[:, 2:], -system[:, :2] @ C[:2])
+        before = frequency**2 + 0.7**2
+        after = frequency**2 * (end[0] @ C) ** 2 + (end[1] @ C) ** 2
+        assert after == pytest.approx(before, rel=1e-8)
+
+
+def test_it_is_said_why_equations_hold_at_points_or_not():
+    def heat(u, x, y, t):
+        return d(u, t) - laplacian(u)
+
+    def burning(u, x, y, t):
+        return d(u, t) - laplacian(u) - u**2
+
+    def stated(equation, start):
+        return Problem(
+            domain=Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)),
+            equations=[equation],
+            conditions=[Periodic("x", "y"), Initial(u=start)],
+        )
+
+    def smooth(x):
+        return cos(2 * pi * x)
+
+    def narrow(x, y):
+        return exp(-300 * (torch.sin(pi * x) ** 2 + torch.sin(pi * y) ** 2))
+
+    cases = (
+        (heat, smooth, False, "few"),
+        (heat, narrow, True, "long"),
+        (burning, smooth, True, "linear"),
+    )
+    for equation, start, at_points, said in cases:
+        ends, why = points_of_march(stated(equation, start), Settings(1e-8))
+        assert (ends is not None) == at_points
+        assert said in why
