@@ -10,7 +10,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "kanpde.residual.calculus": ["d", "div", "grad", "laplacian", "normal_derivative"],
+    "kanpde.residual.calculus": [
+        "d",
+        "div",
+        "grad",
+        "laplacian",
+        "normal",
+        "normal_derivative",
+    ],
     "kanpde.residual.integrals": ["flux", "integral", "mean"],
     "kanpde.problem.conditions": [
         "Condition",

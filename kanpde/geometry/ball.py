@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from kanpde.geometry.disk import checked_centre
-from kanpde.geometry.domain import Domain, Face, Interval, checked_name, checked_positive
+from kanpde.geometry.domain import (
+    Domain,
+    Face,
+    Interval,
+    checked_name,
+    checked_positive,
+    refuse_unnamed,
+)
 from kanpde.geometry.implicit import Columns, Implicit
 
 
@@ -18,6 +25,7 @@ class Ball(Domain):
     `name`, "sphere" where none is given.
 
     Args:
+        *nameless: Nothing, since coordinates have names.
         radius: Positive.
         name: Of its face; shapes that are given the same name share a face when they are combined.
         **centre: By coordinate; the origin of x, y and z where none is given.
@@ -27,7 +35,14 @@ class Ball(Domain):
             three coordinates.
     """
 
-    def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):
+    def __init__(
+        self,
+        *nameless: object,
+        radius: float = 1.0,
+        name: str | None = None,
+        **centre: float,
+    ):
+        refuse_unnamed("Ball", nameless, ("x", "y", "z"), "radius=1")
         self.centre = checked_centre("Ball", centre, 3)
         self.radius = checked_positive("Ball", "radius", radius)
         self.shared = checked_name("Ball", name) is not None

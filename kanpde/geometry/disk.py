@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.arcs import Arc
-from kanpde.geometry.domain import checked_name, checked_number, checked_positive
+from kanpde.geometry.domain import checked_name, checked_number, checked_positive, refuse_unnamed
 from kanpde.geometry.planar import BoundaryCurve, Planar
 
 
@@ -19,6 +19,7 @@ class Disk(Planar):
     `name`, "circle" where none is given.
 
     Args:
+        *nameless: Nothing, since coordinates have names.
         radius: Positive.
         name: Of its face; shapes that are given the same name share a face when they are combined.
         **centre: By coordinate; the origin of x and y where none is given.
@@ -28,7 +29,14 @@ class Disk(Planar):
             two coordinates.
     """
 
-    def __init__(self, *, radius: float = 1.0, name: str | None = None, **centre: float):
+    def __init__(
+        self,
+        *nameless: object,
+        radius: float = 1.0,
+        name: str | None = None,
+        **centre: float,
+    ):
+        refuse_unnamed("Disk", nameless, ("x", "y"), "radius=1")
         self._centre = checked_centre("Disk", centre, 2)
         self.radius = checked_positive("Disk", "radius", radius)
         self._name = checked_name("Disk", name)
@@ -61,6 +69,7 @@ class Ellipse(Planar):
     "ellipse" where none is given.
 
     Args:
+        *nameless: Nothing, since coordinates have names.
         radii: Along the first and the second coordinate, before it is turned.
         angle: By which it is turned counter-clockwise, in radians.
         name: Of its face; shapes that are given the same name share a face when they are combined.
@@ -72,12 +81,13 @@ class Ellipse(Planar):
 
     def __init__(
         self,
-        *,
+        *nameless: object,
         radii: tuple[float, float] | None = None,
         angle: float = 0.0,
         name: str | None = None,
         **centre: float,
     ):
+        refuse_unnamed("Ellipse", nameless, ("x", "y"), "radii=(2, 1)")
         self._centre = checked_centre("Ellipse", centre, 2)
         if not isinstance(radii, tuple | list) or len(radii) != 2:
             raise ProblemError(

@@ -284,6 +284,28 @@ def refuse_nameless(what: str, given: Sequence[object], names: Sequence[str]) ->
     raise ProblemError(f"{what}({shown}): intervals have names; write {what}({meant})")
 
 
+def refuse_unnamed(what: str, given: Sequence[object], names: Sequence[str], size: str) -> None:
+    """Refuse a centre without the names of its coordinates.
+
+    Args:
+        what: How messages call what it was given to.
+        given: What was given without a name.
+        names: That coordinates may have.
+        size: How its size is written, such as "radius=1".
+
+    Raises:
+        ProblemError: Where there is any.
+    """
+    if not given:
+        return
+    shown = ", ".join(f"{one!r:.40}" for one in given)
+    first = given[0] if isinstance(given[0], tuple | list) else given
+    values = [v for v in first if isinstance(v, int | float)][: len(names)]
+    values += [0] * (len(names) - len(values))
+    meant = ", ".join(f"{x}={v:g}" for x, v in zip(names, values, strict=True))
+    raise ProblemError(f"{what}({shown}): coordinates have names; write {what}({meant}, {size})")
+
+
 def checked_interval(what: str, name: str, interval: object) -> Interval:
     """The interval as two floats.
 

@@ -389,6 +389,36 @@ def laplacian(expression: Tensor | float) -> Tensor:
     return _sum(d(expression, x, x) for x in leaves_of("laplacian").space)
 
 
+def normal(coordinate: Tensor | str) -> Tensor:
+    """Component of the outward unit normal: `normal(x) * stress + normal(y) * shear`; only in a
+    condition on the boundary of space.
+
+    Args:
+        coordinate: A space coordinate, as an argument of the condition or by its name.
+
+    Returns:
+        The component, [points].
+
+    Raises:
+        ProblemError: Where there is no normal, and for anything that is no space coordinate.
+    """
+    leaves = leaves_of("normal")
+    name = list(leaves.coordinates)[leaves.axis(coordinate)]
+    components = _normal_of(leaves, "normal", "")
+    if name not in components:
+        raise ProblemError(f"normal({name}): a normal has components along {listed(leaves.space)}")
+    return components[name]
+
+
+def _normal_of(leaves: Leaves, operator: str, instead: str) -> Values:
+    """The outward unit normal by coordinate. Raises ProblemError where there is none."""
+    if leaves.normal is None:
+        raise ProblemError(
+            f"{operator}(…): only a condition on a face of space has a normal{instead}"
+        )
+    return leaves.normal
+
+
 def normal_derivative(expression: Tensor | float) -> Tensor:
     """Derivative along the outward unit normal; only in a condition on the boundary of space.
 
@@ -402,12 +432,7 @@ def normal_derivative(expression: Tensor | float) -> Tensor:
         ProblemError: Where there is no normal.
     """
     leaves = leaves_of("normal_derivative")
-    normal = leaves.normal
-    if normal is None:
-        raise ProblemError(
-            "normal_derivative(…): only a condition on a face of space has a normal; write d(u, x)"
-            " elsewhere"
-        )
+    normal = _normal_of(leaves, "normal_derivative", "; write d(u, x) elsewhere")
     # A flat face has no normal along the other coordinates, and asks for no derivative along them.
     return _sum(normal[x] * d(expression, x) for x in leaves.space if normal[x].any())
 

@@ -24,6 +24,7 @@ from kanpde import (
     Time,
     d,
     laplacian,
+    normal,
     normal_derivative,
 )
 from kanpde.geometry.sampling import unit_points
@@ -78,7 +79,7 @@ def test_conditions_on_every_face(domain):
         return sum(g * normal[x] for g, x in zip(gradient(**at), domain.coordinates, strict=True))
 
     for face in domain.faces:
-        at, normal = points_on(domain, face, unit_points(64, dims - 1, 0))
+        at, outward = points_on(domain, face, unit_points(64, dims - 1, 0))
         constraints = [
             *Dirichlet(u=lambda x, y: x**2 + 3 * y, on=face).constraints(domain, ["u"]),
             *Condition(
@@ -88,11 +89,15 @@ def test_conditions_on_every_face(domain):
         ]
         for c in constraints:
             assert float(value(c, domain, u, gradient).abs().max()) < 1e-12
+        along = Condition(lambda u, x, y: normal(x) * d(u, x) + normal("y") * d(u, y), on=face)
+        (written,) = along.constraints(domain, ["u"])
+        part = sum(g * outward[x] for g, x in zip(gradient(**at), "xy", strict=False))
+        assert torch.allclose(value(written, domain, u, gradient), part)
         (neumann,) = Neumann(u=0, on=face).constraints(domain, ["u"])
-        assert torch.allclose(value(neumann, domain, u, gradient), slope_at(at, normal))
+        assert torch.allclose(value(neumann, domain, u, gradient), slope_at(at, outward))
         (robin,) = Robin(u=0, a=2, b=0.5, on=face).constraints(domain, ["u"])
         assert torch.allclose(
-            value(robin, domain, u, gradient), 2 * u(**at) + slope_at(at, normal) / 2
+            value(robin, domain, u, gradient), 2 * u(**at) + slope_at(at, outward) / 2
         )
 
 

@@ -265,6 +265,12 @@ CONDITIONS = (
 
 DOMAINS = (
     plate("Box((0, 1), (0, 1))", "Box(x=(0, 1), y=(0, 1))", domain="Box((0, 1), (0, 1))  # here"),
+    plate(
+        "Disk((0, 0), 2)",
+        "Disk(x=0, y=0, radius=1)",
+        imports=NAMES.replace("Box", "Box, Disk") + MORE,
+        domain="Disk((0, 0), 2)  # here",
+    ),
     plate("Box(0, 1)", "Box(x=(0, 1))", domain="Box(0, 1)  # here"),
     rod("Time(0, 1)", "Time(t=(0, 1))", domain="Box(x=(0, 1)) * Time(0, 1)  # here"),
     rod("Time of one number", "(low, high)", domain="Box(x=(0, 1)) * Time(t=1)  # here"),

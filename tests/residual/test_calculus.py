@@ -5,7 +5,7 @@ import torch
 from nested import derivative, leaves, random_points
 from torch import cos, exp, sin
 
-from kanpde import ProblemError, d, div, grad, laplacian, normal_derivative
+from kanpde import ProblemError, d, div, grad, laplacian, normal, normal_derivative
 from kanpde.residual.functions import argument_names
 from kanpde.residual.recording import record
 
@@ -130,6 +130,7 @@ def test_several_equations_are_columns():
         (lambda u, x: d(u[:1], x), "differentiates shape"),
         (lambda u, x: div((u, u, u)), "got 3 components; expected one component for each of x, y"),
         (lambda u, x: div(u), "got Tensor"),
+        (lambda u, x: normal(x) * u, r"normal\(…\): only a condition on a face of space"),
         (lambda u: normal_derivative(u), "only a condition on a face of space has a normal"),
     ],
 )
@@ -145,6 +146,7 @@ def test_misuse_is_named(function, message):
         (grad, "grad"),
         (div, "div"),
         (laplacian, "laplacian"),
+        (normal, "normal"),
         (normal_derivative, "normal_derivative"),
     ],
 )
