@@ -41,9 +41,9 @@ def solve() -> None:
     from kanpde.cli.loading import loading
 
     with loading():  # as the command does
-        from kanpde import solver
+        from kanpde.runs import run
 
-    spent, train = [], solver._Run.train
+    spent, train = [], run.Run.train
 
     def timed(*args: object, **options: object) -> object:
         began = time.perf_counter(), time.process_time()
@@ -52,7 +52,7 @@ def solve() -> None:
         finally:
             spent.append(Spent(time.perf_counter() - began[0], time.process_time() - began[1]))
 
-    solver._Run.train = timed  # type: ignore[method-assign, assignment]
+    run.Run.train = timed  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as out:
         main(["solve", "poisson2d", "--out", out])
     print(json.dumps(spent[0]))

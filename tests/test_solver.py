@@ -31,7 +31,6 @@ from kanpde import (
     d,
     laplacian,
     solve,
-    solver,
 )
 from kanpde.errors import SolutionDoubtful
 from kanpde.networks.trial_space import NetworkSolution
@@ -39,7 +38,9 @@ from kanpde.products.solution import TensorSolution
 from kanpde.recipes import choosing
 from kanpde.recipes.choosing import Choice
 from kanpde.reports.reproduce import command
+from kanpde.results import compared
 from kanpde.results.verdict import NOT_CONVERGED
+from kanpde.runs import run as runs
 from kanpde.runs import signals
 from kanpde.training.history import Silent
 
@@ -299,7 +300,7 @@ def test_interrupted_in_the_reference(poisson, tmp_path):
 
 @pytest.mark.parametrize("where", ["against_exact", "write"])
 def test_interrupted_while_measuring_or_saving(poisson, tmp_path, monkeypatch, where):
-    owner = solver if where == "against_exact" else solver.run_folder
+    owner = runs if where == "against_exact" else runs.run_folder
     original = getattr(owner, where)
 
     def pressed(*arguments):
@@ -320,7 +321,7 @@ def test_a_second_interruption_goes_through(poisson, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(solver, "against_exact", pressed)
+    monkeypatch.setattr(runs, "against_exact", pressed)
     with pytest.raises(KeyboardInterrupt):
         kanpde.solve(poisson, **QUICK)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -389,14 +390,14 @@ def test_data_without_the_derivatives_that_the_equation_needs():
 
 
 def test_a_solution_that_is_not_finite_is_no_result(poisson, monkeypatch):
-    train = solver._Run.train
+    train = runs.Run.train
 
     def broken(*arguments):
         found = train(*arguments)
         found.solution.network.theta = found.solution.network.theta * torch.nan
         return found
 
-    monkeypatch.setattr(solver._Run, "train", broken)
+    monkeypatch.setattr(runs.Run, "train", broken)
     with pytest.raises(ProblemError, match=r"the solution 'u' is nan at x=-1, y=-1"):
         kanpde.solve(poisson, **QUICK)
 
@@ -453,7 +454,7 @@ def test_a_reference_that_fails_does_not_lose_the_run(poisson, monkeypatch, erro
     def fails(problem, effort):
         raise error
 
-    monkeypatch.setattr(solver, "finite_differences", fails)
+    monkeypatch.setattr(compared, "finite_differences", fails)
     result = kanpde.solve(poisson, **QUICK)
     assert result.reference is None
     assert result.reference_note == (str(error) or "it does not fit into memory")
@@ -492,7 +493,7 @@ def test_where_there_seems_to_be_no_solution_the_residual_is_looked_at_closely(
     def doubtful(*given, **options):
         raise SolutionDoubtful("it grows without bounds at x = 0.5")
 
-    monkeypatch.setattr(solver, "finite_differences", doubtful)
+    monkeypatch.setattr(compared, "finite_differences", doubtful)
     unknown = poisson.replace(exact=None)
     for schedule, status in (("lm:6", "not converged"), ("lm:60", "not judged")):
         found = solve(unknown, recipe=Recipe(KAN((3,), 5, 4), 300, schedule))
@@ -507,15 +508,10 @@ RUNAWAY = Problem(
 
 
 def test_nothing_is_left_where_layers_are_refused_in_the_place_of_products(tmp_path, monkeypatch):
-    begun = iter([solver.prepare])
-
     def prepared(*given):
-        how = next(begun, None)
-        if how is None:
-            raise RecipeError("layers: too many for this memory")
-        return how(*given)
+        raise RecipeError("layers: too many for this memory")
 
-    monkeypatch.setattr(solver, "prepare", prepared)
+    monkeypatch.setattr(runs, "prepare", prepared)
     with pytest.raises(RecipeError, match="too many for this memory"):
         solve(RUNAWAY, run_dir=tmp_path / "run", pictures=False, reference=False)
     assert not (tmp_path / "run").exists()

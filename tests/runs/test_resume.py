@@ -15,9 +15,10 @@ import pytest
 import torch
 
 import kanpde
-from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d, solver
+from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d
 from kanpde.cli import main
 from kanpde.errors import RunError
+from kanpde.results import compared
 from kanpde.runs import folder as run_folder
 from kanpde.runs import keeper, lifetime
 from kanpde.training.history import Silent
@@ -413,7 +414,7 @@ def test_sigterm_ends_a_run_when_training_is_done(poisson, tmp_path, monkeypatch
                 signal.raise_signal(signal.SIGTERM)
 
     if moment == "in the reference":
-        monkeypatch.setattr(solver, "finite_differences", measured)
+        monkeypatch.setattr(compared, "finite_differences", measured)
     with pytest.raises(keeper.Terminated, match=str(tmp_path)):
         kanpde.solve(
             poisson,
