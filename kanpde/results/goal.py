@@ -24,7 +24,7 @@ from kanpde.results.fields import evaluate, nodes_of
 from kanpde.results.gaps import gaps, own_errors
 from kanpde.results.residuals import met
 from kanpde.results.verdict import BY_EXACT, BY_REFERENCE
-from kanpde.training.loop import TEST_SEED, TESTED
+from kanpde.training.legs import TEST_SEED, TESTED
 from kanpde.training.method import Goal
 
 NODES_JUDGED = 4096

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from kanpde.errors import RunError
-from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
 from kanpde.networks.restore import restore_one
 from kanpde.networks.solution import Composition
@@ -26,14 +23,15 @@ from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.problem.file import vary
 from kanpde.problem.problem import Problem
 from kanpde.training.balancing import Balance
-from kanpde.training.changes import Change, Extend
+from kanpde.training.changes import Change
+from kanpde.training.changing import changed, title_of
 from kanpde.training.history import History, Observer, Record
+from kanpde.training.legs import Leg, leg_of
 from kanpde.training.method import Goal
 from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
 from kanpde.training.points import Collocation, balanced, check_terms
-from kanpde.training.pruning import Prune, Pruning
-from kanpde.training.refining import NOT_NEEDED, Growing, Refine
+from kanpde.training.refining import NOT_NEEDED, Refine
 from kanpde.training.restarts import best_of, shortened, tell_starts
 from kanpde.training.samples import Samples
 from kanpde.training.schedule import Optimiser, Stage, show_schedule, suited
@@ -49,30 +47,6 @@ between two of them."""
 
 PARTED = 10.0
 """The points are redrawn when the loss on fresh points exceeds the training loss by this factor."""
-
-TESTED, TEST_SEED = 2048, 987654321
-"""Points at which the error is taken where the exact solution is known, and their seed."""
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One problem on the way to the one asked for, or one span of its time.
-
-    Attributes:
-        space: The candidates.
-        stages: What is done.
-        restarts: Random starts of the first stage.
-        domain_points: Points at which solutions are compared.
-        problem: What is solved; None where nothing but data is known.
-        truth: The exact solution at the points, an unknown a column; None where it is not known.
-    """
-
-    space: TrialSpace
-    stages: tuple[Stage, ...]
-    restarts: int
-    domain_points: Float[Tensor, "points dims"]
-    problem: Problem | None = None
-    truth: Float[Tensor, "points unknowns"] | None = None
 
 
 class Training:
@@ -259,12 +233,7 @@ class Training:
             problem = span(self.problem, k, plan.spans, done[-1] if done else None)
             stages = plan.last_stages if k else plan.stages
             restarts = 1 if number else plan.restarts
-        points = inside_points(problem.domain, TESTED, TEST_SEED)
-        truth = None
-        if all(u in problem.exact for u in problem.unknowns):
-            exact = problem.exact_values(points)
-            truth = torch.stack([exact[u] for u in problem.unknowns], 1)
-        return Leg(self._space_of(problem), stages, restarts, points, problem, truth)
+        return leg_of(problem, self._space_of(problem), stages, restarts)
 
     def _space_of(self, problem: Problem) -> TrialSpace:
         return self.space if problem is self.problem else self.space.over(problem)
@@ -433,9 +402,9 @@ class Training:
     def _change(self, state: TrainingState, stage: Change) -> TrainingState:
         """Another network with the same function: refitted, wider, deeper, or pruned; or the same
         one where it cannot be."""
-        title, reason, before = _title(stage), "interrupted", state.network
+        title, reason, before = title_of(stage), "interrupted", state.network
         try:
-            done = self._changed(state, stage)
+            done = changed(state, stage, self.leg, self.plan.seed, self.observer)
             state.keep()
             reason = f"{state.network.parameters} parameters, {done}"
         except RunError as error:
@@ -458,37 +427,6 @@ class Training:
             )
         state.stage = max(state.stage, last + 1)
 
-    def _changed(self, state: TrainingState, stage: Change) -> str:
-        """Put another network in the place of the present one; says how much was lost."""
-        network, points = state.network, state.points
-        if isinstance(stage, Prune):
-            compared = self.leg.domain_points[:1024]
-            tell = self.observer.message
-            pruning = Pruning(
-                state.solution, points.objective(), compared, stage, state.dense, tell
-            )
-            pruning.shrink(network if state.dense else None)
-            return str(pruning.finish())
-        value = (0,) * len(self.leg.space.domain.coordinates)
-        frame = state.solution.frame(points.drawn(), [(u, value) for u in self.leg.space.outputs])
-        generator = torch.Generator().manual_seed(self.plan.seed)
-        X = frame.X[:, :1]
-        jets = network.levels(X, ())
-        if isinstance(stage, Refine):
-            growing = Growing(
-                points.objective(),
-                stage,
-                generator,
-                lambda change: network.changed(lambda part, _: change(part), jets),
-            )
-            state.solution.network, done = growing.network()
-            return done
-        other = network.changed(lambda part, own: stage.changed(part, own, generator), jets)
-        before, after = (n.forward(X, ())[-1] for n in (network, other))
-        moved = float((after - before).norm() / before.norm().clamp_min(1e-300))
-        state.solution.network = other
-        return f"the network's values moved by {moved:.0e}"
-
     # Watching
 
     def _watch(
@@ -506,7 +444,7 @@ class Training:
             seconds=time.perf_counter() - state.began,
             loss=loss,
             fresh=math.nan if fresh is None else fresh.loss(),
-            error=math.nan if fresh is None else self._error(state.solution),
+            error=math.nan if fresh is None else self.leg.error(state.solution),
             parameters=state.network.parameters,
             values=state.solution.numbers(),
         )
@@ -528,16 +466,3 @@ class Training:
             return record.fresh / max(record.loss, 1e-300)
         bare = [replace(t, weights=None) for t in interior]
         return record.fresh / max(Objective(objective.network, bare).loss(), 1e-300)
-
-    def _error(self, solution: NetworkSolution) -> float:
-        """Relative L2 against the exact solution at the test points; nan where it is not known."""
-        truth = self.leg.truth
-        if truth is None:
-            return math.nan
-        found = solution(self.leg.domain_points)[:, : truth.shape[1]].double().cpu()
-        return float((found - truth).norm() / truth.norm())
-
-
-def _title(stage: Change) -> str:
-    """Such as "extend to grid 12", and for other changes as it stands in a schedule."""
-    return f"extend to grid {stage.grid}" if isinstance(stage, Extend) else show_schedule([stage])

@@ -23,7 +23,7 @@ from kanpde.products.adaptive import adaptive
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.training.history import History, Observer, Record
-from kanpde.training.loop import TEST_SEED, TESTED
+from kanpde.training.legs import TEST_SEED, TESTED
 
 SHARES = 1000
 """Steps that the progress of a refinement is told in."""

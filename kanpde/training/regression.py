@@ -10,7 +10,8 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import NetworkSolution, TrialSpace
 from kanpde.training.history import History, Observer, Record
-from kanpde.training.loop import TEST_SEED, TESTED, Leg, Training
+from kanpde.training.legs import TEST_SEED, TESTED, Leg
+from kanpde.training.loop import Training
 from kanpde.training.method import carry_out
 from kanpde.training.objective import Objective
 from kanpde.training.plan import TrainingPlan
