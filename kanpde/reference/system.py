@@ -14,19 +14,19 @@ from kanpde.errors import ReferenceUnavailable, listed
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.faces import space_faces
 from kanpde.problem.formulation import Formulation
-from kanpde.reference.assembly import evaluate
+from kanpde.reference.blocks import BlocksOnGrid
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
-from kanpde.reference.elsewhere import Condensed, far_columns, missing_ends, totals, with_rule_of
+from kanpde.reference.continued import Continued, absent, close_by, continued_pressures
+from kanpde.reference.elsewhere import Condensed, missing_ends, totals
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.factor import Solver, factored
 from kanpde.reference.grid import Grid
 from kanpde.reference.interfaces import place_on_pieces
-from kanpde.reference.matrices import BlockOfRows, EntryPlaces, dense_if_full, filled
+from kanpde.reference.matrices import EntryPlaces, filled
 from kanpde.reference.patchwork import Patchwork, numbers, piece_of
-from kanpde.reference.pressure import continuation, depends, pinning, unseen_modes
+from kanpde.reference.pressure import depends, pinning, unseen_modes
 from kanpde.reference.stencils import half_width
 from kanpde.reference.work import Work
-from kanpde.residual.calculus import Values
 from kanpde.residual.residual import Residual
 
 CONTRADICTION = 1e-6
@@ -66,6 +66,7 @@ class System:
         self.time = problem.domain.time
         V, N = len(problem.unknowns), grid.nodes
         self._number = numbers(problem)
+        self._blocks = BlocksOnGrid(problem, grid, self._number, self.work)
         self._totals = totals(problem)
         self.orders = _time_orders(problem, self._number)
         equations = self._equations()
@@ -75,7 +76,8 @@ class System:
             self.free[v, nodes] = True
         if isinstance(grid, Embedded | Patchwork):
             self.work.laid(grid.nodes)
-        continued = self._absent() + self._continued() + self._close_by()
+        continued = absent(grid) + continued_pressures(problem, grid, self.pressures, self.free)
+        continued += close_by(grid, V)
         for p in placed:
             self.free[p.unknown, p.owners] = False
         replaced, self._bordered = self._whole()
@@ -84,16 +86,18 @@ class System:
         for v, nodes, _ in continued:
             self.free[v, nodes] = False
         self._parts = [
-            self._part(e, [(r, n[self.free[v, n]], v) for f, r, v, n in equations if f is e])
+            self._blocks.of_equation(
+                e, [(r, n[self.free[v, n]], v) for f, r, v, n in equations if f is e]
+            )
             for e in dict.fromkeys(e for e, _, _, _ in equations)
         ]
         for p in placed:
             residual = p.constraint.residual
             normal = coordinates_on(problem, grid, p.constraint.face, p.at)[1]
             rows = [(p.row, np.arange(len(p.at)), p.unknown * N + p.owners)]
-            self._parts.append(self._build(residual, p.at, normal, rows, p.beside or None))
+            self._parts.append(self._blocks.build(residual, p.at, normal, rows, p.beside or None))
         for c, v, node in replaced:
-            self._parts.append(self._of_total(c, v * N + node))
+            self._parts.append(self._blocks.of_total(c, v * N + node))
         self._fixed = self._constant_rows(continued)
         self.size, self.nodes = V * N + self.multipliers, N
         self._places: EntryPlaces | None = None
@@ -172,13 +176,6 @@ class System:
         held = {c.face for c in self.problem.constraints if c not in self._totals}
         return sorted(space_faces(self.problem.domain), key=lambda face: face in held)
 
-    def _of_total(self, constraint: Constraint, row: int) -> BlockOfRows:
-        """The row of a condition that holds for the whole, at any node of its face."""
-        nodes = self.grid.face(self.problem.domain.faces[constraint.face])[:1]
-        normal = coordinates_on(self.problem, self.grid, constraint.face, nodes)[1]
-        rows = [(0, np.arange(1), np.array([row]))]
-        return self._build(constraint.residual, nodes, normal, rows)
-
     # Evaluation
 
     def residual(
@@ -189,7 +186,7 @@ class System:
         """r at some instants at once; fields: U and its derivatives in time."""
         found = self._fixed @ fields[0]
         for part in self._parts:
-            values = self._evaluate(part, fields, t, False)[0].reshape(
+            values = self._blocks.evaluated(part, fields, t, False)[0].reshape(
                 part.points, -1, part.residual.equations
             )
             for r, points, rows in part.rows:
@@ -205,7 +202,9 @@ class System:
         """Partials of r at one instant, as `matrix` takes them."""
         found = []
         for part in self._parts:
-            slopes = self._evaluate(part, fields, None if t is None else np.array([t]), True)[1]
+            slopes = self._blocks.evaluated(
+                part, fields, None if t is None else np.array([t]), True
+            )[1]
             assert slopes is not None
             for r, points, _ in part.rows:
                 found.append(slopes[points, r].T.ravel())
@@ -273,8 +272,8 @@ class System:
         sum of their terms anywhere."""
         worst = 0.0
         for equation, r in self._closures:
-            part = self._build(equation, np.arange(self.grid.nodes), None, [])
-            values, slopes = self._evaluate(part, [U[:, None]], None, True)
+            part = self._blocks.build(equation, np.arange(self.grid.nodes), None, [])
+            values, slopes = self._blocks.evaluated(part, [U[:, None]], None, True)
             assert slopes is not None
             leaves = np.zeros((part.points, part.width))
             for (v, _), (columns, stack) in part.stacks.items():
@@ -324,135 +323,9 @@ class System:
             self._places = EntryPlaces(self._parts, self._fixed, self.grid.nodes)
         return self._places
 
-    # Construction
+    # Rows that come from no residual
 
-    def _part(self, equation: Residual, rows: list[tuple[int, np.ndarray, int]]) -> BlockOfRows:
-        N = self.grid.nodes
-        nodes = np.unique(np.concatenate([at for _, at, _ in rows]))
-        return self._build(
-            equation,
-            nodes,
-            None,
-            [(r, np.searchsorted(nodes, at), v * N + at) for r, at, v in rows],
-        )
-
-    def _build(
-        self,
-        residual: Residual,
-        nodes: np.ndarray,
-        normal: Values | None,
-        rows: list[tuple[int, np.ndarray, np.ndarray]],
-        beside: Mapping[str, np.ndarray] | None = None,
-    ) -> BlockOfRows:
-        """A residual at nodes. beside: on pieces, the nodes at the same places by piece."""
-        space = len(self.grid.names)
-        groups: dict[tuple[int, int], list[int]] = {}
-        residual = with_rule_of(self.grid, residual)
-        at = {x: v[torch.from_numpy(nodes)] for x, v in self.grid.points().items()}
-        for a, (u, index) in enumerate(residual.needs):
-            groups.setdefault((self._number[u], sum(index[space:])), []).append(a)
-
-        def where(unknown: str) -> np.ndarray:
-            if beside is None or not isinstance(self.grid, Patchwork):
-                return nodes
-            return beside[self.grid.pieces.home(unknown)]
-
-        stacks = {
-            key: (
-                columns,
-                sp.vstack(
-                    [
-                        self.grid.derivative(index[:space])[where(u)]
-                        for u, index in (residual.needs[a] for a in columns)
-                    ],
-                    format="csr",
-                ),
-            )
-            for key, columns in groups.items()
-        }
-        width = len(residual.needs)
-        residual, far = far_columns(self.problem, self.grid, residual, at, normal)
-        for u, rate, rows_there in far:
-            columns = [*range(width, width + rows_there.shape[0] // len(nodes))]
-            width += len(columns)
-            known, stack = stacks.get((self._number[u], rate), ([], None))
-            both = rows_there if stack is None else sp.vstack([stack, rows_there], format="csr")
-            stacks[self._number[u], rate] = [*known, *columns], both
-        return BlockOfRows(
-            residual,
-            at,
-            normal,
-            rows,
-            stacks,
-            len(nodes),
-            {key: dense_if_full(stack) for key, (_, stack) in stacks.items()},
-        )
-
-    def _evaluate(
-        self, part: BlockOfRows, fields: Sequence[np.ndarray], t: np.ndarray | None, partials: bool
-    ):
-        stages, N = fields[0].shape[1], self.grid.nodes
-        leaves = np.empty((part.points, stages, part.width))
-        for (v, order), (columns, _) in part.stacks.items():
-            leaves[:, :, columns] = np.moveaxis(
-                (part.applied[v, order] @ fields[order][v * N : (v + 1) * N]).reshape(
-                    len(columns), part.points, stages
-                ),
-                0,
-                -1,
-            )
-        at, normal = part.at, part.normal
-        if stages > 1:
-            at = {x: v.repeat_interleave(stages) for x, v in at.items()}
-            normal = (
-                None
-                if normal is None
-                else {x: v.repeat_interleave(stages) for x, v in normal.items()}
-            )
-        if t is not None:
-            assert self.time is not None
-            at = {**at, self.time: torch.from_numpy(np.tile(t, part.points))}
-        self.work.evaluated(leaves.size, partials)
-        return evaluate(part.residual, at, leaves.reshape(-1, leaves.shape[-1]), normal, partials)
-
-    def _continued(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
-        """Pressures on the faces from those inside: unknown, nodes, and rows [nodes, grid nodes]
-        that vanish."""
-        if not self.pressures:
-            return []
-        if isinstance(self.grid, Embedded):
-            raise ReferenceUnavailable(
-                f"{self.problem.unknowns[self.pressures[0]]!r} is a pressure, which no equation"
-                " of its own holds; on domains that are no box it is not discretised"
-            )
-        return [
-            (v, *rows)
-            for v in self.pressures
-            for rows in continuation(self.problem, self.grid, self.free[v])
-        ]
-
-    def _close_by(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
-        """The nodes that are interpolated, of all unknowns, as `_continued` gives them."""
-        V, grid = len(self.problem.unknowns), self.grid
-        if isinstance(grid, Patchwork):
-            return [(v, *grid.close_by(piece)) for v in range(V) for piece in grid.homes[v]]
-        return [(v, *grid.close_by) for v in range(V)] if isinstance(grid, Embedded) else []
-
-    def _absent(self) -> list[tuple[int, np.ndarray, sp.csr_matrix]]:
-        """The nodes of pieces that an unknown does not live in: it is zero there."""
-        if not isinstance(self.grid, Patchwork):
-            return []
-        one = sp.identity(self.grid.nodes, format="csr")
-        return [
-            (v, np.arange(self.grid.nodes)[self.grid.own(piece)], one[self.grid.own(piece)])
-            for v, homes in enumerate(self.grid.homes)
-            for piece in self.grid.patches
-            if piece not in homes
-        ]
-
-    def _constant_rows(
-        self, continued: list[tuple[int, np.ndarray, sp.csr_matrix]]
-    ) -> sp.csr_matrix:
+    def _constant_rows(self, continued: list[Continued]) -> sp.csr_matrix:
         """The rows that do not come from residuals, [size, size]; those of conditions that pin a
         constant are added to the parts."""
         V, N = len(self.problem.unknowns), self.grid.nodes
@@ -465,14 +338,14 @@ class System:
         self.multipliers = len(modes) + len(self._bordered)
         size = V * N + self.multipliers
         for k, (c, _) in enumerate(self._bordered, V * N + len(modes)):
-            self._parts.append(self._of_total(c, k))
+            self._parts.append(self._blocks.of_total(c, k))
         found = sp.lil_matrix((size, size))
         for v, nodes, rows in continued:
             found[v * N + nodes, v * N : (v + 1) * N] = rows @ self._on_nodes
         for k, (v, mode) in enumerate(modes, V * N):
             pins = self._pins[v]
             if (mode == 1).all() and pins:
-                self._parts += [self._mean(pin, k, len(pins)) for pin in pins]
+                self._parts += [self._blocks.mean(pin, k, len(pins)) for pin in pins]
             else:
                 found[k, v * N : (v + 1) * N] = self._on_nodes.T @ mode / N
             inside = np.flatnonzero(self.free[v])
@@ -505,26 +378,6 @@ class System:
     def _on_nodes(self) -> sp.csr_matrix:
         """Takes what the system solves for to values on the nodes."""
         return self.grid.derivative((0,) * len(self.grid.names))
-
-    def _mean(self, pin: Constraint, row: int, many: int) -> BlockOfRows:
-        """A condition that pins the constant of a pressure, in the mean over its nodes."""
-        nodes = self.grid.face(self.problem.domain.faces[pin.face])
-        if pin.where is not None:
-            nodes = nodes[
-                pin.where(coordinates_on(self.problem, self.grid, pin.face, nodes)[0])
-                .numpy()
-                .astype(bool)
-            ]
-        if not len(nodes):
-            raise ReferenceUnavailable(
-                f"{pin.label}: where=… keeps no node of {pin.face}; make the piece larger"
-            )
-        normal = coordinates_on(self.problem, self.grid, pin.face, nodes)[1]
-        part = self._build(
-            pin.residual, nodes, normal, [(0, np.arange(len(nodes)), np.full(len(nodes), row))]
-        )
-        part.mean, part.share = True, 1.0 / (many * len(nodes))
-        return part
 
 
 def _time_orders(problem: Formulation, number: Mapping[str, int]) -> list[int]:
