@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.utils.weak import WeakIdKeyDictionary
 
 
@@ -126,13 +125,16 @@ def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Te
     powers = [torch.ones_like(tau)]
     for _ in range(degree):
         powers.append(powers[-1] * tau)
-    ascending = torch.stack(powers, -1)
-    # Of order ν, τ^0 stands in column ν; where the degree is lower, all columns are zero.
-    rows = [pad(ascending[..., : max(0, degree + 1 - nu)], (nu, 0)) for nu in range(order + 1)]
-    found = torch.stack([row[..., : degree + 1] for row in rows], -2)
-    found *= _binomials(degree, order).to(tau)
-    found /= torch.stack([length**nu for nu in range(order + 1)], -1)[..., None]
-    return found
+    # Numbers of all points lie together until the end: short rows take twice as long.
+    ascending, binomials = torch.stack(powers), _binomials(degree, order).to(tau)
+    nothing, rows = tau.new_zeros(order, *tau.shape), [ascending]
+    for nu in range(1, order + 1):
+        # Of order ν, τ^0 stands in column ν; where the degree is lower, all columns are zero.
+        first = min(nu, degree + 1)
+        factors = binomials[nu, first:].view(-1, *(1,) * tau.dim())
+        rows += [nothing[:first], ascending[: degree + 1 - first] * factors / length**nu]
+    found = torch.cat(rows).view(order + 1, degree + 1, *tau.shape)
+    return found.movedim((0, 1), (-2, -1)).contiguous()
 
 
 @lru_cache(maxsize=64)

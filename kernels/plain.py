@@ -28,7 +28,8 @@ def taps(x: Tensor, knots: Tensor, degree: int, order: int) -> tuple[Tensor, Ten
     degree + 1] at x."""
     breaks, table = pieces(knots, degree)
     cell, tau, length = interval(x, breaks)
-    local = table[torch.arange(len(breaks), device=x.device), cell]
+    rows = cell + table.shape[1] * torch.arange(len(breaks), device=x.device)
+    local = table.flatten(0, 1)[rows.view(-1)].view(*cell.shape, *table.shape[2:])
     return cell, torch.matmul(taylor_monomials(tau, length, degree, order), local.transpose(-1, -2))
 
 
