@@ -1,7 +1,9 @@
-"""Which lines of the project the tests reach: each statement notes its own line when it runs.
+"""Which lines of the project the tests reach: statements note their lines when they run.
 
 A tracer slows all Python code by half (before Python 3.12), that of NumPy, SymPy and PyTorch too.
 What is noted here costs little, and only in the project's own modules, so that all tests count.
+Of statements in a row, the first notes its line and the last those of all: who comes there has
+passed the others. (Where all are left by an error on the way, only the first counts.)
 `coverage` reads what is written at the end: it says which lines are code, and makes the report.
 """
 
@@ -34,11 +36,20 @@ MARKS = "__reached__"
 marks: dict[str, list[int]] = {}
 """All these lists, by file."""
 
+implied: dict[str, dict[int, set[int]]] = {}
+"""By file: the other lines that were reached where a line has noted itself."""
+
 
 def marks_of(file: str, lines: int) -> list[int]:
     """The list of a file: one for all modules that are made of it, by whatever path they found it
     (problems are also found below the current folder)."""
     return marks.setdefault(str(Path(file).resolve()), [0] * (lines + 1))
+
+
+def reached(file: str) -> set[int]:
+    """The lines of a file that were reached."""
+    found = {n for n, noted in enumerate(marks[file]) if noted}
+    return found.union(*(implied[file].get(n, ()) for n in found))
 
 
 def observed(tree: ast.Module, file: str) -> ast.Module:
@@ -49,7 +60,7 @@ def observed(tree: ast.Module, file: str) -> ast.Module:
         f"{MARKS} = __import__({__name__!r}).marks_of({file!r}, {last})\n"
         + "".join(f"{MARKS}[{line.lineno}] = 1\n" for line in future)
     ).body
-    observe(tree)
+    observe(tree, implied.setdefault(str(Path(file).resolve()), {}))
     head = len(future) + int(bool(tree.body) and is_text(tree.body[0]))
     tree.body[head:head] = begin
     return tree
@@ -87,8 +98,13 @@ def parts(node: ast.AST) -> Iterator[ast.AST]:
             yield from block
 
 
-def observe(node: ast.AST) -> None:
-    """Put notes before all statements, and at the head of what catches or matches."""
+def observe(node: ast.AST, with_it: dict[int, set[int]]) -> None:
+    """Put notes before statements.
+
+    Args:
+        node: The statement, handler or case whose blocks get them.
+        with_it: Gets the lines that others imply.
+    """
     if any(
         isinstance(part, ast.Name) and part.id in COMPILED
         for decorator in getattr(node, "decorator_list", ())
@@ -96,29 +112,46 @@ def observe(node: ast.AST) -> None:
     ):
         return
     for part in parts(node):
-        observe(part)
+        observe(part, with_it)
     for name in ("body", "orelse", "finalbody"):
         block = getattr(node, name, None)
-        if isinstance(block, list):
-            # A docstring stays first.
-            begin = int(bool(block) and isinstance(node, DOCUMENTED) and is_text(block[0]))
-            block[begin:] = [part for line in block[begin:] for part in noted(line)]
-    if isinstance(node, ast.ExceptHandler):
-        node.body.insert(0, note(node.lineno, node))
-    if isinstance(node, ast.match_case):
-        node.body.insert(0, note(node.pattern.lineno, node.body[0]))
+        if isinstance(block, list) and block:
+            # A docstring stays first, and so does what is of the future, which has its notes.
+            begin = int(isinstance(node, DOCUMENTED) and is_text(block[0]))
+            begin += sum(is_future(line) for line in block[begin:])
+            head = {node.lineno} if isinstance(node, ast.ExceptHandler) else set()
+            head |= {node.pattern.lineno} if isinstance(node, ast.match_case) else set()
+            if head:
+                with_it.setdefault(block[0].lineno, set()).update(head)
+            block[begin:] = [part for row in rows(block[begin:]) for part in noted(row, with_it)]
 
 
-def noted(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """The statement after its notes."""
-    if not is_future(statement):
-        for decorator in getattr(statement, "decorator_list", ()):
-            yield note(decorator.lineno, statement)
-        yield note(statement.lineno, statement)
-    yield statement
+def rows(block: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """Statements of which each runs after the one before, unless that ends in an error: none but
+    the last holds others."""
+    row: list[ast.stmt] = []
+    for statement in block:
+        row.append(statement)
+        if any(True for _ in parts(statement)):
+            yield row
+            row = []
+    if row:
+        yield row
 
 
-def note(line: int, at: ast.stmt | ast.ExceptHandler) -> ast.stmt:
+def noted(row: list[ast.stmt], with_it: dict[int, set[int]]) -> Iterator[ast.stmt]:
+    """The statements of a row after their notes."""
+    *others, last = row
+    if others:
+        yield note(others[0].lineno, others[0])
+        yield from others
+    yield note(last.lineno, last)
+    yield last
+    lines = {decorator.lineno for decorator in getattr(last, "decorator_list", ())}
+    with_it.setdefault(last.lineno, set()).update(lines, (line.lineno for line in others))
+
+
+def note(line: int, at: ast.stmt) -> ast.stmt:
     """`MARKS[line] = 1`. Made by hand, as there are tens of thousands."""
     place = {
         "lineno": at.lineno,
@@ -135,8 +168,6 @@ def note(line: int, at: ast.stmt | ast.ExceptHandler) -> ast.stmt:
 def write() -> None:
     """Beside `.coverage`, for `coverage combine`; also files that no test has imported."""
     data = CoverageData(str(TOP / ".coverage"), suffix=True)
-    data.add_lines(
-        {file: [n for n, reached in enumerate(found) if reached] for file, found in marks.items()}
-    )
+    data.add_lines({file: sorted(reached(file)) for file in marks})
     data.touch_files([str(file) for name in SOURCES for file in sorted((TOP / name).rglob("*.py"))])
     data.write()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from coverage import Coverage
-from reached_lines import marks, observed
+from reached_lines import marks, observed, reached
 
 SAMPLE = '''"""A text that is no code."""
 
@@ -83,13 +83,22 @@ def test_they_are_those_of_the_tracer(tmp_path):
     file = tmp_path / "sample.py"
     file.write_text(SAMPLE)
     exec(compile(observed(ast.parse(SAMPLE), str(file)), str(file), "exec"), {"__file__": file})
-    reached = {n for n, found in enumerate(marks.pop(str(file))) if found}
+    found = reached(str(file))
     traced = Coverage(data_file=None, config_file=False, include=str(file))
     with traced.collect():
         exec(compile(SAMPLE, str(file), "exec"), {"__file__": file})
     _, statements, _, missing, _ = traced.analysis2(str(file))
     assert len(missing) > 5
-    assert [n for n in statements if n not in reached] == missing
+    assert [n for n in statements if n not in found] == missing
+
+
+def test_what_comes_after_an_error_is_not_reached(tmp_path):
+    text = "one = 1\ntwo = 2\nif one:\n    three = 3\n    four = 1 / 0\n    five = 5\nsix = 6\n"
+    file = str(tmp_path.resolve() / "f.py")
+    with pytest.raises(ZeroDivisionError):
+        exec(compile(observed(ast.parse(text), file), file, "exec"), {})
+    assert reached(file) == {1, 2, 3, 4}
+    marks.pop(file)
 
 
 def test_text_lines_and_errors_stay(tmp_path):
