@@ -298,9 +298,9 @@ def test_interrupted_in_the_reference(poisson, tmp_path):
     assert kept(tmp_path)["interrupted"]
 
 
-@pytest.mark.parametrize("where", ["against_exact", "write"])
+@pytest.mark.parametrize("where", ["on_dense_grid", "write"])
 def test_interrupted_while_measuring_or_saving(poisson, tmp_path, monkeypatch, where):
-    owner = runs if where == "against_exact" else runs.run_folder
+    owner = runs if where == "on_dense_grid" else runs.run_folder
     original = getattr(owner, where)
 
     def pressed(*arguments):
@@ -321,7 +321,7 @@ def test_a_second_interruption_goes_through(poisson, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(runs, "against_exact", pressed)
+    monkeypatch.setattr(runs, "on_dense_grid", pressed)
     with pytest.raises(KeyboardInterrupt):
         kanpde.solve(poisson, **QUICK)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

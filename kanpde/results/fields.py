@@ -63,6 +63,18 @@ class Fields:
         """
         return self.exact.get(unknown, self.reference.get(unknown))
 
+    def against_exact(self, unknowns: Sequence[str]) -> tuple[Values, Values]:
+        """The solution and the exact one.
+
+        Args:
+            unknowns: The names that count.
+
+        Returns:
+            Values of both, of the unknowns that have an exact solution; nothing where none has.
+        """
+        truth = {u: values for u, values in self.exact.items() if u in unknowns}
+        return {u: self.solution[u] for u in unknowns} if truth else {}, truth
+
     def error(self, unknown: str) -> NDArray[np.float64] | None:
         """Solution minus truth.
 
@@ -235,20 +247,22 @@ def relative_l2(
     )
 
 
-def check_solution(problem: Problem, solution: Solution) -> None:
-    """Make sure that a solution is finite on the nodes of `dense_grid` in the domain.
+def on_dense_grid(problem: Problem, solution: Solution) -> Fields:
+    """A solution, made sure to be finite, and the exact one on `dense_grid`.
 
     Args:
         problem: The problem.
         solution: Its solution.
 
     Raises:
-        ProblemError: It is not; the message names the unknown and the point.
+        ProblemError: The solution is not finite at a node in the domain, or the exact one is not;
+            the message names the unknown and the point.
     """
     grid = dense_grid(problem.domain)
     nodes = nodes_of(grid)
     within = covered(problem.domain, nodes)
-    for unknown, values in solution_on(solution, problem.functions, grid).items():
+    found = solution_on(solution, problem.functions, grid)
+    for unknown, values in found.items():
         there = within & present(problem, unknown, nodes)
         bad = np.flatnonzero(~np.isfinite(values.ravel()) & there)
         if len(bad):
@@ -260,6 +274,7 @@ def check_solution(problem: Problem, solution: Solution) -> None:
                 f"the solution {unknown!r} is {values[first]:g} at {where}; the equations or the"
                 " conditions' data are probably not finite near there"
             )
+    return Fields(grid, found, exact=exact_on(problem, grid))
 
 
 def against_exact(problem: Problem, solution: Solution) -> tuple[Values, Values]:

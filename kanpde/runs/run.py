@@ -26,7 +26,7 @@ from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
 from kanpde.results.compared import Judged, compared
 from kanpde.results.diagnosis import diagnose
-from kanpde.results.fields import Values, against_exact, check_solution, dense_grid
+from kanpde.results.fields import Fields, on_dense_grid
 from kanpde.results.gaps import gaps_of_numbers, matter
 from kanpde.results.goal import goal
 from kanpde.results.members import exact_errors, exact_gaps
@@ -142,8 +142,7 @@ class Run:
                 keeper.trained()
             seconds = time.perf_counter() - began
             with self._leaving_nothing(ProblemError), told(history):
-                check_solution(self.problem, trained.solution)
-                against = against_exact(self.problem, trained.solution)
+                seen = on_dense_grid(self.problem, trained.solution)
             estimates = self._estimated(trained)
             judged = Judged(note="not asked for")
             if known and first:
@@ -152,7 +151,7 @@ class Run:
                     self.problem, trained.solution, history, known, effort, self.observer
                 )
             with told(history):
-                result = self._result(trained, seconds, against, judged, estimates)
+                result = self._result(trained, seconds, seen, judged, estimates)
                 if self.folder is not None and first:
                     run_folder.write(result, self.folder, pictures)
                     if not history.interrupted:
@@ -163,13 +162,13 @@ class Run:
         self,
         trained: Trained,
         seconds: float,
-        against: tuple[Values, Values],
+        seen: Fields,
         judged: Judged,
         estimates: Estimates | None,
     ) -> Result:
         """The result with its verdict."""
         problem, solution = self.problem, trained.solution
-        grid = dense_grid(problem.domain)
+        grid, against = seen.grid, seen.against_exact(problem.unknowns)
         # It evaluates the user's functions at other points, and nothing that they do there is
         # worth losing the run for. What was interrupted is not judged, and has to end at once.
         found = None
@@ -205,6 +204,8 @@ class Run:
             ends=judged.ends,
             numbers=numbers,
         )
+        if judged.reference is None:
+            result.fields = seen
         with suppress(KanpdeError):
             result.verdict = result.judged(diagnose(result, self.recipe))
         return result
