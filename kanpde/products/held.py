@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse.linalg import splu
 
 from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.formulation import Formulation
@@ -23,6 +25,9 @@ from kanpde.products.inside import flat_side, inside_of
 
 Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
+
+Way = Callable[[Float[np.ndarray, "points ..."]], Float[np.ndarray, "functions ..."]]
+"""From values at points of one coordinate, which come first, to coefficients."""
 
 
 @dataclass(frozen=True)
@@ -205,14 +210,12 @@ def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
         ways.append(way)
     found = np.asarray(values(places))
     for i, way in enumerate(ways):
-        found = np.moveaxis(np.tensordot(way, found, (1, i)), 0, i)
+        found = np.moveaxis(way(np.moveaxis(found, i, 0)), 0, i)
     return found
 
 
-def _fitting(
-    axis: Axis,
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
-    """Points of one coordinate, and the matrix from values there to coefficients, which is the same
+def _fitting(axis: Axis) -> tuple[Float[np.ndarray, " points"], Way]:
+    """Points of one coordinate, and the way from values there to coefficients, which is the same
     for all spans of time."""
     if not isinstance(axis, Modes):
         return _fitting_on(axis)
@@ -221,34 +224,57 @@ def _fitting(
 
 
 @lru_cache(maxsize=16)
-def _fitting_in_time(
-    degree: int, order: int
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
+def _fitting_in_time(degree: int, order: int) -> tuple[Float[np.ndarray, " points"], Way]:
     return _fitting_on(Modes(np.array([-1.0, 1.0]), degree, order))
 
 
 @lru_cache(maxsize=4)
-def _fitting_on(
-    axis: Axis,
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "functions points"]]:
+def _fitting_on(axis: Axis) -> tuple[Float[np.ndarray, " points"], Way]:
     x, w = axis.gauss(axis.degree + 3 if axis.cells > 1 else 2 * axis.size + 4)
-    x, root = x.ravel(), np.sqrt(w.ravel())[:, None]
-    B = axis.matrix(x).toarray()
+    x, w = x.ravel(), w.ravel()
+    B = axis.matrix(x).tocsc()
     if axis.periodic:
-        return x, np.linalg.pinv(B * root) * root.T
-    if isinstance(axis, Modes):
-        # The value at the beginning is the first coefficient.
-        way = np.zeros((axis.size, len(x) + 1))
-        way[0, 0] = 1.0
-        inner = np.linalg.pinv(B[:, 1:] * root) * root.T
-        way[1:, 1:], way[1:, :1] = inner, -inner @ B[:, :1]
-        return np.r_[axis.breaks[0], x], way
-    inner = np.linalg.pinv(B[:, 1:-1] * root) * root.T
-    way = np.zeros((axis.size, len(x) + 2))
-    way[0, 0] = way[-1, -1] = 1.0
-    way[1:-1, 1:-1] = inner
-    way[1:-1, 0], way[1:-1, -1] = -inner @ B[:, 0], -inner @ B[:, -1]
-    return np.r_[axis.breaks[0], x, axis.breaks[-1]], way
+        return x, _least_squares(B, w)
+    # At the beginning, and at both ends of clamped splines, the value is a coefficient.
+    known = [0] if isinstance(axis, Modes) else [0, axis.size - 1]
+    free = np.setdiff1d(np.arange(axis.size), known)
+    inner = (_of_modes if isinstance(axis, Modes) else _least_squares)(B[:, free], w)
+    ends = B[:, known].toarray()
+
+    def way(values: Float[np.ndarray, "points ..."]) -> Float[np.ndarray, "functions ..."]:
+        found = np.empty((axis.size, *values.shape[1:]))
+        found[known] = values[[0, -1][: len(known)]]
+        inside = values[1 : 1 + len(x)]
+        found[free] = inner(inside - np.tensordot(ends, found[known], 1))
+        return found
+
+    return np.r_[axis.breaks[0], x, axis.breaks[-1:][: len(known) - 1]], way
+
+
+def _of_modes(B: sp.csc_matrix, w: Float[np.ndarray, " points"]) -> Way:
+    """As `_least_squares`, of few functions that may depend on each other to rounding."""
+    root = np.sqrt(w)[:, None]
+    return partial(np.tensordot, np.linalg.pinv(B.toarray() * root) * root.T, axes=1)
+
+
+def _least_squares(B: sp.csc_matrix, w: Float[np.ndarray, " points"]) -> Way:
+    """The way from values at points to the coefficients of functions B [points, functions] that
+    come nearest to them, by weights.
+
+    Normal equations lose digits to the square of the condition of B; what is left over, fitted
+    once more, brings these back (corrected seminormal equations; Björck, Numerical Methods for
+    Least Squares Problems, 1996, section 6.6.5).
+    """
+    weighted = B.T.multiply(w).tocsr()
+    factor = splu((weighted @ B).tocsc())
+
+    def way(values: Float[np.ndarray, "points ..."]) -> Float[np.ndarray, "functions ..."]:
+        flat = np.ascontiguousarray(values).reshape(len(values), -1)
+        found = factor.solve(weighted @ flat)
+        found += factor.solve(weighted @ (flat - B @ found))
+        return found.reshape(-1, *values.shape[1:])
+
+    return way
 
 
 def _numbered(

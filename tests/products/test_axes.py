@@ -6,6 +6,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from kanpde.products.axes import Modes, SplineAxis
+from kanpde.products.held import fit
 
 X = np.random.default_rng(0).uniform(0, 3, 40)
 
@@ -48,3 +49,27 @@ def test_modes_are_series_of_legendre():
     s = np.linspace(-1, 1, 9)
     expected = C @ axis.matrix(s).toarray().T
     np.testing.assert_allclose(legendre.legval(s, axis.legendre(C).T), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_values_are_fitted_by_least_squares_without_losing_digits(periodic):
+    axis = SplineAxis(np.r_[0.0, np.geomspace(1e-6, 1, 40)], 11, periodic)
+    noise = np.random.default_rng(0).standard_normal
+    given = {}
+
+    def values(places):
+        (given["x"],) = places
+        given["values"] = noise(len(given["x"]))
+        return given["values"]
+
+    found, (x, wanted) = fit([axis], values), given.values()
+    residual = axis.matrix(x) @ found - wanted
+    if not periodic:
+        assert residual[0] == residual[-1] == 0
+        x, residual = x[1:-1], residual[1:-1]
+    free = axis.matrix(x)[:, slice(None) if periodic else slice(1, -1)].toarray()
+    _, w = axis.gauss(axis.degree + 3)
+    # Nothing that is left over can be represented.
+    root = np.sqrt(w.ravel())
+    slopes = np.linalg.lstsq(free * root[:, None], residual * root, rcond=None)[0]
+    assert np.abs(slopes).max() < 1e-13 * np.abs(found).max()
