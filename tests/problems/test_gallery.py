@@ -107,7 +107,7 @@ def test_a_problem_is_a_page(name):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_exact_solution_annihilates_the_residual(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     assert {*problem.exact_copies, *problem.truth} == set(problem.outputs)
     for region, equations in problem.groups:
         at = points_in(region, 200)
@@ -117,7 +117,7 @@ def test_the_exact_solution_annihilates_the_residual(name):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_exact_solution_satisfies_the_conditions(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     unit = torch.rand(
         50,
         len(problem.coordinates) - 1,
@@ -145,7 +145,7 @@ def test_the_exact_solution_satisfies_the_conditions(name):
 
 @pytest.mark.parametrize("name", [name for name in EXACT if PROBLEMS[name].periodic])
 def test_the_exact_solution_is_smoothly_periodic(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     unit = torch.rand(
         20,
         len(problem.coordinates) - 1,
@@ -167,7 +167,7 @@ def test_the_exact_solution_is_smoothly_periodic(name):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_exact_solutions_keep_the_precision_of_their_points(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     at = {x: v.float() for x, v in points_in(problem.domain, 5).items()}
     for u, values in problem.exact_values(at).items():
         assert values.dtype == torch.float32
@@ -278,7 +278,7 @@ def alone(monkeypatch):
 @pytest.mark.parametrize("name", CUBIC)
 def test_finite_differences_are_exact_for_cubic_solutions(name):
     for cells in CUBIC[name]:
-        assert reference_error(load(name)[0], 4, cells) < 1e-8
+        assert reference_error(PROBLEMS[name], 4, cells) < 1e-8
 
 
 def test_every_reference_is_judged():
@@ -310,7 +310,7 @@ def test_data_are_the_exact_solution_with_noise(name):
 
 @pytest.mark.parametrize("name", TONES)
 def test_finite_differences_find_the_eigenvalues(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     found = reference(problem, order=4, cells=64)
     for name, value in problem.truth.items():
         error, own = abs(found.numbers[name] / value - 1), found.estimated_errors[name]
@@ -321,7 +321,7 @@ def test_finite_differences_find_the_eigenvalues(name):
 @pytest.mark.parametrize("name", MODES)
 def test_finite_differences_converge_to_fourier_modes(name, alone):
     order, coarse, fine, end = MODES[name]
-    problem = stopped(load(name)[0], end)
+    problem = stopped(PROBLEMS[name], end)
     truth = integrate(RINGS[name], np.linspace(0, end, 65))
     errors = []
     for cells in (coarse, fine):
@@ -336,7 +336,7 @@ def test_finite_differences_converge_to_fourier_modes(name, alone):
 
 @pytest.mark.parametrize("name", COVERED)
 def test_a_finer_grid_stays_within_the_estimated_error(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     order, cells = COVERED[name]
     coarse, fine = (reference(problem, order=order, cells=n) for n in (cells, 2 * cells))
     for u, values in coarse.values.items():
@@ -362,13 +362,13 @@ def test_finite_differences_converge_to_collocation(name, alone):
         "poisson2d_holes_source": screened,
         "poisson2d_lshape": lshape,
     }[name]()
-    errors = [reference_error(load(name)[0], order, cells, exact) for cells in (coarse, fine)]
+    errors = [reference_error(PROBLEMS[name], order, cells, exact) for cells in (coarse, fine)]
     holds(observed(errors, (1 / coarse, 1 / fine), rounding=1e-12), order)
 
 
 @pytest.mark.parametrize("name", SCATTERED)
 def test_the_estimate_covers_an_uneven_error(name):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     order, cells = SCATTERED[name]
     found = reference(problem, order=order, cells=cells)
     exact = problem.exact_values(torch.from_numpy(found.points()))
@@ -398,12 +398,12 @@ def test_the_reference_of_a_wall_in_the_weather_is_that_of_scipy():
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_finite_differences_refuse(name):
     with pytest.raises(ReferenceUnavailable, match=REFUSED[name]):
-        reference(load(name)[0])
+        reference(PROBLEMS[name])
 
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_finite_differences_converge_to_the_exact_solution(name, alone):
-    problem, _ = load(name)
+    problem = PROBLEMS[name]
     order, coarse, fine = GRIDS[name]
     errors = [reference_error(problem, order, cells) for cells in (coarse, fine)]
     holds(observed(errors, (1 / coarse, 1 / fine), rounding=1e-12), order)
@@ -420,7 +420,7 @@ def cole_hopf(x, t, nodes):
 
 
 def test_burgers_exact_solution_is_exact_to_rounding():
-    burgers = exact_functions(load("burgers1d")[0])["u"]
+    burgers = exact_functions(PROBLEMS["burgers1d"])["u"]
     near = torch.tensor([-0.1, -0.03, -0.01, -1e-3, -1e-5, -1e-8, 1e-4, 0.02], dtype=torch.float64)
     x, t = (
         v.reshape(-1)
@@ -436,7 +436,7 @@ def test_burgers_exact_solution_is_exact_to_rounding():
 
 def test_burgers_front_is_as_steep_as_published():
     """Basdevant et al. 1986: the slope at x = 0 is steepest, 152.00516, at πt = 1.6037."""
-    burgers = exact_functions(load("burgers1d")[0])["u"]
+    burgers = exact_functions(PROBLEMS["burgers1d"])["u"]
     x, t = (
         torch.zeros(1, dtype=torch.float64),
         torch.full((1,), 1.6037 / math.pi, dtype=torch.float64),
