@@ -302,7 +302,10 @@ def shift_for(
     """
     low, high = float(asked.min()), float(asked.max())
     apart = np.abs(known[:, None] - asked).min(1)
-    size = max(abs(low), abs(high), high - low, float(apart.max(initial=0.0))) or 1.0
+    # Every one that is asked for is known twice where a mesh is new. The last ones of a mesh, which
+    # are nothing but its largest sums of squares, are no measure.
+    next_ones = np.sort(apart)[: 2 * len(asked) + FOUND_BESIDE]
+    size = max(abs(low), abs(high), high - low, float(next_ones.max(initial=0.0))) or 1.0
     others = apart[apart > EQUAL * size]
     gap = max(high - low, float(others.min(initial=size)))
     shift = (low + high) / 2 + 0.0437 * gap

@@ -37,6 +37,7 @@ from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import evenly
 from kanpde.products.held import held, with_constants
+from kanpde.products.inside import curved
 from kanpde.products.newton import (
     LAST_STEP,
     Iterate,
@@ -55,6 +56,20 @@ WHOLE_SPECTRUM = 800
 
 COARSE_CELLS = 3
 """Along each coordinate, of the first mesh where those there are have more."""
+
+ARNOLDI = 1e-5
+"""Share of the tolerance to which Arnoldi's method finds eigenvalues of the inverse, whose products
+are rounded."""
+
+NEARLY_SOLVES = 0.5
+"""Square of the cosine between J(σ) v and J' v, from which v is a function of the problem: where it
+solves the equations, they are parallel."""
+
+COUNTED_ABOVE = 1e-3
+"""Estimate of a mesh from which the next one is asked again which eigenvalue is the how manyth."""
+
+POINTS_OF_NORM = 150
+"""Along each coordinate of the bounding box of a domain that is no box."""
 
 LIGHT = 1e-200
 """Stiffness of eigenvalues, which take no part in what amplitudes weigh."""
@@ -83,7 +98,11 @@ class RefinedModes(RefinedProducts):
         axes, modes = progress.axes, self.problem.modes
         asked = np.array(progress.eigenvalues[: len(modes)])
         known = np.array(progress.eigenvalues)
-        if (every := self._look(axes, not progress.eigenvalues)) is not None:
+        if self.curved is None:
+            every = self._look(axes, not progress.eigenvalues)
+        else:
+            every = None if progress.estimate <= COUNTED_ABOVE else self._look_near(axes)
+        if every is not None:
             asked = asked_for(modes, every)
             known = np.append(real_ones(every), asked)
         shift, count = shift_for(asked, known)
@@ -125,6 +144,21 @@ class RefinedModes(RefinedProducts):
         tolerance = self.settings.tolerance
         shift = -NEAR_ZERO * ShiftedSquares(self.problem, axes, 0.0, tolerance).largest
         return ShiftedSquares(self.problem, axes, shift, tolerance).every()
+
+    def _look_near(self, axes: Sequence[Axis]) -> Complex[np.ndarray, " some"]:
+        """The eigenvalues nearest to zero, from where they are counted, or nearest to what is asked
+        for. Functions that are hardly felt in a domain have others, which are no solutions."""
+        modes, tolerance = self.problem.modes, self.settings.tolerance
+        known = {mode.near for mode in modes if mode.near is not None} or {0.0}
+        count = max(mode.which or 1 for mode in modes) + 2 * FOUND_BESIDE
+        found = []
+        for near in sorted(known):
+            step = NEAR_ZERO * ShiftedSquares(self.problem, axes, near, tolerance).largest
+            shifted = ShiftedSquares(self.problem, axes, near - step, tolerance)
+            values, vectors = shifted.nearest(count)
+            ways = zip(values, vectors.T, strict=True)
+            found += [v for v, x in ways if shifted.parallel(real_vector(x, v)) > NEARLY_SOLVES]
+        return np.array(found)
 
     def _mixed(
         self,
@@ -258,8 +292,8 @@ class ShiftedSquares:
 
     Attributes:
         free: How many parameters are free.
-        grid: Gauss points along each coordinate.
-        roots: Roots of the weights of all of them.
+        grid: Points along each coordinate, those of Gauss on a box.
+        roots: Roots of the weights of all of them; zero outside.
         points: All of them.
         stiffness: Roots of the mean diagonal of JᵀJ, an unknown each.
         largest: Root of the largest eigenvalue of the two sums of squares, roughly.
@@ -277,7 +311,7 @@ class ShiftedSquares:
         self._factor = equations.factor()
         self.stiffness = self._squares.stiffness_of(equations.diagonal)[:-1]
         self._slopes = [some.linear(given.C)[1] for some in self._squares.rows]
-        places, weights = zip(*(axis.gauss(axis.degree + 1) for axis in axes), strict=True)
+        places, weights = zip(*(self._normed_at(problem, axis) for axis in axes), strict=True)
         self.grid = [x.ravel() for x in places]
         roots = np.ones(1)
         for w in weights:
@@ -285,8 +319,23 @@ class ShiftedSquares:
         self.roots = roots
         mesh = np.meshgrid(*self.grid, indexing="ij")
         self.points = torch.from_numpy(np.stack([x.ravel() for x in mesh], 1))
+        if curved(problem.domain):
+            self.roots = roots * problem.domain.inside(self.points).numpy()
         self._axes = tuple(axes)
         self.largest = self._largest()
+
+    def _normed_at(
+        self, problem: Pencil, axis: Axis
+    ) -> tuple[Float[np.ndarray, "cells points"], Float[np.ndarray, "cells points"]]:
+        """Points along a coordinate at which functions are normalised, and their weights: beside a
+        domain that is no box the same on all meshes, since a rule cut off by its boundary has
+        another error on each."""
+        if curved(problem.domain) is None:
+            return axis.gauss(axis.degree + 1)
+        low, high = axis.ends
+        part = (high - low) / POINTS_OF_NORM
+        x = low + part * (np.arange(POINTS_OF_NORM) + 0.5)
+        return x[:, None], np.full((POINTS_OF_NORM, 1), part)
 
     def coefficients(self, vector: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
         """Those of the unknowns.
@@ -330,6 +379,20 @@ class ShiftedSquares:
             columns.append(step(slope))
         return unshifted(self.shift, np.linalg.eigvals(np.stack(columns, 1)))
 
+    def parallel(self, x: Float[np.ndarray, " free"]) -> float:
+        """The square of the cosine between J(σ) x and J' x.
+
+        Args:
+            x: The free parameters.
+        """
+        squares, D = self._squares, self._squares.spread(x)
+        ways = zip(self._weights, squares.rows, self._slopes, self._by_number(x), strict=True)
+        pairs = [(w, some.pushed(g, D), r) for w, some, g, r in ways]
+        both = sum(w * float((a * b).sum()) for w, a, b in pairs)
+        own = sum(w * float((a**2).sum()) for w, a, _ in pairs)
+        other = sum(w * float((b**2).sum()) for w, _, b in pairs)
+        return both**2 / (own * other) if own * other else 0.0
+
     def nearest(
         self, count: int
     ) -> tuple[Complex[np.ndarray, " some"], Complex[np.ndarray, "free some"]]:
@@ -344,7 +407,9 @@ class ShiftedSquares:
         )
         begin = np.random.default_rng(0).standard_normal(self.free)
         try:
-            found, vectors = scipy.sparse.linalg.eigs(way, k=count, which="LM", v0=begin)
+            found, vectors = scipy.sparse.linalg.eigs(
+                way, k=count, which="LM", v0=begin, tol=ARNOLDI * self._tolerance
+            )
         except scipy.sparse.linalg.ArpackNoConvergence as error:
             raise ProblemError(
                 f"Eigenvalue({self._name!r}): Arnoldi's method finds {len(error.eigenvalues)} of"

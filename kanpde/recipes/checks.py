@@ -68,7 +68,7 @@ def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
     if problem.pencil is not None and not isinstance(recipe.network, Tensor):
         raise RecipeError(
             f"Eigenvalue({problem.pencil.modes[0].eigenvalue!r}): layers do not find eigenvalues;"
-            " expected --network tensor, on a box; kanpde reference finds them elsewhere as well"
+            " expected --network tensor, in a box or the plane; kanpde reference finds others"
         )
     if problem.parameters and recipe.slabs > 1:
         raise RecipeError(

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from refined import solved
+from scipy.special import jn_zeros
 
 import kanpde
-from kanpde import Box, Dirichlet, Disk, Ellipse, Neumann, Problem, Robin, d, laplacian
+from kanpde import Box, Dirichlet, Disk, Eigenvalue, Ellipse, Neumann, Problem, Robin, d, laplacian
 from kanpde.errors import RunError
 from kanpde.products.axes import SplineAxis
 from kanpde.products.held import held
@@ -109,6 +110,19 @@ def _times(columns, v):
         found[k:] += below * v[:-k]
         found[:-k] += below * v[k:]
     return found
+
+
+def test_eigenvalues_of_a_disc():
+    problem = Problem(
+        Disk(x=0, y=0, radius=2),
+        lambda u, x, y, lam: laplacian(u) + lam * u,
+        [Dirichlet(u=0)],
+        parameters=[Eigenvalue("lam", which=(2, 3))],
+    )
+    solution, progress = solved(problem, 1e-5, degree=7)
+    assert not progress.missed
+    for number in solution.numbers().values():
+        assert abs(number / (jn_zeros(1, 1)[0] / 2) ** 2 - 1) < 1e-7
 
 
 def test_re_entrant_corners_are_left_to_layers():
