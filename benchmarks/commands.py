@@ -225,6 +225,24 @@ def judged(
 
 
 @app.command()
+def hard(
+    only: Annotated[
+        Names | None,
+        typer.Option(parser=arguments.names, metavar="ROW,…", help="By default all."),
+    ] = None,
+    out: Out = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Fronts, waves and long times in two coordinates, beside truths of other solvers."""
+    from benchmarks import hard as measurement
+
+    names = measurement.checked(only or ())
+    console = _console(as_json)
+    found = measurement.run(out, _tell(console), names)
+    _show(console, out, "hard", found, found if as_json else None)
+
+
+@app.command()
 def tolerances(
     problems: Annotated[
         Names | None,

@@ -8,6 +8,7 @@ coefficients of a few spans.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from kanpde.errors import ProblemError
 from kanpde.products.axes import Modes, along
 from kanpde.products.kronecker import Kronecker
-from kanpde.products.lines import Line, times
+from kanpde.products.lines import Line, PointsBetween, times
 from kanpde.products.newton import Iterate
 from kanpde.products.stages import Stages
 from kanpde.products.tensor import Product
@@ -49,8 +50,14 @@ CONTINUED = 5
 """Points of a polynomial by which it is continued after its span."""
 
 
+ABOUT = 0.1
+"""What GMRES may leave of errors."""
+
 POINTS_AT_A_TIME = 8192
 """At which residuals are evaluated."""
+
+Ways = Sequence[Line | PointsBetween]
+"""Points along each coordinate of space."""
 
 Slopes = list[tuple[int, int, Float[np.ndarray, " ..."]]]
 """Partials of the equations that are not zero: the number of the equation, that of the derivative,
@@ -138,6 +145,7 @@ class Collocated:
         right: Float[np.ndarray, "unknowns stages x y"],
         nearly: Kronecker,
         enough: float,
+        inexact: float = INEXACT,
     ) -> tuple[Float[np.ndarray, "unknowns modes x y"], int, float]:
         """What solves J d = right, the iterations, and what is left of the right side, over it.
 
@@ -145,7 +153,8 @@ class Collocated:
             slopes: Of the equations.
             right: Of the equations, at the points.
             nearly: The inverse of equations near to these.
-            enough: What may be left of the largest value.
+            enough: What may be left of the largest value, where there is no other step.
+            inexact: What may be left of it all, where there is one.
         """
         begin = nearly(right)
         count = 0
@@ -158,10 +167,10 @@ class Collocated:
         whole = float(np.linalg.norm(begin))
         if not np.isfinite(whole) or not whole:
             return begin, 0, 0.0 if not whole else np.inf
-        goal = INEXACT
-        if self.affine:
+        goal = inexact
+        if enough and self.affine:
             largest = max(float(np.abs(begin).max()), 1e-300)
-            goal = float(min(INEXACT, max(1e-13, enough / largest)))
+            goal = float(min(inexact, max(1e-13, enough / largest)))
         operator = LinearOperator((begin.size,) * 2, matvec=product, dtype=float)
         d, _ = gmres(operator, begin.ravel(), rtol=goal, atol=0.0, restart=KRYLOV, maxiter=1)
         left = float(np.linalg.norm(begin.ravel() - product(d))) / whole
@@ -176,9 +185,9 @@ class Collocated:
 
         Args:
             slopes: Of the equations.
-            d: The change, of free modes in time of values at the points.
+            d: The change, of free modes in time of values at the points, or of all.
         """
-        order = self.stages.modes.order
+        order = self.stages.modes.size - d.shape[1]
         known: dict[tuple[int, ...], Float[np.ndarray, "stages x y"]] = {}
         found = np.zeros(self.shape)
         for a, (k, index) in enumerate(self.leaves):
@@ -200,7 +209,7 @@ class Collocated:
         return found
 
     def linear(
-        self, C: Float[np.ndarray, "unknowns ..."]
+        self, C: Float[np.ndarray, "unknowns ..."], ways: Ways | None = None
     ) -> tuple[Float[np.ndarray, "equations stages x y"], Slopes]:
         """The equations at the points, and their partials.
 
@@ -208,14 +217,17 @@ class Collocated:
 
         Args:
             C: The coefficients.
+            ways: Other points along each coordinate of space, at which no partials are wanted.
 
         Raises:
             ProblemError: The residual is not finite.
         """
-        leaves, residuals, shape = self.needs, self.residuals, self.shape[1:]
-        values = [one.ravel() for one in self.derivatives(C)]
+        leaves, residuals = self.needs, self.residuals
+        places = self.lines[0] if ways is None else ways
+        shape = (len(self.stages.share), *(len(way.at) for way in places))
+        values = [one.ravel() for one in self.derivatives(C, places)]
         names = residuals[0].coordinates
-        grid = [*(line.at for line in self.lines[0]), self.stages.at]
+        grid = [*(way.at for way in places), self.stages.at]
         found = np.empty((self.equations, int(np.prod(shape))))
         pieces: dict[tuple[int, int], list[Float[np.ndarray, " some"]]] = {}
         for low in range(0, found.shape[1], POINTS_AT_A_TIME):
@@ -226,13 +238,13 @@ class Collocated:
             for one in residuals:
                 which = [leaves.index(leaf) for leaf in one.needs]
                 D = torch.from_numpy(np.stack([values[a][some] for a in which])).T
-                r, g = one(at, D)
-                assert g is not None
+                r, g = one(at, D, partials=ways is None)
                 if not bool(r.isfinite().all()):
                     check_finite(one, r, at, D)
                     raise ProblemError(f"{one.name}: the solution is not finite any more")
                 found[first : first + one.equations, some] = r.numpy().T
-                for e, b in np.ndindex(one.equations, len(which)):
+                for e, b in np.ndindex(one.equations, len(which) if g is not None else 0):
+                    assert g is not None
                     own = g[:, e, b].numpy()
                     same = own[:1] if (own == own[0]).all() else own
                     pieces.setdefault((first + e, which[b]), []).append(same.copy())
@@ -241,12 +253,13 @@ class Collocated:
         return found.reshape(-1, *shape), [one for one in slopes if one[2].any()]
 
     def derivatives(
-        self, C: Float[np.ndarray, "unknowns ..."]
+        self, C: Float[np.ndarray, "unknowns ..."], ways: Ways
     ) -> list[Float[np.ndarray, "stages x y"]]:
-        """All derivatives at the points.
+        """All derivatives at points.
 
         Args:
             C: The coefficients.
+            ways: The points along each coordinate of space.
         """
         known: dict[tuple[int, ...], Float[np.ndarray, " ..."]] = {}
         found = []
@@ -255,8 +268,8 @@ class Collocated:
                 known[k, t] = times(self.stages.rates[t], np.moveaxis(C[k], -1, 0), 0)
             if (k, t, x) not in known:
                 moved = known[k, t].transpose(0, 2, 1)
-                known[k, t, x] = along([self.lines[0][0].matrix(x)], moved).transpose(0, 2, 1)
-            found.append(along([self.lines[0][1].matrix(y)], known[k, t, x]))
+                known[k, t, x] = along([ways[0].matrix(x)], moved).transpose(0, 2, 1)
+            found.append(along([ways[1].matrix(y)], known[k, t, x]))
         return found
 
     def _together(self, pieces: list[Float[np.ndarray, " _some"]]) -> Float[np.ndarray, " ..."]:
@@ -275,9 +288,9 @@ class Collocated:
         """The coefficients of a change of values at the points.
 
         Args:
-            d: The change, of free modes in time.
+            d: The change, of free modes in time, or of all.
         """
-        order = self.stages.modes.order
+        order = self.stages.modes.size - d.shape[1]
         shape = [line.axis.size for line in self.lines[0]]
         found = np.zeros((len(d), *shape, self.stages.modes.size))
         for k, (along_x, along_y) in enumerate(self.lines):
@@ -304,6 +317,39 @@ class Collocated:
         apart -= np.stack([along(own, one) for one in given])
         back = np.linalg.inv(self.stages.rates[0][:, order:])
         return given + self.lifted(times(back, np.moveaxis(apart, -1, 1), 1))
+
+    def drifted(
+        self,
+        C: Float[np.ndarray, "unknowns ..."],
+        before: Product | None,
+        nearly: Kronecker,
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """The coefficients of what is wrong in a span, about: what follows from equations that are
+        met at the points alone, and from what was wrong before.
+
+        Between the points residuals are not zero; the nearest splines to them have the sources of
+        errors at the points.
+
+        Args:
+            C: The coefficients.
+            before: What was wrong in the span before; None where nothing was.
+            nearly: The inverse of equations near to these.
+        """
+        modes, lines = self.stages.modes, self.lines[0]
+        between = [line.between for line in lines]
+        source = self.linear(C, between)[0]
+        for i, way in enumerate(between):
+            source = times(way.means, source, 2 + i)
+        slopes = self.linear(C)[1]
+        whole = np.zeros((len(self.lines), modes.size, *self.shape[2:]))
+        if before is not None:
+            begin = [line.at for line in lines] + [before.axes[-1].breaks[1:]]
+            for k, n in np.ndindex(len(self.lines), modes.order):
+                start = before.on_grid(k, begin, (0, 0, n))[..., 0]
+                whole[k, n] = start * modes.half**n
+        right = -source - self.pushed(slopes, whole)
+        whole[:, modes.order :] = self.solved(slopes, right, nearly, 0.0, ABOUT)[0]
+        return self.lifted(whole)
 
     def stiffness(self, slopes: Slopes) -> tuple[float, ...]:
         """Roots of the mean diagonal of JᵀJ, an unknown each, about.

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 import scipy.fft as fft
 from jaxtyping import Complex, Float, Inexact
+from numpy.polynomial import legendre
 
 from kanpde.products.axes import Matrix, SplineAxis
 from kanpde.products.rows import DENSE_UP_TO
@@ -33,6 +34,9 @@ EQUAL_CELLS = 1e-9
 REAL_BUT_ROUNDED = 1e-9
 """Imaginary part of eigenvalues that are real but for rounding, over the largest."""
 
+
+BETWEEN = 2
+"""Points at which equations are looked at between those of collocation, over these."""
 
 WELL_CONDITIONED = 1e4
 """Condition of vectors that are far enough from one another."""
@@ -122,6 +126,11 @@ class Line:
         return np.eye(len(self.at)), *(self.matrix(k) @ self.lift for k in orders)
 
     @cached_property
+    def between(self) -> PointsBetween:
+        """Points between those of collocation."""
+        return PointsBetween(self)
+
+    @cached_property
     def equal(self) -> bool:
         """Whether it wraps around on equal cells, so that Fourier's modes diagonalise all."""
         cells = np.diff(self.axis.breaks)
@@ -168,6 +177,58 @@ class Line:
             i: Number of that axis.
         """
         return fft.ifft(modes, axis=i) if self.equal else _times(self._eigen[0], modes, i)
+
+
+@dataclass(frozen=True, eq=False)
+class PointsBetween:
+    """Points between those of collocation, Gauss's: twice as many on every cell.
+
+    Attributes:
+        line: Has the points of collocation.
+    """
+
+    line: Line
+
+    @cached_property
+    def rule(self) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+        """The points and their weights."""
+        axis = self.line.axis
+        held = np.bincount(axis.cell_of(self.line.at), minlength=axis.cells)
+        low, half = axis.breaks[:-1], np.diff(axis.breaks) / 2
+        at, weights = [], []
+        for cell, count in enumerate(BETWEEN * np.maximum(held, 1)):
+            z, w = legendre.leggauss(count)
+            at.append(low[cell] + half[cell] * (z + 1))
+            weights.append(half[cell] * w)
+        return np.concatenate(at), np.concatenate(weights)
+
+    @property
+    def at(self) -> Float[np.ndarray, " points"]:
+        """The points."""
+        return self.rule[0]
+
+    def matrix(self, order: int) -> Matrix:
+        """Derivatives of the splines at the points.
+
+        Args:
+            order: Of differentiation.
+        """
+        if order not in self._matrices:
+            self._matrices[order] = self.line.axis.matrix(self.at, order)
+        return self._matrices[order]
+
+    @cached_property
+    def _matrices(self) -> dict[int, Matrix]:
+        return {}
+
+    @cached_property
+    def means(self) -> Float[np.ndarray, "points between"]:
+        """From values at the points to those that the nearest spline has at points of
+        collocation."""
+        axis = self.line.axis
+        B = axis.matrix(self.at).toarray()
+        weighted = B.T * self.rule[1]
+        return self.line.matrix(0) @ np.linalg.solve(weighted @ B, weighted)
 
 
 def times(

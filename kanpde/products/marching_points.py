@@ -33,6 +33,14 @@ MORE_IF_EQUAL = 1.5
 QUICK = 2e9
 """Operations of a step up to which least squares are quick."""
 
+SHARE_OF_DRIFT, SOON, STRICTEST = 0.4, 0.03, 1e-3
+"""Of the tolerance, for errors that add up; the share of the time from which these are looked at by
+the time that is gone; and how small a share of the tolerance cells are made for."""
+
+STEEPER = 1.5
+"""Power of those by which the errors of the best splines are made smaller: second derivatives at
+points are of a lower order in the lengths of cells."""
+
 STILL_GOOD, FAR_FEWER, SPARE_CELLS = 0.6, 0.6, 1.2
 """Cells stay where their error is below this share of the tolerance and others would not be fewer
 than that share of them; others are as many times more than are needed now."""
@@ -67,10 +75,23 @@ class MarchingPoints(MarchingProducts):
         guide: Guide | None = None,
     ):
         super().__init__(problem, settings, time, guide)
-        self._ends = ends
+        self._ends, self._strict = ends, 1.0
         self._lines: tuple[tuple[Axis, ...], tuple[tuple[Line, ...], ...]] | None = None
         self._points: tuple[tuple[Axis, ...], Collocated] | None = None
         self._inverse: tuple[Product, Kronecker] | None = None
+
+    def advance(self, progress: Progress) -> Progress:
+        self._strict = self._strictness(progress)
+        return super().advance(progress)
+
+    def _strictness(self, progress: Progress) -> float:
+        """Share of the tolerance that cells are made for, so that what errors add up to may go on
+        for all of the time."""
+        if not progress.drift > 0:
+            return 1.0
+        gone = abs(progress.reached - self._first) / self._whole
+        allowed = SHARE_OF_DRIFT * self.settings.tolerance * max(gone, SOON)
+        return min(1.0, max(STRICTEST, (allowed / progress.drift) ** STEEPER))
 
     def _stepped(self, progress: Progress) -> Progress:
         at, base = progress.at, progress.base
@@ -135,12 +156,12 @@ class MarchingPoints(MarchingProducts):
         cannot hold begins the next span with a layer; else some more than are needed now. They are
         equal where splines wrap around and these are not many more, since Fourier's modes then
         invert most of the equations."""
-        goal = SHORT_OF_GOAL * self.settings.tolerance
-        found = super()._refined(axis, rough)
-        enough = favard(axis, rough) < STILL_GOOD * self.settings.tolerance
+        tolerance = self._strict * self.settings.tolerance
+        goal, most = SHORT_OF_GOAL * tolerance, min(self.settings.cells, 3 * axis.cells)
+        found = refined(axis, rough, goal, most)
+        enough = favard(axis, rough) < STILL_GOOD * tolerance
         if enough and found.cells > FAR_FEWER * axis.cells:
             return axis
-        most = min(self.settings.cells, 3 * axis.cells)
         wanted = min(math.ceil(SPARE_CELLS * found.cells), most)
         if axis.periodic:
             low, high = axis.ends
@@ -154,7 +175,28 @@ class MarchingPoints(MarchingProducts):
         return self._refined(axis, rough)
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
-        return done
+        """With what is wrong at the end of the last span: errors of equations that are met at
+        points alone, which wander from span to span, and the squares of those in time."""
+        assert progress.base is not None
+        (*_, span), sizes = done.spans, np.array(done.sizes)
+        equations = self._collocated(progress)
+        C = equations.drifted(span.C, done.change, self._nearly_inverse(progress.base, progress))
+        wrong = replace(span, C=C)
+        end = [line.at for line in equations.lines[0]] + [span.axes[-1].breaks[1:]]
+        largest = [np.abs(wrong.on_grid(u, end, (0, 0, 0))).max() for u in range(len(C))]
+        drift = float(np.fmax(done.drift, (np.array(largest) / sizes).max()))
+        return replace(done, change=wrong, drift=drift)
+
+    def _arrived(self, progress: Progress) -> Progress:
+        found, tolerance = super()._arrived(progress), self.settings.tolerance
+        if not progress.drift > max(found.estimate, tolerance):
+            return found
+        said = (
+            f"errors of all spans add up: estimated error {progress.drift:.1e}; a smaller"
+            " --tolerance makes them smaller"
+        )
+        missed = found.missed or (said,)
+        return replace(found, estimate=progress.drift, missed=missed)
 
     def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
         return math.nan
@@ -204,10 +246,11 @@ def points_of_march(problem: Problem, settings: Settings) -> tuple[Ends | None, 
     if not all(e.affine for e in problem.equations):
         return ends, "its equations hold at points, solved by GMRES, since they are not linear"
     squares = MarchingProducts(problem, settings, time)
-    axes = (*squares.first_cells(), squares.span_from(0.0, 1.0))
+    span = squares.span_from(0.0, 1.0)
+    axes = (*squares.first_cells(), span)
     steps = operations_needed(axes, count)
     size = count * math.prod(axis.size for axis in axes)
-    if steps <= QUICK:
+    if steps <= QUICK and span.order == 1:
         return None, f"least squares: a span has {size:,} unknowns, which is few"
     why = f"least squares of {size:,} unknowns a span would take long"
     return ends, f"its equations hold at points, solved by GMRES, since {why}"

@@ -85,6 +85,8 @@ class Progress:
         base: What the normal equations of spans were nearly inverted for; None where they are
             factored.
         fresh: Iterations that a step took when they had just been.
+        drift: What errors were carried along to so far, at the ends of spans, over the amplitudes;
+            nan where they are not.
         guess: What Newton's method begins from; None where it begins with what is given.
         step: Newton steps so far.
         work: Operations that they took.
@@ -112,6 +114,7 @@ class Progress:
     beyond: tuple[Beyond, ...] = ()
     base: Product | None = None
     fresh: int = 0
+    drift: float = math.nan
     guess: Product | None = None
     step: int = 0
     work: float = 0.0
