@@ -233,6 +233,6 @@ def _largest(J) -> float:
             v0=np.random.default_rng(0).standard_normal(J.shape[0]),
             return_eigenvectors=False,
         )
-    except sla.ArpackNoConvergence:
+    except sla.ArpackError:  # it does not converge, or finds nothing to build on
         return float(sla.norm(J, np.inf))
     return float(np.abs(found[0]))

@@ -19,11 +19,9 @@ from kanpde.geometry import SpaceTime
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import GridResidual
 from kanpde.reference.boundary import Placed, coordinates_on, place
+from kanpde.reference.constancy import vary
 from kanpde.reference.grid import Grid
 from kanpde.residual.residual import leaf_name
-
-PROBED_INSTANTS = 101
-"""At which data are compared before they are taken for constant in time."""
 
 MOST_STEPS = 30
 """Of the iteration for nonlinear conditions."""
@@ -77,12 +75,8 @@ class BoundaryLift:
             self.P, self._solve = self._eliminate(
                 self._jacobian(self._span[0], np.zeros(self._size))
             )
-            probes = [
-                self._defect(t, np.zeros(self._size))
-                for t in np.linspace(*self._span, PROBED_INSTANTS)
-            ]
-            self.steady = all((probe == probes[0]).all() for probe in probes)
-            self._fixed = self._offset(probes[0])
+            self.steady = not any(self._asks(part) for part, _ in self._parts)
+            self._fixed = self._offset(self._defect(self._span[0], np.zeros(self._size)))
 
     def offset(self, t: float) -> Float[np.ndarray, " size"]:
         """b(t) of affine conditions."""
@@ -137,7 +131,17 @@ class BoundaryLift:
     def _now(self, part: GridResidual, t: float) -> dict[str, torch.Tensor]:
         return {self._time: torch.full((len(part.nodes),), t, dtype=torch.float64)}
 
+    def _asks(self, part: GridResidual) -> bool:
+        """Whether a condition asks for the time."""
+        at = {**part.at, **self._now(part, self._span[0])}
+        return part.residual.asks_for(self._time, at, part.normal)
+
     def _is_affine(self) -> bool:
+        if any(
+            vary(part.residual, part.at, self._time, self._span, part.normal)
+            for part, _ in self._parts
+        ):
+            return False
         rng, (start, end) = np.random.default_rng(0), self._span
         first = self._jacobian(start, np.zeros(self._size))
         return all(

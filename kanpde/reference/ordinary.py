@@ -260,7 +260,10 @@ class Ordinary:
         return found
 
     def constant(self) -> Float[np.ndarray, "2 size size"] | None:
-        """The slopes where they are the same for all states and always, found by probing."""
+        """The slopes where they are the same for all states and always, as far as a few instants
+        show."""
+        if not all(one.affine for one in self.problem.equations):
+            return None
         rng, found = np.random.default_rng(0), None
         for t in np.linspace(*self.span, 3):
             slopes = self.slopes([rng.uniform(0.25, 0.75, (self.size, 1)) for _ in range(2)], t)

@@ -323,9 +323,14 @@ class Radau:
     def _residual(self, W: np.ndarray, h: float) -> np.ndarray:
         """At the stages, whose changes since the start of the step are W."""
         fields = self._fields(W, h)
-        if self._affine is None:
-            return self.system.residual(fields, self.t + C * h)
-        return self._affine(fields, self.t, h, self._left)
+        if self._affine is not None:
+            r = self._affine(fields, self.t, h, self._left)
+            if r is not None:
+                return r
+            # Partials are no longer what they were.
+            self._affine = self._constant = None
+            self._factors.clear()
+        return self.system.residual(fields, self.t + C * h)
 
     def _prepare(self, h: float, Z: np.ndarray) -> bool:
         """Factors for steps of this length; whether they are new."""

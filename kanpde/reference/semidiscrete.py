@@ -19,9 +19,10 @@ from kanpde.errors import ReferenceUnavailable
 from kanpde.geometry import SpaceTime
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.assembly import GridResidual
+from kanpde.reference.constancy import vary
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import initial
-from kanpde.reference.lift import PROBED_INSTANTS, BoundaryLift
+from kanpde.reference.lift import BoundaryLift
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual, leaf_name
 
@@ -259,7 +260,9 @@ class SemiDiscrete:
     def _constant_mass(self) -> np.ndarray | None:
         """Inverse of ∂r/∂(rates) where it depends on the place alone; refuses equations that are
         not affine in the rates."""
-        rng, fixed, found = np.random.default_rng(0), True, None
+        rng, found = np.random.default_rng(0), None
+        ways = [(e.residual, e.on_grid.at) for e in self._equations]
+        fixed = not any(vary(one, at, self.time, self.span) for one, at in ways)
         for t in np.linspace(*self.span, 3):
             pair = []
             leaves = [
@@ -287,19 +290,21 @@ class SemiDiscrete:
         return inverse if fixed else None
 
     def _constant_coefficients(self) -> tuple[sp.csc_matrix, np.ndarray] | None:
-        """A and b where f(t, y) = A y + b, which spares the evaluation of the residuals; found by
-        probing."""
+        """A and b where f(t, y) = A y + b, which spares the evaluation of the residuals."""
         self._linear = None
         if not (self.boundary.affine and self.boundary.steady and self._mass is not None):
             return None
-        rng, (start, end), zero = np.random.default_rng(1), self.span, np.zeros(self.size)
-        A, b = self.jacobian(start, zero), self(start, zero)
-        for t in np.linspace(start, end, 3):
+        start = {self.time: torch.zeros(len(self.nodes), dtype=torch.float64)}
+        ways = [(e.residual, {**e.on_grid.at, **start}) for e in self._equations]
+        asking = any(one.asks_for(self.time, at) for one, at in ways)
+        if asking or not all(e.affine for e in self.problem.equations):
+            return None
+        rng, (begin, end), zero = np.random.default_rng(1), self.span, np.zeros(self.size)
+        A, b = self.jacobian(begin, zero), self(begin, zero)
+        for t in np.linspace(begin, end, 3):
             other = self.jacobian(t, rng.uniform(-1, 1, self.size))
             if abs(other - A).max() > 1e-14 * abs(A).max():
                 return None
-        if any((self(t, zero) != b).any() for t in np.linspace(start, end, PROBED_INSTANTS)):
-            return None
         return (A, b) if np.isfinite(b).all() else None
 
     def _state_rates(self, rates: np.ndarray, y: np.ndarray) -> np.ndarray:

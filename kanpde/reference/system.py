@@ -16,6 +16,7 @@ from kanpde.problem.faces import space_faces
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.blocks import BlocksOnGrid
 from kanpde.reference.boundary import Placed, coordinates_on, match, place
+from kanpde.reference.constancy import vary
 from kanpde.reference.continued import Continued, absent, close_by, continued_pressures
 from kanpde.reference.elsewhere import Condensed, missing_ends, totals
 from kanpde.reference.embedded import Embedded
@@ -289,7 +290,12 @@ class System:
         return worst
 
     def constant(self) -> Float[np.ndarray, " entries"] | None:
-        """The partials where they are the same for every solution and always, found by probing."""
+        """The partials where they are the same for every solution and always."""
+        if not all(part.residual.affine for part in self._parts):
+            return None
+        ways = [(_at_the_points(p.residual), p.at, p.normal) for p in self._parts]
+        if self.time and any(vary(r, at, self.time, self.span, n) for r, at, n in ways):
+            return None
         rng, found = np.random.default_rng(0), None
         for t in (
             np.linspace(*self.problem.domain.bounds[self.time], 3) if self.time else [None] * 2
@@ -378,6 +384,11 @@ class System:
     def _on_nodes(self) -> sp.csr_matrix:
         """Takes what the system solves for to values on the nodes."""
         return self.grid.derivative((0,) * len(self.grid.names))
+
+
+def _at_the_points(residual: Residual) -> Residual:
+    """What is evaluated there."""
+    return residual.inner if isinstance(residual, Condensed) else residual
 
 
 def _time_orders(problem: Formulation, number: Mapping[str, int]) -> list[int]:

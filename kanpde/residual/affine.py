@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kanpde.residual.calculus import Leaf, Leaves
@@ -86,6 +87,23 @@ class Operations(_Watch, TorchDispatchMode):
     Attributes:
         affine: Whether everything so far is.
     """
+
+
+class UseWatched(TorchFunctionMode):
+    """While it is active: whether anything is done with a tensor.
+
+    Attributes:
+        used: Whether anything was.
+    """
+
+    def __init__(self, tensor: Tensor):
+        super().__init__()
+        self._tensor, self.used = tensor, False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = (*args, *(kwargs or {}).values())
+        self.used |= any(x is self._tensor for a in given for x in _tensors(a))
+        return func(*args, **(kwargs or {}))
 
 
 class Watched(Leaves):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import ProblemError
+from kanpde.residual.affine import UseWatched
 from kanpde.residual.calculus import Leaf, Leaves, Values
 from kanpde.residual.elsewhere import Afar, Extent, OtherPlaces, Rule, gathered
 from kanpde.residual.functions import at_point, rows_of
@@ -103,6 +104,20 @@ class Residual:
         """
         return rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
 
+    def asks_for(self, coordinate: str, coordinates: Values, normal: Values | None = None) -> bool:
+        """Whether the function does anything with a coordinate but to differentiate by it.
+
+        Args:
+            coordinate: Its name.
+            coordinates: Of some points, by name, [points] each.
+            normal: Outward unit normals by coordinate, on a boundary.
+        """
+        leaves = self._of_zeros(coordinates, normal)
+        asked = UseWatched(leaves.coordinates[coordinate])
+        with torch.set_grad_enabled(self.composite), asked:
+            rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
+        return asked.used
+
     def places(self, coordinates: Values, normal: Values | None = None) -> list[OtherPlaces]:
         """The other places that it asks for, which depend on the points alone.
 
@@ -112,14 +127,7 @@ class Residual:
         """
         if not self.afar:
             return []
-        like = next(iter(coordinates.values()))
-        zeros = like.new_zeros(len(like), 1)
-        leaves = self._leaves(
-            coordinates,
-            lambda leaf: zeros[:, 0],
-            lambda place, leaf, shape: zeros.new_zeros(shape),
-            normal,
-        )
+        leaves = self._of_zeros(coordinates, normal)
         with torch.set_grad_enabled(self.composite):
             rows_of(self.function, self.name, self.arguments, self.unknowns, leaves)
         return leaves.elsewhere.places
@@ -267,6 +275,17 @@ class Residual:
             for leaf in one.leaves
         ]
         return values, torch.stack([_gradient(row, inputs, there) for row in rows], 1)
+
+    def _of_zeros(self, coordinates: Values, normal: Values | None) -> Leaves:
+        """Leaves that are all zero."""
+        like = next(iter(coordinates.values()))
+        zeros = like.new_zeros(len(like), 1)
+        return self._leaves(
+            coordinates,
+            lambda leaf: zeros[:, 0],
+            lambda place, leaf, shape: zeros.new_zeros(shape),
+            normal,
+        )
 
     def _leaves(
         self,

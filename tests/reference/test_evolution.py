@@ -6,18 +6,19 @@ from math import pi
 import manufactured
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from manufactured import KINDS, grid, one_order_short, slope
 from orders import holds, observed
 from scipy.integrate import solve_ivp
-from torch import sin
+from torch import cos, exp, sin
 
-from kanpde import Box, Dirichlet, Initial, Problem, Time, d
+from kanpde import Box, Dirichlet, Initial, Neumann, Problem, Time, d, laplacian
 from kanpde.errors import SolutionEnds
 from kanpde.problem.file import load
 from kanpde.reference import grid as grids
 from kanpde.reference import radau, reference
 from kanpde.reference.collocation import CollocationGrid
-from kanpde.reference.evolution import solve_evolution
+from kanpde.reference.evolution import _largest, solve_evolution
 from kanpde.reference.initial import initial
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
@@ -190,6 +191,41 @@ def test_affine_equations_are_evaluated_ahead(name, spectral, monkeypatch):
     assert few < many / 2
 
 
+def pulsed(dimensions):
+    """A loss that is fifty times stronger for a hundredth of the time."""
+    domain = Box(**dict.fromkeys("xy"[:dimensions], (0, 1))) * Time(t=(0, 1))
+
+    def equation(u, t):
+        return d(u, t) - 0.1 * laplacian(u) + (1 + 50 * exp(-(((t - 0.3717) / 0.004) ** 2))) * u
+
+    return Problem(domain, [equation], [Neumann(u=0), Initial(u=lambda x: 1 + cos(pi * x))])
+
+
+@pytest.mark.parametrize(("dimensions", "method"), [(1, "Radau IIA"), (1, "DOP853"), (2, "DOP853")])
+def test_partials_that_vary_for_a_moment_are_seen(dimensions, method):
+    problem = pulsed(dimensions)
+    space = grid(problem, 16, 6)
+    found = solve_evolution(problem, space, np.linspace(0, 1, 3), 1e-9, method=method)[0]
+    lost = np.exp(-1 - 0.2 * np.sqrt(pi))
+    mean = space.even(space.close(found[..., -1])).mean()
+    assert mean == pytest.approx(lost, rel=1e-6)
+
+
+def test_rates_that_vanish_far_from_the_solution_are_not_affine():
+    """Arrhenius' law: at the values that are tried, between 0 and 1, nothing burns."""
+
+    def burning(T, x, t):
+        return d(T, t) - d(T, x, x) - 4e3 * exp(-2500 / T) * (600 - T)
+
+    conditions = [Neumann(T=0), Initial(T=400)]
+    problem = Problem(Box(x=(0, 1)) * Time(t=(0, 1)), [burning], conditions)
+    found = reference(problem, effort="quick")
+    truth = solve_ivp(
+        lambda t, T: 4e3 * np.exp(-2500 / T) * (600 - T), (0, 1), [400.0], rtol=1e-10, atol=1e-8
+    )
+    assert found.values["T"][0, -1] == pytest.approx(truth.y[0, -1], rel=1e-7)
+
+
 def test_integrators_agree():
     """Both on one stiff problem, so that either may be chosen."""
     problem = manufactured.heat("Neumann")
@@ -199,6 +235,13 @@ def test_integrators_agree():
         for method in ("Radau IIA", "DOP853")
     )
     assert explicit == pytest.approx(implicit, abs=1e-8)
+
+
+def test_the_largest_eigenvalue_of_what_has_none_but_zero_is_bounded():
+    """ARPACK finds nothing to build on there."""
+    nilpotent = sp.diags([np.full(24, 3.0)], [1], format="csc")
+    assert 0 <= _largest(nilpotent) <= 3
+    assert _largest(sp.csc_matrix((25, 25))) == 0
 
 
 @pytest.mark.parametrize(
