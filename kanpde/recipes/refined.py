@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
+from kanpde.problem.cross_points import singular_points
 from kanpde.products.inside import curved
 from kanpde.products.marching_points import points_of_march
 from kanpde.products.posed import refuse
@@ -108,13 +109,16 @@ def _check_suited(problem: Problem) -> None:
         )
     if not curved(problem.domain) or problem.pencil is not None:
         return
+    singular = [str(one) for one in singular_points(problem)]
     for corner in problem.domain.corners:
-        if corner.opening > REENTRANT:
+        if corner.opening > REENTRANT and not singular:
             x, y = corner.at
-            raise RecipeError(
-                f"tensor: the corner at ({x:g}, {y:g}), where {' meets '.join(corner.faces)}, is"
-                " re-entrant: splines on the bounding box follow r^λ of such a corner poorly"
-            )
+            singular.append(f"({x:g}, {y:g}), where {' meets '.join(corner.faces)}: re-entrant")
+    if singular:
+        raise RecipeError(
+            f"tensor: solutions are singular at {singular[0]}, which splines on the bounding box of"
+            " a curved domain follow poorly"
+        )
 
 
 def settings_of(recipe: Recipe, effort: str, switches: int = 0) -> Settings:

@@ -7,7 +7,19 @@ from refined import solved
 from scipy.special import jn_zeros
 
 import kanpde
-from kanpde import Box, Dirichlet, Disk, Eigenvalue, Ellipse, Neumann, Problem, Robin, d, laplacian
+from kanpde import (
+    Box,
+    Dirichlet,
+    Disk,
+    Eigenvalue,
+    Ellipse,
+    Neumann,
+    Polygon,
+    Problem,
+    Robin,
+    d,
+    laplacian,
+)
 from kanpde.errors import RunError
 from kanpde.products.axes import SplineAxis
 from kanpde.products.held import held
@@ -125,11 +137,20 @@ def test_eigenvalues_of_a_disc():
         assert abs(number / (jn_zeros(1, 1)[0] / 2) ** 2 - 1) < 1e-7
 
 
-def test_re_entrant_corners_are_left_to_layers():
+def test_singular_corners_are_left_to_layers():
+    """Also those of 120 degrees between conditions of two kinds."""
+    corner = Problem(
+        Polygon(x=[0, 1, 0.6, -0.5], y=[0, 0, 1, 0.75**0.5]),
+        lambda u, x, y: laplacian(u) + 1,
+        [Dirichlet(u=0, on=("edge1", "edge2", "edge3")), Neumann(u=0, on="edge4")],
+    )
+    choice = usual(corner, choose(corner))
+    assert choice.recipe.network.kind != "tensor"
+    assert "(0, 0), where edge4 meets edge1: r^0.75" in choice.reasons[-1]
     problem, recipes = kanpde.problem.file.load("poisson2d_lshape")
     choice = usual(problem, choose(problem, recipes))
     assert choice.recipe.network.kind != "tensor"
-    assert "re-entrant" in choice.reasons[-1]
+    assert "singular at (0, 0)" in choice.reasons[-1]
     problem, recipes = kanpde.problem.file.load("annulus2d")
     assert usual(problem, choose(problem, recipes)).recipe.network.kind == "tensor"
 
