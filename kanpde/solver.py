@@ -25,6 +25,7 @@ from kanpde.recipes.refined import refined, usual
 from kanpde.recipes.tolerances import check_tolerance
 from kanpde.recipes.written import plain
 from kanpde.reference import Reference
+from kanpde.reference.solution import DIFFERENCES, checked_method
 from kanpde.results.fields import dense_grid, exact_on
 from kanpde.results.result import Result
 from kanpde.runs import folder as run_folder
@@ -53,6 +54,7 @@ def solve(
     device: str = "cpu",
     dtype: str = "float64",
     reference: bool | Reference = True,
+    judge: str = DIFFERENCES,
     out: str | Path | None = None,
     run_dir: str | Path | None = None,
     resume: bool = False,
@@ -88,6 +90,7 @@ def solve(
         dtype: "float64" or "float32".
         reference: Whether to compute finite differences for comparison, or those that are known
             already.
+        judge: The method of the reference, as `reference` takes it: "fem" for finite elements.
         out: Folder to write the run to, a new one below it.
         run_dir: The run's folder itself; nothing is written without one of them.
         resume: Whether a run in run_dir that was killed or interrupted goes on from its last state,
@@ -131,6 +134,7 @@ def solve(
     begun = None if before is None else before.solution
     beginning = prepare(problem, recipe, seed, device, dtype, effort, begun)
     settings = {"seed": seed, "device": device, "dtype": dtype, "effort": effort}
+    settings |= {"judge": checked_method(judge)} if judge != DIFFERENCES else {}
     with lifetime.Claim() as claim:
         folder, kept = None, None
         if out is not None or run_dir is not None:

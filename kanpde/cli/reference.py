@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import typer
+
 from kanpde.cli.options import Constants, Effort, Json, Name, whole
 from kanpde.cli.output import print_json
 from kanpde.problem import gallery
@@ -15,9 +17,12 @@ def reference(
     order: Annotated[int | None, whole("Of accuracy: 2, 4, 6, 8 or a higher even number.")] = None,
     cells: Annotated[int | None, whole("Along each space coordinate of the finest grid.")] = None,
     effort: Effort = "default",
+    method: Annotated[
+        str, typer.Option(metavar="METHOD", help="differences, or fem: finite elements.")
+    ] = "differences",
     as_json: Json = False,
 ) -> None:
-    """Solve a problem by finite differences only, and say how good that is."""
+    """Solve a problem by finite differences or elements only, and say how good that is."""
     gallery.find(name)
     from kanpde.cli import display
     from kanpde.problem import file as problems
@@ -27,7 +32,7 @@ def reference(
     problem, _ = problems.load(name, dict(constants or ()))
     console = display.console(as_json)
     display.show_problem(console, problem)
-    found = by_differences(problem, order=order, cells=cells, effort=effort)
+    found = by_differences(problem, order=order, cells=cells, effort=effort, method=method)
     exact = exact_on(problem, found.coordinates)
     error = relative_l2(found.values, exact) if exact else None
     if not as_json:

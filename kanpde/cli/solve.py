@@ -62,6 +62,13 @@ Out = Annotated[
     typer.Option(metavar="FOLDER", help="Where run folders go: FOLDER/<problem>/<run>/."),
 ]
 NoReference = Annotated[bool, typer.Option("--no-reference", help="Skip the reference.")]
+Judge = Annotated[
+    str,
+    typer.Option(
+        metavar="METHOD",
+        help="Of the reference: differences, or fem, finite elements on a domain of the plane.",
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option("--strict", help=f"End with exit code {NOT_BELIEVED} unless it has converged."),
@@ -149,6 +156,7 @@ def solve(
     dtype: Dtype = "float64",
     out: Out = completion.RESULTS,
     no_reference: NoReference = False,
+    judge: Judge = "differences",
     strict: Strict = False,
     resume: Resume = None,
     start: Start = None,
@@ -180,6 +188,7 @@ def solve(
         "device": device,
         "dtype": dtype,
         "reference": not no_reference,
+        "judge": judge,
         "minutes": minutes,
         "start": start,
     }
@@ -300,7 +309,8 @@ def _resume(name: str | None, run: Path, minutes: float | None, telling: Telling
     problem = problem_of(run, asked)
     console = display.console(telling.as_json)
     display.show_problem(console, problem)
-    request = {key: asked[key] for key in ("effort", "seed", "device", "dtype", "reference")}
+    kept = ("effort", "seed", "device", "dtype", "reference", "judge")
+    request = {key: asked[key] for key in kept if key in asked}
     with reading(run / "request.json"):
         recipe = written.from_plain(asked["recipe"])
     request |= {"run_dir": run, "resume": True, "minutes": minutes}

@@ -100,12 +100,12 @@ class Polygon(Planar):
         curves = [e.curve for e in self.bounding]
         ends = points.new_tensor([[*c.start, *c.end] for c in curves]).T
         parts = points.split(max(POINTS_TIMES_SEGMENTS // len(curves), 1))
-        return torch.where(torch.cat([_odd(part, *ends) for part in parts]), 1, -1) * distance(
+        return torch.where(torch.cat([odd(part, *ends) for part in parts]), 1, -1) * distance(
             curves, points
         )
 
 
-def _odd(points: Tensor, ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
+def odd(points: Tensor, ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
     """Whether a ray along x crosses an odd number of the edges from a to b."""
     x, y = points[:, :1] - ax, points[:, 1:] - ay
     straddles = (y < 0) != (points[:, 1:] < by)

@@ -14,6 +14,7 @@ from kanpde.geometry import SpaceTime
 from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.pencil import Pencil
+from kanpde.reference.elements import Meshes
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
 from kanpde.reference.ladder import grid_of, sizes
@@ -115,7 +116,11 @@ class GridSolution:
 
 
 def climb(
-    problem: Formulation, order: int, cells: int | Mapping[str, int] | None, allowed: float
+    problem: Formulation,
+    order: int,
+    cells: int | Mapping[str, int] | None,
+    allowed: float,
+    meshes: Meshes | None = None,
 ) -> GridSolution:
     """Solve on finer and finer grids, and return the solution on the best of them with its error.
 
@@ -124,6 +129,7 @@ def climb(
         order: Of accuracy in space.
         cells: Of the finest grid, or None to refine until the target is met or the work is done.
         allowed: Seconds of work.
+        meshes: Of finite elements, in the place of grids.
 
     Raises:
         ReferenceUnavailable: Where no grid gives a solution, or not the one that was asked for.
@@ -132,7 +138,8 @@ def climb(
     asked = cells is not None
     doubts: list[SolutionDoubtful] = []
     spent, failures, share = 0.0, 0, allowed * (1 - TIME_RESERVE if problem.domain.time else 1)
-    for along in sizes(problem, order + space_order(problem), cells):
+    fewest = order + space_order(problem)
+    for along in meshes.sizes() if meshes else sizes(problem, fewest, cells):
         # What the next grid will take is known from the last two; it is not begun in vain.
         if (
             not asked
@@ -144,7 +151,7 @@ def climb(
         work = Work(share - spent if solved or asked else (share - spent) / 3)
         try:
             _check_room(len(problem.unknowns), along, order)
-            grid = grid_of(problem, along, order)
+            grid = meshes.grid(along) if meshes else grid_of(problem, along, order)
             found = solve_on(problem, grid, solved, _tolerance(solved, along, order), work)
         except ReferenceUnavailable as error:
             spent += work.done

@@ -19,6 +19,7 @@ from kanpde.errors import ReferenceUnavailable, SolutionDoubtful
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.switches import switches
 from kanpde.reference.collocation import CollocationGrid
+from kanpde.reference.elements import ElementGrid
 from kanpde.reference.embedded import Embedded
 from kanpde.reference.grid import Grid
 from kanpde.reference.initial import check_rates, initial
@@ -27,6 +28,7 @@ from kanpde.reference.patchwork import Patchwork
 from kanpde.reference.radau import ULPS_BESIDE, WORTH_TELLING, integrate
 from kanpde.reference.semidiscrete import SemiDiscrete
 from kanpde.reference.system import System
+from kanpde.reference.weak import discretised
 from kanpde.reference.work import (
     EVALUATION,
     VALUE,
@@ -92,7 +94,7 @@ def solve_evolution(
             "DOP853",
             np.zeros(len(problem.unknowns)),
         )
-    system = System(problem, grid, work)
+    system = discretised(problem, grid, work)
     first = np.zeros((2, system.size))
     first[:, : start[0].size] = [grid.solved_for(given).ravel() for given in start]
     states, steps, noise = integrate(
@@ -105,7 +107,9 @@ def solve_evolution(
 def _explicit(problem: Formulation, grid: Grid, forced: bool) -> SemiDiscrete | None:
     """The problem as y' = f(t, y) where that is possible and explicit steps take less work than
     implicit ones, else None."""
-    if isinstance(grid, Embedded | Patchwork) or (len(grid.names) == 1 and not forced):
+    if isinstance(grid, Embedded | Patchwork | ElementGrid) or (
+        len(grid.names) == 1 and not forced
+    ):
         return None
     try:
         found = SemiDiscrete(problem, grid)

@@ -23,8 +23,10 @@ from kanpde.problem.problem import Problem
 from kanpde.problem.switches import switches
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
 from kanpde.reference.collocation import CollocationGrid
+from kanpde.reference.elements import ELEMENT_ORDER, ElementGrid, Meshes, library
 from kanpde.reference.evolving import in_time, is_evolution
 from kanpde.reference.families import of_family
+from kanpde.reference.fluxes import check_elements
 from kanpde.reference.found import Reference as Reference
 from kanpde.reference.numbers import Solve, with_numbers
 from kanpde.reference.ordinary import INTERVALS, march, start_of
@@ -35,6 +37,9 @@ from kanpde.reference.spectral import collocated, suits
 
 WORK_BY_EFFORT = {"quick": 2.0, "default": 12.0, "record": 120.0}
 """Seconds of work, as `work` counts it, that a reference may take."""
+
+DIFFERENCES, ELEMENTS = METHODS = ("differences", "fem")
+"""Of references: collocation or finite differences as suits the problem, and finite elements."""
 
 SECONDS_A_SWITCH = 0.007
 """More of them for each place on the way of a march at which it has to begin anew."""
@@ -55,6 +60,7 @@ def reference(
     order: int | None = None,
     cells: int | Mapping[str, int] | None = None,
     effort: str = "default",
+    method: str = "differences",
 ) -> Reference:
     """Solve a problem by another method than a network, from its own residuals.
 
@@ -73,6 +79,8 @@ def reference(
             default grids are refined until the error estimate meets a target, or the work is done
             that the effort allows.
         effort: "quick", "default" or "record".
+        method: "fem" for finite elements in the place of all these, on planar domains; cells are
+            then edges of the finest mesh along the longest side.
 
     Returns:
         The solution with an estimate of its error.
@@ -80,19 +88,23 @@ def reference(
     Raises:
         ReferenceUnavailable: With the reason, where the problem is outside the method.
     """
-    if determined_on_a_line(problem):
+    checked_method(method)
+    if determined_on_a_line(problem) and method == DIFFERENCES:
         found = reference(determined(problem), order=order, cells=cells, effort=effort)
         return _with_numbers(found, [p.name for p in problem.parameters])
     if determined_by_conditions(problem):
-        return with_numbers(problem, _forwards(order, cells), effort)
+        return with_numbers(problem, _forwards(order, cells, method), effort)
     began = time.perf_counter()
     if effort not in EFFORTS:
         raise ReferenceUnavailable(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
     if problem.family:
-        how = {"order": order, "cells": cells, "effort": effort}
+        how = {"order": order, "cells": cells, "effort": effort, "method": method}
         return of_family(problem, partial(reference, **how))  # type: ignore[arg-type]
+    if method == ELEMENTS:
+        allowed = _work(problem, effort) if cells is None else WORK_ASKED_FOR
+        return _by_elements(problem, order, cells, allowed, began)
     if order is None and start_of(problem):
         _refuse(problem, order)
         return _integrated(problem, cells, _work(problem, effort), began)
@@ -108,9 +120,51 @@ def reference(
     return _computed(problem, order, cells, allowed, began)
 
 
-def _forwards(order: int | None, cells: int | Mapping[str, int] | None) -> Solve:
+def checked_method(method: str) -> str:
+    """The name of a method.
+
+    Args:
+        method: What the user gave.
+
+    Raises:
+        ReferenceUnavailable: Where there is none of that name, or its package is not installed.
+    """
+    if method not in METHODS:
+        raise ReferenceUnavailable(
+            f"judge {method!r}: expected {listed(METHODS)}{nearest(str(method), METHODS)}"
+        )
+    if method == ELEMENTS:
+        library()
+    return method
+
+
+def _forwards(
+    order: int | None, cells: int | Mapping[str, int] | None, method: str = DIFFERENCES
+) -> Solve:
     """Gives references of problems without unknown numbers."""
-    return lambda problem, effort: reference(problem, order=order, cells=cells, effort=effort)
+    return lambda problem, effort: reference(
+        problem, order=order, cells=cells, effort=effort, method=method
+    )
+
+
+def _by_elements(
+    problem: Problem,
+    order: int | None,
+    cells: int | Mapping[str, int] | None,
+    allowed: float,
+    began: float,
+) -> Reference:
+    """The reference by finite elements."""
+    check_elements(problem)
+    if order not in (None, ELEMENT_ORDER):
+        raise ReferenceUnavailable(f"order={order}: quadratic elements have order {ELEMENT_ORDER}")
+    if isinstance(cells, Mapping):
+        raise ReferenceUnavailable(
+            f"cells={dict(cells)}: expected one number for a mesh of finite elements"
+        )
+    meshes = Meshes(space_of(problem.domain), cells)
+    solved = climb(problem, ELEMENT_ORDER, cells, allowed, meshes)
+    return _packed(problem, solved, ELEMENT_ORDER, "", time.perf_counter() - began)
 
 
 def _work(problem: Formulation, effort: str) -> float:
@@ -234,6 +288,8 @@ def _packed(
     kind = f"{method} order {order}{why}, {shown} points, {found.method}"
     if isinstance(found.grid, CollocationGrid):
         kind = f"{found.grid.described}, {found.method}"
+    if isinstance(found.grid, ElementGrid):
+        kind = f"{found.grid.described}, {shown} points, {found.method}"
     fields = {u: np.ascontiguousarray(values[v]) for v, u in enumerate(problem.unknowns)}
     errors, scales = (
         dict(zip(problem.unknowns, part.tolist(), strict=True))

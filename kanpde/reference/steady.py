@@ -16,6 +16,7 @@ from kanpde.reference.grid import Grid
 from kanpde.reference.lowered import completed, lowered
 from kanpde.reference.norms import by_unknown, deviation, rms, rounding_of
 from kanpde.reference.system import System
+from kanpde.reference.weak import WeakSystem, discretised
 from kanpde.reference.work import OutOfWork, Work
 
 ROUNDED_STEPS = 1e-6
@@ -58,7 +59,7 @@ def solve_steady(
     asked = len(problem.unknowns)
     problem = lowered(problem)
     start = None if start is None else completed(problem, grid, start)
-    system = System(problem, grid, work)
+    system = discretised(problem, grid, work)
 
     def discrete(U: np.ndarray, jacobian: bool) -> tuple[np.ndarray, sp.csr_matrix | None]:
         fields = [U[:, None]]
@@ -72,7 +73,7 @@ def solve_steady(
 
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
-        first[: system.size - system.multipliers] = _harmonic(system).ravel()
+        first[: system.size - system.multipliers] = _beginning(system).ravel()
     if start is None and problem.easier is not None:
         start = _easier(problem, grid, system.work)
     if start is not None:
@@ -217,6 +218,11 @@ def _length(step: np.ndarray, sizes: np.ndarray, grid: Grid) -> float:
     """Of a step relative to the size of each unknown's variation: of all unknowns the worst."""
     lengths = _sizes(step, grid)
     return float((lengths[lengths > 0] / sizes[lengths > 0]).max(initial=0.0))
+
+
+def _beginning(system: System | WeakSystem) -> np.ndarray:
+    """Where the search for a solution begins."""
+    return system.harmonic() if isinstance(system, WeakSystem) else _harmonic(system)
 
 
 def _harmonic(system: System) -> np.ndarray:

@@ -36,7 +36,12 @@ def command(settings: Mapping[str, Any], request: Mapping[str, Any] | None) -> s
         value = settings.get(name)
         if value is not None and not (name == "slabs" and value == 1):
             words += [f"--{name}", str(value)]
-    for name, usual in (("effort", "default"), ("device", "cpu"), ("dtype", "float64")):
+    for name, usual in (
+        ("effort", "default"),
+        ("device", "cpu"),
+        ("dtype", "float64"),
+        ("judge", "differences"),
+    ):
         value = (request or settings).get(name, usual)
         if value != usual:
             words += [f"--{name}", str(value)]

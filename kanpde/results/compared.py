@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kanpde.errors import KanpdeError, SolutionDoubtful, SolutionEnds, first_line
 from kanpde.networks.solution import Solution
@@ -46,7 +47,7 @@ def compared(
     solution: Solution,
     history: History,
     known: bool | Reference,
-    effort: str,
+    how: Mapping[str, Any],
     observer: Observer,
 ) -> Judged:
     """The reference, or why there is none, and the distance to it. Whatever it meets, the run goes
@@ -57,7 +58,7 @@ def compared(
         solution: What was found.
         history: What was done, which says that it was interrupted where this is.
         known: The reference where that is known; else it is computed.
-        effort: "quick", "default" or "record".
+        how: The effort and the method of a reference, as `reference` takes them.
         observer: Who watches.
     """
     if history.interrupted:
@@ -70,7 +71,7 @@ def compared(
             problem = problem.settled(solution.numbers())
         if isinstance(known, bool):
             observer.message("computing the reference")
-            known = finite_differences(problem, effort=effort)
+            known = finite_differences(problem, **how)
         if known.members:
             distance, near = against_members(solution, known)
         else:

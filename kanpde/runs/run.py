@@ -24,6 +24,7 @@ from kanpde.recipes.recipe import Recipe
 from kanpde.recipes.tolerances import TOLERANCES
 from kanpde.reference import Reference
 from kanpde.reference import reference as finite_differences
+from kanpde.reference.solution import DIFFERENCES
 from kanpde.results.compared import Judged, compared
 from kanpde.results.diagnosis import diagnose
 from kanpde.results.fields import Fields, on_dense_grid
@@ -146,9 +147,8 @@ class Run:
             estimates = self._estimated(trained)
             judged = Judged(note="not asked for")
             if known and first:
-                effort = self.asked["effort"]
                 judged = compared(
-                    self.problem, trained.solution, history, known, effort, self.observer
+                    self.problem, trained.solution, history, known, self._judge, self.observer
                 )
             with told(history):
                 result = self._result(trained, seconds, seen, judged, estimates)
@@ -254,6 +254,12 @@ class Run:
         self.observer.message(words)
         return replace(trained, solution=found or product, asked=asked)
 
+    @property
+    def _judge(self) -> dict[str, Any]:
+        """The effort and the method of the reference."""
+        method = self.asked.get("judge", DIFFERENCES)
+        return {"effort": self.asked["effort"], "method": method}
+
     def _goal(self, known: bool | Reference) -> tuple[Goal | None, bool | Reference]:
         """When layers are good enough, and the reference where that had to be computed for it."""
         tolerance, problem = self.recipe.tolerance, self.problem
@@ -264,7 +270,7 @@ class Run:
             self.observer.message("computing the reference, which judges training")
             # where there is none, the verdict says why: it is asked for again then
             with suppress(KanpdeError, MemoryError):
-                known = finite_differences(problem, effort=self.asked["effort"])
+                known = finite_differences(problem, **self._judge)
         return goal(problem, tolerance, None if isinstance(known, bool) else known), known
 
     @contextmanager

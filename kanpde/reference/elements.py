@@ -1,0 +1,420 @@
+"""Finite elements on triangles: Lagrange's quadratic functions on meshes of a planar region, whose
+triangles at curves are bent as these are (scikit-fem has the mesh, its refinement, the numbers of
+the nodes, the functions and the rules of quadrature)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy  # whose parts are imported when they are first used
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+
+from kanpde.errors import ProblemError, ReferenceUnavailable
+from kanpde.geometry import Domain
+from kanpde.geometry.curves import Curve, Segment
+from kanpde.geometry.planar import BoundaryCurve, Planar
+from kanpde.geometry.planar_sets import as_planar
+from kanpde.geometry.triangulation import triangulated
+from kanpde.reference.grid import Grid, scattered
+from kanpde.residual.calculus import MultiIndex
+
+ELEMENT_ORDER = 3
+"""Of the values of quadratic elements."""
+
+DEGREE_OF_QUADRATURE = 6
+"""Up to which polynomials are integrated exactly over a triangle."""
+
+POINTS_OF_AN_EDGE = 4
+"""Of Gauss's rule there."""
+
+FIRST_CELLS_OF_ELEMENTS = 6
+"""InnerEdges of the coarsest mesh along the side of a square as large as the domain."""
+
+SHOWN_ALONG = 64
+"""Cells of the grid that values are given out on, along the side of such a square."""
+
+CLOSEST = 16
+"""Triangles whose middles are closest to a point, among which is the one that holds it."""
+
+TOWARDS_CORNERS = 2
+"""Halvings of the triangles at re-entrant corners beyond those of all others, mesh by mesh: a
+solution like r^(1/2) and smoother keeps the order that it has where it is smooth."""
+
+REENTRANT_OPENING = 1.05 * np.pi
+"""Angle from which on a corner is re-entrant."""
+
+REFERENCE_EDGES = np.array([[[0.0, 0], [1, 0]], [[1, 0], [0, 1]], [[0, 0], [0, 1]]])
+"""Ends of the edges of the triangle (0, 0), (1, 0), (0, 1), in scikit-fem's order."""
+
+
+def library() -> Any:
+    """The package scikit-fem. Raises ReferenceUnavailable where it is not installed."""
+    try:
+        import skfem
+    except ImportError:
+        raise ReferenceUnavailable(
+            "finite elements need the package scikit-fem; pip install 'kanpde[fem]'"
+        ) from None
+    return skfem
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """The functions of some triangles at points of them.
+
+    Attributes:
+        nodes: Of each triangle.
+        at: Where the points are.
+        functions: By index of differentiation.
+        linear: The same of the linear functions, zero at the middles of edges.
+        bent: The derivatives of coordinates by those of the reference triangle.
+    """
+
+    nodes: Int[np.ndarray, "triangles functions"]
+    at: Float[np.ndarray, "triangles points 2"]
+    functions: Mapping[MultiIndex, Float[np.ndarray, "triangles points functions"]]
+    linear: Mapping[MultiIndex, Float[np.ndarray, "triangles points functions"]]
+    bent: Float[np.ndarray, "triangles points 2 2"]
+
+
+@dataclass(frozen=True)
+class ElementGrid(Grid):
+    """Nodes of quadratic elements: the vertices of triangles, then the middles of their edges.
+
+    cells: what edges come to along each side of the bounding box; domain: of space; mesh: of
+    scikit-fem, with straight edges.
+    """
+
+    domain: Domain = field(kw_only=True)
+    mesh: Any = field(kw_only=True)
+
+    @cached_property
+    def region(self) -> Planar:
+        """The domain as curves have it."""
+        return as_planar(self.domain)
+
+    @cached_property
+    def _dofs(self) -> Any:
+        skfem = library()
+        return skfem.assembly.Dofs(self.mesh, skfem.ElementTriP2())
+
+    @property
+    def triangle_nodes(self) -> Int[np.ndarray, "triangles 6"]:
+        """Numbers of the nodes of each triangle."""
+        return self._dofs.element_dofs.T
+
+    @property
+    def nodes(self) -> int:
+        """How many."""
+        return int(self._dofs.N)
+
+    @cached_property
+    def rim(self) -> Int[np.ndarray, " edges"]:
+        """Numbers of the edges at the boundary."""
+        return self.mesh.boundary_facets()
+
+    @cached_property
+    def rim_curves(self) -> Int[np.ndarray, " edges"]:
+        """The curve of each edge at the boundary, among those of the region."""
+        ends = self.mesh.p[:, self.mesh.facets[:, self.rim]].transpose(2, 1, 0)
+        three = np.concatenate([ends, ends.mean(1, keepdims=True)], 1)
+        return _nearest(self.region.bounding, three)
+
+    @cached_property
+    def faces(self) -> tuple[str, ...]:
+        """The face of each edge at the boundary."""
+        return tuple(self.region.bounding[k].face for k in self.rim_curves)
+
+    @cached_property
+    def places(self) -> Float[np.ndarray, "nodes 2"]:
+        """Coordinates of all nodes, those at the boundary on its curves."""
+        p, facets = self.mesh.p.T, self.mesh.facets.T
+        found = np.concatenate([p, p[facets].mean(1)])
+        middles = len(p) + self.rim
+        curves = [self.region.bounding[k].curve for k in self.rim_curves]
+        found[middles] = _put_on(curves, found[middles])
+        return found
+
+    def points(self) -> dict[str, torch.Tensor]:
+        """Coordinates of all nodes by name, [nodes] each."""
+        return {
+            x: torch.from_numpy(np.ascontiguousarray(column))
+            for x, column in zip(self.names, self.places.T, strict=True)
+        }
+
+    def elimination(self, width: int) -> Int[np.ndarray, " nodes"]:
+        """An order of elimination by nested dissection, in units of the cells around.
+
+        Triangles reach over two nodes along each direction.
+        """
+        low, high = np.array(list(self.bounds.values())).T
+        cell = (high - low) / np.array(self.cells)
+        return scattered((self.places - low) / cell * 2, 2)
+
+    @property
+    def described(self) -> str:
+        """In words."""
+        return f"quadratic finite elements on {self.mesh.nelements} triangles"
+
+    def close(self, values: Float[np.ndarray, "fields nodes"]) -> Float[np.ndarray, "fields ..."]:
+        """Values on the nodes are all that there is."""
+        return values
+
+    @cached_property
+    def shown(self) -> tuple[int, int]:
+        """Cells of the grid that values are given out on: of every mesh the same."""
+        lengths = [b - a for a, b in self.bounds.values()]
+        mean = float(np.sqrt(np.prod(lengths)))
+        return tuple(max(8, round(SHOWN_ALONG * length / mean)) for length in lengths)  # type: ignore[return-value]
+
+    @cached_property
+    def _reading(self) -> tuple[Int[np.ndarray, " inside"], sp.csr_matrix]:
+        """Which nodes of that grid lie in the domain, and the values there from those on nodes."""
+        axes = [
+            np.linspace(*self.bounds[x], n + 1) for x, n in zip(self.names, self.shown, strict=True)
+        ]
+        at = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], 1)
+        inside = np.flatnonzero(self.domain.inside(torch.from_numpy(at)).numpy())
+        return inside, self.reading_at(at[inside])
+
+    def even(self, values: np.ndarray, cells: Sequence[int] | None = None) -> np.ndarray:
+        """Values on equidistant nodes of the bounding box, NaN outside of the domain."""
+        inside, matrix = self._reading
+        shape, rest = tuple(n + 1 for n in self.shown), values.shape[2:]
+        found = np.full((len(values), int(np.prod(shape)), *rest), np.nan)
+        for v, field_values in enumerate(values):
+            found[v, inside] = matrix @ field_values
+        return found.reshape(len(values), *shape, *rest)
+
+    def shared(
+        self, even: np.ndarray, other: Grid, closed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Two solutions at the nodes inside, [fields, nodes …]."""
+        inside, shape = self._reading[0], (len(even), -1, *even.shape[3:])
+        coarse = other.even(closed)
+        return even.reshape(shape)[:, inside], coarse.reshape(shape)[:, inside]
+
+    def moved(self, other: Grid, values: np.ndarray) -> np.ndarray:
+        """Values on the nodes from those on the nodes of another mesh."""
+        assert isinstance(other, ElementGrid)
+        return (other.reading_at(self.places) @ values.T).T
+
+    def reading_at(self, at: Float[np.ndarray, "points 2"]) -> sp.csr_matrix:
+        """The matrix [points, nodes] that gives values at places.
+
+        Between a curve and the triangles that are straight, places belong to the nearest one, whose
+        coordinates are found by Newton's method where it is bent.
+
+        Args:
+            at: The places, inside of the domain.
+        """
+        corners = self.mesh.p.T[self.mesh.t.T]
+        tree = scipy.spatial.cKDTree(corners.mean(1))
+        some = min(CLOSEST, len(corners))
+        close = tree.query(at, some)[1].reshape(len(at), some)
+        origin, edges = corners[:, 0], corners[:, 1:] - corners[:, :1]
+        back = np.linalg.inv(edges)
+        local = np.einsum("pka,pkab->pkb", at[:, None] - origin[close], back[close])
+        depth = np.minimum(local.min(2), 1 - local.sum(2))
+        best, rows = depth.argmax(1), np.arange(len(at))
+        triangle, place = close[rows, best], local[rows, best]
+        for _ in range(6):
+            here = self.tabulated(triangle, place[:, None])
+            off = at - here.at[:, 0]
+            place = place + np.einsum("pa,pab->pb", off, np.linalg.inv(here.bent[:, 0]))
+        functions = self.tabulated(triangle, place[:, None]).functions[0, 0][:, 0]
+        nodes = self.triangle_nodes[triangle]
+        row = np.repeat(rows, nodes.shape[1])
+        return sp.csr_matrix((functions.ravel(), (row, nodes.ravel())), shape=(len(at), self.nodes))
+
+    def tabulated(
+        self, triangles: Int[np.ndarray, " triangles"], at: Float[np.ndarray, "triangles points 2"]
+    ) -> Tabulated:
+        """Functions and their derivatives.
+
+        Args:
+            triangles: Their numbers.
+            at: Points by coordinates of the reference triangle.
+        """
+        skfem = library()
+        nodes = self.triangle_nodes[triangles]
+        places = self.places[nodes]
+        values, slopes, curvatures = _local(skfem.ElementTriP2(), at)
+        where = values @ places
+        bent = np.einsum("tqma,tmb->tqab", slopes, places)
+        curved = np.einsum("tqmac,tmb->tqacb", curvatures, places)
+        back = np.linalg.inv(bent)
+        flat = at[..., 0], at[..., 1]
+        linear = np.stack([1 - flat[0] - flat[1], *flat], -1)
+        pad = np.zeros((*linear.shape[:2], 3))
+        steady = np.broadcast_to(np.array([[-1.0, -1], [1, 0], [0, 1]]), (*linear.shape[:2], 3, 2))
+        return Tabulated(
+            nodes,
+            where,
+            _derivatives(values, slopes, curvatures, back, curved),
+            _derivatives(
+                np.concatenate([linear, pad], -1),
+                np.concatenate([steady, np.zeros_like(steady)], 2),
+                np.zeros_like(curvatures),
+                back,
+                curved,
+            ),
+            bent,
+        )
+
+
+def _local(element: Any, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Functions on the reference triangle, their first and second derivatives."""
+    count, points = len(element.doflocs), at.reshape(-1, 2).T
+    shape = (*at.shape[:-1], count)
+    values, slopes, curvatures = [], [], []
+    for i in range(count):
+        phi, dphi = element.lbasis(points, i)
+        # Differences of first derivatives, which are exact for polynomials of degree three.
+        second = [
+            element.lbasis(points + step[:, None], i)[1]
+            - element.lbasis(points - step[:, None], i)[1]
+            for step in 0.5 * np.eye(2)
+        ]
+        values.append(phi + 0 * points[0])
+        slopes.append(dphi.T)
+        curvatures.append(np.stack(second, -1).transpose(1, 0, 2))
+    return (
+        np.stack(values, -1).reshape(shape),
+        np.stack(slopes, 1).reshape(*shape, 2),
+        np.stack(curvatures, 1).reshape(*shape, 2, 2),
+    )
+
+
+def _derivatives(
+    values: np.ndarray,
+    slopes: np.ndarray,
+    curvatures: np.ndarray,
+    back: np.ndarray,
+    curved: np.ndarray,
+) -> dict[MultiIndex, np.ndarray]:
+    """By coordinates, from those by the reference triangle's: ∇u = J⁻¹ ∂u, and the second ones
+    without what the bending of the triangle adds to them.
+
+    Args:
+        values: Of the functions.
+        slopes: Their first derivatives.
+        curvatures: Their second ones.
+        back: J⁻¹, with J_ab = ∂x_b/∂ξ_a.
+        curved: ∂²x_b/∂ξ_a ∂ξ_c, [triangles, points, a, c, b].
+    """
+    first = np.einsum("tqba,tqma->tqmb", back, slopes)
+    second = curvatures - np.einsum("tqacb,tqmb->tqmac", curved, first)
+    second = np.einsum("tqba,tqmac,tqdc->tqmbd", back, second, back)
+    return {
+        (0, 0): values,
+        (1, 0): first[..., 0],
+        (0, 1): first[..., 1],
+        (2, 0): second[..., 0, 0],
+        (1, 1): second[..., 0, 1],
+        (0, 2): second[..., 1, 1],
+    }
+
+
+def _nearest(
+    bounding: Sequence[BoundaryCurve], points: Float[np.ndarray, "edges 3 2"]
+) -> Int[np.ndarray, " edges"]:
+    """The curve that both ends of each edge lie on, and next to which its middle is."""
+    flat = torch.from_numpy(points.reshape(-1, 2))
+    apart = [b.curve.distance(flat).numpy().reshape(-1, 3).sum(1) for b in bounding]
+    return np.stack(apart).argmin(0)
+
+
+def _put_on(curves: Sequence[Curve], points: np.ndarray) -> np.ndarray:
+    """Points on curves, next to points near them."""
+    pairs = zip(curves, points, strict=True)
+    return np.array(
+        [
+            p if isinstance(c, Segment) else c.at(c.locate((float(p[0]), float(p[1]))))
+            for c, p in pairs
+        ]
+    ).reshape(-1, 2)
+
+
+class Meshes:
+    """Ever finer meshes of a domain of space, each a refinement of the one before.
+
+    Args:
+        domain: A planar one.
+        cells: Edges of the third mesh along the longest side of the bounding box; None for as
+            many meshes as are asked for, the first of FIRST_CELLS_OF_ELEMENTS.
+
+    Raises:
+        ReferenceUnavailable: Where there are no triangles, or no scikit-fem.
+    """
+
+    def __init__(self, domain: Domain, cells: int | None = None):
+        self.domain, self._cells = domain, cells
+        lengths = np.array([b - a for a, b in domain.bounds.values()])
+        length = np.sqrt(domain.volume) / FIRST_CELLS_OF_ELEMENTS
+        if cells is not None:
+            length = 4 * lengths.max() / cells
+        self._first = tuple(max(1, round(float(side / length))) for side in lengths)
+        skfem, region = library(), as_planar(domain)
+        try:
+            found = triangulated(region, float(length))
+        except ProblemError as error:
+            raise ReferenceUnavailable(str(error)) from error
+        self._corners = np.array(
+            [c.at for c in region.corners if c.opening > REENTRANT_OPENING]
+        ).reshape(-1, 2)
+        mesh = skfem.MeshTri(found.points.T.copy(), found.triangles.T.copy())
+        halvings = max(0, round(float(np.log2(np.sqrt(domain.volume) / length))))
+        self._meshes = [self._towards_corners(mesh, halvings)]
+
+    def sizes(self) -> Iterator[tuple[int, ...]]:
+        """InnerEdges along each side of the bounding box, mesh by mesh."""
+        k = 0
+        while self._cells is None or k < 3:
+            yield tuple(2**k * n for n in self._first)
+            k += 1
+
+    def grid(self, along: tuple[int, ...]) -> ElementGrid:
+        """The elements on a mesh.
+
+        Args:
+            along: One of `sizes`.
+        """
+        level = round(float(np.log2(along[0] / self._first[0])))
+        while len(self._meshes) <= level:
+            self._meshes.append(self._finer(self._meshes[-1]))
+        return self._on(self._meshes[level], along)
+
+    def _on(self, mesh: Any, along: tuple[int, ...]) -> ElementGrid:
+        bounds = {x: self.domain.bounds[x] for x in self.domain.space}
+        return ElementGrid(bounds, along, ELEMENT_ORDER, domain=self.domain, mesh=mesh)
+
+    def _finer(self, mesh: Any) -> Any:
+        """The mesh of half the edges, vertices at the boundary on its curves."""
+        return self._towards_corners(self._bent(mesh, mesh.refined()), 1)
+
+    def _towards_corners(self, mesh: Any, halvings: int) -> Any:
+        """The mesh with as many times shorter edges at re-entrant corners as suits these halvings
+        of all edges."""
+        for _ in range(TOWARDS_CORNERS * halvings if len(self._corners) else 0):
+            apart = scipy.spatial.distance.cdist(self._corners, mesh.p.T)
+            vertices = apart.argmin(1)
+            there = np.flatnonzero(np.isin(mesh.t, vertices).any(0))
+            mesh = self._bent(mesh, mesh.refined(there))
+        return mesh
+
+    def _bent(self, before: Any, mesh: Any) -> Any:
+        """The mesh with its vertices that are new at the boundary put on the curves."""
+        grid = self._on(mesh, self._first)
+        ends = mesh.facets[:, grid.rim]
+        points = mesh.p.T.copy()
+        for curve, pair in zip(grid.rim_curves, ends.T, strict=True):
+            new = pair[pair >= before.p.shape[1]]
+            points[new] = _put_on([grid.region.bounding[curve].curve] * len(new), points[new])
+        return library().MeshTri(points.T.copy(), mesh.t)
