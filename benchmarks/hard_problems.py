@@ -144,7 +144,7 @@ def pulse() -> Hard:
             (128, 1e-9) if fine else (96, 1e-7),
         )[None]
 
-    return Hard(problem, 1e-5, 1e-4, truth, middles=True)
+    return Hard(problem, 1e-4, 1e-4, truth, middles=True)
 
 
 def membrane() -> Hard:

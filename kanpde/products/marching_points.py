@@ -33,7 +33,7 @@ MORE_IF_EQUAL = 1.5
 QUICK = 2e9
 """Operations of a step up to which least squares are quick."""
 
-SHARE_OF_DRIFT, SOON, STRICTEST = 0.4, 0.03, 1e-3
+SHARE_OF_DRIFT, SOON, STRICTEST = 0.4, 0.03, 0.1
 """Of the tolerance, for errors that add up; the share of the time from which these are looked at by
 the time that is gone; and how small a share of the tolerance cells are made for."""
 
