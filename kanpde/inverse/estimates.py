@@ -19,22 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde.inverse.following import by_set, unexplained
-from kanpde.inverse.sensitivity import Factors, Linearisation, gradients_at, gradients_of
-from kanpde.networks.joint import Joint
-from kanpde.networks.transform import Onto
-from kanpde.networks.trial_space import NetworkSolution
+from kanpde.inverse.sensed import DataFactors, Sensed
+from kanpde.networks.solution import Solution
+from kanpde.problem.noise import noise_ratio, noise_units
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
-from kanpde.training.points import Collocation, noise_ratio, noise_units
 
 LEVEL = 0.95
 """Of the intervals."""
 
 VAGUE = 0.5
 """Relative standard error from which a combination of parameters counts as not identified."""
-
-EXACT_EQUATIONS = 1e4
-"""By which the equations are weighed more for the question what can be identified at all."""
 
 IDENTIFIES = "the data cannot identify"
 """How the line begins on what they identify and what they do not."""
@@ -219,36 +214,27 @@ def from_summary(summary: Mapping[str, Any], bands: tuple[Band, ...]) -> Estimat
     )
 
 
-def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -> Estimates:
-    """The estimates of a problem's parameters at the end of training.
-
-    It is dense: rows times parameters in memory, and parameters cubed in work.
+def estimate(problem: Problem, solution: Solution, sensed: Sensed) -> Estimates:
+    """The estimates of a problem's parameters at the end of a search.
 
     Args:
-        problem: What was solved.
-        solution: The trained candidate.
-        points: Those of training, with its weights.
+        problem: What was solved, with data.
+        solution: What was found.
+        sensed: How parameters depend on the data there.
     """
-    network = solution.network
-    if not problem.parameters or not isinstance(network, Joint):
-        return Estimates()
     names = [p.name for p in problem.parameters if not isinstance(p, Field)]
-    if not problem.data:
-        return bare(problem, solution)
-    linear = Linearisation.of(points)
-    factors = Factors.of(linear)
+    factors = sensed.factors
     misfits = [
         r * unit for r, unit in zip(by_set(problem, factors.residual), _units(problem), strict=True)
     ]
     if lost := unexplained(problem, misfits):
         known = replace(bare(problem, solution), noise=_noise_of(problem, factors))
         return replace(known, degrees=factors.degrees, notes=tuple(lost))
-    gradients = gradients_of(solution, names)
+    gradients = sensed.gradients(names)
     told = factors.noise_variance if any(m.noise is None for m in problem.data) else 1.0
     covariance = told * factors.covariance(gradients) + factors.discrepancy(gradients)
-    wide = told * Factors.of(linear, EXACT_EQUATIONS, tied=False).inverse(gradients)
+    wide = told * sensed.wide(gradients)
     values = solution.numbers()
-    transforms = dict(zip(names, _transforms(network), strict=True)) if names else {}
     # Of Student's t; scipy.stats has the same function, and takes long to import.
     quantile = float(scipy.special.stdtrit(max(factors.degrees, 1.0), (1 + LEVEL) / 2))
     found, notes = [], list(_misfit_notes(problem, factors))
@@ -256,12 +242,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     shift = factors.shift(gradients)
     for i, name in enumerate(names):
         error = math.sqrt(float((wide if unclear else covariance)[i, i]))
-        theta, slope = _inverse(network, names, i), float(gradients[i].abs().max())
-        half = quantile * error / slope if slope else math.inf
-        ends = sorted(
-            float(transforms[name](torch.tensor(theta + s * half, dtype=torch.float64)))
-            for s in (-1, 1)
-        )
+        ends = sorted(sensed.ends(names, i, quantile * error))
         if not unclear and error and abs(float(shift[i])) > OFF * error:
             notes.append(
                 f"{name} has not settled: another step would move it by"
@@ -276,7 +257,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
         (covariance / scale[:, None] / scale).clamp(-1, 1).numpy() if names else np.zeros((0, 0))
     )
     bands = tuple(
-        _band(problem, solution, p, factors, told)
+        _band(problem, solution, p, sensed, told)
         for p in problem.parameters
         if isinstance(p, Field)
     )
@@ -290,7 +271,7 @@ def estimate(problem: Problem, solution: NetworkSolution, points: Collocation) -
     )
 
 
-def bare(problem: Problem, solution: NetworkSolution) -> Estimates:
+def bare(problem: Problem, solution: Solution) -> Estimates:
     """The numbers without their errors.
 
     Args:
@@ -355,19 +336,8 @@ def _power(name: str, power: float) -> str:
     return name if abs(power - 1) < 0.05 else f"{name}^{power:.2g}"
 
 
-def _transforms(network: Joint) -> tuple[Any, ...]:
-    return next(
-        layer.transforms for layer in network.networks()[-1].layers if isinstance(layer, Onto)
-    )
-
-
-def _inverse(network: Joint, names: Sequence[str], i: int) -> float:
-    """What the i-th number is before its transform."""
-    return float(network.theta[len(network.theta) - len(names) + i])
-
-
 def _band(
-    problem: Problem, solution: NetworkSolution, parameter: Field, factors: Factors, variance: float
+    problem: Problem, solution: Solution, parameter: Field, sensed: Sensed, variance: float
 ) -> Band:
     """A field on a grid of its coordinates, the others in the middle."""
     nodes = {1: 201, 2: 41}.get(len(parameter.of), 11)
@@ -380,9 +350,7 @@ def _band(
     at = torch.from_numpy(
         np.stack([a.ravel() for a in np.meshgrid(*axes.values(), indexing="ij")], 1)
     )
-    J = gradients_at(solution, parameter.name, at)
-    sources = torch.cat([math.sqrt(variance) * factors.U, factors.E])
-    errors = torch.cat([(rows @ factors.V @ sources.T).norm(dim=1) for rows in J.split(256)])
+    errors = sensed.errors_at(parameter.name, at, variance)
     shape = [nodes] * sum(x in parameter.of for x in problem.coordinates)
     exact = problem.exact.get(parameter.name)
     truth = (
@@ -391,7 +359,7 @@ def _band(
         else exact(dict(zip(problem.coordinates, at.T, strict=True))).numpy().reshape(shape)
     )
     values = (
-        solution(at)[:, solution.unknowns.index(parameter.name)]
+        solution.derivatives(at, [(parameter.name, (0,) * at.shape[1])])[:, 0]
         .double()
         .cpu()
         .numpy()
@@ -406,7 +374,7 @@ def _band(
     )
 
 
-def _noise_of(problem: Problem, factors: Factors) -> dict[str, float]:
+def _noise_of(problem: Problem, factors: DataFactors) -> dict[str, float]:
     """Root mean square misfit by unknown, with the degrees of freedom taken off."""
     found: dict[str, list[Tensor]] = {}
     parts = zip(problem.data, by_set(problem, factors.residual), _units(problem), strict=True)
@@ -424,7 +392,7 @@ def _units(problem: Problem) -> list[Tensor]:
     return [unit / noise_ratio(problem.data) for unit in noise_units(problem.data)]
 
 
-def _misfit_notes(problem: Problem, factors: Factors) -> list[str]:
+def _misfit_notes(problem: Problem, factors: DataFactors) -> list[str]:
     if factors.degrees < 1:
         return ["there are no more data than what is fitted to them: standard errors say nothing"]
     if any(m.noise is None for m in problem.data):

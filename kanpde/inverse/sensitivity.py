@@ -29,9 +29,10 @@ from torch import Tensor
 from kanpde.geometry.sampling import unit_points
 from kanpde.networks.network import Network
 from kanpde.networks.trial_space import NetworkSolution
+from kanpde.problem.noise import noise_ratio
 from kanpde.problem.parameters import Field
 from kanpde.training.objective import Objective, Term
-from kanpde.training.points import Collocation, noise_ratio
+from kanpde.training.points import Collocation
 
 POLISHING, POLISHED = 8, 0.02
 """Steps of `polish` at most, and how near to the minimum they go, in standard errors."""

@@ -26,27 +26,28 @@ if TYPE_CHECKING:
 
 
 def determined_by_conditions(problem: Problem) -> bool:
-    """Whether parameters are numbers that conditions determine: there are no data.
+    """Whether conditions determine parameters: there are no data.
 
     Args:
         problem: Any.
     """
-    numbers = not any(isinstance(p, Field | Eigenvalue) for p in problem.parameters)
-    return numbers and bool(problem.parameters) and not problem.data
+    found = not any(isinstance(p, Eigenvalue) for p in problem.parameters)
+    return found and bool(problem.parameters) and not problem.data
 
 
 def determined_on_a_line(problem: Problem) -> bool:
-    """The same, where there is one coordinate alone.
+    """Whether they determine numbers, where there is one coordinate alone.
 
     Args:
         problem: Any.
     """
     line = len(problem.coordinates) == 1 and not isinstance(problem.domain, Pieces)
-    return line and determined_by_conditions(problem)
+    numbers = not any(isinstance(p, Field) for p in problem.parameters)
+    return line and numbers and determined_by_conditions(problem)
 
 
 def found_without_data(problem: Problem) -> bool:
-    """Whether parameters are numbers that conditions determine, or eigenvalues.
+    """Whether conditions determine parameters, or these are eigenvalues.
 
     Args:
         problem: Any.

@@ -12,7 +12,7 @@ from kanpde.problem.backwards import backwards
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.corners import contradictions
 from kanpde.problem.degenerate import degenerates
-from kanpde.problem.determined import found_without_data
+from kanpde.problem.determined import surplus
 from kanpde.problem.initial import is_line_of_time
 from kanpde.problem.wellposedness import (
     along,
@@ -34,14 +34,15 @@ def suspicions(problem: Problem) -> Iterator[str]:
         yield counts_differ(problem)
     # Data may say what conditions would.
     if not problem.data:
-        yield from _missing(problem)
+        yield from missing(problem)
     yield from contradictions(problem)
     yield from backwards(problem)
 
 
-def _missing(problem: Problem) -> Iterator[str]:
+def missing(problem: Problem) -> Iterator[str]:
     """Where an equation is of an order for which too few conditions are given."""
-    if problem.parameters and not found_without_data(problem):
+    unseen = not problem.data and not problem.domain.is_box and problem.pencil is None
+    if problem.parameters and unseen and not surplus(problem):
         yield (
             f"parameter {problem.parameters[0].name!r} is unknown, but there are no data to find it"
             " from; add data=[Data(…)]"

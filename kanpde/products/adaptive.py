@@ -39,7 +39,7 @@ def adaptive(
         return RefinedPieces(problem, settings)
     if problem.pencil is not None:
         return RefinedModes(problem, settings)
-    if determined(problem).parameters:
+    if determined(problem).parameters and problem.pencil is None:
         return RefinedBeside(problem, settings, guide)
     time = marched(determined(problem))
     if problem.family:

@@ -139,9 +139,15 @@ class AdaptiveProducts(ABC):
     def _conditioned(self, progress: Progress) -> Held:
         """What the conditions give of the attempt under way."""
         if self._held is None or self._held[0] is not progress.axes:
-            given = held(self.problem, progress.axes, self._starts(progress))
+            given = self._held_on(progress)
             self._held = progress.axes, given
         return self._held[1]
+
+    def _held_on(
+        self, progress: Progress, guess: Float[np.ndarray, "unknowns ..."] | None = None
+    ) -> Held:
+        """What the conditions give on the axes under way, with coefficients to begin with."""
+        return held(self.problem, progress.axes, self._starts(progress), guess)
 
     def _stepped(self, progress: Progress) -> Progress:
         """After a Newton step."""
@@ -161,9 +167,21 @@ class AdaptiveProducts(ABC):
     def _squares(self, progress: Progress) -> LeastSquares:
         if self._known is None or self._known[0] is not progress.axes:
             given = self._conditioned(progress)
-            found = least_squares(self.problem, progress.axes, given, self._tempered())
+            found = self._lowered(progress.axes, given)
             self._known = progress.axes, found
         return self._known[1]
+
+    def lowered(self, progress: Progress) -> LeastSquares:
+        """The squares of the attempt under way, or of the last one.
+
+        Args:
+            progress: Where it is.
+        """
+        return self._squares(progress)
+
+    def _lowered(self, axes: Sequence[Axis], given: Held) -> LeastSquares:
+        """What is lowered on some axes."""
+        return least_squares(self.problem, axes, given, self._tempered())
 
     def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
         """That of the last normal equations; nan where they are not factored as a whole."""

@@ -14,7 +14,11 @@ import scipy.linalg as sl
 from jaxtyping import Float, Int
 
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.parameters import Field
 from kanpde.products.axes import Axis
+
+Coefficients = Float[np.ndarray, "unknowns ..."]
+"""Of all unknowns."""
 
 FELT_PART = 0.1
 """Of an eigenvector, from which a function takes part in it."""
@@ -52,6 +56,18 @@ class Border:
         found, ends = np.zeros(shape), np.cumsum([len(own) for own in self.functions])[:-1]
         for k, own, share in zip(self.unknowns, self.functions, np.split(d, ends), strict=True):
             found[k] = np.tensordot(share, own, 1)
+        return found
+
+    def within(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
+        """Coefficients whose unknowns beside are the nearest sums of the functions.
+
+        Args:
+            C: Coefficients of all unknowns.
+        """
+        found = C.copy()
+        for k, own in zip(self.unknowns, self.functions, strict=True):
+            A = own.reshape(len(own), -1).T
+            found[k] = (A @ np.linalg.lstsq(A, C[k].ravel(), rcond=None)[0]).reshape(C[k].shape)
         return found
 
     def gathered(self, slope: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, " beside"]:
@@ -154,15 +170,26 @@ def beside(problem: Formulation) -> Formulation:
     )
 
 
-def border_of(problem: Formulation, axes: Sequence[Axis]) -> Border | None:
+def border_of(
+    problem: Formulation, axes: Sequence[Axis], parts: Sequence[Float[np.ndarray, "_ _"]]
+) -> Border | None:
     """The functions whose sums a problem's parameters are; None where it has none.
 
     Args:
         problem: What is to be solved, as `beside` gives it.
         axes: Functions of each coordinate, which add up to one.
+        parts: For each of them what makes fields of that coordinate, in its functions [fewer,
+            functions].
     """
     if not problem.parameters:
         return None
     shape = tuple(axis.size for axis in axes)
     numbers = [problem.unknowns.index(p.name) for p in problem.parameters]
-    return Border(tuple(numbers), tuple(np.ones((1, *shape)) for _ in numbers))
+    functions = []
+    for p in problem.parameters:
+        made = np.ones((1, 1))
+        for x, size, part in zip(problem.coordinates, shape, parts, strict=True):
+            along = part if isinstance(p, Field) and x in p.of else np.ones((1, size))
+            made = np.kron(made, along)
+        functions.append(made.reshape(-1, *shape))
+    return Border(tuple(numbers), tuple(functions))

@@ -297,7 +297,13 @@ class FarRows(WeightedRows):
 def functions_at(
     axes: Sequence[Axis], points: Float[np.ndarray, "some dims"], index: Sequence[int]
 ) -> sp.csr_matrix:
-    """A derivative of all products of functions at points, sparse [some, functions]."""
+    """A derivative of all products of functions at points, sparse [some, functions].
+
+    Args:
+        axes: Functions of each coordinate.
+        points: Where.
+        index: How often by every coordinate.
+    """
     found = axes[0].matrix(points[:, 0], index[0])
     for axis, x, order in zip(axes[1:], points.T[1:], index[1:], strict=True):
         own = axis.matrix(np.ascontiguousarray(x), order)

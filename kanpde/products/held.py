@@ -19,9 +19,12 @@ from scipy.sparse.linalg import splu
 
 from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.formulation import Formulation
-from kanpde.products.axes import Axis, Modes
+from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.border import Border, border_of
 from kanpde.products.inside import flat_side, inside_of
+
+DEGREE_OF_FIELDS = 5
+"""Of the splines that unknown coefficients are."""
 
 Start = Callable[[Sequence[Float[np.ndarray, " points"]]], Float[np.ndarray, " ..."]]
 """What holds where a span of time begins: values on a grid of points in space."""
@@ -55,6 +58,7 @@ def held(
     axes: Sequence[Axis],
     starts: Mapping[tuple[str, int], Start],
     guess: Float[np.ndarray, "unknowns ..."] | None = None,
+    cells: int = 1,
 ) -> Held:
     """The coefficients that the conditions of a problem give.
 
@@ -64,9 +68,15 @@ def held(
         axes: Functions of each coordinate; of time they are Modes.
         starts: Value and rate of unknowns where the span of time begins, by unknown and order.
         guess: Coefficients to begin with; by default zero, and the numbers of the problem.
+        cells: Of fields, along each of their coordinates.
     """
     C, index, soft = coefficients(problem, axes, starts, guess)
-    return replace(_numbered(C, index, soft, axes), border=border_of(problem, axes))
+    found = _numbered(C, index, soft, axes)
+    if not problem.parameters:
+        return found
+    border = border_of(problem, axes, [fewer(axis, cells) for axis in axes])
+    assert border is not None
+    return replace(found, C=border.within(C), border=border)
 
 
 def coefficients(
@@ -212,6 +222,20 @@ def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
     for i, way in enumerate(ways):
         found = np.moveaxis(way(np.moveaxis(found, i, 0)), 0, i)
     return found
+
+
+def fewer(axis: Axis, cells: int) -> Float[np.ndarray, "fewer functions"]:
+    """Splines on few equal cells, in the functions of an axis of more.
+
+    Args:
+        axis: The axis.
+        cells: How many.
+    """
+    least = DEGREE_OF_FIELDS + 1 if axis.periodic else 1
+    ends = np.linspace(*axis.ends, max(cells, least) + 1)
+    own = SplineAxis(ends, DEGREE_OF_FIELDS, axis.periodic)
+    x, way = _fitting(axis)
+    return way(own.matrix(x).toarray()).T
 
 
 def _fitting(axis: Axis) -> tuple[Float[np.ndarray, " points"], Way]:

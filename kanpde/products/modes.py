@@ -38,6 +38,7 @@ from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import evenly
 from kanpde.products.held import held, with_constants
 from kanpde.products.inside import curved
+from kanpde.products.measured import MisfitRows
 from kanpde.products.newton import (
     LAST_STEP,
     Iterate,
@@ -423,6 +424,7 @@ class ShiftedSquares:
         found = []
         for some in self._squares.rows:
             (r, g), leaf = some.linear(C), (self._name, (0,) * len(self._axes))
+            assert not isinstance(some, MisfitRows)
             held_here = leaf in some.leaves
             found.append(g[:, :, some.leaves.index(leaf)] if held_here else np.zeros_like(r))
         return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from kanpde.errors import ProblemError
@@ -15,11 +16,12 @@ from kanpde.problem.formulation import Formulation
 from kanpde.products.axes import Axis
 from kanpde.products.balance import row_sizes
 from kanpde.products.border import Border
-from kanpde.products.far import once, rows_for, with_rule
+from kanpde.products.far import functions_at, once, rows_for, with_rule
 from kanpde.products.gradients import Settled, conjugate_gradients, of_least_squares
 from kanpde.products.held import Held
 from kanpde.products.immersed import immersed
 from kanpde.products.joined import Rows
+from kanpde.products.measured import MisfitRows
 from kanpde.products.normal import (
     BandFactor,
     BorderedFactor,
@@ -96,12 +98,14 @@ class LeastSquares:
         index: Number of the parameter behind each coefficient, -1 where it is given.
         free: How many parameters are free.
         border: What is unknown beside; None where there is nothing.
+        most: Steps after which Newton's method gives up.
     """
 
     rows: tuple[Rows, ...]
     index: Int[np.ndarray, "unknowns ..."]
     free: int
     border: Border | None = field(default=None, kw_only=True)
+    most: int = field(default=MOST_NEWTON_STEPS, kw_only=True)
 
     def weights(self, C: Float[np.ndarray, "unknowns ..."]) -> tuple[float, ...]:
         """Of the squares of each of the rows: those of conditions are as heavy as those inside, by
@@ -117,6 +121,9 @@ class LeastSquares:
         for some in self.rows:
             if not some.normal:
                 found.append(1.0)
+                continue
+            if isinstance(some, MisfitRows):
+                found.append(some.weight(self.interiors(C)[0][0], C))
                 continue
             own = self.gathered(some.diagonal(C))
             shared = own > 0
@@ -163,14 +170,14 @@ class LeastSquares:
             D, share, loss, iterations = self._corrected(at.C, tolerance)
         else:
             weights = self.weights(at.C)
-            equations = self._normal(at.C, weights)
+            equations = self.normal(at.C, weights)
             loss, stiffness = equations.loss, self.stiffness_of(equations.diagonal)
             D, share = self._searched(at.C, equations, weights)
         size, stalled = self._size(D, at.C), share <= SHORTEST
         rounding = size < SMALL_STEP and size > SLOWER * at.size
         enough = LAST_STEP * (tolerance if self.affine else tolerance**0.5)
         settled = size < enough or rounding
-        done = settled or at.steps + 1 >= MOST_NEWTON_STEPS
+        done = settled or at.steps + 1 >= self.most
         return replace(
             at,
             C=at.C if stalled else at.C + share * D,
@@ -204,7 +211,7 @@ class LeastSquares:
         """
         if self.affine:
             return self._fixed[0].condition()
-        return self._normal(C, self.weights(C)).factor().condition()
+        return self.normal(C, self.weights(C)).factor().condition()
 
     def response(
         self, C: Float[np.ndarray, "unknowns ..."], change: Float[np.ndarray, "unknowns ..."]
@@ -219,7 +226,7 @@ class LeastSquares:
             factor, weights, _ = self._fixed
         else:
             weights = self.weights(C)
-            factor = self._normal(C, weights).factor()
+            factor = self.normal(C, weights).factor()
         ways = [(w, some, some.linear(C)[1]) for w, some in zip(weights, self.rows, strict=True)]
         slope = self.gathered(*(w * some.lifted(g, some.pushed(g, change)) for w, some, g in ways))
         return change + self.spread(factor.step(slope))
@@ -368,7 +375,7 @@ class LeastSquares:
         """Where J is the same everywhere: its factor, the weights of the rows and stiffness."""
         zero = np.zeros(self.index.shape)
         weights = self.weights(zero)
-        equations = self._normal(zero, weights)
+        equations = self.normal(zero, weights)
         return equations.factor(), weights, self.stiffness_of(equations.diagonal)
 
     def spread(self, d: Float[np.ndarray, " free"]) -> Float[np.ndarray, "unknowns ..."]:
@@ -406,12 +413,28 @@ class LeastSquares:
         """
         if self.border is None:
             return 1.0, ()
-        factor = self._fixed[0] if self.affine else self._normal(C, self.weights(C)).factor()
+        factor = self._fixed[0] if self.affine else self.normal(C, self.weights(C)).factor()
         assert isinstance(factor, BorderedFactor)
         return factor.remainder.weakest(self.border.owners)
 
-    def _normal(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> Normal:
+    def normal(self, C: Float[np.ndarray, "unknowns ..."], weights: Sequence[float]) -> Normal:
+        """The normal equations.
+
+        Args:
+            C: The coefficients.
+            weights: Of each of the rows.
+        """
         return normal(self.rows, C, self.index, weights, self.border)
+
+    def at(self, points: Float[np.ndarray, "points dims"]) -> sp.csr_matrix:
+        """Values of all products at points, [points, functions].
+
+        Args:
+            points: Where.
+        """
+        inside = self.rows[0]
+        assert isinstance(inside, WeightedRows)
+        return functions_at(inside.axes, points, (0,) * len(inside.axes))
 
     def _size(
         self, D: Float[np.ndarray, "unknowns ..."], C: Float[np.ndarray, "unknowns ..."]

@@ -7,7 +7,6 @@ import numpy as np
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
-from kanpde.problem.determined import found_without_data
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
@@ -32,9 +31,8 @@ def refuse(problem: Problem) -> None:
         why = unfit_beside_boxes(problem)
     if why is None and len(problem.coordinates) > 3:
         why = f"{len(problem.coordinates)} coordinates, more than 3"
-    unfound = problem.parameters and not found_without_data(problem)
-    if why is None and (unfound or problem.data):
-        why = "unknown parameters and data"
+    if why is None and problem.data and (not problem.parameters or problem.pencil is not None):
+        why = "data without unknown parameters"
     elif why is None:
         why = _unfit_elsewhere(problem)
     if why is not None:
@@ -50,6 +48,8 @@ def unfit_beside_boxes(problem: Problem) -> str | None:
     domain = problem.domain
     if len(domain.space) != 2 or domain.time is not None:
         return f"the domain {domain!r}, which is no box"
+    if problem.parameters and problem.pencil is None:
+        return f"unknown parameters in {domain!r}, which is no box"
     if any(residual.afar for residual in _residuals(problem)):
         return f"integrals and values at other places in {domain!r}, which is no box"
     return None

@@ -96,6 +96,10 @@ class Progress:
         eigenvalues: Those that are asked for, then others that were found beside them.
         weakest: What the last attempt said of the combination of unknowns beside that it said least
             of; nan where there are none.
+        cells_beside: Of unknown coefficients, along each of their coordinates.
+        settled_beside: Whether it was once found how many.
+        kept: The functions with half as many of these.
+        kept_loss: Their squares.
     """
 
     spans: tuple[Product, ...] = ()
@@ -123,6 +127,10 @@ class Progress:
     pieces: int = 1
     eigenvalues: tuple[float, ...] = ()
     weakest: float = math.nan
+    cells_beside: int = 1
+    settled_beside: bool = False
+    kept: tuple[Product, ...] = ()
+    kept_loss: float = math.inf
 
     @property
     def parameters(self) -> int:
@@ -176,6 +184,7 @@ class Progress:
             going = {"coefficients": torch.from_numpy(self.at.C.copy()), **rest}
         return found | {
             "spans": [span.plain() for span in self.spans],
+            "kept": [one.plain() for one in self.kept],
             "axes": plain_axes(self.axes),
             "at": going,
             "base": None if self.base is None else self.base.plain(),
@@ -197,6 +206,7 @@ class Progress:
             rest = {k: v for k, v in going.items() if k != "coefficients"}
             at = Iterate(going["coefficients"].numpy(), **rest)
         spans = tuple(Product.from_plain(one) for one in plain["spans"])
+        kept = tuple(Product.from_plain(one) for one in plain["kept"])
         axes = axes_from(plain["axes"])
         base = None if plain["base"] is None else Product.from_plain(plain["base"])
         beyond = tuple(Beyond(**one) for one in plain["beyond"])
@@ -207,6 +217,7 @@ class Progress:
             **{
                 **plain,
                 "spans": spans,
+                "kept": kept,
                 "axes": axes,
                 "at": at,
                 "base": base,

@@ -30,9 +30,9 @@ from kanpde.products.estimates import (
     seen,
 )
 from kanpde.products.guide import Guide
-from kanpde.products.held import fit, held, with_constants
+from kanpde.products.held import fit, with_constants
 from kanpde.products.inside import curved
-from kanpde.products.newton import Iterate, least_squares
+from kanpde.products.newton import Iterate
 from kanpde.products.pieces import numbers_of
 from kanpde.products.posed import on_grids
 from kanpde.products.progress import Progress, Settings, on_cells
@@ -102,13 +102,13 @@ class RefinedProducts(AdaptiveProducts):
             return super()._begun(progress) if not self.problem.numbers else self._easier(progress)
         last, axes = progress.spans[-1], progress.axes
         guess = np.stack([fit(axes, on_grids(last, u)) for u in range(len(last.C))])
-        return Iterate(held(self.problem, axes, {}, guess).C)
+        return Iterate(self._held_on(progress, guess).C)
 
     def _easier(self, progress: Progress) -> Iterate:
         """The coefficients that solve the easier problem, in which some unknowns are given."""
         problem, axes = self.problem, progress.axes
-        given = with_constants(problem, axes, held(problem, axes, {}))
-        squares, at = least_squares(problem, axes, given, self._tempered()), Iterate(given.C)
+        given = with_constants(problem, axes, self._held_on(progress))
+        squares, at = self._lowered(axes, given), Iterate(given.C)
         while not at.done:
             at = squares.advance(at, self.settings.tolerance)
         return Iterate(at.C)

@@ -49,7 +49,7 @@ class TensorSolution(Solution):
         spans: Sequence[Product],
         numbers: Mapping[str, float] | None = None,
     ):
-        self.domain, self.unknowns, self._problem = problem.domain, problem.unknowns, problem
+        self.domain, self.unknowns, self._problem = problem.domain, problem.functions, problem
         self.spans, self._numbers = _in_order(spans), dict(numbers or {})
         self.holds = (tuple(range(len(self.unknowns))),) * len(self.spans)
         self.marched = isinstance(self.spans[0].axes[-1], Modes)

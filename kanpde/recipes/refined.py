@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from kanpde.errors import ProblemError, RecipeError
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.problem.cross_points import singular_points
+from kanpde.problem.parameters import Field
+from kanpde.problem.suspicions import missing
 from kanpde.products.inside import curved
 from kanpde.products.marching_points import points_of_march
 from kanpde.products.posed import refuse
@@ -106,6 +108,14 @@ def _check_suited(problem: Problem) -> None:
         raise RecipeError(
             f"tensor: {parts[0].residual.name} holds on a part of a face, at whose ends solutions"
             " are singular"
+        )
+    if problem.data and any(isinstance(p, Field) for p in problem.parameters):
+        raise RecipeError(
+            "tensor: data determine coefficients, which layers limit to what noise leaves of them"
+        )
+    if problem.data and any(missing(problem)):
+        raise RecipeError(
+            "tensor: data stand in the place of conditions, and layers limit what these could be"
         )
     if not curved(problem.domain) or problem.pencil is not None:
         return

@@ -19,6 +19,7 @@ from kanpde.problem.determined import (
 )
 from kanpde.problem.efforts import EFFORTS
 from kanpde.problem.formulation import Formulation
+from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import switches
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
@@ -92,7 +93,8 @@ def reference(
     if determined_on_a_line(problem) and method == DIFFERENCES:
         found = reference(determined(problem), order=order, cells=cells, effort=effort)
         return _with_numbers(found, [p.name for p in problem.parameters])
-    if determined_by_conditions(problem):
+    fields = any(isinstance(p, Field) for p in problem.parameters)
+    if determined_by_conditions(problem) and not fields:
         return with_numbers(problem, _forwards(order, cells, method), effort)
     began = time.perf_counter()
     if effort not in EFFORTS:

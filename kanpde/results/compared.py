@@ -9,7 +9,6 @@ from typing import Any
 
 from kanpde.errors import KanpdeError, SolutionDoubtful, SolutionEnds, first_line
 from kanpde.networks.solution import Solution
-from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.determined import found_without_data
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
@@ -67,7 +66,7 @@ def compared(
         return Judged(note="its coefficients are unknown fields")
     try:
         found_from_data = problem.parameters and not found_without_data(problem)
-        if found_from_data and isinstance(solution, NetworkSolution):
+        if found_from_data:
             problem = problem.settled(solution.numbers())
         if isinstance(known, bool):
             observer.message("computing the reference")

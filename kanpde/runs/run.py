@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import KanpdeError, ProblemError, listed
+from kanpde.inverse.beside import ProductFactors
 from kanpde.inverse.estimates import Estimates, bare, estimate
+from kanpde.inverse.sensed import Sensed, SensedByLayers, SensedByProducts
 from kanpde.networks.solution import Solution
 from kanpde.networks.trial_space import NetworkSolution
 from kanpde.problem.determined import found_without_data
 from kanpde.problem.problem import Problem
+from kanpde.products.border import Coefficients
 from kanpde.products.compression import SampledGrid, apart, compressed
+from kanpde.products.newton import LeastSquares
 from kanpde.products.solution import TensorSolution
 from kanpde.recipes.choosing import choose
 from kanpde.recipes.dimensions import scales_of
@@ -68,12 +72,25 @@ class Trained:
         history: What was done.
         points: The points with their weights, where training came to its end; else None.
         asked: The tolerance, and what the solution says of it; None for none.
+        squares: What products of splines beside unknown parameters lowered, with their
+            coefficients; None for others.
     """
 
     solution: Solution
     history: History
     points: Collocation | None
     asked: Asked | None = None
+    squares: tuple[LeastSquares, Coefficients] | None = None
+
+
+def _sensed(trained: Trained, problem: Problem) -> Sensed:
+    """How parameters depend on data where the search for both ended."""
+    solution, points = trained.solution, trained.points
+    if trained.squares is None:
+        assert isinstance(solution, NetworkSolution)
+        assert points is not None
+        return SensedByLayers(solution, points)
+    return SensedByProducts(ProductFactors(problem, *trained.squares), solution.numbers())
 
 
 @dataclass(frozen=True)
@@ -226,7 +243,7 @@ class Run:
                 raise Hopeless(at.progress.reason)
             own = at.progress.estimate
             asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None)
-            refined_to = Trained(product, at.history, None, asked)
+            refined_to = Trained(product, at.history, None, asked, refinement.squares(at))
             return refined_to if stopped else self._compressed(refined_to)
         training = begun.method(self.problem, self.observer, enough)
         found, state = _carried_out(training, keeper, kept, self.until)
@@ -307,9 +324,9 @@ class Run:
     def _estimated(self, trained: Trained) -> Estimates | None:
         """The estimates of the parameters, with their errors where the matrices fit."""
         problem, solution, points = self.problem, trained.solution, trained.points
-        if found_without_data(problem):
+        if not problem.parameters or not problem.data:
             return None
-        if not problem.parameters or not isinstance(solution, NetworkSolution) or points is None:
+        if points is None and trained.squares is None:
             return None
         if shards.size() > 1:
             self.observer.message(
@@ -317,7 +334,7 @@ class Run:
                 " values"
             )
             return bare(problem, solution)
-        if solution.parameters > DENSE:
+        if solution.parameters > DENSE and points is not None:
             self.observer.message(
                 f"{solution.parameters:,} parameters: too many for the matrices of standard errors"
                 f" (at most {DENSE:,})"
@@ -326,7 +343,7 @@ class Run:
         self.observer.message("computing standard errors")
         try:
             with told(trained.history, leave):
-                return estimate(problem, solution, points)
+                return estimate(problem, solution, _sensed(trained, problem))
         except KeyboardInterrupt:
             return bare(problem, solution)
 

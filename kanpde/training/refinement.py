@@ -20,6 +20,8 @@ from kanpde.geometry.sampling import inside_points
 from kanpde.networks.solution import Solution
 from kanpde.problem.problem import Problem
 from kanpde.products.adaptive import adaptive
+from kanpde.products.border import Coefficients
+from kanpde.products.newton import LeastSquares
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.solution import TensorSolution
 from kanpde.training.history import History, Observer, Record
@@ -176,6 +178,17 @@ class Refinement:
             state: The state.
         """
         return self.adaptive.solution(state.progress)
+
+    def squares(self, state: RefinementState) -> tuple[LeastSquares, Coefficients] | None:
+        """What was lowered by the last attempt, with its coefficients, where data are part of it.
+
+        Args:
+            state: The last state.
+        """
+        at = state.progress.at
+        if not self.problem.data or at is None or not state.progress.finished:
+            return None
+        return self.adaptive.lowered(state.progress), at.C
 
     def _tell(self) -> None:
         title = f"tensor, degree {self.settings.degree}, to {self.settings.tolerance:g}"

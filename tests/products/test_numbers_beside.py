@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import curve_fit
 from torch import pi, sin
 
 from kanpde import (
     Box,
     Condition,
+    Data,
     Dirichlet,
+    Field,
     Initial,
     Neumann,
     Parameter,
@@ -21,6 +24,9 @@ from kanpde import (
     laplacian,
     mean,
 )
+from kanpde.inverse.beside import ProductFactors
+from kanpde.inverse.estimates import estimate
+from kanpde.inverse.sensed import SensedByProducts
 from kanpde.products.adaptive import adaptive
 from kanpde.products.normal import normal
 from kanpde.products.progress import Settings
@@ -139,3 +145,62 @@ def test_a_border_is_what_full_equations_have():
     step = found.factor().step(found.slope)
     assert np.linalg.norm(J @ (step - wanted)) < 1e-6 * np.linalg.norm(J @ wanted)
     assert torch.allclose(torch.from_numpy(found.slope), torch.from_numpy(J.T @ r), rtol=1e-9)
+
+
+def rod():
+    """A rod's temperatures with noise, and its conductivity from them."""
+    rng = np.random.default_rng(0)
+    x, t = rng.uniform(0, 1, (2, 40))
+    u = np.exp(-0.3 * np.pi**2 * t) * np.sin(np.pi * x) + 0.01 * rng.standard_normal(40)
+    return Problem(
+        Box(x=(0, 1)) * Time(t=(0, 1)),
+        [lambda u, k, x, t: d(u, t) - k * d(u, x, x)],
+        [Dirichlet(u=0), Initial(u=lambda x: sin(pi * x))],
+        parameters=[Parameter("k", positive=True)],
+        data=[Data(x=x, t=t, u=u, noise=0.01)],
+    )
+
+
+def test_numbers_from_data_are_those_of_the_nearest_solution():
+    """By the solution in closed form, fitted with SciPy: the number and its standard error."""
+    problem = rod()
+    (measured,) = problem.data
+    refined = adaptive(problem, Settings(1e-5))
+    progress = refined.begin()
+    while not progress.finished:
+        progress = refined.advance(progress)
+    solution = refined.solution(progress)
+    factors = ProductFactors(problem, refined.lowered(progress), progress.at.C)
+    (found,) = estimate(problem, solution, SensedByProducts(factors, solution.numbers())).numbers
+
+    def closed(at, k):
+        return np.exp(-k * np.pi**2 * at[1]) * np.sin(np.pi * at[0])
+
+    at, values = measured.points.numpy().T, measured.values[:, 0].numpy()
+    (k,), ((variance,),) = curve_fit(closed, at, values, 0.3, np.full(40, 0.01), True)
+    assert found.value == pytest.approx(k, rel=1e-5)
+    assert found.standard_error == pytest.approx(math.sqrt(variance), rel=1e-2)
+
+
+def test_a_coefficient_is_found_from_final_values():
+    """u_t = κ u_xx + f(x), with u given at the beginning and at the end."""
+    rate = 0.3 * math.pi**2
+
+    def final(x):
+        return (1 - math.exp(-rate)) / rate * sin(pi * x)
+
+    problem = Problem(
+        Box(x=(0, 1)) * Time(t=(0, 1)),
+        [lambda u, f, x, t: d(u, t) - 0.3 * d(u, x, x) - f],
+        [
+            Dirichlet(u=0),
+            Initial(u=0),
+            Condition(lambda u, x: u(t=1) - final(x), on="t-"),
+        ],
+        parameters=[Field("f", of="x")],
+    )
+    solution = solved(problem, 1e-5)
+    x = torch.linspace(0, 1, 101, dtype=torch.float64)
+    for t in (0.0, 0.7):
+        found = solution(torch.stack([x, torch.full_like(x, t)], 1))[:, 1]
+        assert float((found - sin(pi * x)).abs().max()) < 1e-5
