@@ -176,7 +176,7 @@ class MarchingPoints(MarchingProducts):
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
         """With what is wrong at the end of the last span: errors of equations that are met at
-        points alone, which wander from span to span, and the squares of those in time."""
+        points alone, which wander from span to span. Those in time are not among them."""
         assert progress.base is not None
         (*_, span), sizes = done.spans, np.array(done.sizes)
         equations = self._collocated(progress)
