@@ -196,10 +196,11 @@ def _check_ends(
     """Keep what speaks against a solution; raise SolutionEnds where a march has come no further
     than one on the grid before, which ended."""
     before = next((one.ends for one in doubts[-1:]), None)
-    here = error.at if isinstance(error, OutOfWork) else None
+    worked = error if isinstance(error, OutOfWork) else error.__cause__
+    here = worked.at if isinstance(worked, OutOfWork) else None
     if isinstance(error, SolutionDoubtful):
         doubts.append(error)
-        here = error.ends
+        here = error.ends if error.ends is not None else here
     if before is None or here is None or not problem.domain.time:
         return
     begin = problem.domain.bounds[problem.domain.time][0]

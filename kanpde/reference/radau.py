@@ -201,9 +201,10 @@ class Radau:
             try:
                 wanted = self._step(h)
             except OutOfWork as error:
+                ended = OutOfWork(str(error), self.t)
                 if not self.steps or h > STALLED * (self.t - self.system.span[0]) / self.steps:
-                    raise OutOfWork(str(error), self.t) from error
-                raise self._stopped(h) from error
+                    raise ended from error
+                raise self._stopped(h) from ended
             if wanted < 0:
                 if self._level >= MOST_HALVINGS:
                     raise self._stopped(h)
