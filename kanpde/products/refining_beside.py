@@ -79,9 +79,8 @@ class RefinedBeside(RefinedProducts):
             self.settings = asked
         sure = found.finished or progress.tries >= ENOUGH_TRIES
         rounding = ROUNDING_OF_COLUMNS * (LIGHT_DATA if self.stated.data else 1.0)
-        open_yet = weakest <= rounding or (sure and self._falls(progress, weakest))
-        if open_yet and not progress.at.stalled:
-            said = f"parameters {listed(self.problem.unknowns[k] for k in lost)}"
+        said = f"parameters {listed(self.problem.unknowns[k] for k in lost)}"
+        if weakest <= rounding and not progress.at.stalled:
             if self.stated.data:
                 said += ": the data do not determine them"
                 return replace(found, missed=(said,), estimate=math.inf, finished=True)
@@ -90,6 +89,12 @@ class RefinedBeside(RefinedProducts):
                 " data=[Data(…)]",
                 argument="conditions",
             )
+        if sure and self._falls(progress, weakest) and not progress.at.stalled:
+            said += (
+                ": what tells them apart falls as cells become finer; conditions do not determine"
+                " them, or the solution is singular"
+            )
+            return replace(found, missed=(said,), estimate=math.inf, finished=True)
         met = found.finished and not found.missed
         first = not progress.settled_beside and not progress.at.stalled
         if self._fields and self.stated.data and (met or first):
