@@ -241,25 +241,24 @@ def _check_overdetermined_faces(problem: Problem) -> None:
 
 
 def _check_pairs(problem: Problem) -> None:
-    """Refuse an unknown of even order along a coordinate of a box of which nothing is given at
-    either end, where the equation is of that order there too: then it is not determined.
+    """Refuse unknowns all of which are of even order along a coordinate of a box, and of which
+    nothing is given at either end: then they are not determined.
 
     Where the factor of the highest derivative vanishes at an end, as at a pole of a sphere, it may
     be; and data say what conditions would.
     """
     if not problem.domain.is_box or problem.data or problem.parameters:
         return
-    if len(problem.copies) > 1 and not is_line_of_time(problem.domain):
-        return
     for x in problem.coordinates:
-        order = problem.order(problem.copies[0], x)
-        even = order > 0 if is_line_of_time(problem.domain) else order > 0 and order % 2 == 0
+        orders = [problem.order(u, x) for u in problem.copies]
+        order, in_time = orders[0], is_line_of_time(problem.domain)
+        even = order > 0 if in_time else all(m > 0 and m % 2 == 0 for m in orders)
         if not even or x in problem.periodic or x == problem.domain.time or along(problem, x):
             continue
         if any(degenerates(problem, x, side) for side in (0, 1)):
             continue
         u = problem.copies[0]
-        if is_line_of_time(problem.domain):
+        if in_time:
             rates = "".join(f", {u}_{x * k}=…" for k in range(1, order))
             cure = f"add Initial({u}=…{rates}), or Periodic({x!r})"
         else:

@@ -412,6 +412,14 @@ refused = {
             r" it is not determined; add .*Periodic\('y'\)"
         ),
     ),
+    "no condition along y of a system": (
+        lambda: Problem(
+            square,
+            lambda u, v, x, y: (laplacian(u) + d(v, x, y), laplacian(v) + d(u, x, y) - 1),
+            Dirichlet(u=0, v=0, on=("x-", "x+")),
+        ),
+        r"unknown 'u': is of order 2 along 'y', but no condition is given on y- or y\+",
+    ),
     "nothing at the start of time": (
         lambda: Problem(Time(t=(0, 1)), lambda y, t: d(y, t, t) + y),
         r"no condition is given on t- or t\+.*; add Initial\(y=…, y_t=…\), or Periodic\('t'\)",
