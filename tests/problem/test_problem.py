@@ -108,11 +108,11 @@ def test_systems_keep_the_order_of_their_equations():
     [
         ([Dirichlet(v=0, u=0)], None, None),
         ([Condition(lambda u: u), Condition(lambda v: v)], None, None),
-        ([], {"u": 0, "v": 0}, None),
+        ([Periodic("x")], {"u": 0, "v": 0}, None),
         ([Dirichlet(v=0)], {"u": 0}, None),
         ([Dirichlet(v=0), Condition(lambda u, x: u - x)], None, None),
         ([Dirichlet(v=0)], None, ["v", "u"]),
-        ([], None, None),
+        ([Periodic("x")], None, None),
     ],
 )
 def test_unknowns_are_those_that_something_names(conditions, exact, given):
