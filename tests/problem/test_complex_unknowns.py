@@ -14,6 +14,7 @@ from kanpde import (
     Dirichlet,
     Initial,
     Neumann,
+    Periodic,
     Pieces,
     Problem,
     ProblemError,
@@ -137,7 +138,7 @@ def test_conditions_have_a_real_and_an_imaginary_part(condition, labels):
     problem = Problem(
         Box(x=(0, 1)) * Time(t=(0, 1)),
         [lambda psi, x, t: d(psi, t, t) - d(psi, x, x) + 1j * psi],
-        [condition],
+        [condition, Periodic("x")] if isinstance(condition, Initial) else [condition],
         unknowns=[Complex("psi")],
         warn=False,
     )
