@@ -451,7 +451,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(poisson, tmp
 
 @pytest.mark.parametrize("error", [KanpdeError("too large"), MemoryError()])
 def test_a_reference_that_fails_does_not_lose_the_run(poisson, monkeypatch, error):
-    def fails(problem, effort):
+    def fails(problem, effort, method):
         raise error
 
     monkeypatch.setattr(compared, "finite_differences", fails)

@@ -10,6 +10,7 @@ from torch import where
 
 from kanpde import (
     Box,
+    Condition,
     Dirichlet,
     Disk,
     Initial,
@@ -27,8 +28,8 @@ rod, plate = Box(x=(0, 1)), Box(x=(0, 1), y=(0, 1))
 layers = torch.tensor([1.0, 2.0, 2.0, 7.0], dtype=torch.float64)
 
 
-def built(equation, domain, **more):
-    conditions = [Dirichlet(u=0)] + ([Initial(u=0)] if domain.time else [])
+def built(equation, domain, *further, **more):
+    conditions = [Dirichlet(u=0), *further] + ([Initial(u=0)] if domain.time else [])
     return Problem(domain, equation, conditions, unknowns=["u"], warn=False, **more)
 
 
@@ -187,5 +188,6 @@ def test_a_parameter_that_is_a_number_does_not_change_from_place_to_place():
     built(
         lambda u, k, x, y: d(where(k > 0.7, 1.0, 2.0) * d(u, x), x) + d(u, y, y) + 1,
         plate,
+        Condition(lambda u: u(x=0.5, y=0.5) - 0.1),
         parameters=Parameter("k", initial=1.0),
     )
