@@ -105,12 +105,12 @@ def reference(
         how = {"order": order, "cells": cells, "effort": effort, "method": method}
         return of_family(problem, partial(reference, **how))  # type: ignore[arg-type]
     if method == ELEMENTS:
-        allowed = _work(problem, effort) if cells is None else WORK_ASKED_FOR
+        allowed = work_of(problem, effort) if cells is None else WORK_ASKED_FOR
         return _by_elements(problem, order, cells, allowed, began)
     if order is None and start_of(problem):
         _refuse(problem, order)
-        return _integrated(problem, cells, _work(problem, effort), began)
-    allowed = _work(problem, effort) if cells is None else WORK_ASKED_FOR
+        return _integrated(problem, cells, work_of(problem, effort), began)
+    allowed = work_of(problem, effort) if cells is None else WORK_ASKED_FOR
     if problem.pencil is not None:
         found = _computed(problem.pencil, order, cells, allowed, began)
         return _with_numbers(found, [m.eigenvalue for m in problem.pencil.modes])
@@ -169,8 +169,13 @@ def _by_elements(
     return _packed(problem, solved, ELEMENT_ORDER, "", time.perf_counter() - began)
 
 
-def _work(problem: Formulation, effort: str) -> float:
-    """The seconds of work that a reference may take."""
+def work_of(problem: Formulation, effort: str) -> float:
+    """The seconds of work that a reference may take.
+
+    Args:
+        problem: Any.
+        effort: "quick", "default" or "record".
+    """
     along = [x for x in problem.coordinates if x == problem.domain.time or start_of(problem)]
     return WORK_BY_EFFORT[effort] + SECONDS_A_SWITCH * sum(len(switches(problem, x)) for x in along)
 

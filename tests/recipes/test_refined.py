@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,12 +18,15 @@ from kanpde import (
     Condition,
     Data,
     Dirichlet,
+    Initial,
     Neumann,
     Parameter,
     Problem,
     Recipe,
     RecipeError,
+    Table,
     Tensor,
+    Time,
     d,
     laplacian,
 )
@@ -34,6 +38,7 @@ from kanpde.recipes.choosing import Choice, choose
 from kanpde.recipes.prepare import ProductsBegun, prepare
 from kanpde.recipes.refined import refined, settings_of, usual
 from kanpde.recipes.written import from_plain, plain
+from kanpde.reference.solution import SECONDS_A_SWITCH, work_of
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
 BALL = Problem(Ball(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
@@ -248,3 +253,16 @@ def test_a_degree_too_low_for_the_equation_is_refused():
     )
     with pytest.raises(RecipeError, match="degree: got 4 for derivatives of order 4"):
         check_recipe(bent, Recipe(Tensor(degree=4), tolerance=1e-4), 0)
+
+
+def test_a_march_may_do_more_work_for_every_place_where_it_begins_anew():
+    few, many = (settings_of(Recipe(Tensor()), "default", places).work for places in (0, 1000))
+    assert many == 1.5 * few
+    table = Table({"t": np.arange(101.0), "f": np.sin(np.arange(101.0))}, x="t", y="f")
+    line = Box(x=(0, 1)) * Time(t=(0, 100))
+    allowed = []
+    for source in (table, torch.sin):
+        conditions = [Neumann(u=0), Initial(u=0)]
+        equation = [lambda u, x, t, f=source: d(u, t) - d(u, x, x) - f(t)]
+        allowed.append(work_of(Problem(line, equation, conditions), "quick"))
+    assert allowed[0] == pytest.approx(allowed[1] + 99 * SECONDS_A_SWITCH)

@@ -7,6 +7,7 @@ import manufactured
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from manufactured import KINDS, grid, one_order_short, slope
 from orders import holds, observed
 from scipy.integrate import solve_ivp
@@ -17,7 +18,9 @@ from kanpde.errors import SolutionEnds
 from kanpde.problem.file import load
 from kanpde.reference import grid as grids
 from kanpde.reference import radau, reference
+from kanpde.reference.affine import AffineSystem
 from kanpde.reference.collocation import CollocationGrid
+from kanpde.reference.constancy import vary
 from kanpde.reference.evolution import _largest, solve_evolution
 from kanpde.reference.initial import initial
 from kanpde.reference.semidiscrete import SemiDiscrete
@@ -209,6 +212,26 @@ def test_partials_that_vary_for_a_moment_are_seen(dimensions, method):
     lost = np.exp(-1 - 0.2 * np.sqrt(pi))
     mean = space.even(space.close(found[..., -1])).mean()
     assert mean == pytest.approx(lost, rel=1e-6)
+
+
+def test_what_is_constant_is_known_in_three_ways():
+    """By the operations of a residual, by its partials at many instants, and by what it comes to
+    where it is evaluated."""
+    (pulse,), problem = pulsed(1).equations, pulsed(1)
+    nodes = {"x": torch.linspace(0, 1, 9).double()}
+    assert vary(pulse, nodes, "t", (0.0, 1.0))
+    (heat,) = manufactured.heat("Dirichlet").equations
+    assert heat.asks_for("t", {**nodes, "t": nodes["x"]})
+    assert not vary(heat, nodes, "t", (0.0, 1.0))
+    (still,) = Problem(problem.domain, lambda u, x, t: d(u, t) - x * u, Initial(u=1)).equations
+    assert not still.asks_for("t", {**nodes, "t": nodes["x"]})
+    cubic = Problem(problem.domain, lambda u, x, t: d(u, t) + 1e-200 * u**3, Initial(u=1))
+    assert System(cubic, grid(cubic, 8, 2)).constant() is None
+    system = System(problem, grid(problem, 8, 2))
+    fields = [np.ones((system.size, 1))] * 2
+    ahead = AffineSystem(system, system.slopes(fields, 0.1), np.array([1.0]))
+    assert ahead(fields, 0.1, 0.01, 3) is not None
+    assert ahead(fields, 0.36, 0.01, 3) is None
 
 
 def test_rates_that_vanish_far_from_the_solution_are_not_affine():
