@@ -10,8 +10,6 @@ depend on how the boundary crosses the cells.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +17,7 @@ from jaxtyping import Float, Int
 
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.inside import Inside
-from kanpde.residual.residual import Residual
+from kanpde.products.matrix_rows import MatrixRows
 
 GHOST = 1e-3
 """How heavy jumps are beside the residuals of the coefficients that they are those of."""
@@ -28,125 +26,27 @@ LIGHTEST = 1e-8
 """Of the heaviest coefficient, what those of a jump count as at least."""
 
 
-@dataclass(frozen=True, eq=False)
-class GhostRows:
-    """Jumps of the highest derivatives, times one function along the other coordinates each.
+class GhostRows(MatrixRows):
+    """Jumps of the highest derivatives, times one function along the other coordinates each."""
 
-    Attributes:
-        entries: What each of them takes of some coefficients.
-        columns: Places of these among all coefficients.
-        shape: Of all coefficients.
-        residuals: None.
-        normal: None.
-        leaves: None.
-    """
-
-    entries: Float[np.ndarray, "jumps each"]
-    columns: Int[np.ndarray, "jumps each"]
-    shape: tuple[int, ...]
-    residuals: tuple[Residual, ...] = ()
-    normal: tuple[float, ...] = ()
-    leaves: tuple[()] = ()
-
-    @cached_property
-    def matrix(self) -> sp.csr_matrix:
-        """The jumps by all coefficients."""
-        begins = self.entries.shape[1] * np.arange(len(self.entries) + 1)
-        shape = (len(self.entries), int(np.prod(self.shape)))
-        return sp.csr_matrix((self.entries.ravel(), self.columns.ravel(), begins), shape=shape)
-
-    def values(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "jumps 1"]:
-        """The jumps.
+    @classmethod
+    def of(
+        cls,
+        entries: Float[np.ndarray, "jumps each"],
+        columns: Int[np.ndarray, "jumps each"],
+        shape: tuple[int, ...],
+    ) -> GhostRows:
+        """Some jumps.
 
         Args:
-            C: The coefficients.
-        """
-        return (self.matrix @ C.ravel())[:, None]
-
-    def linear(
-        self, C: Float[np.ndarray, "unknowns ..."]
-    ) -> tuple[Float[np.ndarray, "jumps 1"], Float[np.ndarray, "jumps 1 0"]]:
-        """The jumps, and no partials.
-
-        Args:
-            C: The coefficients.
-        """
-        return self.values(C), np.zeros((len(self.entries), 1, 0))
-
-    def unmet(self, C: Float[np.ndarray, "unknowns ..."]) -> float:
-        """0: they need not vanish.
-
-        Args:
-            C: The coefficients.
-        """
-        return 0.0
-
-    def pushed(
-        self, g: Float[np.ndarray, "jumps 1 0"], D: Float[np.ndarray, "unknowns ..."]
-    ) -> Float[np.ndarray, "jumps 1"]:
-        """The jumps of a change of the coefficients.
-
-        Args:
-            g: Nothing.
-            D: The change.
-        """
-        return self.values(D)
-
-    def lifted(
-        self, g: Float[np.ndarray, "jumps 1 0"], r: Float[np.ndarray, "jumps 1"]
-    ) -> Float[np.ndarray, "unknowns ..."]:
-        """Jᵀ times rows, by all coefficients.
-
-        Args:
-            g: Nothing.
-            r: The rows.
-        """
-        return (self.matrix.T @ r[:, 0]).reshape(self.shape)
-
-    def diagonal(self, C: Float[np.ndarray, "unknowns ..."]) -> Float[np.ndarray, "unknowns ..."]:
-        """Of JᵀJ, by all coefficients.
-
-        Args:
-            C: The coefficients.
-        """
-        return np.asarray(self.matrix.power(2).sum(0)).reshape(self.shape)
-
-    def supports(self, shape: Sequence[int]) -> Int[np.ndarray, "jumps each"]:
-        """Places of the coefficients of every jump.
-
-        Args:
+            entries: What each of them takes of some coefficients.
+            columns: Places of these among all coefficients.
             shape: Of all coefficients.
         """
-        return self.columns
-
-    def add_to(
-        self,
-        C: Float[np.ndarray, "unknowns ..."],
-        index: Int[np.ndarray, "unknowns ..."],
-        weight: float,
-        columns: Float[np.ndarray, "free band"],
-        slope: Float[np.ndarray, " free"],
-    ) -> float:
-        """Add the normal equations of these rows to those of all.
-
-        Args:
-            C: The coefficients.
-            index: Number of the parameter behind each coefficient, -1 where it is given.
-            weight: Of the squares.
-            columns: The lower band of JᵀJ, column after column, which is added to.
-            slope: Jᵀr, which is added to.
-
-        Returns:
-            The sum of the squares, without the weight.
-        """
-        r, numbers = self.values(C)[:, 0], index.ravel()
-        some = np.flatnonzero(numbers >= 0)
-        shape = (len(numbers), len(slope))
-        J = self.matrix @ sp.csr_matrix((np.ones(len(some)), (some, numbers[some])), shape=shape)
-        slope += weight * (J.T @ r)
-        products = sp.tril(J.T @ J).tocoo()
-        columns[products.col, products.row - products.col] += weight * products.data
-        return float(r @ r)
+        begins = entries.shape[1] * np.arange(len(entries) + 1)
+        size = (len(entries), int(np.prod(shape)))
+        matrix = sp.csr_matrix((entries.ravel(), columns.ravel(), begins), shape=size)
+        return cls(matrix, np.zeros(len(entries)), shape)
 
 
 def ghosts(
@@ -175,7 +75,9 @@ def ghosts(
         for u in range(len(heavy)):
             columns = np.moveaxis(places[u], i, 0)[which[jump], other[:, None]]
             weight = np.sqrt(heavy.ravel()[columns].max(1))
-            found.append(GhostRows(GHOST * weight[:, None] * entries[jump], columns, heavy.shape))
+            found.append(
+                GhostRows.of(GHOST * weight[:, None] * entries[jump], columns, heavy.shape)
+            )
     return tuple(found)
 
 

@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Float, Int
 
 from kanpde.products.cells import add_cells
-from kanpde.products.ghosts import GhostRows
-from kanpde.products.measured import MisfitRows
+from kanpde.products.matrix_rows import MatrixRows
 from kanpde.products.rows import WeightedRows, unmet
 from kanpde.residual.calculus import Leaf
 from kanpde.residual.residual import Residual
@@ -227,5 +226,5 @@ class JoinedRows:
         return float((r**2).sum())
 
 
-Rows = WeightedRows | JoinedRows | GhostRows | MisfitRows
+Rows = WeightedRows | JoinedRows | MatrixRows
 """Of a problem on a box, or of one on pieces."""

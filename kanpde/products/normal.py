@@ -18,9 +18,8 @@ from kanpde.products.axes import Axis
 from kanpde.products.border import Border, Bordered, Eliminated
 from kanpde.products.cells import add_cells
 from kanpde.products.far import FarRows
-from kanpde.products.ghosts import GhostRows
 from kanpde.products.joined import JoinedRows, Rows
-from kanpde.products.measured import MisfitRows
+from kanpde.products.matrix_rows import MatrixRows
 from kanpde.products.rows import points_of
 
 FEW_COLUMNS = 8
@@ -227,7 +226,7 @@ def normal(
     columns = np.zeros((free, width_of(rows, index) + 1))
     slope, loss = np.zeros(free), 0.0
     for some, weight in zip(rows, weights, strict=True):
-        if isinstance(some, JoinedRows | FarRows | GhostRows | MisfitRows):
+        if isinstance(some, JoinedRows | FarRows | MatrixRows):
             loss += weight * some.add_to(C, index, weight, columns, slope)
         else:
             loss += weight * add_cells(some, C, index, weight, columns, slope)
