@@ -189,6 +189,7 @@ GRIDS = {
     "nonlinear_poisson2d": (4, 64, 128),
     "biharmonic1d": (2, 128, 256),
     "heat1d": (2, 64, 128),
+    "heat1d_heater": (2, 64, 128),
     "heat1d_mean": (2, 128, 256),
     "heat2d": (2, 16, 32),
     "advection1d": (4, 48, 96),

@@ -111,7 +111,7 @@ take little time."""
 TONES = ("drum2d",)
 """Eigenvalue problems, which products of splines solve (products/test_eigenvalues.py)."""
 
-WITH_INTEGRALS = ("fredholm1d", "heat1d_mean")
+WITH_INTEGRALS = ("fredholm1d", "heat1d_heater", "heat1d_mean")
 """Those with integrals, which products of splines solve by default."""
 
 COLLOCATED = {
@@ -236,6 +236,7 @@ def test_integrals_are_solved_by_default(name):
     result = solve(problems.load(name)[0], reference=False, pictures=False)
     assert isinstance(result.solution, TensorSolution)
     assert result.relative_l2 < 1e-9
+    assert result.solution.numbers() == pytest.approx(result.problem.truth, rel=1e-9)
 
 
 def test_a_wall_in_the_weather_is_solved_by_default():
