@@ -14,6 +14,7 @@ from kanpde.geometry import SpaceTime
 from kanpde.machine.memory import available, gigabytes
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.pencil import Pencil
+from kanpde.reference.beside import solve_beside
 from kanpde.reference.elements import Meshes
 from kanpde.reference.evolution import TIGHTEST, solve_evolution
 from kanpde.reference.grid import Grid
@@ -332,6 +333,9 @@ def solve_on(
         if isinstance(problem, Pencil):
             values, noise = solve_modes(problem, grid, start, work)
             method = "Arnoldi"
+        elif problem.parameters:
+            values, noise = solve_beside(problem, grid, start, work)
+            method = "least squares by Newton"
         else:
             values, noise = solve_steady(problem, grid, start, work)
             method = "Newton"

@@ -80,20 +80,23 @@ def rounding_of(
     U: Float[np.ndarray, " size"],
     nodes: int,
     values: Callable[[np.ndarray], np.ndarray] = lambda U: U,
+    draws: int = 1,
 ) -> Float[np.ndarray, " unknowns"]:
     """The size that rounding alone has in each unknown of a solution of A U = b: what an error of
     one unit in the last place of every term of its equations makes.
 
     Args:
-        A: Sparse, [size, size].
-        solve: Applies its inverse.
+        A: Sparse, [rows, size].
+        solve: Applies its inverse, or that of least squares.
         U: The solution: the unknowns on the nodes one after another, then a few more numbers.
         nodes: How many.
         values: Those on the nodes, where the unknowns are something else.
+        draws: How many times signs are drawn, of which this is the root mean square.
     """
-    terms = abs(A) @ np.abs(U)
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], len(U))
-    return rms(values(by_unknown(solve(EPSILON * terms * signs), nodes)))
+    terms, rng = abs(A) @ np.abs(U), np.random.default_rng(0)
+    drawn = [rng.choice([-1.0, 1.0], len(terms)) for _ in range(draws)]
+    each = [rms(values(by_unknown(solve(EPSILON * terms * s), nodes))) for s in drawn]
+    return rms(np.stack(each, 1))
 
 
 def by_unknown(U: Float[np.ndarray, " size"], nodes: int) -> Float[np.ndarray, "unknowns nodes"]:

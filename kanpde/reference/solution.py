@@ -22,6 +22,7 @@ from kanpde.problem.formulation import Formulation
 from kanpde.problem.parameters import Field
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import switches
+from kanpde.reference.beside import at_once, check_met
 from kanpde.reference.climb import OUTPUT_TIMES, GridSolution, climb
 from kanpde.reference.collocation import CollocationGrid
 from kanpde.reference.elements import ELEMENT_ORDER, ElementGrid, Meshes, library
@@ -93,14 +94,18 @@ def reference(
     if determined_on_a_line(problem) and method == DIFFERENCES:
         found = reference(determined(problem), order=order, cells=cells, effort=effort)
         return _with_numbers(found, [p.name for p in problem.parameters])
-    fields = any(isinstance(p, Field) for p in problem.parameters)
-    if determined_by_conditions(problem) and not fields:
-        return with_numbers(problem, _forwards(order, cells, method), effort)
     began = time.perf_counter()
     if effort not in EFFORTS:
         raise ReferenceUnavailable(
             f"effort={effort!r}: expected {listed(EFFORTS)}{nearest(str(effort), EFFORTS)}"
         )
+    free = method == DIFFERENCES and order is None and cells is None
+    if determined_by_conditions(problem):
+        if not any(isinstance(p, Field) for p in problem.parameters):
+            forwards = _forwards(order, cells, method)
+            return _with_or_beside(problem, forwards, effort, free, began)
+        if free:
+            return _beside(problem, effort, began)
     if problem.family:
         how = {"order": order, "cells": cells, "effort": effort, "method": method}
         return of_family(problem, partial(reference, **how))  # type: ignore[arg-type]
@@ -147,6 +152,38 @@ def _forwards(
     return lambda problem, effort: reference(
         problem, order=order, cells=cells, effort=effort, method=method
     )
+
+
+def _with_or_beside(
+    problem: Problem, forwards: Solve, effort: str, free: bool, began: float
+) -> Reference:
+    """The reference of a problem whose numbers conditions determine: by those for numbers in turn;
+    all at once where these have none and `free` says that this may be."""
+    try:
+        return with_numbers(problem, forwards, effort)
+    except ReferenceUnavailable:
+        if not free:
+            raise
+        try:
+            return _beside(problem, effort, began)
+        except ReferenceUnavailable:
+            pass  # The first reason is that of the method which was asked for.
+        raise
+
+
+def _beside(problem: Problem, effort: str, began: float) -> Reference:
+    """The reference of a problem whose parameters conditions determine, all at once."""
+    whole = at_once(problem)
+    solved = collocated(whole, work_of(problem, effort)) if suits(whole) else None
+    if solved is None:
+        raise ReferenceUnavailable(
+            f"{listed(whole.numbers)} and the solution are found together by collocation at all"
+            " times at once: in two coordinates, time included, where both are smooth"
+        )
+    check_met(whole, solved.grid, solved.grid.open(solved.closed))
+    found = _packed(whole, solved, 0, "", time.perf_counter() - began)
+    numbers = [p.name for p in problem.parameters if not isinstance(p, Field)]
+    return _with_numbers(found, numbers)
 
 
 def _by_elements(

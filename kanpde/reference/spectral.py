@@ -31,6 +31,11 @@ from kanpde.reference.work import OutOfWork, Work
 FIRST = {1: 32, 2: 16}
 """Cells along each coordinate of the first grid, by space dimensions."""
 
+FIRST_BESIDE, GROWTH_BESIDE, AGREED_BESIDE = 12, 1.4, 1e-4
+"""Of what conditions determine beside a solution, whose rounding may grow fast with the nodes:
+cells of the first grid, with an even and an odd function among the last; by how much grids grow at
+most; and the error as in `AGREED`, since there is no other method."""
+
 MOST = {1: 800, 2: 5400}
 """Coefficients of all unknowns together at most, by space dimensions: their matrix is full."""
 
@@ -103,7 +108,8 @@ def suits(problem: Formulation) -> bool:
 def collocated(
     problem: Formulation, allowed: float, by_differences: GridSolution | None = None
 ) -> GridSolution | None:
-    """A solution by collocation with its error; None where there is none.
+    """A solution by collocation with its error; None where there is none, and another method may
+    have one.
 
     Args:
         problem: One that `suits`.
@@ -112,7 +118,9 @@ def collocated(
     """
     space, solved = problem.domain.space, list[GridSolution]()
     work, failures, steps = Work(SEARCH * allowed), 0, None
-    cells: tuple[int, ...] | None = (FIRST[len(space)],) * len(space)
+    doubt: ReferenceUnavailable | None = None
+    first = FIRST_BESIDE if problem.parameters else FIRST[len(space)]
+    cells: tuple[int, ...] | None = (first,) * len(space)
     stretched: dict[str, Stretching] = {}
     jumps, ends = jumps_of(problem), open_ends(problem)
     if by_differences:
@@ -141,11 +149,17 @@ def collocated(
                 halvings,
             )
         except OutOfWork:
+            if doubt is not None and not solved:
+                raise doubt from None
             break
-        except ReferenceUnavailable:
+        except ReferenceUnavailable as reason:
             # A grid too coarse for the solution can make a sound problem fail.
             failures += 1
-            if solved or failures > FAILURES:
+            if problem.parameters:
+                doubt = reason  # There is no other method: it says what is not determined.
+            if solved or failures > (FAILURES if doubt is None else 1):
+                if doubt is not None:
+                    raise doubt from None
                 return None
             cells = tuple(2 * n for n in cells)
             continue
@@ -312,7 +326,7 @@ def _next(problem: Formulation, solved: Sequence[GridSolution]) -> tuple[int, ..
         begun = (found > BEGUN) | (len(solved) > WITHOUT_DIGITS)
         if (begun & (grown < DIGITS_GROW) & (found < FALLEN)).any():
             return None
-    most = np.where(found > RESOLVING, 3.0, 2.0)
+    most = np.where(found > RESOLVING, 3.0, 2.0) if not problem.parameters else GROWTH_BESIDE
     wanted = np.clip(WANTED / np.maximum(found, 0.1), REFINED_BY[dimensions], most)
     cells = tuple(int(np.ceil(n * w / 2)) * 2 for n, w in zip(last.grid.cells, wanted, strict=True))
     size = len(problem.unknowns) * float(np.prod(cells))
@@ -342,7 +356,8 @@ def _accepted(
         return None
     last = solved[-1]
     before, fallen = (digits(s).min() for s in solved[-2:])
-    if before < COMPARABLE or fallen < FALLEN or not last.worst <= AGREED:
+    agreed = AGREED_BESIDE if problem.parameters else AGREED
+    if before < COMPARABLE or fallen < FALLEN or not last.worst <= agreed:
         return None
     if steps:
         last.error = last.error + steps.error

@@ -28,6 +28,9 @@ LOST = 1e-3
 MOVED = 1e-3
 """Of what moves most, the part from which on an unknown counts as moved."""
 
+DRAWS = 8
+"""Of the signs of rounding errors where one way of them may matter far more than all others."""
+
 Discrete = Callable[
     [Float[np.ndarray, " n"], bool],
     tuple[Float[np.ndarray, " n"], sp.csr_matrix | np.ndarray | None],
@@ -110,6 +113,7 @@ def newton(
     work: Work | None = None,
     tolerance: float = 1e-10,
     most: int = 40,
+    decomposed: Callable[[sp.csr_matrix | np.ndarray], Solver] | None = None,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " unknowns"]]:
     """Damped Newton iteration that accepts a step by the length of the simplified correction after
     it.
@@ -128,6 +132,7 @@ def newton(
         work: What counts the operations.
         tolerance: Relative length of the last correction.
         most: Steps.
+        decomposed: Gives the factor of a Jacobian; by default LU on the grid.
 
     Returns:
         The solution, and the size that rounding has in each unknown.
@@ -139,9 +144,10 @@ def newton(
     r, J = discrete(U, True)
     for _ in range(most):
         assert J is not None
-        factor = factored(J, grid, width, work, check=False)
+        factor = decomposed(J) if decomposed else factored(J, grid, width, work, check=False)
         step = -factor.solve(_finite(r))
-        noise = rounding_of(J, factor.once, np.abs(U) + np.abs(step), grid.nodes, grid.values)
+        terms, draws = np.abs(U) + np.abs(step), DRAWS if decomposed else 1
+        noise = rounding_of(J, factor.once, terms, grid.nodes, grid.values, draws)
         # What is nothing but rounding is short enough.
         varies = deviation(
             np.stack([grid.values(by_unknown(v, grid.nodes)) for v in (U, U + step)], 1)

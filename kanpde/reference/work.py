@@ -62,6 +62,10 @@ class Work:
         """An LU decomposition of a full matrix with that many rows."""
         self.spend((3 if complex_ else 1) * eliminated_seconds(size))
 
+    def triangulated(self, rows: int, size: int) -> None:
+        """A QR decomposition of a full matrix, with the orthogonal factor."""
+        self.spend(6 * ELIMINATION * size**2 * (rows - size / 3))
+
     def substituted(self, size: int, complex_: bool) -> None:
         """One forward and backward substitution with it."""
         self.spend((2 if complex_ else 1) * (2e-5 + FULL_SUBSTITUTION * size**2))

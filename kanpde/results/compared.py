@@ -62,10 +62,10 @@ def compared(
     """
     if history.interrupted:
         return Judged(note="interrupted")
-    if any(isinstance(p, Field) for p in problem.parameters):
+    found_from_data = problem.parameters and not found_without_data(problem)
+    if found_from_data and any(isinstance(p, Field) for p in problem.parameters):
         return Judged(note="its coefficients are unknown fields")
     try:
-        found_from_data = problem.parameters and not found_without_data(problem)
         if found_from_data:
             problem = problem.settled(solution.numbers())
         if isinstance(known, bool):

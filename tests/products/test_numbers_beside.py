@@ -31,6 +31,8 @@ from kanpde.products.adaptive import adaptive
 from kanpde.products.normal import normal
 from kanpde.products.progress import Settings
 from kanpde.reference.solution import reference
+from kanpde.results.compared import compared
+from kanpde.training.history import History, Silent
 
 
 def solved(problem, tolerance=1e-9):
@@ -204,3 +206,6 @@ def test_a_coefficient_is_found_from_final_values():
     for t in (0.0, 0.7):
         found = solution(torch.stack([x, torch.full_like(x, t)], 1))[:, 1]
         assert float((found - sin(pi * x)).abs().max()) < 1e-5
+    judged = compared(problem, solution, History(), True, {}, Silent())
+    assert judged.gaps["f"].relative < 1e-5
+    assert judged.reference.estimated_errors["f"] < 1e-10
