@@ -15,6 +15,7 @@ from kanpde.geometry.mesh import Solid as Solid
 from kanpde.geometry.pieces import Pieces as Pieces
 from kanpde.geometry.planar import Planar as Planar
 from kanpde.geometry.planar_sets import shared_curves as shared_curves
+from kanpde.geometry.plane_mesh import Mesh as Mesh
 from kanpde.geometry.polygon import Polygon as Polygon
 from kanpde.geometry.ranges import Ranges as Ranges
 from kanpde.geometry.time import SpaceTime as SpaceTime

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.domain import Domain, Face, Interval, checked_name, checked_positive
+from kanpde.machine.beside import beside_the_file
 
 POINTS_TIMES_TRIANGLES = 1 << 14
 """Pairs of a point and a triangle that are looked at together: as many as fit into a cache."""
@@ -30,7 +31,8 @@ class Solid(Domain):
     triangles: a few thousand triangles are fine.
 
     Args:
-        path: The STL file, binary or text.
+        path: The STL file, binary or text. A relative path is looked for beside the problem's file
+            or the script first, then in the current folder.
         scale: By which its numbers are multiplied.
         name: Of its face; shapes that are given the same name share a face when they are combined.
 
@@ -42,7 +44,7 @@ class Solid(Domain):
         self.path, self.scale = Path(path), checked_positive("Solid", "scale", scale)
         self.shared = checked_name("Solid", name) is not None
         self._face = name or "surface"
-        corners = self.scale * read(self.path)
+        corners = self.scale * read(beside_the_file(self.path))
         edges = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         corners = corners[np.linalg.norm(edges, axis=1) > 0]
         volume = float(

@@ -76,7 +76,7 @@ def triangulated(region: Planar, length: float) -> Triangulation:
         triangles = _kept(points, fixed[edges])
         missing = _missing(triangles, edges)
         if not missing.any():
-            return Triangulation(points, _anticlockwise(points, triangles))
+            return Triangulation(points, anticlockwise(points, triangles))
         middle = fixed[edges[missing]].mean(1)
         half = np.linalg.norm(np.diff(fixed[edges[missing]], axis=1)[:, 0], axis=1) / 2
         near = scipy.spatial.distance.cdist(inside, middle) < half
@@ -227,7 +227,8 @@ def _missing(triangles: np.ndarray, edges: np.ndarray) -> Bool[np.ndarray, " edg
     return np.array([tuple(edge) not in rim for edge in np.sort(edges, 1).tolist()])
 
 
-def _anticlockwise(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def anticlockwise(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The same triangles, those that run clockwise turned."""
     a, b, c = points[triangles].transpose(1, 0, 2)
     turned = (b - a)[:, 0] * (c - a)[:, 1] < (b - a)[:, 1] * (c - a)[:, 0]
     return np.where(turned[:, None], triangles[:, ::-1], triangles)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kanpde.errors import DataError, ProblemError, listed, nearest
 from kanpde.geometry import Domain
-from kanpde.problem.execution import folder_of_file
+from kanpde.machine.beside import beside_the_file
 from kanpde.problem.table_files import read
 
 SLACK_OF_A_POINT = 1e-9
@@ -71,7 +71,7 @@ class Data:
             self.table = read(columns, "Data(…)")
             self.columns = {name: name for name in columns}
         else:
-            self.table, self.columns = read(_beside_the_file(source)), dict(columns)
+            self.table, self.columns = read(beside_the_file(source)), dict(columns)
         self.noise = noise
         named = source is not None and isinstance(source, str | Path)
         self.what = f"Data({self.table.name})" if named else "Data(…)"
@@ -219,16 +219,6 @@ def check_data(data: object) -> tuple[Data, ...]:
                 " Data('measured.csv')"
             )
     return found
-
-
-def _beside_the_file(source: Any) -> Any:
-    """A relative path beside the problem's file or the script, where there is such a file; anything
-    else as it is."""
-    folder = folder_of_file()
-    if folder is None or not isinstance(source, str | Path) or Path(source).is_absolute():
-        return source
-    beside = folder / source
-    return beside if beside.is_file() else source
 
 
 def _noise_of_rows(noise: Any, kept: np.ndarray) -> Any:

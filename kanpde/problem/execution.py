@@ -7,11 +7,11 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 
 from kanpde.errors import ProblemError, first_line, listed, nearest
+from kanpde.machine.beside import executed
 from kanpde.residual.cures import cure
 
 ARITHMETIC = (
@@ -25,15 +25,6 @@ ARITHMETIC = (
     ast.Load,
 )
 """What the value of a constant is written with."""
-
-_executed: ContextVar[Path | None] = ContextVar("kanpde_executed_file", default=None)
-
-
-def folder_of_file() -> Path | None:
-    """The folder of the problem's file that is being executed; where there is none, that of the
-    script that Python was started with, if any."""
-    file = _executed.get() or getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file).parent if file else None
 
 
 def constants_of(tree: ast.Module) -> dict[str, ast.Assign]:
@@ -74,7 +65,7 @@ def execute(path: Path, constants: Mapping[str, float]) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ProblemError(f"{path}: not a Python file; expected a name that ends in .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    token, tree = _executed.set(path), None
+    token, tree = executed.set(path), None
     try:
         tree = ast.parse(path.read_bytes(), str(path))
         _set_constants(tree, constants)
@@ -84,7 +75,7 @@ def execute(path: Path, constants: Mapping[str, float]) -> ModuleType:
         del sys.modules[name]
         raise ProblemError(f"{path.name}{_line_of(error, path, tree)}: {_reason(error)}") from error
     finally:
-        _executed.reset(token)
+        executed.reset(token)
     return module
 
 
@@ -124,7 +115,7 @@ def blamed(
 def line_of_function(function: object) -> int | None:
     """Where a function of the file that is being executed begins; None for others."""
     code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
-    return code.co_firstlineno if code and code.co_filename == str(_executed.get()) else None
+    return code.co_firstlineno if code and code.co_filename == str(executed.get()) else None
 
 
 def _line_of(error: BaseException, path: Path, tree: ast.Module | None) -> str:

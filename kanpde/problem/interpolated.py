@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from kanpde.errors import DataError, listed
+from kanpde.machine.beside import beside_the_file
 from kanpde.problem.table_files import read
 
 DEGREES_BY_KIND = {"spline": 3, "linear": 1}
@@ -57,7 +58,8 @@ class Table:
 
     Args:
         source: A path (.csv, .tsv, .txt, .npz, .h5, .hdf5), a mapping of arrays by name, a data
-            frame, or an xarray.DataArray or Dataset.
+            frame, or an xarray.DataArray or Dataset. A relative path is looked for beside the
+            problem's file or the script first, then in the current folder.
         x: The column of the coordinate, or of each coordinate in the order of the arguments, one to
             three. Of several, rows are the nodes of a grid, in any order.
         y: The column of the values.
@@ -96,7 +98,7 @@ class Table:
             raise DataError(
                 f"Table(period={period!r}): expected a number above 0, with one coordinate"
             )
-        records = read(_framed(source), decimal=decimal)
+        records = read(beside_the_file(_framed(source)), decimal=decimal)
         self.name, self.kind, self.period, self._names = records.name, kind, period, names
         rows = records.numbers([*names, y])
         self.nodes, values = _grid(records.name, names, rows)

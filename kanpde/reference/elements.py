@@ -20,6 +20,7 @@ from kanpde.geometry import Domain
 from kanpde.geometry.curves import Curve, Segment
 from kanpde.geometry.planar import BoundaryCurve, Planar
 from kanpde.geometry.planar_sets import as_planar
+from kanpde.geometry.plane_mesh import MeshRegion
 from kanpde.geometry.triangulation import triangulated
 from kanpde.reference.grid import Grid, scattered
 from kanpde.residual.calculus import MultiIndex
@@ -48,6 +49,9 @@ solution like r^(1/2) and smoother keeps the order that it has where it is smoot
 
 REENTRANT_OPENING = 1.05 * np.pi
 """Angle from which on a corner is re-entrant."""
+
+AREA_OF_EQUILATERAL = 3**0.5 / 4
+"""Of the triangle whose edges are 1."""
 
 REFERENCE_EDGES = np.array([[[0.0, 0], [1, 0]], [[1, 0], [0, 1]], [[0, 0], [0, 1]]])
 """Ends of the edges of the triangle (0, 0), (1, 0), (0, 1), in scikit-fem's order."""
@@ -357,21 +361,39 @@ class Meshes:
     def __init__(self, domain: Domain, cells: int | None = None):
         self.domain, self._cells = domain, cells
         lengths = np.array([b - a for a, b in domain.bounds.values()])
-        length = np.sqrt(domain.volume) / FIRST_CELLS_OF_ELEMENTS
+        length = float(np.sqrt(domain.volume) / FIRST_CELLS_OF_ELEMENTS)
         if cells is not None:
-            length = 4 * lengths.max() / cells
-        self._first = tuple(max(1, round(float(side / length))) for side in lengths)
-        skfem, region = library(), as_planar(domain)
-        try:
-            found = triangulated(region, float(length))
-        except ProblemError as error:
-            raise ReferenceUnavailable(str(error)) from error
+            length = float(4 * lengths.max() / cells)
+        region = as_planar(domain)
         self._corners = np.array(
             [c.at for c in region.corners if c.opening > REENTRANT_OPENING]
         ).reshape(-1, 2)
-        mesh = skfem.MeshTri(found.points.T.copy(), found.triangles.T.copy())
+        mesh, length = self._first_mesh(region, length, cells is not None)
+        self._first = tuple(max(1, round(float(side / length))) for side in lengths)
         halvings = max(0, round(float(np.log2(np.sqrt(domain.volume) / length))))
         self._meshes = [self._towards_corners(mesh, halvings)]
+
+    def _first_mesh(self, region: Planar, length: float, asked: bool) -> tuple[Any, float]:
+        """The coarsest mesh, and the length of its edges. Raises ReferenceUnavailable.
+
+        Args:
+            region: What it covers.
+            length: Of the edges where it is made; a mesh from a file has its own.
+            asked: Whether edges that are longer in a file are halved.
+        """
+        kind = library().MeshTri
+        if not isinstance(region, MeshRegion):
+            try:
+                found = triangulated(region, length)
+            except ProblemError as error:
+                raise ReferenceUnavailable(str(error)) from error
+            return kind(found.points.T.copy(), found.triangles.T.copy()), length
+        found = region.triangulation
+        mesh = kind(found.points.T.copy(), found.triangles.T.copy())
+        own = float(np.sqrt(region.volume / len(found.triangles) / AREA_OF_EQUILATERAL))
+        while asked and own > np.sqrt(2) * length:
+            mesh, own = self._bent(mesh, mesh.refined()), own / 2
+        return mesh, own
 
     def sizes(self) -> Iterator[tuple[int, ...]]:
         """InnerEdges along each side of the bounding box, mesh by mesh."""
@@ -411,7 +433,7 @@ class Meshes:
 
     def _bent(self, before: Any, mesh: Any) -> Any:
         """The mesh with its vertices that are new at the boundary put on the curves."""
-        grid = self._on(mesh, self._first)
+        grid = self._on(mesh, (1, 1))
         ends = mesh.facets[:, grid.rim]
         points = mesh.p.T.copy()
         for curve, pair in zip(grid.rim_curves, ends.T, strict=True):
