@@ -8,9 +8,9 @@ coefficients of a few spans.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from kanpde.errors import ProblemError
 from kanpde.products.axes import Modes, along
-from kanpde.products.kronecker import Kronecker
+from kanpde.products.kronecker import Kronecker, Slopes
 from kanpde.products.lines import Line, PointsBetween, times
 from kanpde.products.newton import Iterate
 from kanpde.products.stages import Stages
 from kanpde.products.tensor import Product
+from kanpde.products.wrapped import Wrapped
 from kanpde.residual.calculus import Leaf, MultiIndex
 from kanpde.residual.residual import Residual, check_finite
 
@@ -35,6 +36,9 @@ SHARE_LEFT = 1e-2
 
 INEXACT = 1e-2
 """What GMRES may leave of a step that others follow, over the step."""
+
+SINGLE = 1e-5
+"""What GMRES may leave, over the step, for which single precision is enough."""
 
 KRYLOV = 60
 """Iterations of GMRES at most, and vectors that it keeps."""
@@ -50,6 +54,12 @@ CONTINUED = 5
 """Points of a polynomial by which it is continued after its span."""
 
 
+ALMOST = 0.7
+"""Of what Newton's method may leave, for what is quadratic in its last step."""
+
+LEAST_LEFT = 1e-13
+"""What GMRES may leave, at least."""
+
 ABOUT = 0.1
 """What GMRES may leave of errors."""
 
@@ -58,10 +68,6 @@ POINTS_AT_A_TIME = 8192
 
 Ways = Sequence[Line | PointsBetween]
 """Points along each coordinate of space."""
-
-Slopes = list[tuple[int, int, Float[np.ndarray, " ..."]]]
-"""Partials of the equations that are not zero: the number of the equation, that of the derivative,
-and the partial at the points, or one number where it is the same at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,7 @@ class Collocated:
         """How many there are, all residuals together."""
         return sum(one.equations for one in self.residuals)
 
-    def advance(self, at: Iterate, tolerance: float, nearly: Kronecker) -> Iterate:
+    def advance(self, at: Iterate, tolerance: float, nearly: Kronecker | Wrapped) -> Iterate:
         """One step of Newton's method.
 
         Args:
@@ -118,7 +124,7 @@ class Collocated:
         """
         r, slopes = self.linear(at.C)
         enough = SHARE_LEFT * tolerance
-        change, count, left = self.solved(slopes, -r, nearly, enough)
+        change, count, left = self.solved(slopes, -r, nearly, partial(self._goal, at.C, enough))
         C = at.C + self.lifted(change)
         size = self._size(change, C)
         # Where J changes, what a step leaves is quadratic in it.
@@ -139,13 +145,22 @@ class Collocated:
             stalled=stalled,
         )
 
+    def nearly_inverted(self, slopes: Float[np.ndarray, "equations leaves"]) -> Kronecker | Wrapped:
+        """The inverse of equations whose coefficients do not vary.
+
+        Args:
+            slopes: The partials.
+        """
+        if all(line.equal for own in self.lines for line in own):
+            return Wrapped.of(self.lines[0], self.stages, self.leaves, slopes)
+        return Kronecker.of(self.lines, self.stages, self.leaves, slopes)
+
     def solved(
         self,
         slopes: Slopes,
         right: Float[np.ndarray, "unknowns stages x y"],
-        nearly: Kronecker,
-        enough: float,
-        inexact: float = INEXACT,
+        nearly: Kronecker | Wrapped,
+        goal: Callable[[Float[np.ndarray, " ..."]], float],
     ) -> tuple[Float[np.ndarray, "unknowns modes x y"], int, float]:
         """What solves J d = right, the iterations, and what is left of the right side, over it.
 
@@ -153,28 +168,37 @@ class Collocated:
             slopes: Of the equations.
             right: Of the equations, at the points.
             nearly: The inverse of equations near to these.
-            enough: What may be left of the largest value, where there is no other step.
-            inexact: What may be left of it all, where there is one.
+            goal: What may be left of it, over it, from what the nearly inverse makes of it.
         """
         begin = nearly(right)
+        share = goal(begin)
+        if share > SINGLE:
+            nearly = nearly.in_single_precision
+            slopes = [(e, a, slope.astype(np.float32)) for e, a, slope in slopes]
+            begin = begin.astype(np.float32)
+        multiplied = self._preconditioned(slopes, nearly)
         count = 0
 
         def product(d: Float[np.ndarray, " all"]) -> Float[np.ndarray, " all"]:
             nonlocal count
             count += 1
-            return nearly(self.pushed(slopes, d.reshape(self.shape))).ravel()
+            return multiplied(d.reshape(self.shape)).ravel()
 
         whole = float(np.linalg.norm(begin))
         if not np.isfinite(whole) or not whole:
             return begin, 0, 0.0 if not whole else np.inf
-        goal = inexact
-        if enough and self.affine:
-            largest = max(float(np.abs(begin).max()), 1e-300)
-            goal = float(min(inexact, max(1e-13, enough / largest)))
-        operator = LinearOperator((begin.size,) * 2, matvec=product, dtype=float)
-        d, _ = gmres(operator, begin.ravel(), rtol=goal, atol=0.0, restart=KRYLOV, maxiter=1)
+        operator = LinearOperator((begin.size,) * 2, matvec=product, dtype=begin.dtype)
+        d, _ = gmres(operator, begin.ravel(), rtol=share, atol=0.0, restart=KRYLOV, maxiter=1)
         left = float(np.linalg.norm(begin.ravel() - product(d))) / whole
         return d.reshape(self.shape), count, left
+
+    def _preconditioned(
+        self, slopes: Slopes, nearly: Kronecker | Wrapped
+    ) -> Callable[[Float[np.ndarray, " ..."]], Float[np.ndarray, " ..."]]:
+        """What multiplies a change by J, nearly inverted."""
+        if isinstance(nearly, Wrapped):
+            return nearly.product(slopes)
+        return lambda d: nearly(self.pushed(slopes, d))
 
     def pushed(
         self,
@@ -189,7 +213,7 @@ class Collocated:
         """
         order = self.stages.modes.size - d.shape[1]
         known: dict[tuple[int, ...], Float[np.ndarray, "stages x y"]] = {}
-        found = np.zeros(self.shape)
+        found = np.zeros(self.shape, d.dtype)
         for a, (k, index) in enumerate(self.leaves):
             own = [(e, slope) for e, b, slope in slopes if a == b]
             if not own:
@@ -232,7 +256,8 @@ class Collocated:
         pieces: dict[tuple[int, int], list[Float[np.ndarray, " some"]]] = {}
         for low in range(0, found.shape[1], POINTS_AT_A_TIME):
             some = slice(low, low + POINTS_AT_A_TIME)
-            t, x, y = np.unravel_index(np.arange(found.shape[1])[some], shape)
+            here = np.arange(low, min(low + POINTS_AT_A_TIME, found.shape[1]))
+            t, x, y = np.unravel_index(here, shape)
             columns = [torch.from_numpy(at[i]) for at, i in zip(grid, (x, y, t), strict=True)]
             at, first = dict(zip(names, columns, strict=True)), 0
             for one in residuals:
@@ -294,7 +319,7 @@ class Collocated:
         shape = [line.axis.size for line in self.lines[0]]
         found = np.zeros((len(d), *shape, self.stages.modes.size))
         for k, (along_x, along_y) in enumerate(self.lines):
-            own = times(along_y.lift, times(along_x.lift, d[k], 1), 2)
+            own = along_y.lifted(along_x.lifted(d[k], 1), 2)
             found[k, ..., order:] = np.moveaxis(own, 0, -1)
         return found
 
@@ -322,7 +347,7 @@ class Collocated:
         self,
         C: Float[np.ndarray, "unknowns ..."],
         before: Product | None,
-        nearly: Kronecker,
+        nearly: Kronecker | Wrapped,
     ) -> Float[np.ndarray, "unknowns ..."]:
         """The coefficients of what is wrong in a span, about: what follows from equations that are
         met at the points alone, and from what was wrong before.
@@ -339,7 +364,7 @@ class Collocated:
         between = [line.between for line in lines]
         source = self.linear(C, between)[0]
         for i, way in enumerate(between):
-            source = times(way.means, source, 2 + i)
+            source = way.nearest(source, 2 + i)
         slopes = self.linear(C)[1]
         whole = np.zeros((len(self.lines), modes.size, *self.shape[2:]))
         if before is not None:
@@ -348,7 +373,7 @@ class Collocated:
                 start = before.on_grid(k, begin, (0, 0, n))[..., 0]
                 whole[k, n] = start * modes.half**n
         right = -source - self.pushed(slopes, whole)
-        whole[:, modes.order :] = self.solved(slopes, right, nearly, 0.0, ABOUT)[0]
+        whole[:, modes.order :] = self.solved(slopes, right, nearly, lambda _: ABOUT)[0]
         return self.lifted(whole)
 
     def stiffness(self, slopes: Slopes) -> tuple[float, ...]:
@@ -366,6 +391,25 @@ class Collocated:
             ]
             found[k] += float(np.square(slope).mean()) * float(np.prod(sizes))
         return tuple(np.sqrt(found).tolist())
+
+    def _goal(
+        self,
+        C: Float[np.ndarray, "unknowns ..."],
+        enough: float,
+        begin: Float[np.ndarray, "unknowns modes x y"],
+    ) -> float:
+        """What GMRES may leave of a step, over the step: where it is to be the last one, what is
+        enough.
+
+        Args:
+            C: The coefficients before it.
+            enough: What Newton's method may leave.
+            begin: The step, about.
+        """
+        size = self._size(begin, C)
+        last = self.affine or size**2 < ALMOST * enough
+        wanted = (1 - ALMOST) * enough / max(size, 1e-300)
+        return float(min(INEXACT, max(LEAST_LEFT, wanted))) if last else INEXACT
 
     def _size(
         self, d: Float[np.ndarray, "unknowns modes x y"], C: Float[np.ndarray, "unknowns ..."]

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from kanpde.geometry.domain import Domain
-from kanpde.products.axes import Modes, SplineAxis
+from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.held import Start
 from kanpde.products.inside import inside
 from kanpde.products.tensor import Product
@@ -134,7 +134,7 @@ def roughness(
     axis = product.axes[i]
     assert isinstance(axis, SplineAxis)
     middle = (axis.breaks[1:] + axis.breaks[:-1]) / 2
-    grid = [np.linspace(*one.ends, max(SAMPLES, one.cells)) for one in product.axes]
+    grid = [np.linspace(*one.ends, _samples(one)) for one in product.axes]
     if near is not None or domain is not None:
         grid = [(one.breaks[1:] + one.breaks[:-1]) / 2 for one in product.axes]
     grid[i] = middle
@@ -152,6 +152,11 @@ def roughness(
             around = max(around, float(np.abs(D[0] - D[-1]).max() / step))
     first, last = (around, around) if axis.periodic else (jumps[0], jumps[-1])
     return np.maximum(np.r_[first, jumps], np.r_[jumps, last])
+
+
+def _samples(axis: Axis) -> int:
+    """How many points see what functions of an axis do."""
+    return min(SAMPLES, 2 * axis.size) if isinstance(axis, Modes) else max(SAMPLES, axis.cells)
 
 
 def _counting(

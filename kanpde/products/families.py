@@ -15,11 +15,11 @@ from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.axes import Axis, SplineAxis, along
 from kanpde.products.between import Between
 from kanpde.products.estimates import favard
-from kanpde.products.held import Start
+from kanpde.products.held import Ending, Start
 from kanpde.products.marching import MarchingProducts
 from kanpde.products.members import FamilySquares, Members, Starts
 from kanpde.products.newton import bytes_needed, operations_needed
-from kanpde.products.posed import at_end, initial_values
+from kanpde.products.posed import initial_values
 from kanpde.products.progress import Progress
 from kanpde.products.refining import RefinedProducts
 from kanpde.products.tensor import Product
@@ -89,7 +89,7 @@ class MarchingMembers(_FamilyProducts, MarchingProducts):
                 return initial_values(member, time)
             own = _member_of(last, list(values.values()))
             return {
-                (u, order): at_end(own, k, order)
+                (u, order): Ending(own, k, order)
                 for k, u in enumerate(member.unknowns)
                 for order in range(member.order(u, time))
             }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,9 +19,10 @@ from scipy.sparse.linalg import splu
 
 from kanpde.problem.constraints import Constraint, Prescribed
 from kanpde.problem.formulation import Formulation
-from kanpde.products.axes import Axis, Modes, SplineAxis
+from kanpde.products.axes import Axis, Matrix, Modes, SplineAxis, along
 from kanpde.products.border import Border, border_of
 from kanpde.products.inside import flat_side, inside_of
+from kanpde.products.tensor import Product
 
 DEGREE_OF_FIELDS = 5
 """Of the splines that unknown coefficients are."""
@@ -205,6 +206,33 @@ def on_face(prescribed: Prescribed, x: str, place: float, others: Sequence[str])
     return values
 
 
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """A value or rate of an unknown where a span of time ends.
+
+    Attributes:
+        span: The functions on it.
+        unknown: Number of the unknown.
+        order: Of the rate.
+    """
+
+    span: Product
+    unknown: int
+    order: int
+
+    def __call__(self, at: Sequence[Float[np.ndarray, " points"]]) -> Float[np.ndarray, " ..."]:
+        """On a grid of points in space."""
+        ways = zip(self.span.axes[:-1], at, strict=True)
+        return along([axis.matrix(x) for axis, x in ways], self.coefficients)
+
+    @cached_property
+    def coefficients(self) -> Float[np.ndarray, " ..."]:
+        """Of the functions of space."""
+        last = self.span.axes[-1]
+        end = last.matrix(np.array(last.ends[1:]), self.order)
+        return (self.span.C[self.unknown] @ end.T.toarray())[..., 0]
+
+
 def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
     """Coefficients of least squares for given values, axis by axis; ends are interpolated where
     axes are clamped.
@@ -213,15 +241,26 @@ def fit(axes: Sequence[Axis], values: Start) -> Float[np.ndarray, " ..."]:
         axes: Functions of each coordinate.
         values: On grids of points.
     """
-    places, ways = [], []
+    if isinstance(values, Ending):
+        ways = zip(values.span.axes[:-1], axes, strict=True)
+        return along([_moved(own, axis) for own, axis in ways], values.coefficients)
+    places, fits = [], []
     for axis in axes:
         x, way = _fitting(axis)
         places.append(x)
-        ways.append(way)
+        fits.append(way)
     found = np.asarray(values(places))
-    for i, way in enumerate(ways):
+    for i, way in enumerate(fits):
         found = np.moveaxis(way(np.moveaxis(found, i, 0)), 0, i)
     return found
+
+
+def _moved(own: Axis, axis: Axis) -> Matrix:
+    """From coefficients on an axis to those that are nearest on another one."""
+    if own.degree == axis.degree and np.array_equal(own.breaks, axis.breaks):
+        return sp.identity(axis.size, format="csr")
+    x, way = _fitting(axis)
+    return way(own.matrix(x).toarray())
 
 
 def fewer(axis: Axis, cells: int) -> Float[np.ndarray, "fewer functions"]:

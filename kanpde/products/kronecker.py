@@ -6,7 +6,7 @@ in time diagonalise (Lynch, Rice and Thomas 1964, Numer. Math. 6; Butcher 1976, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -14,6 +14,10 @@ from jaxtyping import Complex, Float
 from kanpde.products.lines import Line, times
 from kanpde.products.stages import Stages
 from kanpde.residual.calculus import MultiIndex
+
+Slopes = list[tuple[int, int, Float[np.ndarray, " ..."]]]
+"""Partials of the equations that are not zero: the number of the equation, that of the derivative,
+and the partial at the points, or one number where it is the same at all."""
 
 SMALLEST_PIVOT = 1e-8
 """Of symbols, over the largest of their terms: below it they are taken for this."""
@@ -52,27 +56,16 @@ class Kronecker:
                 coordinate.
             slopes: What they are multiplied by in each equation.
         """
-        order, values = stages.modes.order, stages.uncoupled[0]
-        mass = np.zeros((len(lines), len(lines)))
-        for (k, index), column in zip(leaves, slopes.T, strict=True):
-            if index[-1] == order:
-                mass[:, k] += column
-        inverse = np.linalg.inv(mass)
-        shape = (len(values), *(len(line.at) for line in lines[0]))
-        symbols = np.zeros((len(lines), len(lines), *shape), dtype=complex)
-        largest = np.zeros((len(lines), *shape))
-        for (k, index), column in zip(leaves, (inverse @ slopes).T, strict=True):
-            own = [line.symbols[n] for line, n in zip(lines[k], index, strict=False)]
-            product = np.einsum("t,x,y->txy", values ** (order - index[-1]), *own)
-            for e, slope in enumerate(column):
-                if slope and all(a is b for a, b in zip(lines[e], lines[k], strict=True)):
-                    symbols[e, k] += slope * product
-                    if e == k:
-                        np.maximum(largest[k], np.abs(slope * product), out=largest[k])
-        for k in range(len(lines)):
-            small = np.abs(symbols[k, k]) < SMALLEST_PIVOT * largest[k]
-            symbols[k, k][small] = SMALLEST_PIVOT * largest[k][small]
-        return cls(lines, stages, inverse, _inverted(symbols))
+        ways = [tuple(line.symbols for line in own) for own in lines]
+        mass, symbols, _ = symbols_of(ways, stages.uncoupled[0], stages, leaves, slopes)
+        return cls(lines, stages, mass, inverted(symbols))
+
+    @property
+    def in_single_precision(self) -> Kronecker:
+        """The same of values of half the length."""
+        return replace(
+            self, mass=self.mass.astype(np.float32), inverse=self.inverse.astype(np.complex64)
+        )
 
     def __call__(
         self, rows: Float[np.ndarray, "unknowns stages x y"]
@@ -83,7 +76,7 @@ class Kronecker:
             rows: What the equations are to be, at the points.
         """
         _, forth, back = self.stages.uncoupled
-        rows = np.tensordot(self.mass, rows, 1)
+        rows = np.tensordot(self.mass, rows.astype(self.mass.dtype), 1)
         found = times(forth, rows, 1)
         there = np.empty_like(found)
         for k, (along_x, along_y) in enumerate(self.lines):
@@ -98,7 +91,53 @@ class Kronecker:
         return times(back.real, there.real, 1) - times(back.imag, there.imag, 1)
 
 
-def _inverted(
+def symbols_of(
+    ways: Sequence[tuple[tuple[Complex[np.ndarray, " points"], ...], ...]],
+    times: Complex[np.ndarray, " values"],
+    stages: Stages,
+    leaves: Sequence[tuple[int, MultiIndex]],
+    slopes: Float[np.ndarray, "equations leaves"],
+) -> tuple[
+    Float[np.ndarray, "unknowns unknowns"],
+    Complex[np.ndarray, "unknowns unknowns values x y"],
+    bool,
+]:
+    """The way from equations to those of which each has the highest rate of one unknown, the
+    symbols of these, and whether all of them are as they should be: none was too small.
+
+    Args:
+        ways: Of every unknown, the symbols of derivatives along each coordinate of space. Unknowns
+            with other modes have no part in one another's equations.
+        times: Eigenvalues of the stages.
+        stages: In time.
+        leaves: The derivatives, each the number of an unknown and how often by every coordinate.
+        slopes: What they are multiplied by in each equation.
+    """
+    order = stages.modes.order
+    mass = np.zeros((len(ways), len(ways)))
+    for (k, index), column in zip(leaves, slopes.T, strict=True):
+        if index[-1] == order:
+            mass[:, k] += column
+    inverse = np.linalg.inv(mass)
+    shape = (len(times), *(len(way[0]) for way in ways[0]))
+    symbols = np.zeros((len(ways), len(ways), *shape), dtype=complex)
+    largest, exact = np.zeros((len(ways), *shape)), True
+    for (k, index), column in zip(leaves, (inverse @ slopes).T, strict=True):
+        own = [way[n] for way, n in zip(ways[k], index, strict=False)]
+        product = np.einsum("t,x,y->txy", times ** (order - index[-1]), *own)
+        for e, slope in enumerate(column):
+            if slope and all(a is b for a, b in zip(ways[e], ways[k], strict=True)):
+                symbols[e, k] += slope * product
+                if e == k:
+                    np.maximum(largest[k], np.abs(slope * product), out=largest[k])
+    for k in range(len(ways)):
+        small = np.abs(symbols[k, k]) < SMALLEST_PIVOT * largest[k]
+        symbols[k, k][small] = SMALLEST_PIVOT * largest[k][small]
+        exact = exact and not small.any()
+    return inverse, symbols, exact
+
+
+def inverted(
     symbols: Complex[np.ndarray, "unknowns unknowns half x y"],
 ) -> Complex[np.ndarray, "unknowns unknowns half x y"]:
     """The inverses of small matrices, one a mode."""

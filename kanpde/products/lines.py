@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.fft as fft
+import torch
 from jaxtyping import Complex, Float, Inexact
 from numpy.polynomial import legendre
 
@@ -119,6 +120,15 @@ class Line:
             free[-1, -1] = self.upper.weights(self.axis, False)[1]
         return np.linalg.solve((self.matrix(0) @ free).T, free.T).T
 
+    def lifted(self, values: Float[np.ndarray, " ..."], i: int) -> Float[np.ndarray, " ..."]:
+        """From values at the points to coefficients, where all that is given is zero.
+
+        Args:
+            values: Along an axis the points.
+            i: Number of that axis.
+        """
+        return around(self.lift[:, :1], values, i) if self.equal else times(self.lift, values, i)
+
     @cached_property
     def derivatives(self) -> tuple[Float[np.ndarray, "points points"], ...]:
         """Derivatives at the points by the values there, from order 0 on."""
@@ -221,6 +231,17 @@ class PointsBetween:
     def _matrices(self) -> dict[int, Matrix]:
         return {}
 
+    def nearest(self, values: Float[np.ndarray, " ..."], i: int) -> Float[np.ndarray, " ..."]:
+        """What the nearest spline has at points of collocation.
+
+        Args:
+            values: Along an axis those at these points.
+            i: Number of that axis.
+        """
+        if self.line.equal:
+            return around(self.means[:, : len(self.at) // self.line.axis.cells], values, i)
+        return times(self.means, values, i)
+
     @cached_property
     def means(self) -> Float[np.ndarray, "points between"]:
         """From values at the points to those that the nearest spline has at points of
@@ -231,10 +252,29 @@ class PointsBetween:
         return self.line.matrix(0) @ np.linalg.solve(weighted @ B, weighted)
 
 
+def around(
+    columns: Float[np.ndarray, "points offsets"], values: Float[np.ndarray, " ..."], i: int
+) -> Float[np.ndarray, " ..."]:
+    """What equal cells around a circle make of one another, applied along one axis of an array.
+
+    Args:
+        columns: What all points take of those of the first cell.
+        values: Of each cell as many as there are columns.
+        i: Number of the axis.
+    """
+    count, offsets = columns.shape
+    parts = np.moveaxis(values, i, 0).reshape(count, offsets, -1)
+    there = torch.fft.rfft(torch.from_numpy(np.ascontiguousarray(parts)), dim=0)
+    symbols = torch.fft.rfft(torch.from_numpy(columns.copy()), dim=0)
+    found = torch.fft.irfft((there * symbols[:, :, None]).sum(1), n=count, dim=0).numpy()
+    rest = [*values.shape[:i], *values.shape[i + 1 :]]
+    return np.moveaxis(found.reshape(count, *rest), 0, i)
+
+
 def times(
     matrix: Inexact[np.ndarray, "to from"], values: Inexact[np.ndarray, " ..."], i: int
 ) -> Inexact[np.ndarray, " ..."]:
-    """A matrix applied along one axis of an array.
+    """A matrix applied along one axis of an array, in the precision of this.
 
     Args:
         matrix: What is applied.
@@ -242,6 +282,8 @@ def times(
         i: Number of the axis.
     """
     before, after = values.shape[:i], values.shape[i + 1 :]
+    if values.dtype in (np.float32, np.complex64):
+        matrix = matrix.astype(np.complex64 if np.iscomplexobj(matrix) else np.float32)
     if not after:
         return values @ matrix.T
     flat = values.reshape(*before, values.shape[i], -1)

@@ -36,9 +36,9 @@ from kanpde.products.estimates import (
 )
 from kanpde.products.growth import Carried, at_the_end, carried, grown, left, smooth_change
 from kanpde.products.guide import Guide
-from kanpde.products.held import Start, fit, held
+from kanpde.products.held import Ending, Start, fit, held
 from kanpde.products.newton import least_squares
-from kanpde.products.posed import at_end, initial_values, start_of_march
+from kanpde.products.posed import initial_values, start_of_march
 from kanpde.products.progress import Beyond, Progress, Settings
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import Uncoupled, uncouples
@@ -210,10 +210,11 @@ class MarchingProducts(AdaptiveProducts):
         problem, time = self.problem, self.time
         if not progress.spans:
             return initial_values(problem, time)
-        last, found = progress.spans[-1], {}
+        last = progress.spans[-1]
+        found: dict[tuple[str, int], Start] = {}
         for k, u in enumerate(problem.unknowns):
             for order in range(problem.order(u, time)):
-                found[u, order] = at_end(last, k, order)
+                found[u, order] = Ending(last, k, order)
         return found
 
     # Cells and spans
@@ -472,8 +473,8 @@ class MarchingProducts(AdaptiveProducts):
         problem, (*_, span) = self.problem, done.spans
         if uncouples(span.axes):
             return done
-        starts = {
-            (u, order): at_end(done.change, k, order)
+        starts: dict[tuple[str, int], Start] = {
+            (u, order): Ending(done.change, k, order)
             for k, u in enumerate(problem.unknowns)
             for order in range(problem.order(u, self.time))
             if done.change is not None

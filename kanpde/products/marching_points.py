@@ -26,14 +26,15 @@ from kanpde.products.progress import Progress, Settings
 from kanpde.products.sides import Ends, ends_of, given, lines_of
 from kanpde.products.stages import Stages
 from kanpde.products.tensor import Product
+from kanpde.products.wrapped import Wrapped
 
-MORE_IF_EQUAL = 1.5
+MORE_IF_EQUAL = 3.0
 """How many times more equal cells may be than those that follow the solution."""
 
 QUICK = 2e9
 """Operations of a step up to which least squares are quick."""
 
-SHARE_OF_DRIFT, SOON, STRICTEST = 0.4, 0.03, 0.1
+SHARE_OF_DRIFT, SOON, STRICTEST = 0.4, 0.1, 0.1
 """Of the tolerance, for errors that add up; the share of the time from which these are looked at by
 the time that is gone; and how small a share of the tolerance cells are made for."""
 
@@ -78,7 +79,7 @@ class MarchingPoints(MarchingProducts):
         self._ends, self._strict = ends, 1.0
         self._lines: tuple[tuple[Axis, ...], tuple[tuple[Line, ...], ...]] | None = None
         self._points: tuple[tuple[Axis, ...], Collocated] | None = None
-        self._inverse: tuple[Product, Kronecker] | None = None
+        self._inverse: tuple[Product, Kronecker | Wrapped] | None = None
 
     def advance(self, progress: Progress) -> Progress:
         self._strict = self._strictness(progress)
@@ -104,16 +105,13 @@ class MarchingPoints(MarchingProducts):
         fresh = progress.fresh if base is progress.base else found.iterations
         return replace(progress, at=found, base=base, fresh=fresh, step=progress.step + 1)
 
-    def _nearly_inverse(self, base: Product, progress: Progress) -> Kronecker:
+    def _nearly_inverse(self, base: Product, progress: Progress) -> Kronecker | Wrapped:
         """The inverse of equations whose coefficients do not vary, which follows from the base."""
         if self._inverse is None or self._inverse[0] is not base:
             equations = self._collocated(progress)
             _, slopes = equations.linear(base.C)
             count = equations.equations, len(equations.leaves)
-            found = Kronecker.of(
-                equations.lines, equations.stages, equations.leaves, typical(slopes, *count)
-            )
-            self._inverse = base, found
+            self._inverse = base, equations.nearly_inverted(typical(slopes, *count))
         return self._inverse[1]
 
     def _collocated(self, progress: Progress) -> Collocated:

@@ -3,8 +3,6 @@ march, and what they begin with."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from kanpde.errors import ProblemError
 from kanpde.geometry import Pieces
 from kanpde.problem.formulation import Formulation
@@ -126,13 +124,6 @@ def initial_values(problem: Formulation, time: str) -> dict[tuple[str, int], Sta
         for c in problem.constraints
         if c.face == face and c.prescribed is not None
     }
-
-
-def at_end(span: Product, unknown: int, order: int) -> Start:
-    """The value or rate of an unknown where a span of time ends."""
-    end = np.array([span.axes[-1].ends[1]])
-    index = (*(0 for _ in span.axes[:-1]), order)
-    return lambda at: span.on_grid(unknown, [*at, end], index)[..., 0]
 
 
 def on_grids(product: Product, unknown: int) -> Start:

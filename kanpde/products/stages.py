@@ -70,6 +70,14 @@ class Stages:
         return np.linalg.inv(self.rates[-1][:, self.modes.order :])
 
     @cached_property
+    def eigen(
+        self,
+    ) -> tuple[Complex[np.ndarray, " stages"], Complex[np.ndarray, "stages stages"]]:
+        """The eigenvalues of S, and its vectors."""
+        values, V = np.linalg.eig(self.integrating)
+        return values.astype(complex), V.astype(complex)
+
+    @cached_property
     def uncoupled(
         self,
     ) -> tuple[
@@ -79,11 +87,11 @@ class Stages:
     ]:
         """The eigenvalues of S, of conjugates one each, with the rows that lead to them and the
         columns that lead back, of which the real part is meant."""
-        values, V = np.linalg.eig(self.integrating)
+        values, V = self.eigen
         kept = values.imag >= -1e-12 * abs(values)
         twice = np.where(values.imag > 1e-12 * abs(values), 2.0, 1.0)
         back = (V * twice)[:, kept]
-        return values[kept].astype(complex), np.linalg.inv(V)[kept].astype(complex), back + 0j
+        return values[kept], np.linalg.inv(V)[kept], back
 
 
 @lru_cache(maxsize=32)
