@@ -1,5 +1,5 @@
 """Newton's method where equations hold at as many points as there are coefficients: on a span of
-time, Greville's points or the knots in space and Radau's or Gauss's in time.
+time, Greville's points or the knots in space and Radau's in time.
 
 The linear equations of a step are solved by GMRES (Saad and Schultz 1986), which the inverse of
 those with coefficients that do not vary makes quick. Nothing is formed that is larger than the
@@ -60,8 +60,9 @@ ALMOST = 0.7
 LEAST_LEFT = 1e-13
 """What GMRES may leave, at least."""
 
-ABOUT = 0.1
-"""What GMRES may leave of errors."""
+ABOUT = 1e-2
+"""What GMRES may leave of errors: more of it would grow from span to span where coefficients vary
+much."""
 
 POINTS_AT_A_TIME = 8192
 """At which residuals are evaluated."""
@@ -145,15 +146,16 @@ class Collocated:
             stalled=stalled,
         )
 
-    def nearly_inverted(self, slopes: Float[np.ndarray, "equations leaves"]) -> Kronecker | Wrapped:
-        """The inverse of equations whose coefficients do not vary.
+    def nearly_inverted(self, slopes: Slopes) -> Kronecker | Wrapped:
+        """The inverse of equations near to these, whose coefficients do not vary.
 
         Args:
-            slopes: The partials.
+            slopes: Of the equations.
         """
+        about = typical(slopes, self.equations, len(self.leaves))
         if all(line.equal for own in self.lines for line in own):
-            return Wrapped.of(self.lines[0], self.stages, self.leaves, slopes)
-        return Kronecker.of(self.lines, self.stages, self.leaves, slopes)
+            return Wrapped.of(self.lines[0], self.stages, self.leaves, about)
+        return Kronecker.of(self.lines, self.stages, self.leaves, about)
 
     def solved(
         self,
@@ -343,38 +345,40 @@ class Collocated:
         back = np.linalg.inv(self.stages.rates[0][:, order:])
         return given + self.lifted(times(back, np.moveaxis(apart, -1, 1), 1))
 
-    def drifted(
-        self,
-        C: Float[np.ndarray, "unknowns ..."],
-        before: Product | None,
-        nearly: Kronecker | Wrapped,
-    ) -> Float[np.ndarray, "unknowns ..."]:
-        """The coefficients of what is wrong in a span, about: what follows from equations that are
-        met at the points alone, and from what was wrong before.
+    @cached_property
+    def _with_one_more_stage(self) -> Collocated:
+        modes = self.stages.modes
+        return replace(self, stages=Stages.of(replace(modes, degree=modes.degree + 1)))
 
-        Between the points residuals are not zero; the nearest splines to them have the sources of
-        errors at the points.
+    def drifted(self, C: Float[np.ndarray, "unknowns ..."], before: Product | None) -> Product:
+        """What is wrong in a span, about: what follows from equations that are met at the points
+        alone, and from what was wrong before.
+
+        Between the points residuals are not zero. In space, the nearest splines to them have the
+        sources of errors at the points; in time, those at one more point are.
 
         Args:
             C: The coefficients.
             before: What was wrong in the span before; None where nothing was.
-            nearly: The inverse of equations near to these.
         """
-        modes, lines = self.stages.modes, self.lines[0]
+        finer = self._with_one_more_stage
+        modes, lines = finer.stages.modes, self.lines[0]
+        known = np.concatenate([C, np.zeros_like(C[..., :1])], -1)
         between = [line.between for line in lines]
-        source = self.linear(C, between)[0]
+        source = finer.linear(known, between)[0]
         for i, way in enumerate(between):
             source = way.nearest(source, 2 + i)
-        slopes = self.linear(C)[1]
+        slopes = finer.linear(known)[1]
         whole = np.zeros((len(self.lines), modes.size, *self.shape[2:]))
         if before is not None:
             begin = [line.at for line in lines] + [before.axes[-1].breaks[1:]]
             for k, n in np.ndindex(len(self.lines), modes.order):
                 start = before.on_grid(k, begin, (0, 0, n))[..., 0]
                 whole[k, n] = start * modes.half**n
-        right = -source - self.pushed(slopes, whole)
-        whole[:, modes.order :] = self.solved(slopes, right, nearly, lambda _: ABOUT)[0]
-        return self.lifted(whole)
+        right = -source - finer.pushed(slopes, whole)
+        nearly = finer.nearly_inverted(slopes)
+        whole[:, modes.order :] = finer.solved(slopes, right, nearly, lambda _: ABOUT)[0]
+        return Product((*(line.axis for line in lines), modes), finer.lifted(whole))
 
     def stiffness(self, slopes: Slopes) -> tuple[float, ...]:
         """Roots of the mean diagonal of JᵀJ, an unknown each, about.

@@ -15,7 +15,7 @@ from kanpde.problem.problem import Problem
 from kanpde.products.attempts import SHORT_OF_GOAL
 from kanpde.products.axes import Axis, Modes, SplineAxis, along
 from kanpde.products.between import Between
-from kanpde.products.collocated import KRYLOV, Collocated, typical
+from kanpde.products.collocated import KRYLOV, Collocated
 from kanpde.products.estimates import evenly, favard, refined
 from kanpde.products.guide import Guide
 from kanpde.products.kronecker import Kronecker
@@ -110,8 +110,7 @@ class MarchingPoints(MarchingProducts):
         if self._inverse is None or self._inverse[0] is not base:
             equations = self._collocated(progress)
             _, slopes = equations.linear(base.C)
-            count = equations.equations, len(equations.leaves)
-            self._inverse = base, equations.nearly_inverted(typical(slopes, *count))
+            self._inverse = base, equations.nearly_inverted(slopes)
         return self._inverse[1]
 
     def _collocated(self, progress: Progress) -> Collocated:
@@ -174,14 +173,12 @@ class MarchingPoints(MarchingProducts):
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
         """With what is wrong at the end of the last span: errors of equations that are met at
-        points alone, which wander from span to span. Those in time are not among them."""
-        assert progress.base is not None
+        points alone, which wander from span to span."""
         (*_, span), sizes = done.spans, np.array(done.sizes)
         equations = self._collocated(progress)
-        C = equations.drifted(span.C, done.change, self._nearly_inverse(progress.base, progress))
-        wrong = replace(span, C=C)
+        wrong = equations.drifted(span.C, done.change)
         end = [line.at for line in equations.lines[0]] + [span.axes[-1].breaks[1:]]
-        largest = [np.abs(wrong.on_grid(u, end, (0, 0, 0))).max() for u in range(len(C))]
+        largest = [np.abs(wrong.on_grid(u, end, (0, 0, 0))).max() for u in range(len(sizes))]
         drift = float(np.fmax(done.drift, (np.array(largest) / sizes).max()))
         return replace(done, change=wrong, drift=drift)
 

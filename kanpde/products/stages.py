@@ -1,7 +1,8 @@
 """Points of collocation in a span of time, as many as its polynomials have free modes: Radau's,
-which damp what is stiff, for equations of first order in time, and Gauss's, which keep the energy
-of waves, for those of second order (Hairer and Wanner 1996, Solving Ordinary Differential
-Equations II, IV.5 and IV.15).
+which damp what is stiff, and waves as short as cells (Hairer and Wanner 1996, Solving Ordinary
+Differential Equations II, IV.5 and IV.15). Gauss's points would keep the energy of waves; but where
+coefficients vary, squares of frequencies of the shortest ones are complex, and such waves would
+grow.
 
 Let F hold the highest rates of the free modes at the points. All else about the span follows from
 its values there by powers of one matrix S, which integrates: S F holds the rates of one order less.
@@ -41,7 +42,7 @@ class Stages:
         Args:
             modes: Functions of time.
         """
-        return cls(modes, _shares(modes.size - modes.order, modes.order))
+        return cls(modes, _shares(modes.size - modes.order))
 
     @property
     def at(self) -> Float[np.ndarray, " stages"]:
@@ -95,9 +96,7 @@ class Stages:
 
 
 @lru_cache(maxsize=32)
-def _shares(count: int, order: int) -> Float[np.ndarray, " stages"]:
-    if order == 2:
-        return (legendre.leggauss(count)[0] + 1) / 2
+def _shares(count: int) -> Float[np.ndarray, " stages"]:
     # The zeros of the difference of two of Legendre's polynomials, of which one is the end.
     series = np.zeros(count + 1)
     series[-2:] = -1.0, 1.0
