@@ -90,14 +90,14 @@ class Guide:
             return None
         return found.spans[0]
 
-    def cells(self, axis: SplineAxis, x: str, known: Axis) -> SplineAxis:
-        """An axis on the guide's cells, or where there have to be more on as many that lie as those
-        do.
+    def cells(self, axis: SplineAxis, x: str, known: Axis, share: float = 1.0) -> SplineAxis:
+        """An axis on the guide's cells, or on another number of cells that lie as those do.
 
         Args:
             axis: Of this problem, with any cells.
             x: The coordinate.
             known: The guide's.
+            share: Of its cells, how many; where there have to be more, these.
         """
         (low, high), (begin, end) = self._bounds[x]
         breaks = known.breaks.copy()
@@ -105,8 +105,8 @@ class Guide:
             breaks = low + (breaks - begin) * ((high - low) / (end - begin))
         breaks[0], breaks[-1] = axis.ends
         fewest = axis.degree + 1 if axis.periodic else 1
-        factor = max(1.0, fewest / known.cells)
-        if factor > 1 or axis.creases:
+        factor = max(share, fewest / known.cells)
+        if factor != 1 or axis.creases:
             return axis.spread(breaks, factor * np.arange(len(breaks), dtype=float))
         return replace(axis, breaks=breaks)
 

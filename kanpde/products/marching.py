@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -164,8 +165,7 @@ class MarchingProducts(AdaptiveProducts):
 
     def first_cells(self) -> tuple[SplineAxis, ...]:
         """Cells of space that suit the initial values."""
-        space = [x for x in self.problem.coordinates if x != self.time]
-        return self._for_initial_values(self._equal_cells(self.problem, space))
+        return self._for_initial_values(list(self._equal))
 
     # Newton steps
 
@@ -249,6 +249,16 @@ class MarchingProducts(AdaptiveProducts):
                 break
             space = tuple(map(halved, space, missed))
         return space
+
+    @property
+    def _space(self) -> list[str]:
+        """The coordinates but that of the march."""
+        return [x for x in self.problem.coordinates if x != self.time]
+
+    @cached_property
+    def _equal(self) -> tuple[SplineAxis, ...]:
+        """A few equal cells along these."""
+        return tuple(self._equal_cells(self.problem, self._space))
 
     @property
     def _whole(self) -> float:
@@ -448,8 +458,7 @@ class MarchingProducts(AdaptiveProducts):
             return None
         if before is not None and not guide.followed(before):
             return None
-        space = [x for x in self.problem.coordinates if x != self.time]
-        ways = zip(self._equal_cells(self.problem, space), space, known.axes, strict=False)
+        ways = zip(self._equal, self._space, known.axes, strict=False)
         axes = tuple(guide.cells(axis, x, cells) for axis, x, cells in ways)
         if any(axis.cells > self.settings.cells for axis in axes):
             return None

@@ -80,7 +80,8 @@ class RefinedProducts(AdaptiveProducts):
         known = None if self.guide is None else self.guide.steady_product()
         if self.guide is not None and known is not None:
             ways = zip(axes, self.problem.coordinates, known.axes, strict=True)
-            axes = [self.guide.cells(axis, x, cells) for axis, x, cells in ways]
+            # The second attempt, which the first one is compared with, has as many as the guide.
+            axes = [self.guide.cells(axis, x, cells, 1 / MORE_CELLS) for axis, x, cells in ways]
         return Progress(axes=tuple(axes))
 
     def advance(self, progress: Progress) -> Progress:

@@ -88,6 +88,22 @@ def test_products_begin_on_the_cells_of_the_other_run(near):
     np.testing.assert_allclose(at.C, first.C, atol=1e-8)
 
 
+def ended(problem, start=None):
+    """The axes on which products of splines meet the tolerance."""
+    way = adaptive(problem, Settings(1e-8), start)
+    progress = way.begin()
+    while not progress.finished:
+        progress = way.advance(progress)
+    return progress.axes, way.solution(progress)
+
+
+def test_a_steady_start_needs_no_more_cells_to_be_sure():
+    problem = load("nonlinear_poisson2d")[0]
+    cold, near = ended(problem)
+    warm, _ = ended(problem, near)
+    assert all(a.cells <= b.cells + 1 for a, b in zip(warm, cold, strict=True))
+
+
 def test_a_march_with_a_start_goes_on_with_the_same_bits(near):
     problem, settings = burgers(0.04), Settings(1e-6)
     way, steps = adaptive(problem, settings, near.solution), []
