@@ -43,8 +43,13 @@ def edges(c: Tensor, cell: Tensor, b: Tensor) -> Tensor:
 def forward(X: Tensor, c: Tensor, cell: Tensor, b: Tensor, counts: Counts) -> Tensor:
     """The output jet [points, channels, outputs], from b of the orders 0 … len(counts); higher ones
     are not read."""
-    phi = edges(c, cell, b[:, :, : len(counts) + 1])
-    if c.shape[2] == 1:
+    return composed(X, edges(c, cell, b[:, :, : len(counts) + 1]), counts)
+
+
+def composed(X: Tensor, phi: Tensor, counts: Counts) -> Tensor:
+    """The output jet from the Taylor coefficients of the edge functions, of the orders 0 …
+    len(counts)."""
+    if phi.shape[3] == 1:
         return compose(_nodes(phi), X, counts).sum(2, keepdim=True)
     delta = torch.stack(powers(X, counts), 3)
     return torch.bmm(delta.flatten(2), phi.flatten(1, 2))
@@ -63,13 +68,10 @@ def _moments(L: Tensor, X: Tensor, counts: Counts) -> tuple[Tensor, Tensor]:
     return delta, H.view(len(X), X.shape[2], len(counts) + 1, L.shape[2])
 
 
-def _inward(
-    L: Tensor, X: Tensor, c: Tensor, cell: Tensor, b: Tensor, delta: Tensor, counts: Counts
-) -> Tensor:
-    """The adjoint of the input jet, from b of the orders 0 … len(counts) + 1."""
+def _inward(L: Tensor, X: Tensor, phi: Tensor, delta: Tensor, counts: Counts) -> Tensor:
+    """The adjoint of the input jet, from φ of the orders 0 … len(counts) + 1."""
     order = len(counts)
-    phi = edges(c, cell, b)
-    if c.shape[2] == 1:
+    if phi.shape[3] == 1:
         slope = [nu * nth for nu, nth in enumerate(_nodes(phi))][1:]
         return correlate(L.expand_as(X), compose(slope, X, counts), counts)
     points, width, inputs, _ = delta.shape
@@ -90,9 +92,17 @@ def pullback(
     """Adjoint of the input jet (empty unless `back`), and the block [points, inputs, alive,
     outputs] of the Jacobian: the derivative of each point's own Σ L·Y by the coefficients that are
     alive there."""
+    return pulled(L, X, b, edges(c, cell, b) if back else None, counts)
+
+
+def pulled(
+    L: Tensor, X: Tensor, b: Tensor, phi: Tensor | None, counts: Counts
+) -> tuple[Tensor, Tensor]:
+    """As pullback, from the Taylor coefficients of the edge functions of the orders 0 … len(counts)
+    + 1, None where the adjoint of the input jet is not asked for."""
     delta, H = _moments(L, X, counts)
     block = torch.matmul(b[:, :, : len(counts) + 1].transpose(2, 3), H)
-    return _inward(L, X, c, cell, b, delta, counts) if back else X.new_empty(0), block
+    return X.new_empty(0) if phi is None else _inward(L, X, phi, delta, counts), block
 
 
 def adjoint(
@@ -104,15 +114,23 @@ def adjoint(
         delta, H = _moments(L, X, counts)
         flat = b[:, :, : len(counts) + 1].transpose(0, 1).reshape(inputs, -1, functions)
         gradient = torch.bmm(flat.transpose(1, 2), H.transpose(0, 1).reshape(inputs, -1, outputs))
-        return _inward(L, X, c, cell, b, delta, counts) if back else X.new_empty(0), gradient
+        if not back:
+            return X.new_empty(0), gradient
+        return _inward(L, X, edges(c, cell, b), delta, counts), gradient
     inward, block = pullback(L, X, c, cell, b, counts, back)
+    return inward, gathered(c, cell, block)
+
+
+def gathered(c: Tensor, cell: Tensor, block: Tensor) -> Tensor:
+    """The adjoint of the coefficients c: the sum over the points of their blocks of the
+    Jacobian."""
+    inputs, functions, outputs = c.shape
     index = _rows(cell, functions, block.shape[2])
     found = torch.zeros(inputs * functions, outputs, dtype=c.dtype, device=c.device)
-    for q in range(
-        outputs
-    ):  # column by column: torch adds single numbers much faster than short rows
+    # Column by column: torch adds single numbers much faster than short rows.
+    for q in range(outputs):
         found[:, q] = torch.zeros_like(found[:, q]).index_add_(0, index, block[..., q].reshape(-1))
-    return inward, found.view_as(c)
+    return found.view_as(c)
 
 
 def _rows(cell: Tensor, functions: int, width: int) -> Tensor:

@@ -9,7 +9,6 @@ length runs from -1/2 to 1/2: centred, so that little cancels.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -119,29 +118,33 @@ def interval(x: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return cell, (x - (left + right) / 2) / (right - left), right - left
 
 
-def taylor_monomials(tau: Tensor, length: Tensor, degree: int, order: int) -> Tensor:
-    """Taylor coefficients in x of τ^s: binomial(s, ν) τ^(s-ν) / length^ν, as [..., order + 1,
-    degree + 1]."""
-    powers = [torch.ones_like(tau)]
-    for _ in range(degree):
-        powers.append(powers[-1] * tau)
-    # Numbers of all points lie together until the end: short rows take twice as long.
-    ascending, binomials = torch.stack(powers), _binomials(degree, order).to(tau)
-    nothing, rows = tau.new_zeros(order, *tau.shape), [ascending]
-    for nu in range(1, order + 1):
-        # Of order ν, τ^0 stands in column ν; where the degree is lower, all columns are zero.
-        first = min(nu, degree + 1)
-        factors = binomials[nu, first:].view(-1, *(1,) * tau.dim())
-        rows += [nothing[:first], ascending[: degree + 1 - first] * factors / length**nu]
-    found = torch.cat(rows).view(order + 1, degree + 1, *tau.shape)
-    return found.movedim((0, 1), (-2, -1)).contiguous()
+def taylor(polynomials: Tensor, x: Tensor, breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
+    """Taylor coefficients of piecewise polynomials at points, by Horner's scheme.
 
+    Args:
+        polynomials: The coefficients of τ^s on every interval, [inputs, grid, degree + 1,
+            functions].
+        x: The points, [points, inputs].
+        breaks: Ends of the intervals, [inputs, grid + 1].
+        order: Of the highest coefficient.
 
-@lru_cache(maxsize=64)
-def _binomials(degree: int, order: int) -> Tensor:
-    """binomial(s, ν), [order + 1, degree + 1]."""
-    rows = [[math.comb(s, nu) for s in range(degree + 1)] for nu in range(order + 1)]
-    return torch.tensor(rows, dtype=torch.float64)
+    Returns:
+        The interval that holds each point, [points, inputs], and the Taylor coefficients in x,
+        [points, inputs, order + 1, functions].
+    """
+    cell, tau, length = interval(x, breaks)
+    inputs, grid, width, functions = polynomials.shape
+    rows = (cell + grid * torch.arange(inputs, device=x.device)).view(-1)
+    own = polynomials.reshape(inputs * grid, -1).index_select(0, rows)
+    # Numbers of all points lie together: short rows take twice as long.
+    *lower, highest = own.T.contiguous().view(width, functions, *cell.shape).unbind()
+    found = [highest]
+    for c in lower[::-1]:
+        more = found[-1:] if len(found) <= order else []
+        found = [torch.addcmul(a, b, tau) for a, b in zip([c, *found], found, strict=False)] + more
+    found[1:] = [f / length**nu for nu, f in enumerate(found[1:], 1)]
+    found += [torch.zeros_like(highest)] * (order + 1 - len(found))
+    return cell, torch.stack(found).movedim((0, 1), (2, 3))
 
 
 def degree_of(C: Tensor, knots: Tensor) -> int:

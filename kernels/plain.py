@@ -7,9 +7,9 @@ are the grid + degree B-splines on the knots [inputs, grid + 2 degree + 1] (see 
 of the grid the polynomial of the end interval continues, so values and all derivatives stay smooth
 in the input.
 
-Only degree + 1 splines are non-zero at a point; with their Taylor coefficients there, all the rest
-is that of any basis (see expansion.py), so that nothing of shape (points, inputs, grid, outputs) is
-ever formed.
+On an interval between two knots every edge function is a polynomial, whose Taylor coefficients
+φ_ν Horner's scheme gives; the rest is that of any basis (see expansion.py). Only degree + 1 splines
+are non-zero at a point, so that nothing of shape (points, inputs, grid, outputs) is ever formed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from kanpde.kernels import expansion
-from kanpde.kernels.expansion import edges as edges
-from kanpde.kernels.pieces import degree_of, interval, pieces, taylor_monomials
+from kanpde.kernels.pieces import degree_of, pieces, taylor
 from kanpde.kernels.taylor import Counts
 
 
@@ -27,15 +26,21 @@ def taps(x: Tensor, knots: Tensor, degree: int, order: int) -> tuple[Tensor, Ten
     """First non-zero spline [points, inputs] and Taylor coefficients [points, inputs, order + 1,
     degree + 1] at x."""
     breaks, table = pieces(knots, degree)
-    cell, tau, length = interval(x, breaks)
-    rows = cell + table.shape[1] * torch.arange(len(breaks), device=x.device)
-    local = table.flatten(0, 1)[rows.view(-1)].view(*cell.shape, *table.shape[2:])
-    return cell, torch.matmul(taylor_monomials(tau, length, degree, order), local.transpose(-1, -2))
+    return taylor(table.transpose(2, 3), x, breaks, order)
+
+
+def edges(x: Tensor, c: Tensor, knots: Tensor, order: int) -> Tensor:
+    """Taylor coefficients φ_ν of every edge function at its input x [points, inputs], as [points,
+    inputs, order + 1, outputs]."""
+    degree = degree_of(c, knots)
+    breaks, table = pieces(knots, degree)
+    alive = c.unfold(1, degree + 1, 1).transpose(2, 3)
+    return taylor(torch.matmul(table.transpose(2, 3), alive), x, breaks, order)[1]
 
 
 def forward(X: Tensor, c: Tensor, knots: Tensor, counts: Counts) -> Tensor:
     """The output jet [points, channels, outputs]."""
-    return expansion.forward(X, c, *taps(X[:, 0], knots, degree_of(c, knots), len(counts)), counts)
+    return expansion.composed(X, edges(X[:, 0], c, knots, len(counts)), counts)
 
 
 def pullback(
@@ -45,8 +50,9 @@ def pullback(
     [points, inputs] and its block [points, inputs, degree + 1, outputs], the derivative of each
     point's own Σ L·Y by the coefficients there.
     """
-    cell, b = taps(X[:, 0], knots, degree_of(c, knots), len(counts) + back)
-    inward, block = expansion.pullback(L, X, c, cell, b, counts, back)
+    cell, b = taps(X[:, 0], knots, degree_of(c, knots), len(counts))
+    phi = edges(X[:, 0], c, knots, len(counts) + 1) if back else None
+    inward, block = expansion.pulled(L, X, b, phi, counts)
     return inward, cell, block
 
 
@@ -54,5 +60,5 @@ def adjoint(
     L: Tensor, X: Tensor, c: Tensor, knots: Tensor, counts: Counts, back: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Adjoints of the input jet and of the coefficients."""
-    cell, b = taps(X[:, 0], knots, degree_of(c, knots), len(counts) + back)
-    return expansion.adjoint(L, X, c, cell, b, counts, back)
+    inward, cell, block = pullback(L, X, c, knots, counts, back)
+    return inward, expansion.gathered(c, cell, block)

@@ -9,43 +9,53 @@ row is one run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 ROWS = 65536
-"""Rows that are written out at a time where the products are dense."""
+"""Rows that are written out at a time."""
 
 
 def dense(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> Tensor:
     """The whole matrix, [rows, columns]."""
     if list(lengths) == [columns]:
         return values
-    offsets = (
-        torch.cat([torch.arange(n, device=values.device) for n in lengths])
-        if lengths
-        else starts.new_empty(0)
-    )
-    run = torch.repeat_interleave(
-        torch.arange(len(lengths), device=values.device),
-        torch.tensor(list(lengths), dtype=torch.int64, device=values.device),
-    )
-    return values.new_zeros(len(values), columns).scatter_(1, starts[:, run] + offsets, values)
+    return values.new_zeros(len(values), columns).scatter_(1, _columns(starts, lengths), values)
+
+
+def _columns(starts: Tensor, lengths: Sequence[int]) -> Tensor:
+    """The column of every entry, [rows, Σ lengths]."""
+    run, offset = _layout(tuple(lengths), starts.device)
+    return starts.index_select(1, run).add_(offset)
+
+
+@lru_cache(maxsize=64)
+def _layout(lengths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The run of every entry of a row, and its place in the run, [Σ lengths]."""
+    ends = torch.tensor([0, *lengths]).cumsum(0)
+    run = torch.repeat_interleave(torch.arange(len(lengths)), ends.diff())
+    return run.to(device), (torch.arange(int(ends[-1])) - ends[run]).to(device)
 
 
 def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> Tensor:
     """J v, [rows]."""
+    if list(lengths) == [len(v)]:
+        return values @ v
     parts = zip(values.split(ROWS), starts.split(ROWS), strict=True)
-    return torch.cat([dense(a, s, lengths, len(v)) @ v for a, s in parts])
+    return torch.cat([(a * v[_columns(s, lengths)]).sum(1) for a, s in parts])
 
 
 def transposed_times(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
 ) -> Tensor:
     """Jᵀ r, [columns]."""
+    if list(lengths) == [columns]:
+        return values.T @ r
     total = values.new_zeros(columns)
     for a, s, part in zip(values.split(ROWS), starts.split(ROWS), r.split(ROWS), strict=True):
-        total += dense(a, s, lengths, columns).T @ part
+        total.index_add_(0, _columns(s, lengths).view(-1), (a * part[:, None]).view(-1))
     return total
 
 

@@ -141,10 +141,10 @@ def test_two_systems_of_units_train_alike():
     assert all(1 / 3 < first[u] / second[u] < 3 for u in first)
 
 
-@pytest.mark.parametrize("k", [(1.38, 400.0), (1.0, 4.0)])
-def test_slabs_at_room_temperature(k):
+@pytest.mark.parametrize(("k", "steps"), [((1.38, 400.0), (40, 60)), ((1.0, 4.0), (25, 20))])
+def test_slabs_at_room_temperature(k, steps):
     problem, truth = slabs(k)
-    recipe = Recipe(KAN((5,), 7, 3), 300, "lm/layer:40,extend:8,lm/layer:60")
+    recipe = Recipe(KAN((5,), 7, 3), 300, "lm/layer:{},extend:8,lm/layer:{}".format(*steps))
     assert errors(problem, truth, recipe)["T"] < 1e-5  # 1e-9 by default
 
 
