@@ -9,7 +9,9 @@ from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
 from kanpde.products.families import MarchingMembers, RefinedMembers
 from kanpde.products.guide import Guide
+from kanpde.products.inside import curved
 from kanpde.products.marching import MarchingProducts
+from kanpde.products.marching_inside import MarchingInside
 from kanpde.products.marching_points import MarchingPoints, points_of_march
 from kanpde.products.modes import RefinedModes
 from kanpde.products.posed import marched, refuse
@@ -50,6 +52,8 @@ def adaptive(
         )
     if time is None:
         return RefinedProducts(problem, settings, guide)
+    if curved(problem.domain) is not None:
+        return MarchingInside(problem, settings, time, guide)
     ends, _ = points_of_march(problem, settings)
     if ends is not None:
         return MarchingPoints(problem, settings, time, ends, guide)

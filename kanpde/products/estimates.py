@@ -98,16 +98,17 @@ def seen(
 
 
 def overrated(
-    spans: Sequence[Product], sizes: Float[np.ndarray, " unknowns"]
+    extremes: Sequence[tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]]],
+    sizes: Float[np.ndarray, " unknowns"],
 ) -> Float[np.ndarray, " unknowns"]:
     """How many times larger sizes are than what unknowns vary by in all spans together; 1 for what
     varies as much, or no more than by rounding.
 
     Args:
-        spans: One after another.
+        extremes: The smallest and the largest value of every unknown in each span.
         sizes: What errors were measured over.
     """
-    lowest, highest = (np.array(each) for each in zip(*map(ranges, spans), strict=True))
+    lowest, highest = (np.array(each) for each in zip(*extremes, strict=True))
     low, high = lowest.min(0), highest.max(0)
     varies = (high - low) / 2 > ROUNDING_OF_VALUES * np.maximum(abs(low), abs(high))
     return np.where(varies, np.maximum(1.0, 2 * sizes / np.where(varies, high - low, 1.0)), 1.0)

@@ -49,7 +49,7 @@ class MaskedRows(WeightedRows):
         found = inside(space_of(self.domain), [p.x.ravel() for p in self.places[:dims]])
         if self.only is not None:
             counts = [p.x.shape[1] for p in self.places[:dims]]
-            found &= np.kron(self.only, np.ones(counts, dtype=bool)).ravel()
+            found = found & np.kron(self.only, np.ones(counts, dtype=bool)).ravel()
         rest = int(np.prod([p.x.size for p in self.places[dims:]]))
         return np.repeat(found, rest)
 

@@ -164,9 +164,17 @@ def inside(
         region: The domain.
         grid: The points along every coordinate.
     """
-    mesh = np.meshgrid(*grid, indexing="ij")
+    return _inside(region, tuple(np.ascontiguousarray(x, dtype=float).tobytes() for x in grid))
+
+
+@lru_cache(maxsize=64)
+def _inside(region: Domain, grid: tuple[bytes, ...]) -> Bool[np.ndarray, " all"]:
+    """The same, which is asked for again and again where time goes by."""
+    mesh = np.meshgrid(*(np.frombuffer(x) for x in grid), indexing="ij")
     points = torch.from_numpy(np.stack([x.ravel() for x in mesh], 1))
-    return region.inside(points).numpy()
+    found = region.inside(points).numpy()
+    found.setflags(write=False)
+    return found
 
 
 def flat_side(domain: Domain, face: str) -> str:

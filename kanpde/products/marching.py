@@ -359,7 +359,7 @@ class MarchingProducts(AdaptiveProducts):
         """
         at, settings = progress.at, self.settings
         assert at is not None
-        own = amplitudes(ranges(product), np.array(at.stiffness), settings.tolerance)
+        own = amplitudes(self._ranges(product), np.array(at.stiffness), settings.tolerance)
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
         in_time = last_modes(self._felt(progress, product), sizes)
         begin, end = progress.axes[-1].ends
@@ -372,7 +372,7 @@ class MarchingProducts(AdaptiveProducts):
         tries = MOST_TRIES if math.isnan(layer) else TRIES_AT_START
         tries = MOST_TRIES_ALONE if self._ordinary else tries
         space = [axis for axis in progress.axes if isinstance(axis, SplineAxis)]
-        rough = [roughness(product, i, sizes) for i in range(len(space))]
+        rough = [self._roughness(product, i, sizes) for i in range(len(space))]
         return Shown(
             sizes,
             in_time,
@@ -384,6 +384,18 @@ class MarchingProducts(AdaptiveProducts):
             layer,
             TRIES_NEAR_START if near and begin != layer and space else tries,
         )
+
+    def _ranges(
+        self, product: Product
+    ) -> tuple[Float[np.ndarray, " unknowns"], Float[np.ndarray, " unknowns"]]:
+        """The smallest and the largest value of every unknown in a span."""
+        return ranges(product)
+
+    def _roughness(
+        self, product: Product, i: int, sizes: Float[np.ndarray, " unknowns"]
+    ) -> Float[np.ndarray, " cells"]:
+        """How rough a span is along a coordinate of space, over sizes."""
+        return roughness(product, i, sizes)
 
     def _felt(self, progress: Progress, product: Product) -> Product:
         """An attempt as its errors in time are felt."""
@@ -499,7 +511,8 @@ class MarchingProducts(AdaptiveProducts):
         """The end of the time: what varies by less than was taken for it has larger errors, and
         what began to vary after a span has smaller ones in it."""
         tolerance, missed = self.settings.tolerance, progress.missed
-        more = overrated(progress.spans, np.array(progress.sizes))
+        extremes = [self._ranges(span) for span in progress.spans]
+        more = overrated(extremes, np.array(progress.sizes))
         sizes = [size / by for size, by in zip(progress.sizes, more, strict=True)]
         estimate = float(np.fmax(float(more.max()) * progress.estimate, 0.0))
         if estimate > tolerance and not missed:

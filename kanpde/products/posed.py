@@ -44,12 +44,20 @@ def unfit_beside_boxes(problem: Problem) -> str | None:
         problem: What is to be solved.
     """
     domain = problem.domain
-    if len(domain.space) != 2 or domain.time is not None:
+    if len(domain.space) != 2 or domain.family:
         return f"the domain {domain!r}, which is no box"
     if problem.parameters and problem.pencil is None:
         return f"unknown parameters in {domain!r}, which is no box"
     if any(residual.afar for residual in _residuals(problem)):
         return f"integrals and values at other places in {domain!r}, which is no box"
+    if domain.time is not None:
+        orders = {u: problem.order(u, domain.time) for u in problem.unknowns}
+        if len({order for order in orders.values() if order}) > 1:
+            return f"unknowns of first and of second order in time in {domain!r}, which is no box"
+        needed = {leaf for e in problem.equations for leaf in e.needs}
+        mixed = [u for u, k in orders.items() if k and (u, (0, 0, k)) not in needed]
+        if mixed or max(orders.values(), default=0) > 2 or not any(orders.values()):
+            return f"rates of other kinds than of unknowns in {domain!r}, which is no box"
     return None
 
 
