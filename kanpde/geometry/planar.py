@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import atan2, hypot, pi
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,9 @@ from kanpde.geometry.curves import Curve, Point
 from kanpde.geometry.domain import Corner, Domain, Face, Interval
 from kanpde.geometry.implicit import Implicit
 from kanpde.geometry.levels import vanishing
+
+if TYPE_CHECKING:
+    from kanpde.geometry.triangulation import Triangulation
 
 SAME_POINT = 1e-9
 """Distance, relative to the size of a region, below which two points are the same."""
@@ -54,6 +58,15 @@ class Planar(Domain):
     @abstractmethod
     def names(self) -> tuple[str, str]:
         """Names of the two coordinates."""
+
+    @property
+    def seams(self) -> Sequence[BoundaryCurve]:
+        """Curves inside, at which solutions may have kinks."""
+        return ()
+
+    def own_triangles(self) -> Triangulation | None:
+        """Triangles that it came with, None where it came with none."""
+        return None
 
     @cached_property
     def size(self) -> float:

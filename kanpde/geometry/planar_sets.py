@@ -111,7 +111,7 @@ class PlanarSet(Planar):
         found = [
             (bound, part)
             for bound in mine.bounding
-            for part in _cut(bound.curve, [q.curve for q in other.bounding], slack)
+            for part in cut(bound.curve, [q.curve for q in other.bounding], slack)
             if part.length > 10 * slack
         ]
         if not found:
@@ -162,7 +162,7 @@ def shared_curves(a: Domain, b: Domain) -> list[SharedCurve]:
     slack = SAME_POINT * max(first.size, second.size)
     found = []
     for bound in first.bounding:
-        for part in _cut(bound.curve, [q.curve for q in second.bounding], slack):
+        for part in cut(bound.curve, [q.curve for q in second.bounding], slack):
             beside = next(
                 (q for q in second.bounding if q.curve.holds(part.middle, 10 * slack)), None
             )
@@ -181,8 +181,14 @@ def as_planar(domain: Domain) -> Planar:
     return domain
 
 
-def _cut(curve: Curve, others: Sequence[Curve], slack: float) -> list[Curve]:
-    """A curve in pieces, cut where others meet it."""
+def cut(curve: Curve, others: Sequence[Curve], slack: float) -> list[Curve]:
+    """A curve in pieces, cut where others meet it.
+
+    Args:
+        curve: What is cut.
+        others: Any curves.
+        slack: Distance below which two points are the same.
+    """
     low, high = curve.span
     taus = sorted(
         {tau for other in others for tau in crossings(curve, other, slack)}, reverse=high < low

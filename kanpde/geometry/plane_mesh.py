@@ -145,8 +145,20 @@ class MeshRegion(Planar):
     def __repr__(self) -> str:
         return self._what
 
-    @cached_property
-    def triangulation(self) -> Triangulation:
+    @staticmethod
+    def joined(regions: Sequence[MeshRegion]) -> MeshRegion | None:
+        """Regions of one mesh as one, None for those of several.
+
+        Args:
+            regions: One at least.
+        """
+        first = regions[0]
+        if any(one._mesh is not first._mesh for one in regions):
+            return None
+        kept = np.any([one._kept for one in regions], axis=0)
+        return MeshRegion(repr(list(regions)), first._mesh, kept, first._names, first._arcs)
+
+    def own_triangles(self) -> Triangulation:
         """The file's own triangles; quadrilaterals are two each."""
         kept = self._mesh.triangles[self._kept]
         used, number = np.unique(kept, return_inverse=True)

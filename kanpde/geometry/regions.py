@@ -143,7 +143,7 @@ class Contact:
         )
         ends = (measures / measures.sum()).cumsum(0)
         place = unit[:, 0] if unit.shape[1] else torch.zeros(len(unit), dtype=torch.float64)
-        which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
+        which = torch.bucketize(place.contiguous(), ends[:-1].contiguous(), right=True)
         points = unit.new_empty(len(unit), len(self.first.coordinates))
         kept = torch.zeros(len(unit), dtype=torch.bool)
         for k, face in enumerate(self.parts):

@@ -50,7 +50,7 @@ class Triangulation:
 
 
 def triangulated(region: Planar, length: float) -> Triangulation:
-    """Cover a region with triangles.
+    """Cover a region with triangles, none of which a seam of it runs through.
 
     Args:
         region: What is covered.
@@ -59,8 +59,9 @@ def triangulated(region: Planar, length: float) -> Triangulation:
     Raises:
         ProblemError: Where no triangles are found whose edges are the region's boundary.
     """
-    curves = [bound.curve for bound in region.bounding]
-    seeds, lengths = _asked(region, curves, length)
+    outer = len(region.bounding)
+    curves = [bound.curve for bound in (*region.bounding, *region.seams)]
+    seeds, lengths = _asked(region, curves, outer, length)
 
     def size(at: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, " points"]:
         apart = scipy.spatial.distance.cdist(at, seeds)
@@ -70,11 +71,12 @@ def triangulated(region: Planar, length: float) -> Triangulation:
     inside: np.ndarray | None = None
     for _ in range(ATTEMPTS):
         fixed, edges, owner = _joined(curves, rings, region.size)
+        around = edges[owner[:, 0] < outer]
         if inside is None:
-            inside = _relaxed(fixed, edges, _spread(region, fixed, edges, size, length), size)
+            inside = _relaxed(fixed, around, _spread(region, fixed, around, size, length), size)
         points = np.concatenate([fixed, inside])
-        triangles = _kept(points, fixed[edges])
-        missing = _missing(triangles, edges)
+        triangles = _kept(points, fixed[around])
+        missing = _missing(triangles, edges, len(around))
         if not missing.any():
             return Triangulation(points, anticlockwise(points, triangles))
         middle = fixed[edges[missing]].mean(1)
@@ -92,11 +94,13 @@ def triangulated(region: Planar, length: float) -> Triangulation:
 
 
 def _asked(
-    region: Planar, curves: Sequence[Curve], length: float
+    region: Planar, curves: Sequence[Curve], outer: int, length: float
 ) -> tuple[Float[np.ndarray, "seeds 2"], Float[np.ndarray, " seeds"]]:
-    """Points of the boundary, and the length of edges that is asked for there."""
+    """Points of the curves, of which the first ones bound the region, and the length of edges that
+    is asked for there."""
     fractions = torch.linspace(0, 1, SAMPLES_OF_A_CURVE, dtype=torch.float64)
-    seeds, lengths = [], []
+    seeds: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
     for curve in curves:
         at = curve.along(fractions)
         tangents = np.array([curve.direction(s) for s in np.linspace(*curve.span, 33)])
@@ -104,9 +108,10 @@ def _asked(
         own = min(length, curve.length / max(1.0, turns * PER_CIRCLE / (2 * np.pi)))
         others = [c for c in curves if c is not curve and not _adjacent(c, curve, region.size)]
         across = np.full(len(at), length)
-        if others:
-            into = -curve.outward(at)
-            # A ray into the region meets another curve where it comes near one.
+        # A ray into the region, from seams to either side, meets another curve where it comes near.
+        ways = (-1.0, 1.0) if len(seeds) >= outer else (-1.0,)
+        for way in ways if others else ():
+            into = way * curve.outward(at)
             for share in np.linspace(0.05, 1.5, 30)[::-1]:
                 there = at + share * length * into
                 near = torch.stack([c.distance(there) for c in others]).amin(0)
@@ -219,12 +224,15 @@ def _relaxed(fixed: np.ndarray, edges: np.ndarray, inside: np.ndarray, size) -> 
     return inside
 
 
-def _missing(triangles: np.ndarray, edges: np.ndarray) -> Bool[np.ndarray, " edges"]:
-    """Which edges are not at the boundary of the triangles; all where that has others."""
+def _missing(triangles: np.ndarray, edges: np.ndarray, around: int) -> Bool[np.ndarray, " edges"]:
+    """Which edges are not at the boundary of the triangles, or, all but the first ones, nowhere
+    between them."""
     sides = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
-    outer, count = np.unique(sides, axis=0, return_counts=True)
-    rim = {tuple(side) for side in outer[count == 1].tolist()}
-    return np.array([tuple(edge) not in rim for edge in np.sort(edges, 1).tolist()])
+    every, count = np.unique(sides, axis=0, return_counts=True)
+    rim = {tuple(side) for side in every[count == 1].tolist()}
+    within = {tuple(side) for side in every[count == 2].tolist()}
+    wanted = enumerate(np.sort(edges, 1).tolist())
+    return np.array([tuple(edge) not in (rim if k < around else within) for k, edge in wanted])
 
 
 def anticlockwise(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:

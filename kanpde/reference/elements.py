@@ -16,11 +16,10 @@ import torch
 from jaxtyping import Float, Int
 
 from kanpde.errors import ProblemError, ReferenceUnavailable
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, Pieces
 from kanpde.geometry.curves import Curve, Segment
-from kanpde.geometry.planar import BoundaryCurve, Planar
-from kanpde.geometry.planar_sets import as_planar
-from kanpde.geometry.plane_mesh import MeshRegion
+from kanpde.geometry.joined_pieces import in_plane
+from kanpde.geometry.planar import SAME_POINT, BoundaryCurve, Planar
 from kanpde.geometry.triangulation import triangulated
 from kanpde.reference.grid import Grid, scattered
 from kanpde.residual.calculus import MultiIndex
@@ -91,17 +90,21 @@ class Tabulated:
 class ElementGrid(Grid):
     """Nodes of quadratic elements: the vertices of triangles, then the middles of their edges.
 
-    cells: what edges come to along each side of the bounding box; domain: of space; mesh: of
-    scikit-fem, with straight edges.
+    Pieces do not share their nodes, of which two or more lie at a place where they meet. cells:
+    what edges come to along each side of the bounding box; domain: of space; mesh: of scikit-fem,
+    with straight edges; piece: the number of each triangle's piece; region: the domain as curves
+    have it.
     """
 
     domain: Domain = field(kw_only=True)
     mesh: Any = field(kw_only=True)
+    piece: Int[np.ndarray, " triangles"] = field(kw_only=True)
+    region: Planar = field(kw_only=True)
 
     @cached_property
-    def region(self) -> Planar:
-        """The domain as curves have it."""
-        return as_planar(self.domain)
+    def curves(self) -> Sequence[BoundaryCurve]:
+        """Around the domain and between its pieces."""
+        return [*self.region.bounding, *self.region.seams]
 
     @cached_property
     def _dofs(self) -> Any:
@@ -125,15 +128,56 @@ class ElementGrid(Grid):
 
     @cached_property
     def rim_curves(self) -> Int[np.ndarray, " edges"]:
-        """The curve of each edge at the boundary, among those of the region."""
+        """The curve of each edge at a boundary, among `curves`."""
         ends = self.mesh.p[:, self.mesh.facets[:, self.rim]].transpose(2, 1, 0)
         three = np.concatenate([ends, ends.mean(1, keepdims=True)], 1)
-        return _nearest(self.region.bounding, three)
+        return _nearest(self.curves, three)
 
     @cached_property
     def faces(self) -> tuple[str, ...]:
-        """The face of each edge at the boundary."""
-        return tuple(self.region.bounding[k].face for k in self.rim_curves)
+        """The face of each edge at a boundary; where two pieces meet, of the edges of both."""
+        return tuple(self.curves[k].face for k in self.rim_curves)
+
+    @cached_property
+    def node_pieces(self) -> Int[np.ndarray, " nodes"]:
+        """The number of each node's piece."""
+        found = np.zeros(self.nodes, int)
+        found[self.triangle_nodes] = self.piece[:, None]
+        return found
+
+    def own(self, piece: str) -> Int[np.ndarray, " own"]:
+        """Numbers of the nodes of a piece.
+
+        Args:
+            piece: Its name.
+        """
+        assert isinstance(self.domain, Pieces)
+        return np.flatnonzero(self.node_pieces == list(self.domain.regions).index(piece))
+
+    def home(self, unknown: str) -> str:
+        """The name of the piece that a copy of an unknown belongs to, "" where there are none.
+
+        Args:
+            unknown: The copy.
+        """
+        return self.domain.home(unknown) if isinstance(self.domain, Pieces) else ""
+
+    def facing(
+        self, first: Int[np.ndarray, " edges"], second: Int[np.ndarray, " edges"]
+    ) -> Int[np.ndarray, " edges"]:
+        """Which of the edges on one side of an interface is where each of the others is. Raises
+        ReferenceUnavailable where one is alone.
+
+        Args:
+            first: Numbers of the edges on one side.
+            second: On the other side.
+        """
+        vertices = self.mesh.p.shape[1]
+        here, there = (self.places[vertices + edges] for edges in (first, second))
+        away, found = scipy.spatial.cKDTree(there).query(here)
+        if len(first) != len(second) or away.max() > SAME_POINT * self.region.size:
+            raise ReferenceUnavailable("the meshes of two pieces do not fit together")
+        return found
 
     @cached_property
     def places(self) -> Float[np.ndarray, "nodes 2"]:
@@ -141,7 +185,7 @@ class ElementGrid(Grid):
         p, facets = self.mesh.p.T, self.mesh.facets.T
         found = np.concatenate([p, p[facets].mean(1)])
         middles = len(p) + self.rim
-        curves = [self.region.bounding[k].curve for k in self.rim_curves]
+        curves = [self.curves[k].curve for k in self.rim_curves]
         found[middles] = _put_on(curves, found[middles])
         return found
 
@@ -207,9 +251,11 @@ class ElementGrid(Grid):
     def moved(self, other: Grid, values: np.ndarray) -> np.ndarray:
         """Values on the nodes from those on the nodes of another mesh."""
         assert isinstance(other, ElementGrid)
-        return (other.reading_at(self.places) @ values.T).T
+        return (other.reading_at(self.places, self.node_pieces) @ values.T).T
 
-    def reading_at(self, at: Float[np.ndarray, "points 2"]) -> sp.csr_matrix:
+    def reading_at(
+        self, at: Float[np.ndarray, "points 2"], pieces: Int[np.ndarray, " points"] | None = None
+    ) -> sp.csr_matrix:
         """The matrix [points, nodes] that gives values at places.
 
         Between a curve and the triangles that are straight, places belong to the nearest one, whose
@@ -217,17 +263,16 @@ class ElementGrid(Grid):
 
         Args:
             at: The places, inside of the domain.
+            pieces: Numbers of the pieces whose values are meant; by default those of the first one
+                where several meet.
         """
-        corners = self.mesh.p.T[self.mesh.t.T]
-        tree = scipy.spatial.cKDTree(corners.mean(1))
-        some = min(CLOSEST, len(corners))
-        close = tree.query(at, some)[1].reshape(len(at), some)
-        origin, edges = corners[:, 0], corners[:, 1:] - corners[:, :1]
-        back = np.linalg.inv(edges)
-        local = np.einsum("pka,pkab->pkb", at[:, None] - origin[close], back[close])
-        depth = np.minimum(local.min(2), 1 - local.sum(2))
-        best, rows = depth.argmax(1), np.arange(len(at))
-        triangle, place = close[rows, best], local[rows, best]
+        if pieces is None:
+            pieces = piece_at(self.domain, at)
+        triangle, place, rows = np.zeros(len(at), int), np.zeros((len(at), 2)), np.arange(len(at))
+        for k in np.unique(pieces):
+            own, among = np.flatnonzero(pieces == k), np.flatnonzero(self.piece == k)
+            nearest, place[own] = self._nearest_among(among, at[own])
+            triangle[own] = among[nearest]
         for _ in range(6):
             here = self.tabulated(triangle, place[:, None])
             off = at - here.at[:, 0]
@@ -236,6 +281,21 @@ class ElementGrid(Grid):
         nodes = self.triangle_nodes[triangle]
         row = np.repeat(rows, nodes.shape[1])
         return sp.csr_matrix((functions.ravel(), (row, nodes.ravel())), shape=(len(at), self.nodes))
+
+    def _nearest_among(
+        self, triangles: Int[np.ndarray, " triangles"], at: Float[np.ndarray, "points 2"]
+    ) -> tuple[Int[np.ndarray, " points"], Float[np.ndarray, "points 2"]]:
+        """Which of some triangles places lie in, or next to, and where."""
+        corners = self.mesh.p.T[self.mesh.t.T[triangles]]
+        tree = scipy.spatial.cKDTree(corners.mean(1))
+        some = min(CLOSEST, len(corners))
+        close = tree.query(at, some)[1].reshape(len(at), some)
+        origin, edges = corners[:, 0], corners[:, 1:] - corners[:, :1]
+        back = np.linalg.inv(edges)
+        local = np.einsum("pka,pkab->pkb", at[:, None] - origin[close], back[close])
+        depth = np.minimum(local.min(2), 1 - local.sum(2))
+        best, rows = depth.argmax(1), np.arange(len(at))
+        return close[rows, best], local[rows, best]
 
     def tabulated(
         self, triangles: Int[np.ndarray, " triangles"], at: Float[np.ndarray, "triangles points 2"]
@@ -326,6 +386,26 @@ def _derivatives(
     }
 
 
+def piece_at(domain: Domain, at: Float[np.ndarray, "points 2"]) -> Int[np.ndarray, " points"]:
+    """The number of the piece that places lie in, the first one where several meet.
+
+    Args:
+        domain: In pieces, or in one.
+        at: The places.
+    """
+    if not isinstance(domain, Pieces):
+        return np.zeros(len(at), int)
+    return domain.region(torch.from_numpy(at)).numpy().astype(int)
+
+
+def _apart(mesh: Any, piece: Int[np.ndarray, " triangles"]) -> tuple[Any, np.ndarray]:
+    """A mesh whose pieces share no vertex, and of its vertices those that they were."""
+    vertices = mesh.p.shape[1]
+    numbers, t = np.unique(piece * vertices + mesh.t, return_inverse=True)
+    before = numbers % vertices
+    return library().MeshTri(mesh.p[:, before].copy(), t.reshape(mesh.t.shape)), before
+
+
 def _nearest(
     bounding: Sequence[BoundaryCurve], points: Float[np.ndarray, "edges 3 2"]
 ) -> Int[np.ndarray, " edges"]:
@@ -364,33 +444,31 @@ class Meshes:
         length = float(np.sqrt(domain.volume) / FIRST_CELLS_OF_ELEMENTS)
         if cells is not None:
             length = float(4 * lengths.max() / cells)
-        region = as_planar(domain)
+        self._region = in_plane(domain)
         self._corners = np.array(
-            [c.at for c in region.corners if c.opening > REENTRANT_OPENING]
+            [c.at for c in self._region.corners if c.opening > REENTRANT_OPENING]
         ).reshape(-1, 2)
-        mesh, length = self._first_mesh(region, length, cells is not None)
+        mesh, length = self._first_mesh(length, cells is not None)
         self._first = tuple(max(1, round(float(side / length))) for side in lengths)
         halvings = max(0, round(float(np.log2(np.sqrt(domain.volume) / length))))
         self._meshes = [self._towards_corners(mesh, halvings)]
 
-    def _first_mesh(self, region: Planar, length: float, asked: bool) -> tuple[Any, float]:
+    def _first_mesh(self, length: float, asked: bool) -> tuple[Any, float]:
         """The coarsest mesh, and the length of its edges. Raises ReferenceUnavailable.
 
         Args:
-            region: What it covers.
             length: Of the edges where it is made; a mesh from a file has its own.
             asked: Whether edges that are longer in a file are halved.
         """
-        kind = library().MeshTri
-        if not isinstance(region, MeshRegion):
+        kind, found = library().MeshTri, self._region.own_triangles()
+        if found is None:
             try:
-                found = triangulated(region, length)
+                found = triangulated(self._region, length)
             except ProblemError as error:
                 raise ReferenceUnavailable(str(error)) from error
             return kind(found.points.T.copy(), found.triangles.T.copy()), length
-        found = region.triangulation
         mesh = kind(found.points.T.copy(), found.triangles.T.copy())
-        own = float(np.sqrt(region.volume / len(found.triangles) / AREA_OF_EQUILATERAL))
+        own = float(np.sqrt(self.domain.volume / len(found.triangles) / AREA_OF_EQUILATERAL))
         while asked and own > np.sqrt(2) * length:
             mesh, own = self._bent(mesh, mesh.refined()), own / 2
         return mesh, own
@@ -411,11 +489,25 @@ class Meshes:
         level = round(float(np.log2(along[0] / self._first[0])))
         while len(self._meshes) <= level:
             self._meshes.append(self._finer(self._meshes[-1]))
-        return self._on(self._meshes[level], along)
+        return self._on(self._meshes[level], along)[0]
 
-    def _on(self, mesh: Any, along: tuple[int, ...]) -> ElementGrid:
+    def _on(self, mesh: Any, along: tuple[int, ...]) -> tuple[ElementGrid, np.ndarray]:
+        """The elements, and of their vertices those of the mesh that they are."""
+        piece = piece_at(self.domain, mesh.p.T[mesh.t.T].mean(1))
+        apart, before = (mesh, np.arange(mesh.p.shape[1]))
+        if piece.any():
+            apart, before = _apart(mesh, piece)
         bounds = {x: self.domain.bounds[x] for x in self.domain.space}
-        return ElementGrid(bounds, along, ELEMENT_ORDER, domain=self.domain, mesh=mesh)
+        grid = ElementGrid(
+            bounds,
+            along,
+            ELEMENT_ORDER,
+            domain=self.domain,
+            mesh=apart,
+            piece=piece,
+            region=self._region,
+        )
+        return grid, before
 
     def _finer(self, mesh: Any) -> Any:
         """The mesh of half the edges, vertices at the boundary on its curves."""
@@ -432,11 +524,11 @@ class Meshes:
         return mesh
 
     def _bent(self, before: Any, mesh: Any) -> Any:
-        """The mesh with its vertices that are new at the boundary put on the curves."""
-        grid = self._on(mesh, (1, 1))
-        ends = mesh.facets[:, grid.rim]
+        """The mesh with its vertices that are new on curves put there."""
+        grid, vertices = self._on(mesh, (1, 1))
+        ends = vertices[grid.mesh.facets[:, grid.rim]]
         points = mesh.p.T.copy()
         for curve, pair in zip(grid.rim_curves, ends.T, strict=True):
             new = pair[pair >= before.p.shape[1]]
-            points[new] = _put_on([grid.region.bounding[curve].curve] * len(new), points[new])
+            points[new] = _put_on([grid.curves[curve].curve] * len(new), points[new])
         return library().MeshTri(points.T.copy(), mesh.t)

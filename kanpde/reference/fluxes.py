@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.geometry import Box, Planar, SpaceTime
+from kanpde.geometry import Box, Domain, Pieces, Planar, SpaceTime
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.reference.elements import (
@@ -29,11 +29,13 @@ ROUNDED_NORMAL = 1e-12
 
 @dataclass(frozen=True)
 class Equation:
-    """One row of a residual, and the number of the unknown whose test functions it is for."""
+    """One row of a residual, the number of the unknown whose test functions it is for, and that of
+    the piece that it holds in."""
 
     residual: Residual
     row: int
     unknown: int
+    piece: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,29 +55,30 @@ class InnerEdges:
     curved_flux: bool
 
 
-def check_elements(problem: Problem) -> None:
+def check_elements(problem: Problem, domain: Domain) -> None:
     """Check that a problem is one that finite elements take.
 
     Args:
         problem: Any.
+        domain: Its own, or that of the same problem in time.
 
     Raises:
         ReferenceUnavailable: With what it has that they do not take.
     """
-    domain = problem.domain
     highest = max(sum(index[:2]) for e in problem.equations for _, index in e.needs)
     afar = next((e.name for e in problem.equations if e.afar), None)
     region = domain.region if isinstance(domain, SpaceTime) else domain
-    planar = isinstance(region, Planar) or (isinstance(region, Box) and len(region.space) == 2)
+    parts = [r.domain for r in region.regions.values()] if isinstance(region, Pieces) else [region]
+    planar = all(isinstance(p, Planar | Box) and len(p.space) == 2 for p in parts)
     reasons = {
-        f"{region!r:.60} is no domain of the plane in one piece": not planar,
+        f"{region!r:.60} is no domain of the plane": not planar,
         f"Periodic({problem.periodic[0]!r})" if problem.periodic else "": bool(problem.periodic),
         f"a derivative of order {highest}; finite elements take them up to order 2": highest > 2,
         f"{afar}: holds an integral or a value at another place": afar is not None,
         "eigenvalues": problem.pencil is not None,
         "unknown parameters; expected numbers (problem.settled(…))": bool(problem.parameters),
         f"no equation differentiates by {domain.time!r}": bool(
-            domain.time and not problem.time_order
+            domain.time and not any(problem.order(u, domain.time) for u in problem.copies)
         ),
     }
     for reason, holds in reasons.items():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from kanpde.errors import ReferenceUnavailable
-from kanpde.geometry import SpaceTime
+from kanpde.geometry import Pieces, SpaceTime
 from kanpde.problem.formulation import Formulation
+from kanpde.reference.elements import ElementGrid
 from kanpde.reference.grid import Grid
 from kanpde.reference.patchwork import Patchwork, numbers
 
@@ -30,9 +32,10 @@ def initial(problem: Formulation, grid: Grid) -> Float[np.ndarray, "2 unknowns n
             if c.prescribed is None or c.where is not None:
                 raise ReferenceUnavailable(f"{c.label}: the start must be given as Initial(…)")
             name, order = c.prescribed.unknown, c.prescribed.derivative
-            here = slice(None)
-            if isinstance(grid, Patchwork):
-                here = grid.own(grid.pieces.home(name))
+            here: Any = slice(None)
+            if isinstance(domain.region, Pieces):
+                assert isinstance(grid, Patchwork | ElementGrid)
+                here = grid.own(domain.region.home(name))
             values = c.prescribed.data({x: v[here] for x, v in at.items()})
             found[order, number[name], here] = values.numpy()
             given.add((order, name))

@@ -40,6 +40,17 @@ class Numbering:
         """An index of differentiation, in space and in time."""
         return index[: len(self.coordinates)], sum(index[len(self.coordinates) :])
 
+    def normals(self, normal: Float[np.ndarray, "*points 2"]) -> Values:
+        """Components by coordinate, [points] each: none along the time.
+
+        Args:
+            normal: Of unit length.
+        """
+        found = columns(self.coordinates, normal)
+        if self.time is not None:
+            found[self.time] = torch.zeros_like(found[self.coordinates[0]])
+        return found
+
     def functions(
         self, table: Tabulated, unknown: int
     ) -> Mapping[MultiIndex, Float[np.ndarray, "triangles points functions"]]:
@@ -61,12 +72,27 @@ class Sampling:
         table: The functions there.
         layout: Of the system.
         normal: Outward unit normals [triangles, points, 2], on a boundary.
+        beside: The functions in the triangles of another piece, at the same points.
+        crossed: The unknowns of that piece.
+        on: The side of an interface that an equation holds on, 0 or 1.
     """
 
     residual: Residual
     table: Tabulated
     layout: Numbering
     normal: Float[np.ndarray, "triangles points 2"] | None = None
+    beside: Tabulated | None = None
+    crossed: frozenset[str] = frozenset()
+    on: int = 0
+
+    @property
+    def tables(self) -> tuple[Tabulated, ...]:
+        """The functions on this side and, where there is one, on the other."""
+        return (self.table,) if self.beside is None else (self.table, self.beside)
+
+    def side(self, unknown: str) -> int:
+        """The number, among `tables`, of the side that an unknown lives on."""
+        return int(unknown in self.crossed)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,7 +105,7 @@ class Sampling:
 
     @cached_property
     def _normals(self) -> Values | None:
-        return None if self.normal is None else columns(self.layout.coordinates, self.normal)
+        return None if self.normal is None else self.layout.normals(self.normal)
 
     def evaluated(
         self,
@@ -100,8 +126,9 @@ class Sampling:
         leaves = np.empty((*self.shape, len(self.residual.needs)))
         for a, (u, index) in enumerate(self.residual.needs):
             (space, rate), v = self.layout.split(index), self.layout.number[u]
-            values = fields[rate][v * self.layout.nodes + self.table.nodes]
-            functions = self.layout.functions(self.table, v)[space]
+            table = self.tables[self.side(u)]
+            values = fields[rate][v * self.layout.nodes + table.nodes]
+            functions = self.layout.functions(table, v)[space]
             leaves[..., a] = np.einsum("tqm,tm->tq", functions, values)
             if sum(space) == 1:
                 leaves[..., a] *= share
@@ -117,7 +144,7 @@ class Sampling:
         return found, slopes.reshape(*self.shape, *slopes.shape[1:])
 
     def linearised(
-        self, slopes: Float[np.ndarray, "triangles points leaves"], rate: complex
+        self, slopes: Float[np.ndarray, "triangles points leaves"], rate: complex, side: int = 0
     ) -> dict[int, np.ndarray]:
         """By unknown the partials of one of its values by the numbers on the nodes of each
         triangle, [triangles, points, functions].
@@ -125,13 +152,15 @@ class Sampling:
         Args:
             slopes: By leaves.
             rate: By which derivatives in time are U's.
+            side: Whose unknowns are meant.
         """
         found: dict[int, np.ndarray] = {}
         for a, (u, index) in enumerate(self.residual.needs):
             (space, order), v = self.layout.split(index), self.layout.number[u]
-            if slopes[..., a].any():
+            if self.side(u) == side and slopes[..., a].any():
                 weight = slopes[..., a] * rate**order
-                part = weight[..., None] * self.layout.functions(self.table, v)[space]
+                functions = self.layout.functions(self.tables[side], v)[space]
+                part = weight[..., None] * functions
                 found[v] = found[v] + part if v in found else part
         return found
 

@@ -194,16 +194,17 @@ def _by_elements(
     began: float,
 ) -> Reference:
     """The reference by finite elements."""
-    check_elements(problem)
+    whole = in_time(problem) if is_evolution(problem) else problem
+    check_elements(problem, whole.domain)
     if order not in (None, ELEMENT_ORDER):
         raise ReferenceUnavailable(f"order={order}: quadratic elements have order {ELEMENT_ORDER}")
     if isinstance(cells, Mapping):
         raise ReferenceUnavailable(
             f"cells={dict(cells)}: expected one number for a mesh of finite elements"
         )
-    meshes = Meshes(space_of(problem.domain), cells)
-    solved = climb(problem, ELEMENT_ORDER, cells, allowed, meshes)
-    return _packed(problem, solved, ELEMENT_ORDER, "", time.perf_counter() - began)
+    meshes = Meshes(space_of(whole.domain), cells)
+    solved = climb(whole, ELEMENT_ORDER, cells, allowed, meshes)
+    return _packed(whole, solved, ELEMENT_ORDER, "", time.perf_counter() - began)
 
 
 def work_of(problem: Formulation, effort: str) -> float:

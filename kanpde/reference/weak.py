@@ -14,16 +14,17 @@ changes F·n by a derivative along the edge, which does not jump unless A does. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from kanpde.errors import ReferenceUnavailable
+from kanpde.geometry import Pieces
 from kanpde.problem.formulation import Formulation
 from kanpde.reference.boundary import match
 from kanpde.reference.elements import (
@@ -34,10 +35,12 @@ from kanpde.reference.elements import (
 from kanpde.reference.factor import Solver, factored
 from kanpde.reference.fluxes import Equation, InnerEdges, along_edges, kind_of_flux, timed
 from kanpde.reference.grid import Grid
+from kanpde.reference.merged import MergedRows
+from kanpde.reference.patchwork import numbers, piece_of
 from kanpde.reference.pressure import depends, pinning
 from kanpde.reference.sampled import Numbering, Sampling, Sum, columns
 from kanpde.reference.system import System
-from kanpde.reference.tested import FaceConditions, Given, TestedFace
+from kanpde.reference.tested import FaceConditions, Given, SidedUnknown, TestedFace
 from kanpde.reference.work import Work
 from kanpde.residual.calculus import Values
 from kanpde.residual.residual import Residual
@@ -47,6 +50,9 @@ ALONG_A_FLUX = np.polynomial.legendre.leggauss(4)
 
 LAID_AS_OFTEN = 5
 """Nodes of an embedded grid that a node of the elements takes as long as, as measured."""
+
+UNBALANCED = 1e-8
+"""Relative difference from which on the ratio of two fluxes is not the same everywhere."""
 
 NO_DERIVATIVE = 1e-10
 """Determinant of C, of its rows' lengths, up to which a condition has no derivative across."""
@@ -86,29 +92,63 @@ class WeakSystem:
         self.work.laid(LAID_AS_OFTEN * grid.nodes)
         self.time = problem.domain.time
         unknowns, N = problem.unknowns, grid.nodes
-        self._number = {u: v for v, u in enumerate(unknowns)}
-        self.orders = [problem.order(u, self.time) if self.time else 0 for u in unknowns]
-        inside = timed(problem, columns(grid.names, grid.mesh.p.T[grid.mesh.t.T].mean(1)[:, None]))
-        found = match(problem, problem.equations, unknowns, inside)
-        self.equations = [Equation(*one) for one in found]
-        self.pressures = [
-            one.unknown
-            for one in self.equations
-            if not depends(one.residual, one.row, unknowns[one.unknown], inside)
-        ]
-        self._layout = Numbering(grid.names, self.time, self._number, N, frozenset(self.pressures))
+        number = numbers(problem)
+        rated = [(v, problem.order(u, self.time) if self.time else 0) for u, v in number.items()]
+        self.orders = [max(m for w, m in rated if w == v) for v in range(len(unknowns))]
+        self._inside = self._middles()
+        self.equations, self.pressures = self._matched(number)
+        self._layout = Numbering(grid.names, self.time, number, N, frozenset(self.pressures))
         self._pins = {v: pinning(problem, v, self.pressures) for v in self.pressures}
         self.multipliers = sum(pins is not None for pins in self._pins.values())
         self.size = len(unknowns) * N + self.multipliers
-        self.free = np.ones((len(unknowns), N), dtype=bool)
+        self.free = self._homes(number)
+        self._nowhere = np.flatnonzero(~self.free.ravel())
         self.free[self.pressures, grid.mesh.p.shape[1] :] = False
         self._triangles()
-        self._inner_edges(inside)
+        self._inner_edges()
         leave = [c for pins in self._pins.values() for c in pins or []]
         self._conditions = FaceConditions(
             problem, grid, self._layout, self.equations, self.free, leave
         )
+        self._added = self._merged()
         self._fixed = self._constant_rows()
+
+    def _middles(self) -> list[Values]:
+        """Middles of the triangles of each piece, at the start."""
+        grid, middles = self.grid, self.grid.mesh.p.T[self.grid.mesh.t.T].mean(1)
+        return [
+            timed(self.problem, columns(grid.names, middles[grid.piece == k][:, None]))
+            for k in range(len(self.problem.groups))
+        ]
+
+    def _matched(self, number: Mapping[str, int]) -> tuple[list[Equation], list[int]]:
+        """Each equation with the unknown that it is solved for, and the unknowns that no equation
+        of their own holds."""
+        problem, found, pressures = self.problem, [], []
+        whole = self.grid.domain
+        names = list(whole.regions) if isinstance(whole, Pieces) else [""]
+        for region, equations in problem.groups:
+            home = piece_of(region) if isinstance(whole, Pieces) else ""
+            k = names.index(home)
+            copies = [u for u in problem.copies if self.grid.home(u) == home]
+            for residual, row, v in match(problem, equations, copies, self._inside[k]):
+                found.append(Equation(residual, row, number[copies[v]], k))
+                if not depends(residual, row, copies[v], self._inside[k]):
+                    pressures.append(number[copies[v]])
+        if pressures and len(problem.groups) > 1:
+            raise ReferenceUnavailable(
+                f"{problem.unknowns[pressures[0]]!r} is held by no equation of its own; finite"
+                " elements do not take this in pieces"
+            )
+        return found, pressures
+
+    def _homes(self, number: Mapping[str, int]) -> Bool[np.ndarray, "unknowns nodes"]:
+        """The nodes that each unknown lives at."""
+        found = np.zeros((len(self.problem.unknowns), self.nodes), dtype=bool)
+        for u, v in number.items():
+            home = self.grid.home(u)
+            found[v, self.grid.own(home) if home else slice(None)] = True
+        return found
 
     # What the integrators ask
 
@@ -196,7 +236,7 @@ class WeakSystem:
             total.add_slopes(
                 volume.table.nodes,
                 one.unknown,
-                self._tested(one.unknown),
+                self._tested(volume, one.unknown),
                 volume.table.nodes,
                 partials,
             )
@@ -212,13 +252,13 @@ class WeakSystem:
         for face in self._conditions.sides:
             scales = self._scales(face, of)
             for r, (sampled, row) in enumerate(face.rows):
-                partials = sampled.linearised(of[id(sampled)][..., row, :], rate)
-                for i, v in enumerate(face.unknowns):
-                    tested = self._tested_at(face, v) * scales[..., i, r, None]
-                    nodes = sampled.table.nodes
-                    total.add_slopes(nodes, v, tested, nodes, partials)
-        keep = np.concatenate([self.free.ravel(), np.zeros(self.multipliers, dtype=bool)])
-        found = sp.diags(keep.astype(float)) @ total.matrix() + self._fixed
+                for k, by in enumerate(sampled.tables):
+                    partials = sampled.linearised(of[id(sampled)][..., row, :], rate, k)
+                    for i, (on, v) in enumerate(face.unknowns):
+                        tested = self._tested_at(face, (on, v)) * scales[..., i, r, None]
+                        nodes = sampled.tables[on].nodes
+                        total.add_slopes(nodes, v, tested, by.nodes, partials)
+        found = self._added @ total.matrix() + self._fixed
         return (found + self._rows_given(slopes[begin:], rate)).tocsr()
 
     def factor(self, slopes: Float[np.ndarray, " entries"], rate: complex, check: bool) -> Solver:
@@ -230,10 +270,12 @@ class WeakSystem:
         V, N = self.free.shape
         zero = [np.zeros(self.size)] * (1 + max(self.orders))
         found, total = np.zeros((V, N)), Sum(Numbering(self.grid.names, None, {}, N), N)
+        if len(self.problem.groups) > 1:
+            return found
         (volume, *_) = self._volumes
         gradient = np.stack([volume.table.functions[1, 0], volume.table.functions[0, 1]], -1)
         for k in range(2):
-            tested = self._weights[..., None] * gradient[..., k]
+            tested = self._weights[id(volume.table)][..., None] * gradient[..., k]
             nodes = volume.table.nodes
             total.add_slopes(nodes, 0, tested, nodes, {0: gradient[..., k]})
         stiffness = total.matrix()
@@ -274,17 +316,20 @@ class WeakSystem:
                 if one.residual is residual:
                     yield part, one
 
-    def _tested(self, unknown: int) -> Float[np.ndarray, "triangles points functions"]:
+    def _tested(
+        self, volume: Sampling, unknown: int
+    ) -> Float[np.ndarray, "triangles points functions"]:
         """Test functions in the triangles, times weights."""
-        table = self._volumes[0].table
-        return self._weights[..., None] * self._layout.functions(table, unknown)[0, 0]
+        weights = self._weights[id(volume.table)]
+        return weights[..., None] * self._layout.functions(volume.table, unknown)[0, 0]
 
     def _tested_on(self, edges: InnerEdges, unknown: int) -> np.ndarray:
         functions = self._layout.functions(edges.sides[0].table, unknown)[0, 0]
         return edges.weights[..., None] * _cleaned(functions)
 
-    def _tested_at(self, side: TestedFace, unknown: int) -> np.ndarray:
-        functions = self._layout.functions(side.rows[0][0].table, unknown)[0, 0]
+    def _tested_at(self, side: TestedFace, unknown: SidedUnknown) -> np.ndarray:
+        table = side.rows[0][0].tables[unknown[0]]
+        functions = self._layout.functions(table, unknown[1])[0, 0]
         return np.where(side.holds, side.weights, 0.0)[..., None] * _cleaned(functions)
 
     def _partials(
@@ -303,7 +348,7 @@ class WeakSystem:
             total.add(
                 volume.table.nodes,
                 one.unknown,
-                self._tested(one.unknown),
+                self._tested(volume, one.unknown),
                 values[id(volume)][..., one.row],
             )
         for edges in self._edges:
@@ -316,12 +361,12 @@ class WeakSystem:
             partials |= {id(s): self._partials(s, fields, t) for s, _ in side.rows}
             scales = self._scales(side, partials)
             conditions = [s.evaluated(fields, t, False)[0][..., row] for s, row in side.rows]
-            for i, v in enumerate(side.unknowns):
+            for i, (on, v) in enumerate(side.unknowns):
                 flux = np.einsum("eqr,eqr->eq", scales[..., i, :], np.stack(conditions, -1))
-                total.add(side.rows[0][0].table.nodes, v, self._tested_at(side, v), flux)
+                nodes = side.rows[0][0].tables[on].nodes
+                total.add(nodes, v, self._tested_at(side, (on, v)), flux)
         self.work.evaluated(self._leaves, False)
-        keep = np.concatenate([self.free.ravel(), np.zeros(self.multipliers, dtype=bool)])
-        r = np.where(keep, total.vector, 0.0) + self._fixed @ fields[0]
+        r = self._added @ total.vector + self._fixed @ fields[0]
         for given in self._conditions.given:
             off = self._value_given(given, fields, t, False)[0][:, given.row]
             np.add.at(r, given.rows, given.share * off)
@@ -350,21 +395,8 @@ class WeakSystem:
 
     def _scales(self, side: TestedFace, slopes: dict[int, np.ndarray]) -> np.ndarray:
         """γ = N C⁻¹, [edges, points, unknowns, conditions]."""
-        m, shape, normal = len(side.unknowns), side.weights.shape, side.normal
-        N, C = np.zeros((*shape, m, m)), np.zeros((*shape, m, m))
-        for i, v in enumerate(side.unknowns):
-            one = next(e for e in self.equations if e.unknown == v)
-            sampled = side.equations[one.residual]
-            second = sampled.second(slopes[id(sampled)][..., one.row, :])
-            for j, u in enumerate(side.unknowns):
-                if u in second:
-                    N[..., i, j] = np.einsum("eqk,eqkl,eql->eq", normal, second[u], normal)
-        for r, (sampled, row) in enumerate(side.rows):
-            for a, (name, index) in enumerate(sampled.residual.needs):
-                space, v = self._layout.split(index)[0], self._number[name]
-                if sum(space) == 1 and v in side.unknowns:
-                    across = normal[..., space.index(1)]
-                    C[..., r, side.unknowns.index(v)] += slopes[id(sampled)][..., row, a] * across
+        N = self._fluxes_at(side, slopes, side.unknowns)
+        C = self._conditions_at(side, slopes, side.unknowns)
         lengths = np.prod(np.linalg.norm(C, axis=-1), -1)
         bad = side.holds & ~(np.abs(np.linalg.det(C)) > NO_DERIVATIVE * lengths)
         if bad.any():
@@ -372,8 +404,37 @@ class WeakSystem:
                 f"{side.rows[0][0].residual.name}: holds no derivative across the face by which"
                 " finite elements could give the flux"
             )
-        C = np.where(side.holds[..., None, None], C, np.eye(m))
+        C = np.where(side.holds[..., None, None], C, np.eye(len(side.unknowns)))
         return np.linalg.solve(C.swapaxes(-1, -2), N.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+    def _fluxes_at(
+        self, side: TestedFace, slopes: dict[int, np.ndarray], unknowns: Sequence[SidedUnknown]
+    ) -> Float[np.ndarray, "edges points equations unknowns"]:
+        """N_ij = n·A_ij n, along the normal out of the unknown's own piece."""
+        m = len(unknowns)
+        N = np.zeros((*side.weights.shape, m, m))
+        for i, each in enumerate(unknowns):
+            sampled, one = side.equation(each, self.equations)
+            second = sampled.second(slopes[id(sampled)][..., one.row, :])
+            for j, (on, u) in enumerate(unknowns):
+                if on == each[0] and u in second:
+                    across = np.einsum("eqk,eqkl,eql->eq", side.normal, second[u], side.normal)
+                    N[..., i, j] = across if on == 0 else -across
+        return N
+
+    def _conditions_at(
+        self, side: TestedFace, slopes: dict[int, np.ndarray], unknowns: Sequence[SidedUnknown]
+    ) -> Float[np.ndarray, "edges points conditions unknowns"]:
+        """C_rj = Σ_k n_k ∂c_r/∂u_j,k."""
+        C = np.zeros((*side.weights.shape, len(side.rows), len(unknowns)))
+        for r, (sampled, row) in enumerate(side.rows):
+            for a, (name, index) in enumerate(sampled.residual.needs):
+                space = self._layout.split(index)[0]
+                one = (sampled.side(name), self._layout.number[name])
+                if sum(space) == 1 and one in unknowns:
+                    across = side.normal[..., space.index(1)]
+                    C[..., r, unknowns.index(one)] += slopes[id(sampled)][..., row, a] * across
+        return C
 
     def _value_given(
         self, given: Given, fields: Sequence[np.ndarray], t: float | None, partials: bool
@@ -383,7 +444,7 @@ class WeakSystem:
         for a, (u, index) in enumerate(given.residual.needs):
             space, rate = self._layout.split(index)
             if not sum(space):
-                leaves[:, a] = fields[rate][self._number[u] * self.nodes + given.nodes]
+                leaves[:, a] = fields[rate][self._layout.number[u] * self.nodes + given.nodes_of(u)]
         values, slopes = given.residual(
             timed(self.problem, given.at, t), torch.from_numpy(leaves), given.normal, partials
         )
@@ -405,7 +466,7 @@ class WeakSystem:
             for a, (u, index) in enumerate(given.residual.needs):
                 space, order = self._layout.split(index)
                 if not sum(space):
-                    at = self._number[u] * self.nodes + given.nodes
+                    at = self._layout.number[u] * self.nodes + given.nodes_of(u)
                     entries.append((given.share * own[:, a] * rate**order, given.rows, at))
         if not entries:
             return sp.csr_matrix((self.size, self.size))
@@ -414,42 +475,91 @@ class WeakSystem:
 
     # Construction
 
-    @cached_property
-    def _residuals(self) -> tuple[Residual, ...]:
-        return tuple({id(e.residual): e.residual for e in self.equations}.values())
+    def _residuals(self, piece: int) -> tuple[Residual, ...]:
+        return tuple(dict.fromkeys(e.residual for e in self.equations if e.piece == piece))
 
     def _triangles(self) -> None:
         skfem = library()
         points, weights = skfem.quadrature.get_quadrature(skfem.ElementTriP2, DEGREE_OF_QUADRATURE)
-        count = self.grid.mesh.nelements
-        at = np.broadcast_to(points.T, (count, *points.T.shape))
-        table = self.grid.tabulated(np.arange(count), at)
-        determinant = np.linalg.det(table.bent)
-        if not (np.sign(determinant) == np.sign(determinant[:, :1])).all():
-            raise ReferenceUnavailable("the mesh is too coarse for the curves of the domain")
-        self._weights = np.abs(determinant) * weights
-        self._volumes = [Sampling(residual, table, self._layout) for residual in self._residuals]
+        self._weights: dict[int, np.ndarray] = {}
+        self._volumes: list[Sampling] = []
+        for k in range(len(self.problem.groups)):
+            here = np.flatnonzero(self.grid.piece == k)
+            table = self.grid.tabulated(
+                here, np.broadcast_to(points.T, (len(here), *points.T.shape))
+            )
+            determinant = np.linalg.det(table.bent)
+            if not (np.sign(determinant) == np.sign(determinant[:, :1])).all():
+                raise ReferenceUnavailable("the mesh is too coarse for the curves of the domain")
+            self._weights[id(table)] = np.abs(determinant) * weights
+            self._volumes += [Sampling(one, table, self._layout) for one in self._residuals(k)]
 
-    def _inner_edges(self, inside: Values) -> None:
+    def _inner_edges(self) -> None:
         mesh, self._edges = self.grid.mesh, []
-        edges = np.flatnonzero(mesh.f2t[1] >= 0)
-        if not len(edges):
-            return
-        kinds = {id(r): kind_of_flux(r, inside, self._layout) for r in self._residuals}
-        tables = [along_edges(self.grid, edges, mesh.f2t[s, edges]) for s in range(2)]
-        (first, normal, weights), (second, _, _) = tables
-        for residual in self._residuals:
-            if kinds[id(residual)] is not None:
-                both = tuple(Sampling(residual, table, self._layout) for table in (first, second))
-                self._edges.append(
-                    InnerEdges(both, normal, weights, bool(kinds[id(residual)]))  # type: ignore[arg-type]
-                )
+        for k in range(len(self.problem.groups)):
+            inner = (mesh.f2t[1] >= 0) & (self.grid.piece[mesh.f2t[0]] == k)
+            edges = np.flatnonzero(inner)
+            kinds = {
+                one: kind_of_flux(one, self._inside[k], self._layout) for one in self._residuals(k)
+            }
+            if not len(edges) or all(kind is None for kind in kinds.values()):
+                continue
+            tables = [along_edges(self.grid, edges, mesh.f2t[s, edges]) for s in range(2)]
+            (first, normal, weights), (second, _, _) = tables
+            for residual, kind in kinds.items():
+                if kind is not None:
+                    both = tuple(Sampling(residual, t, self._layout) for t in (first, second))
+                    self._edges.append(
+                        InnerEdges(both, normal, weights, kind)  # type: ignore[arg-type]
+                    )
+
+    def _merged(self) -> sp.csr_matrix:
+        """By which equations are added up; those of rows that conditions take are left out."""
+        rows, N = MergedRows(self.size), self.nodes
+        free = np.concatenate([self.free.ravel(), np.zeros(self.multipliers, dtype=bool)])
+        for face in (face for face in self._conditions.sides if face.tied):
+            for one, ratio in zip(face.tied, self._ratios(face), strict=True):
+                first, second = one.first * N + face.nodes[0], one.second * N + face.nodes[1]
+                taken = np.empty(len(first), int)
+                for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+                    taken[k] = rows.join(a, b, ratio, free)
+                    if taken[k] >= 0:
+                        free[taken[k]] = False
+                self._conditions.tie(face, one, taken >= 0, taken[taken >= 0])
+        self.free[:] = free[: self.free.size].reshape(self.free.shape)
+        return rows.matrix(free)
+
+    def _ratios(self, face: TestedFace) -> Float[np.ndarray, " tied"]:
+        """How often the equation of the second of two unknowns that are tied is added to that of
+        the first, so that the condition on fluxes takes both fluxes out. Raises
+        ReferenceUnavailable where that is not the same everywhere."""
+        rng = np.random.default_rng(0)
+        fields = [rng.uniform(0.25, 0.75, self.size) for _ in range(1 + max(self.orders))]
+        t = self.span[0] if self.time else None
+        parts = [*face.equations.values(), *(sampled for sampled, _ in face.rows)]
+        slopes = {id(part): self._partials(part, fields, t) for part in parts}
+        second: list[SidedUnknown] = [(1, one.second) for one in face.tied]
+        balanced = self._scales(face, slopes) @ self._conditions_at(face, slopes, second)
+        fluxes = self._fluxes_at(face, slopes, second)
+        found = np.linalg.solve(fluxes.swapaxes(-1, -2), balanced.swapaxes(-1, -2))
+        places = [face.unknowns.index((0, one.first)) for one in face.tied]
+        mean = found.mean((0, 1))
+        alone = np.zeros_like(mean)
+        alone[range(len(places)), places] = mean[range(len(places)), places]
+        if not np.abs(found - alone).max() <= UNBALANCED * np.abs(mean).max():
+            raise ReferenceUnavailable(
+                f"{face.rows[0][0].residual.name}: the fluxes of the two equations are not those of"
+                " the condition times one number each; expected equations such as d(k * d(u, x), x)"
+                " with the k of the condition"
+            )
+        return alone[range(len(places)), places]
 
     def _constant_rows(self) -> sp.csr_matrix:
         """Middles of edges by their ends, for linear functions; and the constants of pressures."""
         N, grid = self.nodes, self.grid
         found = sp.lil_matrix((self.size, self.size))
         vertices = grid.mesh.p.shape[1]
+        found[self._nowhere, self._nowhere] = 1.0
         for v in self.pressures:
             middles = v * N + np.arange(vertices, N)
             found[middles, middles] = 1.0
@@ -458,7 +568,9 @@ class WeakSystem:
         k = self.size - self.multipliers
         for v in (v for v, pins in self._pins.items() if pins is not None):
             total = Sum(self._layout, self.size)
-            total.add(self._volumes[0].table.nodes, v, self._tested(v), np.ones_like(self._weights))
+            volume = self._volumes[0]
+            tested = self._tested(volume, v)
+            total.add(volume.table.nodes, v, tested, np.ones_like(tested[..., 0]))
             here = v * N + np.flatnonzero(self.free[v])
             found[here, k] = total.vector[here]
             if not self._conditions.pin(self._pins[v] or [], k):
