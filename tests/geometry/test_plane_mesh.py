@@ -51,7 +51,7 @@ def test_what_is_no_arc_stays_straight(tmp_path):
     turn = torch.arange(8) * pi / 4
     for shape in (
         Polygon(x=turn.cos().tolist(), y=turn.sin().tolist()),
-        Polygon(x=[0, 2, 2.9, 2.9, 2], y=[0, -0.6, -0.2, 0.2, 0.6]),
+        Polygon(x=[0, 2, 2.4, 2.4, 2, 0], y=[-1, -1, -0.31, 0.31, 1, 1]),
     ):
         found = Mesh(write_region(tmp_path / "nose.msh", shape, 3.0, dict.fromkeys(shape.faces)))
         assert len(found.bounding) == len(shape.bounding)

@@ -101,27 +101,38 @@ def test_a_value_that_jumps_a_flux_that_does_not_and_a_point_where_three_meet():
     assert errors(problem, grid, values)["u"] < 1e-12
 
 
-def test_a_contact_that_resists():
-    """Both fluxes are given by the jump, and no value is."""
+@pytest.mark.parametrize("resists", [True, False])
+def test_order_where_values_jump(resists):
+    """Both fluxes are given by the jump of the value; or the jump is given, and that the fluxes
+    with the conductivities 1 and 3 are the same. Equations come in another order than pieces."""
 
     def resisting(u_left, u_right, x, y):
         flux = normal_derivative(u_left)
         return flux - 2 * (u_right - u_left), flux - 3 * normal_derivative(u_right)
 
+    sine, cosine = np.sin(1), np.cos(1)
+    jump = Interface(u=lambda y: -cosine / 2 * torch.exp(y), flux={"left": 1, "right": 3})
+    left = lambda x, y: torch.sin(x) * torch.exp(y)
+    right = lambda x, y: (sine + cosine / 2 + cosine / 3 * torch.sin(x - 1)) * torch.exp(y)
     problem = Problem(
         TWO,
-        conduction,
+        {
+            "right": lambda u, x, y: laplacian(u) - (sine + cosine / 2) * torch.exp(y),
+            "left": lambda u, x, y: laplacian(u),
+        },
         [
-            Dirichlet(u=0, on="left.x-"),
-            Dirichlet(u=1, on="right.x+"),
-            Neumann(u=0, on=("y-", "y+")),
-            Interface(resisting),
+            Dirichlet(u=left, on=("left.x-", "left.y-", "left.y+")),
+            Dirichlet(u=right, on=("right.x+", "right.y-", "right.y+")),
+            Interface(resisting) if resists else jump,
         ],
-        exact={"u": {"left": lambda x: x * 6 / 11, "right": lambda x: 1 + (x - 2) * 2 / 11}},
+        exact={"u": {"left": left, "right": right}},
     )
-    grid = coarsest(TWO)
-    values, _ = solve_steady(problem, grid)
-    assert errors(problem, grid, values)["u"] < 1e-12
+    gone = []
+    for along in islice((meshes := Meshes(TWO)).sizes(), 2):
+        grid = meshes.grid(along)
+        gone.append(errors(problem, grid, solve_steady(problem, grid)[0])["u"])
+    assert gone[1] < 1e-5
+    assert np.log2(gone[0] / gone[1]) > 2.8
 
 
 def test_order_at_a_curved_interface():
@@ -134,8 +145,7 @@ def test_order_at_a_curved_interface():
 
 
 def test_a_stiff_core_in_elasticity():
-    """Lamé's solution for a core and a coat under a radial displacement; equations are given in
-    another order than the pieces."""
+    """Lamé's solution for a core and a coat under a radial displacement."""
     nu = 0.3
 
     def material(E):
