@@ -1,20 +1,22 @@
-"""Bodies bounded by triangles, from STL files."""
+"""Bodies bounded by triangles, from STL files and from meshes of tetrahedra."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry.domain import Domain, Face, Interval, checked_name, checked_positive
+from kanpde.geometry.mesh_files import ENDINGS_OF_MESHES, MeshFile, read_mesh
 from kanpde.machine.beside import beside_the_file
 
 POINTS_TIMES_TRIANGLES = 1 << 14
@@ -27,14 +29,17 @@ class Solid(Domain):
     """What a closed surface of triangles bounds: `Solid("part.stl")`, in the file's units times
     `scale`; the coordinates are x, y and z.
 
-    Its one face is called `name`, "surface" where none is given. Every question costs points times
-    triangles: a few thousand triangles are fine.
+    Where the file names parts of the surface, these are its faces: several `solid` of an STL file
+    of text, or groups of triangles of a mesh. The rest is called `name`, "surface" where none is
+    given. Every question costs points times triangles: a few thousand triangles are fine.
 
     Args:
-        path: The STL file, binary or text. A relative path is looked for beside the problem's file
-            or the script first, then in the current folder.
+        path: An STL file, binary or text, or a mesh (.msh, .vtu) of tetrahedra or of a surface. A
+            relative path is looked for beside the problem's file or the script first, then in the
+            current folder.
         scale: By which its numbers are multiplied.
-        name: Of its face; shapes that are given the same name share a face when they are combined.
+        name: Of the face that the file does not name; shapes that are given the same name share a
+            face when they are combined.
 
     Raises:
         ProblemError: For a file that cannot be read, and for a surface that is not closed.
@@ -42,11 +47,12 @@ class Solid(Domain):
 
     def __init__(self, path: str | Path, *, scale: float = 1.0, name: str | None = None):
         self.path, self.scale = Path(path), checked_positive("Solid", "scale", scale)
-        self.shared = checked_name("Solid", name) is not None
-        self._face = name or "surface"
-        corners = self.scale * read(beside_the_file(self.path))
+        self._name = checked_name("Solid", name)
+        surface = read(path)
+        corners = self.scale * surface.corners
         edges = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        corners = corners[np.linalg.norm(edges, axis=1) > 0]
+        kept = np.linalg.norm(edges, axis=1) > 0
+        corners = corners[kept]
         volume = float(
             np.einsum("ti,ti->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
         )
@@ -55,10 +61,15 @@ class Solid(Domain):
             raise ProblemError(f"Solid({str(path)!r}): encloses no volume")
         self._corners = torch.from_numpy(corners if volume > 0 else corners[:, ::-1].copy())
         self._volume = abs(volume)
+        names = [group or name or "surface" for group in surface.groups[kept]]
+        self._of = {
+            face: torch.tensor([one == face for one in names]) for face in dict.fromkeys(names)
+        }
+        self.shared = name is not None or set(self._of) != {"surface"}
 
     def __repr__(self) -> str:
         scale = f", scale={self.scale:g}" if self.scale != 1 else ""
-        return f"Solid({str(self.path)!r}{scale}{f', name={self._face!r}' if self.shared else ''})"
+        return f"Solid({str(self.path)!r}{scale}{f', name={self._name!r}' if self._name else ''})"
 
     @cached_property
     def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
@@ -80,7 +91,8 @@ class Solid(Domain):
 
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
-        return {self._face: Face(self._face, float(self._normals.norm(dim=1).sum() / 2))}
+        areas = self._normals.norm(dim=1) / 2
+        return {face: Face(face, float(areas[own].sum())) for face, own in self._of.items()}
 
     def depth(self, points: Tensor) -> Tensor:
         return torch.where(self._winds(points), 1, -1) * self._nearest(points)[0]
@@ -92,16 +104,17 @@ class Solid(Domain):
     def boundary(self, face: str, unit: Tensor) -> Tensor:
         """Each triangle has its part of the first coordinate, which goes on inside of it; the
         square is folded onto the triangle by its root."""
-        areas = self._normals.norm(dim=1).to(unit)
+        areas = self._normals[self._of[face]].norm(dim=1).to(unit)
         ends = areas.cumsum(0)
         place = unit[:, 0] * ends[-1]
         which = torch.bucketize(place, ends[:-1].contiguous(), right=True)
         first = ((place - (ends[which] - areas[which])) / areas[which]).clamp(0, 1).sqrt()[:, None]
-        a, b, c = self._corners.to(unit)[which].unbind(1)
+        a, b, c = self._corners[self._of[face]].to(unit)[which].unbind(1)
         return a + first * (b - a + unit[:, 1:] * (c - b))
 
     def normals(self, face: str, points: Tensor) -> Tensor:
-        normals = self._normals.to(points)[self._nearest(points)[1]]
+        own = self._of[face]
+        normals = self._normals[own].to(points)[self._nearest(points, own)[1]]
         return normals / normals.norm(dim=1, keepdim=True)
 
     def _winds(self, points: Tensor) -> Bool[Tensor, " points"]:
@@ -117,9 +130,10 @@ class Solid(Domain):
             )
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool)
 
-    def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance to the surface, and which triangle is next."""
-        corners, normals = self._corners.to(points), self._normals.to(points)
+    def _nearest(self, points: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Distance to the surface, or to some of its triangles, and which of them is next."""
+        here: Tensor | slice = slice(None) if own is None else own
+        corners, normals = self._corners[here].to(points), self._normals[here].to(points)
         normals = normals / normals.norm(dim=1, keepdim=True)
         found = []
         for part in points.split(max(POINTS_TIMES_TRIANGLES // len(corners), 1)):
@@ -138,20 +152,65 @@ class Solid(Domain):
         return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
-def read(path: Path) -> NDArray[np.float64]:
-    """The triangles of an STL file, binary or text.
+@dataclass(frozen=True)
+class Surface:
+    """Triangles in space.
+
+    Attributes:
+        corners: Of each.
+        groups: By triangle what the file calls its part of the surface, "" where it does not.
+    """
+
+    corners: Float[np.ndarray, "triangles 3 3"]
+    groups: Shaped[np.ndarray, " triangles"]
+
+
+def read(path: str | Path) -> Surface:
+    """The triangles of a file.
 
     Args:
-        path: The file.
-
-    Returns:
-        Their corners, [triangles, corners, 3].
+        path: Of an STL file, binary or text, or of a mesh; a relative one is looked for beside the
+            problem's file first.
 
     Raises:
         ProblemError: For a file that cannot be read, or holds no triangles.
     """
+    if Path(path).suffix.lower() in ENDINGS_OF_MESHES:
+        found = _around(read_mesh(Path(path), f"Solid({str(path)!r})"))
+    else:
+        found = _stl(path)
+    if not len(found.corners):
+        raise ProblemError(
+            f"Solid({str(path)!r}): holds no triangles; expected an STL file, binary or text, or a"
+            " mesh"
+        )
+    if not np.isfinite(found.corners).all():
+        raise ProblemError(f"Solid({str(path)!r}): a corner is not finite")
+    return found
+
+
+def _around(file: MeshFile) -> Surface:
+    """The surface of the tetrahedra, all turned one way, or, where there are none, all triangles,
+    with the groups of triangles."""
+    faces, tetrahedra = file.by_dimension[2], file.by_dimension[3].corners
+    if not len(tetrahedra):
+        return Surface(file.points[faces.corners], faces.groups)
+    a, b, c, e = file.points[tetrahedra].transpose(1, 0, 2)
+    turned = np.einsum("ti,ti->t", np.cross(b - a, c - a), e - a) < 0
+    tetrahedra = np.where(turned[:, None], tetrahedra[:, [1, 0, 2, 3]], tetrahedra)
+    sides = tetrahedra[:, [[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]]].reshape(-1, 3)
+    _, first, count = np.unique(np.sort(sides, 1), axis=0, return_index=True, return_counts=True)
+    outer = sides[first[count == 1]]
+    pairs = zip(map(frozenset, faces.corners.tolist()), faces.groups, strict=True)
+    named = dict(pairs)
+    groups = [named.get(frozenset(side), "") for side in outer.tolist()]
+    return Surface(file.points[outer], np.array(groups, object))
+
+
+def _stl(path: str | Path) -> Surface:
+    """The triangles of an STL file, with the names of the solids where there are several."""
     try:
-        raw = path.read_bytes()
+        raw = Path(beside_the_file(path)).read_bytes()
     except OSError as error:
         raise ProblemError(
             f"Solid({str(path)!r}): {error.strerror}; expected an STL file"
@@ -159,26 +218,24 @@ def read(path: Path) -> NDArray[np.float64]:
     count = int.from_bytes(raw[80:84], "little")
     if len(raw) == 84 + 50 * count and count:
         corners = np.frombuffer(raw, _RECORD, count, 84)["corners"].astype(np.float64)
-    else:
-        words = [
-            line.split()[1:]
-            for line in raw.decode("ascii", "replace").splitlines()
-            if line.split()[:1] == ["vertex"]
-        ]
-        try:
-            corners = np.array(words, dtype=np.float64).reshape(-1, 3, 3)
-        except ValueError:
-            raise ProblemError(
-                f"Solid({str(path)!r}): is no STL file; expected triangles, each of three lines"
-                " `vertex x y z`, or their binary form"
-            ) from None
-    if not len(corners):
+        return Surface(corners, np.full(count, "", object))
+    lines = [line.split(maxsplit=1) for line in raw.decode("ascii", "replace").splitlines()]
+    words, groups, solid = [], [], ""
+    for line in (line for line in lines if line):
+        if line[0] == "solid":
+            solid = line[1].strip() if len(line) > 1 else ""
+        if line[0] == "vertex":
+            words.append(line[1].split() if len(line) > 1 else [])
+            groups.append(solid)
+    try:
+        corners = np.array(words, dtype=np.float64).reshape(-1, 3, 3)
+    except ValueError:
         raise ProblemError(
-            f"Solid({str(path)!r}): holds no triangles; expected an STL file, binary or text"
-        )
-    if not np.isfinite(corners).all():
-        raise ProblemError(f"Solid({str(path)!r}): a corner is not finite")
-    return corners
+            f"Solid({str(path)!r}): is no STL file; expected triangles, each of three lines"
+            " `vertex x y z`, or their binary form"
+        ) from None
+    several = len(set(groups)) > 1
+    return Surface(corners, np.array(groups if several else [""] * len(groups), object)[::3])
 
 
 def _check_closed(path: Path, corners: NDArray[np.float64]) -> None:

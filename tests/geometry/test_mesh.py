@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from meshed import write_mesh
 
 from kanpde import Ball, Box, Dirichlet, Problem, ProblemError, Solid, Time, laplacian
 from kanpde.geometry.sampling import inside_points, unit_points
@@ -134,11 +135,61 @@ def test_in_problems_and_set_operations(stl):
     assert (part * Time(t=(0, 1))).volume == part.volume
 
 
+def named(triangles):
+    """The unit cube with a solid for each of three parts of its surface."""
+    heights = triangles[:, :, 2]
+    low, high = (heights == 0).all(1), (heights == 1).all(1)
+    parts = {"floor": low, "roof": high, "my walls": ~low & ~high}
+    return b"".join(
+        text(triangles[own]).replace(b"solid part", f"solid {name}".encode())
+        for name, own in parts.items()
+    )
+
+
+def tetrahedra(path):
+    """The unit cube in six, in either direction, its floor a group."""
+    points = [[x, y, z] for x in (0.0, 1) for y in (0.0, 1) for z in (0.0, 1)]
+    steps = [[1, 2, 4], [2, 1, 4], [1, 4, 2], [4, 1, 2], [2, 4, 1], [4, 2, 1]]
+    cells = [[0, a, a + b, 7] for a, b, _ in steps]
+    floor = [[0, 4, 6], [0, 2, 6]]
+    parts = {"triangle": (floor, ["floor"] * 2), "tetra": (cells, ["body"] * 6)}
+    return write_mesh(path, points, parts)
+
+
+@pytest.mark.parametrize("file", ["cube.stl", "cube.msh"])
+def test_faces_by_name(tmp_path, file):
+    path = tmp_path / file
+    if path.suffix == ".stl":
+        path.write_bytes(named(cube_triangles()))
+        rest = {"roof": 1, "my walls": 4}
+    else:
+        tetrahedra(path)
+        rest = {"skin": 5}
+    solid, box = Solid(path, name="skin"), Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    areas = {name: face.measure for name, face in solid.faces.items()}
+    assert areas == pytest.approx({"floor": 1, **rest})
+    assert solid.volume == pytest.approx(1)
+    points = 3 * unit_points(256, 3, 0) - 1
+    assert torch.equal(solid.inside(points), box.inside(points))
+    floor = solid.boundary("floor", unit_points(512, 2, 0))
+    assert float(floor[:, 2].abs().max()) == 0
+    assert floor[:, :2].mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+    assert solid.normals("floor", floor)[:, 2].tolist() == pytest.approx([-1] * 512)
+    around = solid.boundary(next(iter(rest)), unit_points(64, 2, 0))
+    assert float(around[:, 2].min()) > 0
+    problem = Problem(
+        solid,
+        lambda u, x, y, z: laplacian(u),
+        [Dirichlet(u=0, on="floor"), Dirichlet(u=1, on=tuple(rest))],
+    )
+    assert len(problem.constraints) == 1 + len(rest)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, r"part.stl'\): No such file or directory; expected an STL file$"),
-        (b"", "holds no triangles; expected an STL file, binary or text"),
+        (b"", "holds no triangles; expected an STL file, binary or text, or a mesh"),
         (b"\x89PNG" + bytes(200), "holds no triangles"),
         (b"solid\nvertex 0 0 0\nvertex 1 0 a\nendsolid", "is no STL file; expected triangles"),
         (b"solid\nvertex 0 0 0\nvertex 1 0 0\nendsolid", "is no STL file; expected triangles"),
