@@ -149,8 +149,9 @@ def _apart(hard: Hard, found: TensorSolution) -> tuple[float, float]:
         values = found.on_grid(k, at)[..., 0]
         if fine is None or coarse is None:
             points = np.stack([x.ravel() for x in np.meshgrid(*at, indexing="ij")], 1)
-            exact = hard.problem.exact_values(torch.from_numpy(points))[u]
-            true, own = exact.numpy().reshape(values.shape), 0.0
+            some = hard.problem.domain.inside(torch.from_numpy(points))
+            exact = hard.problem.exact_values(torch.from_numpy(points)[some])[u]
+            values, true, own = values.ravel()[some.numpy()], exact.numpy(), 0.0
         else:
             # Both are compared with the solution, which is known everywhere.
             there = found.on_grid(k, grid(coarse.shape[-1]))[..., 0]

@@ -1,5 +1,5 @@
-"""Problems in two coordinates and time that exact normal equations end at: fronts, waves and long
-times, each with a truth that shares nothing with kanpde."""
+"""Problems in two coordinates and time that exact normal equations end at: fronts, waves, long
+times and holes, each with a truth that shares nothing with kanpde."""
 
 from __future__ import annotations
 
@@ -13,7 +13,21 @@ from jaxtyping import Float
 from torch import Tensor, cos, exp, sin
 
 from benchmarks import independent
-from kanpde import Box, Dirichlet, Initial, Neumann, Periodic, Problem, Robin, Time, d, laplacian
+from kanpde import (
+    Box,
+    Dirichlet,
+    Disk,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    Time,
+    d,
+    laplacian,
+)
+from kanpde.geometry import Domain
+from kanpde.problem.constraints import FaceCondition
 from kanpde.problem.file import load
 
 Truth = Callable[[bool], Float[np.ndarray, "unknowns x y"]]
@@ -204,6 +218,67 @@ def forced_heat() -> Hard:
     return Hard(problem, 1e-8, 1e-5)
 
 
+CENTRES = {
+    0.2: ((0.5, 0.4), (1.2, 1.5), (1.9, 0.5), (2.6, 1.45), (3.2, 0.5), (0.45, 1.5)),
+    0.08: ((1.15, 0.75), (1.9, 1.25), (2.55, 0.6), (3.2, 1.3), (0.85, 1.0), (3.0, 1.0)),
+}
+"""Of the holes in a plate, by their radius."""
+
+STRENGTHS = (1.0, -0.7, 0.4, 0.9, -0.5, 0.6, 0.3, -0.2, 0.25, -0.3, 0.2, -0.15)
+"""Of the sources of heat in their middles."""
+
+
+def plate() -> Hard:
+    """Heat at 300 in a plate with a dozen round holes of two sizes: films on these, fluxes outside.
+
+    t log r + r² (log r - 1) / 4 solves the heat equation about each hole.
+    """
+    sources = [(x, y, radius) for radius, each in CENTRES.items() for x, y in each]
+
+    def state(x: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        fading = exp(-5 * t)
+        u, slope = 300 + fading * sin(2 * x + y), fading * cos(2 * x + y)
+        u_x, u_y = 2 * slope, slope
+        for strength, (a, b, _) in zip(STRENGTHS, sources, strict=True):
+            square = (x - a) ** 2 + (y - b) ** 2
+            log = torch.log(square) / 2
+            u = u + strength * (t * log + square * (log - 1) / 4)
+            along = strength * (t / square + (log - 1) / 2 + 0.25)
+            u_x, u_y = u_x + along * (x - a), u_y + along * (y - b)
+        return u, u_x, u_y
+
+    def exact(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        return state(x, y, t)[0]
+
+    def film(hole: tuple[float, float, float]) -> Callable[..., Tensor]:
+        a, b, radius = hole
+
+        def given(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+            u, u_x, u_y = state(x, y, t)
+            return 2 * u - (u_x * (x - a) + u_y * (y - b)) / radius
+
+        return given
+
+    def flux(number: int, sign: float) -> Callable[..., Tensor]:
+        return lambda x, y, t: sign * state(x, y, t)[number]
+
+    domain: Domain = Box(x=(0, 3.6), y=(0, 2))
+    conditions: list[FaceCondition | Initial] = [Initial(u=lambda x, y: exact(x, y, 0 * x))]
+    for k, hole in enumerate(sources):
+        domain = domain - Disk(x=hole[0], y=hole[1], radius=hole[2], name=f"hole{k}")
+        conditions.append(Robin(u=film(hole), a=2, b=1, on=f"hole{k}"))
+    for face, number, sign in (("x-", 1, -1), ("x+", 1, 1), ("y-", 2, -1), ("y+", 2, 1)):
+        conditions.append(Neumann(u=flux(number, sign), on=face))
+    problem = Problem(
+        name="plate2d",
+        domain=domain * Time(t=(0, 0.5)),
+        equations=[lambda u, x, y, t: d(u, t) - laplacian(u)],
+        conditions=conditions,
+        exact={"u": exact},
+    )
+    return Hard(problem, 1e-5, 1e-5)
+
+
 ROWS: dict[str, Callable[[], Hard]] = {
     "gray_scott2d": gray_scott,
     "burgers2d": lambda: burgers(0.004, 1e-4, 1e-4, (384, 900)),
@@ -211,5 +286,7 @@ ROWS: dict[str, Callable[[], Hard]] = {
     "pulse2d": pulse,
     "membrane2d": membrane,
     "forced_heat2d": forced_heat,
+    "heat2d_disk": lambda: Hard(load("heat2d_disk")[0], 1e-8, 1e-8),
+    "plate2d": plate,
 }
 """By name, in the order of the table."""

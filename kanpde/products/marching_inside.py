@@ -41,7 +41,7 @@ from kanpde.products.posed import start_of_march
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.tensor import Product
 
-STILL_FINE, MANY_FEWER, MORE_THAN_NEEDED = 0.8, 0.5, 1.1
+STILL_FINE, MANY_FEWER, MORE_THAN_NEEDED = 0.8, 0.75, 1.1
 """Cells stay where their error is below this share of the tolerance and others would not be fewer
 than that share of them; others are as many times more than are needed now."""
 
@@ -84,7 +84,10 @@ class MarchingInside(MarchingProducts):
     far_beyond = 3.0
 
     def __init__(self, problem: Problem, settings: Settings, time: str, guide: Guide | None = None):
-        super().__init__(problem, settings, time, guide)
+        order = max(problem.order(u, time) for u in problem.unknowns)
+        few = math.ceil(-math.log10(settings.tolerance) / DIGITS_A_MODE)
+        modes = min(settings.modes, max(FEWEST_IN_TIME, few) + order - 1)
+        super().__init__(problem, replace(settings, modes=modes), time, guide)
         self._region = space_of(problem.domain)
         self._rows: tuple[tuple[Axis, ...], SpanInside] | None = None
         self._fit: tuple[tuple[Axis, ...], FitInside] | None = None
@@ -205,12 +208,6 @@ class MarchingInside(MarchingProducts):
     def _most(self) -> int:
         """Cells along a coordinate, at most."""
         return self.settings.cells
-
-    def span_from(self, begin: float, end: float) -> Modes:
-        digits = -math.log10(self.settings.tolerance)
-        modes = super().span_from(begin, end)
-        few = max(FEWEST_IN_TIME, math.ceil(digits / DIGITS_A_MODE)) + modes.order - 1
-        return replace(modes, degree=min(self.settings.modes, few))
 
     def _refined(self, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         """Cells for the goal: the same ones where they are nearly as good, since others need other

@@ -23,6 +23,7 @@ from kanpde.products.estimates import (
     Near,
     about,
     amplitudes,
+    evenly,
     favard,
     ranges,
     refined,
@@ -56,6 +57,9 @@ residuals are multiplied by is more than 1. Above 1 - λ the squares are those o
 GROWTH_AT_CORNERS = 0.5
 """How fast lengths of cells may grow with the distance where they follow singular corners, about
 which a solution is smooth on the scale of the distance."""
+
+OPTIMISTIC = 0.7
+"""Of the cells that an estimate asks for, those that may be enough: later ones ask for fewer."""
 
 NEARLY = 100.0
 """Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
@@ -152,13 +156,18 @@ class RefinedProducts(AdaptiveProducts):
         same = _same(axes, new)
         full = self._bytes(new) > self._memory
         lost = at.stalled and known.tries >= MOST_STALLED
-        used_up = self._used_up(known, new)
+        wanted_cells = self._out_of_reach(known, axes, rough)
+        used_up = self._used_up(known, new) or bool(wanted_cells)
         if same or full or lost or used_up or known.tries >= MOST_ATTEMPTS:
             error = math.inf if lost else error
             on = on_cells(axes, progress.pieces)
             said = f"estimated error {error:.1e} on {on}"
             if lost:
                 said = f"Newton's method does not converge on {on}"
+            elif wanted_cells:
+                said += (
+                    f"; it asks for about {on_cells(wanted_cells)}, beyond the work of this effort"
+                )
             elif used_up:
                 said += f"; {USED_UP}"
             elif full:
@@ -168,6 +177,27 @@ class RefinedProducts(AdaptiveProducts):
                 said += f"; {those} would take {took} of memory, --network {little} little"
             return replace(known, estimate=error, missed=(said,), finished=True)
         return replace(known, axes=new, at=None)
+
+    def _out_of_reach(
+        self,
+        known: Progress,
+        axes: Sequence[SplineAxis],
+        rough: Sequence[Float[np.ndarray, " cells"]],
+    ) -> tuple[SplineAxis, ...]:
+        """The cells that the tolerance asks for, where even fewer would take more work than there
+        is; none where they may be within reach.
+
+        Estimates of first attempts are far too large; about corners, the number of cells is not
+        what they say.
+        """
+        settings = self.settings
+        if known.tries < 2 or self.corners or known.pieces > 1:
+            return ()
+        goal = SHORT_OF_GOAL * settings.tolerance
+        ways = list(zip(axes, rough, strict=True))
+        wanted = tuple(refined(axis, one, goal, settings.cells) for axis, one in ways)
+        fewer = tuple(evenly(axis, math.ceil(OPTIMISTIC * axis.cells)) for axis in wanted)
+        return wanted if self._used_up(known, fewer) else ()
 
     def _sizes(
         self,

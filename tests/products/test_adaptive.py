@@ -339,3 +339,19 @@ def test_a_step_of_which_no_part_lowers_the_squares_ends_newtons_method(monkeypa
     assert ended.stalled
     assert ended.done
     np.testing.assert_array_equal(ended.C, at.C)
+
+
+def test_cells_beyond_the_work_end_a_steady_problem_before_it_is_spent():
+    """A narrow peak asks for more cells than the work allows, which the second attempt knows."""
+
+    def peak(x, y):
+        return torch.exp(-3e3 * ((x - 0.4) ** 2 + (y - 0.6) ** 2))
+
+    problem = Problem(
+        Box(x=(0, 1), y=(0, 1)),
+        lambda u, x, y: laplacian(u) - u + peak(x, y),
+        [Dirichlet(u=0)],
+    )
+    _, progress = solved(problem, 1e-10, work=2e9)
+    assert "beyond the work of this effort" in progress.missed[0]
+    assert progress.work < 1e9
