@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem import variants
 from kanpde.problem.constraints import BoundaryCondition, Constraint, FaceCondition
+from kanpde.problem.cycles import cycle
 from kanpde.problem.eigenvalues import Eigenvalue
 from kanpde.problem.parameters import Field
 from kanpde.residual.calculus import d
@@ -55,6 +57,7 @@ def found_without_data(problem: Problem) -> bool:
     return determined_by_conditions(problem) or problem.pencil is not None
 
 
+@lru_cache(maxsize=4)
 def determined(problem: Problem) -> Problem:
     """The same problem on a line with functions whose derivative vanishes for such parameters;
     others as they are.
@@ -70,13 +73,15 @@ def determined(problem: Problem) -> Problem:
     truth = {p: problem.truth[p] for p in names if p in problem.truth}
     exact = {u: f for u, f in problem.stated.exact.items() if u in problem.unknowns}
     numbers = {p.name: p.initial for p in problem.parameters}
+    around = cycle(problem)
     return problem.replace(
         equations=(*problem.stated.equations, *(_constant(p, x) for p in names)),
         unknowns=(*problem.unknowns, *names),
         exact={**exact, **truth} if exact else None,
         parameters=(),
-        easier=forward(problem, numbers)[0],
-        numbers=numbers,
+        easier=None if around else forward(problem, numbers)[0],
+        numbers=around.numbers if around else numbers,
+        begun=around.functions if around else None,
     )
 
 

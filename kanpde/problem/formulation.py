@@ -6,13 +6,19 @@ comes to, with further unknowns or with a time of its own, that nobody wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
 
 from kanpde.geometry import Domain, Pieces
 from kanpde.problem.constraints import Constraint
 from kanpde.problem.parameters import Parameter
 from kanpde.residual.residual import Residual
+
+Function = Callable[[Float[np.ndarray, " points"]], Float[np.ndarray, " points"]]
+"""Of one coordinate."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +38,8 @@ class Formulation:
         easier: The same with numbers for some of the unknowns, whose solution is where the search
             for that of this one begins; None where it begins with nothing.
         numbers: These numbers.
+        begun: What the search begins from in the place of such a solution, functions of the only
+            coordinate by unknown.
     """
 
     domain: Domain
@@ -43,6 +51,7 @@ class Formulation:
     parameters: tuple[Parameter, ...]
     easier: Formulation | None = field(default=None, kw_only=True)
     numbers: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    begun: Mapping[str, Function] = field(default_factory=dict, kw_only=True)
 
     @property
     def equations(self) -> tuple[Residual, ...]:

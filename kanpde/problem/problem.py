@@ -20,7 +20,7 @@ from kanpde.problem.data import Data, Measurement
 from kanpde.problem.eigenvalues import by_mode, modes_of
 from kanpde.problem.faces import by_name
 from kanpde.problem.families import check_constants, check_pointwise
-from kanpde.problem.formulation import Formulation
+from kanpde.problem.formulation import Formulation, Function
 from kanpde.problem.mistaken import check_arguments_of_problem
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.pencil import Pencil, pencil
@@ -72,6 +72,7 @@ class Problem(Formulation):
         constants: Other values of numbers that the file names; `load` gives them.
         easier: See Formulation.
         numbers: See there.
+        begun: See there.
         warn: Whether to warn of what is legal but suspicious.
         **others: Nothing; what is misspelt is named.
 
@@ -123,6 +124,7 @@ class Problem(Formulation):
         constants: Mapping[str, float] | None = None,
         easier: Formulation | None = None,
         numbers: Mapping[str, float] | None = None,
+        begun: Mapping[str, Function] | None = None,
         warn: bool = True,
         **others: object,
     ):
@@ -141,6 +143,7 @@ class Problem(Formulation):
             parameters=given.parameters,
             easier=easier,
             numbers=dict(numbers or {}),
+            begun=dict(begun or {}),
         )
         vars(self).update(
             stated=given,

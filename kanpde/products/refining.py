@@ -15,6 +15,7 @@ from kanpde.geometry import Domain, holes
 from kanpde.machine.memory import gigabytes
 from kanpde.problem.corner_pencils import tempering
 from kanpde.problem.cross_points import singular_points
+from kanpde.problem.formulation import Function
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
 from kanpde.products.axes import Axis, SplineAxis
@@ -61,6 +62,10 @@ which a solution is smooth on the scale of the distance."""
 OPTIMISTIC = 0.7
 """Of the cells that an estimate asks for, those that may be enough: later ones ask for fewer."""
 
+NEAR_BEGUN, LOOKS_AT_BEGUN = 1e-6, 5
+"""Share of its variation by which functions on the first cells may miss those that the search
+begins from, and how often cells follow them."""
+
 NEARLY = 100.0
 """Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
 
@@ -81,6 +86,8 @@ class RefinedProducts(AdaptiveProducts):
         for i, axis in enumerate(axes if found else ()):
             middles = [(one.center[i], one.radius) for one in found]
             axes[i] = about(axis, middles, self.settings.cells)
+        if self.problem.begun:
+            axes = [self._following(axis) for axis in axes]
         known = None if self.guide is None else self.guide.steady_product()
         if self.guide is not None and known is not None:
             ways = zip(axes, self.problem.coordinates, known.axes, strict=True)
@@ -110,13 +117,32 @@ class RefinedProducts(AdaptiveProducts):
         return Iterate(self._held_on(progress, guess).C)
 
     def _easier(self, progress: Progress) -> Iterate:
-        """The coefficients that solve the easier problem, in which some unknowns are given."""
+        """The coefficients of what the search begins from, or those that solve the easier problem,
+        in which some unknowns are given."""
         problem, axes = self.problem, progress.axes
+        if problem.begun:
+            numbers = [np.full(axes[0].size, value) for value in problem.numbers.values()]
+            guess = np.stack([*self._where_begun(axes).C, *numbers])
+            return Iterate(self._held_on(progress, guess).C)
         given = with_constants(problem, axes, self._held_on(progress))
         squares, at = self._lowered(axes, given), Iterate(given.C)
         while not at.done:
             at = squares.advance(at, self.settings.tolerance)
         return Iterate(at.C)
+
+    def _where_begun(self, axes: Sequence[Axis]) -> Product:
+        """The functions that the search begins from."""
+        functions = (partial(_on_line, f) for f in self.problem.begun.values())
+        return Product(tuple(axes), np.stack([fit(axes, f) for f in functions]))
+
+    def _following(self, axis: SplineAxis) -> SplineAxis:
+        """Cells that follow these."""
+        for _ in range(LOOKS_AT_BEGUN):
+            found = self._where_begun((axis,))
+            low, high = ranges(found)
+            most = min(self.settings.cells, 3 * axis.cells)
+            axis = refined(axis, roughness(found, 0, (high - low) / 2), NEAR_BEGUN, most)
+        return axis
 
     def _judged(self, progress: Progress) -> Progress:
         """Finish, or go on with finer cells."""
@@ -306,6 +332,13 @@ class RefinedProducts(AdaptiveProducts):
         most = min(settings.cells, times * axis.cells)
         growth = GROWTH_AT_CORNERS if self.corners else GROWTH
         return refined(axis, rough, goal, most, min(fewest, most), growth)
+
+
+def _on_line(
+    function: Function, at: Sequence[Float[np.ndarray, " points"]]
+) -> Float[np.ndarray, " points"]:
+    """A function of the only coordinate, on a grid of points."""
+    return function(at[0])
 
 
 def _same(before: Sequence[SplineAxis], after: Sequence[SplineAxis]) -> bool:

@@ -281,6 +281,8 @@ def missing_ends(problem: Formulation, unknown: str, wanted: Sequence[Constraint
     missing = 0
     for x, order in counts.items():
         if x in problem.periodic:
+            # That a number is constant all the way round says one thing twice.
+            missing += order if unknown in problem.numbers else 0
             continue
         given = sum(
             c.residual.equations

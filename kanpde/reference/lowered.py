@@ -103,6 +103,7 @@ def _with_curvatures(problem: Formulation, high: tuple[str, ...]) -> Lowered:
         parameters=problem.parameters,
         easier=problem.easier,
         numbers=problem.numbers,
+        begun=problem.begun,
         curvatures=curvatures,
     )
 

@@ -36,6 +36,9 @@ FIRST_BESIDE, GROWTH_BESIDE, AGREED_BESIDE = 12, 1.4, 1e-4
 cells of the first grid, with an even and an odd function among the last; by how much grids grow at
 most; and the error as in `AGREED`, since there is no other method."""
 
+FIRST_BEGUN = 128
+"""Cells of the first grid where the search begins from a function, which fewer may not hold."""
+
 MOST = {1: 800, 2: 5400}
 """Coefficients of all unknowns together at most, by space dimensions: their matrix is full."""
 
@@ -119,8 +122,7 @@ def collocated(
     space, solved = problem.domain.space, list[GridSolution]()
     work, failures, steps = Work(SEARCH * allowed), 0, None
     doubt: ReferenceUnavailable | None = None
-    first = FIRST_BESIDE if problem.parameters else FIRST[len(space)]
-    cells: tuple[int, ...] | None = (first,) * len(space)
+    cells: tuple[int, ...] | None = (_first(problem),) * len(space)
     stretched: dict[str, Stretching] = {}
     jumps, ends = jumps_of(problem), open_ends(problem)
     if by_differences:
@@ -167,12 +169,19 @@ def collocated(
             _compare(found, solved)
         solved.append(found)
         cells = _next(problem, solved)
-        if len(space) == 1 and not stretched and not jumps and cells:
+        if len(space) == 1 and not stretched and not jumps and (cells or problem.begun):
             # Where many functions are needed yet, fewer may do in another coordinate.
             best = _better(solved[-1])
             if best:
                 stretched, cells = {space[0]: best[0]}, (best[1],)
     return _accepted(problem, solved, steps)
+
+
+def _first(problem: Formulation) -> int:
+    """Cells along each coordinate of the first grid."""
+    if problem.parameters:
+        return FIRST_BESIDE
+    return FIRST_BEGUN if problem.begun else FIRST[len(problem.domain.space)]
 
 
 def _better(last: GridSolution) -> tuple[Stretching, int] | None:
@@ -321,16 +330,24 @@ def _next(problem: Formulation, solved: Sequence[GridSolution]) -> tuple[int, ..
         if tight and (last.worst <= CLOSE or min(found.min(), before.min()) >= ENOUGH):
             return None
         ratio = np.array(last.grid.cells) / np.array(solved[-2].grid.cells)
+        # In another coordinate digits are others.
+        alike = _stretched(last) == _stretched(solved[-2])
         grown = np.log(np.maximum(found, 0.1) / np.maximum(before, 0.1)) / np.log(ratio)
         # While waves are not resolved at all, there are no digits yet.
         begun = (found > BEGUN) | (len(solved) > WITHOUT_DIGITS)
-        if (begun & (grown < DIGITS_GROW) & (found < FALLEN)).any():
+        if alike and (begun & (grown < DIGITS_GROW) & (found < FALLEN)).any():
             return None
     most = np.where(found > RESOLVING, 3.0, 2.0) if not problem.parameters else GROWTH_BESIDE
     wanted = np.clip(WANTED / np.maximum(found, 0.1), REFINED_BY[dimensions], most)
     cells = tuple(int(np.ceil(n * w / 2)) * 2 for n, w in zip(last.grid.cells, wanted, strict=True))
     size = len(problem.unknowns) * float(np.prod(cells))
     return cells if size <= MOST[dimensions] else None
+
+
+def _stretched(solution: GridSolution) -> set[str]:
+    """The coordinates that are stretched."""
+    assert isinstance(solution.grid, CollocationGrid)
+    return set(solution.grid.stretched)
 
 
 def _compare(found: GridSolution, solved: Sequence[GridSolution]) -> None:

@@ -77,6 +77,8 @@ def solve_steady(
     first = np.zeros(system.size)
     if start is None and system.constant() is None:
         first[: system.size - system.multipliers] = _beginning(system).ravel()
+    if start is None and problem.begun:
+        start = _begun(problem, grid)
     if start is None and problem.easier is not None:
         start = _easier(problem, grid, system.work)
     if start is not None:
@@ -86,6 +88,14 @@ def solve_steady(
     solved, noise = newton(equations, first, grid, system.width(), names, system.work)
     system.check_whole(solved)
     return grid.values(by_unknown(solved, grid.nodes))[:asked], noise[:asked]
+
+
+def _begun(problem: Formulation, grid: Grid) -> Float[np.ndarray, "unknowns nodes"]:
+    """The functions that the search begins from, with the numbers that are given in them."""
+    (x,) = grid.names
+    found = [f(grid.axis(x)) for f in problem.begun.values()]
+    found += [np.full(grid.nodes, value) for value in problem.numbers.values()]
+    return completed(problem, grid, np.stack(found))
 
 
 def _easier(
