@@ -91,6 +91,11 @@ class SpanInside:
         return (*self.cells, *self.faces)
 
     @property
+    def unknowns(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.cells[0].unknowns
+
+    @property
     def affine(self) -> bool:
         """Whether J is the same everywhere."""
         return all(one.affine for some in self.rows for one in some.residuals)

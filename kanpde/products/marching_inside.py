@@ -8,8 +8,9 @@ factors serve many of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,11 +27,13 @@ from kanpde.products.estimates import (
     about,
     amplitudes,
     favard,
+    last_modes,
     ranges,
     refined,
     roughness,
     seen,
 )
+from kanpde.products.growth import WAVES_OF_CHANGE, Carried
 from kanpde.products.guide import Guide
 from kanpde.products.held import held
 from kanpde.products.inside import space_of
@@ -40,6 +43,9 @@ from kanpde.products.newton import Iterate
 from kanpde.products.posed import start_of_march
 from kanpde.products.progress import Progress, Settings
 from kanpde.products.tensor import Product
+
+Beginning = Callable[[str, int, Float[np.ndarray, "points 2"]], Float[np.ndarray, " points"]]
+"""A value, or a rate, of an unknown at points in space where a span begins."""
 
 STILL_FINE, MANY_FEWER, MORE_THAN_NEEDED = 0.8, 0.75, 1.1
 """Cells stay where their error is below this share of the tolerance and others would not be fewer
@@ -129,25 +135,46 @@ class MarchingInside(MarchingProducts):
         return self._inverses[length]
 
     def _begun(self, progress: Progress) -> Iterate:
-        span = self._span(progress)
-        C = held(self.problem, progress.axes, {}).C
-        free = span.number >= 0
         last = progress.spans[-1] if progress.spans else None
-        half = span.stages.modes.half
+        C = held(self.problem, progress.axes, {}).C
+        return Iterate(self._with_beginning(progress, C, last, self._first_values))
+
+    def _with_beginning(
+        self,
+        progress: Progress,
+        C: Float[np.ndarray, "unknowns ..."],
+        last: Product | None,
+        first: Beginning,
+    ) -> Float[np.ndarray, "unknowns ..."]:
+        """Coefficients of a span, with the values and rates with which it begins.
+
+        Args:
+            progress: Whose span it is.
+            C: The coefficients, right where they are given.
+            last: The span before, with whose end it begins; None for none.
+            first: What it begins with where there is none.
+        """
+        span, found = self._span(progress), C.copy()
+        free, half = span.number >= 0, span.stages.modes.half
         for rate in range(span.stages.modes.order):
             scale = half**rate
-            if last is not None and last.axes[:-1] == progress.axes[:-1]:
+            if last is not None and _same_cells(last.axes[:-1], progress.axes[:-1]):
                 end = np.array([last.axes[-1].ends[1]])
                 own = (last.C @ last.axes[-1].matrix(end, rate).toarray().T)[..., 0]
             else:
-                own = self._fitted(progress, rate, C[..., rate] / scale)
+                known = first if last is None else partial(self._at_end, last)
+                own = self._fitted(progress, rate, found[..., rate] / scale, known)
             evolving = free & (np.array(span.orders) > rate)[:, None, None]
-            C[evolving, rate] = own[evolving] * scale
-            C[free & ~evolving, rate] = 0.0
-        return Iterate(C)
+            found[evolving, rate] = own[evolving] * scale
+            found[free & ~evolving, rate] = 0.0
+        return found
 
     def _fitted(
-        self, progress: Progress, rate: int, given: Float[np.ndarray, "unknowns x y"]
+        self,
+        progress: Progress,
+        rate: int,
+        given: Float[np.ndarray, "unknowns x y"],
+        known: Beginning,
     ) -> Float[np.ndarray, "unknowns x y"]:
         """Splines near to what the span under way begins with."""
         space = progress.axes[:-1]
@@ -155,28 +182,30 @@ class MarchingInside(MarchingProducts):
             self._fit = space, FitInside(self._span(progress))
         fit = self._fit[1]
         values = {
-            u: [self._start(progress, u, rate, some.points) for some in fit.span.cells]
+            u: [known(u, rate, some.points) for some in fit.span.cells]
             for u, own in zip(self.problem.unknowns, fit.span.orders, strict=True)
             if own > rate
         }
         return fit(values, given)
 
-    def _start(
-        self, progress: Progress, unknown: str, rate: int, points: Float[np.ndarray, "points 2"]
+    def _at_end(
+        self, last: Product, unknown: str, rate: int, points: Float[np.ndarray, "points 2"]
     ) -> Float[np.ndarray, " points"]:
-        """A value or a rate with which the span under way begins."""
-        problem = self.problem
-        if progress.spans:
-            last = progress.spans[-1]
-            end = np.full((len(points), 1), last.axes[-1].ends[1])
-            leaf = problem.unknowns.index(unknown), (0, 0, rate)
-            return last.at(np.concatenate([points, end], 1), [leaf])[:, 0]
-        face = start_of_march(problem, self.time)
-        for c in problem.constraints:
+        """A value or a rate with which a span ends."""
+        end = np.full((len(points), 1), last.axes[-1].ends[1])
+        leaf = self.problem.unknowns.index(unknown), (0, 0, rate)
+        return last.at(np.concatenate([points, end], 1), [leaf])[:, 0]
+
+    def _first_values(
+        self, unknown: str, rate: int, points: Float[np.ndarray, "points 2"]
+    ) -> Float[np.ndarray, " points"]:
+        """A value or a rate with which time begins."""
+        face = start_of_march(self.problem, self.time)
+        for c in self.problem.constraints:
             plain = c.prescribed if c.face == face else None
             if plain is not None and (plain.unknown, plain.derivative) == (unknown, rate):
                 whole = np.c_[points, np.full(len(points), self._first)]
-                ways = zip(problem.coordinates, whole.T, strict=True)
+                ways = zip(self.problem.coordinates, whole.T, strict=True)
                 at = {x: torch.from_numpy(column.copy()) for x, column in ways}
                 return plain.data(at).detach().numpy()
         raise AssertionError(f"{unknown} has no beginning")
@@ -279,7 +308,52 @@ class MarchingInside(MarchingProducts):
         return replace(product, C=np.stack(values))
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
-        return done
+        assert progress.at is not None
+        span, product = self._span(progress), done.spans[-1]
+        begun = self._with_beginning(
+            progress,
+            np.zeros_like(product.C),
+            done.change,
+            partial(_waves, progress.axes[:-1], dict(zip(span.unknowns, done.sizes, strict=True))),
+        )
+        _, slopes = span.linear(progress.at.C)
+        right = [-some.pushed(g, begun) for some, g in zip(span.rows, slopes, strict=True)]
+        inverse = self._inverse(progress, progress.at, False)
+        grown = span.solved(slopes, right, np.zeros_like(begun), inverse)[0]
+        change = replace(product, C=begun + span.spread(grown))
+        grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes[:-1]]
+        grid.append(np.array([product.axes[-1].ends[1]]))
+        some = seen(self._region, grid[:-1])
+        moved = []
+        for rate in (0, 1):
+            each = [change.on_grid(k, grid, (0, 0, rate)).ravel() for k in range(len(begun))]
+            sizes = (float(np.sqrt((one[some] ** 2).mean())) for one in each)
+            ways = zip(sizes, span.orders, strict=True)
+            moved.append(tuple(size if order > rate else 0.0 for size, order in ways))
+        length = abs(float(np.ptp(product.axes[-1].ends)))
+        here = Carried(length, error, done.sizes, *moved)
+        drift = float(np.fmax(done.drift, 0.0)) + self._left_in_time(progress, done.sizes)
+        return replace(done, change=change, carried=(*done.carried, here), drift=drift)
+
+    def _left_in_time(self, progress: Progress, sizes: Sequence[float]) -> float:
+        """The error in time with which a span ends: with m points of Radau's the power 2 m of its
+        length, where within the span it is the power m + 1."""
+        assert progress.at is not None
+        within = last_modes(
+            self._felt(progress, Product(progress.axes, progress.at.C)), np.array(sizes)
+        )
+        points = len(self._span(progress).stages.share)
+        return within ** (2 * points / (points + 1))
+
+    def _arrived(self, progress: Progress) -> Progress:
+        found = super()._arrived(progress)
+        if progress.drift > max(found.estimate, self.settings.tolerance):
+            said = (
+                f"errors of all spans add up: estimated error {progress.drift:.1e}; a smaller"
+                " --tolerance makes them smaller"
+            )
+            found = replace(found, missed=found.missed or (said,))
+        return replace(found, estimate=max(found.estimate, progress.drift))
 
     def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
         return math.nan
@@ -313,6 +387,25 @@ class MarchingInside(MarchingProducts):
         return float(size), float(width), modes.size - modes.order
 
 
+def _same_cells(before: Sequence[Axis], after: Sequence[Axis]) -> bool:
+    return all(np.array_equal(a.breaks, b.breaks) for a, b in zip(before, after, strict=True))
+
+
 def _off(count: float) -> float:
     """How far a number is from a whole one."""
     return abs(count - round(count))
+
+
+def _waves(
+    axes: Sequence[Axis],
+    sizes: Mapping[str, float],
+    unknown: str,
+    rate: int,
+    points: Float[np.ndarray, "points 2"],
+) -> Float[np.ndarray, " points"]:
+    """A change of values, a few waves with random phases, and none of rates."""
+    random = np.random.default_rng(list(sizes).index(unknown))
+    lows, lengths = np.array([axis.ends[0] for axis in axes]), [np.ptp(axis.ends) for axis in axes]
+    turns = random.uniform(-1, 1, (WAVES_OF_CHANGE, 2)) * np.pi * WAVES_OF_CHANGE / lengths
+    phases = (points - lows) @ turns.T + random.uniform(0, 2 * np.pi, WAVES_OF_CHANGE)
+    return sizes[unknown] * np.cos(phases).sum(1) * (rate == 0)
