@@ -49,6 +49,13 @@ solution like r^(1/2) and smoother keeps the order that it has where it is smoot
 REENTRANT_OPENING = 1.05 * np.pi
 """Angle from which on a corner is re-entrant."""
 
+MOST_FIRST_TRIANGLES = 1000
+"""Of a mesh from a file that is refined; others are made anew, so that there are coarser ones by
+which the error is seen."""
+
+MOST_CURVES_OF_A_FILE = 100
+"""Around a mesh that is made anew; the edges of more are as short as those of the file."""
+
 AREA_OF_EQUILATERAL = 3**0.5 / 4
 """Of the triangle whose edges are 1."""
 
@@ -457,11 +464,13 @@ class Meshes:
         """The coarsest mesh, and the length of its edges. Raises ReferenceUnavailable.
 
         Args:
-            length: Of the edges where it is made; a mesh from a file has its own.
+            length: Of the edges where it is made; a mesh from a file that is not too fine to be
+                refined has its own.
             asked: Whether edges that are longer in a file are halved.
         """
         kind, found = library().MeshTri, self._region.own_triangles()
-        if found is None:
+        simple = len(self._region.bounding) <= MOST_CURVES_OF_A_FILE
+        if found is None or (simple and len(found.triangles) > MOST_FIRST_TRIANGLES):
             try:
                 found = triangulated(self._region, length)
             except ProblemError as error:

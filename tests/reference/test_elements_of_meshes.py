@@ -53,3 +53,11 @@ def test_a_coarse_mesh_is_refined_as_far_as_is_asked(ring):
     error /= np.nanstd(found.values["T"])
     assert 1e-6 < error < 2e-4
     assert error / 3 < found.estimated_error < 30 * error
+
+
+def test_a_fine_mesh_is_made_anew(tmp_path):
+    fine = Mesh(write_region(tmp_path / "fine.msh", RING, 0.12))
+    assert len(fine.own_triangles().triangles) > 1000
+    found, own = ((meshes := Meshes(region)).grid(next(meshes.sizes())) for region in (fine, RING))
+    assert 0.8 < found.mesh.nelements / own.mesh.nelements < 1.2
+    assert set(found.faces) == {"rim", "bore"}
