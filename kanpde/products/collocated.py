@@ -270,11 +270,12 @@ class Collocated:
                     check_finite(one, r, at, D)
                     raise ProblemError(f"{one.name}: the solution is not finite any more")
                 found[first : first + one.equations, some] = r.numpy().T
-                for e, b in np.ndindex(one.equations, len(which) if g is not None else 0):
-                    assert g is not None
-                    own = g[:, e, b].numpy()
-                    same = own[:1] if (own == own[0]).all() else own
-                    pieces.setdefault((first + e, which[b]), []).append(same.copy())
+                each = None if g is None else g.permute(1, 2, 0).contiguous().numpy()
+                for e, b in np.ndindex(each.shape[:2] if each is not None else (0, 0)):
+                    assert each is not None
+                    own = each[e, b]
+                    same = own[:1] if own[-1] == own[0] and (own == own[0]).all() else own
+                    pieces.setdefault((first + e, which[b]), []).append(same)
                 first += one.equations
         slopes = [(e, a, self._together(each)) for (e, a), each in pieces.items()]
         return found.reshape(-1, *shape), [one for one in slopes if one[2].any()]
@@ -350,9 +351,11 @@ class Collocated:
         modes = self.stages.modes
         return replace(self, stages=Stages.of(replace(modes, degree=modes.degree + 1)))
 
-    def drifted(self, C: Float[np.ndarray, "unknowns ..."], before: Product | None) -> Product:
+    def drifted(
+        self, C: Float[np.ndarray, "unknowns ..."], before: Product | None
+    ) -> tuple[Product, float]:
         """What is wrong in a span, about: what follows from equations that are met at the points
-        alone, and from what was wrong before.
+        alone, and from what was wrong before; and the share of errors in time of what is new.
 
         Between the points residuals are not zero. In space, the nearest splines to them have the
         sources of errors at the points; in time, those at one more point are.
@@ -368,7 +371,7 @@ class Collocated:
         source = finer.linear(known, between)[0]
         for i, way in enumerate(between):
             source = way.nearest(source, 2 + i)
-        slopes = finer.linear(known)[1]
+        in_time, slopes = finer.linear(known)
         whole = np.zeros((len(self.lines), modes.size, *self.shape[2:]))
         if before is not None:
             begin = [line.at for line in lines] + [before.axes[-1].breaks[1:]]
@@ -377,8 +380,11 @@ class Collocated:
                 whole[k, n] = start * modes.half**n
         right = -source - finer.pushed(slopes, whole)
         nearly = finer.nearly_inverted(slopes)
+        end = modes.matrix(modes.breaks[1:]).toarray()[:, modes.order :]
+        new = [np.abs(times(end, nearly(one), 1)).max() for one in (in_time, source - in_time)]
         whole[:, modes.order :] = finer.solved(slopes, right, nearly, lambda _: ABOUT)[0]
-        return Product((*(line.axis for line in lines), modes), finer.lifted(whole))
+        found = Product((*(line.axis for line in lines), modes), finer.lifted(whole))
+        return found, float(new[0] / max(sum(new), 1e-300))
 
     def stiffness(self, slopes: Slopes) -> tuple[float, ...]:
         """Roots of the mean diagonal of JᵀJ, an unknown each, about.

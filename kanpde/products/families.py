@@ -96,11 +96,13 @@ class MarchingMembers(_FamilyProducts, MarchingProducts):
 
         return starts
 
-    def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+    def _next(self, i: int, product: Product, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
         # Members that are kept go on from where they are. Others are interpolated, and as nothing
         # smooths along a parameter, the ends of the cells before would be taken for roughness.
+        axis = product.axes[i]
+        assert isinstance(axis, SplineAxis)
         kept = i < len(self.problem.family) and favard(axis, rough) <= self.settings.tolerance
-        return axis if kept else super()._next(i, axis, rough)
+        return axis if kept else super()._next(i, product, rough)
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
         return done

@@ -77,18 +77,32 @@ class Kronecker:
         """
         _, forth, back = self.stages.uncoupled
         rows = np.tensordot(self.mass, rows.astype(self.mass.dtype), 1)
-        found = times(forth, rows, 1)
-        there = np.empty_like(found)
-        for k, (along_x, along_y) in enumerate(self.lines):
-            there[k] = along_y.to_modes(along_x.to_modes(found[k], 1), 2)
+        # Modes of space come before those of time, which are complex where those need not be.
+        there = np.stack(
+            [
+                times(forth, along_y.to_modes(along_x.to_modes(one, 1), 2), 0)
+                for one, (along_x, along_y) in zip(rows, self.lines, strict=True)
+            ]
+        )
         if len(there) == 1:
             found = self.inverse[0] * there
         else:
             found = np.einsum("ektxy,ktxy->etxy", self.inverse, there)
-        for k, (along_x, along_y) in enumerate(self.lines):
-            there[k] = along_y.to_values(along_x.to_values(found[k], 1), 2)
         back = self.stages.modes_of @ back
-        return times(back.real, there.real, 1) - times(back.imag, there.imag, 1)
+        real = all(line.real for own in self.lines for line in own)
+        found = _real_part(back, found) if real else found
+        values = [
+            along_y.to_values(along_x.to_values(one, 1), 2)
+            for one, (along_x, along_y) in zip(found, self.lines, strict=True)
+        ]
+        return np.stack(values) if real else _real_part(back, np.stack(values))
+
+
+def _real_part(
+    back: Complex[np.ndarray, "stages half"], found: Complex[np.ndarray, "unknowns half x y"]
+) -> Float[np.ndarray, "unknowns stages x y"]:
+    """Of values of all stages, from half of their modes."""
+    return times(back.real, found.real, 1) - times(back.imag, found.imag, 1)
 
 
 def symbols_of(

@@ -162,6 +162,11 @@ class Line:
         vectors = np.linalg.eigh((weighted + weighted.T) / 2)[1]
         return vectors / root[:, None], vectors.T * root
 
+    @property
+    def real(self) -> bool:
+        """Whether the modes are real."""
+        return not self.equal and not np.iscomplexobj(self._eigen[0])
+
     @cached_property
     def symbols(self) -> tuple[Complex[np.ndarray, " points"], ...]:
         """What each derivative is to each of the modes; of those that it mixes, to itself."""
@@ -170,8 +175,8 @@ class Line:
         Q, back = self._eigen
         return tuple(np.einsum("ij,ji->i", back @ D, Q) + 0j for D in self.derivatives)
 
-    def to_modes(self, values: Complex[np.ndarray, " ..."], i: int) -> Complex[np.ndarray, " ..."]:
-        """From values at the points to modes.
+    def to_modes(self, values: Inexact[np.ndarray, " ..."], i: int) -> Inexact[np.ndarray, " ..."]:
+        """From values at the points to modes, real ones of real values where modes are real.
 
         Args:
             values: Along an axis the points.
@@ -179,7 +184,7 @@ class Line:
         """
         return fft.fft(values, axis=i) if self.equal else _times(self._eigen[1], values, i)
 
-    def to_values(self, modes: Complex[np.ndarray, " ..."], i: int) -> Complex[np.ndarray, " ..."]:
+    def to_values(self, modes: Inexact[np.ndarray, " ..."], i: int) -> Inexact[np.ndarray, " ..."]:
         """From modes to values at the points.
 
         Args:
@@ -291,9 +296,9 @@ def times(
 
 
 def _times(
-    matrix: Inexact[np.ndarray, "to from"], values: Complex[np.ndarray, " ..."], i: int
-) -> Complex[np.ndarray, " ..."]:
+    matrix: Inexact[np.ndarray, "to from"], values: Inexact[np.ndarray, " ..."], i: int
+) -> Inexact[np.ndarray, " ..."]:
     """The same of complex values, as two of real ones where the matrix is real."""
-    if np.iscomplexobj(matrix):
+    if np.iscomplexobj(matrix) or not np.iscomplexobj(values):
         return times(matrix, values, i)
     return times(matrix, values.real, i) + 1j * times(matrix, values.imag, i)

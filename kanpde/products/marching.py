@@ -361,7 +361,7 @@ class MarchingProducts(AdaptiveProducts):
         assert at is not None
         own = amplitudes(self._ranges(product), np.array(at.stiffness), settings.tolerance)
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
-        in_time = last_modes(self._felt(progress, product), sizes)
+        in_time = last_modes(self._felt(product), sizes)
         begin, end = progress.axes[-1].ends
         order = _observed(progress, abs(end - begin), in_time)
         layer = self._layer(progress, order)
@@ -397,7 +397,7 @@ class MarchingProducts(AdaptiveProducts):
         """How rough a span is along a coordinate of space, over sizes."""
         return roughness(product, i, sizes)
 
-    def _felt(self, progress: Progress, product: Product) -> Product:
+    def _felt(self, product: Product) -> Product:
         """An attempt as its errors in time are felt."""
         return product
 
@@ -412,7 +412,7 @@ class MarchingProducts(AdaptiveProducts):
         """
         goal = SHORT_OF_GOAL * self.settings.tolerance / error
         least = 0.3 if order > LOWEST_ORDER else 0.03
-        order = min(float(self.settings.modes), max(1.0, order))
+        order = min(float(self.span_from(0.0, 1.0).degree), max(1.0, order))
         return max(least, min(0.85, goal ** (1 / order)))
 
     def _accepted(
@@ -423,7 +423,7 @@ class MarchingProducts(AdaptiveProducts):
         error: float,
     ) -> Progress:
         """The next span, or the end."""
-        time, rough, settings = self.time, seen.rough, self.settings
+        time, rough = self.time, seen.rough
         begin, end = product.axes[-1].ends
         over, met = tuple(float(one) for one in seen.sizes), error <= self.settings.tolerance
         beyond = progress.beyond if met else (*progress.beyond, Beyond(begin, end, error, over))
@@ -447,11 +447,9 @@ class MarchingProducts(AdaptiveProducts):
         if found is not None:
             return self._attempt(done, found[0], end, found[1], 0)
         new = []
-        for i, axis in enumerate(product.axes[:-1]):
-            assert isinstance(axis, SplineAxis)
-            new.append(self._next(i, axis, rough[i]))
-        growth = (settings.tolerance / max(seen.in_time, 1e-17)) ** (1 / settings.modes)
-        length = abs(end - begin) * min(2.0, max(0.5, 0.85 * growth))
+        for i in range(len(product.axes) - 1):
+            new.append(self._next(i, product, rough[i]))
+        length = abs(end - begin) * self._lengthened(done, seen)
         return self._attempt(done, tuple(new), end, length, 0)
 
     def _guided(
@@ -476,8 +474,27 @@ class MarchingProducts(AdaptiveProducts):
             return None
         return axes, guide.left_of(known, begin)
 
-    def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
-        """The cells along a coordinate for the next span: the same ones where they are as good."""
+    def _lengthened(self, done: Progress, seen: Shown) -> float:
+        """By what the next span is longer than the last one, so that its error in time is good
+        enough.
+
+        Args:
+            done: Where it is.
+            seen: What the last span shows of its errors.
+        """
+        growth = self.settings.tolerance / max(seen.in_time, 1e-17)
+        return min(2.0, max(0.5, 0.85 * growth ** (1 / self.settings.modes)))
+
+    def _next(self, i: int, product: Product, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+        """The cells along a coordinate for the next span: the same ones where they are as good.
+
+        Args:
+            i: Number of the coordinate.
+            product: The span before.
+            rough: How rough it is along the coordinate.
+        """
+        axis = product.axes[i]
+        assert isinstance(axis, SplineAxis)
         found = self._refined(axis, rough)
         same = 0.9 * axis.cells <= found.cells <= 1.03 * axis.cells
         good = favard(axis, rough) < 0.5 * self.settings.tolerance

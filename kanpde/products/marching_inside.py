@@ -250,7 +250,9 @@ class MarchingInside(MarchingProducts):
             axis, rough, goal, most, min(most, math.ceil(MORE_THAN_NEEDED * found.cells))
         )
 
-    def _next(self, i: int, axis: SplineAxis, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+    def _next(self, i: int, product: Product, rough: Float[np.ndarray, " cells"]) -> SplineAxis:
+        axis = product.axes[i]
+        assert isinstance(axis, SplineAxis)
         return self._refined(axis, rough)
 
     def _attempt(
@@ -298,7 +300,7 @@ class MarchingInside(MarchingProducts):
         times = len(SHARES_SEEN)
         return roughness(self._at_times(product), i, np.tile(sizes, times), None, self._region)
 
-    def _felt(self, progress: Progress, product: Product) -> Product:
+    def _felt(self, product: Product) -> Product:
         """By values inside: coefficients that are hardly felt may be anything."""
         grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes[:-1]]
         some = seen(self._region, grid)

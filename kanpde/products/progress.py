@@ -87,6 +87,7 @@ class Progress:
         fresh: Iterations that a step took when they had just been.
         drift: What errors were carried along to so far, at the ends of spans, over the amplitudes;
             nan where they are not.
+        drift_in_time: Share of errors in time of what the last spans added to it.
         guess: What Newton's method begins from; None where it begins with what is given.
         step: Newton steps so far.
         work: Operations that they took.
@@ -119,6 +120,7 @@ class Progress:
     base: Product | None = None
     fresh: int = 0
     drift: float = math.nan
+    drift_in_time: float = 0.0
     guess: Product | None = None
     step: int = 0
     work: float = 0.0

@@ -25,9 +25,11 @@ from kanpde.products.collocated import Collocated, typical
 from kanpde.products.kronecker import Kronecker
 from kanpde.products.lines import End, Line
 from kanpde.products.marching_points import MarchingPoints, points_of_march
+from kanpde.products.newton import Iterate
 from kanpde.products.progress import Settings
 from kanpde.products.sides import ends_of
 from kanpde.products.stages import Stages
+from kanpde.products.tensor import Product
 from kanpde.products.wrapped import Wrapped
 
 
@@ -152,6 +154,36 @@ def test_errors_that_add_up_are_carried_from_span_to_span():
     said = known.change.on_grid(0, [*grid, end], (0, 0, 0))[..., 0]
     assert np.abs(wrong - said).max() < 0.3 * np.abs(wrong).max()
     assert len(progress.spans) > 1
+
+
+def test_errors_in_time_are_carried_as_well():
+    def exact(t):
+        return exp(-t) * cos(6 * t)
+
+    def relaxing(u, x, y, t):
+        return d(u, t) - 0.1 * laplacian(u) + u + 6 * exp(-t) * sin(6 * t) + 0 * u**2
+
+    (equation,) = Problem(
+        domain=Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)),
+        equations=[relaxing],
+        conditions=[Periodic("x", "y"), Initial(u=1)],
+    ).equations
+    ways = tuple(SplineAxis(np.linspace(0, 1, 13), 9, True) for _ in "xy")
+    lines, modes = tuple(map(Line, ways)), Modes(np.array([0.0, 1.0]), 3, 1)
+    span = Collocated((equation,), ("u",), (lines,), Stages.of(modes))
+    C = np.zeros((1, 12, 12, 4))
+    C[..., 0] = 1.0
+    at = Iterate(C)
+    while not at.done:
+        _, slopes = span.linear(at.C)
+        at = span.advance(at, 1e-10, span.nearly_inverted(slopes))
+    wrong, share = span.drifted(at.C, None)
+    end = [np.zeros(1), np.zeros(1), modes.breaks[1:]]
+    true = float(exact(torch.tensor(1.0, dtype=torch.float64)))
+    error = true - Product((*ways, modes), at.C).on_grid(0, end, (0, 0, 0)).item()
+    assert abs(error) > 1e-5
+    assert wrong.on_grid(0, end, (0, 0, 0)).item() == pytest.approx(error, rel=0.2)
+    assert share > 0.99
 
 
 @pytest.mark.parametrize("degree", [7, 9])
