@@ -341,9 +341,7 @@ class MarchingInside(MarchingProducts):
         """The error in time with which a span ends: with m points of Radau's the power 2 m of its
         length, where within the span it is the power m + 1."""
         assert progress.at is not None
-        within = last_modes(
-            self._felt(progress, Product(progress.axes, progress.at.C)), np.array(sizes)
-        )
+        within = last_modes(self._felt(Product(progress.axes, progress.at.C)), np.array(sizes))
         points = len(self._span(progress).stages.share)
         return within ** (2 * points / (points + 1))
 
