@@ -67,8 +67,10 @@ TIRED_INSIDE = 8
 TRIES_AT_THE_START = 6
 """Of cells that suit initial values."""
 
-MOST_HALVES = 40
-"""Of the time between two switches, the shortest span."""
+SHORTEST_BEGINNING = 1e-3
+"""Of all of the time, the shortest span where layers in time may begin: cells of a bounding box do
+not follow what is thinner along its curved boundary than such a span makes it, and what is wrong in
+a shorter time is smoothed soon."""
 
 OFF_THE_GRID = 1e-3
 """Of a span, by which rounding may move its beginning from a multiple of its length."""
@@ -268,14 +270,25 @@ class MarchingInside(MarchingProducts):
         if after and length >= SAME_LENGTH * progress.length:
             twice = length >= TWICE * progress.length
             length = max(length, (2.0 if twice else 1.0) * progress.length)
+        part, whole = self._since(begin)
+        most = _halves(whole, self._shortest(progress, begin))
+        halves = min(most, max(0, math.ceil(math.log2(whole / length) - 1e-6)))
+        while halves < most and _off(part * 2**halves / whole) > OFF_THE_GRID:
+            halves += 1
+        return super()._attempt(progress, space, begin, whole / 2**halves, tries)
+
+    def _shortest(self, progress: Progress, begin: float) -> float:
+        least, (_, whole) = super()._shortest(progress, begin), self._since(begin)
+        if begin in self._beginnings:
+            least = max(least, SHORTEST_BEGINNING * self._whole)
+        return float(whole / 2 ** _halves(whole, least))
+
+    def _since(self, begin: float) -> tuple[float, float]:
+        """The time since the last switch, and from that to the next one."""
         stops = np.array([*self._beginnings, self._last])
         done = self._way * (stops - begin) <= 0
         low, high = stops[done][-1], stops[~done][0]
-        part, whole = abs(begin - low), abs(high - low)
-        halves = max(0, math.ceil(math.log2(whole / length) - 1e-6))
-        while halves < MOST_HALVES and _off(part * 2**halves / whole) > OFF_THE_GRID:
-            halves += 1
-        return super()._attempt(progress, space, begin, whole / 2**halves, tries)
+        return abs(begin - low), abs(high - low)
 
     # Judging
 
@@ -409,3 +422,8 @@ def _waves(
     turns = random.uniform(-1, 1, (WAVES_OF_CHANGE, 2)) * np.pi * WAVES_OF_CHANGE / lengths
     phases = (points - lows) @ turns.T + random.uniform(0, 2 * np.pi, WAVES_OF_CHANGE)
     return sizes[unknown] * np.cos(phases).sum(1) * (rate == 0)
+
+
+def _halves(whole: float, length: float) -> int:
+    """How often a time may be halved and still be as long."""
+    return max(0, math.floor(math.log2(whole / length) + 1e-6))

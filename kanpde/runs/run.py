@@ -50,6 +50,9 @@ from kanpde.training.method import Goal, Method, S
 from kanpde.training.points import Collocation
 from kanpde.training.schedule import DENSE
 
+LESS = 1e-4
+"""A tolerance that products of splines may meet where they do not meet the usual one."""
+
 
 class Hopeless(Exception):
     """Products of splines that nobody asked for came to nothing.
@@ -124,7 +127,10 @@ class Run:
         try:
             return self.solved(kept, reference, pictures)
         except Hopeless as why:
-            self.observer.message(f"{why}: layers are trained in their place")
+            said = (
+                f"{why}: layers are trained in their place; --tolerance {LESS:g} asks less of them"
+            )
+            self.observer.message(said)
             return self.by_layers(why.kept).solved(why.kept, reference, pictures)
 
     def by_layers(self, kept: dict[str, Any] | None) -> Run:
@@ -239,7 +245,8 @@ class Run:
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
             stopped = at.history.interrupted or time.perf_counter() > self.until
-            if or_layers and not stopped and at.progress.estimate > GOOD_ENOUGH:
+            lost = at.progress.estimate > GOOD_ENOUGH and not at.progress.hopeful
+            if or_layers and not stopped and lost:
                 raise Hopeless(at.progress.reason)
             own = at.progress.estimate
             asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None)

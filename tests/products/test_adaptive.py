@@ -248,7 +248,7 @@ def test_work_that_is_used_up_ends_a_march_and_a_refinement():
     _, progress = solved(peak, 1e-6, work=whole.work / 3)
     assert progress.work < whole.work / 3
     assert 1e-6 < progress.estimate < 1, "the last attempt is kept, with its error"
-    assert "the work of this effort is used up" in progress.missed[0]
+    assert "beyond the work of this effort" in progress.missed[0]
 
 
 def test_spans_end_where_a_source_or_the_data_of_a_face_switch():

@@ -1,8 +1,11 @@
 """Products of splines in time on domains that are no boxes, against closed forms."""
 
+import numpy as np
 import pytest
 import torch
 from refined import solved
+from scipy.optimize import brentq
+from scipy.special import j0, j1
 from torch import cos, exp, sin
 
 from kanpde import (
@@ -135,3 +138,26 @@ def test_what_products_cannot_march_on_a_disc_is_refused():
     )
     with pytest.raises(ProblemError, match="of first and of second order in time"):
         refuse(problem)
+
+
+def test_a_disc_whose_start_contradicts_its_rim_is_good_soon_after_it():
+    """The rim cools at once. The first span is no shorter than cells can follow, misses the
+    tolerance, and says so; the series is Bessel's, λ J₁(λ) = Bi J₀(λ) with Bi = 1/2."""
+    problem = Problem(
+        Disk(x=0, y=0, radius=1) * Time(t=(0, 1)),
+        lambda u, x, y, t: d(u, t) - laplacian(u),
+        [Robin(u=150, a=0.5, b=1), Initial(u=400)],
+    )
+    solution, progress = solved(problem, 1e-2)
+    assert progress.axes[-1].ends[1] == 1
+    assert [said for said in progress.missed if said.startswith("t = 0 to ")]
+    r, t = np.meshgrid(np.linspace(0, 1, 11), [0.01, 0.1, 1], indexing="ij")
+    points = torch.from_numpy(np.stack([0.6 * r, 0.8 * r, t], -1).reshape(-1, 3))
+    slopes = np.linspace(1e-3, 60, 6001)
+    value = slopes * j1(slopes) - 0.5 * j0(slopes)
+    (change,) = np.nonzero(value[:-1] * value[1:] < 0)
+    roots = [brentq(lambda v: v * j1(v) - 0.5 * j0(v), *slopes[[k, k + 1]]) for k in change]
+    truth = 300 + sum(
+        100 / ((v**2 + 0.25) * j0(v)) * j0(v * r) * np.exp(-(v**2) * t) for v in roots
+    )
+    assert np.abs(solution(points).numpy().ravel() - truth.ravel()).max() < 0.3

@@ -157,7 +157,7 @@ def test_too_few_points(poisson):
 
 
 def test_single_precision(poisson):
-    found = solve(poisson, Recipe(KAN((5,), 7, 6), 800, "lm:200"), dtype="float32")
+    found = solve(poisson, Recipe(KAN((5,), 7, 4), 300, "lm:400"), dtype="float32")
     seen = "training stopped where the rounding of float32 begins"
     assert cures(found, seen) == ("--dtype float64",)
 
