@@ -3,7 +3,7 @@ march, and what they begin with."""
 
 from __future__ import annotations
 
-from kanpde.errors import ProblemError
+from kanpde.errors import ProblemError, listed
 from kanpde.geometry import Pieces
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
@@ -56,7 +56,9 @@ def unfit_beside_boxes(problem: Problem) -> str | None:
             return f"unknowns of first and of second order in time in {domain!r}, which is no box"
         needed = {leaf for e in problem.equations for leaf in e.needs}
         mixed = [u for u, k in orders.items() if k and (u, (0, 0, k)) not in needed]
-        if mixed or max(orders.values(), default=0) > 2 or not any(orders.values()):
+        if still := [u for u, k in orders.items() if not k]:
+            return f"{listed(still)} without a rate in {domain!r}, which is no box"
+        if mixed or max(orders.values()) > 2:
             return f"rates of other kinds than of unknowns in {domain!r}, which is no box"
     return None
 

@@ -130,13 +130,23 @@ def test_errors_that_grow_after_they_are_made_are_said():
     assert worst(problem, solution) < progress.estimate
 
 
-def test_what_products_cannot_march_on_a_disc_is_refused():
+@pytest.mark.parametrize(
+    ("second", "starts", "reason"),
+    [
+        (lambda v, t: d(v, t), {"v": 0}, "of first and of second order in time"),
+        (lambda v, t: 0 * v, {}, "v without a rate"),
+    ],
+)
+def test_what_products_cannot_march_on_a_disc_is_refused(second, starts, reason):
     problem = Problem(
         Disk(x=0, y=0, radius=1) * Time(t=(0, 1)),
-        lambda u, v, x, y, t: (d(u, t, t) - laplacian(u) + v, d(v, t) - laplacian(v) - u),
-        [Dirichlet(u=0, v=0), Initial(u=0, v=0, u_t=0)],
+        lambda u, v, x, y, t: (
+            d(u, t, t) - laplacian(u) + v,
+            second(v, t) - laplacian(v) - u,
+        ),
+        [Dirichlet(u=0, v=0), Initial(u=0, u_t=0, **starts)],
     )
-    with pytest.raises(ProblemError, match="of first and of second order in time"):
+    with pytest.raises(ProblemError, match=reason):
         refuse(problem)
 
 
