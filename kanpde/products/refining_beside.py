@@ -84,15 +84,17 @@ class RefinedBeside(RefinedProducts):
             if self.stated.data:
                 said += ": the data do not determine them"
                 return replace(found, missed=(said,), estimate=math.inf, finished=True)
-            raise ProblemError(
-                f"{said}: conditions do not determine them; add one that does for each, or"
-                " data=[Data(…)]",
-                argument="conditions",
-            )
-        if sure and self._falls(progress, weakest) and not progress.at.stalled:
+            if not progress.spans:
+                raise ProblemError(
+                    f"{said}: conditions do not determine them; add one that does for each, or"
+                    " data=[Data(…)]",
+                    argument="conditions",
+                )
+        falls = (sure and self._falls(progress, weakest)) or weakest <= rounding
+        if falls and not progress.at.stalled:
             said += (
                 ": what tells them apart falls as cells become finer; conditions do not determine"
-                " them, or the solution is singular"
+                " them or contradict one another, or the solution is singular"
             )
             return replace(found, missed=(said,), estimate=math.inf, finished=True)
         met = found.finished and not found.missed
