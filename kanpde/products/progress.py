@@ -36,10 +36,6 @@ class Settings:
     sizes: tuple[float, ...] = ()
 
 
-BRIEFLY = 1e-2
-"""Share of the time in which a tolerance may be missed by what else solves a problem."""
-
-
 @dataclass(frozen=True)
 class Beyond:
     """A span of time whose error was beyond the tolerance when it was done.
@@ -168,14 +164,6 @@ class Progress:
         no time."""
         last = self.spans[-1].axes[-1] if self.spans else None
         return last.ends[1] if isinstance(last, Modes) else math.nan
-
-    @property
-    def hopeful(self) -> bool:
-        """Whether all but a hundredth of the time of an evolution is solved to the tolerance."""
-        if not self.beyond or not math.isfinite(self.estimate):
-            return False
-        whole = abs(self.reached - self.spans[0].axes[-1].ends[0])
-        return sum(abs(one.end - one.begin) for one in self.beyond) <= BRIEFLY * whole
 
     @property
     def reason(self) -> str:

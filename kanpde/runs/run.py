@@ -245,8 +245,7 @@ class Run:
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
             stopped = at.history.interrupted or time.perf_counter() > self.until
-            lost = at.progress.estimate > GOOD_ENOUGH and not at.progress.hopeful
-            if or_layers and not stopped and lost:
+            if or_layers and not stopped and at.progress.estimate > GOOD_ENOUGH:
                 raise Hopeless(at.progress.reason)
             own = at.progress.estimate
             asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None)
