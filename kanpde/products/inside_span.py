@@ -241,22 +241,6 @@ class SpanInside:
             stalled=stalled,
         )
 
-    def straightened(
-        self, C: Float[np.ndarray, "unknowns ..."]
-    ) -> Float[np.ndarray, "unknowns ..."]:
-        """With polynomials of one degree less, through their values at the points in time, for
-        unknowns that have no rates: of these nothing is known where the span begins.
-
-        Args:
-            C: The coefficients.
-        """
-        found, way = C.copy(), self.stages.rates[0]
-        for k, order in enumerate(self.orders):
-            if not order:
-                found[k, ..., :-1] = (C[k] @ way.T) @ np.linalg.inv(way[:, :-1]).T
-                found[k, ..., -1] = 0.0
-        return found
-
     def unmet(self, at: Iterate, tolerance: float, sizes: Float[np.ndarray, " unknowns"]) -> float:
         """How far the rows are from being met, over their own terms.
 

@@ -110,8 +110,6 @@ class MarchingInside(MarchingProducts):
         span = self._span(progress)
         fresh = at.iterations > TIRED_INSIDE
         found = span.advance(at, self.settings.tolerance, self._inverse(progress, at, fresh))
-        if found.done:
-            found = replace(found, C=span.straightened(found.C))
         return replace(progress, at=found, step=progress.step + 1)
 
     def _span(self, progress: Progress) -> SpanInside:
