@@ -12,7 +12,8 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from kanpde.products.ghosts import ghosts
-from kanpde.products.inside_span import BandInside, SpanInside, matrix_of
+from kanpde.products.inside_inverse import BandInside, matrix_of
+from kanpde.products.inside_span import SpanInside
 
 CORRECTIONS = 2
 """Of what rounding does to normal equations."""

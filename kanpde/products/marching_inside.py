@@ -37,7 +37,9 @@ from kanpde.products.growth import WAVES_OF_CHANGE, Carried
 from kanpde.products.guide import Guide
 from kanpde.products.held import held
 from kanpde.products.inside import space_of
-from kanpde.products.inside_span import InverseInside, ProductsInside, SpanInside, span_inside
+from kanpde.products.inside_inverse import InverseInside, ProductsInside
+from kanpde.products.inside_newton import advanced, solved
+from kanpde.products.inside_span import SpanInside, span_inside
 from kanpde.products.marching import MarchingProducts
 from kanpde.products.newton import Iterate
 from kanpde.products.posed import start_of_march
@@ -109,7 +111,8 @@ class MarchingInside(MarchingProducts):
         assert at is not None
         span = self._span(progress)
         fresh = at.iterations > TIRED_INSIDE
-        found = span.advance(at, self.settings.tolerance, self._inverse(progress, at, fresh))
+        inverse = self._inverse(progress, at, fresh)
+        found = advanced(span, at, self.settings.tolerance, inverse)
         return replace(progress, at=found, step=progress.step + 1)
 
     def _span(self, progress: Progress) -> SpanInside:
@@ -332,7 +335,7 @@ class MarchingInside(MarchingProducts):
         _, slopes = span.linear(progress.at.C)
         right = [-some.pushed(g, begun) for some, g in zip(span.rows, slopes, strict=True)]
         inverse = self._inverse(progress, progress.at, False)
-        grown = span.solved(slopes, right, np.zeros_like(begun), inverse)[0]
+        grown = solved(span, slopes, right, np.zeros_like(begun), inverse)[0]
         change = replace(product, C=begun + span.spread(grown))
         grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes[:-1]]
         grid.append(np.array([product.axes[-1].ends[1]]))
