@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from kanpde.training.levenberg_marquardt import PROBE, STUCK, scaling, slow
+from kanpde.training.levenberg_marquardt import PROBE, STUCK, beyond_rounding, scaling, slow
 from kanpde.training.nystrom import Nystrom, nystrom
 from kanpde.training.objective import Objective
 from kanpde.training.optimiser import State, Stepper
@@ -56,7 +56,7 @@ class Inexact(State):
     solves: int = 0
     losses: list[float] = field(default_factory=lambda: [math.inf])
 
-    def begin(self, loss: float, mean: float) -> None:
+    def begin(self, loss: float, mean: float, dtype: torch.dtype) -> None:
         """Begin a step: choose its damping and its tolerance.
 
         The damping begins at the loss (Yamashita and Fukushima 2001), or a tenth of the mean
@@ -67,8 +67,9 @@ class Inexact(State):
         Args:
             loss: The loss before the step.
             mean: Mean of the diagonal of JᵀJ.
+            dtype: In which residuals are formed.
         """
-        if loss > (1 + 1e-9) * self.started or not self.mu:
+        if beyond_rounding(loss, self.started, dtype) or not self.mu:
             self.mu, self.first = max(self.mu, min(loss, 0.1 * mean)), loss
         self.forcing = min(LOOSEST, math.sqrt(loss / self.first)) if self.first > 0 else LOOSEST
         self.started = loss
@@ -120,9 +121,8 @@ class GaussNewton(Stepper[Inexact]):
         if isinstance(found, str):
             return found
         before, state.loss = found
-        if (
-            before > (1 + 1e-9) * state.losses[-1]
-        ):  # other points than before, and not only rounding
+        if beyond_rounding(before, state.losses[-1], objective.network.theta.dtype):
+            # Other points than before.
             state.losses = []
         state.losses, state.taken = (
             [*state.losses, state.loss][-self.patience - 1 :],
@@ -142,7 +142,7 @@ class GaussNewton(Stepper[Inexact]):
                 " good state"
             )
         W = scaling(squares)
-        state.begin(loss, float(squares.mean()))
+        state.begin(loss, float(squares.mean()), squares.dtype)
         self._sketch(J, W, state)
         given, ceiling = state.mu, 1e6 * max(float((W.square() * squares).max()), 1.0)
         while state.mu < ceiling:

@@ -88,9 +88,8 @@ class LevenbergMarquardt(Stepper[Damping]):
         if isinstance(found, str):
             return found
         before, state.loss, state.mu = found
-        if (
-            before > (1 + 1e-9) * state.losses[-1]
-        ):  # other points than before, and not only rounding
+        if beyond_rounding(before, state.losses[-1], objective.network.theta.dtype):
+            # Other points than before.
             state.losses, state.mu = [], max(state.mu, min(self.damping, before))
         state.losses, state.taken = (
             [*state.losses, state.loss][-self.patience - 1 :],
@@ -186,6 +185,17 @@ def slow(losses: Sequence[float], patience: int) -> bool:
         patience: How many of the last steps count.
     """
     return len(losses) > patience and losses[-1] > 0.99 * losses[-1 - patience]
+
+
+def beyond_rounding(loss: float, before: float, dtype: torch.dtype) -> bool:
+    """Whether a loss is larger than one that was formed in another order, and not by rounding.
+
+    Args:
+        loss: The loss.
+        before: The other one.
+        dtype: In which residuals are formed.
+    """
+    return loss > (1 + torch.finfo(dtype).eps ** 0.5) * before
 
 
 METRICS = ("root", "layer")

@@ -151,20 +151,22 @@ def test_patience_ends_a_stage_that_creeps():
 def test_damping_and_tolerance_begin_again_where_the_loss_rises():
     """On new points; they follow the loss down, and rounding is no rise."""
     state = Inexact(math.inf, 0)
-    state.begin(1.0, 0.5)
+    state.begin(1.0, 0.5, torch.float64)
     assert (state.mu, state.forcing, state.first) == (0.05, 0.1, 1.0), (
         "a tenth of the mean diagonal"
     )
     state.mu = 1e-6
-    state.begin(1e-4, 0.5)
+    state.begin(1e-4, 0.5, torch.float64)
     assert (state.mu, state.forcing, state.first) == (1e-6, pytest.approx(0.01), 1.0)
-    state.begin(1e-4 * (1 + 1e-10), 0.5)
+    state.begin(1e-4 * (1 + 1e-10), 0.5, torch.float64)
     assert (state.mu, state.first) == (1e-6, 1.0)
-    state.begin(1.5e-4, 0.5)
+    state.begin(1e-4 * (1 + 1e-6), 0.5, torch.float32)
+    assert (state.mu, state.first) == (1e-6, 1.0)
+    state.begin(1.5e-4, 0.5, torch.float64)
     assert (state.mu, state.forcing, state.first) == (1.5e-4, 0.1, 1.5e-4)
     state.mu = 1.0
-    state.begin(1.0, 0.5)
+    state.begin(1.0, 0.5, torch.float64)
     assert state.mu == 1.0, "it is never made smaller"
     flat = Inexact(0.0, 0)
-    flat.begin(0.0, 0.5)
+    flat.begin(0.0, 0.5, torch.float64)
     assert flat.forcing == 0.1

@@ -23,7 +23,12 @@ from kanpde.training import (
     parse_schedule,
     show_schedule,
 )
-from kanpde.training.levenberg_marquardt import by_layer, damped_cholesky, scaling
+from kanpde.training.levenberg_marquardt import (
+    beyond_rounding,
+    by_layer,
+    damped_cholesky,
+    scaling,
+)
 
 
 def test_levenberg_marquardt_solves_a_linear_least_squares_problem_in_a_few_steps():
@@ -107,6 +112,13 @@ def test_levenberg_marquardt_ends_at_a_minimum_without_moving():
     assert reason == "no damping lowers the loss any further" or "less than 1 %" in reason
     if not losses:
         assert torch.equal(objective.network.theta, theta)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_loss_that_is_summed_in_another_order_does_not_try_patience_again(dtype):
+    eps = torch.finfo(dtype).eps
+    assert not beyond_rounding(1 + 100 * eps, 1.0, dtype)
+    assert beyond_rounding(1.01, 1.0, dtype)
 
 
 def test_patience_ends_a_stage_that_creeps():
