@@ -17,7 +17,7 @@ from kanpde.networks.spec import Spec, Suited
 from kanpde.problem.problem import Problem
 from kanpde.recipes.choosing import Choice, in_place, suited
 from kanpde.recipes.recipe import Recipe
-from kanpde.recipes.refined import refined
+from kanpde.recipes.refined import refined, tensor_for
 from kanpde.training import Extend, Stage, parse_schedule
 
 
@@ -50,7 +50,9 @@ def asked_for(
         if spec is not None and stages is not None and spec.kind != recipe.network.kind:
             recipe, reasons = in_place(recipe, spec, stages), (*reasons, *suits(type(spec)).reasons)
         return Choice(replace(recipe, **kept), reasons)
-    found = refined(_of_tensor(own.recipe, asked), effort, given.pop("tolerance", None))
+    stated = own.recipe.network
+    network = stated if isinstance(stated, TensorKind) else tensor_for(problem)
+    found = refined(_of_tensor(network, asked), effort, given.pop("tolerance", None))
     if asked.width is not None:
         _check(kind, "--width", "width")
     if asked.schedule is not None:
@@ -58,9 +60,8 @@ def asked_for(
     return Choice(replace(found.recipe, **given), found.reasons)
 
 
-def _of_tensor(recipe: Recipe, asked: NetworkOptions) -> TensorKind:
-    """The tensor product of splines with the settings that are asked for."""
-    network = recipe.network if isinstance(recipe.network, TensorKind) else TensorKind()
+def _of_tensor(network: TensorKind, asked: NetworkOptions) -> TensorKind:
+    """A tensor product of splines with the settings that are asked for."""
     found = _read(TensorKind, asked.settings)
     for name, numbers in asked.levels.items():
         _check(TensorKind, f"--{name}", name)

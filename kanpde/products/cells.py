@@ -42,23 +42,23 @@ class TwoFactors:
         indices = [index for _, index in rows.leaves]
         first = sorted({index[:-1] for index in indices})
         last = sorted({index[-1] for index in indices})
-        X = np.stack([_merged(rows, index) for index in first])
-        Y = np.stack([rows.alive_on_cells(dims - 1, order) for order in last])
         cells = rows.cells
-        merged = np.zeros(cells.shape[1], dtype=np.int64)
-        for i in range(dims - 1):
-            merged = merged * len(rows.places[i].cells) + cells[i]
+        some, merged = np.unique(cells[:-1], axis=1, return_inverse=True)
+        X = np.stack([_merged(rows, index, some) for index in first])
+        Y = np.stack([rows.alive_on_cells(dims - 1, order) for order in last])
         pairs = [(first.index(index[:-1]), last.index(index[-1])) for index in indices]
-        return cls(X, Y, np.stack([merged, cells[-1]]), np.array(pairs).reshape(-1, 2))
+        return cls(X, Y, np.stack([merged.ravel(), cells[-1]]), np.array(pairs).reshape(-1, 2))
 
 
-def _merged(rows: WeightedRows, index: Sequence[int]) -> Float[np.ndarray, "cells points support"]:
-    """The product of the functions of all coordinates but the last, on the cells of these."""
-    found = np.ones((1, 1, 1))
+def _merged(
+    rows: WeightedRows, index: Sequence[int], cells: Int[np.ndarray, "axes some"]
+) -> Float[np.ndarray, "some points support"]:
+    """The product of the functions of all coordinates but the last, on some cells of these."""
+    found = np.ones((cells.shape[1], 1, 1))
     for i, order in enumerate(index):
-        own = rows.alive_on_cells(i, order)
-        shape = [a * b for a, b in zip(found.shape, own.shape, strict=True)]
-        found = np.einsum("kap,cbq->kcabpq", found, own).reshape(shape)
+        own = rows.alive_on_cells(i, order)[cells[i]]
+        shape = (len(found), found.shape[1] * own.shape[1], found.shape[2] * own.shape[2])
+        found = np.einsum("kap,kbq->kabpq", found, own).reshape(shape)
     return found
 
 

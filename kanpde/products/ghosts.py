@@ -61,19 +61,20 @@ def ghosts(
     """
     heavy = np.sum(diagonals, 0)
     floor = LIGHTEST * heavy.reshape(len(heavy), -1).max(1)
-    heavy = np.maximum(heavy, np.maximum(floor, np.finfo(float).tiny)[:, None, None])
+    floor = np.maximum(floor, np.finfo(float).tiny).reshape(-1, *(1,) * len(axes))
+    heavy = np.maximum(heavy, floor)
     places = np.arange(heavy.size).reshape(heavy.shape)
     found = []
     for i, axis in enumerate(axes):
         if not isinstance(axis, SplineAxis):
             continue
         entries, which = _jumps(axis)
-        # Stencils along this axis, at every function of the other one: [jumps, each, functions].
+        # Stencils along this axis, at every function of the others: [jumps, each, functions ...].
         felt = np.moveaxis(inside.felt, i, 0)[which].all(1)
         firm = np.moveaxis(inside.firm, i, 0)[which].all(1)
-        jump, other = np.nonzero(felt & ~firm)
+        jump, *others = np.nonzero(felt & ~firm)
         for u in range(len(heavy)):
-            columns = np.moveaxis(places[u], i, 0)[which[jump], other[:, None]]
+            columns = np.moveaxis(places[u], i, 0)[which[jump], *(o[:, None] for o in others)]
             weight = np.sqrt(heavy.ravel()[columns].max(1))
             found.append(
                 GhostRows.of(GHOST * weight[:, None] * entries[jump], columns, heavy.shape)

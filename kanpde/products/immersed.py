@@ -35,7 +35,7 @@ class MaskedRows(WeightedRows):
     """
 
     domain: Domain | None = None
-    only: Bool[np.ndarray, "cells_x cells_y"] | None = None
+    only: Bool[np.ndarray, " ..."] | None = None
 
     def everywhere(self) -> WeightedRows:
         """The same on all cells."""

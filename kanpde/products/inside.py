@@ -3,6 +3,7 @@ functions are felt there, and points along its boundary."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,13 +21,19 @@ FINER_WHERE_CUT = 2
 """Times as many points along each coordinate in cells that the boundary crosses."""
 
 POINTS_ALONG = 6
-"""On the boundary, for the length of a cell."""
+"""On a boundary curve, for the length of a cell."""
+
+POINTS_ACROSS = 4
+"""On a boundary surface, for the length of a cell along each of two ways."""
 
 FEWEST_ALONG = 24
 """On a face, at least."""
 
 SEEN_ALONG = 4001
 """Places of a face at which lengths of cells are looked at."""
+
+MOST_ACROSS = 1 << 16
+"""Points on a surface, at most."""
 
 WHOLE_SIDE = 1e-9
 """Share of a side of the bounding box that a face may lack that counts as all of it."""
@@ -49,7 +56,7 @@ class OnFace:
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """A domain of two coordinates among the cells of its bounding box.
+    """A domain of two or three coordinates among the cells of its bounding box.
 
     Attributes:
         region: Space.
@@ -60,24 +67,29 @@ class Inside:
     axes: tuple[Axis, ...]
 
     @cached_property
-    def whole(self) -> Bool[np.ndarray, "cells_x cells_y"]:
-        """Cells all of whose points lie inside."""
-        return np.asarray(self._each(1).all((1, 3)))
+    def whole(self) -> Bool[np.ndarray, " ..."]:
+        """Cells all of whose points lie inside, [cells_x, cells_y, ...]."""
+        return np.asarray(self._each(1).all(self._points))
 
     @cached_property
-    def cut(self) -> Bool[np.ndarray, "cells_x cells_y"]:
-        """Cells that the boundary crosses, with points inside."""
-        return np.asarray(self._each(FINER_WHERE_CUT).any((1, 3)) & ~self.whole)
+    def cut(self) -> Bool[np.ndarray, " ..."]:
+        """Cells that the boundary crosses, with points inside, likewise."""
+        return np.asarray(self._each(FINER_WHERE_CUT).any(self._points) & ~self.whole)
 
-    def _each(self, finer: int) -> Bool[np.ndarray, "cells_x points_x cells_y points_y"]:
-        """Which Gauss points lie inside, cell by cell."""
+    @property
+    def _points(self) -> tuple[int, ...]:
+        """Which axes of `_each` are points of cells."""
+        return tuple(range(1, 2 * len(self.axes), 2))
+
+    def _each(self, finer: int) -> Bool[np.ndarray, " ..."]:
+        """Which Gauss points lie inside, [cells_x, points_x, cells_y, points_y, ...]."""
         places = [Places.inside(axis, finer * points_of(axis)) for axis in self.axes]
         shape = [n for p in places for n in p.x.shape]
         return inside(self.region, [p.x.ravel() for p in places]).reshape(shape)
 
     @cached_property
-    def felt(self) -> Bool[np.ndarray, "functions_x functions_y"]:
-        """The functions that do not vanish in the domain or on its boundary."""
+    def felt(self) -> Bool[np.ndarray, " ..."]:
+        """The functions that do not vanish in the domain or on its boundary, [functions_x, ...]."""
         occupied = self.whole | self.cut
         for face in self.region.faces:
             points = self.along(face).points
@@ -86,13 +98,11 @@ class Inside:
         return self._holding(occupied)
 
     @cached_property
-    def firm(self) -> Bool[np.ndarray, "functions_x functions_y"]:
-        """The functions all of whose cells lie inside."""
+    def firm(self) -> Bool[np.ndarray, " ..."]:
+        """The functions all of whose cells lie inside, likewise."""
         return ~self._holding(~self.whole)
 
-    def _holding(
-        self, cells: Bool[np.ndarray, "cells_x cells_y"]
-    ) -> Bool[np.ndarray, "functions_x functions_y"]:
+    def _holding(self, cells: Bool[np.ndarray, " ..."]) -> Bool[np.ndarray, " ..."]:
         """The functions that do not vanish on some of these cells."""
         found = cells.astype(float)
         for i, axis in enumerate(self.axes):
@@ -107,6 +117,22 @@ class Inside:
         Args:
             face: Its name.
         """
+        return self._on_curve(face) if len(self.axes) == 2 else self._on_surface(face)
+
+    def _on_surface(self, face: str) -> OnFace:
+        """Points of Sobol's sequence, which are even on the face, as dense as where its cells are
+        shortest."""
+        seen = self.region.boundary(face, _even(SEEN_ALONG)).numpy()
+        ways = zip(self.axes, seen.T, strict=True)
+        shortest = min(float(np.diff(axis.breaks)[axis.cell_of(x)].min()) for axis, x in ways)
+        measure = self.region.faces[face].measure
+        count = max(FEWEST_ALONG**2, math.ceil(measure * (POINTS_ACROSS / shortest) ** 2))
+        points = self.region.boundary(face, _even(min(count, MOST_ACROSS)))
+        weights = np.full(len(points), measure / len(points))
+        return OnFace(points.numpy(), self.region.normals(face, points).numpy(), weights)
+
+    def _on_curve(self, face: str) -> OnFace:
+        """The same on a curve, where each part of it has its own density."""
         unit = torch.linspace(0, 1, SEEN_ALONG, dtype=torch.float64)
         seen = self.region.boundary(face, unit[:, None]).numpy()
         ways = zip(self.axes, seen.T, strict=True)
@@ -120,6 +146,12 @@ class Inside:
         points = self.region.boundary(face, places[:, None])
         normals = self.region.normals(face, points)
         return OnFace(points.numpy(), normals.numpy(), np.diff(ends) * measure)
+
+
+def _even(count: int) -> Float[torch.Tensor, "points 2"]:
+    """Points of Sobol's sequence in the unit square, off the edges of its cells."""
+    engine = torch.quasirandom.SobolEngine(2)
+    return engine.draw(count, dtype=torch.float64) + 0.5 / 2 ** math.ceil(math.log2(count))
 
 
 @lru_cache(maxsize=4)

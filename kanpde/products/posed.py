@@ -44,7 +44,7 @@ def unfit_beside_boxes(problem: Problem) -> str | None:
         problem: What is to be solved.
     """
     domain = problem.domain
-    if len(domain.space) != 2 or domain.family:
+    if len(domain.space) != (2 if domain.time else len(domain.coordinates)) or domain.family:
         return f"the domain {domain!r}, which is no box"
     if problem.parameters and problem.pencil is None:
         return f"unknown parameters in {domain!r}, which is no box"

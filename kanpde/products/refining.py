@@ -11,13 +11,19 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from kanpde.geometry import Domain, holes
+from kanpde.geometry import Domain, Hole, holes
 from kanpde.machine.memory import gigabytes
 from kanpde.problem.corner_pencils import tempering
 from kanpde.problem.cross_points import singular_points
 from kanpde.problem.formulation import Function
 from kanpde.problem.problem import Problem
-from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP, AdaptiveProducts
+from kanpde.products.attempts import (
+    CELLS_AT_FIRST,
+    MET_EQUATION,
+    SHORT_OF_GOAL,
+    USED_UP,
+    AdaptiveProducts,
+)
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.estimates import (
     GROWTH,
@@ -66,6 +72,9 @@ NEAR_BEGUN, LOOKS_AT_BEGUN = 1e-6, 5
 """Share of its variation by which functions on the first cells may miss those that the search
 begins from, and how often cells follow them."""
 
+FEWER_ABOUT_HOLES = 0.8
+"""Of cells that take too much memory, those that are tried next."""
+
 NEARLY = 100.0
 """Times the tolerance: an attempt that is nearer may get fewer cells, in better places."""
 
@@ -82,10 +91,8 @@ class RefinedProducts(AdaptiveProducts):
     def begin(self) -> Progress:
         """A few equal cells, and shorter ones about holes."""
         axes = self._equal_cells(self.problem, self.problem.coordinates)
-        found = holes(self.problem.domain)
-        for i, axis in enumerate(axes if found else ()):
-            middles = [(one.center[i], one.radius) for one in found]
-            axes[i] = about(axis, middles, self.settings.cells)
+        if found := holes(self.problem.domain):
+            axes = self._about(axes, found)
         if self.problem.begun:
             axes = [self._following(axis) for axis in axes]
         known = None if self.guide is None else self.guide.steady_product()
@@ -94,6 +101,17 @@ class RefinedProducts(AdaptiveProducts):
             # The second attempt, which the first one is compared with, has as many as the guide.
             axes = [self.guide.cells(axis, x, cells, 1 / MORE_CELLS) for axis, x, cells in ways]
         return Progress(axes=tuple(axes))
+
+    def _about(self, axes: list[SplineAxis], found: Sequence[Hole]) -> list[SplineAxis]:
+        """Shorter cells about holes, as far as memory goes."""
+        most = self.settings.cells
+        while True:
+            each = [[(one.center[i], one.radius) for one in found] for i in range(len(axes))]
+            ways = zip(axes, each, strict=True)
+            shorter = [about(axis, middles, most) for axis, middles in ways]
+            if self._bytes(shorter) <= self._memory or most <= CELLS_AT_FIRST:
+                return shorter
+            most = math.floor(FEWER_ABOUT_HOLES * max(axis.cells for axis in shorter))
 
     def advance(self, progress: Progress) -> Progress:
         found = super().advance(progress)

@@ -28,6 +28,21 @@ REENTRANT = math.pi + 1e-6
 """Angle inside a corner from which on solutions have no second derivatives there."""
 
 
+DEGREE_IN_SPACE = 5
+"""On domains of three coordinates that are no boxes, where a cell of degree 9 has a thousand
+functions."""
+
+
+def tensor_for(problem: Problem) -> Tensor:
+    """The tensor product of splines that a problem gets where nothing is asked of it.
+
+    Args:
+        problem: What is to be solved.
+    """
+    in_space = len(problem.domain.space) == 3 and curved(problem.domain) is not None
+    return Tensor(degree=DEGREE_IN_SPACE) if in_space else Tensor()
+
+
 def refined(
     network: Tensor,
     effort: str = "default",
@@ -83,7 +98,7 @@ def usual(
     if own.stated and tolerance is None:
         return own
     stated = own.recipe.network if isinstance(own.recipe.network, Tensor) else None
-    found = refined(stated or Tensor(), effort, tolerance, len(problem.groups))
+    found = refined(stated or tensor_for(problem), effort, tolerance, len(problem.groups))
     try:
         check_product(problem, device, dtype)
         if not stated:
