@@ -171,6 +171,11 @@ class Domain(ABC):
         return ()
 
     @property
+    def reentrant(self) -> str:
+        """Which edges in space are re-entrant, in words; empty where none are."""
+        return ""
+
+    @property
     def vanished(self) -> Mapping[str, str]:
         """Faces that a set operation left nothing of, and the operation in words."""
         return {}

@@ -22,6 +22,9 @@ from kanpde.machine.beside import beside_the_file
 POINTS_TIMES_TRIANGLES = 1 << 14
 """Pairs of a point and a triangle that are looked at together: as many as fit into a cache."""
 
+SMOOTH = 0.9
+"""Cosine of the angle between triangles that are part of one smooth surface, at least."""
+
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 
@@ -88,6 +91,23 @@ class Solid(Domain):
     @property
     def volume(self) -> float:
         return self._volume
+
+    @cached_property
+    def reentrant(self) -> str:  # type: ignore[override]
+        """Edges of two triangles that look at each other, and are no part of a smooth surface."""
+        middles, normals = self._corners.mean(1).numpy(), self._normals.numpy()
+        normals = normals / np.linalg.norm(normals, axis=1)[:, None]
+        ends = self._corners[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2, 3).numpy()
+        places = np.unique(ends.reshape(-1, 3), axis=0, return_inverse=True)[1].reshape(-1, 2)
+        order = np.lexsort(np.sort(places, axis=1).T)
+        one, other = (order[0::2] // 3, order[1::2] // 3)
+        turned = np.einsum("ei,ei->e", normals[one], normals[other]) < SMOOTH
+        inward = np.einsum("ei,ei->e", normals[one], middles[other] - middles[one]) > 0
+        found = np.flatnonzero(turned & inward)
+        if not len(found):
+            return ""
+        x, y, z = ends[order[2 * found[0]]].mean(0)
+        return f"at ({x:.4g}, {y:.4g}, {z:.4g})"
 
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]

@@ -88,6 +88,16 @@ class SolidSet(Rejecting):
     def compound(self) -> bool:
         return True
 
+    @property
+    def reentrant(self) -> str:
+        """Two that are joined meet in such edges, and what is left of a body around a box has
+        them."""
+        if self.sign == "|":
+            return f"where {self.a!r} and {self.b!r} meet"
+        parts = (self.b,) if self.sign == "-" else ()
+        cut = [s for part in parts for s in _shapes(part) if not isinstance(s, Ball)]
+        return f"around {cut[0]!r}" if cut else self.a.reentrant or self.b.reentrant
+
     @cached_property
     def bounds(self) -> Mapping[str, Interval]:  # type: ignore[override]
         a, b = self.a.bounds, self.b.bounds
@@ -103,14 +113,7 @@ class SolidSet(Rejecting):
     @cached_property
     def shapes(self) -> Sequence[Shape]:
         """The shapes that it is made of."""
-        found: list[Shape] = []
-        for part in (self.a, self.b):
-            if isinstance(part, SolidSet):
-                found += part.shapes
-            else:
-                assert isinstance(part, Shape)
-                found.append(part)
-        return found
+        return [*_shapes(self.a), *_shapes(self.b)]
 
     def depth(self, points: Tensor) -> Tensor:
         level = self._level(points)
@@ -255,6 +258,14 @@ class SolidSet(Rejecting):
             # The face's plane or sphere goes on through the region.
             return None
         return Implicit(tuple(parts), True)
+
+
+def _shapes(part: Domain) -> Sequence[Shape]:
+    """The shapes that a region is made of."""
+    if isinstance(part, SolidSet):
+        return part.shapes
+    assert isinstance(part, Shape)
+    return [part]
 
 
 def _level(patch: Patch) -> Callable[[Columns], Tensor]:

@@ -126,8 +126,10 @@ class Inside:
         ways = zip(self.axes, seen.T, strict=True)
         shortest = min(float(np.diff(axis.breaks)[axis.cell_of(x)].min()) for axis, x in ways)
         measure = self.region.faces[face].measure
-        count = max(FEWEST_ALONG**2, math.ceil(measure * (POINTS_ACROSS / shortest) ** 2))
-        points = self.region.boundary(face, _even(min(count, MOST_ACROSS)))
+        count = max(FEWEST_ALONG**2, measure * (POINTS_ACROSS / shortest) ** 2)
+        # Of a surface that another shape cuts off, some points are no part.
+        asked = math.ceil(count / self.region.kept(face))
+        points = self.region.boundary(face, _even(min(asked, MOST_ACROSS)))
         weights = np.full(len(points), measure / len(points))
         return OnFace(points.numpy(), self.region.normals(face, points).numpy(), weights)
 

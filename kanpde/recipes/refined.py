@@ -139,6 +139,8 @@ def _check_suited(problem: Problem) -> None:
         if corner.opening > REENTRANT and not singular:
             x, y = corner.at
             singular.append(f"({x:g}, {y:g}), where {' meets '.join(corner.faces)}: re-entrant")
+    if problem.domain.reentrant:
+        singular.append(f"re-entrant edges {problem.domain.reentrant}")
     if singular:
         raise RecipeError(
             f"tensor: solutions are singular at {singular[0]}, which splines on the bounding box of"

@@ -214,3 +214,16 @@ def test_what_is_refused(tmp_path, content, message):
         Solid(path)
     with pytest.raises(ProblemError, match="expected a positive number"):
         Solid(path, scale=0)
+
+
+def test_reentrant_edges_are_found(stl):
+    assert Solid(stl(cube_triangles())).reentrant == ""
+    assert Solid(stl(sphere_triangles(1))).reentrant == ""
+    # A cube of which one face is pushed in to its middle: the pyramid's edges look inwards.
+    kept = [one for one in cube_triangles() if not (one[:, 2] == 1).all()]
+    square = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=float)
+    tip = np.array([0.5, 0.5, 0.5])
+    pushed = [np.array([square[k], square[(k + 1) % 4], tip]) for k in range(4)]
+    found = Solid(stl(np.array([*kept, *pushed]))).reentrant
+    assert found.startswith("at (")
+    assert found.endswith("0.75)")

@@ -8,6 +8,7 @@ from scipy.special import jn_zeros
 
 import kanpde
 from kanpde import (
+    Ball,
     Box,
     Dirichlet,
     Disk,
@@ -23,15 +24,19 @@ from kanpde import (
 from kanpde.errors import RunError
 from kanpde.products.axes import SplineAxis
 from kanpde.products.held import held
+from kanpde.products.inside import Inside
 from kanpde.products.newton import least_squares
 from kanpde.products.normal import normal
+from kanpde.products.progress import Settings
+from kanpde.products.refining import RefinedProducts
 from kanpde.recipes.choosing import choose
 from kanpde.recipes.refined import usual
 
 
 def worst(problem, solution):
     """Largest error of each unknown at points inside, over its amplitude."""
-    unit = torch.rand(3000, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    random, dims = torch.Generator().manual_seed(5), len(problem.coordinates)
+    unit = torch.rand(3000, dims, generator=random, dtype=torch.float64)
     points = problem.domain.interior(unit)
     exact, found = problem.exact_values(points), solution(points)
     return max(
@@ -86,12 +91,92 @@ def test_a_warm_plate_with_a_hole_in_si_units():
     assert worst(problem, solution) < 1e-7
 
 
-def test_normal_equations_are_those_of_the_rows():
+def test_a_ball_of_steel_in_si_units():
+    """It loses heat to air; not about the origin."""
+    conductivity, film = 45.0, 120.0
+
+    def exact(x, y, z):
+        return 350 + 4000 * x * y * torch.exp(-20 * z)
+
+    def heat(T, x, y, z):
+        return conductivity * (laplacian(T) - 400 * (exact(x, y, z) - 350))
+
+    def outward(x, y, z):
+        rate = 4000 * torch.exp(-20 * z)
+        return rate * (y * (x - 0.01) + x * y * -20 * (z + 0.02) + x * y) / 0.05
+
+    def cooled(x, y, z):
+        return conductivity * outward(x, y, z) + film * exact(x, y, z)
+
+    problem = Problem(
+        Ball(x=0.01, y=0, z=-0.02, radius=0.05),
+        heat,
+        [Robin(T=cooled, a=film, b=conductivity)],
+        exact={"T": exact},
+    )
+    solution, progress = solved(problem, 1e-4, degree=5)
+    assert not progress.missed
+    assert worst(problem, solution) < 1e-5
+
+
+def test_points_on_a_surface_are_even():
+    region = Box(x=(0, 1), y=(0, 1), z=(0, 1)) - Ball(x=0, y=0.5, z=0.5, radius=0.3, name="bite")
+    axes = tuple(SplineAxis(np.linspace(0, 1, n + 1), 3) for n in (8, 8, 16))
+    bite, side = (Inside(region, axes).along(face) for face in ("bite", "x-"))
+    assert bite.weights.sum() == pytest.approx(2 * np.pi * 0.3**2, rel=1e-2)
+    assert side.weights.sum() == pytest.approx(1 - np.pi * 0.3**2, rel=1e-2)
+    assert np.allclose(
+        (bite.points[:, 0] * bite.weights).sum(), 0.15 * bite.weights.sum(), rtol=1e-2
+    )
+    assert np.allclose(bite.normals, ([0, 0.5, 0.5] - bite.points) / 0.3)
+    assert len(bite.weights) >= 2 * np.pi * 0.3**2 * (4 * 16) ** 2
+
+
+def test_cells_about_holes_are_as_many_as_memory_holds():
+    whole = Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    problem = Problem(
+        whole - Ball(x=0.5, y=0.5, z=0.5, radius=0.05), lambda u: laplacian(u), [Dirichlet(u=0)]
+    )
+    ways = RefinedProducts(problem, Settings(1e-4, 5, 11, 600, np.inf))
+    many = [axis.cells for axis in ways.begin().axes]
+    ways._memory = 0.2 * ways._bytes(ways.begin().axes)
+    few = ways.begin().axes
+    assert ways._bytes(few) <= ways._memory
+    assert all(8 <= axis.cells < n for axis, n in zip(few, many, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("region", "where"),
+    [
+        (lambda a, b, c: a - b, "around Box"),
+        (lambda a, b, c: a | c, "where Box"),
+        (lambda a, b, c: a & c, ""),
+        (lambda a, b, c: a - c, ""),
+    ],
+)
+def test_reentrant_edges_are_left_to_layers(region, where):
+    a = Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    b = Box(x=(0.5, 1), y=(0.5, 1), z=(0.5, 1))
+    domain = region(a, b, Ball(x=0.5, y=0.5, z=1, radius=0.3))
+    problem = Problem(domain, lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+    found = usual(problem, choose(problem), tolerance=1e-4)
+    assert (found.recipe.network.kind == "tensor") == (not where)
+    assert any(f"re-entrant edges {where}" in one for one in found.reasons) == bool(where)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Ellipse(x=0, y=0, radii=(1, 0.6), angle=0.4),
+        Box(x=(0, 1), y=(0, 1), z=(0, 2)) - Ball(x=0.4, y=0.5, z=1, radius=0.3),
+    ],
+    ids=["plane", "space"],
+)
+def test_normal_equations_are_those_of_the_rows(region):
     def equation(u, v, x, y):
         return laplacian(u) + d(v, x) - 1, laplacian(v) + u * v
 
-    ellipse = Ellipse(x=0, y=0, radii=(1, 0.6), angle=0.4)
-    problem = Problem(ellipse, equation, [Dirichlet(u=0, v=1)])
+    problem = Problem(region, equation, [Dirichlet(u=0, v=1)])
     ends = problem.domain.bounds.values()
     axes = [SplineAxis(np.linspace(*end, 6), 3) for end in ends]
     given = held(problem, axes, {})
@@ -106,7 +191,7 @@ def test_normal_equations_are_those_of_the_rows():
         found += weight * squares.gathered(some.lifted(g, some.pushed(g, D)))
         assert np.allclose(squares.gathered(some.diagonal(C)), _diagonal(some, g, squares))
     assert np.allclose(_times(equations.columns, v), found)
-    assert (given.index < 0).any(), "corners of the bounding box are not felt"
+    assert (given.index < 0).any(), "corners of a bounding box are not felt, sides of a box given"
 
 
 def _diagonal(rows, g, squares):
