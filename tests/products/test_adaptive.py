@@ -301,7 +301,11 @@ def test_rounding_of_a_constant_start_is_no_error():
 
 
 def test_what_products_cannot_take_is_refused():
-    ball = Problem(Ball(x=0, y=0, z=0, radius=1), lambda u, x, y, z: laplacian(u), [Dirichlet(u=0)])
+    ball = Problem(
+        Ball() * Time(t=(0, 1)),
+        lambda u, x, y, z, t: d(u, t) - laplacian(u),
+        [Dirichlet(u=0), Initial(u=1)],
+    )
     with pytest.raises(ProblemError, match=r"tensor: cannot take the domain .*--network kan can"):
         adaptive(ball, Settings())
 

@@ -18,6 +18,7 @@ from kanpde import (
     Condition,
     Data,
     Dirichlet,
+    Eigenvalue,
     Initial,
     Neumann,
     Parameter,
@@ -41,7 +42,11 @@ from kanpde.recipes.written import from_plain, plain
 from kanpde.reference.solution import SECONDS_A_SWITCH, work_of
 
 SQUARE = Problem(Box(x=(0, 1), y=(0, 1)), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
-BALL = Problem(Ball(), lambda u: laplacian(u) + 1, [Dirichlet(u=0)])
+BALL = Problem(
+    Ball() * Time(t=(0, 1)),
+    lambda u, x, y, z, t: d(u, t) - laplacian(u) - 1,
+    [Dirichlet(u=0), Initial(u=0)],
+)
 OWN = Choice(Recipe(KAN((3,), 5, 3), 100, "lm:9"), ("its own",))
 
 
@@ -243,6 +248,16 @@ def test_data_decide_how_well_parameters_are_known():
     recipe = Recipe(KAN((3,), 5, 3), 100, "lm:9", tolerance=1e-4)
     with pytest.raises(RecipeError, match="unknown parameters, whose errors its data decide"):
         check_recipe(inverse, recipe, 0)
+
+
+def test_eigenvalues_take_a_tolerance():
+    rod = Problem(
+        Box(x=(0, 1)),
+        lambda u, x, k: d(u, x, x) + k * u,
+        [Dirichlet(u=0)],
+        parameters=[Eigenvalue("k")],
+    )
+    check_recipe(rod, Recipe(Tensor(), tolerance=1e-4), 0)
 
 
 def test_a_degree_too_low_for_the_equation_is_refused():
