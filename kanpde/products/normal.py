@@ -28,6 +28,9 @@ FEW_COLUMNS = 8
 LEAST_RIDGE = 1e-15
 """What is added to the diagonal, which is 1, at least."""
 
+BANDS = 2
+"""That are in memory together: the equations, and what becomes their factor."""
+
 RAISE = 30.0
 """By what it grows until Cholesky's factor exists."""
 
@@ -40,13 +43,13 @@ class BandFactor:
         triangle: Its lower band.
         scale: Inverse roots of the diagonal.
         ridge: What was added to the diagonal, which was 1.
-        divided: The equations before that, their lower band column after column.
+        norm: The 1-norm of the equations before that.
     """
 
     triangle: Float[np.ndarray, "band free"]
     scale: Float[np.ndarray, " free"]
     ridge: float
-    divided: Float[np.ndarray, "free band"]
+    norm: float
 
     def condition(self) -> float:
         """An estimate of the condition of the divided equations in the 1-norm: that of JᵀJ, which
@@ -56,15 +59,12 @@ class BandFactor:
         def inverse(v: Float[np.ndarray, " ..."]) -> Float[np.ndarray, " free"]:
             return cho_solve_banded((self.triangle, True), v.ravel(), check_finite=False)
 
-        sums = np.zeros(free)
-        add_column_sums(self.divided, sums)
-        norm = float(sums.max(initial=0.0))
         if free < FEW_COLUMNS:
             found = np.stack([inverse(e) for e in np.eye(free)], 1)
-            return norm * float(np.abs(found).sum(0).max(initial=0.0))
+            return self.norm * float(np.abs(found).sum(0).max(initial=0.0))
         shape = (free, free)
         whole = LinearOperator(shape, matvec=inverse, rmatvec=inverse, dtype=np.float64)
-        return norm * float(onenormest(whole, t=1))
+        return self.norm * float(onenormest(whole, t=1))
 
     def step(self, slope: Float[np.ndarray, "free ..."]) -> Float[np.ndarray, "free ..."]:
         """The step -(JᵀJ)⁻¹ Jᵀr.
@@ -143,18 +143,20 @@ class Normal:
             ProblemError: The equations are singular however much is added.
         """
         s = 1 / np.sqrt(np.maximum(self.columns[:, 0], np.finfo(float).tiny))
-        divided = self.columns.copy()
-        divide_band(divided, s)
         ridge = max(LEAST_RIDGE, least)
         while ridge < 1.0:
-            trial = divided.copy()
-            trial[:, 0] += ridge
+            divided, sums = self.columns.copy(), np.zeros(len(s))
+            divide_band(divided, s)
+            add_column_sums(divided, sums)
+            divided[:, 0] += ridge
             try:
-                found = cholesky_banded(trial.T, overwrite_ab=True, lower=True, check_finite=False)
+                found = cholesky_banded(
+                    divided.T, overwrite_ab=True, lower=True, check_finite=False
+                )
             except LinAlgError:
                 ridge *= RAISE
                 continue
-            band = BandFactor(found, s, ridge, divided)
+            band = BandFactor(found, s, ridge, float(sums.max(initial=0.0)))
             return band if self.border is None else BorderedFactor(band, self.border)
         raise ProblemError(
             "the normal equations of the products of splines are singular: a condition is missing,"
@@ -163,7 +165,7 @@ class Normal:
 
 
 def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:
-    """What the band, its scaled copy and its factor take.
+    """What the band and its factor take.
 
     Args:
         axes: Functions of each coordinate.
@@ -174,7 +176,7 @@ def bytes_for(axes: Sequence[Axis], unknowns: int) -> float:
     axis = axes[sizes.index(longest)]
     apart = min(longest, (axis.degree + 1) * (2 if axis.periodic else 1))
     rest = unknowns * int(np.prod(sizes)) // longest
-    return 3.0 * 8 * (longest * rest) * (apart * rest)
+    return 8.0 * BANDS * (longest * rest) * (apart * rest)
 
 
 def operations_for(axes: Sequence[Axis], unknowns: int) -> float:
@@ -187,7 +189,7 @@ def operations_for(axes: Sequence[Axis], unknowns: int) -> float:
     alive = unknowns * math.prod(axis.degree + 1 for axis in axes)
     points = math.prod(axis.cells * points_of(axis) for axis in axes)
     size = unknowns * math.prod(axis.size for axis in axes)
-    width = bytes_for(axes, unknowns) / (3.0 * 8 * size)
+    width = bytes_for(axes, unknowns) / (8.0 * BANDS * size)
     return points * float(alive) ** 2 + size * width**2
 
 

@@ -14,6 +14,7 @@ from kanpde.problem.problem import Problem
 from kanpde.products.axes import Axis
 from kanpde.products.held import Held, fit, held
 from kanpde.products.newton import Iterate
+from kanpde.products.normal import BANDS
 from kanpde.products.pieces import by_piece, seams
 from kanpde.products.piecewise import (
     PiecewiseSquares,
@@ -100,7 +101,7 @@ class RefinedPieces(RefinedProducts):
 
     def _bytes(self, axes: Sequence[Axis]) -> float:
         _, size, width = self._band(axes)
-        return 3.0 * 8 * size * width
+        return 8.0 * BANDS * size * width
 
     def _operations(self, axes: Sequence[Axis]) -> float:
         _, size, width = self._band(axes)
