@@ -47,6 +47,7 @@ _HOME = {
         "Polygon",
         "Solid",
         "Time",
+        "Vector",
     ],
     "kanpde.problem.complex_unknowns": ["Complex"],
     "kanpde.problem.initial": ["Initial"],

@@ -95,13 +95,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
+LISTED = 40
+"""Names up to which all are listed."""
+
+
 def listed(names: Iterable[str]) -> str:
-    """Names joined by commas, or 'none'.
+    """Names joined by commas, those in the middle of very many left out, or 'none'.
 
     Args:
         names: The names.
     """
-    return ", ".join(names) or "none"
+    every = list(names)
+    if len(every) > LISTED:
+        every = [*every[:3], "…", every[-1]]
+    return ", ".join(every) or "none"
 
 
 def first_line(error: BaseException) -> str:

@@ -20,3 +20,5 @@ from kanpde.geometry.polygon import Polygon as Polygon
 from kanpde.geometry.ranges import Ranges as Ranges
 from kanpde.geometry.time import SpaceTime as SpaceTime
 from kanpde.geometry.time import Time as Time
+from kanpde.geometry.vector import Vector as Vector
+from kanpde.geometry.vector import many as many

@@ -1,4 +1,4 @@
-"""Boxes: intervals, rectangles and their like in up to five dimensions."""
+"""Boxes: intervals, rectangles and their like in any number of dimensions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from kanpde.geometry.domain import (
 )
 from kanpde.geometry.implicit import Implicit, Level
 from kanpde.geometry.planar import BoundaryCurve, Planar
+from kanpde.geometry.sides import ManySides
+from kanpde.geometry.vector import FEW, Vector, taken_apart
 
 
 class Box(Domain):
@@ -28,35 +30,52 @@ class Box(Domain):
 
     Args:
         *nameless: Nothing, since coordinates have names.
-        **intervals: (low, high) by coordinate, in the order of the coordinates; one to five.
+        **intervals: (low, high) by coordinate, in the order of the coordinates; one to five names.
+            A name may stand for many coordinates: `Box(x=Vector(100, (0, 1)))`. With more than five
+            in all, the ends of all components of a vector are one face "x-" and one face "x+".
 
     Raises:
         ProblemError: For intervals that are not finite and increasing, or for no or more than five
-            of them.
+            names.
     """
 
-    def __init__(self, *nameless: object, **intervals: tuple[float, float]):
+    def __init__(self, *nameless: object, **intervals: tuple[float, float] | Vector):
         refuse_nameless("Box", nameless, ("x", "y", "z", "v", "w"))
-        if not 1 <= len(intervals) <= 5:
+        if not 1 <= len(intervals) <= FEW:
+            more = f"; more are a vector, Box(x=Vector({len(intervals)}, (0, 1)))"
             raise ProblemError(
-                f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to 5, such as"
-                " Box(x=(0, 1), y=(0, 2))"
+                f"Box(…): got {len(intervals) or 'no'} coordinates; expected 1 to {FEW}, such as"
+                f" Box(x=(0, 1), y=(0, 2)){more if intervals else ''}"
             )
-        self._bounds = {
-            name: checked_interval(type(self).__name__, name, interval)
-            for name, interval in intervals.items()
-        }
+        kind, self._intervals = type(self).__name__, intervals
+        flat, self._vectors = taken_apart(kind, intervals, None)
+        self._bounds = {x: checked_interval(kind, x, interval) for x, interval in flat.items()}
 
     def __repr__(self) -> str:
-        kind = type(self).__name__
-        return f"{kind}({', '.join(f'{x}=({a:g}, {b:g})' for x, (a, b) in self._bounds.items())})"
+        shown = {
+            name: f"Vector({len(own)}, {_shown(self._bounds[own[0]])})"
+            for name, own in self._vectors.items()
+        }
+        shown |= {x: _shown(self._bounds[x]) for x in self._intervals if x not in shown}
+        return f"{type(self).__name__}({', '.join(f'{x}={shown[x]}' for x in self._intervals)})"
 
     @property
     def bounds(self) -> Mapping[str, Interval]:
         return self._bounds
 
+    @property
+    def vectors(self) -> Mapping[str, tuple[str, ...]]:
+        return self._vectors
+
+    @cached_property
+    def _many(self) -> ManySides | None:
+        """The faces, where there are so many that those of a vector go together."""
+        return ManySides(self._bounds, self._vectors) if len(self._bounds) > FEW else None
+
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
+        if self._many:
+            return self._many.faces()
         lengths = {x: b - a for x, (a, b) in self._bounds.items()}
         found = {}
         for x in lengths:
@@ -67,7 +86,7 @@ class Box(Domain):
 
     @property
     def is_box(self) -> bool:
-        return True
+        return self._many is None
 
     def depth(self, points: Tensor) -> Tensor:
         ends = points.new_tensor(list(self.bounds.values()))
@@ -77,7 +96,10 @@ class Box(Domain):
     def volume(self) -> float:
         return prod(b - a for a, b in self._bounds.values())
 
-    def implicit(self, *faces: str) -> Implicit:
+    def implicit(self, *faces: str) -> Implicit | None:
+        if self._many:
+            # A product of so many distances is zero everywhere but in the middle.
+            return None
         return Implicit(tuple(self._distance(face) for face in faces), True)
 
     def _distance(self, face: str) -> Level:
@@ -97,6 +119,8 @@ class Box(Domain):
         return self.box(unit)
 
     def boundary(self, face: str, unit: Tensor) -> Tensor:
+        if self._many:
+            return self.interior(self._many.place(face, unit))
         axis, side = self._place(face)
         full = torch.cat(
             [unit[:, :axis], unit.new_full((len(unit), 1), (side + 1) / 2), unit[:, axis:]], 1
@@ -104,6 +128,8 @@ class Box(Domain):
         return self.interior(full)
 
     def normals(self, face: str, points: Tensor) -> Tensor:
+        if self._many:
+            return self._many.normals(face, points)
         axis, side = self._place(face)
         normals = torch.zeros_like(points)
         normals[:, axis] = side
@@ -113,6 +139,10 @@ class Box(Domain):
         where = self.faces[face]
         assert where.coordinate is not None
         return self.coordinates.index(where.coordinate), where.side
+
+
+def _shown(interval: Interval) -> str:
+    return f"({interval[0]:g}, {interval[1]:g})"
 
 
 class Sides(Planar):

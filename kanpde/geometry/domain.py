@@ -135,8 +135,19 @@ class Domain(ABC):
         Returns:
             Those that lie in the domain.
         """
+        points, kept = self.interior_kept(unit)
+        return points[kept]
+
+    def interior_kept(
+        self, unit: Float[Tensor, "points dims"]
+    ) -> tuple[Float[Tensor, "points dims"], Bool[Tensor, " points"]]:
+        """Where `interior` maps all points, and which of them it keeps.
+
+        Args:
+            unit: Points spread over the unit cube.
+        """
         points = self.box(unit)
-        return points[self.inside(points)]
+        return points, self.inside(points)
 
     def boundary_kept(
         self, face: str, unit: Float[Tensor, "points across"]
@@ -194,6 +205,11 @@ class Domain(ABC):
     def coordinates(self) -> tuple[str, ...]:
         """Names of all coordinates, space first."""
         return tuple(self.bounds)
+
+    @property
+    def vectors(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the components of coordinates that have one name together, by that name."""
+        return {}
 
     @property
     def family(self) -> Mapping[str, Interval]:

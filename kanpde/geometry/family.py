@@ -45,6 +45,10 @@ class FamilyBox(Box):
     def family(self) -> Mapping[str, Interval]:
         return self._family
 
+    @property
+    def vectors(self) -> Mapping[str, tuple[str, ...]]:
+        return self.plain.vectors
+
     @cached_property
     def faces(self) -> Mapping[str, Face]:  # type: ignore[override]
         found = super().faces

@@ -19,6 +19,7 @@ from kanpde.geometry.domain import (
     refuse_nameless,
 )
 from kanpde.geometry.implicit import Implicit, Level
+from kanpde.geometry.vector import FEW, refuse_vector
 
 
 class Time(Box):
@@ -35,6 +36,7 @@ class Time(Box):
 
     def __init__(self, *nameless: object, **interval: tuple[float, float]):
         refuse_nameless("Time", nameless, ("t",))
+        refuse_vector("Time", interval, "time is one coordinate, such as Time(t=(0, 1))")
         if len(interval) != 1:
             raise ProblemError(
                 f"Time(…): got {len(interval) or 'no'} coordinates; expected one, such as"
@@ -57,8 +59,8 @@ def bracketed(region: Domain) -> str:
     return f"({region!r})" if region.compound else repr(region)
 
 
-MAX_COORDINATES = 5
-"""Of space and time together: grids on which solutions are measured and drawn go no further."""
+MAX_COORDINATES = FEW
+"""Of a family: the grids on which solutions are measured and drawn go no further."""
 
 
 class SpaceTime(Rejecting):
@@ -74,7 +76,7 @@ class SpaceTime(Rejecting):
 
     Raises:
         ProblemError: For what is not Time, for a second time, a name twice, or more than five
-            coordinates in all.
+            coordinates in all without a vector.
     """
 
     def __init__(self, space: Domain, time: object):
@@ -85,12 +87,12 @@ class SpaceTime(Rejecting):
             )
         if space.time is not None:
             raise ProblemError(f"{space!r} * {time!r}: has a time already, {space.time!r}")
-        if time.name in space.coordinates:
+        if time.name in (*space.coordinates, *space.vectors):
             raise ProblemError(f"Time({time.name}=…): {time.name!r} is a space coordinate already")
-        if len(space.coordinates) >= MAX_COORDINATES:
+        if len(space.coordinates) >= MAX_COORDINATES and not space.vectors:
             raise ProblemError(
                 f"{space!r} * {time!r}: has {len(space.coordinates) + 1} coordinates; expected at"
-                f" most {MAX_COORDINATES}, time included"
+                f" most {MAX_COORDINATES}, time included, or a vector, Box(x=Vector(…))"
             )
         self.region = space
         self._time = time
@@ -106,6 +108,10 @@ class SpaceTime(Rejecting):
     def span_of_time(self) -> Time:
         """The time."""
         return self._time
+
+    @property
+    def vectors(self) -> Mapping[str, tuple[str, ...]]:
+        return self.region.vectors
 
     @property
     def family(self) -> Mapping[str, Interval]:
@@ -132,7 +138,11 @@ class SpaceTime(Rejecting):
 
     @property
     def is_box(self) -> bool:
-        return self.region.is_box
+        return self.region.is_box and len(self.coordinates) <= FEW
+
+    @property
+    def fill(self) -> float:
+        return self.region.fill
 
     @property
     def volume(self) -> float:
@@ -170,17 +180,16 @@ class SpaceTime(Rejecting):
     def kept(self, face: str) -> float:
         return self.region.fill if face == self.initial_face else self.region.kept(face)
 
-    def interior(self, unit: Tensor) -> Tensor:
-        points = self.box(unit)
-        return points if self.is_box else points[self.region.inside(points[:, :-1])]
+    def interior_kept(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self._time.span
+        space, kept = self.region.interior_kept(unit[:, :-1])
+        return torch.cat([space, low + (high - low) * unit[:, -1:]], 1), kept
 
     def boundary_kept(self, face: str, unit: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._time.span
         if face == self.initial_face:
-            space = self.region.box(unit)
-            return torch.cat([space, space.new_full((len(space), 1), low)], 1), self.region.inside(
-                space
-            )
+            space, kept = self.region.interior_kept(unit)
+            return torch.cat([space, space.new_full((len(space), 1), low)], 1), kept
         space, kept = self.region.boundary_kept(face, unit[:, :-1])
         return torch.cat([space, low + (high - low) * unit[:, -1:]], 1), kept
 

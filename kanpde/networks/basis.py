@@ -20,6 +20,7 @@ from torch import Tensor
 from kanpde.errors import RunError
 from kanpde.kernels import expansion_jet, expansion_jet_adjoint, expansion_jet_jacobian
 from kanpde.kernels.expansion import edges
+from kanpde.networks.along_axes import axis_adjoint, axis_jet, axis_rows, is_along_axes
 from kanpde.networks.network import Edges
 from kanpde.networks.rows import Rows
 
@@ -176,6 +177,10 @@ def _inside(count: int) -> Tensor:
     return -torch.cos(angle)[:, None]
 
 
+SETS_KEPT = 4
+"""Sets of points at which a layer keeps the values of its basis."""
+
+
 class BasisLayer:
     """y_q = Σ_p Σ_j c_pjq B_j(x_p) for any basis; theta holds c [inputs, size, outputs].
 
@@ -188,8 +193,28 @@ class BasisLayer:
     def __init__(self, inputs: int, outputs: int, basis: Basis):
         self.basis, self.shape = basis, (inputs, basis.size, outputs)
         self.size = math.prod(self.shape)
+        self._known: list[tuple[Tensor, Tensor]] = []
+
+    def at_points(self, X: Float[Tensor, "points 1 inputs"], order: int) -> Tensor:
+        """Taylor coefficients of the basis where a jet is given by points alone (see
+        along_axes.py), [points, inputs, orders, size]; those of the last sets of points are kept.
+
+        Args:
+            X: The points.
+            order: The highest.
+        """
+        for points, found in self._known:
+            if points is X and found.shape[2] == order + 1:
+                return found
+        found = self.basis.taylor(X[:, 0], order)
+        if order:
+            # Those of training; what is only looked at is forgotten.
+            self._known = [*self._known, (X, found)][-SETS_KEPT:]
+        return found
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
+        if is_along_axes(X, counts):
+            return axis_jet(self.at_points(X, len(counts)), theta.view(self.shape))
         return expansion_jet(
             X, theta.view(self.shape), *self.basis.evaluate(X[:, 0], len(counts)), counts
         )
@@ -197,6 +222,8 @@ class BasisLayer:
     def adjoint(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
     ) -> tuple[Tensor, Tensor]:
+        if is_along_axes(X, counts):
+            return X, axis_adjoint(L, self.at_points(X, len(counts))).reshape(-1)
         inward, gradient = expansion_jet_adjoint(
             L,
             X,
@@ -210,6 +237,8 @@ class BasisLayer:
     def jacobian(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
     ) -> tuple[Tensor, Rows]:
+        if is_along_axes(X, counts):
+            return X, Rows.full(axis_rows(L, self.at_points(X, len(counts))))
         cell, b = self.basis.evaluate(X[:, 0], len(counts) + back)
         inward, block = expansion_jet_jacobian(L, X, theta.view(self.shape), cell, b, counts, back)
         return inward, self.rows(cell, block)

@@ -28,6 +28,7 @@ class Expansion(Spec):
     """
 
     resolution: ClassVar[str | None] = "grid"
+    along_axes: ClassVar[bool] = True
 
     @abstractmethod
     def basis(self) -> Basis:

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kanpde.geometry import Domain, Pieces
+from kanpde.kernels.taylor import channels
 from kanpde.networks.boundary import ExactBoundary
 from kanpde.networks.enrichment import Feature
 from kanpde.networks.jets import (
@@ -43,6 +44,8 @@ class Frame:
         map: What each leaf takes of the output jet.
         lift: What each leaf has without the network.
         column: Which output of the network each leaf belongs to.
+        channels: Which channels of the output jet each leaf takes, where `map` has factors of these
+            alone, [leaves, taken]; None where it has one of every channel.
         features: Derivatives of corner functions, whose coefficients are the values of the last
             outputs, as many as there are features; None where there are none.
     """
@@ -50,10 +53,11 @@ class Frame:
     points: Float[Tensor, "points dims"]
     X: Float[Tensor, "points channels inputs"]
     counts: tuple[int, ...]
-    map: Float[Tensor, "points leaves channels"]
+    map: Float[Tensor, "points leaves _taken"]
     lift: Float[Tensor, "points leaves"]
     column: tuple[int, ...]
     features: Float[Tensor, "points leaves features"] | None = None
+    channels: Int[Tensor, "leaves _taken"] | None = None
 
     def to(self, like: Tensor) -> Frame:
         """The same on the device and in the precision of a tensor; the points stay.
@@ -67,6 +71,22 @@ class Frame:
             map=self.map.to(like),
             lift=self.lift.to(like),
             features=None if self.features is None else self.features.to(like),
+            channels=None if self.channels is None else self.channels.to(like.device),
+        )
+
+    def part(self, points: slice) -> Frame:
+        """The same at some of its points.
+
+        Args:
+            points: Which.
+        """
+        return replace(
+            self,
+            points=self.points[points],
+            X=self.X[points],
+            map=self.map[points],
+            lift=self.lift[points],
+            features=None if self.features is None else self.features[points],
         )
 
     def derivatives(
@@ -80,6 +100,9 @@ class Frame:
         Returns:
             The values, [points, leaves].
         """
+        if self.channels is not None:
+            column = torch.tensor(self.column, device=J.device)[:, None].expand_as(self.channels)
+            return self.lift + (self.map * J[:, self.channels, column]).sum(2)
         if J.shape[2] == 1:
             return self.lift + torch.bmm(self.map, J)[:, :, 0]
         found = self.lift + torch.stack(
@@ -102,6 +125,13 @@ class Frame:
         Returns:
             The adjoint of the output jet, [points, channels, outputs].
         """
+        if self.channels is not None:
+            L = self.map.new_zeros(len(g), channels(self.counts), outputs)
+            for q in set(self.column):
+                own = torch.tensor([a for a, c in enumerate(self.column) if c == q])
+                taken = (g[:, own, None] * self.map[:, own]).flatten(1)
+                L[:, :, q].index_add_(1, self.channels[own].flatten(), taken)
+            return L
         L = self.map.new_zeros(len(g), self.map.shape[2], outputs)
         for a, q in enumerate(self.column):
             L[:, :, q].addcmul_(g[:, a : a + 1], self.map[:, a])

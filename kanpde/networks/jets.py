@@ -16,10 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kanpde.geometry.vector import FEW
 from kanpde.kernels.activation import sine_taylor
 from kanpde.kernels.taylor import channels, compose
 
 Index = tuple[int, ...]
+
+GRAPHS = 4_000_000
+"""Points times the square of the number of coordinates, of which nested derivatives are held at a
+time where there are many."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,10 @@ def nested_derivatives(
         The derivatives [points], by index.
     """
     wanted = set(indices)
+    most = max(1, GRAPHS // points.shape[1] ** 2)
+    if points.shape[1] > FEW and len(points) > most:
+        parts = [nested_derivatives(function, part, wanted) for part in points.split(most)]
+        return {index: torch.cat([part[index] for part in parts]) for index in wanted}
     found: dict[Index, Tensor] = {}
     columns = [column.detach().clone().requires_grad_() for column in points.T]
     with torch.enable_grad():

@@ -23,6 +23,7 @@ from kanpde.kernels import (
 )
 from kanpde.kernels.plain import taps
 from kanpde.networks.activation import Activation
+from kanpde.networks.along_axes import is_along_axes
 from kanpde.networks.basis import HIGH, LOW, Basis, BasisLayer
 from kanpde.networks.network import Edges, Layer, Network, chained
 from kanpde.networks.refine import Finer, refined
@@ -154,11 +155,15 @@ class SplineLayer(BasisLayer):
         return self.basis.knots(self.shape[0], like)
 
     def forward(self, theta: Tensor, X: Tensor, counts: Sequence[int]) -> Tensor:
+        if is_along_axes(X, counts):
+            return super().forward(theta, X, counts)
         return spline_jet(X, theta.view(self.shape), self.knots(X), counts)
 
     def adjoint(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
     ) -> tuple[Tensor, Tensor]:
+        if is_along_axes(X, counts):
+            return super().adjoint(theta, L, X, counts, back)
         inward, gradient = spline_jet_adjoint(
             L, X, theta.view(self.shape), self.knots(X), counts, back
         )
@@ -167,6 +172,8 @@ class SplineLayer(BasisLayer):
     def jacobian(
         self, theta: Tensor, L: Tensor, X: Tensor, counts: Sequence[int], back: bool = True
     ) -> tuple[Tensor, Rows]:
+        if is_along_axes(X, counts):
+            return super().jacobian(theta, L, X, counts, back)
         inward, cell, block = spline_jet_jacobian(
             L, X, theta.view(self.shape), self.knots(X), counts, back
         )
@@ -186,18 +193,27 @@ class SplineNetwork(Network):
     hidden levels."""
 
     def forward(self, X: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        if is_along_axes(X, counts):
+            return super().forward(X, counts)
         return [X, network_jet(X, *self._operands(X), counts)]
 
     def gradient(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Tensor:
+        if is_along_axes(jets[0], counts):
+            return super().gradient(jets, L, counts)
         return self.masked(network_jet_adjoint(L, jets[0], *self._operands(L), counts))
 
     def squares(
         self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
+        if is_along_axes(X, counts):
+            return super().squares(X, W, b, counts)
         r, gradient = network_jet_squares(X, *self._operands(X), W, b, counts)
         return r, self.masked(gradient)
 
     def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:
+        if is_along_axes(jets[0], counts):
+            # Nearly all of its columns are of the first layer, and full.
+            return Rows.full(super().jacobian(jets, L, counts).dense())
         values, starts = network_jet_jacobian(L, jets[0], *self._operands(L), counts)
         lengths = tuple(
             (layer.degree + 1) * layer.shape[2]
@@ -251,6 +267,7 @@ class KAN(Spec):
     kind: ClassVar[str] = "kan"
     title: ClassVar[str] = "KAN"
     resolution: ClassVar[str | None] = "grid"
+    along_axes: ClassVar[bool] = True
     highest_degree: ClassVar[int | None] = 9
 
     @classmethod

@@ -58,6 +58,10 @@ class Spec(NetworkKind):
     levels: ClassVar[int | None] = None
     """How many hidden levels its networks have; None where that is open."""
 
+    along_axes: ClassVar[bool] = False
+    """Whether the first layer adds functions of single coordinates, so that it takes many of them
+    by points alone (see along_axes.py)."""
+
     whole_time: ClassVar[bool] = False
     """Whether time is taken as one span, however much happens in it."""
 

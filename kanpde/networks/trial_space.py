@@ -17,12 +17,14 @@ from torch import Tensor
 
 from kanpde.errors import listed
 from kanpde.geometry import Domain, Pieces
+from kanpde.networks.along_axes import axis_map, suits
 from kanpde.networks.boundary import ExactBoundary, split
 from kanpde.networks.constants import Constants
 from kanpde.networks.enrichment import Feature, enrichment
 from kanpde.networks.frame import (
     Frame,
     UnitCoordinates,
+    factor_derivatives,
     feature_derivatives,
     input_jet,
     lifted,
@@ -205,11 +207,21 @@ class TrialSpace:
         """
         points = points.detach().double().cpu()
         unit = UnitCoordinates.of(self.domain, points)
-        mapping, directions = network_map(unit, self.boundaries, points, needs)
+        own = None
+        if self._by_axes and suits(needs, points.shape[1]):
+            factors = factor_derivatives(self.boundaries, points, needs)
+            own = axis_map(unit.scale, self.boundaries, factors, needs, points)
+            mapping, counts = own.factors, own.counts
+            X = ((points - unit.bounds[:, 0]) * unit.scale - 1)[:, None]
+        else:
+            mapping, directions = network_map(unit, self.boundaries, points, needs)
+            X = input_jet(self.domain, unit, self.seen, self.lenses, points, directions)
+            counts = directions.counts
         lift = lifted(self.boundaries, points, needs)
         features = feature_derivatives(self.features, points, needs) if self.features else None
         for a, (u, alpha) in enumerate(needs):
             if (size := self.scales.size(u)) != 1:
+                mapping = mapping.clone() if own else mapping
                 mapping[:, a] *= size
                 if features is not None:
                     features[:, a] *= size
@@ -217,13 +229,20 @@ class TrialSpace:
                 lift[:, a] += offset
         return Frame(
             points,
-            input_jet(self.domain, unit, self.seen, self.lenses, points, directions),
-            directions.counts,
+            X,
+            counts,
             mapping,
             lift,
             tuple(self.outputs.index(u) for u, _ in needs),
             features,
+            None if own is None else own.channels,
         )
+
+    @property
+    def _by_axes(self) -> bool:
+        """Whether the network takes derivatives along many coordinates by points alone."""
+        apart = isinstance(self.domain, Pieces) or self.periodic or self.parameters or self.lenses
+        return self.network.along_axes and not apart
 
     def tempered(
         self, points: Float[Tensor, "points dims"], on_face: bool

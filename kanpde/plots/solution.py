@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kanpde.geometry import many
 from kanpde.plots.maps import draw_line, draw_map
 from kanpde.plots.outline import outline
 from kanpde.plots.palette import BLUE, RED
@@ -142,7 +143,10 @@ def _draw_maps(result: Result, unknown: str, view: View, row: list[Axes]) -> Non
     other = None if truth is None else cut(view, fields.grid, truth)
     both = [solution] if other is None else [solution, other]
     norm = Normalize(min(float(np.nanmin(v)) for v in both), max(float(np.nanmax(v)) for v in both))
-    at = f" at {view.fixed}" if view.fixed else ""
+    fixed = [view.fixed] if view.fixed else []
+    if rest := result.settings.get("rest"):
+        fixed.append(f"{rest} in the middle")
+    at = f" at {', '.join(fixed)}" if fixed else ""
     draw(row[0], solution, norm, "viridis", f"network: {unknown}{at}")
     if other is None:
         return
@@ -156,7 +160,9 @@ def _draw_maps(result: Result, unknown: str, view: View, row: list[Axes]) -> Non
 def _loops(result: Result, view: View) -> list[Array]:
     """The lines at which the colours of a view end: of regions of the plane that are no boxes."""
     plane = len(result.fields.grid) - bool(result.settings.get("time")) == 2
-    return outline(result.problem.domain) if view.equal and plane and result.problem else []
+    if not view.equal or not plane or result.problem is None or many(result.problem.domain):
+        return []
+    return outline(result.problem.domain)
 
 
 def _reference_title(result: Result) -> str:

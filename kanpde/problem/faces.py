@@ -137,6 +137,8 @@ def _candidates(dims: int, count: int) -> Tensor:
         [[0.31, 0.37, 0.41, 0.43, 0.47], [0.67, 0.61, 0.59, 0.57, 0.53]], dtype=torch.float64
     )[:, :dims]
     generator = torch.Generator().manual_seed(0)
+    if dims > first.shape[1]:
+        first = 0.3 + 0.4 * torch.rand(2, dims, generator=generator, dtype=torch.float64)
     rest = torch.rand(count - 2, dims, generator=generator, dtype=torch.float64)
     return torch.cat([first, rest])
 

@@ -23,6 +23,11 @@ from kanpde.problem.constraints import BoundaryCondition
 from kanpde.problem.data import Data, check_data
 from kanpde.problem.parameters import Parameter, check_parameters
 from kanpde.problem.prescribed import Value
+from kanpde.problem.vectors import (
+    condition_of_components,
+    of_components,
+    values_of_components,
+)
 
 Equation = Callable[..., Tensor | Sequence[Tensor]]
 """A function of unknowns and coordinates, by name, that vanishes."""
@@ -104,6 +109,10 @@ def stated(
         )
     by_piece = isinstance(domain, Pieces) and isinstance(equations, Mapping)
     functions = equations if by_piece else checked_equations(equations)
+    if vectors := domain.vectors:
+        functions = tuple(of_components(f, vectors) for f in checked_equations(equations))
+        found = tuple(condition_of_components(c, vectors) for c in found)
+        solution = values_of_components(solution, vectors)
     named = _checked_unknowns(unknowns)
     if names := [one.name for one in named or () if isinstance(one, Complex)]:
         if isinstance(domain, Pieces):
@@ -112,7 +121,7 @@ def stated(
                 " unknowns",
                 argument="unknowns",
             )
-        functions = tuple(function_in_real(f, names) for f in checked_equations(equations))
+        functions = tuple(function_in_real(f, names) for f in checked_equations(functions))
         found = tuple(condition_in_real(c, names) for c in found)
         solution = values_in_real(solution, names)
     return Statement(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces
+from kanpde.geometry.vector import FEW
 from kanpde.geometry.sampling import inside_points, unit_points
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
@@ -114,6 +115,10 @@ def numbers(dims: int, degree: int) -> tuple[MultiIndex, ...]:
         degree: The highest of a product.
     """
     along = range(min(degree, DEGREE_ALONG.get(dims, DEGREE_ALONG_MANY)) + 1)
+    if dims > FEW:
+        # Functions of one coordinate each: products are too many to be looked at.
+        ones = (tuple(n * (i == k) for i in range(dims)) for k in range(dims) for n in along[1:])
+        return ((0,) * dims, *ones)
     return tuple(n for n in product(along, repeat=dims) if sum(n) <= degree)
 
 

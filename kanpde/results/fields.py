@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanpde.errors import ProblemError
-from kanpde.geometry import Domain, Pieces, SpaceTime
+from kanpde.geometry import Domain, Pieces, SpaceTime, many
 from kanpde.geometry.family import values_of
 from kanpde.problem.pencil import groups_of, turned
+from kanpde.results.scattered import scattered
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
@@ -33,6 +34,7 @@ Values = Mapping[str, NDArray[np.float64]]
 """Fields by unknown, on one grid."""
 
 _NODES = {1: 1001, 2: 201, 3: 41, 4: 17, 5: 9}
+_NODES_OF_A_CUT = {2: 101, 3: 25}
 _CHUNK = 65_536
 
 
@@ -88,6 +90,20 @@ class Fields:
         return None if truth is None else self.solution[unknown] - truth
 
 
+class Cut(dict[str, NDArray[np.float64]]):
+    """A grid on a cut through a domain of many coordinates: nodes along a few of them, while the
+    others stay in the middle.
+
+    Args:
+        nodes: By the coordinates along which the cut lies.
+        middle: By all coordinates, in order.
+    """
+
+    def __init__(self, nodes: Grid, middle: Mapping[str, float]):
+        super().__init__(nodes)
+        self.middle = middle
+
+
 def dense_grid(domain: Domain) -> Grid:
     """Evenly spaced nodes over the bounding intervals, ends included.
 
@@ -95,8 +111,14 @@ def dense_grid(domain: Domain) -> Grid:
         domain: Where the problem is posed.
 
     Returns:
-        The grid: 1001, 201², 41³, 17⁴ or 9⁵ nodes, times a few values of parameters of a family.
+        The grid: 1001, 201², 41³, 17⁴ or 9⁵ nodes, times a few values of parameters of a family;
+        where there are many coordinates, a cut along the first two of space, and time.
     """
+    if many(domain):
+        shown = (*domain.space[:2], *([domain.time] if domain.time else []))
+        nodes = _NODES_OF_A_CUT[len(shown)]
+        middle = {x: (low + high) / 2 for x, (low, high) in domain.bounds.items()}
+        return Cut({x: np.linspace(*domain.bounds[x], nodes) for x in shown}, middle)
     nodes = _NODES[len(domain.own)]
     own = {x: np.linspace(*domain.bounds[x], nodes) for x in domain.own}
     return {**values_of(domain), **own}
@@ -112,6 +134,23 @@ def nodes_of(grid: Grid) -> NDArray[np.float64]:
         The nodes, [nodes, dimensions], the last coordinate running fastest.
     """
     return np.stack([axis.ravel() for axis in np.meshgrid(*grid.values(), indexing="ij")], 1)
+
+
+def places_of(grid: Grid) -> NDArray[np.float64]:
+    """The nodes of a grid as points of the domain, with all of their coordinates.
+
+    Args:
+        grid: The grid.
+
+    Returns:
+        The points, [nodes, dimensions].
+    """
+    nodes = nodes_of(grid)
+    if not isinstance(grid, Cut):
+        return nodes
+    points = np.tile(list(grid.middle.values()), (len(nodes), 1))
+    points[:, [list(grid.middle).index(x) for x in grid]] = nodes
+    return points
 
 
 def covered(domain: Domain, points: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -163,7 +202,7 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
         ProblemError: It is not finite somewhere in the domain; the message names the unknown and
             the point.
     """
-    nodes = nodes_of(grid)
+    nodes = places_of(grid)
     within = covered(problem.domain, nodes)
     points = nodes[within]
     found = {}
@@ -171,7 +210,7 @@ def exact_on(problem: Problem, grid: Grid) -> dict[str, NDArray[np.float64]]:
         flat = values.detach().cpu().numpy()
         if not np.isfinite(flat).all():
             first = int(np.flatnonzero(~np.isfinite(flat))[0])
-            where = ", ".join(f"{x}={v:g}" for x, v in zip(grid, points[first], strict=True))
+            where = ", ".join(f"{x}={v:g}" for x, v in zip(grid, points[first], strict=False))
             raise ProblemError(
                 f"exact[{unknown!r}]: is {flat[first]:g} at {where}; expected finite values on the"
                 " whole domain"
@@ -194,7 +233,7 @@ def solution_on(
     Returns:
         Values by unknown, one axis a coordinate, NaN outside of the domain.
     """
-    nodes = nodes_of(grid)
+    nodes = places_of(grid)
     within = covered(solution.domain, nodes)
     values = evaluate(solution, torch.from_numpy(nodes[within])).cpu().double().numpy()
     return {u: _on_grid(values[:, i], within, grid) for i, u in enumerate(unknowns)}
@@ -259,7 +298,7 @@ def on_dense_grid(problem: Problem, solution: Solution) -> Fields:
             the message names the unknown and the point.
     """
     grid = dense_grid(problem.domain)
-    nodes = nodes_of(grid)
+    nodes = places_of(grid)
     within = covered(problem.domain, nodes)
     found = solution_on(solution, problem.functions, grid)
     for unknown, values in found.items():
@@ -292,6 +331,8 @@ def against_exact(problem: Problem, solution: Solution) -> tuple[Values, Values]
     """
     if not any(u in problem.exact for u in problem.unknowns):
         return {}, {}
+    if many(problem.domain):
+        return scattered(problem, solution)
     grid = dense_grid(problem.domain)
     truth = {u: values for u, values in exact_on(problem, grid).items() if u in problem.unknowns}
     return solution_on(solution, problem.unknowns, grid), truth

@@ -229,8 +229,9 @@ def _by_exact(found: Mapping[str, Gap]) -> Verdict:
     """The verdict of an exact solution."""
     unknown, gap = _farthest(found)
     # written so that nan has not converged
-    status = CONVERGED if gap.error <= GOOD_ENOUGH else NOT_CONVERGED
-    return Verdict(status, BY_EXACT, _away(unknown, gap, found, BY_EXACT))
+    status = CONVERGED if gap.error + gap.uncertainty <= GOOD_ENOUGH else NOT_CONVERGED
+    sampled = f" (quasi-Monte Carlo, ± {percent(gap.uncertainty)})" if gap.own else ""
+    return Verdict(status, BY_EXACT, f"{_away(unknown, gap, found, BY_EXACT)}{sampled}")
 
 
 def _by_reference(found: Mapping[str, Gap], enough: float) -> Verdict:

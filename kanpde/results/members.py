@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kanpde.geometry import Domain
+from kanpde.geometry import Domain, many
 from kanpde.problem.families import said
 from kanpde.reference import Reference
 from kanpde.reference.families import every
 from kanpde.results.fields import Fields, Values, errors_between, relative_l2, solution_on
 from kanpde.results.gaps import Gap, gaps, own_errors
+from kanpde.results.scattered import scattered_gaps
 
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
@@ -49,6 +50,8 @@ def exact_gaps(domain: Domain, grid: Values, found: Values, truth: Values) -> di
         found: What is measured.
         truth: The exact values.
     """
+    if many(domain):
+        return scattered_gaps(found, truth)
     if not domain.family or not truth:
         return gaps(found, truth)
     known: dict[str, Gap] = {}

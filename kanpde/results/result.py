@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import ProblemError, RunError, listed, nearest
+from kanpde.geometry import many
 from kanpde.geometry.sampling import inside_points
 from kanpde.inverse.estimates import Estimates
 from kanpde.networks.solution import Composition
@@ -360,7 +361,16 @@ class Result:
 
 
 def _described(problem: Problem, solution: Solution) -> dict[str, Any]:
-    return {**identity(problem), "network": solution.describe(), "parameters": solution.parameters}
+    about = {**identity(problem), "network": solution.describe()}
+    if many(problem.domain):
+        shown = dense_grid(problem.domain)
+        about["rest"] = _briefly([x for x in problem.coordinates if x not in shown])
+    return {**about, "parameters": solution.parameters}
+
+
+def _briefly(names: Sequence[str]) -> str:
+    """The first and the last of some names."""
+    return listed(names) if len(names) < 4 else f"{names[0]} to {names[-1]}"
 
 
 def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Size]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kanpde.errors import KanpdeError, ProblemError, listed
+from kanpde.geometry import many
 from kanpde.inverse.beside import ProductFactors
 from kanpde.inverse.estimates import Estimates, bare, estimate
 from kanpde.inverse.sensed import Sensed, SensedByLayers, SensedByProducts
@@ -31,7 +32,7 @@ from kanpde.reference import reference as finite_differences
 from kanpde.reference.solution import DIFFERENCES
 from kanpde.results.compared import Judged, compared
 from kanpde.results.diagnosis import diagnose
-from kanpde.results.fields import Fields, on_dense_grid
+from kanpde.results.fields import Fields, against_exact, on_dense_grid
 from kanpde.results.gaps import gaps_of_numbers, matter
 from kanpde.results.goal import goal
 from kanpde.results.members import exact_errors, exact_gaps
@@ -192,6 +193,8 @@ class Run:
         """The result with its verdict."""
         problem, solution = self.problem, trained.solution
         grid, against = seen.grid, seen.against_exact(problem.unknowns)
+        if many(problem.domain) and not trained.history.interrupted:
+            against = against_exact(problem, solution)
         # It evaluates the user's functions at other points, and nothing that they do there is
         # worth losing the run for. What was interrupted is not judged, and has to end at once.
         found = None

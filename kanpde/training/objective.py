@@ -169,14 +169,7 @@ class Term:
             network: The network.
         """
         frame, known = self.frame, self._affine(network)
-        own = Frame(
-            frame.points[points],
-            frame.X[points],
-            frame.counts,
-            frame.map[points],
-            frame.lift[points],
-            frame.column,
-        )
+        own = frame.part(points)
         found = replace(
             self,
             frame=own,

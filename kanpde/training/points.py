@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanpde.geometry import Pieces
+from kanpde.geometry import Pieces, many
 from kanpde.geometry.sampling import by_residual, crowded_points, inside_points, unit_points
 from kanpde.networks.constants import Constants
 from kanpde.networks.trial_space import NetworkSolution
@@ -209,6 +209,9 @@ class Collocation:
         domain = self.problem.domain
         dims = len(domain.coordinates) - 1
         count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
+        if many(domain):
+            # Nearly all of the points of many coordinates lie near a face.
+            count = max(32, self.count // 2)
         drawn = math.ceil(count / domain.kept(constraint.face))
         points = domain.boundary(
             constraint.face, unit_points(drawn, dims, 1000 * self.seed + 500 + k, self.sampler)
