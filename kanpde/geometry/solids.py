@@ -85,6 +85,10 @@ class SolidSet(Rejecting):
         return operation(self.a, self.sign, self.b)
 
     @property
+    def vectors(self) -> Mapping[str, tuple[str, ...]]:
+        return self.a.vectors
+
+    @property
     def compound(self) -> bool:
         return True
 

@@ -4,7 +4,7 @@ march, and what they begin with."""
 from __future__ import annotations
 
 from kanpde.errors import ProblemError, listed
-from kanpde.geometry import Pieces
+from kanpde.geometry import Pieces, many
 from kanpde.problem.formulation import Formulation
 from kanpde.problem.problem import Problem
 from kanpde.products.held import Start, on_face
@@ -23,7 +23,9 @@ def refuse(problem: Problem) -> None:
         ProblemError: The message says why, and which kind of network can take it.
     """
     why = None
-    if isinstance(problem.domain, Pieces):
+    if many(problem.domain):
+        why = f"{len(problem.coordinates)} coordinates, more than 3"
+    elif isinstance(problem.domain, Pieces):
         why = unfit(problem.domain) or None
     elif not problem.domain.is_box:
         why = unfit_beside_boxes(problem)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import Domain, Pieces, holes
+from kanpde.geometry import Domain, Pieces, holes, many
 from kanpde.networks.kan import KAN
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.spec import Spec, Suited
@@ -137,6 +137,8 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
         The recipe, with the reasons for it.
     """
     dims = len(problem.coordinates)
+    if many(problem.domain) and kind is KAN:
+        return _of_many(problem)
     network, schedule, reasons = suited(problem, kind)
     if problem.domain.time:
         changes = None if problem.parameters or kind.whole_time else pace(problem)
@@ -171,6 +173,32 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
     points = max({1: 400, 2: 1600}.get(dims, 2500), LEAST_IN_A_PIECE * len(problem.groups))
     points = max(points, kind.least_points)
     return Choice(Recipe(network, points, schedule, restarts=3), reasons)
+
+
+def _of_many(problem: Problem) -> Choice:
+    """The recipe in many coordinates: one hidden layer of few units, whose edge functions are
+    polynomials first. Each has as many parameters as there are coordinates, and needs points by
+    these alone."""
+    dims = len(problem.coordinates)
+    width = 4 + 2 * (len(problem.unknowns) - 1)
+    network = KAN(width=(width,), degree=5, grid=1)
+    points = max(2000, POINTS_A_COORDINATE * dims)
+    reasons = (
+        (
+            f"it has {dims} coordinates: one hidden layer, whose {width} units add functions of"
+            " single coordinates"
+        ),
+        (
+            f"derivatives along all {dims} coordinates are exact, at a cost that grows as their"
+            " number"
+        ),
+        "splines of degree 5, on one interval and then on two",
+    )
+    return Choice(Recipe(network, points, "lm:60,extend:2,lm:20", restarts=1), reasons)
+
+
+POINTS_A_COORDINATE = 40
+"""Where there are many coordinates: somewhat more points than parameters."""
 
 
 def _made_of_boxes(domain: Domain) -> bool:

@@ -197,7 +197,9 @@ class Leaves:
             else type(coordinate).__name__
         )
         hint = nearest(coordinate, self.coordinates) if isinstance(coordinate, str) else ""
-        if not isinstance(coordinate, str):
+        if isinstance(coordinate, Tensor) and coordinate.ndim > 1:
+            came, hint = "a vector", "; a component of x is x[0], and all of them take grad(u)"
+        elif not isinstance(coordinate, str):
             x = next(iter(self.coordinates))
             hint = f"; a second derivative is d(u, {x}, {x})"
         raise ProblemError(
