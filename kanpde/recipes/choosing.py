@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kanpde.errors import RecipeError, listed, nearest
 from kanpde.geometry import Domain, Pieces, holes, many
 from kanpde.networks.kan import KAN
+from kanpde.networks.kinds.additive import Additive
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.spec import Spec, Suited
 from kanpde.problem.efforts import EFFORTS
@@ -176,29 +177,20 @@ def default(problem: Problem, kind: type[Spec] = KAN) -> Choice:
 
 
 def _of_many(problem: Problem) -> Choice:
-    """The recipe in many coordinates: one hidden layer of few units, whose edge functions are
-    polynomials first. Each has as many parameters as there are coordinates, and needs points by
-    these alone."""
+    """The recipe in many coordinates: a network that adds functions of single ones. It has as many
+    parameters as there are coordinates, and needs points by these alone."""
     dims = len(problem.coordinates)
-    width = 4 + 2 * (len(problem.unknowns) - 1)
-    network = KAN(width=(width,), degree=5, grid=1)
-    points = max(2000, POINTS_A_COORDINATE * dims)
-    reasons = (
-        (
-            f"it has {dims} coordinates: one hidden layer, whose {width} units add functions of"
-            " single coordinates"
-        ),
-        (
-            f"derivatives along all {dims} coordinates are exact, at a cost that grows as their"
-            " number"
-        ),
-        "splines of degree 5, on one interval and then on two",
-    )
-    return Choice(Recipe(network, points, "lm:60,extend:2,lm:20", restarts=1), reasons)
+    network, schedule, reasons = suited(problem, Additive)
+    points = max(LEAST_OF_MANY, POINTS_A_COORDINATE * dims)
+    exact = f"derivatives along all {dims} coordinates are exact, at a cost that grows as {dims}"
+    return Choice(Recipe(network, points, schedule), (*reasons, exact))
 
+
+LEAST_OF_MANY = 1500
+"""Points where there are many coordinates, at least."""
 
 POINTS_A_COORDINATE = 40
-"""Where there are many coordinates: somewhat more points than parameters."""
+"""Points there for each coordinate: somewhat more than parameters."""
 
 
 def _made_of_boxes(domain: Domain) -> bool:

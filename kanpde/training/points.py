@@ -211,7 +211,7 @@ class Collocation:
         count = max(32, round(4 * self.count ** (dims / (dims + 1)))) if dims else 1
         if many(domain):
             # Nearly all of the points of many coordinates lie near a face.
-            count = max(32, self.count // 2)
+            count = max(32, self.count // 4)
         drawn = math.ceil(count / domain.kept(constraint.face))
         points = domain.boundary(
             constraint.face, unit_points(drawn, dims, 1000 * self.seed + 500 + k, self.sampler)
