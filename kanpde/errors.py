@@ -95,7 +95,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
-LISTED = 40
+LISTED = 64
 """Names up to which all are listed."""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from kanpde.errors import RecipeError, listed, nearest
-from kanpde.geometry import holes
+from kanpde.geometry import holes, many
+from kanpde.geometry.vector import FEW
 from kanpde.networks.kinds.tensor import Tensor
 from kanpde.networks.spec import Spec
 from kanpde.problem.problem import Problem
@@ -103,6 +104,12 @@ def check_recipe(problem: Problem, recipe: Recipe, seed: int) -> None:
 
 def _check_layers(problem: Problem, recipe: Recipe, network: Spec) -> None:
     """Raise RecipeError where layers do not fit the problem or the schedule."""
+    if many(problem.domain) and not network.along_axes:
+        raise RecipeError(
+            f"{network.kind}: takes at most {FEW} coordinates, and {problem.name!r} has"
+            f" {len(problem.coordinates)}; expected --network additive, kan or another of functions"
+            " on edges"
+        )
     if recipe.lenses and not holes(problem.domain):
         raise RecipeError("lenses: got True, but the domain has no hole; leave lenses out")
     if network.resolution is None and any(isinstance(stage, Extend) for stage in recipe.stages):

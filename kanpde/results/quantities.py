@@ -12,6 +12,7 @@ from torch import Tensor
 from kanpde.networks.solution import Solution
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
+from kanpde.problem.vectors import of_components
 from kanpde.residual.calculus import Leaf, Leaves
 from kanpde.residual.functions import argument_names, check_arguments, function_name, rows_of
 
@@ -43,6 +44,7 @@ def quantities(
         ProblemError: The function fails, returns the wrong shape or takes an argument that is
             neither unknown, parameter nor coordinate.
     """
+    function = of_components(function, problem.domain.vectors)
     name, arguments = function_name(function), argument_names(function, function_name(function))
     unknowns = tuple(dict.fromkeys([*problem.functions, *(p.name for p in problem.parameters)]))
     check_arguments(arguments, {"unknown": unknowns, "coordinate": problem.coordinates}, name)

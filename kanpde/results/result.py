@@ -175,6 +175,7 @@ class Result:
         of the coordinates."""
         problem, _ = self._solved()
         names = problem.coordinates
+        coordinates = _components(coordinates, problem.domain.vectors)
         for name in coordinates:
             if name not in names:
                 raise ProblemError(
@@ -371,6 +372,26 @@ def _described(problem: Problem, solution: Solution) -> dict[str, Any]:
 def _briefly(names: Sequence[str]) -> str:
     """The first and the last of some names."""
     return listed(names) if len(names) < 4 else f"{names[0]} to {names[-1]}"
+
+
+def _components(
+    coordinates: Mapping[str, Any], vectors: Mapping[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Values by coordinate, those of a vector by its components, which are along the last axis."""
+    found: dict[str, Any] = {}
+    for name, value in coordinates.items():
+        if name not in vectors:
+            found[name] = value
+            continue
+        values = value if isinstance(value, Tensor) else np.asarray(value)
+        own = vectors[name]
+        if not values.ndim or values.shape[-1] != len(own):
+            raise ProblemError(
+                f"result({name}=…): got shape {list(values.shape)}; expected […, {len(own)}], the"
+                f" components {name}[0] to {name}[{len(own) - 1}] along the last axis"
+            )
+        found |= {x: values[..., i] for i, x in enumerate(own)}
+    return found
 
 
 def _points(names: tuple[str, ...], values: list[Any]) -> tuple[Tensor, torch.Size]:
