@@ -128,7 +128,7 @@ class Ellipse(Planar):
         return curve.distance(points).copysign(curve.level(points.T))
 
 
-def checked_centre(what: str, centre: Mapping[str, float], dims: int) -> dict[str, float]:
+def checked_centre(what: str, centre: Mapping[str, object], dims: int) -> dict[str, float]:
     """The centre as floats, the origin where none is given.
 
     Args:

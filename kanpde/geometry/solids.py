@@ -276,6 +276,7 @@ def _level(patch: Patch) -> Callable[[Columns], Tensor]:
     shape = patch.shape
     assert isinstance(shape, Box | Ball)
     level = shape.implicit(patch.face)
+    assert level is not None
     if not patch.turned:
         return level
     return shape.outside if isinstance(shape, Ball) else lambda columns: -level(columns)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FEW = 5
 """Coordinates up to which there are grids; beyond, everything is looked at where points lie."""
 
-MOST = 100
+MOST_COMPONENTS = 100
 """Components of a vector, at most."""
 
 
@@ -38,10 +38,10 @@ class Vector:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size, int) and not isinstance(self.size, bool)
-        if not whole or not 1 <= self.size <= MOST:
+        if not whole or not 1 <= self.size <= MOST_COMPONENTS:
             raise ProblemError(
                 f"Vector({self.size!r:.40}): expected how many coordinates, a whole number from 1"
-                f" to {MOST}, such as Vector(100, (0, 1))"
+                f" to {MOST_COMPONENTS}, such as Vector(100, (0, 1))"
             )
 
     def __repr__(self) -> str:

@@ -80,6 +80,14 @@ class Splines(Basis):
             / math.sqrt(inputs)
         )
 
+    def identity(self) -> Tensor:
+        """The coefficients of x itself, on equally spaced knots: their means (Greville 1967),
+        [size]."""
+        knots = LOW + (HIGH - LOW) / self.grid * torch.arange(
+            -self.degree, self.grid + self.degree + 1, dtype=torch.float64
+        )
+        return knots[1:-1].unfold(0, self.degree, 1).mean(1)
+
     def fitted(self, old: Splines, inputs: int, center: Tensor, scale: Tensor) -> Tensor:
         """Where a refit looks at the functions of an old grid, over z with x = center + scale · z.
 

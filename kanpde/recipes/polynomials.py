@@ -21,8 +21,8 @@ from torch import Tensor
 
 from kanpde.errors import ProblemError
 from kanpde.geometry import Domain, Pieces
-from kanpde.geometry.vector import FEW
 from kanpde.geometry.sampling import inside_points, unit_points
+from kanpde.geometry.vector import FEW
 from kanpde.problem.faces import by_name
 from kanpde.problem.problem import Problem
 from kanpde.residual.calculus import Leaf, MultiIndex, Values

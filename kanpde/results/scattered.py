@@ -25,7 +25,7 @@ Scattered = dict[str, NDArray[np.float64]]
 SEQUENCES = 8
 """Scramblings, each of its own seed."""
 
-POINTS = 1024
+POINTS_OF_A_SEQUENCE = 1024
 """Of each."""
 
 SEED = 86420
@@ -45,7 +45,7 @@ def scattered(problem: Problem, solution: Solution) -> tuple[Scattered, Scattere
     found: dict[str, list[NDArray[np.float64]]] = {u: [] for u in known}
     truth: dict[str, list[NDArray[np.float64]]] = {u: [] for u in known}
     for k in range(SEQUENCES):
-        points = inside_points(problem.domain, POINTS, SEED + k)
+        points = inside_points(problem.domain, POINTS_OF_A_SEQUENCE, SEED + k)
         exact = problem.exact_values(points)
         with torch.no_grad():
             values = solution(points).double().cpu().numpy()

@@ -1,5 +1,5 @@
-"""Derivatives along many coordinates: values, leaves, gradients and rows against nested autograd and
-differences, and what they cost."""
+"""Derivatives along many coordinates: values, leaves, gradients and rows against nested autograd
+and differences, and what they cost."""
 
 import pytest
 import torch

@@ -85,7 +85,9 @@ def test_conditions_data_and_exact_solutions_take_vectors():
     )
     points = torch.rand(6, 9, dtype=torch.float64)
     torch.testing.assert_close(found.exact_values(points)["u"], points[:, 7] * points[:, 8])
-    given = found.constraints[0].prescribed.data(dict(zip(found.coordinates, points.T, strict=True)))
+    given = found.constraints[0].prescribed.data(
+        dict(zip(found.coordinates, points.T, strict=True))
+    )
     torch.testing.assert_close(given, points[:, :8].sum(1) * points[:, 8])
     again = found.replace(name="again")
     assert again.coordinates == found.coordinates
@@ -112,7 +114,7 @@ def test_a_box_without_a_ball_takes_vectors():
         (lambda: MANY * Time(x=(0, 1)), "'x' is a space coordinate already"),
         (lambda: MANY - Ball(x=Vector(8)), "set operations take domains of two or three"),
         (
-            lambda: Box(**{x: (0, 1) for x in "abcdef"}),
+            lambda: Box(**dict.fromkeys("abcdef", (0, 1))),
             "more are a vector, Box(x=Vector(6, (0, 1)))",
         ),
         (lambda: problem(lambda u, x: laplacian(u) - x[8]), "x has 8 components, x[0] to x[7]"),

@@ -36,7 +36,7 @@ def test_the_error_is_that_of_the_integral():
 
 def test_the_standard_error_is_that_of_repetitions(monkeypatch):
     """Over ten other sets of sequences, the error scatters as the standard error says."""
-    monkeypatch.setattr(module, "POINTS", 64)
+    monkeypatch.setattr(module, "POINTS_OF_A_SEQUENCE", 64)
 
     def cubes(points):
         return (points.sum(1) + 1e-3 * points.prod(1))[:, None]

@@ -59,7 +59,7 @@ class Additive(KAN):
             f"one hidden layer, whose {4 + extra} units add polynomials of single coordinates",
             "polynomials of degree 3 to 5, and splines of degree 7 of their sums, grid 1 to 3",
         )
-        schedule = "lm:25,extend:2,lm:20,extend:3,lm:20"
+        schedule = "lm:20,extend:2,lm:15,extend:3,lm:15"
         return Suited(cls(width=(4 + extra,)), schedule, reasons)
 
     @property
@@ -71,17 +71,23 @@ class Additive(KAN):
         return f"polynomials of degree {self.polynomials.degree}, {super().details()}"
 
     def build(self, inputs: int, outputs: int, generator: torch.Generator) -> Network:
-        """A network with random coefficients, float64 on the CPU."""
+        """A network with random coefficients, float64 on the CPU.
+
+        Splines begin near the identity: what is a sum of functions of single coordinates is found
+        at once, and the rest from there. Where they begin anywhere, sums of many coordinates are
+        lost in the tails of tanh.
+        """
+
+        layers: list[Layer] = []
 
         def first_or_later(p: int, q: int) -> tuple[Layer, Tensor]:
-            nonlocal begun
-            begun, first = True, not begun
-            if not first:
-                return self.trained(p, q, generator)
-            drawn = self.polynomials.initial(p, q, generator)
-            return SplineLayer(p, q, self.polynomials), drawn.reshape(-1)
+            basis = Splines(self.grid, self.degree) if layers else self.polynomials
+            drawn = basis.initial(p, q, generator)
+            if layers:
+                drawn = drawn + basis.identity()[:, None]
+            layers.append(SplineLayer(p, q, basis))
+            return layers[-1], drawn.reshape(-1)
 
-        begun = False
         return chained(self, (inputs, *self.width, outputs), first_or_later, "tanh")
 
     def count(self, inputs: int, outputs: int) -> int:
