@@ -245,7 +245,10 @@ MARCHED = {"lorenz": {}, "van_der_pol": {"mu": 10, "end": 20}}
 REFUSED = {
     "backward_step2d": "a pressure",
     "cylinder_flow2d": "a pressure",
+    "heat5d": "5 space dimensions; finite differences take at most 3",
     "poisson5d": "5 space dimensions; finite differences take at most 3",
+    "poisson10d": "10 space dimensions",
+    "poisson100d": "100 space dimensions",
 }
 """Those outside of finite differences, and why."""
 

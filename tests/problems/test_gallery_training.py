@@ -16,6 +16,7 @@ from wall import wall_temperatures
 
 from kanpde.geometry.sampling import inside_points
 from kanpde.networks.kan import KAN
+from kanpde.networks.kinds.additive import Additive
 from kanpde.problem import file as problems
 from kanpde.problem.gallery import gallery
 from kanpde.products.solution import TensorSolution
@@ -82,6 +83,9 @@ SHORT = {
     "poisson2d_multiscale": Short(KAN((6,), 7, 10), 900, "lm:35", 2.7e-4, constants={"scale": 1}),
     "poisson2d_paper": Short(KAN((5,), 7, 6), 800, "lm:50", 4e-5),
     "poisson3d": Short(KAN((4,), 7, 3), 700, "lm:40", 2.5e-7),
+    "heat5d": Short(Additive((3,), 5, 1), 300, "lm:12", 1.0),
+    "poisson10d": Short(Additive((3,), 5, 1), 300, "lm:12", 1.0),
+    "poisson100d": Short(Additive((3,), 5, 1), 400, "lm:10", 1.0, constants={"size": 12}),
     "poisson5d": Short(KAN((2,), 5, 3), 60, "lm:4", 2e-5),
     "reaction1d": Short(KAN((5, 5), 7, 4), 700, "lm:60", 2.5e-4),
     "reaction_diffusion1d": Short(KAN((5, 5), 7, 4), 1200, "lm:60", 1.5e-5),
