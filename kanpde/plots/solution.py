@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kanpde.geometry import many
+from kanpde.geometry import Ball, Disk, SpaceTime, many
 from kanpde.plots.maps import draw_line, draw_map
 from kanpde.plots.outline import outline
 from kanpde.plots.palette import BLUE, RED
@@ -160,9 +160,14 @@ def _draw_maps(result: Result, unknown: str, view: View, row: list[Axes]) -> Non
 def _loops(result: Result, view: View) -> list[Array]:
     """The lines at which the colours of a view end: of regions of the plane that are no boxes."""
     plane = len(result.fields.grid) - bool(result.settings.get("time")) == 2
-    if not view.equal or not plane or result.problem is None or many(result.problem.domain):
+    if not view.equal or not plane or result.problem is None:
         return []
-    return outline(result.problem.domain)
+    domain = result.problem.domain
+    region = domain.region if isinstance(domain, SpaceTime) else domain
+    if many(domain) and isinstance(region, Ball):
+        (x, a), (y, b) = list(region.centre.items())[:2]
+        return outline(Disk(**{x: a, y: b}, radius=region.radius))
+    return [] if many(domain) else outline(domain)
 
 
 def _reference_title(result: Result) -> str:

@@ -34,7 +34,7 @@ Values = Mapping[str, NDArray[np.float64]]
 """Fields by unknown, on one grid."""
 
 _NODES = {1: 1001, 2: 201, 3: 41, 4: 17, 5: 9}
-_NODES_OF_A_CUT = {2: 101, 3: 25}
+_NODES_OF_A_CUT, _TIMES_OF_A_CUT = 61, 9
 _CHUNK = 65_536
 
 
@@ -116,9 +116,9 @@ def dense_grid(domain: Domain) -> Grid:
     """
     if many(domain):
         shown = (*domain.space[:2], *([domain.time] if domain.time else []))
-        nodes = _NODES_OF_A_CUT[len(shown)]
+        counts = {x: _TIMES_OF_A_CUT if x == domain.time else _NODES_OF_A_CUT for x in shown}
         middle = {x: (low + high) / 2 for x, (low, high) in domain.bounds.items()}
-        return Cut({x: np.linspace(*domain.bounds[x], nodes) for x in shown}, middle)
+        return Cut({x: np.linspace(*domain.bounds[x], n) for x, n in counts.items()}, middle)
     nodes = _NODES[len(domain.own)]
     own = {x: np.linspace(*domain.bounds[x], nodes) for x in domain.own}
     return {**values_of(domain), **own}
