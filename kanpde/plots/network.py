@@ -139,10 +139,15 @@ def draw_network(drawing: Drawing, axes: Axes) -> Axes:
     return axes
 
 
+MOST_NAMES = 40
+"""Names side by side; of more, every second or third is written."""
+
+
 def _name(
     axes: Axes, places: Sequence[Place], names: Sequence[str], offset: float, align: str
 ) -> None:
-    for (x, y), name in zip(places, names, strict=False):
+    every = -(-len(names) // MOST_NAMES)
+    for (x, y), name in list(zip(places, names, strict=False))[::every]:
         axes.text(x, y + offset, name, ha="center", va=align, fontsize=12, style="italic")
 
 

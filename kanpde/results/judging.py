@@ -230,7 +230,12 @@ def _by_exact(found: Mapping[str, Gap]) -> Verdict:
     unknown, gap = _farthest(found)
     # written so that nan has not converged
     status = CONVERGED if gap.error + gap.uncertainty <= GOOD_ENOUGH else NOT_CONVERGED
-    sampled = f" (quasi-Monte Carlo, ± {percent(gap.uncertainty)})" if gap.own else ""
+    sampled = ""
+    if gap.own:
+        peak = percent(gap.peak / gap.scale)
+        sampled = (
+            f" (quasi-Monte Carlo, ± {percent(gap.uncertainty)}; up to {peak} at single points)"
+        )
     return Verdict(status, BY_EXACT, f"{_away(unknown, gap, found, BY_EXACT)}{sampled}")
 
 

@@ -18,6 +18,7 @@ from kanpde.results.gaps import Gap, gaps
 if TYPE_CHECKING:
     from kanpde.networks.solution import Solution
     from kanpde.problem.problem import Problem
+    from kanpde.results.fields import Fields
 
 Scattered = dict[str, NDArray[np.float64]]
 """Values by unknown at all points, one sequence after another."""
@@ -70,6 +71,19 @@ def scattered_gaps(
     return {
         u: replace(gap, own=_standard_error(found[u] - truth[u]))
         for u, gap in gaps(found, truth).items()
+    }
+
+
+def on_a_cut_as_well(found: Mapping[str, Gap], seen: Fields) -> dict[str, Gap]:
+    """Gaps whose largest difference is also that on a cut, near which few points may lie.
+
+    Args:
+        found: The gaps by unknown.
+        seen: The solution and the exact one on the cut.
+    """
+    on_cut = {u: np.abs(seen.solution[u] - values) for u, values in seen.exact.items()}
+    return {
+        u: replace(gap, peak=max(gap.peak, float(np.nanmax(on_cut[u])))) for u, gap in found.items()
     }
 
 

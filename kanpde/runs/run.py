@@ -38,6 +38,7 @@ from kanpde.results.goal import goal
 from kanpde.results.members import exact_errors, exact_gaps
 from kanpde.results.residuals import met
 from kanpde.results.result import Result
+from kanpde.results.scattered import on_a_cut_as_well
 from kanpde.results.verdict import GOOD_ENOUGH, Asked
 from kanpde.runs import folder as run_folder
 from kanpde.runs import lifetime
@@ -209,6 +210,12 @@ class Run:
                 f"{said}: what the data say of {listed(p.name for p in problem.parameters)} is not"
                 " known"
             )
+        relative, largest = exact_errors(problem.domain, grid, *against)
+        errors = exact_gaps(problem.domain, grid, *against)
+        if many(problem.domain):
+            # Few points come near the middle, and pictures cut through it.
+            errors = on_a_cut_as_well(errors, seen)
+            largest = max((gap.peak for gap in errors.values()), default=largest)
         numbers = solution.numbers() if found_without_data(problem) else {}
         of_parameters = gaps_of_numbers(numbers, problem.truth)
         result = Result(
@@ -217,12 +224,13 @@ class Run:
             trained.history,
             self._settings(),
             seconds,
-            *exact_errors(problem.domain, grid, *against),
+            relative,
+            largest,
             judged.reference,
             judged.note,
             judged.distance,
             estimates=estimates,
-            errors=matter(exact_gaps(problem.domain, grid, *against) | of_parameters, amplitudes),
+            errors=matter(errors | of_parameters, amplitudes),
             reference_errors=matter(judged.gaps, amplitudes),
             met=found,
             doubtful=judged.doubtful,
