@@ -165,8 +165,8 @@ def _loops(result: Result, view: View) -> list[Array]:
     domain = result.problem.domain
     region = domain.region if isinstance(domain, SpaceTime) else domain
     if many(domain) and isinstance(region, Ball):
-        (x, a), (y, b) = list(region.centre.items())[:2]
-        return outline(Disk(**{x: a, y: b}, radius=region.radius))
+        x, y, *_ = region.centre.values()
+        return outline(Disk(x=x, y=y, radius=region.radius))
     return [] if many(domain) else outline(domain)
 
 

@@ -129,7 +129,7 @@ def test_version_and_help(capsys):
         ),
         (
             ["solve", "poisson2d", "--network", "kam"],
-            "--network: got 'kam'; expected kan or mlp or adaptive or chebyshev or",
+            "--network: got 'kam'; expected kan or mlp or adaptive or additive or",
         ),
         (
             ["solve", "poisson2d", "--width", "5,x"],
