@@ -108,9 +108,7 @@ def draw_mesh(
     """
     across, up = pair
     for span in drawing.spans:
-        x, y = span.breaks[across], _breaks(span, up)
-        own = np.zeros(1) if up is None else span.errors[up]
-        errors = np.maximum(np.maximum(span.errors[across][None], own[:, None]), LEAST_ERROR)
+        x, y, errors = span.breaks[across], _breaks(span, up), _errors(span, across, up)
         axes.pcolormesh(x, y, errors, norm=norm, cmap=ERROR_COLOURS, rasterized=True)
         axes.add_collection(_lines(x, y, len(drawing.spans)))
     axes.set_xlabel(drawing.coordinates[across])
@@ -122,6 +120,13 @@ def draw_mesh(
         few(axes.yaxis)
     axes.margins(0)
     return axes
+
+
+def _errors(span: CellsDrawn, across: int, up: int | None) -> NDArray[np.float64]:
+    """The larger of the two estimates of each cell [up, across]; nan outside of the domain."""
+    own = np.zeros(1) if up is None else span.errors[up]
+    found = np.maximum(np.maximum(span.errors[across][None], own[:, None]), LEAST_ERROR)
+    return found if span.within is None else np.where(span.within.T, found, np.nan)
 
 
 def _breaks(span: CellsDrawn, up: int | None) -> NDArray[np.float64]:
@@ -143,7 +148,7 @@ def _norm(drawing: MeshDrawing, pairs: Sequence[tuple[int, int | None]]) -> LogN
     lowest, highest = math.inf, LEAST_ERROR
     for span in drawing.spans:
         for across, up in pairs:
-            errors = [span.errors[i] for i in (across, up) if i is not None]
-            lowest = min(lowest, max(float(e.min()) for e in errors))
-            highest = max(highest, *(float(e.max()) for e in errors))
-    return LogNorm(min(max(lowest, LEAST_ERROR), highest / 10), highest)
+            errors = _errors(span, across, up)
+            lowest = min(lowest, float(np.nanmin(errors)))
+            highest = max(highest, float(np.nanmax(errors)))
+    return LogNorm(min(lowest, highest / 10), highest)

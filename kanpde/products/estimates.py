@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from kanpde.geometry.domain import Domain
-from kanpde.products.axes import Axis, Modes, SplineAxis
+from kanpde.products.axes import Axis, Modes, SplineAxis, along
 from kanpde.products.held import Start
 from kanpde.products.inside import inside
 from kanpde.products.tensor import Product
@@ -95,6 +95,22 @@ def seen(
         grid: The points along every coordinate.
     """
     return slice(None) if domain is None else inside(domain, grid)
+
+
+def felt(product: Product, domain: Domain) -> Product:
+    """A span by its values in a domain that is no box, in the place of its coefficients of space:
+    where functions are hardly felt, these may be anything.
+
+    Args:
+        product: The functions, time last.
+        domain: Of space.
+    """
+    grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes[:-1]]
+    some = seen(domain, grid)
+    ways = [axis.matrix(x) for axis, x in zip(product.axes[:-1], grid, strict=True)]
+    modes = np.eye(product.axes[-1].size)
+    values = [along([*ways, modes], own).reshape(-1, len(modes))[some] for own in product.C]
+    return replace(product, C=np.stack(values))
 
 
 def overrated(

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from kanpde.geometry import holes
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import SHORT_OF_GOAL
-from kanpde.products.axes import Axis, Modes, SplineAxis, along
+from kanpde.products.axes import Axis, Modes, SplineAxis
 from kanpde.products.begun_inside import FitInside
 from kanpde.products.between import Between
 from kanpde.products.estimates import (
@@ -27,6 +27,7 @@ from kanpde.products.estimates import (
     about,
     amplitudes,
     favard,
+    felt,
     last_modes,
     ranges,
     refined,
@@ -315,13 +316,7 @@ class MarchingInside(MarchingProducts):
         return roughness(self._at_times(product), i, np.tile(sizes, times), None, self._region)
 
     def _felt(self, product: Product) -> Product:
-        """By values inside: coefficients that are hardly felt may be anything."""
-        grid = [np.linspace(*axis.ends, SAMPLES) for axis in product.axes[:-1]]
-        some = seen(self._region, grid)
-        ways = [axis.matrix(x) for axis, x in zip(product.axes[:-1], grid, strict=True)]
-        modes = np.eye(product.axes[-1].size)
-        values = [along([*ways, modes], own).reshape(-1, len(modes))[some] for own in product.C]
-        return replace(product, C=np.stack(values))
+        return felt(product, self._region)
 
     def _carried(self, done: Progress, progress: Progress, error: float) -> Progress:
         assert progress.at is not None

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kanpde.geometry import Domain
 from kanpde.products.axes import SplineAxis
-from kanpde.products.estimates import last_modes, roughness, seen
-from kanpde.products.inside import curved
+from kanpde.products.estimates import felt, last_modes, roughness, seen
+from kanpde.products.inside import curved, inside_of, space_of
 from kanpde.products.solution import TensorSolution
 from kanpde.products.tensor import Product
 
@@ -27,10 +27,13 @@ class CellsDrawn:
         breaks: Along each coordinate, the ends of the cells [cells + 1].
         errors: Along each coordinate, the estimated error of every cell [cells], over the
             variations of the unknowns.
+        within: Which cells of two coordinates lie in a domain that is no box [cells, cells]; None
+            for all, and where the last coordinate is time.
     """
 
     breaks: tuple[NDArray[np.float64], ...]
     errors: tuple[NDArray[np.float64], ...]
+    within: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,10 @@ def _cells(product: Product, sizes: NDArray[np.float64], within: Domain | None) 
             widths = np.diff(axis.breaks) / np.pi
             errors.append(widths ** (axis.degree + 1) * roughness(product, i, sizes, domain=within))
         else:
-            errors.append(np.full(axis.cells, last_modes(product, sizes)))
+            seen = product if within is None else felt(product, space_of(within))
+            errors.append(np.full(axis.cells, last_modes(seen, sizes)))
     breaks = tuple(np.asarray(axis.breaks, dtype=np.float64) for axis in product.axes)
-    return CellsDrawn(breaks, tuple(errors))
+    if within is None or within.time is not None:
+        return CellsDrawn(breaks, tuple(errors))
+    at = inside_of(within, product.axes)
+    return CellsDrawn(breaks, tuple(errors), at.whole | at.cut)

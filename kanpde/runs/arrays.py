@@ -186,6 +186,8 @@ def _write_mesh(group: h5py.Group, drawing: MeshDrawing) -> None:
             along.create_dataset("breaks", data=breaks)
             variable = along.create_dataset("estimate", data=errors)
             variable.attrs["long_name"] = "estimated error on each cell, over the variation"
+        if span.within is not None:
+            own[drawing.coordinates[0]].create_dataset("within", data=span.within)
 
 
 def _read_mesh(group: h5py.Group) -> MeshDrawing:
@@ -194,7 +196,8 @@ def _read_mesh(group: h5py.Group) -> MeshDrawing:
     for k in range(len(group)):
         own = [group[f"span{k}"][x] for x in names]
         breaks, errors = (tuple(along[key][:] for along in own) for key in ("breaks", "estimate"))
-        spans.append(CellsDrawn(breaks, errors))
+        within = own[0]["within"][:] if "within" in own[0] else None
+        spans.append(CellsDrawn(breaks, errors, within))
     return MeshDrawing(group.attrs["title"], names, bool(group.attrs["evolving"]), tuple(spans))
 
 

@@ -1,5 +1,7 @@
 """Pictures of the cells and spans of products of splines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,16 @@ def test_a_cell_has_the_colour_of_its_larger_estimate():
     assert mesh.norm.vmin == pytest.approx(1e-7), "at least one power of ten"
     wide = plot_mesh(drawing((4, 1), True, 3), "title").axes[0].collections[0].norm
     assert (wide.vmin, wide.vmax) == pytest.approx((1e-8, 1e-6))
+
+
+def test_cells_outside_of_a_domain_have_no_colour_and_do_not_count():
+    made = drawing((4, 3))
+    (cells,) = made.spans
+    within = np.ones((4, 3), dtype=bool)
+    within[0, :2] = within[3] = False
+    cells.errors[0][[0, 3]] = 1e-5, 1e3
+    inside = MeshDrawing("a mesh", ("x", "y"), False, (replace(cells, within=within),))
+    (mesh, _) = plot_mesh(inside, "title").axes[0].collections
+    shown = np.ma.filled(np.ma.masked_invalid(mesh.get_array()), np.nan)
+    assert np.array_equal(np.isnan(shown), ~within.T)
+    assert (mesh.norm.vmin, mesh.norm.vmax) == pytest.approx((1e-6 / 3, 1e-5))
