@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kanpde.products.axes import Axis, Modes, SplineAxis
-from kanpde.products.solution import PiecesOfProducts, TensorSolution
+from kanpde.products.solution import CorneredSolution, PiecesOfProducts, TensorSolution
 from kanpde.products.tensor import Product
 
 
@@ -31,6 +31,9 @@ def values(
     found = _product(solution.spans[0], columns)
     for end, span in zip(solution.ends.tolist(), solution.spans[1:], strict=True):
         found = torch.where((columns[-1] > end)[:, None], _product(span, columns), found)
+    if isinstance(solution, CorneredSolution):
+        ways = zip(solution.shares.tolist(), solution.functions, strict=True)
+        return found + sum(share * f.values(columns) for share, f in ways)[:, None]
     return found
 
 

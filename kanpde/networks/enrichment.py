@@ -134,7 +134,11 @@ def enrichment(
 
 
 def singular(
-    corner: Corner, before: Sequence[Constraint], after: Sequence[Constraint]
+    corner: Corner,
+    before: Sequence[Constraint],
+    after: Sequence[Constraint],
+    *,
+    highest: float = HIGHEST_EXPONENT,
 ) -> list[Singular]:
     """The functions of one corner, given the conditions on its two faces.
 
@@ -142,6 +146,7 @@ def singular(
         corner: Where the faces meet.
         before: The conditions on the face that ends there.
         after: The conditions on the face that begins there.
+        highest: Exponents from here on are left out.
 
     Returns:
         The functions; none where there is not one condition on each face.
@@ -157,11 +162,9 @@ def singular(
     shift = 0.0 if ends == begins else 0.5
     exponents = [
         (k - shift) * math.pi / corner.opening
-        for k in range(1, math.ceil(HIGHEST_EXPONENT * corner.opening / math.pi) + 2)
+        for k in range(1, math.ceil(highest * corner.opening / math.pi) + 2)
     ]
-    return [
-        Singular(corner, alpha, begins) for alpha in exponents if alpha < HIGHEST_EXPONENT - WHOLE
-    ]
+    return [Singular(corner, alpha, begins) for alpha in exponents if alpha < highest - WHOLE]
 
 
 def _gives_values(constraint: Constraint) -> bool:

@@ -7,6 +7,7 @@ from kanpde.networks.solution import Solution
 from kanpde.problem.determined import determined
 from kanpde.problem.problem import Problem
 from kanpde.products.attempts import AdaptiveProducts
+from kanpde.products.corner_functions import corner_functions
 from kanpde.products.families import MarchingMembers, RefinedMembers
 from kanpde.products.guide import Guide
 from kanpde.products.inside import curved
@@ -18,6 +19,7 @@ from kanpde.products.posed import marched, refuse
 from kanpde.products.progress import Settings
 from kanpde.products.refining import RefinedProducts
 from kanpde.products.refining_beside import RefinedBeside
+from kanpde.products.refining_corners import RefinedCorners
 from kanpde.products.refining_pieces import RefinedPieces
 
 
@@ -50,6 +52,8 @@ def adaptive(
             if time is None
             else MarchingMembers(problem, settings, time, guide)
         )
+    if time is None and corner_functions(problem):
+        return RefinedCorners(problem, settings, guide)
     if time is None:
         return RefinedProducts(problem, settings, guide)
     if curved(problem.domain) is not None:

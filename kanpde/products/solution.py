@@ -19,6 +19,7 @@ from kanpde.problem.corner_pencils import SingularCorner, tempering
 from kanpde.problem.cross_points import singular_points
 from kanpde.problem.problem import Problem
 from kanpde.products.axes import Modes
+from kanpde.products.corner_functions import CornerFunction, corner_functions
 from kanpde.products.pieces import numbers_of
 from kanpde.products.tensor import Product
 from kanpde.residual.calculus import Leaf
@@ -168,6 +169,61 @@ class TensorSolution(Solution):
         return {"kind": KIND, "products": products, "numbers": self.numbers()}
 
 
+class CorneredSolution(TensorSolution):
+    """Products of splines with functions of corners beside them.
+
+    Args:
+        problem: What it is a solution of.
+        product: The splines.
+        functions: Those of the corners.
+        shares: How much of each there is.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        product: Product,
+        functions: Sequence[CornerFunction],
+        shares: Float[np.ndarray, " functions"],
+    ):
+        super().__init__(problem, (product,))
+        self.functions, self.shares = tuple(functions), shares
+
+    def derivatives(
+        self, points: Float[Tensor, "points dims"], leaves: Sequence[Leaf]
+    ) -> Float[Tensor, "points leaves"]:
+        at = points.detach().double().cpu().numpy()
+        beside = np.stack([self._beside(at, index) for _, index in leaves], 1)
+        found = super().derivatives(points, leaves)
+        return found + torch.from_numpy(beside).to(points.device, points.dtype)
+
+    def _beside(
+        self, at: Float[np.ndarray, "points dims"], index: tuple[int, ...]
+    ) -> Float[np.ndarray, " points"]:
+        """A derivative of all functions of corners together."""
+        ways = zip(self.shares, self.functions, strict=True)
+        return np.asarray(sum(share * f.derivative(at, index) for share, f in ways))
+
+    def on_grid(
+        self, unknown: int, x: Sequence[Float[np.ndarray, " points"]]
+    ) -> Float[np.ndarray, " ..."]:
+        points = np.stack([one.ravel() for one in np.meshgrid(*x, indexing="ij")], 1)
+        found = super().on_grid(unknown, x)
+        return found + self._beside(points, (0, 0)).reshape(found.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients of splines and of functions of corners."""
+        return super().parameters + len(self.shares)
+
+    def describe(self) -> str:
+        """Such as "products of splines, degree 9, 14 x 14 cells, 26 functions of corners"."""
+        return f"{super().describe()}, {len(self.shares)} functions of corners"
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "corners": self.shares.tolist()}
+
+
 class PiecesOfProducts(TensorSolution):
     """Products of splines as a solution on pieces, one product a piece.
 
@@ -237,6 +293,14 @@ def restored(problem: Problem, state: dict[str, Any]) -> TensorSolution:
             )
     if pieced:
         return PiecesOfProducts(problem, spans)
+    if shares := state.get("corners"):
+        functions = corner_functions(problem)
+        if len(functions) != len(shares):
+            raise RunError(
+                f"checkpoint: {len(shares)} functions of corners do not fit problem"
+                f" {problem.name!r}, which has {len(functions)}"
+            )
+        return CorneredSolution(problem, spans[0], functions, np.array(shares))
     return TensorSolution(problem, spans, state.get("numbers"))
 
 

@@ -12,6 +12,7 @@ from kanpde.networks.kinds.tensor import Tensor
 from kanpde.problem.cross_points import singular_points
 from kanpde.problem.parameters import Field
 from kanpde.problem.suspicions import missing
+from kanpde.products.corner_functions import corner_functions
 from kanpde.products.inside import curved
 from kanpde.products.marching_points import points_of_march
 from kanpde.products.posed import refuse
@@ -132,7 +133,7 @@ def _check_suited(problem: Problem) -> None:
         raise RecipeError(
             "tensor: data stand in the place of conditions, and layers limit what these could be"
         )
-    if not curved(problem.domain) or problem.pencil is not None:
+    if not curved(problem.domain) or problem.pencil is not None or corner_functions(problem):
         return
     singular = [str(one) for one in singular_points(problem)]
     for corner in problem.domain.corners:
