@@ -7,6 +7,7 @@ not, which cells and which length would be.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -40,7 +41,7 @@ from kanpde.products.guide import Guide
 from kanpde.products.held import Ending, Start, fit, held
 from kanpde.products.newton import least_squares
 from kanpde.products.posed import initial_values, start_of_march
-from kanpde.products.progress import Beyond, Progress, Settings
+from kanpde.products.progress import Beyond, Progress, Settings, on_cells
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import Uncoupled, uncouples
 
@@ -329,7 +330,10 @@ class MarchingProducts(AdaptiveProducts):
                 self._refined(axis, one) if far else axis
                 for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
             )
-            if self._bytes((*new, progress.axes[-1])) <= self._memory:
+            wanted = (*new, progress.axes[-1])
+            if any(worse) and self._used_up(progress, wanted):
+                return self._ended(progress, self._beyond_work(begin, new))
+            if self._bytes(wanted) <= self._memory:
                 return self._attempt(tried, new, begin, length, tried.tries)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
@@ -339,7 +343,7 @@ class MarchingProducts(AdaptiveProducts):
         )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
-            return self._ended(progress, said)
+            return replace(self._ended(progress, said), lost=at.stalled)
         unmet = seen.unmet if seen.unmet > MET_EQUATION else 0.0
         error = max([seen.in_time, *seen.in_space, unmet])
         if error <= tolerance and not progress.missed and not progress.beyond:
@@ -423,7 +427,7 @@ class MarchingProducts(AdaptiveProducts):
         error: float,
     ) -> Progress:
         """The next span, or the end."""
-        time, rough = self.time, seen.rough
+        rough = seen.rough
         begin, end = product.axes[-1].ends
         over, met = tuple(float(one) for one in seen.sizes), error <= self.settings.tolerance
         beyond = progress.beyond if met else (*progress.beyond, Beyond(begin, end, error, over))
@@ -442,15 +446,22 @@ class MarchingProducts(AdaptiveProducts):
             condition = self._condition(progress, product.C)
             return self._arrived(replace(done, condition=condition))
         if self._used_up(done):
-            return self._ended(done, f"{time} = {end:.4g}: {USED_UP}")
+            return self._ended(done, self._beyond_work(end, ()))
         found = self._guided(end, product)
         if found is not None:
             return self._attempt(done, found[0], end, found[1], 0)
         new = []
         for i in range(len(product.axes) - 1):
             new.append(self._next(i, product, rough[i]))
+        if self._used_up(done, (*new, product.axes[-1])):
+            return self._ended(done, self._beyond_work(end, new))
         length = abs(end - begin) * self._lengthened(done, seen)
         return self._attempt(done, tuple(new), end, length, 0)
+
+    def _beyond_work(self, begin: float, space: Sequence[SplineAxis]) -> str:
+        """What is said where a span asks for cells beyond the work."""
+        on = f" asks for {on_cells(space)}" if space else ""
+        return f"{self.time} = {begin:.4g}{on}: {USED_UP}"
 
     def _guided(
         self, begin: float, before: Product | None

@@ -279,6 +279,7 @@ class RefinedModes(RefinedProducts):
             missed=(words, *found.missed),
             estimate=math.inf,
             finished=True,
+            lost=True,
         )
 
 

@@ -14,6 +14,9 @@ from kanpde.products.growth import Carried
 from kanpde.products.newton import Iterate
 from kanpde.products.tensor import Product, axes_from, plain_axes
 
+CAME_TO_NOTHING = 1e-2
+"""Estimated error, over the amplitudes, above which products of splines came to nothing."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +29,7 @@ class Settings:
         cells: Along a coordinate, at most.
         work: Operations after which no other attempt begins (see newton.operations_needed).
         sizes: Amplitudes that the unknowns are thought to come to; () where nothing is known.
+        less: Tolerance that is tried where products come to nothing at this one; 0 for none.
     """
 
     tolerance: float = 1e-8
@@ -34,6 +38,7 @@ class Settings:
     cells: int = 600
     work: float = math.inf
     sizes: tuple[float, ...] = ()
+    less: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class Progress:
         step: Newton steps so far.
         work: Operations that they took.
         finished: Whether nothing is left to do.
+        lost: Whether it ended as it would with any tolerance.
         condition: Estimated, of the last normal equations; nan where it is not known.
         pieces: Of the domain.
         eigenvalues: Those that are asked for, then others that were found beside them.
@@ -125,6 +131,7 @@ class Progress:
     step: int = 0
     work: float = 0.0
     finished: bool = False
+    lost: bool = False
     condition: float = math.nan
     pieces: int = 1
     eigenvalues: tuple[float, ...] = ()
@@ -164,6 +171,11 @@ class Progress:
         no time."""
         last = self.spans[-1].axes[-1] if self.spans else None
         return last.ends[1] if isinstance(last, Modes) else math.nan
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is finished, and came to nothing."""
+        return self.finished and self.estimate > CAME_TO_NOTHING
 
     @property
     def reason(self) -> str:

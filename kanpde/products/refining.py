@@ -123,7 +123,7 @@ class RefinedProducts(AdaptiveProducts):
         for p in self.stated.parameters:
             if p.name in numbers and not p.low < numbers[p.name] < p.high:
                 said = f"{p.name} = {numbers[p.name]:.6g}, where {p!r} was asked for"
-                return replace(progress, missed=(said,), estimate=math.inf)
+                return replace(progress, missed=(said,), estimate=math.inf, lost=True)
         return progress
 
     def _begun(self, progress: Progress) -> Iterate:
@@ -219,7 +219,7 @@ class RefinedProducts(AdaptiveProducts):
                 took = gigabytes(self._bytes(new))
                 little = "separable" if progress.pieces == 1 else "kan"
                 said += f"; {those} would take {took} of memory, --network {little} little"
-            return replace(known, estimate=error, missed=(said,), finished=True)
+            return replace(known, estimate=error, missed=(said,), finished=True, lost=lost)
         return replace(known, axes=new, at=None)
 
     def _out_of_reach(

@@ -83,7 +83,7 @@ class RefinedBeside(RefinedProducts):
         if weakest <= rounding and not progress.at.stalled:
             if self.stated.data:
                 said += ": the data do not determine them"
-                return replace(found, missed=(said,), estimate=math.inf, finished=True)
+                return self._undetermined(found, said)
             if not progress.spans:
                 raise ProblemError(
                     f"{said}: conditions do not determine them; add one that does for each, or"
@@ -96,12 +96,16 @@ class RefinedBeside(RefinedProducts):
                 ": what tells them apart falls as cells become finer; conditions do not determine"
                 " them or contradict one another, or the solution is singular"
             )
-            return replace(found, missed=(said,), estimate=math.inf, finished=True)
+            return self._undetermined(found, said)
         met = found.finished and not found.missed
         first = not progress.settled_beside and not progress.at.stalled
         if self._fields and self.stated.data and (met or first):
             return self._with_more(progress, found, squares)
         return found
+
+    def _undetermined(self, found: Progress, said: str) -> Progress:
+        """The end where parameters are not known at all."""
+        return replace(found, missed=(said,), estimate=math.inf, finished=True, lost=True)
 
     def _with_more(self, progress: Progress, found: Progress, squares: LeastSquares) -> Progress:
         """After coefficients on some cells: the same on twice as many, or the end."""

@@ -19,7 +19,13 @@ from kanpde.products.posed import refuse
 from kanpde.products.progress import Settings
 from kanpde.recipes.choosing import Choice
 from kanpde.recipes.recipe import Recipe
-from kanpde.recipes.tolerances import TOLERANCES, WORK, WORK_A_SWITCH, check_tolerance
+from kanpde.recipes.tolerances import (
+    TOLERANCES,
+    WORK,
+    WORK_A_SWITCH,
+    check_tolerance,
+    less_than,
+)
 from kanpde.training import shards
 
 if TYPE_CHECKING:
@@ -159,12 +165,13 @@ def settings_of(recipe: Recipe, effort: str, switches: int = 0) -> Settings:
     """
     network = recipe.network
     assert isinstance(network, Tensor)
-    goal, work = recipe.tolerance, math.inf
+    goal, work, less = recipe.tolerance, math.inf, 0.0
     if goal is None:
         goal, work = TOLERANCES[effort], WORK[effort] * (1 + WORK_A_SWITCH * switches)
+        less = less_than(goal)
     # Compression has its part of the tolerance.
     goal = max(goal - recipe.compressed_to, goal / 2)
-    return Settings(goal, network.degree, network.modes, network.cells, work)
+    return Settings(goal, network.degree, network.modes, network.cells, work, less=less)
 
 
 def check_product(problem: Problem, device: str, dtype: str) -> None:

@@ -21,6 +21,16 @@ WORK_A_SWITCH = 5e-4
 """Of that, how much more there may be for each place at which a march begins a new span."""
 
 
+def less_than(tolerance: float) -> float:
+    """What is asked for in the place of a tolerance that nobody asked for and that is out of reach:
+    half as many digits.
+
+    Args:
+        tolerance: The one out of reach.
+    """
+    return tolerance**0.5
+
+
 def check_tolerance(value: object) -> None:
     """Refuse what cannot be the tolerance of a solution.
 

@@ -151,12 +151,13 @@ def _kept(
     if exact:
         error = _farthest(exact)[1].error
         if not error <= goal:
-            return Kept(goal, False, BY_EXACT, error, own)
+            less = asked.less if error <= asked.less else math.nan
+            return Kept(goal, False, BY_EXACT, error, own, less)
         found = Kept(goal, True, BY_EXACT, error, own)
     else:
         found = _kept_by_reference(asked, near or {}, met)
     if asked.missed and found.met is not False:
-        return Kept(goal, False, BY_ESTIMATE, own, own)
+        return Kept(goal, False, BY_ESTIMATE, own, own, asked.less)
     return found
 
 
@@ -170,9 +171,10 @@ def _kept_by_reference(asked: Asked, near: Mapping[str, Gap], met: Met | None) -
             return Kept(goal, True, BY_REFERENCE, away, own)
         # what a reference says of its own error is right to a factor, not to the digit
         if any(gap.error - INDISTINCT * gap.uncertainty > goal for gap in near.values()):
-            return Kept(goal, False, BY_REFERENCE, away, own)
+            less = asked.less if away <= asked.less else math.nan
+            return Kept(goal, False, BY_REFERENCE, away, own, less)
     if math.isfinite(own):
-        return Kept(goal, not asked.missed, BY_ESTIMATE, own, own)
+        return Kept(goal, not asked.missed, BY_ESTIMATE, own, own, asked.less)
     if met is not None and not near:
         return Kept(goal, met.worst <= goal, BY_RESIDUAL, met.worst, own)
     return Kept(goal, None, NOBODY, math.nan, own)

@@ -61,12 +61,14 @@ class Asked:
         missed: What missed the tolerance by that estimate, in words; empty where nothing did.
         usual: Whether nobody asked for it: it is the usual one, up to which products are refined.
             A solution that misses it may still have converged.
+        less: The tolerance that it meets in the place of this one, by that estimate; nan for none.
     """
 
     tolerance: float
     estimate: float = math.nan
     missed: str = ""
     usual: bool = False
+    less: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Kept:
         by: Who says so, one of `JUDGES`.
         error: What that judge says of the error; nan where it says nothing.
         estimate: What the solution says of its own error; nan where it says nothing.
+        less: The tolerance that it meets in the place of this one, by that estimate, and that
+            nobody contradicts; nan for none.
     """
 
     asked: float
@@ -86,6 +90,7 @@ class Kept:
     by: str
     error: float
     estimate: float = math.nan
+    less: float = math.nan
 
     @property
     def words(self) -> str:
@@ -94,11 +99,15 @@ class Kept:
             return f"nobody can tell whether the tolerance {self.asked:g} is met"
         size = "" if math.isnan(self.error) else f" ({self.error:.1e})"
         done = "meets" if self.met else "misses"
-        return f"it {done} the tolerance {self.asked:g} by the {self.by}{size}"
+        rest = "" if math.isnan(self.less) else f", and meets {self.less:g} by its own estimate"
+        return f"it {done} the tolerance {self.asked:g} by the {self.by}{size}{rest}"
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {**vars(self), "error": _finite(self.error), "estimate": _finite(self.estimate)}
+        found = {**vars(self), "error": _finite(self.error), "estimate": _finite(self.estimate)}
+        if math.isnan(found.pop("less")):
+            return found
+        return {**found, "less": self.less}
 
     @classmethod
     def from_plain(cls, found: Mapping[str, Any]) -> Kept:
@@ -119,7 +128,8 @@ class Kept:
             math.nan if found[name] is None else float(found[name])
             for name in ("error", "estimate")
         )
-        return cls(float(found["asked"]), said, by, error, estimate)
+        less = float(found.get("less", math.nan))
+        return cls(float(found["asked"]), said, by, error, estimate, less)
 
 
 def _finite(value: float) -> float | None:

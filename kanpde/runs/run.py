@@ -39,7 +39,7 @@ from kanpde.results.members import exact_errors, exact_gaps
 from kanpde.results.residuals import met
 from kanpde.results.result import Result
 from kanpde.results.scattered import on_a_cut_as_well
-from kanpde.results.verdict import GOOD_ENOUGH, Asked
+from kanpde.results.verdict import Asked
 from kanpde.runs import folder as run_folder
 from kanpde.runs import lifetime
 from kanpde.runs.endings import answers, leave, told
@@ -51,9 +51,6 @@ from kanpde.training.keeping import handed_to
 from kanpde.training.method import Goal, Method, S
 from kanpde.training.points import Collocation
 from kanpde.training.schedule import DENSE
-
-LESS = 1e-4
-"""A tolerance that products of splines may meet where they do not meet the usual one."""
 
 
 class Hopeless(Exception):
@@ -129,10 +126,7 @@ class Run:
         try:
             return self.solved(kept, reference, pictures)
         except Hopeless as why:
-            said = (
-                f"{why}: layers are trained in their place; --tolerance {LESS:g} asks less of them"
-            )
-            self.observer.message(said)
+            self.observer.message(f"{why}: layers are trained in their place")
             return self.by_layers(why.kept).solved(why.kept, reference, pictures)
 
     def by_layers(self, kept: dict[str, Any] | None) -> Run:
@@ -256,10 +250,10 @@ class Run:
             refinement = begun.method(self.problem, self.observer)
             product, at = _carried_out(refinement, keeper, kept, self.until)
             stopped = at.history.interrupted or time.perf_counter() > self.until
-            if or_layers and not stopped and at.progress.estimate > GOOD_ENOUGH:
+            if or_layers and not stopped and at.progress.hopeless:
                 raise Hopeless(at.progress.reason)
-            own = at.progress.estimate
-            asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None)
+            own, less = at.progress.estimate, refinement.met_in_its_place(at)
+            asked = Asked(self._wanted(), own, at.missed, usual=tolerance is None, less=less)
             refined_to = Trained(product, at.history, None, asked, refinement.squares(at))
             return refined_to if stopped else self._compressed(refined_to)
         training = begun.method(self.problem, self.observer, enough)

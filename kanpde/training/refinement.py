@@ -42,6 +42,8 @@ class RefinementState:
         finished: Whether nothing is left to do.
         title: What the history calls the attempts under way.
         stopped: Why it ended before its end; empty where it did not.
+        given_up: Why the tolerance was given up, and what is asked for in its place; empty where it
+            was not.
     """
 
     progress: Progress
@@ -50,12 +52,15 @@ class RefinementState:
     finished: bool = False
     title: str = ""
     stopped: str = ""
+    given_up: str = ""
 
     @property
     def missed(self) -> str:
         """What missed the tolerance, in words; empty where nothing did."""
         if self.stopped:
             return f"{self.title}: {self.stopped}"
+        if self.given_up:
+            return f"{self.given_up}, {self.progress.reason}"
         return self.progress.reason if self.progress.missed else ""
 
     @property
@@ -75,6 +80,7 @@ class RefinementState:
             "history": self.history.plain(),
             "seconds": time.perf_counter() - self.began,
             "title": self.title,
+            "given_up": self.given_up,
         }
 
 
@@ -99,9 +105,8 @@ class Refinement:
         observer: Observer,
         start: Solution | None = None,
     ):
-        self.problem, self.settings, self.observer = problem, settings, observer
-        self.adaptive = adaptive(problem, settings, start)
-        self._first = math.nan
+        self.problem, self.observer, self.start = problem, observer, start
+        self._ask(settings)
         known = all(u in problem.exact for u in problem.unknowns)
         self._points = inside_points(problem.domain, TESTED, TEST_SEED)
         self._truth = self._exact() if known else None
@@ -119,6 +124,8 @@ class Refinement:
         Args:
             plain: What `plain` gave.
         """
+        if given_up := plain.get("given_up", ""):
+            self._ask(self._less)
         progress = Progress.from_plain(plain["progress"])
         history = History.from_plain(plain["history"])
         self._tell()
@@ -129,6 +136,7 @@ class Refinement:
             time.perf_counter() - plain["seconds"],
             progress.finished,
             plain["title"],
+            given_up=given_up,
         )
 
     def advance(self, state: RefinementState) -> RefinementState:
@@ -148,6 +156,8 @@ class Refinement:
         if judged:
             self._judged(state, before)
         state.finished = now.finished
+        if now.hopeless and not now.lost and self.settings.less:
+            return self._loosened(state)
         return state
 
     def interrupt(self, state: RefinementState) -> None:
@@ -179,6 +189,15 @@ class Refinement:
         """
         return self.adaptive.solution(state.progress)
 
+    def met_in_its_place(self, state: RefinementState) -> float:
+        """The tolerance that is met in the place of one that was given up; nan where none is.
+
+        Args:
+            state: The last state.
+        """
+        met = state.given_up and state.progress.finished and not state.progress.missed
+        return self.settings.tolerance if met else math.nan
+
     def squares(self, state: RefinementState) -> tuple[LeastSquares, Coefficients] | None:
         """What was lowered by the last attempt, with its coefficients, where data are part of it.
 
@@ -189,6 +208,28 @@ class Refinement:
         if not self.problem.data or at is None or not state.progress.finished:
             return None
         return self.adaptive.lowered(state.progress), at.C
+
+    def _ask(self, settings: Settings) -> None:
+        """Ask for the tolerance of some settings from now on."""
+        self.settings, self._first = settings, math.nan
+        self.adaptive = adaptive(self.problem, settings, self.start)
+
+    @property
+    def _less(self) -> Settings:
+        """The settings where products come to nothing."""
+        return replace(self.settings, tolerance=self.settings.less, less=0.0)
+
+    def _loosened(self, state: RefinementState) -> RefinementState:
+        """The state from which less is asked for, since the tolerance is out of reach."""
+        before = state.progress
+        self._ask(self._less)
+        given_up = f"{before.reason}; with {self.settings.tolerance:g} in its place"
+        self.observer.message(given_up)
+        self._tell()
+        progress = replace(self.adaptive.begin(), step=before.step)
+        return RefinementState(
+            progress, state.history, state.began, title=progress.title, given_up=given_up
+        )
 
     def _tell(self) -> None:
         title = f"tensor, degree {self.settings.degree}, to {self.settings.tolerance:g}"

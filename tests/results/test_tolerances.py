@@ -205,3 +205,19 @@ def test_the_usual_tolerance_is_no_promise(exact, distance, estimate, missed, st
         assert "a larger --tolerance" not in found.cures, "nobody gave one"
     if not said and status == CONVERGED:
         assert found.reason == judge(given(exact), given(distance, 1e-8)).reason
+
+
+@pytest.mark.parametrize(
+    ("exact", "distance", "less"),
+    [(3e-5, None, 1e-4), (3e-4, None, NAN), (None, 3e-5, 1e-4), (None, 3e-4, NAN)],
+)
+def test_what_is_met_in_the_place_of_a_tolerance_is_said_unless_a_judge_contradicts_it(
+    exact, distance, less
+):
+    asked = Asked(1e-8, 2e-5, ALL_OF_IT, usual=True, less=1e-4)
+    found = judge(given(exact), given(distance, 1e-6), asked=asked)
+    assert (found.status, found.tolerance.met) == (CONVERGED, False)
+    assert found.tolerance.less == less or (math.isnan(less) and math.isnan(found.tolerance.less))
+    assert ("meets 0.0001 by its own estimate" in found.reason) is (less == 1e-4)
+    again = Verdict.from_plain(json.loads(json.dumps(found.plain())))
+    assert again.plain() == found.plain()

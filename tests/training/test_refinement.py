@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,3 +151,59 @@ def test_a_mesh_with_too_few_cells_says_that_it_misses():
     assert state.missed
     assert any("misses the tolerance 1e-09" in text for text in told.messages)
     assert state.history.records[-1].error > 1e-9
+
+
+WAVES = Problem(
+    Box(x=(0, 1)),
+    lambda u, x: d(u, x, x) + (20 * math.pi) ** 2 * torch.sin(20 * math.pi * x),
+    [Dirichlet(u=0)],
+    name="waves",
+)
+
+
+def too_much(work):
+    return Settings(1e-9, degree=5, modes=5, cells=300, work=work, less=1e-3)
+
+
+@pytest.mark.parametrize(("problem", "work"), [(WAVES, 1e5), (HEAT, 1e7)])
+def test_where_a_tolerance_is_out_of_reach_less_is_asked_for(problem, work):
+    told = Told()
+    method, state = refined(problem, too_much(work), told)
+    assert [title for *_, title, _ in told.stages] == [
+        "tensor, degree 5, to 1e-09",
+        "tensor, degree 5, to 0.001",
+    ]
+    assert state.progress.estimate < 1e-3
+    assert method.met_in_its_place(state) == 1e-3
+    assert state.missed.startswith("the tolerance is missed: ")
+    assert "; with 0.001 in its place, the tolerance is met: estimated error" in state.missed
+    steps = [record.step for record in state.history.records]
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_it_goes_on_with_less_with_the_same_bits():
+    method = Refinement(HEAT, too_much(1e7), Silent())
+    state, kept = method.begin(), []
+    while not state.finished:
+        state = method.advance(state)
+        kept.append(through_a_file(state.plain()))
+    first = next(k for k, plain in enumerate(kept) if plain["given_up"])
+    for plain in (kept[first - 2], kept[first], kept[-3]):
+        again = Refinement(HEAT, too_much(1e7), Silent())
+        end = carry_out(again, again.resumed(plain))
+        assert (end.missed, end.history.stages) == (state.missed, state.history.stages)
+        for found, value in zip(values(again, end), values(method, state), strict=True):
+            assert (found == value).all()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_less_is_not_asked_for_where_it_would_not_help(lost, monkeypatch):
+    method = Refinement(WAVES, too_much(1e5), Silent())
+    state = method.begin()
+    ended = replace(
+        state.progress, finished=True, estimate=math.inf, missed=("it ended",), lost=lost
+    )
+    monkeypatch.setattr(method.adaptive, "advance", lambda progress: ended)
+    state = method.advance(state)
+    assert state.finished is lost
+    assert bool(state.given_up) is not lost
