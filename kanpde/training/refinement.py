@@ -30,6 +30,9 @@ from kanpde.training.legs import TEST_SEED, TESTED
 SHARES = 1000
 """Steps that the progress of a refinement is told in."""
 
+WORK_FOR_LESS = 0.25
+"""Of the work that may be spent on a tolerance, what may be on a looser one after it."""
+
 
 @dataclass
 class RefinementState:
@@ -217,7 +220,8 @@ class Refinement:
     @property
     def _less(self) -> Settings:
         """The settings where products come to nothing."""
-        return replace(self.settings, tolerance=self.settings.less, less=0.0)
+        work = WORK_FOR_LESS * self.settings.work
+        return replace(self.settings, tolerance=self.settings.less, less=0.0, work=work)
 
     def _loosened(self, state: RefinementState) -> RefinementState:
         """The state from which less is asked for, since the tolerance is out of reach."""

@@ -76,7 +76,7 @@ def ended(problem, tolerance, **settings):
 
 @pytest.fixture(scope="module")
 def solved():
-    return ended(LSHAPE, 1e-7)
+    return ended(LSHAPE, 1e-6)
 
 
 def test_derivatives_are_those_of_the_functions_and_solve_laplaces_equation():

@@ -161,16 +161,18 @@ WAVES = Problem(
 )
 
 
-def too_much(work):
-    return Settings(1e-9, degree=5, modes=5, cells=300, work=work, less=1e-3)
+def too_much(work, tolerance=1e-9):
+    return Settings(tolerance, degree=5, modes=5, cells=3000, work=work, less=1e-3)
 
 
-@pytest.mark.parametrize(("problem", "work"), [(WAVES, 1e5), (HEAT, 1e7)])
-def test_where_a_tolerance_is_out_of_reach_less_is_asked_for(problem, work):
+@pytest.mark.parametrize(
+    ("problem", "settings"), [(WAVES, too_much(4e5, 1e-12)), (HEAT, too_much(3e7, 1e-12))]
+)
+def test_where_a_tolerance_is_out_of_reach_less_is_asked_for(problem, settings):
     told = Told()
-    method, state = refined(problem, too_much(work), told)
+    method, state = refined(problem, settings, told)
     assert [title for *_, title, _ in told.stages] == [
-        "tensor, degree 5, to 1e-09",
+        f"tensor, degree 5, to {settings.tolerance:g}",
         "tensor, degree 5, to 0.001",
     ]
     assert state.progress.estimate < 1e-3
@@ -182,14 +184,14 @@ def test_where_a_tolerance_is_out_of_reach_less_is_asked_for(problem, work):
 
 
 def test_it_goes_on_with_less_with_the_same_bits():
-    method = Refinement(HEAT, too_much(1e7), Silent())
+    method = Refinement(HEAT, too_much(3e7, 1e-12), Silent())
     state, kept = method.begin(), []
     while not state.finished:
         state = method.advance(state)
         kept.append(through_a_file(state.plain()))
     first = next(k for k, plain in enumerate(kept) if plain["given_up"])
     for plain in (kept[first - 2], kept[first], kept[-3]):
-        again = Refinement(HEAT, too_much(1e7), Silent())
+        again = Refinement(HEAT, too_much(3e7, 1e-12), Silent())
         end = carry_out(again, again.resumed(plain))
         assert (end.missed, end.history.stages) == (state.missed, state.history.stages)
         for found, value in zip(values(again, end), values(method, state), strict=True):
