@@ -21,6 +21,7 @@ from kanpde.products.refining import RefinedProducts
 from kanpde.products.refining_beside import RefinedBeside
 from kanpde.products.refining_corners import RefinedCorners
 from kanpde.products.refining_pieces import RefinedPieces
+from kanpde.products.refining_tested import RefinedTested, tested
 
 
 def adaptive(
@@ -40,6 +41,9 @@ def adaptive(
     refuse(problem)
     guide = None if start is None else Guide(start, problem)
     if isinstance(problem.domain, Pieces):
+        law = tested(problem)
+        if law is not None:
+            return RefinedTested(problem, settings, law)
         return RefinedPieces(problem, settings)
     if problem.pencil is not None:
         return RefinedModes(problem, settings)
