@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from kanpde.problem.cross_points import singular_points
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import creases
-from kanpde.products.attempts import SHORT_OF_GOAL, USED_UP
+from kanpde.products.attempts import MET_EQUATION, SHORT_OF_GOAL, USED_UP
 from kanpde.products.axes import Axis, SplineAxis
 from kanpde.products.conserved import Conserved, conserved, slope_of
 from kanpde.products.galerkin import TestedPieces, continuous, tested_pieces
@@ -132,7 +132,7 @@ class RefinedTested(RefinedPieces):
         a, b = np.array(pairs).T
         count = dims * len(self.pieces)
         graph = sp.coo_matrix((np.ones(len(a)), (a, b)), (count, count))
-        return connected_components(graph, directed=False)[1].tolist()
+        return [int(one) for one in connected_components(graph, directed=False)[1]]
 
     @cached_property
     def _exponents(self) -> list[list[float]]:
@@ -197,7 +197,10 @@ class RefinedTested(RefinedPieces):
             sizes=tuple(sizes.tolist()),
         )
         if error <= settings.tolerance and not at.stalled:
-            return replace(known, estimate=error, finished=True)
+            seen = self._between(progress, settings.tolerance * sizes)
+            if seen.unmet <= MET_EQUATION:
+                return replace(known, estimate=error, finished=True)
+            return replace(known, estimate=seen.unmet, missed=(seen.said,), finished=True)
         on = on_cells(axes, progress.pieces)
         said = f"estimated error {error:.1e} on {on}"
         if at.stalled:

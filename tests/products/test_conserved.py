@@ -100,6 +100,21 @@ def test_a_smooth_solution_of_materials_that_vary_needs_no_layers():
     assert solution.spans[0].axes[0].degree == 9
 
 
+def test_a_source_that_no_points_see_is_said():
+    def narrow(u, x, y):
+        return laplacian(u) + 1e6 * torch.exp(-2e6 * ((x - 0.31) ** 2 + (y - 0.17) ** 2))
+
+    k = {"a": 1.0, "b": 3.0, "c": 3.0, "e": 1.0}
+    equations = {name: (lambda u, x, y: laplacian(u)) for name in k}
+    problem = four(
+        {**equations, "a": narrow},
+        k,
+        lambda name, on: Dirichlet(u=lambda x: x, on=on),
+    )
+    _, progress = solved(problem, 1e-2)
+    assert "something narrow lies between the points" in progress.missed[0]
+
+
 def test_scales_follow_fluxes_and_are_none_where_values_jump():
     k, q = conductivities(10, 2, 1), np.zeros((2, 2))
     problem = films(k, q, heavy=(1.0, 5.0, -2.0, 1.0))
