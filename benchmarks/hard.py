@@ -81,8 +81,8 @@ def run(out: Path, tell: Tell, names: Sequence[str] = ()) -> dict[str, Any]:
     folder = Path(out) / "benchmarks"
     check_writable(folder)
     known = _earlier(folder / "hard.json")
+    about = {**provenance("cpu"), "load": load(), "command": _command(names)}
     for name in names or ROWS:
-        about = {**provenance("cpu"), "load": load(), "command": _command(names)}
         row = faced(name)
         known[name] = {**asdict(row), "about": about}
         error = "none" if row.error is None else f"{row.error:.1e}"

@@ -386,7 +386,7 @@ def squares() -> Hard:
     )
 
     def truth(fine: bool) -> Float[np.ndarray, "unknowns x y"]:
-        elements = Elements(np.linspace(0, 1, count + 1), *((6, 0.15, 5) if fine else (5, 0.15, 4)))
+        elements = Elements(np.linspace(0, 1, count + 1), *((6, 0.15, 8) if fine else (6, 0.15, 6)))
         at = (np.arange(10 * count) + 0.5) / (10 * count)
         return materials.conduction(k, q, elements, at)[None]
 
