@@ -6,10 +6,13 @@ from kanpde.kernels.expansion_ops import expansion_jet_jacobian as expansion_jet
 from kanpde.kernels.network_ops import network_jet as network_jet
 from kanpde.kernels.network_ops import network_jet_adjoint as network_jet_adjoint
 from kanpde.kernels.network_ops import network_jet_jacobian as network_jet_jacobian
+from kanpde.kernels.network_ops import network_jet_rows as network_jet_rows
 from kanpde.kernels.network_ops import network_jet_squares as network_jet_squares
 from kanpde.kernels.ops import activation_jet as activation_jet
 from kanpde.kernels.ops import activation_jet_adjoint as activation_jet_adjoint
 from kanpde.kernels.ops import runs_gram as runs_gram
+from kanpde.kernels.ops import runs_normal as runs_normal
+from kanpde.kernels.ops import runs_pulled as runs_pulled
 from kanpde.kernels.ops import runs_times as runs_times
 from kanpde.kernels.ops import runs_transposed_times as runs_transposed_times
 from kanpde.kernels.ops import spline_jet as spline_jet

@@ -208,6 +208,20 @@ def squares(
     return r, levels.gradient(gradients)
 
 
+def rows(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+) -> Tensor:
+    """As network.rows."""
+    return network.rows(X, C, knots, centers, scales, W, b, counts, forward)
+
+
 def pullback(
     L: Tensor,
     X: Tensor,

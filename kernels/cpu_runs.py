@@ -104,5 +104,28 @@ def transposed_times(
     return found
 
 
+def normal(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As runs.normal."""
+    return (
+        gram(values, starts, lengths, columns),
+        transposed_times(values, starts, lengths, columns, r),
+    )
+
+
+def pulled(
+    values: Tensor,
+    starts: Tensor,
+    lengths: Sequence[int],
+    v: Tensor,
+    a: Tensor,
+    factor: float,
+) -> Tensor:
+    """As runs.pulled."""
+    bent = factor * (a - times(values, starts, lengths, v))
+    return transposed_times(values, starts, lengths, len(v), bent)
+
+
 def _first(lengths: Sequence[int]) -> np.ndarray:
     return np.cumsum(np.array([0, *lengths]))

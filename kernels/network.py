@@ -9,6 +9,7 @@ the network's own input is never needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from types import ModuleType
 
 import torch
@@ -142,6 +143,31 @@ def squares(
     """
     r = b + torch.einsum("encq,ncq->en", W, jet(X, C, knots, centers, scales, counts))
     return r, gradient(2 * torch.einsum("en,encq->ncq", r, W), X, C, knots, centers, scales, counts)
+
+
+def rows(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+    jet: Callable[..., Tensor] = forward,
+) -> Tensor:
+    """The same rows alone."""
+    return affine_rows(W, b, jet(X, C, knots, centers, scales, counts))
+
+
+def affine_rows(W: Tensor, b: Tensor, Y: Tensor) -> Tensor:
+    """b + Σ W·Y [equations, points] of an output jet Y [points, channels, outputs]."""
+    if Y.is_cuda:
+        return torch.add(b, (W * Y).sum((2, 3)))
+    r = b.clone()
+    for c, q in product(*map(range, Y.shape[1:])):  # so few numbers are slow as a matrix product
+        r.addcmul_(W[:, :, c, q], Y[:, c, q])
+    return r
 
 
 def lengths(C: Tensors, knots: Tensors) -> list[int]:

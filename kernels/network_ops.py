@@ -4,7 +4,7 @@
     network_jet(X, C, knots, centers, scales, counts) -> Y network_jet_adjoint(L, X, C, knots,
     centers, scales, counts) -> gradient network_jet_jacobian(L, X, C, knots, centers, scales,
     counts) -> (values, starts) network_jet_squares(X, C, knots, centers, scales, W, b, counts) ->
-    (r, gradient of Σ r²), where r = b + Σ W·Y
+    (r, gradient of Σ r²), where r = b + Σ W·Y; network_jet_rows, with the same arguments -> r
 
 They are not differentiable by autograd: the adjoint is an operator of its own, and differentiating
 raises.
@@ -196,3 +196,33 @@ def network_jet_squares(
     check_network(X, C, knots, centers, scales, counts)
     check_affine(W, b, X, C[-1])
     return path(X).network.squares(X, C, knots, centers, scales, W, b, counts)
+
+
+def _fake_network_jet_rows(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    W: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
+) -> Tensor:
+    return torch.empty_like(b, memory_format=torch.contiguous_format)
+
+
+@operator(fake=_fake_network_jet_rows)
+def network_jet_rows(
+    X: Tensor,
+    C: Sequence[Tensor],
+    knots: Sequence[Tensor],
+    centers: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    W: Tensor,
+    b: Tensor,
+    counts: Sequence[int],
+) -> Tensor:
+    """The rows r of network_jet_squares alone."""
+    check_network(X, C, knots, centers, scales, counts)
+    check_affine(W, b, X, C[-1])
+    return path(X).network.rows(X, C, knots, centers, scales, W, b, counts)

@@ -284,6 +284,36 @@ def runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: i
     return path(values).runs.gram(values, starts, lengths, columns)
 
 
+def _fake_runs_normal(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> tuple[Tensor, Tensor]:
+    return values.new_empty(columns, columns), values.new_empty(columns)
+
+
+@operator(fake=_fake_runs_normal)
+def runs_normal(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> tuple[Tensor, Tensor]:
+    """JᵀJ as of runs_gram, and Jᵀr [columns]."""
+    check_runs(values, starts, lengths, columns)
+    return path(values).runs.normal(values, starts, lengths, columns, r)
+
+
+def _fake_runs_pulled(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor, a: Tensor, factor: float
+) -> Tensor:
+    return torch.empty_like(v)
+
+
+@operator(fake=_fake_runs_pulled)
+def runs_pulled(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor, a: Tensor, factor: float
+) -> Tensor:
+    """Jᵀ (factor (a - J v)) [columns]."""
+    check_runs(values, starts, lengths, len(v))
+    return path(values).runs.pulled(values, starts, lengths, v, a, factor)
+
+
 def check_runs(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -> None:
     """Raise ValueError or TypeError, naming the argument, for anything that is no matrix by
     runs."""

@@ -68,6 +68,29 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
     return total
 
 
+def normal(
+    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+) -> tuple[Tensor, Tensor]:
+    """JᵀJ as `gram`, and Jᵀr."""
+    return (
+        gram(values, starts, lengths, columns),
+        transposed_times(values, starts, lengths, columns, r),
+    )
+
+
+def pulled(
+    values: Tensor,
+    starts: Tensor,
+    lengths: Sequence[int],
+    v: Tensor,
+    a: Tensor,
+    factor: float,
+) -> Tensor:
+    """Jᵀ (factor (a - J v)), [columns]."""
+    bent = factor * (a - times(values, starts, lengths, v))
+    return transposed_times(values, starts, lengths, len(v), bent)
+
+
 def add_lower_gram(total: Tensor, J: Tensor, block: int = 128) -> None:
     """Add JᵀJ below and on the diagonal, by block rows: little more than half the time of the full
     product."""

@@ -174,14 +174,35 @@ def hidden(
     return source
 
 
+@triton.jit
+def row_of(
+    W, b, r, y, here, left,
+    outputs: tl.constexpr, lanes: tl.constexpr, counts: tl.constexpr, rows: tl.constexpr,
+):  # fmt: skip
+    """Write the rows r = b + Σ W·Y of one equation for a tile, from its output jet y; `here` says
+    where the tile begins. Returns the rows, and then their factors W."""
+    size: tl.constexpr = size_of(counts)
+    n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
+    alive = (n < left) & (q < outputs)
+    factors = load_all(W + (here + n) * (size * outputs) + q, outputs, alive, size)
+    found = factors[0] * y[0]
+    for c in tl.static_range(1, size):
+        found += factors[c] * y[c]
+    line, mine = here + tl.arange(0, rows), tl.arange(0, rows) < left
+    total = tl.load(b + line, mask=mine, other=0.0) + tl.sum(found, axis=1)
+    tl.store(r + line, total, mask=mine)
+    return (total,) + factors
+
+
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def forward_tiles(
-    theta, X, breaks, middle, inverse, table, center, scale, Y, work,
-    points, grid, functions, chunk, space,
+    theta, X, breaks, middle, inverse, table, center, scale, W, b, Y, work,
+    points, equations, grid, functions, chunk, space,
     widths: tl.constexpr, counts: tl.constexpr, width: tl.constexpr,
-    steps, kind: tl.constexpr, rows: tl.constexpr,
+    steps, kind: tl.constexpr, rows: tl.constexpr, affine: tl.constexpr,
 ):  # fmt: skip
-    """work [programs, space]: room for a tile's jets."""
+    """The output jet Y [points, channels, outputs], or with `affine` Y [equations, points] =
+    b + Σ W·Y. work [programs, space]: room for a tile's jets."""
     size: tl.constexpr = size_of(counts)
     last: tl.constexpr = layers_of(widths) - 1
     base: tl.constexpr = inputs_before(widths, last)
@@ -201,13 +222,17 @@ def forward_tiles(
             theta + functions * edges_before(widths, last), source, knots, left, grid, functions,
             widths[last], outputs, lanes, counts, width, steps, rows,
         )  # fmt: skip
-        n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
-        for c in tl.static_range(size):
-            tl.store(
-                Y + (begin + n) * (size * outputs) + c * outputs + q,
-                y[c],
-                mask=(n < left) & (q < outputs),
-            )
+        if affine:
+            for e in range(equations):
+                row_of(W, b, Y, y, begin + e * points, left, outputs, lanes, counts, rows)
+        else:
+            n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
+            for c in tl.static_range(size):
+                tl.store(
+                    Y + (begin + n) * (size * outputs) + c * outputs + q,
+                    y[c],
+                    mask=(n < left) & (q < outputs),
+                )
 
 
 @triton.jit
@@ -335,23 +360,14 @@ def rows_of(
     the sum of their squares."""
     size: tl.constexpr = size_of(counts)
     n, q = tl.arange(0, rows)[:, None], tl.arange(0, lanes)[None, :]
-    alive = (n < left) & (q < outputs)
     lift = ()
     for _ in tl.static_range(size):
         lift = lift + (tl.zeros([rows, lanes], b.dtype.element_ty),)
     for e in range(equations):
-        here = begin + e * points
-        factors = load_all(W + (here + n) * (size * outputs) + q, outputs, alive, size)
-        found = factors[0] * y[0]
-        for c in tl.static_range(1, size):
-            found += factors[c] * y[c]
-        line = here + tl.arange(0, rows)
-        mine = tl.arange(0, rows) < left
-        total = tl.load(b + line, mask=mine, other=0.0) + tl.sum(found, axis=1)
-        tl.store(r + line, total, mask=mine)
+        found = row_of(W, b, r, y, begin + e * points, left, outputs, lanes, counts, rows)
         part = ()
         for c in tl.static_range(size):
-            part = part + (2 * total[:, None] * factors[c],)
+            part = part + (2 * found[0][:, None] * found[1 + c],)
         lift = add(lift, part)
     for c in tl.static_range(size):
         tl.store(target + n * (size * outputs) + c * outputs + q, lift[c], mask=q < outputs)

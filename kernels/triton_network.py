@@ -91,18 +91,48 @@ def forward(
             for x in X.split(SLAB)
         ]
         return slabs[0] if len(slabs) == 1 else torch.cat(slabs)
-    X, points, size = X.contiguous(), *X.shape[:2]
-    Y = X.new_empty(points, size, C[-1].shape[2])
-    if points:
-        at = _operands(C, knots, centers, scales, counts)
-        chunk = triton.cdiv(points, PROGRAMS * ROWS) * ROWS
-        programs = triton.cdiv(points, chunk)
-        space = ROWS * size * before(at.fixed["widths"], len(C))
-        work = X.new_empty(max(1, programs * space))
-        given = at.theta, X, *at.grid, at.center, at.scale, Y, work
-        sizes = points, at.grid.cells, at.functions, chunk, space
-        forward_tiles[(programs,)](*given, *sizes, **at.fixed, **UNSTAGED, **RESIDENT)
+    Y = X.new_empty(*X.shape[:2], C[-1].shape[2])
+    _forward(X, _operands(C, knots, centers, scales, counts), Y)
     return Y
+
+
+@on_its_device
+def rows(
+    X: Tensor,
+    C: Tensors,
+    knots: Tensors,
+    centers: Tensors,
+    scales: Tensors,
+    W: Tensor,
+    b: Tensor,
+    counts: Counts,
+) -> Tensor:
+    """As network.rows."""
+    if not in_one_launch(len(X), C, knots):
+        return network.rows(X, C, knots, centers, scales, W, b, counts, forward)
+    r = torch.empty_like(b, memory_format=torch.contiguous_format)
+    _forward(X, _operands(C, knots, centers, scales, counts), r, (W, b))
+    return r
+
+
+def _forward(
+    X: Tensor, at: Operands, found: Tensor, affine: tuple[Tensor, Tensor] | None = None
+) -> None:
+    """Fill `found` with the output jet, or with the rows b + Σ W·Y of W and b."""
+    points, size = X.shape[:2]
+    if not points:
+        return
+    chunk = triton.cdiv(points, PROGRAMS * ROWS) * ROWS
+    programs = triton.cdiv(points, chunk)
+    space = ROWS * size * before(at.fixed["widths"], len(at.fixed["widths"]) - 1)
+    work = X.new_empty(max(1, programs * space))
+    W, b = (X, X) if affine is None else (part.contiguous() for part in affine)
+    given = at.theta, X.contiguous(), *at.grid, at.center, at.scale, W, b, found, work
+    equations = 0 if affine is None else len(b)
+    sizes = points, equations, at.grid.cells, at.functions, chunk, space
+    forward_tiles[(programs,)](
+        *given, *sizes, **at.fixed, affine=affine is not None, **UNSTAGED, **RESIDENT
+    )
 
 
 @on_its_device

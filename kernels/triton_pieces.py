@@ -38,7 +38,7 @@ several turns of the loop in shared memory."""
 
 UNSPECIALISED = (
     *("points", "grid", "functions", "steps", "chunk", "total", "count", "equations"),
-    *("space", "parameters", "entries", "runs", "columns"),
+    *("space", "parameters", "entries", "runs", "columns", "line", "written"),
 )
 """Numbers whose values shall not make another kernel: compilation takes longer than they save."""
 

@@ -15,6 +15,7 @@ from kanpde.kernels import (
     network_jet,
     network_jet_adjoint,
     network_jet_jacobian,
+    network_jet_rows,
     network_jet_squares,
     spline_jet,
     spline_jet_adjoint,
@@ -217,6 +218,14 @@ class SplineNetwork(Network):
             return super().squares(X, W, b, counts)
         r, gradient = network_jet_squares(X, *self._operands(X), W, b, counts)
         return r, self.masked(gradient)
+
+    def rows(self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]) -> Tensor:
+        return network_jet_rows(X, *self._operands(X), W, b, counts)
+
+    def linear(
+        self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]
+    ) -> tuple[Tensor, list[Rows]]:
+        return self.rows(X, W, b, counts), [self.jacobian([X], own, counts) for own in W]
 
     def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:
         if is_along_axes(jets[0], counts):

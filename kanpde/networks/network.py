@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kanpde.errors import RecipeError
+from kanpde.kernels.network import affine_rows
 from kanpde.networks.activation import Activation
 from kanpde.networks.rows import Rows
 
@@ -252,6 +253,36 @@ class Network:
         jets = self.forward(X, counts)
         r = b + torch.einsum("encq,ncq->en", W, jets[-1])
         return r, self.gradient(jets, 2 * torch.einsum("en,encq->ncq", r, W), counts)
+
+    def rows(
+        self, X: Tensor, W: Tensor, b: Tensor, counts: Counts
+    ) -> Float[Tensor, "equations points"]:
+        """The same rows alone.
+
+        Args:
+            X: The input jet, [points, channels, inputs].
+            W: What the rows take of the output jet, [equations, points, channels, outputs].
+            b: What they have besides, [equations, points].
+            counts: How many directions of the jets carry order 1, 2, …
+        """
+        return affine_rows(W, b, self.forward(X, counts)[-1])
+
+    def linear(
+        self, X: Tensor, W: Tensor, b: Tensor, counts: Counts
+    ) -> tuple[Float[Tensor, "equations points"], list[Rows]]:
+        """The same rows and their derivatives by the parameters.
+
+        Args:
+            X: The input jet, [points, channels, inputs].
+            W: What the rows take of the output jet, [equations, points, channels, outputs].
+            b: What they have besides, [equations, points].
+            counts: How many directions of the jets carry order 1, 2, …
+
+        Returns:
+            The rows [equations, points], and for each equation their derivatives, one row a point.
+        """
+        jets = self.forward(X, counts)
+        return affine_rows(W, b, jets[-1]), [self.jacobian(jets, own, counts) for own in W]
 
     def jacobian(
         self, jets: Sequence[Tensor], L: Float[Tensor, "points channels outputs"], counts: Counts

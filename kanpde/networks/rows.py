@@ -9,7 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kanpde.kernels import runs_gram, runs_times, runs_transposed_times
+from kanpde.kernels import (
+    runs_gram,
+    runs_normal,
+    runs_pulled,
+    runs_times,
+    runs_transposed_times,
+)
 from kanpde.kernels.runs import dense
 
 
@@ -109,7 +115,7 @@ class Rows:
         Args:
             r: A vector, [rows].
         """
-        return self.gram(), self.transposed_times(r)
+        return runs_normal(self.values, self.starts, self.lengths, self.columns, r)
 
     def pulled(
         self, v: Float[Tensor, " columns"], a: Float[Tensor, " rows"], factor: float
@@ -124,4 +130,4 @@ class Rows:
         Returns:
             The product, [columns].
         """
-        return self.transposed_times(factor * (a - self @ v))
+        return runs_pulled(self.values, self.starts, self.lengths, v, a, factor)

@@ -81,8 +81,9 @@ class Blocks:
         )
         for block in self.blocks():
             for rows, own in zip(block.rows, by_term[block.term][:, block.points], strict=True):
-                matrix += rows.gram()
-                slope += rows.transposed_times(own.contiguous())
+                own_matrix, own_slope = rows.normal(own.contiguous())
+                matrix += own_matrix
+                slope += own_slope
         return matrix, slope
 
     def pulled(
@@ -98,7 +99,7 @@ class Blocks:
         found, by_term = torch.zeros_like(self.network.theta), self._split(a)
         for block in self.blocks():
             for rows, own in zip(block.rows, by_term[block.term][:, block.points], strict=True):
-                found += rows.transposed_times(factor * (own - rows @ v))
+                found += rows.pulled(v, own, factor)
         return found
 
     def _split(self, r: Float[Tensor, " rows"]) -> list[Float[Tensor, "_equations _points"]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -38,23 +37,6 @@ class Affine(NamedTuple):
 
     W: Tensor
     b: Tensor
-
-    def rows(
-        self, Y: Float[Tensor, "points channels outputs"]
-    ) -> Float[Tensor, "equations points"]:
-        """The values of the rows.
-
-        Args:
-            Y: The output jet [points, channels, outputs].
-        """
-        if Y.is_cuda:
-            return torch.add(self.b, (self.W * Y).sum((2, 3)))
-        r = self.b.clone()
-        for c, q in product(
-            *map(range, Y.shape[1:])
-        ):  # a sum of so few numbers is slow as a matrix product
-            r.addcmul_(self.W[:, :, c, q], Y[:, c, q])
-        return r
 
 
 @dataclass
@@ -121,7 +103,7 @@ class Term:
         affine = self._affine(network)
         if affine is None:
             return self.evaluate(network, False)[1].T
-        return affine.rows(network.forward(self.frame.X, self.frame.counts)[-1])
+        return network.rows(self.frame.X, *affine, self.frame.counts)
 
     def gradient(
         self, network: Network
@@ -150,8 +132,7 @@ class Term:
         """
         affine, counts, outputs = self._affine(network), self.frame.counts, network.widths[-1]
         if affine is not None:
-            jets = network.forward(self.frame.X, counts)
-            return affine.rows(jets[-1]), [network.jacobian(jets, W, counts) for W in affine.W]
+            return network.linear(self.frame.X, *affine, counts)
         jets, r, g = self.evaluate(network, True)
         assert g is not None
         return r.T, [
