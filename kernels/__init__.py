@@ -1,5 +1,7 @@
 """KAN layers on jets: the plain kernels and the operators registered with torch.library."""
 
+from kanpde.kernels.damping_ops import damping_judged as damping_judged
+from kanpde.kernels.damping_ops import damping_rescaled as damping_rescaled
 from kanpde.kernels.expansion_ops import expansion_jet as expansion_jet
 from kanpde.kernels.expansion_ops import expansion_jet_adjoint as expansion_jet_adjoint
 from kanpde.kernels.expansion_ops import expansion_jet_jacobian as expansion_jet_jacobian

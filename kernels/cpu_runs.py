@@ -106,11 +106,12 @@ def transposed_times(
 
 def normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """As runs.normal."""
     return (
         gram(values, starts, lengths, columns),
         transposed_times(values, starts, lengths, columns, r),
+        r @ r,
     )
 
 

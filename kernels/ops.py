@@ -286,15 +286,15 @@ def runs_gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: i
 
 def _fake_runs_normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
-) -> tuple[Tensor, Tensor]:
-    return values.new_empty(columns, columns), values.new_empty(columns)
+) -> tuple[Tensor, Tensor, Tensor]:
+    return values.new_empty(columns, columns), values.new_empty(columns), values.new_empty(())
 
 
 @operator(fake=_fake_runs_normal)
 def runs_normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
-) -> tuple[Tensor, Tensor]:
-    """JᵀJ as of runs_gram, and Jᵀr [columns]."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """JᵀJ as of runs_gram, Jᵀr [columns] and r·r."""
     check_runs(values, starts, lengths, columns)
     return path(values).runs.normal(values, starts, lengths, columns, r)
 

@@ -17,12 +17,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanpde.kernels import activation, network, plain, runs
+from kanpde.kernels import activation, damping, network, plain, runs
 
 MODULES = {
-    "plain": ("plain", "runs", "activation", "network"),
-    "cpu": ("cpu", "cpu_runs", "cpu_activation", "cpu_network"),
-    "triton": ("triton_jet", "triton_runs", "triton_activation", "triton_network"),
+    "plain": ("plain", "runs", "activation", "network", "damping"),
+    "cpu": ("cpu", "cpu_runs", "cpu_activation", "cpu_network", "damping"),
+    "triton": (
+        *("triton_jet", "triton_runs", "triton_activation", "triton_network"),
+        "triton_damping",
+    ),
 }
 DEFAULT = {"cpu": "cpu", "cuda": "triton"}
 
@@ -40,6 +43,7 @@ class Path(NamedTuple):
         runs: Module with the functions of runs.py.
         activation: Module with the functions of activation.py.
         network: Module with the functions of network.py.
+        damping: Module with the functions of damping.py.
     """
 
     name: str
@@ -47,9 +51,10 @@ class Path(NamedTuple):
     runs: ModuleType
     activation: ModuleType
     network: ModuleType
+    damping: ModuleType
 
 
-PLAIN = Path("plain", plain, runs, activation, network)
+PLAIN = Path("plain", plain, runs, activation, network, damping)
 
 
 def path(x: Tensor) -> Path:

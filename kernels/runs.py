@@ -70,11 +70,12 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
 
 def normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
-) -> tuple[Tensor, Tensor]:
-    """JᵀJ as `gram`, and Jᵀr."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """JᵀJ as `gram`, Jᵀr and r·r."""
     return (
         gram(values, starts, lengths, columns),
         transposed_times(values, starts, lengths, columns, r),
+        r @ r,
     )
 
 

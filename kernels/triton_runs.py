@@ -35,19 +35,42 @@ ALIGNED = 8
 """Rows that are written out begin at multiples of so many numbers, which products like."""
 
 
+@triton.jit
+def row_products(
+    values, starts, begin, run, v, n, rows, entries, count,
+    depth: tl.constexpr, block: tl.constexpr,
+):  # fmt: skip
+    """J v of rows n [depth, 1]."""
+    total = tl.zeros([depth, block], values.dtype.element_ty)
+    for first in range(0, entries, block):
+        entry = first + tl.arange(0, block)[None, :]
+        inside = (n < rows) & (entry < entries)
+        a = tl.load(run + entry, mask=entry < entries, other=0)
+        column = tl.load(starts + n * count + a, mask=inside, other=0) + entry - tl.load(begin + a)
+        total += tl.load(values + n * entries + entry, mask=inside, other=0.0) * tl.load(
+            v + column, mask=inside, other=0.0
+        )
+    return tl.expand_dims(tl.sum(total, axis=1), 1)
+
+
 @triton.jit(do_not_specialize=(*UNSPECIALISED, "rows", "count"))
 def _spread(
-    values, starts, begin, run, r, J, rows, entries, count, columns, line, written,
-    depth: tl.constexpr, block: tl.constexpr, bordered: tl.constexpr,
+    values, starts, begin, run, r, v, J, rows, entries, count, columns, line, written,
+    depth: tl.constexpr, block: tl.constexpr, bordered: tl.constexpr, bent: tl.constexpr,
 ):  # fmt: skip
     """Write the rows of J, zeros included, to J [written, line], of which the first `columns` are
-    J's own; run [entries]: the run of each entry. With `bordered` the next column is r."""
+    J's own; run [entries]: the run of each entry. With `bordered` the next column is r, with `bent`
+    as well it is r - J v."""
     n = tl.program_id(0).to(tl.int64) * depth + tl.arange(0, depth)[:, None]
+    border = tl.zeros([depth, 1], values.dtype.element_ty)
+    if bordered:
+        border += tl.load(r + n, mask=n < rows, other=0.0)
+    if bent:
+        border -= row_products(values, starts, begin, run, v, n, rows, entries, count, depth, block)
     for first in range(0, line, block):
         at = first + tl.arange(0, block)[None, :]
-        value = tl.zeros([depth, block], values.dtype.element_ty)
-        if bordered:
-            value += tl.load(r + n + 0 * at, mask=(n < rows) & (at == columns), other=0.0)
+        zero = tl.zeros([depth, block], values.dtype.element_ty)
+        value = tl.where(at == columns, border, zero)
         tl.store(J + n * line + at, value, mask=(n < written) & (at < line))
     tl.debug_barrier()
     for first in range(0, entries, block):
@@ -61,24 +84,12 @@ def _spread(
 
 @triton.jit(do_not_specialize=(*UNSPECIALISED, "rows", "count"))
 def _times(
-    values, starts, begin, run, v, less, found, rows, entries, count,
-    depth: tl.constexpr, block: tl.constexpr, subtracted: tl.constexpr,
+    values, starts, begin, run, v, found, rows, entries, count,
+    depth: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """J v, or with `subtracted` less - J v; run [entries]: the run of each entry."""
+    """J v; run [entries]: the run of each entry."""
     n = tl.program_id(0).to(tl.int64) * depth + tl.arange(0, depth)[:, None]
-    total = tl.zeros([depth, block], values.dtype.element_ty)
-    for first in range(0, entries, block):
-        entry = first + tl.arange(0, block)[None, :]
-        inside = (n < rows) & (entry < entries)
-        a = tl.load(run + entry, mask=entry < entries, other=0)
-        column = tl.load(starts + n * count + a, mask=inside, other=0) + entry - tl.load(begin + a)
-        total += tl.load(values + n * entries + entry, mask=inside, other=0.0) * tl.load(
-            v + column, mask=inside, other=0.0
-        )
-    n = tl.program_id(0).to(tl.int64) * depth + tl.arange(0, depth)
-    product = tl.sum(total, axis=1)
-    if subtracted:
-        product = tl.load(less + n, mask=n < rows, other=0.0) - product
+    product = row_products(values, starts, begin, run, v, n, rows, entries, count, depth, block)
     tl.store(found + n, product, mask=n < rows)
 
 
@@ -87,7 +98,15 @@ def times(values: Tensor, starts: Tensor, lengths: Sequence[int], v: Tensor) -> 
     """As runs.times."""
     if list(lengths) == [len(v)]:
         return values @ v
-    return _product(values, starts, lengths, v)
+    if not lengths or not len(values):
+        return values.new_zeros(len(values))
+    found = values.new_empty(len(values))
+    begin, run = _layout(tuple(lengths), values.device)
+    given = values.contiguous(), starts.contiguous(), begin, run, v.contiguous(), found
+    _times[(triton.cdiv(len(values), DEPTH),)](
+        *given, len(values), values.shape[1], len(lengths), depth=DEPTH, block=TILE
+    )
+    return found
 
 
 @on_its_device
@@ -97,8 +116,7 @@ def pulled(
     """As runs.pulled."""
     if list(lengths) == [len(v)]:
         return runs.pulled(values, starts, lengths, v, a, factor)
-    rest = _product(values, starts, lengths, v, a)
-    return _transposed(values, starts, lengths, len(v), rest, factor)
+    return _transposed(values, starts, lengths, len(v), a, factor, v)
 
 
 @on_its_device
@@ -122,39 +140,12 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
 @on_its_device
 def normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """As runs.normal."""
-    if list(lengths) == [columns]:
+    if list(lengths) == [columns] or not lengths or not len(values):
         return runs.normal(values, starts, lengths, columns, r)
     whole = _gram(values, starts, lengths, columns, r)
-    return whole[:columns, :columns], whole[columns, :columns]
-
-
-def _product(
-    values: Tensor,
-    starts: Tensor,
-    lengths: Sequence[int],
-    v: Tensor,
-    less: Tensor | None = None,
-) -> Tensor:
-    """J v, or less - J v."""
-    if not lengths or not len(values):
-        return values.new_zeros(len(values)) if less is None else less.clone()
-    found = values.new_empty(len(values))
-    begin, run = _layout(tuple(lengths), values.device)
-    given = values.contiguous(), starts.contiguous(), begin, run, v.contiguous()
-    _times[(triton.cdiv(len(values), DEPTH),)](
-        *given,
-        found if less is None else less.contiguous(),
-        found,
-        len(values),
-        values.shape[1],
-        len(lengths),
-        depth=DEPTH,
-        block=TILE,
-        subtracted=less is not None,
-    )
-    return found
+    return whole[:columns, :columns], whole[columns, :columns], whole[columns, columns]
 
 
 def _transposed(
@@ -164,13 +155,14 @@ def _transposed(
     columns: int,
     r: Tensor,
     factor: float,
+    v: Tensor | None = None,
 ) -> Tensor:
-    """Jᵀ (factor r)."""
+    """Jᵀ (factor r), or with v Jᵀ (factor (r - J v))."""
     if not lengths or not len(values):
         return values.new_zeros(columns)
     parts, line = min(SUMS, triton.cdiv(len(values), DEPTH)), _line(columns, r)
     partial = values.new_empty(parts, line, 1)
-    for k, J in enumerate(_slabs(values, starts, lengths, columns, parts, r)):
+    for k, J in enumerate(_slabs(values, starts, lengths, columns, parts, r, v)):
         right = J[:, :, columns : columns + 1]
         partial.baddbmm_(J.transpose(1, 2), right, beta=min(k, 1), alpha=factor)
     return ordered_sum(partial)[:columns, 0]
@@ -207,9 +199,11 @@ def _slabs(
     columns: int,
     parts: int,
     r: Tensor | None,
+    v: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """The rows with their zeros [parts, rows of a part, columns that are written out], as many at a
-    time as DENSE_BYTES hold; each slab takes the place of the one before."""
+    time as DENSE_BYTES hold; each slab takes the place of the one before. Behind them is r, or with
+    v it is r - J v."""
     line = _line(columns, r)
     most = max(1, DENSE_BYTES // (line * values.itemsize))
     J = values.new_empty(parts, triton.cdiv(min(most, len(values)), parts), line)
@@ -219,10 +213,12 @@ def _slabs(
         at = slice(first, first + written)
         some = values[at].contiguous(), starts[at].contiguous(), begin, run
         border = some[0] if r is None else r[at].contiguous()
+        way = some[0] if v is None else v.contiguous()
         sizes = len(some[0]), entries, len(lengths), columns, line, written
         _spread[(triton.cdiv(written, DEPTH),)](
-            *some, border, J, *sizes, depth=DEPTH, block=TILE, bordered=r is not None
-        )
+            *some, border, way, J, *sizes,
+            depth=DEPTH, block=TILE, bordered=r is not None, bent=v is not None,
+        )  # fmt: skip
         yield J
 
 

@@ -109,8 +109,8 @@ class Rows:
 
     def normal(
         self, r: Float[Tensor, " rows"]
-    ) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"]]:
-        """JᵀJ as `gram` gives it, and Jᵀr.
+    ) -> tuple[Float[Tensor, "columns columns"], Float[Tensor, " columns"], Float[Tensor, ""]]:
+        """JᵀJ as `gram` gives it, Jᵀr and r·r.
 
         Args:
             r: A vector, [rows].

@@ -86,8 +86,7 @@ def _solved(objective: Objective, own: slice, loss: float) -> float:
     """Put the least-squares solution of a block in its place; returns the loss after it."""
     network, start = objective.network, objective.network.theta
     r, J = linear(objective)
-    matrix, pull = J.normal(r)
-    normal, _, slope = totals_with_lower(matrix, r @ r, pull)
+    normal, slope, _ = totals_with_lower(*J.normal(r))
     step = torch.zeros_like(start)
     step[own] = _step(normal[own, own], slope[own])
     for _ in range(HALVED_AT_MOST):

@@ -64,15 +64,17 @@ class Blocks:
 
     def normal(
         self, r: Float[Tensor, " rows"]
-    ) -> tuple[Float[Tensor, "parameters parameters"], Float[Tensor, " parameters"]]:
-        """The normal matrix and the right side that belongs to it.
+    ) -> tuple[
+        Float[Tensor, "parameters parameters"], Float[Tensor, " parameters"], Float[Tensor, ""]
+    ]:
+        """The normal matrix, the right side that belongs to it, and the sum of squares.
 
         Args:
             r: The residuals [rows].
 
         Returns:
-            JᵀJ [parameters, parameters], which is right below and on the diagonal, and Jᵀr
-            [parameters].
+            JᵀJ [parameters, parameters], which is right below and on the diagonal, Jᵀr
+            [parameters], and r·r.
         """
         matrix, slope, by_term = (
             r.new_zeros(len(self.network.theta), len(self.network.theta)),
@@ -81,10 +83,10 @@ class Blocks:
         )
         for block in self.blocks():
             for rows, own in zip(block.rows, by_term[block.term][:, block.points], strict=True):
-                own_matrix, own_slope = rows.normal(own.contiguous())
+                own_matrix, own_slope, _ = rows.normal(own.contiguous())
                 matrix += own_matrix
                 slope += own_slope
-        return matrix, slope
+        return matrix, slope, r @ r
 
     def pulled(
         self, v: Float[Tensor, " parameters"], a: Float[Tensor, " rows"], factor: float

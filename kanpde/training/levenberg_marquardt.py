@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from kanpde.errors import RecipeError, listed, nearest
+from kanpde.kernels import damping_judged, damping_rescaled
+from kanpde.kernels.damping import metric
 from kanpde.networks.rows import Rows
 from kanpde.training.blocks import Blocks, linear
 from kanpde.training.objective import Objective
@@ -102,19 +104,14 @@ class LevenbergMarquardt(Stepper[Damping]):
         and the next μ, or why there is no step."""
         network, start = objective.network, objective.network.theta
         r, J = linear(objective)
-        matrix, pull = J.normal(r)
-        normal, squares, slope = totals_with_lower(matrix, r @ r, pull)
-        W = (
-            scaling(normal.diagonal())
-            if self.metric == "root"
-            else by_layer(normal.diagonal(), [layer.size for layer in network.layers])
-        )
-        normal.mul_(W[:, None]).mul_(W)
+        normal, slope, squares = totals_with_lower(*J.normal(r))
+        sizes = [] if self.metric == "root" else [layer.size for layer in network.layers]
+        *found, numbers = damping_rescaled(normal, slope, squares, sizes)
+        local = Local(start, r, J, *found)
         # Reading a number waits for the device: both at once.
-        loss, top = torch.stack([squares, normal.diagonal().max()]).tolist()
+        loss, top = numbers.tolist()
         if not math.isfinite(loss):
             return f"loss became {loss}: went back to the last good state"
-        local = Local(start, r, J, W, normal, W * slope)
         given, ceiling = mu, 1e6 * max(top, 1.0)
         while mu < ceiling:
             new = self._trial(objective, local, mu)
@@ -132,20 +129,19 @@ class LevenbergMarquardt(Stepper[Damping]):
         that was launched before, all of it is launched and one number is read.
         """
         network, waits = objective.network, reading_waits(at.r)
-        factor, sound = damped_factor(at.normal, mu)
-        if not waits and not sound:
+        factor, failed = damped_factor(at.normal, at.diagonal, mu)
+        if not waits and not sound(factor, failed):
             return math.inf
         # As the correction, in parameters divided by W.
-        velocity = -_solve(factor, at.gradient)
-        network.theta = at.theta + PROBE * at.W * velocity
-        bent = at.J.pulled(at.W * velocity, (objective.residuals() - at.r) / PROBE, 2 / PROBE)
-        correction = -0.5 * _solve(factor, at.W * total(bent))
-        small = 2 * correction.norm() <= self.accept * velocity.norm()
-        if not waits and not small:
+        velocity = _solve(factor, at.descent)
+        network.theta = along(at.theta, at.W, velocity, PROBE)
+        bent = at.J.pulled(at.W * velocity, (objective.residuals() - at.r) / PROBE, -1 / PROBE)
+        correction = _solve(factor, at.W * total(bent))
+        if not waits and not 2 * correction.norm() <= self.accept * velocity.norm():
             return math.inf
-        network.theta = at.theta + at.W * (velocity + correction)
+        network.theta = along(at.theta, at.W, velocity + correction)
         new = objective.squares()
-        return float(torch.where(sound & small, new, math.inf))
+        return float(damping_judged(new, failed, velocity, correction, self.accept))
 
 
 def reading_waits(x: Tensor) -> bool:
@@ -164,17 +160,19 @@ class Local(NamedTuple):
         theta: The parameters.
         r: The residuals.
         J: Their derivatives.
+        normal: JᵀJ of the divided parameters; its diagonal is that of the last damping.
+        diagonal: Its diagonal without damping.
         W: By what parameters are divided.
-        normal: JᵀJ of the divided parameters.
-        gradient: Jᵀr of the divided parameters.
+        descent: -Jᵀr of the divided parameters.
     """
 
     theta: Tensor
     r: Tensor
     J: Rows | Blocks
-    W: Tensor
     normal: Tensor
-    gradient: Tensor
+    diagonal: Tensor
+    W: Tensor
+    descent: Tensor
 
 
 def slow(losses: Sequence[float], patience: int) -> bool:
@@ -223,8 +221,7 @@ def scaling(squares: Tensor) -> Tensor:
     Returns:
         W [parameters], by which parameters are divided.
     """
-    mean = squares.mean().clamp_min(torch.finfo(squares.dtype).tiny)
-    return (squares / mean).clamp_min(1e-8) ** -0.25
+    return metric(squares, ())
 
 
 def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -238,11 +235,21 @@ def by_layer(squares: Tensor, sizes: Sequence[int]) -> Tensor:
     Returns:
         W [parameters], by which parameters are divided.
     """
-    means = torch.cat(
-        [part.mean().expand_as(part) for part in torch.split(squares, list(sizes)) if len(part)]
-    )
-    mean = squares.mean().clamp_min(torch.finfo(squares.dtype).tiny)
-    return (means / mean).clamp_min(1e-8) ** -0.5
+    return metric(squares, sizes)
+
+
+def along(theta: Tensor, W: Tensor, step: Tensor, share: float = 1.0) -> Tensor:
+    """θ + share W step, on a GPU in one launch.
+
+    Args:
+        theta: Where from [parameters].
+        W: By what parameters are divided in the step [parameters].
+        step: Where to [parameters].
+        share: How far.
+    """
+    if theta.is_cuda:
+        return torch.addcmul(theta, W, step, value=share)
+    return theta + share * W * step
 
 
 def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
@@ -255,24 +262,34 @@ def damped_cholesky(normal: Tensor, mu: float) -> Tensor | None:
     Returns:
         The lower factor; None where rounding leaves the matrix indefinite or not finite.
     """
-    factor, sound = damped_factor(normal, mu)
-    return factor if sound else None
+    factor, failed = damped_factor(normal.clone(), normal.diagonal(), mu)
+    return factor if sound(factor, failed) else None
 
 
-def damped_factor(normal: Tensor, mu: float) -> tuple[Tensor, Tensor]:
+def damped_factor(normal: Tensor, diagonal: Tensor, mu: float) -> tuple[Tensor, Tensor]:
     """The same on the device, without looking at it.
 
     Args:
-        normal: JᵀJ [parameters, parameters], of which the lower triangle is read.
-        mu: Damping μ, which is added to the diagonal.
+        normal: JᵀJ [parameters, parameters], of which the lower triangle is read; its diagonal is
+            written.
+        diagonal: The diagonal of JᵀJ [parameters].
+        mu: Damping μ, which is added to it.
 
     Returns:
-        The lower factor, and whether it is one.
+        The lower factor, and a number that is zero if it is one.
     """
-    damped = normal.clone()
-    damped.diagonal().add_(mu)
-    factor, failed = torch.linalg.cholesky_ex(damped)
-    return factor, (failed == 0) & factor.diagonal().sum().isfinite()
+    torch.add(diagonal, mu, out=normal.diagonal())
+    return torch.linalg.cholesky_ex(normal)
+
+
+def sound(factor: Tensor, failed: Tensor) -> bool:
+    """Whether a factor is one, and finite.
+
+    Args:
+        factor: The lower factor [parameters, parameters].
+        failed: Not zero where it is none.
+    """
+    return not failed and bool(factor.diagonal().sum().isfinite())
 
 
 def _solve(factor: Tensor, right: Tensor) -> Tensor:

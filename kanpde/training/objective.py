@@ -280,7 +280,7 @@ class Objective:
 
     def residuals(self) -> Float[Tensor, " rows"]:
         """All scaled rows of this process; the loss is everybody's sum of squares."""
-        return torch.cat([t.rows(self.network).reshape(-1) for t in self.terms])
+        return one_after_another([t.rows(self.network) for t in self.terms])
 
     def loss(self) -> float:
         """Weighted sum of mean squared residuals."""
@@ -288,7 +288,8 @@ class Objective:
 
     def squares(self) -> Float[Tensor, ""]:
         """The same on the device: nothing waits for it."""
-        return total(self.residuals().square().sum())
+        r = self.residuals()
+        return total(r @ r if r.is_cuda else r.square().sum())
 
     def gradient(self) -> tuple[float, Float[Tensor, " parameters"]]:
         """Loss and its gradient, by one adjoint sweep a term."""
@@ -306,8 +307,20 @@ class Objective:
         values, rows = [], []
         for t in self.terms:
             r, found = t.jacobian(self.network)
-            values.append(r.reshape(-1))
+            values.append(r)
             rows += found
         if len({one.lengths for one in rows}) > 1:
             rows = [Rows.full(one.dense()) for one in rows]
-        return torch.cat(values), Rows.below(rows)
+        return one_after_another(values), Rows.below(rows)
+
+
+def one_after_another(
+    parts: Sequence[Float[Tensor, "_equations _points"]],
+) -> Float[Tensor, " rows"]:
+    """The rows of several terms in one vector.
+
+    Args:
+        parts: Those of each term [equations, points].
+    """
+    flat = [part.reshape(-1) for part in parts]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)
