@@ -295,6 +295,14 @@ def growth(out: Out = RESULTS) -> None:
 
 
 @app.command()
+def bounds(out: Out = RESULTS) -> None:
+    """The least time that machine code of kernels for GPUs can take: computed, not measured."""
+    from benchmarks import bounds as computation
+
+    computation.run(out, _tell(_console(False)))
+
+
+@app.command()
 def start(
     repeats: Annotated[
         int, typer.Option(min=1, help="Of each, of which the median counts.", metavar="N")

@@ -21,6 +21,7 @@ from kanpde.kernels.triton_algebra import (
     powers,
     size_of,
 )
+from kanpde.kernels.triton_pieces import UNSPECIALISED
 
 
 @triton.jit
@@ -88,7 +89,7 @@ def activate_adjoint(lift, x, scale, kind: tl.constexpr, counts: tl.constexpr):
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _forward(
     X,
     center,
@@ -112,7 +113,7 @@ def _forward(
         tl.store(Y + at + c * units, y[c], mask=alive)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def _adjoint(
     L,
     X,

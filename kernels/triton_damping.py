@@ -42,7 +42,7 @@ def metric_of(normal, stride, i, ends, layers, size, line: tl.constexpr):
     return 1 / tl.where(layers > 0, root, tl.sqrt(root))
 
 
-@triton.jit(do_not_specialize=("stride", "layers", "size"))
+@triton.jit(do_not_specialize=("squares", "stride", "layers", "size"))
 def _rescaled(
     normal, slope, squares, ends, scaled, diagonal, W, descent, numbers, stride, layers, size,
     rows: tl.constexpr, block: tl.constexpr, line: tl.constexpr,
@@ -73,7 +73,7 @@ def _rescaled(
         tl.store(numbers + 1, tl.max(top, axis=0))
 
 
-@triton.jit(do_not_specialize=("size",))
+@triton.jit(do_not_specialize=("squares", "size"))
 def _judged(
     squares, failed, velocity, correction, found, accept, size, line: tl.constexpr
 ):  # fmt: skip

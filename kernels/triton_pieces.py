@@ -31,6 +31,9 @@ PARTIAL_BYTES = 2**28
 """Memory for partial sums, at most."""
 
 
+DEPTHS = (1, 16, 128)
+"""Threads that sum a number: few choices, each of which is a kernel to compile."""
+
 UNSTAGED = {"num_stages": 1}
 """For kernels with matrix products of what they gather: Triton would keep every gathered number of
 several turns of the loop in shared memory."""
@@ -84,7 +87,7 @@ def tensors_of(knots: Tensor, degree: int) -> KnotTensors:
     return _known[knots][1]
 
 
-@triton.jit(do_not_specialize=UNSPECIALISED)
+@triton.jit(do_not_specialize=(*UNSPECIALISED, "outputs"))
 def _edges(C, table, A, total, grid, functions, outputs, width: tl.constexpr, block: tl.constexpr):
     """A[p,g,s,q] = Σ_j table[p,g,j,s] C[p,g+j,q], entry by entry."""
     entry = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
@@ -167,9 +170,8 @@ def ordered_sum(partial: Tensor) -> Tensor:
     found = partial.new_empty(partial.shape[1:])
     if found.numel():
         # Few numbers are summed by many threads each, many numbers by a thread each.
-        depth = min(128, triton.next_power_of_2(len(partial)))
-        while depth > 1 and depth * found.numel() > 2**18:
-            depth //= 2
+        room = [depth for depth in DEPTHS if depth * found.numel() <= 2**22] or DEPTHS[:1]
+        depth = next((depth for depth in room if depth >= len(partial)), room[-1])
         block = max(8, 512 // depth)
         _ordered_sum[(triton.cdiv(found.numel(), block),)](
             partial, found, found.numel(), len(partial), depth=depth, block=block

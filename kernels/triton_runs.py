@@ -53,19 +53,19 @@ def row_products(
     return tl.expand_dims(tl.sum(total, axis=1), 1)
 
 
-@triton.jit(do_not_specialize=(*UNSPECIALISED, "rows", "count"))
+@triton.jit(do_not_specialize=(*UNSPECIALISED, "rows", "count", "bordered", "bent"))
 def _spread(
     values, starts, begin, run, r, v, J, rows, entries, count, columns, line, written,
-    depth: tl.constexpr, block: tl.constexpr, bordered: tl.constexpr, bent: tl.constexpr,
+    bordered, bent, depth: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     """Write the rows of J, zeros included, to J [written, line], of which the first `columns` are
     J's own; run [entries]: the run of each entry. With `bordered` the next column is r, with `bent`
     as well it is r - J v."""
     n = tl.program_id(0).to(tl.int64) * depth + tl.arange(0, depth)[:, None]
     border = tl.zeros([depth, 1], values.dtype.element_ty)
-    if bordered:
+    if bordered != 0:
         border += tl.load(r + n, mask=n < rows, other=0.0)
-    if bent:
+    if bent != 0:
         border -= row_products(values, starts, begin, run, v, n, rows, entries, count, depth, block)
     for first in range(0, line, block):
         at = first + tl.arange(0, block)[None, :]
@@ -215,10 +215,10 @@ def _slabs(
         border = some[0] if r is None else r[at].contiguous()
         way = some[0] if v is None else v.contiguous()
         sizes = len(some[0]), entries, len(lengths), columns, line, written
+        behind = int(r is not None), int(v is not None)
         _spread[(triton.cdiv(written, DEPTH),)](
-            *some, border, way, J, *sizes,
-            depth=DEPTH, block=TILE, bordered=r is not None, bent=v is not None,
-        )  # fmt: skip
+            *some, border, way, J, *sizes, *behind, depth=DEPTH, block=TILE
+        )
         yield J
 
 

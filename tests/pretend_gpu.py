@@ -265,7 +265,7 @@ def variant(kernel: InterpretedFunction, named: dict[str, Any]) -> tuple[Any, ..
     for name, value in named.items():
         kind = parameters[name].annotation if name in parameters else "constexpr"
         if isinstance(value, Tensor):
-            found.append((name, value.dtype, value.data_ptr() % 16 == 0))
+            found.append((name, value.dtype, name in general or value.data_ptr() % 16 == 0))
         elif "constexpr" in str(kind) or not isinstance(value, int):
             found.append((name, value))
         elif name not in general:

@@ -12,8 +12,10 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+"""Where `benchmarks` is."""
 
 MOST_SHARED = 227 * 1024
 """Bytes of shared memory that a program can have there."""
@@ -42,7 +44,8 @@ EVERYTHING = {
     "_taps",
     "_inward",
     "_times",
-    "_transposed_times",
+    "_rescaled",
+    "_judged",
     "_adjoint",
     "adjoint_tiles",
 }
@@ -55,7 +58,7 @@ def run(dtype):
         capture_output=True,
         text=True,
         timeout=300,
-        env=environment,
+        env=environment | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -90,62 +93,22 @@ def test_float32_compiles_without_double_precision():
         assert not kernel["atomics"], kernel
 
 
-def compile_only(self, *args, grid, warmup, **given):
+def say(kernel, grid, operands):
     """In place of a launch."""
-    import torch
-    import triton
-    from triton.backends.compiler import GPUTarget
-
-    names = {torch.float64: "*fp64", torch.float32: "*fp32", torch.int64: "*i64"}
-    options = {k: given.pop(k) for k in ("num_warps", "num_stages", "maxnreg") if k in given}
-    bound, signature, constants, aligned = (
-        dict(zip(self.arg_names, args, strict=False)) | given,
-        {},
-        {},
-        {},
+    types = re.findall(
+        r"\b(?:add|mul|fma|sub|div|mma)\.\S*?\b(t?f(?:16|32|64))\b", re.sub(r"//.*", "", kernel.ptx)
     )
-    for i, parameter in enumerate(self.params):
-        value = bound[parameter.name]
-        if parameter.is_constexpr or (isinstance(value, int) and value == 1):
-            signature[parameter.name], constants[parameter.name] = "constexpr", value
-        elif isinstance(value, torch.Tensor):
-            signature[parameter.name], aligned[(i,)] = names[value.dtype], [["tt.divisibility", 16]]
-        else:
-            signature[parameter.name] = "i32"
-    source = triton.compiler.ASTSource(
-        fn=self, signature=signature, constexprs=constants, attrs=aligned
-    )
-    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-    ptx = re.sub(r"//.*", "", made.asm["ptx"])
-    types = sorted(
-        set(re.findall(r"\b(?:add|mul|fma|sub|div|mma)\.\S*?\b(t?f(?:16|32|64))\b", ptx))
-    )
-    registers, stack = resources(made.asm["cubin"])
     report = {
-        "name": self.__name__,
-        "where": f"{self.fn.__module__.rsplit('.', 1)[-1]}.{self.__name__}",
-        "registers": registers,
-        "stack": stack,
-        "shared": made.metadata.shared,
-        "types": types,
-        "kind": constants.get("kind"),
-        "atomics": bool(re.search(r"\b(atom|red)\.", ptx)),
+        "name": kernel.where.rsplit(".", 1)[1],
+        "where": kernel.where,
+        "registers": kernel.registers,
+        "stack": kernel.stack,
+        "shared": kernel.shared,
+        "types": sorted(set(types)),
+        "kind": kernel.constants.get("kind"),
+        "atomics": bool(re.search(r"\b(atom|red)\.", kernel.ptx)),
     }
     sys.stdout.write(json.dumps(report) + "\n")
-
-
-def resources(machine_code):
-    """Registers and bytes of stack of a thread, as Triton's own tool reads them."""
-    import triton
-
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(machine_code)
-        file.flush()
-        done = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True)
-    found = re.search(r"REG:(\d+) STACK:(\d+)", done.stdout + done.stderr)
-    assert found, done.stdout + done.stderr
-    return int(found[1]), int(found[2])
 
 
 COUNTS, DEGREE, GRID, POINTS = (2, 2), 3, 5, 1000
@@ -155,11 +118,11 @@ COUNTS, DEGREE, GRID, POINTS = (2, 2), 3, 5, 1000
 def main(name):
     """Launch everything once, in float32 what is largest."""
     import torch
-    from triton.runtime.jit import JITFunction
 
-    from kanpde.kernels import triton_runs
+    from benchmarks.machine_code import compile_in_place_of_launches
+    from kanpde.kernels import triton_damping, triton_runs
 
-    JITFunction.run = compile_only
+    compile_in_place_of_launches(say)
     dtype = getattr(torch, name)
     for inputs, outputs in ((2, 10), (128, 128)) if name == "float64" else ((128, 128),):
         launch_a_layer(inputs, outputs, dtype)
@@ -168,8 +131,10 @@ def main(name):
     triton_runs.gram(values, starts, lengths, 465)
     if name == "float64":
         triton_runs.times(values, starts, lengths, torch.zeros(465, dtype=dtype))
-        r = torch.zeros(POINTS, dtype=dtype)
-        triton_runs.transposed_times(values, starts, lengths, 465, r)
+        number, vector = torch.zeros((), dtype=dtype), torch.zeros(465, dtype=dtype)
+        triton_damping.rescaled(torch.zeros(465, 472, dtype=dtype)[:, :465], vector, number, [465])
+        failed = torch.zeros((), dtype=torch.int32)
+        triton_damping.judged(number, failed, vector, vector, 2.0)
         launch_activations_and_networks(dtype)
 
 

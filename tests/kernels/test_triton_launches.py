@@ -54,8 +54,16 @@ def test_the_rows_of_its_jacobian_are_one_launch_and_their_products_few(launched
     assert [name for name, _ in launched] == ["adjoint_tiles"]
     launched.clear()
     lengths = (40, 40, *([4] * 10))
-    triton_runs.gram(values, torch.zeros_like(starts), lengths, 240)
+    r = torch.zeros(POINTS, dtype=torch.float64)
+    triton_runs.normal(values, torch.zeros_like(starts), lengths, 240, r)
     assert [name for name, _ in launched] == ["_spread", "_ordered_sum"]
+
+
+def test_the_rows_of_an_equation_are_one_launch(launched):
+    *given, counts = network((2, 10, 1))
+    W, b = torch.zeros(1, POINTS, 5, 1, dtype=torch.float64), torch.zeros(1, POINTS)
+    triton_network.rows(*given, W, b.double(), counts)
+    assert [name for name, _ in launched] == ["forward_tiles"]
 
 
 def test_a_layer_into_many_outputs_makes_its_taps_and_leaves_the_rest_to_products(launched):

@@ -107,7 +107,11 @@ def compare_squares(L, given, relative):
 
 
 def test_squares_of_affine_rows_are_those_of_the_plain_path():
-    compare_squares(*operands(23, (2, 3, 2), 2, 3, (1,)), 1e-12)
+    L, (X, *given, counts) = operands(23, (2, 3, 2), 2, 3, (1,))
+    compare_squares(L, (X, *given, counts), 1e-12)
+    affine = L[None], L[None, :, 0, 0]
+    found = triton_network.rows(X, *given, *affine, counts)
+    compare([found], [exactly(network.rows, X, *given, *affine, counts)], 1e-12)
 
 
 def test_layer_by_layer_in_slabs(monkeypatch):

@@ -7,7 +7,6 @@ from compiled_or_interpreted import DEVICE
 
 from kanpde.kernels import triton_runs
 from kanpde.kernels.runs import dense
-from kanpde.kernels.triton_jet import chunks_of
 
 CASES = {
     "two layers": ((20, 20, 4, 4, 4), 130, 33),
@@ -34,11 +33,22 @@ def matrix(lengths, columns, rows, dtype=torch.float64):
 
 def products(kernels, values, starts, lengths, columns, v, r):
     gram = kernels.gram(values, starts, lengths, columns)
+    matrix, slope, squares = kernels.normal(values, starts, lengths, columns, r)
     return (
         kernels.times(values, starts, lengths, v),
         kernels.transposed_times(values, starts, lengths, columns, r),
         gram.tril(),
+        matrix.tril(),
+        slope,
+        squares,
+        kernels.pulled(values, starts, lengths, v, r, -3.0),
     )
+
+
+def wanted_of(J, v, r):
+    """What `products` gives, of the dense matrix."""
+    gram = (J.T @ J).tril()
+    return J @ v, J.T @ r, gram, gram, J.T @ r, r @ r, J.T @ (-3 * (r - J @ v))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -52,15 +62,29 @@ def test_products_are_those_of_the_dense_matrix(case):
     )
     for found, wanted in zip(
         products(triton_runs, values, starts, lengths, columns, v, r),
-        (J @ v, J.T @ r, (J.T @ J).tril()),
+        wanted_of(J, v, r),
         strict=True,
     ):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12 * max(1.0, rows))
 
 
+def test_rows_that_are_written_in_several_slabs_give_the_same_sums(monkeypatch):
+    lengths, columns, rows = CASES["several chunks"]
+    values, starts = matrix(lengths, columns, rows)
+    v = torch.randn(columns, dtype=torch.float64, device=DEVICE)
+    r = torch.randn(rows, dtype=torch.float64, device=DEVICE)
+    monkeypatch.setattr(triton_runs, "SUMS", 3)
+    monkeypatch.setattr(triton_runs, "DENSE_BYTES", 8 * 72 * 70)  # 70 of 300 rows, in parts of 24
+    for found, wanted in zip(
+        products(triton_runs, values, starts, lengths, columns, v, r),
+        wanted_of(dense(values, starts, lengths, columns), v, r),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-10)
+
+
 def test_the_same_bits_each_time():
     values, starts = matrix(*CASES["several chunks"])
-    assert chunks_of(300, 1, 8, triton_runs.DEPTH)[1] > 1
     given = (
         values,
         starts,
@@ -79,7 +103,7 @@ def test_float32_stays_float32():
     v, r = torch.randn(columns, device=DEVICE), torch.randn(rows, device=DEVICE)
     for found, wanted in zip(
         products(triton_runs, values, starts, lengths, columns, v, r),
-        (J @ v, J.T @ r, (J.T @ J).tril()),
+        wanted_of(J, v, r),
         strict=True,
     ):
         assert found.dtype == torch.float32
