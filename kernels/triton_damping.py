@@ -30,13 +30,18 @@ def mean_of(normal, stride, begin, end, line: tl.constexpr):
 
 
 @triton.jit
-def metric_of(normal, stride, i, ends, layers, size, line: tl.constexpr):
-    """W of parameters i, those of the layers between `ends`."""
-    mean = mean_of(normal, stride, 0, size, line)
+def metric_of(
+    normal, stride, first, mean, ends, layers, size, count: tl.constexpr, line: tl.constexpr
+):  # fmt: skip
+    """W of `count` parameters from a first one on, those of the layers between `ends`; mean: of the
+    diagonal."""
+    i = first + tl.arange(0, count)
     d = tl.load(normal + i * stride, mask=i < size, other=0.0)
     for layer in range(layers):
         begin, end = tl.load(ends + layer), tl.load(ends + layer + 1)
-        d = tl.where((i >= begin) & (i < end), mean_of(normal, stride, begin, end, line), d)
+        if (begin < first + count) & (end > first):
+            own = mean_of(normal, stride, begin, end, line)
+            d = tl.where((i >= begin) & (i < end), own, d)
     least = (0 * d + 1) / 100000000  # 1e-8 would be one of float32
     root = tl.sqrt(tl.maximum(tl.where(mean > 0, d / mean, 0.0), least))
     return 1 / tl.where(layers > 0, root, tl.sqrt(root))
@@ -48,27 +53,28 @@ def _rescaled(
     rows: tl.constexpr, block: tl.constexpr, line: tl.constexpr,
 ):  # fmt: skip
     """stride: numbers between two rows of the matrix."""
-    i = tl.program_id(0) * rows + tl.arange(0, rows)
-    own = metric_of(normal, stride + 1, i, ends, layers, size, line)
+    mean = mean_of(normal, stride + 1, 0, size, line)
+    start = tl.program_id(0) * rows
+    i = start + tl.arange(0, rows)
+    own = metric_of(normal, stride + 1, start, mean, ends, layers, size, rows, line)
     tl.store(W + i, own, mask=i < size)
     tl.store(descent + i, -own * tl.load(slope + i, mask=i < size, other=0.0), mask=i < size)
     d = tl.load(normal + i * (stride + 1), mask=i < size, other=0.0)
     tl.store(diagonal + i, d * own * own, mask=i < size)
+    here = i.to(tl.int64)[:, None]
     for first in range(0, size, block):
-        j = first + tl.arange(0, block)
-        inside = (i < size)[:, None] & (j < size)[None, :]
-        across = metric_of(normal, stride + 1, j, ends, layers, size, line)
-        here = i.to(tl.int64)[:, None]
-        value = tl.load(normal + here * stride + j[None, :], mask=inside, other=0.0)
-        value = value * own[:, None] * across[None, :]
-        tl.store(scaled + here * size + j[None, :], value, mask=inside)
+        j = first + tl.arange(0, block)[None, :]
+        inside = (here < size) & (j < size)
+        across = metric_of(normal, stride + 1, first, mean, ends, layers, size, block, line)
+        value = tl.load(normal + here * stride + j, mask=inside, other=0.0)
+        tl.store(scaled + here * size + j, value * own[:, None] * across[None, :], mask=inside)
     if tl.program_id(0) == 0:
         top = tl.zeros([line], normal.dtype.element_ty)
         for first in range(0, size, line):
             k = first + tl.arange(0, line)
-            w = metric_of(normal, stride + 1, k, ends, layers, size, line)
-            d = tl.load(normal + k * (stride + 1), mask=k < size, other=0.0)
-            top = tl.where(d * w * w > top, d * w * w, top)
+            w = metric_of(normal, stride + 1, first, mean, ends, layers, size, line, line)
+            squared = tl.load(normal + k * (stride + 1), mask=k < size, other=0.0) * w * w
+            top = tl.where(squared > top, squared, top)
         tl.store(numbers, tl.load(squares))
         tl.store(numbers + 1, tl.max(top, axis=0))
 
