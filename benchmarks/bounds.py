@@ -9,7 +9,7 @@ longest of them is the bound:
 - instructions, of which each of a multiprocessor's four schedulers begins one a cycle;
 - arithmetic, 64 operations in float64 and 128 in float32 a multiprocessor and cycle;
 - loads and stores, 32 numbers a multiprocessor and cycle;
-- operands from memory, each of them once.
+- operands from memory, each of them once, but for what the cache holds of them already.
 
 Products and sums of the library are their operations or their operands at the rates of a GPU that
 was measured (gpu.json). Launches follow one another, so bounds are added. Rounds of a loop are
@@ -60,8 +60,15 @@ ARITHMETIC = {
 }
 """Operations of a multiprocessor a cycle, and their instructions."""
 
+CACHE = 50 * 2**20
+"""Bytes of the second-level cache: as much of the operands of a launch may be there."""
+
 MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL")
 """Instructions that load and store, of which 32 threads go through a cycle."""
+
+
+LITTLE = 1e-3
+"""Operations of the library that take a smaller share are not on the page."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +178,9 @@ class Launches(TorchDispatchMode):
         self.found.append((kernel.where, kernel, times[by], by))
 
     def _moved(self, tensors: Sequence[Tensor]) -> float:
-        """Seconds to move each of some tensors once."""
-        return sum({id(x): x.nbytes for x in tensors}.values()) / self.rates.ceiling.bandwidth
+        """Seconds to move each of some tensors once, as far as the cache has them not."""
+        whole = sum({id(x): x.nbytes for x in tensors}.values())
+        return max(0, whole - CACHE) / self.rates.ceiling.bandwidth
 
 
 def run(
@@ -383,7 +391,10 @@ def page(found: Mapping[str, Any]) -> str:
         )
     head = ["of a", "network", "degree", "dtype", "kernel", "launches", "registers", "stack, B"]
     kernels = [[*head, "shared, B", "longest loop", "bound, ms", "bound by"]]
+    longest = {tuple(_names(row)): row["seconds"] for row in found["shares"]}
     for row in found["rows"]:
+        if row["registers"] is None and row["seconds"] < LITTLE * longest[tuple(_names(row))]:
+            continue
         sizes = [
             "" if row[key] is None else f"{row[key]:,}"
             for key in ("launches", "registers", "stack", "shared", "loop")

@@ -50,7 +50,7 @@ def test_triton_without_a_gpu_is_refused(monkeypatch):
 
 @pytest.mark.parametrize(
     "modules",
-    [("not_there", "runs", "activation", "network"), ("broken", "runs", "activation", "network")],
+    [(first, "runs", "activation", "network", "damping") for first in ("not_there", "broken")],
 )
 def test_a_path_that_fails_is_replaced_with_one_line(monkeypatch, modules):
     class Broken:
