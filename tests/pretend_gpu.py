@@ -63,6 +63,9 @@ UNSEEN = {
     "max_memory_allocated": lambda *given: 0,
     "memory_allocated": lambda *given: 0,
     "reset_peak_memory_stats": lambda *given: None,
+    "Stream": lambda: SimpleNamespace(wait_stream=lambda other: None),
+    "current_stream": lambda: SimpleNamespace(wait_stream=lambda other: None),
+    "stream": lambda *given: nullcontext(),
 }
 """What torch.cuda says of the pretend GPU."""
 
@@ -273,6 +276,22 @@ def variant(kernel: InterpretedFunction, named: dict[str, Any]) -> tuple[Any, ..
     return tuple(found)
 
 
+def captured(seen: Seen) -> dict[str, Any]:
+    """Graphs as torch.cuda has them: what is captured must wait for nothing, and is one launch."""
+
+    @contextmanager
+    def graph(made: Any) -> Iterator[None]:
+        before = seen.waited
+        yield
+        if seen.waited > before:
+            raise RuntimeError("a graph cannot wait for the device")
+
+    def replay() -> None:
+        seen.launches["graph"] += 1
+
+    return {"CUDAGraph": lambda: SimpleNamespace(replay=replay), "graph": graph}
+
+
 @contextmanager
 def pretended() -> Iterator[Seen]:
     """A GPU that is not there."""
@@ -287,7 +306,7 @@ def pretended() -> Iterator[Seen]:
         seen.variants.add(variant(self, named))
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in UNSEEN.items():
+        for name, value in (UNSEEN | captured(seen)).items():
             patch.setattr(torch.cuda, name, value)
         patch.setattr(paths, "_try", lambda found, device: None)
         patch.setattr(InterpretedFunction, "run", launch)
