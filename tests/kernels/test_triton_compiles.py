@@ -175,7 +175,9 @@ def launch_activations_and_networks(dtype):
     triton_network.forward(*given)
     triton_network.adjoint(jet(1), *given)
     triton_network.pullback(jet(1), *given)
-    triton_network.squares(*given[:-1], zeros(1, POINTS, 5, 1), zeros(1, POINTS), COUNTS)
+    affine = zeros(1, POINTS, 5, 1), zeros(1, POINTS)
+    triton_network.rows(*given[:-1], *affine, COUNTS)
+    triton_network.squares(*given[:-1], *affine, COUNTS)
 
 
 if __name__ == "__main__":
