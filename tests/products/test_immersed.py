@@ -222,20 +222,26 @@ def test_eigenvalues_of_a_disc():
         assert abs(number / (jn_zeros(1, 1)[0] / 2) ** 2 - 1) < 1e-7
 
 
-def test_singular_corners_are_left_to_layers():
+@pytest.mark.parametrize("reaction", [0.0, 1.0])
+def test_singular_corners_are_left_to_layers_but_for_poissons_equation(reaction):
     """Also those of 120 degrees between conditions of two kinds."""
-    corner = Problem(
-        Polygon(x=[0, 1, 0.6, -0.5], y=[0, 0, 1, 0.75**0.5]),
-        lambda u, x, y: laplacian(u) + 1,
-        [Dirichlet(u=0, on=("edge1", "edge2", "edge3")), Neumann(u=0, on="edge4")],
-    )
-    choice = usual(corner, choose(corner))
-    assert choice.recipe.network.kind != "tensor"
-    assert "(0, 0), where edge4 meets edge1: r^0.75" in choice.reasons[-1]
-    problem, recipes = kanpde.problem.file.load("poisson2d_lshape")
-    choice = usual(problem, choose(problem, recipes))
-    assert choice.recipe.network.kind != "tensor"
-    assert "singular at (0, 0)" in choice.reasons[-1]
+
+    def equation(u, x, y):
+        return laplacian(u) - reaction * u + 1 if reaction else laplacian(u) + 1
+
+    slanted = Polygon(x=[0, 1, 0.6, -0.5], y=[0, 0, 1, 0.75**0.5])
+    conditions = [Dirichlet(u=0, on=("edge1", "edge2", "edge3")), Neumann(u=0, on="edge4")]
+    lshape = kanpde.problem.file.load("poisson2d_lshape")[0].domain
+    for problem, where in (
+        (Problem(slanted, equation, conditions), "(0, 0), where edge4 meets edge1: r^0.75"),
+        (Problem(lshape, equation, [Dirichlet(u=0)]), "singular at (0, 0)"),
+    ):
+        choice = usual(problem, choose(problem))
+        assert (choice.recipe.network.kind == "tensor") is not bool(reaction)
+        assert (where in choice.reasons[-1]) is bool(reaction)
+
+
+def test_an_annulus_is_not():
     problem, recipes = kanpde.problem.file.load("annulus2d")
     assert usual(problem, choose(problem, recipes)).recipe.network.kind == "tensor"
 
