@@ -22,7 +22,7 @@ from kanpde.machine.beside import beside_the_file
 POINTS_TIMES_TRIANGLES = 1 << 14
 """Pairs of a point and a triangle that are looked at together: as many as fit into a cache."""
 
-SMOOTH = 0.9
+ONE_SURFACE = 0.9
 """Cosine of the angle between triangles that are part of one smooth surface, at least."""
 
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -101,7 +101,7 @@ class Solid(Domain):
         places = np.unique(ends.reshape(-1, 3), axis=0, return_inverse=True)[1].reshape(-1, 2)
         order = np.lexsort(np.sort(places, axis=1).T)
         one, other = (order[0::2] // 3, order[1::2] // 3)
-        turned = np.einsum("ei,ei->e", normals[one], normals[other]) < SMOOTH
+        turned = np.einsum("ei,ei->e", normals[one], normals[other]) < ONE_SURFACE
         inward = np.einsum("ei,ei->e", normals[one], middles[other] - middles[one]) > 0
         found = np.flatnonzero(turned & inward)
         if not len(found):
