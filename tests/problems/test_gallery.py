@@ -247,7 +247,6 @@ REFUSED = {
     "cylinder_flow2d": "a pressure",
     "heat5d": "5 space dimensions; finite differences take at most 3",
     "poisson5d": "5 space dimensions; finite differences take at most 3",
-    "poisson10d": "10 space dimensions",
     "poisson100d": "100 space dimensions",
 }
 """Those outside of finite differences, and why."""

@@ -84,7 +84,6 @@ SHORT = {
     "poisson2d_paper": Short(KAN((5,), 7, 6), 800, "lm:50", 4e-5),
     "poisson3d": Short(KAN((4,), 7, 3), 700, "lm:40", 2.5e-7),
     "heat5d": Short(Additive((4,), 5, 1), 500, "lm:30", 3.2e-3),
-    "poisson10d": Short(Additive((3,), 5, 1), 300, "lm:12", 4.8e-2),
     "poisson100d": Short(Additive((3,), 5, 1), 400, "lm:10", 3.6e-3, constants={"size": 12}),
     "poisson5d": Short(KAN((2,), 5, 3), 60, "lm:4", 2e-5),
     "reaction1d": Short(KAN((5, 5), 7, 4), 700, "lm:60", 2.5e-4),
