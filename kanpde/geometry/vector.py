@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kanpde.errors import ProblemError, nearest
+from kanpde.errors import ProblemError
 
 if TYPE_CHECKING:
     from kanpde.geometry.domain import Domain
@@ -120,18 +120,3 @@ def many(domain: Domain) -> bool:
         domain: The domain.
     """
     return len(domain.coordinates) > FEW
-
-
-def whole_of(domain: Domain, name: str) -> str:
-    """What to write where somebody named no coordinate but a component or a vector: a hint.
-
-    Args:
-        domain: Has the coordinates.
-        name: What somebody wrote.
-    """
-    for vector, parts in domain.vectors.items():
-        if name == vector:
-            return f"; {vector} is a vector, whose components are {parts[0]} to {parts[-1]}"
-        if name.startswith(vector) and name[len(vector) :].isdigit():
-            return f"; {vector} has the components {parts[0]} to {parts[-1]}"
-    return nearest(name, domain.coordinates)
