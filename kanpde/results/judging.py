@@ -40,6 +40,11 @@ ACCURATE_REFERENCE = 1e-6
 """Estimated error of a reference below which nobody asks for a better one."""
 
 
+MOST_AT_A_POINT = 0.1
+"""Share of its variation that a solution of many coordinates may be off by at a single point, where
+a mean square says little about the parts that points seldom come to."""
+
+
 USUAL_CURES = (
     "a wider or deeper network (--width 8,8)",
     "a finer last --grid",
@@ -231,13 +236,14 @@ def _by_exact(found: Mapping[str, Gap]) -> Verdict:
     """The verdict of an exact solution."""
     unknown, gap = _farthest(found)
     # written so that nan has not converged
-    status = CONVERGED if gap.error + gap.uncertainty <= GOOD_ENOUGH else NOT_CONVERGED
-    sampled = ""
+    good, sampled = gap.error + gap.uncertainty <= GOOD_ENOUGH, ""
     if gap.own:
+        good = good and gap.peak <= MOST_AT_A_POINT * gap.scale
         peak = percent(gap.peak / gap.scale)
         sampled = (
             f" (quasi-Monte Carlo, ± {percent(gap.uncertainty)}; up to {peak} at single points)"
         )
+    status = CONVERGED if good else NOT_CONVERGED
     return Verdict(status, BY_EXACT, f"{_away(unknown, gap, found, BY_EXACT)}{sampled}")
 
 

@@ -62,6 +62,16 @@ def test_the_verdict_counts_the_standard_error():
         assert "(quasi-Monte Carlo, ± " in verdict.reason
 
 
+def test_the_verdict_counts_single_points():
+    truth = {"u": np.linspace(-1, 1, module.SEQUENCES * 1024)}
+    for size, status in ((0.05, CONVERGED), (0.5, NOT_CONVERGED)):
+        found = {"u": truth["u"].copy()}
+        found["u"][77] += size
+        verdict = judge(scattered_gaps(found, truth))
+        assert verdict.status == status
+        assert "at single points" in verdict.reason
+
+
 def test_points_are_inside_and_others_than_those_of_training():
     class Seen:
         def __call__(self, points):
