@@ -18,7 +18,10 @@ class Ranges(Box):
         ProblemError: For intervals that are not finite and increasing.
     """
 
+    _many = None  # its sides are those of single columns, however many there are
+
     def __init__(self, intervals: Mapping[str, Interval]):
+        self._intervals, self._vectors = dict(intervals), {}
         self._bounds = {
             name: checked_interval("Ranges", name, interval) for name, interval in intervals.items()
         }

@@ -220,11 +220,15 @@ class SplineNetwork(Network):
         return r, self.masked(gradient)
 
     def rows(self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]) -> Tensor:
+        if is_along_axes(X, counts):
+            return super().rows(X, W, b, counts)
         return network_jet_rows(X, *self._operands(X), W, b, counts)
 
     def linear(
         self, X: Tensor, W: Tensor, b: Tensor, counts: Sequence[int]
     ) -> tuple[Tensor, list[Rows]]:
+        if is_along_axes(X, counts):
+            return super().linear(X, W, b, counts)
         return self.rows(X, W, b, counts), [self.jacobian([X], own, counts) for own in W]
 
     def jacobian(self, jets: Sequence[Tensor], L: Tensor, counts: Sequence[int]) -> Rows:

@@ -185,7 +185,7 @@ def test_a_start_between_the_points_is_found():
 
 def test_cells_that_do_not_fit_into_memory_are_not_tried(monkeypatch):
     problem = kanpde.problem.file.load("helmholtz2d")[0]
-    monkeypatch.setattr("kanpde.products.attempts.available", lambda: 2e7)
+    monkeypatch.setattr("kanpde.products.attempts.available", lambda: 1.33e7)
     _, progress = solved(problem, 1e-8)
     assert "GB of memory, --network separable little" in progress.reason
     assert "on 21 x 32 cells; 21 x 56 would take" in progress.reason
