@@ -108,11 +108,7 @@ def normal(
     values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As runs.normal."""
-    return (
-        gram(values, starts, lengths, columns),
-        transposed_times(values, starts, lengths, columns, r),
-        r @ r,
-    )
+    return runs.normal(values, starts, lengths, columns, r, gram, transposed_times)
 
 
 def pulled(
@@ -124,8 +120,7 @@ def pulled(
     factor: float,
 ) -> Tensor:
     """As runs.pulled."""
-    bent = factor * (a - times(values, starts, lengths, v))
-    return transposed_times(values, starts, lengths, len(v), bent)
+    return runs.pulled(values, starts, lengths, v, a, factor, times, transposed_times)
 
 
 def _first(lengths: Sequence[int]) -> np.ndarray:

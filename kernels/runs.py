@@ -8,7 +8,7 @@ row is one run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -69,14 +69,18 @@ def gram(values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int) -
 
 
 def normal(
-    values: Tensor, starts: Tensor, lengths: Sequence[int], columns: int, r: Tensor
+    values: Tensor,
+    starts: Tensor,
+    lengths: Sequence[int],
+    columns: int,
+    r: Tensor,
+    squares: Callable[..., Tensor] = gram,
+    back: Callable[..., Tensor] = transposed_times,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """JᵀJ as `gram`, Jᵀr and r·r."""
-    return (
-        gram(values, starts, lengths, columns),
-        transposed_times(values, starts, lengths, columns, r),
-        r @ r,
-    )
+    """JᵀJ as `gram`, Jᵀr and r·r; squares and back: what computes `gram` and
+    `transposed_times`."""
+    given = values, starts, lengths, columns
+    return squares(*given), back(*given, r), r @ r
 
 
 def pulled(
@@ -86,10 +90,13 @@ def pulled(
     v: Tensor,
     a: Tensor,
     factor: float,
+    there: Callable[..., Tensor] = times,
+    back: Callable[..., Tensor] = transposed_times,
 ) -> Tensor:
-    """Jᵀ (factor (a - J v)), [columns]."""
-    bent = factor * (a - times(values, starts, lengths, v))
-    return transposed_times(values, starts, lengths, len(v), bent)
+    """Jᵀ (factor (a - J v)), [columns]; there and back: what computes `times` and
+    `transposed_times`."""
+    bent = factor * (a - there(values, starts, lengths, v))
+    return back(values, starts, lengths, len(v), bent)
 
 
 def add_lower_gram(total: Tensor, J: Tensor, block: int = 128) -> None:

@@ -92,7 +92,6 @@ def _diffuses(piece: Formulation) -> bool:
         return False
     points = inside_points(piece.domain, POINTS_LOOKED_AT, SEED_OF_LOOKS).double()
     g = dict(zip(equation.needs, _partials(equation, points).T, strict=True))
-    second = [(equation.unknowns[0], index) for index in _twice(dims)]
     second = [leaf for leaf in equation.needs if leaf[1] in _twice(dims)]
     mixed = [leaf for leaf in equation.needs if sum(leaf[1]) == 2 and leaf not in second]
     if mixed or len(second) < dims:
