@@ -64,7 +64,7 @@ def test_the_verdict_counts_the_standard_error():
 
 def test_the_verdict_counts_single_points():
     truth = {"u": np.linspace(-1, 1, module.SEQUENCES * 1024)}
-    for size, status in ((0.05, CONVERGED), (0.5, NOT_CONVERGED)):
+    for size, status in ((0.05, CONVERGED), (0.3, NOT_CONVERGED)):
         found = {"u": truth["u"].copy()}
         found["u"][77] += size
         verdict = judge(scattered_gaps(found, truth))
