@@ -319,6 +319,14 @@ class MarchingProducts(AdaptiveProducts):
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
         shortest = length <= (1 + 1e-9) * self._shortest(progress, begin) and not at.stalled
+        new = tuple(
+            self._refined(axis, one) if far else axis
+            for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
+        )
+        if any(worse) and not last_try and self._used_up(progress, (*new, progress.axes[-1])):
+            if not self._smoothed_soon(begin):
+                return self._ended(progress, self._beyond_work(begin, new))
+            new, worse = tuple(space), [False] * len(space)
         if (far_in_time or any(worse)) and not last_try and not shortest:
             failed = at.stalled or (seen.unmet > MET_EQUATION and math.isnan(seen.layer))
             largest = math.inf if failed else max([seen.in_time, *seen.in_space])
@@ -326,14 +334,7 @@ class MarchingProducts(AdaptiveProducts):
             beyond = seen.in_time > self.far_beyond * tolerance
             if far_in_time and (not any(worse) or beyond or failed):
                 length *= 0.3 if failed else self._shortened(seen.order, seen.in_time)
-            new = tuple(
-                self._refined(axis, one) if far else axis
-                for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
-            )
-            wanted = (*new, progress.axes[-1])
-            if any(worse) and self._used_up(progress, wanted):
-                return self._ended(progress, self._beyond_work(begin, new))
-            if self._bytes(wanted) <= self._memory:
+            if self._bytes((*new, progress.axes[-1])) <= self._memory:
                 return self._attempt(tried, new, begin, length, tried.tries)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
         stuck = (
@@ -454,9 +455,16 @@ class MarchingProducts(AdaptiveProducts):
         for i in range(len(product.axes) - 1):
             new.append(self._next(i, product, rough[i]))
         if self._used_up(done, (*new, product.axes[-1])):
-            return self._ended(done, self._beyond_work(end, new))
+            if not self._smoothed_soon(end):
+                return self._ended(done, self._beyond_work(end, new))
+            new = list(product.axes[:-1])
         length = abs(end - begin) * self._lengthened(done, seen)
         return self._attempt(done, tuple(new), end, length, 0)
+
+    def _smoothed_soon(self, begin: float) -> bool:
+        """Whether what is wrong in a span that begins there hardly matters after it, so that cells
+        beyond the work are done without."""
+        return False
 
     def _beyond_work(self, begin: float, space: Sequence[SplineAxis]) -> str:
         """What is said where a span asks for cells beyond the work."""
@@ -547,10 +555,13 @@ class MarchingProducts(AdaptiveProducts):
             missed = (
                 f"an unknown hardly varies beside its values: estimated error {estimate:.1e}",
             )
+        usual, largest, squares = estimate, 0.0, 0.0
         for one in progress.beyond:
             if (error := one.over(sizes)) > tolerance:
                 missed += (self._said(one, error),)
-            estimate = max(estimate, error)
+            largest = max(largest, error)
+            squares += error**2 * abs(one.end - one.begin) / self._whole
+        usual, estimate = max(usual, math.sqrt(squares)), max(estimate, largest)
         if progress.carried:
             errors, times = grown(progress.carried, sizes)
             worst = int(errors.argmax())
@@ -559,7 +570,9 @@ class MarchingProducts(AdaptiveProducts):
                     self._said_of_growth(progress.spans[worst], times[worst], errors[worst]),
                 )
             estimate = max(estimate, float(errors[worst]))
-        return replace(progress, change=None, estimate=estimate, missed=missed, finished=True)
+            usual = max(usual, float(errors[worst]))
+        found = replace(progress, change=None, estimate=estimate, usual=usual)
+        return replace(found, missed=missed, finished=True)
 
     def _said_of_growth(self, span: Product, times: float, error: float) -> str:
         """What is said where errors are small when they are made, and grow after that."""

@@ -75,6 +75,9 @@ SHORTEST_BEGINNING = 1e-3
 not follow what is thinner along its curved boundary than such a span makes it, and what is wrong in
 a shorter time is smoothed soon."""
 
+SOON = 0.01
+"""Of all of the time: what is wrong in so short a time after a beginning is smoothed soon."""
+
 OFF_THE_GRID = 1e-3
 """Of a span, by which rounding may move its beginning from a multiple of its length."""
 
@@ -285,6 +288,9 @@ class MarchingInside(MarchingProducts):
             least = max(least, SHORTEST_BEGINNING * self._whole)
         return float(whole / 2 ** _halves(whole, least))
 
+    def _smoothed_soon(self, begin: float) -> bool:
+        return not self.settings.less and self._since(begin)[0] <= SOON * self._whole
+
     def _since(self, begin: float) -> tuple[float, float]:
         """The time since the last switch, and from that to the next one."""
         stops = np.array([*self._beginnings, self._last])
@@ -362,7 +368,8 @@ class MarchingInside(MarchingProducts):
                 " --tolerance makes them smaller"
             )
             found = replace(found, missed=found.missed or (said,))
-        return replace(found, estimate=max(found.estimate, progress.drift))
+        estimate, usual = (max(one, progress.drift) for one in (found.estimate, found.usual))
+        return replace(found, estimate=estimate, usual=usual)
 
     def _condition(self, progress: Progress, C: Float[np.ndarray, "unknowns ..."]) -> float:
         return math.nan

@@ -83,6 +83,8 @@ class Progress:
         layer: Where a layer in time began that the spans so far are in; nan where there is none.
         sizes: Amplitudes of the unknowns so far.
         estimate: Largest error of the spans that are done, over the amplitudes.
+        usual: The same of a whole march, where what is beyond the tolerance counts as its root mean
+            square over all of the time; nan where it is not known.
         missed: What missed the tolerance, a line each.
         change: A small change that was made where time begins, in the last span that is done.
         carried: How large it was where each span ended, and the errors made in the spans.
@@ -119,6 +121,7 @@ class Progress:
     layer: float = math.nan
     sizes: tuple[float, ...] = ()
     estimate: float = math.nan
+    usual: float = math.nan
     missed: tuple[str, ...] = ()
     change: Product | None = None
     carried: tuple[Carried, ...] = ()
@@ -175,7 +178,8 @@ class Progress:
     @property
     def hopeless(self) -> bool:
         """Whether it is finished, and came to nothing."""
-        return self.finished and self.estimate > CAME_TO_NOTHING
+        error = self.estimate if math.isnan(self.usual) else self.usual
+        return self.finished and error > CAME_TO_NOTHING
 
     @property
     def reason(self) -> str:
