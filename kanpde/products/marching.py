@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from kanpde.problem.problem import Problem
 from kanpde.problem.switches import switches
+from kanpde.products.arrived import arrived, ended
 from kanpde.products.attempts import (
     CELLS_AT_FIRST,
     MET_EQUATION,
@@ -30,18 +31,24 @@ from kanpde.products.estimates import (
     favard,
     halved,
     last_modes,
-    overrated,
     ranges,
     refined,
     roughness,
     unseen,
 )
-from kanpde.products.growth import Carried, at_the_end, carried, grown, left, smooth_change
+from kanpde.products.growth import Carried, at_the_end, carried, left, smooth_change
 from kanpde.products.guide import Guide
 from kanpde.products.held import Ending, Start, fit, held
 from kanpde.products.newton import least_squares
 from kanpde.products.posed import initial_values, start_of_march
 from kanpde.products.progress import Beyond, Progress, Settings, on_cells
+from kanpde.products.span_lengths import (
+    LAYER_ORDER,
+    LOWEST_ORDER,
+    compared,
+    observed,
+    shortened,
+)
 from kanpde.products.tensor import Product
 from kanpde.products.uncoupled import Uncoupled, uncouples
 
@@ -87,14 +94,6 @@ FAR_IN_LENGTH = 1.5
 THOUGHT = 0.3
 """Share of the amplitudes that are thought of, over which errors are measured from the beginning:
 the first of all spans may be so short that little happens in it."""
-
-MUCH_GAINED = 0.8
-"""Share of the error of the attempt before, below which one gained much."""
-
-LOWEST_ORDER, LAYER_ORDER = 3.0, 0.25
-"""Observed order in the length of a span, below which a solution is not smooth in time, and above
-which the layer with which it begins is the better met, the shorter the span: where a flux is turned
-on, it is 1/2."""
 
 FAR_BEYOND = 300.0
 """Times the tolerance, an error in time from which a span is shortened although its cells are not
@@ -325,15 +324,15 @@ class MarchingProducts(AdaptiveProducts):
         )
         if any(worse) and not last_try and self._used_up(progress, (*new, progress.axes[-1])):
             if not self._smoothed_soon(begin):
-                return self._ended(progress, self._beyond_work(begin, new))
+                return ended(progress, self.time, self._beyond_work(begin, new))
             new, worse = tuple(space), [False] * len(space)
         if (far_in_time or any(worse)) and not last_try and not shortest:
             failed = at.stalled or (seen.unmet > MET_EQUATION and math.isnan(seen.layer))
             largest = math.inf if failed else max([seen.in_time, *seen.in_space])
-            tried = _compared(progress, (length, seen.in_time, largest), seen.order)
+            tried = compared(progress, (length, seen.in_time, largest), seen.order)
             beyond = seen.in_time > self.far_beyond * tolerance
             if far_in_time and (not any(worse) or beyond or failed):
-                length *= 0.3 if failed else self._shortened(seen.order, seen.in_time)
+                length *= 0.3 if failed else self._shortened(seen)
             if self._bytes((*new, progress.axes[-1])) <= self._memory:
                 return self._attempt(tried, new, begin, length, tried.tries)
         last_ones = [span.axes[-1].ends for span in progress.spans[-MOST_TRIES:]]
@@ -344,7 +343,7 @@ class MarchingProducts(AdaptiveProducts):
         )
         if at.stalled or stuck:
             said = f"{time} = {begin:.4g}: no span is short enough; the solution may blow up there"
-            return replace(self._ended(progress, said), lost=at.stalled)
+            return replace(ended(progress, self.time, said), lost=at.stalled)
         unmet = seen.unmet if seen.unmet > MET_EQUATION else 0.0
         error = max([seen.in_time, *seen.in_space, unmet])
         if error <= tolerance and not progress.missed and not progress.beyond:
@@ -368,7 +367,7 @@ class MarchingProducts(AdaptiveProducts):
         sizes = np.maximum(own, progress.sizes) if progress.sizes else own
         in_time = last_modes(self._felt(product), sizes)
         begin, end = progress.axes[-1].ends
-        order = _observed(progress, abs(end - begin), in_time)
+        order = observed(progress, abs(end - begin), in_time)
         layer = self._layer(progress, order)
         near = abs(end - layer) <= NEAR_START * self._whole
         if begin == layer:
@@ -406,19 +405,10 @@ class MarchingProducts(AdaptiveProducts):
         """An attempt as its errors in time are felt."""
         return product
 
-    def _shortened(self, order: float, error: float) -> float:
-        """By what a span is shortened whose error in time is too large: as if that fell with the
-        power of the length that it has for smooth solutions, or with the one that was observed. It
-        falls slowly where solutions begin with layers.
-
-        Args:
-            order: The observed one.
-            error: The error in time.
-        """
-        goal = SHORT_OF_GOAL * self.settings.tolerance / error
-        least = 0.3 if order > LOWEST_ORDER else 0.03
-        order = min(float(self.span_from(0.0, 1.0).degree), max(1.0, order))
-        return max(least, min(0.85, goal ** (1 / order)))
+    def _shortened(self, seen: Shown) -> float:
+        """By what a span is shortened whose error in time is too large."""
+        degree = self.span_from(0.0, 1.0).degree
+        return shortened(seen.order, seen.in_time, self.settings.tolerance, degree)
 
     def _accepted(
         self,
@@ -447,7 +437,7 @@ class MarchingProducts(AdaptiveProducts):
             condition = self._condition(progress, product.C)
             return self._arrived(replace(done, condition=condition))
         if self._used_up(done):
-            return self._ended(done, self._beyond_work(end, ()))
+            return ended(done, self.time, self._beyond_work(end, ()))
         found = self._guided(end, product)
         if found is not None:
             return self._attempt(done, found[0], end, found[1], 0)
@@ -456,8 +446,8 @@ class MarchingProducts(AdaptiveProducts):
             new.append(self._next(i, product, rough[i]))
         if self._used_up(done, (*new, product.axes[-1])):
             if not self._smoothed_soon(end):
-                return self._ended(done, self._beyond_work(end, new))
-            new = list(product.axes[:-1])
+                return ended(done, self.time, self._beyond_work(end, new))
+            new = [axis for axis in product.axes if isinstance(axis, SplineAxis)]
         length = abs(end - begin) * self._lengthened(done, seen)
         return self._attempt(done, tuple(new), end, length, 0)
 
@@ -544,56 +534,9 @@ class MarchingProducts(AdaptiveProducts):
         return replace(done, change=change, carried=(*done.carried, here))
 
     def _arrived(self, progress: Progress) -> Progress:
-        """The end of the time: what varies by less than was taken for it has larger errors, and
-        what began to vary after a span has smaller ones in it."""
-        tolerance, missed = self.settings.tolerance, progress.missed
+        """The end of the time."""
         extremes = [self._ranges(span) for span in progress.spans]
-        more = overrated(extremes, np.array(progress.sizes))
-        sizes = [size / by for size, by in zip(progress.sizes, more, strict=True)]
-        estimate = float(np.fmax(float(more.max()) * progress.estimate, 0.0))
-        if estimate > tolerance and not missed:
-            missed = (
-                f"an unknown hardly varies beside its values: estimated error {estimate:.1e}",
-            )
-        usual, largest, squares = estimate, 0.0, 0.0
-        for one in progress.beyond:
-            if (error := one.over(sizes)) > tolerance:
-                missed += (self._said(one, error),)
-            largest = max(largest, error)
-            squares += error**2 * abs(one.end - one.begin) / self._whole
-        usual, estimate = max(usual, math.sqrt(squares)), max(estimate, largest)
-        if progress.carried:
-            errors, times = grown(progress.carried, sizes)
-            worst = int(errors.argmax())
-            if errors[worst] > max(estimate, tolerance):
-                missed += (
-                    self._said_of_growth(progress.spans[worst], times[worst], errors[worst]),
-                )
-            estimate = max(estimate, float(errors[worst]))
-            usual = max(usual, float(errors[worst]))
-        found = replace(progress, change=None, estimate=estimate, usual=usual)
-        return replace(found, missed=missed, finished=True)
-
-    def _said_of_growth(self, span: Product, times: float, error: float) -> str:
-        """What is said where errors are small when they are made, and grow after that."""
-        begin, end = span.axes[-1].ends
-        return (
-            f"errors made in {self.time} = {begin:.4g} to {end:.4g} grow {times:.0f} times after"
-            f" it: estimated error {error:.1e}; a smaller --tolerance makes them smaller"
-        )
-
-    def _said(self, one: Beyond, error: float) -> str:
-        """What is said of a span that misses the tolerance."""
-        there = f"{one.begin:.4g} to {one.end:.4g}"
-        if f"{one.begin:.4g}" == f"{one.end:.4g}":
-            there = f"{one.begin:.4g} and {one.end - one.begin:.1g} after it"
-        return f"{self.time} = {there}: estimated error {error:.1e}"
-
-    def _ended(self, progress: Progress, said: str) -> Progress:
-        """The end of a march before its time: what comes after it is not known at all."""
-        late = [self._said(one, one.over(progress.sizes)) for one in progress.beyond]
-        missed = (said, *progress.missed, *late)
-        return replace(progress, at=None, missed=missed, estimate=math.inf, finished=True)
+        return arrived(progress, extremes, self.time, self._whole, self.settings.tolerance)
 
     def _attempt(
         self,
@@ -613,40 +556,3 @@ class MarchingProducts(AdaptiveProducts):
             end = last
         axes = (*space, self.span_from(begin, end))
         return replace(progress, axes=axes, at=None, length=abs(end - begin), tries=tries)
-
-
-def _compared(progress: Progress, reached: tuple[float, float, float], order: float) -> Progress:
-    """What an attempt tells that misses the tolerance, beside the one before it: whether there was
-    much to gain, and the order of errors in time.
-
-    Args:
-        progress: Where it is.
-        reached: Length, error in time and largest error of the attempt.
-        order: The observed one.
-    """
-    length, in_time, error = reached
-    tries = progress.tries + 1
-    if progress.before is not None:
-        longer, _, best = progress.before
-        if error < MUCH_GAINED * best:
-            tries = progress.tries
-        if length == longer:
-            error = min(error, best)
-    return replace(progress, tries=tries, before=(length, in_time, error), order=order)
-
-
-def _observed(progress: Progress, length: float, in_time: float) -> float:
-    """The order of errors in time in the length of a span, from the attempt before; infinite before
-    there are two.
-
-    Args:
-        progress: Where it is.
-        length: Of this attempt.
-        in_time: Its error.
-    """
-    if progress.before is None:
-        return progress.order
-    longer, later, _ = progress.before
-    if not (length < longer and 0 < in_time < later < math.inf):
-        return progress.order
-    return math.log(later / in_time) / math.log(longer / length)

@@ -75,7 +75,7 @@ SHORTEST_BEGINNING = 1e-3
 not follow what is thinner along its curved boundary than such a span makes it, and what is wrong in
 a shorter time is smoothed soon."""
 
-SOON = 0.01
+SMOOTHED_BY = 0.01
 """Of all of the time: what is wrong in so short a time after a beginning is smoothed soon."""
 
 OFF_THE_GRID = 1e-3
@@ -289,7 +289,7 @@ class MarchingInside(MarchingProducts):
         return float(whole / 2 ** _halves(whole, least))
 
     def _smoothed_soon(self, begin: float) -> bool:
-        return not self.settings.less and self._since(begin)[0] <= SOON * self._whole
+        return not self.settings.less and self._since(begin)[0] <= SMOOTHED_BY * self._whole
 
     def _since(self, begin: float) -> tuple[float, float]:
         """The time since the last switch, and from that to the next one."""
