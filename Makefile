@@ -27,7 +27,7 @@ MINIMUM_TESTS ?= tests/problem/test_problem.py tests/results/test_results.py tes
 GPU_RUN := $(GPU_VENV)/bin/python
 REPORT := results/benchmarks
 
-.PHONY: solve test mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-judged bench-shards bench-tolerances bench-alternatives bench-growth test-gpu gpu-report gpu lint clean
+.PHONY: solve test style mutants soak docs test-minimum wheel bench bench-kernels bench-accuracy bench-bases bench-judged bench-shards bench-tolerances bench-alternatives bench-growth test-gpu gpu-report gpu lint clean
 .DELETE_ON_ERROR:
 
 # Processes that tests start find modules compiled, as those of users do.
@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 solve: $(VENV)/.installed
 	$(RUN) -m kanpde solve $(PROBLEM)
 
-test: lint
+test: style
 	$(RUN) -m coverage erase
 	REACHED_LINES=1 $(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder --durations=30
 	$(RUN) -m coverage combine --quiet
@@ -88,9 +88,11 @@ gpu-report: gpu
 	env -u KANPDE_KERNELS timeout -k 10 -s INT 290 $(GPU_RUN) -m benchmarks kernels --device cuda --minutes 4 || status=$$?; \
 	echo "written: $(REPORT)/gpu-tests.txt, kernels.md, kernels.json, kernels_cuda.png"; exit $$status
 
-lint: $(VENV)/.installed-dev
+style: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+lint: style
 	$(RUN) -m mypy
 
 clean:

@@ -82,6 +82,7 @@ LONGEST = (
     "products/test_ordinary_equations.py",
     "products/test_adaptive.py",
     "test_blas.py",
+    "test_types.py",
     "recipes/test_dimensions.py",
     "problem/test_user_problems.py",
     "interpret/test_prune.py",
