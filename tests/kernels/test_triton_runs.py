@@ -9,7 +9,7 @@ from kanpde.kernels import triton_runs
 from kanpde.kernels.runs import dense
 
 CASES = {
-    "two layers": ((20, 20, 4, 4, 4), 130, 33),
+    "two layers": ((20, 20, 4, 4), 80, 33),
     "odd lengths": ((5, 1, 7, 3), 64, 37),
     "one row": ((6, 6, 6), 70, 1),
     "a dense row": ((33,), 33, 20),
