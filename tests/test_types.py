@@ -1,5 +1,5 @@
-"""The types are those that annotations claim, says mypy. It takes a minute where it has not seen the
-project before: as a test, others run beside it."""
+"""The types are those that annotations claim, says mypy. It takes a minute where it has not seen
+the project before: as a test, others run beside it."""
 
 import subprocess
 import sys
