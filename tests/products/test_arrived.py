@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kanpde.products.arrived import arrived, ended
-from kanpde.products.axes import Modes
+from kanpde.products.axes import Modes, SplineAxis
 from kanpde.products.growth import MUCH_GROWTH, Carried
 from kanpde.products.progress import CAME_TO_NOTHING, Beyond, Progress
 from kanpde.products.tensor import Product
@@ -38,16 +38,23 @@ def test_errors_are_over_what_unknowns_vary_by_in_all_spans():
     assert found.missed == ("an unknown hardly varies beside its values: estimated error 2.0e-06",)
     (first, *_) = at_the_end(parts, missed=("something else",)).missed
     assert first == "something else"
+    late = at_the_end(parts, beyond=(Beyond(0.0, 0.1, 1e-3, (0.0, 5.0)),))
+    assert late.estimate == pytest.approx(5e-3)
+
+
+def test_what_nothing_is_known_of_has_no_error():
+    """Spans that were all beyond the tolerance have no estimate but their own."""
+    assert at_the_end(estimate=math.nan).estimate == 0.0
 
 
 def test_what_misses_for_a_short_time_counts_there_and_little_in_all():
     """An error of 0.1 over amplitudes of a tenth and a fifth, thus of 0.02; it lasts for a
     hundredth of the time."""
-    late = Beyond(0.0, 0.1, 0.1, (0.2, 1.0))
+    late = Beyond(0.05, 0.15, 0.1, (0.2, 1.0))
     found = at_the_end(beyond=(late,))
     assert found.estimate == pytest.approx(0.02)
     assert found.usual == pytest.approx(0.02 * math.sqrt(0.01))
-    assert found.missed == ("t = 0 to 0.1: estimated error 2.0e-02",)
+    assert found.missed == ("t = 0.05 to 0.15: estimated error 2.0e-02",)
     assert found.estimate > CAME_TO_NOTHING
     assert not found.hopeless
     assert at_the_end(beyond=(Beyond(10.0, 0.0, 0.1, (0.2, 1.0)),)).hopeless, "all of it, backwards"
@@ -71,7 +78,8 @@ def test_spans_that_look_equally_early_are_said_by_their_length():
 def test_errors_that_grow_count_when_they_have_grown(growth, counts):
     """A change of 1 where the first of two spans ends is larger by that where the second does."""
     halves = ((0.0, 5.0), (5.0, 10.0))
-    spans = tuple(Product((Modes(np.array(one), 3, 1),), np.zeros((2, 4))) for one in halves)
+    space, zero = SplineAxis(np.array([0.0, 1.0]), 1), np.zeros((2, 2, 4))
+    spans = tuple(Product((space, Modes(np.array(one), 3, 1)), zero) for one in halves)
     steps = tuple(Carried(5.0, 1e-7, SIZES, (2.0 * by, 0.0), (0.0, 0.0)) for by in (1.0, growth))
     found = at_the_end(spans=spans, carried=steps, change=spans[1])
     assert found.change is None
