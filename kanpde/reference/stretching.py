@@ -17,7 +17,10 @@ import numpy as np
 from jaxtyping import Float
 
 NEWTON_STEPS = 100
-"""Of the search for x by s, most of which are bisections."""
+"""Of the search for x by s at most, which bisections may take."""
+
+FOUND = 4 * np.finfo(float).eps
+"""Where that search has come to rounding: what s is off by, or what a step moves x by over x."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Stretching:
         found = [np.full_like(y, 1 - self._shared)] + [np.zeros_like(y) for _ in range(order - 1)]
         for front in self.fronts:
             low, high = (self._arctangent(front, np.array([end]))[0] for end in (0.0, 1.0))
-            for m, part in enumerate(self._peaks(front, y)[:order]):
+            for m, part in enumerate(self._peaks(front, y, order)):
                 found[m] = found[m] + front.share / (high - low) * part
         return found
 
@@ -86,8 +89,10 @@ class Stretching:
         for _ in range(NEWTON_STEPS):
             gap = self(y) - s
             low, high = np.where(gap <= 0, y, low), np.where(gap >= 0, y, high)
-            y = y - gap / self.derivatives(y, 1)[0]
+            before, y = y, y - gap / self.derivatives(y, 1)[0]
             y = np.where((y >= low) & (y <= high), y, (low + high) / 2)
+            if ((np.abs(gap) <= FOUND) | (np.abs(y - before) <= FOUND * y)).all():
+                break
         return np.where(s <= 0, 0.0, np.where(s >= 1, 1.0, y))
 
     @property
@@ -103,17 +108,17 @@ class Stretching:
         angle = pi * (turns - whole)
         return np.arctan2(np.sin(angle), np.tanh(pi * front.width) * np.cos(angle)) + pi * whole
 
-    def _peaks(self, front: Front, y: np.ndarray) -> Sequence[np.ndarray]:
+    def _peaks(self, front: Front, y: np.ndarray, count: int) -> Sequence[np.ndarray]:
         """Im 1 / z with z = y - place - i width and its derivatives, or where y wraps round, those
-        of the sum over all turns, Im π cot πz."""
+        of the sum over all turns, Im π cot πz: the first few of the four."""
         z = y - front.place - 1j * front.width
         if not self.periodic:
-            return [(p / z**m).imag for m, p in ((1, 1), (2, -1), (3, 2), (4, -6))]
+            return [(p / z**m).imag for m, p in ((1, 1), (2, -1), (3, 2), (4, -6))[:count]]
         c = 1 / np.tan(pi * z)
         first = -(1 + c**2)
         second = -2 * c * first
         third = -2 * (first**2 + c * second)
-        return [(pi ** (m + 1) * p).imag for m, p in enumerate((c, first, second, third))]
+        return [(pi ** (m + 1) * p).imag for m, p in enumerate((c, first, second, third)[:count])]
 
 
 def chain(
