@@ -42,6 +42,10 @@ SHOWN_ALONG = 64
 CLOSEST = 16
 """Triangles whose middles are closest to a point, among which is the one that holds it."""
 
+PLACED = 1e-14
+"""Of the edges of the reference triangle, the last step at most of the search for where a place lies
+in one that is bent."""
+
 TOWARDS_CORNERS = 2
 """Halvings of the triangles at re-entrant corners beyond those of all others, mesh by mesh: a
 solution like r^(1/2) and smoother keeps the order that it has where it is smooth."""
@@ -281,10 +285,12 @@ class ElementGrid(Grid):
             nearest, place[own] = self._nearest_among(among, at[own])
             triangle[own] = among[nearest]
         for _ in range(6):
-            here = self.tabulated(triangle, place[:, None])
-            off = at - here.at[:, 0]
-            place = place + np.einsum("pa,pab->pb", off, np.linalg.inv(here.bent[:, 0]))
-        functions = self.tabulated(triangle, place[:, None]).functions[0, 0][:, 0]
+            _, _, here, bent = self._mapped(triangle, place[:, None])
+            step = np.einsum("pa,pab->pb", at - here[:, 0], np.linalg.inv(bent[:, 0]))
+            place = place + step
+            if np.abs(step).max(initial=0.0) < PLACED:
+                break
+        functions = self._mapped(triangle, place[:, None])[0][:, 0]
         nodes = self.triangle_nodes[triangle]
         row = np.repeat(rows, nodes.shape[1])
         return sp.csr_matrix((functions.ravel(), (row, nodes.ravel())), shape=(len(at), self.nodes))
@@ -304,6 +310,15 @@ class ElementGrid(Grid):
         best, rows = depth.argmax(1), np.arange(len(at))
         return close[rows, best], local[rows, best]
 
+    def _mapped(
+        self, triangles: np.ndarray, at: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """At points of the reference triangle: functions, their first derivatives by its
+        coordinates, the places in triangles, and J_ab = ∂x_b/∂ξ_a."""
+        values, slopes = _local(at)
+        places = self.places[self.triangle_nodes[triangles]]
+        return values, slopes, values @ places, np.einsum("tqma,tmb->tqab", slopes, places)
+
     def tabulated(
         self, triangles: Int[np.ndarray, " triangles"], at: Float[np.ndarray, "triangles points 2"]
     ) -> Tabulated:
@@ -313,13 +328,10 @@ class ElementGrid(Grid):
             triangles: Their numbers.
             at: Points by coordinates of the reference triangle.
         """
-        skfem = library()
         nodes = self.triangle_nodes[triangles]
-        places = self.places[nodes]
-        values, slopes, curvatures = _local(skfem.ElementTriP2(), at)
-        where = values @ places
-        bent = np.einsum("tqma,tmb->tqab", slopes, places)
-        curved = np.einsum("tqmac,tmb->tqacb", curvatures, places)
+        values, slopes, where, bent = self._mapped(triangles, at)
+        curvatures = _curvatures(at)
+        curved = np.einsum("tqmac,tmb->tqacb", curvatures, self.places[nodes])
         back = np.linalg.inv(bent)
         flat = at[..., 0], at[..., 1]
         linear = np.stack([1 - flat[0] - flat[1], *flat], -1)
@@ -340,27 +352,21 @@ class ElementGrid(Grid):
         )
 
 
-def _local(element: Any, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Functions on the reference triangle, their first and second derivatives."""
-    count, points = len(element.doflocs), at.reshape(-1, 2).T
-    shape = (*at.shape[:-1], count)
-    values, slopes, curvatures = [], [], []
-    for i in range(count):
-        phi, dphi = element.lbasis(points, i)
-        # Differences of first derivatives, which are exact for polynomials of degree three.
-        second = [
-            element.lbasis(points + step[:, None], i)[1]
-            - element.lbasis(points - step[:, None], i)[1]
-            for step in 0.5 * np.eye(2)
-        ]
-        values.append(phi + 0 * points[0])
-        slopes.append(dphi.T)
-        curvatures.append(np.stack(second, -1).transpose(1, 0, 2))
-    return (
-        np.stack(values, -1).reshape(shape),
-        np.stack(slopes, 1).reshape(*shape, 2),
-        np.stack(curvatures, 1).reshape(*shape, 2, 2),
-    )
+def _local(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The quadratic functions on the reference triangle, and their first derivatives."""
+    element, points = library().ElementTriP2(), at.reshape(-1, 2).T
+    found = [element.lbasis(points, i) for i in range(len(element.doflocs))]
+    shape = (*at.shape[:-1], len(found))
+    values = np.stack([phi + 0 * points[0] for phi, _ in found], -1)
+    slopes = np.stack([dphi.T for _, dphi in found], 1)
+    return values.reshape(shape), slopes.reshape(*shape, 2)
+
+
+def _curvatures(at: np.ndarray) -> np.ndarray:
+    """Their second derivatives: differences of first ones, which are exact for polynomials of
+    degree three."""
+    steps = 0.5 * np.eye(2)
+    return np.stack([_local(at + step)[1] - _local(at - step)[1] for step in steps], -1)
 
 
 def _derivatives(
@@ -380,9 +386,9 @@ def _derivatives(
         back: J⁻¹, with J_ab = ∂x_b/∂ξ_a.
         curved: ∂²x_b/∂ξ_a ∂ξ_c, [triangles, points, a, c, b].
     """
-    first = np.einsum("tqba,tqma->tqmb", back, slopes)
+    first = slopes @ back.swapaxes(2, 3)
     second = curvatures - np.einsum("tqacb,tqmb->tqmac", curved, first)
-    second = np.einsum("tqba,tqmac,tqdc->tqmbd", back, second, back)
+    second = back[:, :, None] @ second @ back[:, :, None].swapaxes(3, 4)
     return {
         (0, 0): values,
         (1, 0): first[..., 0],
