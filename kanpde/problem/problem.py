@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,25 @@ class Problem(Formulation):
             "warn": False,
         }
         return Problem(**{**given, **changes})
+
+    def described(
+        self, name: str, title: str, source: Path, constants: Mapping[str, float]
+    ) -> Problem:
+        """The same problem, which is not built anew, with what is known of where it comes from.
+
+        Args:
+            name: What it is called.
+            title: A line that says what it is.
+            source: Its file.
+            constants: Those of the file that were given other values.
+
+        Raises:
+            ProblemError: A constant is a parameter of the family as well.
+        """
+        check_constants(constants, self.stated.family)
+        found = copy(self)
+        vars(found).update(name=name, title=title, source=source, constants=dict(constants))
+        return found
 
     def during(self, low: float, high: float, start: Mapping[str, Value] | None = None) -> Problem:
         """The same problem over a part of its time.
