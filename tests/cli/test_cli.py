@@ -340,6 +340,8 @@ def test_options_change_the_network(capsys):
                 "3,6",
                 "--points",
                 "50",
+                "--effort",
+                "quick",
                 "--no-reference",
                 "--json",
             ]
