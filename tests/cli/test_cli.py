@@ -16,6 +16,7 @@ from kanpde.cli import main
 from kanpde.cli.bars import Bars
 from kanpde.cli.display import console
 from kanpde.problem.file import load
+from kanpde.runs import folder as run_folder
 from kanpde.training.history import Record
 
 QUICK = [
@@ -71,6 +72,15 @@ GOOD = "def poisson(u, x, y):\n    return laplacian(u) + 1"
 def elsewhere(tmp_path, monkeypatch):
     """Run folders and ./problems are looked for in the current folder; the tests have one each."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Run folders without pictures, which other tests look at."""
+    write = run_folder.write
+    monkeypatch.setattr(
+        run_folder, "write", lambda result, folder, pictures=True: write(result, folder, False)
+    )
 
 
 def written(function=GOOD, conditions="[Dirichlet(u=0)]"):
@@ -246,7 +256,7 @@ def test_a_folder_that_is_not_writable_is_refused_before_training(capsys):
     )
 
 
-def test_a_missing_condition_is_a_warning_that_names_the_direction(capsys):
+def test_a_missing_condition_is_a_warning_that_names_the_direction(undrawn, capsys):
     assert (
         main(
             [
@@ -287,7 +297,7 @@ def test_solve_prints_the_problem_the_errors_and_the_files(capsys):
     assert (run / "solution.png").stat().st_mtime_ns > before
 
 
-def test_json_is_one_object_on_standard_output_and_in_summary_json(capsys):
+def test_json_is_one_object_on_standard_output_and_in_summary_json(undrawn, capsys):
     assert main(["solve", "poisson2d", *QUICK, "--seed", "3", "--json", "--out", "elsewhere"]) == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
@@ -308,7 +318,7 @@ def test_json_is_one_object_on_standard_output_and_in_summary_json(capsys):
     assert "Dirichlet" in captured.err
 
 
-def test_options_change_the_network(capsys):
+def test_options_change_the_network(undrawn, capsys):
     assert (
         main(
             [
@@ -351,7 +361,7 @@ def test_options_change_the_network(capsys):
     assert json.loads(capsys.readouterr().out)["network"] == "KAN 2-2-1, degree 3, grid 6"
 
 
-def test_explain_says_what_was_chosen_and_why(capsys):
+def test_explain_says_what_was_chosen_and_why(undrawn, capsys):
     Path("fast.py").write_text(FAST)
     assert (
         main(
@@ -433,7 +443,7 @@ def test_a_bar_goes_by_the_share_that_is_done_where_it_is_known():
 
 def test_ctrl_c_saves_what_there_is(tmp_path):
     kanpde.solve(
-        load("poisson2d")[0], schedule="adam:1", restarts=1, reference=False
+        load("poisson2d")[0], schedule="adam:1", points=50, restarts=1, reference=False
     )  # its kernels are compiled now, if they were not
     command = [
         sys.executable,
@@ -482,8 +492,7 @@ def test_the_module_runs_as_a_command():
     assert done.stderr.count("\n") == 1
 
 
-def test_strict_says_by_its_exit_code_whether_to_believe(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_strict_says_by_its_exit_code_whether_to_believe(undrawn, capsys):
     quick = ["solve", "poisson2d", "--no-reference", "--json", "--width", "2", "--points", "60"]
     assert main([*quick, "--grid", "3", "--schedule", "lm:1", "--strict"]) == 3
     said = json.loads(capsys.readouterr().out)["verdict"]

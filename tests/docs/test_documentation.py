@@ -17,6 +17,7 @@ import torch
 import kanpde
 import kanpde.interpret.prune
 from kanpde.cli import main
+from kanpde.problem.efforts import EFFORTS
 from kanpde.recipes import tolerances
 from kanpde.recipes.recipe import Recipe
 from kanpde.reference import solution
@@ -31,6 +32,7 @@ PAGES = {
 }
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 STEPS, POINTS, TOLERANCE = 3, 120, 1e-3
+REFERENCE, REFERENCE_OF_COMMANDS = 0.2, 0.03
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def short(monkeypatch):
         monkeypatch.setattr(
             sys.modules["kanpde.interpret.prune"], stage.__name__, partial(stage, steps=STEPS)
         )
-    for effort in solution.WORK_BY_EFFORT:
-        monkeypatch.setitem(solution.WORK_BY_EFFORT, effort, 0.2)
+    for effort in EFFORTS:
+        monkeypatch.setitem(solution.WORK_BY_EFFORT, effort, REFERENCE)
         monkeypatch.setitem(tolerances.WORK, effort, 1e9)
 
 
@@ -86,8 +88,9 @@ def command(line):
             words[words.index("cuda")] = "cpu"
         planned = ["--plan"] if "--dask" in words else []  # no cluster is here
         with pytest.MonkeyPatch.context() as patch:
-            for effort in tolerances.TOLERANCES:
+            for effort in EFFORTS:
                 patch.setitem(tolerances.TOLERANCES, effort, TOLERANCE)
+                patch.setitem(solution.WORK_BY_EFFORT, effort, REFERENCE_OF_COMMANDS)
             assert main([*words[1:], *planned]) == 0, line
     elif words[0] == "make":
         assert re.search(
