@@ -43,8 +43,8 @@ CLOSEST = 16
 """Triangles whose middles are closest to a point, among which is the one that holds it."""
 
 PLACED = 1e-14
-"""Of the edges of the reference triangle, the last step at most of the search for where a place lies
-in one that is bent."""
+"""Over the edges of the reference triangle, the step that ends the search for where a place lies in
+one that is bent."""
 
 TOWARDS_CORNERS = 2
 """Halvings of the triangles at re-entrant corners beyond those of all others, mesh by mesh: a
