@@ -28,11 +28,11 @@ WORTH_A_UNIT = 0.3
 EDGE_DEGREE = 8
 """Of polynomials, at most."""
 
-FLAT = 1e-12
+CONSTANT_BELOW = 1e-12
 """A function that varies by no more, over its largest value, is a constant; and a change of a rate
 or shift by 1 that changes no more is none."""
 
-FIRST_DAMPING, LARGEST_DAMPING, MOST_STEPS = 1e-3, 1e2, 40
+FIRST_DAMPING, LARGEST_DAMPING, MOST_STEPS_OF_SEARCH = 1e-3, 1e2, 40
 """Of the search for rates and shifts, over the squares of derivatives, and how many steps."""
 
 SHORTEST_REACH = 0.1
@@ -229,21 +229,21 @@ def _search(
         largest = float(np.abs(g).max()) or 1.0
         g = centred(g / largest)
         length = float(np.linalg.norm(g))
-        if length <= FLAT * len(g) ** 0.5:
+        if length <= CONSTANT_BELOW * len(g) ** 0.5:
             return -y, 0 * g, 0.0
         a = float(g @ y) / length
         return a * g / length - y, g / length, a / length / largest
 
     y = centred(values / scale)
     (left, g, a), damping = best(at), FIRST_DAMPING
-    for _ in range(MOST_STEPS if free.any() else 0):
+    for _ in range(MOST_STEPS_OF_SEARCH if free.any() else 0):
         z = at[0] * tau + at[1]
         h = STEP_OF_SLOPES * np.maximum(1.0, np.abs(z))
         slope = np.nan_to_num(a * (function.values(z + h) - function.values(z - h)) / (2 * h))
         J = centred(np.stack([slope * tau, slope], 1)[:, free])
         J -= np.outer(g, g @ J)
         sizes = np.linalg.norm(J, axis=0)
-        if sizes.min() <= FLAT:
+        if sizes.min() <= CONSTANT_BELOW:
             break
         rows = np.concatenate([J / sizes, damping**0.5 * np.eye(len(sizes))])
         step = np.linalg.lstsq(rows, np.append(left, 0 * sizes), rcond=None)[0] / sizes

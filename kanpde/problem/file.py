@@ -45,7 +45,7 @@ def load(name: str, constants: Mapping[str, float] | None = None) -> tuple[Probl
         came = "no `problem`" if problem is None else f"`problem` as {type(problem).__name__}"
         raise ProblemError(f"{path}: defines {came}; expected problem = Problem(…)")
     title = title_in(module.__doc__ or "").encode("utf-8", "replace").decode() or path.stem
-    loaded = problem.described(
+    loaded = problem.replace(
         name=path.stem,
         title=" ".join([title, *(f"[{key} = {value:g}]" for key, value in values.items())]),
         source=path,

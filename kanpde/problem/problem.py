@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from kanpde.problem.mistaken import check_arguments_of_problem
 from kanpde.problem.parameters import Field, Parameter
 from kanpde.problem.pencil import Pencil, pencil
 from kanpde.problem.prescribed import Value
-from kanpde.problem.recorded import Known, recorded
+from kanpde.problem.recorded import Known, Recorded, recorded
 from kanpde.problem.statement import Equation, Statement, checked_units, stated
 from kanpde.problem.suspicions import suspicions
 from kanpde.problem.wellposedness import check
@@ -74,6 +73,7 @@ class Problem(Formulation):
         easier: See Formulation.
         numbers: See there.
         begun: See there.
+        dry_run: What the statement comes to, where `replace` knows it.
         warn: Whether to warn of what is legal but suspicious.
         **others: Nothing; what is misspelt is named.
 
@@ -95,6 +95,7 @@ class Problem(Formulation):
     """
 
     stated: Statement
+    dry_run: Recorded
     conditions: tuple[BoundaryCondition, ...]
     exact: Mapping[str, Known]
     exact_copies: Mapping[str, Known]
@@ -126,6 +127,7 @@ class Problem(Formulation):
         easier: Formulation | None = None,
         numbers: Mapping[str, float] | None = None,
         begun: Mapping[str, Function] | None = None,
+        dry_run: Recorded | None = None,
         warn: bool = True,
         **others: object,
     ):
@@ -133,7 +135,7 @@ class Problem(Formulation):
         given = by_mode(
             stated(domain, equations, conditions, exact, unknowns, parameters, data, family)
         )
-        found = pieces.recorded(given) if isinstance(domain, Pieces) else recorded(given)
+        found = dry_run or (pieces.recorded if isinstance(domain, Pieces) else recorded)(given)
         super().__init__(
             domain=given.whole,
             unknowns=found.unknowns,
@@ -148,6 +150,7 @@ class Problem(Formulation):
         )
         vars(self).update(
             stated=given,
+            dry_run=found,
             conditions=given.conditions,
             exact=found.exact,
             exact_copies=found.exact_copies,
@@ -169,8 +172,8 @@ class Problem(Formulation):
     def replace(self, **changes: Any) -> Problem:
         """This problem with other arguments of `Problem(…)` in place of some.
 
-        Everything is built and checked anew. What is suspicious was said of this one and is not
-        said again.
+        All is built and checked anew, but for the dry run of functions where none changes. What is
+        suspicious was said of this one and is not said again.
 
         Args:
             **changes: The new arguments by name.
@@ -185,28 +188,10 @@ class Problem(Formulation):
             "units": self.units,
             "source": self.source,
             "constants": self.constants,
+            "dry_run": None if changes.keys() & vars(self.stated).keys() else self.dry_run,
             "warn": False,
         }
         return Problem(**{**given, **changes})
-
-    def described(
-        self, name: str, title: str, source: Path, constants: Mapping[str, float]
-    ) -> Problem:
-        """The same problem, which is not built anew, with what is known of where it comes from.
-
-        Args:
-            name: What it is called.
-            title: A line that says what it is.
-            source: Its file.
-            constants: Those of the file that were given other values.
-
-        Raises:
-            ProblemError: A constant is a parameter of the family as well.
-        """
-        check_constants(constants, self.stated.family)
-        found = copy(self)
-        vars(found).update(name=name, title=title, source=source, constants=dict(constants))
-        return found
 
     def during(self, low: float, high: float, start: Mapping[str, Value] | None = None) -> Problem:
         """The same problem over a part of its time.
