@@ -87,6 +87,7 @@ class Problem(Formulation):
         truth: True values of parameters that are numbers, as far as they are known.
         data: What was measured, on this domain.
         stated: What the user gave.
+        dry_run: What that comes to.
         pencil: That of an eigenvalue problem; else None.
 
     Raises:
