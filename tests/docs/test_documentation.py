@@ -31,8 +31,7 @@ PAGES = {
     for path in sorted((ROOT / "docs").rglob("*.md"))
 }
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-STEPS, POINTS, TOLERANCE = 3, 120, 1e-3
-REFERENCE, REFERENCE_OF_COMMANDS = 0.2, 0.03
+STEPS, POINTS, TOLERANCE, REFERENCE = 3, 120, 1e-3, 0.2
 
 
 @pytest.fixture
@@ -90,7 +89,6 @@ def command(line):
         with pytest.MonkeyPatch.context() as patch:
             for effort in EFFORTS:
                 patch.setitem(tolerances.TOLERANCES, effort, TOLERANCE)
-                patch.setitem(solution.WORK_BY_EFFORT, effort, REFERENCE_OF_COMMANDS)
             assert main([*words[1:], *planned]) == 0, line
     elif words[0] == "make":
         assert re.search(
