@@ -5,14 +5,17 @@ import json
 import math
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
+import forked
 import pytest
 import torch
+from forked import Forked, eager
 
 import kanpde
 from kanpde import KAN, Box, Dirichlet, Problem, Recipe, d
@@ -24,11 +27,8 @@ from kanpde.runs import keeper, lifetime
 from kanpde.training.history import Silent
 
 RECIPE = Recipe(KAN((3,), 5, 4), 200, "lm:12,extend:6,lm:12")
-EAGER = (
-    "import sys, kanpde.runs.keeper as u; u.STATE_EVERY = 0.0; u.STATE_SHARE = float('inf'); from"
-    " kanpde.cli import main; sys.exit(main(sys.argv[1:]))"
-)
-"""The command line, with the state written behind every step."""
+EAGER = "import sys, forked; sys.exit(forked.eager(*sys.argv[1:]))"
+"""`eager` by a process that begins as a shell's does."""
 
 
 class Stop(Exception):
@@ -277,7 +277,12 @@ def test_a_pickle_in_place_of_a_state_is_not_executed(poisson, tmp_path):
 
 
 def begun(*arguments, cwd):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(forked.__file__).parent),
+    }
     return subprocess.Popen(
         [sys.executable, "-c", EAGER, *map(str, arguments)],
         cwd=cwd,
@@ -318,7 +323,7 @@ def options():
         "--grid",
         "4",
         "--schedule",
-        "lm:60,extend:8,lm:60",
+        "lm:30,extend:8,lm:30",
         "--points",
         "400",
         "--restarts",
@@ -328,14 +333,16 @@ def options():
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)]
+    ("begin", "number", "code"),
+    [(partial(Forked, eager), signal.SIGKILL, -signal.SIGKILL), (begun, signal.SIGTERM, 143)],
+    ids=["SIGKILL", "SIGTERM"],
 )
 def test_a_killed_command_goes_on_with_the_same_bits(
-    tmp_path, uninterrupted, number, code, capsys, monkeypatch
+    tmp_path, uninterrupted, begin, number, code, capsys, monkeypatch
 ):
-    process = begun("solve", "poisson2d", *options(), cwd=tmp_path)
+    process = begin("solve", "poisson2d", *options(), cwd=tmp_path)
     wait_for(lambda: list(tmp_path.glob("results/poisson2d/*/training.pt")))
-    time.sleep(random.Random(number).uniform(0, 0.4))
+    time.sleep(random.Random(number).uniform(0, 0.1))
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert process.returncode == code
@@ -436,13 +443,6 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
 ):
     """The largest file that may be written stands in for the room on a disk: without it for the
     state of training, or for run.h5."""
-    environment = {
-        **os.environ,
-        "KANPDE_KERNELS": "plain",
-        "OMP_NUM_THREADS": "1",
-    }  # which compile and cache nothing
-    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    command = [sys.executable, "-B", "-c", EAGER, "solve"]
     short = [
         "poisson2d",
         "--width",
@@ -459,22 +459,14 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
         "1",
         "--no-reference",
     ]
-    full = subprocess.run(
-        [*command, *short],
-        cwd=tmp_path,
-        env=environment,
-        preexec_fn=limited,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert full.returncode == 2, full.stderr
-    assert [line for line in full.stderr.splitlines() if line.startswith("error: ")] == [
-        full.stderr.splitlines()[-1]
+    full = Forked(eager, "solve", *short, cwd=tmp_path, room=room)
+    _, told = full.communicate()
+    assert full.returncode == 2, told
+    assert [line for line in told.splitlines() if line.startswith("error: ")] == [
+        told.splitlines()[-1]
     ]
-    assert "cannot be written (File too large)" in full.stderr
-    assert "Traceback" not in full.stderr
+    assert "cannot be written (File too large)" in told
+    assert "Traceback" not in told
     left = list(tmp_path.glob("results/poisson2d/*"))
     assert [sorted(files(folder)) for folder in left] == ([kept] if kept else [])
     monkeypatch.chdir(tmp_path)
