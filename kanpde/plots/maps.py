@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.image import NonUniformImage
 from numpy.typing import NDArray
 
 from kanpde.plots.outline import clip, filled
@@ -62,11 +63,12 @@ def draw_map(
         The axes.
     """
     shown = np.ma.masked_invalid(filled(values) if len(loops) else values)
-    mesh = axes.pcolormesh(
-        nodes[0], nodes[1], shown.T, norm=norm, cmap=cmap, shading="gouraud", rasterized=True
-    )
+    image = NonUniformImage(axes, interpolation="bilinear", norm=norm, cmap=cmap)
+    image.set_data(nodes[0], nodes[1], shown.T)
+    axes.add_image(image)
+    axes.set(xlim=nodes[0][[0, -1]], ylim=nodes[1][[0, -1]])
     if len(loops):
-        mesh.set_clip_path(clip(list(loops)), axes.transData)
+        image.set_clip_path(clip(list(loops)), axes.transData)
         for loop in loops:
             axes.plot(*loop.T, color="black", lw=0.8)
     axes.set_xlabel(names[0])
@@ -74,7 +76,7 @@ def draw_map(
     axes.set_aspect("equal" if equal else "auto")
     few(axes.xaxis)
     few(axes.yaxis)
-    bar = axes.figure.colorbar(mesh, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
     bar.ax.tick_params(labelsize=8)
     if isinstance(norm, LogNorm):
         powers(bar.ax.yaxis)

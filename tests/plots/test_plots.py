@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import referenced, solved
-from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
+from matplotlib.image import NonUniformImage
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.networks.kan import KAN
@@ -50,7 +50,7 @@ def untrained(problem, spec=None, nodes=9):
 
 
 def maps(axes):
-    return [c for c in axes.collections if isinstance(c, QuadMesh)]
+    return [image for image in axes.images if isinstance(image, NonUniformImage)]
 
 
 def drawn(figure):

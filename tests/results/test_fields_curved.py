@@ -138,9 +138,9 @@ def test_fields_are_continued_a_little_for_their_pictures():
 
 def test_pictures_show_the_boundary(result):
     axes = plot_solution(result).axes
-    maps = [ax for ax in axes if ax.collections and ax.get_xlabel() == "x"]
+    maps = [ax for ax in axes if ax.images and ax.get_xlabel() == "x"]
     assert len(maps) == 3
-    assert all(len(ax.lines) == 2 and ax.collections[0].get_clip_path() is not None for ax in maps)
+    assert all(len(ax.lines) == 2 and ax.images[0].get_clip_path() is not None for ax in maps)
 
 
 def test_evolutions_are_nan_outside_at_all_times():
