@@ -11,14 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from kanpde.plots.palette import GREY
+from kanpde.plots.png import write_png
 from kanpde.runs.atomic import replace_file
 from kanpde.sweeps.rows import SweepTable, TrialRow
 from kanpde.sweeps.scaling import Law, by_size, fit, series, theory
@@ -27,7 +30,12 @@ SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SERIES_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 
-PICTURE_FORMATS = ("png", "pdf", "svg")
+# `figure.savefig` draws everything twice.
+PICTURE_FORMATS: dict[str, Callable[[Figure, IO[bytes]], object]] = {
+    "png": partial(write_png, dpi=200),
+    "pdf": lambda figure, file: FigureCanvasPdf(figure).print_pdf(file),
+    "svg": lambda figure, file: FigureCanvasSVG(figure).print_svg(file),
+}
 
 
 def draw(table: SweepTable, folder: Path) -> list[Path]:
@@ -50,12 +58,11 @@ def draw(table: SweepTable, folder: Path) -> list[Path]:
     for name, plot in pictures.items():
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kanpde", "pdf.fonttype": 42}):
             figure = plot(table)
-            # It is laid out once, not before each drawing.
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
-            for kind in PICTURE_FORMATS:
+            for kind, write in PICTURE_FORMATS.items():
                 path = folder / f"{name}.{kind}"
-                replace_file(path, partial(figure.savefig, format=kind, dpi=200))
+                replace_file(path, partial(write, figure))
+                # It is laid out once, not before each drawing.
+                figure.set_layout_engine("none")
                 found.append(path)
     return found
 

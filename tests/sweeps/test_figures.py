@@ -124,21 +124,25 @@ def test_series_differ_without_colour():
         SweepTable(ROWS[:3], DIFFERENCES, ABOUT),
         SweepTable(tuple(r for r in ROWS if r.kind == "mlp"), (), ABOUT),
         SweepTable(
-            (*ROWS, replace(ROWS[0], status="failed", error=math.nan, seconds=math.nan, stages=())),
+            tuple(
+                replace(r, judged="reference")
+                for r in (
+                    *ROWS,
+                    replace(ROWS[0], status="failed", error=math.nan, seconds=math.nan, stages=()),
+                )
+            ),
             DIFFERENCES,
             ABOUT,
         ),
         SweepTable(tuple(replace(r, error=math.nan, status="failed") for r in ROWS), (), ABOUT),
-        SweepTable(tuple(replace(r, judged="reference") for r in ROWS), (), ABOUT),
     ],
     ids=[
         "nothing",
         "one trial",
         "one size",
         "only mlp",
-        "one failed",
+        "judged by the reference, one failed",
         "all failed",
-        "judged by the reference",
     ],
 )
 def test_whatever_is_missing_pictures_are_drawn(table, tmp_path):
