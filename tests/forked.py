@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import resource
 import sys
+import time
+from select import select
 
 import torch
 
@@ -45,10 +47,12 @@ class Forked:
         os.kill(self.pid, number)
 
     def communicate(self, timeout=60):
-        """What it has said and complained of, once it has ended."""
-        self._process.join(timeout)
+        """What it and those that it began have said and complained of, once all have ended."""
+        until = time.monotonic() + timeout
+        said = [_text(read.fileno(), until) for read in self._read]
+        self._process.join(max(0.0, until - time.monotonic()))
         assert self.poll() is not None, "it still runs"
-        return [_text(read.fileno()) for read in self._read]
+        return said
 
     @property
     def returncode(self):
@@ -68,11 +72,14 @@ def _carried_out(function, arguments, cwd, room, out, complaints):
     sys.exit(function(*arguments))
 
 
-def _text(descriptor):
-    parts = []
-    while part := os.read(descriptor, 65536):
-        parts.append(part)
-    return b"".join(parts).decode()
+def _text(descriptor, until):
+    """All that comes, up to the end of the last process that may write."""
+    parts = [b"."]
+    while parts[-1]:
+        ready, *_ = select([descriptor], [], [], max(0.0, until - time.monotonic()))
+        assert ready, f"it still runs, and has said {b''.join(parts[1:])!r}"
+        parts.append(os.read(descriptor, 65536))
+    return b"".join(parts[1:]).decode()
 
 
 def command(*words):

@@ -2,17 +2,18 @@
 gone on with."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from bars import FAILING, FEW, swept, toy, written
+from bars import FAILING, FEW, begin_and_die, dask, swept, toy, written
+from forked import CONTEXT, Forked, command
 
 import kanpde
 from kanpde import RunError
@@ -20,7 +21,6 @@ from kanpde.cli import main
 from kanpde.problem import file as problems
 from kanpde.sweeps import store
 
-COMMAND = [sys.executable, "-m", "kanpde"]
 LISTS = [
     "--parameters",
     "20,40",
@@ -33,7 +33,7 @@ LISTS = [
     "--no-differences",
 ]
 KILLS = int(os.environ.get("KANPDE_KILLS", "3"))
-SEEDS = 4 * KILLS
+SEEDS = 2 * KILLS
 
 
 def errors(found):
@@ -84,19 +84,19 @@ def rows_of(folder):
 
 
 def test_killed_at_random_moments_a_sweep_loses_nothing_that_was_done(tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kanpde.sweeps.conduct", "bars"])
     file, moments, done = written(tmp_path), random.Random(7), {}
     for _ in range(KILLS):
         folder = next(iter(tmp_path.glob("bar/sweep-*")), tmp_path)
-        process = context.Process(target=carried_out, args=(file, folder))
+        process = CONTEXT.Process(target=carried_out, args=(file, folder))
         process.start()
         until = time.monotonic() + 30
-        while (
-            time.monotonic() < until and len(rows_of(tmp_path)) <= len(done) and process.is_alive()
-        ):
+        while time.monotonic() < until and process.is_alive():
+            # A look at the names is cheap, reading the table is not.
+            summaries = list(tmp_path.glob("bar/sweep-*/*/summary.json"))
+            if len(summaries) > len(done) and len(rows_of(tmp_path)) > len(done):
+                break
             time.sleep(0.02)
-        process.join(0.3 * moments.random())
+        process.join(0.15 * moments.random())
         process.kill()
         process.join()
         stored = rows_of(tmp_path)
@@ -110,16 +110,22 @@ def test_killed_at_random_moments_a_sweep_loses_nothing_that_was_done(tmp_path):
     assert done.items() <= rows_of(tmp_path).items()
 
 
-def begun(folder, *options):
-    """The command, under way in a process group of its own, once its first trial is done."""
-    file = written(folder)
-    process = subprocess.Popen(
-        [*COMMAND, "sweep", str(file), *LISTS, "--seeds", "40", "--out", str(folder), *options],
+def shell(*words, cwd):
+    """The command as a shell begins it, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kanpde", *words],
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def begun(begin, folder):
+    """The command by two processes, under way, once its first trial is done."""
+    words = [str(written(folder)), *LISTS, "--seeds", "40", "--out", str(folder), "--jobs", "2"]
+    process = begin("sweep", *words, cwd=folder)
     until = time.monotonic() + 60
     while time.monotonic() < until and not list(folder.glob("bar/sweep-*/*/summary.json")):
         assert process.poll() is None, process.communicate()
@@ -136,7 +142,7 @@ def children(pid):
 
 
 def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_path):
-    process, folder = begun(tmp_path, "--jobs", "2")
+    process, folder = begun(partial(Forked, command), tmp_path)
     workers = children(process.pid)
     process.kill()
     process.communicate()
@@ -154,34 +160,11 @@ def test_processes_end_with_the_one_that_began_them_and_the_sweep_goes_on(tmp_pa
     assert before <= there
 
 
-IDLE = """import os, signal
-from kanpde.sweeps.executors import executor
-from kanpde.sweeps.trial import Origin, Setting, surroundings
-
-def work(parent):
-    with surroundings(Setting(Origin("", ()), 1, parent)):
-        return os.getpid()
-
-def begin():
-    pool = executor(jobs=2, threads=1)
-    print(*set(pool.results([(work, pool.parent)] * 8)), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
 def test_processes_that_have_nothing_to_do_end_with_the_one_that_began_them_too(tmp_path):
-    (tmp_path / "idle.py").write_text(IDLE)
-    began = [sys.executable, "-c", "import idle; idle.begin()"]
-    killed = subprocess.run(
-        began,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-    )  # their output ends with them
-    assert killed.returncode == -signal.SIGKILL
-    workers = killed.stdout.split()
+    idle = Forked(begin_and_die, cwd=tmp_path)
+    said, _ = idle.communicate()  # which ends with them
+    assert idle.returncode == -signal.SIGKILL
+    workers = said.split()
     assert workers
     assert not [
         worker
@@ -192,7 +175,7 @@ def test_processes_that_have_nothing_to_do_end_with_the_one_that_began_them_too(
 
 
 def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(tmp_path):
-    process, folder = begun(tmp_path, "--jobs", "2")
+    process, folder = begun(shell, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -203,36 +186,13 @@ def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(tmp_path):
 
 
 def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     address = tmp_path / "scheduler.json"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    dask = [sys.executable, "-m"]
-    scheduler = [
-        *dask,
-        "distributed.cli.dask_scheduler",
-        "--port",
-        "0",
-        "--no-dashboard",
-        "--host",
-        "127.0.0.1",
-        "--scheduler-file",
-        str(address),
-    ]
-    worker = [
-        *dask,
-        "distributed.cli.dask_worker",
-        "--scheduler-file",
-        str(address),
-        "--nthreads",
-        "1",
-        "--no-dashboard",
-        "--no-nanny",
-        "--local-directory",
-        str(tmp_path),
-    ]
+    known = ["--scheduler-file", str(address), "--no-dashboard"]
+    worker = [*known, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+    scheduler = [*known, "--port", "0", "--host", "127.0.0.1"]
     started = [
-        subprocess.Popen(command, env=environment, **quiet)
-        for command in (scheduler, worker, worker)
+        Forked(dask, kind, *words, cwd=tmp_path)
+        for kind, words in (("scheduler", scheduler), ("worker", worker), ("worker", worker))
     ]
     try:
         until = time.monotonic() + 30
@@ -242,12 +202,7 @@ def test_a_dask_cluster_of_two_workers_does_the_same(tmp_path, alone):
         found = swept(toy(tmp_path), tmp_path, jobs=None, threads=None, dask=where)
     finally:
         for process in reversed(started):
-            process.terminate()
-        for process in started:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()
     assert errors(found) == errors(alone)
     assert found.about["executor"] == f"Dask at {where}"
 
