@@ -11,50 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
+from ranks import coefficients, work
 
 import kanpde
 from kanpde.training import loop, shards
 
-WORK = """
-import sys, torch, torch.distributed as dist
-from kanpde import KAN, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
-from kanpde.problem import file as problems
-from trained import train
-from kanpde.training.history import Silent
-
-def exact(x): return torch.sin(torch.pi * x)
-def steady(u, x): return d(u, x, x) - u**3 + torch.pi**2 * exact(x) + exact(x) ** 3
-def flow(u, v, x, t): return d(u, t) - d(v, x) + u * v
-def other(u, v, x, t): return d(v, t) - d(u, x)
-
-STEADY = Problem(domain=Box(x=(0, 1)), equations=[steady], conditions=[Dirichlet(u=0)],
-    exact={"u": exact}, name="steady")
-LEFT, START = Dirichlet(u=0, on="x-"), Initial(u=exact, v=0)
-RIGHT = Condition(lambda u, v, t: u + 3 * v - t, on="x+")
-SYSTEM = Problem(domain=Box(x=(0, 1)) * Time(t=(0, 1)), equations=[flow, other],
-    conditions=[LEFT, RIGHT, START], name="system")
-SMALL = KAN((3,), 5, 3)
-CASES = {
-    "lm": (STEADY, Recipe(SMALL, 61, "lm:5,extend:5,lm:3", restarts=2)),
-    "gn": (STEADY, Recipe(SMALL, 61, "gn:4")),
-    "lbfgs": (STEADY, Recipe(SMALL, 61, "lbfgs:6")),
-    "adam": (STEADY, Recipe(SMALL, 61, "adam:6")),
-    "affine": (problems.load("poisson2d")[0], Recipe(KAN((4,), 5, 4), 301, "lm:4,lbfgs:4")),
-    "soft": (SYSTEM, Recipe(SMALL, 75, "lm:4", balance="ntk")),
-    "causal": (SYSTEM, Recipe(SMALL, 75, "lm:4", balance="attention", causal=0.5)),
-    "redrawn": (STEADY, Recipe(SMALL, 61, "lm:32")),
-}
-if "WORLD_SIZE" in __import__("os").environ:
-    dist.init_process_group("gloo")
-sys.modules["kanpde.training.loop"].PARTED = 0.0
-found = {}
-for name, case in CASES.items():
-    found[name] = train(*case, 0, "cpu", torch.float64, Silent())[0].network.theta
-rank = dist.get_rank() if dist.is_initialized() else "whole"
-torch.save(found, f"{rank}.pt")
-if dist.is_initialized():
-    dist.destroy_process_group()
-"""
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -85,22 +47,20 @@ def torchrun(*arguments, processes=2, cwd=".", **options):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone():
     """What this process finds by itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("alone"))
         patch.setattr(loop, "PARTED", loop.PARTED)
-        exec(compile(WORK, "work.py", "exec"), {"__name__": "alone"})
-        return torch.load("whole.pt")
+        return coefficients()
 
 
 def test_several_processes_find_what_one_does(alone, tmp_path):
     """Of three, neither 61 nor 301 points are shared out evenly."""
     processes = 3
-    (tmp_path / "work.py").write_text(WORK)
-    process = torchrun("work.py", processes=processes, cwd=tmp_path)
-    _, told = process.communicate(timeout=200)
-    assert process.returncode == 0, told
+    ranks = [Forked(work, rank, processes, cwd=tmp_path) for rank in range(processes)]
+    for rank in ranks:
+        _, told = rank.communicate(timeout=200)
+        assert rank.returncode == 0, told
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(processes)]
     for name, theta in alone.items():
         assert all(torch.equal(found[0][name], other[name]) for other in found), (
