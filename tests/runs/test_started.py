@@ -53,9 +53,7 @@ def near(tmp_path_factory):
     return kanpde.solve(burgers(0.05), reference=False, pictures=False, out=out)
 
 
-@pytest.mark.parametrize(
-    ("make", "first", "then"), [(burgers, 0.05, 0.06), (burgers, 0.05, 0.04), (bratu, 1.0, 1.5)]
-)
+@pytest.mark.parametrize(("make", "first", "then"), [(burgers, 0.05, 0.04), (bratu, 1.0, 1.5)])
 def test_a_warm_start_gives_the_same_solution_in_fewer_steps(make, first, then):
     before = kanpde.solve(make(first), reference=False)
     problem = make(then)
