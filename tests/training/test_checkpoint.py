@@ -128,13 +128,13 @@ def test_an_optimiser_that_ends_early_ends_at_the_same_step():
 
 
 def test_random_starts_and_spans_of_time():
-    check(HEAT, Recipe(SMALL, 80, "lm:6,extend:4,lm:6", restarts=3, slabs=2), [1, 3, 5, 9, 14, 20])
+    check(HEAT, Recipe(SMALL, 80, "lm:6,extend:4,lm:6", restarts=3, slabs=2), [1, 5, 9, 20])
 
 
 @pytest.mark.parametrize("balance", ["ntk", "gradient", "attention"])
 def test_weights_and_redrawn_points(balance, monkeypatch):
     monkeypatch.setattr(sys.modules["kanpde.training.loop"], "PARTED", 0.0)  # redrawn at every look
-    check(SYSTEM, Recipe(KAN((4,), 5, 3), 80, "lm:36", balance=balance, causal=0.5), [5, 12, 25])
+    check(SYSTEM, Recipe(SMALL, 60, "lm:30", balance=balance, causal=0.5), [5, 12])
 
 
 def test_an_mlp_in_single_precision():
