@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import referenced, solved
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
 from matplotlib.image import NonUniformImage
 
 from kanpde import Box, Dirichlet, Initial, Problem, Time, d, laplacian
 from kanpde.networks.kan import KAN
 from kanpde.networks.trial_space import trial_space
 from kanpde.plots.history import draw_history, plot_history
+from kanpde.plots.maps import draw_map
 from kanpde.plots.network import plot_network
 from kanpde.plots.solution import plot_solution
 from kanpde.plots.views import views
@@ -79,6 +81,16 @@ def test_maps_show_solution_reference_and_error(dimensions, time, rows, names):
     np.testing.assert_allclose(
         shown[2], shown[0] - shown[1], atol=1e-5
     )  # the reference is exact to 1e-6
+
+
+def test_a_map_has_its_values_where_they_are():
+    x, y = np.array([0.0, 0.1, 1.0]), np.array([2.0, 3.0])
+    values = x[:, None] + 10 * y
+    axes = Figure().subplots()
+    draw_map(axes, ("x", "y"), (x, y), values, Normalize(20, 31), "viridis", equal=False)
+    (image,) = maps(axes)
+    np.testing.assert_array_equal(image.get_array(), values.T)
+    assert image.get_extent() == (*axes.get_xlim(), *axes.get_ylim()) == (0, 1, 2, 3)
 
 
 def test_rows_are_unknowns():
