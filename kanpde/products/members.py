@@ -150,8 +150,11 @@ class FamilySquares:
             at: Where Newton's method ended.
             error: Of each unknown, that is asked for.
         """
-        ends = zip(self._all, self._ends(at), strict=True)
-        return max(own.squares.unmet(end, error) for own, end in ends)
+        found = 0.0
+        for own, end in zip(self._all, self._ends(at), strict=True):
+            loss = own.squares.loss(end.C, own.squares.weights(end.C))
+            found = max(found, own.squares.unmet(replace(end, loss=loss), error))
+        return found
 
     def between(self, at: Iterate, error: Float[np.ndarray, " unknowns"]) -> Between:
         """What the points of any member have not seen; see between.between.
@@ -173,9 +176,7 @@ class FamilySquares:
         """Where Newton's method ended, member after member."""
         V = self.members.apart(at.C)
         for own in self._all:
-            C = np.ascontiguousarray(V[_of(own.place)])
-            loss = own.squares.loss(C, own.squares.weights(C))
-            yield Iterate(C, loss=loss, stiffness=at.stiffness)
+            yield Iterate(np.ascontiguousarray(V[_of(own.place)]), stiffness=at.stiffness)
 
     @cached_property
     def _all(self) -> list[_Member]:
