@@ -283,6 +283,10 @@ class _Search:
             )
         return found
 
+    def _at_both(self, lines: Tensor, first: Tensor, second: Tensor) -> Seen:
+        """At two values of the argument on each line: the first of all lines, then the second."""
+        return self._at(lines.repeat(2), torch.cat([first, second]))
+
     def _evaluated(self, lines: Tensor, values: Tensor, slopes: bool = False) -> Seen:
         return self._probe(self._points[lines], self._factors[lines], self._moving, values, slopes)
 
@@ -354,16 +358,18 @@ class _Search:
             self._lines.values[0, -1] - self._lines.values[0, 0],
         )
         skirt = BESIDE * (span if self._own else high.abs()) + 8 * ROUNDING_OF_FLOATS * high.abs()
-        ends = low - skirt, high + skirt
-        before, after = (_column(self._at(cells.nodes, v).values, column) for v in ends)
+        ends = self._at_both(cells.nodes, low - skirt, high + skirt).values
+        before, after = (_column(own, column) for own in ends.tensor_split(2))
         return (after - before).abs().nan_to_num(0, 0, 0), before, after
 
     def _halved(self, cells: Cells, low: Tensor, high: Tensor, times: int) -> tuple[Tensor, Tensor]:
         """Of each cell the half with the switch or the larger change, again and again."""
+        if not len(low):
+            return low, high
         column, operation = cells.expressions[:, None], cells.operations.clamp(min=0)[:, None]
-        first, last = self._at(cells.nodes, low), self._at(cells.nodes, high)
-        a, b = _column(first.values, column), _column(last.values, column)
-        side = _column(first.sides, operation)
+        ends = self._at_both(cells.nodes, low, high)
+        a, b = (_column(own, column) for own in ends.values.tensor_split(2))
+        side = _column(ends.sides[: len(low)], operation)
         for _ in range(times):
             middle = (low + high) / 2
             seen = self._at(cells.nodes, middle)
@@ -416,7 +422,7 @@ class _Search:
         values = self._lines.values.flatten()[every]
         span = self._lines.values[0, -1] - self._lines.values[0, 0]
         step = 1e-5 * (span.expand_as(values) if self._own else values.abs())
-        up, down = (self._at(every, values + s * step).values for s in (1, -1))
+        up, down = self._at_both(every, values + step, values - step).values.tensor_split(2)
         known = self._at(every, values, slopes=True).slopes
         noise = 1e-9 * torch.maximum(up.abs(), down.abs()) / step[:, None]
         slope = (up - down) / (2 * step[:, None])
