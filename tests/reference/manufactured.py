@@ -304,7 +304,7 @@ def heat(kind):
         return 2 * exp(-t) * cos(2 * x + 0.3)
 
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 1)),
+        Box(x=(0, pi)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t) - d(u, x, x) - 3 * u_(x, t)],
         [*sides(kind, u_, u_x), Initial(u=lambda x: sin(2 * x + 0.3))],
         exact={"u": u_},
@@ -322,7 +322,7 @@ def wave(kind):
 
     start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 1)),
+        Box(x=(0, pi)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t, t) - d(u, x, x)],
         [*sides(kind, u_, u_x), start],
         exact={"u": u_},
@@ -337,7 +337,7 @@ def advection(kind):
 
     conditions = {"Dirichlet": Dirichlet(u=u_, on="x-"), "Periodic": Periodic("x")}
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 1)),
+        Box(x=(0, pi)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t) + d(u, x)],
         [conditions[kind], Initial(u=lambda x: sin(2 * x + 0.3))],
         exact={"u": u_},
@@ -354,7 +354,7 @@ def heat_plane():
         return 2 * exp(-t) * cos(3 * x + 2 * y + 0.3)
 
     return Problem(
-        Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 0.5)),
+        Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 0.25)),
         [lambda u, x, y, t: d(u, t) - laplacian(u) - 12 * u_(x, y, t)],
         [
             Dirichlet(u=u_, on=("x-", "x+", "y-")),
@@ -370,7 +370,7 @@ def membrane():
     start = Initial(u=lambda x, y: sin(pi * x) * sin(pi * y), u_t=0)
     exact = {"u": lambda x, y, t: sin(pi * x) * sin(pi * y) * cos(2**0.5 * pi * t)}
     return Problem(
-        Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 1)),
+        Box(x=(0, 1), y=(0, 1)) * Time(t=(0, 0.5)),
         [lambda u, x, y, t: d(u, t, t) - laplacian(u)],
         [Dirichlet(u=0), start],
         exact=exact,
@@ -382,7 +382,7 @@ def schroedinger():
     exact = {"u": lambda x, t: sin(2 * x) * cos(4 * t), "v": lambda x, t: -sin(2 * x) * sin(4 * t)}
     equations = [lambda u, v, x, t: d(u, t) + d(v, x, x), lambda u, v, x, t: d(v, t) - d(u, x, x)]
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 1)),
+        Box(x=(0, pi)) * Time(t=(0, 0.5)),
         equations,
         [Dirichlet(u=0, v=0), Initial(u=lambda x: sin(2 * x), v=0)],
         exact=exact,
@@ -407,7 +407,7 @@ def telegraph():
 
     start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
     return Problem(
-        Box(x=(0, 2)) * Time(t=(0, 1)), [equation], [Dirichlet(u=u_), start], exact={"u": u_}
+        Box(x=(0, 2)) * Time(t=(0, 0.5)), [equation], [Dirichlet(u=u_), start], exact={"u": u_}
     )
 
 
@@ -421,7 +421,7 @@ def radiating():
         return d(u, x) + u**4 - 2 * exp(-t) * cos(2 * x + 0.3) - u_(x, t) ** 4
 
     return Problem(
-        Box(x=(0, 2)) * Time(t=(0, 1)),
+        Box(x=(0, 2)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t) - d(u, x, x) - 3 * (u_(x, t) - 2)],
         [
             Dirichlet(u=u_, on="x-"),
@@ -459,7 +459,7 @@ def absorbing():
     start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
     leaving = Condition(lambda u, x, t: d(u, t) + d(u, x), on="x+")
     return Problem(
-        Box(x=(0, 2)) * Time(t=(0, 1)),
+        Box(x=(0, 2)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t, t) - d(u, x, x)],
         [Dirichlet(u=u_, on="x-"), leaving, start],
         exact={"u": u_},
@@ -478,7 +478,7 @@ def benjamin_bona_mahony():
         )
 
     return Problem(
-        Box(x=(0, 2 * pi)) * Time(t=(0, 1)),
+        Box(x=(0, 2 * pi)) * Time(t=(0, 0.5)),
         [equation],
         [Periodic("x"), Initial(u=lambda x: sin(x))],
         exact={"u": u_},
@@ -499,7 +499,7 @@ def pressed():
         lambda u, v, x, t: d(v, x, x) - u,
     ]
     return Problem(
-        Box(x=(0, 2)) * Time(t=(0, 1)),
+        Box(x=(0, 2)) * Time(t=(0, 0.5)),
         equations,
         [Dirichlet(u=u_, v=v_), Initial(u=lambda x: sin(2 * x + 0.3))],
         exact={"u": u_, "v": v_},
@@ -585,7 +585,7 @@ def taylor_green(periodic):
             Box(x=(0, pi), y=(0, pi)),
         )
     return Problem(
-        box * Time(t=(0, 1)),
+        box * Time(t=(0, 0.25)),
         momentum(0.1, "unsteady"),
         [*sides, start],
         exact={"u": u_, "v": v_, "p": p_},
