@@ -24,16 +24,28 @@ from kanpde import (
 )
 from kanpde.errors import ReferenceUnavailable
 from kanpde.reference import crossings, embedded, fits, reference
+from kanpde.reference import solution as solutions
 from kanpde.reference.fits import fitted, monomials
 
-SIZES = (40, 48, 60, 80, 96)
+SIZES = (40, 48, 60, 80)
 """Cells: enough grids, and far enough apart, that the place of the boundary in their cells evens
 out."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize(
+    ("domain", "kind"),
+    [
+        ("disk", "Dirichlet"),
+        ("annulus", "Robin"),
+        ("plate", "Neumann"),
+        ("ellipse", "Robin"),
+        ("polygon", "Dirichlet"),
+        ("polygon", "Neumann"),
+    ],
+)
 def test_order(domain, kind):
+    """Conditions of every kind on circles, on edges and where faces meet, and a boundary that is
+    turned."""
     holds(slope(curved.elliptic(DOMAINS[domain], kind), 2, SIZES), 2)
 
 
@@ -185,8 +197,9 @@ def test_re_entrant_corner():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_stated_error(kind):
+def test_stated_error(kind, monkeypatch):
     problem = curved.elliptic(DOMAINS["annulus"], kind)
+    monkeypatch.setitem(solutions.WORK_BY_EFFORT, "quick", 0.7)
     found = reference(problem, effort="quick")
     assert "embedded boundary, order 4" in found.kind
     assert true_error(problem, found) < 3 * found.estimated_error
@@ -216,13 +229,14 @@ POLYGONS = {
 
 
 @pytest.mark.parametrize("name", POLYGONS)
-def test_evolution_on_a_polygon(name):
+def test_evolution_on_a_polygon(name, monkeypatch):
     """It fills a part of its bounding box, and may have a corner at which schemes of order 4
     grow."""
     exact = lambda x, y, t: torch.exp(-t) * torch.sin(x + 2 * y)
     cooling = lambda u, x, y, t: d(u, t) - laplacian(u) - 4 * exact(x, y, t)
     conditions = [Dirichlet(u=exact), Initial(u=lambda x, y: torch.sin(x + 2 * y))]
-    problem = Problem(POLYGONS[name] * Time(t=(0, 0.2)), [cooling], conditions, exact={"u": exact})
+    problem = Problem(POLYGONS[name] * Time(t=(0, 0.05)), [cooling], conditions, exact={"u": exact})
+    monkeypatch.setitem(solutions.WORK_BY_EFFORT, "quick", 0.5)
     found = reference(problem, effort="quick")
     assert true_error(problem, found) < 3 * found.estimated_error < 0.03
     assert ("re-entrant corner" in found.kind) == (name == "re-entrant")
@@ -238,7 +252,7 @@ def test_ball():
         exact={"u": wave},
     )
     holds(slope(problem, 2, (10, 12, 16)), 2)
-    found = reference(problem, cells=20, order=2)
+    found = reference(problem, cells=16, order=2)
     assert true_error(problem, found) < 3 * found.estimated_error
 
 
