@@ -31,7 +31,7 @@ def conduction(T, x, t):
 
 
 def heated(condition):
-    box = Box(x=(0, LENGTH)) * Time(t=(0, 600.0))
+    box = Box(x=(0, LENGTH)) * Time(t=(0, 300.0))
     return Problem(box, conduction, [Neumann(T=0, on="x-"), condition, Initial(T=293.15)])
 
 
