@@ -433,7 +433,7 @@ def joint():
         return d(u, t) - 3 * d(u, x, x)
 
     return Problem(
-        Pieces(left=Box(x=(0, 1), t=(0, 0.3)), right=Box(x=(1, 2), t=(0, 0.3))),
+        Pieces(left=Box(x=(0, 1), t=(0, 0.15)), right=Box(x=(1, 2), t=(0, 0.15))),
         {
             "left": lambda u, x, t: soft(u, x, t) - soft(left(x, t), x, t),
             "right": lambda u, x, t: firm(u, x, t) - firm(right(x, t), x, t),
@@ -494,7 +494,7 @@ def by_volumes(cells, times):
         "Radau",
         times,
         jac=A,
-        rtol=1e-10,
-        atol=1e-8,
+        rtol=1e-8,
+        atol=1e-6,
     )
     return x, solved.y

@@ -24,6 +24,7 @@ from kanpde.reference.evolution import solve_evolution
 from kanpde.reference.evolving import in_time
 from kanpde.reference.ladder import grid_of
 from kanpde.reference.patchwork import planes
+from kanpde.reference.solution import WORK_BY_EFFORT
 
 
 @pytest.mark.parametrize(
@@ -31,13 +32,13 @@ from kanpde.reference.patchwork import planes
     [
         ("layers", 2, (32, 64, 128)),
         ("layers", 4, (32, 64)),
-        ("plane", 2, (48, 64, 96)),
-        ("plane", 4, (64, 80, 96)),
-        ("tee", 2, (32, 48, 64)),
-        ("four", 2, (48, 64, 96)),
+        ("plane", 2, (48, 72)),
+        ("plane", 4, (64, 96)),
+        ("tee", 2, (32, 48)),
+        ("four", 2, (48, 72)),
         ("chain", 2, (64, 128, 256)),
         ("chain", 4, (128, 256)),
-        ("beam", 2, (64, 128, 256)),
+        ("beam", 2, (64, 128)),
     ],
 )
 def test_order_in_boxes(name, order, sizes):
@@ -75,8 +76,9 @@ def test_stated_error(name):
 
 
 @pytest.mark.parametrize(("k", "offset"), [(10.0, 0.0), (290.0, 300.0), (0.02, 0.0)])
-def test_stated_error_of_a_disc(k, offset):
+def test_stated_error_of_a_disc(k, offset, monkeypatch):
     problem = pieced.disc(k, offset)
+    monkeypatch.setitem(WORK_BY_EFFORT, "quick", 1.0)
     found = reference(problem, effort="quick")
     assert true_error(problem, found) < 10 * found.estimated_error
     assert found.estimated_error < 1e-4
@@ -227,10 +229,11 @@ def by_finite_elements(k, f, lines):
     return mesh.p, skfem.solve(A + B, b)[basis.nodal_dofs[0]]
 
 
-def test_squares_of_many_materials_against_finite_elements():
+def test_squares_of_many_materials_against_finite_elements(monkeypatch):
     """Round points where four materials meet a solution is singular."""
     rng = np.random.default_rng(7)
     k, f = 10.0 ** rng.uniform(-1, 1, (2, 2)), rng.uniform(-1, 1, (2, 2))
+    monkeypatch.setitem(WORK_BY_EFFORT, "quick", 1.0)
     found = reference(squares(k, f), effort="quick")
     x = found.coordinates["x"]
     close = np.geomspace(1e-6, 0.02, 8)
