@@ -294,7 +294,7 @@ def clamped_plate():
 # Evolution
 
 
-def heat(kind):
+def heat(kind, end=0.5):
     """u_t = u_xx + f."""
 
     def u_(x, t):
@@ -304,14 +304,14 @@ def heat(kind):
         return 2 * exp(-t) * cos(2 * x + 0.3)
 
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 0.5)),
+        Box(x=(0, pi)) * Time(t=(0, end)),
         [lambda u, x, t: d(u, t) - d(u, x, x) - 3 * u_(x, t)],
         [*sides(kind, u_, u_x), Initial(u=lambda x: sin(2 * x + 0.3))],
         exact={"u": u_},
     )
 
 
-def wave(kind):
+def wave(kind, end=0.5):
     """u_tt = u_xx, a travelling wave."""
 
     def u_(x, t):
@@ -322,7 +322,7 @@ def wave(kind):
 
     start = Initial(u=lambda x: sin(2 * x + 0.3), u_t=lambda x: -2 * cos(2 * x + 0.3))
     return Problem(
-        Box(x=(0, pi)) * Time(t=(0, 0.5)),
+        Box(x=(0, pi)) * Time(t=(0, end)),
         [lambda u, x, t: d(u, t, t) - d(u, x, x)],
         [*sides(kind, u_, u_x), start],
         exact={"u": u_},

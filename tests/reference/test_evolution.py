@@ -24,6 +24,7 @@ from kanpde.reference.constancy import vary
 from kanpde.reference.evolution import _largest, solve_evolution
 from kanpde.reference.initial import initial
 from kanpde.reference.semidiscrete import SemiDiscrete
+from kanpde.reference.solution import WORK_BY_EFFORT
 from kanpde.reference.system import System
 from kanpde.reference.work import OutOfWork
 
@@ -105,12 +106,12 @@ def test_high_order(name, kind, order):
     cells, rounding = {"heat": (42, 6e-13), "wave": (36, 2e-12)}[name]
     if kind == "Periodic":
         cells, rounding = 24, 5e-14
-    problem = getattr(manufactured, name)(kind)
+    problem = getattr(manufactured, name)(kind, end=1)
     holds(slope(problem, cells, order, ratio=(2, 3), rounding=rounding), order)
 
 
 @pytest.mark.parametrize(
-    ("kind", "order", "cells"), [("Dirichlet", 6, 48), ("Periodic", 6, 32), ("Periodic", 8, 32)]
+    ("kind", "order", "cells"), [("Dirichlet", 6, 48), ("Periodic", 6, 32), ("Periodic", 8, 28)]
 )
 def test_high_order_of_advection(kind, order, cells):
     holds(slope(manufactured.advection(kind), cells, order, rounding=1e-13), order)
@@ -196,7 +197,7 @@ def test_affine_equations_are_evaluated_ahead(name, spectral, monkeypatch):
 
 def pulsed(dimensions):
     """A loss that is fifty times stronger for a hundredth of the time."""
-    domain = Box(**dict.fromkeys("xy"[:dimensions], (0, 1))) * Time(t=(0, 1))
+    domain = Box(**dict.fromkeys("xy"[:dimensions], (0, 1))) * Time(t=(0, 0.5))
 
     def equation(u, t):
         return d(u, t) - 0.1 * laplacian(u) + (1 + 50 * exp(-(((t - 0.3717) / 0.004) ** 2))) * u
@@ -208,8 +209,8 @@ def pulsed(dimensions):
 def test_partials_that_vary_for_a_moment_are_seen(dimensions, method):
     problem = pulsed(dimensions)
     space = grid(problem, 16, 6)
-    found = solve_evolution(problem, space, np.linspace(0, 1, 3), 1e-9, method=method)[0]
-    lost = np.exp(-1 - 0.2 * np.sqrt(pi))
+    found = solve_evolution(problem, space, np.linspace(0, 0.5, 3), 1e-9, method=method)[0]
+    lost = np.exp(-0.5 - 0.2 * np.sqrt(pi))
     mean = space.even(space.close(found[..., -1])).mean()
     assert mean == pytest.approx(lost, rel=1e-6)
 
@@ -234,7 +235,7 @@ def test_what_is_constant_is_known_in_three_ways():
     assert ahead(fields, 0.36, 0.01, 3) is None
 
 
-def test_rates_that_vanish_far_from_the_solution_are_not_affine():
+def test_rates_that_vanish_far_from_the_solution_are_not_affine(monkeypatch):
     """Arrhenius' law: at the values that are tried, between 0 and 1, nothing burns."""
 
     def burning(T, x, t):
@@ -242,6 +243,7 @@ def test_rates_that_vanish_far_from_the_solution_are_not_affine():
 
     conditions = [Neumann(T=0), Initial(T=400)]
     problem = Problem(Box(x=(0, 1)) * Time(t=(0, 1)), [burning], conditions)
+    monkeypatch.setitem(WORK_BY_EFFORT, "quick", 0.7)
     found = reference(problem, effort="quick")
     truth = solve_ivp(
         lambda t, T: 4e3 * np.exp(-2500 / T) * (600 - T), (0, 1), [400.0], rtol=1e-10, atol=1e-8
@@ -252,7 +254,7 @@ def test_rates_that_vanish_far_from_the_solution_are_not_affine():
 def test_integrators_agree():
     """Both on one stiff problem, so that either may be chosen."""
     problem = manufactured.heat("Neumann")
-    times = np.linspace(0, 1, 5)
+    times = np.linspace(0, 0.25, 5)
     implicit, explicit = (
         solve_evolution(problem, grid(problem, 24, 4), times, 1e-10, method=method)[0]
         for method in ("Radau IIA", "DOP853")
@@ -332,7 +334,7 @@ def test_a_solution_that_blows_up_ends_at_one_time_on_two_grids():
     )
     with pytest.raises(SolutionEnds, match="it blows up there, on two grids") as found:
         reference(problem, effort="quick")
-    cells = 100
+    cells = 64
     x = np.arange(1, cells) / cells
 
     def rate(t, u):
@@ -347,9 +349,10 @@ def test_a_solution_that_blows_up_ends_at_one_time_on_two_grids():
     assert abs(found.value.ends - march.t[-1]) < 0.01 * march.t[-1]
 
 
-def test_a_grid_that_is_too_coarse_does_not_say_that_a_solution_blows_up():
+def test_a_grid_that_is_too_coarse_does_not_say_that_a_solution_blows_up(monkeypatch):
     """Chaos that begins: coarse grids grow without bound before t = 1/2, the next one goes on."""
     problem = load("kuramoto_sivashinsky1d")[0]
+    monkeypatch.setitem(WORK_BY_EFFORT, "quick", 1.0)
     with pytest.raises(OutOfWork, match="the work that it may take is used up") as found:
         reference(problem, effort="quick")
     assert "blows up" not in str(found.value)
