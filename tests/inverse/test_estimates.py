@@ -203,7 +203,7 @@ def test_a_field_is_found_with_a_band(tmp_path):
     )
     result = solve(
         problem,
-        recipe=Recipe(KAN((3,), 7, 4), 200, "lm:40", fields={"q": KAN((2,), 5, 3)}),
+        recipe=Recipe(KAN((3,), 7, 4), 200, "lm:20", fields={"q": KAN((2,), 5, 3)}),
         out=tmp_path,
     )
     (band,) = result.estimates.fields
@@ -236,7 +236,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits():
         def keep(self, state):
             states.append(state)
 
-    recipe = replace(RECIPE, data=1e3)
+    recipe = replace(RECIPE, network=KAN((2,), 5, 2), points=60, data=1e3)
     training, end = trained(problem, recipe, keeper=Every())
     whole = training.result(end)
     assert len({state["points"]["data"] for state in states}) > 1, (

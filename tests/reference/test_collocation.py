@@ -241,7 +241,7 @@ def front():
         return tanh((x - 0.1) / width)
 
     return Problem(
-        Box(x=(-1, 1)) * Time(t=(0, 1e-3)),
+        Box(x=(-1, 1)) * Time(t=(0, 1e-4)),
         [lambda u, x, t: d(u, t) - d(u, x, x) + 2 * u * (u**2 - 1) / width**2],
         [Dirichlet(u=u_), Initial(u=u_)],
         exact={"u": lambda x, t: u_(x)},

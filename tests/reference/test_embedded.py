@@ -236,7 +236,7 @@ def test_evolution_on_a_polygon(name, monkeypatch):
     cooling = lambda u, x, y, t: d(u, t) - laplacian(u) - 4 * exact(x, y, t)
     conditions = [Dirichlet(u=exact), Initial(u=lambda x, y: torch.sin(x + 2 * y))]
     problem = Problem(POLYGONS[name] * Time(t=(0, 0.05)), [cooling], conditions, exact={"u": exact})
-    monkeypatch.setitem(solutions.WORK_BY_EFFORT, "quick", 0.5)
+    monkeypatch.setitem(solutions.WORK_BY_EFFORT, "quick", 1.2)
     found = reference(problem, effort="quick")
     assert true_error(problem, found) < 3 * found.estimated_error < 0.03
     assert ("re-entrant corner" in found.kind) == (name == "re-entrant")
