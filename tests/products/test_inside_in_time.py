@@ -53,7 +53,7 @@ def test_two_unknowns_that_react_on_an_ellipse_at_300():
 
     ellipse = Ellipse(x=0, y=0, radii=(1, 0.6), angle=0.4)
     problem = Problem(
-        ellipse * Time(t=(0, 0.1)),
+        ellipse * Time(t=(0, 0.05)),
         equations,
         [
             Dirichlet(u=warm, v=share),
@@ -100,7 +100,7 @@ def test_waves_of_a_disc():
         return cos(13**0.5 * t) * sin(2 * x + 3 * y)
 
     problem = Problem(
-        Disk(x=0, y=0, radius=1) * Time(t=(0, 0.5)),
+        Disk(x=0, y=0, radius=1) * Time(t=(0, 0.25)),
         lambda u, x, y, t: d(u, t, t) - laplacian(u),
         [Dirichlet(u=exact), Initial(u=lambda x, y: exact(x, y, 0 * x), u_t=0)],
         exact={"u": exact},
@@ -154,14 +154,14 @@ def test_a_disc_whose_start_contradicts_its_rim_is_good_soon_after_it():
     """The rim cools at once. The first span is no shorter than cells can follow, misses the
     tolerance, and says so; the series is Bessel's, λ J₁(λ) = Bi J₀(λ) with Bi = 1/2."""
     problem = Problem(
-        Disk(x=0, y=0, radius=1) * Time(t=(0, 4)),
+        Disk(x=0, y=0, radius=1) * Time(t=(0, 0.5)),
         lambda u, x, y, t: d(u, t) - laplacian(u),
         [Robin(u=150, a=0.5, b=1), Initial(u=400)],
     )
-    solution, progress = solved(problem, 1e-2)
-    assert progress.axes[-1].ends[1] == 4
+    solution, progress = solved(problem, 1e-2, degree=5)
+    assert progress.axes[-1].ends[1] == 0.5
     assert [said for said in progress.missed if said.startswith("t = 0 to ")]
-    r, t = np.meshgrid(np.linspace(0, 1, 11), [0.05, 0.5, 4], indexing="ij")
+    r, t = np.meshgrid(np.linspace(0, 1, 11), [0.05, 0.5], indexing="ij")
     points = torch.from_numpy(np.stack([0.6 * r, 0.8 * r, t], -1).reshape(-1, 3))
     slopes = np.linspace(1e-3, 60, 6001)
     value = slopes * j1(slopes) - 0.5 * j0(slopes)
