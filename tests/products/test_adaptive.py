@@ -213,12 +213,13 @@ def test_a_source_between_the_points_is_found():
     assert error(problem, solution) < 1e-3
 
 
-def test_a_solution_that_blows_up_says_so():
+def test_a_solution_that_blows_up_says_so(monkeypatch):
     problem = Problem(
         Box(x=(0, 1)) * Time(t=(0, 0.2)),
         lambda u, x, t: d(u, t) - d(u, x, x) - u**2,
         [Dirichlet(u=0), Initial(u=lambda x: 20 * torch.sin(np.pi * x))],
     )
+    monkeypatch.setattr("kanpde.products.marching.SHORTEST_SPAN", 1e-4)
     _, progress = solved(problem, 1e-2, degree=5, modes=5)
     assert progress.missed
     assert "blow up" in progress.reason

@@ -151,7 +151,7 @@ def test_each_side_of_a_seam_has_slopes_of_its_own():
 
 def test_by_default_pieces_that_are_boxes_are_solved_so_and_kept(tmp_path):
     problem = pieced.four()
-    result = kanpde.solve(problem, reference=False, out=tmp_path)
+    result = kanpde.solve(problem, reference=False, pictures=False, out=tmp_path)
     assert isinstance(result.solution, PiecesOfProducts)
     assert result.verdict.converged
     points = torch.tensor([[0.3, 0.4], [1.2, 0.1], [1.7, 1.9]], dtype=torch.float64)
