@@ -150,7 +150,7 @@ def test_a_grid_too_coarse_does_not_end_it():
     together."""
     soliton = lambda x, t: 2 / torch.cosh(x - 4 * t) ** 2
     kdv = Problem(
-        Box(x=(-12, 12)) * Time(t=(0, 0.25)),
+        Box(x=(-12, 12)) * Time(t=(0, 0.5)),
         [lambda u, x, t: d(u, t) + 6 * u * d(u, x) + d(u, x, x, x)],
         [Periodic("x"), Initial(u=lambda x: soliton(x, 0))],
         exact={"u": soliton},
