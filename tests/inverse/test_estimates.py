@@ -236,7 +236,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits():
         def keep(self, state):
             states.append(state)
 
-    recipe = replace(RECIPE, network=KAN((2,), 5, 2), points=60, data=1e3)
+    recipe = replace(RECIPE, data=1e3)
     training, end = trained(problem, recipe, keeper=Every())
     whole = training.result(end)
     assert len({state["points"]["data"] for state in states}) > 1, (
