@@ -203,7 +203,7 @@ def test_a_field_is_found_with_a_band(tmp_path):
     )
     result = solve(
         problem,
-        recipe=Recipe(KAN((3,), 7, 4), 200, "lm:20", fields={"q": KAN((2,), 5, 3)}),
+        recipe=Recipe(KAN((3,), 7, 4), 200, "lm:40", fields={"q": KAN((2,), 5, 3)}),
         out=tmp_path,
     )
     (band,) = result.estimates.fields

@@ -120,7 +120,7 @@ def test_without_a_fit_there_are_no_intervals(tmp_path, capsys):
 
 def test_with_a_fit_there_are():
     found = solve(
-        epidemic(1.0), recipe=Recipe(KAN((3,), 5, 8), 120, "lm:80"), reference=False
+        epidemic(1.0), recipe=Recipe(KAN((5,), 5, 10), 200, "lm:150"), reference=False
     ).estimates
     for e, truth in zip(found.numbers, (BETA, GAMMA), strict=True):
         assert abs(e.value - truth) < 4 * e.standard_error < 0.1 * truth
