@@ -3,7 +3,7 @@ accuracy and complexity.
 
 Each candidate is a g(b t + c) + e. For given b and c the best a and e are known (variable
 projection, Golub and Pereyra 1973), so only b and c are searched, first on a table of starts and
-then by steps from the best of them. F(such a function), with F one of those that the library can
+then by least squares on all four. F(such a function), with F one of those that the library can
 invert, is found on F⁻¹ of the values.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 from numpy.typing import NDArray
+from scipy.optimize import least_squares
 from sympy import Symbol
 
 from kanpde.interpret.form import Form, constant, fit
@@ -29,17 +30,7 @@ EDGE_DEGREE = 8
 """Of polynomials, at most."""
 
 CONSTANT_BELOW = 1e-12
-"""A function that varies by no more, over its largest value, is a constant; and a change of a rate
-or shift by 1 that changes no more is none."""
-
-FIRST_DAMPING, LARGEST_DAMPING, MOST_STEPS_OF_SEARCH = 1e-3, 1e2, 40
-"""Of the search for rates and shifts, over the squares of derivatives, and how many steps."""
-
-SHORTEST_REACH = 0.1
-"""How far a rate or a shift may go in one step, where it is smaller than that; else by itself."""
-
-STEP_OF_SLOPES, STANDS_STILL = 1e-5, 1e-6
-"""Of central differences, and the share by which a step makes the error smaller that ends it."""
+"""A function that varies by no more, over its largest value, is a constant."""
 
 MATTERS_ALWAYS = 0.1
 """Share of the values from which a term is never left out, however rough the formula."""
@@ -212,51 +203,39 @@ def _search(
     function: Function, tau: Array, values: Array, start: Array, additive: bool
 ) -> tuple[float, float, float]:
     """The error that the best a g(b τ + c) + e near a start leaves, its b and its c; b stays ±1
-    where only a shift matters, c where only a rate does.
-
-    By damped Gauss-Newton steps on what the best a and e leave, without the part along g of its
-    derivatives (Kaufman, BIT 15 (1975), 49-57).
-    """
+    where only a shift matters, c where only a rate does."""
+    scale = float(np.linalg.norm(values))
     free = np.array([bool(function.rates), bool(function.shifts)])
-    scale, at = float(np.linalg.norm(values)), np.array(start, dtype=float)
 
-    def centred(columns: Array) -> Array:
-        return columns - columns.mean(0) if additive else columns
+    def centred(numbers: Array) -> Array:
+        return numbers - numbers.mean() if additive else numbers
 
-    def best(at: Array) -> tuple[Array, Array, float]:
-        """What the best a leaves, g of length 1, and a over the length that it had."""
-        g = np.nan_to_num(function.values(at[0] * tau + at[1]), nan=1e6)
-        largest = float(np.abs(g).max()) or 1.0
-        g = centred(g / largest)
-        length = float(np.linalg.norm(g))
-        if length <= CONSTANT_BELOW * len(g) ** 0.5:
-            return -y, 0 * g, 0.0
-        a = float(g @ y) / length
-        return a * g / length - y, g / length, a / length / largest
+    wanted = centred(values / scale)
 
-    y = centred(values / scale)
-    (left, g, a), damping = best(at), FIRST_DAMPING
-    for _ in range(MOST_STEPS_OF_SEARCH if free.any() else 0):
-        z = at[0] * tau + at[1]
-        h = STEP_OF_SLOPES * np.maximum(1.0, np.abs(z))
-        slope = np.nan_to_num(a * (function.values(z + h) - function.values(z - h)) / (2 * h))
-        J = centred(np.stack([slope * tau, slope], 1)[:, free])
-        J -= np.outer(g, g @ J)
-        sizes = np.linalg.norm(J, axis=0)
-        if sizes.min() <= CONSTANT_BELOW:
-            break
-        rows = np.concatenate([J / sizes, damping**0.5 * np.eye(len(sizes))])
-        step = np.linalg.lstsq(rows, np.append(left, 0 * sizes), rcond=None)[0] / sizes
-        trial, reach = at.copy(), np.maximum(np.abs(at[free]), SHORTEST_REACH)
-        trial[free] -= step / max(1.0, float((np.abs(step) / reach).max()))
-        found, error = best(trial), float(np.linalg.norm(left))
-        if (fallen := error - float(np.linalg.norm(found[0]))) > 0:
-            at, (left, g, a), damping = trial, found, damping / 10
-        else:
-            damping *= 10
-        if damping > LARGEST_DAMPING or 0 < fallen < STANDS_STILL * error:
-            break
-    return float(np.linalg.norm(left)) * scale, float(at[0]), float(at[1])
+    def left(inner: Array) -> Array:
+        b, c = np.where(free, np.resize(inner, 2) if free.all() else inner[0], start)
+        g = np.nan_to_num(function.values(b * tau + c), nan=1e6)
+        g = centred(g / (np.abs(g).max() or 1.0))
+        square = float(g @ g)
+        # What hardly varies is as good as a constant.
+        varies = square > len(g) * CONSTANT_BELOW**2
+        return (float(g @ wanted) / square if varies else 0.0) * g - wanted
+
+    if not free.any():
+        return float(np.linalg.norm(left(start))) * scale, float(start[0]), float(start[1])
+    best = least_squares(
+        left,
+        start[free],
+        "3-point",
+        method="lm",
+        x_scale=np.maximum(np.abs(start[free]), 0.1),
+        xtol=1e-15,
+        ftol=1e-15,
+        gtol=1e-15,
+        max_nfev=30,
+    )
+    b, c = np.where(free, np.resize(best.x, 2) if free.all() else best.x[0], start)
+    return float(np.linalg.norm(best.fun)) * scale, float(b), float(c)
 
 
 def _power(t: Array, values: Array, symbol: Symbol, spread: float) -> list[Candidate]:
