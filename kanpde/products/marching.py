@@ -318,15 +318,16 @@ class MarchingProducts(AdaptiveProducts):
         full = [axis.cells >= settings.cells for axis in space]
         worse = [far and not all_there for far, all_there in zip(far_in_space, full, strict=True)]
         shortest = length <= (1 + 1e-9) * self._shortest(progress, begin) and not at.stalled
+        again = not (last_try or shortest)
         new = tuple(
-            self._refined(axis, one) if far else axis
+            self._refined(axis, one) if far and again else axis
             for axis, one, far in zip(space, seen.rough, far_in_space, strict=True)
         )
-        if any(worse) and not last_try and self._used_up(progress, (*new, progress.axes[-1])):
+        if again and any(worse) and self._used_up(progress, (*new, progress.axes[-1])):
             if not self._smoothed_soon(begin):
                 return ended(progress, self.time, self._beyond_work(begin, new))
             new, worse = tuple(space), [False] * len(space)
-        if (far_in_time or any(worse)) and not last_try and not shortest:
+        if again and (far_in_time or any(worse)):
             failed = at.stalled or (seen.unmet > MET_EQUATION and math.isnan(seen.layer))
             largest = math.inf if failed else max([seen.in_time, *seen.in_space])
             tried = compared(progress, (length, seen.in_time, largest), seen.order)
