@@ -63,10 +63,13 @@ def draw_map(
         The axes.
     """
     shown = np.ma.masked_invalid(filled(values) if len(loops) else values)
-    image = NonUniformImage(axes, interpolation="bilinear", norm=norm, cmap=cmap)
+    ends = [tuple(at[[0, -1]]) for at in nodes]
+    image = NonUniformImage(
+        axes, interpolation="bilinear", norm=norm, cmap=cmap, extent=(*ends[0], *ends[1])
+    )
     image.set_data(nodes[0], nodes[1], shown.T)
     axes.add_image(image)
-    axes.set(xlim=nodes[0][[0, -1]], ylim=nodes[1][[0, -1]])
+    axes.set(xlim=ends[0], ylim=ends[1])
     if len(loops):
         image.set_clip_path(clip(list(loops)), axes.transData)
         for loop in loops:
