@@ -32,20 +32,18 @@ class DenseFactor:
         scale = abs(A).max(axis=1)
         if not np.isfinite(scale).all():
             raise ReferenceUnavailable("the linearised equations are not finite")
-        even = A / np.where(scale > 0, scale, 1.0)[:, None]
-        if (scale == 0).any() or (check and not np.linalg.cond(even, 1) < SINGULAR):
+        if (scale == 0).any() or (check and not np.linalg.cond(A / scale[:, None], 1) < SINGULAR):
             raise ReferenceUnavailable(
                 "the linearised equations are singular: some unknown or rate is not determined"
             )
         self.A, self._scale, self._work = A, scale, work
-        self._lu, self._pivots, _ = _lapack("getrf", even)(even)
+        self._lu = scipy.linalg.lu_factor(A / scale[:, None])
         self._work.factored(A.size, len(A), np.iscomplexobj(A))
 
     def once(self, b: np.ndarray) -> np.ndarray:
         """A⁻¹ b."""
         self._work.solved(self.A.size, np.iscomplexobj(self.A))
-        right = (b / self._scale).astype(self.A.dtype)
-        return _lapack("getrs", self._lu)(self._lu, self._pivots, right)[0]
+        return scipy.linalg.lu_solve(self._lu, b / self._scale)
 
 
 class Solver(ABC):

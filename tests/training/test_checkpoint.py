@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import torch
+from ranks import SMALL, STEADY, SYSTEM, exact
 from trained import train
 
-from kanpde import KAN, MLP, Box, Condition, Dirichlet, Initial, Problem, Recipe, Time, d
+from kanpde import KAN, MLP, Box, Dirichlet, Initial, Problem, Recipe, Time, d
 from kanpde.problem import file as problems
 from kanpde.training.history import Silent
 
@@ -35,50 +36,16 @@ class At:
             raise Stop
 
 
-def exact(x):
-    return torch.sin(torch.pi * x)
-
-
-def steady(u, x):
-    return d(u, x, x) - u**3 + torch.pi**2 * exact(x) + exact(x) ** 3
-
-
 def heat(u, x, t):
     return d(u, t) - 0.1 * d(u, x, x)
 
 
-def flow(u, v, x, t):
-    return d(u, t) - d(v, x) + u * v
-
-
-def other(u, v, x, t):
-    return d(v, t) - d(u, x)
-
-
-STEADY = Problem(
-    domain=Box(x=(0, 1)),
-    equations=[steady],
-    conditions=[Dirichlet(u=0)],
-    exact={"u": exact},
-    name="steady",
-)
 HEAT = Problem(
     domain=Box(x=(0, 1)) * Time(t=(0, 1)),
     equations=[heat],
     conditions=[Dirichlet(u=0), Initial(u=exact)],
     name="heat",
 )
-SYSTEM = Problem(
-    domain=Box(x=(0, 1)) * Time(t=(0, 1)),
-    equations=[flow, other],
-    conditions=[
-        Dirichlet(u=0, on="x-"),
-        Condition(lambda u, v, t: u + 3 * v - t, on="x+"),
-        Initial(u=exact, v=0),
-    ],
-    name="system",
-)
-SMALL = KAN((3,), 5, 3)
 
 
 def trained(problem, recipe, keeper=None, kept=None):
